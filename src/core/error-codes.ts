@@ -1,0 +1,55 @@
+/** One row per code: what it means, the HTTP status it becomes and what to do next. A code is never renamed. */
+export interface ErrorCodeRow {
+  readonly status: number;
+  readonly meaning: string;
+  readonly nextStep: string;
+}
+
+export const errorCodes = {
+  REQUEST_INVALID: { status: 422, meaning: "The request's fields are not acceptable.", nextStep: "Correct the named field and send it again." },
+  REQUEST_MALFORMED: { status: 400, meaning: "The body could not be read.", nextStep: "Send valid JSON or multipart." },
+  BODY_TOO_LARGE: { status: 413, meaning: "The body is larger than 12 MB.", nextStep: "Send a smaller image." },
+  MEDIA_TYPE_UNSUPPORTED: { status: 415, meaning: "The content type is not one that this route reads.", nextStep: "Send application/json or multipart/form-data." },
+  NOT_FOUND: { status: 404, meaning: "There is nothing under this address.", nextStep: "Check the id." },
+  METHOD_NOT_ALLOWED: { status: 405, meaning: "This address does not take this method.", nextStep: "Use a method named in Allow." },
+  JOB_NOT_FOUND: { status: 404, meaning: "No job has this id.", nextStep: "Check the id; jobs are pruned after the retention." },
+  JOB_STATE_CONFLICT: { status: 409, meaning: "The job's state does not allow this.", nextStep: "Look at the job's state first." },
+  IDEMPOTENCY_KEY_REUSED: { status: 409, meaning: "This idempotency key was used with another request.", nextStep: "Use a new key for a new request." },
+  QUEUE_FULL: { status: 429, meaning: "The queue holds as many jobs as it may.", nextStep: "Wait until a job has ended." },
+  UNAUTHENTICATED: { status: 401, meaning: "A key is needed.", nextStep: "Send Authorization: Bearer <key>." },
+  ORIGIN_REFUSED: { status: 403, meaning: "The request comes from a foreign page.", nextStep: "Call from the service's own address." },
+  HOST_REFUSED: { status: 421, meaning: "The Host header names a host that this service does not serve.", nextStep: "Use 127.0.0.1 or localhost." },
+  DISK_FULL: { status: 503, meaning: "The state directory's disk is below its floor.", nextStep: "Free disk space; the service goes on by itself." },
+  STORE_UNAVAILABLE: { status: 503, meaning: "The store cannot write now.", nextStep: "Try again after Retry-After." },
+  STORE_CORRUPT: { status: 500, meaning: "The store's file is damaged.", nextStep: "Restore it from a backup." },
+  STORE_SCHEMA_NEWER: { status: 500, meaning: "The database was written by a newer version.", nextStep: "Start a version at least that new." },
+  DRAINING: { status: 503, meaning: "The service is stopping and takes no new work.", nextStep: "Try again after it has started again." },
+  FEATURE_UNSUPPORTED: { status: 501, meaning: "This service does not do that.", nextStep: "See the documentation for what it does." },
+  INTERNAL_ERROR: { status: 500, meaning: "A defect of this program.", nextStep: "Report it with the request id." },
+  ENVELOPE_TOO_LARGE: { status: 422, meaning: "The request fits this card in no load profile and no change that the job allows.", nextStep: "Ask for fewer frames or a smaller size." },
+  JOB_DEADLINE_EXCEEDED: { status: 504, meaning: "The job's deadline passed before its result was ready.", nextStep: "Submit it again with a later deadline." },
+  JOB_QUARANTINED: { status: 409, meaning: "The job's render ended the worker twice and was set aside.", nextStep: "Look at its evidence, then release or drop it." },
+  HOST_UNSTABLE: { status: 503, meaning: "Workers died too often under this job, not because of it.", nextStep: "Repair the host, then submit it again." },
+  NO_REAL_ROUTE: { status: 503, meaning: "No worker can give real output, and the job does not want to wait.", nextStep: "Submit with fallback wait or stand_in_then_real." },
+  STAND_IN_FAILED: { status: 503, meaning: "The stand-in could not be made.", nextStep: "See the event log." },
+  GPU_OUT_OF_MEMORY: { status: 503, meaning: "The card's memory did not suffice.", nextStep: "Recovery acts; otherwise ask for a smaller envelope." },
+  GPU_CONTEXT_POISONED: { status: 503, meaning: "The device context is unusable in this process.", nextStep: "The worker is restarted." },
+  WORKER_EXITED: { status: 503, meaning: "The worker process ended.", nextStep: "It is restarted by itself." },
+  WORKER_SILENT: { status: 503, meaning: "The worker process does not answer.", nextStep: "It is stopped and restarted." },
+  WORKER_STALLED: { status: 503, meaning: "The render made no progress for too long.", nextStep: "The worker is stopped and restarted." },
+  WORKER_PROTOCOL_MISMATCH: { status: 503, meaning: "The worker speaks another protocol version.", nextStep: "Install matching versions." },
+  WORKER_CONFIGURATION: { status: 503, meaning: "The worker says that its configuration is wrong.", nextStep: "Correct the worker's configuration." },
+  WORKER_ERROR: { status: 503, meaning: "The worker reported an error that matches no known class.", nextStep: "See the raw evidence in the incident." },
+  MODEL_FILE_CORRUPT: { status: 503, meaning: "A model file is damaged.", nextStep: "It is verified and fetched again." },
+  MODEL_NOT_AVAILABLE: { status: 503, meaning: "The model cannot be loaded.", nextStep: "See models status." },
+  OUTPUT_INVALID: { status: 503, meaning: "The rendered file does not play or is not what was asked for.", nextStep: "It is rendered again." },
+  SYSTEM_RESOURCE: { status: 503, meaning: "The host lacks memory, disk or a driver.", nextStep: "See the incident's evidence." },
+  NETWORK_UNREACHABLE: { status: 503, meaning: "A remote host does not answer.", nextStep: "It is tried again." },
+  CONFIGURATION_INVALID: { status: 500, meaning: "The configuration is not acceptable.", nextStep: "Correct the named field." },
+  STATE_DIR_IN_USE: { status: 500, meaning: "Another supervisor owns the state directory.", nextStep: "Stop it, or use another directory." },
+  STATE_DIR_UNUSABLE: { status: 500, meaning: "The state directory cannot be written.", nextStep: "Choose a writable directory." },
+  ADDRESS_IN_USE: { status: 500, meaning: "The port is taken.", nextStep: "Stop the other program, or use --port." },
+  INSECURE_BINDING: { status: 500, meaning: "A reachable address without a key is refused.", nextStep: "Set UNDERSTUDY_API_KEY, or bind to 127.0.0.1." },
+} as const satisfies Record<string, ErrorCodeRow>;
+
+export type ErrorCode = keyof typeof errorCodes;

@@ -1,0 +1,97 @@
+import type { ErrorCode } from "./error-codes.ts";
+import type { Attribution, FailureType, Outcome, Phase, RecoveryAction } from "./words.ts";
+
+/** Memory of one device as the worker's framework sees it. Bytes. */
+export interface DeviceMemory {
+  readonly totalBytes: number;
+  readonly allocatedBytes: number;
+  /** Allocated plus the allocator's cache. */
+  readonly reservedBytes: number;
+  /** Free on the device, neighbours included. */
+  readonly freeBytes: number;
+  readonly peakBytes: number;
+}
+
+/** A worker's own report of a failure: structured, so that nothing has to be guessed from prose. */
+export interface WorkerFailure {
+  readonly phase: Phase | "load" | "idle";
+  readonly step: number | null;
+  /** Full type name, such as `torch.OutOfMemoryError`. */
+  readonly exceptionType: string;
+  readonly message: string;
+  readonly causes: readonly string[];
+  /** Result of a tiny allocation on the worker's device after the failure; null when it was not tried. */
+  readonly deviceUsable: boolean | null;
+  readonly memory: DeviceMemory | null;
+}
+
+/** Everything known about one failure. Absent = not observed. */
+export interface Evidence {
+  readonly workerFailure?: WorkerFailure;
+  readonly exitCode?: number;
+  readonly exitSignal?: string;
+  /** True when this service sent the signal. */
+  readonly isOwnSignal?: boolean;
+  readonly silentForMs?: number;
+  readonly stalledForMs?: number;
+  /** `/proc/<pid>/stat`'s state letter, for instance `T` for stopped or `D` for uninterruptible. */
+  readonly processState?: string;
+  readonly logTail?: string;
+  readonly oomKillCount?: number;
+  readonly outputProblem?: string;
+  readonly errorNumber?: string;
+  readonly phase?: Phase | "load" | "idle";
+  readonly message?: string;
+}
+
+export interface Fault {
+  readonly code: ErrorCode;
+  readonly attribution: Attribution;
+  /** Null for a request's own fault: it opens no incident. */
+  readonly failureType: FailureType | null;
+  /** 0..1 */
+  readonly confidence: number;
+  /** The text that decided, for people. */
+  readonly decidedBy: string;
+  readonly message: string;
+  readonly contextPoisoned: boolean;
+  readonly retryable: boolean;
+  /** What only a person can do; null when nothing. */
+  readonly operatorAction: string | null;
+  readonly evidence: Evidence;
+}
+
+export interface FaultReport {
+  readonly fault: Fault;
+  readonly workerId: string;
+  readonly model: string | null;
+  readonly jobId: string | null;
+  readonly atMs: number;
+}
+
+/** What the GPU adapter measured around one action. */
+export interface ActionEvidence {
+  readonly action: RecoveryAction;
+  readonly before: EvidenceMeasure;
+  readonly applied: readonly string[];
+  readonly after: EvidenceMeasure;
+}
+
+export interface EvidenceMeasure {
+  readonly atMs: number;
+  /** Free on the device by the telemetry probe, never by the worker that acted; null when it could not be measured. */
+  readonly deviceFreeBytes: number | null;
+  readonly workerReservedBytes: number | null;
+  readonly workerAllocatedBytes: number | null;
+  readonly note?: string;
+}
+
+/** One rung's end, as it is recorded, shown and counted. */
+export interface RungResult {
+  readonly action: RecoveryAction;
+  readonly outcome: Outcome;
+  readonly reason: string;
+  readonly evidence: ActionEvidence | null;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}

@@ -1,0 +1,159 @@
+import type { ErrorCode } from "./error-codes.ts";
+import type { ArtifactKind, FallbackConsent, JobState, ModelId, Phase, ReductionKind } from "./words.ts";
+
+/** One video that somebody asked for. Pixels, frames, frames per second, denoise steps. */
+export interface RenderRequest {
+  readonly model: ModelId;
+  readonly prompt: string;
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly framesPerSecond: number;
+  readonly steps: number;
+  readonly seed: number;
+  readonly loraPath: string | null;
+  readonly loraStrength: number;
+}
+
+export interface Floor {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+}
+
+export interface Consent {
+  readonly fallback: FallbackConsent;
+  readonly allow: readonly ReductionKind[];
+  readonly floor: Floor | null;
+}
+
+export interface JobSpec {
+  readonly request: RenderRequest;
+  readonly consent: Consent;
+  /** An opaque graph for workers that take one, ≤ 1 MiB of JSON; null otherwise. */
+  readonly workflow: string | null;
+}
+
+export interface NewJob {
+  readonly id: string;
+  readonly spec: JobSpec;
+  readonly apiKeyId: string;
+  readonly idempotencyKey: string | null;
+  /** Canonical JSON of the parsed fields, compared when an idempotency key is used again. */
+  readonly idempotencyBody: string | null;
+  readonly priority: number;
+  readonly deadlineAtMs: number;
+  readonly isSimulated: boolean;
+}
+
+/** The right to write one attempt's results. Every write says which fence it holds. */
+export interface Lease {
+  readonly jobId: string;
+  readonly fence: number;
+  /** 1 for the first charged attempt. */
+  readonly attempt: number;
+  readonly untilMs: number;
+  readonly workerId: string;
+  readonly spec: JobSpec;
+  readonly isCancelRequested: boolean;
+}
+
+export type LeaseRef = Pick<Lease, "jobId" | "fence">;
+
+export interface ArtifactRef {
+  readonly kind: ArtifactKind;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly mimeType: string;
+  /** File name below the artifact directory; never an absolute path. */
+  readonly name: string;
+}
+
+export interface ServedBy {
+  readonly worker: string;
+  readonly model: string;
+  readonly kind: "real" | "stand_in";
+  readonly isSimulated: boolean;
+}
+
+export interface Change {
+  readonly field: string;
+  readonly from: string | number;
+  readonly to: string | number;
+  readonly why: string;
+}
+
+export interface JobResult {
+  readonly servedBy: ServedBy;
+  readonly effective: RenderRequest;
+  readonly changes: readonly Change[];
+  readonly renderedSize: string;
+  readonly durationSeconds: number;
+  readonly renderMs: number;
+  readonly stepsRendered: number;
+}
+
+export interface AttemptFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly isRetryable: boolean;
+  /** `death`: the worker died under the job; `hostLoss`: somebody else's death; `error`: the attempt reported an error. */
+  readonly kind: "death" | "hostLoss" | "error";
+  readonly evidence: Readonly<Record<string, unknown>>;
+  /** The job may be claimed again from then on. */
+  readonly runAtMs: number;
+}
+
+export interface AttemptView {
+  readonly fence: number;
+  readonly workerId: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly outcome: string | null;
+  readonly code: string | null;
+  readonly message: string | null;
+}
+
+export interface JobArtifact extends ArtifactRef {
+  readonly createdAtMs: number;
+  readonly servedBy: ServedBy | null;
+  readonly reason: string | null;
+}
+
+export interface JobView {
+  readonly id: string;
+  readonly state: JobState;
+  readonly spec: JobSpec;
+  readonly apiKeyId: string;
+  readonly priority: number;
+  readonly fence: number;
+  readonly attempts: number;
+  readonly deaths: number;
+  readonly hostLosses: number;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  readonly deadlineAtMs: number;
+  readonly runAtMs: number;
+  readonly workerId: string | null;
+  readonly isCancelRequested: boolean;
+  readonly isSimulated: boolean;
+  readonly errorCode: ErrorCode | null;
+  readonly errorMessage: string | null;
+  readonly result: JobResult | null;
+  readonly artifacts: readonly JobArtifact[];
+  readonly attemptList: readonly AttemptView[];
+}
+
+/** Where a running job is. Lives in memory only: progress is never a row. */
+export interface JobProgress {
+  readonly jobId: string;
+  readonly workerId: string;
+  readonly phase: Phase;
+  readonly step: number;
+  readonly of: number;
+  /** 0..1 over the whole job; does not fall in an undisturbed job. */
+  readonly ratio: number;
+  readonly atMs: number;
+  readonly etaMs: number | null;
+}

@@ -1,0 +1,27 @@
+import type { ArtifactRef } from "../job.ts";
+import type { ArtifactKind } from "../words.ts";
+
+/** Files of artifacts. A crash leaves nothing visible or the whole file. */
+export interface ArtifactFiles {
+  /** Absolute path in the same file system, not visible to anybody, for a file that is being made. */
+  stagingPath(jobId: string, fence: number, kind: ArtifactKind): string;
+  checkpointDir(jobId: string): string;
+  /** fsync → SHA-256 → rename to a name with hash, job and fence → fsync of the directory. */
+  publish(stagedPath: string, about: { readonly jobId: string; readonly fence: number; readonly kind: ArtifactKind; readonly mimeType: string }): Promise<ArtifactRef>;
+  /** Bytes from start to end inclusive. */
+  read(artifact: ArtifactRef, range?: { readonly start: number; readonly end: number }): ReadableStream<Uint8Array>;
+  pathOf(artifact: ArtifactRef): string;
+  remove(name: string): Promise<void>;
+  removeCheckpoints(jobId: string): Promise<void>;
+  /** Deletes files that no row names and that are older than `minAgeMs`; how many. */
+  sweepOrphans(knownNames: ReadonlySet<string>, minAgeMs: number): Promise<number>;
+}
+
+/** Free space under the state directory. */
+export interface DiskGauge {
+  freeBytes(): Promise<number>;
+  /** Releases the ballast so that states can still be recorded; false when it was released already. */
+  releaseBallast(): Promise<boolean>;
+  /** Makes the ballast again when there is room. */
+  restoreBallast(): Promise<void>;
+}

@@ -1,0 +1,89 @@
+import type { ArtifactRef, AttemptFailure, JobArtifact, JobResult, JobView, Lease, LeaseRef, NewJob, ServedBy } from "../job.ts";
+import type { ArtifactKind, JobState, ModelId } from "../words.ts";
+
+export type SubmitOutcome =
+  | { readonly kind: "created" | "duplicate"; readonly job: JobView }
+  | { readonly kind: "conflict"; readonly jobId: string }
+  | { readonly kind: "queueFull"; readonly limit: number };
+
+export interface ClaimRequest {
+  readonly workerId: string;
+  readonly epoch: number;
+  readonly models: readonly ModelId[];
+  /** The model that the worker holds now: preferred within the affinity bounds of the design. */
+  readonly residentModel: ModelId | null;
+  readonly leaseMs: number;
+}
+
+export interface JobQuery {
+  readonly states?: readonly JobState[];
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export interface SweepResult {
+  readonly requeued: readonly string[];
+  readonly quarantined: readonly string[];
+  /** Jobs past their deadline, now `failed`. */
+  readonly expired: readonly string[];
+}
+
+export interface Retention {
+  readonly resultMaxAgeMs: number;
+  readonly resultMaxBytes: number;
+  readonly standInMaxAgeMs: number;
+}
+
+/** Who did it: `operator:<key id>`, `client:<key id>` or `service`. */
+export type ActorName = string;
+
+/**
+ * The durable life of jobs. Every method is one transaction that also writes its event rows; it returns after the fsync.
+ * Expected outcomes are values; thrown are StoreError with STORE_UNAVAILABLE (retryable) or STORE_CORRUPT.
+ * All times are the injected clock's.
+ */
+export interface JobStore {
+  /** Idempotency keys are unique per API key. `queueFull` when `maxQueuedJobs` are queued. */
+  submit(job: NewJob): Promise<SubmitOutcome>;
+  /** Raises the job's fence. Priority, then age; null when nothing is claimable now. */
+  claim(request: ClaimRequest): Promise<Lease | null>;
+  /** `lost`: stop and discard; `cancel`: the owner asked for the end. */
+  renew(lease: LeaseRef, leaseMs: number): Promise<"ok" | "cancel" | "lost">;
+  /** Result, job state, artifact row and event in one transaction, only under the lease's fence. */
+  commit(lease: LeaseRef, artifact: ArtifactRef, result: JobResult, thumbnail?: ArtifactRef): Promise<"ok" | "stale" | "cancelled">;
+  /** Ends the attempt. The rules of design §5 decide: requeue, quarantine (two deaths), `failed` (cap or not retryable). */
+  fail(lease: LeaseRef, failure: AttemptFailure): Promise<"retry" | "quarantined" | "failed" | "cancelled" | "stale">;
+  /** Gives the job back; the attempt is not charged. */
+  release(lease: LeaseRef, why: string, runAtMs?: number): Promise<"ok" | "cancelled" | "stale">;
+  /** Ends a queued job at once; asks for the end of a running one. */
+  cancel(jobId: string, by: ActorName): Promise<"cancelled" | "requested" | "ended" | "absent">;
+  /** The device is free of the job: the cancel that was requested becomes true. */
+  confirmCancel(lease: LeaseRef): Promise<"ok" | "stale">;
+  /** Ends a queued job as `failed` (for `fallback: fail`), or as `succeeded` by its stand-in (for `fallback: stand_in`). */
+  endQueued(jobId: string, end: { readonly kind: "failed"; readonly code: "NO_REAL_ROUTE" | "STAND_IN_FAILED"; readonly message: string } | { readonly kind: "stoodIn"; readonly result: JobResult }): Promise<"ok" | "refused" | "absent">;
+  /** Out of quarantine or failure, with a fresh budget. */
+  requeue(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
+  /** Stand-in or thumbnail. Idempotent; a stand-in is refused once the result exists. */
+  attach(jobId: string, artifact: ArtifactRef, about: { readonly servedBy: ServedBy | null; readonly reason: string | null }): Promise<"ok" | "duplicate" | "refused" | "absent">;
+  /** Takes over a running attempt after a restart: same fence, new epoch, also when the lease has run out. */
+  adopt(jobId: string, fence: number, epoch: number, leaseMs: number): Promise<Lease | "stale">;
+  /** Requeues every running job whose lease belongs to an older epoch; attempts not charged. */
+  releaseOlderEpochs(epoch: number): Promise<readonly string[]>;
+  /** Requeues run-out leases, ends jobs past their deadline. Idempotent. */
+  sweep(): Promise<SweepResult>;
+  /** Deletes an ended job with its rows; the caller deletes the files that are returned. */
+  remove(jobId: string, by: ActorName): Promise<{ readonly kind: "removed"; readonly artifacts: readonly JobArtifact[] } | { readonly kind: "refused" | "absent" }>;
+  get(jobId: string): Promise<JobView | null>;
+  /** Newest first, keyset by (created, id). */
+  list(query: JobQuery): Promise<{ readonly jobs: readonly JobView[]; readonly cursor: string | null }>;
+  counts(): Promise<Readonly<Record<JobState, number>>>;
+  /** Queued jobs without a stand-in whose consent allows one, oldest first: what the stand-in maker works through. */
+  listAwaitingStandIn(limit: number): Promise<readonly JobView[]>;
+  findArtifact(sha256: string): Promise<{ readonly jobId: string; readonly artifact: JobArtifact } | null>;
+  /** Names of all artifact files that a row names: everything else in the directory is garbage. */
+  listArtifactNames(): Promise<ReadonlySet<string>>;
+  /** Applies the retention; the caller deletes the files that are returned. */
+  prune(retention: Retention): Promise<{ readonly jobCount: number; readonly artifactNames: readonly string[] }>;
+}
+
+export type { ArtifactKind };

@@ -1,0 +1,68 @@
+/**
+ * The one list of words. Code, API, metrics and documents use these and no synonyms.
+ */
+
+export const jobStates = ["queued", "running", "succeeded", "failed", "cancelled", "quarantined"] as const;
+export type JobState = (typeof jobStates)[number];
+
+/** A job in one of these states never changes state again, except `quarantined`, which an operator may release. */
+export const endedJobStates: readonly JobState[] = ["succeeded", "failed", "cancelled", "quarantined"];
+
+export const failureTypes = [
+  "model_loading_failure",
+  "vram_exhaustion",
+  "generation_pipeline_error",
+  "hardware_optimization_failure",
+  "system_resource_error",
+  "network_error",
+] as const;
+export type FailureType = (typeof failureTypes)[number];
+
+/** In the order in which the seed's API lists them. */
+export const recoveryActions = [
+  "fallback_to_mock",
+  "retry_model_download",
+  "apply_vram_optimization",
+  "restart_pipeline",
+  "clear_gpu_cache",
+  "reduce_generation_params",
+  "enable_cpu_offload",
+  "system_health_check",
+] as const;
+export type RecoveryAction = (typeof recoveryActions)[number];
+
+/** `unknown` is never counted as success, `skipped` means that a precondition showed that the action cannot help. */
+export const outcomes = ["effective", "ineffective", "failed", "unknown", "skipped"] as const;
+export type Outcome = (typeof outcomes)[number];
+
+export const modes = ["loading", "ready", "degraded", "recovering", "mock", "draining"] as const;
+export type Mode = (typeof modes)[number];
+
+export const attributions = ["request", "model", "worker", "gpu", "host", "network", "configuration"] as const;
+export type Attribution = (typeof attributions)[number];
+
+export const phases = ["encode", "denoise", "decode", "mux"] as const;
+export type Phase = (typeof phases)[number];
+
+/** How a model is placed, from most to least memory on the card. Chosen at load. */
+export const loadProfiles = ["full", "model-offload", "tiling", "group-offload", "fp8"] as const;
+export type LoadProfile = (typeof loadProfiles)[number];
+
+export const modelIds = ["T2V-A14B", "I2V-A14B", "TI2V-5B"] as const;
+export type ModelId = (typeof modelIds)[number];
+
+export const artifactKinds = ["result", "stand_in", "thumbnail"] as const;
+export type ArtifactKind = (typeof artifactKinds)[number];
+
+export const fallbackConsents = ["stand_in_then_real", "wait", "fail", "stand_in"] as const;
+export type FallbackConsent = (typeof fallbackConsents)[number];
+
+export const reductionKinds = ["frames", "resolution", "alternative_model"] as const;
+export type ReductionKind = (typeof reductionKinds)[number];
+
+export const healthStatuses = ["unknown", "healthy", "degraded", "critical", "error"] as const;
+export type HealthStatus = (typeof healthStatuses)[number];
+
+/** Tags that every subsystem machine carries; outsiders ask tags, never state names. */
+export const machineTags = ["loading", "degraded", "recovering", "mock", "servable", "busy"] as const;
+export type MachineTag = (typeof machineTags)[number];
