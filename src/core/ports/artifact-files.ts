@@ -6,8 +6,13 @@ export interface ArtifactFiles {
   /** Absolute path in the same file system, not visible to anybody, for a file that is being made. */
   stagingPath(jobId: string, fence: number, kind: ArtifactKind): string;
   checkpointDir(jobId: string): string;
-  /** fsync → SHA-256 → rename to a name with hash, job and fence → fsync of the directory. */
+  /**
+   * fsync → SHA-256 → hard link to a name with hash, job and fence → fsync of the directory. The staged file stays until
+   * `discardStaged`, so that a crash before the commit can publish it again; publishing twice gives the same artifact.
+   */
   publish(stagedPath: string, about: { readonly jobId: string; readonly fence: number; readonly kind: ArtifactKind; readonly mimeType: string }): Promise<ArtifactRef>;
+  /** Deletes a staged file; nothing happens when it is gone. */
+  discardStaged(stagedPath: string): Promise<void>;
   /** Bytes from start to end inclusive. */
   read(artifact: ArtifactRef, range?: { readonly start: number; readonly end: number }): ReadableStream<Uint8Array>;
   pathOf(artifact: ArtifactRef): string;

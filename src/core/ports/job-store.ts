@@ -77,7 +77,7 @@ export interface JobStore {
   /** Newest first, keyset by (created, id). */
   list(query: JobQuery): Promise<{ readonly jobs: readonly JobView[]; readonly cursor: string | null }>;
   counts(): Promise<Readonly<Record<JobState, number>>>;
-  /** Queued jobs without a stand-in whose consent allows one, oldest first: what the stand-in maker works through. */
+  /** Queued jobs without a stand-in whose fallback is not `wait`, oldest first: what the stand-in desk works through. */
   listAwaitingStandIn(limit: number): Promise<readonly JobView[]>;
   findArtifact(sha256: string): Promise<{ readonly jobId: string; readonly artifact: JobArtifact } | null>;
   /** Names of all artifact files that a row names: everything else in the directory is garbage. */

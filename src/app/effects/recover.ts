@@ -1,0 +1,146 @@
+import { messageOf, UnderstudyError } from "../../core/errors.ts";
+import type { ActionEvidence } from "../../core/fault.ts";
+import type { JobView } from "../../core/job.ts";
+import { peakBytes, residentBytes } from "../../core/model-catalog.ts";
+import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
+import type { GpuAdapter } from "../../core/ports/gpu-adapter.ts";
+import type { JobStore } from "../../core/ports/job-store.ts";
+import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
+import type { WorkerClient, WorkerStats } from "../../core/ports/worker.ts";
+import { type LoadProfile, loadProfiles, type ModelId } from "../../core/words.ts";
+import { listReductions } from "../../jobs/fit.ts";
+import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } from "../../machines/recovery-types.ts";
+import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
+import type { WorkerLinks } from "../worker-links.ts";
+
+export interface RecoverPorts {
+  readonly jobs: JobStore;
+  readonly artifacts: ArtifactFiles;
+  readonly links: WorkerLinks;
+  readonly gpu: GpuAdapter;
+  readonly probe: TelemetryProbe;
+  readonly leadModel: ModelId;
+  readonly alternative: ModelId | null;
+  /** The profile that the next load of this worker takes; raised by the offload rung. */
+  readonly setProfile: (workerId: string, profile: LoadProfile) => void;
+  /** True when the condition behind a health fault is no longer measured. */
+  readonly isConditionGone: (target: RecoveryTarget) => Promise<boolean | null>;
+}
+
+const noEvidence: RungEvidence = { evidence: null, neededBytes: null, filesMatch: null, isConditionGone: null, error: null };
+
+async function jobOf(ports: RecoverPorts, target: RecoveryTarget): Promise<JobView | null> {
+  return target.jobId === null ? null : ports.jobs.get(target.jobId);
+}
+
+function clientOf(ports: RecoverPorts, workerId: string): WorkerClient {
+  const client = ports.links.clientOf(workerId);
+  if (client === null) throw new UnderstudyError("WORKER_EXITED", "the worker is not connected", { retryable: true });
+  return client;
+}
+
+export function leanerProfile(client: WorkerClient, current: LoadProfile | null): LoadProfile | null {
+  const from = current === null ? 0 : loadProfiles.indexOf(current) + 1;
+  return loadProfiles.slice(from).find((profile) => client.identity.profiles.includes(profile)) ?? null;
+}
+
+/** What the failed job needs beside the resident model, in bytes; null when there is no job. */
+function neededBytesOf(job: JobView | null, stats: WorkerStats): number | null {
+  if (job === null) return null;
+  const { request } = job.spec;
+  const profile = stats.profile ?? "model-offload";
+  const resident = stats.residentModel === null ? 0 : residentBytes(stats.residentModel, profile);
+  return Math.max(0, peakBytes(request.model, request, profile) - resident - stats.memory.freeBytes);
+}
+
+/** What is known before a rung is tried; unreachable workers leave everything else unknown. */
+export async function examineRung(ports: RecoverPorts, target: RecoveryTarget, signal: AbortSignal): Promise<RungFacts> {
+  const client = ports.links.clientOf(target.workerId);
+  if (client === null) return { ...unknownFacts, isWorkerConnected: false };
+  const job = await jobOf(ports, target);
+  const stats = await client.stats(signal);
+  const reductions = job === null ? null : listReductions(job.spec.request, job.spec.consent, ports.alternative);
+  return {
+    ...unknownFacts,
+    isWorkerConnected: true,
+    reservedUnallocatedBytes: Math.max(0, stats.memory.reservedBytes - stats.memory.allocatedBytes),
+    neededBytes: neededBytesOf(job, stats),
+    hasLeanerProfile: leanerProfile(client, stats.profile) !== null,
+    hasConsentedReduction: reductions === null ? null : reductions.length > 0,
+    supportedActions: client.identity.actions,
+    isNeighbourToBlame: isNeighbourToBlame(stats, client),
+  };
+}
+
+/** Others hold more of the card than this worker does, and this worker's own cache could not make up for it. */
+function isNeighbourToBlame(stats: WorkerStats, client: WorkerClient): boolean {
+  const { totalBytes } = client.identity.device;
+  const othersBytes = totalBytes - stats.memory.freeBytes - stats.memory.reservedBytes;
+  return othersBytes > totalBytes / 2;
+}
+
+async function offload(ports: RecoverPorts, target: PerformActionInput, client: WorkerClient, signal: AbortSignal): Promise<ActionEvidence> {
+  const stats = await client.stats(signal);
+  const profile = leanerProfile(client, stats.profile);
+  if (profile === null) throw new UnderstudyError("WORKER_ERROR", "the leanest load profile is in use already");
+  ports.setProfile(target.workerId, profile);
+  return ports.gpu.enableOffload(target.workerId, { model: target.model ?? stats.residentModel ?? ports.leadModel, profile }, signal);
+}
+
+async function measureAround(ports: RecoverPorts, target: PerformActionInput, signal: AbortSignal): Promise<RungEvidence> {
+  const client = clientOf(ports, target.workerId);
+  const job = await jobOf(ports, target);
+  const neededBytes = neededBytesOf(job, await client.stats(signal));
+  switch (target.action) {
+    case "clear_gpu_cache":
+      return { ...noEvidence, neededBytes, evidence: await ports.gpu.clearCache(target.workerId, neededBytes ?? 0, signal) };
+    case "apply_vram_optimization":
+      return { ...noEvidence, neededBytes, evidence: await ports.gpu.applyOptimization(target.workerId, signal) };
+    case "enable_cpu_offload":
+      return { ...noEvidence, neededBytes, evidence: await offload(ports, target, client, signal) };
+    case "reduce_generation_params":
+      return { ...noEvidence, neededBytes, evidence: await ports.gpu.reduce(target.workerId, neededBytes ?? 0, signal) };
+    case "retry_model_download":
+      // A simulated model has no files: nothing was verified, and the verdict says unknown.
+      return noEvidence;
+    case "system_health_check":
+      return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
+    case "restart_pipeline":
+    case "fallback_to_mock":
+      return { ...noEvidence, error: `${target.action} is not done here` };
+  }
+}
+
+/** Carries an action out and reports what was measured around it; never whether it helped. */
+export async function performAction(ports: RecoverPorts, target: PerformActionInput, signal: AbortSignal): Promise<RungEvidence> {
+  try {
+    return await measureAround(ports, target, signal);
+  } catch (thrown) {
+    if (!(thrown instanceof UnderstudyError)) throw thrown;
+    return { ...noEvidence, error: messageOf(thrown) };
+  }
+}
+
+/** The test render: 2 steps, one of each expert where there are two, asserted by the worker's own count. */
+export async function runCanary(ports: RecoverPorts, target: RecoveryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
+  const client = ports.links.clientOf(target.workerId);
+  if (client === null) return { verdict: "failed", reason: "the worker is not connected" };
+  const stats = await client.stats(signal);
+  const model = stats.residentModel ?? target.model ?? ports.leadModel;
+  const report = await client.probe({ kind: "canary", model }, signal);
+  if (report.failure !== null) return { verdict: "failed", reason: report.failure.message };
+  return report.passed ? { verdict: "passed", reason: `test render of ${model} took ${Math.round(report.tookMs)} ms` } : { verdict: "failed", reason: "the test render did not finish" };
+}
+
+/** Runs the failed job's failed phase again at the asked size; `unknown` when there is no job. */
+export async function proveEnvelope(ports: RecoverPorts, target: RecoveryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
+  const job = await jobOf(ports, target);
+  if (job === null) return { verdict: "unknown", reason: "there is no failed job to try again" };
+  const failedPhase = target.fault.evidence.phase ?? target.fault.evidence.workerFailure?.phase ?? "denoise";
+  const phase = failedPhase === "load" || failedPhase === "idle" ? "denoise" : failedPhase;
+  const client = clientOf(ports, target.workerId);
+  const order = { kind: "phase", phase, request: job.spec.request, checkpointDir: ports.artifacts.checkpointDir(job.id) } as const;
+  const report = await client.probe(order, signal);
+  if (report.failure !== null) return { verdict: "failed", reason: report.failure.message };
+  return report.passed ? { verdict: "passed", reason: `${phase} at the asked size ran again` } : { verdict: "failed", reason: `${phase} at the asked size did not finish` };
+}

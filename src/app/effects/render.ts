@@ -1,0 +1,107 @@
+import { messageOf, UnderstudyError } from "../../core/errors.ts";
+import type { Evidence, Fault, WorkerFailure } from "../../core/fault.ts";
+import type { Lease } from "../../core/job.ts";
+import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
+import type { RenderReport, WorkerClient, WorkerNotice } from "../../core/ports/worker.ts";
+import type { Phase } from "../../core/words.ts";
+import { classify } from "../../recovery/classify.ts";
+import type { ProgressBoard } from "../progress-board.ts";
+import type { WorkerLinks } from "../worker-links.ts";
+
+export interface RenderPorts {
+  readonly links: WorkerLinks;
+  readonly artifacts: ArtifactFiles;
+  readonly progress: ProgressBoard;
+}
+
+interface Reached {
+  readonly phase: Phase;
+  readonly step: number;
+  readonly of: number;
+  readonly longPhaseMs?: number;
+}
+
+export type RenderFact =
+  | { readonly kind: "phaseStarted"; readonly phase: Phase; readonly longPhaseMs: number | null }
+  | { readonly kind: "stepProgressed"; readonly phase: Phase; readonly step: number; readonly of: number }
+  | { readonly kind: "completed"; readonly report: RenderReport }
+  | { readonly kind: "failed"; readonly fault: Fault };
+
+/** The fault of a call that was rejected: the worker's own report where it sent one. */
+export function faultOfRejection(thrown: unknown, phase: Evidence["phase"]): Fault {
+  const failure = thrown instanceof UnderstudyError ? (thrown.details["failure"] as WorkerFailure | undefined) : undefined;
+  const where = phase === undefined ? {} : { phase };
+  return classify(failure === undefined ? { ...where, message: messageOf(thrown) } : { workerFailure: failure, ...where });
+}
+
+function isAbout(notice: WorkerNotice, lease: Lease): boolean {
+  if (notice.kind === "completed") return notice.report.jobId === lease.jobId && notice.report.fence === lease.fence;
+  if (notice.kind === "progress" || notice.kind === "failed") return notice.jobId === lease.jobId && notice.fence === lease.fence;
+  return false;
+}
+
+export interface RenderOrder {
+  readonly workerId: string;
+  readonly lease: Lease;
+  /** The worker is believed to have this render in hand already (after an adoption). */
+  readonly isUnderWay: boolean;
+}
+
+/**
+ * Renders one attempt on one worker, or takes up a render that is under way. Reports facts until the end; returns the
+ * function that stops listening. The render itself goes on until it is cancelled.
+ */
+export function followRender(ports: RenderPorts, order: RenderOrder, report: (fact: RenderFact) => void): () => void {
+  const { workerId, lease } = order;
+  let phase: Phase | null = null;
+  let isOver = false;
+  const end = (fact: RenderFact): void => {
+    if (isOver) return;
+    isOver = true;
+    report(fact);
+  };
+  const noteProgress = (reached: Reached): void => {
+    ports.progress.note({ jobId: lease.jobId, workerId, phase: reached.phase, step: reached.step, of: reached.of });
+    if (reached.phase !== phase) {
+      phase = reached.phase;
+      report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null });
+    }
+    report({ kind: "stepProgressed", phase: reached.phase, step: reached.step, of: reached.of });
+  };
+  // Listening comes first: what ends between the question and the answer is heard all the same.
+  const stopListening = ports.links.onNotice(workerId, (notice) => {
+    if (isOver || !isAbout(notice, lease)) return;
+    if (notice.kind === "progress") noteProgress(notice);
+    else if (notice.kind === "completed") end({ kind: "completed", report: notice.report });
+    else if (notice.kind === "failed") end({ kind: "failed", fault: classify({ workerFailure: notice.failure }) });
+  });
+  const begin = async (): Promise<void> => {
+    const attach = order.isUnderWay ? await clientOf(ports, workerId).attach() : null;
+    if (attach === null || attach.jobId !== lease.jobId || attach.fence !== lease.fence) await startRender(ports, order);
+    else if (attach.result !== null) end({ kind: "completed", report: attach.result });
+    else if (attach.failure !== null) end({ kind: "failed", fault: classify({ workerFailure: attach.failure }) });
+    else if (attach.phase !== null && !isOver) noteProgress({ phase: attach.phase, step: attach.step ?? 0, of: attach.of ?? 1 });
+  };
+  void begin().catch((thrown: unknown) => end({ kind: "failed", fault: faultOfRejection(thrown, phase ?? "encode") }));
+  return () => {
+    isOver = true;
+    stopListening();
+  };
+}
+
+function clientOf(ports: RenderPorts, workerId: string): WorkerClient {
+  const client = ports.links.clientOf(workerId);
+  if (client === null) throw new UnderstudyError("WORKER_EXITED", "no worker is connected", { retryable: true });
+  return client;
+}
+
+async function startRender(ports: RenderPorts, { workerId, lease }: RenderOrder): Promise<void> {
+  await clientOf(ports, workerId).generate({
+    jobId: lease.jobId,
+    fence: lease.fence,
+    request: lease.spec.request,
+    workflow: lease.spec.workflow,
+    outputPath: ports.artifacts.stagingPath(lease.jobId, lease.fence, "result"),
+    checkpointDir: ports.artifacts.checkpointDir(lease.jobId),
+  });
+}

@@ -1,0 +1,70 @@
+import type { Clock } from "../core/clock.ts";
+import type { ArtifactRef, Change, JobResult, Lease } from "../core/job.ts";
+import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
+import type { JobStore } from "../core/ports/job-store.ts";
+import type { Media } from "../core/ports/media.ts";
+import type { RenderReport, WorkerIdentity } from "../core/ports/worker.ts";
+import { findOutputProblem } from "./check-artifact.ts";
+
+export interface AcceptPorts {
+  readonly jobs: JobStore;
+  readonly artifacts: ArtifactFiles;
+  readonly media: Media;
+  readonly clock: Clock;
+}
+
+export interface FinishedRender {
+  readonly lease: Lease;
+  readonly report: RenderReport;
+  readonly servedBy: Pick<WorkerIdentity, "kind" | "isSimulated"> & { readonly workerId: string };
+  readonly changes: readonly Change[];
+}
+
+export type Acceptance =
+  | { readonly kind: "committed"; readonly artifact: ArtifactRef }
+  | { readonly kind: "stale" | "cancelled" }
+  | { readonly kind: "refused"; readonly problem: string };
+
+const thumbnailWidth = 320;
+
+/** A real frame as JPEG, published. */
+async function makeThumbnail(ports: AcceptPorts, lease: Lease, sourcePath: string): Promise<ArtifactRef> {
+  const outputPath = ports.artifacts.stagingPath(lease.jobId, lease.fence, "thumbnail");
+  await ports.media.renderThumbnail({ sourcePath, outputPath, width: thumbnailWidth });
+  const about = { jobId: lease.jobId, fence: lease.fence, kind: "thumbnail", mimeType: "image/jpeg" } as const;
+  const thumbnail = await ports.artifacts.publish(outputPath, about);
+  await ports.artifacts.discardStaged(outputPath);
+  return thumbnail;
+}
+
+function resultOf(finished: FinishedRender, durationSeconds: number): JobResult {
+  const { lease, report, servedBy } = finished;
+  return {
+    servedBy: { worker: servedBy.workerId, model: lease.spec.request.model, kind: "real", isSimulated: servedBy.isSimulated },
+    effective: lease.spec.request,
+    changes: finished.changes,
+    renderedSize: `${report.renderedWidth}x${report.renderedHeight}`,
+    durationSeconds,
+    renderMs: report.renderMs,
+    stepsRendered: report.stepsRendered,
+  };
+}
+
+/**
+ * A rendered file becomes the job's result: probed (plays, frames, size, not black, not constant) → thumbnail → hashed and
+ * renamed → committed under the lease's fence. Nothing is visible before the commit; a loser's files are swept by age.
+ */
+export async function acceptResult(ports: AcceptPorts, finished: FinishedRender): Promise<Acceptance> {
+  const { lease, report } = finished;
+  const probe = await ports.media.probe(report.outputPath);
+  const problem = findOutputProblem(probe, lease.spec.request);
+  if (problem !== null) return { kind: "refused", problem };
+  const thumbnail = await makeThumbnail(ports, lease, report.outputPath);
+  const about = { jobId: lease.jobId, fence: lease.fence, kind: "result", mimeType: "video/mp4" } as const;
+  const artifact = await ports.artifacts.publish(report.outputPath, about);
+  const outcome = await ports.jobs.commit(lease, artifact, resultOf(finished, probe.durationSeconds), thumbnail);
+  await ports.artifacts.discardStaged(report.outputPath);
+  if (outcome !== "ok") return { kind: outcome };
+  await ports.artifacts.removeCheckpoints(lease.jobId);
+  return { kind: "committed", artifact };
+}

@@ -1,0 +1,196 @@
+import type { ActorRef, Snapshot } from "xstate";
+import type { Clock } from "../core/clock.ts";
+import type { ActionEvidence, Fault, RungResult } from "../core/fault.ts";
+import { hourMs, minuteMs, secondMs } from "../core/units.ts";
+import type { FailureType, ModelId, Outcome, RecoveryAction } from "../core/words.ts";
+import type { Ladder } from "../recovery/ladders.ts";
+import type { RungChoice, RungFacts } from "../recovery/preconditions.ts";
+import { defaultLookBack, type LookBackLimits, rungDeadlinesMs } from "../recovery/rung-deadlines.ts";
+import type { RungProof } from "../recovery/verdicts.ts";
+
+export interface RecoveryLimits {
+  readonly climbCount: number;
+  /** The wait for a phase's end before a rung acts. */
+  readonly suspendMs: number;
+  readonly examineMs: number;
+  readonly budgetMs: number;
+  readonly actionMs: Readonly<Record<RecoveryAction, number>>;
+  /** The wait for a worker that restarts by itself, load included. */
+  readonly workerReadyMs: number;
+  readonly canaryMs: number;
+  readonly envelopeMs: number;
+  readonly standInMs: number;
+  readonly cooldownMs: number;
+  readonly lookBack: LookBackLimits;
+  /** How long the one admitted job may take to begin, and then to end, before the test render alone is believed. */
+  readonly returnIdleMs: number;
+  readonly returnJobMs: number;
+}
+
+export const defaultRecoveryLimits: RecoveryLimits = {
+  climbCount: 3,
+  suspendMs: 30 * secondMs,
+  examineMs: 10 * secondMs,
+  budgetMs: 5 * secondMs,
+  actionMs: rungDeadlinesMs,
+  workerReadyMs: 2 * minuteMs,
+  canaryMs: 2 * minuteMs,
+  envelopeMs: 15 * minuteMs,
+  standInMs: minuteMs,
+  cooldownMs: 30 * secondMs,
+  lookBack: defaultLookBack,
+  returnIdleMs: minuteMs,
+  returnJobMs: hourMs,
+};
+
+/**
+ * How the incident began. `fault`: a job or a load failed · `workerDeath`: the process ended and restarts by itself ·
+ * `health`: measured, not suffered · `manual`: an operator asked, the test render decides first · `forced`: the ladder is
+ * climbed in any case, but never to the stand-in while a test render passes.
+ */
+export type RecoveryOrigin = "fault" | "workerDeath" | "health" | "manual" | "forced";
+
+/** Rebuilds an incident after a restart of the service; deadlines are absolute. */
+export type RecoveryResume =
+  | { readonly kind: "standingIn" | "exhausted"; readonly untilMs: number; readonly climbCount: number; readonly lookBackCount: number }
+  | { readonly kind: "coolingDown"; readonly untilMs: number; readonly climbCount: number; readonly lookBackCount: number };
+
+export interface RecoveryInput {
+  readonly incidentId: string;
+  readonly workerId: string;
+  readonly model: ModelId | null;
+  readonly jobId: string | null;
+  readonly origin: RecoveryOrigin;
+  readonly fault: Fault;
+  readonly failureType: FailureType;
+  readonly ladder: Ladder;
+  /** A cooldown of this failure type and worker that still runs; the incident starts in it. */
+  readonly cooldownUntilMs?: number | null;
+  readonly resume?: RecoveryResume;
+  readonly parent: ActorRef<Snapshot<unknown>, RecoveryReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly limits?: Partial<RecoveryLimits>;
+}
+
+export interface RecoveryContext {
+  readonly incidentId: string;
+  readonly workerId: string;
+  readonly model: ModelId | null;
+  readonly jobId: string | null;
+  readonly origin: RecoveryOrigin;
+  readonly fault: Fault;
+  readonly failureType: FailureType;
+  readonly ladder: Ladder;
+  readonly parent: ActorRef<Snapshot<unknown>, RecoveryReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly limits: RecoveryLimits;
+  /** Where the machine goes first; `null` once it has gone. */
+  readonly start: "standingIn" | "exhausted" | "coolingDown" | "workerDeath" | "manual" | "climb" | null;
+  readonly isClimbing: boolean;
+  readonly climbCount: number;
+  readonly nextRungIndex: number;
+  /** What examining chose; null until it has. */
+  readonly choice: RungChoice | null;
+  /** The rung in hand; null between rungs. */
+  readonly rung: { readonly action: RecoveryAction; readonly startedAtMs: number } | null;
+  readonly evidence: ActionEvidence | null;
+  readonly proof: RungProof;
+  /** Which probes have answered, or have been given up, since the rung began. */
+  readonly isCanaryIn: boolean;
+  readonly isEnvelopeIn: boolean;
+  /** A job or a canary has failed in this incident: only then may the stand-in take over. */
+  readonly hasProvenFailure: boolean;
+  readonly workerState: "unknown" | "connected" | "crashLooping" | "stopped";
+  readonly cooldownUntilMs: number | null;
+  readonly budgetRetryAtMs: number | null;
+  readonly lookBackCount: number;
+  readonly lookBackAtMs: number | null;
+  readonly isStandInServed: boolean;
+  readonly isTrialJobBegun: boolean;
+  readonly joinedFaultCount: number;
+}
+
+interface About {
+  readonly incidentId: string;
+  readonly workerId: string;
+}
+
+/** What recovery tells its parent; the supervisor routes requests to the siblings of the same worker. */
+export type RecoveryReport =
+  | ({ readonly type: "pipeline.suspend"; readonly isHealthOnly: boolean } & About)
+  | ({ readonly type: "pipeline.resume" } & About)
+  | ({ readonly type: "pipeline.standIn" } & About)
+  | ({ readonly type: "pipeline.admit"; readonly admission: "none" | "one" | "all" } & About)
+  /** `isBudgeted`: the budget was asked already. */
+  | ({ readonly type: "worker.restart"; readonly reason: string; readonly isBudgeted: boolean } & About)
+  | ({ readonly type: "model.load"; readonly model: ModelId } & About)
+  | ({ readonly type: "breaker.hold" } & About)
+  | ({ readonly type: "breaker.release"; readonly isResolved: boolean } & About)
+  | ({ readonly type: "budget.request"; readonly action: RecoveryAction } & About)
+  | ({ readonly type: "rung.started"; readonly action: RecoveryAction; readonly failureType: FailureType; readonly climb: number; readonly atMs: number } & About)
+  | ({ readonly type: "rung.ended"; readonly failureType: FailureType; readonly climb: number; readonly result: RungResult } & About)
+  | ({ readonly type: "climb.ended"; readonly climb: number; readonly outcome: "repaired" | "stoodIn"; readonly atMs: number } & About)
+  | ({ readonly type: "cooldown.started"; readonly failureType: FailureType; readonly untilMs: number } & About)
+  | ({ readonly type: "canary.passed" | "canary.failed" } & About)
+  | ({ readonly type: "incident.stoodIn"; readonly lookBackAtMs: number; readonly climbCount: number; readonly lookBackCount: number } & About)
+  | ({ readonly type: "incident.exhausted"; readonly lookBackAtMs: number; readonly climbCount: number; readonly lookBackCount: number } & About)
+  | ({ readonly type: "incident.resolved"; readonly climbCount: number; readonly atMs: number } & About);
+
+export type RecoveryEvent =
+  | { readonly type: "recovery.probe" }
+  | { readonly type: "recovery.stop" }
+  | { readonly type: "fault.joined"; readonly fault: Fault }
+  | { readonly type: "worker.connected"; readonly workerId: string }
+  | { readonly type: "worker.crashLooped"; readonly workerId: string }
+  | { readonly type: "worker.stopped"; readonly workerId: string }
+  | { readonly type: "pipeline.suspended"; readonly workerId: string }
+  | { readonly type: "model.proven"; readonly workerId: string; readonly model: ModelId }
+  | { readonly type: "model.loadFailed"; readonly workerId: string; readonly model: ModelId }
+  | { readonly type: "job.begun"; readonly workerId: string; readonly jobId: string }
+  | { readonly type: "job.ended"; readonly workerId: string; readonly isSuccessful: boolean }
+  | { readonly type: "budget.granted" }
+  | { readonly type: "budget.refused"; readonly retryAtMs: number };
+
+/** `resolved`: a probe passed and the main model serves again · `stopped`: ended from outside. */
+export interface RecoveryOutput {
+  readonly incidentId: string;
+  readonly ending: "resolved" | "stopped";
+  readonly climbCount: number;
+}
+
+/** Who an effect is about. */
+export interface RecoveryTarget extends About {
+  readonly model: ModelId | null;
+  readonly jobId: string | null;
+  readonly fault: Fault;
+}
+
+export interface PerformActionInput extends RecoveryTarget {
+  /** Never restart_pipeline or fallback_to_mock: these go through the worker machine and renderStandIn. */
+  readonly action: RecoveryAction;
+}
+
+/** What an action left behind; it says what was measured, never whether it helped. */
+export interface RungEvidence {
+  readonly evidence: ActionEvidence | null;
+  readonly neededBytes: number | null;
+  /** retry_model_download only. */
+  readonly filesMatch: boolean | null;
+  /** system_health_check only. */
+  readonly isConditionGone: boolean | null;
+  /** The action was carried out as far as it goes; otherwise why not. */
+  readonly error: string | null;
+}
+
+/** `unknown`: there was nothing to probe with (no job, no checkpoint). */
+export interface ProbeAnswer {
+  readonly verdict: "passed" | "failed" | "unknown";
+  readonly reason: string;
+}
+
+export interface StandInAnswer {
+  readonly plays: boolean;
+  readonly reason: string;
+}
+
+export type { Outcome, RungFacts };

@@ -1,0 +1,24 @@
+import type { Fault } from "../core/fault.ts";
+import { minuteMs } from "../core/units.ts";
+import type { Attribution } from "../core/words.ts";
+
+export interface BreakerLimits {
+  /** Faults in a row that open it. */
+  readonly faultCount: number;
+  readonly firstOpenMs: number;
+  readonly longestOpenMs: number;
+}
+
+export const defaultBreakerLimits: BreakerLimits = { faultCount: 3, firstOpenMs: minuteMs, longestOpenMs: 10 * minuteMs };
+
+const counted: readonly Attribution[] = ["worker", "gpu", "model"];
+
+/** Only what the worker, its card or its model did speaks against the worker; a bad request or a lost network never does. */
+export function countsAgainstWorker(fault: Pick<Fault, "attribution">): boolean {
+  return counted.includes(fault.attribution);
+}
+
+/** How long the breaker stays open the `openingCount`-th time in a row (1 = first). */
+export function openForMs(openingCount: number, limits: BreakerLimits = defaultBreakerLimits): number {
+  return Math.min(limits.firstOpenMs * 2 ** Math.max(0, openingCount - 1), limits.longestOpenMs);
+}

@@ -1,0 +1,189 @@
+import type { GpuSample, Sample } from "../core/ports/telemetry-probe.ts";
+import { formatBytes, gibibyte } from "../core/units.ts";
+
+/** What is judged. */
+export const healthReadings = ["cpu", "memory", "disk", "vram", "temperature", "gpuPresence"] as const;
+export type HealthReading = (typeof healthReadings)[number];
+
+/** `unknown` = not measured yet; it is never counted as normal. */
+export type HealthLevel = "unknown" | "normal" | "warning" | "critical";
+
+export interface Threshold {
+  readonly warning: number;
+  readonly critical: number;
+}
+
+/** Ratios 0..1, degrees Celsius, bytes. */
+export interface HealthThresholds {
+  readonly cpuRatio: Threshold;
+  readonly memoryRatio: Threshold;
+  readonly vramRatio: Threshold;
+  readonly temperatureCelsius: Threshold;
+  /** Free bytes at or below which it is entered. */
+  readonly diskFreeBytes: Threshold;
+  readonly entrySampleCount: number;
+  /** How far a ratio must fall below its threshold to leave it. */
+  readonly leaveMarginRatio: number;
+  readonly leaveMarginCelsius: number;
+}
+
+/** The seed's thresholds; temperature below the slow-down of current cards (around 87 °C), disk by `disk.minFree`. */
+export const defaultHealthThresholds: HealthThresholds = {
+  cpuRatio: { warning: 0.8, critical: 0.95 },
+  memoryRatio: { warning: 0.8, critical: 0.95 },
+  vramRatio: { warning: 0.9, critical: 0.95 },
+  temperatureCelsius: { warning: 83, critical: 90 },
+  diskFreeBytes: { warning: 5 * gibibyte, critical: 2 * gibibyte },
+  entrySampleCount: 3,
+  leaveMarginRatio: 0.05,
+  leaveMarginCelsius: 5,
+};
+
+/** Known memory of a device's running job and resident model, by device uuid. */
+export type EnvelopeBytes = Readonly<Record<string, number>>;
+
+export interface ReadingState {
+  readonly level: HealthLevel;
+  /** The measured value in the threshold's unit; null when not measured. */
+  readonly value: number | null;
+  /** Samples in a row above `warning` and above `critical`. */
+  readonly warningStreak: number;
+  readonly criticalStreak: number;
+}
+
+export type HealthReadings = Readonly<Record<HealthReading, ReadingState>>;
+
+const unmeasured: ReadingState = { level: "unknown", value: null, warningStreak: 0, criticalStreak: 0 };
+
+export const unknownReadings: HealthReadings = {
+  cpu: unmeasured,
+  memory: unmeasured,
+  disk: unmeasured,
+  vram: unmeasured,
+  temperature: unmeasured,
+  gpuPresence: unmeasured,
+};
+
+/**
+ * Use of what is left beside the known envelope: a job inside its envelope is no issue, however full the card is.
+ * Null when the card could not be measured.
+ */
+export function vramUseRatio(gpu: GpuSample, envelopeBytes: number): number | null {
+  const restBytes = gpu.totalBytes - envelopeBytes;
+  if (gpu.totalBytes <= 0) return null;
+  if (restBytes <= 0) return gpu.usedBytes > gpu.totalBytes ? 1 : 0;
+  return Math.max(0, gpu.usedBytes - envelopeBytes) / restBytes;
+}
+
+const worst = (values: readonly (number | null)[]): number | null => {
+  const measured = values.filter((value) => value !== null);
+  return measured.length === 0 ? null : Math.max(...measured);
+};
+
+/** One step of the hysteresis: `entrySampleCount` samples in a row to enter, the margin to leave. Higher = worse. */
+function nextReading(before: ReadingState, value: number | null, threshold: Threshold, marginBelow: number, entrySampleCount: number): ReadingState {
+  if (value === null) return { ...before, value: null, level: "unknown", warningStreak: 0, criticalStreak: 0 };
+  const warningStreak = value >= threshold.warning ? before.warningStreak + 1 : 0;
+  const criticalStreak = value >= threshold.critical ? before.criticalStreak + 1 : 0;
+  const holds = (level: "warning" | "critical"): boolean => {
+    if ((level === "warning" ? warningStreak : criticalStreak) >= entrySampleCount) return true;
+    const isInside = before.level === level || (level === "warning" && before.level === "critical");
+    return isInside && value > threshold[level] - marginBelow;
+  };
+  const level: HealthLevel = holds("critical") ? "critical" : holds("warning") ? "warning" : "normal";
+  return { level, value, warningStreak, criticalStreak };
+}
+
+/** Free bytes are judged negated, so that higher is worse there too. */
+const negated = (threshold: Threshold): Threshold => ({ warning: -threshold.warning, critical: -threshold.critical });
+
+export interface HealthQuestion {
+  readonly readings: HealthReadings;
+  readonly sample: Sample;
+  readonly envelopes: EnvelopeBytes;
+  readonly isGpuExpected: boolean;
+  readonly thresholds: HealthThresholds;
+}
+
+/** The readings after one more sample. */
+export function judgeSample(question: HealthQuestion): HealthReadings {
+  const { readings, sample, envelopes, isGpuExpected, thresholds } = question;
+  const { entrySampleCount, leaveMarginRatio, leaveMarginCelsius } = thresholds;
+  const ratio = (reading: HealthReading, value: number | null, threshold: Threshold): ReadingState =>
+    nextReading(readings[reading], value, threshold, leaveMarginRatio, entrySampleCount);
+  const isMissing = isGpuExpected && sample.gpus.length === 0;
+  const diskMarginBytes = thresholds.diskFreeBytes.warning * leaveMarginRatio;
+  const disk = nextReading(readings.disk, -sample.host.diskFreeBytes, negated(thresholds.diskFreeBytes), diskMarginBytes, entrySampleCount);
+  return {
+    cpu: ratio("cpu", sample.host.cpuRatio, thresholds.cpuRatio),
+    memory: ratio("memory", sample.host.memoryRatio, thresholds.memoryRatio),
+    disk: { ...disk, value: sample.host.diskFreeBytes },
+    vram: ratio("vram", worst(sample.gpus.map((gpu) => vramUseRatio(gpu, envelopes[gpu.uuid] ?? 0))), thresholds.vramRatio),
+    temperature: nextReading(
+      readings.temperature,
+      worst(sample.gpus.map((gpu) => gpu.temperatureCelsius)),
+      thresholds.temperatureCelsius,
+      leaveMarginCelsius,
+      entrySampleCount,
+    ),
+    // A machine configured without a GPU has none to lose.
+    gpuPresence: ratio("gpuPresence", isMissing ? 1 : 0, { warning: 1, critical: 1 }),
+  };
+}
+
+export type OverallLevel = "unknown" | "healthy" | "warning" | "critical";
+
+/** The worst reading decides. A reading that cannot be measured here is no verdict, but without any there is none at all. */
+export function overallLevel(readings: HealthReadings): OverallLevel {
+  const levels = Object.values(readings).map((reading) => reading.level);
+  if (levels.includes("critical")) return "critical";
+  if (levels.includes("warning")) return "warning";
+  return readings.cpu.level === "normal" && readings.memory.level === "normal" ? "healthy" : "unknown";
+}
+
+export interface HealthIssue {
+  readonly reading: HealthReading;
+  readonly severity: "warning" | "critical";
+  readonly message: string;
+  readonly recommendation: string;
+}
+
+const percent = (value: number | null): string => (value === null ? "not measured" : `${Math.round(value * 100)} %`);
+
+const issueTexts: Readonly<Record<HealthReading, (value: number | null) => Pick<HealthIssue, "message" | "recommendation">>> = {
+  cpu: (value) => ({ message: `CPU use is ${percent(value)}.`, recommendation: "Stop other programs on this host; stand-ins and thumbnails are held back." }),
+  memory: (value) => ({ message: `Memory use is ${percent(value)}.`, recommendation: "Use a load profile with less host memory, or stop other programs." }),
+  disk: (value) => ({ message: `${value === null ? "An unknown amount" : formatBytes(value)} of disk is free.`, recommendation: "Free disk space or shorten the retention." }),
+  vram: (value) => ({ message: `${percent(value)} of the GPU memory outside known envelopes is in use.`, recommendation: "End other programs on the card, or recycle the worker when its memory keeps growing." }),
+  temperature: (value) => ({ message: `The hottest card is at ${value ?? "?"} °C.`, recommendation: "Improve the cooling, or lower the card's power limit." }),
+  gpuPresence: () => ({ message: "A GPU is configured, but none answers.", recommendation: "Check the driver; reboot the host when the card has fallen off the bus." }),
+};
+
+/** Every reading above a threshold, worst first, with what to do about it. */
+export function listIssues(readings: HealthReadings): readonly HealthIssue[] {
+  const issues = healthReadings.flatMap((reading): HealthIssue[] => {
+    const { level, value } = readings[reading];
+    return level === "warning" || level === "critical" ? [{ reading, severity: level, ...issueTexts[reading](value) }] : [];
+  });
+  return issues.toSorted((a, b) => Number(b.severity === "critical") - Number(a.severity === "critical"));
+}
+
+/** The card that a reading is about; null for readings of the host. */
+export function worstDevice(reading: HealthReading, gpus: readonly GpuSample[], envelopes: EnvelopeBytes): string | null {
+  if (reading !== "vram" && reading !== "temperature") return null;
+  const valueOf = (gpu: GpuSample): number =>
+    (reading === "vram" ? vramUseRatio(gpu, envelopes[gpu.uuid] ?? 0) : gpu.temperatureCelsius) ?? Number.NEGATIVE_INFINITY;
+  return gpus.toSorted((a, b) => valueOf(b) - valueOf(a))[0]?.uuid ?? null;
+}
+
+export interface LevelChange {
+  readonly reading: HealthReading;
+  readonly from: HealthLevel;
+  readonly to: HealthLevel;
+}
+
+export function listChanges(before: HealthReadings, after: HealthReadings): readonly LevelChange[] {
+  return healthReadings
+    .filter((reading) => before[reading].level !== after[reading].level)
+    .map((reading) => ({ reading, from: before[reading].level, to: after[reading].level }));
+}

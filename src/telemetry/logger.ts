@@ -1,0 +1,28 @@
+import pino from "pino";
+
+export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** One event a line: `event`, ids, numbers with units. Never a prompt, never a token. */
+export interface Logger {
+  info(line: Readonly<Record<string, unknown>>): void;
+  warn(line: Readonly<Record<string, unknown>>): void;
+  error(line: Readonly<Record<string, unknown>>): void;
+}
+
+/** JSON lines on stderr, so that stdout stays for people. */
+export function createLogger(options: { readonly level: LogLevel; readonly nowMs: () => number }): Logger {
+  const log = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: () => `,"at_ms":${options.nowMs()}`,
+      redact: ["prompt", "token", "apiKey", "authorization", "*.prompt", "*.token"],
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    pino.destination({ dest: 2, sync: false }),
+  );
+  return { info: (line) => log.info(line), warn: (line) => log.warn(line), error: (line) => log.error(line) };
+}
+
+export const silentLogger: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -1,0 +1,92 @@
+import type { Chance } from "../../src/core/chance.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import { MediaError, StoreError } from "../../src/core/errors.ts";
+import type { ArtifactRef } from "../../src/core/job.ts";
+import type { ArtifactFiles, DiskGauge } from "../../src/core/ports/artifact-files.ts";
+import type { Media } from "../../src/core/ports/media.ts";
+import type { TelemetryProbe } from "../../src/core/ports/telemetry-probe.ts";
+import { gibibyte } from "../../src/core/units.ts";
+import type { SimWorker, SimWorkerWorld } from "./sim-worker.ts";
+import { deviceTotalBytes } from "./sim-worker.ts";
+
+/** What lies on the simulated disk; it outlives every supervisor. */
+export interface SimDisk {
+  readonly published: Map<string, { readonly kind: string; readonly plays: boolean }>;
+}
+
+const nameOf = (stagedPath: string): string => stagedPath.replaceAll("/", "-");
+
+export function createSimArtifacts(world: SimWorkerWorld, disk: SimDisk): ArtifactFiles {
+  return {
+    stagingPath: (jobId, fence, kind) => `staging/${jobId}-${fence}-${kind}`,
+    checkpointDir: (jobId) => jobId,
+    publish: async (stagedPath, about) => {
+      const file = world.files.get(stagedPath);
+      if (file === undefined) throw new StoreError("STORE_UNAVAILABLE", `there is no staged file ${stagedPath}`, { retryable: true });
+      const name = nameOf(stagedPath);
+      disk.published.set(name, { kind: about.kind, plays: file.plays });
+      return { kind: about.kind, sha256: name, bytes: 1_000, mimeType: about.mimeType, name };
+    },
+    discardStaged: async (stagedPath) => {
+      world.files.delete(stagedPath);
+    },
+    read: () => new ReadableStream({ start: (controller) => controller.close() }),
+    pathOf: (artifact: ArtifactRef) => artifact.name,
+    remove: async (name) => {
+      disk.published.delete(name);
+    },
+    removeCheckpoints: async (jobId) => {
+      world.checkpoints.delete(jobId);
+    },
+    sweepOrphans: async (knownNames) => {
+      const orphans = [...disk.published.keys()].filter((name) => !knownNames.has(name));
+      for (const name of orphans) disk.published.delete(name);
+      return orphans.length;
+    },
+  };
+}
+
+export function createSimMedia(world: SimWorkerWorld): Media {
+  const problem = (plays: boolean): string | null => (plays ? null : "cannot be decoded");
+  return {
+    renderStandIn: async (order) => {
+      await world.clock.sleep(700);
+      const request = { model: "T2V-A14B", prompt: "", width: order.width, height: order.height, frames: order.frames, framesPerSecond: order.framesPerSecond, steps: 1, seed: 0, loraPath: null, loraStrength: 1 } as const;
+      world.files.set(order.outputPath, { plays: true, order: { jobId: "", fence: 0, request, workflow: null, outputPath: order.outputPath, checkpointDir: "" } });
+      return { path: order.outputPath, bytes: 1, width: order.width, height: order.height, frames: order.frames, durationSeconds: order.frames / order.framesPerSecond };
+    },
+    renderThumbnail: async (order) => {
+      await world.clock.sleep(50);
+      const source = world.files.get(order.sourcePath);
+      if (source === undefined) throw new MediaError("OUTPUT_INVALID", `there is no file ${order.sourcePath}`);
+      world.files.set(order.outputPath, source);
+    },
+    probe: async (path) => {
+      await world.clock.sleep(150);
+      const file = world.files.get(path);
+      const plays = file?.plays === true;
+      const { width, height, frames, framesPerSecond } = file?.order.request ?? { width: 0, height: 0, frames: 0, framesPerSecond: 1 };
+      return { plays, width, height, frames, durationSeconds: frames / framesPerSecond, isBlack: false, isConstant: false, problem: problem(plays) };
+    },
+    stop: async () => undefined,
+  };
+}
+
+export function createSimDiskGauge(): DiskGauge {
+  return { freeBytes: async () => 100 * gibibyte, releaseBallast: async () => false, restoreBallast: async () => undefined };
+}
+
+export function createSimProbe(clock: Clock, chance: Chance, workers: ReadonlyMap<string, SimWorker>): TelemetryProbe {
+  return {
+    measure: async () => {
+      const usedBytes = [...workers.values()].filter((worker) => worker.isAlive).reduce((sum, worker) => sum + worker.memory().reservedBytes, 0);
+      return {
+        atMs: clock.nowMs(),
+        gpuKind: "simulated",
+        gpus: [{ uuid: "SIM-0", name: "Simulated 80 GiB", totalBytes: deviceTotalBytes, usedBytes, utilizationRatio: 0.5, temperatureCelsius: 60, unavailable: {} }],
+        host: { cpuRatio: 0.2 + chance.next() * 0.2, memoryRatio: 0.4, memoryUsedBytes: gibibyte, memoryTotalBytes: 4 * gibibyte, diskFreeBytes: 100 * gibibyte },
+      };
+    },
+    stop: async () => undefined,
+  };
+}
