@@ -88,9 +88,14 @@ export const circuitBreakerMachine = setup({
     }),
     clearOpening: assign({ openUntilMs: null }),
     addHolder: assign({
-      heldBy: ({ context }, params: { incidentId: string }) => [...context.heldBy.filter((id) => id !== params.incidentId), params.incidentId],
+      heldBy: ({ context }, params: { incidentId: string }) => [
+        ...context.heldBy.filter((id) => id !== params.incidentId),
+        params.incidentId,
+      ],
     }),
-    removeHolder: assign({ heldBy: ({ context }, params: { incidentId: string }) => context.heldBy.filter((id) => id !== params.incidentId) }),
+    removeHolder: assign({
+      heldBy: ({ context }, params: { incidentId: string }) => context.heldBy.filter((id) => id !== params.incidentId),
+    }),
     dropHolders: assign({ heldBy: [] }),
     reportOpened: sendTo(
       ({ context }) => context.parent,
@@ -158,7 +163,11 @@ export const circuitBreakerMachine = setup({
       entry: "reportHalfOpened",
       on: {
         "canary.failed": { target: "open", actions: ["countOpening", "reportOpened"] },
-        "fault.counted": { guard: { type: "counts", params: ({ event }) => event }, target: "open", actions: ["countOpening", "reportOpened"] },
+        "fault.counted": {
+          guard: { type: "counts", params: ({ event }) => event },
+          target: "open",
+          actions: ["countOpening", "reportOpened"],
+        },
       },
       states: {
         awaitingCanary: {
@@ -170,7 +179,11 @@ export const circuitBreakerMachine = setup({
           description: "The test render passed; one job is admitted.",
           tags: ["servable"],
           on: {
-            "job.ended": { guard: { type: "jobSucceeded", params: ({ event }) => event }, target: "#circuitBreaker.closed", actions: ["forgetFaults", "reportClosed"] },
+            "job.ended": {
+              guard: { type: "jobSucceeded", params: ({ event }) => event },
+              target: "#circuitBreaker.closed",
+              actions: ["forgetFaults", "reportClosed"],
+            },
           },
           after: { trialJobMs: { target: "#circuitBreaker.closed", actions: ["keepOneStraw", "reportClosed"] } },
         },
@@ -180,7 +193,11 @@ export const circuitBreakerMachine = setup({
       description: "An incident on this worker is open: recovery decides what is admitted, and its test renders do not count.",
       tags: ["recovering"],
       on: {
-        "breaker.hold": { target: "held", reenter: true, actions: { type: "addHolder", params: ({ event }) => ({ incidentId: event.incidentId }) } },
+        "breaker.hold": {
+          target: "held",
+          reenter: true,
+          actions: { type: "addHolder", params: ({ event }) => ({ incidentId: event.incidentId }) },
+        },
         "breaker.release": [
           {
             guard: { type: "isLastHolderAndResolved", params: ({ event }) => event },

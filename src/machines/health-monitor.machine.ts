@@ -66,8 +66,20 @@ export interface HealthReport {
 export type HealthMonitorReport =
   | { readonly type: "health.changed"; readonly from: HealthStatus; readonly health: HealthReport }
   | { readonly type: "health.checked"; readonly health: HealthReport }
-  | { readonly type: "threshold.crossed"; readonly reading: HealthReading; readonly severity: "warning" | "critical"; readonly value: number | null; readonly atMs: number }
-  | { readonly type: "threshold.left"; readonly reading: HealthReading; readonly severity: "warning" | "critical"; readonly value: number | null; readonly atMs: number }
+  | {
+      readonly type: "threshold.crossed";
+      readonly reading: HealthReading;
+      readonly severity: "warning" | "critical";
+      readonly value: number | null;
+      readonly atMs: number;
+    }
+  | {
+      readonly type: "threshold.left";
+      readonly reading: HealthReading;
+      readonly severity: "warning" | "critical";
+      readonly value: number | null;
+      readonly atMs: number;
+    }
   /** `isHealthOnly`: measured, not suffered; it never interrupts a job. */
   | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: true }
   | { readonly type: "standIns.hold" }
@@ -130,7 +142,8 @@ export function healthReportOf(context: HealthMonitorContext): HealthReport {
 function faultReportOf(context: HealthMonitorContext, change: LevelChange, faultClass: FaultClass): FaultReport {
   const message = listIssues(context.readings).find((issue) => issue.reading === change.reading)?.message ?? change.reading;
   const deviceUuid = worstDevice(change.reading, context.ring.at(-1)?.gpus ?? [], context.envelopes);
-  const workerId = (deviceUuid === null ? undefined : context.deviceWorkers[deviceUuid]) ?? Object.values(context.deviceWorkers)[0] ?? "host";
+  const workerId =
+    (deviceUuid === null ? undefined : context.deviceWorkers[deviceUuid]) ?? Object.values(context.deviceWorkers)[0] ?? "host";
   const fault = faultOf({ faultClass, confidence: 0.7, decidedBy: message }, { message });
   // Measured from outside: the context of the device may well be sound.
   return { fault: { ...fault, contextPoisoned: false }, workerId, model: null, jobId: null, atMs: context.clock.nowMs() };
@@ -173,8 +186,10 @@ export const healthMonitorMachine = setup({
         const { value } = context.readings[change.reading];
         const { reading, from, to } = change;
         const isRise = (level: string): level is "warning" | "critical" => level === "warning" || level === "critical";
-        if (isRise(from) && to !== "critical") enqueue.sendTo(context.parent, { type: "threshold.left", reading, severity: from, value, atMs });
-        if (isRise(to) && from !== "critical") enqueue.sendTo(context.parent, { type: "threshold.crossed", reading, severity: to, value, atMs });
+        if (isRise(from) && to !== "critical")
+          enqueue.sendTo(context.parent, { type: "threshold.left", reading, severity: from, value, atMs });
+        if (isRise(to) && from !== "critical")
+          enqueue.sendTo(context.parent, { type: "threshold.crossed", reading, severity: to, value, atMs });
         const faultClass = faultClassOf[reading];
         if (to === "critical" && faultClass !== undefined) {
           enqueue.sendTo(context.parent, { type: "fault.raised", report: faultReportOf(context, change, faultClass), isHealthOnly: true });
@@ -183,7 +198,9 @@ export const healthMonitorMachine = setup({
         if (reading === "cpu" && from === "critical") enqueue.sendTo(context.parent, { type: "standIns.release" });
       }
     }),
-    countFailedSample: assign({ failedSampleCount: ({ context }) => Math.min(context.failedSampleCount + 1, context.limits.blindFailureCount) }),
+    countFailedSample: assign({
+      failedSampleCount: ({ context }) => Math.min(context.failedSampleCount + 1, context.limits.blindFailureCount),
+    }),
     giveUpSampling: assign({ failedSampleCount: ({ context }) => context.limits.blindFailureCount }),
     /** What was measured long ago is not known now. */
     forgetReadings: assign({ readings: unknownReadings, changes: [] }),
@@ -253,7 +270,10 @@ export const healthMonitorMachine = setup({
         onError: { target: ".blind", actions: "giveUpSampling" },
       },
       on: {
-        "sample.taken": { target: ".judging", actions: [{ type: "judge", params: ({ event }) => ({ sample: event.sample }) }, "reportChanges"] },
+        "sample.taken": {
+          target: ".judging",
+          actions: [{ type: "judge", params: ({ event }) => ({ sample: event.sample }) }, "reportChanges"],
+        },
         "sample.failed": { target: ".judging", actions: "countFailedSample" },
       },
       states: {

@@ -2,9 +2,9 @@ import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { ActionEvidence, Fault, RungResult } from "../core/fault.ts";
 import { hourMs, minuteMs, secondMs } from "../core/units.ts";
-import type { FailureType, ModelId, Outcome, RecoveryAction } from "../core/words.ts";
+import type { FailureType, ModelId, RecoveryAction } from "../core/words.ts";
 import type { Ladder } from "../recovery/ladders.ts";
-import type { RungChoice, RungFacts } from "../recovery/preconditions.ts";
+import type { RungChoice } from "../recovery/preconditions.ts";
 import { defaultLookBack, type LookBackLimits, rungDeadlinesMs } from "../recovery/rung-deadlines.ts";
 import type { RungProof } from "../recovery/verdicts.ts";
 
@@ -19,6 +19,7 @@ export interface RecoveryLimits {
   readonly workerReadyMs: number;
   readonly canaryMs: number;
   readonly envelopeMs: number;
+  /** Shorter than the first look-back, which ends the wait too. */
   readonly standInMs: number;
   readonly cooldownMs: number;
   readonly lookBack: LookBackLimits;
@@ -36,7 +37,7 @@ export const defaultRecoveryLimits: RecoveryLimits = {
   workerReadyMs: 2 * minuteMs,
   canaryMs: 2 * minuteMs,
   envelopeMs: 15 * minuteMs,
-  standInMs: minuteMs,
+  standInMs: 20 * secondMs,
   cooldownMs: 30 * secondMs,
   lookBack: defaultLookBack,
   returnIdleMs: minuteMs,
@@ -95,9 +96,6 @@ export interface RecoveryContext {
   readonly rung: { readonly action: RecoveryAction; readonly startedAtMs: number } | null;
   readonly evidence: ActionEvidence | null;
   readonly proof: RungProof;
-  /** Which probes have answered, or have been given up, since the rung began. */
-  readonly isCanaryIn: boolean;
-  readonly isEnvelopeIn: boolean;
   /** A job or a canary has failed in this incident: only then may the stand-in take over. */
   readonly hasProvenFailure: boolean;
   readonly workerState: "unknown" | "connected" | "crashLooping" | "stopped";
@@ -106,6 +104,7 @@ export interface RecoveryContext {
   readonly lookBackCount: number;
   readonly lookBackAtMs: number | null;
   readonly isStandInServed: boolean;
+  readonly isExhausted: boolean;
   readonly isTrialJobBegun: boolean;
   readonly joinedFaultCount: number;
 }
@@ -127,13 +126,29 @@ export type RecoveryReport =
   | ({ readonly type: "breaker.hold" } & About)
   | ({ readonly type: "breaker.release"; readonly isResolved: boolean } & About)
   | ({ readonly type: "budget.request"; readonly action: RecoveryAction } & About)
-  | ({ readonly type: "rung.started"; readonly action: RecoveryAction; readonly failureType: FailureType; readonly climb: number; readonly atMs: number } & About)
+  | ({
+      readonly type: "rung.started";
+      readonly action: RecoveryAction;
+      readonly failureType: FailureType;
+      readonly climb: number;
+      readonly atMs: number;
+    } & About)
   | ({ readonly type: "rung.ended"; readonly failureType: FailureType; readonly climb: number; readonly result: RungResult } & About)
   | ({ readonly type: "climb.ended"; readonly climb: number; readonly outcome: "repaired" | "stoodIn"; readonly atMs: number } & About)
   | ({ readonly type: "cooldown.started"; readonly failureType: FailureType; readonly untilMs: number } & About)
   | ({ readonly type: "canary.passed" | "canary.failed" } & About)
-  | ({ readonly type: "incident.stoodIn"; readonly lookBackAtMs: number; readonly climbCount: number; readonly lookBackCount: number } & About)
-  | ({ readonly type: "incident.exhausted"; readonly lookBackAtMs: number; readonly climbCount: number; readonly lookBackCount: number } & About)
+  | ({
+      readonly type: "incident.stoodIn";
+      readonly lookBackAtMs: number;
+      readonly climbCount: number;
+      readonly lookBackCount: number;
+    } & About)
+  | ({
+      readonly type: "incident.exhausted";
+      readonly lookBackAtMs: number;
+      readonly climbCount: number;
+      readonly lookBackCount: number;
+    } & About)
   | ({ readonly type: "incident.resolved"; readonly climbCount: number; readonly atMs: number } & About);
 
 export type RecoveryEvent =
@@ -192,5 +207,3 @@ export interface StandInAnswer {
   readonly plays: boolean;
   readonly reason: string;
 }
-
-export type { Outcome, RungFacts };

@@ -15,8 +15,7 @@ export const defaultBudgetLimits: BudgetLimits = { heavyActionCount: 10, windowM
 
 export type BudgetAnswer =
   /** `spentAtMs` replaces the old list: entries outside the window are gone, this one is in. */
-  | { readonly kind: "granted"; readonly spentAtMs: readonly number[] }
-  | { readonly kind: "refused"; readonly retryAtMs: number };
+  { readonly kind: "granted"; readonly spentAtMs: readonly number[] } | { readonly kind: "refused"; readonly retryAtMs: number };
 
 /** Asks for one heavy action at `nowMs`. */
 export function askBudget(spentAtMs: readonly number[], nowMs: number, limits: BudgetLimits = defaultBudgetLimits): BudgetAnswer {

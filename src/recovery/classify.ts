@@ -39,7 +39,9 @@ function ofText(typeNames: readonly string[], texts: readonly string[]): Recogni
 
 function refine(faultClass: FaultClass, confidence: number, decidedBy: string, texts: readonly string[]): Recognition {
   if (faultClass !== "outOfMemory") return { faultClass, confidence, decidedBy };
-  const virtualSpace = faultSignatures.find((row) => row.faultClass === "outOfVirtualSpace")?.texts?.find((text) => texts.some((seen) => seen.includes(text)));
+  const virtualSpace = faultSignatures
+    .find((row) => row.faultClass === "outOfVirtualSpace")
+    ?.texts?.find((text) => texts.some((seen) => seen.includes(text)));
   if (virtualSpace !== undefined) return { faultClass: "outOfVirtualSpace", confidence, decidedBy: virtualSpace };
   const numbers = texts.map(parseOutOfMemory).find((found) => found?.wantedBytes != null);
   return { faultClass: numbers == null ? "outOfMemory" : shortageOf(numbers), confidence, decidedBy };

@@ -30,12 +30,22 @@ export const faultSignatures: readonly FaultSignature[] = [
   },
   {
     faultClass: "gpuLost",
-    texts: ["GPU is lost", "GPU has fallen off the bus", "fallen off the bus and is not responding to commands", "Unable to determine the device handle for GPU"],
+    texts: [
+      "GPU is lost",
+      "GPU has fallen off the bus",
+      "fallen off the bus and is not responding to commands",
+      "Unable to determine the device handle for GPU",
+    ],
     confidence: 0.95,
   },
   {
     faultClass: "gpuResetRequired",
-    texts: ["GPU requires restart/reset", "GPU requires reset", "CUDA-capable device(s) is/are busy or unavailable", "cudaErrorDevicesUnavailable"],
+    texts: [
+      "GPU requires restart/reset",
+      "GPU requires reset",
+      "CUDA-capable device(s) is/are busy or unavailable",
+      "cudaErrorDevicesUnavailable",
+    ],
     confidence: 0.9,
   },
   {
@@ -87,7 +97,11 @@ export const faultSignatures: readonly FaultSignature[] = [
     confidence: 0.95,
   },
   { faultClass: "multiGpu", texts: ["NCCL error in: ", "NCCL Error "], confidence: 0.9 },
-  { faultClass: "outOfVirtualSpace", texts: ["virtual-address-space (VSZ) exhaustion from expandable segments, not physical GPU OOM"], confidence: 0.95 },
+  {
+    faultClass: "outOfVirtualSpace",
+    texts: ["virtual-address-space (VSZ) exhaustion from expandable segments, not physical GPU OOM"],
+    confidence: 0.95,
+  },
   {
     faultClass: "hostAllocation",
     types: ["MemoryError"],
@@ -97,10 +111,20 @@ export const faultSignatures: readonly FaultSignature[] = [
   {
     faultClass: "outOfMemory",
     types: ["torch.OutOfMemoryError", "torch.cuda.OutOfMemoryError"],
-    texts: ["CUDA out of memory", "CUDA error: out of memory", "cudaErrorMemoryAllocation", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"],
+    texts: [
+      "CUDA out of memory",
+      "CUDA error: out of memory",
+      "cudaErrorMemoryAllocation",
+      "CUBLAS_STATUS_ALLOC_FAILED",
+      "CUDNN_STATUS_ALLOC_FAILED",
+    ],
     confidence: 0.95,
   },
-  { faultClass: "diskFull", texts: ["No space left on device", "no space left on device", "ENOSPC", "Remounting filesystem read-only"], confidence: 0.95 },
+  {
+    faultClass: "diskFull",
+    texts: ["No space left on device", "no space left on device", "ENOSPC", "Remounting filesystem read-only"],
+    confidence: 0.95,
+  },
   {
     faultClass: "hostOomKiller",
     texts: ["invoked oom-killer:", "oom-kill:constraint=", "killed as a result of limit of"],

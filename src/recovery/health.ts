@@ -81,7 +81,13 @@ const worst = (values: readonly (number | null)[]): number | null => {
 };
 
 /** One step of the hysteresis: `entrySampleCount` samples in a row to enter, the margin to leave. Higher = worse. */
-function nextReading(before: ReadingState, value: number | null, threshold: Threshold, marginBelow: number, entrySampleCount: number): ReadingState {
+function nextReading(
+  before: ReadingState,
+  value: number | null,
+  threshold: Threshold,
+  marginBelow: number,
+  entrySampleCount: number,
+): ReadingState {
   if (value === null) return { ...before, value: null, level: "unknown", warningStreak: 0, criticalStreak: 0 };
   const warningStreak = value >= threshold.warning ? before.warningStreak + 1 : 0;
   const criticalStreak = value >= threshold.critical ? before.criticalStreak + 1 : 0;
@@ -151,12 +157,30 @@ export interface HealthIssue {
 const percent = (value: number | null): string => (value === null ? "not measured" : `${Math.round(value * 100)} %`);
 
 const issueTexts: Readonly<Record<HealthReading, (value: number | null) => Pick<HealthIssue, "message" | "recommendation">>> = {
-  cpu: (value) => ({ message: `CPU use is ${percent(value)}.`, recommendation: "Stop other programs on this host; stand-ins and thumbnails are held back." }),
-  memory: (value) => ({ message: `Memory use is ${percent(value)}.`, recommendation: "Use a load profile with less host memory, or stop other programs." }),
-  disk: (value) => ({ message: `${value === null ? "An unknown amount" : formatBytes(value)} of disk is free.`, recommendation: "Free disk space or shorten the retention." }),
-  vram: (value) => ({ message: `${percent(value)} of the GPU memory outside known envelopes is in use.`, recommendation: "End other programs on the card, or recycle the worker when its memory keeps growing." }),
-  temperature: (value) => ({ message: `The hottest card is at ${value ?? "?"} °C.`, recommendation: "Improve the cooling, or lower the card's power limit." }),
-  gpuPresence: () => ({ message: "A GPU is configured, but none answers.", recommendation: "Check the driver; reboot the host when the card has fallen off the bus." }),
+  cpu: (value) => ({
+    message: `CPU use is ${percent(value)}.`,
+    recommendation: "Stop other programs on this host; stand-ins and thumbnails are held back.",
+  }),
+  memory: (value) => ({
+    message: `Memory use is ${percent(value)}.`,
+    recommendation: "Use a load profile with less host memory, or stop other programs.",
+  }),
+  disk: (value) => ({
+    message: `${value === null ? "An unknown amount" : formatBytes(value)} of disk is free.`,
+    recommendation: "Free disk space or shorten the retention.",
+  }),
+  vram: (value) => ({
+    message: `${percent(value)} of the GPU memory outside known envelopes is in use.`,
+    recommendation: "End other programs on the card, or recycle the worker when its memory keeps growing.",
+  }),
+  temperature: (value) => ({
+    message: `The hottest card is at ${value ?? "?"} °C.`,
+    recommendation: "Improve the cooling, or lower the card's power limit.",
+  }),
+  gpuPresence: () => ({
+    message: "A GPU is configured, but none answers.",
+    recommendation: "Check the driver; reboot the host when the card has fallen off the bus.",
+  }),
 };
 
 /** Every reading above a threshold, worst first, with what to do about it. */

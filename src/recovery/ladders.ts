@@ -23,10 +23,14 @@ const isAction = (name: string): name is RecoveryAction => (recoveryActions as r
 
 function problemsOf(name: string, rungs: readonly string[]): string[] {
   if (!isFailureType(name)) return [`There is no failure type "${name}"; use one of ${failureTypes.join(", ")}.`];
-  const problems = rungs.filter((rung) => !isAction(rung)).map((rung) => `The ladder of ${name} names an unknown action "${rung}"; use one of ${recoveryActions.join(", ")}.`);
+  const problems = rungs
+    .filter((rung) => !isAction(rung))
+    .map((rung) => `The ladder of ${name} names an unknown action "${rung}"; use one of ${recoveryActions.join(", ")}.`);
   const repeated = rungs.find((rung, index) => rungs.indexOf(rung) !== index);
-  if (repeated !== undefined) problems.push(`The ladder of ${name} names "${repeated}" twice; a rung that did not help is not tried again in the same climb.`);
-  if (rungs.at(-1) !== "fallback_to_mock") problems.push(`The ladder of ${name} must end in fallback_to_mock, so that somebody always answers.`);
+  if (repeated !== undefined)
+    problems.push(`The ladder of ${name} names "${repeated}" twice; a rung that did not help is not tried again in the same climb.`);
+  if (rungs.at(-1) !== "fallback_to_mock")
+    problems.push(`The ladder of ${name} must end in fallback_to_mock, so that somebody always answers.`);
   return problems;
 }
 

@@ -14,7 +14,16 @@ export interface OutOfMemoryNumbers {
   readonly otherProcessesBytes: number;
 }
 
-const factors: Readonly<Record<string, number>> = { bytes: 1, B: 1, KiB: kibibyte, MiB: mebibyte, GiB: gibibyte, KB: kibibyte, MB: mebibyte, GB: gibibyte };
+const factors: Readonly<Record<string, number>> = {
+  bytes: 1,
+  B: 1,
+  KiB: kibibyte,
+  MiB: mebibyte,
+  GiB: gibibyte,
+  KB: kibibyte,
+  MB: mebibyte,
+  GB: gibibyte,
+};
 const amount = String.raw`(\d+(?:\.\d+)?) ?(bytes|[KMG]i?B|B)`;
 
 function bytesIn(text: string, pattern: string): number | null {

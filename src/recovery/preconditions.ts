@@ -35,7 +35,12 @@ export const unknownFacts: RungFacts = {
 };
 
 /** Actions that the worker's own process carries out; a poisoned context fails every one of them. */
-const inProcessActions: readonly RecoveryAction[] = ["clear_gpu_cache", "apply_vram_optimization", "enable_cpu_offload", "reduce_generation_params"];
+const inProcessActions: readonly RecoveryAction[] = [
+  "clear_gpu_cache",
+  "apply_vram_optimization",
+  "enable_cpu_offload",
+  "reduce_generation_params",
+];
 
 function reasonToSkipCacheClear(facts: RungFacts): string | null {
   const { reservedUnallocatedBytes, neededBytes, isNeighbourToBlame } = facts;

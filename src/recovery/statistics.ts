@@ -26,7 +26,10 @@ export interface RecoveryStatistics {
 
 const round = (value: number, decimals: number): number => Number(value.toFixed(decimals));
 
-function tallyBy<Key extends string>(attempts: readonly RecoveryAttempt[], keyOf: (attempt: RecoveryAttempt) => Key): Partial<Record<Key, Tally>> {
+function tallyBy<Key extends string>(
+  attempts: readonly RecoveryAttempt[],
+  keyOf: (attempt: RecoveryAttempt) => Key,
+): Partial<Record<Key, Tally>> {
   const tallies: Partial<Record<Key, Tally>> = {};
   for (const attempt of attempts) {
     const key = keyOf(attempt);

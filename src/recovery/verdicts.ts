@@ -55,7 +55,8 @@ const canaryProof = "test render";
 function ofCacheClear(evidence: ActionEvidence, proof: RungProof): Verdict {
   const before = evidence.before.deviceFreeBytes;
   const after = evidence.after.deviceFreeBytes;
-  if (before === null || after === null) return verdict("unknown", "free memory on the device could not be measured from outside the worker");
+  if (before === null || after === null)
+    return verdict("unknown", "free memory on the device could not be measured from outside the worker");
   const neededBytes = Math.max(proof.neededBytes ?? 0, noticeableBytes);
   const sentence = `free memory on the device rose by ${formatBytes(after - before)} of the ${formatBytes(neededBytes)} that are needed`;
   return verdict(after - before >= neededBytes ? "effective" : "ineffective", sentence);
@@ -93,7 +94,9 @@ function ofReduction(evidence: ActionEvidence, proof: RungProof): Verdict {
 
 function ofDownload(proof: RungProof): Verdict {
   if (proof.filesMatch === null) return verdict("unknown", "the files were not verified");
-  return proof.filesMatch ? verdict("effective", "every file matches its hash") : verdict("ineffective", "a file still does not match its hash");
+  return proof.filesMatch
+    ? verdict("effective", "every file matches its hash")
+    : verdict("ineffective", "a file still does not match its hash");
 }
 
 function ofRestart(proof: RungProof): Verdict {
@@ -104,12 +107,16 @@ function ofRestart(proof: RungProof): Verdict {
 
 function ofHealthCheck(proof: RungProof): Verdict {
   if (proof.isConditionGone === null) return verdict("unknown", "the condition could not be measured again");
-  return proof.isConditionGone ? verdict("effective", "the condition that raised the fault is gone") : verdict("ineffective", "the condition that raised the fault persists");
+  return proof.isConditionGone
+    ? verdict("effective", "the condition that raised the fault is gone")
+    : verdict("ineffective", "the condition that raised the fault persists");
 }
 
 function ofStandIn(proof: RungProof): Verdict {
   if (proof.standInPlays === null) return verdict("unknown", "whether the stand-in plays was not checked");
-  return proof.standInPlays ? verdict("effective", "a stand-in was rendered and plays") : verdict("ineffective", "the stand-in does not play");
+  return proof.standInPlays
+    ? verdict("effective", "a stand-in was rendered and plays")
+    : verdict("ineffective", "the stand-in does not play");
 }
 
 const withEvidence: Partial<Record<RecoveryAction, (evidence: ActionEvidence, proof: RungProof) => Verdict>> = {
@@ -151,7 +158,8 @@ export function isRepaired(proof: RungProof): boolean {
 /** The probes that an action needs before it can be judged. */
 export function probesFor(action: RecoveryAction, hasFailedJob: boolean): { readonly canary: boolean; readonly envelope: boolean } {
   if (action === "fallback_to_mock") return { canary: false, envelope: false };
-  if (action === "restart_pipeline" || action === "retry_model_download" || action === "system_health_check") return { canary: true, envelope: false };
+  if (action === "restart_pipeline" || action === "retry_model_download" || action === "system_health_check")
+    return { canary: true, envelope: false };
   if (action === "enable_cpu_offload") return { canary: true, envelope: hasFailedJob };
   return { canary: !hasFailedJob, envelope: hasFailedJob };
 }

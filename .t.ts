@@ -1,0 +1,11 @@
+import { parseConfig } from "/work/main/src/config/parse-config.ts";
+import { settings } from "/work/main/src/config/settings.ts";
+const env={HOME:"/home/a"};
+console.log(JSON.stringify(parseConfig({environment:env}),null,1));
+for (const s of settings) console.log(s.path, s.environmentName, JSON.stringify(s.byDefault));
+const t=(x:any)=>console.log((parseConfig({environment:env,...x}) as any).message ?? "ok");
+t({flags:{port:"x"}}); t({flags:{host:"0.0.0.0"}}); t({environment:{...env,UNDERSTUDY_API_KEY:"short"}}); t({environment:{...env,UNDERSTUDY_FOO:"short"}});
+t({file:{path:"u.json",text:'{"disk":{"minfree":"2GiB"}}'}}); t({file:{path:"u.json",text:'{"disk":{"minFree":"2 bananas"}}'}}); t({file:{path:"u.json",text:'{"disk":3}'}});
+t({environment:{UNDERSTUDY_STAND_IN__AFTER:"2h"}}); t({environment:{}}); t({flags:{"sim.gpu":"foo"}}); t({flags:{"sim.gpu":"h100","sim.speed":"4","keepWorkers":"true"}});
+t({flags:{"alternative":"none"}});t({flags:{"alternative":"T2V-A14B"}});t({file:{path:"u.json",text:'{"workers":[{"id":"a"},{"id":"a"}]}'}});t({file:{path:"u.json",text:'{"workers":[{"id":"a","models":["x"]}]}'}});
+t({file:{path:"u.json",text:'{"workers":[{"id":"a","speed":0}]}'}});t({file:{path:"u.json",text:'{"recovery":{"ladders":{"x":[]}}}'}});t({file:{path:"u.json",text:'{"lease":30}'}});t({file:{path:"u.json",text:'{"health":{"cpu":{"warning":"99%"}}}'}});

@@ -1,0 +1,35 @@
+/**
+ * `npm run bench [-- name …]`: each bench measures a ratio against a named limit or peer in the same run and prints it.
+ * Exit code 1 when a ratio misses its limit.
+ */
+import { benchEvents } from "./machine-events.ts";
+import { benchGap } from "./artifact-gap.ts";
+import { benchIdle } from "./idle-supervisor.ts";
+import { benchSubmissions } from "./durable-submissions.ts";
+import type { BenchResult } from "./result.ts";
+
+const benches: Readonly<Record<string, () => Promise<readonly BenchResult[]>>> = {
+  events: benchEvents,
+  submissions: benchSubmissions,
+  gap: benchGap,
+  idle: benchIdle,
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => benches[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`There is no bench named ${unknown.join(", ")}; there are ${Object.keys(benches).join(", ")}.`);
+  process.exit(2);
+}
+
+let missedCount = 0;
+for (const [name, bench] of Object.entries(benches)) {
+  if (asked.length > 0 && !asked.includes(name)) continue;
+  for (const { what, value, unit, limit, detail } of await bench()) {
+    const isMet = limit.kind === "atLeast" ? value >= limit.value : value <= limit.value;
+    if (!isMet) missedCount += 1;
+    const bound = `${limit.kind === "atLeast" ? "≥" : "≤"} ${limit.value}${unit}`;
+    console.log(`${isMet ? "met   " : "MISSED"} ${name}: ${what} = ${value.toFixed(2)}${unit} (${bound}) — ${detail}`);
+  }
+}
+process.exit(missedCount === 0 ? 0 : 1);

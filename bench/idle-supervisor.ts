@@ -1,0 +1,37 @@
+import { readFileSync } from "node:fs";
+import { clock, endService, makeStateDir, startService, until } from "../test/harness/running-service.ts";
+import type { BenchResult } from "./result.ts";
+
+const minutes = Number(process.env["BENCH_IDLE_MINUTES"] ?? "10");
+const ticksPerSecond = 100;
+
+function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+function residentMegabytes(pid: number): number {
+  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  return Number(line?.[1] ?? Number.NaN) / 1_024;
+}
+
+/** CPU and memory of the supervisor without its children, idle, from the compiled package (`npm run build` first). */
+export async function benchIdle(): Promise<BenchResult[]> {
+  const directory = makeStateDir();
+  const service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_LOG_LEVEL: "warn" } });
+  try {
+    await until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", 60_000);
+    const before = { cpu: cpuSeconds(service.pid), atMs: clock.nowMs() };
+    await clock.sleep(minutes * 60_000);
+    const cpuRatio = (cpuSeconds(service.pid) - before.cpu) / ((clock.nowMs() - before.atMs) / 1_000);
+    const detail = `after ${minutes} min idle`;
+    return [
+      { what: "CPU of one core", value: cpuRatio * 100, unit: " %", limit: { kind: "atMost", value: 1 }, detail },
+      { what: "RSS without children", value: residentMegabytes(service.pid), unit: " MB", limit: { kind: "atMost", value: 150 }, detail },
+    ];
+  } finally {
+    await endService(service);
+    directory.remove();
+  }
+}

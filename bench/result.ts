@@ -1,0 +1,18 @@
+export interface BenchResult {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly limit: { readonly kind: "atLeast" | "atMost"; readonly value: number };
+  /** The figures behind the ratio. */
+  readonly detail: string;
+}
+
+export function medianOf(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+export function percentileOf(values: readonly number[], ratio: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * ratio))] ?? Number.NaN;
+}

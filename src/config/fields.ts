@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { parseBytes, parseDurationMs } from "../core/units.ts";
+
+interface Bounds {
+  readonly min: string;
+  readonly max: string;
+}
+
+function parsed(parse: (text: string) => number | undefined, kind: string, example: string, bounds: Bounds, byDefault: string) {
+  const low = parse(bounds.min) ?? Number.NaN;
+  const high = parse(bounds.max) ?? Number.NaN;
+  return z
+    .string({ error: `must be a ${kind} with its unit, such as "${example}"` })
+    .transform((text, context) => {
+      const value = parse(text);
+      if (value !== undefined && value >= low && value <= high) return value;
+      const message = value === undefined ? `must be a ${kind} with its unit, such as "${example}"` : `must be from ${bounds.min} to ${bounds.max}`;
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    })
+    .prefault(byDefault);
+}
+
+/** A time that people write as `"30s"` and the program reads in ms. */
+export const duration = (byDefault: string, bounds: Bounds) => parsed(parseDurationMs, "time", "30s", bounds, byDefault);
+
+/** An amount that people write as `"12GiB"` and the program reads in bytes. */
+export const amount = (byDefault: string, bounds: Bounds) => parsed(parseBytes, "size", "2GiB", bounds, byDefault);
+
+/** Environment variables and flags are text; a number may come as its digits. */
+const numberOf = (value: unknown): unknown => (typeof value === "string" && value.trim() !== "" ? Number(value) : value);
+
+const rangeError = (what: string, min: number, max: number) => ({ error: `must be ${what} from ${min} to ${max}` });
+
+export function wholeNumber(byDefault: number, { min, max }: { readonly min: number; readonly max: number }) {
+  const words = rangeError("a whole number", min, max);
+  return z.preprocess(numberOf, z.number(words).int(words).min(min, words).max(max, words)).prefault(byDefault);
+}
+
+export function decimal(byDefault: number, { min, max }: { readonly min: number; readonly max: number }) {
+  const words = rangeError("a number", min, max);
+  return z.preprocess(numberOf, z.number(words).min(min, words).max(max, words)).prefault(byDefault);
+}
+
+/** `0.8` or `"80%"`, read as 0..1. */
+export function ratio(byDefault: string) {
+  const words = { error: 'must be a share from 0 to 1, or from "0%" to "100%"' };
+  const read = (value: unknown): unknown => (typeof value === "string" && value.endsWith("%") ? Number(value.slice(0, -1)) / 100 : numberOf(value));
+  return z.preprocess(read, z.number(words).min(0, words).max(1, words)).prefault(byDefault);
+}
+
+export function yesOrNo(byDefault: boolean) {
+  const read = (value: unknown): unknown => (value === "true" ? true : value === "false" ? false : value);
+  return z.preprocess(read, z.boolean({ error: "must be true or false" })).prefault(byDefault);
+}
+
+/** One of `words`; the sentence lists them. */
+export const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) => z.enum(words, { error: `must be one of ${words.join(", ")}` });
+
+/** A list, also as text with commas. */
+export function listOf<Item extends z.ZodType>(item: Item) {
+  const read = (value: unknown): unknown =>
+    typeof value === "string" ? value.split(",").map((part) => part.trim()).filter((part) => part !== "") : value;
+  return z.preprocess(read, z.array(item, { error: "must be a list" }));
+}

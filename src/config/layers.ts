@@ -1,0 +1,36 @@
+/** Nested settings as text layers hold them, before the schema has looked at them. */
+export interface Tree {
+  readonly [key: string]: unknown;
+}
+
+export interface Layer {
+  /** For sentences: `--port`, `UNDERSTUDY_PORT`, `the file understudy.json`. */
+  readonly name: string;
+  readonly tree: Tree;
+}
+
+export function isTree(value: unknown): value is Tree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** `("standIn.after", "1s")` → `{ standIn: { after: "1s" } }`. */
+export function treeOf(path: string, value: unknown): Tree {
+  return path.split(".").reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
+}
+
+function merge(below: Tree, above: Tree): Tree {
+  const merged: Record<string, unknown> = { ...below };
+  for (const [key, value] of Object.entries(above)) {
+    const before = Object.hasOwn(merged, key) ? merged[key] : undefined;
+    merged[key] = isTree(before) && isTree(value) ? merge(before, value) : value;
+  }
+  return merged;
+}
+
+/** Later layers win; groups are merged, lists are replaced. */
+export const mergeLayers = (layers: readonly Layer[]): Tree => layers.reduce<Tree>((below, layer) => merge(below, layer.tree), {});
+
+/** Dotted paths of everything that the tree sets; a list counts as one setting. */
+export function listPaths(tree: Tree, prefix = ""): readonly string[] {
+  return Object.entries(tree).flatMap(([key, value]) => (isTree(value) && Object.keys(value).length > 0 ? listPaths(value, `${prefix}${key}.`) : [`${prefix}${key}`]));
+}

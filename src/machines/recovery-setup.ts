@@ -1,0 +1,132 @@
+import { assign, enqueueActions, fromPromise, raise, setup } from "xstate";
+import type { Fault } from "../core/fault.ts";
+import type { MachineTag } from "../core/words.ts";
+import type { RungFacts } from "../recovery/preconditions.ts";
+import { nothingProven, type ProbeVerdict } from "../recovery/verdicts.ts";
+import { recoveryGuards } from "./recovery-guards.ts";
+import * as steps from "./recovery-steps.ts";
+import type {
+  PerformActionInput,
+  ProbeAnswer,
+  RecoveryContext,
+  RecoveryEvent,
+  RecoveryInput,
+  RecoveryOutput,
+  RecoveryReport,
+  RecoveryTarget,
+  RungEvidence,
+  StandInAnswer,
+} from "./recovery-types.ts";
+
+/** Raised by this machine for itself, once the context holds what the next guards ask about. */
+type RecoverySignal =
+  | { readonly type: "rung.chosen" }
+  | { readonly type: "rung.applied" }
+  | { readonly type: "probe.judged" }
+  | { readonly type: "repair.proven" }
+  | { readonly type: "repair.refuted" };
+
+/** Whom an effect is about. */
+export const targetOf = ({ context }: { context: RecoveryContext }): RecoveryTarget => {
+  const { incidentId, workerId, model, jobId, fault } = context;
+  return { incidentId, workerId, model, jobId, fault };
+};
+
+interface StepSink {
+  assign(change: Partial<RecoveryContext>): void;
+  sendTo(parent: RecoveryContext["parent"], report: RecoveryReport): void;
+}
+
+/** Carries one step out: the change first, then the reports in their order. */
+function take({ context, enqueue }: { readonly context: RecoveryContext; readonly enqueue: StepSink }, step: steps.Step): void {
+  enqueue.assign(step.change);
+  for (const report of step.reports) enqueue.sendTo(context.parent, report);
+}
+
+/** Everything that recovery's chart names: guards, actions, delays, and the effects that src/app provides. */
+export const recoverySetup = setup({
+  types: {
+    context: {} as RecoveryContext,
+    events: {} as RecoveryEvent | RecoverySignal,
+    input: {} as RecoveryInput,
+    output: {} as RecoveryOutput,
+    tags: {} as MachineTag,
+  },
+  actors: {
+    /** Measures what decides which rungs can help; asks nothing of the device. */
+    examine: fromPromise<RungFacts, RecoveryTarget>(() => Promise.reject(new Error("examine was not provided"))),
+    performAction: fromPromise<RungEvidence, PerformActionInput>(() => Promise.reject(new Error("performAction was not provided"))),
+    /** Runs the failed job's phase again. */
+    proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(() => Promise.reject(new Error("proveEnvelope was not provided"))),
+    runCanary: fromPromise<ProbeAnswer, RecoveryTarget>(() => Promise.reject(new Error("runCanary was not provided"))),
+    /** Idempotent for an incident: makes one when there is none, and checks that it plays. */
+    renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(() => Promise.reject(new Error("renderStandIn was not provided"))),
+  },
+  guards: recoveryGuards,
+  actions: {
+    startClimb: assign(({ context }) => ({ isClimbing: true, climbCount: context.climbCount + 1, nextRungIndex: 0 })),
+    clearStart: assign({ start: null }),
+    clearChoice: assign({ choice: null }),
+    chooseNext: enqueueActions((args, params: { facts: RungFacts }) => take(args, steps.chooseNext(args.context, params.facts))),
+    skipForBudget: enqueueActions((args, params: { retryAtMs: number | null; reason: string }) =>
+      take(args, steps.skipForBudget(args.context, params)),
+    ),
+    goToLastRung: assign({ nextRungIndex: ({ context }) => context.ladder.length - 1, proof: nothingProven }),
+    startRung: enqueueActions((args) => take(args, steps.startRung(args.context))),
+    startJoinedRestart: enqueueActions((args) => take(args, steps.startJoinedRestart(args.context))),
+    startStandInRung: enqueueActions((args) => take(args, steps.startStandInRung(args.context))),
+    concludeRung: enqueueActions((args) => take(args, steps.concludeRung(args.context))),
+    storeEvidence: assign(({ context }, params: RungEvidence) => steps.storeEvidence(context, params)),
+    failRung: assign({ proof: ({ context }, params: { reason: string }) => ({ ...context.proof, actionError: params.reason }) }),
+    storeRestart: assign({ proof: ({ context }) => ({ ...context.proof, hasRestarted: true }) }),
+    storeCanary: enqueueActions((args, params: { verdict: ProbeVerdict }) => take(args, steps.noteCanary(args.context, params.verdict))),
+    storeEnvelope: assign({ proof: ({ context }, params: { verdict: ProbeVerdict }) => ({ ...context.proof, envelope: params.verdict }) }),
+    storeStandIn: enqueueActions((args, params: { plays: boolean }) => take(args, steps.noteStandIn(args.context, params.plays))),
+    forgetProof: assign({ proof: nothingProven }),
+    noteProvenFailure: assign({ hasProvenFailure: true }),
+    noteJoined: assign(({ context }, params: { fault: Fault }) => steps.noteJoined(context, params.fault)),
+    noteConnected: assign({ workerState: "connected" }),
+    noteDown: assign((_, params: { workerState: "crashLooping" | "stopped" }) => params),
+    noteTrialJob: assign({ isTrialJobBegun: true }),
+    forgetTrialJob: assign({ isTrialJobBegun: false }),
+    armLookBack: assign(({ context }) => steps.armLookBack(context)),
+    disarmLookBack: assign({ lookBackAtMs: null }),
+    startCooldown: enqueueActions((args) => take(args, steps.startCooldown(args.context))),
+    endClimb: enqueueActions((args, params: { outcome: "repaired" | "stoodIn" }) =>
+      take(args, steps.endClimb(args.context, params.outcome)),
+    ),
+    reportExhausted: enqueueActions((args) => take(args, steps.noteExhausted(args.context))),
+    restartWhenCrashLooping: enqueueActions((args) => take(args, steps.restartWhenCrashLooping(args.context))),
+    requestModel: enqueueActions((args) => take(args, steps.requestModel(args.context))),
+    requestRestart: enqueueActions((args) => take(args, steps.requestRestart(args.context))),
+    requestBudget: enqueueActions((args) => take(args, steps.requestBudget(args.context))),
+    suspendPipeline: enqueueActions((args) => take(args, steps.suspendPipeline(args.context))),
+    resumePipeline: enqueueActions((args) => take(args, steps.tell(args.context, "pipeline.resume"))),
+    serveStandIns: enqueueActions((args) => take(args, steps.tell(args.context, "pipeline.standIn"))),
+    holdBreaker: enqueueActions((args) => take(args, steps.tell(args.context, "breaker.hold"))),
+    admit: enqueueActions((args, params: { admission: "one" | "all" }) => take(args, steps.admit(args.context, params.admission))),
+    releaseBreaker: enqueueActions((args, params: { isResolved: boolean }) =>
+      take(args, steps.releaseBreaker(args.context, params.isResolved)),
+    ),
+    reportResolved: enqueueActions((args) => take(args, steps.reportResolved(args.context))),
+    signalChosen: raise({ type: "rung.chosen" }),
+    signalApplied: raise({ type: "rung.applied" }),
+    signalJudged: raise({ type: "probe.judged" }),
+    signalProven: raise({ type: "repair.proven" }),
+    signalRefuted: raise({ type: "repair.refuted" }),
+  },
+  delays: {
+    suspendMs: ({ context }) => context.limits.suspendMs,
+    examineMs: ({ context }) => context.limits.examineMs,
+    budgetMs: ({ context }) => context.limits.budgetMs,
+    actionMs: ({ context }) => context.limits.actionMs[context.rung?.action ?? "restart_pipeline"],
+    workerReadyMs: ({ context }) => context.limits.workerReadyMs,
+    canaryMs: ({ context }) => context.limits.canaryMs,
+    envelopeMs: ({ context }) => context.limits.envelopeMs,
+    standInMs: ({ context }) => context.limits.standInMs,
+    lookBackMs: ({ context }) => Math.max(0, (context.lookBackAtMs ?? 0) - context.clock.nowMs()),
+    cooldownMs: ({ context }) => Math.max(0, (context.cooldownUntilMs ?? 0) - context.clock.nowMs()),
+    returnIdleMs: ({ context }) => context.limits.returnIdleMs,
+    returnJobMs: ({ context }) => context.limits.returnJobMs,
+  },
+});

@@ -1,0 +1,173 @@
+import type { Fault, RungResult } from "../core/fault.ts";
+import type { RecoveryAction } from "../core/words.ts";
+import { chooseRung, type RungFacts } from "../recovery/preconditions.ts";
+import { lookBackMs } from "../recovery/rung-deadlines.ts";
+import { judgeRung, nothingProven, type ProbeVerdict } from "../recovery/verdicts.ts";
+import type { RecoveryContext, RecoveryReport, RungEvidence } from "./recovery-types.ts";
+
+/** One step of recovery as data: what changes in the context, and what the parent is told, in order. */
+export interface Step {
+  readonly change: Partial<RecoveryContext>;
+  readonly reports: readonly RecoveryReport[];
+}
+
+const nothing: Step = { change: {}, reports: [] };
+const onlyReport = (report: RecoveryReport): Step => ({ change: {}, reports: [report] });
+const about = ({ incidentId, workerId }: RecoveryContext): { readonly incidentId: string; readonly workerId: string } => ({
+  incidentId,
+  workerId,
+});
+
+function rungEnded(context: RecoveryContext, result: RungResult): RecoveryReport {
+  return { type: "rung.ended", ...about(context), failureType: context.failureType, climb: context.climbCount, result };
+}
+
+function skippedRung(context: RecoveryContext, action: RecoveryAction, reason: string): RecoveryReport {
+  const atMs = context.clock.nowMs();
+  return rungEnded(context, { action, outcome: "skipped", reason, evidence: null, startedAtMs: atMs, endedAtMs: atMs });
+}
+
+function beginRung(context: RecoveryContext, action: RecoveryAction): Step {
+  const atMs = context.clock.nowMs();
+  return {
+    change: { rung: { action, startedAtMs: atMs }, evidence: null, proof: nothingProven },
+    reports: [{ type: "rung.started", ...about(context), action, failureType: context.failureType, climb: context.climbCount, atMs }],
+  };
+}
+
+export function chooseNext(context: RecoveryContext, facts: RungFacts): Step {
+  const choice = chooseRung(context.ladder, context.nextRungIndex, context.fault, facts);
+  return { change: { choice }, reports: choice.skipped.map(({ action, reason }) => skippedRung(context, action, reason)) };
+}
+
+export function skipForBudget(context: RecoveryContext, params: { readonly retryAtMs: number | null; readonly reason: string }): Step {
+  const { choice } = context;
+  if (choice === null) return nothing;
+  return {
+    change: { nextRungIndex: choice.rungIndex + 1, budgetRetryAtMs: params.retryAtMs },
+    reports: [skippedRung(context, choice.action, params.reason)],
+  };
+}
+
+export function startRung(context: RecoveryContext): Step {
+  const { choice } = context;
+  if (choice === null) return nothing;
+  const { change, reports } = beginRung(context, choice.action);
+  return { change: { ...change, nextRungIndex: choice.rungIndex + 1 }, reports };
+}
+
+/** The worker machine restarts a dead worker by itself; that restart is recorded and proven like a rung. */
+export const startJoinedRestart = (context: RecoveryContext): Step => beginRung(context, "restart_pipeline");
+
+export const startStandInRung = (context: RecoveryContext): Step =>
+  context.isStandInServed ? nothing : beginRung(context, "fallback_to_mock");
+
+/** The only place where a rung that ran ends: its verdict comes from what was proven. */
+export function concludeRung(context: RecoveryContext): Step {
+  const { rung, evidence, proof, clock } = context;
+  if (rung === null) return nothing;
+  const { action, startedAtMs } = rung;
+  const result = { action, ...judgeRung(action, evidence, proof), evidence, startedAtMs, endedAtMs: clock.nowMs() };
+  return { change: { rung: null }, reports: [rungEnded(context, result)] };
+}
+
+export function storeEvidence(context: RecoveryContext, found: RungEvidence): Partial<RecoveryContext> {
+  const { filesMatch, isConditionGone, neededBytes, error, evidence } = found;
+  return { evidence, proof: { ...context.proof, filesMatch, isConditionGone, neededBytes, actionError: error } };
+}
+
+export function noteJoined(context: RecoveryContext, fault: Fault): Partial<RecoveryContext> {
+  return {
+    joinedFaultCount: context.joinedFaultCount + 1,
+    hasProvenFailure: true,
+    // A poisoned context changes which rungs can help; anything else is more of the same.
+    fault: fault.contextPoisoned ? fault : context.fault,
+  };
+}
+
+export function armLookBack(context: RecoveryContext): Partial<RecoveryContext> {
+  const { lookBackCount, lookBackAtMs, clock, limits } = context;
+  const isResumed = lookBackAtMs !== null && lookBackAtMs > clock.nowMs();
+  if (isResumed) return {};
+  return { lookBackAtMs: clock.nowMs() + lookBackMs(lookBackCount, limits.lookBack), lookBackCount: lookBackCount + 1 };
+}
+
+/** Fault type and worker get no new climb until then; a durable fact of the parent, because it outlives the incident. */
+export function startCooldown(context: RecoveryContext): Step {
+  if (!context.isClimbing) return nothing;
+  const untilMs = context.clock.nowMs() + context.limits.cooldownMs;
+  return {
+    change: { cooldownUntilMs: untilMs },
+    reports: [{ type: "cooldown.started", ...about(context), failureType: context.failureType, untilMs }],
+  };
+}
+
+export function endClimb(context: RecoveryContext, outcome: "repaired" | "stoodIn"): Step {
+  if (!context.isClimbing) return nothing;
+  const report: RecoveryReport = {
+    type: "climb.ended",
+    ...about(context),
+    climb: context.climbCount,
+    outcome,
+    atMs: context.clock.nowMs(),
+  };
+  return { change: { isClimbing: false }, reports: [report] };
+}
+
+function lookBackFacts(context: RecoveryContext): {
+  readonly lookBackAtMs: number;
+  readonly climbCount: number;
+  readonly lookBackCount: number;
+} {
+  const { lookBackAtMs, climbCount, lookBackCount, clock } = context;
+  return { lookBackAtMs: lookBackAtMs ?? clock.nowMs(), climbCount, lookBackCount };
+}
+
+/** A stand-in that plays; told once for an incident. */
+export function noteStandIn(context: RecoveryContext, plays: boolean): Step {
+  const change = { proof: { ...context.proof, standInPlays: plays }, isStandInServed: context.isStandInServed || plays };
+  const isNews = plays && !context.isStandInServed;
+  return { change, reports: isNews ? [{ type: "incident.stoodIn", ...about(context), ...lookBackFacts(context) }] : [] };
+}
+
+export function noteExhausted(context: RecoveryContext): Step {
+  if (context.isExhausted) return nothing;
+  return { change: { isExhausted: true }, reports: [{ type: "incident.exhausted", ...about(context), ...lookBackFacts(context) }] };
+}
+
+export function noteCanary(context: RecoveryContext, verdict: ProbeVerdict): Step {
+  const change = { proof: { ...context.proof, canary: verdict } };
+  if (verdict === "unknown") return { change, reports: [] };
+  return { change, reports: [{ type: verdict === "passed" ? "canary.passed" : "canary.failed", ...about(context) }] };
+}
+
+/** A worker that was stopped by an operator stays stopped; one that crashes in a loop waits to be asked. */
+export function restartWhenCrashLooping(context: RecoveryContext): Step {
+  if (context.workerState !== "crashLooping") return nothing;
+  return onlyReport({ type: "worker.restart", ...about(context), reason: "look back", isBudgeted: false });
+}
+
+export function requestModel(context: RecoveryContext): Step {
+  return context.model === null ? nothing : onlyReport({ type: "model.load", ...about(context), model: context.model });
+}
+
+export const requestRestart = (context: RecoveryContext): Step =>
+  onlyReport({ type: "worker.restart", ...about(context), reason: context.fault.message, isBudgeted: true });
+
+export const requestBudget = (context: RecoveryContext): Step =>
+  onlyReport({ type: "budget.request", ...about(context), action: context.choice?.action ?? "restart_pipeline" });
+
+export const suspendPipeline = (context: RecoveryContext): Step =>
+  onlyReport({ type: "pipeline.suspend", ...about(context), isHealthOnly: context.origin === "health" && !context.hasProvenFailure });
+
+export const tell = (context: RecoveryContext, type: "pipeline.resume" | "pipeline.standIn" | "breaker.hold"): Step =>
+  onlyReport({ type, ...about(context) });
+
+export const admit = (context: RecoveryContext, admission: "one" | "all"): Step =>
+  onlyReport({ type: "pipeline.admit", ...about(context), admission });
+
+export const releaseBreaker = (context: RecoveryContext, isResolved: boolean): Step =>
+  onlyReport({ type: "breaker.release", ...about(context), isResolved });
+
+export const reportResolved = (context: RecoveryContext): Step =>
+  onlyReport({ type: "incident.resolved", ...about(context), climbCount: context.climbCount, atMs: context.clock.nowMs() });

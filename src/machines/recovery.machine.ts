@@ -1,0 +1,347 @@
+/**
+ * Owns one incident: climbs the ladder of its failure type, proves each rung, lets the stand-in serve and looks back.
+ * Life: diagnosing → choosing → acting → verifying → returning → resolved; standingIn → probing → …; coolingDown; exhausted.
+ * Survives hung, failed and refused actions, a worker that dies meanwhile, and a restart of the service (`input.resume`).
+ */
+import { messageOf } from "../core/errors.ts";
+import { unknownFacts } from "../recovery/preconditions.ts";
+import { contextOf } from "./recovery-context.ts";
+import { recoverySetup, targetOf } from "./recovery-setup.ts";
+import type { RecoveryOutput } from "./recovery-types.ts";
+
+/** What follows a failed proof: the next rung, the next climb, or the wait for the next look-back. */
+const afterRefutation = [
+  { guard: "isClimbing", target: "#recovery.choosing" },
+  { guard: "mayClimb", target: "#recovery.choosing", actions: "startClimb" },
+  { guard: "climbsRemain", target: "#recovery.standingIn" },
+  { target: "#recovery.exhausted" },
+] as const;
+
+export const recoveryMachine = recoverySetup.createMachine({
+  id: "recovery",
+  context: ({ input }) => contextOf(input),
+  initial: "diagnosing",
+  output: ({ context, event }) => ({
+    incidentId: context.incidentId,
+    ending: (event as unknown as { readonly output: RecoveryOutput["ending"] }).output,
+    climbCount: context.climbCount,
+  }),
+  on: {
+    "recovery.stop": { target: ".stopped" },
+    "fault.joined": { actions: { type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) } },
+    "worker.connected": { actions: "noteConnected" },
+    "worker.crashLooped": {
+      guard: "isNewlyDown",
+      target: ".standingIn",
+      actions: [
+        { type: "noteDown", params: { workerState: "crashLooping" } },
+        { type: "failRung", params: { reason: "the worker keeps crashing" } },
+        "noteProvenFailure",
+      ],
+    },
+    "worker.stopped": {
+      guard: "isNewlyDown",
+      target: ".standingIn",
+      actions: [
+        { type: "noteDown", params: { workerState: "stopped" } },
+        { type: "failRung", params: { reason: "the worker was stopped" } },
+      ],
+    },
+  },
+  states: {
+    diagnosing: {
+      description: "The cause is known; the worker's running phase is waited for before anything is done.",
+      tags: ["recovering"],
+      entry: ["suspendPipeline", "holdBreaker"],
+      exit: "clearStart",
+      always: [
+        { guard: "startsStandingIn", target: "standingIn" },
+        { guard: "startsExhausted", target: "exhausted" },
+        { guard: "startsCoolingDown", target: "coolingDown" },
+        { guard: "startsWithDeath", target: "verifying.awaitingWorker", actions: "startJoinedRestart" },
+        { guard: "startsWithCanary", target: "verifying.runningCanary" },
+      ],
+      on: { "pipeline.suspended": { target: "choosing", actions: "startClimb" } },
+      after: {
+        suspendMs: [
+          // Measured trouble never interrupts a job: ask again until the job has ended.
+          { guard: "isOnlyMeasured", target: "diagnosing", reenter: true },
+          { target: "choosing", actions: "startClimb" },
+        ],
+      },
+    },
+    choosing: {
+      description: "The next step that can help is chosen; steps that cannot are skipped with a reason.",
+      tags: ["recovering"],
+      initial: "examining",
+      states: {
+        examining: {
+          description: "Memory, worker and job are looked at.",
+          entry: "clearChoice",
+          invoke: {
+            src: "examine",
+            input: targetOf,
+            onDone: { actions: [{ type: "chooseNext", params: ({ event }) => ({ facts: event.output }) }, "signalChosen"] },
+            onError: { actions: [{ type: "chooseNext", params: { facts: unknownFacts } }, "signalChosen"] },
+          },
+          on: {
+            "rung.chosen": [
+              { guard: "isUnprovenStandIn", target: "#recovery.verifying.runningCanary", actions: "goToLastRung" },
+              { guard: "isStandIn", target: "#recovery.standingIn" },
+              { guard: "isHeavyChoice", target: "asking" },
+              { target: "#recovery.acting", actions: "startRung" },
+            ],
+          },
+          after: { examineMs: { actions: [{ type: "chooseNext", params: { facts: unknownFacts } }, "signalChosen"] } },
+        },
+        asking: {
+          description: "The budget is asked for a heavy step.",
+          entry: "requestBudget",
+          on: {
+            "budget.granted": [
+              { guard: "isRestart", target: "#recovery.verifying.awaitingWorker", actions: ["startRung", "requestRestart"] },
+              { target: "#recovery.acting", actions: "startRung" },
+            ],
+            "budget.refused": {
+              target: "examining",
+              actions: {
+                type: "skipForBudget",
+                params: ({ event }) => ({ retryAtMs: event.retryAtMs, reason: "the budget of heavy steps is spent" }),
+              },
+            },
+          },
+          after: {
+            budgetMs: {
+              target: "examining",
+              actions: { type: "skipForBudget", params: { retryAtMs: null, reason: "the budget gave no answer" } },
+            },
+          },
+        },
+      },
+    },
+    acting: {
+      description: "One step is carried out on the worker, between phases.",
+      tags: ["recovering", "busy"],
+      invoke: {
+        src: "performAction",
+        input: ({ context }) => ({ ...targetOf({ context }), action: context.rung?.action ?? "system_health_check" }),
+        onDone: { actions: [{ type: "storeEvidence", params: ({ event }) => event.output }, "signalApplied"] },
+        onError: { actions: [{ type: "failRung", params: ({ event }) => ({ reason: messageOf(event.error) }) }, "signalApplied"] },
+      },
+      on: {
+        "rung.applied": [
+          { guard: "isActionFailed", target: "choosing", actions: "concludeRung" },
+          { guard: "isCanaryDue", target: "verifying.runningCanary" },
+          { target: "verifying.provingEnvelope" },
+        ],
+      },
+      after: { actionMs: { actions: [{ type: "failRung", params: { reason: "it took longer than its deadline" } }, "signalApplied"] } },
+    },
+    verifying: {
+      description: "Whether the step helped is proven, never assumed.",
+      tags: ["recovering", "busy"],
+      initial: "runningCanary",
+      on: {
+        "repair.proven": [
+          { guard: "isNothingToRepair", target: "resolved" },
+          { target: "returning", actions: "concludeRung" },
+        ],
+        "repair.refuted": afterRefutation,
+      },
+      states: {
+        awaitingWorker: {
+          description: "The worker process starts again and loads its model.",
+          on: {
+            "worker.connected": [
+              { guard: "hasModel", actions: ["noteConnected", "storeRestart", "requestModel"] },
+              { target: "runningCanary", actions: ["noteConnected", "storeRestart"] },
+            ],
+            "model.proven": {
+              guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) },
+              target: "runningCanary",
+              actions: "storeRestart",
+            },
+            "model.loadFailed": {
+              guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) },
+              actions: [
+                { type: "failRung", params: { reason: "the model did not load after the restart" } },
+                "noteProvenFailure",
+                "concludeRung",
+                "signalRefuted",
+              ],
+            },
+          },
+          after: {
+            workerReadyMs: {
+              actions: [
+                { type: "failRung", params: { reason: "the worker was not ready in time" } },
+                "noteProvenFailure",
+                "concludeRung",
+                "signalRefuted",
+              ],
+            },
+          },
+        },
+        runningCanary: {
+          description: "A tiny test render runs on the main model.",
+          invoke: {
+            src: "runCanary",
+            input: targetOf,
+            onDone: { actions: [{ type: "storeCanary", params: ({ event }) => event.output }, "signalJudged"] },
+            onError: { actions: [{ type: "storeCanary", params: { verdict: "unknown" } }, "signalJudged"] },
+          },
+          on: {
+            "probe.judged": [
+              { guard: "isEnvelopeDue", target: "provingEnvelope" },
+              { guard: "isRepaired", actions: "signalProven" },
+              { actions: ["noteProvenFailure", "concludeRung", "signalRefuted"] },
+            ],
+          },
+          after: { canaryMs: { actions: [{ type: "storeCanary", params: { verdict: "unknown" } }, "signalJudged"] } },
+        },
+        provingEnvelope: {
+          description: "The phase that failed is run again with the job's own size.",
+          invoke: {
+            src: "proveEnvelope",
+            input: targetOf,
+            onDone: { actions: [{ type: "storeEnvelope", params: ({ event }) => event.output }, "signalJudged"] },
+            onError: { actions: [{ type: "storeEnvelope", params: { verdict: "unknown" } }, "signalJudged"] },
+          },
+          on: {
+            "probe.judged": [
+              { guard: "isRepaired", actions: "signalProven" },
+              { actions: ["noteProvenFailure", "concludeRung", "signalRefuted"] },
+            ],
+          },
+          after: { envelopeMs: { actions: [{ type: "storeEnvelope", params: { verdict: "unknown" } }, "signalJudged"] } },
+        },
+      },
+    },
+    returning: {
+      description: "The proof passed: one job is admitted before all are.",
+      tags: ["recovering", "servable"],
+      entry: ["forgetTrialJob", "disarmLookBack", "resumePipeline", { type: "admit", params: { admission: "one" } }],
+      on: {
+        "job.begun": { actions: "noteTrialJob" },
+        "job.ended": [
+          { guard: { type: "jobSucceeded", params: ({ event }) => event }, target: "resolved" },
+          // A job may fail by its own fault; another one is admitted. A fault of the worker comes as fault.joined.
+          { target: "returning", reenter: true },
+        ],
+        "fault.joined": {
+          actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }, "suspendPipeline", "signalRefuted"],
+        },
+        "repair.refuted": afterRefutation,
+      },
+      after: { returnIdleMs: { guard: "isTrialJobMissing", target: "resolved" }, returnJobMs: { target: "resolved" } },
+    },
+    resolved: {
+      description: "The main model serves again, proven by a test render or a job.",
+      type: "final",
+      tags: ["servable"],
+      entry: [
+        "concludeRung",
+        "startCooldown",
+        { type: "endClimb", params: { outcome: "repaired" } },
+        "resumePipeline",
+        { type: "admit", params: { admission: "all" } },
+        { type: "releaseBreaker", params: { isResolved: true } },
+        "reportResolved",
+      ],
+      output: "resolved",
+    },
+    standingIn: {
+      description: "Labelled stand-ins are served; the main model is looked at again after a while.",
+      tags: ["mock", "degraded"],
+      entry: ["concludeRung", "startStandInRung", "startCooldown", "armLookBack", "serveStandIns", "holdBreaker"],
+      exit: ["concludeRung", { type: "endClimb", params: { outcome: "stoodIn" } }],
+      invoke: {
+        src: "renderStandIn",
+        input: targetOf,
+        onDone: {
+          actions: [
+            { type: "storeStandIn", params: ({ event }) => event.output },
+            "concludeRung",
+            { type: "endClimb", params: { outcome: "stoodIn" } },
+          ],
+        },
+        onError: {
+          actions: [
+            { type: "failRung", params: ({ event }) => ({ reason: messageOf(event.error) }) },
+            "concludeRung",
+            { type: "endClimb", params: { outcome: "stoodIn" } },
+          ],
+        },
+      },
+      on: {
+        "recovery.probe": { target: "probing" },
+        "fault.joined": [
+          {
+            guard: "mayClimb",
+            target: "choosing",
+            actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }],
+          },
+          { actions: { type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) } },
+        ],
+        "worker.connected": { actions: ["noteConnected", "requestModel"] },
+        "model.proven": { guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) }, target: "probing" },
+      },
+      after: {
+        standInMs: {
+          actions: [
+            { type: "failRung", params: { reason: "the stand-in was not ready in time" } },
+            "concludeRung",
+            { type: "endClimb", params: { outcome: "stoodIn" } },
+          ],
+        },
+        lookBackMs: { target: "probing" },
+      },
+    },
+    probing: {
+      description: "A test render looks whether the main model can return.",
+      tags: ["mock", "busy"],
+      entry: ["forgetProof", "disarmLookBack", "restartWhenCrashLooping"],
+      invoke: {
+        src: "runCanary",
+        input: targetOf,
+        onDone: { actions: [{ type: "storeCanary", params: ({ event }) => event.output }, "signalJudged"] },
+        onError: { actions: "signalRefuted" },
+      },
+      on: {
+        "probe.judged": [{ guard: "isRepaired", target: "returning" }, { actions: ["noteProvenFailure", "signalRefuted"] }],
+        "repair.refuted": afterRefutation,
+      },
+      after: { canaryMs: { actions: "signalRefuted" } },
+    },
+    coolingDown: {
+      description: "A climb for this kind of failure has just ended; the fallback chain serves until the cooldown is over.",
+      tags: ["mock", "degraded"],
+      entry: "serveStandIns",
+      on: { "recovery.probe": { target: "probing" } },
+      after: { cooldownMs: { target: "probing" } },
+    },
+    exhausted: {
+      description: "Every climb of this incident was in vain: nothing is tried but looking back. It needs you.",
+      tags: ["mock", "degraded"],
+      entry: ["armLookBack", "serveStandIns", "holdBreaker", "reportExhausted"],
+      on: {
+        "recovery.probe": { target: "probing" },
+        "worker.connected": { actions: ["noteConnected", "requestModel"] },
+        "model.proven": { guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) }, target: "probing" },
+      },
+      after: { lookBackMs: { target: "probing" } },
+    },
+    stopped: {
+      description: "The incident was ended from outside, by a reset or the end of the service.",
+      type: "final",
+      tags: ["degraded"],
+      entry: [
+        "concludeRung",
+        { type: "endClimb", params: { outcome: "stoodIn" } },
+        "resumePipeline",
+        { type: "releaseBreaker", params: { isResolved: false } },
+      ],
+      output: "stopped",
+    },
+  },
+});

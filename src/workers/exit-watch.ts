@@ -1,0 +1,60 @@
+import type { ChildProcess } from "node:child_process";
+import type { Clock, TimerHandle } from "../core/clock.ts";
+import type { ProcessExit } from "../core/ports/worker.ts";
+
+/** An adopted process is nobody's child here, so the kernel sends no exit: it is looked at this often. */
+const pollEveryMs = 500;
+
+type Listener = (exit: ProcessExit) => void;
+
+/** The end of one process, told to every listener once, also to one that comes late. */
+export interface ExitWatch {
+  onExit(listener: Listener): () => void;
+  stop(): void;
+}
+
+interface ExitWatchParts {
+  /** Reads the last words and clears up; called once, before the first listener hears. */
+  readonly conclude: (exit: Pick<ProcessExit, "code" | "signal">) => ProcessExit;
+}
+
+function createExitFan(parts: ExitWatchParts): { readonly tell: (exit: Pick<ProcessExit, "code" | "signal">) => void; readonly onExit: ExitWatch["onExit"] } {
+  const listeners = new Set<Listener>();
+  let known: ProcessExit | null = null;
+  return {
+    tell: (exit) => {
+      if (known !== null) return;
+      const concluded = parts.conclude(exit);
+      known = concluded;
+      for (const listener of [...listeners]) listener(concluded);
+      listeners.clear();
+    },
+    onExit: (listener) => {
+      listeners.add(listener);
+      if (known !== null) {
+        const concluded = known;
+        queueMicrotask(() => listeners.delete(listener) && listener(concluded));
+      }
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** Of a process that this supervisor started. */
+export function watchChild(child: ChildProcess, parts: ExitWatchParts): ExitWatch {
+  const fan = createExitFan(parts);
+  child.once("exit", (code, signal) => fan.tell({ code, signal }));
+  return { onExit: fan.onExit, stop: () => undefined };
+}
+
+/** Of a process that an earlier supervisor started. How it ended cannot be known: code and signal are null. */
+export function watchAdopted(clock: Clock, isGone: () => boolean, parts: ExitWatchParts): ExitWatch {
+  const fan = createExitFan(parts);
+  let timer: TimerHandle | undefined;
+  const look = (): void => {
+    if (isGone()) fan.tell({ code: null, signal: null });
+    else timer = clock.setTimer(look, pollEveryMs);
+  };
+  look();
+  return { onExit: fan.onExit, stop: () => clock.clearTimer(timer) };
+}

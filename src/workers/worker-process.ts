@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, writeFileSync } from "node:fs";
+import { workerEnvironment } from "../contract/worker-protocol.ts";
+import { WorkerError } from "../core/errors.ts";
+import { errnoOf } from "./process-table.ts";
+import { openLog } from "./worker-log.ts";
+
+/** How to start a worker: a program, never a shell line. */
+export interface WorkerCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface WorkerStart {
+  readonly workerId: string;
+  readonly command: WorkerCommand;
+  readonly socketPath: string;
+  readonly token: string;
+  readonly logPath: string;
+}
+
+/** Raised, so that a host short of memory ends the worker and not the service. */
+const outOfMemoryScore = "500";
+
+/** The supervisor's own settings and its key stay here: a worker gets what its command says. */
+function environmentOf(start: WorkerStart): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("UNDERSTUDY_"));
+  return {
+    ...Object.fromEntries(inherited),
+    ...start.command.env,
+    [workerEnvironment.socket]: start.socketPath,
+    [workerEnvironment.token]: start.token,
+    [workerEnvironment.id]: start.workerId,
+  };
+}
+
+function raiseOutOfMemoryScore(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, outOfMemoryScore, { flag: "r+" });
+  } catch (thrown) {
+    // Not Linux, a sandbox that forbids it, or a process that has ended already: the kernel's own choice stands then.
+    if (!["ENOENT", "EACCES", "EPERM", "EROFS", "ESRCH"].includes(errnoOf(thrown) ?? "")) throw thrown;
+  }
+}
+
+/**
+ * Starts the process as leader of its own group, with its output in a file: a pipe's end would die with the supervisor
+ * and take the worker along. The child does not keep the supervisor's event loop alive.
+ */
+export function startProcess(start: WorkerStart): { readonly child: ChildProcess; readonly pid: number | undefined } {
+  const log = openLog(start.logPath);
+  try {
+    const child = spawn(start.command.file, [...start.command.args], { detached: true, stdio: ["ignore", log, log], env: environmentOf(start) });
+    child.unref();
+    if (child.pid !== undefined) raiseOutOfMemoryScore(child.pid);
+    return { child, pid: child.pid };
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Resolves with why a process without a pid could not be started. */
+export function startFailure(child: ChildProcess, command: WorkerCommand): Promise<WorkerError> {
+  return new Promise((resolve) => {
+    child.once("error", (error) => {
+      const isScarce = ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"].includes(errnoOf(error) ?? "");
+      const code = isScarce ? "SYSTEM_RESOURCE" : "WORKER_CONFIGURATION";
+      resolve(new WorkerError(code, `the worker's program ${command.file} could not be started: ${error.message}`, { cause: error, retryable: isScarce }));
+    });
+  });
+}
