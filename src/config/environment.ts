@@ -1,7 +1,9 @@
 import { type Layer, treeOf } from "./layers.ts";
 import { settings } from "./settings.ts";
 
-export type EnvironmentAnswer = { readonly kind: "read"; readonly layers: readonly Layer[] } | { readonly kind: "refused"; readonly message: string };
+export type EnvironmentAnswer =
+  | { readonly kind: "read"; readonly layers: readonly Layer[] }
+  | { readonly kind: "refused"; readonly message: string };
 
 /** Variables that belong to the command line or to a worker, and may be inherited. */
 const foreignNames = /^UNDERSTUDY_(?:CONFIG|WORKER_\w+|DEVICE_DIR|SIM_LATE_RELEASE_MS|ORPHAN_MS)$/;
@@ -9,7 +11,7 @@ const foreignNames = /^UNDERSTUDY_(?:CONFIG|WORKER_\w+|DEVICE_DIR|SIM_LATE_RELEA
 const pathOfName = new Map(settings.map((setting) => [setting.environmentName, setting.path]));
 
 /** A list may be written as JSON. */
-function valueOf(text: string): unknown {
+function readValue(text: string): unknown {
   if (!/^\s*[[{]/.test(text)) return text;
   try {
     return JSON.parse(text);
@@ -25,8 +27,12 @@ export function readEnvironment(environment: Readonly<Record<string, string | un
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith("UNDERSTUDY_") || foreignNames.test(name) || text === undefined || text === "") continue;
     const path = pathOfName.get(name.replaceAll("__", "_"));
-    if (path === undefined) return { kind: "refused", message: `Configuration: the environment variable ${name} names no setting; docs/configuration.md lists all.` };
-    layers.push({ name, tree: treeOf(path, valueOf(text)) });
+    if (path === undefined)
+      return {
+        kind: "refused",
+        message: `Configuration: the environment variable ${name} names no setting; docs/configuration.md lists all.`,
+      };
+    layers.push({ name, tree: treeOf(path, readValue(text)) });
   }
   return { kind: "read", layers };
 }

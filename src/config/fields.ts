@@ -14,7 +14,8 @@ function parsed(parse: (text: string) => number | undefined, kind: string, examp
     .transform((text, context) => {
       const value = parse(text);
       if (value !== undefined && value >= low && value <= high) return value;
-      const message = value === undefined ? `must be a ${kind} with its unit, such as "${example}"` : `must be from ${bounds.min} to ${bounds.max}`;
+      const message =
+        value === undefined ? `must be a ${kind} with its unit, such as "${example}"` : `must be from ${bounds.min} to ${bounds.max}`;
       context.addIssue({ code: "custom", message });
       return z.NEVER;
     })
@@ -37,15 +38,19 @@ export function wholeNumber(byDefault: number, { min, max }: { readonly min: num
   return z.preprocess(numberOf, z.number(words).int(words).min(min, words).max(max, words)).prefault(byDefault);
 }
 
-export function decimal(byDefault: number, { min, max }: { readonly min: number; readonly max: number }) {
+export function numberBetween({ min, max }: { readonly min: number; readonly max: number }) {
   const words = rangeError("a number", min, max);
-  return z.preprocess(numberOf, z.number(words).min(min, words).max(max, words)).prefault(byDefault);
+  return z.preprocess(numberOf, z.number(words).min(min, words).max(max, words));
 }
+
+export const decimal = (byDefault: number, range: { readonly min: number; readonly max: number }) =>
+  numberBetween(range).prefault(byDefault);
 
 /** `0.8` or `"80%"`, read as 0..1. */
 export function ratio(byDefault: string) {
   const words = { error: 'must be a share from 0 to 1, or from "0%" to "100%"' };
-  const read = (value: unknown): unknown => (typeof value === "string" && value.endsWith("%") ? Number(value.slice(0, -1)) / 100 : numberOf(value));
+  const read = (value: unknown): unknown =>
+    typeof value === "string" && value.endsWith("%") ? Number(value.slice(0, -1)) / 100 : numberOf(value);
   return z.preprocess(read, z.number(words).min(0, words).max(1, words)).prefault(byDefault);
 }
 
@@ -54,12 +59,22 @@ export function yesOrNo(byDefault: boolean) {
   return z.preprocess(read, z.boolean({ error: "must be true or false" })).prefault(byDefault);
 }
 
+/** Settings that belong together; an unknown key inside is an error. */
+export const group = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, { error: "must be a group of settings in braces" });
+
 /** One of `words`; the sentence lists them. */
-export const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) => z.enum(words, { error: `must be one of ${words.join(", ")}` });
+export const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) =>
+  z.enum(words, { error: `must be one of ${words.join(", ")}` });
 
 /** A list, also as text with commas. */
 export function listOf<Item extends z.ZodType>(item: Item) {
   const read = (value: unknown): unknown =>
-    typeof value === "string" ? value.split(",").map((part) => part.trim()).filter((part) => part !== "") : value;
+    typeof value === "string"
+      ? value
+          .split(",")
+          .map((part) => part.trim())
+          .filter((part) => part !== "")
+      : value;
   return z.preprocess(read, z.array(item, { error: "must be a list" }));
 }

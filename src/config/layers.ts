@@ -32,5 +32,7 @@ export const mergeLayers = (layers: readonly Layer[]): Tree => layers.reduce<Tre
 
 /** Dotted paths of everything that the tree sets; a list counts as one setting. */
 export function listPaths(tree: Tree, prefix = ""): readonly string[] {
-  return Object.entries(tree).flatMap(([key, value]) => (isTree(value) && Object.keys(value).length > 0 ? listPaths(value, `${prefix}${key}.`) : [`${prefix}${key}`]));
+  return Object.entries(tree).flatMap(([key, value]) =>
+    isTree(value) && Object.keys(value).length > 0 ? listPaths(value, `${prefix}${key}.`) : [`${prefix}${key}`],
+  );
 }

@@ -14,7 +14,11 @@ export interface ConfigTexts {
 }
 
 export type ConfigAnswer =
-  | { readonly kind: "accepted"; readonly config: Config; /** Dotted setting → who set it. */ readonly sources: ReadonlyMap<string, string> }
+  | {
+      readonly kind: "accepted";
+      readonly config: Config /** Dotted setting → who set it. */;
+      readonly sources: ReadonlyMap<string, string>;
+    }
   | ConfigRefusal;
 
 export interface ConfigRefusal {
@@ -27,7 +31,11 @@ export interface ConfigRefusal {
 const defaultsName = "the defaults";
 const secretPath = "apiKey";
 
-const refuse = (message: string, code: ConfigRefusal["code"] = "CONFIGURATION_INVALID"): ConfigRefusal => ({ kind: "refused", code, message });
+const refuse = (message: string, code: ConfigRefusal["code"] = "CONFIGURATION_INVALID"): ConfigRefusal => ({
+  kind: "refused",
+  code,
+  message,
+});
 
 function readFile({ path, text }: NonNullable<ConfigTexts["file"]>): Layer | ConfigRefusal {
   const name = `the file ${path}`;
@@ -39,7 +47,8 @@ function readFile({ path, text }: NonNullable<ConfigTexts["file"]>): Layer | Con
     throw thrown;
   }
   if (!isTree(tree)) return refuse(`Configuration: ${name} must hold one JSON object.`);
-  if (secretPath in tree) return refuse(`Configuration: apiKey must not stand in ${name}; set the environment variable UNDERSTUDY_API_KEY.`);
+  if (secretPath in tree)
+    return refuse(`Configuration: apiKey must not stand in ${name}; set the environment variable UNDERSTUDY_API_KEY.`);
   return { name, tree };
 }
 
@@ -54,7 +63,8 @@ const flagOf = (path: string): string => `--${path.replaceAll(".", "-").replace(
 
 /** Lowest precedence first. */
 function readLayers({ flags = {}, environment = {}, file }: ConfigTexts): readonly Layer[] | ConfigRefusal {
-  if (secretPath in flags) return refuse("Configuration: apiKey must not stand on the command line; set the environment variable UNDERSTUDY_API_KEY.");
+  if (secretPath in flags)
+    return refuse("Configuration: apiKey must not stand on the command line; set the environment variable UNDERSTUDY_API_KEY.");
   const fromFile = file === undefined ? [] : [readFile(file)];
   const refusal = fromFile.find((layer) => "kind" in layer);
   if (refusal !== undefined) return refusal;
@@ -80,7 +90,8 @@ function sentenceOf(issue: z.core.$ZodIssue, sources: ReadonlyMap<string, string
     const unknown = [...issue.path, issue.keys[0] ?? ""].join(".");
     return `Configuration: there is no setting ${unknown} (from ${sourceOf(unknown, sources)}); docs/configuration.md lists all.`;
   }
-  if (path === "stateDir" && !sources.has(path)) return "Configuration: stateDir has no default here, because HOME is not set; say --state-dir.";
+  if (path === "stateDir" && !sources.has(path))
+    return "Configuration: stateDir has no default here, because HOME is not set; say --state-dir.";
   return `Configuration: ${path} ${issue.message} (from ${sourceOf(path, sources)}).`;
 }
 
@@ -98,7 +109,10 @@ export function parseConfig(texts: ConfigTexts): ConfigAnswer {
   }
   const { host, apiKey } = parsed.data;
   if (!isLoopback(host) && apiKey === null) {
-    return refuse(`Configuration: others can reach ${host}, so a key is needed; set UNDERSTUDY_API_KEY, or listen on 127.0.0.1.`, "INSECURE_BINDING");
+    return refuse(
+      `Configuration: others can reach ${host}, so a key is needed; set UNDERSTUDY_API_KEY, or listen on 127.0.0.1.`,
+      "INSECURE_BINDING",
+    );
   }
   return { kind: "accepted", config: parsed.data, sources };
 }

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { failureTypes, fallbackConsents, loadProfiles, modelIds, recoveryActions, reductionKinds } from "../core/words.ts";
-import { amount, decimal, duration, listOf, oneOf, ratio, wholeNumber, yesOrNo } from "./fields.ts";
+import { amount, decimal, duration, group, listOf, numberBetween, oneOf, ratio, wholeNumber, yesOrNo } from "./fields.ts";
 
 /** Cards that the simulator can play. */
 export const simulatedGpus = ["sim80", "rtx4090", "a100", "h100", "h200"] as const;
@@ -12,7 +12,7 @@ export type SimulatedGpu = (typeof simulatedGpus)[number];
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 
-const workerSchema = z.strictObject({
+const workerSchema = group({
   id: z
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be 1 to 32 small letters, digits and hyphens")
@@ -21,55 +21,58 @@ const workerSchema = z.strictObject({
   gpu: oneOf(simulatedGpus).default("sim80").describe("The card that the simulator plays; sim80 has 80 GiB."),
   speed: decimal(1, { min: 0.01, max: 1_000 }).describe("Multiplier of the simulator's speed; 1 takes 2 % of a real H100's time."),
   fault: z.string().max(2_000).default("").describe("Faults that the simulator plays, such as `oom@denoise:12`, separated by commas."),
-  models: listOf(oneOf(modelIds)).prefault([...modelIds]).describe("Models that this worker may load."),
+  models: listOf(oneOf(modelIds))
+    .prefault([...modelIds])
+    .describe("Models that this worker may load."),
 });
 
 /** Over every simulated worker, also those that the file lists: what the flags `--sim-gpu` and `--sim-speed` set. */
-const simSchema = z
-  .strictObject({
-    gpu: oneOf(simulatedGpus).optional().describe("The card of every simulated worker."),
-    speed: decimal(1, { min: 0.01, max: 1_000 }).optional().describe("The speed of every simulated worker."),
-    fault: z.string().max(2_000).optional().describe("The faults of every simulated worker."),
-  })
-  .prefault({});
+const simSchema = group({
+  gpu: oneOf(simulatedGpus).optional().describe("The card of every simulated worker."),
+  speed: numberBetween({ min: 0.01, max: 1_000 }).optional().describe("The speed of every simulated worker."),
+  fault: z.string().max(2_000).optional().describe("The faults of every simulated worker."),
+}).prefault({});
 
 const levels = (warning: string, critical: string, reason: string) =>
-  z.strictObject({ warning: ratio(warning), critical: ratio(critical) }).prefault({}).describe(reason);
+  group({ warning: ratio(warning), critical: ratio(critical) })
+    .prefault({})
+    .describe(reason);
 
-const healthSchema = z
-  .strictObject({
-    sample: duration("5s", { min: "100ms", max: "5m" }).describe("Time between two measurements of host and cards."),
-    check: duration("60s", { min: "1s", max: "1h" }).describe("Time between two reported checks; a crossed threshold is reported at once."),
-    cpu: levels("80%", "95%", "Share of the CPU in use; inside a container of its limit."),
-    memory: levels("80%", "95%", "Share of the memory in use; inside a container of its limit."),
-    vram: levels("90%", "95%", "Share of the card's memory in use beside the known need of the running job and model."),
-    temperature: z
-      .strictObject({ warning: decimal(83, { min: 30, max: 120 }), critical: decimal(90, { min: 30, max: 120 }) })
-      .prefault({})
-      .describe("Degrees Celsius of the hottest card; current cards slow down at about 87."),
-    entrySamples: wholeNumber(3, { min: 1, max: 100 }).describe("Samples in a row above a threshold until it counts, so that a spike is no issue."),
-    leaveMargin: ratio("5%").describe("How far a value must fall below a threshold until it counts as left."),
-    leaveMarginCelsius: decimal(5, { min: 0, max: 50 }).describe("The same for the temperature."),
-  })
-  .prefault({});
+const healthSchema = group({
+  sample: duration("5s", { min: "100ms", max: "5m" }).describe("Time between two measurements of host and cards."),
+  check: duration("60s", { min: "1s", max: "1h" }).describe("Time between two reported checks; a crossed threshold is reported at once."),
+  cpu: levels("80%", "95%", "Share of the CPU in use; inside a container of its limit."),
+  memory: levels("80%", "95%", "Share of the memory in use; inside a container of its limit."),
+  vram: levels("90%", "95%", "Share of the card's memory in use beside the known need of the running job and model."),
+  temperature: group({ warning: decimal(83, { min: 30, max: 120 }), critical: decimal(90, { min: 30, max: 120 }) })
+    .prefault({})
+    .describe("Degrees Celsius of the hottest card; current cards slow down at about 87."),
+  entrySamples: wholeNumber(3, { min: 1, max: 100 }).describe(
+    "Samples in a row above a threshold until it counts, so that a spike is no issue.",
+  ),
+  leaveMargin: ratio("5%").describe("How far a value must fall below a threshold until it counts as left."),
+  leaveMarginCelsius: decimal(5, { min: 0, max: 50 }).describe("The same for the temperature."),
+}).prefault({});
 
-const diskSchema = z
-  .strictObject({
-    minFree: amount("2GiB", { min: "16MiB", max: "1TiB" }).describe("Below it submissions are refused and nothing is rendered."),
-    warnFree: amount("5GiB", { min: "16MiB", max: "4TiB" }).describe("Below it health shows a warning."),
-    ballast: amount("64MiB", { min: "0B", max: "4GiB" }).describe("A file that is given up on a full disk, so that states can still be recorded."),
-  })
+const diskSchema = group({
+  minFree: amount("2GiB", { min: "16MiB", max: "1TiB" }).describe("Below it submissions are refused and nothing is rendered."),
+  warnFree: amount("5GiB", { min: "16MiB", max: "4TiB" }).describe("Below it health shows a warning."),
+  ballast: amount("64MiB", { min: "0B", max: "4GiB" }).describe(
+    "A file that is given up on a full disk, so that states can still be recorded.",
+  ),
+})
   .prefault({})
   .transform(({ minFree, warnFree, ballast }) => ({ minFreeBytes: minFree, warnFreeBytes: warnFree, ballastBytes: ballast }));
 
-const queueSchema = z
-  .strictObject({
-    maxJobs: wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs at most; further submissions are answered 429."),
-    deadline: duration("24h", { min: "1s", max: "7d" }).describe("Past it a job without a result fails, unless the request names its own."),
-    quarantineDeaths: wholeNumber(2, { min: 1, max: 100 }).describe("Workers that a job may end before it is set aside."),
-    hostLosses: wholeNumber(5, { min: 1, max: 100_000 }).describe("Workers that may die under a job through no fault of its own until it fails."),
-    attempts: wholeNumber(8, { min: 1, max: 1_000 }).describe("Tries of a job that end in a retryable error until it fails."),
-  })
+const queueSchema = group({
+  maxJobs: wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs at most; further submissions are answered 429."),
+  deadline: duration("24h", { min: "1s", max: "7d" }).describe("Past it a job without a result fails, unless the request names its own."),
+  quarantineDeaths: wholeNumber(2, { min: 1, max: 100 }).describe("Workers that a job may end before it is set aside."),
+  hostLosses: wholeNumber(5, { min: 1, max: 100_000 }).describe(
+    "Workers that may die under a job through no fault of its own until it fails.",
+  ),
+  attempts: wholeNumber(8, { min: 1, max: 1_000 }).describe("Tries of a job that end in a retryable error until it fails."),
+})
   .prefault({})
   .transform((queue) => ({
     maxJobCount: queue.maxJobs,
@@ -79,22 +82,24 @@ const queueSchema = z
     attemptCount: queue.attempts,
   }));
 
-const stopSchema = z
-  .strictObject({
-    request: duration("30s", { min: "100ms", max: "10m" }).describe("How long a worker that is asked to end may take, its checkpoint included."),
-    term: duration("10s", { min: "100ms", max: "10m" }).describe("How long it may take after SIGTERM, before SIGKILL."),
-    kill: duration("5s", { min: "100ms", max: "10m" }).describe("How long the kernel may take to remove it after SIGKILL."),
-  })
+const stopSchema = group({
+  request: duration("30s", { min: "100ms", max: "10m" }).describe(
+    "How long a worker that is asked to end may take, its checkpoint included.",
+  ),
+  term: duration("10s", { min: "100ms", max: "10m" }).describe("How long it may take after SIGTERM, before SIGKILL."),
+  kill: duration("5s", { min: "100ms", max: "10m" }).describe("How long the kernel may take to remove it after SIGKILL."),
+})
   .prefault({})
   .transform(({ request, term, kill }) => ({ requestMs: request, termMs: term, killMs: kill }));
 
-const supervisionSchema = z
-  .strictObject({
-    silence: duration("10s", { min: "500ms", max: "10m" }).describe("Without a heartbeat for so long a worker is stopped and restarted."),
-    loadingSilence: duration("60s", { min: "500ms", max: "1h" }).describe("The same while it loads a model."),
-    crashLoopDeaths: wholeNumber(5, { min: 2, max: 100_000 }).describe("Deaths within the window until a worker is not restarted by itself any more."),
-    crashLoopWindow: duration("10m", { min: "1s", max: "24h" }).describe("The window of crashLoopDeaths."),
-  })
+const supervisionSchema = group({
+  silence: duration("10s", { min: "500ms", max: "10m" }).describe("Without a heartbeat for so long a worker is stopped and restarted."),
+  loadingSilence: duration("60s", { min: "500ms", max: "1h" }).describe("The same while it loads a model."),
+  crashLoopDeaths: wholeNumber(5, { min: 2, max: 100_000 }).describe(
+    "Deaths within the window until a worker is not restarted by itself any more.",
+  ),
+  crashLoopWindow: duration("10m", { min: "1s", max: "24h" }).describe("The window of crashLoopDeaths."),
+})
   .prefault({})
   .transform((supervision) => ({
     silenceMs: supervision.silence,
@@ -103,22 +108,25 @@ const supervisionSchema = z
     crashLoopWindowMs: supervision.crashLoopWindow,
   }));
 
-const recoverySchema = z
-  .strictObject({
-    ladders: z
-      .partialRecord(oneOf(failureTypes), z.array(oneOf(recoveryActions)).max(20))
-      .default({})
-      .describe("Ladders that replace the built-in ones, by failure type; each must end in fallback_to_mock."),
-    cooldown: duration("30s", { min: "0s", max: "1h" }).describe("After a climb; a fault within it starts no new one, its job takes the fallback."),
-    climbs: wholeNumber(3, { min: 1, max: 20 }).describe("Climbs in one incident until only probes look back."),
-    budgetActions: wholeNumber(10, { min: 1, max: 100_000 }).describe("Heavy actions (start, reload, download) within the window."),
-    budgetWindow: duration("1h", { min: "1m", max: "24h" }).describe("The window of budgetActions."),
-    lookBackFirst: duration("30s", { min: "100ms", max: "1h" }).describe("First wait before a test render looks whether the main model can return; doubles."),
-    lookBackLongest: duration("10m", { min: "100ms", max: "24h" }).describe("Longest such wait."),
-    breakerFaults: wholeNumber(3, { min: 1, max: 100 }).describe("Faults in a row until a worker is given no more jobs."),
-    breakerFirst: duration("60s", { min: "100ms", max: "1h" }).describe("How long it is left alone first; doubles."),
-    breakerLongest: duration("10m", { min: "100ms", max: "24h" }).describe("How long at most."),
-  })
+const recoverySchema = group({
+  ladders: z
+    .partialRecord(oneOf(failureTypes), z.array(oneOf(recoveryActions)).max(20))
+    .default({})
+    .describe("Ladders that replace the built-in ones, by failure type; each must end in fallback_to_mock."),
+  cooldown: duration("30s", { min: "0s", max: "1h" }).describe(
+    "After a climb; a fault within it starts no new one, its job takes the fallback.",
+  ),
+  climbs: wholeNumber(3, { min: 1, max: 20 }).describe("Climbs in one incident until only probes look back."),
+  budgetActions: wholeNumber(10, { min: 1, max: 100_000 }).describe("Heavy actions (start, reload, download) within the window."),
+  budgetWindow: duration("1h", { min: "1m", max: "24h" }).describe("The window of budgetActions."),
+  lookBackFirst: duration("30s", { min: "100ms", max: "1h" }).describe(
+    "First wait before a test render looks whether the main model can return; doubles.",
+  ),
+  lookBackLongest: duration("10m", { min: "100ms", max: "24h" }).describe("Longest such wait."),
+  breakerFaults: wholeNumber(3, { min: 1, max: 100 }).describe("Faults in a row until a worker is given no more jobs."),
+  breakerFirst: duration("60s", { min: "100ms", max: "1h" }).describe("How long it is left alone first; doubles."),
+  breakerLongest: duration("10m", { min: "100ms", max: "24h" }).describe("How long at most."),
+})
   .prefault({})
   .transform((recovery) => ({
     ladders: recovery.ladders,
@@ -129,15 +137,14 @@ const recoverySchema = z
     breaker: { faultCount: recovery.breakerFaults, firstOpenMs: recovery.breakerFirst, longestOpenMs: recovery.breakerLongest },
   }));
 
-const retentionSchema = z
-  .strictObject({
-    results: duration("30d", { min: "1m", max: "3650d" }).describe("Age at which a result and its job are deleted."),
-    resultsSize: amount("50GiB", { min: "1MiB", max: "1024TiB" }).describe("Bytes of results at most; the oldest go first."),
-    standIns: duration("7d", { min: "1m", max: "3650d" }).describe("Age at which a stand-in is deleted."),
-    events: duration("30d", { min: "1m", max: "3650d" }).describe("Age at which an event is deleted."),
-    leftovers: duration("1h", { min: "1m", max: "30d" }).describe("Age at which a file that no job names is deleted."),
-    every: duration("1h", { min: "1s", max: "24h" }).describe("Time between two such cleanings."),
-  })
+const retentionSchema = group({
+  results: duration("30d", { min: "1m", max: "3650d" }).describe("Age at which a result and its job are deleted."),
+  resultsSize: amount("50GiB", { min: "1MiB", max: "1024TiB" }).describe("Bytes of results at most; the oldest go first."),
+  standIns: duration("7d", { min: "1m", max: "3650d" }).describe("Age at which a stand-in is deleted."),
+  events: duration("30d", { min: "1m", max: "3650d" }).describe("Age at which an event is deleted."),
+  leftovers: duration("1h", { min: "1m", max: "30d" }).describe("Age at which a file that no job names is deleted."),
+  every: duration("1h", { min: "1s", max: "24h" }).describe("Time between two such cleanings."),
+})
   .prefault({})
   .transform((retention) => ({
     resultMaxAgeMs: retention.results,
@@ -148,41 +155,70 @@ const retentionSchema = z
     everyMs: retention.every,
   }));
 
-const floorSchema = z.strictObject({
+const floorSchema = group({
   width: wholeNumber(854, { min: 16, max: 7_680 }),
   height: wholeNumber(480, { min: 16, max: 7_680 }),
   frames: wholeNumber(33, { min: 1, max: 1_000 }),
 });
 
-const consentSchema = z
-  .strictObject({
-    fallback: oneOf(fallbackConsents).default("stand_in_then_real").describe("What a job gets while no worker can give real output, unless it says so itself."),
-    allow: listOf(oneOf(reductionKinds)).prefault(["frames", "resolution"]).describe("What may be reduced when memory does not suffice."),
-    floor: floorSchema.nullable().prefault({}).describe("How far; null for no floor."),
-  })
-  .prefault({});
+const consentSchema = group({
+  fallback: oneOf(fallbackConsents)
+    .default("stand_in_then_real")
+    .describe("What a job gets while no worker can give real output, unless it says so itself."),
+  allow: listOf(oneOf(reductionKinds)).prefault(["frames", "resolution"]).describe("What may be reduced when memory does not suffice."),
+  floor: floorSchema.nullable().prefault({ width: 854, height: 480, frames: 33 }).describe("How far; null for no floor."),
+}).prefault({});
 
-const standInSchema = z
-  .strictObject({ after: duration("2s", { min: "0s", max: "1h" }).describe("How long a job waits for a usable worker before its stand-in is made.") })
+const standInSchema = group({
+  after: duration("2s", { min: "0s", max: "1h" }).describe("How long a job waits for a usable worker before its stand-in is made."),
+})
   .prefault({})
   .transform(({ after }) => ({ afterMs: after }));
 
 /** What people may write; `configSchema` turns it into what the program reads. */
 export const settingsSchema = z.strictObject({
-  host: z.string().min(1).max(255).default("127.0.0.1").describe("Address to listen on; one that others can reach needs UNDERSTUDY_API_KEY."),
+  host: z
+    .string()
+    .min(1)
+    .max(255)
+    .default("127.0.0.1")
+    .describe("Address to listen on; one that others can reach needs UNDERSTUDY_API_KEY."),
   port: wholeNumber(9000, { min: 0, max: 65_535 }).describe("Port to listen on; 0 takes a free one."),
-  stateDir: z.string().min(1, "must name a directory").describe("Directory of the database, videos and run files; one supervisor at a time."),
-  apiKey: z.string().min(16, "must have at least 16 characters").max(512).nullable().default(null).describe("Secret that clients send as Bearer token; only from the environment."),
+  stateDir: z
+    .string()
+    .min(1, "must name a directory")
+    .describe("Directory of the database, videos and run files; one supervisor at a time."),
+  apiKey: z
+    .string()
+    .min(16, "must have at least 16 characters")
+    .max(512)
+    .nullable()
+    .default(null)
+    .describe("Secret that clients send as Bearer token; only from the environment."),
   allowedHosts: listOf(z.string().min(1).max(255)).prefault([]).describe("Further host names under which clients reach this service."),
-  allowedOrigins: listOf(z.url({ protocol: /^https?$/, error: "must be an origin such as https://example.org" })).prefault([]).describe("Web pages of other origins that may call this service."),
+  allowedOrigins: listOf(z.url({ protocol: /^https?$/, error: "must be an origin such as https://example.org" }))
+    .prefault([])
+    .describe("Web pages of other origins that may call this service."),
   logLevel: oneOf(logLevels).default("warn").describe("JSON lines on stderr; info has one line a transition."),
   lead: oneOf(modelIds).default("T2V-A14B").describe("The main model: what the mode and the test render are about."),
-  alternative: z.preprocess((value) => (value === "none" ? null : value), oneOf(modelIds).nullable()).prefault("TI2V-5B").describe('The model that may take over with a job\'s consent; "none" for no other.'),
-  loadProfile: oneOf(loadProfiles).default("model-offload").describe("How models are placed on the card at first; leaner ones follow when memory does not suffice."),
-  workers: z.array(workerSchema, { error: "must be a list" }).min(1).max(16).prefault([{ id: "worker-0" }]).describe("One entry per supervised worker."),
+  alternative: z
+    .preprocess((value) => (value === "none" ? null : value), oneOf(modelIds).nullable())
+    .prefault("TI2V-5B")
+    .describe('The model that may take over with a job\'s consent; "none" for no other.'),
+  loadProfile: oneOf(loadProfiles)
+    .default("model-offload")
+    .describe("How models are placed on the card at first; leaner ones follow when memory does not suffice."),
+  workers: z
+    .array(workerSchema, { error: "must be a list" })
+    .min(1, "must name at least one worker")
+    .max(16, "must name at most 16 workers")
+    .prefault([{ id: "worker-0" }])
+    .describe("One entry per supervised worker."),
   sim: simSchema,
   keepWorkers: yesOrNo(false).describe("On SIGTERM renders go on, and the next start on the state directory takes them up."),
-  lease: duration("30s", { min: "1s", max: "10m" }).describe("How long a silent supervisor keeps the right to a job; renewed at a third of it."),
+  lease: duration("30s", { min: "1s", max: "10m" }).describe(
+    "How long a silent supervisor keeps the right to a job; renewed at a third of it.",
+  ),
   health: healthSchema,
   disk: diskSchema,
   queue: queueSchema,
@@ -194,18 +230,20 @@ export const settingsSchema = z.strictObject({
   consent: consentSchema.describe("For requests of the seed's routes that say nothing about it."),
 });
 
-/** A relation between two fields that must hold, named by the second. */
-function listContradictions(settings: z.output<typeof settingsSchema>): readonly { readonly path: readonly string[]; readonly message: string }[] {
+/** A relation between two fields that must hold; the path names the smallest group that holds both. */
+function listContradictions(
+  settings: z.output<typeof settingsSchema>,
+): readonly { readonly path: readonly string[]; readonly message: string }[] {
   const { health, disk, recovery, workers, lead, alternative } = settings;
   const ids = workers.map((worker) => worker.id);
   const rules: readonly (readonly [boolean, string, string])[] = [
-    [health.cpu.warning <= health.cpu.critical, "health.cpu.critical", "must not be below its warning"],
-    [health.memory.warning <= health.memory.critical, "health.memory.critical", "must not be below its warning"],
-    [health.vram.warning <= health.vram.critical, "health.vram.critical", "must not be below its warning"],
-    [health.temperature.warning <= health.temperature.critical, "health.temperature.critical", "must not be below its warning"],
-    [disk.warnFreeBytes >= disk.minFreeBytes, "disk.warnFree", "must not be below disk.minFree"],
-    [recovery.lookBack.firstMs <= recovery.lookBack.longestMs, "recovery.lookBackLongest", "must not be below lookBackFirst"],
-    [recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs, "recovery.breakerLongest", "must not be below breakerFirst"],
+    [health.cpu.warning <= health.cpu.critical, "health.cpu", "must not have its critical level below its warning"],
+    [health.memory.warning <= health.memory.critical, "health.memory", "must not have its critical level below its warning"],
+    [health.vram.warning <= health.vram.critical, "health.vram", "must not have its critical level below its warning"],
+    [health.temperature.warning <= health.temperature.critical, "health.temperature", "must not have its critical level below its warning"],
+    [disk.warnFreeBytes >= disk.minFreeBytes, "disk", "must not have warnFree below minFree"],
+    [recovery.lookBack.firstMs <= recovery.lookBack.longestMs, "recovery", "must not have lookBackLongest below lookBackFirst"],
+    [recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs, "recovery", "must not have breakerLongest below breakerFirst"],
     [new Set(ids).size === ids.length, "workers", "must have different ids"],
     [workers.some((worker) => worker.models.includes(lead)), "lead", `must be a model of a worker, and none has ${lead}`],
     [alternative !== lead, "alternative", "must be another model than lead"],
@@ -219,7 +257,12 @@ export const configSchema = settingsSchema
   })
   .transform(({ keepWorkers, lease, health, disk, sim, workers, ...rest }) => ({
     ...rest,
-    workers: workers.map((worker) => ({ ...worker, gpu: sim.gpu ?? worker.gpu, speed: sim.speed ?? worker.speed, fault: sim.fault ?? worker.fault })),
+    workers: workers.map((worker) => ({
+      ...worker,
+      gpu: sim.gpu ?? worker.gpu,
+      speed: sim.speed ?? worker.speed,
+      fault: sim.fault ?? worker.fault,
+    })),
     isKeepingWorkers: keepWorkers,
     leaseMs: lease,
     disk: { minFreeBytes: disk.minFreeBytes, ballastBytes: disk.ballastBytes },

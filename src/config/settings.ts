@@ -19,7 +19,10 @@ interface JsonSchema {
 }
 
 const environmentNameOf = (path: string): string =>
-  `UNDERSTUDY_${path.replaceAll(".", "_").replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase()}`;
+  `UNDERSTUDY_${path
+    .replaceAll(".", "_")
+    .replace(/([a-z])([A-Z])/g, "$1_$2")
+    .toUpperCase()}`;
 
 function list(schema: JsonSchema, prefix: string): readonly Setting[] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, inner]) => {

@@ -89,9 +89,10 @@ export function createSystemClock(): SystemClock {
     const sliceMs = Math.min(delayMs, longestTimerMs);
     timer.id = setTimeout(() => {
       if (delayMs > sliceMs) arm(timer, callback, delayMs - sliceMs);
-      else fire(() => {
-        if (timer.id !== undefined) callback();
-      });
+      else
+        fire(() => {
+          if (timer.id !== undefined) callback();
+        });
     }, sliceMs);
   };
   const clock: SystemClock = {

@@ -33,8 +33,16 @@ const GB = 1e9;
  * Step: 326.9 s and 1041.5 s for 40 steps on one H100 give 1.767e-4 s per token + 2.219e-9 s per token².
  */
 const a14b = {
-  sizeStep: 16, expertCount: 2, framesPerSecond: 16, defaultFrames: 81, defaultSteps: 40, cellPixels: 16,
-  baseBytes: 27.2 * GB, bytesPerToken: 4.32e-4 * GB, stepSecondsPerToken: 1.767e-4, stepSecondsPerTokenSquared: 2.219e-9,
+  sizeStep: 16,
+  expertCount: 2,
+  framesPerSecond: 16,
+  defaultFrames: 81,
+  defaultSteps: 40,
+  cellPixels: 16,
+  baseBytes: 27.2 * GB,
+  bytesPerToken: 4.32e-4 * GB,
+  stepSecondsPerToken: 1.767e-4,
+  stepSecondsPerTokenSquared: 2.219e-9,
   weightBytes: 67 * GB,
 } as const;
 
@@ -43,9 +51,20 @@ export const modelCatalog: Readonly<Record<ModelId, ModelEntry>> = {
   "I2V-A14B": { id: "I2V-A14B", ...a14b, highNoiseStepRatio: 0.35, needsImage: true },
   /** 22.9 GB and 10.7 s a step on an RTX 4090 at 1280x704x121 (27,280 tokens); an H100 is taken as 2.5 times as fast. */
   "TI2V-5B": {
-    id: "TI2V-5B", sizeStep: 32, expertCount: 1, highNoiseStepRatio: 1, framesPerSecond: 24, defaultFrames: 121, defaultSteps: 50,
-    needsImage: false, cellPixels: 32, baseBytes: 10 * GB, bytesPerToken: 4.7e-4 * GB, stepSecondsPerToken: 1.57e-4,
-    stepSecondsPerTokenSquared: 0, weightBytes: 21 * GB,
+    id: "TI2V-5B",
+    sizeStep: 32,
+    expertCount: 1,
+    highNoiseStepRatio: 1,
+    framesPerSecond: 24,
+    defaultFrames: 121,
+    defaultSteps: 50,
+    needsImage: false,
+    cellPixels: 32,
+    baseBytes: 10 * GB,
+    bytesPerToken: 4.7e-4 * GB,
+    stepSecondsPerToken: 1.57e-4,
+    stepSecondsPerTokenSquared: 0,
+    weightBytes: 21 * GB,
   },
 };
 
@@ -53,7 +72,9 @@ export const modelCatalog: Readonly<Record<ModelId, ModelEntry>> = {
 export const seedResolutions = ["854x480", "1024x576", "1280x720", "1920x1080"] as const;
 
 /** Peak memory and step time of a load profile against `model-offload`. `full` keeps every weight on the card. */
-export const profileFactors: Readonly<Record<LoadProfile, { readonly activation: number; readonly base: number; readonly time: number; readonly keepsAllWeights: boolean }>> = {
+export const profileFactors: Readonly<
+  Record<LoadProfile, { readonly activation: number; readonly base: number; readonly time: number; readonly keepsAllWeights: boolean }>
+> = {
   full: { base: 1, activation: 1, time: 0.9, keepsAllWeights: true },
   "model-offload": { base: 1, activation: 1, time: 1, keepsAllWeights: false },
   tiling: { base: 1, activation: 0.75, time: 1.1, keepsAllWeights: false },

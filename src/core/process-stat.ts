@@ -10,7 +10,10 @@ export interface ProcessStat {
 export function parseProcessStat(text: string): ProcessStat | null {
   const nameEnd = text.lastIndexOf(") ");
   if (nameEnd === -1) return null;
-  const fields = text.slice(nameEnd + 2).trim().split(" ");
+  const fields = text
+    .slice(nameEnd + 2)
+    .trim()
+    .split(" ");
   const state = fields[0];
   const groupId = Number(fields[2]);
   const startTicks = Number(fields[19]);

@@ -8,7 +8,15 @@ export const dayMs = 24 * hourMs;
 
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: secondMs, m: minuteMs, h: hourMs, d: dayMs };
 const byteUnits: Readonly<Record<string, number>> = {
-  B: 1, KiB: kibibyte, MiB: mebibyte, GiB: gibibyte, TiB: 1024 * gibibyte, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12,
+  B: 1,
+  KiB: kibibyte,
+  MiB: mebibyte,
+  GiB: gibibyte,
+  TiB: 1024 * gibibyte,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
 };
 
 function parseWithUnit(text: string, units: Readonly<Record<string, number>>): number | undefined {
@@ -25,7 +33,11 @@ export const parseBytes = (text: string): number | undefined => parseWithUnit(te
 
 /** Bytes for people: `1.5 GiB`. */
 export function formatBytes(bytes: number): string {
-  const units: readonly (readonly [string, number])[] = [["GiB", gibibyte], ["MiB", mebibyte], ["KiB", kibibyte]];
+  const units: readonly (readonly [string, number])[] = [
+    ["GiB", gibibyte],
+    ["MiB", mebibyte],
+    ["KiB", kibibyte],
+  ];
   const unit = units.find(([, factor]) => Math.abs(bytes) >= factor);
   return unit === undefined ? `${Math.round(bytes)} B` : `${(bytes / unit[1]).toFixed(1)} ${unit[0]}`;
 }

@@ -101,7 +101,10 @@ export function createVirtualClock(startMs = 1_760_000_000_000): VirtualClock {
       if (handle !== undefined) (handle as Due).callback = undefined;
     },
     sleep: (delayMs, signal) => sleepOn(clock, delayMs, signal),
-    turn,
+    turn: () => {
+      armedCount += 1;
+      return turn();
+    },
     advance: async (spanMs) => {
       await advanceTo(nowMs + spanMs, () => false);
     },

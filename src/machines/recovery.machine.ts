@@ -1,7 +1,7 @@
 /**
  * Owns one incident: climbs the ladder of its failure type, proves each rung, lets the stand-in serve and looks back.
- * Life: diagnosing → choosing → acting → verifying → returning → resolved; standingIn → probing → …; coolingDown; exhausted.
- * Survives hung, failed and refused actions, a worker that dies meanwhile, and a restart of the service (`input.resume`).
+ * Life: diagnosing → choosing → acting → verifying → returning → resolved; standingIn, coolingDown, exhausted → probing.
+ * Survives actions that hang, fail or are refused, a dying worker, and a restart of the service (`input.resume`).
  */
 import { messageOf } from "../core/errors.ts";
 import { unknownFacts } from "../recovery/preconditions.ts";
@@ -45,6 +45,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       actions: [
         { type: "noteDown", params: { workerState: "stopped" } },
         { type: "failRung", params: { reason: "the worker was stopped" } },
+        "noteProvenFailure",
       ],
     },
   },
@@ -279,7 +280,7 @@ export const recoveryMachine = recoverySetup.createMachine({
           {
             guard: "mayClimb",
             target: "choosing",
-            actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }],
+            actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }, "startClimb"],
           },
           { actions: { type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) } },
         ],

@@ -13,18 +13,18 @@ export interface ExitWatch {
   stop(): void;
 }
 
-interface ExitWatchParts {
-  /** Reads the last words and clears up; called once, before the first listener hears. */
-  readonly conclude: (exit: Pick<ProcessExit, "code" | "signal">) => ProcessExit;
-}
+type Ending = Pick<ProcessExit, "code" | "signal">;
 
-function createExitFan(parts: ExitWatchParts): { readonly tell: (exit: Pick<ProcessExit, "code" | "signal">) => void; readonly onExit: ExitWatch["onExit"] } {
+/** Reads the last words and clears up; called once, before the first listener hears. */
+type Conclude = (ending: Ending) => ProcessExit;
+
+function createExitFan(conclude: Conclude): { readonly tell: (ending: Ending) => void; readonly onExit: ExitWatch["onExit"] } {
   const listeners = new Set<Listener>();
   let known: ProcessExit | null = null;
   return {
-    tell: (exit) => {
+    tell: (ending) => {
       if (known !== null) return;
-      const concluded = parts.conclude(exit);
+      const concluded = conclude(ending);
       known = concluded;
       for (const listener of [...listeners]) listener(concluded);
       listeners.clear();
@@ -41,15 +41,15 @@ function createExitFan(parts: ExitWatchParts): { readonly tell: (exit: Pick<Proc
 }
 
 /** Of a process that this supervisor started. */
-export function watchChild(child: ChildProcess, parts: ExitWatchParts): ExitWatch {
-  const fan = createExitFan(parts);
+export function watchChild(child: ChildProcess, conclude: Conclude): ExitWatch {
+  const fan = createExitFan(conclude);
   child.once("exit", (code, signal) => fan.tell({ code, signal }));
   return { onExit: fan.onExit, stop: () => undefined };
 }
 
 /** Of a process that an earlier supervisor started. How it ended cannot be known: code and signal are null. */
-export function watchAdopted(clock: Clock, isGone: () => boolean, parts: ExitWatchParts): ExitWatch {
-  const fan = createExitFan(parts);
+export function watchAdopted(clock: Clock, isGone: () => boolean, conclude: Conclude): ExitWatch {
+  const fan = createExitFan(conclude);
   let timer: TimerHandle | undefined;
   const look = (): void => {
     if (isGone()) fan.tell({ code: null, signal: null });

@@ -4,12 +4,11 @@ import { protocolVersion, workerEnvironment } from "../contract/worker-protocol.
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { WorkerError } from "../core/errors.ts";
-import type { ProcessExit, ProcessRef, WorkerClient, WorkerHost } from "../core/ports/worker.ts";
-import { type ExitWatch, watchAdopted, watchChild } from "./exit-watch.ts";
+import type { ProcessRef, WorkerClient, WorkerHost } from "../core/ports/worker.ts";
+import { createProcessLives } from "./process-lives.ts";
 import type { ProcessRegistry } from "./process-registry.ts";
-import { createProcessTable, type ProcessTable, sendToGroup } from "./process-table.ts";
+import { createProcessTable, type ProcessTable } from "./process-table.ts";
 import { type CallDeadlines, createWorkerClient } from "./worker-client.ts";
-import { createLogKeeper, readLogTail } from "./worker-log.ts";
 import { startFailure, startProcess, type WorkerCommand } from "./worker-process.ts";
 import { createWorkerRecords, type WorkerRecord, type WorkerRecords } from "./worker-record.ts";
 import { openConnection, releaseSocketPath, reserveSocketPath } from "./worker-socket.ts";
@@ -33,14 +32,6 @@ export interface SystemWorkerHost extends WorkerHost {
 const connectEveryMs = 50;
 /** A handshake that failed for one of these may succeed with the next connection. */
 const passingFailures: ReadonlySet<string> = new Set(["WORKER_EXITED", "WORKER_SILENT"]);
-
-/** One process that this host knows, with its exit. */
-interface Life {
-  readonly ref: ProcessRef;
-  readonly exit: ExitWatch;
-}
-
-const isSameProcess = (one: ProcessRef, other: ProcessRef): boolean => one.pid === other.pid && one.startTicks === other.startTicks;
 
 function assertFileName(workerId: string): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(workerId)) {
@@ -102,91 +93,60 @@ function refOfRecord(table: ProcessTable, workerId: string, record: WorkerRecord
 export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
   const { clock, chance, command, registry, table = createProcessTable() } = options;
   const { runDir, records, logOf } = createPlaces(options.stateDir);
-  const logs = createLogKeeper(clock);
-  const lives = new Map<string, Life>();
+  const lives = createProcessLives({ clock, table, registry, logOf });
 
-  const isGone = (ref: ProcessRef): boolean => table.presenceOf(ref) !== "alive";
-  const signal: WorkerHost["signal"] = (ref, name) => {
-    const presence = table.presenceOf(ref);
-    if (presence === "foreign") return false;
-    // After the leader's end the group may still hold the device, so the signal is sent to what is left of it as well.
-    const hasReceiver = sendToGroup(ref.pid, name);
-    return hasReceiver && presence === "alive";
-  };
-  /** What follows the end of a process, however it was noticed. */
-  const conclude = (ref: ProcessRef) => (exit: Pick<ProcessExit, "code" | "signal">): ProcessExit => {
-    signal(ref, "SIGKILL");
-    registry.unregister(ref.pid);
-    logs.release(logOf(ref.workerId));
-    return { ...exit, logTail: readLogTail(logOf(ref.workerId)) };
-  };
-  const begin = (ref: ProcessRef, exit: ExitWatch): ExitWatch => {
-    lives.get(ref.workerId)?.exit.stop();
-    lives.set(ref.workerId, { ref, exit });
-    return exit;
-  };
-  const exitOf = (ref: ProcessRef): ExitWatch => {
-    const life = lives.get(ref.workerId);
-    if (life !== undefined && isSameProcess(life.ref, ref)) return life.exit;
-    return begin(ref, watchAdopted(clock, () => isGone(ref), { conclude: conclude(ref) }));
-  };
   const recorded = (workerId: string): ProcessRef | null => {
     assertFileName(workerId);
     const record = records.read(workerId);
-    return record === null ? null : refOfRecord(table, workerId, record);
+    const ref = record === null ? null : refOfRecord(table, workerId, record);
+    if (record?.pid === null && ref !== null) records.write(workerId, recordOf(ref, ref));
+    return ref;
   };
   const forget = (workerId: string): void => {
+    assertFileName(workerId);
     const record = records.read(workerId);
     if (record !== null) releaseSocketPath(runDir, record.socket);
     records.remove(workerId);
-    lives.get(workerId)?.exit.stop();
-    lives.delete(workerId);
-    logs.release(logOf(workerId));
+    lives.drop(workerId);
+  };
+  const spawn = async (workerId: string): Promise<ProcessRef> => {
+    const former = recorded(workerId);
+    if (former !== null) throw new WorkerError("WORKER_ERROR", `worker ${workerId} is alive already, as process ${former.pid}`);
+    await lives.settled(workerId);
+    forget(workerId);
+    const place = { workerId, socketPath: reserveSocketPath(runDir, workerId), token: chance.token(), bootId: table.bootId() };
+    // The intent comes first: a supervisor killed right after the start leaves enough to find the process by.
+    records.write(workerId, recordOf(place, { pid: null, startTicks: null }));
+    const { child, pid } = startProcess({ ...place, command, logPath: logOf(workerId) });
+    if (pid === undefined) {
+      const failure = startFailure(child, command);
+      forget(workerId);
+      throw await failure;
+    }
+    // Read in the same turn, when the child cannot have been reaped.
+    const ref: ProcessRef = { ...place, pid, startTicks: table.stat(pid)?.startTicks ?? null };
+    records.write(workerId, recordOf(ref, ref));
+    lives.beginChild(ref, child);
+    return ref;
   };
 
   return {
-    spawn: async (workerId) => {
-      const former = recorded(workerId);
-      if (former !== null) throw new WorkerError("WORKER_ERROR", `worker ${workerId} is alive already, as process ${former.pid}`);
-      forget(workerId);
-      const place = { workerId, socketPath: reserveSocketPath(runDir, workerId), token: chance.token(), bootId: table.bootId() };
-      // The intent comes first: a supervisor killed right after the start leaves enough to find the process by.
-      records.write(workerId, recordOf(place, { pid: null, startTicks: null }));
-      const { child, pid } = startProcess({ ...place, command, logPath: logOf(workerId) });
-      if (pid === undefined) {
-        forget(workerId);
-        throw await startFailure(child, command);
-      }
-      // Read in the same turn, when the child cannot have been reaped.
-      const ref: ProcessRef = { ...place, pid, startTicks: table.stat(pid)?.startTicks ?? null };
-      records.write(workerId, recordOf(ref, ref));
-      registry.register(ref);
-      logs.keep(logOf(workerId));
-      begin(ref, watchChild(child, { conclude: conclude(ref) }));
-      return ref;
-    },
-    connect: (ref, abort) => reach(options, table, ref, abort),
+    spawn,
+    connect: (ref, signal) => reach(options, table, ref, signal),
     findRecorded: async (workerId) => {
       const ref = recorded(workerId);
-      if (ref === null) return null;
-      registry.register(ref);
-      logs.keep(logOf(workerId));
-      exitOf(ref);
+      if (ref !== null) lives.exitOf(ref);
       return ref;
     },
     recordJob: async (workerId, job) => {
       const record = records.read(workerId);
       if (record !== null) records.write(workerId, { ...record, job: job?.jobId ?? null, fence: job?.fence ?? null });
     },
-    onExit: (ref, listener) => exitOf(ref).onExit(listener),
-    signal,
-    isGone,
+    onExit: (ref, listener) => lives.exitOf(ref).onExit(listener),
+    signal: lives.signal,
+    isGone: lives.isGone,
     stateLetter: (ref) => (table.presenceOf(ref) === "foreign" ? null : (table.stat(ref.pid)?.state ?? null)),
     forget: async (workerId) => forget(workerId),
-    close: () => {
-      for (const { exit } of lives.values()) exit.stop();
-      lives.clear();
-      logs.stop();
-    },
+    close: lives.close,
   };
 }

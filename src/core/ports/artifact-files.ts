@@ -10,7 +10,10 @@ export interface ArtifactFiles {
    * fsync → SHA-256 → hard link to a name with hash, job and fence → fsync of the directory. The staged file stays until
    * `discardStaged`, so that a crash before the commit can publish it again; publishing twice gives the same artifact.
    */
-  publish(stagedPath: string, about: { readonly jobId: string; readonly fence: number; readonly kind: ArtifactKind; readonly mimeType: string }): Promise<ArtifactRef>;
+  publish(
+    stagedPath: string,
+    about: { readonly jobId: string; readonly fence: number; readonly kind: ArtifactKind; readonly mimeType: string },
+  ): Promise<ArtifactRef>;
   /** Deletes a staged file; nothing happens when it is gone. */
   discardStaged(stagedPath: string): Promise<void>;
   /** Bytes from start to end inclusive. */

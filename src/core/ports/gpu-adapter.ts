@@ -10,7 +10,11 @@ export interface GpuAdapter {
   /** Polls the device's free memory every 250 ms, at most 5 s, until it rose by `neededBytes`. */
   clearCache(workerId: string, neededBytes: number, signal?: AbortSignal): Promise<ActionEvidence>;
   applyOptimization(workerId: string, signal?: AbortSignal): Promise<ActionEvidence>;
-  enableOffload(workerId: string, order: { readonly model: ModelId; readonly profile: LoadProfile }, signal?: AbortSignal): Promise<ActionEvidence>;
+  enableOffload(
+    workerId: string,
+    order: { readonly model: ModelId; readonly profile: LoadProfile },
+    signal?: AbortSignal,
+  ): Promise<ActionEvidence>;
   /** Nothing is changed on the card: records what the smaller envelope needs against what is free. */
   reduce(workerId: string, neededBytes: number, signal?: AbortSignal): Promise<ActionEvidence>;
 }

@@ -60,11 +60,20 @@ export interface JobStore {
   /** The device is free of the job: the cancel that was requested becomes true. */
   confirmCancel(lease: LeaseRef): Promise<"ok" | "stale">;
   /** Ends a queued job as `failed` (for `fallback: fail`), or as `succeeded` by its stand-in (for `fallback: stand_in`). */
-  endQueued(jobId: string, end: { readonly kind: "failed"; readonly code: "NO_REAL_ROUTE" | "STAND_IN_FAILED"; readonly message: string } | { readonly kind: "stoodIn"; readonly result: JobResult }): Promise<"ok" | "refused" | "absent">;
+  endQueued(
+    jobId: string,
+    end:
+      | { readonly kind: "failed"; readonly code: "NO_REAL_ROUTE" | "STAND_IN_FAILED"; readonly message: string }
+      | { readonly kind: "stoodIn"; readonly result: JobResult },
+  ): Promise<"ok" | "refused" | "absent">;
   /** Out of quarantine or failure, with a fresh budget. */
   requeue(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
   /** Stand-in or thumbnail. Idempotent; a stand-in is refused once the result exists. */
-  attach(jobId: string, artifact: ArtifactRef, about: { readonly servedBy: ServedBy | null; readonly reason: string | null }): Promise<"ok" | "duplicate" | "refused" | "absent">;
+  attach(
+    jobId: string,
+    artifact: ArtifactRef,
+    about: { readonly servedBy: ServedBy | null; readonly reason: string | null },
+  ): Promise<"ok" | "duplicate" | "refused" | "absent">;
   /** Takes over a running attempt after a restart: same fence, new epoch, also when the lease has run out. */
   adopt(jobId: string, fence: number, epoch: number, leaseMs: number): Promise<Lease | "stale">;
   /** Requeues every running job whose lease belongs to an older epoch; attempts not charged. */
@@ -72,7 +81,10 @@ export interface JobStore {
   /** Requeues run-out leases, ends jobs past their deadline. Idempotent. */
   sweep(): Promise<SweepResult>;
   /** Deletes an ended job with its rows; the caller deletes the files that are returned. */
-  remove(jobId: string, by: ActorName): Promise<{ readonly kind: "removed"; readonly artifacts: readonly JobArtifact[] } | { readonly kind: "refused" | "absent" }>;
+  remove(
+    jobId: string,
+    by: ActorName,
+  ): Promise<{ readonly kind: "removed"; readonly artifacts: readonly JobArtifact[] } | { readonly kind: "refused" | "absent" }>;
   get(jobId: string): Promise<JobView | null>;
   /** Newest first, keyset by (created, id). */
   list(query: JobQuery): Promise<{ readonly jobs: readonly JobView[]; readonly cursor: string | null }>;

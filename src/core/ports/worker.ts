@@ -50,7 +50,15 @@ export interface RenderReport {
 }
 
 export type WorkerNotice =
-  | { readonly kind: "progress"; readonly jobId: string; readonly fence: number; readonly phase: Phase; readonly step: number; readonly of: number; readonly longPhaseMs?: number }
+  | {
+      readonly kind: "progress";
+      readonly jobId: string;
+      readonly fence: number;
+      readonly phase: Phase;
+      readonly step: number;
+      readonly of: number;
+      readonly longPhaseMs?: number;
+    }
   | { readonly kind: "loadProgress"; readonly model: ModelId; readonly ratio: number }
   | { readonly kind: "heartbeat"; readonly mainThreadIdleMs: number }
   | { readonly kind: "completed"; readonly report: RenderReport }
@@ -98,7 +106,10 @@ export interface WorkerStats {
 /** One connection to one worker. Every call rejects with WorkerError when the connection ends; `signal` gives up waiting. */
 export interface WorkerClient {
   readonly identity: WorkerIdentity;
-  loadModel(order: { readonly model: ModelId; readonly profile: LoadProfile }, signal?: AbortSignal): Promise<{ readonly memory: DeviceMemory; readonly tookMs: number }>;
+  loadModel(
+    order: { readonly model: ModelId; readonly profile: LoadProfile },
+    signal?: AbortSignal,
+  ): Promise<{ readonly memory: DeviceMemory; readonly tookMs: number }>;
   unloadModel(signal?: AbortSignal): Promise<{ readonly memory: DeviceMemory }>;
   /** Resolves when the worker has accepted; the end comes as a notice and is kept until acknowledged. */
   generate(order: GenerateOrder, signal?: AbortSignal): Promise<void>;

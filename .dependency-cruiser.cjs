@@ -1,0 +1,136 @@
+/**
+ * The arrows of ARCHITECTURE.md as rules. `scripts/check-arrows.ts` runs them and fails when a source file was not looked at.
+ */
+
+/** Folder below src/ → folders that it may import, besides itself. */
+const arrows = {
+  core: [],
+  config: ["core"],
+  contract: ["core"],
+  recovery: ["core"],
+  machines: ["core", "recovery"],
+  jobs: ["core", "contract", "recovery"],
+  gpu: ["core", "config"],
+  workers: ["core", "config", "contract"],
+  models: ["core", "config"],
+  store: ["core", "config"],
+  media: ["core", "config"],
+  telemetry: ["core", "config"],
+  server: ["core", "contract", "config"],
+  app: ["core", "config", "contract", "recovery", "machines", "jobs", "gpu", "workers", "models", "store", "media", "telemetry", "server"],
+  cli: ["app", "config", "core", "contract"],
+};
+
+/** What they need of config is its types; values arrive as arguments. */
+const configTypesOnly = ["gpu", "workers", "models", "store", "media", "telemetry", "server"];
+
+const below = (folders) => `^src/(?:${folders.join("|")})/`;
+const package_ = (names) => `(?:^|/)node_modules/(?:${names.join("|")})/`;
+const native = package_(["@napi-rs/canvas[^/]*", "@napi-rs/webcodecs[^/]*", "mediabunny"]);
+
+const folderRules = Object.entries(arrows).map(([folder, mayImport]) => ({
+  name: `${folder}-arrows`,
+  comment: mayImport.length === 0 ? `${folder} imports no other folder` : `${folder} imports only ${mayImport.join(", ")}`,
+  severity: "error",
+  from: { path: below([folder]), ...(folder === "workers" ? { pathNot: "^src/workers/simulator/" } : {}) },
+  to: { path: "^src/", pathNot: below([folder, ...mayImport]) },
+}));
+
+module.exports = {
+  forbidden: [
+    ...folderRules,
+    {
+      name: "simulator-arrows",
+      comment: "the simulator is a program of its own; it may import media besides what workers may",
+      severity: "error",
+      from: { path: "^src/workers/simulator/" },
+      to: { path: "^src/", pathNot: below(["workers", ...arrows.workers, "media"]) },
+    },
+    {
+      name: "simulator-is-a-program",
+      comment: "the simulator is started, never imported",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/workers/simulator/" },
+      to: { path: "^src/workers/simulator/" },
+    },
+    {
+      name: "known-folders",
+      comment: "every source file lies in a folder with arrows; only main.ts lies above them",
+      severity: "error",
+      from: { path: "^src/", pathNot: `${below(Object.keys(arrows))}|^src/main\\.ts$` },
+      to: {},
+    },
+    {
+      name: "main-arrows",
+      severity: "error",
+      from: { path: "^src/main\\.ts$" },
+      to: { path: "^src/", pathNot: below(["cli"]) },
+    },
+    {
+      name: "config-types-only",
+      comment: "an adapter is given values; it reads no configuration",
+      severity: "error",
+      from: { path: below(configTypesOnly) },
+      to: { path: "^src/config/", dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "core-packages",
+      comment: "core, config, contract and recovery need zod at most",
+      severity: "error",
+      from: { path: below(["core", "config", "contract", "recovery", "jobs"]) },
+      to: { path: "(?:^|/)node_modules/", pathNot: package_(["zod"]) },
+    },
+    {
+      name: "no-node-in-the-middle",
+      comment: "only adapters, server, app and cli touch the operating system",
+      severity: "error",
+      from: { path: below(["core", "config", "contract", "recovery", "machines", "jobs"]) },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "xstate-places",
+      comment: "statecharts live in machines; app starts them, telemetry inspects them",
+      severity: "error",
+      from: { path: "^src/", pathNot: below(["machines", "app", "telemetry"]) },
+      to: { path: package_(["xstate"]) },
+    },
+    {
+      name: "codecs-places",
+      comment: "native media code lives in media alone",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/media/" },
+      to: { path: native },
+    },
+    {
+      name: "codecs-run-in-a-child",
+      comment: "the service's own process loads no native media code",
+      severity: "error",
+      from: { path: "^src/main\\.ts$" },
+      to: { path: native, reachable: true },
+    },
+    { name: "no-test-in-source", severity: "error", from: { path: "^src/" }, to: { path: "^(?:test|scripts|bench)/" } },
+    { name: "no-cycles", severity: "error", from: { path: "^src/" }, to: { circular: true } },
+    { name: "no-unresolved", severity: "error", from: { path: "^src/" }, to: { couldNotResolve: true } },
+    {
+      name: "no-undeclared-packages",
+      comment: "what runs in production is a dependency in package.json",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "npm-dev"], dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "nothing-forgotten",
+      comment: "every file is reached from a program: main.ts, the simulator, a child or a thread",
+      severity: "error",
+      from: { path: "^src/(?:main|workers/simulator/main|.*-(?:child|thread))\\.ts$" },
+      to: { path: "^src/.*\\.ts$", pathNot: "^src/(?:main|workers/simulator/main|.*-(?:child|thread))\\.ts$", reachable: false },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    // Without this, type-only imports are invisible, and with them half of the arrows.
+    tsPreCompilationDeps: true,
+    combinedDependencies: false,
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"], extensions: [".ts", ".js", ".json"] },
+  },
+};

@@ -1,0 +1,122 @@
+import type { Clock } from "../core/clock.ts";
+import { UnderstudyError, WorkerError } from "../core/errors.ts";
+import type { ActionEvidence, EvidenceMeasure } from "../core/fault.ts";
+import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
+import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
+import type { WorkerActionReport, WorkerClient } from "../core/ports/worker.ts";
+import { formatBytes, secondMs } from "../core/units.ts";
+import type { RecoveryAction } from "../core/words.ts";
+
+export interface GpuAdapterOptions {
+  readonly clock: Clock;
+  /** Another process's view of the card. */
+  readonly probe: TelemetryProbe;
+  /** The live connection, looked up at the moment of each call; null while there is none. */
+  readonly clientOf: (workerId: string) => WorkerClient | null;
+  /** The uuid of the worker's card; null while it is unknown. */
+  readonly deviceOf: (workerId: string) => string | null;
+}
+
+const lookEveryMs = 250;
+const lookAtMostMs = 5 * secondMs;
+
+interface Measured<Value> {
+  readonly value: Value | null;
+  /** Why there is no value. */
+  readonly note: string | null;
+}
+
+const missing = (note: string): Measured<never> => ({ value: null, note });
+
+/** What could not be measured is said, not guessed; only a defect of this program is thrown on. */
+async function measured<Value>(what: string, measure: () => Promise<Measured<Value>>): Promise<Measured<Value>> {
+  try {
+    return await measure();
+  } catch (thrown) {
+    if (thrown instanceof UnderstudyError) return missing(`${what}: ${thrown.message}`);
+    throw thrown;
+  }
+}
+
+function createMeter({ clock, probe, clientOf, deviceOf }: GpuAdapterOptions): (workerId: string) => Promise<EvidenceMeasure> {
+  const measureDevice = async (workerId: string): Promise<Measured<number>> => {
+    const uuid = deviceOf(workerId);
+    if (uuid === null) return missing(`the card of ${workerId} is not known`);
+    const gpu = (await probe.measure()).gpus.find((candidate) => candidate.uuid === uuid);
+    return gpu === undefined ? missing(`the card ${uuid} was not seen`) : { value: gpu.totalBytes - gpu.usedBytes, note: null };
+  };
+  const measureWorker = async (workerId: string): Promise<Measured<{ reservedBytes: number; allocatedBytes: number }>> => {
+    const client = clientOf(workerId);
+    return client === null ? missing("no worker is connected") : { value: (await client.stats()).memory, note: null };
+  };
+  return async (workerId) => {
+    const [device, worker] = await Promise.all([
+      measured("the card", () => measureDevice(workerId)),
+      measured("the worker", () => measureWorker(workerId)),
+    ]);
+    const notes = [device.note, worker.note].filter((note) => note !== null);
+    return {
+      atMs: clock.nowMs(),
+      deviceFreeBytes: device.value,
+      workerReservedBytes: worker.value?.reservedBytes ?? null,
+      workerAllocatedBytes: worker.value?.allocatedBytes ?? null,
+      ...(notes.length === 0 ? {} : { note: notes.join("; ") }),
+    };
+  };
+}
+
+/** Acts through the worker and measures around it with another process's eyes. Returns evidence, never an outcome. */
+export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
+  const { clock, clientOf } = options;
+  const measure = createMeter(options);
+  const connected = (workerId: string): WorkerClient => {
+    const client = clientOf(workerId);
+    if (client === null) throw new WorkerError("WORKER_EXITED", `no connection to ${workerId}`, { retryable: true });
+    return client;
+  };
+  /** A driver gives memory back some time after the worker has: looks until the card's free memory rose by that much. */
+  const measureUntilFreed = async (workerId: string, before: EvidenceMeasure, expectedBytes: number, signal?: AbortSignal): Promise<EvidenceMeasure> => {
+    const untilMs = clock.nowMs() + lookAtMostMs;
+    for (;;) {
+      const after = await measure(workerId);
+      const rose = before.deviceFreeBytes === null || (after.deviceFreeBytes !== null && after.deviceFreeBytes - before.deviceFreeBytes >= expectedBytes);
+      if (rose || clock.nowMs() >= untilMs) return after;
+      await clock.sleep(lookEveryMs, signal);
+    }
+  };
+  const act = async (
+    workerId: string,
+    action: RecoveryAction,
+    apply: (client: WorkerClient) => Promise<Pick<WorkerActionReport, "applied"> & Partial<WorkerActionReport>>,
+    neededBytes: number,
+    signal?: AbortSignal,
+  ): Promise<ActionEvidence> => {
+    const before = await measure(workerId);
+    const { applied, ...report } = await apply(connected(workerId));
+    // What the worker says it gave back is waited for, never believed.
+    const saidBytes = report.before === undefined || report.after === undefined ? 0 : report.before.reservedBytes - report.after.reservedBytes;
+    const after = await measureUntilFreed(workerId, before, Math.max(neededBytes, saidBytes, 0), signal);
+    return { action, before, applied, after };
+  };
+  return {
+    measure,
+    clearCache: (workerId, neededBytes, signal) =>
+      act(workerId, "clear_gpu_cache", (client) => client.runAction({ action: "clear_gpu_cache" }, signal), neededBytes, signal),
+    applyOptimization: (workerId, signal) =>
+      act(workerId, "apply_vram_optimization", (client) => client.runAction({ action: "apply_vram_optimization" }, signal), 0, signal),
+    enableOffload: (workerId, { model, profile }, signal) => {
+      // Where nothing is resident, as after a load that ran out of memory, there is nothing to reload: it is loaded.
+      const reload = async (client: WorkerClient): Promise<Pick<WorkerActionReport, "applied"> & Partial<WorkerActionReport>> => {
+        if ((await client.stats(signal)).residentModel === model) return client.runAction({ action: "enable_cpu_offload", profile }, signal);
+        await client.loadModel({ model, profile }, signal);
+        return { applied: [`loaded ${model} in ${profile}`] };
+      };
+      return act(workerId, "enable_cpu_offload", reload, 0, signal);
+    },
+    reduce: async (workerId, neededBytes, signal) => {
+      signal?.throwIfAborted();
+      const now = await measure(workerId);
+      return { action: "reduce_generation_params", before: now, applied: [`an envelope of ${formatBytes(neededBytes)}`], after: now };
+    },
+  };
+}

@@ -1,0 +1,40 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { UnderstudyError } from "../../core/errors.ts";
+
+/** What a simulated device's process writes as `<pid>.json`. */
+const deviceFileSchema = z.object({
+  pid: z.number().int().positive(),
+  startTicks: z.number().int().nonnegative().nullable(),
+  uuid: z.string(),
+  name: z.string(),
+  totalBytes: z.number().nonnegative(),
+  usedBytes: z.number().nonnegative(),
+  atMs: z.number(),
+  utilizationRatio: z.number().min(0).max(1),
+  temperatureCelsius: z.number(),
+});
+
+export type DeviceFile = z.infer<typeof deviceFileSchema>;
+
+const codeOf = (thrown: unknown): string | undefined => (thrown as NodeJS.ErrnoException).code;
+
+async function readOne(path: string): Promise<DeviceFile | null> {
+  try {
+    return deviceFileSchema.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch (thrown) {
+    if (codeOf(thrown) === "ENOENT") return null;
+    throw new UnderstudyError("SYSTEM_RESOURCE", `the device file ${path} cannot be read`, { cause: thrown, retryable: true });
+  }
+}
+
+/** Every entry of the folder; none when the folder does not exist. SYSTEM_RESOURCE when one is not what it should be. */
+export async function readDeviceFiles(deviceDir: string): Promise<readonly DeviceFile[]> {
+  const names = await readdir(deviceDir).catch((thrown: unknown) => {
+    if (codeOf(thrown) === "ENOENT") return [];
+    throw new UnderstudyError("SYSTEM_RESOURCE", `the device folder ${deviceDir} cannot be read`, { cause: thrown, retryable: true });
+  });
+  const files = await Promise.all(names.filter((name) => name.endsWith(".json")).map((name) => readOne(join(deviceDir, name))));
+  return files.filter((file) => file !== null);
+}

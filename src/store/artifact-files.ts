@@ -1,0 +1,127 @@
+import { createHash } from "node:crypto";
+import { createReadStream, mkdirSync } from "node:fs";
+import { link, open, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
+import { Readable } from "node:stream";
+import type { Clock } from "../core/clock.ts";
+import { StoreError } from "../core/errors.ts";
+import type { ArtifactRef } from "../core/job.ts";
+import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
+
+const extensions: Readonly<Record<string, string>> = { "video/mp4": "mp4", "image/jpeg": "jpg" };
+const safeId = /^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/;
+
+function isMissing(thrown: unknown): boolean {
+  return (thrown as NodeJS.ErrnoException).code === "ENOENT";
+}
+
+/** The file's content reaches the disk before its name does; returns hash and size. */
+async function syncAndHash(path: string): Promise<{ sha256: string; bytes: number }> {
+  const file = await open(path, "r+");
+  try {
+    await file.sync();
+    const hash = createHash("sha256");
+    let bytes = 0;
+    for await (const chunk of file.createReadStream({ autoClose: false, start: 0 })) {
+      hash.update(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+    }
+    return { sha256: hash.digest("hex"), bytes };
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function linkOnce(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") throw thrown;
+  }
+}
+
+async function listFiles(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true, recursive: true });
+    return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  } catch (thrown) {
+    if (isMissing(thrown)) return [];
+    throw thrown;
+  }
+}
+
+async function ageMs(path: string, clock: Clock): Promise<number> {
+  try {
+    return clock.nowMs() - (await stat(path)).mtimeMs;
+  } catch (thrown) {
+    if (isMissing(thrown)) return 0;
+    throw thrown;
+  }
+}
+
+/** Artifacts, files that are being made, and checkpoints, below one state directory. */
+export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: string; readonly clock: Clock }): ArtifactFiles {
+  const root = resolve(stateDir, "artifacts");
+  const staging = join(root, "staging");
+  const checkpoints = resolve(stateDir, "checkpoints");
+  for (const directory of [staging, checkpoints]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+
+  const confined = (name: string): string => {
+    const path = resolve(root, name);
+    if (!path.startsWith(root + sep)) throw new StoreError("NOT_FOUND", "An artifact's name leads out of the artifact directory.");
+    return path;
+  };
+  const idOf = (jobId: string): string => {
+    if (!safeId.test(jobId)) throw new StoreError("JOB_NOT_FOUND", "A job id may hold letters, digits and hyphens.");
+    return jobId;
+  };
+  return {
+    stagingPath: (jobId, fence, kind) => join(staging, `${idOf(jobId)}-${fence}-${kind}.${kind === "thumbnail" ? "jpg" : "mp4"}`),
+    checkpointDir: (jobId) => join(checkpoints, idOf(jobId)),
+    publish: async (stagedPath, about) => {
+      const { sha256, bytes } = await syncAndHash(stagedPath);
+      const extension = extensions[about.mimeType] ?? "bin";
+      const name = join(sha256.slice(0, 2), `${sha256}-${idOf(about.jobId)}-${about.fence}.${extension}`);
+      const target = confined(name);
+      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+      await linkOnce(stagedPath, target);
+      await syncDirectory(dirname(target));
+      await syncDirectory(root);
+      return { kind: about.kind, sha256, bytes, mimeType: about.mimeType, name };
+    },
+    discardStaged: (stagedPath) => rm(join(staging, basename(stagedPath)), { force: true }),
+    read: (artifact, range) => {
+      const stream = createReadStream(confined(artifact.name), range === undefined ? {} : { start: range.start, end: range.end });
+      return Readable.toWeb(stream) as ReadableStream<Uint8Array>;
+    },
+    pathOf: (artifact: ArtifactRef) => confined(artifact.name),
+    remove: async (name) => {
+      const path = confined(name);
+      await rm(path, { force: true });
+      await rmdir(dirname(path)).catch((thrown: unknown) => {
+        const { code } = thrown as NodeJS.ErrnoException;
+        if (code !== "ENOTEMPTY" && code !== "ENOENT") throw thrown;
+      });
+    },
+    removeCheckpoints: (jobId) => rm(join(checkpoints, idOf(jobId)), { recursive: true, force: true }),
+    sweepOrphans: async (knownNames, minAgeMs) => {
+      const known = new Set([...knownNames].map((name) => confined(name)));
+      let count = 0;
+      for (const path of await listFiles(root)) {
+        if (known.has(path) || (await ageMs(path, clock)) < minAgeMs) continue;
+        await rm(path, { force: true });
+        count += 1;
+      }
+      return count;
+    },
+  };
+}

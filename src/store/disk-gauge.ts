@@ -1,0 +1,42 @@
+import { open, rm, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import type { DiskGauge } from "../core/ports/artifact-files.ts";
+import { mebibyte } from "../core/units.ts";
+
+/** Free space of the state directory's file system, and a ballast that is given up so that states can still be written. */
+export function createDiskGauge(options: { readonly stateDir: string; readonly ballastBytes?: number }): DiskGauge {
+  const ballastPath = join(options.stateDir, "ballast");
+  const ballastBytes = options.ballastBytes ?? 64 * mebibyte;
+  const freeBytes = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(options.stateDir);
+    return bavail * bsize;
+  };
+  const sizeOf = async (): Promise<number> => {
+    try {
+      return (await stat(ballastPath)).size;
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return 0;
+      throw thrown;
+    }
+  };
+  return {
+    freeBytes,
+    releaseBallast: async () => {
+      if ((await sizeOf()) === 0) return false;
+      await rm(ballastPath, { force: true });
+      return true;
+    },
+    restoreBallast: async () => {
+      if (ballastBytes === 0 || (await sizeOf()) >= ballastBytes || (await freeBytes()) < 2 * ballastBytes) return;
+      const file = await open(ballastPath, "w", 0o600);
+      try {
+        // Written, not truncated to size: a sparse file would hold no space.
+        const zeros = new Uint8Array(mebibyte);
+        for (let written = 0; written < ballastBytes; written += zeros.length) await file.write(zeros, 0, Math.min(zeros.length, ballastBytes - written));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}

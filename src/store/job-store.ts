@@ -1,0 +1,185 @@
+import type { JobResult, JobView } from "../core/job.ts";
+import type { JobQuery, JobStore } from "../core/ports/job-store.ts";
+import { endedJobStates, type JobState, jobStates } from "../core/words.ts";
+import { type AttemptLimits, cancelHeld, commitResult, failAttempt, releaseAttempt } from "./attempt-ends.ts";
+import { claimJob } from "./claim.ts";
+import type { Database } from "./database.ts";
+import { artifactsOf, endJob, findArtifactRow, findHeld, findJob, insertArtifact, type JobRow, toLease, toView } from "./job-rows.ts";
+import { createSubmissions } from "./submissions.ts";
+import { pruneJobs, releaseHeld, sweepJobs } from "./sweeping.ts";
+
+export interface JobLimits extends AttemptLimits {
+  readonly maxQueuedJobs: number;
+}
+
+interface Position {
+  readonly createdAtMs: number;
+  readonly id: string;
+}
+
+const encodeCursor = ({ createdAtMs, id }: Position): string => `${createdAtMs}.${id}`;
+
+function decodeCursor(cursor: string | undefined): Position {
+  const match = /^(\d{1,16})\.(.{1,64})$/.exec(cursor ?? "");
+  if (match?.[1] === undefined || match[2] === undefined) return { createdAtMs: Number.MAX_SAFE_INTEGER, id: "" };
+  return { createdAtMs: Number(match[1]), id: match[2] };
+}
+
+function listJobs(database: Database, query: JobQuery): { jobs: JobView[]; cursor: string | null } {
+  const states = JSON.stringify(query.states ?? jobStates);
+  const from = decodeCursor(query.cursor);
+  const rows = database.all<JobRow>(
+    `select * from jobs where state in (select value from json_each(?)) and (created_at < ? or (created_at = ? and id < ?))
+     order by created_at desc, id desc limit ?`,
+    states,
+    from.createdAtMs,
+    from.createdAtMs,
+    from.id,
+    query.limit + 1,
+  );
+  const page = rows.slice(0, query.limit);
+  const last = page.at(-1);
+  const cursor = rows.length > query.limit && last !== undefined ? encodeCursor({ createdAtMs: last.created_at, id: last.id }) : null;
+  return { jobs: page.map((row) => toView(database, row)), cursor };
+}
+
+function cancelJob(database: Database, jobId: string, by: string): "cancelled" | "requested" | "ended" | "absent" {
+  const row = findJob(database, jobId);
+  if (row === undefined) return "absent";
+  if (row.state === "queued") {
+    endJob(database, jobId, { state: "cancelled" });
+    database.record({ kind: "job.cancelled", actor: by, jobId, data: {} });
+    return "cancelled";
+  }
+  if (row.state !== "running") return "ended";
+  if (row.is_cancel_requested === 0) {
+    database.run("update jobs set is_cancel_requested = 1 where id = ?", jobId);
+    database.record({ kind: "job.cancelRequested", actor: by, jobId, workerId: row.worker_id, data: {} });
+  }
+  return "requested";
+}
+
+function requeueJob(database: Database, jobId: string, by: string): "ok" | "refused" | "absent" {
+  const row = findJob(database, jobId);
+  if (row === undefined) return "absent";
+  if (row.state !== "quarantined" && row.state !== "failed") return "refused";
+  const nowMs = database.clock.nowMs();
+  const spanMs = Math.max(0, row.deadline_at - row.created_at);
+  database.run(
+    `update jobs set state = 'queued', attempts = 0, deaths = 0, host_losses = 0, ended_at = null, error_code = null, error_message = null,
+     is_cancel_requested = 0, worker_id = null, run_at = ?, deadline_at = ? where id = ?`,
+    nowMs,
+    nowMs + spanMs,
+    jobId,
+  );
+  database.record({ kind: "job.requeued", actor: by, jobId, data: { from: row.state } });
+  return "ok";
+}
+
+type QueuedEnd = Parameters<JobStore["endQueued"]>[1];
+
+function endQueuedJob(database: Database, jobId: string, end: QueuedEnd): "ok" | "refused" | "absent" {
+  const row = findJob(database, jobId);
+  if (row === undefined) return "absent";
+  if (row.state !== "queued") return "refused";
+  if (end.kind === "failed") {
+    endJob(database, jobId, { state: "failed", code: end.code, message: end.message });
+    database.record({ kind: "job.failed", jobId, data: { code: end.code, message: end.message } });
+  } else {
+    const result: JobResult = end.result;
+    endJob(database, jobId, { state: "succeeded", result });
+    database.record({ kind: "job.succeeded", jobId, data: { served_by: result.servedBy.kind } });
+  }
+  return "ok";
+}
+
+type Attachment = Parameters<JobStore["attach"]>;
+
+function attachArtifact(database: Database, jobId: Attachment[0], artifact: Attachment[1], about: Attachment[2]): "ok" | "duplicate" | "refused" | "absent" {
+  const row = findJob(database, jobId);
+  if (row === undefined) return "absent";
+  const hasResult = artifactsOf(database, jobId).some((known) => known.kind === "result");
+  if (artifact.kind === "stand_in" && (hasResult || (endedJobStates.includes(row.state) && row.state !== "quarantined"))) return "refused";
+  if (!insertArtifact(database, jobId, row.fence, artifact, about)) return "duplicate";
+  const kind = artifact.kind === "stand_in" ? "job.stoodIn" : "job.thumbnailed";
+  database.record({ kind, jobId, data: { sha256: artifact.sha256, ...(about.reason === null ? {} : { reason: about.reason }) } });
+  return "ok";
+}
+
+function removeJob(database: Database, jobId: string, by: string): Awaited<ReturnType<JobStore["remove"]>> {
+  const row = findJob(database, jobId);
+  if (row === undefined) return { kind: "absent" };
+  if (!endedJobStates.includes(row.state)) return { kind: "refused" };
+  const artifacts = artifactsOf(database, jobId);
+  database.run("delete from jobs where id = ?", jobId);
+  database.record({ kind: "job.removed", actor: by, jobId, data: { state: row.state } });
+  return { kind: "removed", artifacts };
+}
+
+function renewLease(database: Database, lease: { jobId: string; fence: number }, leaseMs: number): "ok" | "cancel" | "lost" {
+  const row = findHeld(database, lease);
+  if (row === undefined) return "lost";
+  database.run("update jobs set lease_until = ? where id = ?", database.clock.nowMs() + leaseMs, lease.jobId);
+  return row.is_cancel_requested === 1 ? "cancel" : "ok";
+}
+
+function adoptJob(database: Database, jobId: string, fence: number, epoch: number, leaseMs: number): Awaited<ReturnType<JobStore["adopt"]>> {
+  const row = findHeld(database, { jobId, fence });
+  if (row === undefined) return "stale";
+  database.run("update jobs set epoch = ?, lease_until = ? where id = ?", epoch, database.clock.nowMs() + leaseMs, jobId);
+  database.record({ kind: "job.adopted", jobId, workerId: row.worker_id, data: { fence } });
+  const adopted = findJob(database, jobId);
+  return adopted === undefined ? "stale" : toLease(adopted);
+}
+
+const awaitingStandIn = `select * from jobs j where state = 'queued' and fallback <> 'wait' and is_cancel_requested = 0
+  and not exists (select 1 from artifacts a where a.job_id = j.id and a.kind = 'stand_in') order by created_at, id limit ?`;
+
+/** The durable life of jobs on SQLite. The work is synchronous; the promises are the port's, for engines that are not. */
+export function createJobStore(database: Database, limits: JobLimits): JobStore {
+  const submit = createSubmissions(database, database.clock, limits.maxQueuedJobs);
+  return {
+    submit,
+    claim: async (request) => database.write(() => claimJob(database, request)),
+    renew: async (lease, leaseMs) => database.write(() => renewLease(database, lease, leaseMs)),
+    commit: async (lease, artifact, result, thumbnail) => database.write(() => commitResult(database, lease, artifact, result, thumbnail)),
+    fail: async (lease, failure) => database.write(() => failAttempt(database, lease, failure, limits)),
+    release: async (lease, why, runAtMs) => database.write(() => releaseAttempt(database, lease, why, runAtMs ?? database.clock.nowMs())),
+    cancel: async (jobId, by) => database.write(() => cancelJob(database, jobId, by)),
+    confirmCancel: async (lease) =>
+      database.write(() => {
+        const row = findHeld(database, lease);
+        if (row === undefined) return "stale";
+        cancelHeld(database, row);
+        return "ok";
+      }),
+    endQueued: async (jobId, end) => database.write(() => endQueuedJob(database, jobId, end)),
+    requeue: async (jobId, by) => database.write(() => requeueJob(database, jobId, by)),
+    attach: async (jobId, artifact, about) => database.write(() => attachArtifact(database, jobId, artifact, about)),
+    adopt: async (jobId, fence, epoch, leaseMs) => database.write(() => adoptJob(database, jobId, fence, epoch, leaseMs)),
+    releaseOlderEpochs: async (epoch) =>
+      database.write(() => {
+        const rows = database.all<JobRow>("select * from jobs where state = 'running' and epoch < ?", epoch);
+        for (const row of rows) releaseHeld(database, row, "its supervisor ended");
+        return rows.map((row) => row.id);
+      }),
+    sweep: async () => database.write(() => sweepJobs(database)),
+    remove: async (jobId, by) => database.write(() => removeJob(database, jobId, by)),
+    get: async (jobId) =>
+      database.read(() => {
+        const row = findJob(database, jobId);
+        return row === undefined ? null : toView(database, row);
+      }),
+    list: async (query) => database.read(() => listJobs(database, query)),
+    counts: async () =>
+      database.read(() => {
+        const rows = database.all<{ state: JobState; count: number }>("select state, count(*) as count from jobs group by state");
+        const zero = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<JobState, number>;
+        return { ...zero, ...Object.fromEntries(rows.map((row) => [row.state, row.count])) };
+      }),
+    listAwaitingStandIn: async (limit) => database.read(() => database.all<JobRow>(awaitingStandIn, limit).map((row) => toView(database, row))),
+    findArtifact: async (sha256) => database.read(() => findArtifactRow(database, sha256)),
+    listArtifactNames: async () => database.read(() => new Set(database.all<{ name: string }>("select name from artifacts").map((row) => row.name))),
+    prune: async (retention) => database.write(() => pruneJobs(database, retention)),
+  };
+}

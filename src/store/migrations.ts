@@ -1,0 +1,108 @@
+import type { DatabaseSync } from "node:sqlite";
+import { StoreError } from "../core/errors.ts";
+
+/** Each entry is applied once, in one transaction, and never changed afterwards. Times are epoch ms; JSON is text. */
+const migrations: readonly string[] = [
+  `
+  create table jobs (
+    id text primary key,
+    state text not null,
+    spec text not null,
+    model text not null,
+    workflow text,
+    fallback text not null,
+    api_key_id text not null,
+    idempotency_key text,
+    idempotency_body text,
+    priority integer not null,
+    is_simulated integer not null,
+    fence integer not null default 0,
+    attempts integer not null default 0,
+    deaths integer not null default 0,
+    host_losses integer not null default 0,
+    passed_over integer not null default 0,
+    created_at integer not null,
+    run_at integer not null,
+    started_at integer,
+    ended_at integer,
+    deadline_at integer not null,
+    worker_id text,
+    epoch integer,
+    lease_until integer,
+    is_cancel_requested integer not null default 0,
+    error_code text,
+    error_message text,
+    result text
+  ) strict;
+  create unique index jobs_by_idempotency on jobs (api_key_id, idempotency_key) where idempotency_key is not null;
+  create index jobs_by_claim on jobs (state, priority desc, created_at, id);
+  create index jobs_by_age on jobs (created_at, id);
+  create index jobs_by_deadline on jobs (state, deadline_at);
+  create table attempts (
+    job_id text not null references jobs (id) on delete cascade,
+    fence integer not null,
+    worker_id text not null,
+    epoch integer not null,
+    started_at integer not null,
+    ended_at integer,
+    outcome text,
+    code text,
+    message text,
+    evidence text,
+    primary key (job_id, fence)
+  ) strict;
+  create table artifacts (
+    job_id text not null references jobs (id) on delete cascade,
+    kind text not null,
+    fence integer not null,
+    sha256 text not null,
+    bytes integer not null,
+    mime_type text not null,
+    name text not null,
+    created_at integer not null,
+    served_by text,
+    reason text,
+    primary key (job_id, kind)
+  ) strict;
+  create index artifacts_by_hash on artifacts (sha256);
+  create table events (
+    seq integer primary key autoincrement,
+    at_ms integer not null,
+    kind text not null,
+    actor text not null,
+    job_id text,
+    incident_id text,
+    worker_id text,
+    data text not null
+  ) strict;
+  create index events_by_time on events (at_ms);
+  create index events_by_job on events (job_id) where job_id is not null;
+  create index events_by_incident on events (incident_id) where incident_id is not null;
+  create table incidents (
+    id text primary key,
+    key text not null,
+    opened_at integer not null,
+    closed_at integer,
+    status text not null,
+    failure_type text not null,
+    worker_id text,
+    data text not null
+  ) strict;
+  create index incidents_by_status on incidents (status, opened_at);
+  create table facts (key text primary key, value text not null) strict;
+  `,
+];
+
+export const schemaVersion = migrations.length;
+
+/** Brings the database to this program's schema; refuses one that a newer program wrote. */
+export function migrate(database: DatabaseSync): void {
+  const row = database.prepare("pragma user_version").get() as { user_version: number };
+  if (row.user_version > schemaVersion) {
+    const message = `The database has schema ${row.user_version}; this version knows up to ${schemaVersion}. Start a version at least that new.`;
+    throw new StoreError("STORE_SCHEMA_NEWER", message);
+  }
+  for (let version = row.user_version; version < schemaVersion; version += 1) {
+    database.exec(`begin immediate; ${migrations[version]}; pragma user_version = ${version + 1}; commit`);
+  }
+}

@@ -1,0 +1,68 @@
+import type { Chance } from "../core/chance.ts";
+import type { Clock } from "../core/clock.ts";
+import type { FactStore, NewEvent, Store } from "../core/ports/event-log.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { createEventLog } from "./event-log.ts";
+import { createIncidentStore } from "./incident-store.ts";
+import { createJobStore } from "./job-store.ts";
+
+export interface StoreOptions {
+  /** A file, or `:memory:` for a store that ends with its process. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly chance?: Chance;
+  readonly maxQueuedJobs?: number;
+  readonly quarantineDeaths?: number;
+  readonly hostLossLimit?: number;
+  readonly maxAttempts?: number;
+}
+
+const epochKey = "epoch";
+
+function readFact(database: Database, key: string): unknown {
+  const row = database.get<{ value: string }>("select value from facts where key = ?", key);
+  return row === undefined ? null : JSON.parse(row.value);
+}
+
+function writeFact(database: Database, key: string, value: unknown, events: readonly NewEvent[]): void {
+  database.run("insert into facts (key, value) values (?, ?) on conflict (key) do update set value = excluded.value", key, JSON.stringify(value));
+  for (const event of events) database.record(event);
+}
+
+function createFactStore(database: Database): FactStore {
+  return {
+    read: async (key) => database.read(() => readFact(database, key)),
+    write: async (key, value, events = []) => database.write(() => writeFact(database, key, value, events)),
+  };
+}
+
+/**
+ * Opens (and migrates) the database of a state directory.
+ * Throws StoreError STORE_SCHEMA_NEWER, STORE_CORRUPT or STORE_UNAVAILABLE.
+ */
+export function openStore(options: StoreOptions): Store {
+  const database = openDatabase(options.path, options.clock);
+  const events = createEventLog(database);
+  return {
+    jobs: createJobStore(database, {
+      maxQueuedJobs: options.maxQueuedJobs ?? 1_000,
+      quarantineDeaths: options.quarantineDeaths ?? 2,
+      hostLossLimit: options.hostLossLimit ?? 5,
+      maxAttempts: options.maxAttempts ?? 8,
+    }),
+    events,
+    incidents: createIncidentStore(database),
+    facts: createFactStore(database),
+    nextEpoch: async () =>
+      database.write(() => {
+        const epoch = Number(readFact(database, epochKey) ?? 0) + 1;
+        writeFact(database, epochKey, epoch, [{ kind: "service.started", data: { epoch } }]);
+        return epoch;
+      }),
+    backup: async (targetPath) => database.backup(targetPath),
+    close: async () => {
+      await events.flush();
+      database.close();
+    },
+  };
+}

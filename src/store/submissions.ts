@@ -1,0 +1,74 @@
+import type { Clock } from "../core/clock.ts";
+import type { NewJob } from "../core/job.ts";
+import type { SubmitOutcome } from "../core/ports/job-store.ts";
+import type { Database } from "./database.ts";
+import { findJob, type JobRow, toView } from "./job-rows.ts";
+
+interface Waiting {
+  readonly job: NewJob;
+  readonly resolve: (outcome: SubmitOutcome) => void;
+  readonly reject: (thrown: unknown) => void;
+}
+
+const insertJob = `insert into jobs (id, state, spec, model, workflow, fallback, api_key_id, idempotency_key, idempotency_body, priority,
+  is_simulated, created_at, run_at, deadline_at) values (?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+function findRepeated(database: Database, job: NewJob): JobRow | undefined {
+  if (job.idempotencyKey === null) return undefined;
+  return database.get<JobRow>("select * from jobs where api_key_id = ? and idempotency_key = ?", job.apiKeyId, job.idempotencyKey);
+}
+
+function submitOne(database: Database, job: NewJob, maxQueuedJobs: number): SubmitOutcome {
+  const repeated = findRepeated(database, job);
+  if (repeated !== undefined) {
+    return repeated.idempotency_body === job.idempotencyBody
+      ? { kind: "duplicate", job: toView(database, repeated) }
+      : { kind: "conflict", jobId: repeated.id };
+  }
+  const queued = database.get<{ count: number }>("select count(*) as count from jobs where state = 'queued'");
+  if ((queued?.count ?? 0) >= maxQueuedJobs) return { kind: "queueFull", limit: maxQueuedJobs };
+  const nowMs = database.clock.nowMs();
+  const { spec } = job;
+  database.run(
+    insertJob,
+    job.id,
+    JSON.stringify(spec),
+    spec.request.model,
+    spec.workflow,
+    spec.consent.fallback,
+    job.apiKeyId,
+    job.idempotencyKey,
+    job.idempotencyBody,
+    job.priority,
+    job.isSimulated ? 1 : 0,
+    nowMs,
+    nowMs,
+    job.deadlineAtMs,
+  );
+  const { width, height, frames, steps, model } = spec.request;
+  const data = { model, width, height, frames, steps, simulated: job.isSimulated };
+  database.record({ kind: "job.submitted", actor: `client:${job.apiKeyId}`, jobId: job.id, data });
+  const row = findJob(database, job.id);
+  if (row === undefined) throw new Error("a job that was just written is not there");
+  return { kind: "created", job: toView(database, row) };
+}
+
+/** Submissions of the same turn of the event loop share one transaction, so one fsync; each is answered after it. */
+export function createSubmissions(database: Database, clock: Clock, maxQueuedJobs: number): (job: NewJob) => Promise<SubmitOutcome> {
+  let waiting: Waiting[] = [];
+  const flush = (): void => {
+    const batch = waiting;
+    waiting = [];
+    try {
+      const outcomes = database.write(() => batch.map(({ job }) => submitOne(database, job, maxQueuedJobs)));
+      for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] as SubmitOutcome);
+    } catch (thrown) {
+      for (const { reject } of batch) reject(thrown);
+    }
+  };
+  return (job) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ job, resolve, reject });
+      if (waiting.length === 1) void clock.turn().then(flush);
+    });
+}

@@ -1,0 +1,64 @@
+import type { Retention, SweepResult } from "../core/ports/job-store.ts";
+import type { Database } from "./database.ts";
+import { cancelHeld } from "./attempt-ends.ts";
+import { endAttempt, endJob, type JobRow, queueAgain } from "./job-rows.ts";
+
+const deadlineMessage = "Its deadline passed before its result was ready.";
+
+function expire(database: Database, row: JobRow): void {
+  endAttempt(database, { jobId: row.id, fence: row.fence }, "expired");
+  endJob(database, row.id, { state: "failed", code: "JOB_DEADLINE_EXCEEDED", message: deadlineMessage });
+  database.record({ kind: "job.expired", jobId: row.id, workerId: row.worker_id, data: { code: "JOB_DEADLINE_EXCEEDED" } });
+}
+
+/** A running job whose supervisor is gone or silent: back into the queue, or cancelled when that was asked for. */
+export function releaseHeld(database: Database, row: JobRow, why: string): void {
+  if (row.is_cancel_requested === 1) {
+    cancelHeld(database, row);
+    return;
+  }
+  endAttempt(database, { jobId: row.id, fence: row.fence }, "released", { message: why });
+  queueAgain(database, row.id, database.clock.nowMs());
+  database.record({ kind: "job.released", jobId: row.id, workerId: row.worker_id, data: { fence: row.fence, why } });
+}
+
+export function sweepJobs(database: Database): SweepResult {
+  const nowMs = database.clock.nowMs();
+  const overdue = database.all<JobRow>("select * from jobs where state in ('queued', 'running') and deadline_at <= ?", nowMs);
+  for (const row of overdue) expire(database, row);
+  const unrenewed = database.all<JobRow>("select * from jobs where state = 'running' and lease_until <= ?", nowMs);
+  for (const row of unrenewed) releaseHeld(database, row, "its lease ran out");
+  return { requeued: unrenewed.map((row) => row.id), quarantined: [], expired: overdue.map((row) => row.id) };
+}
+
+interface NamedRow {
+  readonly job_id: string;
+  readonly name: string;
+}
+
+/** Deletes by age and by size, oldest first; never a job that is still owed its result. */
+export function pruneJobs(database: Database, retention: Retention): { jobCount: number; artifactNames: string[] } {
+  const nowMs = database.clock.nowMs();
+  const ended = "state in ('succeeded', 'failed', 'cancelled')";
+  const standIns = database.all<NamedRow>(
+    `select a.job_id, a.name from artifacts a join jobs j on j.id = a.job_id where a.kind = 'stand_in' and a.created_at < ? and j.${ended}`,
+    nowMs - retention.standInMaxAgeMs,
+  );
+  for (const row of standIns) database.run("delete from artifacts where job_id = ? and kind = 'stand_in'", row.job_id);
+  const jobs = new Set(database.all<{ id: string }>(`select id from jobs where ${ended} and ended_at < ?`, nowMs - retention.resultMaxAgeMs).map((row) => row.id));
+  const sized = database.all<{ id: string; bytes: number }>(
+    `select j.id, sum(a.bytes) as bytes from jobs j join artifacts a on a.job_id = j.id where j.${ended} group by j.id order by j.ended_at desc`,
+  );
+  let keptBytes = 0;
+  for (const { id, bytes } of sized) {
+    keptBytes += bytes;
+    if (keptBytes > retention.resultMaxBytes) jobs.add(id);
+  }
+  const names = standIns.map((row) => row.name);
+  for (const id of jobs) {
+    names.push(...database.all<NamedRow>("select job_id, name from artifacts where job_id = ?", id).map((row) => row.name));
+    database.run("delete from jobs where id = ?", id);
+  }
+  if (names.length + jobs.size > 0) database.record({ kind: "retention.applied", data: { jobs: jobs.size, files: names.length } });
+  return { jobCount: jobs.size, artifactNames: names };
+}

@@ -1,0 +1,33 @@
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { workerEnvironment } from "../contract/worker-protocol.ts";
+import type { WorkerCommand } from "./worker-process.ts";
+
+export interface SimulatorSettings {
+  /** A preset of a real card, for instance `rtx4090`; an 80 GiB device without one. */
+  readonly gpu?: string | undefined;
+  /** 1 = a fiftieth of a real H100's step times. */
+  readonly speed?: number | undefined;
+  /** Test cards without brackets, separated by commas, for instance `oom@denoise:12`. */
+  readonly faults?: string | undefined;
+  /** Where the simulated device's memory is written, for telemetry. */
+  readonly deviceDir: string;
+}
+
+/**
+ * How the simulator is started. It is a program of its own, found beside this module and in this module's own form
+ * (TypeScript in the clone, JavaScript in the package); nothing of the service imports it.
+ */
+export function simulatorCommand({ gpu, speed, faults, deviceDir }: SimulatorSettings): WorkerCommand {
+  const program = new URL(`./simulator/main${extname(import.meta.url)}`, import.meta.url);
+  return {
+    file: process.execPath,
+    args: [fileURLToPath(program)],
+    env: {
+      [workerEnvironment.deviceDir]: deviceDir,
+      ...(gpu === undefined ? {} : { UNDERSTUDY_SIM_GPU: gpu }),
+      ...(speed === undefined ? {} : { UNDERSTUDY_SIM_SPEED: String(speed) }),
+      ...(faults === undefined ? {} : { UNDERSTUDY_SIM_FAULT: faults }),
+    },
+  };
+}

@@ -1,0 +1,171 @@
+import { classify } from "../../src/recovery/classify.ts";
+import { defaultHealthThresholds, type HealthReadings } from "../../src/recovery/health.ts";
+import { defaultLadders } from "../../src/recovery/ladders.ts";
+import { unknownFacts } from "../../src/recovery/preconditions.ts";
+import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
+import { gibibyte } from "../../src/core/units.ts";
+import { circuitBreakerMachine } from "../../src/machines/circuit-breaker.machine.ts";
+import { healthMonitorMachine } from "../../src/machines/health-monitor.machine.ts";
+import { recoveryMachine } from "../../src/machines/recovery.machine.ts";
+import type { ProbeAnswer, RecoveryResume, RungEvidence } from "../../src/machines/recovery-types.ts";
+import { type Exploration, explorationClock, type ReachedState } from "./explore.ts";
+
+/** Stands for the parent in pure transitions; nothing is ever delivered. */
+class Nobody {
+  readonly id = "nobody";
+  readonly sessionId = "nobody";
+  send(): void {}
+  getSnapshot(): undefined {
+    return undefined;
+  }
+}
+
+export const bounds = { budget: 2, climbs: 2, breakerFaults: 2, incidentsOnABreaker: 2 } as const;
+
+const about = { parent: new Nobody(), clock: explorationClock, workerId: "w0" };
+const fault = classify({ exitSignal: "SIGSEGV" });
+const poisoned = classify({ exitCode: 75 });
+
+const answers: readonly ProbeAnswer[] = (["passed", "failed", "unknown"] as const).map((verdict) => ({ verdict, reason: "explored" }));
+const measure = (freeGib: number): { atMs: number; deviceFreeBytes: number; workerReservedBytes: number; workerAllocatedBytes: number } => ({
+  atMs: 0,
+  deviceFreeBytes: freeGib * gibibyte,
+  workerReservedBytes: 0,
+  workerAllocatedBytes: 0,
+});
+const applied: RungEvidence = {
+  evidence: { action: "clear_gpu_cache", before: measure(1), applied: ["cache"], after: measure(9) },
+  neededBytes: gibibyte,
+  filesMatch: true,
+  isConditionGone: null,
+  error: null,
+};
+
+const recoveryStart = { ...about, incidentId: "i1", model: "T2V-A14B", jobId: null, fault, failureType: "generation_pipeline_error", ladder: defaultLadders.generation_pipeline_error, limits: { climbCount: bounds.climbs } };
+const resumes: readonly RecoveryResume["kind"][] = ["standingIn", "coolingDown", "exhausted"];
+
+const recovery: Exploration = {
+  machine: recoveryMachine,
+  inputs: [
+    ...(["fault", "workerDeath", "health", "manual", "forced"] as const).map((origin) => ({ ...recoveryStart, origin })),
+    { ...recoveryStart, origin: "fault", jobId: "j1" },
+    { ...recoveryStart, origin: "fault", cooldownUntilMs: 1_000_030_000 },
+    ...resumes.map((kind) => ({ ...recoveryStart, origin: "fault", resume: { kind, untilMs: 1_000_030_000, climbCount: kind === "exhausted" ? bounds.climbs : 1, lookBackCount: 1 } })),
+  ],
+  events: [
+    { type: "recovery.probe", isOperator: true },
+    { type: "recovery.stop", isOperator: true },
+    { type: "fault.joined", fault },
+    { type: "fault.joined", fault: poisoned },
+    { type: "worker.connected", workerId: "w0" },
+    { type: "worker.crashLooped", workerId: "w0" },
+    { type: "worker.stopped", workerId: "w0", isOperator: true },
+    { type: "pipeline.suspended", workerId: "w0" },
+    { type: "model.proven", workerId: "w0", model: "T2V-A14B" },
+    { type: "model.loadFailed", workerId: "w0", model: "T2V-A14B" },
+    { type: "job.begun", workerId: "w0", jobId: "j1" },
+    { type: "job.ended", workerId: "w0", isSuccessful: true },
+    { type: "job.ended", workerId: "w0", isSuccessful: false },
+    { type: "budget.granted" },
+    { type: "budget.refused", retryAtMs: 1_000_060_000 },
+  ],
+  outputs: {
+    examine: [unknownFacts, { ...unknownFacts, isWorkerConnected: false }],
+    performAction: [applied, { ...applied, error: "no" }],
+    proveEnvelope: answers,
+    runCanary: answers,
+    renderStandIn: [{ plays: true, reason: "" }, { plays: false, reason: "" }],
+  },
+  world: { spent: 0 },
+  stepWorld: (world, { type }, path) => {
+    if (type !== "budget.granted" || path !== "choosing.asking") return world;
+    const spent = (world["spent"] ?? 0) + 1;
+    return spent > bounds.budget ? null : { spent };
+  },
+  omit: ["parent", "clock", "limits", "incidentId", "workerId", "model", "failureType", "ladder", "evidence", "message", "decidedBy", "confidence", "code", "attribution", "operatorAction", "startedAtMs", "skipped", "joinedFaultCount", "lookBackCount", "retryable", "reason", "isExhausted", "isStandInServed"],
+  canonical: (path, context) => ({
+    ...context,
+    // Once it has climbed, an incident is the same whatever began it.
+    origin: context["climbCount"] === 0 ? context["origin"] : "fault",
+    choice: path.startsWith("choosing") ? context["choice"] : null,
+    proof: path.startsWith("verifying") || path === "acting" || context["rung"] !== null ? context["proof"] : null,
+    nextRungIndex: context["isClimbing"] === true ? context["nextRungIndex"] : 0,
+    workerState: context["workerState"] === "unknown" ? "connected" : context["workerState"],
+    cooldownUntilMs: context["cooldownUntilMs"] ?? 0,
+    budgetRetryAtMs: context["budgetRetryAtMs"] ?? 0,
+    lookBackAtMs: path === "standingIn" || path === "exhausted" ? context["lookBackAtMs"] : null,
+    isTrialJobBegun: path === "returning" && context["isTrialJobBegun"],
+  }),
+  problemsOf: ({ context, path }: ReachedState) => {
+    const problems = [];
+    if ((context["climbCount"] as number) > bounds.climbs) problems.push("more climbs than allowed");
+    if (path === "standingIn" && context["hasProvenFailure"] !== true) problems.push("a stand-in without a proven failure");
+    return problems;
+  },
+};
+
+const gpu = (usedRatio: number) => ({ uuid: "g0", name: "card", totalBytes: 80 * gibibyte, usedBytes: usedRatio * 80 * gibibyte, utilizationRatio: null, temperatureCelsius: null, unavailable: {} });
+export const sampleOf = (ratio: number, about: { readonly gpuRatio?: number; readonly hasGpu?: boolean } = {}): Sample => ({
+  atMs: 0,
+  gpuKind: about.hasGpu === false ? "absent" : "simulated",
+  gpus: about.hasGpu === false ? [] : [gpu(about.gpuRatio ?? 0.1)],
+  host: { cpuRatio: ratio, memoryRatio: 0.1, memoryUsedBytes: 1, memoryTotalBytes: 10, diskFreeBytes: 100 * gibibyte },
+});
+
+const healthMonitor: Exploration = {
+  machine: healthMonitorMachine,
+  inputs: [true, false].map((isGpuExpected) => ({ ...about, isGpuExpected, limits: { ringCount: 1, blindFailureCount: 2, thresholds: { ...defaultHealthThresholds, entrySampleCount: 2 } } })),
+  events: [
+    { type: "monitor.start", isOperator: true },
+    { type: "monitor.stop", isOperator: true },
+    { type: "health.check", isOperator: true },
+    { type: "sample.taken", sample: sampleOf(0.1) },
+    { type: "sample.taken", sample: sampleOf(0.82) },
+    { type: "sample.taken", sample: sampleOf(0.99) },
+    { type: "sample.taken", sample: sampleOf(0.1, { hasGpu: false }) },
+    { type: "sample.taken", sample: sampleOf(0.1, { gpuRatio: 0.99 }) },
+    { type: "sample.failed", message: "no answer", atMs: 0 },
+    { type: "envelope.changed", workerId: "w0", deviceUuid: "g0", knownBytes: 70 * gibibyte },
+  ],
+  outputs: {},
+  omit: ["parent", "clock", "limits", "ring", "changes", "value", "nextCheckAtMs"],
+  caps: { warningStreak: 2, criticalStreak: 2 },
+  problemsOf: ({ context, path }) => {
+    const readings = Object.values(context["readings"] as HealthReadings);
+    const isUnknown = readings.every((reading) => reading.level === "unknown");
+    const problems = path === "watching.healthy" && isUnknown ? ["unknown is shown as healthy"] : [];
+    return path === "watching.blind" && context["status"] === "healthy" ? [...problems, "blind is shown as healthy"] : problems;
+  },
+};
+
+const circuitBreaker: Exploration = {
+  machine: circuitBreakerMachine,
+  inputs: [
+    { ...about, limits: { faultCount: bounds.breakerFaults } },
+    { ...about, limits: { faultCount: bounds.breakerFaults }, resume: { untilMs: 1_000_060_000, openingCount: 2 } },
+  ],
+  events: [
+    ...["i1", "i2"].flatMap((incidentId) => [
+      { type: "breaker.hold", workerId: "w0", incidentId },
+      { type: "breaker.release", workerId: "w0", incidentId, isResolved: true },
+      { type: "breaker.release", workerId: "w0", incidentId, isResolved: false },
+    ]),
+    { type: "fault.counted", workerId: "w0", attribution: "worker" },
+    { type: "fault.counted", workerId: "w0", attribution: "request" },
+    { type: "canary.passed", workerId: "w0" },
+    { type: "canary.failed", workerId: "w0" },
+    { type: "job.ended", workerId: "w0", isSuccessful: true },
+    { type: "job.ended", workerId: "w0", isSuccessful: false },
+  ],
+  outputs: {},
+  omit: ["parent", "clock", "limits", "workerId"],
+  caps: { openingCount: 3 },
+  problemsOf: ({ context, path }) => ((context["heldBy"] as readonly string[]).length > 0 === (path === "held") ? [] : ["held and its holders disagree"]),
+};
+
+/** By the name of the machine's file. */
+export const explorations: Readonly<Record<string, Exploration>> = {
+  recovery,
+  "health-monitor": healthMonitor,
+  "circuit-breaker": circuitBreaker,
+};
