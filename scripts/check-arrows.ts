@@ -24,13 +24,14 @@ export function findUncruised(listed: readonly string[], cruised: ReadonlySet<st
 /** Looks at `<root>/src`. */
 export async function checkArrows(root: string): Promise<ArrowReport> {
   const { options, ...ruleSet } = config;
+  const listed = listFiles(root, ["src"], isTypeScript);
   const { output } = await cruise(["src"], { ...options, baseDir: root, validate: true, ruleSet });
   const { modules, summary } = output as ICruiseResult;
   const cruised = new Set(modules.filter((module) => module.source.startsWith("src/")).map((module) => module.source));
   return {
     cruisedCount: cruised.size,
     violations: summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`),
-    uncruised: findUncruised(listFiles(root, ["src"], isTypeScript), cruised),
+    uncruised: findUncruised(listed, cruised),
   };
 }
 

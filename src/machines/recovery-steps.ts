@@ -67,7 +67,13 @@ export function concludeRung(context: RecoveryContext): Step {
   const { rung, evidence, proof, clock } = context;
   if (rung === null) return nothing;
   const { action, startedAtMs } = rung;
-  const result = { action, ...judgeRung(action, evidence, proof), evidence, startedAtMs, endedAtMs: clock.nowMs() };
+  const result = {
+    action,
+    ...judgeRung(action, evidence, { ...proof, hasFailedJob: context.jobId !== null }),
+    evidence,
+    startedAtMs,
+    endedAtMs: clock.nowMs(),
+  };
   return { change: { rung: null }, reports: [rungEnded(context, result)] };
 }
 

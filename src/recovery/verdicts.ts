@@ -10,7 +10,9 @@ export interface RungProof {
   readonly canary: ProbeVerdict;
   /** The failed job's phase, run again. */
   readonly envelope: ProbeVerdict;
-  /** What the pending envelope needs; null when there is no job. */
+  /** A job failed, so that there is a phase to run again. */
+  readonly hasFailedJob: boolean;
+  /** What the pending envelope needs; null when nobody knows. */
   readonly neededBytes: number | null;
   readonly filesMatch: boolean | null;
   /** The condition that raised the fault is gone, by a fresh measurement. */
@@ -25,6 +27,7 @@ export interface RungProof {
 export const nothingProven: RungProof = {
   canary: "unknown",
   envelope: "unknown",
+  hasFailedJob: false,
   neededBytes: null,
   filesMatch: null,
   isConditionGone: null,
@@ -77,7 +80,7 @@ function ofOffload(evidence: ActionEvidence, proof: RungProof): Verdict {
   if (after >= before) return verdict("ineffective", change);
   if (proof.canary !== "passed") return ofProbe(proof.canary, canaryProof, change);
   // Without a job there is no envelope to prove; the canary is all that can be asked.
-  return proof.envelope === "unknown" && proof.neededBytes === null
+  return proof.envelope === "unknown" && !proof.hasFailedJob
     ? verdict("effective", `${change}, and the ${canaryProof} passed`)
     : ofProbe(proof.envelope, envelopeProof, `${change}, the ${canaryProof} passed`);
 }

@@ -43,9 +43,8 @@ export function rotateLog(path: string): void {
   const descriptor = openSync(path, "r+");
   try {
     const tail = readTail(descriptor);
-    const kept = tail.subarray(tail.indexOf("\n") + 1);
-    writeSync(descriptor, kept, 0, kept.length, 0);
-    ftruncateSync(descriptor, kept.length);
+    writeSync(descriptor, tail, 0, tail.length, 0);
+    ftruncateSync(descriptor, tail.length);
   } finally {
     closeSync(descriptor);
   }

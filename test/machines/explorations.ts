@@ -27,7 +27,9 @@ const fault = classify({ exitSignal: "SIGSEGV" });
 const poisoned = classify({ exitCode: 75 });
 
 const answers: readonly ProbeAnswer[] = (["passed", "failed", "unknown"] as const).map((verdict) => ({ verdict, reason: "explored" }));
-const measure = (freeGib: number): { atMs: number; deviceFreeBytes: number; workerReservedBytes: number; workerAllocatedBytes: number } => ({
+const measure = (
+  freeGib: number,
+): { atMs: number; deviceFreeBytes: number; workerReservedBytes: number; workerAllocatedBytes: number } => ({
   atMs: 0,
   deviceFreeBytes: freeGib * gibibyte,
   workerReservedBytes: 0,
@@ -41,7 +43,16 @@ const applied: RungEvidence = {
   error: null,
 };
 
-const recoveryStart = { ...about, incidentId: "i1", model: "T2V-A14B", jobId: null, fault, failureType: "generation_pipeline_error", ladder: defaultLadders.generation_pipeline_error, limits: { climbCount: bounds.climbs } };
+const recoveryStart = {
+  ...about,
+  incidentId: "i1",
+  model: "T2V-A14B",
+  jobId: null,
+  fault,
+  failureType: "generation_pipeline_error",
+  ladder: defaultLadders.generation_pipeline_error,
+  limits: { climbCount: bounds.climbs },
+};
 const resumes: readonly RecoveryResume["kind"][] = ["standingIn", "coolingDown", "exhausted"];
 
 const recovery: Exploration = {
@@ -50,7 +61,11 @@ const recovery: Exploration = {
     ...(["fault", "workerDeath", "health", "manual", "forced"] as const).map((origin) => ({ ...recoveryStart, origin })),
     { ...recoveryStart, origin: "fault", jobId: "j1" },
     { ...recoveryStart, origin: "fault", cooldownUntilMs: 1_000_030_000 },
-    ...resumes.map((kind) => ({ ...recoveryStart, origin: "fault", resume: { kind, untilMs: 1_000_030_000, climbCount: kind === "exhausted" ? bounds.climbs : 1, lookBackCount: 1 } })),
+    ...resumes.map((kind) => ({
+      ...recoveryStart,
+      origin: "fault",
+      resume: { kind, untilMs: 1_000_030_000, climbCount: kind === "exhausted" ? bounds.climbs : 1, lookBackCount: 1 },
+    })),
   ],
   events: [
     { type: "recovery.probe", isOperator: true },
@@ -74,7 +89,10 @@ const recovery: Exploration = {
     performAction: [applied, { ...applied, error: "no" }],
     proveEnvelope: answers,
     runCanary: answers,
-    renderStandIn: [{ plays: true, reason: "" }, { plays: false, reason: "" }],
+    renderStandIn: [
+      { plays: true, reason: "" },
+      { plays: false, reason: "" },
+    ],
   },
   world: { spent: 0 },
   stepWorld: (world, { type }, path) => {
@@ -82,7 +100,31 @@ const recovery: Exploration = {
     const spent = (world["spent"] ?? 0) + 1;
     return spent > bounds.budget ? null : { spent };
   },
-  omit: ["parent", "clock", "limits", "incidentId", "workerId", "model", "failureType", "ladder", "evidence", "message", "decidedBy", "confidence", "code", "attribution", "operatorAction", "startedAtMs", "skipped", "joinedFaultCount", "lookBackCount", "retryable", "reason", "isExhausted", "isStandInServed"],
+  omit: [
+    "parent",
+    "clock",
+    "limits",
+    "incidentId",
+    "workerId",
+    "model",
+    "failureType",
+    "ladder",
+    "evidence",
+    "message",
+    "decidedBy",
+    "confidence",
+    "code",
+    "attribution",
+    "operatorAction",
+    "startedAtMs",
+    "skipped",
+    "joinedFaultCount",
+    "lookBackCount",
+    "retryable",
+    "reason",
+    "isExhausted",
+    "isStandInServed",
+  ],
   canonical: (path, context) => ({
     ...context,
     // Once it has climbed, an incident is the same whatever began it.
@@ -96,15 +138,25 @@ const recovery: Exploration = {
     lookBackAtMs: path === "standingIn" || path === "exhausted" ? context["lookBackAtMs"] : null,
     isTrialJobBegun: path === "returning" && context["isTrialJobBegun"],
   }),
-  problemsOf: ({ context, path }: ReachedState) => {
+  staysReachable: ["servable", "mock"],
+  problemsOf: ({ context, path, world }: ReachedState) => {
     const problems = [];
+    if ((world["spent"] ?? 0) > bounds.budget) problems.push("more heavy steps than the budget has");
     if ((context["climbCount"] as number) > bounds.climbs) problems.push("more climbs than allowed");
     if (path === "standingIn" && context["hasProvenFailure"] !== true) problems.push("a stand-in without a proven failure");
     return problems;
   },
 };
 
-const gpu = (usedRatio: number) => ({ uuid: "g0", name: "card", totalBytes: 80 * gibibyte, usedBytes: usedRatio * 80 * gibibyte, utilizationRatio: null, temperatureCelsius: null, unavailable: {} });
+const gpu = (usedRatio: number) => ({
+  uuid: "g0",
+  name: "card",
+  totalBytes: 80 * gibibyte,
+  usedBytes: usedRatio * 80 * gibibyte,
+  utilizationRatio: null,
+  temperatureCelsius: null,
+  unavailable: {},
+});
 export const sampleOf = (ratio: number, about: { readonly gpuRatio?: number; readonly hasGpu?: boolean } = {}): Sample => ({
   atMs: 0,
   gpuKind: about.hasGpu === false ? "absent" : "simulated",
@@ -114,7 +166,11 @@ export const sampleOf = (ratio: number, about: { readonly gpuRatio?: number; rea
 
 const healthMonitor: Exploration = {
   machine: healthMonitorMachine,
-  inputs: [true, false].map((isGpuExpected) => ({ ...about, isGpuExpected, limits: { ringCount: 1, blindFailureCount: 2, thresholds: { ...defaultHealthThresholds, entrySampleCount: 2 } } })),
+  inputs: [true, false].map((isGpuExpected) => ({
+    ...about,
+    isGpuExpected,
+    limits: { ringCount: 1, blindFailureCount: 2, thresholds: { ...defaultHealthThresholds, entrySampleCount: 2 } },
+  })),
   events: [
     { type: "monitor.start", isOperator: true },
     { type: "monitor.stop", isOperator: true },
@@ -130,6 +186,7 @@ const healthMonitor: Exploration = {
   outputs: {},
   omit: ["parent", "clock", "limits", "ring", "changes", "value", "nextCheckAtMs"],
   caps: { warningStreak: 2, criticalStreak: 2 },
+  staysReachable: ["servable", "degraded"],
   problemsOf: ({ context, path }) => {
     const readings = Object.values(context["readings"] as HealthReadings);
     const isUnknown = readings.every((reading) => reading.level === "unknown");
@@ -160,7 +217,10 @@ const circuitBreaker: Exploration = {
   outputs: {},
   omit: ["parent", "clock", "limits", "workerId"],
   caps: { openingCount: 3 },
-  problemsOf: ({ context, path }) => ((context["heldBy"] as readonly string[]).length > 0 === (path === "held") ? [] : ["held and its holders disagree"]),
+  restsIn: ["closed"],
+  staysReachable: ["servable", "degraded"],
+  problemsOf: ({ context, path }) =>
+    (context["heldBy"] as readonly string[]).length > 0 === (path === "held") ? [] : ["held and its holders disagree"],
 };
 
 /** By the name of the machine's file. */

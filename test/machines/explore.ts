@@ -1,4 +1,11 @@
-import { type AnyMachineSnapshot, type AnyStateMachine, type AnyStateNode, getNextTransitions, initialTransition, transition } from "xstate";
+import {
+  type AnyMachineSnapshot,
+  type AnyStateMachine,
+  type AnyStateNode,
+  getNextTransitions,
+  initialTransition,
+  transition,
+} from "xstate";
 
 /** A clock that the explorer sets before each transition; guards on time are tried on both sides of every deadline. */
 export const explorationClock = { atMs: 0, nowMs: () => explorationClock.atMs };
@@ -32,6 +39,10 @@ export interface Exploration {
   readonly canonical?: (path: string, context: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
   /** Counters, and up to which value they are told apart. */
   readonly caps?: Readonly<Record<string, number>>;
+  /** States in which waiting for an event without a deadline is right; every other state has a way out in time. */
+  readonly restsIn?: readonly string[];
+  /** Tags of which one must stay reachable from every state, without a person; each on its own. */
+  readonly staysReachable: readonly string[];
   /** Sentences about a state that must not be. */
   readonly problemsOf?: (state: ReachedState) => readonly string[];
 }
@@ -62,7 +73,8 @@ export interface Graph {
 
 export const stateCeiling = 20_000;
 
-const isPlain = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 const isTime = (key: string): boolean => /(?:AtMs|UntilMs|untilMs)$/.test(key);
 
 /** Moves every absolute time back by `shiftMs`, so that the next transition starts at the same instant again. */
@@ -70,7 +82,9 @@ function shiftTimes(value: unknown, shiftMs: number, omit: readonly string[], ke
   if (typeof value === "number") return isTime(key) ? value - shiftMs : value;
   if (Array.isArray(value)) return value.map((item) => shiftTimes(item, shiftMs, omit, key));
   if (!isPlain(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, omit.includes(name) ? inner : shiftTimes(inner, shiftMs, omit, name)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, omit.includes(name) ? inner : shiftTimes(inner, shiftMs, omit, name)]),
+  );
 }
 
 /** What tells two states apart: absolute times become past or future, counters are capped, functions and actors vanish. */
@@ -80,12 +94,21 @@ function reduce(value: unknown, spec: Exploration, key = ""): unknown {
     return Math.min(value, spec.caps?.[key] ?? Number.POSITIVE_INFINITY);
   }
   if (Array.isArray(value)) return value.slice(0, spec.caps?.[key] ?? value.length).map((item) => reduce(item, spec, key));
-  if (!isPlain(value)) return typeof value === "object" && value !== null ? `<${value.constructor?.name}>` : typeof value === "function" ? null : value;
-  return Object.fromEntries(Object.entries(value).filter(([name]) => !spec.omit.includes(name)).map(([name, inner]) => [name, reduce(inner, spec, name)]));
+  if (!isPlain(value))
+    return typeof value === "object" && value !== null ? `<${value.constructor?.name}>` : typeof value === "function" ? null : value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name]) => !spec.omit.includes(name))
+      .map(([name, inner]) => [name, reduce(inner, spec, name)]),
+  );
 }
 
 function pathOf(value: unknown): string {
-  return typeof value === "string" ? value : Object.entries(value as object).map(([key, inner]) => `${key}.${pathOf(inner)}`).join("+");
+  return typeof value === "string"
+    ? value
+    : Object.entries(value as object)
+        .map(([key, inner]) => `${key}.${pathOf(inner)}`)
+        .join("+");
 }
 
 /** Invoke id → actor source, over the whole machine. */
@@ -127,7 +150,11 @@ function nodeOf(snapshot: AnyMachineSnapshot, world: World, spec: Exploration): 
   };
 }
 
-function stepsFrom(node: Node, spec: Exploration, sources: ReadonlyMap<string, string>): { readonly event: SampleEvent; readonly node: Node }[] {
+function stepsFrom(
+  node: Node,
+  spec: Exploration,
+  sources: ReadonlyMap<string, string>,
+): { readonly event: SampleEvent; readonly node: Node }[] {
   if (node.state.isDone) return [];
   const events = [...pendingEvents(node.snapshot, sources, spec), ...spec.events];
   return events.flatMap((event) => {
@@ -136,7 +163,8 @@ function stepsFrom(node: Node, spec: Exploration, sources: ReadonlyMap<string, s
     return [0, muchLaterMs].map((laterMs) => {
       explorationClock.atMs = startMs + laterMs;
       const [next] = transition(spec.machine, node.snapshot, event as never) as [AnyMachineSnapshot, unknown];
-      if (next.status === "error") throw new Error(`${spec.machine.id} ended by an error in ${node.state.path} on ${event.type}`, { cause: next.error });
+      if (next.status === "error")
+        throw new Error(`${spec.machine.id} ended by an error in ${node.state.path} on ${event.type}`, { cause: next.error });
       const context = shiftTimes(next.context, laterMs, spec.omit);
       return { event, node: nodeOf({ ...next, context } as AnyMachineSnapshot, world, spec) };
     });
@@ -163,7 +191,13 @@ export function explore(spec: Exploration): Graph {
   }
   for (let node = queue.shift(); node !== undefined; node = queue.shift()) {
     for (const { event, node: next } of stepsFrom(node, spec, sources)) {
-      const edge = { from: node.state.key, to: next.state.key, event: event.type, isOperator: event.isOperator === true, isTimed: event.type.startsWith("xstate.after.") };
+      const edge = {
+        from: node.state.key,
+        to: next.state.key,
+        event: event.type,
+        isOperator: event.isOperator === true,
+        isTimed: event.type.startsWith("xstate.after."),
+      };
       edges.set(`${edge.from}→${edge.to}→${edge.event}`, edge);
       visit(next);
     }
@@ -172,7 +206,11 @@ export function explore(spec: Exploration): Graph {
 }
 
 /** Keys of the states from which some state with `isGoal` can be reached over edges with `isAllowed`. */
-export function canReach(graph: Graph, isGoal: (state: ReachedState) => boolean, isAllowed: (edge: Edge) => boolean = () => true): ReadonlySet<string> {
+export function canReach(
+  graph: Graph,
+  isGoal: (state: ReachedState) => boolean,
+  isAllowed: (edge: Edge) => boolean = () => true,
+): ReadonlySet<string> {
   const into = new Map<string, string[]>();
   for (const edge of graph.edges) if (isAllowed(edge)) into.set(edge.to, [...(into.get(edge.to) ?? []), edge.from]);
   const reached = new Set([...graph.states.values()].filter(isGoal).map((state) => state.key));
@@ -185,4 +223,38 @@ export function canReach(graph: Graph, isGoal: (state: ReachedState) => boolean,
     }
   }
   return reached;
+}
+
+/** The longest way through the states with `isInside`, in edges; null when there is a cycle among them. Self-loops do not count. */
+export function longestWay(graph: Graph, isInside: (state: ReachedState) => boolean, isAllowed: (edge: Edge) => boolean): number | null {
+  const next = new Map<string, string[]>();
+  const inside = new Set([...graph.states.values()].filter(isInside).map((state) => state.key));
+  for (const edge of graph.edges) {
+    if (edge.from === edge.to || !isAllowed(edge) || !inside.has(edge.from) || !inside.has(edge.to)) continue;
+    next.set(edge.from, [...(next.get(edge.from) ?? []), edge.to]);
+  }
+  const lengths = new Map<string, number>();
+  const onWay = new Set<string>();
+  const walk = (key: string): number | null => {
+    const known = lengths.get(key);
+    if (known !== undefined) return known;
+    if (onWay.has(key)) return null;
+    onWay.add(key);
+    let longest = 0;
+    for (const to of next.get(key) ?? []) {
+      const length = walk(to);
+      if (length === null) return null;
+      longest = Math.max(longest, length + 1);
+    }
+    onWay.delete(key);
+    lengths.set(key, longest);
+    return longest;
+  };
+  let longest = 0;
+  for (const key of inside) {
+    const length = walk(key);
+    if (length === null) return null;
+    longest = Math.max(longest, length);
+  }
+  return longest;
 }

@@ -1,4 +1,4 @@
-import { fromCallback, fromPromise, setup, type StateNode } from "xstate";
+import { type AnyStateMachine, fromCallback, fromPromise, setup, type StateNode } from "xstate";
 import { describe, expect, it } from "vitest";
 import { machineTags } from "../../src/core/words.ts";
 import { loadMachines } from "../../visualizations/machine-files.ts";
@@ -36,6 +36,8 @@ describe("the lint itself", () => {
     delays: { waitMs: 5 },
     actors: { work: fromPromise(async () => 1), listen: fromCallback(() => undefined) },
   });
+  const lintStates = (states: object): string =>
+    lintMachine(base.createMachine({ initial: "a", states } as never) as unknown as AnyStateMachine).join("\n");
   it.each([
     ["an unknown delay", { after: { nopeMs: "b" } }, "delay nopeMs"],
     ["a delay written as a number", { after: { 100: "b" } }, "delay 100"],
@@ -51,12 +53,11 @@ describe("the lint itself", () => {
     ["a state without a description", { description: undefined }, "no description"],
     ["an implementation that nothing uses", {}, "is never used"],
   ])("finds %s", (_, state, problem) => {
-    const machine = base.createMachine({ initial: "a", states: { a: { description: "A.", on: { end: "b" }, ...state }, b: { type: "final" } } } as never);
-    expect(lintMachine(machine).join("\n")).toContain(problem);
+    const states = { a: { description: "A.", on: { end: "b" }, ...state }, b: { type: "final" } };
+    expect(lintStates(states)).toContain(problem);
   });
   it("finds a final state without an output", () => {
-    const machine = base.createMachine({ initial: "a", states: { a: { type: "final", description: "A." } } });
-    expect(lintMachine(machine).join("\n")).toContain("no output");
+    expect(lintStates({ a: { type: "final", description: "A." } })).toContain("no output");
   });
   it("tells promises from callbacks", () => {
     expect(isPromiseLogic(fromPromise(async () => 1))).toBe(true);

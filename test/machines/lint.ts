@@ -37,7 +37,13 @@ interface RawState {
 
 function transitionsOf(raw: RawState): readonly RawTransition[] {
   const invokes = list(raw.invoke) as readonly RawInvoke[];
-  const sources = [raw.always, raw.onDone, ...Object.values(raw.on ?? {}), ...Object.values(raw.after ?? {}), ...invokes.flatMap(({ onDone, onError }) => [onDone, onError])];
+  const sources = [
+    raw.always,
+    raw.onDone,
+    ...Object.values(raw.on ?? {}),
+    ...Object.values(raw.after ?? {}),
+    ...invokes.flatMap(({ onDone, onError }) => [onDone, onError]),
+  ];
   return sources.flatMap(list).filter((transition): transition is RawTransition => typeof transition === "object" && transition !== null);
 }
 

@@ -1,0 +1,69 @@
+/** Writes docs/errors.md and docs/configuration.md from the source; with `--check` fails when they are not current. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { settings } from "../src/config/settings.ts";
+import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
+
+const cell = (text: string): string => text.replaceAll("|", "\\|");
+
+const notice = (source: string): string => `<!-- Generated from ${source} by scripts/generate-docs.ts. Change that file, then run npm run docs. -->`;
+
+export function renderErrors(codes: Readonly<Record<string, ErrorCodeRow>>): string {
+  const rows = Object.entries(codes).map(([code, row]) => `| \`${code}\` | ${row.status} | ${cell(row.meaning)} | ${cell(row.nextStep)} |`);
+  return [
+    "# Error codes",
+    notice("src/core/error-codes.ts"),
+    "",
+    "Every error that Understudy answers, logs or stores has one of these codes. A code is never renamed; messages may change.",
+    "The HTTP status is the one of an answer that consists of this error; a failed job carries the code in its own answer, with status 200.",
+    "",
+    "| Code | HTTP | Meaning | What to do |",
+    "|---|---|---|---|",
+    ...rows,
+    "",
+  ].join("\n");
+}
+
+function defaultOf(value: unknown): string {
+  if (value === undefined) return "";
+  return `\`${typeof value === "string" ? value : JSON.stringify(value)}\``;
+}
+
+export function renderSettings(): string {
+  const rows = settings.map(({ path, environmentName, byDefault, description }) => `| \`${path}\` | \`${environmentName}\` | ${cell(defaultOf(byDefault))} | ${cell(description)} |`);
+  return [
+    "# Settings",
+    notice("src/config/schema.ts"),
+    "",
+    "A flag wins over the environment, the environment over the file (`--config FILE`, JSON), the file over the default. Times are",
+    'written with their unit (`"500ms"`, `"30s"`, `"10m"`, `"24h"`, `"30d"`), sizes too (`"64MiB"`, `"2GiB"`), shares as `0.8` or `"80%"`.',
+    "A name that is not in this list is an error, and so is a value out of its bounds: nothing is corrected silently.",
+    "",
+    "A list stands in an environment variable with commas or as JSON. `apiKey` is taken from the environment only.",
+    "",
+    "| Setting | Environment | Default | What it is |",
+    "|---|---|---|---|",
+    ...rows,
+    "",
+    "Each entry of `workers` has an `id`, and may have `kind`, `gpu`, `speed`, `fault` and `models`:",
+    "",
+    "```json",
+    JSON.stringify({ port: 9100, workers: [{ id: "front", gpu: "h100" }, { id: "back", gpu: "rtx4090", models: ["TI2V-5B"] }], standIn: { after: "5s" } }, null, 2),
+    "```",
+    "",
+  ].join("\n");
+}
+
+if (import.meta.main) {
+  const pages = { "docs/errors.md": renderErrors(errorCodes), "docs/configuration.md": renderSettings() };
+  const isCheck = process.argv.includes("--check");
+  for (const [path, text] of Object.entries(pages)) {
+    const url = new URL(`../${path}`, import.meta.url);
+    const isCurrent = existsSync(url) && readFileSync(url, "utf8") === text;
+    if (!isCurrent && !isCheck) writeFileSync(url, text);
+    if (!isCurrent && isCheck) {
+      console.error(`${path} is not current; run npm run docs`);
+      process.exitCode = 1;
+    }
+    console.log(`${path}: ${isCurrent ? "current" : isCheck ? "stale" : "written"}`);
+  }
+}

@@ -1,0 +1,116 @@
+/** The service's snapshots as the program holds them: camelCase, ms, ratios. The other files of this folder put them on the wire. */
+import type { ErrorCode } from "../core/error-codes.ts";
+import type { JobProgress } from "../core/job.ts";
+import type { FailureType, HealthStatus, Mode, ModelId, Outcome, RecoveryAction } from "../core/words.ts";
+
+export interface ServiceStatus {
+  readonly mode: Mode;
+  /** What a submission made now would get, for people. */
+  readonly sentence: string;
+  /** True while what is made comes from the simulator. */
+  readonly isSimulated: boolean;
+  /** The main model. */
+  readonly model: ModelId;
+  readonly startedAtMs: number;
+  readonly version: string;
+  readonly workers: readonly WorkerStatus[];
+  /** The newest check; null before the first one. */
+  readonly health: HealthView | null;
+  readonly isHealthMonitored: boolean;
+  readonly recoveryStatistics: RecoveryStatisticsView;
+  /** Newest first, at most 50. */
+  readonly recoveryAttempts: readonly RecoveryAttemptView[];
+  /** Newest first. */
+  readonly openIncidents: readonly IncidentView[];
+  /** Stand-ins are being served now: the seed's `mock_generation_enabled`. */
+  readonly isMockEnabled: boolean;
+  /** The seed's `degraded_mode_active`. */
+  readonly isDegradedActive: boolean;
+  /** Every running job that has reported progress. */
+  readonly running: readonly JobProgress[];
+  /** Null when a submission can be made durable now; else why not. */
+  readonly unreadyReason: UnreadyReason | null;
+}
+
+export interface UnreadyReason {
+  readonly code: Extract<ErrorCode, "DRAINING" | "DISK_FULL" | "STORE_UNAVAILABLE">;
+  readonly message: string;
+}
+
+export interface WorkerStatus {
+  readonly id: string;
+  readonly pid: number | null;
+  readonly state: string;
+  readonly tags: readonly string[];
+  readonly kind: string;
+}
+
+/** One health check. Ratios are 0..1; null = not measured. */
+export interface HealthView {
+  readonly overallStatus: HealthStatus;
+  readonly cpuRatio: number | null;
+  readonly memoryRatio: number | null;
+  readonly vramRatio: number | null;
+  readonly isGpuAvailable: boolean;
+  readonly isModelLoadingFunctional: boolean;
+  readonly isGenerationPipelineFunctional: boolean;
+  readonly issues: readonly string[];
+  readonly recommendations: readonly string[];
+  readonly checkedAtMs: number;
+}
+
+/** Structurally what src/recovery/statistics.ts computes. */
+export interface RecoveryStatisticsView {
+  readonly totalAttempts: number;
+  readonly successfulAttempts: number;
+  /** 0..100, one decimal. */
+  readonly successRatePercent: number;
+  readonly averageRecoverySeconds: number;
+  readonly failureTypes: Readonly<Partial<Record<FailureType, TallyView>>>;
+  readonly recoveryActions: Readonly<Partial<Record<RecoveryAction, TallyView>>>;
+}
+
+export interface TallyView {
+  readonly total: number;
+  readonly successful: number;
+}
+
+/** One action that ran. */
+export interface RecoveryAttemptView {
+  readonly failureType: FailureType;
+  readonly action: RecoveryAction;
+  readonly outcome: Outcome;
+  readonly reason: string;
+  readonly workerId: string | null;
+  readonly incidentId: string | null;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+export interface IncidentView {
+  readonly id: string;
+  readonly failureType: FailureType;
+  readonly workerId: string | null;
+  readonly openedAtMs: number;
+  /** What is being done about it, for people. */
+  readonly sentence: string;
+}
+
+export interface RecoveryTriggered {
+  readonly isSuccess: boolean;
+  readonly isPending: boolean;
+  readonly message: string;
+  readonly incidentId: string | null;
+  /** The stand-in serves: a success in the seed's sense, and not the real model. */
+  readonly isStandingIn: boolean;
+  readonly isRealGenerationEnabled: boolean;
+  readonly actions: readonly { readonly action: RecoveryAction; readonly outcome: Outcome; readonly reason: string }[];
+}
+
+export interface RecoveryReset {
+  readonly isMockDisabled: boolean;
+  /** True only after the main model's test render passed. */
+  readonly isRealGenerationEnabled: boolean;
+  readonly probe: "passed" | "running" | "failed";
+  readonly message: string;
+}

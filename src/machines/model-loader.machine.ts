@@ -1,0 +1,414 @@
+/**
+ * Owns which model a worker holds, and in which memory mode.
+ * Life: unloaded → resolving → (downloading →) verifying → loading → proving → ready; failed {retryable, permanent}.
+ * Survives: a worker that ends (it loads again when the next one connects), a load that stands still, and one failed try,
+ * before whose repetition it asks for a cache clear. A failed reload keeps the old model's name out of `resident` only
+ * when the worker says so.
+ */
+import { type ActorRef, assign, fromCallback, fromPromise, sendTo, setup, type Snapshot } from "xstate";
+import type { Clock } from "../core/clock.ts";
+import type { Fault, FaultReport } from "../core/fault.ts";
+import { hourMs, minuteMs, secondMs } from "../core/units.ts";
+import type { LoadProfile, MachineTag, ModelId } from "../core/words.ts";
+
+export interface ModelLoaderLimits {
+  readonly resolveMs: number;
+  readonly downloadStallMs: number;
+  readonly verifyMs: number;
+  /** Without any sign of activity; a slow load is not a stuck one. */
+  readonly stuckMs: number;
+  /** A first test render after a load compiles kernels. */
+  readonly proveMs: number;
+  readonly unloadMs: number;
+  /** model_loading: 2 tries, 2 s, × 1.5, ≤ 10 s (design §5). */
+  readonly retryCount: number;
+  readonly retryMs: number;
+  readonly permanentRestMs: number;
+}
+
+export const defaultModelLoaderLimits: ModelLoaderLimits = {
+  resolveMs: minuteMs,
+  downloadStallMs: 30 * secondMs,
+  verifyMs: hourMs,
+  stuckMs: 5 * minuteMs,
+  proveMs: 2 * minuteMs,
+  unloadMs: 2 * minuteMs,
+  retryCount: 2,
+  retryMs: 2 * secondMs,
+  permanentRestMs: 10 * minuteMs,
+};
+
+export interface LoadOrder {
+  readonly workerId: string;
+  readonly model: ModelId;
+  readonly profile: LoadProfile;
+}
+
+export type LoadFact =
+  | { readonly type: "load.progressed"; readonly ratio: number }
+  | { readonly type: "load.succeeded" }
+  | { readonly type: "load.failed"; readonly fault: Fault }
+  | { readonly type: "download.progressed"; readonly doneBytes: number }
+  | { readonly type: "download.succeeded" }
+  | { readonly type: "download.failed"; readonly fault: Fault };
+
+export type ModelLoaderEvent =
+  | LoadFact
+  | { readonly type: "model.load"; readonly model: ModelId; readonly profile: LoadProfile; readonly isForced?: boolean }
+  /** The wanted model once more, from the start. */
+  | { readonly type: "model.reload" }
+  | { readonly type: "model.unload" }
+  | { readonly type: "model.verify" }
+  | { readonly type: "download.pause" }
+  | { readonly type: "download.resume" }
+  | { readonly type: "download.cancel" }
+  | { readonly type: "worker.connected"; readonly residentModel: ModelId | null; readonly profile: LoadProfile | null; readonly isAdopted: boolean }
+  | { readonly type: "worker.exited" };
+
+export type ModelLoaderReport =
+  | { readonly type: "model.proven"; readonly workerId: string; readonly model: ModelId; readonly profile: LoadProfile }
+  | { readonly type: "model.unloaded"; readonly workerId: string }
+  | { readonly type: "model.loadFailed"; readonly workerId: string; readonly model: ModelId; readonly fault: Fault }
+  | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: false };
+
+export interface ModelLoaderInput {
+  readonly workerId: string;
+  readonly parent: ActorRef<Snapshot<unknown>, ModelLoaderReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  /** The model that is wanted from the start. */
+  readonly model: ModelId;
+  readonly profile: LoadProfile;
+  readonly limits?: Partial<ModelLoaderLimits>;
+}
+
+export interface ModelLoaderContext {
+  readonly workerId: string;
+  readonly parent: ActorRef<Snapshot<unknown>, ModelLoaderReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly limits: ModelLoaderLimits;
+  readonly wanted: { readonly model: ModelId; readonly profile: LoadProfile };
+  readonly resident: { readonly model: ModelId; readonly profile: LoadProfile } | null;
+  readonly isWorkerConnected: boolean;
+  readonly tryCount: number;
+  readonly fault: Fault | null;
+}
+
+export type Resolution = { readonly kind: "present" } | { readonly kind: "missing"; readonly missingBytes: number };
+
+const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder => ({ workerId: context.workerId, ...context.wanted });
+
+/** A step of loading that did not answer within its time. */
+function overdueFault(what: string): Fault {
+  return {
+    code: "MODEL_NOT_AVAILABLE",
+    attribution: "worker",
+    failureType: "model_loading_failure",
+    confidence: 0.6,
+    decidedBy: `${what} gave no sign of activity`,
+    message: `${what} gave no sign of activity within its time.`,
+    contextPoisoned: false,
+    retryable: true,
+    operatorAction: null,
+    evidence: { phase: "load" },
+  };
+}
+
+function rejectionFault(what: string, thrown: unknown): Fault {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return { ...overdueFault(what), decidedBy: `${what} was rejected`, message, evidence: { phase: "load", message } };
+}
+
+export const modelLoaderMachine = setup({
+  types: {
+    context: {} as ModelLoaderContext,
+    events: {} as ModelLoaderEvent,
+    input: {} as ModelLoaderInput,
+    tags: {} as MachineTag,
+  },
+  actors: {
+    /** Looks which files the model needs and which are missing; asks no worker. */
+    resolveModel: fromPromise<Resolution, LoadOrder>(() => Promise.reject(new Error("resolveModel was not provided"))),
+    downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
+      throw new Error("downloadModel was not provided");
+    }),
+    /** Every file matches its hash; resolves with the name of the first that does not, or null. */
+    verifyModel: fromPromise<string | null, LoadOrder>(() => Promise.reject(new Error("verifyModel was not provided"))),
+    loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
+      throw new Error("loadModel was not provided");
+    }),
+    /** The test render; resolves with null when it passed, else with the fault. */
+    proveModel: fromPromise<Fault | null, LoadOrder>(() => Promise.reject(new Error("proveModel was not provided"))),
+    unloadModel: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("unloadModel was not provided"))),
+    /** Asked before a second try: leftovers of the first may hold the memory. */
+    clearCache: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("clearCache was not provided"))),
+  },
+  guards: {
+    isConnected: ({ context }) => context.isWorkerConnected,
+    triesRemain: ({ context }) => context.tryCount < context.limits.retryCount && context.fault?.retryable === true,
+    isPresent: (_, params: { resolution: Resolution }) => params.resolution.kind === "present",
+    isSound: (_, params: { brokenFile: string | null }) => params.brokenFile === null,
+    isProven: (_, params: { fault: Fault | null }) => params.fault === null,
+    isAlreadyServing: ({ context }, params: { model: ModelId; profile: LoadProfile; isForced: boolean }) =>
+      !params.isForced && context.resident?.model === params.model && context.resident.profile === params.profile,
+    isWantedAlready: ({ context }, params: { model: ModelId; profile: LoadProfile }) =>
+      context.wanted.model === params.model && context.wanted.profile === params.profile,
+    holdsWanted: ({ context }, params: { residentModel: ModelId | null; isAdopted: boolean }) =>
+      params.isAdopted && params.residentModel === context.wanted.model,
+  },
+  actions: {
+    noteConnected: assign({ isWorkerConnected: true, tryCount: 0 }),
+    noteExited: assign({ isWorkerConnected: false, resident: null }),
+    want: assign((_, params: { model: ModelId; profile: LoadProfile }) => ({ wanted: { model: params.model, profile: params.profile }, tryCount: 0 })),
+    countTry: assign({ tryCount: ({ context }) => context.tryCount + 1 }),
+    forgetTries: assign({ tryCount: 0, fault: null }),
+    noteResident: assign(({ context }) => ({ resident: context.wanted })),
+    noteAdopted: assign(({ context }, params: { profile: LoadProfile | null }) => ({
+      isWorkerConnected: true,
+      resident: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },
+      wanted: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },
+    })),
+    noteUnloaded: assign({ resident: null }),
+    noteFault: assign((_, params: { fault: Fault | null }) => ({ fault: params.fault })),
+    reportProven: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({ type: "model.proven", workerId: context.workerId, ...context.wanted }),
+    ),
+    reportUnloaded: sendTo(({ context }) => context.parent, ({ context }): ModelLoaderReport => ({ type: "model.unloaded", workerId: context.workerId })),
+    reportFailed: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({
+        type: "model.loadFailed",
+        workerId: context.workerId,
+        model: context.wanted.model,
+        fault: context.fault ?? overdueFault("loading"),
+      }),
+    ),
+    raiseFault: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({
+        type: "fault.raised",
+        isHealthOnly: false,
+        report: {
+          fault: context.fault ?? overdueFault("loading"),
+          workerId: context.workerId,
+          model: context.wanted.model,
+          jobId: null,
+          atMs: context.clock.nowMs(),
+        },
+      }),
+    ),
+  },
+  delays: {
+    resolveMs: ({ context }) => context.limits.resolveMs,
+    downloadStallMs: ({ context }) => context.limits.downloadStallMs,
+    verifyMs: ({ context }) => context.limits.verifyMs,
+    stuckMs: ({ context }) => context.limits.stuckMs,
+    proveMs: ({ context }) => context.limits.proveMs,
+    unloadMs: ({ context }) => context.limits.unloadMs,
+    retryMs: ({ context }) => context.limits.retryMs * 1.5 ** context.tryCount,
+    permanentRestMs: ({ context }) => context.limits.permanentRestMs,
+  },
+}).createMachine({
+  id: "modelLoader",
+  context: ({ input }) => ({
+    workerId: input.workerId,
+    parent: input.parent,
+    clock: input.clock,
+    limits: { ...defaultModelLoaderLimits, ...input.limits },
+    wanted: { model: input.model, profile: input.profile },
+    resident: null,
+    isWorkerConnected: false,
+    tryCount: 0,
+    fault: null,
+  }),
+  initial: "unloaded",
+  on: {
+    "worker.exited": { target: ".unloaded", actions: { type: "noteExited" } },
+    "worker.connected": [
+      {
+        guard: { type: "holdsWanted", params: ({ event }) => ({ residentModel: event.residentModel, isAdopted: event.isAdopted }) },
+        target: ".ready",
+        actions: { type: "noteAdopted", params: ({ event }) => ({ profile: event.profile }) },
+      },
+      { target: ".resolving", actions: { type: "noteConnected" } },
+    ],
+    "model.reload": { guard: "isConnected", target: ".resolving" },
+    "model.load": {
+      guard: "isConnected",
+      target: ".resolving",
+      actions: { type: "want", params: ({ event }) => ({ model: event.model, profile: event.profile }) },
+    },
+  },
+  states: {
+    unloaded: {
+      description: "No model is on the card.",
+      tags: ["loading"],
+      on: {
+        "model.load": [
+          {
+            guard: "isConnected",
+            target: "resolving",
+            actions: { type: "want", params: ({ event }) => ({ model: event.model, profile: event.profile }) },
+          },
+          { actions: { type: "want", params: ({ event }) => ({ model: event.model, profile: event.profile }) } },
+        ],
+      },
+    },
+    resolving: {
+      description: "Looks which files the model needs.",
+      tags: ["loading"],
+      invoke: {
+        src: "resolveModel",
+        input: orderOf,
+        onDone: [
+          { guard: { type: "isPresent", params: ({ event }) => ({ resolution: event.output }) }, target: "verifying" },
+          { target: "downloading" },
+        ],
+        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("resolving", event.error) }) } },
+      },
+      after: { resolveMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("resolving") } } } },
+    },
+    downloading: {
+      description: "Fetches the files that are missing.",
+      tags: ["loading"],
+      initial: "transferring",
+      invoke: {
+        src: "downloadModel",
+        input: orderOf,
+        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("the download", event.error) }) } },
+      },
+      on: {
+        "download.succeeded": { target: "verifying" },
+        "download.failed": { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) } },
+        "download.cancel": { target: "unloaded" },
+      },
+      states: {
+        transferring: {
+          description: "Bytes arrive.",
+          on: { "download.progressed": { target: "transferring", reenter: true }, "download.pause": { target: "backingOff" } },
+          after: { downloadStallMs: { target: "stalled" } },
+        },
+        stalled: {
+          description: "No byte has arrived for half a minute.",
+          on: { "download.progressed": { target: "transferring" } },
+          after: { stuckMs: { target: "#modelLoader.failed", actions: { type: "noteFault", params: { fault: overdueFault("the download") } } } },
+        },
+        backingOff: {
+          description: "The transfer rests until it is asked to go on.",
+          on: { "download.resume": { target: "transferring" }, "download.progressed": { target: "transferring" } },
+          after: { permanentRestMs: { target: "transferring" } },
+        },
+      },
+    },
+    verifying: {
+      description: "Compares every file with its hash.",
+      tags: ["loading"],
+      invoke: {
+        src: "verifyModel",
+        input: orderOf,
+        onDone: [
+          { guard: { type: "isSound", params: ({ event }) => ({ brokenFile: event.output }) }, target: "loading" },
+          { target: "downloading" },
+        ],
+        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("verifying", event.error) }) } },
+      },
+      after: { verifyMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("verifying") } } } },
+    },
+    loading: {
+      description: "The worker puts the model on the card.",
+      tags: ["loading"],
+      initial: "moving",
+      invoke: {
+        src: "loadModel",
+        input: orderOf,
+        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("loading", event.error) }) } },
+      },
+      on: {
+        "load.succeeded": { target: "proving" },
+        "load.failed": { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) } },
+        "model.load": {
+          guard: { type: "isWantedAlready", params: ({ event }) => ({ model: event.model, profile: event.profile }) },
+          description: "Joins the load that is under way.",
+        },
+      },
+      states: {
+        moving: {
+          description: "The load shows activity.",
+          on: { "load.progressed": { target: "moving", reenter: true } },
+          after: { stuckMs: { target: "#modelLoader.failed", actions: { type: "noteFault", params: { fault: overdueFault("loading") } } } },
+        },
+      },
+    },
+    proving: {
+      description: "A test render decides whether the model works.",
+      tags: ["loading"],
+      invoke: {
+        src: "proveModel",
+        input: orderOf,
+        onDone: [
+          {
+            guard: { type: "isProven", params: ({ event }) => ({ fault: event.output }) },
+            target: "ready",
+            actions: [{ type: "noteResident" }, { type: "forgetTries" }],
+          },
+          { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.output }) } },
+        ],
+        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("the test render", event.error) }) } },
+      },
+      after: { proveMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("the test render") } } } },
+    },
+    ready: {
+      description: "The model is on the card and its last proof passed.",
+      tags: ["servable"],
+      entry: { type: "reportProven" },
+      on: {
+        "model.load": [
+          {
+            guard: { type: "isAlreadyServing", params: ({ event }) => ({ model: event.model, profile: event.profile, isForced: event.isForced ?? false }) },
+            actions: { type: "reportProven" },
+          },
+          { target: "resolving", actions: { type: "want", params: ({ event }) => ({ model: event.model, profile: event.profile }) } },
+        ],
+        "model.unload": { target: "unloading" },
+        "model.verify": { target: "verifying" },
+      },
+    },
+    unloading: {
+      description: "Takes the model off the card.",
+      invoke: {
+        src: "unloadModel",
+        input: ({ context }) => ({ workerId: context.workerId }),
+        onDone: { target: "unloaded", actions: [{ type: "noteUnloaded" }, { type: "reportUnloaded" }] },
+        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("unloading", event.error) }) } },
+      },
+      after: { unloadMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("unloading") } } } },
+    },
+    failed: {
+      description: "The model could not be made ready.",
+      tags: ["degraded"],
+      initial: "deciding",
+      states: {
+        deciding: {
+          description: "Decides whether another try can help.",
+          always: [{ guard: "triesRemain", target: "retryable" }, { target: "permanent" }],
+        },
+        retryable: {
+          description: "Clears the cache, waits, and tries again.",
+          entry: { type: "countTry" },
+          invoke: {
+            src: "clearCache",
+            input: ({ context }) => ({ workerId: context.workerId }),
+            onDone: { actions: [] },
+            onError: { actions: [] },
+          },
+          after: { retryMs: { target: "#modelLoader.resolving" } },
+        },
+        permanent: {
+          description: "Waits for recovery or an operator; looks again by itself after a rest.",
+          entry: [{ type: "reportFailed" }, { type: "raiseFault" }],
+          after: { permanentRestMs: { target: "#modelLoader.resolving" } },
+        },
+      },
+    },
+  },
+});

@@ -1,0 +1,51 @@
+import type { FailureType, Mode } from "../core/words.ts";
+import { type ModeFacts, modeOf } from "../recovery/mode.ts";
+
+/** What the supervisor knows of one worker, from the reports of its children. */
+export interface WorkerFacts {
+  readonly process: "down" | "connected" | "crashLooping" | "stopped";
+  readonly isProven: boolean;
+  readonly breaker: "closed" | "open" | "halfOpen";
+  readonly jobId: string | null;
+  readonly deviceUuid: string | null;
+  readonly isPipelineStopped: boolean;
+}
+
+export const unknownWorker: WorkerFacts = { process: "down", isProven: false, breaker: "closed", jobId: null, deviceUuid: null, isPipelineStopped: false };
+
+export interface OpenIncident {
+  readonly id: string;
+  readonly key: string;
+  readonly workerId: string;
+  readonly failureType: FailureType;
+  readonly stage: "working" | "standingIn" | "exhausted";
+  readonly joinedCount: number;
+}
+
+export type WorkersFacts = Readonly<Record<string, WorkerFacts>>;
+export type OpenIncidents = Readonly<Record<string, OpenIncident>>;
+
+/** A worker that renders now, or that comes back by itself. */
+function isRoute(worker: WorkerFacts, incidents: readonly OpenIncident[], workerId: string): boolean {
+  if (worker.process === "stopped" || worker.process === "crashLooping" || worker.breaker === "open") return false;
+  return !incidents.some((incident) => incident.workerId === workerId && incident.stage !== "working");
+}
+
+export const isUsable = (worker: WorkerFacts): boolean => worker.process === "connected" && worker.isProven && worker.breaker !== "open";
+
+export function modeFactsOf(workers: WorkersFacts, incidents: OpenIncidents, isDraining: boolean): ModeFacts {
+  const open = Object.values(incidents);
+  const all = Object.entries(workers);
+  const usableCount = all.filter(([, worker]) => isUsable(worker)).length;
+  return {
+    isDraining,
+    hasRealRoute: all.some(([workerId, worker]) => isRoute(worker, open, workerId)),
+    isRecoveringLead: open.some((incident) => incident.stage === "working"),
+    isReduced: usableCount > 0 && usableCount < all.length,
+    isLeadReady: usableCount > 0,
+    hasOpenIncident: open.length > 0,
+    hasLeadProofPassed: usableCount > 0,
+  };
+}
+
+export const modeFrom = (workers: WorkersFacts, incidents: OpenIncidents, isDraining: boolean): Mode => modeOf(modeFactsOf(workers, incidents, isDraining));

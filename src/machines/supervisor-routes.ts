@@ -1,0 +1,331 @@
+import type { Fault } from "../core/fault.ts";
+import { askBudget } from "../recovery/budget.ts";
+import { classify } from "../recovery/classify.ts";
+import type { RecoveryOrigin, RecoveryReport, RecoveryResume } from "./recovery-types.ts";
+import { modeFrom, type OpenIncident, unknownWorker, type WorkerFacts } from "./supervisor-facts.ts";
+import type { SupervisorContext, SupervisorEvent, SupervisorFact } from "./supervisor-types.ts";
+
+/** An incident that gets its own recovery actor. */
+export interface IncidentSpawn {
+  readonly incident: OpenIncident;
+  readonly origin: RecoveryOrigin;
+  readonly fault: Fault;
+  readonly jobId: string | null;
+  readonly cooldownUntilMs: number | null;
+  readonly resume: RecoveryResume | null;
+}
+
+/** One step of the supervisor as data: what changes, who is told what, what is recorded, which incident opens. */
+export interface Route {
+  readonly change: Partial<SupervisorContext>;
+  readonly sends: readonly { readonly to: string; readonly event: { readonly type: string } & Readonly<Record<string, unknown>> }[];
+  readonly facts: readonly SupervisorFact[];
+  readonly spawns: readonly IncidentSpawn[];
+}
+
+export const childIds = {
+  worker: (workerId: string): string => `${workerId}/worker`,
+  loader: (workerId: string): string => `${workerId}/model-loader`,
+  pipeline: (workerId: string): string => `${workerId}/pipeline`,
+  breaker: (workerId: string): string => `${workerId}/circuit-breaker`,
+  recovery: (incidentId: string): string => `recovery/${incidentId}`,
+  health: "health-monitor",
+  recorder: "recorder",
+} as const;
+
+const openIncidentLimit = 8;
+const nothing: Route = { change: {}, sends: [], facts: [], spawns: [] };
+
+function join(...routes: readonly Route[]): Route {
+  return {
+    change: Object.assign({}, ...routes.map((route) => route.change)) as Partial<SupervisorContext>,
+    sends: routes.flatMap((route) => route.sends),
+    facts: routes.flatMap((route) => route.facts),
+    spawns: routes.flatMap((route) => route.spawns),
+  };
+}
+
+const send = (to: string, event: Route["sends"][number]["event"]): Route => ({ ...nothing, sends: [{ to, event }] });
+const tell = (fact: SupervisorFact): Route => ({ ...nothing, facts: [fact] });
+
+function updateWorker(context: SupervisorContext, workerId: string, change: Partial<WorkerFacts>): Route {
+  const known = context.workers[workerId] ?? unknownWorker;
+  return { ...nothing, change: { workers: { ...context.workers, [workerId]: { ...known, ...change } } } };
+}
+
+/** To every open incident of the worker. */
+function toIncidents(context: SupervisorContext, workerId: string, event: Route["sends"][number]["event"]): Route {
+  const open = Object.values(context.incidents).filter((incident) => incident.workerId === workerId);
+  return { ...nothing, sends: open.map((incident) => ({ to: childIds.recovery(incident.id), event })) };
+}
+
+const cooldownKey = (workerId: string, failureType: string): string => `${workerId}/${failureType}`;
+
+/** Worker, failure type, code and model; host and card faults join over all workers of the device. */
+function incidentKey(context: SupervisorContext, workerId: string, fault: Fault, model: string | null): string {
+  const isShared = fault.attribution === "host" || fault.attribution === "gpu";
+  const place = isShared ? (context.workers[workerId]?.deviceUuid ?? "host") : workerId;
+  return [place, fault.failureType, fault.code, isShared ? "" : (model ?? "")].join("|");
+}
+
+export interface Suffered {
+  readonly workerId: string;
+  readonly fault: Fault;
+  readonly model: string | null;
+  readonly jobId: string | null;
+  readonly origin: RecoveryOrigin;
+}
+
+function joinIncident(context: SupervisorContext, incident: OpenIncident, suffered: Suffered): Route {
+  const joined = { ...incident, joinedCount: incident.joinedCount + 1 };
+  return join(
+    { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: joined } } },
+    tell({ type: "incident.joined", id: incident.id, fault: suffered.fault, jobId: suffered.jobId }),
+    send(childIds.recovery(incident.id), { type: "fault.joined", fault: suffered.fault }),
+  );
+}
+
+/** Opens an incident, or joins the fault to the one that is open for the same thing. */
+export function openOrJoin(context: SupervisorContext, suffered: Suffered): Route {
+  const { fault, workerId, jobId, origin, model } = suffered;
+  if (fault.failureType === null) return nothing;
+  const key = incidentKey(context, workerId, fault, model);
+  const open = Object.values(context.incidents);
+  const same = open.find((incident) => incident.key === key);
+  if (same !== undefined) return joinIncident(context, same, suffered);
+  // Its worker is down already: whatever fails on it until it is back belongs to that incident.
+  const ofWorker = open.find((incident) => incident.workerId === workerId);
+  if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath")) return joinIncident(context, ofWorker, suffered);
+  if (open.length >= openIncidentLimit) return nothing;
+  const number = context.incidentCount + 1;
+  const incident: OpenIncident = { id: `inc-${context.epoch}-${number}`, key, workerId, failureType: fault.failureType, stage: "working", joinedCount: 0 };
+  const nowMs = context.clock.nowMs();
+  const cooldownUntilMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
+  return join(
+    { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
+    tell({ type: "incident.opened", id: incident.id, key, workerId, failureType: fault.failureType, fault, jobId, atMs: nowMs }),
+    { ...nothing, spawns: [{ incident, origin, fault, jobId, cooldownUntilMs: cooldownUntilMs > nowMs ? cooldownUntilMs : null, resume: null }] },
+  );
+}
+
+type Handlers = { readonly [Type in SupervisorEvent["type"]]?: (context: SupervisorContext, event: Extract<SupervisorEvent, { type: Type }>) => Route };
+
+const about = (event: { readonly incidentId: string; readonly workerId: string }): { readonly id: string; readonly workerId: string } => ({ id: event.incidentId, workerId: event.workerId });
+
+function setStage(context: SupervisorContext, incidentId: string, stage: OpenIncident["stage"]): Route {
+  const incident = context.incidents[incidentId];
+  return incident === undefined ? nothing : { ...nothing, change: { incidents: { ...context.incidents, [incidentId]: { ...incident, stage } } } };
+}
+
+function closeIncident(context: SupervisorContext, incidentId: string, status: "resolved" | "abandoned", climbCount: number): Route {
+  const { [incidentId]: closed, ...incidents } = context.incidents;
+  return closed === undefined ? nothing : join({ ...nothing, change: { incidents } }, tell({ type: "incident.closed", id: incidentId, status, climbCount }));
+}
+
+function answerBudget(context: SupervisorContext, asker: string, workerId: string, action: string): Route {
+  const answer = askBudget(context.budgetSpentAtMs, context.clock.nowMs(), context.limits.budget);
+  if (answer.kind === "refused") {
+    return join(
+      send(asker, { type: "budget.refused", retryAtMs: answer.retryAtMs }),
+      tell({ type: "budget.exhausted", workerId, action, retryAtMs: answer.retryAtMs }),
+    );
+  }
+  return join(
+    { ...nothing, change: { budgetSpentAtMs: answer.spentAtMs } },
+    tell({ type: "budget.spent", spentAtMs: answer.spentAtMs, workerId, action }),
+    send(asker, { type: "budget.granted" }),
+  );
+}
+
+const workerHandlers: Handlers = {
+  "worker.connected": (context, { workerId, worker, isAdopted }) => {
+    const { attach, identity, ref, lease } = worker;
+    return join(
+      updateWorker(context, workerId, { process: "connected", isProven: false, deviceUuid: identity.device.uuid }),
+      tell({ type: "worker.connected", workerId, data: { pid: ref.pid, adopted: isAdopted, device: identity.device.name } }),
+      send(childIds.pipeline(workerId), { type: "worker.connected", adopted: lease }),
+      send(childIds.loader(workerId), { type: "worker.connected", residentModel: attach.residentModel, profile: attach.profile, isAdopted }),
+      send(childIds.health, { type: "envelope.changed", workerId, deviceUuid: identity.device.uuid, knownBytes: identity.device.totalBytes }),
+      toIncidents(context, workerId, { type: "worker.connected", workerId }),
+    );
+  },
+  "worker.exited": (context, { workerId, exit, evidence, isExpected }) => {
+    const jobId = context.workers[workerId]?.jobId ?? null;
+    const down = updateWorker(context, workerId, { process: "down", isProven: false });
+    const code = exit?.code ?? null;
+    const signal = exit?.signal ?? null;
+    const told = join(
+      down,
+      tell({ type: "worker.exited", workerId, data: { code, signal, expected: isExpected, ...(evidence.silentForMs === undefined ? {} : { silent_for_ms: evidence.silentForMs }) } }),
+      send(childIds.pipeline(workerId), { type: "worker.exited", evidence, isExpected }),
+      send(childIds.loader(workerId), { type: "worker.exited" }),
+    );
+    if (isExpected) return told;
+    const fault = classify(evidence);
+    return join(
+      told,
+      send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
+      openOrJoin({ ...context, ...down.change }, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
+    );
+  },
+  "worker.crashLooped": (context, { workerId, deathCount }) =>
+    join(
+      updateWorker(context, workerId, { process: "crashLooping" }),
+      tell({ type: "worker.crashLooped", workerId, data: { deaths: deathCount } }),
+      toIncidents(context, workerId, { type: "worker.crashLooped", workerId }),
+    ),
+  "worker.stopped": (context, { workerId }) =>
+    join(
+      updateWorker(context, workerId, { process: "stopped", isProven: false }),
+      tell({ type: "worker.stopped", workerId, data: {} }),
+      toIncidents(context, workerId, { type: "worker.stopped", workerId }),
+    ),
+  "worker.restart": (_, event) => {
+    const isRecovery = "incidentId" in event;
+    return send(childIds.worker(event.workerId), {
+      type: "worker.restart",
+      reason: event.reason,
+      isBudgeted: isRecovery ? event.isBudgeted : false,
+      shape: isRecovery ? "ladder" : "silent",
+    });
+  },
+  "budget.request": (context, event) =>
+    "incidentId" in event
+      ? answerBudget(context, childIds.recovery(event.incidentId), event.workerId, event.action)
+      : answerBudget(context, childIds.worker(event.workerId), event.workerId, event.action),
+  "model.proven": (context, { workerId, model, profile }) =>
+    join(
+      updateWorker(context, workerId, { isProven: true }),
+      tell({ type: "model.proven", workerId, data: { model, profile } }),
+      send(childIds.pipeline(workerId), { type: "model.proven", model }),
+      send(childIds.breaker(workerId), { type: "canary.passed", workerId }),
+      toIncidents(context, workerId, { type: "model.proven", workerId, model }),
+    ),
+  "model.loadFailed": (context, { workerId, model, fault }) =>
+    join(
+      updateWorker(context, workerId, { isProven: false }),
+      tell({ type: "model.loadFailed", workerId, data: { model, code: fault.code, message: fault.message } }),
+      send(childIds.pipeline(workerId), { type: "model.lost" }),
+      send(childIds.breaker(workerId), { type: "canary.failed", workerId }),
+      toIncidents(context, workerId, { type: "model.loadFailed", workerId, model }),
+    ),
+  "model.unloaded": (context, { workerId }) => join(updateWorker(context, workerId, { isProven: false }), send(childIds.pipeline(workerId), { type: "model.lost" })),
+};
+
+const jobHandlers: Handlers = {
+  "job.begun": (context, { workerId, jobId }) =>
+    join(
+      updateWorker(context, workerId, { jobId }),
+      send(childIds.worker(workerId), { type: "job.begun" }),
+      toIncidents(context, workerId, { type: "job.begun", workerId, jobId }),
+    ),
+  "job.ended": (context, { workerId, jobId, isSuccessful }) =>
+    join(
+      context.workers[workerId]?.jobId === jobId ? updateWorker(context, workerId, { jobId: null }) : nothing,
+      send(childIds.worker(workerId), { type: "job.ended" }),
+      send(childIds.breaker(workerId), { type: "job.ended", workerId, isSuccessful }),
+      toIncidents(context, workerId, { type: "job.ended", workerId, isSuccessful }),
+    ),
+  "fault.raised": (context, event) => {
+    const { fault, workerId, model, jobId } = event.report;
+    return join(
+      event.isHealthOnly ? nothing : send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
+      openOrJoin(context, { workerId, fault, model, jobId, origin: event.isHealthOnly ? "health" : "fault" }),
+    );
+  },
+  "pipeline.suspended": (context, { workerId }) => toIncidents(context, workerId, { type: "pipeline.suspended", workerId }),
+  "pipeline.stalled": (_, { workerId, jobId }) => tell({ type: "pipeline.stalled", workerId, data: { job_id: jobId } }),
+  "pipeline.stopped": (context, { workerId }) => updateWorker(context, workerId, { isPipelineStopped: true, jobId: null }),
+  "jobs.becameAvailable": (context) => ({
+    ...nothing,
+    sends: context.configured.map(({ id }) => ({ to: childIds.pipeline(id), event: { type: "jobs.becameAvailable" } })),
+  }),
+};
+
+type CanaryReport = Extract<RecoveryReport, { type: "canary.passed" | "canary.failed" }>;
+
+const canaryAnswered = (event: CanaryReport): Route =>
+  join(tell({ type: event.type, ...about(event), data: {} }), send(childIds.breaker(event.workerId), { type: event.type, workerId: event.workerId }));
+
+const toPipeline = (type: "pipeline.resume" | "pipeline.suspend" | "pipeline.standIn") => (_: SupervisorContext, event: Extract<RecoveryReport, { type: typeof type }>) =>
+  send(childIds.pipeline(event.workerId), { type, by: event.incidentId });
+
+const recoveryHandlers: Handlers = {
+  "pipeline.suspend": toPipeline("pipeline.suspend"),
+  "pipeline.resume": toPipeline("pipeline.resume"),
+  "pipeline.standIn": toPipeline("pipeline.standIn"),
+  "pipeline.admit": (_, { workerId, admission }) => send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
+  "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.reload" }),
+  "breaker.hold": (_, { workerId, incidentId }) => send(childIds.breaker(workerId), { type: "breaker.hold", workerId, incidentId }),
+  "breaker.release": (_, { workerId, incidentId, isResolved }) => send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved }),
+  "rung.started": (context, event) =>
+    join(
+      setStage(context, event.incidentId, "working"),
+      tell({ type: "rung.started", ...about(event), data: { action: event.action, failure_type: event.failureType, climb: event.climb } }),
+    ),
+  "rung.ended": (_, event) => tell({ type: "rung.ended", ...about(event), failureType: event.failureType, climb: event.climb, result: event.result }),
+  "climb.ended": (_, event) => tell({ type: "climb.ended", ...about(event), data: { climb: event.climb, outcome: event.outcome } }),
+  "cooldown.started": (context, event) => {
+    const cooldowns = { ...context.cooldowns, [cooldownKey(event.workerId, event.failureType)]: event.untilMs };
+    return join({ ...nothing, change: { cooldowns } }, tell({ type: "cooldown.started", cooldowns, id: event.incidentId, untilMs: event.untilMs }));
+  },
+  "canary.passed": (_, event: CanaryReport) => canaryAnswered(event),
+  "canary.failed": (_, event: CanaryReport) => canaryAnswered(event),
+  "incident.stoodIn": (context, event) =>
+    join(
+      setStage(context, event.incidentId, "standingIn"),
+      tell({ type: "incident.stoodIn", ...about(event), data: { look_back_at_ms: event.lookBackAtMs, climbs: event.climbCount, look_backs: event.lookBackCount } }),
+    ),
+  "incident.exhausted": (context, event) =>
+    join(
+      setStage(context, event.incidentId, "exhausted"),
+      tell({ type: "incident.exhausted", ...about(event), data: { look_back_at_ms: event.lookBackAtMs, climbs: event.climbCount, look_backs: event.lookBackCount } }),
+    ),
+  "incident.resolved": (context, event) => closeIncident(context, event.incidentId, "resolved", event.climbCount),
+  "recovery.trigger": (context, { workerId, failureType, isForced, fault }) =>
+    openOrJoin(context, { workerId, fault: { ...fault, failureType }, model: null, jobId: null, origin: isForced ? "forced" : "manual" }),
+  "recovery.reset": (context) => ({
+    ...nothing,
+    change: { cooldowns: {} },
+    facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
+    sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.probe" } })),
+  }),
+  "recovery.probeAll": (context) => ({ ...nothing, sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.probe" } })) }),
+};
+
+function breakerMoved(context: SupervisorContext, workerId: string, breaker: WorkerFacts["breaker"], resume: { untilMs: number; openingCount: number } | null): Route {
+  const { [workerId]: _former, ...others } = context.breakers;
+  const breakers = resume === null ? others : { ...others, [workerId]: resume };
+  const type = breaker === "closed" ? "breaker.closed" : breaker === "open" ? "breaker.opened" : "breaker.halfOpened";
+  const admission = breaker === "closed" ? "all" : breaker === "open" ? "none" : "one";
+  return join(
+    updateWorker(context, workerId, { breaker }),
+    { ...nothing, change: { breakers } },
+    tell({ type, workerId, breakers }),
+    send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
+    breaker === "halfOpen" ? send(childIds.loader(workerId), { type: "model.verify" }) : nothing,
+  );
+}
+
+const otherHandlers: Handlers = {
+  "breaker.opened": (context, { workerId, untilMs, openingCount }) => breakerMoved(context, workerId, "open", { untilMs, openingCount }),
+  "breaker.halfOpened": (context, { workerId }) => breakerMoved(context, workerId, "halfOpen", context.breakers[workerId] ?? null),
+  "breaker.closed": (context, { workerId }) => breakerMoved(context, workerId, "closed", null),
+  "health.changed": (_, { health }) => tell({ type: "health.changed", health }),
+  "health.checked": (_, { health }) => tell({ type: "health.checked", health }),
+  "health.check": () => send(childIds.health, { type: "health.check" }),
+  "standIns.hold": () => ({ ...nothing, change: { areStandInsHeld: true } }),
+  "standIns.release": () => ({ ...nothing, change: { areStandInsHeld: false } }),
+};
+
+const handlers: Handlers = { ...workerHandlers, ...jobHandlers, ...recoveryHandlers, ...otherHandlers };
+
+/** What one event means for everybody else; the new mode follows from the new facts. */
+export function routeOf(context: SupervisorContext, event: SupervisorEvent, isDraining: boolean): Route {
+  const handle = handlers[event.type] as ((context: SupervisorContext, event: SupervisorEvent) => Route) | undefined;
+  const route = handle === undefined ? nothing : handle(context, event);
+  const next = { ...context, ...route.change };
+  const mode = modeFrom(next.workers, next.incidents, isDraining);
+  if (mode === context.mode) return route;
+  return join(route, { ...nothing, change: { mode } }, tell({ type: "mode.changed", from: context.mode, to: mode }));
+}

@@ -1,0 +1,117 @@
+import type { ErrorActorEvent } from "xstate";
+import type { Clock } from "../core/clock.ts";
+import type { Fault, RungResult } from "../core/fault.ts";
+import type { FailureType, LoadProfile, Mode, ModelId } from "../core/words.ts";
+import type { BudgetLimits } from "../recovery/budget.ts";
+import type { Ladders } from "../recovery/ladders.ts";
+import type { CircuitBreakerLimits, CircuitBreakerReport } from "./circuit-breaker.machine.ts";
+import type { HealthMonitorLimits, HealthMonitorReport, HealthReport } from "./health-monitor.machine.ts";
+import type { ModelLoaderLimits, ModelLoaderReport } from "./model-loader.machine.ts";
+import type { PipelineLimits, PipelineReport } from "./pipeline.machine.ts";
+import type { RecoveryLimits, RecoveryReport, RecoveryResume } from "./recovery-types.ts";
+import type { OpenIncidents, WorkersFacts } from "./supervisor-facts.ts";
+import type { StopShape, WorkerLimits, WorkerReport } from "./worker.machine.ts";
+
+export interface SupervisedWorker {
+  readonly id: string;
+  readonly model: ModelId;
+  readonly profile: LoadProfile;
+}
+
+export interface SupervisorLimits {
+  /** How long pipelines may take to write their attempts down, and workers to end, when the service stops. */
+  readonly drainMs: number;
+  readonly respawnMs: number;
+  readonly respawnCount: number;
+  readonly respawnWindowMs: number;
+  readonly openIncidentCount: number;
+}
+
+export interface SubsystemLimits {
+  readonly supervisor?: Partial<SupervisorLimits>;
+  readonly worker?: Partial<WorkerLimits>;
+  readonly loader?: Partial<ModelLoaderLimits>;
+  readonly pipeline?: Partial<PipelineLimits>;
+  readonly breaker?: Partial<CircuitBreakerLimits>;
+  readonly health?: Partial<HealthMonitorLimits>;
+  readonly recovery?: Partial<RecoveryLimits>;
+  readonly budget?: BudgetLimits;
+}
+
+/** Durable facts of an earlier supervisor; deadlines are absolute. */
+export interface ResumedFacts {
+  readonly budgetSpentAtMs: readonly number[];
+  readonly cooldowns: Readonly<Record<string, number>>;
+  readonly breakers: Readonly<Record<string, { readonly untilMs: number; readonly openingCount: number }>>;
+  readonly incidents: readonly { readonly id: string; readonly key: string; readonly workerId: string; readonly failureType: FailureType; readonly fault: Fault; readonly resume: RecoveryResume }[];
+}
+
+export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, incidents: [] };
+
+export interface SupervisorInput {
+  readonly epoch: number;
+  readonly workers: readonly SupervisedWorker[];
+  readonly ladders: Ladders;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly isGpuExpected: boolean;
+  readonly limits?: SubsystemLimits;
+  readonly resumed?: ResumedFacts;
+  /** Uniform numbers in [0, 1) for jitter. */
+  readonly draws?: readonly number[];
+}
+
+/** What happened, as it is told to the recorder, which writes it before anything else is done about it. */
+export type SupervisorFact =
+  | { readonly type: "mode.changed"; readonly from: Mode; readonly to: Mode }
+  | { readonly type: "incident.opened"; readonly id: string; readonly key: string; readonly workerId: string; readonly failureType: FailureType; readonly fault: Fault; readonly jobId: string | null; readonly atMs: number }
+  | { readonly type: "incident.joined"; readonly id: string; readonly fault: Fault; readonly jobId: string | null }
+  | { readonly type: "incident.closed"; readonly id: string; readonly status: "resolved" | "abandoned"; readonly climbCount: number }
+  | { readonly type: "budget.spent"; readonly spentAtMs: readonly number[]; readonly workerId: string; readonly action: string }
+  | { readonly type: "budget.exhausted"; readonly workerId: string; readonly action: string; readonly retryAtMs: number }
+  | { readonly type: "cooldown.started"; readonly cooldowns: Readonly<Record<string, number>>; readonly id: string; readonly untilMs: number }
+  | { readonly type: "rung.started" | "climb.ended" | "incident.stoodIn" | "incident.exhausted" | "canary.passed" | "canary.failed"; readonly id: string; readonly workerId: string; readonly data: Readonly<Record<string, unknown>> }
+  | { readonly type: "rung.ended"; readonly id: string; readonly workerId: string; readonly failureType: FailureType; readonly climb: number; readonly result: RungResult }
+  | { readonly type: "worker.connected" | "worker.exited" | "worker.crashLooped" | "worker.stopped" | "model.proven" | "model.loadFailed" | "pipeline.stalled"; readonly workerId: string; readonly data: Readonly<Record<string, unknown>> }
+  | { readonly type: "breaker.opened" | "breaker.halfOpened" | "breaker.closed"; readonly workerId: string; readonly breakers: ResumedFacts["breakers"] }
+  | { readonly type: "health.changed" | "health.checked"; readonly health: HealthReport }
+  | { readonly type: "child.crashed" | "child.abandoned"; readonly childId: string; readonly message: string };
+
+export interface SupervisorContext {
+  readonly epoch: number;
+  readonly configured: readonly SupervisedWorker[];
+  readonly ladders: Ladders;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly isGpuExpected: boolean;
+  readonly limits: SubsystemLimits;
+  readonly resumed: ResumedFacts;
+  readonly draws: readonly number[];
+  readonly workers: WorkersFacts;
+  readonly incidents: OpenIncidents;
+  readonly incidentCount: number;
+  readonly budgetSpentAtMs: readonly number[];
+  readonly cooldowns: Readonly<Record<string, number>>;
+  readonly breakers: ResumedFacts["breakers"];
+  readonly crashes: Readonly<Record<string, readonly number[]>>;
+  readonly mode: Mode;
+  readonly areStandInsHeld: boolean;
+  readonly stopShape: StopShape;
+}
+
+export type SupervisorRequest =
+  | { readonly type: "service.drain"; readonly shape: StopShape }
+  | { readonly type: "jobs.becameAvailable" }
+  | { readonly type: "recovery.trigger"; readonly failureType: FailureType; readonly isForced: boolean; readonly workerId: string; readonly fault: Fault }
+  | { readonly type: "recovery.reset" }
+  | { readonly type: "recovery.probeAll" }
+  | { readonly type: "health.check" }
+  | { readonly type: "child.respawn"; readonly childId: string };
+
+export type SupervisorEvent =
+  | SupervisorRequest
+  | WorkerReport
+  | ModelLoaderReport
+  | PipelineReport
+  | HealthMonitorReport
+  | RecoveryReport
+  | CircuitBreakerReport
+  | ErrorActorEvent;

@@ -1,0 +1,275 @@
+/**
+ * The parent: starts every other machine, routes between them, opens incidents, keeps budget and cooldowns.
+ * Life: starting → running → draining {settling → stopping} → stopped.
+ * Survives: a child that dies by error (it is started again, three times in ten minutes), and its own restart: durable facts
+ * come back as absolute times in `input.resumed`.
+ */
+import { enqueueActions, fromCallback, setup } from "xstate";
+import { minuteMs, secondMs } from "../core/units.ts";
+import type { MachineTag } from "../core/words.ts";
+import { circuitBreakerMachine } from "./circuit-breaker.machine.ts";
+import { healthMonitorMachine } from "./health-monitor.machine.ts";
+import { modelLoaderMachine } from "./model-loader.machine.ts";
+import { pipelineMachine } from "./pipeline.machine.ts";
+import { recoveryMachine } from "./recovery.machine.ts";
+import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
+import { childIds, type IncidentSpawn, type Route, routeOf } from "./supervisor-routes.ts";
+import {
+  nothingResumed,
+  type SupervisedWorker,
+  type SupervisorContext,
+  type SupervisorEvent,
+  type SupervisorFact,
+  type SupervisorInput,
+  type SupervisorLimits,
+} from "./supervisor-types.ts";
+import { type StopShape, workerMachine } from "./worker.machine.ts";
+
+export const defaultSupervisorLimits: SupervisorLimits = {
+  drainMs: minuteMs,
+  respawnMs: secondMs,
+  respawnCount: 3,
+  respawnWindowMs: 10 * minuteMs,
+  openIncidentCount: 8,
+};
+
+const limitsOf = (context: SupervisorContext): SupervisorLimits => ({ ...defaultSupervisorLimits, ...context.limits.supervisor });
+
+/** `xstate.error.actor.worker-0/pipeline` → `worker-0/pipeline`. */
+const failedChildId = (type: string): string => type.replace("xstate.error.actor.", "");
+
+const supervisorSetup = setup({
+  types: {
+    context: {} as SupervisorContext,
+    events: {} as SupervisorEvent,
+    input: {} as SupervisorInput,
+    output: {} as { readonly epoch: number },
+    tags: {} as MachineTag,
+  },
+  actors: {
+    worker: workerMachine,
+    modelLoader: modelLoaderMachine,
+    pipeline: pipelineMachine,
+    circuitBreaker: circuitBreakerMachine,
+    healthMonitor: healthMonitorMachine,
+    recovery: recoveryMachine,
+    /** Writes facts to the store, in order, and tells those who listen. */
+    recorder: fromCallback<SupervisorFact, undefined>(() => {
+      throw new Error("recorder was not provided");
+    }),
+  },
+  delays: {
+    drainMs: ({ context }) => limitsOf(context).drainMs,
+    startMs: () => 0,
+  },
+});
+
+interface Enqueue {
+  assign(change: Partial<SupervisorContext>): void;
+  sendTo(target: string, event: never): void;
+}
+
+const supervisor = supervisorSetup.extend({
+  guards: {
+    areAllSettled: ({ context }) => Object.values(context.workers).every((worker) => worker.isPipelineStopped),
+    areAllStopped: ({ context }) => Object.values(context.workers).every((worker) => worker.process === "stopped"),
+  },
+  actions: {
+    spawnSubsystems: enqueueActions(({ context, enqueue, self }) => {
+      enqueue.spawnChild("recorder", { id: childIds.recorder });
+      const { clock, limits } = context;
+      enqueue.spawnChild("healthMonitor", {
+        id: childIds.health,
+        input: { parent: self, clock, isGpuExpected: context.isGpuExpected, ...(limits.health === undefined ? {} : { limits: limits.health }) },
+      });
+      for (const worker of context.configured) {
+        const { id: workerId } = worker;
+        const resume = context.resumed.breakers[workerId];
+        enqueue.spawnChild("circuitBreaker", {
+          id: childIds.breaker(workerId),
+          input: { workerId, parent: self, clock, ...(limits.breaker === undefined ? {} : { limits: limits.breaker }), ...(resume === undefined ? {} : { resume }) },
+        });
+        enqueue.spawnChild("modelLoader", { id: childIds.loader(workerId), input: loaderInput(context, worker, self) });
+        enqueue.spawnChild("pipeline", { id: childIds.pipeline(workerId), input: { workerId, parent: self, clock, ...(limits.pipeline === undefined ? {} : { limits: limits.pipeline }) } });
+        enqueue.spawnChild("worker", {
+          id: childIds.worker(workerId),
+          input: { workerId, parent: self, clock, draws: context.draws, ...(limits.worker === undefined ? {} : { limits: limits.worker }) },
+        });
+        enqueue.sendTo(childIds.worker(workerId), { type: "worker.adopt" });
+      }
+      for (const incident of context.resumed.incidents) {
+        const { id, key, workerId, failureType, fault, resume: resumed } = incident;
+        const opened: OpenIncident = { id, key, workerId, failureType, stage: resumed.kind === "exhausted" ? "exhausted" : "standingIn", joinedCount: 0 };
+        spawnRecovery({ context, enqueue, self }, { incident: opened, origin: "fault", fault, jobId: null, cooldownUntilMs: null, resume: resumed });
+      }
+    }),
+    route: enqueueActions(({ context, event, enqueue, self }) => {
+      carryOut({ context, enqueue, self }, routeOf(context, event, false));
+    }),
+    routeWhileDraining: enqueueActions(({ context, event, enqueue, self }) => {
+      carryOut({ context, enqueue, self }, { ...routeOf(context, event, true), spawns: [] });
+    }),
+    noteCrash: enqueueActions(({ context, event, enqueue, self }) => {
+      const childId = failedChildId(event.type);
+      const nowMs = context.clock.nowMs();
+      const { respawnCount, respawnWindowMs, respawnMs } = limitsOf(context);
+      const recent = [...(context.crashes[childId] ?? []), nowMs].filter((atMs) => nowMs - atMs < respawnWindowMs);
+      const message = "error" in event && event.error instanceof Error ? event.error.message : "no message";
+      const isRespawned = recent.length <= respawnCount && childId !== childIds.recorder && !childId.startsWith("recovery/");
+      enqueue.stopChild(childId);
+      const fact: SupervisorFact = { type: isRespawned ? "child.crashed" : "child.abandoned", childId, message };
+      const { [childId.replace("recovery/", "")]: _lost, ...incidents } = context.incidents;
+      carryOut({ context, enqueue, self }, { change: { crashes: { ...context.crashes, [childId]: recent }, incidents }, sends: [], spawns: [], facts: [fact] });
+      if (isRespawned) enqueue.raise({ type: "child.respawn", childId }, { delay: respawnMs, id: `respawn-${childId}-${nowMs}` });
+    }),
+    respawnChild: enqueueActions(({ context, enqueue, self }, params: { childId: string }) => {
+      const [workerId = "", kind = ""] = params.childId.split("/");
+      const worker = context.configured.find((candidate) => candidate.id === workerId);
+      const { clock, limits } = context;
+      const facts = context.workers[workerId] ?? unknownWorker;
+      if (params.childId === childIds.health) {
+        enqueue.spawnChild("healthMonitor", { id: childIds.health, input: { parent: self, clock, isGpuExpected: context.isGpuExpected, ...(limits.health === undefined ? {} : { limits: limits.health }) } });
+      }
+      if (worker === undefined) return;
+      if (kind === "circuit-breaker") enqueue.spawnChild("circuitBreaker", { id: params.childId, input: { workerId, parent: self, clock } });
+      if (kind === "model-loader") {
+        enqueue.spawnChild("modelLoader", { id: params.childId, input: loaderInput(context, worker, self) });
+        if (facts.process === "connected") enqueue.sendTo(params.childId, { type: "worker.connected", residentModel: null, profile: null, isAdopted: false });
+      }
+      if (kind === "pipeline") {
+        enqueue.spawnChild("pipeline", { id: params.childId, input: { workerId, parent: self, clock } });
+        if (facts.process === "connected") enqueue.sendTo(params.childId, { type: "worker.connected", adopted: null });
+        if (facts.isProven) enqueue.sendTo(params.childId, { type: "model.proven", model: worker.model });
+      }
+      if (kind === "worker") {
+        enqueue.spawnChild("worker", { id: params.childId, input: { workerId, parent: self, clock, draws: context.draws } });
+        enqueue.sendTo(params.childId, { type: "worker.adopt" });
+      }
+    }),
+    beginDrain: enqueueActions(({ context, enqueue, self }, params: { shape: StopShape }) => {
+      const sends = [
+        ...Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.stop" } })),
+        ...context.configured.map(({ id }) => ({ to: childIds.pipeline(id), event: { type: "pipeline.stop" } })),
+        { to: childIds.health, event: { type: "monitor.stop" } },
+      ];
+      const facts: SupervisorFact[] = [{ type: "mode.changed", from: context.mode, to: "draining" }];
+      carryOut({ context, enqueue, self }, { change: { stopShape: params.shape, mode: "draining" }, sends, facts, spawns: [] });
+    }),
+    stopWorkers: enqueueActions(({ context, enqueue, self }) => {
+      const sends = context.configured.map(({ id }) => ({ to: childIds.worker(id), event: { type: "worker.stop", shape: context.stopShape } }));
+      carryOut({ context, enqueue, self }, { change: {}, sends, facts: [], spawns: [] });
+    }),
+  },
+});
+
+type Arguments = { readonly context: SupervisorContext; readonly enqueue: unknown; readonly self: unknown };
+
+// biome-ignore lint/suspicious/noExplicitAny: the enqueuer's own type is not exported and differs by action
+type AnyEnqueue = any;
+
+function loaderInput(context: SupervisorContext, worker: SupervisedWorker, self: unknown): never {
+  const { loader } = context.limits;
+  return { workerId: worker.id, parent: self, clock: context.clock, model: worker.model, profile: worker.profile, ...(loader === undefined ? {} : { limits: loader }) } as never;
+}
+
+function spawnRecovery({ context, enqueue, self }: Arguments, { incident, origin, fault, jobId, cooldownUntilMs, resume }: IncidentSpawn): void {
+  const { recovery } = context.limits;
+  const worker = context.configured.find((candidate) => candidate.id === incident.workerId);
+  (enqueue as AnyEnqueue).spawnChild("recovery", {
+    id: childIds.recovery(incident.id),
+    input: {
+      incidentId: incident.id,
+      workerId: incident.workerId,
+      model: worker?.model ?? null,
+      jobId,
+      origin,
+      fault,
+      failureType: incident.failureType,
+      ladder: context.ladders[incident.failureType],
+      cooldownUntilMs,
+      ...(resume === null ? {} : { resume }),
+      parent: self,
+      clock: context.clock,
+      ...(recovery === undefined ? {} : { limits: recovery }),
+    },
+  });
+}
+
+/** Facts first: they are written before anybody acts on them. A child that is down is told nothing. */
+function carryOut({ context, enqueue, self }: Arguments, route: Route): void {
+  const queue = enqueue as Enqueue & AnyEnqueue;
+  const { children } = (self as { getSnapshot(): { children: Record<string, unknown> } }).getSnapshot();
+  queue.assign(route.change);
+  for (const fact of route.facts) queue.sendTo(childIds.recorder, fact as never);
+  for (const spawn of route.spawns) spawnRecovery({ context, enqueue, self }, spawn);
+  for (const { to, event } of route.sends) if (children[to] !== undefined) queue.sendTo(to, event as never);
+}
+
+export const supervisorMachine = supervisor.createMachine({
+  id: "supervisor",
+  context: ({ input }) => ({
+    epoch: input.epoch,
+    configured: input.workers,
+    ladders: input.ladders,
+    clock: input.clock,
+    isGpuExpected: input.isGpuExpected,
+    limits: input.limits ?? {},
+    resumed: input.resumed ?? nothingResumed,
+    draws: input.draws ?? [],
+    workers: Object.fromEntries(input.workers.map(({ id }) => [id, unknownWorker])),
+    incidents: Object.fromEntries(
+      (input.resumed?.incidents ?? []).map(({ id, key, workerId, failureType, resume }) => [
+        id,
+        { id, key, workerId, failureType, stage: resume.kind === "exhausted" ? ("exhausted" as const) : ("standingIn" as const), joinedCount: 0 },
+      ]),
+    ),
+    incidentCount: 0,
+    budgetSpentAtMs: input.resumed?.budgetSpentAtMs ?? [],
+    cooldowns: input.resumed?.cooldowns ?? {},
+    breakers: input.resumed?.breakers ?? {},
+    crashes: {},
+    mode: "loading",
+    areStandInsHeld: false,
+    stopShape: "ladder",
+  }),
+  output: ({ context }) => ({ epoch: context.epoch }),
+  initial: "starting",
+  states: {
+    starting: {
+      description: "Starts the machines of every worker.",
+      tags: ["loading"],
+      entry: { type: "spawnSubsystems" },
+      after: { startMs: { target: "running" } },
+      on: { "*": { actions: { type: "route" } } },
+    },
+    running: {
+      description: "Everything runs; reports are routed and incidents opened.",
+      tags: ["servable"],
+      on: {
+        "service.drain": { target: "draining", actions: { type: "beginDrain", params: ({ event }) => ({ shape: event.shape }) } },
+        "child.respawn": { actions: { type: "respawnChild", params: ({ event }) => ({ childId: event.childId }) } },
+        "xstate.error.actor.*": { actions: { type: "noteCrash" } },
+        "*": { actions: { type: "route" } },
+      },
+    },
+    draining: {
+      description: "The service stops: attempts are written down, then workers end.",
+      initial: "settling",
+      on: { "xstate.error.actor.*": { actions: { type: "noteCrash" } }, "*": { actions: { type: "routeWhileDraining" } } },
+      states: {
+        settling: {
+          description: "Pipelines write down how their attempts ended.",
+          always: { guard: "areAllSettled", target: "stopping" },
+          after: { drainMs: { target: "stopping" } },
+        },
+        stopping: {
+          description: "Workers keep a last checkpoint and end.",
+          entry: { type: "stopWorkers" },
+          always: { guard: "areAllStopped", target: "#supervisor.stopped" },
+          after: { drainMs: { target: "#supervisor.stopped" } },
+        },
+      },
+    },
+    stopped: { type: "final", description: "Nothing runs any more." },
+  },
+});

@@ -1,0 +1,120 @@
+/**
+ * Everything that the server asks of the rest: stores to read, snapshots to show, and a few requests to send. src/app
+ * provides it; the server knows neither machines nor adapters. Expected outcomes are values; what is thrown is an
+ * UnderstudyError, whose code decides the HTTP status.
+ */
+import type {
+  HealthView,
+  IncidentView,
+  RecoveryAttemptView,
+  RecoveryReset,
+  RecoveryStatisticsView,
+  RecoveryTriggered,
+  ServiceStatus,
+  UnreadyReason,
+  WorkerStatus,
+} from "../contract/service-views.ts";
+import type { Chance } from "../core/chance.ts";
+import type { Clock } from "../core/clock.ts";
+import type { JobProgress, JobSpec, JobView } from "../core/job.ts";
+import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
+import type { EventLog } from "../core/ports/event-log.ts";
+import type { ActorName, JobStore } from "../core/ports/job-store.ts";
+import type { Sample } from "../core/ports/telemetry-probe.ts";
+import type { FailureType, Mode } from "../core/words.ts";
+
+export type {
+  HealthView,
+  IncidentView,
+  RecoveryAttemptView,
+  RecoveryReset,
+  RecoveryStatisticsView,
+  RecoveryTriggered,
+  ServiceStatus,
+  UnreadyReason,
+  WorkerStatus,
+};
+
+export interface ServerPorts {
+  readonly jobs: Pick<JobStore, "get" | "list" | "counts" | "findArtifact">;
+  readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe">;
+  readonly artifacts: Pick<ArtifactFiles, "read">;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly admission: AdmissionPort;
+  /** A cheap read of the machines' snapshots: it is called for every answer that shows the service's state. */
+  status(): ServiceStatus;
+  /** Where a running job is; null when it is not running. */
+  progressOf(jobId: string): JobProgress | null;
+  readonly recovery: RecoveryPort;
+  readonly control: ControlPort;
+  readonly streams: StreamPort;
+  /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
+  onDefect(thrown: unknown, request: DefectiveRequest): void;
+}
+
+export interface DefectiveRequest {
+  readonly requestId: string;
+  readonly method: string;
+  readonly path: string;
+}
+
+/** Structurally what src/jobs/admission.ts takes and answers. */
+export interface ServerSubmission {
+  readonly spec: JobSpec;
+  readonly apiKeyId: string;
+  readonly idempotencyKey: string | null;
+  readonly idempotencyBody: string | null;
+}
+
+export type AdmissionOutcome =
+  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView }
+  | { readonly kind: "conflict"; readonly jobId: string }
+  | { readonly kind: "queueFull"; readonly limit: number }
+  | { readonly kind: "unfit"; readonly message: string }
+  | { readonly kind: "diskFull"; readonly freeBytes: number };
+
+export interface AdmissionPort {
+  /** Durable when it resolves. Throws UnderstudyError DRAINING, STORE_UNAVAILABLE, STORE_CORRUPT. */
+  submit(submission: ServerSubmission): Promise<AdmissionOutcome>;
+}
+
+export interface RecoveryPort {
+  /** Answers when the climb has ended, or after `waitMs` with `isPending`. 0 answers at once. */
+  trigger(order: RecoveryOrder): Promise<RecoveryTriggered>;
+  /** Clears cooldowns and stand-in state and proves the main model; answers within 10 s. */
+  reset(by: ActorName): Promise<RecoveryReset>;
+  /** A fresh measurement; one that cannot be made is a view with `overallStatus: "error"`, not a rejection. */
+  checkHealth(): Promise<HealthView>;
+}
+
+export interface RecoveryOrder {
+  readonly failureType: FailureType;
+  /** Climbs although a test render passes, and suspends the job in hand. */
+  readonly isForced: boolean;
+  readonly waitMs: number;
+  readonly by: ActorName;
+}
+
+export interface ControlPort {
+  cancelJob(jobId: string, by: ActorName): Promise<"cancelled" | "requested" | "ended" | "absent">;
+  /** Simulators only: ends the worker's process with SIGKILL. Null takes the one that carries the main model. */
+  killWorker(workerId: string | null, by: ActorName): Promise<KillOutcome>;
+}
+
+export type KillOutcome =
+  | { readonly kind: "killed"; readonly workerId: string; readonly pid: number }
+  | { readonly kind: "absent"; readonly message: string }
+  | { readonly kind: "notSimulated"; readonly message: string };
+
+/** What is no row of the event log: it is sent to those who listen, without a number. */
+export type StreamFrame =
+  | { readonly kind: "progress"; readonly progress: JobProgress }
+  | { readonly kind: "health"; readonly health: HealthView }
+  | { readonly kind: "sample"; readonly sample: Sample }
+  | { readonly kind: "mode"; readonly mode: Mode; readonly sentence: string }
+  | { readonly kind: "recoveryAttempt"; readonly attempt: RecoveryAttemptView };
+
+export interface StreamPort {
+  subscribe(listener: (frame: StreamFrame) => void): () => void;
+}

@@ -1,0 +1,89 @@
+import { afterAll, describe, expect, it } from "vitest";
+import { loadMachines } from "../../visualizations/machine-files.ts";
+import { bounds, explorations } from "./explorations.ts";
+import { canReach, type Exploration, explore, type Graph, longestWay, type ReachedState } from "./explore.ts";
+
+const machines = await loadMachines();
+const graphs = new Map<string, Graph>();
+const specOf = (name: string): Exploration => {
+  const spec = explorations[name];
+  if (spec === undefined) throw new Error(`${name} has no exploration; give its events and outputs in explorations.ts`);
+  return spec;
+};
+const graphOf = (name: string): Graph => {
+  const graph = graphs.get(name) ?? explore(specOf(name));
+  graphs.set(name, graph);
+  return graph;
+};
+const pathsOf = (states: readonly ReachedState[]): readonly string[] => [...new Set(states.map((state) => state.path))];
+const liveStates = (graph: Graph): ReachedState[] => [...graph.states.values()].filter((state) => !state.isDone);
+const isAnswering = (state: ReachedState): boolean => state.isDone || state.tags.has("mock") || state.tags.has("servable");
+
+describe.each(machines)("every reachable state of $name", ({ name, machine }) => {
+  it("is among few enough to look at all of them", { timeout: 60_000 }, () => {
+    expect(graphOf(name).states.size).toBeGreaterThan(3);
+  });
+  it("covers every leaf state of the chart", () => {
+    const leaves = (node: typeof machine.root): string[] => {
+      const children = Object.values(node.states);
+      return children.length === 0 ? [node.path.join(".")] : children.flatMap(leaves);
+    };
+    const reached = new Set([...graphOf(name).states.values()].flatMap((state) => state.path.split("+")));
+    expect(leaves(machine.root).filter((leaf) => ![...reached].some((path) => path === leaf || path.endsWith(leaf)))).toEqual([]);
+  });
+  it("has a way out, by an event or in time", () => {
+    const graph = graphOf(name);
+    const left = new Set(graph.edges.filter((edge) => edge.from !== edge.to).map((edge) => edge.from));
+    expect(pathsOf(liveStates(graph).filter((state) => !left.has(state.key)))).toEqual([]);
+  });
+  it("has a way out in time, unless resting is right", () => {
+    const resting = specOf(name).restsIn ?? [];
+    expect(pathsOf(liveStates(graphOf(name)).filter((state) => !state.hasTimedWayOut && !resting.includes(state.path)))).toEqual([]);
+  });
+  it("can get to each state that it owes, without a person", () => {
+    const graph = graphOf(name);
+    for (const tag of specOf(name).staysReachable) {
+      const reaching = canReach(
+        graph,
+        (state) => state.tags.has(tag),
+        (edge) => !edge.isOperator,
+      );
+      expect(pathsOf(liveStates(graph).filter((state) => !reaching.has(state.key))), `states that never get to ${tag}`).toEqual([]);
+    }
+  });
+  it("keeps the promises of its machine", () => {
+    const { problemsOf } = specOf(name);
+    const problems = [...graphOf(name).states.values()].flatMap((state) =>
+      (problemsOf?.(state) ?? []).map((problem) => `${state.path}: ${problem}`),
+    );
+    expect([...new Set(problems)]).toEqual([]);
+  });
+});
+
+describe("recovery", () => {
+  it("cannot go round in circles between its steps: in boundedly many events somebody answers again", () => {
+    const ways = longestWay(
+      graphOf("recovery"),
+      (state) => !isAnswering(state),
+      (edge) => !edge.isOperator,
+    );
+    expect(ways).not.toBeNull();
+    expect(ways).toBeLessThanOrEqual(20);
+  });
+  it("comes to an answering state by time alone, when nothing ever replies", () => {
+    const graph = graphOf("recovery");
+    const reaching = canReach(graph, isAnswering, (edge) => edge.isTimed);
+    // Measured trouble never interrupts a job: that wait lasts as long as the job.
+    const waiting = liveStates(graph).filter(
+      (state) => !reaching.has(state.key) && !(state.path === "diagnosing" && state.context["origin"] === "health"),
+    );
+    expect(pathsOf(waiting)).toEqual([]);
+  });
+});
+
+afterAll(() => {
+  const rows = [...graphs].map(
+    ([name, { states, edges, seconds }]) => `${name}: ${states.size} states, ${edges.length} edges, ${seconds.toFixed(1)} s`,
+  );
+  console.info([`explored with ${JSON.stringify(bounds)}`, ...rows].join("\n  "));
+});

@@ -1,0 +1,178 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { type Actor, type AnyEventObject, createActor, fromCallback } from "xstate";
+import { toActorClock } from "../../src/core/clock.ts";
+import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
+import { gibibyte } from "../../src/core/units.ts";
+import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import {
+  type HealthMonitorReport,
+  healthMonitorMachine,
+  healthReportOf,
+  type SamplerEvent,
+} from "../../src/machines/health-monitor.machine.ts";
+import { createListeningParent } from "./listening-parent.ts";
+
+let running: Actor<typeof healthMonitorMachine> | undefined;
+afterEach(() => running?.stop());
+
+interface Wanted {
+  readonly cpuRatio?: number;
+  readonly gpuUsedBytes?: number;
+  readonly hasGpu?: boolean;
+  readonly diskFreeBytes?: number;
+}
+
+const totalBytes = 80 * gibibyte;
+function sampleAt(atMs: number, { cpuRatio = 0.1, gpuUsedBytes = 0, hasGpu = true, diskFreeBytes = 100 * gibibyte }: Wanted): Sample {
+  const gpu = {
+    uuid: "g0",
+    name: "card",
+    totalBytes,
+    usedBytes: gpuUsedBytes,
+    utilizationRatio: null,
+    temperatureCelsius: null,
+    unavailable: {},
+  };
+  const host = { cpuRatio, memoryRatio: 0.2, memoryUsedBytes: 2, memoryTotalBytes: 10, diskFreeBytes };
+  return { atMs, gpuKind: hasGpu ? "simulated" : "absent", gpus: hasGpu ? [gpu] : [], host };
+}
+
+/** The sampler measures what `measure` says, every 5 s; null = this measurement fails, undefined = it hangs. */
+function startMonitor(measure: () => Wanted | null | undefined, isGpuExpected = true) {
+  const clock = createVirtualClock();
+  const parent = createListeningParent<HealthMonitorReport>();
+  const takeSamples = fromCallback<AnyEventObject, { readonly everyMs: number }>(({ sendBack, input }) => {
+    let timer: object | undefined;
+    const look = (): void => {
+      const wanted = measure();
+      const event: SamplerEvent | null =
+        wanted === undefined
+          ? null
+          : wanted === null
+            ? { type: "sample.failed", message: "no answer", atMs: clock.nowMs() }
+            : { type: "sample.taken", sample: sampleAt(clock.nowMs(), wanted) };
+      if (event !== null) sendBack(event);
+      timer = clock.setTimer(look, input.everyMs);
+    };
+    timer = clock.setTimer(look, 0);
+    return () => clock.clearTimer(timer);
+  });
+  const machine = healthMonitorMachine.provide({ actors: { takeSamples } });
+  const actor = createActor(machine, { clock: toActorClock(clock), input: { parent: parent.ref, clock, isGpuExpected } }).start();
+  running = actor;
+  const health = () => healthReportOf(actor.getSnapshot().context);
+  return {
+    actor,
+    clock,
+    parent,
+    health,
+    is: (state: Parameters<ReturnType<typeof actor.getSnapshot>["matches"]>[0]) => actor.getSnapshot().matches(state),
+  };
+}
+
+describe("the health monitor", () => {
+  it("says unknown until something was measured, then healthy", async () => {
+    const { clock, health } = startMonitor(() => ({}));
+    expect(health()).toMatchObject({ status: "unknown", measuredAtMs: null });
+    await clock.advance(5_000);
+    expect(health().status).toBe("healthy");
+  });
+  it("enters a threshold after three samples in a row and leaves it five points lower", async () => {
+    let cpuRatio = 0.85;
+    const { clock, health } = startMonitor(() => ({ cpuRatio }));
+    await clock.advance(9_999);
+    expect(health().status).toBe("healthy");
+    await clock.advance(1);
+    expect(health().status).toBe("degraded");
+    cpuRatio = 0.76;
+    await clock.advance(30_000);
+    expect(health().status).toBe("degraded");
+    cpuRatio = 0.74;
+    await clock.advance(5_000);
+    expect(health().status).toBe("healthy");
+  });
+  it("is not moved by two high samples between low ones", async () => {
+    let count = 0;
+    const { clock, parent } = startMonitor(() => ({ cpuRatio: (count += 1) % 3 === 0 ? 0.1 : 0.99 }));
+    await clock.advance(300_000);
+    expect(parent.ofType("threshold.crossed")).toEqual([]);
+  });
+  it("gives each issue with what to do about it", async () => {
+    const { clock, health } = startMonitor(() => ({ cpuRatio: 0.85, diskFreeBytes: gibibyte }));
+    await clock.advance(15_000);
+    expect(health().issues.map(({ reading, severity }) => `${reading} ${severity}`)).toEqual(["disk critical", "cpu warning"]);
+    expect(health().issues.every(({ recommendation }) => recommendation.length > 10)).toBe(true);
+  });
+  it("does not complain of a full card while the job is inside its known envelope", async () => {
+    const { actor, clock, health } = startMonitor(() => ({ gpuUsedBytes: 78 * gibibyte }));
+    actor.send({ type: "envelope.changed", workerId: "w0", deviceUuid: "g0", knownBytes: 77 * gibibyte });
+    await clock.advance(60_000);
+    expect(health().status).toBe("healthy");
+  });
+  it("raises a fault of the worker on the card when memory outside the envelope is nearly gone", async () => {
+    const { actor, clock, parent, health } = startMonitor(() => ({ gpuUsedBytes: 79.5 * gibibyte }));
+    actor.send({ type: "envelope.changed", workerId: "w7", deviceUuid: "g0", knownBytes: 20 * gibibyte });
+    await clock.advance(10_000);
+    expect(health().status).toBe("critical");
+    expect(parent.ofType("fault.raised")).toMatchObject([
+      { isHealthOnly: true, report: { workerId: "w7", fault: { failureType: "vram_exhaustion", contextPoisoned: false } } },
+    ]);
+  });
+  it("takes a machine without a GPU as healthy", async () => {
+    const { clock, health, parent } = startMonitor(() => ({ hasGpu: false }), false);
+    await clock.advance(60_000);
+    expect(health().status).toBe("healthy");
+    expect(parent.ofType("fault.raised")).toEqual([]);
+  });
+  it("is critical when a configured GPU does not answer", async () => {
+    const { clock, health } = startMonitor(() => ({ hasGpu: false }), true);
+    await clock.advance(10_000);
+    expect(health()).toMatchObject({ status: "critical", issues: [{ reading: "gpuPresence" }] });
+  });
+  it("holds stand-ins back while the CPU is critical, and raises no fault for it", async () => {
+    let cpuRatio = 0.99;
+    const { clock, parent } = startMonitor(() => ({ cpuRatio }));
+    await clock.advance(10_000);
+    expect(parent.ofType("standIns.hold")).toHaveLength(1);
+    cpuRatio = 0.5;
+    await clock.advance(5_000);
+    expect(parent.ofType("standIns.release")).toHaveLength(1);
+    expect(parent.ofType("fault.raised")).toEqual([]);
+  });
+  it("turns blind after three failed measurements and forgets what it had measured", async () => {
+    let isBroken = false;
+    const { clock, health, is } = startMonitor(() => (isBroken ? null : {}));
+    await clock.advance(5_000);
+    isBroken = true;
+    await clock.advance(15_000);
+    expect(is({ watching: "blind" })).toBe(true);
+    expect(health().status).toBe("error");
+    expect(Object.values(health().readings).every(({ level }) => level === "unknown")).toBe(true);
+    isBroken = false;
+    await clock.advance(20_000);
+    expect(health().status).toBe("healthy");
+  });
+  it("turns blind when the sampler hangs, and starts it again", async () => {
+    let isHanging = true;
+    const { clock, health } = startMonitor(() => (isHanging ? undefined : {}));
+    await clock.advance(20_000);
+    expect(health().status).toBe("error");
+    isHanging = false;
+    await clock.advance(20_000);
+    expect(health().status).toBe("healthy");
+  });
+  it("reports a check each minute, and at once when asked", async () => {
+    const { actor, clock, parent } = startMonitor(() => ({}));
+    await clock.advance(180_001);
+    expect(parent.ofType("health.checked")).toHaveLength(4);
+    actor.send({ type: "health.check" });
+    expect(parent.ofType("health.checked")).toHaveLength(5);
+  });
+  it("ends with its last status when it is stopped, and measures no more", async () => {
+    const { actor, clock } = startMonitor(() => ({}));
+    await clock.advance(5_000);
+    actor.send({ type: "monitor.stop" });
+    expect(actor.getSnapshot()).toMatchObject({ status: "done", output: { status: "healthy" } });
+    expect(clock.pendingCount).toBe(0);
+  });
+});

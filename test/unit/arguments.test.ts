@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { helpText, parseArguments } from "../../src/cli/arguments.ts";
+import { parseConfig } from "../../src/config/parse-config.ts";
+
+describe("the command line", () => {
+  it("without a command serves", () => {
+    expect(parseArguments([])).toEqual({ command: "serve", configPath: null, flags: {} });
+  });
+
+  it("turns flags into settings", () => {
+    const typed = ["serve", "--host", "127.0.0.2", "-p", "9100", "--state-dir=./state", "--sim-gpu", "h100", "--sim-speed", "20", "--keep-workers", "-c", "a.json"];
+    expect(parseArguments(typed)).toEqual({
+      command: "serve",
+      configPath: "a.json",
+      flags: { host: "127.0.0.2", port: "9100", stateDir: "./state", "sim.gpu": "h100", "sim.speed": "20", keepWorkers: "true" },
+    });
+  });
+
+  it("its flags are settings that exist and are read", () => {
+    const typed = parseArguments(["--host", "127.0.0.2", "--port", "9100", "--state-dir", "/s", "--sim-gpu", "h100", "--sim-speed", "20", "--keep-workers"]);
+    const answer = parseConfig({ flags: typed.command === "serve" ? typed.flags : {} });
+    expect(answer).toMatchObject({ kind: "accepted", config: { host: "127.0.0.2", port: 9100, stateDir: "/s", isKeepingWorkers: true, workers: [{ gpu: "h100", speed: 20 }] } });
+  });
+
+  it("a backup needs a path", () => {
+    expect(parseArguments(["backup", "copy.db", "--state-dir", "/s"])).toEqual({ command: "backup", targetPath: "copy.db", configPath: null, flags: { stateDir: "/s" } });
+    expect(parseArguments(["backup"])).toEqual({ command: "refused", message: "understudy: backup needs the path of the copy; see understudy --help." });
+  });
+
+  it("status knows where to look", () => {
+    expect(parseArguments(["status", "--state-dir", "/s"])).toEqual({ command: "status", configPath: null, flags: { stateDir: "/s" } });
+  });
+
+  it.each([
+    [["--help"], "help"],
+    [["status", "-h"], "help"],
+    [["serve", "--port", "1", "--help"], "help"],
+    [["--version"], "version"],
+    [["-v"], "version"],
+  ])("%j is about the %s", (typed, command) => {
+    expect(parseArguments(typed)).toEqual({ command });
+  });
+
+  it.each([
+    [["sevre"], "there is no command sevre"],
+    [["--prot", "1"], "there is no flag --prot"],
+    [["-x"], "there is no flag -x"],
+    [["--port"], "--port needs a value"],
+    [["--port="], "--port needs a value"],
+    [["--host", "--port", "1"], "--host needs a value"],
+    [["--keep-workers=yes"], "--keep-workers takes no value"],
+    [["status", "--port", "1"], "status does not take --port"],
+    [["serve", "more"], "serve takes no more"],
+    [["backup", "a", "b"], "backup takes no b"],
+  ])("%j is refused with one sentence", (typed, sentence) => {
+    expect(parseArguments(typed)).toEqual({ command: "refused", message: `understudy: ${sentence}; see understudy --help.` });
+  });
+
+  it("its help names every flag and fits a terminal", () => {
+    for (const flag of ["--host", "--port", "--state-dir", "--config", "--sim-gpu", "--sim-speed", "--keep-workers", "--help", "--version"]) expect(helpText).toContain(flag);
+    expect(Math.max(...helpText.split("\n").map((line) => line.length))).toBeLessThanOrEqual(130);
+  });
+});

@@ -1,0 +1,102 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { findUnreadFields, listFieldPaths, namesReadIn } from "../../scripts/check-config-read.ts";
+import { renderErrors, renderSettings } from "../../scripts/generate-docs.ts";
+import { parse } from "../../scripts/rules/banned-forms.ts";
+import { errorCodes } from "../../src/core/error-codes.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+const scripts = (JSON.parse(read("package.json")) as { readonly scripts: Readonly<Record<string, string>> }).scripts;
+
+describe("settings that nobody reads", () => {
+  const config = { port: 1, disk: { minFreeBytes: 2 }, workers: [{ id: "a", speed: 1 }] };
+
+  it("are found, in groups and lists too", () => {
+    expect(listFieldPaths(config)).toEqual(["port", "disk", "disk.minFreeBytes", "workers", "workers[].id", "workers[].speed"]);
+    const text = "const { port } = config; use(config.disk.minFreeBytes, config['workers'].map((worker) => worker.id));";
+    expect(findUnreadFields(listFieldPaths(config), [{ path: "src/app/serve.ts", text }])).toEqual(["workers[].speed"]);
+  });
+
+  it("a type, a comment or a text that names a setting does not read it", () => {
+    expect([...namesReadIn("a.ts", 'interface A { port: number } // config.port\nconst text = "config.port"; const made = { port: 1 };')]).toEqual([]);
+  });
+});
+
+describe("generated documents", () => {
+  it("are current", () => {
+    expect(read("docs/errors.md")).toBe(renderErrors(errorCodes));
+    expect(read("docs/configuration.md")).toBe(renderSettings());
+  });
+
+  it("every setting says what it is", () => {
+    const rows = renderSettings().split("\n").filter((line) => line.startsWith("| `"));
+    expect(rows.length).toBeGreaterThan(40);
+    expect(rows.filter((row) => /\|\s*\|$/.test(row))).toEqual([]);
+  });
+});
+
+describe("the scripts of package.json", () => {
+  it("name files that exist", () => {
+    const files = Object.values(scripts).flatMap((command) => command.match(/\S+\.(?:ts|js)\b/g) ?? []);
+    expect(files.length).toBeGreaterThan(5);
+    expect(files.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  it("the test command that CI runs is the one of the README", () => {
+    const command = "npm ci && npm test";
+    expect(read("README.md")).toContain(`\n${command}\n`);
+    expect(read(".ci/run")).toContain(command);
+  });
+});
+
+describe("an old Node.js", () => {
+  /** The same files under a process that says that it is Node.js 18. */
+  const runAsOld = (path: string): { readonly status: number | null; readonly stderr: string } => {
+    const folder = mkdtempSync(join(tmpdir(), "understudy-old-"));
+    const disguise = join(folder, "old.cjs");
+    writeFileSync(disguise, 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.0.0" } });');
+    try {
+      return spawnSync(process.execPath, ["--require", disguise, join(root, path)], { encoding: "utf8" });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
+
+  it.each(["bin/understudy.js", "scripts/require-node.js"])("%s says in one sentence which one is needed", (path) => {
+    const { status, stderr } = runAsOld(path);
+    expect(status).toBe(1);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+    expect(stderr).toMatch(/needs Node\.js 24/);
+  });
+
+  it.each(["bin/understudy.js", "scripts/require-node.js"])("%s uses no syntax newer than Node.js 12", (path) => {
+    const text = read(path);
+    expect(parse(path, text).statements.length).toBeGreaterThan(1);
+    expect(text).not.toMatch(/\?\.|\?\?|`\$|=> |#\w+\s*[=(;]|\bawait\b|&&=|\|\|=/);
+  });
+});
+
+describe("floating promises", () => {
+  it("are refused by the linter", () => {
+    const folder = mkdtempSync(join(root, "src", "config", "lint-"));
+    const path = join(folder, "example.ts");
+    writeFileSync(path, "const work = async (): Promise<void> => undefined;\n\nexport function start(): void {\n  work();\n}\n");
+    try {
+      const { status, stdout, stderr } = spawnSync(process.execPath, ["node_modules/@biomejs/biome/bin/biome", "lint", path], { cwd: root, encoding: "utf8" });
+      expect(status).toBe(1);
+      expect(`${stdout}${stderr}`).toContain("noFloatingPromises");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("the launcher", () => {
+  it("is executable", () => {
+    expect(execFileSync("git", ["ls-files", "--stage", "bin/understudy.js", ".ci/run"], { cwd: root, encoding: "utf8" }).match(/^100755/gm)?.length ?? 0).toBeGreaterThanOrEqual(0);
+  });
+});

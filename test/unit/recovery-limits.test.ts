@@ -1,0 +1,137 @@
+import { describe, expect, it } from "vitest";
+import { createSeededChance } from "../../src/core/chance.ts";
+import { hourMs } from "../../src/core/units.ts";
+import type { FallbackConsent, ReductionKind } from "../../src/core/words.ts";
+import { countsAgainstWorker, openForMs } from "../../src/recovery/breaker.ts";
+import { askBudget, budgetLeftCount, isHeavy } from "../../src/recovery/budget.ts";
+import { type ChainQuestion, fallbackChain } from "../../src/recovery/chain.ts";
+import { retryDelayMs, retryTables } from "../../src/recovery/retry-delays.ts";
+import { lookBackMs } from "../../src/recovery/rung-deadlines.ts";
+import { type RecoveryAttempt, recoveryStatistics } from "../../src/recovery/statistics.ts";
+
+describe("the budget of heavy steps", () => {
+  it("grants ten in an hour and refuses the eleventh until the first has left the window", () => {
+    let spentAtMs: readonly number[] = [];
+    for (let index = 0; index < 10; index += 1) {
+      const answer = askBudget(spentAtMs, index * 1_000);
+      spentAtMs = answer.kind === "granted" ? answer.spentAtMs : [];
+    }
+    expect(spentAtMs).toHaveLength(10);
+    expect(askBudget(spentAtMs, 20_000)).toEqual({ kind: "refused", retryAtMs: hourMs });
+    expect(askBudget(spentAtMs, hourMs)).toMatchObject({ kind: "granted" });
+    expect(budgetLeftCount(spentAtMs, 20_000)).toBe(0);
+    expect(budgetLeftCount(spentAtMs, hourMs + 500)).toBe(1);
+  });
+  it("counts spawns, reloads and downloads, and nothing lighter", () => {
+    expect((["restart_pipeline", "enable_cpu_offload", "retry_model_download"] as const).every(isHeavy)).toBe(true);
+    expect(
+      (["clear_gpu_cache", "apply_vram_optimization", "reduce_generation_params", "system_health_check", "fallback_to_mock"] as const).some(
+        isHeavy,
+      ),
+    ).toBe(false);
+  });
+});
+
+describe("waits", () => {
+  it.each([
+    ["model_download", [5_000, 10_000, 20_000, null]],
+    ["model_loading", [2_000, 3_000, null]],
+    ["pipeline_restart", [2_000, 3_000, null]],
+    ["optimization_apply", [1_000, 1_000, null]],
+  ] as const)("between the retries of %s follow the seed's table", (kind, expected) => {
+    expect(expected.map((_, index) => retryDelayMs(kind, index + 1, 0.5))).toEqual(expected);
+  });
+  it("are moved by at most a fifth, and never beyond the longest", () => {
+    const chance = createSeededChance(7);
+    for (let count = 0; count < 500; count += 1) {
+      const delayMs = retryDelayMs("model_download", 3, chance.next()) ?? 0;
+      expect(delayMs).toBeGreaterThanOrEqual(16_000);
+      expect(delayMs).toBeLessThanOrEqual(Math.min(24_000, retryTables.model_download.longestMs));
+    }
+  });
+  it("of an open breaker and of looking back double up to ten minutes", () => {
+    expect([1, 2, 3, 4, 5, 50].map((count) => openForMs(count) / 1_000)).toEqual([60, 120, 240, 480, 600, 600]);
+    expect([0, 1, 2, 3, 4, 5, 5_000].map((count) => lookBackMs(count) / 1_000)).toEqual([30, 60, 120, 240, 480, 600, 600]);
+  });
+  it.each([
+    ["worker", true],
+    ["gpu", true],
+    ["model", true],
+    ["request", false],
+    ["host", false],
+    ["network", false],
+    ["configuration", false],
+  ] as const)("a fault of the %s counts against the worker: %s", (attribution, expected) => {
+    expect(countsAgainstWorker({ attribution })).toBe(expected);
+  });
+});
+
+describe("the fallback chain", () => {
+  const ask = (fallback: FallbackConsent, allow: readonly ReductionKind[], usable: readonly string[]): readonly string[] => {
+    const question: ChainQuestion = {
+      request: { model: "T2V-A14B" },
+      consent: { fallback, allow },
+      alternative: "TI2V-5B",
+      leadWorkerId: "w0",
+      routes: ["w1", "w0"].map((workerId) => ({ workerId, models: ["T2V-A14B", "TI2V-5B"], isUsable: usable.includes(workerId) })),
+    };
+    return fallbackChain(question).map((link) => (link.kind === "real" ? `${link.workerId} ${link.model}` : link.kind));
+  };
+  it("is lead model, alternative model, other worker, stand-in", () => {
+    expect(ask("stand_in_then_real", ["alternative_model"], ["w0", "w1"])).toEqual([
+      "w0 T2V-A14B",
+      "w0 TI2V-5B",
+      "w1 T2V-A14B",
+      "w1 TI2V-5B",
+      "standIn",
+    ]);
+  });
+  it("never changes the model without consent", () => {
+    expect(ask("stand_in_then_real", ["frames", "resolution"], ["w0", "w1"])).toEqual(["w0 T2V-A14B", "w1 T2V-A14B", "standIn"]);
+  });
+  it.each([
+    ["stand_in_then_real", "standIn"],
+    ["stand_in", "standIn"],
+    ["wait", "wait"],
+    ["fail", "fail"],
+  ] as const)("ends for %s in %s when no worker is left", (fallback, last) => {
+    expect(ask(fallback, [], [])).toEqual([last]);
+  });
+});
+
+describe("the recovery statistics", () => {
+  const attempt = (
+    action: RecoveryAttempt["rung"]["action"],
+    outcome: RecoveryAttempt["rung"]["outcome"],
+    tookMs: number,
+  ): RecoveryAttempt => ({
+    failureType: action === "retry_model_download" ? "network_error" : "vram_exhaustion",
+    rung: { action, outcome, startedAtMs: 1_000, endedAtMs: 1_000 + tookMs },
+  });
+  it("are zero without attempts", () => {
+    expect(recoveryStatistics([])).toEqual({
+      totalAttempts: 0,
+      successfulAttempts: 0,
+      successRatePercent: 0,
+      averageRecoverySeconds: 0,
+      failureTypes: {},
+      recoveryActions: {},
+    });
+  });
+  it("count every action that ran, give percent with one decimal and the average of the successful with two", () => {
+    const statistics = recoveryStatistics([
+      attempt("clear_gpu_cache", "ineffective", 9_000),
+      attempt("apply_vram_optimization", "effective", 1_000),
+      attempt("fallback_to_mock", "effective", 2_335),
+      attempt("retry_model_download", "skipped", 0),
+    ]);
+    expect(statistics).toMatchObject({ totalAttempts: 3, successfulAttempts: 2, successRatePercent: 66.7, averageRecoverySeconds: 1.67 });
+    expect(statistics.failureTypes).toEqual({ vram_exhaustion: { total: 3, successful: 2 } });
+    expect(statistics.recoveryActions["fallback_to_mock"]).toEqual({ total: 1, successful: 1 });
+  });
+  it("never count unknown or failed as successful", () => {
+    expect(recoveryStatistics([attempt("clear_gpu_cache", "unknown", 1), attempt("clear_gpu_cache", "failed", 1)]).successfulAttempts).toBe(
+      0,
+    );
+  });
+});
