@@ -1,6 +1,6 @@
 /** Draws every statechart into visualizations/; with --check it only compares and fails when one is not current. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { drawAll, listStale } from "../visualizations/draw-all.ts";
+import { drawAll, listStale } from "./statecharts/draw-all.ts";
 
 const folder = new URL("../visualizations/", import.meta.url);
 const wanted = await drawAll();

@@ -93,7 +93,7 @@ export function createVirtualClock(startMs = 1_760_000_000_000): VirtualClock {
       assertDelay(delayMs);
       order += 1;
       armedCount += 1;
-      const due: Due = { atMs: nowMs + Math.max(0, delayMs), order, callback };
+      const due: Due = { atMs: nowMs + Math.ceil(Math.max(0, delayMs)), order, callback };
       push(due);
       return due;
     },

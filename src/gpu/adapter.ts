@@ -65,6 +65,24 @@ function createMeter({ clock, probe, clientOf, deviceOf }: GpuAdapterOptions): (
   };
 }
 
+/** A driver gives memory back some time after the worker has: looks until the card's free memory rose by that much. */
+async function measureUntilFreed(
+  clock: Clock,
+  measure: () => Promise<EvidenceMeasure>,
+  before: EvidenceMeasure,
+  expectedBytes: number,
+  signal?: AbortSignal,
+): Promise<EvidenceMeasure> {
+  const untilMs = clock.nowMs() + lookAtMostMs;
+  const hasRisen = ({ deviceFreeBytes }: EvidenceMeasure): boolean =>
+    before.deviceFreeBytes === null || (deviceFreeBytes !== null && deviceFreeBytes - before.deviceFreeBytes >= expectedBytes);
+  for (;;) {
+    const after = await measure();
+    if (hasRisen(after) || clock.nowMs() >= untilMs) return after;
+    await clock.sleep(lookEveryMs, signal);
+  }
+}
+
 /** Acts through the worker and measures around it with another process's eyes. Returns evidence, never an outcome. */
 export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
   const { clock, clientOf } = options;
@@ -73,16 +91,6 @@ export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
     const client = clientOf(workerId);
     if (client === null) throw new WorkerError("WORKER_EXITED", `no connection to ${workerId}`, { retryable: true });
     return client;
-  };
-  /** A driver gives memory back some time after the worker has: looks until the card's free memory rose by that much. */
-  const measureUntilFreed = async (workerId: string, before: EvidenceMeasure, expectedBytes: number, signal?: AbortSignal): Promise<EvidenceMeasure> => {
-    const untilMs = clock.nowMs() + lookAtMostMs;
-    for (;;) {
-      const after = await measure(workerId);
-      const rose = before.deviceFreeBytes === null || (after.deviceFreeBytes !== null && after.deviceFreeBytes - before.deviceFreeBytes >= expectedBytes);
-      if (rose || clock.nowMs() >= untilMs) return after;
-      await clock.sleep(lookEveryMs, signal);
-    }
   };
   const act = async (
     workerId: string,
@@ -94,8 +102,9 @@ export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
     const before = await measure(workerId);
     const { applied, ...report } = await apply(connected(workerId));
     // What the worker says it gave back is waited for, never believed.
-    const saidBytes = report.before === undefined || report.after === undefined ? 0 : report.before.reservedBytes - report.after.reservedBytes;
-    const after = await measureUntilFreed(workerId, before, Math.max(neededBytes, saidBytes, 0), signal);
+    const saidBytes =
+      report.before === undefined || report.after === undefined ? 0 : report.before.reservedBytes - report.after.reservedBytes;
+    const after = await measureUntilFreed(clock, () => measure(workerId), before, Math.max(neededBytes, saidBytes, 0), signal);
     return { action, before, applied, after };
   };
   return {
@@ -107,7 +116,8 @@ export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
     enableOffload: (workerId, { model, profile }, signal) => {
       // Where nothing is resident, as after a load that ran out of memory, there is nothing to reload: it is loaded.
       const reload = async (client: WorkerClient): Promise<Pick<WorkerActionReport, "applied"> & Partial<WorkerActionReport>> => {
-        if ((await client.stats(signal)).residentModel === model) return client.runAction({ action: "enable_cpu_offload", profile }, signal);
+        if ((await client.stats(signal)).residentModel === model)
+          return client.runAction({ action: "enable_cpu_offload", profile }, signal);
         await client.loadModel({ model, profile }, signal);
         return { applied: [`loaded ${model} in ${profile}`] };
       };

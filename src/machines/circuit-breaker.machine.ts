@@ -3,7 +3,7 @@
  * Life: closed → open → halfOpen {awaitingCanary → awaitingJob} → closed; held while an incident on the worker is open.
  * Survives a restart by `input.resume` with an absolute deadline.
  */
-import { type ActorRef, assign, sendTo, setup, type Snapshot } from "xstate";
+import { type ActorRef, assign, type Snapshot, sendTo, setup } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import { hourMs, minuteMs } from "../core/units.ts";
 import type { Attribution, MachineTag } from "../core/words.ts";

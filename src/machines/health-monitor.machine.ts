@@ -3,7 +3,7 @@
  * Life: starting → watching {judging → healthy | warning | critical | blind} → stopped.
  * Survives a sampler that fails, hangs or stops answering: it turns blind, says so and starts it again.
  */
-import { type ActorRef, assign, type AnyEventObject, enqueueActions, fromCallback, setup, type Snapshot } from "xstate";
+import { type ActorRef, type AnyEventObject, assign, enqueueActions, fromCallback, type Snapshot, setup } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { FaultReport } from "../core/fault.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";

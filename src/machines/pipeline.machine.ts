@@ -23,7 +23,6 @@ export interface PipelineLimits {
   readonly killMs: number;
   readonly commitMs: number;
   readonly settleRetryMs: number;
-  readonly settleMs: number;
   readonly suspendedMs: number;
 }
 
@@ -36,7 +35,6 @@ export const defaultPipelineLimits: PipelineLimits = {
   killMs: minuteMs,
   commitMs: 10 * minuteMs,
   settleRetryMs: secondMs,
-  settleMs: 30 * secondMs,
   suspendedMs: 3 * hourMs,
 };
 
@@ -279,7 +277,6 @@ export const pipelineMachine = setup({
     killMs: ({ context }) => context.limits.killMs,
     commitMs: ({ context }) => context.limits.commitMs,
     settleRetryMs: ({ context }) => context.limits.settleRetryMs,
-    settleMs: ({ context }) => context.limits.settleMs,
     suspendedMs: ({ context }) => context.limits.suspendedMs,
   },
 }).createMachine({

@@ -125,16 +125,17 @@ function lookBackFacts(context: RecoveryContext): {
   readonly climbCount: number;
   readonly lookBackCount: number;
 } {
-  const { lookBackAtMs, climbCount, lookBackCount, clock } = context;
-  return { lookBackAtMs: lookBackAtMs ?? clock.nowMs(), climbCount, lookBackCount };
+  const { lookBackAtMs, cooldownUntilMs, climbCount, lookBackCount, clock } = context;
+  return { lookBackAtMs: lookBackAtMs ?? cooldownUntilMs ?? clock.nowMs(), climbCount, lookBackCount };
 }
 
-/** A stand-in that plays; told once for an incident. */
-export function noteStandIn(context: RecoveryContext, plays: boolean): Step {
-  const change = { proof: { ...context.proof, standInPlays: plays }, isStandInServed: context.isStandInServed || plays };
-  const isNews = plays && !context.isStandInServed;
-  return { change, reports: isNews ? [{ type: "incident.stoodIn", ...about(context), ...lookBackFacts(context) }] : [] };
+export function noteStandIn(context: RecoveryContext, plays: boolean): Partial<RecoveryContext> {
+  return { proof: { ...context.proof, standInPlays: plays }, isStandInServed: context.isStandInServed || plays };
 }
+
+/** From now on, and until the next look back, stand-ins are served; a restart of the service goes on from these facts. */
+export const reportStoodIn = (context: RecoveryContext): Step =>
+  onlyReport({ type: "incident.stoodIn", ...about(context), ...lookBackFacts(context) });
 
 export function noteExhausted(context: RecoveryContext): Step {
   if (context.isExhausted) return nothing;

@@ -221,7 +221,8 @@ export const recoveryMachine = recoverySetup.createMachine({
     returning: {
       description: "The proof passed: one job is admitted before all are.",
       tags: ["recovering", "servable"],
-      entry: ["forgetTrialJob", "disarmLookBack", "resumePipeline", { type: "admit", params: { admission: "one" } }],
+      // Admission first: a pipeline that goes on before it is narrowed to one job would claim under the old width.
+      entry: ["forgetTrialJob", "disarmLookBack", { type: "admit", params: { admission: "one" } }, "resumePipeline"],
       on: {
         "job.begun": { actions: "noteTrialJob" },
         "job.ended": [
@@ -244,8 +245,8 @@ export const recoveryMachine = recoverySetup.createMachine({
         "concludeRung",
         "startCooldown",
         { type: "endClimb", params: { outcome: "repaired" } },
-        "resumePipeline",
         { type: "admit", params: { admission: "all" } },
+        "resumePipeline",
         { type: "releaseBreaker", params: { isResolved: true } },
         "reportResolved",
       ],
@@ -254,7 +255,7 @@ export const recoveryMachine = recoverySetup.createMachine({
     standingIn: {
       description: "Labelled stand-ins are served; the main model is looked at again after a while.",
       tags: ["mock", "degraded"],
-      entry: ["concludeRung", "startStandInRung", "startCooldown", "armLookBack", "serveStandIns", "holdBreaker"],
+      entry: ["concludeRung", "startStandInRung", "startCooldown", "armLookBack", "serveStandIns", "holdBreaker", "reportStoodIn"],
       exit: ["concludeRung", { type: "endClimb", params: { outcome: "stoodIn" } }],
       invoke: {
         src: "renderStandIn",
@@ -317,7 +318,7 @@ export const recoveryMachine = recoverySetup.createMachine({
     coolingDown: {
       description: "A climb for this kind of failure has just ended; the fallback chain serves until the cooldown is over.",
       tags: ["mock", "degraded"],
-      entry: "serveStandIns",
+      entry: ["serveStandIns", "reportStoodIn"],
       on: { "recovery.probe": { target: "probing" } },
       after: { cooldownMs: { target: "probing" } },
     },

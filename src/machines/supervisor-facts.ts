@@ -20,6 +20,7 @@ export interface OpenIncident {
   readonly failureType: FailureType;
   readonly stage: "working" | "standingIn" | "exhausted";
   readonly joinedCount: number;
+  readonly openedAtMs: number;
 }
 
 export type WorkersFacts = Readonly<Record<string, WorkerFacts>>;

@@ -98,8 +98,9 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath")) return joinIncident(context, ofWorker, suffered);
   if (open.length >= openIncidentLimit) return nothing;
   const number = context.incidentCount + 1;
-  const incident: OpenIncident = { id: `inc-${context.epoch}-${number}`, key, workerId, failureType: fault.failureType, stage: "working", joinedCount: 0 };
   const nowMs = context.clock.nowMs();
+  const id = `inc-${context.epoch}-${number}`;
+  const incident: OpenIncident = { id, key, workerId, failureType: fault.failureType, stage: "working", joinedCount: 0, openedAtMs: nowMs };
   const cooldownUntilMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },

@@ -43,7 +43,7 @@ export interface ResumedFacts {
   readonly budgetSpentAtMs: readonly number[];
   readonly cooldowns: Readonly<Record<string, number>>;
   readonly breakers: Readonly<Record<string, { readonly untilMs: number; readonly openingCount: number }>>;
-  readonly incidents: readonly { readonly id: string; readonly key: string; readonly workerId: string; readonly failureType: FailureType; readonly fault: Fault; readonly resume: RecoveryResume }[];
+  readonly incidents: readonly { readonly id: string; readonly key: string; readonly workerId: string; readonly openedAtMs: number; readonly failureType: FailureType; readonly fault: Fault; readonly resume: RecoveryResume }[];
 }
 
 export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, incidents: [] };

@@ -98,8 +98,8 @@ const supervisor = supervisorSetup.extend({
         enqueue.sendTo(childIds.worker(workerId), { type: "worker.adopt" });
       }
       for (const incident of context.resumed.incidents) {
-        const { id, key, workerId, failureType, fault, resume: resumed } = incident;
-        const opened: OpenIncident = { id, key, workerId, failureType, stage: resumed.kind === "exhausted" ? "exhausted" : "standingIn", joinedCount: 0 };
+        const { id, key, workerId, failureType, fault, openedAtMs, resume: resumed } = incident;
+        const opened: OpenIncident = { id, key, workerId, failureType, stage: resumed.kind === "exhausted" ? "exhausted" : "standingIn", joinedCount: 0, openedAtMs };
         spawnRecovery({ context, enqueue, self }, { incident: opened, origin: "fault", fault, jobId: null, cooldownUntilMs: null, resume: resumed });
       }
     }),
@@ -218,9 +218,9 @@ export const supervisorMachine = supervisor.createMachine({
     draws: input.draws ?? [],
     workers: Object.fromEntries(input.workers.map(({ id }) => [id, unknownWorker])),
     incidents: Object.fromEntries(
-      (input.resumed?.incidents ?? []).map(({ id, key, workerId, failureType, resume }) => [
+      (input.resumed?.incidents ?? []).map(({ id, key, workerId, failureType, openedAtMs, resume }) => [
         id,
-        { id, key, workerId, failureType, stage: resume.kind === "exhausted" ? ("exhausted" as const) : ("standingIn" as const), joinedCount: 0 },
+        { id, key, workerId, failureType, stage: resume.kind === "exhausted" ? ("exhausted" as const) : ("standingIn" as const), joinedCount: 0, openedAtMs },
       ]),
     ),
     incidentCount: 0,

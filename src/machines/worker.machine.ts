@@ -149,7 +149,6 @@ export const workerMachine = setup({
     isCrashLooping: ({ context }) => context.deathsAtMs.length >= context.limits.crashLoopDeathCount,
     isRestarting: ({ context }) => context.isRestarting,
     isSpawnFree: ({ context }) => context.isSpawnFree,
-    hasProcess: ({ context }) => context.ref !== null,
     wasAdopted: (_, params: { worker: ConnectedWorker | null }) => params.worker !== null,
   },
   actions: {

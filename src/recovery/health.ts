@@ -195,9 +195,9 @@ export function listIssues(readings: HealthReadings): readonly HealthIssue[] {
 /** The card that a reading is about; null for readings of the host. */
 export function worstDevice(reading: HealthReading, gpus: readonly GpuSample[], envelopes: EnvelopeBytes): string | null {
   if (reading !== "vram" && reading !== "temperature") return null;
-  const valueOf = (gpu: GpuSample): number =>
+  const severityOf = (gpu: GpuSample): number =>
     (reading === "vram" ? vramUseRatio(gpu, envelopes[gpu.uuid] ?? 0) : gpu.temperatureCelsius) ?? Number.NEGATIVE_INFINITY;
-  return gpus.toSorted((a, b) => valueOf(b) - valueOf(a))[0]?.uuid ?? null;
+  return gpus.toSorted((a, b) => severityOf(b) - severityOf(a))[0]?.uuid ?? null;
 }
 
 export interface LevelChange {

@@ -33,24 +33,30 @@ interface Life {
 
 const isSameProcess = (one: ProcessRef, other: ProcessRef): boolean => one.pid === other.pid && one.startTicks === other.startTicks;
 
-export function createProcessLives({ clock, table, registry, logOf }: ProcessLivesOptions): ProcessLives {
-  const logs = createLogKeeper(clock);
-  const lives = new Map<string, Life>();
-  const isGone = (ref: ProcessRef): boolean => table.presenceOf(ref) !== "alive";
-  const signal: WorkerHost["signal"] = (ref, name) => {
+function createSignaller(table: ProcessTable): WorkerHost["signal"] {
+  return (ref, name) => {
     const presence = table.presenceOf(ref);
     if (presence === "foreign") return false;
     // After the leader's end its group may still hold the device: the signal goes to what is left of it as well.
     const hasReceiver = sendToGroup(ref.pid, name);
     return hasReceiver && presence === "alive";
   };
+}
+
+export function createProcessLives({ clock, table, registry, logOf }: ProcessLivesOptions): ProcessLives {
+  const logs = createLogKeeper(clock);
+  const lives = new Map<string, Life>();
+  const isGone = (ref: ProcessRef): boolean => table.presenceOf(ref) !== "alive";
+  const signal = createSignaller(table);
   /** What follows the end of a process, however it was noticed. */
-  const concludeFor = (ref: ProcessRef) => (exit: Pick<ProcessExit, "code" | "signal">): ProcessExit => {
-    signal(ref, "SIGKILL");
-    registry.unregister(ref.pid);
-    logs.release(logOf(ref.workerId));
-    return { ...exit, logTail: readLogTail(logOf(ref.workerId)) };
-  };
+  const concludeFor =
+    (ref: ProcessRef) =>
+    (exit: Pick<ProcessExit, "code" | "signal">): ProcessExit => {
+      signal(ref, "SIGKILL");
+      registry.unregister(ref.pid);
+      logs.release(logOf(ref.workerId));
+      return { ...exit, logTail: readLogTail(logOf(ref.workerId)) };
+    };
   const begin = (ref: ProcessRef, exit: ExitWatch): ExitWatch => {
     lives.get(ref.workerId)?.exit.stop();
     lives.set(ref.workerId, { ref, exit });
@@ -69,7 +75,10 @@ export function createProcessLives({ clock, table, registry, logOf }: ProcessLiv
       const life = lives.get(ref.workerId);
       if (life !== undefined && isSameProcess(life.ref, ref)) return life.exit;
       takeUp(ref);
-      return begin(ref, watchAdopted(clock, () => isGone(ref), concludeFor(ref)));
+      return begin(
+        ref,
+        watchAdopted(clock, () => isGone(ref), concludeFor(ref)),
+      );
     },
     settled: async (workerId) => {
       const life = lives.get(workerId);

@@ -58,7 +58,9 @@ export function createProcessTable(root = "/proc"): ProcessTable {
   };
   const findByVariable = (name: string, value: string): number | null => {
     if (!hasProc) return null;
-    const pids = readdirSync(root).filter((entry) => /^\d+$/.test(entry)).map(Number);
+    const pids = readdirSync(root)
+      .filter((entry) => /^\d+$/.test(entry))
+      .map(Number);
     const isLeader = (pid: number): boolean => stat(pid)?.groupId === pid;
     const isStarted = (pid: number): boolean => `\0${readIfPresent(`${root}/${pid}/environ`) ?? ""}`.includes(`\0${name}=${value}\0`);
     return pids.find((pid) => isLeader(pid) && isStarted(pid)) ?? null;

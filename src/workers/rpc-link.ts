@@ -1,6 +1,13 @@
 import type { Duplex } from "node:stream";
 import { createMessageConnection, type MessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
-import { type MethodName, methods, type NotificationName, notifications, type ParamsOf, type ResultOf } from "../contract/worker-protocol.ts";
+import {
+  type MethodName,
+  methods,
+  type NotificationName,
+  notifications,
+  type ParamsOf,
+  type ResultOf,
+} from "../contract/worker-protocol.ts";
 import type { Clock } from "../core/clock.ts";
 import { WorkerError } from "../core/errors.ts";
 import type { WorkerNotice } from "../core/ports/worker.ts";
@@ -55,7 +62,11 @@ function whenReadOut(connection: MessageConnection, clock: Clock, messageCount: 
   });
 }
 
-function hearNotifications(connection: MessageConnection, publish: (notice: WorkerNotice) => void, breakOff: (cause: unknown) => void): void {
+function hearNotifications(
+  connection: MessageConnection,
+  publish: (notice: WorkerNotice) => void,
+  breakOff: (cause: unknown) => void,
+): void {
   const hear = <Name extends NotificationName>(name: Name): void => {
     const schema: Schema = notifications[name];
     connection.onNotification(name, (params: unknown) => {
@@ -68,7 +79,13 @@ function hearNotifications(connection: MessageConnection, publish: (notice: Work
 }
 
 /** One pending call with its deadline. */
-function startCall<Answer>(clock: Clock, pending: Set<Reject>, method: MethodName, limits: CallLimits, send: () => Promise<Answer>): Promise<Answer> {
+function startCall<Answer>(
+  clock: Clock,
+  pending: Set<Reject>,
+  method: MethodName,
+  limits: CallLimits,
+  send: () => Promise<Answer>,
+): Promise<Answer> {
   const { limitMs, signal } = limits;
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {

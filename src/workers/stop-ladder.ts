@@ -38,7 +38,14 @@ function isAgreed(client: WorkerClient, reason: string): Promise<boolean> {
  * cannot answer a request and is continued before SIGTERM. WORKER_SILENT when even SIGKILL did not end it in time, as
  * in an uninterruptible wait for a device.
  */
-export async function stopWorker(host: StopHost, client: WorkerClient | null, ref: ProcessRef, clock: Clock, limits: StopLimits = stopLimits, reason = "stop"): Promise<StopReport> {
+export async function stopWorker(
+  host: StopHost,
+  client: WorkerClient | null,
+  ref: ProcessRef,
+  clock: Clock,
+  limits: StopLimits = stopLimits,
+  reason = "stop",
+): Promise<StopReport> {
   const startedAtMs = clock.nowMs();
   let isRefused = false;
   const report = (how: StopReport["how"]): StopReport => {
@@ -70,5 +77,8 @@ export async function stopWorker(host: StopHost, client: WorkerClient | null, re
   host.signal(ref, "SIGKILL");
   if (await goneWithin(limits.killMs, always)) return report("SIGKILL");
   const state = host.stateLetter(ref);
-  throw new WorkerError("WORKER_SILENT", `process ${ref.pid} did not end within ${limits.killMs} ms of SIGKILL`, { retryable: true, details: { state } });
+  throw new WorkerError("WORKER_SILENT", `process ${ref.pid} did not end within ${limits.killMs} ms of SIGKILL`, {
+    retryable: true,
+    details: { state },
+  });
 }

@@ -41,7 +41,10 @@ export interface WorkerClientOptions {
 }
 
 function wrap(link: RpcLink, identity: WorkerIdentity, deadlines: CallDeadlines): WorkerClient {
-  const limits = (method: MethodName, signal?: AbortSignal): { limitMs: number; signal: AbortSignal | undefined } => ({ limitMs: deadlines[method], signal });
+  const limits = (method: MethodName, signal?: AbortSignal): { limitMs: number; signal: AbortSignal | undefined } => ({
+    limitMs: deadlines[method],
+    signal,
+  });
   return {
     identity,
     loadModel: async (order, signal) => fromWire(await link.call("model/load", toWire(order), limits("model/load", signal))),
@@ -82,7 +85,10 @@ export async function createWorkerClient(options: WorkerClientOptions): Promise<
   try {
     const answer = await link.call("initialize", { protocol: protocolVersion, token }, { limitMs: deadlines.initialize, signal });
     if (answer.protocol !== protocolVersion) {
-      throw new WorkerError("WORKER_PROTOCOL_MISMATCH", `the worker speaks protocol ${answer.protocol}, this supervisor ${protocolVersion}`);
+      throw new WorkerError(
+        "WORKER_PROTOCOL_MISMATCH",
+        `the worker speaks protocol ${answer.protocol}, this supervisor ${protocolVersion}`,
+      );
     }
     return wrap(link, identityFromWire(answer), deadlines);
   } catch (thrown) {

@@ -40,7 +40,11 @@ function assertFileName(workerId: string): void {
 }
 
 /** Where one host keeps its things. */
-function createPlaces(stateDir: string): { readonly runDir: string; readonly records: WorkerRecords; readonly logOf: (workerId: string) => string } {
+function createPlaces(stateDir: string): {
+  readonly runDir: string;
+  readonly records: WorkerRecords;
+  readonly logOf: (workerId: string) => string;
+} {
   const runDir = join(resolve(stateDir), "run");
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
   return { runDir, records: createWorkerRecords(runDir), logOf: (workerId) => join(runDir, `${workerId}.log`) };
@@ -55,7 +59,13 @@ async function reach(options: WorkerHostOptions, table: ProcessTable, ref: Proce
     const stream = await openConnection(ref.socketPath, signal);
     if (stream !== null) {
       try {
-        const client = await createWorkerClient({ stream, token: ref.token, clock, signal, ...(deadlines === undefined ? {} : { deadlines }) });
+        const client = await createWorkerClient({
+          stream,
+          token: ref.token,
+          clock,
+          signal,
+          ...(deadlines === undefined ? {} : { deadlines }),
+        });
         return assertIsProcess(client, table, ref);
       } catch (thrown) {
         if (!(thrown instanceof WorkerError && passingFailures.has(thrown.code))) throw thrown;
@@ -73,7 +83,10 @@ function assertIsProcess(client: WorkerClient, table: ProcessTable, ref: Process
   throw new WorkerError("WORKER_PROTOCOL_MISMATCH", `process ${pid} answers at the socket of process ${ref.pid}`);
 }
 
-function recordOf(ref: Pick<ProcessRef, "token" | "socketPath" | "bootId">, process: Pick<WorkerRecord, "pid" | "startTicks">): WorkerRecord {
+function recordOf(
+  ref: Pick<ProcessRef, "token" | "socketPath" | "bootId">,
+  process: Pick<WorkerRecord, "pid" | "startTicks">,
+): WorkerRecord {
   return { ...process, bootId: ref.bootId, token: ref.token, protocol: protocolVersion, socket: ref.socketPath, job: null, fence: null };
 }
 

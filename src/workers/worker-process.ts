@@ -51,7 +51,11 @@ function raiseOutOfMemoryScore(pid: number): void {
 export function startProcess(start: WorkerStart): { readonly child: ChildProcess; readonly pid: number | undefined } {
   const log = openLog(start.logPath);
   try {
-    const child = spawn(start.command.file, [...start.command.args], { detached: true, stdio: ["ignore", log, log], env: environmentOf(start) });
+    const child = spawn(start.command.file, [...start.command.args], {
+      detached: true,
+      stdio: ["ignore", log, log],
+      env: environmentOf(start),
+    });
     child.unref();
     if (child.pid !== undefined) raiseOutOfMemoryScore(child.pid);
     return { child, pid: child.pid };
@@ -66,7 +70,12 @@ export function startFailure(child: ChildProcess, command: WorkerCommand): Promi
     child.once("error", (error) => {
       const isScarce = ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"].includes(errnoOf(error) ?? "");
       const code = isScarce ? "SYSTEM_RESOURCE" : "WORKER_CONFIGURATION";
-      resolve(new WorkerError(code, `the worker's program ${command.file} could not be started: ${error.message}`, { cause: error, retryable: isScarce }));
+      resolve(
+        new WorkerError(code, `the worker's program ${command.file} could not be started: ${error.message}`, {
+          cause: error,
+          retryable: isScarce,
+        }),
+      );
     });
   });
 }

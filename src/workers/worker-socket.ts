@@ -25,7 +25,10 @@ export function reserveSocketPath(runDir: string, workerId: string): string {
   const parents = [runtimeDir, tmpdir()].filter((parent): parent is string => parent !== undefined && existsSync(parent));
   const parent = parents.find((candidate) => fits(join(candidate, `${privateDirPrefix}XXXXXX`, "worker.sock")));
   if (parent === undefined) {
-    throw new WorkerError("CONFIGURATION_INVALID", `no path of at most ${longestPathBytes} bytes is left for a worker's socket; set TMPDIR to a short path`);
+    throw new WorkerError(
+      "CONFIGURATION_INVALID",
+      `no path of at most ${longestPathBytes} bytes is left for a worker's socket; set TMPDIR to a short path`,
+    );
   }
   return join(mkdtempSync(join(parent, privateDirPrefix)), "worker.sock");
 }
@@ -50,16 +53,19 @@ export function openConnection(socketPath: string, signal: AbortSignal): Promise
       socket.removeListener("connect", onConnect);
       settle();
     };
-    const onAbort = (): void => finish(() => {
-      socket.destroy();
-      reject(signal.reason);
-    });
+    const onAbort = (): void =>
+      finish(() => {
+        socket.destroy();
+        reject(signal.reason);
+      });
     const onConnect = (): void => finish(() => resolve(socket));
     signal.addEventListener("abort", onAbort, { once: true });
     socket.once("connect", onConnect);
-    socket.once("error", (error) => finish(() => {
-      if (tryAgainCodes.has(errnoOf(error))) resolve(null);
-      else reject(new WorkerError("WORKER_ERROR", `the worker's socket cannot be opened: ${error.message}`, { cause: error }));
-    }));
+    socket.once("error", (error) =>
+      finish(() => {
+        if (tryAgainCodes.has(errnoOf(error))) resolve(null);
+        else reject(new WorkerError("WORKER_ERROR", `the worker's socket cannot be opened: ${error.message}`, { cause: error }));
+      }),
+    );
   });
 }

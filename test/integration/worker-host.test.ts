@@ -17,7 +17,8 @@ afterEach(() => bench.end());
 
 const exitOf = (host: WorkerHost, ref: ProcessRef): Promise<ProcessExit> => new Promise((resolve) => host.onExit(ref, resolve));
 const record = (): Record<string, unknown> => JSON.parse(readFileSync(`${bench.runDir}/worker-0.json`, "utf8"));
-const rewrite = (change: Record<string, unknown>): void => writeFileSync(`${bench.runDir}/worker-0.json`, JSON.stringify({ ...record(), ...change }));
+const rewrite = (change: Record<string, unknown>): void =>
+  writeFileSync(`${bench.runDir}/worker-0.json`, JSON.stringify({ ...record(), ...change }));
 const limits = { requestMs: 400, termMs: 400, killMs: 4_000 };
 
 async function childPid(): Promise<number> {
@@ -44,7 +45,16 @@ describe("starting", () => {
     await host.recordJob("worker-0", { jobId: "job-1", fence: 3 });
     expect(statSync(`${bench.runDir}/worker-0.json`).mode & 0o777).toBe(0o600);
     expect(statSync(`${bench.runDir}/worker-0.log`).mode & 0o777).toBe(0o600);
-    expect(record()).toEqual({ pid: ref.pid, startTicks: ref.startTicks, bootId: ref.bootId, token: ref.token, protocol: 1, socket: ref.socketPath, job: "job-1", fence: 3 });
+    expect(record()).toEqual({
+      pid: ref.pid,
+      startTicks: ref.startTicks,
+      bootId: ref.bootId,
+      token: ref.token,
+      protocol: 1,
+      socket: ref.socketPath,
+      job: "job-1",
+      fence: 3,
+    });
     await host.recordJob("worker-0", null);
     expect(record()).toMatchObject({ job: null, fence: null });
   });
@@ -74,7 +84,10 @@ describe("starting", () => {
 
   it("says which program cannot be started, and leaves no record of it", async () => {
     const host = bench.host({ file: "/no/such/python", args: [], env: {} });
-    await expect(host.spawn("worker-0")).rejects.toMatchObject({ code: "WORKER_CONFIGURATION", message: expect.stringContaining("/no/such/python") });
+    await expect(host.spawn("worker-0")).rejects.toMatchObject({
+      code: "WORKER_CONFIGURATION",
+      message: expect.stringContaining("/no/such/python"),
+    });
     expect(() => record()).toThrow("ENOENT");
   });
 

@@ -32,7 +32,9 @@ function startBreaker(input: Partial<CircuitBreakerInput> = {}) {
     input: { workerId, parent: parent.ref, clock, ...input },
   }).start();
   running = actor;
-  const send = (...events: CircuitBreakerEvent[]): void => events.forEach((event) => actor.send(event));
+  const send = (...events: CircuitBreakerEvent[]): void => {
+    for (const event of events) actor.send(event);
+  };
   return {
     actor,
     clock,

@@ -1,30 +1,16 @@
-import { classify } from "../../src/recovery/classify.ts";
-import { defaultHealthThresholds, type HealthReadings } from "../../src/recovery/health.ts";
-import { defaultLadders } from "../../src/recovery/ladders.ts";
-import { unknownFacts } from "../../src/recovery/preconditions.ts";
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { circuitBreakerMachine } from "../../src/machines/circuit-breaker.machine.ts";
 import { healthMonitorMachine } from "../../src/machines/health-monitor.machine.ts";
 import { recoveryMachine } from "../../src/machines/recovery.machine.ts";
 import type { ProbeAnswer, RecoveryResume, RungEvidence } from "../../src/machines/recovery-types.ts";
+import { defaultHealthThresholds, type HealthReadings } from "../../src/recovery/health.ts";
+import { defaultLadders } from "../../src/recovery/ladders.ts";
+import { unknownFacts } from "../../src/recovery/preconditions.ts";
+import { supervisor } from "./exploration-of-supervisor.ts";
+import { about, bounds, fault, poisoned } from "./exploration-samples.ts";
+import { modelLoader, pipeline, worker } from "./explorations-of-workers.ts";
 import { type Exploration, explorationClock, type ReachedState } from "./explore.ts";
-
-/** Stands for the parent in pure transitions; nothing is ever delivered. */
-class Nobody {
-  readonly id = "nobody";
-  readonly sessionId = "nobody";
-  send(): void {}
-  getSnapshot(): undefined {
-    return undefined;
-  }
-}
-
-export const bounds = { budget: 2, climbs: 2, breakerFaults: 2, incidentsOnABreaker: 2 } as const;
-
-const about = { parent: new Nobody(), clock: explorationClock, workerId: "w0" };
-const fault = classify({ exitSignal: "SIGSEGV" });
-const poisoned = classify({ exitCode: 75 });
 
 const answers: readonly ProbeAnswer[] = (["passed", "failed", "unknown"] as const).map((verdict) => ({ verdict, reason: "explored" }));
 const measure = (
@@ -54,6 +40,9 @@ const recoveryStart = {
   limits: { climbCount: bounds.climbs },
 };
 const resumes: readonly RecoveryResume["kind"][] = ["standingIn", "coolingDown", "exhausted"];
+
+/** A deadline that is absent, or over, holds nothing back. */
+const isAhead = (atMs: unknown): boolean => typeof atMs === "number" && atMs > explorationClock.startMs;
 
 const recovery: Exploration = {
   machine: recoveryMachine,
@@ -133,9 +122,9 @@ const recovery: Exploration = {
     proof: path.startsWith("verifying") || path === "acting" || context["rung"] !== null ? context["proof"] : null,
     nextRungIndex: context["isClimbing"] === true ? context["nextRungIndex"] : 0,
     workerState: context["workerState"] === "unknown" ? "connected" : context["workerState"],
-    cooldownUntilMs: context["cooldownUntilMs"] ?? 0,
-    budgetRetryAtMs: context["budgetRetryAtMs"] ?? 0,
-    lookBackAtMs: path === "standingIn" || path === "exhausted" ? context["lookBackAtMs"] : null,
+    cooldownUntilMs: isAhead(context["cooldownUntilMs"]),
+    budgetRetryAtMs: isAhead(context["budgetRetryAtMs"]),
+    lookBackAtMs: (path === "standingIn" || path === "exhausted") && isAhead(context["lookBackAtMs"]),
     isTrialJobBegun: path === "returning" && context["isTrialJobBegun"],
   }),
   staysReachable: ["servable", "mock"],
@@ -228,4 +217,8 @@ export const explorations: Readonly<Record<string, Exploration>> = {
   recovery,
   "health-monitor": healthMonitor,
   "circuit-breaker": circuitBreaker,
+  worker,
+  "model-loader": modelLoader,
+  pipeline,
+  supervisor,
 };

@@ -8,10 +8,12 @@ import {
 } from "xstate";
 
 /** A clock that the explorer sets before each transition; guards on time are tried on both sides of every deadline. */
-export const explorationClock = { atMs: 0, nowMs: () => explorationClock.atMs };
-const startMs = 1_000_000_000;
+export const explorationClock = { atMs: 0, startMs: 1_000_000_000, nowMs: (): number => explorationClock.atMs };
+const { startMs } = explorationClock;
+/** Longer than every window in which something past still counts. */
+const recentMs = 86_400_000;
 /** Past every deadline that any machine sets. */
-const muchLaterMs = 365 * 86_400_000;
+const muchLaterMs = 365 * recentMs;
 
 export interface SampleEvent {
   readonly type: string;
@@ -41,8 +43,10 @@ export interface Exploration {
   readonly caps?: Readonly<Record<string, number>>;
   /** States in which waiting for an event without a deadline is right; every other state has a way out in time. */
   readonly restsIn?: readonly string[];
-  /** Tags of which one must stay reachable from every state, without a person; each on its own. */
+  /** Tags that must stay reachable from every state, each on its own and without a person. */
   readonly staysReachable: readonly string[];
+  /** The machine may end instead: a person has asked it to. */
+  readonly mayEnd?: boolean;
   /** Sentences about a state that must not be. */
   readonly problemsOf?: (state: ReachedState) => readonly string[];
 }
@@ -90,7 +94,7 @@ function shiftTimes(value: unknown, shiftMs: number, omit: readonly string[], ke
 /** What tells two states apart: absolute times become past or future, counters are capped, functions and actors vanish. */
 function reduce(value: unknown, spec: Exploration, key = ""): unknown {
   if (typeof value === "number") {
-    if (isTime(key)) return value > startMs ? "future" : "past";
+    if (isTime(key)) return value > startMs ? "future" : value > startMs - recentMs ? "past" : "long past";
     return Math.min(value, spec.caps?.[key] ?? Number.POSITIVE_INFINITY);
   }
   if (Array.isArray(value)) return value.slice(0, spec.caps?.[key] ?? value.length).map((item) => reduce(item, spec, key));

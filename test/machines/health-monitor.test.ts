@@ -93,7 +93,10 @@ describe("the health monitor", () => {
   });
   it("is not moved by two high samples between low ones", async () => {
     let count = 0;
-    const { clock, parent } = startMonitor(() => ({ cpuRatio: (count += 1) % 3 === 0 ? 0.1 : 0.99 }));
+    const { clock, parent } = startMonitor(() => {
+      count += 1;
+      return { cpuRatio: count % 3 === 0 ? 0.1 : 0.99 };
+    });
     await clock.advance(300_000);
     expect(parent.ofType("threshold.crossed")).toEqual([]);
   });

@@ -1,7 +1,7 @@
-import { type AnyStateMachine, fromCallback, fromPromise, setup, type StateNode } from "xstate";
 import { describe, expect, it } from "vitest";
+import { type AnyStateMachine, fromCallback, fromPromise, type StateNode, setup } from "xstate";
+import { loadMachines } from "../../scripts/statecharts/machine-files.ts";
 import { machineTags } from "../../src/core/words.ts";
-import { loadMachines } from "../../visualizations/machine-files.ts";
 import { isPromiseLogic, lintMachine } from "./lint.ts";
 
 const machines = await loadMachines();

@@ -8,7 +8,7 @@ const list = (value: unknown): readonly unknown[] => (value === undefined ? [] :
 /** Promise logic resolves its promise when it starts; xstate marks it in no other way. */
 export function isPromiseLogic(logic: unknown): boolean {
   const { start } = logic as { readonly start?: () => unknown };
-  return start !== undefined && start.toString().includes("Promise.resolve");
+  return start?.toString().includes("Promise.resolve") === true;
 }
 
 interface RawTransition {

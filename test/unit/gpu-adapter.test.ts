@@ -33,22 +33,38 @@ const adapterWith = (telemetry: TelemetryProbe, uuid: string | null = "STUB-0"):
 describe("measuring", () => {
   it("takes free memory from the card and the allocator's from the worker", async () => {
     expect(await adapterWith(probe).measure("worker-0")).toEqual({
-      atMs: expect.any(Number), deviceFreeBytes: 50 * gibibyte, workerReservedBytes: 30 * gibibyte, workerAllocatedBytes: 10 * gibibyte,
+      atMs: expect.any(Number),
+      deviceFreeBytes: 50 * gibibyte,
+      workerReservedBytes: 30 * gibibyte,
+      workerAllocatedBytes: 10 * gibibyte,
     });
   });
 
   it("says what could not be measured, and why", async () => {
-    expect(await adapterWith(createAbsentProbe({ clock, stateDir: bench.stateDir })).measure("worker-0")).toMatchObject({ deviceFreeBytes: null, note: "the card STUB-0 was not seen" });
-    expect(await adapterWith(probe, null).measure("worker-0")).toMatchObject({ deviceFreeBytes: null, note: "the card of worker-0 is not known" });
+    expect(await adapterWith(createAbsentProbe({ clock, stateDir: bench.stateDir })).measure("worker-0")).toMatchObject({
+      deviceFreeBytes: null,
+      note: "the card STUB-0 was not seen",
+    });
+    expect(await adapterWith(probe, null).measure("worker-0")).toMatchObject({
+      deviceFreeBytes: null,
+      note: "the card of worker-0 is not known",
+    });
     await client?.injectFault("bad-stats");
-    expect(await adapterWith(probe).measure("worker-0")).toMatchObject({ deviceFreeBytes: 50 * gibibyte, workerReservedBytes: null, note: expect.stringContaining("the worker: the answer to stats") });
+    expect(await adapterWith(probe).measure("worker-0")).toMatchObject({
+      deviceFreeBytes: 50 * gibibyte,
+      workerReservedBytes: null,
+      note: expect.stringContaining("the worker: the answer to stats"),
+    });
     client = null;
     expect(await adapterWith(probe).measure("worker-0")).toMatchObject({ workerAllocatedBytes: null, note: "no worker is connected" });
   });
 
   it("passes on that the probe failed", async () => {
     const broken = createSimulatedProbe({ clock, deviceDir: "/dev/null", stateDir: bench.stateDir });
-    expect(await adapterWith(broken).measure("worker-0")).toMatchObject({ deviceFreeBytes: null, note: expect.stringContaining("/dev/null") });
+    expect(await adapterWith(broken).measure("worker-0")).toMatchObject({
+      deviceFreeBytes: null,
+      note: expect.stringContaining("/dev/null"),
+    });
   });
 });
 
@@ -56,8 +72,10 @@ describe("clearing the cache", () => {
   it("waits until the card, not the worker, has the memory back", async () => {
     const evidence = await adapterWith(probe).clearCache("worker-0", 15 * gibibyte);
     expect(evidence).toMatchObject({
-      action: "clear_gpu_cache", applied: ["allocator cache"],
-      before: { deviceFreeBytes: 50 * gibibyte, workerReservedBytes: 30 * gibibyte }, after: { deviceFreeBytes: 70 * gibibyte, workerReservedBytes: 10 * gibibyte },
+      action: "clear_gpu_cache",
+      applied: ["allocator cache"],
+      before: { deviceFreeBytes: 50 * gibibyte, workerReservedBytes: 30 * gibibyte },
+      after: { deviceFreeBytes: 70 * gibibyte, workerReservedBytes: 10 * gibibyte },
     });
     // The stub's card gives back 400 ms after the worker has said so.
     expect(evidence.after.atMs - evidence.before.atMs).toBeGreaterThanOrEqual(400);
@@ -95,16 +113,25 @@ describe("the other actions", () => {
 
   it("loads the model in the leaner profile where none is resident, and reloads it where it is", async () => {
     const adapter = adapterWith(probe);
-    expect(await adapter.enableOffload("worker-0", { model: "T2V-A14B", profile: "full" })).toMatchObject({ applied: ["loaded T2V-A14B in full"], after: { workerAllocatedBytes: 60 * gibibyte } });
+    expect(await adapter.enableOffload("worker-0", { model: "T2V-A14B", profile: "full" })).toMatchObject({
+      applied: ["loaded T2V-A14B in full"],
+      after: { workerAllocatedBytes: 60 * gibibyte },
+    });
     expect(await adapter.enableOffload("worker-0", { model: "T2V-A14B", profile: "model-offload" })).toMatchObject({
-      action: "enable_cpu_offload", applied: ["profile model-offload"],
-      before: { workerAllocatedBytes: 60 * gibibyte }, after: { workerAllocatedBytes: 2 * gibibyte, deviceFreeBytes: 78 * gibibyte },
+      action: "enable_cpu_offload",
+      applied: ["profile model-offload"],
+      before: { workerAllocatedBytes: 60 * gibibyte },
+      after: { workerAllocatedBytes: 2 * gibibyte, deviceFreeBytes: 78 * gibibyte },
     });
   });
 
   it("changes nothing on the card for a smaller request", async () => {
     const evidence = await adapterWith(probe).reduce("worker-0", 20 * gibibyte);
-    expect(evidence).toMatchObject({ action: "reduce_generation_params", applied: ["an envelope of 20.0 GiB"], after: { deviceFreeBytes: 50 * gibibyte } });
+    expect(evidence).toMatchObject({
+      action: "reduce_generation_params",
+      applied: ["an envelope of 20.0 GiB"],
+      after: { deviceFreeBytes: 50 * gibibyte },
+    });
     expect(evidence.after).toEqual(evidence.before);
     expect(await client?.stats()).toMatchObject({ memory: { reservedBytes: 30 * gibibyte } });
   });

@@ -41,13 +41,22 @@ function startHolder(): { readonly pid: number; end(): Promise<void> } {
 
 function writeDevice(pid: number, change: Record<string, unknown> = {}): void {
   const entry = {
-    pid, startTicks: ticksOf(pid), uuid: "SIM-0", name: "Simulated 80 GiB", totalBytes: 80 * gibibyte, usedBytes: 10 * gibibyte, atMs: clock.nowMs(), utilizationRatio: 0.9, temperatureCelsius: 61,
+    pid,
+    startTicks: ticksOf(pid),
+    uuid: "SIM-0",
+    name: "Simulated 80 GiB",
+    totalBytes: 80 * gibibyte,
+    usedBytes: 10 * gibibyte,
+    atMs: clock.nowMs(),
+    utilizationRatio: 0.9,
+    temperatureCelsius: 61,
   };
   writeFileSync(join(dir, `${pid}.json`), JSON.stringify({ ...entry, ...change }));
 }
 
 describe("the simulated card", () => {
-  const measure = async (probe = createSimulatedProbe({ clock, deviceDir: dir, stateDir: dir })): Promise<readonly GpuSample[]> => (await probe.measure()).gpus;
+  const measure = async (probe = createSimulatedProbe({ clock, deviceDir: dir, stateDir: dir })): Promise<readonly GpuSample[]> =>
+    (await probe.measure()).gpus;
 
   it("is measured as the sum of what living processes hold of it", async () => {
     const [first, second, third] = [startHolder(), startHolder(), startHolder()];
@@ -56,7 +65,15 @@ describe("the simulated card", () => {
     writeDevice(third.pid, { uuid: "SIM-1", usedBytes: gibibyte });
     const gpus = await measure();
     expect(gpus).toHaveLength(2);
-    expect(gpus).toContainEqual({ uuid: "SIM-0", name: "Simulated 80 GiB", totalBytes: 80 * gibibyte, usedBytes: 15 * gibibyte, utilizationRatio: 0.9, temperatureCelsius: 70, unavailable: {} });
+    expect(gpus).toContainEqual({
+      uuid: "SIM-0",
+      name: "Simulated 80 GiB",
+      totalBytes: 80 * gibibyte,
+      usedBytes: 15 * gibibyte,
+      utilizationRatio: 0.9,
+      temperatureCelsius: 70,
+      unavailable: {},
+    });
     expect(gpus).toContainEqual(expect.objectContaining({ uuid: "SIM-1", usedBytes: gibibyte }));
   });
 
@@ -68,7 +85,12 @@ describe("the simulated card", () => {
     await holder.end();
     expect(await measure(probe)).toEqual([
       {
-        uuid: "SIM-0", name: "Simulated 80 GiB", totalBytes: 80 * gibibyte, usedBytes: 0, utilizationRatio: null, temperatureCelsius: null,
+        uuid: "SIM-0",
+        name: "Simulated 80 GiB",
+        totalBytes: 80 * gibibyte,
+        usedBytes: 0,
+        utilizationRatio: null,
+        temperatureCelsius: null,
         unavailable: { utilizationRatio: "no process holds the card", temperatureCelsius: "no process holds the card" },
       },
     ]);
@@ -96,7 +118,9 @@ describe("the simulated card", () => {
     const holder = startHolder();
     writeDevice(holder.pid);
     await clock.advance(10_001);
-    expect(await measure()).toMatchObject([{ usedBytes: 10 * gibibyte, utilizationRatio: null, unavailable: { utilizationRatio: expect.stringContaining("10 s") } }]);
+    expect(await measure()).toMatchObject([
+      { usedBytes: 10 * gibibyte, utilizationRatio: null, unavailable: { utilizationRatio: expect.stringContaining("10 s") } },
+    ]);
   });
 
   it("is not there before a process has written, and that is no error", async () => {
@@ -104,7 +128,10 @@ describe("the simulated card", () => {
     expect(await probe.measure()).toMatchObject({ gpuKind: "simulated", gpus: [], atMs: clock.nowMs() });
   });
 
-  it.each([["no JSON", "{"], ["another shape", "{}"]])("cannot be measured from %s", async (_what, text) => {
+  it.each([
+    ["no JSON", "{"],
+    ["another shape", "{}"],
+  ])("cannot be measured from %s", async (_what, text) => {
     writeFileSync(join(dir, "1.json"), text);
     await expect(measure()).rejects.toMatchObject({ code: "SYSTEM_RESOURCE", message: expect.stringContaining("1.json") });
   });
@@ -136,7 +163,7 @@ describe("inside a control group", () => {
     writeFileSync(join(dir, path), `${text}\n`);
   };
   const roots = (): { proc: string; cgroup: string } => ({ proc: join(dir, "proc"), cgroup: join(dir, "cgroup") });
-  const unlimitedV1 = 9_223_372_036_854_771_712;
+  const unlimitedV1 = "9223372036854771712";
 
   function writeV2(): void {
     write("proc/self/cgroup", "0::/machine/service");
@@ -151,7 +178,10 @@ describe("inside a control group", () => {
 
   it("reads the tightest limit of version 2 on the way up, without cache that can be given back", async () => {
     writeV2();
-    expect(await readCgroup(64 * gibibyte, roots())).toEqual({ memory: { limitBytes: 4 * gibibyte, usedBytes: 2 * gibibyte }, cpu: { coreCount: 1.5, usedMicroseconds: 5_000_000 } });
+    expect(await readCgroup(64 * gibibyte, roots())).toEqual({
+      memory: { limitBytes: 4 * gibibyte, usedBytes: 2 * gibibyte },
+      cpu: { coreCount: 1.5, usedMicroseconds: 5_000_000 },
+    });
   });
 
   it("reads version 1", async () => {
@@ -162,18 +192,25 @@ describe("inside a control group", () => {
     write("cgroup/cpu/box/cpu.cfs_quota_us", 200_000);
     write("cgroup/cpu/box/cpu.cfs_period_us", 100_000);
     write("cgroup/cpuacct/box/cpuacct.usage", 7_000_000);
-    expect(await readCgroup(64 * gibibyte, roots())).toEqual({ memory: { limitBytes: gibibyte, usedBytes: gibibyte / 4 }, cpu: { coreCount: 2, usedMicroseconds: 7_000 } });
+    expect(await readCgroup(64 * gibibyte, roots())).toEqual({
+      memory: { limitBytes: gibibyte, usedBytes: gibibyte / 4 },
+      cpu: { coreCount: 2, usedMicroseconds: 7_000 },
+    });
   });
 
   it.each([
     ["version 2 without a limit", () => writeV2(), 4 * gibibyte],
-    ["version 1's word for no limit", () => {
-      write("proc/self/cgroup", "4:memory:/\n2:cpu,cpuacct:/");
-      write("cgroup/memory/memory.limit_in_bytes", unlimitedV1);
-      write("cgroup/memory/memory.usage_in_bytes", gibibyte);
-      write("cgroup/cpu/cpu.cfs_quota_us", -1);
-      write("cgroup/cpu/cpu.cfs_period_us", 100_000);
-    }, 64 * gibibyte],
+    [
+      "version 1's word for no limit",
+      () => {
+        write("proc/self/cgroup", "4:memory:/\n2:cpu,cpuacct:/");
+        write("cgroup/memory/memory.limit_in_bytes", unlimitedV1);
+        write("cgroup/memory/memory.usage_in_bytes", gibibyte);
+        write("cgroup/cpu/cpu.cfs_quota_us", -1);
+        write("cgroup/cpu/cpu.cfs_period_us", 100_000);
+      },
+      64 * gibibyte,
+    ],
     ["no control groups at all", () => undefined, 64 * gibibyte],
   ])("takes %s at or above the host's memory for none", async (_what, prepare, totalBytes) => {
     prepare();

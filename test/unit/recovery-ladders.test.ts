@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { failureTypes } from "../../src/core/words.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { defaultLadders, validateLadders } from "../../src/recovery/ladders.ts";
-import { chooseRung, reasonToSkip, type RungFacts, unknownFacts } from "../../src/recovery/preconditions.ts";
+import { chooseRung, type RungFacts, reasonToSkip, unknownFacts } from "../../src/recovery/preconditions.ts";
 
 const crash = classify({ exitSignal: "SIGSEGV" });
 const poisoned = classify({ exitCode: 75 });

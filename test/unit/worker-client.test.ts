@@ -3,7 +3,13 @@ import { connect as connectTo, createServer, type Server, type Socket } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { createMessageConnection, type MessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
+import {
+  createMessageConnection,
+  type MessageConnection,
+  ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from "vscode-jsonrpc/node";
 import { rpcErrors } from "../../src/contract/worker-protocol.ts";
 import type { RenderRequest } from "../../src/core/job.ts";
 import type { WorkerClient, WorkerNotice } from "../../src/core/ports/worker.ts";
@@ -13,14 +19,36 @@ import { until } from "../harness/running-service.ts";
 
 const wireMemory = { total_bytes: 80, allocated_bytes: 10, reserved_bytes: 30, free_bytes: 50, peak_bytes: 40 };
 const wireFailure = {
-  phase: "denoise", step: 12, exception_type: "torch.OutOfMemoryError", message: "CUDA out of memory.", causes: [], device_usable: true, memory: wireMemory,
+  phase: "denoise",
+  step: 12,
+  exception_type: "torch.OutOfMemoryError",
+  message: "CUDA out of memory.",
+  causes: [],
+  device_usable: true,
+  memory: wireMemory,
 };
 const wireIdentity = {
-  protocol: 1, pid: 42, kind: "simulator", simulated: true, device: { uuid: "SIM-0", name: "Simulated", total_bytes: 80 },
-  models: ["T2V-A14B"], profiles: ["full"], actions: ["clear_gpu_cache"], phases: ["encode"],
+  protocol: 1,
+  pid: 42,
+  kind: "simulator",
+  simulated: true,
+  device: { uuid: "SIM-0", name: "Simulated", total_bytes: 80 },
+  models: ["T2V-A14B"],
+  profiles: ["full"],
+  actions: ["clear_gpu_cache"],
+  phases: ["encode"],
 };
 const request: RenderRequest = {
-  model: "T2V-A14B", prompt: "a fox", width: 854, height: 480, frames: 9, framesPerSecond: 16, steps: 4, seed: 1, loraPath: null, loraStrength: 1,
+  model: "T2V-A14B",
+  prompt: "a fox",
+  width: 854,
+  height: 480,
+  frames: 9,
+  framesPerSecond: 16,
+  steps: 4,
+  seed: 1,
+  loraPath: null,
+  loraStrength: 1,
 };
 
 interface Pair {
@@ -81,8 +109,14 @@ describe("the handshake", () => {
     const { client, received } = await connect();
     expect(received).toEqual([{ method: "initialize", params: { protocol: 1, token: "secret" } }]);
     expect(client.identity).toEqual({
-      pid: 42, kind: "simulator", isSimulated: true, device: { uuid: "SIM-0", name: "Simulated", totalBytes: 80 },
-      models: ["T2V-A14B"], profiles: ["full"], actions: ["clear_gpu_cache"], phases: ["encode"],
+      pid: 42,
+      kind: "simulator",
+      isSimulated: true,
+      device: { uuid: "SIM-0", name: "Simulated", totalBytes: 80 },
+      models: ["T2V-A14B"],
+      profiles: ["full"],
+      actions: ["clear_gpu_cache"],
+      phases: ["encode"],
     });
   });
 
@@ -99,17 +133,38 @@ describe("the handshake", () => {
 
 describe("a call", () => {
   it("speaks snake_case on the wire and camelCase in memory", async () => {
-    const { client, received } = await connect({ generate: { accepted: true }, stats: { memory: wireMemory, resident_model: "T2V-A14B", profile: "full", jobs_done: 3 } });
+    const { client, received } = await connect({
+      generate: { accepted: true },
+      stats: { memory: wireMemory, resident_model: "T2V-A14B", profile: "full", jobs_done: 3 },
+    });
     await client.generate({ jobId: "job-1", fence: 7, request, workflow: null, outputPath: "/o.mp4", checkpointDir: "/c" });
     expect(received.at(-1)).toEqual({
       method: "generate",
       params: {
-        job_id: "job-1", fence: 7, workflow: null, output_path: "/o.mp4", checkpoint_dir: "/c",
-        request: { model: "T2V-A14B", prompt: "a fox", width: 854, height: 480, frames: 9, frames_per_second: 16, steps: 4, seed: 1, lora_path: null, lora_strength: 1 },
+        job_id: "job-1",
+        fence: 7,
+        workflow: null,
+        output_path: "/o.mp4",
+        checkpoint_dir: "/c",
+        request: {
+          model: "T2V-A14B",
+          prompt: "a fox",
+          width: 854,
+          height: 480,
+          frames: 9,
+          frames_per_second: 16,
+          steps: 4,
+          seed: 1,
+          lora_path: null,
+          lora_strength: 1,
+        },
       },
     });
     expect(await client.stats()).toEqual({
-      memory: { totalBytes: 80, allocatedBytes: 10, reservedBytes: 30, freeBytes: 50, peakBytes: 40 }, residentModel: "T2V-A14B", profile: "full", jobsDone: 3,
+      memory: { totalBytes: 80, allocatedBytes: 10, reservedBytes: 30, freeBytes: 50, peakBytes: 40 },
+      residentModel: "T2V-A14B",
+      profile: "full",
+      jobsDone: 3,
     });
   });
 
@@ -123,7 +178,10 @@ describe("a call", () => {
     const { client } = await connect({ "model/load": new ResponseError(rpcErrors.failed, "out of memory", wireFailure) });
     await expect(client.loadModel({ model: "T2V-A14B", profile: "full" })).rejects.toMatchObject({
       code: "WORKER_ERROR",
-      details: { rpcCode: rpcErrors.failed, failure: { phase: "denoise", step: 12, exceptionType: "torch.OutOfMemoryError", deviceUsable: true, memory: { reservedBytes: 30 } } },
+      details: {
+        rpcCode: rpcErrors.failed,
+        failure: { phase: "denoise", step: 12, exceptionType: "torch.OutOfMemoryError", deviceUsable: true, memory: { reservedBytes: 30 } },
+      },
     });
   });
 
@@ -151,7 +209,10 @@ describe("a call", () => {
   it("is given up at its deadline, and a late answer changes nothing", async () => {
     let answer = (_value: unknown): void => undefined;
     const { client, clock } = await connect({ stats: new Promise((resolve) => (answer = resolve)) });
-    const call = client.stats().then(() => "answered", (thrown: unknown) => thrown);
+    const call = client.stats().then(
+      () => "answered",
+      (thrown: unknown) => thrown,
+    );
     await clock.advance(callDeadlines.stats - 1);
     expect(await Promise.race([call, clock.settle().then(() => "pending")])).toBe("pending");
     await clock.advance(1);
@@ -202,8 +263,16 @@ describe("the end of the connection", () => {
   });
 
   it.each([
-    ["a notification that does not fit the protocol", ({ worker }: Pair) => void worker.sendNotification("heartbeat", { main_thread_idle_ms: "soon" }), /heartbeat/],
-    ["a completed render without a path", ({ worker }: Pair) => void worker.sendNotification("completed", { job_id: "job-1", fence: 1 }), /completed/],
+    [
+      "a notification that does not fit the protocol",
+      ({ worker }: Pair) => void worker.sendNotification("heartbeat", { main_thread_idle_ms: "soon" }),
+      /heartbeat/,
+    ],
+    [
+      "a completed render without a path",
+      ({ worker }: Pair) => void worker.sendNotification("completed", { job_id: "job-1", fence: 1 }),
+      /completed/,
+    ],
     ["bytes that are no JSON-RPC", ({ far }: Pair) => void far.write("GET / HTTP/1.1\r\n\r\n"), /Content-Length|header/i],
   ])("follows %s, and says why", async (_what, breach, why) => {
     const pair = await connect();
@@ -232,7 +301,20 @@ describe("notices", () => {
       { kind: "progress", jobId: "job-1", fence: 1, phase: "decode", step: 1, of: 2, longPhaseMs: 9_000 },
       { kind: "progress", jobId: "job-1", fence: 1, phase: "decode", step: 2, of: 2 },
       { kind: "loadProgress", model: "T2V-A14B", ratio: 0.5 },
-      { kind: "failed", jobId: "job-1", fence: 1, failure: { phase: "denoise", step: 12, exceptionType: "torch.OutOfMemoryError", message: "CUDA out of memory.", causes: [], deviceUsable: true, memory: null } },
+      {
+        kind: "failed",
+        jobId: "job-1",
+        fence: 1,
+        failure: {
+          phase: "denoise",
+          step: 12,
+          exceptionType: "torch.OutOfMemoryError",
+          message: "CUDA out of memory.",
+          causes: [],
+          deviceUsable: true,
+          memory: null,
+        },
+      },
     ]);
     stop();
     const other = new Promise((resolve) => client.onNotice(resolve));

@@ -26,7 +26,11 @@ describe("/proc/<pid>/stat", () => {
     expect(parseProcessStat(text)).toEqual({ state: "S", groupId: 4242, startTicks: 987_654 });
   });
 
-  it.each([["nothing", ""], ["no name", "4242 node S"], ["a short text", "4242 (node) S 1"]])("is null for %s", (_what, text) => {
+  it.each([
+    ["nothing", ""],
+    ["no name", "4242 node S"],
+    ["a short text", "4242 (node) S 1"],
+  ])("is null for %s", (_what, text) => {
     expect(parseProcessStat(text)).toBeNull();
   });
 });
@@ -99,7 +103,10 @@ describe("the stop ladder", () => {
     const deaf: Pick<WorkerClient, "shutdown"> = { shutdown: () => new Promise(() => undefined) };
     const startedAtMs = clock.nowMs();
     const host = { isGone: () => false, signal: () => true, stateLetter: () => "D" };
-    const stopping = stopWorker(host, deaf as WorkerClient, ref, clock).then(() => "stopped", (thrown: unknown) => ({ thrown, afterMs: clock.nowMs() - startedAtMs }));
+    const stopping = stopWorker(host, deaf as WorkerClient, ref, clock).then(
+      () => "stopped",
+      (thrown: unknown) => ({ thrown, afterMs: clock.nowMs() - startedAtMs }),
+    );
     await clock.advance(60_000);
     expect(await stopping).toMatchObject({ thrown: { code: "WORKER_SILENT", details: { state: "D" } }, afterMs: 50_000 });
     expect(clock.pendingCount).toBe(0);
@@ -115,7 +122,10 @@ describe("the simulator's command", () => {
     expect(existsSync(plain.args[0] ?? "")).toBe(true);
     expect(plain.env).toEqual({ UNDERSTUDY_DEVICE_DIR: "/d" });
     expect(simulatorCommand({ deviceDir: "/d", gpu: "h100", speed: 50, faults: "oom@decode" }).env).toEqual({
-      UNDERSTUDY_DEVICE_DIR: "/d", UNDERSTUDY_SIM_GPU: "h100", UNDERSTUDY_SIM_SPEED: "50", UNDERSTUDY_SIM_FAULT: "oom@decode",
+      UNDERSTUDY_DEVICE_DIR: "/d",
+      UNDERSTUDY_SIM_GPU: "h100",
+      UNDERSTUDY_SIM_SPEED: "50",
+      UNDERSTUDY_SIM_FAULT: "oom@decode",
     });
   });
 });

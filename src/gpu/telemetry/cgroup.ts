@@ -26,13 +26,20 @@ async function readIfPresent(path: string): Promise<string | null> {
 const numberIn = (text: string | null): number | null => (text === null || !/^\d+$/.test(text) ? null : Number(text));
 
 function fieldOf(text: string | null, name: string): number | null {
-  return numberIn(text?.split("\n").find((line) => line.startsWith(`${name} `))?.slice(name.length + 1).trim() ?? null);
+  return numberIn(
+    text
+      ?.split("\n")
+      .find((line) => line.startsWith(`${name} `))
+      ?.slice(name.length + 1)
+      .trim() ?? null,
+  );
 }
 
-/** The group's folder and every folder above it: a limit may be set on any of them. */
+/** The group's folder and every folder above it, the root last: a limit may be set on any of them. */
 function foldersUpTo(root: string, path: string): string[] {
   const parts = path.split("/").filter((part) => part !== "" && part !== "..");
-  return parts.reduceRight<string[]>((folders, _part, index) => [...folders, join(root, ...parts.slice(0, index + 1))], []).concat(root);
+  const depths = [...parts.keys(), parts.length].reverse();
+  return depths.map((depth) => join(root, ...parts.slice(0, depth)));
 }
 
 /** Path of this process's group in one hierarchy; `""` names version 2. */
@@ -51,7 +58,10 @@ interface Reading {
   readonly statName: string;
 }
 
-const memoryFilesOf = { v2: { limit: "memory.max", used: "memory.current", statName: "inactive_file" }, v1: { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes", statName: "total_inactive_file" } } as const;
+const memoryFilesOf = {
+  v2: { limit: "memory.max", used: "memory.current", statName: "inactive_file" },
+  v1: { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes", statName: "total_inactive_file" },
+} as const;
 
 /** The tightest limit on the way up. Cache that the kernel gives back at once does not count as used. */
 async function readMemory(folders: readonly string[], files: Reading, totalBytes: number): Promise<CgroupSample["memory"]> {
@@ -60,7 +70,13 @@ async function readMemory(folders: readonly string[], files: Reading, totalBytes
     const limitBytes = numberIn(await readIfPresent(join(folder, files.limit)));
     const used = numberIn(await readIfPresent(join(folder, files.used)));
     // "No limit" is written as a number beyond every host's memory in version 1.
-    if (limitBytes === null || used === null || limitBytes >= totalBytes || limitBytes >= (tightest?.limitBytes ?? Number.POSITIVE_INFINITY)) continue;
+    if (
+      limitBytes === null ||
+      used === null ||
+      limitBytes >= totalBytes ||
+      limitBytes >= (tightest?.limitBytes ?? Number.POSITIVE_INFINITY)
+    )
+      continue;
     const cachedBytes = fieldOf(await readIfPresent(join(folder, "memory.stat")), files.statName) ?? 0;
     tightest = { limitBytes, usedBytes: Math.max(0, used - cachedBytes) };
   }
@@ -91,7 +107,10 @@ async function readCpuV1(cpuFolders: readonly string[], accountFolders: readonly
  * Sources: the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
  * @param totalBytes the host's memory: a limit at or above it is none
  */
-export async function readCgroup(totalBytes: number, roots: CgroupRoots = { proc: "/proc", cgroup: "/sys/fs/cgroup" }): Promise<CgroupSample> {
+export async function readCgroup(
+  totalBytes: number,
+  roots: CgroupRoots = { proc: "/proc", cgroup: "/sys/fs/cgroup" },
+): Promise<CgroupSample> {
   const membership = await readIfPresent(join(roots.proc, "self/cgroup"));
   if (membership === null) return { memory: null, cpu: null };
   const foldersOf = (controller: string): string[] => {
@@ -100,7 +119,8 @@ export async function readCgroup(totalBytes: number, roots: CgroupRoots = { proc
   };
   const unified = foldersOf("");
   return {
-    memory: (await readMemory(unified, memoryFilesOf.v2, totalBytes)) ?? (await readMemory(foldersOf("memory"), memoryFilesOf.v1, totalBytes)),
+    memory:
+      (await readMemory(unified, memoryFilesOf.v2, totalBytes)) ?? (await readMemory(foldersOf("memory"), memoryFilesOf.v1, totalBytes)),
     cpu: (await readCpuV2(unified)) ?? (await readCpuV1(foldersOf("cpu"), foldersOf("cpuacct"))),
   };
 }

@@ -20,12 +20,15 @@ export type DeviceFile = z.infer<typeof deviceFileSchema>;
 
 const codeOf = (thrown: unknown): string | undefined => (thrown as NodeJS.ErrnoException).code;
 
+const unreadable = (path: string, cause: unknown): UnderstudyError =>
+  new UnderstudyError("SYSTEM_RESOURCE", `the simulated card's ${path} cannot be read`, { cause, retryable: true });
+
 async function readOne(path: string): Promise<DeviceFile | null> {
   try {
     return deviceFileSchema.parse(JSON.parse(await readFile(path, "utf8")));
   } catch (thrown) {
     if (codeOf(thrown) === "ENOENT") return null;
-    throw new UnderstudyError("SYSTEM_RESOURCE", `the device file ${path} cannot be read`, { cause: thrown, retryable: true });
+    throw unreadable(path, thrown);
   }
 }
 
@@ -33,7 +36,7 @@ async function readOne(path: string): Promise<DeviceFile | null> {
 export async function readDeviceFiles(deviceDir: string): Promise<readonly DeviceFile[]> {
   const names = await readdir(deviceDir).catch((thrown: unknown) => {
     if (codeOf(thrown) === "ENOENT") return [];
-    throw new UnderstudyError("SYSTEM_RESOURCE", `the device folder ${deviceDir} cannot be read`, { cause: thrown, retryable: true });
+    throw unreadable(deviceDir, thrown);
   });
   const files = await Promise.all(names.filter((name) => name.endsWith(".json")).map((name) => readOne(join(deviceDir, name))));
   return files.filter((file) => file !== null);

@@ -47,6 +47,9 @@ export function createHostSampler({ clock, stateDir, cgroupRoots }: HostSamplerO
   };
   return () =>
     sample().catch((thrown: unknown) => {
-      throw new UnderstudyError("SYSTEM_RESOURCE", `the host could not be measured: ${messageOf(thrown)}`, { cause: thrown, retryable: true });
+      throw new UnderstudyError("SYSTEM_RESOURCE", `the host could not be measured: ${messageOf(thrown)}`, {
+        cause: thrown,
+        retryable: true,
+      });
     });
 }

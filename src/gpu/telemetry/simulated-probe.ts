@@ -83,7 +83,13 @@ export function createSimulatedProbe(options: SimulatedProbeOptions): TelemetryP
       for (const file of files) cards.set(file.uuid, file);
       const counted = files.filter(isCounted);
       const atMs = clock.nowMs();
-      const gpus = [...cards.values()].map((card) => sampleOf(card, counted.filter((file) => file.uuid === card.uuid), atMs));
+      const gpus = [...cards.values()].map((card) =>
+        sampleOf(
+          card,
+          counted.filter((file) => file.uuid === card.uuid),
+          atMs,
+        ),
+      );
       return { atMs, gpuKind: "simulated", gpus, host };
     },
     stop: async () => undefined,

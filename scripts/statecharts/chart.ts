@@ -31,7 +31,8 @@ export interface Chart {
 
 export const anyStateId = "any";
 
-const typeOf = (reference: unknown): string => (typeof reference === "string" ? reference : String((reference as { readonly type?: unknown }).type));
+const typeOf = (reference: unknown): string =>
+  typeof reference === "string" ? reference : String((reference as { readonly type?: unknown }).type);
 
 /** `xstate.after.suspendMs.recovery.diagnosing` → `after suspendMs`. */
 function eventLabel(eventType: string): string {
@@ -81,8 +82,15 @@ export function chartOf(name: string, machine: AnyStateMachine): Chart {
     }
   }
   const list = [...edges.values()];
-  return { id: machine.id, name, states: Object.values(machine.root.states).map(stateOf), edges: list, hasAnyState: list.some((edge) => edge.from === anyStateId) };
+  return {
+    id: machine.id,
+    name,
+    states: Object.values(machine.root.states).map(stateOf),
+    edges: list,
+    hasAnyState: list.some((edge) => edge.from === anyStateId),
+  };
 }
 
 /** Every state of a chart, parents before their children. */
-export const flatten = (states: readonly ChartState[]): readonly ChartState[] => states.flatMap((state) => [state, ...flatten(state.children)]);
+export const flatten = (states: readonly ChartState[]): readonly ChartState[] =>
+  states.flatMap((state) => [state, ...flatten(state.children)]);

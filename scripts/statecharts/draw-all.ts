@@ -5,8 +5,21 @@ import { loadMachines } from "./machine-files.ts";
 
 function drawIndex(charts: readonly Chart[]): string {
   const sections = charts.map((chart) => {
-    const rows = flatten(chart.states).map(({ id, description, tags }) => `| \`${id.replace(`${chart.id}.`, "")}\` | ${tags.join(", ")} | ${description} |`);
-    return [`## ${chart.name}`, "", `![Statechart of ${chart.name}](${chart.name}.svg)`, "", `As Mermaid: [${chart.name}.mmd](${chart.name}.mmd)`, "", "| state | tags | what it means |", "|---|---|---|", ...rows, ""].join("\n");
+    const rows = flatten(chart.states).map(
+      ({ id, description, tags }) => `| \`${id.replace(`${chart.id}.`, "")}\` | ${tags.join(", ")} | ${description} |`,
+    );
+    return [
+      `## ${chart.name}`,
+      "",
+      `![Statechart of ${chart.name}](${chart.name}.svg)`,
+      "",
+      `As Mermaid: [${chart.name}.mmd](${chart.name}.mmd)`,
+      "",
+      "| state | tags | what it means |",
+      "|---|---|---|",
+      ...rows,
+      "",
+    ].join("\n");
   });
   return [
     "# Statecharts",
@@ -33,7 +46,11 @@ const isGenerated = (name: string): boolean => name === "README.md" || name.ends
 
 /** Sentences about files that are not what the machines say; empty when all are current. */
 export function listStale(wanted: ReadonlyMap<string, string>, present: ReadonlyMap<string, string>): readonly string[] {
-  const stale = [...wanted].filter(([name, text]) => present.get(name) !== text).map(([name]) => `${name} is not current; run node scripts/visualize.ts`);
-  const extra = [...present.keys()].filter((name) => isGenerated(name) && !wanted.has(name)).map((name) => `${name} belongs to no machine; delete it`);
+  const stale = [...wanted]
+    .filter(([name, text]) => present.get(name) !== text)
+    .map(([name]) => `${name} is not current; run node scripts/visualize.ts`);
+  const extra = [...present.keys()]
+    .filter((name) => isGenerated(name) && !wanted.has(name))
+    .map((name) => `${name} belongs to no machine; delete it`);
   return [...stale, ...extra];
 }

@@ -57,21 +57,33 @@ function captionOf(state: ChartState): readonly string[] {
 
 function nodeOf(state: ChartState): ElkNode {
   const captions = captionOf(state);
-  const width = Math.max(widthOf(state.name, sizes.name + 1), ...captions.map((caption) => widthOf(caption, sizes.small))) + 2 * sizes.padding;
+  const width =
+    Math.max(widthOf(state.name, sizes.name + 1), ...captions.map((caption) => widthOf(caption, sizes.small))) + 2 * sizes.padding;
   const headHeight = 2 * sizes.padding + sizes.line * (0.6 + captions.length);
   if (state.children.length === 0) return { id: state.id, width: Math.max(90, width), height: headHeight };
   const padding = `[top=${headHeight + 8},left=20,bottom=20,right=20]`;
-  const options = { ...layoutOptions, "elk.padding": padding, "elk.nodeSize.constraints": "MINIMUM_SIZE", "elk.nodeSize.minimum": `(${width}, 60)` };
+  const options = {
+    ...layoutOptions,
+    "elk.padding": padding,
+    "elk.nodeSize.constraints": "MINIMUM_SIZE",
+    "elk.nodeSize.minimum": `(${width}, 60)`,
+  };
   return { id: state.id, layoutOptions: options, children: state.children.map(nodeOf) };
 }
 
 function shownLabels({ labels }: ChartEdge): readonly string[] {
-  return labels.length <= labelLineCount ? labels : [...labels.slice(0, labelLineCount - 1), `and ${labels.length - labelLineCount + 1} more`];
+  return labels.length <= labelLineCount
+    ? labels
+    : [...labels.slice(0, labelLineCount - 1), `and ${labels.length - labelLineCount + 1} more`];
 }
 
 function edgeOf(edge: ChartEdge, index: number): ElkExtendedEdge {
   const lines = shownLabels(edge);
-  const label = { text: lines.join("\n"), width: Math.max(...lines.map((line) => widthOf(line, sizes.label))) + 6, height: lines.length * 13 };
+  const label = {
+    text: lines.join("\n"),
+    width: Math.max(...lines.map((line) => widthOf(line, sizes.label))) + 6,
+    height: lines.length * 13,
+  };
   return { id: `edge${index}`, sources: [edge.from], targets: [edge.to], labels: [label] };
 }
 
@@ -79,7 +91,10 @@ function drawState(state: ChartState, placed: ReadonlyMap<string, ElkNode>): str
   const box = placed.get(state.id);
   const [x, y] = [round(box?.x), round(box?.y)];
   const kind = state.children.length > 0 ? "group" : state.isFinal ? "state final" : "state";
-  const captions = captionOf(state).map((caption, index) => `<text class="small" x="${x + sizes.padding}" y="${round(y + 35 + index * sizes.line)}" font-size="${sizes.small}">${escape(caption)}</text>`);
+  const captions = captionOf(state).map(
+    (caption, index) =>
+      `<text class="small" x="${x + sizes.padding}" y="${round(y + 35 + index * sizes.line)}" font-size="${sizes.small}">${escape(caption)}</text>`,
+  );
   return [
     `<g><title>${escape(state.description)}</title>`,
     `<rect class="${kind}" x="${x}" y="${y}" width="${round(box?.width)}" height="${round(box?.height)}" rx="9"/>`,
@@ -88,7 +103,9 @@ function drawState(state: ChartState, placed: ReadonlyMap<string, ElkNode>): str
     ...captions,
     "</g>",
     ...state.children.map((child) => drawState(child, placed)),
-  ].filter((line) => line !== "").join("\n");
+  ]
+    .filter((line) => line !== "")
+    .join("\n");
 }
 
 /** A triangle at the end of an arrow; markers are not drawn by every viewer. */
@@ -124,7 +141,17 @@ const placedNodes = (node: ElkNode): [string, ElkNode][] => [[node.id, node], ..
 
 /** The chart as one SVG that fits light and dark pages. The same chart always gives the same bytes. */
 export async function drawSvg(chart: Chart): Promise<string> {
-  const any: ChartState = { id: anyStateId, name: "any state", description: "Holds in every state.", tags: [], actors: [], isInitial: false, isFinal: false, isParallel: false, children: [] };
+  const any: ChartState = {
+    id: anyStateId,
+    name: "any state",
+    description: "Holds in every state.",
+    tags: [],
+    actors: [],
+    isInitial: false,
+    isFinal: false,
+    isParallel: false,
+    children: [],
+  };
   const states = chart.hasAnyState ? [any, ...chart.states] : chart.states;
   const graph: ElkNode = { id: "root", layoutOptions, children: states.map(nodeOf), edges: chart.edges.map(edgeOf) };
   const laidOut = await new Elk().layout(graph);

@@ -7,7 +7,7 @@ export interface MachineFile {
   readonly machine: AnyStateMachine;
 }
 
-const folder = new URL("../src/machines/", import.meta.url);
+const folder = new URL("../../src/machines/", import.meta.url);
 const suffix = ".machine.ts";
 
 const isMachine = (value: unknown): value is AnyStateMachine =>
@@ -15,7 +15,9 @@ const isMachine = (value: unknown): value is AnyStateMachine =>
 
 /** Every statechart of the program, by file name. Throws when a machine file exports none, or several. */
 export async function loadMachines(): Promise<readonly MachineFile[]> {
-  const names = readdirSync(folder).filter((file) => file.endsWith(suffix)).toSorted();
+  const names = readdirSync(folder)
+    .filter((file) => file.endsWith(suffix))
+    .toSorted();
   return Promise.all(
     names.map(async (file) => {
       const module: Record<string, unknown> = await import(new URL(file, folder).href);

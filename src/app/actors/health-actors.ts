@@ -1,0 +1,26 @@
+import { type AnyEventObject, fromCallback } from "xstate";
+import type { TimerHandle } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { ServiceParts } from "../service-ports.ts";
+
+/** Measures every `everyMs`, one measurement at a time; a slow one delays the next and never overlaps it. */
+export const healthActors = (parts: ServiceParts) => ({
+  takeSamples: fromCallback<AnyEventObject, { readonly everyMs: number }>(({ input, sendBack }) => {
+    let timer: TimerHandle | undefined;
+    let isOver = false;
+    const take = async (): Promise<void> => {
+      try {
+        const sample = await parts.probe.measure();
+        if (!isOver) sendBack({ type: "sample.taken", sample });
+      } catch (thrown) {
+        if (!isOver) sendBack({ type: "sample.failed", message: messageOf(thrown), atMs: parts.clock.nowMs() });
+      }
+      if (!isOver) timer = parts.clock.setTimer(() => void take(), input.everyMs);
+    };
+    void take();
+    return () => {
+      isOver = true;
+      parts.clock.clearTimer(timer);
+    };
+  }),
+});

@@ -1,0 +1,56 @@
+import { fromCallback, fromPromise } from "xstate";
+import { UnderstudyError } from "../../core/errors.ts";
+import type { Fault } from "../../core/fault.ts";
+import type { WorkerClient } from "../../core/ports/worker.ts";
+import type { LoadOrder, ModelLoaderEvent, Resolution } from "../../machines/model-loader.machine.ts";
+import { classify } from "../../recovery/classify.ts";
+import { faultOfRejection } from "../effects/render.ts";
+import type { ServiceParts } from "../service-ports.ts";
+
+function clientOf(parts: ServiceParts, workerId: string): WorkerClient {
+  const client = parts.links.clientOf(workerId);
+  if (client === null) throw new UnderstudyError("WORKER_EXITED", "the worker is not connected", { retryable: true });
+  return client;
+}
+
+/** The memory mode is read at the moment of the load: recovery may have made it leaner since the order. */
+function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEvent) => void): () => void {
+  const giveUp = new AbortController();
+  const stopListening = parts.links.onNotice(order.workerId, (notice) => {
+    if (notice.kind === "loadProgress" && notice.model === order.model) send({ type: "load.progressed", ratio: notice.ratio });
+  });
+  const begin = async (): Promise<void> => {
+    await clientOf(parts, order.workerId).loadModel({ model: order.model, profile: parts.profiles.of(order.workerId) }, giveUp.signal);
+    send({ type: "load.succeeded" });
+  };
+  void begin().catch((thrown: unknown) => {
+    if (!giveUp.signal.aborted) send({ type: "load.failed", fault: faultOfRejection(thrown, "load") });
+  });
+  return () => {
+    giveUp.abort();
+    stopListening();
+  };
+}
+
+async function prove(parts: ServiceParts, order: LoadOrder, signal: AbortSignal): Promise<Fault | null> {
+  const report = await clientOf(parts, order.workerId).probe({ kind: "canary", model: order.model }, signal);
+  if (report.passed) return null;
+  return report.failure === null ? classify({ phase: "load", message: "the test render did not finish" }) : classify({ workerFailure: report.failure });
+}
+
+export const loaderActors = (parts: ServiceParts) => ({
+  /** Simulated models have no files: nothing is missing and nothing can be broken. */
+  resolveModel: fromPromise<Resolution, LoadOrder>(async () => ({ kind: "present" })),
+  downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ sendBack }) => {
+    sendBack({ type: "download.succeeded" });
+  }),
+  verifyModel: fromPromise<string | null, LoadOrder>(async () => null),
+  loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => load(parts, input, sendBack)),
+  proveModel: fromPromise<Fault | null, LoadOrder>(({ input, signal }) => prove(parts, input, signal)),
+  unloadModel: fromPromise<void, { workerId: string }>(async ({ input, signal }) => {
+    await clientOf(parts, input.workerId).unloadModel(signal);
+  }),
+  clearCache: fromPromise<void, { workerId: string }>(async ({ input, signal }) => {
+    await clientOf(parts, input.workerId).runAction({ action: "clear_gpu_cache" }, signal);
+  }),
+});

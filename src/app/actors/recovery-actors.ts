@@ -1,0 +1,31 @@
+import { fromPromise } from "xstate";
+import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence, StandInAnswer } from "../../machines/recovery-types.ts";
+import type { RungFacts } from "../../recovery/preconditions.ts";
+import { examineRung, performAction, proveEnvelope, type RecoverPorts, runCanary } from "../effects/recover.ts";
+import type { ServiceParts } from "../service-ports.ts";
+import type { ProofClip } from "../proof-clip.ts";
+
+export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
+  const ports: RecoverPorts = {
+    jobs: parts.store.jobs,
+    artifacts: parts.artifacts,
+    links: parts.links,
+    gpu: parts.gpu,
+    probe: parts.probe,
+    leadModel: parts.config.lead,
+    alternative: parts.config.alternative,
+    setProfile: parts.profiles.set,
+    isConditionGone: async () => {
+      const sample = await parts.probe.measure();
+      const { memoryRatio, diskFreeBytes } = parts.config.health.thresholds;
+      return sample.host.memoryRatio < memoryRatio.critical && sample.host.diskFreeBytes > diskFreeBytes.critical;
+    },
+  };
+  return {
+    examine: fromPromise<RungFacts, RecoveryTarget>(({ input, signal }) => examineRung(ports, input, signal)),
+    performAction: fromPromise<RungEvidence, PerformActionInput>(({ input, signal }) => performAction(ports, input, signal)),
+    proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(({ input, signal }) => proveEnvelope(ports, input, signal)),
+    runCanary: fromPromise<ProbeAnswer, RecoveryTarget>(({ input, signal }) => runCanary(ports, input, signal)),
+    renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(() => proofClip.prove()),
+  };
+};

@@ -1,0 +1,94 @@
+import { fromCallback, fromPromise } from "xstate";
+import type { Evidence } from "../../core/fault.ts";
+import type { ProcessRef } from "../../core/ports/worker.ts";
+import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker.machine.ts";
+import { createSilenceWatchdog } from "../../workers/silence-watchdog.ts";
+import { type StopLimits, stopWorker } from "../../workers/stop-ladder.ts";
+import type { ServiceParts } from "../service-ports.ts";
+
+const adoptLimitMs = 10_000;
+
+/** Connects, and takes over the attempt in hand when the worker has one that nobody has claimed since. */
+async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
+  const client = await parts.host.connect(ref, signal);
+  const attach = await client.attach(signal);
+  parts.links.open({ workerId: ref.workerId, ref, client });
+  if (attach.jobId === null || attach.fence === null) return { ref, identity: client.identity, attach, lease: null };
+  const adopted = await parts.store.jobs.adopt(attach.jobId, attach.fence, parts.epoch, parts.config.leaseMs);
+  if (adopted !== "stale") return { ref, identity: client.identity, attach, lease: adopted };
+  // Its job ended, or belongs to somebody else by now: the device is freed, and a kept result is dropped.
+  await client.cancel(attach.jobId, attach.fence, signal);
+  await client.acknowledge(attach.jobId, attach.fence);
+  return { ref, identity: client.identity, attach, lease: null };
+}
+
+const stopShapes = (parts: ServiceParts): Readonly<Record<StopShape, StopLimits>> => ({
+  ladder: parts.config.stop,
+  silent: { requestMs: 0, termMs: Math.min(5_000, parts.config.stop.termMs), killMs: parts.config.stop.killMs },
+  quick: { requestMs: Math.min(1_000, parts.config.stop.requestMs), termMs: Math.min(2_000, parts.config.stop.termMs), killMs: parts.config.stop.killMs },
+});
+
+async function stopProcess(parts: ServiceParts, ref: ProcessRef, shape: StopShape, reason: string): Promise<void> {
+  const report = await stopWorker(parts.host, parts.links.clientOf(ref.workerId), ref, parts.clock, stopShapes(parts)[shape], reason);
+  parts.links.close(ref.workerId);
+  await parts.host.forget(ref.workerId);
+  parts.logger.info({ event: "worker.processEnded", workerId: ref.workerId, pid: ref.pid, how: report.how, tookMs: report.tookMs });
+}
+
+/** Takes up a living process of an earlier supervisor; one that does not answer is killed, because nobody else will. */
+async function adopt(parts: ServiceParts, workerId: string): Promise<ConnectedWorker | null> {
+  const ref = await parts.host.findRecorded(workerId);
+  if (ref === null) return null;
+  const giveUp = new AbortController();
+  const timer = parts.clock.setTimer(() => giveUp.abort(new Error("the recorded worker did not answer")), adoptLimitMs);
+  try {
+    // A process that was stopped cannot answer.
+    if (parts.host.stateLetter(ref) === "T") parts.host.signal(ref, "SIGCONT");
+    return await connect(parts, ref, giveUp.signal);
+  } catch (thrown) {
+    parts.logger.warn({ event: "worker.notAdopted", workerId, pid: ref.pid, message: thrown instanceof Error ? thrown.message : String(thrown) });
+    await stopProcess(parts, ref, "silent", "it could not be adopted");
+    return null;
+  } finally {
+    parts.clock.clearTimer(timer);
+  }
+}
+
+function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) => void): () => void {
+  const { supervision } = parts.config;
+  const watchdog = createSilenceWatchdog({
+    clock: parts.clock,
+    limitMs: supervision.loadingSilenceMs,
+    onSilent: (silentForMs) => send({ type: "worker.fellSilent", silentForMs, processState: parts.host.stateLetter(ref) }),
+    onHeard: () => undefined,
+  });
+  const stopNotices = parts.links.onNotice(ref.workerId, (notice) => {
+    watchdog.hear();
+    if (notice.kind === "progress") watchdog.setLimit(supervision.silenceMs);
+    else if (notice.kind === "loadProgress") watchdog.setLimit(supervision.loadingSilenceMs);
+  });
+  const stopExit = parts.host.onExit(ref, (exit) => {
+    const evidence: Evidence = {
+      ...(exit.code === null ? {} : { exitCode: exit.code }),
+      ...(exit.signal === null ? {} : { exitSignal: exit.signal }),
+      isOwnSignal: false,
+      logTail: exit.logTail,
+    };
+    parts.links.close(ref.workerId);
+    void parts.host.forget(ref.workerId);
+    send({ type: "process.exited", exit, evidence });
+  });
+  return () => {
+    watchdog.stop();
+    stopNotices();
+    stopExit();
+  };
+}
+
+export const workerActors = (parts: ServiceParts) => ({
+  spawnProcess: fromPromise<ProcessRef, { workerId: string }>(({ input }) => parts.host.spawn(input.workerId)),
+  handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) => connect(parts, input.ref, signal)),
+  adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(({ input }) => adopt(parts, input.workerId)),
+  watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ input, sendBack }) => watch(parts, input.ref, sendBack)),
+  stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(({ input }) => stopProcess(parts, input.ref, input.shape, input.reason)),
+});

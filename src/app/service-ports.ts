@@ -1,0 +1,36 @@
+import type { Chance } from "../core/chance.ts";
+import type { Clock } from "../core/clock.ts";
+import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
+import type { Store } from "../core/ports/event-log.ts";
+import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
+import type { Media } from "../core/ports/media.ts";
+import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
+import type { WorkerHost } from "../core/ports/worker.ts";
+import type { Config } from "../config/schema.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { ProgressBoard } from "./progress-board.ts";
+import type { ProfileBook } from "./profile-book.ts";
+import type { WorkerLinks } from "./worker-links.ts";
+
+/** The outside world of one service. The simulation gives another one. */
+export interface ServicePorts {
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly store: Store;
+  readonly artifacts: ArtifactFiles;
+  readonly disk: DiskGauge;
+  readonly media: Media;
+  readonly host: WorkerHost;
+  readonly probe: TelemetryProbe;
+  readonly logger: Logger;
+}
+
+/** The outside world and what the parts of one service share in memory. */
+export interface ServiceParts extends ServicePorts {
+  readonly config: Config;
+  readonly epoch: number;
+  readonly links: WorkerLinks;
+  readonly progress: ProgressBoard;
+  readonly profiles: ProfileBook;
+  readonly gpu: GpuAdapter;
+}

@@ -1,0 +1,118 @@
+import type { AnyActorRef, SnapshotFrom } from "xstate";
+import { type HealthMonitorContext, type HealthReport, healthReportOf } from "../machines/health-monitor.machine.ts";
+import type { supervisorMachine } from "../machines/supervisor.machine.ts";
+import { isUsable } from "../machines/supervisor-facts.ts";
+import { childIds } from "../machines/supervisor-routes.ts";
+import { recoveryStatistics } from "../recovery/statistics.ts";
+import type { HealthView, RecoveryAttemptView, ServiceStatus, WorkerStatus } from "../server/server-ports.ts";
+import { pathOfValue } from "../telemetry/transitions.ts";
+import type { LedgerEntry, RecoveryLedger } from "./recovery-ledger.ts";
+import type { ServiceParts } from "./service-ports.ts";
+
+export type SupervisorSnapshot = SnapshotFrom<typeof supervisorMachine>;
+
+const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean => report.readings[reading].level === "critical";
+
+export function healthViewOf(report: HealthReport, context: { readonly isProven: boolean; readonly isConnected: boolean }): HealthView {
+  const { readings, sample } = report;
+  return {
+    overallStatus: report.status,
+    cpuRatio: readings.cpu.value,
+    memoryRatio: readings.memory.value,
+    vramRatio: readings.vram.value,
+    isGpuAvailable: (sample?.gpus.length ?? 0) > 0 && !isCritical(report, "gpuPresence"),
+    isModelLoadingFunctional: context.isProven,
+    isGenerationPipelineFunctional: context.isConnected && context.isProven,
+    issues: report.issues.map((issue) => issue.message),
+    recommendations: report.issues.map((issue) => issue.recommendation),
+    checkedAtMs: report.measuredAtMs ?? 0,
+  };
+}
+
+export function attemptViewOf(entry: LedgerEntry): RecoveryAttemptView {
+  const { failureType, workerId, incidentId, result } = entry;
+  return { failureType, workerId, incidentId, ...result };
+}
+
+/** What a submission made now would get, for people. */
+function sentenceOf(snapshot: SupervisorSnapshot, isSimulated: boolean): string {
+  switch (snapshot.context.mode) {
+    case "ready":
+      return isSimulated ? "A video submitted now is rendered at once. The card is simulated, and every frame says so." : "A video submitted now is rendered at once by the main model.";
+    case "loading":
+      return "The main model is loading. A video submitted now is kept, and rendered when it is ready.";
+    case "recovering":
+      return "The main model is being repaired. A video submitted now is kept; if that takes longer, you get a labelled stand-in first.";
+    case "degraded":
+      return "A video submitted now is rendered, with fewer workers or in another way than configured.";
+    case "mock":
+      return "Stand-ins only: no real video right now. A video submitted now is kept, and rendered when the main model is back.";
+    case "draining":
+      return "The service is stopping and takes no new work. What was accepted is kept.";
+  }
+}
+
+function stateOf(child: AnyActorRef | undefined): { path: string; tags: string[] } {
+  const snapshot = child?.getSnapshot() as { value?: Parameters<typeof pathOfValue>[0]; tags?: ReadonlySet<string> } | undefined;
+  return { path: snapshot?.value === undefined ? "down" : pathOfValue(snapshot.value), tags: [...(snapshot?.tags ?? [])] };
+}
+
+export interface StatusParts extends ServiceParts {
+  readonly ledger: RecoveryLedger;
+  readonly startedAtMs: number;
+  readonly version: string;
+  readonly lastFreeBytes: () => number;
+}
+
+function workerStatus(parts: StatusParts, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
+  const link = parts.links.get(workerId);
+  const { path, tags } = stateOf(snapshot.children[childIds.worker(workerId)]);
+  return { id: workerId, pid: link?.ref.pid ?? null, state: path, tags, kind: link?.client.identity.kind ?? "simulator" };
+}
+
+export function readHealth(snapshot: SupervisorSnapshot): HealthReport | null {
+  const child = snapshot.children[childIds.health]?.getSnapshot() as { context?: HealthMonitorContext } | undefined;
+  return child?.context === undefined ? null : healthReportOf(child.context);
+}
+
+/** A cheap read of the machines' snapshots. */
+export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): ServiceStatus {
+  const { context } = snapshot;
+  const usable = Object.values(context.workers).filter(isUsable);
+  const isConnected = Object.values(context.workers).some((worker) => worker.process === "connected");
+  const report = readHealth(snapshot);
+  const entries = parts.ledger.list();
+  const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
+  const freeBytes = parts.lastFreeBytes();
+  return {
+    mode: context.mode,
+    sentence: sentenceOf(snapshot, isSimulated),
+    isSimulated,
+    model: parts.config.lead,
+    startedAtMs: parts.startedAtMs,
+    version: parts.version,
+    workers: context.configured.map(({ id }) => workerStatus(parts, snapshot, id)),
+    health: report === null || report.measuredAtMs === null ? null : healthViewOf(report, { isProven: usable.length > 0, isConnected }),
+    isHealthMonitored: snapshot.children[childIds.health] !== undefined,
+    recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
+    recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),
+    openIncidents: Object.values(context.incidents)
+      .map((incident) => ({
+        id: incident.id,
+        failureType: incident.failureType,
+        workerId: incident.workerId,
+        openedAtMs: incident.openedAtMs,
+        sentence: incident.stage === "working" ? "being repaired" : incident.stage === "standingIn" ? "stand-ins serve; looks back by itself" : "needs you; looks back by itself",
+      }))
+      .toReversed(),
+    isMockEnabled: context.mode === "mock",
+    isDegradedActive: context.mode === "degraded" || context.mode === "recovering" || context.mode === "mock",
+    running: parts.progress.list(),
+    unreadyReason:
+      context.mode === "draining"
+        ? { code: "DRAINING", message: "The service is stopping." }
+        : freeBytes < parts.config.disk.minFreeBytes
+          ? { code: "DISK_FULL", message: "The state directory's disk is below its floor." }
+          : null,
+  };
+}

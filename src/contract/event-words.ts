@@ -1,0 +1,79 @@
+/** Rows of the event log in words for people. What only machines care about has none, and pages leave it out. */
+import type { EventRow } from "../core/ports/event-log.ts";
+
+type Words = (row: EventRow) => string | null;
+
+const short = (id: string | null): string => (id === null ? "" : ` ${id.slice(0, 8)}`);
+const worker = (row: EventRow): string => row.workerId ?? "the worker";
+const plain = (text: unknown, otherwise: string): string => (typeof text === "string" && text !== "" ? text.replaceAll("_", " ") : otherwise);
+
+/** Fields lie in a row's data, or in the fact that the data holds. */
+function field(row: EventRow, name: string): unknown {
+  const { data } = row;
+  const inner = typeof data["result"] === "object" && data["result"] !== null ? (data["result"] as Readonly<Record<string, unknown>>) : {};
+  return data[name] ?? inner[name];
+}
+
+const outcomeWords: Readonly<Record<string, string>> = {
+  effective: "it helped",
+  ineffective: "it did not help",
+  failed: "it could not be done",
+  unknown: "whether it helped could not be measured",
+  skipped: "skipped, because it cannot help here",
+};
+
+const words: Readonly<Record<string, Words>> = {
+  "service.started": () => "The service started.",
+  "service.stopped": () => "The service stopped.",
+  "mode.changed": (row) => `The service is now ${modeWords[String(row.data["to"])] ?? plain(row.data["to"], "in another mode")}.`,
+  "job.submitted": (row) => `Job${short(row.jobId)} was accepted.`,
+  "job.claimed": (row) => `Job${short(row.jobId)} is being rendered by ${worker(row)}.`,
+  "job.succeeded": (row) =>
+    row.data["served_by"] === "stand_in" ? `Job${short(row.jobId)} ended with its stand-in.` : `Job${short(row.jobId)} is ready: the real video.`,
+  "job.failed": (row) => `Job${short(row.jobId)} failed: ${plain(row.data["message"], "no reason was given")}`,
+  "job.retried": (row) => `Job${short(row.jobId)} will be tried again: ${plain(row.data["message"], "its attempt failed")}`,
+  "job.quarantined": (row) => `Job${short(row.jobId)} was set aside, because it ended the worker more than once.`,
+  "job.cancelled": (row) => `Job${short(row.jobId)} was cancelled.`,
+  "job.cancelRequested": (row) => `Job${short(row.jobId)} is being cancelled.`,
+  "job.released": (row) => `Job${short(row.jobId)} waits again.`,
+  "job.adopted": (row) => `Job${short(row.jobId)} went on through a restart of the service.`,
+  "job.expired": (row) => `Job${short(row.jobId)} passed its deadline.`,
+  "job.requeued": (row) => `Job${short(row.jobId)} was put back into the queue.`,
+  "job.stoodIn": (row) => `Job${short(row.jobId)} shows a stand-in: ${plain(row.data["reason"], "no real video is possible now")}`,
+  "worker.connected": (row) => `${worker(row)} is connected.`,
+  "worker.adopted": (row) => `${worker(row)} was taken over, still running.`,
+  "worker.exited": (row) => `${worker(row)} ended; it is started again.`,
+  "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
+  "worker.killed": (row) => `${worker(row)} was killed on request.`,
+  "pipeline.stalled": (row) => `The render on ${worker(row)} stalled.`,
+  "model.proven": (row) => `The model on ${worker(row)} passed its test render.`,
+  "model.loadFailed": (row) => `The model on ${worker(row)} could not be loaded.`,
+  "incident.opened": (row) => `Trouble: ${plain(field(row, "failure_type") ?? field(row, "failureType"), "a fault")}. Recovery begins.`,
+  "incident.closed": (row) => (row.data["status"] === "resolved" ? "Repaired: the main model passed its proof." : "The incident was closed."),
+  "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
+  "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
+  "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,
+  "rung.ended": (row) => `${plain(field(row, "action"), "A repair")}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
+  "canary.passed": () => "A test render passed.",
+  "canary.failed": () => "A test render failed.",
+  "cooldown.started": () => "Recovery pauses before the next try.",
+  "breaker.opened": (row) => `${worker(row)} gets no more jobs for now.`,
+  "breaker.closed": (row) => `${worker(row)} gets jobs again.`,
+  "budget.exhausted": () => "Heavy repairs wait, because too many were made within the hour.",
+  "health.changed": () => "The health of host or card changed.",
+};
+
+/** How pages name the modes. */
+export const modeWords: Readonly<Record<string, string>> = {
+  loading: "loading the main model",
+  ready: "ready",
+  degraded: "working with limits",
+  recovering: "repairing itself",
+  mock: "showing stand-ins only: no real video right now",
+  draining: "stopping",
+};
+
+/** Null for rows that say nothing to people. */
+export function describeEvent(row: EventRow): string | null {
+  return Object.hasOwn(words, row.kind) ? (words[row.kind]?.(row) ?? null) : null;
+}

@@ -1,0 +1,151 @@
+/** What goes over SSE and WebSocket. */
+import { z } from "zod";
+import { isoOf } from "../core/clock.ts";
+import type { JobProgress } from "../core/job.ts";
+import type { EventRow } from "../core/ports/event-log.ts";
+import type { Sample } from "../core/ports/telemetry-probe.ts";
+import { mebibyte } from "../core/units.ts";
+import { modelIds, modes, phases } from "../core/words.ts";
+import { describeEvent } from "./event-words.ts";
+import { videoSchema } from "./output-wire.ts";
+import { healthSchema, incidentSchema, toHealth, toIncident } from "./recovery-wire.ts";
+import type { ServiceStatus, WorkerStatus } from "./service-views.ts";
+import { queueSchema, taskSchema } from "./task-wire.ts";
+
+export const rowSchema = z.strictObject({
+  seq: z.number().int(),
+  at: z.iso.datetime(),
+  kind: z.string(),
+  actor: z.string(),
+  job_id: z.string().optional(),
+  incident_id: z.string().optional(),
+  worker_id: z.string().optional(),
+  /** In words; absent where a row says nothing to people. */
+  text: z.string().optional(),
+  data: z.record(z.string(), z.unknown()),
+});
+export type RowWire = z.infer<typeof rowSchema>;
+
+/** Field names only: values, and keys that are names of things such as `T2V-A14B`, stay as they are. */
+const snakeCase = (key: string): string =>
+  /^[a-z][A-Za-z0-9]*$/.test(key) ? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : key;
+
+function snakeKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeKeys);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [snakeCase(key), snakeKeys(inner)]));
+}
+
+export function toRow(row: EventRow): RowWire {
+  const text = describeEvent(row);
+  return {
+    seq: row.seq,
+    at: isoOf(row.atMs),
+    kind: row.kind,
+    actor: row.actor,
+    ...(row.jobId === null ? {} : { job_id: row.jobId }),
+    ...(row.incidentId === null ? {} : { incident_id: row.incidentId }),
+    ...(row.workerId === null ? {} : { worker_id: row.workerId }),
+    ...(text === null ? {} : { text }),
+    data: snakeKeys(row.data) as RowWire["data"],
+  };
+}
+
+export const progressSchema = z.strictObject({
+  job_id: z.string(),
+  worker_id: z.string(),
+  phase: z.enum(phases),
+  step: z.number().int(),
+  of: z.number().int(),
+  /** Whole percent of the job. */
+  progress: z.number().int(),
+  eta_seconds: z.number().int().optional(),
+});
+
+export const toProgress = (progress: JobProgress): z.infer<typeof progressSchema> => ({
+  job_id: progress.jobId,
+  worker_id: progress.workerId,
+  phase: progress.phase,
+  step: progress.step,
+  of: progress.of,
+  progress: Math.max(0, Math.min(99, Math.floor(progress.ratio * 100))),
+  ...(progress.etaMs === null ? {} : { eta_seconds: Math.ceil(progress.etaMs / 1_000) }),
+});
+
+export const modeSchema = z.strictObject({ mode: z.enum(modes), sentence: z.string() });
+
+const workerSchema = z.strictObject({
+  id: z.string(),
+  pid: z.number().int().optional(),
+  state: z.string(),
+  tags: z.array(z.string()),
+  kind: z.string(),
+});
+const toWorker = (worker: WorkerStatus): z.infer<typeof workerSchema> => ({
+  id: worker.id,
+  ...(worker.pid === null ? {} : { pid: worker.pid }),
+  state: worker.state,
+  tags: [...worker.tags],
+  kind: worker.kind,
+});
+
+/** All that a page needs to begin with; what follows on the stream brings it up to date. */
+export const snapshotSchema = z.strictObject({
+  seq: z.number().int(),
+  at: z.iso.datetime(),
+  mode: z.enum(modes),
+  sentence: z.string(),
+  simulated: z.boolean(),
+  model: z.enum(modelIds),
+  workers: z.array(workerSchema),
+  health: healthSchema.optional(),
+  incidents: z.array(incidentSchema),
+  running: z.array(progressSchema),
+  queue: queueSchema.omit({ tasks: true, queue: true }),
+  /** Jobs that are not at their end, and the newest ones; newest first. */
+  tasks: z.array(taskSchema),
+  last_output: videoSchema.optional(),
+  /** Rows with words, oldest first. */
+  recent: z.array(rowSchema),
+});
+export type Snapshot = z.infer<typeof snapshotSchema>;
+
+export function toSnapshot(
+  status: ServiceStatus,
+  rest: Pick<Snapshot, "seq" | "queue" | "tasks" | "recent" | "last_output"> & { readonly nowMs: number },
+): Snapshot {
+  const { nowMs, ...stored } = rest;
+  return {
+    ...stored,
+    at: isoOf(nowMs),
+    mode: status.mode,
+    sentence: status.sentence,
+    simulated: status.isSimulated,
+    model: status.model,
+    workers: status.workers.map(toWorker),
+    ...(status.health === null ? {} : { health: toHealth(status.health) }),
+    incidents: status.openIncidents.map(toIncident),
+    running: status.running.map(toProgress),
+  };
+}
+
+/** The eight numbers of the seed's `system_stats_update`; a card that is absent shows zeros, as in the seed. */
+export function toSystemStats(sample: Sample): Readonly<Record<string, number | string>> {
+  const [gpu] = sample.gpus;
+  const percent = (ratio: number): number => Number((ratio * 100).toFixed(1));
+  const gigabytes = (bytes: number): number => Number((bytes / 1024 ** 3).toFixed(2));
+  return {
+    cpu_percent: percent(sample.host.cpuRatio),
+    ram_used_gb: gigabytes(sample.host.memoryUsedBytes),
+    ram_total_gb: gigabytes(sample.host.memoryTotalBytes),
+    ram_percent: percent(sample.host.memoryRatio),
+    gpu_percent: percent(gpu?.utilizationRatio ?? 0),
+    vram_used_mb: Math.round((gpu?.usedBytes ?? 0) / mebibyte),
+    vram_total_mb: Math.round((gpu?.totalBytes ?? 0) / mebibyte),
+    vram_percent: gpu === undefined || gpu.totalBytes === 0 ? 0 : percent(gpu.usedBytes / gpu.totalBytes),
+    timestamp: isoOf(sample.atMs),
+  };
+}
+
+/** Flat, as the seed's server sends it, and the same under `data`, where the seed's client reads it. */
+export const bothWays = (type: string, data: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({ ...data, type, data });

@@ -1,0 +1,126 @@
+/** The seed's submission: the fields that its clients send, and what they mean here. */
+import { z } from "zod";
+import type { Consent, RenderRequest } from "../core/job.ts";
+import { modelCatalog, seedResolutions } from "../core/model-catalog.ts";
+import { fallbackConsents, type ModelId, modelIds, reductionKinds } from "../core/words.ts";
+
+/** Form fields arrive as strings, and two generations of the seed's client send numbers as strings in JSON too. */
+const fromText = (value: unknown): unknown => {
+  if (typeof value !== "string") return value;
+  const text = value.trim();
+  return /^[+-]?\d{1,16}(?:\.\d{1,16})?$/.test(text) ? Number(text) : value;
+};
+const wholeNumber = (low: number, high: number) =>
+  z.preprocess(
+    fromText,
+    z
+      .number(`must be a number from ${low} to ${high}`)
+      .int(`must be a whole number from ${low} to ${high}`)
+      .min(low, `must be at least ${low}`)
+      .max(high, `must be at most ${high}`),
+  );
+const emptyIsAbsent = <Inner extends z.ZodType>(inner: Inner) =>
+  z.preprocess((value) => (value === "" || value === null ? undefined : value), inner.optional());
+
+const listed = (values: readonly string[]): string => `[${values.map((value) => `'${value}'`).join(", ")}]`;
+
+/** Pickle formats run code when they are opened. */
+const pickleEndings = /\.(?:pt|pth|bin|ckpt|pkl|pickle)$/i;
+const isConfined = (path: string): boolean =>
+  !/^(?:[/\\]|[A-Za-z]:)/.test(path) && !path.includes("\0") && !path.split(/[/\\]/).includes("..");
+const loraPathSchema = z
+  .string("must be a text")
+  .max(255, "must have at most 255 characters")
+  .refine(isConfined, "must be a path below the LoRA directory")
+  .refine((path) => !pickleEndings.test(path), "must name a .safetensors file");
+
+export const longestPromptLength = 500;
+
+export const submitSchema = z.object({
+  model_type: z.enum(modelIds, { error: `Invalid model type. Must be one of: ${listed(modelIds)}` }),
+  prompt: z
+    .string("is required")
+    .max(longestPromptLength, `must have at most ${longestPromptLength} characters`)
+    .refine((text) => text.trim() !== "", "must not be blank")
+    .describe("What the video shows, 1 to 500 characters."),
+  resolution: z.enum(seedResolutions, { error: `Invalid resolution. Must be one of: ${listed(seedResolutions)}` }).default("1280x720"),
+  steps: wholeNumber(1, 100).default(50),
+  num_frames: emptyIsAbsent(wholeNumber(1, 257)),
+  fps: emptyIsAbsent(wholeNumber(1, 60)),
+  seed: emptyIsAbsent(wholeNumber(0, 2 ** 31 - 1)),
+  lora_path: emptyIsAbsent(loraPathSchema),
+  lora_strength: z.preprocess(fromText, z.number("must be a number from 0 to 2").min(0, "must be at least 0").max(2, "must be at most 2")).default(1),
+  fallback: emptyIsAbsent(z.enum(fallbackConsents, { error: `must be one of: ${listed(fallbackConsents)}` })),
+  allow: emptyIsAbsent(
+    z.preprocess(
+      (value) => (typeof value === "string" ? value.split(",").map((part) => part.trim()) : value),
+      z.array(z.enum(reductionKinds, { error: `must be a list of: ${listed(reductionKinds)}` })).max(reductionKinds.length, "names something twice"),
+    ),
+  ),
+});
+export type SubmitFields = z.infer<typeof submitSchema>;
+
+/** The seed's other spelling of the same fields. */
+const otherSpellings = { modelType: "model_type", loraPath: "lora_path", loraStrength: "lora_strength" } as const;
+
+export type ParsedSubmission =
+  | { readonly kind: "fields"; readonly fields: SubmitFields }
+  | { readonly kind: "invalid"; readonly param: string; readonly message: string };
+
+export interface UploadedImages {
+  readonly hasImage: boolean;
+}
+
+/** Sentences that begin with a capital letter stand alone; the others need the field's name. */
+const sentenceOf = (param: string, message: string): string => (/^[A-Z]/.test(message) ? message : `${param} ${message}`);
+
+/** `raw` is whatever the body held: unknown keys are ignored, as the seed does. */
+export function parseSubmission(raw: unknown, images: UploadedImages): ParsedSubmission {
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
+    return { kind: "invalid", param: "body", message: "The body must be an object of fields." };
+  }
+  const fields: Record<string, unknown> = { ...raw };
+  for (const [other, name] of Object.entries(otherSpellings)) fields[name] ??= fields[other];
+  const parsed = submitSchema.safeParse(fields);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const param = String(issue?.path[0] ?? "body");
+    return { kind: "invalid", param, message: sentenceOf(param, issue?.message ?? "is not acceptable") };
+  }
+  if (modelCatalog[parsed.data.model_type].needsImage && !images.hasImage) {
+    return { kind: "invalid", param: "image", message: `image is required for ${parsed.data.model_type}` };
+  }
+  return { kind: "fields", fields: parsed.data };
+}
+
+function sizeOf(resolution: string): { width: number; height: number } {
+  const [width, height] = resolution.split("x").map(Number);
+  return { width: width ?? 0, height: height ?? 0 };
+}
+
+/** `drawSeed` is asked only when the request names none. */
+export function toRenderRequest(fields: SubmitFields, drawSeed: () => number): RenderRequest {
+  const entry = modelCatalog[fields.model_type satisfies ModelId];
+  return {
+    model: fields.model_type,
+    prompt: fields.prompt,
+    ...sizeOf(fields.resolution),
+    frames: fields.num_frames ?? entry.defaultFrames,
+    framesPerSecond: fields.fps ?? entry.framesPerSecond,
+    steps: fields.steps,
+    seed: fields.seed ?? drawSeed(),
+    loraPath: fields.lora_path ?? null,
+    loraStrength: fields.lora_strength,
+  };
+}
+
+/** What the request says goes before what the configuration says. */
+export function toConsent(fields: SubmitFields, defaults: Consent): Consent {
+  return { fallback: fields.fallback ?? defaults.fallback, allow: fields.allow ?? defaults.allow, floor: defaults.floor };
+}
+
+/** Canonical text of the parsed fields: two spellings of one request are the same, and a drawn seed does not count. */
+export function idempotencyBodyOf(fields: SubmitFields, imageHashes: readonly string[]): string {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return JSON.stringify([entries.toSorted(([a], [b]) => (a < b ? -1 : 1)), imageHashes]);
+}

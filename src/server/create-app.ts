@@ -1,0 +1,45 @@
+/**
+ * The HTTP application: safety first, then one file of routes a resource.
+ * Usable by `app.request(…)` without a socket; `listen.ts` puts it on one.
+ */
+import { Hono } from "hono";
+import type { AppOptions, HttpEnv, ServerApp } from "./http-types.ts";
+import { createOpenStreams } from "./open-streams.ts";
+import { installProblems } from "./problems.ts";
+import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
+import { addGenerationRoutes } from "./routes/generation-routes.ts";
+import { addOutputRoutes } from "./routes/output-routes.ts";
+import { addPageRoutes } from "./routes/page-routes.ts";
+import { addQueueRoutes } from "./routes/queue-routes.ts";
+import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
+import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
+import { addSystemRoutes } from "./routes/system-routes.ts";
+import { addWebSocketRoute } from "./routes/websocket-route.ts";
+import { bearerKey } from "./safety/bearer-key.ts";
+import { bodyLimit } from "./safety/body-limit.ts";
+import { foreignOrigin } from "./safety/foreign-origin.ts";
+import { hostAllowList } from "./safety/host-allow-list.ts";
+import { knownMethods } from "./safety/known-methods.ts";
+import { requestId } from "./safety/request-id.ts";
+import { secureHeaders } from "./safety/secure-headers.ts";
+import type { ServerPorts } from "./server-ports.ts";
+import { createStreamHub } from "./streams/stream-hub.ts";
+
+export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
+  const app = new Hono<HttpEnv>();
+  const streams = createOpenStreams();
+  const hub = createStreamHub(ports);
+  installProblems(app, ports);
+  app.use(requestId(ports.chance), secureHeaders, hostAllowList(options.allowedHosts), foreignOrigin(options.allowedOrigins));
+  app.use(bearerKey(options.apiKey), knownMethods(app), bodyLimit());
+  addGenerationRoutes(app, ports, options);
+  addQueueRoutes(app, ports);
+  addOutputRoutes(app, ports);
+  addRecoveryRoutes(app, ports);
+  addSystemRoutes(app, ports, options);
+  addSimulatorRoutes(app, ports);
+  addEventStreamRoutes(app, ports, hub, streams);
+  addWebSocketRoute(app, ports, hub, streams);
+  addPageRoutes(app);
+  return Object.assign(app, { streams, isProtected: options.apiKey !== null });
+}

@@ -1,0 +1,30 @@
+import type { HttpMiddleware } from "../http-types.ts";
+import { refuse } from "../problems.ts";
+
+const always = ["localhost", "127.0.0.1", "[::1]"];
+
+/** `Example.org:9000` → `example.org`; `[::1]:9000` → `[::1]`. */
+export function hostNameOf(host: string): string {
+  return host
+    .trim()
+    .toLowerCase()
+    .replace(/:\d*$/, "")
+    .replace(/\.$/, "");
+}
+
+/** IPv6 addresses stand in brackets in a Host header. */
+const bracketed = (name: string): string => (name.includes(":") && !name.startsWith("[") && !/^[^:]*:\d+$/.test(name) ? `[${name}]` : name);
+
+/**
+ * Refuses foreign Host headers before routing: a page whose name was rebound to this address sends its own name
+ * (DNS rebinding), and that must reach no route.
+ */
+export function hostAllowList(allowedHosts: readonly string[]): HttpMiddleware {
+  const allowed = new Set([...always, ...allowedHosts.map((host) => hostNameOf(bracketed(host)))]);
+  return async (context, next) => {
+    const { host: urlHost } = new URL(context.req.url);
+    const hosts = [context.req.header("host") ?? urlHost, urlHost];
+    if (hosts.every((host) => allowed.has(hostNameOf(host)))) return next();
+    return refuse(context, { code: "HOST_REFUSED", detail: "The Host header names a host that this service does not serve." });
+  };
+}
