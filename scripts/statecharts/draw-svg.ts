@@ -48,7 +48,7 @@ const styles = `
   }`;
 
 const widthOf = (text: string, size: number): number => text.length * size * sizes.character;
-const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const escapeText = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const round = (value: number | undefined): number => Math.round((value ?? 0) * 10) / 10;
 
 function captionOf(state: ChartState): readonly string[] {
@@ -93,13 +93,13 @@ function drawState(state: ChartState, placed: ReadonlyMap<string, ElkNode>): str
   const kind = state.children.length > 0 ? "group" : state.isFinal ? "state final" : "state";
   const captions = captionOf(state).map(
     (caption, index) =>
-      `<text class="small" x="${x + sizes.padding}" y="${round(y + 35 + index * sizes.line)}" font-size="${sizes.small}">${escape(caption)}</text>`,
+      `<text class="small" x="${x + sizes.padding}" y="${round(y + 35 + index * sizes.line)}" font-size="${sizes.small}">${escapeText(caption)}</text>`,
   );
   return [
-    `<g><title>${escape(state.description)}</title>`,
+    `<g><title>${escapeText(state.description)}</title>`,
     `<rect class="${kind}" x="${x}" y="${y}" width="${round(box?.width)}" height="${round(box?.height)}" rx="9"/>`,
     state.isInitial ? `<circle class="start" cx="${x}" cy="${y}" r="5"/>` : "",
-    `<text class="name" x="${x + sizes.padding}" y="${y + 20}" font-size="${sizes.name}">${escape(state.name)}</text>`,
+    `<text class="name" x="${x + sizes.padding}" y="${y + 20}" font-size="${sizes.name}">${escapeText(state.name)}</text>`,
     ...captions,
     "</g>",
     ...state.children.map((child) => drawState(child, placed)),
@@ -131,7 +131,7 @@ function drawLabels(edge: ElkExtendedEdge): string {
       `<rect class="paper" x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}" rx="3"/>`,
       ...(text ?? "").split("\n").map((line, index) => {
         const [left, base] = [round((x ?? 0) + 3), round((y ?? 0) + 10 + index * 13)];
-        return `<text class="label" x="${left}" y="${base}" font-size="${sizes.label}">${escape(line)}</text>`;
+        return `<text class="label" x="${left}" y="${base}" font-size="${sizes.label}">${escapeText(line)}</text>`;
       }),
     ])
     .join("\n");

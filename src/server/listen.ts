@@ -1,12 +1,11 @@
 /** Puts the application on a socket, and takes it off again within a deadline. */
 import { createServer, type Server, type ServerOptions } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createAdaptorServer } from "@hono/node-server";
+import { createAdaptorServer, type WebSocketServerLike } from "@hono/node-server";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, UnderstudyError } from "../core/errors.ts";
 import type { ServerApp } from "./http-types.ts";
-import { hostNameOf } from "./safety/host-allow-list.ts";
 
 export interface ListenOptions {
   readonly host: string;
@@ -45,7 +44,7 @@ function startListening(server: Server, { host, port }: ListenOptions): Promise<
       reject(new UnderstudyError(isTaken ? "ADDRESS_IN_USE" : "CONFIGURATION_INVALID", sentence, { cause: thrown }));
     };
     server.once("error", onError);
-    server.listen(port, hostNameOf(host).replace(/^\[|\]$/g, ""), () => {
+    server.listen(port, host.replace(/^\[|\]$/g, ""), () => {
       server.off("error", onError);
       resolve(server.address() as AddressInfo);
     });
@@ -103,7 +102,8 @@ export async function listen(app: ServerApp, options: ListenOptions): Promise<Li
     fetch: app.fetch,
     createServer,
     serverOptions: patience,
-    websocket: { server: sockets },
+    // `ws` says of optional fields that they may be undefined, which exactOptionalPropertyTypes tells apart.
+    websocket: { server: sockets as WebSocketServerLike },
   }) as Server;
   server.maxConnections = mostConnections;
   const requests = watchRequests(server);

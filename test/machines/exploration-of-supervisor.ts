@@ -1,5 +1,7 @@
 import { assign } from "xstate";
+import { hourMs } from "../../src/core/units.ts";
 import { supervisorMachine } from "../../src/machines/supervisor.machine.ts";
+import type { OpenIncidents, WorkersFacts } from "../../src/machines/supervisor-facts.ts";
 import { routeOf } from "../../src/machines/supervisor-routes.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
 import { about, bounds, connectedWorker, fault, outOfMemory, processRef } from "./exploration-samples.ts";
@@ -41,7 +43,7 @@ export const supervisor: Exploration = {
       ladders: defaultLadders,
       clock: about.clock,
       isGpuExpected: true,
-      limits: { budget: { heavyActionCount: bounds.budget, windowMs: 3_600_000 } },
+      limits: { budget: { heavyActionCount: bounds.budget, windowMs: hourMs } },
     },
   ],
   events: [
@@ -74,29 +76,24 @@ export const supervisor: Exploration = {
   ],
   outputs: {},
   world: { opened: 0 },
-  stepWorld: (world, { type }) => {
+  stepWorld: (world, { type }, path) => {
+    if (type === "pipeline.stopped") return path.startsWith("draining") ? world : null;
+    if (path.startsWith("draining")) return opening.includes(type) ? null : world;
     if (!opening.includes(type)) return world;
     const opened = (world["opened"] ?? 0) + 1;
     return opened > bounds.incidents ? null : { opened };
   },
-  omit: [
-    "epoch",
-    "configured",
-    "ladders",
-    "clock",
-    "isGpuExpected",
-    "limits",
-    "resumed",
-    "draws",
-    "cooldowns",
-    "breakers",
-    "crashes",
-    "incidentCount",
-    "joinedCount",
-    "deviceUuid",
-    "stopShape",
-    "areStandInsHeld",
-  ],
+  omit: ["configured", "ladders", "clock", "limits", "resumed"],
+  canonical: (path, context) => {
+    const workers = Object.values(context["workers"] as WorkersFacts);
+    if (path.startsWith("draining")) return { workers: workers.map(({ process, isPipelineStopped }) => ({ process, isPipelineStopped })) };
+    const isRecent = (atMs: number): boolean => atMs > about.clock.startMs - hourMs;
+    return {
+      workers: workers.map(({ process, isProven, breaker }) => ({ process, isProven, breaker })),
+      incidents: Object.values(context["incidents"] as OpenIncidents).map(({ id, stage }) => ({ id, stage })),
+      spent: (context["budgetSpentAtMs"] as readonly number[]).filter(isRecent).length,
+    };
+  },
   restsIn: ["running"],
   staysReachable: ["servable"],
   mayEnd: true,

@@ -14,8 +14,8 @@ class Nobody {
   }
 }
 
-/** How far the bounded worlds go. Two of each is the least that shows an order, an overflow and a return. */
-export const bounds = { budget: 2, climbs: 2, breakerFaults: 2, deaths: 2, loads: 2, incidents: 2, workers: 2 } as const;
+/** How far the bounded worlds go. Two is the least that shows an order, an overflow and a return. */
+export const bounds = { budget: 2, climbs: 2, breakerFaults: 2, deaths: 2, loads: 2, incidents: 2, workers: 1 } as const;
 
 export const about = { parent: new Nobody(), clock: explorationClock, workerId: "w0" };
 export const fault = classify({ exitSignal: "SIGSEGV" });

@@ -1,0 +1,165 @@
+/** Server-sent events: the event log as it grows, and the health of host and card. */
+import type { Hono } from "hono";
+import { toAttempt, toHealth } from "../../contract/recovery-wire.ts";
+import { toProgress, toRow, toSystemStats } from "../../contract/stream-wire.ts";
+import type { EventRow } from "../../core/ports/event-log.ts";
+import type { HttpContext, HttpEnv } from "../http-types.ts";
+import type { OpenStreams } from "../open-streams.ts";
+import { refuse } from "../problems.ts";
+import type { ServerPorts, StreamFrame } from "../server-ports.ts";
+import { makeSnapshot } from "../streams/make-snapshot.ts";
+import { createSseChannel, type SseChannel, type SseEvent } from "../streams/sse-channel.ts";
+import type { StreamHub } from "../streams/stream-hub.ts";
+
+/** Whoever missed more than this gets a snapshot. */
+const longestReplayCount = 2_000;
+const replayBatchCount = 200;
+
+const streamHeaders = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache, no-transform",
+  // nginx would hold events back.
+  "x-accel-buffering": "no",
+};
+
+const toSseRow = (row: EventRow): SseEvent => ({ event: row.kind, id: row.seq, data: toRow(row) });
+
+/** Frames without a number. A reader that misses one misses nothing that a later one does not say. */
+function toSseFrame(frame: StreamFrame): SseEvent {
+  switch (frame.kind) {
+    case "progress":
+      return { event: "progress", data: toProgress(frame.progress) };
+    case "health":
+      return { event: "health", data: toHealth(frame.health) };
+    case "sample":
+      return { event: "system_stats", data: toSystemStats(frame.sample) };
+    case "mode":
+      return { event: "mode", data: { mode: frame.mode, sentence: frame.sentence } };
+    case "recoveryAttempt":
+      return { event: "recovery_attempt", data: toAttempt(frame.attempt) };
+  }
+}
+
+/** The row after which to go on; null asks for a snapshot: no id, an unknown one, or one from the future. */
+async function replayStart(ports: ServerPorts, header: string | undefined): Promise<number | null> {
+  if (header === undefined || !/^\d{1,15}$/.test(header)) return null;
+  const after = Number(header);
+  const [oldest, newest] = await Promise.all([ports.events.oldestSeq(), ports.events.newestSeq()]);
+  const isKnown = after >= oldest && after <= newest;
+  return isKnown && newest - after <= longestReplayCount ? after : null;
+}
+
+/** Feeds one client: first what it missed, then rows as they are written, in order and each once. */
+function createRowFeed(ports: ServerPorts, channel: () => SseChannel): { rows: (rows: readonly EventRow[]) => void; begin: (after: number | null) => Promise<void> } {
+  let lastSeq = 0;
+  /** Rows that are written while the client is being brought up to date. */
+  let waiting: EventRow[] | undefined = [];
+  const send = (row: EventRow): void => {
+    if (row.seq <= lastSeq) return;
+    lastSeq = row.seq;
+    channel().send(toSseRow(row));
+  };
+  const sendSnapshot = async (): Promise<void> => {
+    const snapshot = await makeSnapshot(ports);
+    lastSeq = snapshot.seq;
+    channel().send({ event: "snapshot", id: snapshot.seq, data: snapshot });
+  };
+  const replay = async (after: number): Promise<void> => {
+    lastSeq = after;
+    for (;;) {
+      const batch = await ports.events.range(lastSeq, replayBatchCount);
+      for (const row of batch) send(row);
+      if (batch.length < replayBatchCount) break;
+    }
+    const { mode, sentence } = ports.status();
+    channel().send({ event: "mode", data: { mode, sentence } });
+  };
+  return {
+    rows: (rows) => {
+      if (waiting === undefined) for (const row of rows) send(row);
+      else waiting.push(...rows);
+    },
+    begin: async (after) => {
+      waiting ??= [];
+      await (after === null ? sendSnapshot() : replay(after));
+      const missed = waiting;
+      waiting = undefined;
+      for (const row of missed) send(row);
+    },
+  };
+}
+
+interface StreamParts {
+  readonly ports: ServerPorts;
+  readonly hub: StreamHub;
+  readonly streams: OpenStreams;
+}
+
+interface Feed {
+  readonly rows: (rows: readonly EventRow[]) => void;
+  readonly frame: (frame: StreamFrame) => void;
+  /** Sends what the client must know first, also after it lagged. */
+  readonly begin: () => Promise<void>;
+}
+
+/** Opens the stream at once; what the client must know first follows when it has been read. */
+function openStream(context: HttpContext, { ports, hub, streams }: StreamParts, makeFeed: (channel: () => SseChannel) => Feed): Response {
+  if (streams.hasEnded()) return refuse(context, { code: "DRAINING", detail: "The service is stopping." });
+  const begin = (): void => {
+    feed.begin().catch((thrown: unknown) => {
+      ports.onDefect(thrown, { requestId: context.get("requestId"), method: context.req.method, path: context.req.path });
+      channel.end("error");
+    });
+  };
+  let leave: (() => void)[] = [];
+  const channel = createSseChannel({
+    onResync: begin,
+    onClosed: () => {
+      for (const step of leave) step();
+      leave = [];
+    },
+  });
+  const feed = makeFeed(() => channel);
+  leave = [
+    hub.subscribe({ rows: feed.rows, frame: feed.frame, beat: () => channel.comment("heartbeat") }),
+    streams.add(() => channel.end("stopping")),
+  ];
+  if (context.req.method === "HEAD") channel.end("head");
+  else begin();
+  return context.body(channel.body, 200, streamHeaders);
+}
+
+export function addEventStreamRoutes(app: Hono<HttpEnv>, ports: ServerPorts, hub: StreamHub, streams: OpenStreams): void {
+  const parts: StreamParts = { ports, hub, streams };
+  app.get("/api/v1/events", async (context) => {
+    const start = await replayStart(ports, context.req.header("last-event-id"));
+    return openStream(context, parts, (channel) => {
+      const feed = createRowFeed(ports, channel);
+      let after = start;
+      return {
+        rows: feed.rows,
+        frame: (frame) => {
+          if (frame.kind !== "sample") channel().send(toSseFrame(frame));
+        },
+        begin: () => {
+          const from = after;
+          after = null;
+          return feed.begin(from);
+        },
+      };
+    });
+  });
+  app.get("/api/v1/health/stream", (context) =>
+    openStream(context, parts, (channel) => ({
+      rows: () => undefined,
+      frame: (frame) => {
+        if (frame.kind === "health" || frame.kind === "sample" || frame.kind === "mode") channel().send(toSseFrame(frame));
+      },
+      begin: async () => {
+        const { health, mode, sentence } = ports.status();
+        const known = health === null ? { overall_status: "unknown" } : toHealth(health);
+        channel().send({ event: "snapshot", data: { ...known, mode, sentence } });
+      },
+    })),
+  );
+}

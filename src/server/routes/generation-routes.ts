@@ -1,0 +1,73 @@
+/** Submitting a job, and looking at one. */
+import type { Hono } from "hono";
+import { idempotencyBodyOf, parseSubmission, toConsent, toRenderRequest } from "../../contract/submit-request.ts";
+import { toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
+import { drawInteger } from "../../core/chance.ts";
+import type { JobView } from "../../core/job.ts";
+import { formatBytes } from "../../core/units.ts";
+import type { AppOptions, HttpContext, HttpEnv } from "../http-types.ts";
+import { refuse } from "../problems.ts";
+import { readSubmission } from "../read-submission.ts";
+import type { AdmissionOutcome, ServerPorts } from "../server-ports.ts";
+
+const acceptableKey = /^[\x21-\x7e]{1,255}$/;
+const largestSeed = 2 ** 31 - 1;
+const unreadImage = "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";
+
+type Refused = Exclude<AdmissionOutcome, { readonly job: JobView }>;
+
+function refuseAdmission(context: HttpContext, outcome: Refused): Response {
+  switch (outcome.kind) {
+    case "conflict":
+      return refuse(context, { code: "IDEMPOTENCY_KEY_REUSED", detail: `This idempotency key belongs to job ${outcome.jobId}, which asked for something else.` });
+    case "queueFull":
+      return refuse(context, { code: "QUEUE_FULL", detail: `The queue holds ${outcome.limit} jobs, which is its limit.`, retryAfterMs: 30_000 });
+    case "unfit":
+      return refuse(context, { code: "ENVELOPE_TOO_LARGE", detail: outcome.message });
+    case "diskFull":
+      return refuse(context, { code: "DISK_FULL", detail: `Only ${formatBytes(outcome.freeBytes)} of disk is free; nothing is accepted until there is more.`, retryAfterMs: 60_000 });
+  }
+}
+
+function answerSubmitted(context: HttpContext, ports: ServerPorts, job: JobView, isReplayed: boolean, warnings: readonly string[]): Response {
+  const { sentence, mode, isDegradedActive } = ports.status();
+  const body = toSubmitted(job, { message: sentence, isRealEnabled: mode !== "mock" && mode !== "draining", isDegraded: isDegradedActive, warnings });
+  if (isReplayed) context.header("idempotency-replayed", "true");
+  if (job.isSimulated) context.header("x-understudy-simulated", "true");
+  return context.json(body, 200);
+}
+
+/** The body is parsed here and made durable by the admission; nothing else happens on this path. */
+async function submit(context: HttpContext, ports: ServerPorts, options: AppOptions): Promise<Response> {
+  const key = context.req.header("idempotency-key") ?? null;
+  if (key !== null && !acceptableKey.test(key)) {
+    return refuse(context, { code: "REQUEST_INVALID", param: "Idempotency-Key", detail: "Idempotency-Key must have 1 to 255 printable characters without spaces." });
+  }
+  const read = await readSubmission(context);
+  if (read.kind === "refused") return refuse(context, read.refusal);
+  const parsed = parseSubmission(read.fields, { hasImage: read.hasImage });
+  if (parsed.kind === "invalid") return refuse(context, { code: "REQUEST_INVALID", detail: parsed.message, param: parsed.param });
+  const { fields } = parsed;
+  const outcome = await ports.admission.submit({
+    spec: {
+      request: toRenderRequest(fields, () => drawInteger(ports.chance, 0, largestSeed)),
+      consent: toConsent(fields, options.consent),
+      workflow: null,
+    },
+    apiKeyId: context.get("apiKeyId"),
+    idempotencyKey: key,
+    idempotencyBody: key === null ? null : idempotencyBodyOf(fields, read.imageHashes),
+  });
+  if (!("job" in outcome)) return refuseAdmission(context, outcome);
+  return answerSubmitted(context, ports, outcome.job, outcome.kind === "duplicate", read.imageHashes.length === 0 ? [] : [unreadImage]);
+}
+
+export function addGenerationRoutes(app: Hono<HttpEnv>, ports: ServerPorts, options: AppOptions): void {
+  app.post("/api/v1/generation/submit", (context) => submit(context, ports, options));
+  app.post("/api/v1/generate", (context) => submit(context, ports, options));
+  app.get("/api/v1/generate/:id", async (context) => {
+    const job = await ports.jobs.get(context.req.param("id"));
+    if (job === null) return refuse(context, { code: "JOB_NOT_FOUND", detail: "Task not found" });
+    return context.json(toJobStatus(job, ports.progressOf(job.id)), 200, { "cache-control": "no-cache" });
+  });
+}

@@ -1,0 +1,23 @@
+/** The page: three files, read once. The build copies them beside the compiled server. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Hono } from "hono";
+import type { HttpEnv } from "../http-types.ts";
+
+const files = [
+  { path: "/", name: "index.html", type: "text/html; charset=utf-8" },
+  { path: "/page.js", name: "page.js", type: "text/javascript; charset=utf-8" },
+  { path: "/page.css", name: "page.css", type: "text/css; charset=utf-8" },
+] as const;
+
+export function addPageRoutes(app: Hono<HttpEnv>): void {
+  for (const { path, name, type } of files) {
+    const text = readFileSync(new URL(`../page/${name}`, import.meta.url), "utf8");
+    const etag = `"${createHash("sha256").update(text).digest("hex").slice(0, 32)}"`;
+    app.get(path, (context) => {
+      const headers = { etag, "cache-control": "no-cache" };
+      if (context.req.header("if-none-match") === etag) return context.body(null, 304, headers);
+      return context.body(text, 200, { ...headers, "content-type": type });
+    });
+  }
+}

@@ -1,0 +1,30 @@
+import { toVideo } from "../../contract/output-wire.ts";
+import { type Snapshot, toRow, toSnapshot } from "../../contract/stream-wire.ts";
+import { shownArtifact, toQueue, toTask } from "../../contract/task-wire.ts";
+import type { ServerPorts } from "../server-ports.ts";
+
+const taskCount = 20;
+const recentCount = 10;
+/** Rows that are searched for the last ten with words: transitions of machines have none. */
+const searchedCount = 300;
+
+/** What a client that has just come, or has missed something, needs to know. Complete up to row `seq`. */
+export async function makeSnapshot(ports: ServerPorts): Promise<Snapshot> {
+  // Read first: what happens meanwhile is in the snapshot already, and being told twice does no harm.
+  const seq = await ports.events.newestSeq();
+  const rows = await ports.events.range(Math.max(0, seq - searchedCount), searchedCount);
+  const { jobs } = await ports.jobs.list({ limit: taskCount });
+  const { tasks: _tasks, queue: _queue, ...counts } = toQueue([], await ports.jobs.counts());
+  const newestShown = jobs
+    .filter((job) => shownArtifact(job) !== undefined)
+    .toSorted((a, b) => (shownArtifact(b)?.createdAtMs ?? 0) - (shownArtifact(a)?.createdAtMs ?? 0))[0];
+  const lastOutput = newestShown === undefined ? null : toVideo(newestShown);
+  return toSnapshot(ports.status(), {
+    seq,
+    nowMs: ports.clock.nowMs(),
+    queue: counts,
+    tasks: jobs.map((job) => toTask(job, ports.progressOf(job.id))),
+    recent: rows.map(toRow).filter((row) => row.text !== undefined).slice(-recentCount),
+    ...(lastOutput === null ? {} : { last_output: lastOutput }),
+  });
+}

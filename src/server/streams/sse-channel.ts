@@ -1,0 +1,89 @@
+/** One client of a server-sent event stream, with a bounded queue: a reader that does not read costs a fixed amount of memory. */
+
+export interface SseEvent {
+  readonly event: string;
+  readonly data: unknown;
+  /** Only rows of the event log have one: the browser sends the last one back when it reconnects. */
+  readonly id?: number;
+}
+
+export interface SseChannel {
+  readonly body: ReadableStream<Uint8Array>;
+  send(event: SseEvent): void;
+  comment(text: string): void;
+  /** Sends what waits and `bye`, then closes. */
+  end(reason: string): void;
+  readonly isClosed: () => boolean;
+}
+
+export interface SseChannelOptions {
+  /** The client lags: what waited was dropped. Called once it reads again, to bring it up to date. */
+  readonly onResync: () => void;
+  /** The client left, or `end` was called. */
+  readonly onClosed: () => void;
+}
+
+/** About a minute of busy traffic. */
+export const longestQueueCount = 500;
+/** The stream holds this much for a reader that is slow, before the queue begins to fill. */
+const bufferedChunkCount = 16;
+const reconnectMs = 2_000;
+
+const encoder = new TextEncoder();
+
+export function encodeSse({ event, data, id }: SseEvent): string {
+  return `event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
+}
+
+export function createSseChannel(options: SseChannelOptions): SseChannel {
+  let queue: string[] = [];
+  let isLagging = false;
+  let isClosed = false;
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const close = (): void => {
+    if (isClosed) return;
+    isClosed = true;
+    options.onClosed();
+  };
+  const hasRoom = (): boolean => (controller?.desiredSize ?? 0) > 0;
+  const drain = (): void => {
+    while (queue.length > 0 && hasRoom()) controller?.enqueue(encoder.encode(queue.shift() ?? ""));
+    if (!isLagging || !hasRoom()) return;
+    isLagging = false;
+    controller?.enqueue(encoder.encode(encodeSse({ event: "resync", data: { reason: "lagging" } })));
+    options.onResync();
+  };
+  const push = (text: string): void => {
+    if (isClosed || isLagging) return;
+    queue.push(text);
+    if (queue.length > longestQueueCount) {
+      queue = [];
+      isLagging = true;
+    }
+    drain();
+  };
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (given) => {
+        controller = given;
+        given.enqueue(encoder.encode(`retry: ${reconnectMs}\n\n`));
+      },
+      pull: drain,
+      cancel: close,
+    },
+    { highWaterMark: bufferedChunkCount },
+  );
+  return {
+    body,
+    send: (event) => push(encodeSse(event)),
+    comment: (text) => push(`: ${text}\n\n`),
+    end: (reason) => {
+      if (isClosed) return;
+      close();
+      const rest = [...queue, encodeSse({ event: "bye", data: { reason } })];
+      controller?.enqueue(encoder.encode(rest.join("")));
+      controller?.close();
+    },
+    isClosed: () => isClosed,
+  };
+}
