@@ -3,7 +3,6 @@
  * Starts the command line: the compiled one of an installed package, the TypeScript sources in a clone.
  * Written so that an old Node.js can read it and say which one is needed, instead of a syntax error.
  */
-"use strict";
 
 import { existsSync } from "node:fs";
 
@@ -12,7 +11,13 @@ var major = Number(process.versions.node.split(".")[0]);
 
 if (major < lowest) {
   console.error(
-    "understudy needs Node.js " + lowest + " or newer, and this is " + process.version + " (" + process.execPath + "); install it, or use `npm start` in a clone, which brings its own.",
+    "understudy needs Node.js " +
+      lowest +
+      " or newer, and this is " +
+      process.version +
+      " (" +
+      process.execPath +
+      "); install it, or use `npm start` in a clone, which brings its own.",
   );
   process.exitCode = 1;
 } else {

@@ -28,6 +28,8 @@ const figures = await runChaos({
 });
 console.log(JSON.stringify(figures, null, 2));
 const isSound = figures.lost === 0 && figures.committedTwice === 0 && Object.keys(figures.otherStates).length === 0;
-console.log(isSound ? "chaos: nothing lost, nothing committed twice, every job succeeded" : `chaos: FAILED; the state is kept in ${stateDir}`);
+console.log(
+  isSound ? "chaos: nothing lost, nothing committed twice, every job succeeded" : `chaos: FAILED; the state is kept in ${stateDir}`,
+);
 if (isSound && values["state-dir"] === undefined) rmSync(stateDir, { recursive: true, force: true });
 process.exit(isSound ? 0 : 1);

@@ -26,7 +26,10 @@ export function namesReadIn(path: string, text: string): ReadonlySet<string> {
   return names;
 }
 
-export function findUnreadFields(fieldPaths: readonly string[], sources: readonly { readonly path: string; readonly text: string }[]): readonly string[] {
+export function findUnreadFields(
+  fieldPaths: readonly string[],
+  sources: readonly { readonly path: string; readonly text: string }[],
+): readonly string[] {
   const read = new Set(sources.flatMap(({ path, text }) => [...namesReadIn(path, text)]));
   return fieldPaths.filter((fieldPath) => !read.has(fieldPath.split(".").at(-1) ?? ""));
 }

@@ -18,7 +18,9 @@ export function checkSource(path: string, text: string): readonly Finding[] {
 if (import.meta.main) {
   const root = new URL("..", import.meta.url).pathname;
   const paths = listFiles(root, ["src", "test"], (path) => isTypeScript(path) && !isFixture(path));
-  const findings = paths.flatMap((path) => checkSource(path, readFileSync(join(root, path), "utf8")).map((finding) => ({ path, ...finding })));
+  const findings = paths.flatMap((path) =>
+    checkSource(path, readFileSync(join(root, path), "utf8")).map((finding) => ({ path, ...finding })),
+  );
   for (const { path, line, form, text } of findings) console.error(`${path}:${line} ${form}: ${text}`);
   console.log(`time, chance and shape: ${paths.length} files, ${findings.length} findings`);
   if (findings.length > 0 || paths.length === 0) process.exitCode = 1;

@@ -33,6 +33,13 @@ for (const [owner, entry] of Object.entries(lock.packages)) {
   }
 }
 const root = lock.packages[""];
-lock.packages = { "": root, ...Object.fromEntries(Object.entries(lock.packages).filter(([place]) => place !== "").sort(([a], [b]) => (a < b ? -1 : 1))) };
+lock.packages = {
+  "": root,
+  ...Object.fromEntries(
+    Object.entries(lock.packages)
+      .filter(([place]) => place !== "")
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  ),
+};
 writeFileSync(lockPath, `${JSON.stringify(lock, null, 2)}\n`);
 console.log(`${addedCount} platform packages added to package-lock.json`);

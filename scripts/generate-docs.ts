@@ -5,7 +5,8 @@ import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
-const notice = (source: string): string => `<!-- Generated from ${source} by scripts/generate-docs.ts. Change that file, then run npm run docs. -->`;
+const notice = (source: string): string =>
+  `<!-- Generated from ${source} by scripts/generate-docs.ts. Change that file, then run npm run docs. -->`;
 
 export function renderErrors(codes: Readonly<Record<string, ErrorCodeRow>>): string {
   const rows = Object.entries(codes).map(([code, row]) => `| \`${code}\` | ${row.status} | ${cell(row.meaning)} | ${cell(row.nextStep)} |`);
@@ -29,7 +30,10 @@ function defaultOf(value: unknown): string {
 }
 
 export function renderSettings(): string {
-  const rows = settings.map(({ path, environmentName, byDefault, description }) => `| \`${path}\` | \`${environmentName}\` | ${cell(defaultOf(byDefault))} | ${cell(description)} |`);
+  const rows = settings.map(
+    ({ path, environmentName, byDefault, description }) =>
+      `| \`${path}\` | \`${environmentName}\` | ${cell(defaultOf(byDefault))} | ${cell(description)} |`,
+  );
   return [
     "# Settings",
     notice("src/config/schema.ts"),
@@ -47,7 +51,18 @@ export function renderSettings(): string {
     "Each entry of `workers` has an `id`, and may have `kind`, `gpu`, `speed`, `fault` and `models`:",
     "",
     "```json",
-    JSON.stringify({ port: 9100, workers: [{ id: "front", gpu: "h100" }, { id: "back", gpu: "rtx4090", models: ["TI2V-5B"] }], standIn: { after: "5s" } }, null, 2),
+    JSON.stringify(
+      {
+        port: 9100,
+        workers: [
+          { id: "front", gpu: "h100" },
+          { id: "back", gpu: "rtx4090", models: ["TI2V-5B"] },
+        ],
+        standIn: { after: "5s" },
+      },
+      null,
+      2,
+    ),
     "```",
     "",
   ].join("\n");

@@ -34,12 +34,19 @@ const bannedImports: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "timers/promises": { "*": "timers-import" },
   perf_hooks: { "*": "perf-hooks-import" },
   "hono/timeout": { "*": "hono-timeout" },
-  crypto: { randomUUID: "crypto-import", randomBytes: "crypto-import", randomInt: "crypto-import", getRandomValues: "crypto-import", webcrypto: "crypto-import" },
+  crypto: {
+    randomUUID: "crypto-import",
+    randomBytes: "crypto-import",
+    randomInt: "crypto-import",
+    getRandomValues: "crypto-import",
+    webcrypto: "crypto-import",
+  },
   process: { hrtime: "process-import", nextTick: "process-import", uptime: "process-import" },
   xstate: { waitFor: "xstate-wait-for" },
 };
 
-const bannedSql = /\bcurrent_(?:timestamp|time|date)\b|\b(?:date|time|datetime|julianday|unixepoch|strftime)\s*\([^)]*'now'|\b(?:unixepoch|julianday)\s*\(\s*\)|\b(?:random|randomblob)\s*\(\s*\d*\s*\)/i;
+const bannedSql =
+  /\bcurrent_(?:timestamp|time|date)\b|\b(?:date|time|datetime|julianday|unixepoch|strftime)\s*\([^)]*'now'|\b(?:unixepoch|julianday)\s*\(\s*\)|\b(?:random|randomblob)\s*\(\s*\d*\s*\)/i;
 const isSql = /\b(?:select|insert|update|delete|create|default|where|values)\b/i;
 
 export const forms: readonly string[] = [
@@ -55,7 +62,8 @@ export const forms: readonly string[] = [
 const own = (table: Readonly<Record<string, string>> | undefined, key: string): string | undefined =>
   table === undefined ? undefined : (table["*"] ?? (Object.hasOwn(table, key) ? table[key] : undefined));
 
-const tableOf = <Value>(tables: Readonly<Record<string, Value>>, key: string): Value | undefined => (Object.hasOwn(tables, key) ? tables[key] : undefined);
+const tableOf = <Value>(tables: Readonly<Record<string, Value>>, key: string): Value | undefined =>
+  Object.hasOwn(tables, key) ? tables[key] : undefined;
 
 /** `globalThis.Date` → `Date`. */
 function lastName(node: ts.Expression): string {
@@ -65,7 +73,11 @@ function lastName(node: ts.Expression): string {
 }
 
 function memberForm(node: ts.PropertyAccessExpression | ts.ElementAccessExpression): string | undefined {
-  const name = ts.isPropertyAccessExpression(node) ? node.name.text : ts.isStringLiteralLike(node.argumentExpression) ? node.argumentExpression.text : "";
+  const name = ts.isPropertyAccessExpression(node)
+    ? node.name.text
+    : ts.isStringLiteralLike(node.argumentExpression)
+      ? node.argumentExpression.text
+      : "";
   const object = lastName(node.expression);
   if (object === "globalThis" || object === "global") return own(bannedGlobals, name);
   return own(tableOf(bannedMembers, object), name);
@@ -88,9 +100,12 @@ function importForm(node: ts.ImportDeclaration | ts.ExportDeclaration): string |
   const table = moduleOf(node.moduleSpecifier.text);
   if (table?.["*"] !== undefined) return table["*"];
   const bindings = ts.isImportDeclaration(node) ? node.importClause?.namedBindings : node.exportClause;
-  const wholeName = ts.isImportDeclaration(node) ? (node.importClause?.name ?? (bindings !== undefined && ts.isNamespaceImport(bindings) ? bindings.name : undefined)) : undefined;
+  const wholeName = ts.isImportDeclaration(node)
+    ? (node.importClause?.name ?? (bindings !== undefined && ts.isNamespaceImport(bindings) ? bindings.name : undefined))
+    : undefined;
   // Under its usual name the members are recognised; under another they would escape.
-  if (wholeName !== undefined && table !== undefined && wholeName.text !== node.moduleSpecifier.text.replace(/^node:/, "")) return Object.values(table)[0];
+  if (wholeName !== undefined && table !== undefined && wholeName.text !== node.moduleSpecifier.text.replace(/^node:/, ""))
+    return Object.values(table)[0];
   if (bindings === undefined || !(ts.isNamedImports(bindings) || ts.isNamedExports(bindings))) return undefined;
   return bindings.elements.map((element) => own(table, (element.propertyName ?? element.name).text)).find((form) => form !== undefined);
 }
@@ -106,7 +121,9 @@ function isName(node: ts.Identifier): boolean {
 function callForm(node: ts.CallExpression): string | undefined {
   if (ts.isIdentifier(node.expression) && node.expression.text === "Date") return "new-date";
   const [first] = node.arguments;
-  return node.expression.kind === ts.SyntaxKind.ImportKeyword && first !== undefined && ts.isStringLiteralLike(first) ? moduleOf(first.text)?.["*"] : undefined;
+  return node.expression.kind === ts.SyntaxKind.ImportKeyword && first !== undefined && ts.isStringLiteralLike(first)
+    ? moduleOf(first.text)?.["*"]
+    : undefined;
 }
 
 function formOf(node: ts.Node): string | undefined {

@@ -11,7 +11,14 @@ const switches = ["skip", "only", "todo", "skipIf", "runIf", "fails"];
 const testWords = ["it", "test", "describe", "suite"];
 
 function isFunction(node: ts.Node): boolean {
-  return ts.isFunctionDeclaration(node) || ts.isFunctionExpression(node) || ts.isArrowFunction(node) || ts.isMethodDeclaration(node) || ts.isConstructorDeclaration(node) || ts.isAccessor(node);
+  return (
+    ts.isFunctionDeclaration(node) ||
+    ts.isFunctionExpression(node) ||
+    ts.isArrowFunction(node) ||
+    ts.isMethodDeclaration(node) ||
+    ts.isConstructorDeclaration(node) ||
+    ts.isAccessor(node)
+  );
 }
 
 /** `it`, `it.each`, `describe.concurrent` … */
@@ -30,8 +37,10 @@ export function findShapeProblems(source: ts.SourceFile, rules: ShapeRules): rea
   const lineOf = (position: number): number => source.getLineAndCharacterOfPosition(position).line + 1;
   const lines = source.text.split("\n");
   const lineCount = source.text.endsWith("\n") ? lines.length - 1 : lines.length;
-  if (lineCount > longestFileLines) found.push({ form: "file-too-long", line: lineCount, text: `${lineCount} lines, ${longestFileLines} at most` });
-  for (const [index, line] of lines.entries()) if (unfinished.test(line)) found.push({ form: "unfinished", line: index + 1, text: line.trim() });
+  if (lineCount > longestFileLines)
+    found.push({ form: "file-too-long", line: lineCount, text: `${lineCount} lines, ${longestFileLines} at most` });
+  for (const [index, line] of lines.entries())
+    if (unfinished.test(line)) found.push({ form: "unfinished", line: index + 1, text: line.trim() });
   const visit = (node: ts.Node): void => {
     const line = lineOf(node.getStart(source));
     const length = lineOf(node.getEnd()) - line + 1;

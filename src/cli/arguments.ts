@@ -104,11 +104,12 @@ function problemOf({ name = "", rawName = "", value }: Token, command: Command):
 export function parseArguments(argv: readonly string[]): Arguments {
   const { values, positionals, tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
   const [first = "serve", ...rest] = positionals;
-  if (!isCommand(first)) return refuse(`there is no command ${first}`);
+  const command = isCommand(first) ? first : "serve";
   for (const token of tokens) {
-    const problem = token.kind === "option" ? problemOf(token, first) : null;
+    const problem = token.kind === "option" ? problemOf(token, command) : null;
     if (problem !== null) return refuse(problem);
   }
+  if (!isCommand(first)) return refuse(`there is no command ${first}`);
   if (values.help === true) return { command: "help" };
   if (values.version === true) return { command: "version" };
   const [target, ...surplus] = first === "backup" ? rest : [null, ...rest];

@@ -34,7 +34,10 @@ const simSchema = group({
 }).prefault({});
 
 const levels = (warning: string, critical: string, reason: string) =>
-  group({ warning: ratio(warning).describe(`${reason} From here on a warning.`), critical: ratio(critical).describe("From here on critical.") }).prefault({});
+  group({
+    warning: ratio(warning).describe(`${reason} From here on a warning.`),
+    critical: ratio(critical).describe("From here on critical."),
+  }).prefault({});
 
 const healthSchema = group({
   sample: duration("5s", { min: "100ms", max: "5m" }).describe("Time between two measurements of host and cards."),
@@ -43,7 +46,9 @@ const healthSchema = group({
   memory: levels("80%", "95%", "Share of the memory in use; inside a container of its limit."),
   vram: levels("90%", "95%", "Share of the card's memory in use beside the known need of the running job and model."),
   temperature: group({
-    warning: decimal(83, { min: 30, max: 120 }).describe("Degrees Celsius of the hottest card; current cards slow down at about 87. From here on a warning."),
+    warning: decimal(83, { min: 30, max: 120 }).describe(
+      "Degrees Celsius of the hottest card; current cards slow down at about 87. From here on a warning.",
+    ),
     critical: decimal(90, { min: 30, max: 120 }).describe("From here on critical."),
   }).prefault({}),
   entrySamples: wholeNumber(3, { min: 1, max: 100 }).describe(

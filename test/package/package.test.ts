@@ -10,8 +10,10 @@ const folder = mkdtempSync(join(tmpdir(), "understudy-package-"));
 const installed = join(folder, "node_modules", "understudyd");
 const clock = createSystemClock();
 
-const npm = (args: readonly string[], cwd: string): string => execFileSync("npm", [...args], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-const command = (args: readonly string[]): string => execFileSync(join(folder, "node_modules", ".bin", "understudy"), [...args], { cwd: folder, encoding: "utf8" });
+const npm = (args: readonly string[], cwd: string): string =>
+  execFileSync("npm", [...args], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const command = (args: readonly string[]): string =>
+  execFileSync(join(folder, "node_modules", ".bin", "understudy"), [...args], { cwd: folder, encoding: "utf8" });
 
 async function until<Found>(what: string, look: () => Found | null | Promise<Found | null>, limitMs: number): Promise<Found> {
   const deadlineMs = clock.nowMs() + limitMs;
@@ -53,11 +55,18 @@ describe("the package", () => {
 
   it("serves, renders a video and stops", async () => {
     const stateDir = join(folder, "state");
-    const child = spawn(process.execPath, [join(installed, "bin", "understudy.js"), "serve", "--port", "0", "--state-dir", stateDir], { cwd: folder, stdio: "ignore" });
+    const child = spawn(process.execPath, [join(installed, "bin", "understudy.js"), "serve", "--port", "0", "--state-dir", stateDir], {
+      cwd: folder,
+      stdio: "ignore",
+    });
     const ended = new Promise<number | string>((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown")));
     try {
       const file = join(stateDir, "run", "supervisor.json");
-      const address = await until("the service listens", () => (existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { readonly address: string }).address : null), 60_000);
+      const address = await until(
+        "the service listens",
+        () => (existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { readonly address: string }).address : null),
+        60_000,
+      );
       const url = address.startsWith("http") ? address : `http://${address}`;
       expect((await fetch(`${url}/livez`)).status).toBe(200);
       expect((await fetch(`${url}/`)).headers.get("content-type")).toContain("text/html");
@@ -70,7 +79,10 @@ describe("the package", () => {
       await until(
         "the video is there",
         async () => {
-          const job = (await (await fetch(`${url}/api/v1/generate/${id}`)).json()) as { readonly status: string; readonly is_mock?: boolean };
+          const job = (await (await fetch(`${url}/api/v1/generate/${id}`)).json()) as {
+            readonly status: string;
+            readonly is_mock?: boolean;
+          };
           return job.status === "completed" && job.is_mock !== true ? job : null;
         },
         60_000,

@@ -8,7 +8,21 @@ describe("the command line", () => {
   });
 
   it("turns flags into settings", () => {
-    const typed = ["serve", "--host", "127.0.0.2", "-p", "9100", "--state-dir=./state", "--sim-gpu", "h100", "--sim-speed", "20", "--keep-workers", "-c", "a.json"];
+    const typed = [
+      "serve",
+      "--host",
+      "127.0.0.2",
+      "-p",
+      "9100",
+      "--state-dir=./state",
+      "--sim-gpu",
+      "h100",
+      "--sim-speed",
+      "20",
+      "--keep-workers",
+      "-c",
+      "a.json",
+    ];
     expect(parseArguments(typed)).toEqual({
       command: "serve",
       configPath: "a.json",
@@ -17,14 +31,37 @@ describe("the command line", () => {
   });
 
   it("its flags are settings that exist and are read", () => {
-    const typed = parseArguments(["--host", "127.0.0.2", "--port", "9100", "--state-dir", "/s", "--sim-gpu", "h100", "--sim-speed", "20", "--keep-workers"]);
+    const typed = parseArguments([
+      "--host",
+      "127.0.0.2",
+      "--port",
+      "9100",
+      "--state-dir",
+      "/s",
+      "--sim-gpu",
+      "h100",
+      "--sim-speed",
+      "20",
+      "--keep-workers",
+    ]);
     const answer = parseConfig({ flags: typed.command === "serve" ? typed.flags : {} });
-    expect(answer).toMatchObject({ kind: "accepted", config: { host: "127.0.0.2", port: 9100, stateDir: "/s", isKeepingWorkers: true, workers: [{ gpu: "h100", speed: 20 }] } });
+    expect(answer).toMatchObject({
+      kind: "accepted",
+      config: { host: "127.0.0.2", port: 9100, stateDir: "/s", isKeepingWorkers: true, workers: [{ gpu: "h100", speed: 20 }] },
+    });
   });
 
   it("a backup needs a path", () => {
-    expect(parseArguments(["backup", "copy.db", "--state-dir", "/s"])).toEqual({ command: "backup", targetPath: "copy.db", configPath: null, flags: { stateDir: "/s" } });
-    expect(parseArguments(["backup"])).toEqual({ command: "refused", message: "understudy: backup needs the path of the copy; see understudy --help." });
+    expect(parseArguments(["backup", "copy.db", "--state-dir", "/s"])).toEqual({
+      command: "backup",
+      targetPath: "copy.db",
+      configPath: null,
+      flags: { stateDir: "/s" },
+    });
+    expect(parseArguments(["backup"])).toEqual({
+      command: "refused",
+      message: "understudy: backup needs the path of the copy; see understudy --help.",
+    });
   });
 
   it("status knows where to look", () => {
@@ -57,7 +94,8 @@ describe("the command line", () => {
   });
 
   it("its help names every flag and fits a terminal", () => {
-    for (const flag of ["--host", "--port", "--state-dir", "--config", "--sim-gpu", "--sim-speed", "--keep-workers", "--help", "--version"]) expect(helpText).toContain(flag);
+    for (const flag of ["--host", "--port", "--state-dir", "--config", "--sim-gpu", "--sim-speed", "--keep-workers", "--help", "--version"])
+      expect(helpText).toContain(flag);
     expect(Math.max(...helpText.split("\n").map((line) => line.length))).toBeLessThanOrEqual(130);
   });
 });

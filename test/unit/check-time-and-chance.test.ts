@@ -36,7 +36,9 @@ describe("time and chance outside the clock", () => {
   });
 
   it("says where it was found", () => {
-    expect(checkSource("test/unit/example.test.ts", "const a = 1;\nexport const at = a + Date.now();\n")).toEqual([{ form: "date-now", line: 2, text: "Date.now" }]);
+    expect(checkSource("test/unit/example.test.ts", "const a = 1;\nexport const at = a + Date.now();\n")).toEqual([
+      { form: "date-now", line: 2, text: "Date.now" },
+    ]);
   });
 });
 
@@ -62,6 +64,8 @@ describe("the shape of files", () => {
 
   it.each(["skip", "only", "todo", "skipIf", "runIf", "fails"])("a test that is switched off by %s is refused", (word) => {
     expect(formsIn(`it.${word}("works");\n`, "test/unit/example.test.ts")).toEqual(["switched-test"]);
-    expect(formsIn(`describe.each([1]).${word}("works");\ntest.concurrent.${word}("works");\n`, "test/unit/example.test.ts")).toContain("switched-test");
+    expect(formsIn(`describe.each([1]).${word}("works");\ntest.concurrent.${word}("works");\n`, "test/unit/example.test.ts")).toContain(
+      "switched-test",
+    );
   });
 });

@@ -26,8 +26,17 @@ const file = (content: unknown): ConfigTexts => ({ file: { path: "understudy.jso
 
 describe("the defaults", () => {
   it("serve one simulator on loopback", () => {
-    expect(accepted()).toMatchObject({ host: "127.0.0.1", port: 9000, apiKey: null, lead: "T2V-A14B", alternative: "TI2V-5B", leaseMs: 30 * secondMs });
-    expect(accepted().workers).toEqual([{ id: "worker-0", kind: "simulator", gpu: "sim80", speed: 1, fault: "", models: ["T2V-A14B", "I2V-A14B", "TI2V-5B"] }]);
+    expect(accepted()).toMatchObject({
+      host: "127.0.0.1",
+      port: 9000,
+      apiKey: null,
+      lead: "T2V-A14B",
+      alternative: "TI2V-5B",
+      leaseMs: 30 * secondMs,
+    });
+    expect(accepted().workers).toEqual([
+      { id: "worker-0", kind: "simulator", gpu: "sim80", speed: 1, fault: "", models: ["T2V-A14B", "I2V-A14B", "TI2V-5B"] },
+    ]);
   });
 
   it("are the ones that machines and decisions have without a configuration", () => {
@@ -53,7 +62,11 @@ describe("the defaults", () => {
   });
 
   it("without a home the state directory has to be named", () => {
-    expect(parseConfig({})).toEqual({ kind: "refused", code: "CONFIGURATION_INVALID", message: "Configuration: stateDir has no default here, because HOME is not set; say --state-dir." });
+    expect(parseConfig({})).toEqual({
+      kind: "refused",
+      code: "CONFIGURATION_INVALID",
+      message: "Configuration: stateDir has no default here, because HOME is not set; say --state-dir.",
+    });
     expect(parseConfig({ flags: { stateDir: "/srv/state" } }).kind).toBe("accepted");
   });
 });
@@ -70,11 +83,18 @@ describe("layers", () => {
 
   it("say who set what", () => {
     const answer = parseConfig({ ...all, environment: { ...home, UNDERSTUDY_STAND_IN_AFTER: "1s" } });
-    expect(answer.kind === "accepted" && Object.fromEntries(answer.sources)).toMatchObject({ port: "--port", "standIn.after": "UNDERSTUDY_STAND_IN_AFTER", stateDir: "the defaults" });
+    expect(answer.kind === "accepted" && Object.fromEntries(answer.sources)).toMatchObject({
+      port: "--port",
+      "standIn.after": "UNDERSTUDY_STAND_IN_AFTER",
+      stateDir: "the defaults",
+    });
   });
 
   it("groups are merged and lists replaced", () => {
-    const config = accepted({ environment: { UNDERSTUDY_DISK_BALLAST: "1MiB", UNDERSTUDY_CONSENT_ALLOW: "frames" }, ...file({ disk: { minFree: "1GiB" } }) });
+    const config = accepted({
+      environment: { UNDERSTUDY_DISK_BALLAST: "1MiB", UNDERSTUDY_CONSENT_ALLOW: "frames" },
+      ...file({ disk: { minFree: "1GiB" } }),
+    });
     expect(config.disk).toEqual({ minFreeBytes: gibibyte, ballastBytes: 1_048_576 });
     expect(config.consent.allow).toEqual(["frames"]);
   });
@@ -91,12 +111,25 @@ describe("layers", () => {
 
   it("variables that belong to a worker are left alone, a mistyped one is not", () => {
     expect(sentence({ environment: { UNDERSTUDY_WORKER_SOCKET: "/x", UNDERSTUDY_CONFIG: "/y", UNDERSTUDY_PORT: "" } })).toBe("accepted");
-    expect(sentence({ environment: { UNDERSTUDY_PROT: "1" } })).toBe("Configuration: the environment variable UNDERSTUDY_PROT names no setting; docs/configuration.md lists all.");
+    expect(sentence({ environment: { UNDERSTUDY_PROT: "1" } })).toBe(
+      "Configuration: the environment variable UNDERSTUDY_PROT names no setting; docs/configuration.md lists all.",
+    );
   });
 
   it("the simulator's flags are about every worker, and leave alone what they do not name", () => {
-    const { workers } = accepted({ flags: { "sim.gpu": "h100" }, ...file({ workers: [{ id: "a", speed: 7 }, { id: "b", gpu: "a100" }] }) });
-    expect(workers.map(({ gpu, speed }) => [gpu, speed])).toEqual([["h100", 7], ["h100", 1]]);
+    const { workers } = accepted({
+      flags: { "sim.gpu": "h100" },
+      ...file({
+        workers: [
+          { id: "a", speed: 7 },
+          { id: "b", gpu: "a100" },
+        ],
+      }),
+    });
+    expect(workers.map(({ gpu, speed }) => [gpu, speed])).toEqual([
+      ["h100", 7],
+      ["h100", 1],
+    ]);
   });
 
   it.each(simulatedGpus)("the simulator can play %s", (gpu) => {
@@ -106,7 +139,9 @@ describe("layers", () => {
 
 describe("units", () => {
   it("times and sizes come out in ms and bytes", () => {
-    const config = accepted(file({ lease: "1.5s", retention: { results: "2d", resultsSize: "3GiB" }, health: { cpu: { warning: "70%", critical: 0.9 } } }));
+    const config = accepted(
+      file({ lease: "1.5s", retention: { results: "2d", resultsSize: "3GiB" }, health: { cpu: { warning: "70%", critical: 0.9 } } }),
+    );
     expect(config.leaseMs).toBe(1_500);
     expect(config.retention).toMatchObject({ resultMaxAgeMs: 2 * dayMs, resultMaxBytes: 3 * gibibyte });
     expect(config.health.thresholds.cpuRatio).toEqual({ warning: 0.7, critical: 0.9 });
@@ -118,32 +153,61 @@ describe("a refusal is one sentence that names the setting and who set it", () =
     ["Configuration: port must be a whole number from 0 to 65535 (from --port).", { flags: { port: "http" } }],
     ["Configuration: port must be a whole number from 0 to 65535 (from UNDERSTUDY_PORT).", { environment: { UNDERSTUDY_PORT: "70000" } }],
     ['Configuration: lease must be a time with its unit, such as "30s" (from the file understudy.json).', file({ lease: 30 })],
-    ['Configuration: disk.minFree must be a size with its unit, such as "2GiB" (from the file understudy.json).', file({ disk: { minFree: "2 bananas" } })],
+    [
+      'Configuration: disk.minFree must be a size with its unit, such as "2GiB" (from the file understudy.json).',
+      file({ disk: { minFree: "2 bananas" } }),
+    ],
     ["Configuration: standIn.after must be from 0s to 1h (from the file understudy.json).", file({ standIn: { after: "2h" } })],
-    ['Configuration: health.cpu.warning must be a share from 0 to 1, or from "0%" to "100%" (from the file understudy.json).', file({ health: { cpu: { warning: 80 } } })],
-    ["Configuration: health.cpu must not have its critical level below its warning (from the file understudy.json).", file({ health: { cpu: { warning: "99%" } } })],
-    ["Configuration: there is no setting disk.minfree (from the file understudy.json); docs/configuration.md lists all.", file({ disk: { minfree: "1GiB" } })],
-    ["Configuration: there is no setting recovery.ladders.tiredness (from the file understudy.json); docs/configuration.md lists all.", file({ recovery: { ladders: { tiredness: [] } } })],
+    [
+      'Configuration: health.cpu.warning must be a share from 0 to 1, or from "0%" to "100%" (from the file understudy.json).',
+      file({ health: { cpu: { warning: 80 } } }),
+    ],
+    [
+      "Configuration: health.cpu must not have its critical level below its warning (from the file understudy.json).",
+      file({ health: { cpu: { warning: "99%" } } }),
+    ],
+    [
+      "Configuration: there is no setting disk.minfree (from the file understudy.json); docs/configuration.md lists all.",
+      file({ disk: { minfree: "1GiB" } }),
+    ],
+    [
+      "Configuration: there is no setting recovery.ladders.tiredness (from the file understudy.json); docs/configuration.md lists all.",
+      file({ recovery: { ladders: { tiredness: [] } } }),
+    ],
     ["Configuration: disk must be a group of settings in braces (from the file understudy.json).", file({ disk: 3 })],
     ["Configuration: sim.gpu must be one of sim80, rtx4090, a100, h100, h200 (from --sim-gpu).", { flags: { "sim.gpu": "rtx9999" } }],
     ["Configuration: workers must have different ids (from the file understudy.json).", file({ workers: [{ id: "a" }, { id: "a" }] })],
-    ["Configuration: workers.0.speed must be a number from 0.01 to 1000 (from the file understudy.json).", file({ workers: [{ id: "a", speed: 0 }] })],
-    ["Configuration: lead must be a model of a worker, and none has T2V-A14B (from the file understudy.json).", file({ lead: "T2V-A14B", workers: [{ id: "a", models: ["TI2V-5B"] }] })],
-    ["Configuration: alternative must be another model than lead (from UNDERSTUDY_ALTERNATIVE).", { environment: { UNDERSTUDY_ALTERNATIVE: "T2V-A14B" } }],
+    [
+      "Configuration: workers.0.speed must be a number from 0.01 to 1000 (from the file understudy.json).",
+      file({ workers: [{ id: "a", speed: 0 }] }),
+    ],
+    [
+      "Configuration: lead must be a model of a worker, and none has T2V-A14B (from the file understudy.json).",
+      file({ lead: "T2V-A14B", workers: [{ id: "a", models: ["TI2V-5B"] }] }),
+    ],
+    [
+      "Configuration: alternative must be another model than lead (from UNDERSTUDY_ALTERNATIVE).",
+      { environment: { UNDERSTUDY_ALTERNATIVE: "T2V-A14B" } },
+    ],
     ["Configuration: the file understudy.json must hold one JSON object.", file([1])],
   ])("%s", (expected, texts) => {
     expect(sentence(texts)).toBe(expected);
   });
 
   it("a file that is no JSON is named", () => {
-    expect(sentence({ file: { path: "/etc/understudy.json", text: "{ port: 1" } })).toMatch(/^Configuration: the file \/etc\/understudy\.json is not valid JSON \(.+\)\.$/);
+    expect(sentence({ file: { path: "/etc/understudy.json", text: "{ port: 1" } })).toMatch(
+      /^Configuration: the file \/etc\/understudy\.json is not valid JSON \(.+\)\.$/,
+    );
   });
 });
 
 describe("the key", () => {
   it("is needed where others can reach the service", () => {
     expect(parseConfig({ flags: { host: "0.0.0.0" }, environment: home })).toMatchObject({ kind: "refused", code: "INSECURE_BINDING" });
-    expect(accepted({ flags: { host: "0.0.0.0" }, environment: { UNDERSTUDY_API_KEY: key } })).toMatchObject({ host: "0.0.0.0", apiKey: key });
+    expect(accepted({ flags: { host: "0.0.0.0" }, environment: { UNDERSTUDY_API_KEY: key } })).toMatchObject({
+      host: "0.0.0.0",
+      apiKey: key,
+    });
   });
 
   it.each(["127.0.0.1", "127.8.9.1", "::1", "localhost"])("is not needed on %s", (host) => {
@@ -161,7 +225,9 @@ describe("the key", () => {
 
   it("never stands in a sentence", () => {
     const short = "tooshort";
-    expect(sentence({ environment: { UNDERSTUDY_API_KEY: short } })).toBe("Configuration: apiKey must have at least 16 characters (from UNDERSTUDY_API_KEY).");
+    expect(sentence({ environment: { UNDERSTUDY_API_KEY: short } })).toBe(
+      "Configuration: apiKey must have at least 16 characters (from UNDERSTUDY_API_KEY).",
+    );
     expect(sentence(file({ apiKey: key }))).not.toContain(key);
   });
 });

@@ -1,0 +1,134 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../../core/clock.ts";
+import type { DeviceMemory } from "../../core/fault.ts";
+import { parseProcessStat } from "../../core/process-stat.ts";
+import { gibibyte, mebibyte } from "../../core/units.ts";
+
+/** Real cards: memory by data sheet; step time against an H100 by Wan2.2's chart of computational efficiency. */
+export const presets = {
+  sim80: { name: "Simulated 80 GiB card", totalBytes: 80 * gibibyte, timeFactor: 1 },
+  rtx4090: { name: "Simulated GeForce RTX 4090", totalBytes: 24 * gibibyte, timeFactor: 2.5 },
+  a100: { name: "Simulated A100 80GB", totalBytes: 80 * gibibyte, timeFactor: 2.4 },
+  h100: { name: "Simulated H100 80GB", totalBytes: 80 * gibibyte, timeFactor: 1 },
+  h200: { name: "Simulated H200 141GB", totalBytes: 141 * 1e9, timeFactor: 0.9 },
+} as const;
+export type PresetName = keyof typeof presets;
+
+export const isPresetName = (name: string): name is PresetName => Object.hasOwn(presets, name);
+
+/** What a CUDA context takes before anything is allocated. */
+const contextBytes = 500 * mebibyte;
+
+export class OutOfMemory extends Error {}
+
+/** A card's memory: what is allocated, what the allocator keeps in its cache, and what others see as used. */
+export class SimulatedDevice {
+  readonly uuid: string;
+  readonly name: string;
+  readonly totalBytes: number;
+  readonly timeFactor: number;
+  #residentBytes = 0;
+  #workingBytes = 0;
+  #leakedBytes = 0;
+  #cachedBytes = 0;
+  #peakBytes = 0;
+  readonly #path: string | null;
+  readonly #clock: Clock;
+  readonly #startTicks: number | null;
+
+  constructor(preset: PresetName, workerId: string, deviceDir: string | null, clock: Clock) {
+    const { name, totalBytes, timeFactor } = presets[preset];
+    this.uuid = `SIM-${workerId}`;
+    this.name = name;
+    this.totalBytes = totalBytes;
+    this.timeFactor = timeFactor;
+    this.#clock = clock;
+    this.#startTicks = readStartTicks();
+    this.#path = deviceDir === null ? null : join(deviceDir, `${process.pid}.json`);
+    if (deviceDir !== null) mkdirSync(deviceDir, { recursive: true });
+    this.publish();
+  }
+
+  memory(): DeviceMemory {
+    const allocatedBytes = this.#residentBytes + this.#workingBytes + this.#leakedBytes;
+    const reservedBytes = allocatedBytes + this.#cachedBytes;
+    return { totalBytes: this.totalBytes, allocatedBytes, reservedBytes, freeBytes: Math.max(0, this.totalBytes - contextBytes - reservedBytes), peakBytes: this.#peakBytes };
+  }
+
+  /** Throws OutOfMemory with the text of torch 2.x, numbers included, when it does not fit. */
+  reserveWorking(bytes: number): void {
+    const { freeBytes, allocatedBytes } = this.memory();
+    if (bytes > freeBytes + this.#cachedBytes) throw new OutOfMemory(this.outOfMemoryText(bytes));
+    this.#cachedBytes = Math.max(0, this.#cachedBytes - bytes);
+    this.#workingBytes = bytes;
+    this.#peakBytes = Math.max(this.#peakBytes, allocatedBytes + bytes);
+    this.publish();
+  }
+
+  /** Back to the allocator, which keeps it until its cache is cleared. */
+  releaseWorking(): void {
+    this.#cachedBytes += this.#workingBytes;
+    this.#workingBytes = 0;
+    this.publish();
+  }
+
+  setResident(bytes: number): void {
+    this.#cachedBytes = 0;
+    this.#residentBytes = 0;
+    if (bytes > this.memory().freeBytes) {
+      this.publish();
+      throw new OutOfMemory(this.outOfMemoryText(bytes));
+    }
+    this.#residentBytes = bytes;
+    this.publish();
+  }
+
+  leak(bytes: number): void {
+    this.#leakedBytes += bytes;
+    this.publish();
+  }
+
+  /** What a garbage collection and `empty_cache` give back; a leak stays. */
+  clearCache(): number {
+    const freed = this.#cachedBytes;
+    this.#cachedBytes = 0;
+    this.publish();
+    return freed;
+  }
+
+  outOfMemoryText(wantedBytes: number): string {
+    const gib = (bytes: number): string => `${(bytes / gibibyte).toFixed(2)} GiB`;
+    const { allocatedBytes, reservedBytes, freeBytes } = this.memory();
+    return (
+      `CUDA out of memory. Tried to allocate ${gib(wantedBytes)}. GPU 0 has a total capacity of ${gib(this.totalBytes)} of which ${gib(freeBytes)} is free. ` +
+      `Process ${process.pid} has ${gib(reservedBytes + contextBytes)} memory in use. Of the allocated memory ${gib(allocatedBytes)} is allocated by PyTorch, ` +
+      `and ${gib(reservedBytes - allocatedBytes)} is reserved by PyTorch but unallocated.`
+    );
+  }
+
+  /** The telemetry file that the probe reads from outside. */
+  publish(utilizationRatio = this.#workingBytes > 0 ? 0.97 : 0): void {
+    if (this.#path === null) return;
+    const { reservedBytes } = this.memory();
+    const file = {
+      pid: process.pid, startTicks: this.#startTicks, uuid: this.uuid, name: this.name, totalBytes: this.totalBytes, usedBytes: reservedBytes + contextBytes,
+      atMs: this.#clock.nowMs(), utilizationRatio, temperatureCelsius: 38 + Math.round(utilizationRatio * 30),
+    };
+    writeFileSync(`${this.#path}.new`, JSON.stringify(file));
+    renameSync(`${this.#path}.new`, this.#path);
+  }
+
+  remove(): void {
+    if (this.#path !== null) rmSync(this.#path, { force: true });
+  }
+}
+
+function readStartTicks(): number | null {
+  try {
+    return parseProcessStat(readFileSync("/proc/self/stat", "utf8"))?.startTicks ?? null;
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw thrown;
+  }
+}

@@ -1,0 +1,154 @@
+/** The simulator: a worker process with a simulated card that renders real, playable clips, each frame marked SIMULATED. */
+import { extname } from "node:path";
+import { Worker } from "node:worker_threads";
+import { type MethodName, type ParamsOf, rpcErrors, workerEnvironment } from "../../contract/worker-protocol.ts";
+import { createSystemClock } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { GenerateOrder, ProbeOrder, WorkerIdentity } from "../../core/ports/worker.ts";
+import { loadProfiles, modelIds, phases, type RecoveryAction } from "../../core/words.ts";
+import { exitCodeConfiguration } from "../../contract/worker-protocol.ts";
+import { fromWire, toWire } from "../wire-mapping.ts";
+import { isPresetName, OutOfMemory, SimulatedDevice } from "./device.ts";
+import { Busy, Engine } from "./engine.ts";
+import { type FaultCard, parseFaultCard } from "./fault-cards.ts";
+import type { LinkData, ToLink, ToMain, WorkerState } from "./thread-messages.ts";
+
+const clock = createSystemClock();
+const startedAtMs = clock.nowMs();
+const pulseMs = 250;
+const orphanMs = 10 * 60_000;
+const actions: readonly RecoveryAction[] = ["clear_gpu_cache", "apply_vram_optimization", "enable_cpu_offload", "reduce_generation_params", "restart_pipeline", "system_health_check"];
+
+function refuse(message: string): never {
+  console.error(message);
+  process.exit(exitCodeConfiguration);
+}
+
+function need(name: string): string {
+  const value = process.env[name];
+  return value === undefined || value === "" ? refuse(`The environment variable ${name} is missing.`) : value;
+}
+
+function readCards(): FaultCard[] {
+  const texts = (process.env["UNDERSTUDY_SIM_FAULT"] ?? "").split(",").filter((text) => text.trim() !== "");
+  return texts.map((text) => {
+    const answer = parseFaultCard(text);
+    return answer.kind === "card" ? answer.card : refuse(answer.message);
+  });
+}
+
+const presetName = process.env["UNDERSTUDY_SIM_GPU"] ?? "sim80";
+if (!isPresetName(presetName)) refuse(`There is no simulated card ${presetName}.`);
+const speed = Number(process.env["UNDERSTUDY_SIM_SPEED"] ?? "1");
+if (!(speed > 0)) refuse("UNDERSTUDY_SIM_SPEED must be a number above 0.");
+
+const workerId = process.env[workerEnvironment.id] ?? "worker";
+const device = new SimulatedDevice(presetName, workerId, process.env[workerEnvironment.deviceDir] ?? null, clock);
+const identity: WorkerIdentity = {
+  pid: process.pid, kind: "simulator", isSimulated: true, device: { uuid: device.uuid, name: device.name, totalBytes: device.totalBytes },
+  models: modelIds, profiles: loadProfiles, actions, phases,
+};
+const pulse = new SharedArrayBuffer(4);
+const pulseView = new Int32Array(pulse);
+
+const engine: Engine = new Engine({
+  clock,
+  device,
+  speed,
+  cards: readCards(),
+  notify: (notice) => {
+    const { kind, ...rest } = notice;
+    if (kind === "loadProgress") toLink({ kind: "notify", name: "load_progress", params: toWire(rest) });
+    else if (kind === "completed") toLink({ kind: "notify", name: "completed", params: toWire((rest as { report: object }).report) });
+    else toLink({ kind: "notify", name: kind, params: toWire(rest) });
+  },
+  onState: () => toLink({ kind: "state", state: state() }),
+  exit: (code) => process.exit(code),
+  silence: () => toLink({ kind: "silence" }),
+  lie: () => toLink({ kind: "lie" }),
+  block: () => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  },
+});
+
+function state(): WorkerState {
+  return { attach: engine.attach(), memory: device.memory(), jobsDone: engine.jobsDone };
+}
+
+const data: LinkData = { socketPath: need(workerEnvironment.socket), token: need(workerEnvironment.token), identity, state: { attach: engine.attach(), memory: device.memory(), jobsDone: 0 }, pulse, startedAtMs, orphanMs };
+const link = new Worker(new URL(`./link-thread${extname(import.meta.url)}`, import.meta.url), { workerData: data });
+link.on("error", (thrown) => refuse(`The link thread failed: ${messageOf(thrown)}`));
+
+function toLink(message: ToLink): void {
+  link.postMessage(message);
+}
+
+type Handler<Method extends MethodName> = (params: ParamsOf<Method>) => Promise<unknown> | unknown;
+const handlers: { readonly [Method in MethodName]?: Handler<Method> } = {
+  "model/load": async ({ model, profile }) => {
+    const began = clock.nowMs();
+    await engine.load(model, profile);
+    return toWire({ memory: device.memory(), tookMs: clock.nowMs() - began });
+  },
+  "model/unload": () => {
+    engine.unload();
+    return toWire({ memory: device.memory() });
+  },
+  generate: (params) => {
+    engine.generate(fromWire(params) as unknown as GenerateOrder);
+    return { accepted: true };
+  },
+  "job/ack": ({ job_id, fence }) => {
+    engine.acknowledge(job_id, fence);
+    return {};
+  },
+  cancel: async ({ job_id, fence }) => {
+    await engine.cancel(job_id, fence);
+    return {};
+  },
+  "action/run": async ({ action, profile }) => toWire(await engine.act(action, profile)),
+  probe: async (params) => toWire(await engine.probe(fromWire(params) as unknown as ProbeOrder)),
+  shutdown: () => {
+    void engine.shutdown();
+    return {};
+  },
+  "fault/inject": ({ card }) => {
+    const answer = parseFaultCard(card);
+    if (answer.kind === "refused") throw new RangeError(answer.message);
+    engine.arm(answer.card);
+    return {};
+  },
+};
+
+const invalidParams = -32602;
+
+async function handle(method: MethodName, params: unknown): Promise<ToLink | ((id: number) => ToLink)> {
+  const handler = handlers[method] as ((given: unknown) => unknown) | undefined;
+  if (handler === undefined) return (id) => ({ kind: "refusal", id, code: rpcErrors.unsupported, message: `${method} is not offered` });
+  try {
+    const result = await handler(params);
+    return (id) => ({ kind: "answer", id, result });
+  } catch (thrown) {
+    const code = thrown instanceof Busy ? rpcErrors.busy : thrown instanceof RangeError ? invalidParams : rpcErrors.failed;
+    const exceptionType = thrown instanceof OutOfMemory ? "torch.OutOfMemoryError" : ((thrown as { exceptionType?: string }).exceptionType ?? "RuntimeError");
+    const failure = { phase: method === "model/load" ? "load" : "idle", step: null, exceptionType, message: messageOf(thrown), causes: [], deviceUsable: true, memory: device.memory() };
+    return (id) => ({ kind: "refusal", id, code, message: messageOf(thrown), ...(code === rpcErrors.failed ? { data: toWire(failure) } : {}) });
+  }
+}
+
+link.on("message", (message: ToMain) => {
+  if (message.kind === "orphaned") {
+    if (engine.attach().phase === null) void engine.shutdown();
+    return;
+  }
+  void handle(message.method, message.params).then((answer) => toLink(typeof answer === "function" ? answer(message.id) : answer));
+});
+
+function turn(): void {
+  Atomics.store(pulseView, 0, clock.nowMs() - startedAtMs);
+  clock.setTimer(turn, pulseMs);
+}
+turn();
+// A terminal's Ctrl-C goes to the whole group; the supervisor decides what becomes of its workers.
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => void engine.shutdown());

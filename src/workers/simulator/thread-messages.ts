@@ -1,0 +1,32 @@
+import type { MethodName, NotificationName } from "../../contract/worker-protocol.ts";
+import type { AttachReport, WorkerIdentity } from "../../core/ports/worker.ts";
+import type { DeviceMemory } from "../../core/fault.ts";
+
+/** What the link thread answers by itself, even while the main thread is blocked. */
+export interface WorkerState {
+  readonly attach: AttachReport;
+  readonly memory: DeviceMemory;
+  readonly jobsDone: number;
+}
+
+/** Between the main thread, which renders, and the link thread, which owns socket and heartbeat. */
+export type ToLink =
+  | { readonly kind: "state"; readonly state: WorkerState }
+  | { readonly kind: "notify"; readonly name: NotificationName; readonly params: unknown }
+  | { readonly kind: "answer"; readonly id: number; readonly result: unknown }
+  | { readonly kind: "refusal"; readonly id: number; readonly code: number; readonly message: string; readonly data?: unknown }
+  | { readonly kind: "silence" }
+  | { readonly kind: "lie" };
+
+export type ToMain = { readonly kind: "call"; readonly id: number; readonly method: MethodName; readonly params: unknown } | { readonly kind: "orphaned" };
+
+export interface LinkData {
+  readonly socketPath: string;
+  readonly token: string;
+  readonly identity: WorkerIdentity;
+  readonly state: WorkerState;
+  /** One 32-bit number: ms since the link's start, modulo 2^31, at which the main thread last turned. */
+  readonly pulse: SharedArrayBuffer;
+  readonly startedAtMs: number;
+  readonly orphanMs: number;
+}

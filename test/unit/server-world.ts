@@ -1,0 +1,227 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createSeededChance } from "../../src/core/chance.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
+import type { Store } from "../../src/core/ports/event-log.ts";
+import type { ArtifactKind } from "../../src/core/words.ts";
+import { createAdmission } from "../../src/jobs/admission.ts";
+import { recoveryStatistics } from "../../src/recovery/statistics.ts";
+import { createApp } from "../../src/server/create-app.ts";
+import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
+import type { HealthView, RecoveryOrder, RecoveryTriggered, ServerPorts, ServiceStatus, StreamFrame } from "../../src/server/server-ports.ts";
+import { createArtifactFiles } from "../../src/store/artifact-files.ts";
+import { openStore } from "../../src/store/open-store.ts";
+
+export const healthy: HealthView = {
+  overallStatus: "healthy",
+  cpuRatio: 0.125,
+  memoryRatio: 0.412,
+  vramRatio: null,
+  isGpuAvailable: true,
+  isModelLoadingFunctional: true,
+  isGenerationPipelineFunctional: true,
+  issues: [],
+  recommendations: [],
+  checkedAtMs: 1_760_000_000_000,
+};
+
+export const ready: ServiceStatus = {
+  mode: "ready",
+  sentence: "A video made now comes from the main model.",
+  isSimulated: true,
+  model: "T2V-A14B",
+  startedAtMs: 1_760_000_000_000,
+  version: "0.1.0",
+  workers: [{ id: "worker-0", pid: 4242, state: "idle", tags: ["servable"], kind: "simulator" }],
+  health: healthy,
+  isHealthMonitored: true,
+  recoveryStatistics: recoveryStatistics([]),
+  recoveryAttempts: [],
+  openIncidents: [],
+  isMockEnabled: false,
+  isDegradedActive: false,
+  running: [],
+  unreadyReason: null,
+};
+
+/** Everything real but the machines: store, artifact files and admission are the service's own. */
+export interface ServerWorld {
+  readonly app: ServerApp;
+  readonly store: Store;
+  readonly ports: ServerPorts;
+  readonly defects: unknown[];
+  readonly orders: RecoveryOrder[];
+  status: ServiceStatus;
+  triggered: RecoveryTriggered;
+  freeBytes: number;
+  readonly progress: Map<string, JobProgress>;
+  readonly frame: (frame: StreamFrame) => void;
+  /** How many listen for frames. */
+  readonly listenerCount: () => number;
+  readonly submit: (fields?: Record<string, unknown>, headers?: Record<string, string>) => Promise<Response>;
+  readonly submitted: (fields?: Record<string, unknown>) => Promise<string>;
+  readonly claim: () => Promise<Lease>;
+  readonly publish: (jobId: string, kind: ArtifactKind, content: Uint8Array | string) => Promise<ArtifactRef>;
+  /** A stand-in that is shown. */
+  readonly standIn: (jobId: string, content?: string) => Promise<ArtifactRef>;
+  /** Claims and commits the oldest queued job. */
+  readonly finish: (content?: Uint8Array | string) => Promise<{ readonly jobId: string; readonly artifact: ArtifactRef }>;
+  readonly close: () => Promise<void>;
+}
+
+export interface WorldOptions extends Partial<AppOptions> {
+  readonly maxQueuedJobs?: number;
+}
+
+const appDefaults: AppOptions = {
+  apiKey: null,
+  allowedHosts: [],
+  allowedOrigins: [],
+  consent: { fallback: "stand_in_then_real", allow: ["frames", "resolution"], floor: { width: 854, height: 480, frames: 33 } },
+};
+export const real: ServedBy = { worker: "worker-0", model: "T2V-A14B", kind: "real", isSimulated: true };
+const standInBy: ServedBy = { worker: "media", model: "stand-in", kind: "stand_in", isSimulated: false };
+export const smallJob = { model_type: "T2V-A14B", prompt: "a red fox runs across fresh snow", resolution: "854x480", steps: 12, num_frames: 33 };
+
+function makePorts(world: () => ServerWorld, store: Store, parts: Pick<ServerPorts, "artifacts" | "clock" | "chance">, listeners: Set<(frame: StreamFrame) => void>): ServerPorts {
+  const admission = createAdmission(
+    {
+      jobs: store.jobs,
+      disk: { freeBytes: async () => world().freeBytes },
+      clock: parts.clock,
+      chance: parts.chance,
+      deviceTotalBytes: () => 80 * 1024 ** 3,
+      isDraining: () => world().status.mode === "draining",
+      isSimulated: () => world().status.isSimulated,
+      onAvailable: () => undefined,
+    },
+    { minFreeBytes: 1_000, deadlineMs: 86_400_000, preferredProfile: "model-offload", alternative: "TI2V-5B" },
+  );
+  return {
+    ...parts,
+    jobs: store.jobs,
+    events: store.events,
+    admission,
+    status: () => world().status,
+    progressOf: (jobId) => world().progress.get(jobId) ?? null,
+    recovery: {
+      trigger: async (order) => {
+        world().orders.push(order);
+        return world().triggered;
+      },
+      reset: async () => ({ isMockDisabled: true, isRealGenerationEnabled: false, probe: "running", message: "The test render is still running." }),
+      checkHealth: async () => ({ ...healthy, checkedAtMs: parts.clock.nowMs() }),
+    },
+    control: {
+      cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
+      killWorker: async (workerId) =>
+        workerId === null || workerId === "worker-0" ? { kind: "killed", workerId: "worker-0", pid: 4242 } : { kind: "absent", message: `There is no worker ${workerId}.` },
+    },
+    streams: {
+      subscribe: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    onDefect: (thrown) => world().defects.push(thrown),
+  };
+}
+
+export function createServerWorld(clock: Clock, options: WorldOptions = {}): ServerWorld {
+  const { maxQueuedJobs, ...appOptions } = options;
+  const stateDir = mkdtempSync(join(tmpdir(), "understudy-server-"));
+  const chance = createSeededChance(7);
+  const store = openStore({ path: ":memory:", clock, chance, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs }) });
+  const artifacts = createArtifactFiles({ stateDir, clock });
+  const listeners = new Set<(frame: StreamFrame) => void>();
+  const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners);
+  const app = createApp(ports, { ...appDefaults, ...appOptions });
+  const submit: ServerWorld["submit"] = async (fields = {}, headers = {}) =>
+    app.request("/api/v1/generation/submit", {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ ...smallJob, ...fields }),
+    });
+  const publish: ServerWorld["publish"] = async (jobId, kind, content) => {
+    const staged = artifacts.stagingPath(jobId, 1, kind);
+    writeFileSync(staged, content);
+    return artifacts.publish(staged, { jobId, fence: 1, kind, mimeType: kind === "thumbnail" ? "image/jpeg" : "video/mp4" });
+  };
+  const claim: ServerWorld["claim"] = async () => {
+    const lease = await store.jobs.claim({ workerId: "worker-0", epoch: 1, models: ["T2V-A14B", "I2V-A14B", "TI2V-5B"], residentModel: null, leaseMs: 30_000 });
+    if (lease === null) throw new Error("nothing to claim");
+    return lease;
+  };
+  const world: ServerWorld = {
+    app,
+    store,
+    ports,
+    defects: [],
+    orders: [],
+    status: ready,
+    triggered: {
+      isSuccess: true,
+      isPending: false,
+      message: "Recovery successful using clear_gpu_cache",
+      incidentId: null,
+      isStandingIn: false,
+      isRealGenerationEnabled: true,
+      actions: [{ action: "clear_gpu_cache", outcome: "effective", reason: "4.2 GiB more are free" }],
+    },
+    freeBytes: 1e12,
+    progress: new Map(),
+    frame: (frame) => {
+      for (const listener of listeners) listener(frame);
+    },
+    listenerCount: () => listeners.size,
+    submit,
+    submitted: async (fields) => ((await (await submit(fields)).json()) as { task_id: string }).task_id,
+    claim,
+    publish,
+    standIn: async (jobId, content = "a stand-in") => {
+      const artifact = await publish(jobId, "stand_in", content);
+      await store.jobs.attach(jobId, artifact, { servedBy: standInBy, reason: "the worker is being restarted" });
+      return artifact;
+    },
+    finish: async (content = "a video") => {
+      const lease = await claim();
+      const artifact = await publish(lease.jobId, "result", content);
+      const thumbnail = await publish(lease.jobId, "thumbnail", "a thumbnail");
+      const { request } = lease.spec;
+      const result = { servedBy: real, effective: request, changes: [], renderedSize: "864x480", durationSeconds: 2.0625, renderMs: 90_000, stepsRendered: request.steps };
+      await store.jobs.commit(lease, artifact, result, thumbnail);
+      return { jobId: lease.jobId, artifact };
+    },
+    close: async () => {
+      await store.close();
+      rmSync(stateDir, { recursive: true, force: true });
+    },
+  };
+  return world;
+}
+
+/** Reads server-sent events one at a time. */
+export function readEvents(response: Response): { next: () => Promise<{ event: string; id: string | null; data: Record<string, unknown> } | null>; cancel: () => Promise<void> } {
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  const next = async (): Promise<{ event: string; id: string | null; data: Record<string, unknown> } | null> => {
+    for (;;) {
+      const end = text.indexOf("\n\n");
+      if (end === -1) {
+        const { done, value } = await reader.read();
+        if (done) return null;
+        text += decoder.decode(value, { stream: true });
+        continue;
+      }
+      const block = text.slice(0, end);
+      text = text.slice(end + 2);
+      const field = (name: string): string | null => block.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? null;
+      const event = block.startsWith(":") ? "comment" : field("event");
+      if (event !== null) return { event, id: field("id"), data: JSON.parse(field("data") ?? "{}") as Record<string, unknown> };
+    }
+  };
+  return { next, cancel: () => reader.cancel() };
+}
