@@ -1,4 +1,4 @@
-/** Limits of length, unfinished work and switched-off tests. */
+/** Limits of length, unfinished work, switched-off tests, and errors that forget their cause. */
 import ts from "typescript";
 import type { Finding } from "./banned-forms.ts";
 
@@ -27,6 +27,24 @@ function rootName(node: ts.Expression): string {
   return ts.isPropertyAccessExpression(node) ? rootName(node.expression) : "";
 }
 
+const isNamedCause = (property: ts.ObjectLiteralElementLike): boolean =>
+  ts.isSpreadAssignment(property) || property.name?.getText() === "cause";
+
+const givesCause = (argument: ts.Expression): boolean => ts.isObjectLiteralExpression(argument) && argument.properties.some(isNamedCause);
+
+/** New errors thrown in a `catch` that forget what was caught. */
+function findForgottenCauses(clause: ts.CatchClause): readonly ts.Node[] {
+  const found: ts.Node[] = [];
+  const visit = (node: ts.Node): void => {
+    if (isFunction(node)) return;
+    if (ts.isThrowStatement(node) && ts.isNewExpression(node.expression) && !(node.expression.arguments ?? []).some(givesCause))
+      found.push(node);
+    if (!ts.isCatchClause(node)) ts.forEachChild(node, visit);
+  };
+  visit(clause.block);
+  return found;
+}
+
 export interface ShapeRules {
   /** Tests may have long tables and callbacks; source may not. */
   readonly isFunctionLengthLimited: boolean;
@@ -50,6 +68,9 @@ export function findShapeProblems(source: ts.SourceFile, rules: ShapeRules): rea
     if (ts.isPropertyAccessExpression(node) && switches.includes(node.name.text) && testWords.includes(rootName(node.expression))) {
       found.push({ form: "switched-test", line, text: node.getText(source) });
     }
+    const forgotten = ts.isCatchClause(node) ? findForgottenCauses(node) : [];
+    for (const thrown of forgotten)
+      found.push({ form: "forgotten-cause", line: lineOf(thrown.getStart(source)), text: thrown.getText(source).split("\n")[0] ?? "" });
     ts.forEachChild(node, visit);
   };
   visit(source);

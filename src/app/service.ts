@@ -40,6 +40,8 @@ export interface Service {
   readonly serverPorts: ServerPorts;
   readonly supervisor: Actor<typeof supervisorMachine>;
   readonly parts: ServiceParts;
+  /** Adopts or starts the workers. Called once, when the service can already answer. */
+  start(): void;
   /** Ends intake, writes attempts down, ends workers; resolves when the supervisor has stopped. */
   drain(shape: StopShape): Promise<void>;
   /** Stops this process's part and lets workers go on. */
@@ -164,19 +166,17 @@ export async function createService(ports: ServicePorts, config: Config, version
     next: () => route.look({ supervisor, standIns }),
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: thrown instanceof Error ? thrown.message : String(thrown) }),
   });
-  supervisor.start();
-  standIns.wake();
-
   // A restarted supervisor adopts first; what it could not adopt by then goes back into the queue.
   const isAdopting = (): boolean => config.workers.some(({ id }) => (supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as { value?: unknown } | undefined)?.value === "adopting");
+  let isOlderReleased = false;
   const releaseOlder = async (): Promise<void> => {
     while (isAdopting()) await clock.sleep(50);
     const released = await store.jobs.releaseOlderEpochs(epoch);
+    isOlderReleased = true;
     if (released.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
   };
-  const adoption = releaseOlder();
   const stopSweeping = repeat(parts, "sweep", sweepEveryMs, async () => {
-    await adoption;
+    if (!isOlderReleased) return;
     freeBytes = await ports.disk.freeBytes();
     const { requeued } = await store.jobs.sweep();
     if (requeued.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
@@ -262,6 +262,11 @@ export async function createService(ports: ServicePorts, config: Config, version
     serverPorts,
     supervisor,
     parts,
+    start: () => {
+      supervisor.start();
+      standIns.wake();
+      void releaseOlder().catch((thrown: unknown) => ports.logger.error({ event: "release.failed", message: thrown instanceof Error ? thrown.message : String(thrown) }));
+    },
     drain: async (shape) => {
       const stopped = new Promise<void>((resolve) => {
         if (supervisor.getSnapshot().status !== "active") resolve();

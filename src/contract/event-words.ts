@@ -60,6 +60,8 @@ const words: Readonly<Record<string, Words>> = {
   "breaker.opened": (row) => `${worker(row)} gets no more jobs for now.`,
   "breaker.closed": (row) => `${worker(row)} gets jobs again.`,
   "budget.exhausted": () => "Heavy repairs wait, because too many were made within the hour.",
+  "recovery.triggered": (row) => `A repair was asked for: ${plain(row.data["failure_type"], "of everything")}.`,
+  "recovery.reset": () => "Recovery was reset.",
   "health.changed": () => "The health of host or card changed.",
 };
 
@@ -72,6 +74,9 @@ export const modeWords: Readonly<Record<string, string>> = {
   mock: "showing stand-ins only: no real video right now",
   draining: "stopping",
 };
+
+/** The kinds of rows that have words: a page listens to these. */
+export const describedKinds: readonly string[] = Object.keys(words);
 
 /** Null for rows that say nothing to people. */
 export function describeEvent(row: EventRow): string | null {

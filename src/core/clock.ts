@@ -52,6 +52,15 @@ export interface SystemClock extends Clock {
   stop(): void;
 }
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function disarm(handle: TimerHandle | undefined): void {
+  if (handle === undefined) return;
+  const timer = handle as Timer;
+  clearTimeout(timer.id);
+  timer.id = undefined;
+}
+
 /**
  * The real clock. It watches its own tick: when that comes more than 2 s late, the process was stopped, and timers that
  * fell due meanwhile wait for one full I/O turn, so that waiting heartbeats are read before a silence is judged.
@@ -63,8 +72,6 @@ export function createSystemClock(): SystemClock {
   const listeners = new Set<(gapMs: number) => void>();
   let lastTickMs = elapsedMs();
   let standstill: Promise<void> | undefined;
-
-  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
   const noteTick = (): void => {
     const gapMs = elapsedMs() - lastTickMs - 500;
@@ -103,12 +110,7 @@ export function createSystemClock(): SystemClock {
       arm(timer, callback, Math.max(0, delayMs));
       return timer;
     },
-    clearTimer: (handle) => {
-      if (handle === undefined) return;
-      const timer = handle as Timer;
-      clearTimeout(timer.id);
-      timer.id = undefined;
-    },
+    clearTimer: disarm,
     sleep: (delayMs, signal) => sleepOn(clock, delayMs, signal),
     turn,
     onStandstill: (listener) => {

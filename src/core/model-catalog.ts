@@ -1,5 +1,5 @@
-import type { LoadProfile, ModelId } from "./words.ts";
 import { gibibyte } from "./units.ts";
+import type { LoadProfile, ModelId } from "./words.ts";
 
 /**
  * What each Wan 2.2 model can do and needs.

@@ -1,4 +1,17 @@
 import { assertDelay, type Clock, sleepOn, type TimerHandle } from "./clock.ts";
+import { popTimer, pushTimer } from "./timer-heap.ts";
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Until two turns in a row have armed nothing. */
+async function drain(armedCount: () => number): Promise<void> {
+  let emptyTurns = 0;
+  while (emptyTurns < 2) {
+    const seen = armedCount();
+    await turn();
+    emptyTurns = seen === armedCount() ? emptyTurns + 1 : 0;
+  }
+}
 
 interface Due extends TimerHandle {
   readonly atMs: number;
@@ -26,47 +39,10 @@ export function createVirtualClock(startMs = 1_760_000_000_000): VirtualClock {
   let armedCount = 0;
   const heap: Due[] = [];
 
-  const isBefore = (a: Due, b: Due): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
-  const push = (due: Due): void => {
-    let index = heap.push(due) - 1;
-    while (index > 0) {
-      const up = (index - 1) >> 1;
-      const parent = heap[up] as Due;
-      if (!isBefore(due, parent)) break;
-      heap[index] = parent;
-      index = up;
-    }
-    heap[index] = due;
-  };
-  const pop = (): Due | undefined => {
-    const top = heap[0];
-    const last = heap.pop();
-    if (top === undefined || last === undefined || heap.length === 0) return top;
-    let index = 0;
-    for (;;) {
-      let child = index * 2 + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1] as Due, heap[child] as Due)) child += 1;
-      if (!isBefore(heap[child] as Due, last)) break;
-      heap[index] = heap[child] as Due;
-      index = child;
-    }
-    heap[index] = last;
-    return top;
-  };
   const dropCleared = (): void => {
-    while (heap[0] !== undefined && heap[0].callback === undefined) pop();
+    while (heap[0] !== undefined && heap[0].callback === undefined) popTimer(heap);
   };
-  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  const settle = async (): Promise<void> => {
-    let seen: number;
-    let emptyTurns = 0;
-    while (emptyTurns < 2) {
-      seen = armedCount;
-      await turn();
-      emptyTurns = seen === armedCount ? emptyTurns + 1 : 0;
-    }
-  };
+  const settle = (): Promise<void> => drain(() => armedCount);
   const advanceTo = async (untilMs: number, isDone: () => boolean): Promise<boolean> => {
     await settle();
     while (!isDone()) {
@@ -76,7 +52,7 @@ export function createVirtualClock(startMs = 1_760_000_000_000): VirtualClock {
         nowMs = Math.max(nowMs, untilMs);
         return isDone();
       }
-      pop();
+      popTimer(heap);
       nowMs = Math.max(nowMs, next.atMs);
       const { callback } = next;
       next.callback = undefined;
@@ -94,7 +70,7 @@ export function createVirtualClock(startMs = 1_760_000_000_000): VirtualClock {
       order += 1;
       armedCount += 1;
       const due: Due = { atMs: nowMs + Math.ceil(Math.max(0, delayMs)), order, callback };
-      push(due);
+      pushTimer(heap, due);
       return due;
     },
     clearTimer: (handle) => {

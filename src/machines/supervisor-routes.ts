@@ -270,7 +270,7 @@ const recoveryHandlers: Handlers = {
     const cooldowns = { ...context.cooldowns, [cooldownKey(event.workerId, event.failureType)]: event.untilMs };
     return join({ ...nothing, change: { cooldowns } }, tell({ type: "cooldown.started", cooldowns, id: event.incidentId, untilMs: event.untilMs }));
   },
-  "canary.passed": (_, event: CanaryReport) => canaryAnswered(event),
+  "canary.passed": (context, event: CanaryReport) => join(setStage(context, event.incidentId, "working"), canaryAnswered(event)),
   "canary.failed": (_, event: CanaryReport) => canaryAnswered(event),
   "incident.stoodIn": (context, event) =>
     join(

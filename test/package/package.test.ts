@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -26,9 +26,10 @@ async function until<Found>(what: string, look: () => Found | null | Promise<Fou
 }
 
 beforeAll(() => {
-  const [packed] = JSON.parse(npm(["pack", "--json", "--pack-destination", folder], project)) as { readonly filename: string }[];
+  npm(["pack", "--pack-destination", folder], project);
+  const packed = readdirSync(folder).find((name) => name.endsWith(".tgz"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "somebody-elses", private: true }));
-  npm(["install", "--prefer-offline", "--no-audit", "--no-fund", join(folder, packed?.filename ?? "")], folder);
+  npm(["install", "--prefer-offline", "--no-audit", "--no-fund", join(folder, packed ?? "")], folder);
 });
 
 afterAll(() => {

@@ -20,7 +20,7 @@ store.events.subscribe((rows) => { for (const r of rows) console.log(new Date(r.
 const logger = { ...silentLogger, error: (l: unknown) => console.error("ERR", l), warn: (l: unknown) => console.error("WARN", l) };
 const starting = createService({ clock, chance, store, artifacts: createSimArtifacts(world, { published: new Map() }), disk: createSimDiskGauge(), media: createSimMedia(world), host, probe: createSimProbe(clock, chance, workers), logger }, answer.config, "0");
 let service: Awaited<typeof starting> | undefined;
-void starting.then((s) => { service = s; });
+void starting.then((s) => { service = s; s.start(); });
 await clock.advance(20_000);
 console.log("mode", service?.serverPorts.status().mode);
 const spec = { request: { model: "T2V-A14B", prompt: "x", width: 854, height: 480, frames: 9, framesPerSecond: 16, steps: 10, seed: 1, loraPath: null, loraStrength: 1 }, consent: { fallback: "stand_in_then_real", allow: [], floor: null }, workflow: null } as const;

@@ -19,7 +19,7 @@ describe("the arrows", () => {
       "jobs-arrows: src/jobs/imports-machines.ts → src/machines/imports-node.ts",
       "known-folders: src/stray/unknown-folder.ts → src/core/words.ts",
       "machines-arrows: src/machines/imports-an-adapter.ts → src/workers/spawn.ts",
-      "main-arrows: src/main.ts → src/core/words.ts",
+      "main-arrows: src/main.ts → src/app/start.ts",
       "no-cycles: src/core/cycle-one.ts → src/core/cycle-two.ts",
       "no-node-in-the-middle: src/machines/imports-node.ts → fs",
       "no-test-in-source: src/telemetry/imports-test.ts → test/helper.ts",

@@ -57,6 +57,13 @@ describe("the shape of files", () => {
     expect(formsIn(functionOf(59), "test/unit/example.test.ts")).toEqual([]);
   });
 
+  it("an error thrown in a catch names its cause, wherever its options stand", () => {
+    const caught = (error: string): string => `try {\n  work();\n} catch (thrown) {\n  throw new ${error};\n}\n`;
+    expect(formsIn(caught('StoreError("STORE_CORRUPT", "The file is damaged.")'))).toEqual(["forgotten-cause"]);
+    expect(formsIn(caught('StoreError("STORE_CORRUPT", "The file is damaged.", { cause: thrown })'))).toEqual([]);
+    expect(formsIn(caught('Error("The file is damaged.", { cause: thrown })'))).toEqual([]);
+  });
+
   it("unfinished work is refused", () => {
     const mark = ["TO", "DO"].join("");
     expect(formsIn(`// ${mark} later\nexport {};\n`)).toEqual(["unfinished"]);

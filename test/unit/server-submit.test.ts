@@ -19,7 +19,7 @@ function form(fields: Record<string, string | Blob>): FormData {
 }
 const textFields = { model_type: "T2V-A14B", prompt: "a fox", resolution: "854x480", steps: "12", lora_strength: "0.5", num_frames: "33" };
 const postForm = (fields: Record<string, string | Blob>, path = "/api/v1/generation/submit") => world.app.request(path, { method: "POST", body: form(fields) });
-const post = (body: BodyInit, type = "application/json") =>
+const post = (body: string | Uint8Array<ArrayBuffer>, type = "application/json") =>
   world.app.request("/api/v1/generation/submit", { method: "POST", headers: { "content-type": type }, body });
 
 it("answers a submission with the seed's fields once the job is in the store", async () => {

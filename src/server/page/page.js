@@ -73,6 +73,7 @@ async function press(button, action) {
 /** A job changed: its newest clip, or its end. */
 async function followJob(row) {
   if (["job.succeeded", "job.failed", "job.cancelled", "job.released", "job.retried", "job.quarantined", "job.expired"].includes(row.kind) && at("job").dataset.id === row.job_id) showProgress(undefined);
+  if (row.kind === "job.claimed" && !prompts.has(row.job_id)) prompts.set(row.job_id, (await (await fetch(`/api/v1/generate/${row.job_id}`)).json()).prompt);
   if (row.kind !== "job.succeeded" && row.kind !== "job.stoodIn") return;
   const answer = await fetch(`/api/v1/outputs/${row.job_id}`);
   if (answer.ok) showClip(await answer.json());
@@ -83,7 +84,7 @@ const kinds = [
   "service.started", "mode.changed", "job.submitted", "job.claimed", "job.succeeded", "job.failed", "job.retried", "job.quarantined", "job.cancelled",
   "job.cancelRequested", "job.released", "job.adopted", "job.expired", "job.requeued", "job.stoodIn", "worker.connected", "worker.adopted", "worker.exited",
   "worker.crashLooped", "worker.killed", "pipeline.stalled", "model.proven", "model.loadFailed", "incident.opened", "incident.closed", "incident.stoodIn",
-  "incident.exhausted", "rung.started", "rung.ended", "canary.passed", "canary.failed", "cooldown.started", "breaker.opened", "breaker.closed", "budget.exhausted", "health.changed",
+  "incident.exhausted", "rung.started", "rung.ended", "canary.passed", "canary.failed", "cooldown.started", "breaker.opened", "breaker.closed", "budget.exhausted", "health.changed", "service.stopped", "recovery.triggered", "recovery.reset",
 ];
 const stream = new EventSource("/api/v1/events");
 const on = (kind, show) => stream.addEventListener(kind, (event) => show(JSON.parse(event.data)));

@@ -5,7 +5,7 @@
 import { rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
-import { createMessageConnection, ErrorCodes, type MessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node.js";
+import { createMessageConnection, ErrorCodes, type MessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
 import { methods, type MethodName, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";
 import { createSystemClock, type TimerHandle } from "../../core/clock.ts";
 import { toWire } from "../wire-mapping.ts";

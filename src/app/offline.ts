@@ -1,0 +1,22 @@
+import { existsSync } from "node:fs";
+import { createSystemClock } from "../core/clock.ts";
+import { UnderstudyError } from "../core/errors.ts";
+import { openStore } from "../store/open-store.ts";
+import { readSupervisorFile } from "../store/state-lock.ts";
+
+/** Where the supervisor of a state directory listens; null when none has said so. */
+export const readAddress = (stateDir: string): string | null => readSupervisorFile(stateDir)?.address ?? null;
+
+/** Throws UnderstudyError with one sentence when there is nothing to copy or the target exists. */
+export async function backupStore(databasePath: string, targetPath: string): Promise<void> {
+  if (!existsSync(databasePath)) throw new UnderstudyError("NOT_FOUND", `There is no database ${databasePath} to copy; name its directory with --state-dir.`);
+  if (existsSync(targetPath)) throw new UnderstudyError("CONFIGURATION_INVALID", `${targetPath} exists already; choose another name.`);
+  const clock = createSystemClock();
+  const store = openStore({ path: databasePath, clock });
+  try {
+    await store.backup(targetPath);
+  } finally {
+    await store.close();
+    clock.stop();
+  }
+}

@@ -1,0 +1,41 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { describedKinds } from "../../src/contract/event-words.ts";
+import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import { createServerWorld, type ServerWorld } from "./server-world.ts";
+
+let world: ServerWorld;
+beforeEach(() => {
+  world = createServerWorld(createVirtualClock());
+});
+afterEach(() => world.close());
+
+const text = async (path: string): Promise<string> => (await world.app.request(path)).text();
+
+it("serves a page that needs nothing from elsewhere and holds no inline script or style", async () => {
+  const html = await text("/");
+  expect(html).toContain('<script type="module" src="/page.js">');
+  expect(html).not.toMatch(/https?:\/\/|\son\w+=|style=|<style|<script>/);
+  expect(await text("/page.js")).not.toMatch(/https?:\/\/|innerHTML|\.style\b/);
+  expect(await text("/page.css")).not.toMatch(/url\(|@import/);
+});
+
+it("stays small enough to be read at once", async () => {
+  const lines = (await Promise.all(["/", "/page.js", "/page.css"].map(text))).join("").split("\n").length;
+  expect(lines).toBeLessThanOrEqual(200);
+});
+
+it("listens to every kind of event that has words", async () => {
+  const script = await text("/page.js");
+  for (const kind of describedKinds) expect(script).toContain(`"${kind}"`);
+});
+
+it("finds every element that its script names", async () => {
+  const html = await text("/");
+  for (const [, id] of (await text("/page.js")).matchAll(/\bat\("([^"]+)"\)/g)) expect(html).toContain(`id="${id}"`);
+});
+
+it("is asked again only when it changed", async () => {
+  const first = await world.app.request("/page.js");
+  const again = await world.app.request("/page.js", { headers: { "if-none-match": first.headers.get("etag") ?? "" } });
+  expect([again.status, await again.text()]).toEqual([304, ""]);
+});

@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { rowSchema, snapshotSchema } from "../../src/contract/stream-wire.ts";
+import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
+import { createSseChannel, longestQueueCount } from "../../src/server/streams/sse-channel.ts";
+import { createServerWorld, healthy, readEvents, type ServerWorld } from "./server-world.ts";
+
+let clock: VirtualClock;
+let world: ServerWorld;
+beforeEach(() => {
+  clock = createVirtualClock();
+  world = createServerWorld(clock);
+});
+afterEach(() => world.close());
+
+const open = async (headers: Record<string, string> = {}, path = "/api/v1/events") => {
+  const response = await world.app.request(path, { headers });
+  return { response, ...readEvents(response) };
+};
+
+describe("the event stream", () => {
+  it("begins with a snapshot that holds all that a page needs", async () => {
+    const id = await world.submitted({ prompt: "a fox" });
+    await world.standIn(id);
+    const { response, next, cancel } = await open();
+    expect(Object.fromEntries(response.headers)).toMatchObject({ "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no", "cache-control": "no-cache, no-transform" });
+    const first = await next();
+    expect(first?.event).toBe("snapshot");
+    const snapshot = snapshotSchema.parse(first?.data);
+    expect(first?.id).toBe(String(snapshot.seq));
+    expect(snapshot).toMatchObject({ mode: "ready", simulated: true, queue: { pending_tasks: 1 }, last_output: { id, is_mock: true } });
+    expect(snapshot.recent.map((row) => row.text)).toEqual([`Job ${id.slice(0, 8)} was accepted.`, `Job ${id.slice(0, 8)} shows a stand-in: the worker is being restarted`]);
+    await cancel();
+  });
+
+  it("goes on with each row once, in order, under its number, in snake_case", async () => {
+    const { next, cancel } = await open();
+    const snapshot = await next();
+    const id = await world.submitted();
+    await world.store.events.append([{ kind: "worker.exited", workerId: "worker-0", data: { exitCode: 137, atMs: 5, models: { "T2V-A14B": { isLoaded: true } } } }]);
+    const submitted = await next();
+    const exited = await next();
+    expect([submitted?.event, exited?.event]).toEqual(["job.submitted", "worker.exited"]);
+    expect(Number(submitted?.id)).toBe(Number(snapshot?.id) + 1);
+    expect(Number(exited?.id)).toBe(Number(submitted?.id) + 1);
+    expect(rowSchema.parse(submitted?.data)).toMatchObject({ job_id: id, actor: "client:local" });
+    expect(rowSchema.parse(exited?.data).data).toEqual({ exit_code: 137, at_ms: 5, models: { "T2V-A14B": { is_loaded: true } } });
+    await cancel();
+  });
+
+  it("replays what was missed after Last-Event-ID and then goes on", async () => {
+    await world.submitted();
+    const after = await world.store.events.newestSeq();
+    const missed = [await world.submitted(), await world.submitted()];
+    const { next, cancel } = await open({ "last-event-id": String(after) });
+    expect([(await next())?.data["job_id"], (await next())?.data["job_id"]]).toEqual(missed);
+    expect((await next())?.event).toBe("mode");
+    const live = await world.submitted();
+    const row = await next();
+    expect([row?.id, row?.data["job_id"]]).toEqual([String(after + 3), live]);
+    await cancel();
+  });
+
+  it.each(["999999", "-1", "abc", "0", "1.5", "99999999999999999999"])("answers the unknown Last-Event-ID %s with a snapshot", async (id) => {
+    await world.submitted();
+    const { next, cancel } = await open({ "last-event-id": id });
+    expect((await next())?.event).toBe("snapshot");
+    await cancel();
+  });
+
+  it("answers an id that was pruned with a snapshot", async () => {
+    await world.submitted();
+    const first = await world.store.events.oldestSeq();
+    await clock.advance(10_000);
+    await world.submitted();
+    await world.store.events.prune(5_000);
+    const { next, cancel } = await open({ "last-event-id": String(first) });
+    expect((await next())?.event).toBe("snapshot");
+    await cancel();
+  });
+
+  it("sends progress, mode and recovery attempts without a number", async () => {
+    const { next, cancel } = await open();
+    await next();
+    world.frame({ kind: "progress", progress: { jobId: "j-1", workerId: "worker-0", phase: "denoise", step: 3, of: 12, ratio: 0.999, atMs: 0, etaMs: null } });
+    world.frame({ kind: "mode", mode: "mock", sentence: "Stand-ins only." });
+    world.frame({ kind: "recoveryAttempt", attempt: { failureType: "network_error", action: "retry_model_download", outcome: "failed", reason: "no route", workerId: null, incidentId: null, startedAtMs: 0, endedAtMs: 1_500 } });
+    expect(await next()).toEqual({ event: "progress", id: null, data: { job_id: "j-1", worker_id: "worker-0", phase: "denoise", step: 3, of: 12, progress: 99 } });
+    expect(await next()).toEqual({ event: "mode", id: null, data: { mode: "mock", sentence: "Stand-ins only." } });
+    expect((await next())?.data).toMatchObject({ success: false, recovery_time: 1.5, error_message: "no route" });
+    await cancel();
+  });
+
+  it("sends a heartbeat every 15 s", async () => {
+    const response = await world.app.request("/api/v1/events");
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    await clock.settle();
+    await clock.advance(15_000);
+    let text = "";
+    while (!text.includes(": heartbeat\n\n")) text += new TextDecoder().decode((await reader.read()).value);
+    expect(text).toContain("event: snapshot");
+    await reader.cancel();
+  });
+
+  it("listens to nothing and keeps no timer once its last client has left", async () => {
+    const one = await open();
+    const two = await open();
+    await one.next();
+    expect(world.listenerCount()).toBe(1);
+    await one.cancel();
+    await two.cancel();
+    expect([world.listenerCount(), world.app.streams.count()]).toEqual([0, 0]);
+    await clock.advance(200);
+    expect(clock.pendingCount).toBe(0);
+  });
+
+  it("says goodbye and ends when the service stops, and opens no more", async () => {
+    const { next } = await open();
+    await next();
+    world.app.streams.endAll();
+    expect(await next()).toMatchObject({ event: "bye", data: { reason: "stopping" } });
+    expect(await next()).toBeNull();
+    expect((await world.app.request("/api/v1/events")).status).toBe(503);
+  });
+
+  it("drops what a client does not read, and brings it up to date by a snapshot once it reads again", async () => {
+    const { next, cancel } = await open();
+    await next();
+    const rows = Array.from({ length: longestQueueCount + 200 }, () => ({ kind: "worker.exited", data: {} }));
+    await world.store.events.append(rows);
+    const kinds: (string | undefined)[] = [];
+    while (kinds.at(-1) !== "resync") kinds.push((await next())?.event);
+    expect(kinds.length).toBeLessThan(100);
+    const snapshot = await next();
+    expect([snapshot?.event, snapshot?.id]).toEqual(["snapshot", String(await world.store.events.newestSeq())]);
+    const id = await world.submitted();
+    expect((await next())?.data["job_id"]).toBe(id);
+    await cancel();
+  });
+});
+
+describe("the health stream", () => {
+  it("begins with the newest check and follows with each", async () => {
+    const { next, cancel } = await open({}, "/api/v1/health/stream");
+    expect(await next()).toMatchObject({ event: "snapshot", data: { overall_status: "healthy", mode: "ready" } });
+    world.frame({ kind: "health", health: { ...healthy, overallStatus: "critical", issues: ["VRAM is full"] } });
+    expect(await next()).toMatchObject({ event: "health", data: { overall_status: "critical", issues: ["VRAM is full"] } });
+    await cancel();
+  });
+
+  it("shows unknown before the first check", async () => {
+    world.status = { ...world.status, health: null };
+    const { next, cancel } = await open({}, "/api/v1/health/stream");
+    expect((await next())?.data["overall_status"]).toBe("unknown");
+    await cancel();
+  });
+});
+
+describe("an SSE channel", () => {
+  it("holds no more than its bound for a client that never reads", () => {
+    let resyncCount = 0;
+    const channel = createSseChannel({ onResync: () => (resyncCount += 1), onClosed: () => undefined });
+    for (let number = 0; number < 10 * longestQueueCount; number += 1) channel.send({ event: "x", data: number });
+    expect(resyncCount).toBe(0);
+    channel.end("stopping");
+    expect(channel.isClosed()).toBe(true);
+  });
+});
