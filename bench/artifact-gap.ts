@@ -1,5 +1,5 @@
-import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { endService, makeStateDir, startService } from "../test/harness/running-service.ts";
 import { type BenchResult, percentileOf } from "./result.ts";
 
@@ -23,7 +23,9 @@ export async function benchGap(): Promise<BenchResult[]> {
     await endService(service);
   }
   const database = new DatabaseSync(join(directory.path, "understudy.db"), { readOnly: true });
-  const rows = database.prepare("select at_ms, kind, data from events where kind in ('render.completed', 'render.began') order by seq").all() as unknown as Row[];
+  const rows = database
+    .prepare("select at_ms, kind, data from events where kind in ('render.completed', 'render.began') order by seq")
+    .all() as unknown as Row[];
   database.close();
   directory.remove();
   const gaps: number[] = [];
@@ -32,6 +34,12 @@ export async function benchGap(): Promise<BenchResult[]> {
     if (row.kind === "render.completed" && next?.kind === "render.began") gaps.push(next.at_ms - row.at_ms);
   }
   return [
-    { what: "gap from artifact ready to the next generate, p50", value: percentileOf(gaps, 0.5), unit: " ms", limit: { kind: "atMost", value: 50 }, detail: `${gaps.length} gaps, p95 ${percentileOf(gaps, 0.95)} ms` },
+    {
+      what: "gap from artifact ready to the next generate, p50",
+      value: percentileOf(gaps, 0.5),
+      unit: " ms",
+      limit: { kind: "atMost", value: 50 },
+      detail: `${gaps.length} gaps, p95 ${percentileOf(gaps, 0.95)} ms`,
+    },
   ];
 }

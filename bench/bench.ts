@@ -2,10 +2,11 @@
  * `npm run bench [-- name …]`: each bench measures a ratio against a named limit or peer in the same run and prints it.
  * Exit code 1 when a ratio misses its limit.
  */
-import { benchEvents } from "./machine-events.ts";
+
 import { benchGap } from "./artifact-gap.ts";
-import { benchIdle } from "./idle-supervisor.ts";
 import { benchSubmissions } from "./durable-submissions.ts";
+import { benchIdle } from "./idle-supervisor.ts";
+import { benchEvents } from "./machine-events.ts";
 import type { BenchResult } from "./result.ts";
 
 const benches: Readonly<Record<string, () => Promise<readonly BenchResult[]>>> = {

@@ -1,6 +1,6 @@
+import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { request, Agent } from "node:http";
 import { clock, endService, makeStateDir, smallJob, startService } from "../test/harness/running-service.ts";
 import { type BenchResult, medianOf } from "./result.ts";
 
@@ -11,7 +11,9 @@ const perRound = 400;
 /** Single inserts of the same size, each fsynced, by one process: what the disk allows without grouping. */
 function rawInsertsPerSecond(directory: string, round: number): number {
   const database = new DatabaseSync(join(directory, `raw-${round}.db`));
-  database.exec("pragma journal_mode = wal; pragma synchronous = full; create table jobs(id text primary key, spec text, at integer) strict");
+  database.exec(
+    "pragma journal_mode = wal; pragma synchronous = full; create table jobs(id text primary key, spec text, at integer) strict",
+  );
   const insert = database.prepare("insert into jobs values (?, ?, ?)");
   const spec = JSON.stringify({ ...smallJob, padding: "x".repeat(400) });
   const startedAtMs = clock.nowMs();
@@ -54,12 +56,16 @@ async function submissionsPerSecond(url: URL): Promise<number> {
 /** Durable submissions over HTTP at 16 connections against the same fsynced insert, raw in node:sqlite. */
 export async function benchSubmissions(): Promise<BenchResult[]> {
   const directory = makeStateDir();
-  const service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_QUEUE_MAX_JOBS: "10000", UNDERSTUDY_LOG_LEVEL: "warn" } });
+  const service = await startService({
+    stateDir: directory.path,
+    env: { UNDERSTUDY_QUEUE_MAX_JOBS: "10000", UNDERSTUDY_LOG_LEVEL: "warn" },
+  });
   try {
     const url = new URL(service.url);
     await submissionsPerSecond(url);
     const pairs: { http: number; raw: number }[] = [];
-    for (let round = 0; round < rounds; round += 1) pairs.push({ raw: rawInsertsPerSecond(directory.path, round), http: await submissionsPerSecond(url) });
+    for (let round = 0; round < rounds; round += 1)
+      pairs.push({ raw: rawInsertsPerSecond(directory.path, round), http: await submissionsPerSecond(url) });
     return [
       {
         what: "durable submissions over HTTP / raw fsynced inserts",

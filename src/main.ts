@@ -1,7 +1,7 @@
 /** The command line's entry: arguments → configuration → command. One sentence and a non-zero exit when it cannot. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseArguments, helpText } from "./cli/arguments.ts";
+import { helpText, parseArguments } from "./cli/arguments.ts";
 import { backUp, showStatus } from "./cli/client-commands.ts";
 import { serve } from "./cli/serve.ts";
 import { parseConfig } from "./config/parse-config.ts";

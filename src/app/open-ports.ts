@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import type { SystemClock } from "../core/clock.ts";
-import { createSystemChance } from "../core/chance.ts";
 import type { Config } from "../config/schema.ts";
+import { createSystemChance } from "../core/chance.ts";
+import type { SystemClock } from "../core/clock.ts";
 import { createSimulatedProbe } from "../gpu/telemetry/simulated-probe.ts";
 import { createMediaClient } from "../media/media-client.ts";
 import { createArtifactFiles } from "../store/artifact-files.ts";

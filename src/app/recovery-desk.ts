@@ -76,11 +76,19 @@ export function createRecoveryDesk(parts: StatusParts, supervisor: Supervisor, h
         if (fact.type === "incident.opened" && fact.workerId === workerId) incidentId ??= fact.id;
         if (fact.type === "incident.joined") incidentId ??= fact.id;
         if (fact.type === "rung.ended" && fact.id === incidentId) rungs.push(fact);
-        const isOver = (fact.type === "incident.closed" || fact.type === "incident.stoodIn" || fact.type === "incident.exhausted") && fact.id === incidentId;
+        const isOver =
+          (fact.type === "incident.closed" || fact.type === "incident.stoodIn" || fact.type === "incident.exhausted") &&
+          fact.id === incidentId;
         if (isOver) end(false);
       });
       const timer = clock.setTimer(() => end(true), order.waitMs);
-      supervisor.send({ type: "recovery.trigger", failureType: order.failureType, isForced: order.isForced, workerId, fault: operatorFault(order.failureType) });
+      supervisor.send({
+        type: "recovery.trigger",
+        failureType: order.failureType,
+        isForced: order.isForced,
+        workerId,
+        fault: operatorFault(order.failureType),
+      });
     });
 
   const leadWorker = (): string => parts.config.workers[0]?.id ?? "";
@@ -91,9 +99,19 @@ export function createRecoveryDesk(parts: StatusParts, supervisor: Supervisor, h
       const leftMs = (context.cooldowns[`${workerId}/${order.failureType}`] ?? 0) - clock.nowMs();
       if (leftMs > 0 && !order.isForced) {
         const message = `Recovery cooldown active for ${order.failureType} (${Math.ceil(leftMs / secondMs)}s remaining)`;
-        return { isSuccess: false, isPending: false, message, incidentId: null, isStandingIn: context.mode === "mock", isRealGenerationEnabled: context.mode === "ready", actions: [] };
+        return {
+          isSuccess: false,
+          isPending: false,
+          message,
+          incidentId: null,
+          isStandingIn: context.mode === "mock",
+          isRealGenerationEnabled: context.mode === "ready",
+          actions: [],
+        };
       }
-      await parts.store.events.append([{ kind: "recovery.triggered", actor: order.by, workerId, data: { failure_type: order.failureType, forced: order.isForced } }]);
+      await parts.store.events.append([
+        { kind: "recovery.triggered", actor: order.by, workerId, data: { failure_type: order.failureType, forced: order.isForced } },
+      ]);
       return follow(order, workerId);
     },
     reset: async (by): Promise<RecoveryReset> => {
@@ -104,19 +122,33 @@ export function createRecoveryDesk(parts: StatusParts, supervisor: Supervisor, h
       const untilMs = clock.nowMs() + resetWaitMs;
       while (hadIncidents && !isReady() && clock.nowMs() < untilMs) await clock.sleep(200);
       const probe = isReady() ? "passed" : "running";
-      const message = isReady() ? "Recovery state has been reset and real generation re-enabled" : "Recovery state has been reset; a test render decides whether the main model can serve";
+      const message = isReady()
+        ? "Recovery state has been reset and real generation re-enabled"
+        : "Recovery state has been reset; a test render decides whether the main model can serve";
       return { isMockDisabled: supervisor.getSnapshot().context.mode !== "mock", isRealGenerationEnabled: isReady(), probe, message };
     },
     checkHealth: async (): Promise<HealthView> => {
       const before = readHealth(supervisor.getSnapshot())?.measuredAtMs ?? null;
       supervisor.send({ type: "health.check" });
       const untilMs = clock.nowMs() + resetWaitMs;
-      while (clock.nowMs() < untilMs && before === null && readHealth(supervisor.getSnapshot())?.measuredAtMs === null) await clock.sleep(50);
+      while (clock.nowMs() < untilMs && before === null && readHealth(supervisor.getSnapshot())?.measuredAtMs === null)
+        await clock.sleep(50);
       const report = readHealth(supervisor.getSnapshot());
       const { mode } = supervisor.getSnapshot().context;
       const isServing = mode === "ready" || mode === "degraded";
       if (report === null) {
-        return { overallStatus: "error", cpuRatio: null, memoryRatio: null, vramRatio: null, isGpuAvailable: false, isModelLoadingFunctional: isServing, isGenerationPipelineFunctional: isServing, issues: ["The health monitor does not run."], recommendations: [], checkedAtMs: clock.nowMs() };
+        return {
+          overallStatus: "error",
+          cpuRatio: null,
+          memoryRatio: null,
+          vramRatio: null,
+          isGpuAvailable: false,
+          isModelLoadingFunctional: isServing,
+          isGenerationPipelineFunctional: isServing,
+          issues: ["The health monitor does not run."],
+          recommendations: [],
+          checkedAtMs: clock.nowMs(),
+        };
       }
       return healthViewOf(report, { isProven: isServing, isConnected: isServing });
     },

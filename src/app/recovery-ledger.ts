@@ -1,5 +1,5 @@
-import type { EventRow, Store } from "../core/ports/event-log.ts";
 import type { RungResult } from "../core/fault.ts";
+import type { EventRow, Store } from "../core/ports/event-log.ts";
 import type { FailureType, Outcome, RecoveryAction } from "../core/words.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 
@@ -25,7 +25,13 @@ function entryOf(row: EventRow): LedgerEntry {
     failureType: failure_type as FailureType,
     workerId: row.workerId,
     incidentId: row.incidentId,
-    result: { action: action as RecoveryAction, outcome: outcome as Outcome, reason: String(reason), startedAtMs: Number(started_at_ms), endedAtMs: Number(ended_at_ms) },
+    result: {
+      action: action as RecoveryAction,
+      outcome: outcome as Outcome,
+      reason: String(reason),
+      startedAtMs: Number(started_at_ms),
+      endedAtMs: Number(ended_at_ms),
+    },
   };
 }
 

@@ -19,7 +19,17 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
     const fault = row.data["fault"] as Omit<Fault, "evidence"> | undefined;
     if (fault === undefined || row.workerId === null) return [];
     const resume = { kind: "standingIn", untilMs: nowMs, climbCount: 0, lookBackCount: 0 } as const;
-    return [{ id: row.id, key: row.key, workerId: row.workerId, openedAtMs: row.openedAtMs, failureType: row.failureType as FailureType, fault: { ...fault, evidence: {} }, resume }];
+    return [
+      {
+        id: row.id,
+        key: row.key,
+        workerId: row.workerId,
+        openedAtMs: row.openedAtMs,
+        failureType: row.failureType as FailureType,
+        fault: { ...fault, evidence: {} },
+        resume,
+      },
+    ];
   });
   return {
     budgetSpentAtMs: (budget as readonly number[] | null) ?? [],

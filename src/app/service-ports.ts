@@ -1,3 +1,4 @@
+import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
@@ -6,10 +7,9 @@ import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
 import type { Media } from "../core/ports/media.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { WorkerHost } from "../core/ports/worker.ts";
-import type { Config } from "../config/schema.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { ProgressBoard } from "./progress-board.ts";
 import type { ProfileBook } from "./profile-book.ts";
+import type { ProgressBoard } from "./progress-board.ts";
 import type { WorkerLinks } from "./worker-links.ts";
 
 /** The outside world of one service. The simulation gives another one. */

@@ -11,7 +11,8 @@ import type { ServiceParts } from "./service-ports.ts";
 
 export type SupervisorSnapshot = SnapshotFrom<typeof supervisorMachine>;
 
-const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean => report.readings[reading].level === "critical";
+const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean =>
+  report.readings[reading].level === "critical";
 
 export function healthViewOf(report: HealthReport, context: { readonly isProven: boolean; readonly isConnected: boolean }): HealthView {
   const { readings, sample } = report;
@@ -38,7 +39,9 @@ export function attemptViewOf(entry: LedgerEntry): RecoveryAttemptView {
 function sentenceOf(snapshot: SupervisorSnapshot, isSimulated: boolean): string {
   switch (snapshot.context.mode) {
     case "ready":
-      return isSimulated ? "A video submitted now is rendered at once. The card is simulated, and every frame says so." : "A video submitted now is rendered at once by the main model.";
+      return isSimulated
+        ? "A video submitted now is rendered at once. The card is simulated, and every frame says so."
+        : "A video submitted now is rendered at once by the main model.";
     case "loading":
       return "The main model is loading. A video submitted now is kept, and rendered when it is ready.";
     case "recovering":
@@ -102,7 +105,12 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
         failureType: incident.failureType,
         workerId: incident.workerId,
         openedAtMs: incident.openedAtMs,
-        sentence: incident.stage === "working" ? "being repaired" : incident.stage === "standingIn" ? "stand-ins serve; looks back by itself" : "needs you; looks back by itself",
+        sentence:
+          incident.stage === "working"
+            ? "being repaired"
+            : incident.stage === "standingIn"
+              ? "stand-ins serve; looks back by itself"
+              : "needs you; looks back by itself",
       }))
       .toReversed(),
     isMockEnabled: context.mode === "mock",

@@ -1,8 +1,9 @@
 import { type Actor, createActor } from "xstate";
+import type { Config } from "../config/schema.ts";
 import { toActorClock } from "../core/clock.ts";
+import { UnderstudyError } from "../core/errors.ts";
 import type { JobView } from "../core/job.ts";
 import { secondMs } from "../core/units.ts";
-import type { Config } from "../config/schema.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
 import { createAdmission } from "../jobs/admission.ts";
 import { keepHouse } from "../jobs/housekeeping.ts";
@@ -17,7 +18,6 @@ import { childIds } from "../machines/supervisor-routes.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";
 import { type StopShape, workerMachine } from "../machines/worker.machine.ts";
 import { validateLadders } from "../recovery/ladders.ts";
-import { UnderstudyError } from "../core/errors.ts";
 import type { ServerPorts, StreamFrame } from "../server/server-ports.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { healthActors } from "./actors/health-actors.ts";
@@ -56,7 +56,12 @@ function subsystemLimits(config: Config): SubsystemLimits {
   return {
     worker: { crashLoopDeathCount: supervision.crashLoopDeathCount, crashLoopWindowMs: supervision.crashLoopWindowMs },
     breaker: { ...recovery.breaker },
-    health: { thresholds: config.health.thresholds, sampleEveryMs: config.health.sampleEveryMs, checkEveryMs: config.health.checkEveryMs, overdueMs: config.health.sampleEveryMs * 4 },
+    health: {
+      thresholds: config.health.thresholds,
+      sampleEveryMs: config.health.sampleEveryMs,
+      checkEveryMs: config.health.checkEveryMs,
+      overdueMs: config.health.sampleEveryMs * 4,
+    },
     recovery: { climbCount: recovery.climbCount, cooldownMs: recovery.cooldownMs, lookBack: recovery.lookBack },
     budget: recovery.budget,
   };
@@ -88,7 +93,9 @@ function repeat(parts: ServiceParts, name: string, everyMs: number, work: () => 
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await parts.clock.sleep(everyMs, stop.signal);
-      await work().catch((thrown: unknown) => parts.logger.error({ event: `${name}.failed`, message: thrown instanceof Error ? thrown.message : String(thrown) }));
+      await work().catch((thrown: unknown) =>
+        parts.logger.error({ event: `${name}.failed`, message: thrown instanceof Error ? thrown.message : String(thrown) }),
+      );
     }
   };
   const running = loop().catch((thrown: unknown) => {
@@ -124,8 +131,21 @@ export async function createService(ports: ServicePorts, config: Config, version
   const { clock, store, chance } = ports;
   const epoch = await store.nextEpoch();
   const links = createWorkerLinks();
-  const gpu = createGpuAdapter({ clock, probe: ports.probe, clientOf: links.clientOf, deviceOf: (workerId) => links.clientOf(workerId)?.identity.device.uuid ?? null });
-  const parts: ServiceParts = { ...ports, config, epoch, links, gpu, progress: createProgressBoard(clock), profiles: createProfileBook(config.loadProfile) };
+  const gpu = createGpuAdapter({
+    clock,
+    probe: ports.probe,
+    clientOf: links.clientOf,
+    deviceOf: (workerId) => links.clientOf(workerId)?.identity.device.uuid ?? null,
+  });
+  const parts: ServiceParts = {
+    ...ports,
+    config,
+    epoch,
+    links,
+    gpu,
+    progress: createProgressBoard(clock),
+    profiles: createProfileBook(config.loadProfile),
+  };
   const hub = createFactHub();
   const ledger = await openRecoveryLedger(store);
   const resumed = await readResumedFacts(store, clock.nowMs());
@@ -164,10 +184,15 @@ export async function createService(ports: ServicePorts, config: Config, version
   hub.subscribe(ledger.note);
   supervisor.subscribe({
     next: () => route.look({ supervisor, standIns }),
-    error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: thrown instanceof Error ? thrown.message : String(thrown) }),
+    error: (thrown) =>
+      ports.logger.error({ event: "supervisor.failed", message: thrown instanceof Error ? thrown.message : String(thrown) }),
   });
   // A restarted supervisor adopts first; what it could not adopt by then goes back into the queue.
-  const isAdopting = (): boolean => config.workers.some(({ id }) => (supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as { value?: unknown } | undefined)?.value === "adopting");
+  const isAdopting = (): boolean =>
+    config.workers.some(
+      ({ id }) =>
+        (supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as { value?: unknown } | undefined)?.value === "adopting",
+    );
   let isOlderReleased = false;
   const releaseOlder = async (): Promise<void> => {
     while (isAdopting()) await clock.sleep(50);
@@ -183,7 +208,10 @@ export async function createService(ports: ServicePorts, config: Config, version
   });
   const { retention } = config;
   const stopHousekeeping = repeat(parts, "housekeeping", retention.everyMs, async () => {
-    await keepHouse({ jobs: store.jobs, events: store.events, artifacts: ports.artifacts }, { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs });
+    await keepHouse(
+      { jobs: store.jobs, events: store.events, artifacts: ports.artifacts },
+      { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs },
+    );
     await ports.disk.restoreBallast();
   });
 
@@ -193,7 +221,8 @@ export async function createService(ports: ServicePorts, config: Config, version
       disk: ports.disk,
       clock,
       chance,
-      deviceTotalBytes: () => links.list().reduce<number | null>((largest, link) => Math.max(largest ?? 0, link.client.identity.device.totalBytes), null),
+      deviceTotalBytes: () =>
+        links.list().reduce<number | null>((largest, link) => Math.max(largest ?? 0, link.client.identity.device.totalBytes), null),
       isDraining: () => supervisor.getSnapshot().context.mode === "draining",
       isSimulated: () => config.workers.every((worker) => worker.kind === "simulator"),
       onAvailable: () => {
@@ -201,7 +230,12 @@ export async function createService(ports: ServicePorts, config: Config, version
         standIns.wake();
       },
     },
-    { minFreeBytes: config.disk.minFreeBytes, deadlineMs: config.queue.deadlineMs, preferredProfile: config.loadProfile, alternative: config.alternative },
+    {
+      minFreeBytes: config.disk.minFreeBytes,
+      deadlineMs: config.queue.deadlineMs,
+      preferredProfile: config.loadProfile,
+      alternative: config.alternative,
+    },
   );
   const status = () => statusOf(statusParts, supervisor.getSnapshot());
   const frames = new Set<(frame: StreamFrame) => void>();
@@ -216,7 +250,10 @@ export async function createService(ports: ServicePorts, config: Config, version
       if (health !== null) publish({ kind: "health", health });
     }
     if (fact.type === "rung.ended" && fact.result.outcome !== "skipped") {
-      publish({ kind: "recoveryAttempt", attempt: attemptViewOf({ failureType: fact.failureType, workerId: fact.workerId, incidentId: fact.id, result: fact.result }) });
+      publish({
+        kind: "recoveryAttempt",
+        attempt: attemptViewOf({ failureType: fact.failureType, workerId: fact.workerId, incidentId: fact.id, result: fact.result }),
+      });
     }
   });
   const stopTimers = async (): Promise<void> => {
@@ -256,7 +293,12 @@ export async function createService(ports: ServicePorts, config: Config, version
         return () => frames.delete(listener);
       },
     },
-    onDefect: (thrown, request) => ports.logger.error({ event: "request.defect", ...request, message: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) }),
+    onDefect: (thrown, request) =>
+      ports.logger.error({
+        event: "request.defect",
+        ...request,
+        message: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+      }),
   };
   return {
     serverPorts,
@@ -265,7 +307,9 @@ export async function createService(ports: ServicePorts, config: Config, version
     start: () => {
       supervisor.start();
       standIns.wake();
-      void releaseOlder().catch((thrown: unknown) => ports.logger.error({ event: "release.failed", message: thrown instanceof Error ? thrown.message : String(thrown) }));
+      void releaseOlder().catch((thrown: unknown) =>
+        ports.logger.error({ event: "release.failed", message: thrown instanceof Error ? thrown.message : String(thrown) }),
+      );
     },
     drain: async (shape) => {
       const stopped = new Promise<void>((resolve) => {

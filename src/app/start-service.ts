@@ -1,5 +1,5 @@
-import { createSystemClock } from "../core/clock.ts";
 import type { Config } from "../config/schema.ts";
+import { createSystemClock } from "../core/clock.ts";
 import { createApp } from "../server/create-app.ts";
 import { listen } from "../server/listen.ts";
 import { lockStateDir, removeSupervisorFile, writeSupervisorFile } from "../store/state-lock.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Config } from "../config/schema.ts";
 import { backupStore, readAddress } from "../app/offline.ts";
+import type { Config } from "../config/schema.ts";
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -13,7 +13,10 @@ export async function showStatus(config: Config): Promise<number> {
     say(`No service runs on ${config.stateDir}; npm start starts one.`);
     return 1;
   }
-  const answer = await fetch(`${address}/readyz`, config.apiKey === null ? {} : { headers: { authorization: `Bearer ${config.apiKey}` } }).catch(() => null);
+  const answer = await fetch(
+    `${address}/readyz`,
+    config.apiKey === null ? {} : { headers: { authorization: `Bearer ${config.apiKey}` } },
+  ).catch(() => null);
   if (answer === null) {
     say(`The service at ${address} does not answer.`);
     return 1;

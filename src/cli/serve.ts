@@ -1,5 +1,5 @@
-import type { Config } from "../config/schema.ts";
 import { startService } from "../app/start-service.ts";
+import type { Config } from "../config/schema.ts";
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -30,7 +30,9 @@ export async function serve(config: Config, version: string): Promise<number> {
       const pid = row.kind === "worker.connected" ? Number(row.data["pid"]) : 0;
       if (pid === 0 || told.has(pid)) continue;
       told.add(pid);
-      say(`  Worker ${row.workerId ?? ""} ${row.data["adopted"] === true ? "taken up again" : "is up"}; to see what happens when it dies:\n    kill -9 ${pid}`);
+      say(
+        `  Worker ${row.workerId ?? ""} ${row.data["adopted"] === true ? "taken up again" : "is up"}; to see what happens when it dies:\n    kill -9 ${pid}`,
+      );
     }
   });
   return new Promise((resolve) => {

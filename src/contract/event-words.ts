@@ -5,7 +5,8 @@ type Words = (row: EventRow) => string | null;
 
 const short = (id: string | null): string => (id === null ? "" : ` ${id.slice(0, 8)}`);
 const worker = (row: EventRow): string => row.workerId ?? "the worker";
-const plain = (text: unknown, otherwise: string): string => (typeof text === "string" && text !== "" ? text.replaceAll("_", " ") : otherwise);
+const plain = (text: unknown, otherwise: string): string =>
+  typeof text === "string" && text !== "" ? text.replaceAll("_", " ") : otherwise;
 
 /** Fields lie in a row's data, or in the fact that the data holds. */
 function field(row: EventRow, name: string): unknown {
@@ -29,7 +30,9 @@ const words: Readonly<Record<string, Words>> = {
   "job.submitted": (row) => `Job${short(row.jobId)} was accepted.`,
   "job.claimed": (row) => `Job${short(row.jobId)} is being rendered by ${worker(row)}.`,
   "job.succeeded": (row) =>
-    row.data["served_by"] === "stand_in" ? `Job${short(row.jobId)} ended with its stand-in.` : `Job${short(row.jobId)} is ready: the real video.`,
+    row.data["served_by"] === "stand_in"
+      ? `Job${short(row.jobId)} ended with its stand-in.`
+      : `Job${short(row.jobId)} is ready: the real video.`,
   "job.failed": (row) => `Job${short(row.jobId)} failed: ${plain(row.data["message"], "no reason was given")}`,
   "job.retried": (row) => `Job${short(row.jobId)} will be tried again: ${plain(row.data["message"], "its attempt failed")}`,
   "job.quarantined": (row) => `Job${short(row.jobId)} was set aside, because it ended the worker more than once.`,
@@ -49,7 +52,8 @@ const words: Readonly<Record<string, Words>> = {
   "model.proven": (row) => `The model on ${worker(row)} passed its test render.`,
   "model.loadFailed": (row) => `The model on ${worker(row)} could not be loaded.`,
   "incident.opened": (row) => `Trouble: ${plain(field(row, "failure_type") ?? field(row, "failureType"), "a fault")}. Recovery begins.`,
-  "incident.closed": (row) => (row.data["status"] === "resolved" ? "Repaired: the main model passed its proof." : "The incident was closed."),
+  "incident.closed": (row) =>
+    row.data["status"] === "resolved" ? "Repaired: the main model passed its proof." : "The incident was closed.",
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,
@@ -75,7 +79,7 @@ export const modeWords: Readonly<Record<string, string>> = {
   draining: "stopping",
 };
 
-/** The kinds of rows that have words: a page listens to these. */
+/** The kinds of rows that may have words. */
 export const describedKinds: readonly string[] = Object.keys(words);
 
 /** Null for rows that say nothing to people. */

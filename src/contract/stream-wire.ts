@@ -6,7 +6,7 @@ import type { EventRow } from "../core/ports/event-log.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import { mebibyte } from "../core/units.ts";
 import { modelIds, modes, phases } from "../core/words.ts";
-import { describeEvent } from "./event-words.ts";
+import { describedKinds, describeEvent } from "./event-words.ts";
 import { videoSchema } from "./output-wire.ts";
 import { healthSchema, incidentSchema, toHealth, toIncident } from "./recovery-wire.ts";
 import type { ServiceStatus, WorkerStatus } from "./service-views.ts";
@@ -107,6 +107,8 @@ export const snapshotSchema = z.strictObject({
   last_output: videoSchema.optional(),
   /** Rows with words, oldest first. */
   recent: z.array(rowSchema),
+  /** The kinds of rows that may have words: a browser hears only the events that it names. */
+  described_kinds: z.array(z.string()),
 });
 export type Snapshot = z.infer<typeof snapshotSchema>;
 
@@ -126,6 +128,7 @@ export function toSnapshot(
     ...(status.health === null ? {} : { health: toHealth(status.health) }),
     incidents: status.openIncidents.map(toIncident),
     running: status.running.map(toProgress),
+    described_kinds: [...describedKinds],
   };
 }
 
@@ -148,4 +151,8 @@ export function toSystemStats(sample: Sample): Readonly<Record<string, number | 
 }
 
 /** Flat, as the seed's server sends it, and the same under `data`, where the seed's client reads it. */
-export const bothWays = (type: string, data: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({ ...data, type, data });
+export const bothWays = (type: string, data: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
+  ...data,
+  type,
+  data,
+});

@@ -49,12 +49,16 @@ export const submitSchema = z.object({
   fps: emptyIsAbsent(wholeNumber(1, 60)),
   seed: emptyIsAbsent(wholeNumber(0, 2 ** 31 - 1)),
   lora_path: emptyIsAbsent(loraPathSchema),
-  lora_strength: z.preprocess(fromText, z.number("must be a number from 0 to 2").min(0, "must be at least 0").max(2, "must be at most 2")).default(1),
+  lora_strength: z
+    .preprocess(fromText, z.number("must be a number from 0 to 2").min(0, "must be at least 0").max(2, "must be at most 2"))
+    .default(1),
   fallback: emptyIsAbsent(z.enum(fallbackConsents, { error: `must be one of: ${listed(fallbackConsents)}` })),
   allow: emptyIsAbsent(
     z.preprocess(
       (value) => (typeof value === "string" ? value.split(",").map((part) => part.trim()) : value),
-      z.array(z.enum(reductionKinds, { error: `must be a list of: ${listed(reductionKinds)}` })).max(reductionKinds.length, "names something twice"),
+      z
+        .array(z.enum(reductionKinds, { error: `must be a list of: ${listed(reductionKinds)}` }))
+        .max(reductionKinds.length, "names something twice"),
     ),
   ),
 });

@@ -69,7 +69,11 @@ export function toSystemHealth(status: ServiceStatus, about: SystemHealthAbout):
     gpu_available: status.health?.isGpuAvailable ?? false,
     uptime: Math.max(0, Math.round((about.nowMs - status.startedAtMs) / 1_000)),
     active_tasks: status.running.length,
-    system_info: { issues: isGrave ? issues : [], warnings: isGrave ? [] : issues, recommendations: [...(status.health?.recommendations ?? [])] },
+    system_info: {
+      issues: isGrave ? issues : [],
+      warnings: isGrave ? [] : issues,
+      recommendations: [...(status.health?.recommendations ?? [])],
+    },
     endpoints: { health: "/api/v1/system/health", docs: "/", websocket: "/ws", api_base: "/api/v1" },
     connectivity: {
       cors_enabled: about.allowedOrigins.length > 0,

@@ -9,7 +9,12 @@ export const taskStatuses = ["pending", "processing", "completed", "failed", "ca
 export type TaskStatus = (typeof taskStatuses)[number];
 export const realResults = ["pending", "delivered", "failed", "cancelled", "expired"] as const;
 
-const servedBySchema = z.strictObject({ worker: z.string(), model: z.string(), kind: z.enum(["real", "stand_in"]), simulated: z.boolean() });
+const servedBySchema = z.strictObject({
+  worker: z.string(),
+  model: z.string(),
+  kind: z.enum(["real", "stand_in"]),
+  simulated: z.boolean(),
+});
 const changeSchema = z.strictObject({
   field: z.string(),
   from: z.union([z.string(), z.number()]),
@@ -160,7 +165,13 @@ export function toTask(job: JobView, progress: JobProgress | null): Task {
 /** One sentence on where the job is. */
 export function messageOfJob(job: JobView): string {
   if (isStandInShown(job)) {
-    const rest = { pending: "the real video is still owed", delivered: "", failed: "the real video failed", cancelled: "the real video was cancelled", expired: "the real video's deadline passed" };
+    const rest = {
+      pending: "the real video is still owed",
+      delivered: "",
+      failed: "the real video failed",
+      cancelled: "the real video was cancelled",
+      expired: "the real video's deadline passed",
+    };
     const realResult = realResultOf(job);
     return realResult === undefined ? "A stand-in was delivered, as the request asked." : `A stand-in is shown; ${rest[realResult]}.`;
   }

@@ -74,7 +74,8 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
   };
   return {
     submit: async (submission) => {
-      if (ports.isDraining()) throw new UnderstudyError("DRAINING", "The service is stopping; submit again after it has started.", { retryable: true });
+      if (ports.isDraining())
+        throw new UnderstudyError("DRAINING", "The service is stopping; submit again after it has started.", { retryable: true });
       const free = await freeBytes();
       if (free < limits.minFreeBytes) return { kind: "diskFull", freeBytes: free };
       if (!fits(submission.spec)) return { kind: "unfit", message: unfitSentence(submission.spec, ports.deviceTotalBytes() ?? 0) };

@@ -37,13 +37,13 @@ export function listReductions(request: RenderRequest, consent: Consent, alterna
   const variants: RenderRequest[] = [];
   const fewerFrames = (from: RenderRequest): RenderRequest[] =>
     consent.allow.includes("frames")
-      ? frameSteps
-          .filter((frames) => frames < from.frames && frames >= (consent.floor?.frames ?? 1))
-          .map((frames) => ({ ...from, frames }))
+      ? frameSteps.filter((frames) => frames < from.frames && frames >= (consent.floor?.frames ?? 1)).map((frames) => ({ ...from, frames }))
       : [];
   const smallerSizes = (from: RenderRequest): RenderRequest[] =>
     consent.allow.includes("resolution")
-      ? sizeSteps.filter(([width, height]) => width * height < from.width * from.height).map(([width, height]) => ({ ...from, width, height }))
+      ? sizeSteps
+          .filter(([width, height]) => width * height < from.width * from.height)
+          .map(([width, height]) => ({ ...from, width, height }))
       : [];
   variants.push(...fewerFrames(request));
   for (const smaller of smallerSizes(request)) variants.push(smaller, ...fewerFrames(smaller));

@@ -5,7 +5,7 @@
  * before whose repetition it asks for a cache clear. A failed reload keeps the old model's name out of `resident` only
  * when the worker says so.
  */
-import { type ActorRef, assign, fromCallback, fromPromise, sendTo, setup, type Snapshot } from "xstate";
+import { type ActorRef, assign, fromCallback, fromPromise, type Snapshot, sendTo, setup } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Fault, FaultReport } from "../core/fault.ts";
 import { hourMs, minuteMs, secondMs } from "../core/units.ts";
@@ -62,7 +62,12 @@ export type ModelLoaderEvent =
   | { readonly type: "download.pause" }
   | { readonly type: "download.resume" }
   | { readonly type: "download.cancel" }
-  | { readonly type: "worker.connected"; readonly residentModel: ModelId | null; readonly profile: LoadProfile | null; readonly isAdopted: boolean }
+  | {
+      readonly type: "worker.connected";
+      readonly residentModel: ModelId | null;
+      readonly profile: LoadProfile | null;
+      readonly isAdopted: boolean;
+    }
   | { readonly type: "worker.exited" };
 
 export type ModelLoaderReport =
@@ -158,7 +163,10 @@ export const modelLoaderMachine = setup({
   actions: {
     noteConnected: assign({ isWorkerConnected: true, tryCount: 0 }),
     noteExited: assign({ isWorkerConnected: false, resident: null }),
-    want: assign((_, params: { model: ModelId; profile: LoadProfile }) => ({ wanted: { model: params.model, profile: params.profile }, tryCount: 0 })),
+    want: assign((_, params: { model: ModelId; profile: LoadProfile }) => ({
+      wanted: { model: params.model, profile: params.profile },
+      tryCount: 0,
+    })),
     countTry: assign({ tryCount: ({ context }) => context.tryCount + 1 }),
     forgetTries: assign({ tryCount: 0, fault: null }),
     noteResident: assign(({ context }) => ({ resident: context.wanted })),
@@ -173,7 +181,10 @@ export const modelLoaderMachine = setup({
       ({ context }) => context.parent,
       ({ context }): ModelLoaderReport => ({ type: "model.proven", workerId: context.workerId, ...context.wanted }),
     ),
-    reportUnloaded: sendTo(({ context }) => context.parent, ({ context }): ModelLoaderReport => ({ type: "model.unloaded", workerId: context.workerId })),
+    reportUnloaded: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({ type: "model.unloaded", workerId: context.workerId }),
+    ),
     reportFailed: sendTo(
       ({ context }) => context.parent,
       ({ context }): ModelLoaderReport => ({
@@ -264,7 +275,10 @@ export const modelLoaderMachine = setup({
           { guard: { type: "isPresent", params: ({ event }) => ({ resolution: event.output }) }, target: "verifying" },
           { target: "downloading" },
         ],
-        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("resolving", event.error) }) } },
+        onError: {
+          target: "failed",
+          actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("resolving", event.error) }) },
+        },
       },
       after: { resolveMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("resolving") } } } },
     },
@@ -275,7 +289,10 @@ export const modelLoaderMachine = setup({
       invoke: {
         src: "downloadModel",
         input: orderOf,
-        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("the download", event.error) }) } },
+        onError: {
+          target: "failed",
+          actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("the download", event.error) }) },
+        },
       },
       on: {
         "download.succeeded": { target: "verifying" },
@@ -291,7 +308,9 @@ export const modelLoaderMachine = setup({
         stalled: {
           description: "No byte has arrived for half a minute.",
           on: { "download.progressed": { target: "transferring" } },
-          after: { stuckMs: { target: "#modelLoader.failed", actions: { type: "noteFault", params: { fault: overdueFault("the download") } } } },
+          after: {
+            stuckMs: { target: "#modelLoader.failed", actions: { type: "noteFault", params: { fault: overdueFault("the download") } } },
+          },
         },
         backingOff: {
           description: "The transfer rests until it is asked to go on.",
@@ -310,7 +329,10 @@ export const modelLoaderMachine = setup({
           { guard: { type: "isSound", params: ({ event }) => ({ brokenFile: event.output }) }, target: "loading" },
           { target: "downloading" },
         ],
-        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("verifying", event.error) }) } },
+        onError: {
+          target: "failed",
+          actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("verifying", event.error) }) },
+        },
       },
       after: { verifyMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("verifying") } } } },
     },
@@ -321,7 +343,10 @@ export const modelLoaderMachine = setup({
       invoke: {
         src: "loadModel",
         input: orderOf,
-        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("loading", event.error) }) } },
+        onError: {
+          target: "failed",
+          actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("loading", event.error) }) },
+        },
       },
       on: {
         "load.succeeded": { target: "proving" },
@@ -353,7 +378,10 @@ export const modelLoaderMachine = setup({
           },
           { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.output }) } },
         ],
-        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("the test render", event.error) }) } },
+        onError: {
+          target: "failed",
+          actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("the test render", event.error) }) },
+        },
       },
       after: { proveMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("the test render") } } } },
     },
@@ -364,7 +392,10 @@ export const modelLoaderMachine = setup({
       on: {
         "model.load": [
           {
-            guard: { type: "isAlreadyServing", params: ({ event }) => ({ model: event.model, profile: event.profile, isForced: event.isForced ?? false }) },
+            guard: {
+              type: "isAlreadyServing",
+              params: ({ event }) => ({ model: event.model, profile: event.profile, isForced: event.isForced ?? false }),
+            },
             actions: { type: "reportProven" },
           },
           { target: "resolving", actions: { type: "want", params: ({ event }) => ({ model: event.model, profile: event.profile }) } },
@@ -379,7 +410,10 @@ export const modelLoaderMachine = setup({
         src: "unloadModel",
         input: ({ context }) => ({ workerId: context.workerId }),
         onDone: { target: "unloaded", actions: [{ type: "noteUnloaded" }, { type: "reportUnloaded" }] },
-        onError: { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("unloading", event.error) }) } },
+        onError: {
+          target: "failed",
+          actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("unloading", event.error) }) },
+        },
       },
       after: { unloadMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("unloading") } } } },
     },

@@ -4,7 +4,7 @@
  * Survives: a worker that ends, stalls or cannot cancel, a lease that is lost, a store that cannot write for a while, and a
  * supervisor's restart (`worker.connected` with a job in hand adopts it).
  */
-import { type ActorRef, assign, enqueueActions, fromCallback, fromPromise, sendTo, setup, type Snapshot, spawnChild } from "xstate";
+import { type ActorRef, assign, enqueueActions, fromCallback, fromPromise, type Snapshot, sendTo, setup, spawnChild } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Evidence, Fault, FaultReport } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
@@ -123,10 +123,19 @@ interface LeaseOrder {
 const faultReport = (context: PipelineContext, fault: Fault, jobId: string | null): PipelineReport => ({
   type: "fault.raised",
   isHealthOnly: false,
-  report: { fault, jobId, model: context.lease?.spec.request.model ?? context.residentModel, workerId: context.workerId, atMs: context.clock.nowMs() },
+  report: {
+    fault,
+    jobId,
+    model: context.lease?.spec.request.model ?? context.residentModel,
+    workerId: context.workerId,
+    atMs: context.clock.nowMs(),
+  },
 });
 
-const leaseOrder = ({ context }: { context: PipelineContext }): LeaseOrder => ({ workerId: context.workerId, lease: context.lease as Lease });
+const leaseOrder = ({ context }: { context: PipelineContext }): LeaseOrder => ({
+  workerId: context.workerId,
+  lease: context.lease as Lease,
+});
 
 function overdue(what: string): Fault {
   return {
@@ -170,7 +179,9 @@ export const pipelineMachine = setup({
     tags: {} as MachineTag,
   },
   actors: {
-    claimJob: fromPromise<Lease | null, { workerId: string; residentModel: ModelId | null }>(() => Promise.reject(new Error("claimJob was not provided"))),
+    claimJob: fromPromise<Lease | null, { workerId: string; residentModel: ModelId | null }>(() =>
+      Promise.reject(new Error("claimJob was not provided")),
+    ),
     /** Makes the job's model and memory mode ready on the worker; null, or the fault that ends the attempt. */
     prepareJob: fromPromise<Fault | null, LeaseOrder>(() => Promise.reject(new Error("prepareJob was not provided"))),
     renderJob: fromCallback<PipelineEvent, LeaseOrder & { isUnderWay: boolean }>(() => {
@@ -186,12 +197,18 @@ export const pipelineMachine = setup({
     }),
     /** True when the device is free of the job; false when the worker must be killed. */
     cancelRender: fromPromise<boolean, LeaseOrder>(() => Promise.reject(new Error("cancelRender was not provided"))),
-    settleAttempt: fromPromise<void, LeaseOrder & { settlement: Settlement }>(() => Promise.reject(new Error("settleAttempt was not provided"))),
+    settleAttempt: fromPromise<void, LeaseOrder & { settlement: Settlement }>(() =>
+      Promise.reject(new Error("settleAttempt was not provided")),
+    ),
   },
   guards: {
     mayClaim: ({ context }) =>
       context.hasNews &&
-      context.isWorkerConnected && context.residentModel !== null && context.admission !== "none" && context.suspendedBy.length === 0 && !context.isStopping,
+      context.isWorkerConnected &&
+      context.residentModel !== null &&
+      context.admission !== "none" &&
+      context.suspendedBy.length === 0 &&
+      !context.isStopping,
     isStopping: ({ context }) => context.isStopping,
     isSuspended: ({ context }) => context.suspendedBy.length > 0,
     servesStandIns: ({ context }) => context.isServingStandIns,
@@ -209,8 +226,19 @@ export const pipelineMachine = setup({
     noteExited: assign({ isWorkerConnected: false, residentModel: null }),
     noteProven: assign((_, params: { model: ModelId }) => ({ residentModel: params.model })),
     noteModelLost: assign({ residentModel: null }),
-    storeAdopted: assign((_, params: { lease: Lease | null }) => ({ isWorkerConnected: true, lease: params.lease, isUnderWay: true, report: null })),
-    storeLease: assign((_, params: { lease: Lease | null }) => ({ lease: params.lease, isUnderWay: false, report: null, settlement: null, longPhaseMs: null })),
+    storeAdopted: assign((_, params: { lease: Lease | null }) => ({
+      isWorkerConnected: true,
+      lease: params.lease,
+      isUnderWay: true,
+      report: null,
+    })),
+    storeLease: assign((_, params: { lease: Lease | null }) => ({
+      lease: params.lease,
+      isUnderWay: false,
+      report: null,
+      settlement: null,
+      longPhaseMs: null,
+    })),
     dropLease: assign({ lease: null, report: null, isUnderWay: false, settlement: null }),
     storeReport: assign((_, params: { report: RenderReport }) => ({ report: params.report })),
     storePhase: assign((_, params: { longPhaseMs: number | null }) => ({ longPhaseMs: params.longPhaseMs })),
@@ -231,7 +259,13 @@ export const pipelineMachine = setup({
           input: { workerId: context.workerId, lease: context.lease, report: context.report },
         }),
       );
-      enqueue.assign({ committingJobId: context.lease.jobId, commitCount: context.commitCount + 1, lease: null, report: null, isUnderWay: false });
+      enqueue.assign({
+        committingJobId: context.lease.jobId,
+        commitCount: context.commitCount + 1,
+        lease: null,
+        report: null,
+        isUnderWay: false,
+      });
     }),
     noteNews: assign({ hasNews: true }),
     forgetNews: assign({ hasNews: false }),
@@ -242,11 +276,20 @@ export const pipelineMachine = setup({
     ),
     reportEnded: sendTo(
       ({ context }) => context.parent,
-      ({ context }, params: { jobId: string; isSuccessful: boolean }): PipelineReport => ({ type: "job.ended", workerId: context.workerId, ...params }),
+      ({ context }, params: { jobId: string; isSuccessful: boolean }): PipelineReport => ({
+        type: "job.ended",
+        workerId: context.workerId,
+        ...params,
+      }),
     ),
     reportAttemptOver: sendTo(
       ({ context }) => context.parent,
-      ({ context }): PipelineReport => ({ type: "job.ended", workerId: context.workerId, jobId: context.lease?.jobId ?? "", isSuccessful: false }),
+      ({ context }): PipelineReport => ({
+        type: "job.ended",
+        workerId: context.workerId,
+        jobId: context.lease?.jobId ?? "",
+        isSuccessful: false,
+      }),
     ),
     raiseRenderFault: sendTo(
       ({ context }) => context.parent,
@@ -255,17 +298,33 @@ export const pipelineMachine = setup({
     raiseRefusal: enqueueActions(({ context, enqueue }, params: { fault: Fault | null; jobId: string }) => {
       if (params.fault !== null) enqueue.sendTo(context.parent, faultReport(context, params.fault, params.jobId));
     }),
-    reportSuspended: sendTo(({ context }) => context.parent, ({ context }): PipelineReport => ({ type: "pipeline.suspended", workerId: context.workerId })),
-    reportResumed: sendTo(({ context }) => context.parent, ({ context }): PipelineReport => ({ type: "pipeline.resumed", workerId: context.workerId })),
-    reportStopped: sendTo(({ context }) => context.parent, ({ context }): PipelineReport => ({ type: "pipeline.stopped", workerId: context.workerId })),
-    reportFreed: sendTo(({ context }) => context.parent, ({ context }): PipelineReport => ({ type: "device.freed", workerId: context.workerId })),
+    reportSuspended: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "pipeline.suspended", workerId: context.workerId }),
+    ),
+    reportResumed: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "pipeline.resumed", workerId: context.workerId }),
+    ),
+    reportStopped: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "pipeline.stopped", workerId: context.workerId }),
+    ),
+    reportFreed: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "device.freed", workerId: context.workerId }),
+    ),
     reportStalled: sendTo(
       ({ context }) => context.parent,
       ({ context }): PipelineReport => ({ type: "pipeline.stalled", workerId: context.workerId, jobId: context.lease?.jobId ?? "" }),
     ),
     requestKill: sendTo(
       ({ context }) => context.parent,
-      ({ context }, params: { reason: string }): PipelineReport => ({ type: "worker.restart", workerId: context.workerId, reason: params.reason }),
+      ({ context }, params: { reason: string }): PipelineReport => ({
+        type: "worker.restart",
+        workerId: context.workerId,
+        reason: params.reason,
+      }),
     ),
   },
   delays: {
@@ -309,9 +368,13 @@ export const pipelineMachine = setup({
     "model.proven": { actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }, { type: "noteNews" }] },
     "model.lost": { actions: [{ type: "noteModelLost" }] },
     "jobs.becameAvailable": { actions: [{ type: "noteNews" }] },
-    "pipeline.admit": { actions: [{ type: "setAdmission", params: ({ event }) => ({ admission: event.admission }) }, { type: "noteNews" }] },
+    "pipeline.admit": {
+      actions: [{ type: "setAdmission", params: ({ event }) => ({ admission: event.admission }) }, { type: "noteNews" }],
+    },
     "pipeline.suspend": { actions: [{ type: "hold", params: ({ event }) => ({ by: event.by }) }] },
-    "pipeline.resume": { actions: [{ type: "letGo", params: ({ event }) => ({ by: event.by }) }, { type: "endStandIns" }, { type: "noteNews" }] },
+    "pipeline.resume": {
+      actions: [{ type: "letGo", params: ({ event }) => ({ by: event.by }) }, { type: "endStandIns" }, { type: "noteNews" }],
+    },
     "pipeline.standIn": { actions: [{ type: "serveStandIns" }] },
     "pipeline.stop": { actions: [{ type: "planStop" }] },
     "artifact.committed": {
@@ -358,7 +421,11 @@ export const pipelineMachine = setup({
           {
             guard: { type: "hasLease", params: ({ event }) => ({ lease: event.output }) },
             target: "inHand",
-            actions: [{ type: "storeLease", params: ({ event }) => ({ lease: event.output }) }, { type: "spendAdmission" }, { type: "reportBegun" }],
+            actions: [
+              { type: "storeLease", params: ({ event }) => ({ lease: event.output }) },
+              { type: "spendAdmission" },
+              { type: "reportBegun" },
+            ],
           },
           { target: "idle" },
         ],
@@ -372,7 +439,10 @@ export const pipelineMachine = setup({
       invoke: {
         src: "keepLease",
         input: leaseOrder,
-        onError: { target: "cancelling", actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease could not be kept" } } } },
+        onError: {
+          target: "cancelling",
+          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease could not be kept" } } },
+        },
       },
       on: {
         "worker.exited": {
@@ -385,7 +455,10 @@ export const pipelineMachine = setup({
             },
           ],
         },
-        "lease.lost": { target: "cancelling", actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease was lost" } } } },
+        "lease.lost": {
+          target: "cancelling",
+          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease was lost" } } },
+        },
         "job.cancel": {
           guard: { type: "isOurs", params: ({ event }) => ({ jobId: event.jobId }) },
           target: "cancelling",
@@ -393,7 +466,10 @@ export const pipelineMachine = setup({
         },
         "pipeline.stop": {
           target: "settling",
-          actions: [{ type: "planStop" }, { type: "storeSettlement", params: { settlement: { kind: "release", why: "the service stops" } } }],
+          actions: [
+            { type: "planStop" },
+            { type: "storeSettlement", params: { settlement: { kind: "release", why: "the service stops" } } },
+          ],
         },
       },
       states: {
@@ -407,7 +483,10 @@ export const pipelineMachine = setup({
               { guard: { type: "isFit", params: ({ event }) => ({ fault: event.output }) }, target: "generating" },
               {
                 target: "#pipeline.settling",
-                actions: { type: "storeSettlement", params: ({ event }) => ({ settlement: { kind: "fault", fault: event.output as Fault } }) },
+                actions: {
+                  type: "storeSettlement",
+                  params: ({ event }) => ({ settlement: { kind: "fault", fault: event.output as Fault } }),
+                },
               },
             ],
             onError: {
@@ -436,7 +515,10 @@ export const pipelineMachine = setup({
           },
           on: {
             "phase.started": phaseTransitions,
-            "render.completed": { target: "#pipeline.handingOver", actions: { type: "storeReport", params: ({ event }) => ({ report: event.report }) } },
+            "render.completed": {
+              target: "#pipeline.handingOver",
+              actions: { type: "storeReport", params: ({ event }) => ({ report: event.report }) },
+            },
             "render.failed": {
               target: "#pipeline.settling",
               actions: [
@@ -459,7 +541,10 @@ export const pipelineMachine = setup({
       tags: ["busy", "servable"],
       always: { guard: "canHandOver", target: "idle", actions: [{ type: "spawnCommit" }, { type: "noteNews" }] },
       after: {
-        commitMs: { target: "settling", actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "the commit before it did not end" } } } },
+        commitMs: {
+          target: "settling",
+          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "the commit before it did not end" } } },
+        },
       },
     },
     stalled: {
@@ -469,11 +554,17 @@ export const pipelineMachine = setup({
       on: {
         "worker.exited": {
           target: "settling",
-          actions: [{ type: "noteExited" }, { type: "storeSettlement", params: { settlement: { kind: "death", evidence: stallEvidence, isOwnDoing: false } } }],
+          actions: [
+            { type: "noteExited" },
+            { type: "storeSettlement", params: { settlement: { kind: "death", evidence: stallEvidence, isOwnDoing: false } } },
+          ],
         },
       },
       after: {
-        killMs: { target: "settling", actions: { type: "storeSettlement", params: { settlement: { kind: "death", evidence: stallEvidence, isOwnDoing: false } } } },
+        killMs: {
+          target: "settling",
+          actions: { type: "storeSettlement", params: { settlement: { kind: "death", evidence: stallEvidence, isOwnDoing: false } } },
+        },
       },
     },
     cancelling: {
@@ -483,13 +574,19 @@ export const pipelineMachine = setup({
         src: "cancelRender",
         input: leaseOrder,
         onDone: [
-          { guard: { type: "isFreed", params: ({ event }) => ({ isFreed: event.output }) }, target: "settling", actions: { type: "reportFreed" } },
+          {
+            guard: { type: "isFreed", params: ({ event }) => ({ isFreed: event.output }) },
+            target: "settling",
+            actions: { type: "reportFreed" },
+          },
           { actions: { type: "requestKill", params: { reason: "a cancelled render did not end" } } },
         ],
         onError: { actions: { type: "requestKill", params: { reason: "a cancelled render did not end" } } },
       },
       on: { "worker.exited": { target: "settling", actions: [{ type: "noteExited" }, { type: "reportFreed" }] } },
-      after: { cancelMs: { target: "settling", actions: { type: "requestKill", params: { reason: "a cancelled render did not end in time" } } } },
+      after: {
+        cancelMs: { target: "settling", actions: { type: "requestKill", params: { reason: "a cancelled render did not end in time" } } },
+      },
     },
     settling: {
       description: "Writes how the attempt ended.",
@@ -538,7 +635,17 @@ export const pipelineMachine = setup({
         { guard: "isStopping", target: "stopped" },
         { guard: "servesNoStandIns", target: "idle" },
       ],
-      on: { "pipeline.admit": { target: "idle", actions: [{ type: "setAdmission", params: ({ event }) => ({ admission: event.admission }) }, { type: "endStandIns" }, { type: "letAllGo" }, { type: "noteNews" }] } },
+      on: {
+        "pipeline.admit": {
+          target: "idle",
+          actions: [
+            { type: "setAdmission", params: ({ event }) => ({ admission: event.admission }) },
+            { type: "endStandIns" },
+            { type: "letAllGo" },
+            { type: "noteNews" },
+          ],
+        },
+      },
       after: { suspendedMs: { target: "idle", actions: [{ type: "letAllGo" }, { type: "endStandIns" }] } },
     },
     stopped: {

@@ -11,7 +11,14 @@ export interface WorkerFacts {
   readonly isPipelineStopped: boolean;
 }
 
-export const unknownWorker: WorkerFacts = { process: "down", isProven: false, breaker: "closed", jobId: null, deviceUuid: null, isPipelineStopped: false };
+export const unknownWorker: WorkerFacts = {
+  process: "down",
+  isProven: false,
+  breaker: "closed",
+  jobId: null,
+  deviceUuid: null,
+  isPipelineStopped: false,
+};
 
 export interface OpenIncident {
   readonly id: string;
@@ -49,4 +56,5 @@ export function modeFactsOf(workers: WorkersFacts, incidents: OpenIncidents, isD
   };
 }
 
-export const modeFrom = (workers: WorkersFacts, incidents: OpenIncidents, isDraining: boolean): Mode => modeOf(modeFactsOf(workers, incidents, isDraining));
+export const modeFrom = (workers: WorkersFacts, incidents: OpenIncidents, isDraining: boolean): Mode =>
+  modeOf(modeFactsOf(workers, incidents, isDraining));

@@ -95,7 +95,8 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   if (same !== undefined) return joinIncident(context, same, suffered);
   // Its worker is down already: whatever fails on it until it is back belongs to that incident.
   const ofWorker = open.find((incident) => incident.workerId === workerId);
-  if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath")) return joinIncident(context, ofWorker, suffered);
+  if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath"))
+    return joinIncident(context, ofWorker, suffered);
   if (open.length >= openIncidentLimit) return nothing;
   const number = context.incidentCount + 1;
   const nowMs = context.clock.nowMs();
@@ -105,22 +106,34 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
     tell({ type: "incident.opened", id: incident.id, key, workerId, failureType: fault.failureType, fault, jobId, atMs: nowMs }),
-    { ...nothing, spawns: [{ incident, origin, fault, jobId, cooldownUntilMs: cooldownUntilMs > nowMs ? cooldownUntilMs : null, resume: null }] },
+    {
+      ...nothing,
+      spawns: [{ incident, origin, fault, jobId, cooldownUntilMs: cooldownUntilMs > nowMs ? cooldownUntilMs : null, resume: null }],
+    },
   );
 }
 
-type Handlers = { readonly [Type in SupervisorEvent["type"]]?: (context: SupervisorContext, event: Extract<SupervisorEvent, { type: Type }>) => Route };
+type Handlers = {
+  readonly [Type in SupervisorEvent["type"]]?: (context: SupervisorContext, event: Extract<SupervisorEvent, { type: Type }>) => Route;
+};
 
-const about = (event: { readonly incidentId: string; readonly workerId: string }): { readonly id: string; readonly workerId: string } => ({ id: event.incidentId, workerId: event.workerId });
+const about = (event: { readonly incidentId: string; readonly workerId: string }): { readonly id: string; readonly workerId: string } => ({
+  id: event.incidentId,
+  workerId: event.workerId,
+});
 
 function setStage(context: SupervisorContext, incidentId: string, stage: OpenIncident["stage"]): Route {
   const incident = context.incidents[incidentId];
-  return incident === undefined ? nothing : { ...nothing, change: { incidents: { ...context.incidents, [incidentId]: { ...incident, stage } } } };
+  return incident === undefined
+    ? nothing
+    : { ...nothing, change: { incidents: { ...context.incidents, [incidentId]: { ...incident, stage } } } };
 }
 
 function closeIncident(context: SupervisorContext, incidentId: string, status: "resolved" | "abandoned", climbCount: number): Route {
   const { [incidentId]: closed, ...incidents } = context.incidents;
-  return closed === undefined ? nothing : join({ ...nothing, change: { incidents } }, tell({ type: "incident.closed", id: incidentId, status, climbCount }));
+  return closed === undefined
+    ? nothing
+    : join({ ...nothing, change: { incidents } }, tell({ type: "incident.closed", id: incidentId, status, climbCount }));
 }
 
 function answerBudget(context: SupervisorContext, asker: string, workerId: string, action: string): Route {
@@ -145,8 +158,18 @@ const workerHandlers: Handlers = {
       updateWorker(context, workerId, { process: "connected", isProven: false, deviceUuid: identity.device.uuid }),
       tell({ type: "worker.connected", workerId, data: { pid: ref.pid, adopted: isAdopted, device: identity.device.name } }),
       send(childIds.pipeline(workerId), { type: "worker.connected", adopted: lease }),
-      send(childIds.loader(workerId), { type: "worker.connected", residentModel: attach.residentModel, profile: attach.profile, isAdopted }),
-      send(childIds.health, { type: "envelope.changed", workerId, deviceUuid: identity.device.uuid, knownBytes: identity.device.totalBytes }),
+      send(childIds.loader(workerId), {
+        type: "worker.connected",
+        residentModel: attach.residentModel,
+        profile: attach.profile,
+        isAdopted,
+      }),
+      send(childIds.health, {
+        type: "envelope.changed",
+        workerId,
+        deviceUuid: identity.device.uuid,
+        knownBytes: identity.device.totalBytes,
+      }),
       toIncidents(context, workerId, { type: "worker.connected", workerId }),
     );
   },
@@ -157,7 +180,16 @@ const workerHandlers: Handlers = {
     const signal = exit?.signal ?? null;
     const told = join(
       down,
-      tell({ type: "worker.exited", workerId, data: { code, signal, expected: isExpected, ...(evidence.silentForMs === undefined ? {} : { silent_for_ms: evidence.silentForMs }) } }),
+      tell({
+        type: "worker.exited",
+        workerId,
+        data: {
+          code,
+          signal,
+          expected: isExpected,
+          ...(evidence.silentForMs === undefined ? {} : { silent_for_ms: evidence.silentForMs }),
+        },
+      }),
       send(childIds.pipeline(workerId), { type: "worker.exited", evidence, isExpected }),
       send(childIds.loader(workerId), { type: "worker.exited" }),
     );
@@ -210,7 +242,8 @@ const workerHandlers: Handlers = {
       send(childIds.breaker(workerId), { type: "canary.failed", workerId }),
       toIncidents(context, workerId, { type: "model.loadFailed", workerId, model }),
     ),
-  "model.unloaded": (context, { workerId }) => join(updateWorker(context, workerId, { isProven: false }), send(childIds.pipeline(workerId), { type: "model.lost" })),
+  "model.unloaded": (context, { workerId }) =>
+    join(updateWorker(context, workerId, { isProven: false }), send(childIds.pipeline(workerId), { type: "model.lost" })),
 };
 
 const jobHandlers: Handlers = {
@@ -246,10 +279,15 @@ const jobHandlers: Handlers = {
 type CanaryReport = Extract<RecoveryReport, { type: "canary.passed" | "canary.failed" }>;
 
 const canaryAnswered = (event: CanaryReport): Route =>
-  join(tell({ type: event.type, ...about(event), data: {} }), send(childIds.breaker(event.workerId), { type: event.type, workerId: event.workerId }));
+  join(
+    tell({ type: event.type, ...about(event), data: {} }),
+    send(childIds.breaker(event.workerId), { type: event.type, workerId: event.workerId }),
+  );
 
-const toPipeline = (type: "pipeline.resume" | "pipeline.suspend" | "pipeline.standIn") => (_: SupervisorContext, event: Extract<RecoveryReport, { type: typeof type }>) =>
-  send(childIds.pipeline(event.workerId), { type, by: event.incidentId });
+const toPipeline =
+  (type: "pipeline.resume" | "pipeline.suspend" | "pipeline.standIn") =>
+  (_: SupervisorContext, event: Extract<RecoveryReport, { type: typeof type }>) =>
+    send(childIds.pipeline(event.workerId), { type, by: event.incidentId });
 
 const recoveryHandlers: Handlers = {
   "pipeline.suspend": toPipeline("pipeline.suspend"),
@@ -258,29 +296,42 @@ const recoveryHandlers: Handlers = {
   "pipeline.admit": (_, { workerId, admission }) => send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
   "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.reload" }),
   "breaker.hold": (_, { workerId, incidentId }) => send(childIds.breaker(workerId), { type: "breaker.hold", workerId, incidentId }),
-  "breaker.release": (_, { workerId, incidentId, isResolved }) => send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved }),
+  "breaker.release": (_, { workerId, incidentId, isResolved }) =>
+    send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved }),
   "rung.started": (context, event) =>
     join(
       setStage(context, event.incidentId, "working"),
       tell({ type: "rung.started", ...about(event), data: { action: event.action, failure_type: event.failureType, climb: event.climb } }),
     ),
-  "rung.ended": (_, event) => tell({ type: "rung.ended", ...about(event), failureType: event.failureType, climb: event.climb, result: event.result }),
+  "rung.ended": (_, event) =>
+    tell({ type: "rung.ended", ...about(event), failureType: event.failureType, climb: event.climb, result: event.result }),
   "climb.ended": (_, event) => tell({ type: "climb.ended", ...about(event), data: { climb: event.climb, outcome: event.outcome } }),
   "cooldown.started": (context, event) => {
     const cooldowns = { ...context.cooldowns, [cooldownKey(event.workerId, event.failureType)]: event.untilMs };
-    return join({ ...nothing, change: { cooldowns } }, tell({ type: "cooldown.started", cooldowns, id: event.incidentId, untilMs: event.untilMs }));
+    return join(
+      { ...nothing, change: { cooldowns } },
+      tell({ type: "cooldown.started", cooldowns, id: event.incidentId, untilMs: event.untilMs }),
+    );
   },
   "canary.passed": (context, event: CanaryReport) => join(setStage(context, event.incidentId, "working"), canaryAnswered(event)),
   "canary.failed": (_, event: CanaryReport) => canaryAnswered(event),
   "incident.stoodIn": (context, event) =>
     join(
       setStage(context, event.incidentId, "standingIn"),
-      tell({ type: "incident.stoodIn", ...about(event), data: { look_back_at_ms: event.lookBackAtMs, climbs: event.climbCount, look_backs: event.lookBackCount } }),
+      tell({
+        type: "incident.stoodIn",
+        ...about(event),
+        data: { look_back_at_ms: event.lookBackAtMs, climbs: event.climbCount, look_backs: event.lookBackCount },
+      }),
     ),
   "incident.exhausted": (context, event) =>
     join(
       setStage(context, event.incidentId, "exhausted"),
-      tell({ type: "incident.exhausted", ...about(event), data: { look_back_at_ms: event.lookBackAtMs, climbs: event.climbCount, look_backs: event.lookBackCount } }),
+      tell({
+        type: "incident.exhausted",
+        ...about(event),
+        data: { look_back_at_ms: event.lookBackAtMs, climbs: event.climbCount, look_backs: event.lookBackCount },
+      }),
     ),
   "incident.resolved": (context, event) => closeIncident(context, event.incidentId, "resolved", event.climbCount),
   "recovery.trigger": (context, { workerId, failureType, isForced, fault }) =>
@@ -291,10 +342,18 @@ const recoveryHandlers: Handlers = {
     facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
     sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.probe" } })),
   }),
-  "recovery.probeAll": (context) => ({ ...nothing, sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.probe" } })) }),
+  "recovery.probeAll": (context) => ({
+    ...nothing,
+    sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.probe" } })),
+  }),
 };
 
-function breakerMoved(context: SupervisorContext, workerId: string, breaker: WorkerFacts["breaker"], resume: { untilMs: number; openingCount: number } | null): Route {
+function breakerMoved(
+  context: SupervisorContext,
+  workerId: string,
+  breaker: WorkerFacts["breaker"],
+  resume: { untilMs: number; openingCount: number } | null,
+): Route {
   const { [workerId]: _former, ...others } = context.breakers;
   const breakers = resume === null ? others : { ...others, [workerId]: resume };
   const type = breaker === "closed" ? "breaker.closed" : breaker === "open" ? "breaker.opened" : "breaker.halfOpened";

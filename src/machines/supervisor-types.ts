@@ -43,7 +43,15 @@ export interface ResumedFacts {
   readonly budgetSpentAtMs: readonly number[];
   readonly cooldowns: Readonly<Record<string, number>>;
   readonly breakers: Readonly<Record<string, { readonly untilMs: number; readonly openingCount: number }>>;
-  readonly incidents: readonly { readonly id: string; readonly key: string; readonly workerId: string; readonly openedAtMs: number; readonly failureType: FailureType; readonly fault: Fault; readonly resume: RecoveryResume }[];
+  readonly incidents: readonly {
+    readonly id: string;
+    readonly key: string;
+    readonly workerId: string;
+    readonly openedAtMs: number;
+    readonly failureType: FailureType;
+    readonly fault: Fault;
+    readonly resume: RecoveryResume;
+  }[];
 }
 
 export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, incidents: [] };
@@ -63,16 +71,57 @@ export interface SupervisorInput {
 /** What happened, as it is told to the recorder, which writes it before anything else is done about it. */
 export type SupervisorFact =
   | { readonly type: "mode.changed"; readonly from: Mode; readonly to: Mode }
-  | { readonly type: "incident.opened"; readonly id: string; readonly key: string; readonly workerId: string; readonly failureType: FailureType; readonly fault: Fault; readonly jobId: string | null; readonly atMs: number }
+  | {
+      readonly type: "incident.opened";
+      readonly id: string;
+      readonly key: string;
+      readonly workerId: string;
+      readonly failureType: FailureType;
+      readonly fault: Fault;
+      readonly jobId: string | null;
+      readonly atMs: number;
+    }
   | { readonly type: "incident.joined"; readonly id: string; readonly fault: Fault; readonly jobId: string | null }
   | { readonly type: "incident.closed"; readonly id: string; readonly status: "resolved" | "abandoned"; readonly climbCount: number }
   | { readonly type: "budget.spent"; readonly spentAtMs: readonly number[]; readonly workerId: string; readonly action: string }
   | { readonly type: "budget.exhausted"; readonly workerId: string; readonly action: string; readonly retryAtMs: number }
-  | { readonly type: "cooldown.started"; readonly cooldowns: Readonly<Record<string, number>>; readonly id: string; readonly untilMs: number }
-  | { readonly type: "rung.started" | "climb.ended" | "incident.stoodIn" | "incident.exhausted" | "canary.passed" | "canary.failed"; readonly id: string; readonly workerId: string; readonly data: Readonly<Record<string, unknown>> }
-  | { readonly type: "rung.ended"; readonly id: string; readonly workerId: string; readonly failureType: FailureType; readonly climb: number; readonly result: RungResult }
-  | { readonly type: "worker.connected" | "worker.exited" | "worker.crashLooped" | "worker.stopped" | "model.proven" | "model.loadFailed" | "pipeline.stalled"; readonly workerId: string; readonly data: Readonly<Record<string, unknown>> }
-  | { readonly type: "breaker.opened" | "breaker.halfOpened" | "breaker.closed"; readonly workerId: string; readonly breakers: ResumedFacts["breakers"] }
+  | {
+      readonly type: "cooldown.started";
+      readonly cooldowns: Readonly<Record<string, number>>;
+      readonly id: string;
+      readonly untilMs: number;
+    }
+  | {
+      readonly type: "rung.started" | "climb.ended" | "incident.stoodIn" | "incident.exhausted" | "canary.passed" | "canary.failed";
+      readonly id: string;
+      readonly workerId: string;
+      readonly data: Readonly<Record<string, unknown>>;
+    }
+  | {
+      readonly type: "rung.ended";
+      readonly id: string;
+      readonly workerId: string;
+      readonly failureType: FailureType;
+      readonly climb: number;
+      readonly result: RungResult;
+    }
+  | {
+      readonly type:
+        | "worker.connected"
+        | "worker.exited"
+        | "worker.crashLooped"
+        | "worker.stopped"
+        | "model.proven"
+        | "model.loadFailed"
+        | "pipeline.stalled";
+      readonly workerId: string;
+      readonly data: Readonly<Record<string, unknown>>;
+    }
+  | {
+      readonly type: "breaker.opened" | "breaker.halfOpened" | "breaker.closed";
+      readonly workerId: string;
+      readonly breakers: ResumedFacts["breakers"];
+    }
   | { readonly type: "health.changed" | "health.checked"; readonly health: HealthReport }
   | { readonly type: "child.crashed" | "child.abandoned"; readonly childId: string; readonly message: string };
 
@@ -100,7 +149,13 @@ export interface SupervisorContext {
 export type SupervisorRequest =
   | { readonly type: "service.drain"; readonly shape: StopShape }
   | { readonly type: "jobs.becameAvailable" }
-  | { readonly type: "recovery.trigger"; readonly failureType: FailureType; readonly isForced: boolean; readonly workerId: string; readonly fault: Fault }
+  | {
+      readonly type: "recovery.trigger";
+      readonly failureType: FailureType;
+      readonly isForced: boolean;
+      readonly workerId: string;
+      readonly fault: Fault;
+    }
   | { readonly type: "recovery.reset" }
   | { readonly type: "recovery.probeAll" }
   | { readonly type: "health.check" }

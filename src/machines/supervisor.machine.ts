@@ -80,17 +80,31 @@ const supervisor = supervisorSetup.extend({
       const { clock, limits } = context;
       enqueue.spawnChild("healthMonitor", {
         id: childIds.health,
-        input: { parent: self, clock, isGpuExpected: context.isGpuExpected, ...(limits.health === undefined ? {} : { limits: limits.health }) },
+        input: {
+          parent: self,
+          clock,
+          isGpuExpected: context.isGpuExpected,
+          ...(limits.health === undefined ? {} : { limits: limits.health }),
+        },
       });
       for (const worker of context.configured) {
         const { id: workerId } = worker;
         const resume = context.resumed.breakers[workerId];
         enqueue.spawnChild("circuitBreaker", {
           id: childIds.breaker(workerId),
-          input: { workerId, parent: self, clock, ...(limits.breaker === undefined ? {} : { limits: limits.breaker }), ...(resume === undefined ? {} : { resume }) },
+          input: {
+            workerId,
+            parent: self,
+            clock,
+            ...(limits.breaker === undefined ? {} : { limits: limits.breaker }),
+            ...(resume === undefined ? {} : { resume }),
+          },
         });
         enqueue.spawnChild("modelLoader", { id: childIds.loader(workerId), input: loaderInput(context, worker, self) });
-        enqueue.spawnChild("pipeline", { id: childIds.pipeline(workerId), input: { workerId, parent: self, clock, ...(limits.pipeline === undefined ? {} : { limits: limits.pipeline }) } });
+        enqueue.spawnChild("pipeline", {
+          id: childIds.pipeline(workerId),
+          input: { workerId, parent: self, clock, ...(limits.pipeline === undefined ? {} : { limits: limits.pipeline }) },
+        });
         enqueue.spawnChild("worker", {
           id: childIds.worker(workerId),
           input: { workerId, parent: self, clock, draws: context.draws, ...(limits.worker === undefined ? {} : { limits: limits.worker }) },
@@ -99,8 +113,19 @@ const supervisor = supervisorSetup.extend({
       }
       for (const incident of context.resumed.incidents) {
         const { id, key, workerId, failureType, fault, openedAtMs, resume: resumed } = incident;
-        const opened: OpenIncident = { id, key, workerId, failureType, stage: resumed.kind === "exhausted" ? "exhausted" : "standingIn", joinedCount: 0, openedAtMs };
-        spawnRecovery({ context, enqueue, self }, { incident: opened, origin: "fault", fault, jobId: null, cooldownUntilMs: null, resume: resumed });
+        const opened: OpenIncident = {
+          id,
+          key,
+          workerId,
+          failureType,
+          stage: resumed.kind === "exhausted" ? "exhausted" : "standingIn",
+          joinedCount: 0,
+          openedAtMs,
+        };
+        spawnRecovery(
+          { context, enqueue, self },
+          { incident: opened, origin: "fault", fault, jobId: null, cooldownUntilMs: null, resume: resumed },
+        );
       }
     }),
     route: enqueueActions(({ context, event, enqueue, self }) => {
@@ -119,7 +144,10 @@ const supervisor = supervisorSetup.extend({
       enqueue.stopChild(childId);
       const fact: SupervisorFact = { type: isRespawned ? "child.crashed" : "child.abandoned", childId, message };
       const { [childId.replace("recovery/", "")]: _lost, ...incidents } = context.incidents;
-      carryOut({ context, enqueue, self }, { change: { crashes: { ...context.crashes, [childId]: recent }, incidents }, sends: [], spawns: [], facts: [fact] });
+      carryOut(
+        { context, enqueue, self },
+        { change: { crashes: { ...context.crashes, [childId]: recent }, incidents }, sends: [], spawns: [], facts: [fact] },
+      );
       if (isRespawned) enqueue.raise({ type: "child.respawn", childId }, { delay: respawnMs, id: `respawn-${childId}-${nowMs}` });
     }),
     respawnChild: enqueueActions(({ context, enqueue, self }, params: { childId: string }) => {
@@ -128,13 +156,23 @@ const supervisor = supervisorSetup.extend({
       const { clock, limits } = context;
       const facts = context.workers[workerId] ?? unknownWorker;
       if (params.childId === childIds.health) {
-        enqueue.spawnChild("healthMonitor", { id: childIds.health, input: { parent: self, clock, isGpuExpected: context.isGpuExpected, ...(limits.health === undefined ? {} : { limits: limits.health }) } });
+        enqueue.spawnChild("healthMonitor", {
+          id: childIds.health,
+          input: {
+            parent: self,
+            clock,
+            isGpuExpected: context.isGpuExpected,
+            ...(limits.health === undefined ? {} : { limits: limits.health }),
+          },
+        });
       }
       if (worker === undefined) return;
-      if (kind === "circuit-breaker") enqueue.spawnChild("circuitBreaker", { id: params.childId, input: { workerId, parent: self, clock } });
+      if (kind === "circuit-breaker")
+        enqueue.spawnChild("circuitBreaker", { id: params.childId, input: { workerId, parent: self, clock } });
       if (kind === "model-loader") {
         enqueue.spawnChild("modelLoader", { id: params.childId, input: loaderInput(context, worker, self) });
-        if (facts.process === "connected") enqueue.sendTo(params.childId, { type: "worker.connected", residentModel: null, profile: null, isAdopted: false });
+        if (facts.process === "connected")
+          enqueue.sendTo(params.childId, { type: "worker.connected", residentModel: null, profile: null, isAdopted: false });
       }
       if (kind === "pipeline") {
         enqueue.spawnChild("pipeline", { id: params.childId, input: { workerId, parent: self, clock } });
@@ -156,7 +194,10 @@ const supervisor = supervisorSetup.extend({
       carryOut({ context, enqueue, self }, { change: { stopShape: params.shape, mode: "draining" }, sends, facts, spawns: [] });
     }),
     stopWorkers: enqueueActions(({ context, enqueue, self }) => {
-      const sends = context.configured.map(({ id }) => ({ to: childIds.worker(id), event: { type: "worker.stop", shape: context.stopShape } }));
+      const sends = context.configured.map(({ id }) => ({
+        to: childIds.worker(id),
+        event: { type: "worker.stop", shape: context.stopShape },
+      }));
       carryOut({ context, enqueue, self }, { change: {}, sends, facts: [], spawns: [] });
     }),
   },
@@ -169,10 +210,20 @@ type AnyEnqueue = any;
 
 function loaderInput(context: SupervisorContext, worker: SupervisedWorker, self: unknown): never {
   const { loader } = context.limits;
-  return { workerId: worker.id, parent: self, clock: context.clock, model: worker.model, profile: worker.profile, ...(loader === undefined ? {} : { limits: loader }) } as never;
+  return {
+    workerId: worker.id,
+    parent: self,
+    clock: context.clock,
+    model: worker.model,
+    profile: worker.profile,
+    ...(loader === undefined ? {} : { limits: loader }),
+  } as never;
 }
 
-function spawnRecovery({ context, enqueue, self }: Arguments, { incident, origin, fault, jobId, cooldownUntilMs, resume }: IncidentSpawn): void {
+function spawnRecovery(
+  { context, enqueue, self }: Arguments,
+  { incident, origin, fault, jobId, cooldownUntilMs, resume }: IncidentSpawn,
+): void {
   const { recovery } = context.limits;
   const worker = context.configured.find((candidate) => candidate.id === incident.workerId);
   (enqueue as AnyEnqueue).spawnChild("recovery", {
@@ -220,7 +271,15 @@ export const supervisorMachine = supervisor.createMachine({
     incidents: Object.fromEntries(
       (input.resumed?.incidents ?? []).map(({ id, key, workerId, failureType, openedAtMs, resume }) => [
         id,
-        { id, key, workerId, failureType, stage: resume.kind === "exhausted" ? ("exhausted" as const) : ("standingIn" as const), joinedCount: 0, openedAtMs },
+        {
+          id,
+          key,
+          workerId,
+          failureType,
+          stage: resume.kind === "exhausted" ? ("exhausted" as const) : ("standingIn" as const),
+          joinedCount: 0,
+          openedAtMs,
+        },
       ]),
     ),
     incidentCount: 0,

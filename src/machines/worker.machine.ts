@@ -4,7 +4,7 @@
  * crashed → backingOff → spawning by itself, and five deaths in ten minutes rest it in crashLooping.
  * Survives: every way in which the process ends, a silent process, and a supervisor's restart (adopting).
  */
-import { type ActorRef, assign, fromCallback, fromPromise, sendTo, setup, type Snapshot } from "xstate";
+import { type ActorRef, assign, fromCallback, fromPromise, type Snapshot, sendTo, setup } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Evidence } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
@@ -71,7 +71,13 @@ export interface ConnectedWorker {
 
 export type WorkerReport =
   | { readonly type: "worker.connected"; readonly workerId: string; readonly worker: ConnectedWorker; readonly isAdopted: boolean }
-  | { readonly type: "worker.exited"; readonly workerId: string; readonly exit: ProcessExit | null; readonly evidence: Evidence; readonly isExpected: boolean }
+  | {
+      readonly type: "worker.exited";
+      readonly workerId: string;
+      readonly exit: ProcessExit | null;
+      readonly evidence: Evidence;
+      readonly isExpected: boolean;
+    }
   | { readonly type: "worker.crashLooped"; readonly workerId: string; readonly deathCount: number }
   | { readonly type: "worker.stopped"; readonly workerId: string }
   | { readonly type: "budget.request"; readonly workerId: string; readonly action: "restart_pipeline" };
@@ -138,12 +144,16 @@ export const workerMachine = setup({
     /** Connects, shakes hands and asks what the worker has in hand. */
     handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(() => Promise.reject(new Error("handshake was not provided"))),
     /** Takes up the process of an earlier supervisor; null when there is none that answers (one that does not is killed). */
-    adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(() => Promise.reject(new Error("adoptProcess was not provided"))),
+    adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(() =>
+      Promise.reject(new Error("adoptProcess was not provided")),
+    ),
     watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(() => {
       throw new Error("watchProcess was not provided");
     }),
     /** The stop ladder, with its own deadline; resolves when the process is gone. */
-    stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(() => Promise.reject(new Error("stopProcess was not provided"))),
+    stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(() =>
+      Promise.reject(new Error("stopProcess was not provided")),
+    ),
   },
   guards: {
     isCrashLooping: ({ context }) => context.deathsAtMs.length >= context.limits.crashLoopDeathCount,
@@ -186,7 +196,10 @@ export const workerMachine = setup({
       ({ context }) => context.parent,
       ({ context }): WorkerReport => ({ type: "worker.crashLooped", workerId: context.workerId, deathCount: context.deathsAtMs.length }),
     ),
-    reportStopped: sendTo(({ context }) => context.parent, ({ context }): WorkerReport => ({ type: "worker.stopped", workerId: context.workerId })),
+    reportStopped: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): WorkerReport => ({ type: "worker.stopped", workerId: context.workerId }),
+    ),
     requestBudget: sendTo(
       ({ context }) => context.parent,
       ({ context }): WorkerReport => ({ type: "budget.request", workerId: context.workerId, action: "restart_pipeline" }),
@@ -272,7 +285,10 @@ export const workerMachine = setup({
       invoke: {
         src: "watchProcess",
         input: ({ context }) => ({ ref: context.ref as ProcessRef }),
-        onError: { target: "#worker.stopping", actions: { type: "planRestart", params: { reason: "its watch failed", isBudgeted: false, shape: "ladder" } } },
+        onError: {
+          target: "#worker.stopping",
+          actions: { type: "planRestart", params: { reason: "its watch failed", isBudgeted: false, shape: "ladder" } },
+        },
       },
       on: {
         "process.exited": {
@@ -296,7 +312,10 @@ export const workerMachine = setup({
         "worker.restart": {
           target: "stopping",
           actions: [
-            { type: "planRestart", params: ({ event }) => ({ reason: event.reason, isBudgeted: event.isBudgeted, shape: event.shape ?? "ladder" }) },
+            {
+              type: "planRestart",
+              params: ({ event }) => ({ reason: event.reason, isBudgeted: event.isBudgeted, shape: event.shape ?? "ladder" }),
+            },
             { type: "reportExited", params: { exit: null, evidence: unexplained, isExpected: true } },
           ],
         },
@@ -328,7 +347,10 @@ export const workerMachine = setup({
             },
           },
           after: {
-            handshakeMs: { target: "#worker.stopping", actions: { type: "planRestart", params: { reason: "it did not shake hands in time", isBudgeted: false, shape: "silent" } } },
+            handshakeMs: {
+              target: "#worker.stopping",
+              actions: { type: "planRestart", params: { reason: "it did not shake hands in time", isBudgeted: false, shape: "silent" } },
+            },
           },
         },
         idle: { description: "Connected, with no job in hand.", tags: ["servable"], on: { "job.begun": { target: "busy" } } },

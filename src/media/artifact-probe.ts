@@ -27,7 +27,16 @@ function differenceOf(a: Float32Array, b: Float32Array): number {
   return sum / Math.max(1, a.length);
 }
 
-const unplayable = (problem: string): ArtifactProbe => ({ plays: false, width: 0, height: 0, frames: 0, durationSeconds: 0, isBlack: false, isConstant: false, problem });
+const unplayable = (problem: string): ArtifactProbe => ({
+  plays: false,
+  width: 0,
+  height: 0,
+  frames: 0,
+  durationSeconds: 0,
+  isBlack: false,
+  isConstant: false,
+  problem,
+});
 
 /** Decodes the whole file: what plays here was really decoded, not only opened. */
 export async function probeArtifact(path: string): Promise<ArtifactProbe> {

@@ -35,7 +35,11 @@ async function videoTrackOf(bytes: Uint8Array): Promise<InputVideoTrack> {
 }
 
 /** Decodes every frame and hands out those that `wants` names. Throws MediaError OUTPUT_INVALID when it does not play. */
-export async function readClip(bytes: Uint8Array, wants: (index: number) => boolean, take: (picture: DecodedPicture) => void): Promise<ClipFacts> {
+export async function readClip(
+  bytes: Uint8Array,
+  wants: (index: number) => boolean,
+  take: (picture: DecodedPicture) => void,
+): Promise<ClipFacts> {
   const track = await videoTrackOf(bytes);
   const config = await track.getDecoderConfig();
   if (config === null) throw new MediaError("OUTPUT_INVALID", "The video's codec is unknown.");

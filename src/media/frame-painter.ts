@@ -48,7 +48,13 @@ function paintBackground(context: SKRSContext2D, look: ClipLook, index: number):
   for (let ball = 0; ball < 5; ball += 1) {
     const angle = turn + ball * 1.3;
     context.beginPath();
-    context.arc(width * (0.5 + 0.42 * Math.cos(angle)), height * (0.5 + 0.36 * Math.sin(angle * (1 + ball * 0.2))), height * (0.06 + ball * 0.012), 0, Math.PI * 2);
+    context.arc(
+      width * (0.5 + 0.42 * Math.cos(angle)),
+      height * (0.5 + 0.36 * Math.sin(angle * (1 + ball * 0.2))),
+      height * (0.06 + ball * 0.012),
+      0,
+      Math.PI * 2,
+    );
     context.fillStyle = `hsl(${(hue + ball * 40 + index * 3) % 360} 80% 65% / 45%)`;
     context.fill();
   }

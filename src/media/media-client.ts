@@ -43,7 +43,8 @@ export function createMediaClient({ clock, onSpawn, onExit }: MediaClientOptions
     if (pid !== undefined) onSpawn?.(pid);
     const lose = (): void => {
       if (child === started) child = null;
-      for (const call of started.calls.values()) call.reject(new MediaError("OUTPUT_INVALID", "The media child ended.", { retryable: true }));
+      for (const call of started.calls.values())
+        call.reject(new MediaError("OUTPUT_INVALID", "The media child ended.", { retryable: true }));
       started.calls.clear();
     };
     spawned.on("message", (answer: MediaAnswer) => {

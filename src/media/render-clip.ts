@@ -1,6 +1,6 @@
 import { rename, writeFile } from "node:fs/promises";
 import type { MediaFile } from "../core/ports/media.ts";
-import { createFramePainter, type ClipLook } from "./frame-painter.ts";
+import { type ClipLook, createFramePainter } from "./frame-painter.ts";
 import { createClipWriter } from "./h264-encoder.ts";
 
 export interface ClipOrder {
@@ -22,5 +22,12 @@ export async function renderClip({ outputPath, look, framesPerSecond, onFrame }:
   const bytes = await writer.finish();
   await writeFile(`${outputPath}.part`, bytes);
   await rename(`${outputPath}.part`, outputPath);
-  return { path: outputPath, bytes: bytes.length, width: look.width, height: look.height, frames: look.frames, durationSeconds: look.frames / framesPerSecond };
+  return {
+    path: outputPath,
+    bytes: bytes.length,
+    width: look.width,
+    height: look.height,
+    frames: look.frames,
+    durationSeconds: look.frames / framesPerSecond,
+  };
 }

@@ -5,5 +5,9 @@ import { renderClip } from "./render-clip.ts";
 export function renderStandIn(order: StandInOrder): Promise<MediaFile> {
   const { width, height, frames, prompt, model, reason, framesPerSecond, outputPath } = order;
   const facts = ["Not the real video.", `Why: ${reason}`, `asked of ${model}`];
-  return renderClip({ outputPath, framesPerSecond, look: { width, height, frames, headline: "STAND-IN", prompt, facts, hue: 45, isStriped: true } });
+  return renderClip({
+    outputPath,
+    framesPerSecond,
+    look: { width, height, frames, headline: "STAND-IN", prompt, facts, hue: 45, isStriped: true },
+  });
 }

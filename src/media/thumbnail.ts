@@ -8,7 +8,11 @@ const jpegQuality = 82;
 const pictureIndex = 4;
 
 /** A JPEG of a real frame of the clip. */
-export async function renderThumbnail(order: { readonly sourcePath: string; readonly outputPath: string; readonly width: number }): Promise<void> {
+export async function renderThumbnail(order: {
+  readonly sourcePath: string;
+  readonly outputPath: string;
+  readonly width: number;
+}): Promise<void> {
   let found: DecodedPicture | undefined;
   await readClip(
     await readFile(order.sourcePath),

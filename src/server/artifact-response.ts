@@ -13,7 +13,10 @@ export interface ArtifactAbout {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export type ByteRange = { readonly kind: "whole" } | { readonly kind: "unsatisfiable" } | { readonly kind: "part"; readonly start: number; readonly end: number };
+export type ByteRange =
+  | { readonly kind: "whole" }
+  | { readonly kind: "unsatisfiable" }
+  | { readonly kind: "part"; readonly start: number; readonly end: number };
 
 /** Several ranges, other units and malformed texts are ignored, as RFC 9110 section 14.2 allows: the whole is sent. */
 export function readRange(header: string | undefined, bytes: number): ByteRange {
@@ -31,7 +34,7 @@ export function readRange(header: string | undefined, bytes: number): ByteRange 
 }
 
 const lists = (header: string | undefined, etag: string): boolean =>
-  header !== undefined && header.split(",").some((entry) => entry.trim() === "*" || entry.trim().replace(/^W\//, "") === etag);
+  header?.split(",").some((entry) => entry.trim() === "*" || entry.trim().replace(/^W\//, "") === etag) ?? false;
 
 type ReadResult = Awaited<ReturnType<ReadableStreamDefaultReader<Uint8Array>["read"]>>;
 
@@ -62,7 +65,12 @@ async function openFile(source: ReadableStream<Uint8Array>): Promise<ReadableStr
 /** Quoted and free of what would end the quotation: names here are ids, but a header must not depend on that. */
 const quoted = (name: string): string => `"${name.replace(/[^A-Za-z0-9._-]/g, "_")}"`;
 
-export async function serveArtifact(context: HttpContext, ports: Pick<ServerPorts, "artifacts">, artifact: ArtifactRef, about: ArtifactAbout): Promise<Response> {
+export async function serveArtifact(
+  context: HttpContext,
+  ports: Pick<ServerPorts, "artifacts">,
+  artifact: ArtifactRef,
+  about: ArtifactAbout,
+): Promise<Response> {
   const etag = `"${artifact.sha256}"`;
   const headers = {
     etag,

@@ -32,7 +32,8 @@ const patience: ServerOptions = {
 const mostConnections = 1_000;
 const longestWebSocketMessageBytes = 64 * 1024;
 
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(host);
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(host);
 
 function startListening(server: Server, { host, port }: ListenOptions): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
@@ -70,7 +71,10 @@ function watchRequests(server: Server): { whenNone: (callback: () => void) => vo
   };
 }
 
-function closeWithin(parts: { server: Server; sockets: WebSocketServer; clock: Clock; requests: ReturnType<typeof watchRequests> }, deadlineMs: number): Promise<void> {
+function closeWithin(
+  parts: { server: Server; sockets: WebSocketServer; clock: Clock; requests: ReturnType<typeof watchRequests> },
+  deadlineMs: number,
+): Promise<void> {
   const { server, sockets, clock, requests } = parts;
   const terminate = (): void => {
     for (const socket of sockets.clients as Set<WebSocket>) socket.terminate();

@@ -51,10 +51,17 @@ export function installProblems(app: Hono<HttpEnv>, ports: Pick<ServerPorts, "on
   app.onError((thrown, context) => {
     if (thrown instanceof UnderstudyError && errorCodes[thrown.code].status !== 500) return refuse(context, refusalOf(thrown));
     if (thrown instanceof HTTPException && thrown.status < 500) {
-      return refuse(context, { code: codeOfStatus[thrown.status] ?? "REQUEST_MALFORMED", detail: "The request could not be read.", status: thrown.status });
+      return refuse(context, {
+        code: codeOfStatus[thrown.status] ?? "REQUEST_MALFORMED",
+        detail: "The request could not be read.",
+        status: thrown.status,
+      });
     }
     ports.onDefect(thrown, { requestId: context.get("requestId") ?? "", method: context.req.method, path: context.req.path });
     if (thrown instanceof UnderstudyError) return refuse(context, refusalOf(thrown));
-    return refuse(context, { code: "INTERNAL_ERROR", detail: "This is a defect of the service; it has been recorded under the request id." });
+    return refuse(context, {
+      code: "INTERNAL_ERROR",
+      detail: "This is a defect of the service; it has been recorded under the request id.",
+    });
   });
 }

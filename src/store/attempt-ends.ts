@@ -14,7 +14,13 @@ export function cancelHeld(database: Database, row: JobRow): void {
   database.record({ kind: "job.cancelled", jobId: row.id, workerId: row.worker_id, data: { fence: row.fence } });
 }
 
-export function commitResult(database: Database, lease: LeaseRef, artifact: ArtifactRef, result: JobResult, thumbnail: ArtifactRef | undefined): "ok" | "stale" | "cancelled" {
+export function commitResult(
+  database: Database,
+  lease: LeaseRef,
+  artifact: ArtifactRef,
+  result: JobResult,
+  thumbnail: ArtifactRef | undefined,
+): "ok" | "stale" | "cancelled" {
   const row = findHeld(database, lease);
   if (row === undefined) return "stale";
   if (row.is_cancel_requested === 1) {
@@ -32,7 +38,14 @@ export function commitResult(database: Database, lease: LeaseRef, artifact: Arti
     kind: "job.succeeded",
     jobId: row.id,
     workerId: row.worker_id,
-    data: { fence: lease.fence, served_by: result.servedBy.kind, simulated: result.servedBy.isSimulated, sha256: artifact.sha256, steps_rendered: result.stepsRendered, render_ms: result.renderMs },
+    data: {
+      fence: lease.fence,
+      served_by: result.servedBy.kind,
+      simulated: result.servedBy.isSimulated,
+      sha256: artifact.sha256,
+      steps_rendered: result.stepsRendered,
+      render_ms: result.renderMs,
+    },
   });
   return "ok";
 }
@@ -52,17 +65,31 @@ interface FailureVerdict {
 function judge(counted: Counted, failure: AttemptFailure, limits: AttemptLimits): FailureVerdict {
   const { code, message } = failure;
   if (counted.deaths >= limits.quarantineDeaths) {
-    return { kind: "quarantined", code: "JOB_QUARANTINED", message: `Its render ended the worker ${counted.deaths} times; the last time: ${message}` };
+    return {
+      kind: "quarantined",
+      code: "JOB_QUARANTINED",
+      message: `Its render ended the worker ${counted.deaths} times; the last time: ${message}`,
+    };
   }
   if (counted.hostLosses >= limits.hostLossLimit) {
-    return { kind: "failed", code: "HOST_UNSTABLE", message: `Workers died under it ${counted.hostLosses} times through no fault of its own.` };
+    return {
+      kind: "failed",
+      code: "HOST_UNSTABLE",
+      message: `Workers died under it ${counted.hostLosses} times through no fault of its own.`,
+    };
   }
-  if (failure.kind === "error" && (!failure.isRetryable || counted.attempts >= limits.maxAttempts)) return { kind: "failed", code, message };
+  if (failure.kind === "error" && (!failure.isRetryable || counted.attempts >= limits.maxAttempts))
+    return { kind: "failed", code, message };
   return { kind: "retry", code, message };
 }
 
 /** Ends an attempt without a result; the counts of design §5 decide what becomes of the job. */
-export function failAttempt(database: Database, lease: LeaseRef, failure: AttemptFailure, limits: AttemptLimits): "retry" | "quarantined" | "failed" | "cancelled" | "stale" {
+export function failAttempt(
+  database: Database,
+  lease: LeaseRef,
+  failure: AttemptFailure,
+  limits: AttemptLimits,
+): "retry" | "quarantined" | "failed" | "cancelled" | "stale" {
   const row = findHeld(database, lease);
   if (row === undefined) return "stale";
   if (row.is_cancel_requested === 1) {
@@ -76,7 +103,13 @@ export function failAttempt(database: Database, lease: LeaseRef, failure: Attemp
   };
   const verdict = judge(counted, failure, limits);
   endAttempt(database, lease, failure.kind, { code: failure.code, message: failure.message, evidence: failure.evidence });
-  database.run("update jobs set attempts = ?, deaths = ?, host_losses = ? where id = ?", counted.attempts, counted.deaths, counted.hostLosses, row.id);
+  database.run(
+    "update jobs set attempts = ?, deaths = ?, host_losses = ? where id = ?",
+    counted.attempts,
+    counted.deaths,
+    counted.hostLosses,
+    row.id,
+  );
   if (verdict.kind === "retry") queueAgain(database, row.id, failure.runAtMs);
   else endJob(database, row.id, { state: verdict.kind, code: verdict.code, message: verdict.message });
   const kind = verdict.kind === "retry" ? "job.retried" : `job.${verdict.kind}`;

@@ -52,7 +52,14 @@ export function claimJob(database: Database, request: ClaimRequest): Lease | nul
     chosen.id,
   );
   const fence = chosen.fence + 1;
-  database.run("insert into attempts (job_id, fence, worker_id, epoch, started_at) values (?, ?, ?, ?, ?)", chosen.id, fence, workerId, epoch, nowMs);
+  database.run(
+    "insert into attempts (job_id, fence, worker_id, epoch, started_at) values (?, ?, ?, ?, ?)",
+    chosen.id,
+    fence,
+    workerId,
+    epoch,
+    nowMs,
+  );
   database.record({ kind: "job.claimed", jobId: chosen.id, workerId, data: { fence, attempt: chosen.attempts + 1 } });
   const claimed = findJob(database, chosen.id);
   return claimed === undefined ? null : toLease(claimed);

@@ -12,9 +12,13 @@ export function toStoreError(thrown: unknown): unknown {
   const code = (thrown as { errcode?: unknown }).errcode;
   if (typeof code !== "number") return thrown;
   const primary = code & 0xff;
-  if (corruptCodes.has(primary)) return new StoreError("STORE_CORRUPT", `The database is damaged: ${messageOf(thrown)}.`, { cause: thrown });
+  if (corruptCodes.has(primary))
+    return new StoreError("STORE_CORRUPT", `The database is damaged: ${messageOf(thrown)}.`, { cause: thrown });
   if (passingCodes.has(primary)) {
-    return new StoreError("STORE_UNAVAILABLE", `The database cannot be written now: ${messageOf(thrown)}.`, { cause: thrown, retryable: true });
+    return new StoreError("STORE_UNAVAILABLE", `The database cannot be written now: ${messageOf(thrown)}.`, {
+      cause: thrown,
+      retryable: true,
+    });
   }
   return thrown;
 }

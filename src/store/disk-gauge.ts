@@ -32,7 +32,8 @@ export function createDiskGauge(options: { readonly stateDir: string; readonly b
       try {
         // Written, not truncated to size: a sparse file would hold no space.
         const zeros = new Uint8Array(mebibyte);
-        for (let written = 0; written < ballastBytes; written += zeros.length) await file.write(zeros, 0, Math.min(zeros.length, ballastBytes - written));
+        for (let written = 0; written < ballastBytes; written += zeros.length)
+          await file.write(zeros, 0, Math.min(zeros.length, ballastBytes - written));
         await file.sync();
       } finally {
         await file.close();

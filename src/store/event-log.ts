@@ -74,10 +74,12 @@ export function createEventLog(database: Database): EventLog {
       else arm(bufferLimits.ms);
     },
     flush: async () => flush(),
-    range: async (after, limit) => database.read(() => database.all<StoredRow>("select * from events where seq > ? order by seq limit ?", after, limit).map(toEventRow)),
+    range: async (after, limit) =>
+      database.read(() => database.all<StoredRow>("select * from events where seq > ? order by seq limit ?", after, limit).map(toEventRow)),
     newestSeq: async () => database.read(() => database.get<{ seq: number | null }>("select max(seq) as seq from events")?.seq ?? 0),
     oldestSeq: async () => database.read(() => database.get<{ seq: number | null }>("select min(seq) as seq from events")?.seq ?? 0),
     subscribe: (listener) => database.subscribe(listener),
-    prune: async (olderThanMs) => database.write(() => database.run("delete from events where at_ms < ?", database.clock.nowMs() - olderThanMs)),
+    prune: async (olderThanMs) =>
+      database.write(() => database.run("delete from events where at_ms < ?", database.clock.nowMs() - olderThanMs)),
   };
 }

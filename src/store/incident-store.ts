@@ -41,10 +41,21 @@ export function createIncidentStore(database: Database): IncidentStore {
       }),
     close: async (id, status, data) =>
       database.write(() => {
-        const changed = database.run("update incidents set closed_at = ?, status = ? where id = ? and status = 'open'", database.clock.nowMs(), status, id);
+        const changed = database.run(
+          "update incidents set closed_at = ?, status = ? where id = ? and status = 'open'",
+          database.clock.nowMs(),
+          status,
+          id,
+        );
         if (changed === 1) database.record({ kind: "incident.closed", incidentId: id, data: { status, ...data } });
       }),
-    listOpen: async () => database.read(() => database.all<StoredIncident>("select * from incidents where status = 'open' order by opened_at, id").map(toIncident)),
-    list: async (limit) => database.read(() => database.all<StoredIncident>("select * from incidents order by opened_at desc, id limit ?", limit).map(toIncident)),
+    listOpen: async () =>
+      database.read(() =>
+        database.all<StoredIncident>("select * from incidents where status = 'open' order by opened_at, id").map(toIncident),
+      ),
+    list: async (limit) =>
+      database.read(() =>
+        database.all<StoredIncident>("select * from incidents order by opened_at desc, id limit ?", limit).map(toIncident),
+      ),
   };
 }

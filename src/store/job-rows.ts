@@ -109,7 +109,10 @@ export function toView(database: Database, row: JobRow): JobView {
     result: row.result === null ? null : (JSON.parse(row.result) as JobResult),
     artifacts: artifactsOf(database, row.id),
     attemptList: database
-      .all<AttemptRow>("select fence, worker_id, started_at, ended_at, outcome, code, message from attempts where job_id = ? order by fence", row.id)
+      .all<AttemptRow>(
+        "select fence, worker_id, started_at, ended_at, outcome, code, message from attempts where job_id = ? order by fence",
+        row.id,
+      )
       .map(toAttempt),
   };
 }
@@ -126,7 +129,8 @@ export function toLease(row: JobRow): Lease {
   };
 }
 
-export const findJob = (database: Database, jobId: string): JobRow | undefined => database.get<JobRow>("select * from jobs where id = ?", jobId);
+export const findJob = (database: Database, jobId: string): JobRow | undefined =>
+  database.get<JobRow>("select * from jobs where id = ?", jobId);
 
 /** The attempt's job, only while this fence may write. */
 export function findHeld(database: Database, lease: { readonly jobId: string; readonly fence: number }): JobRow | undefined {
@@ -134,7 +138,13 @@ export function findHeld(database: Database, lease: { readonly jobId: string; re
 }
 
 /** False when an artifact of this kind is there already. */
-export function insertArtifact(database: Database, jobId: string, fence: number, artifact: ArtifactRef, about: { servedBy: ServedBy | null; reason: string | null }): boolean {
+export function insertArtifact(
+  database: Database,
+  jobId: string,
+  fence: number,
+  artifact: ArtifactRef,
+  about: { servedBy: ServedBy | null; reason: string | null },
+): boolean {
   const changed = database.run(
     "insert into artifacts (job_id, kind, fence, sha256, bytes, mime_type, name, created_at, served_by, reason) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (job_id, kind) do nothing",
     jobId,
@@ -151,7 +161,12 @@ export function insertArtifact(database: Database, jobId: string, fence: number,
   return changed === 1;
 }
 
-export function endAttempt(database: Database, lease: { jobId: string; fence: number }, outcome: string, about: { code?: string; message?: string; evidence?: unknown } = {}): void {
+export function endAttempt(
+  database: Database,
+  lease: { jobId: string; fence: number },
+  outcome: string,
+  about: { code?: string; message?: string; evidence?: unknown } = {},
+): void {
   database.run(
     "update attempts set ended_at = ?, outcome = ?, code = ?, message = ?, evidence = ? where job_id = ? and fence = ? and ended_at is null",
     database.clock.nowMs(),
@@ -186,5 +201,9 @@ export function endJob(database: Database, jobId: string, ending: Ending): void 
 
 /** Back into the queue; the fence stays, so that the old attempt can write nothing once it is claimed again. */
 export function queueAgain(database: Database, jobId: string, runAtMs: number): void {
-  database.run("update jobs set state = 'queued', run_at = ?, worker_id = null, lease_until = null, epoch = null where id = ?", runAtMs, jobId);
+  database.run(
+    "update jobs set state = 'queued', run_at = ?, worker_id = null, lease_until = null, epoch = null where id = ?",
+    runAtMs,
+    jobId,
+  );
 }

@@ -95,7 +95,12 @@ function endQueuedJob(database: Database, jobId: string, end: QueuedEnd): "ok" |
 
 type Attachment = Parameters<JobStore["attach"]>;
 
-function attachArtifact(database: Database, jobId: Attachment[0], artifact: Attachment[1], about: Attachment[2]): "ok" | "duplicate" | "refused" | "absent" {
+function attachArtifact(
+  database: Database,
+  jobId: Attachment[0],
+  artifact: Attachment[1],
+  about: Attachment[2],
+): "ok" | "duplicate" | "refused" | "absent" {
   const row = findJob(database, jobId);
   if (row === undefined) return "absent";
   const hasResult = artifactsOf(database, jobId).some((known) => known.kind === "result");
@@ -123,7 +128,13 @@ function renewLease(database: Database, lease: { jobId: string; fence: number },
   return row.is_cancel_requested === 1 ? "cancel" : "ok";
 }
 
-function adoptJob(database: Database, jobId: string, fence: number, epoch: number, leaseMs: number): Awaited<ReturnType<JobStore["adopt"]>> {
+function adoptJob(
+  database: Database,
+  jobId: string,
+  fence: number,
+  epoch: number,
+  leaseMs: number,
+): Awaited<ReturnType<JobStore["adopt"]>> {
   const row = findHeld(database, { jobId, fence });
   if (row === undefined) return "stale";
   database.run("update jobs set epoch = ?, lease_until = ? where id = ?", epoch, database.clock.nowMs() + leaseMs, jobId);
@@ -177,9 +188,11 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
         const zero = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<JobState, number>;
         return { ...zero, ...Object.fromEntries(rows.map((row) => [row.state, row.count])) };
       }),
-    listAwaitingStandIn: async (limit) => database.read(() => database.all<JobRow>(awaitingStandIn, limit).map((row) => toView(database, row))),
+    listAwaitingStandIn: async (limit) =>
+      database.read(() => database.all<JobRow>(awaitingStandIn, limit).map((row) => toView(database, row))),
     findArtifact: async (sha256) => database.read(() => findArtifactRow(database, sha256)),
-    listArtifactNames: async () => database.read(() => new Set(database.all<{ name: string }>("select name from artifacts").map((row) => row.name))),
+    listArtifactNames: async () =>
+      database.read(() => new Set(database.all<{ name: string }>("select name from artifacts").map((row) => row.name))),
     prune: async (retention) => database.write(() => pruneJobs(database, retention)),
   };
 }

@@ -25,7 +25,11 @@ function readFact(database: Database, key: string): unknown {
 }
 
 function writeFact(database: Database, key: string, value: unknown, events: readonly NewEvent[]): void {
-  database.run("insert into facts (key, value) values (?, ?) on conflict (key) do update set value = excluded.value", key, JSON.stringify(value));
+  database.run(
+    "insert into facts (key, value) values (?, ?) on conflict (key) do update set value = excluded.value",
+    key,
+    JSON.stringify(value),
+  );
   for (const event of events) database.record(event);
 }
 

@@ -38,7 +38,11 @@ function makeDirectories(stateDir: string): void {
     writeFileSync(probe, "");
     rmSync(probe);
   } catch (thrown) {
-    throw new StoreError("STATE_DIR_UNUSABLE", `The state directory ${stateDir} cannot be written (${messageOf(thrown)}); choose another with --state-dir.`, { cause: thrown });
+    throw new StoreError(
+      "STATE_DIR_UNUSABLE",
+      `The state directory ${stateDir} cannot be written (${messageOf(thrown)}); choose another with --state-dir.`,
+      { cause: thrown },
+    );
   }
 }
 
@@ -56,11 +60,17 @@ export function lockStateDir(stateDir: string): { release: () => void } {
   } catch (thrown) {
     database.close();
     if ((thrown as { errcode?: number }).errcode !== busyCode) {
-      throw new StoreError("STATE_DIR_UNUSABLE", `The state directory ${stateDir} cannot be locked (${messageOf(thrown)}).`, { cause: thrown });
+      throw new StoreError("STATE_DIR_UNUSABLE", `The state directory ${stateDir} cannot be locked (${messageOf(thrown)}).`, {
+        cause: thrown,
+      });
     }
     const holder = readSupervisorFile(stateDir);
     const who = holder === null ? "a process that is still starting" : `pid ${holder.pid} at ${holder.address}`;
-    throw new StoreError("STATE_DIR_IN_USE", `Another supervisor runs on ${stateDir}: ${who}. Stop it, or choose another directory with --state-dir.`, { cause: thrown });
+    throw new StoreError(
+      "STATE_DIR_IN_USE",
+      `Another supervisor runs on ${stateDir}: ${who}. Stop it, or choose another directory with --state-dir.`,
+      { cause: thrown },
+    );
   }
   return { release: () => database.close() };
 }

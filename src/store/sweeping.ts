@@ -1,6 +1,6 @@
 import type { Retention, SweepResult } from "../core/ports/job-store.ts";
-import type { Database } from "./database.ts";
 import { cancelHeld } from "./attempt-ends.ts";
+import type { Database } from "./database.ts";
 import { endAttempt, endJob, type JobRow, queueAgain } from "./job-rows.ts";
 
 const deadlineMessage = "Its deadline passed before its result was ready.";
@@ -45,7 +45,11 @@ export function pruneJobs(database: Database, retention: Retention): { jobCount:
     nowMs - retention.standInMaxAgeMs,
   );
   for (const row of standIns) database.run("delete from artifacts where job_id = ? and kind = 'stand_in'", row.job_id);
-  const jobs = new Set(database.all<{ id: string }>(`select id from jobs where ${ended} and ended_at < ?`, nowMs - retention.resultMaxAgeMs).map((row) => row.id));
+  const jobs = new Set(
+    database
+      .all<{ id: string }>(`select id from jobs where ${ended} and ended_at < ?`, nowMs - retention.resultMaxAgeMs)
+      .map((row) => row.id),
+  );
   const sized = database.all<{ id: string; bytes: number }>(
     `select j.id, sum(a.bytes) as bytes from jobs j join artifacts a on a.job_id = j.id where j.${ended} group by j.id order by j.ended_at desc`,
   );

@@ -1,5 +1,5 @@
-import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type Chance, createSeededChance, drawInteger } from "../../src/core/chance.ts";
 import { findProcesses } from "../harness/processes.ts";
 import { clock, endService, type RunningService, smallJob, startService, until } from "../harness/running-service.ts";
@@ -99,7 +99,11 @@ const weights = ["worker", "worker", "worker", "supervisor", "supervisor", "supe
 async function strike(run: Run, number: number): Promise<void> {
   const { chance, options } = run;
   const isStop = number > 0 && number % 10 === 0;
-  const name = isStop ? (number % 20 === 0 ? "stopped supervisor" : "stopped worker") : (weights[drawInteger(chance, 0, weights.length - 1)] ?? "worker");
+  const name = isStop
+    ? number % 20 === 0
+      ? "stopped supervisor"
+      : "stopped worker"
+    : (weights[drawInteger(chance, 0, weights.length - 1)] ?? "worker");
   if (await strikes[name]?.(run)) {
     run.kills[name] = (run.kills[name] ?? 0) + 1;
     options.report(`${number + 1}/${options.kills} ${name}`);
@@ -112,14 +116,19 @@ interface JobRow {
 }
 
 /** Looks into the store itself, after everything has ended: what was acknowledged against what is there. */
-function examine(stateDir: string, acknowledged: ReadonlySet<string>): Pick<ChaosFigures, "succeeded" | "otherStates" | "committedTwice" | "lost"> {
+function examine(
+  stateDir: string,
+  acknowledged: ReadonlySet<string>,
+): Pick<ChaosFigures, "succeeded" | "otherStates" | "committedTwice" | "lost"> {
   const database = new DatabaseSync(join(stateDir, "understudy.db"), { readOnly: true });
   try {
     const jobs = database.prepare("select id, state from jobs").all() as unknown as JobRow[];
     const stateOf = new Map(jobs.map((job) => [job.id, job.state]));
     const otherStates: Record<string, number> = {};
     for (const { state } of jobs) if (state !== "succeeded") otherStates[state] = (otherStates[state] ?? 0) + 1;
-    const commits = database.prepare("select job_id, count(*) as commits from events where kind = 'job.succeeded' group by job_id having count(*) > 1").all();
+    const commits = database
+      .prepare("select job_id, count(*) as commits from events where kind = 'job.succeeded' group by job_id having count(*) > 1")
+      .all();
     return {
       succeeded: jobs.filter((job) => job.state === "succeeded").length,
       otherStates,
@@ -135,7 +144,15 @@ function examine(stateDir: string, acknowledged: ReadonlySet<string>): Pick<Chao
 export async function runChaos(options: ChaosOptions): Promise<ChaosFigures> {
   const startedAtMs = clock.nowMs();
   const service = await startService({ stateDir: options.stateDir, env: options.env });
-  const run: Run = { options, chance: createSeededChance(options.seed), acknowledged: new Set(), kills: {}, service, resubmissions: 0, isOver: false };
+  const run: Run = {
+    options,
+    chance: createSeededChance(options.seed),
+    acknowledged: new Set(),
+    kills: {},
+    service,
+    resubmissions: 0,
+    isOver: false,
+  };
   const totalKills = (): number => Object.values(run.kills).reduce((sum, count) => sum + count, 0);
   try {
     const client = keepSubmitting(run);
@@ -146,14 +163,24 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosFigures> {
     run.isOver = true;
     await client;
     for (const id of run.acknowledged) await run.service.jobIn(id, ["completed", "failed", "cancelled"], 180_000);
-    await until("no real result is owed", async () => {
-      const { body } = await run.service.json<{ pending_tasks: number; processing_tasks: number }>("/api/v1/queue");
-      return body.pending_tasks + body.processing_tasks === 0;
-    }, 300_000);
+    await until(
+      "no real result is owed",
+      async () => {
+        const { body } = await run.service.json<{ pending_tasks: number; processing_tasks: number }>("/api/v1/queue");
+        return body.pending_tasks + body.processing_tasks === 0;
+      },
+      300_000,
+    );
   } finally {
     run.isOver = true;
     await endService(run.service);
   }
   const found = examine(options.stateDir, run.acknowledged);
-  return { kills: run.kills, acknowledged: run.acknowledged.size, resubmissions: run.resubmissions, seconds: Math.round((clock.nowMs() - startedAtMs) / 1_000), ...found };
+  return {
+    kills: run.kills,
+    acknowledged: run.acknowledged.size,
+    resubmissions: run.resubmissions,
+    seconds: Math.round((clock.nowMs() - startedAtMs) / 1_000),
+    ...found,
+  };
 }

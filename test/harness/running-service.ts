@@ -8,7 +8,11 @@ export const clock: SystemClock = createSystemClock();
 const launcher = new URL("../../bin/understudy.js", import.meta.url).pathname;
 
 /** Waits for a state, never for a time: polls `look` until it answers something, and fails with `what` at the deadline. */
-export async function until<Found>(what: string, look: () => Promise<Found | undefined | false | null> | Found | undefined | false | null, limitMs = 30_000): Promise<Found> {
+export async function until<Found>(
+  what: string,
+  look: () => Promise<Found | undefined | false | null> | Found | undefined | false | null,
+  limitMs = 30_000,
+): Promise<Found> {
   const deadlineMs = clock.nowMs() + limitMs;
   for (;;) {
     const found = await look();
@@ -60,7 +64,13 @@ export interface StartOptions {
   readonly limitMs?: number;
 }
 
-export const smallJob = { model_type: "T2V-A14B", prompt: "a red fox runs across fresh snow", resolution: "854x480", steps: 12, num_frames: 9 };
+export const smallJob = {
+  model_type: "T2V-A14B",
+  prompt: "a red fox runs across fresh snow",
+  resolution: "854x480",
+  steps: 12,
+  num_frames: 9,
+};
 
 function readJson<Content>(path: string): Content | null {
   try {
@@ -83,11 +93,15 @@ export async function startService(options: StartOptions): Promise<RunningServic
   closeSync(output);
   const ended = new Promise<number | string>((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown")));
   const readOutput = (): string => readFileSync(outputPath, "utf8");
-  const address = await until("the service listens", () => {
-    if (child.exitCode !== null) throw new Error(`the service ended with ${child.exitCode}:\n${readOutput()}`);
-    const file = readJson<{ pid: number; address: string }>(join(stateDir, "run", "supervisor.json"));
-    return file?.pid === child.pid ? file?.address : undefined;
-  }, options.limitMs ?? 20_000);
+  const address = await until(
+    "the service listens",
+    () => {
+      if (child.exitCode !== null) throw new Error(`the service ended with ${child.exitCode}:\n${readOutput()}`);
+      const file = readJson<{ pid: number; address: string }>(join(stateDir, "run", "supervisor.json"));
+      return file?.pid === child.pid ? file?.address : undefined;
+    },
+    options.limitMs ?? 20_000,
+  );
   const url = address.startsWith("http") ? address : `http://${address}`;
 
   const json = async <Body>(path: string, init?: RequestInit): Promise<{ status: number; body: Body }> => {
@@ -113,10 +127,14 @@ export async function startService(options: StartOptions): Promise<RunningServic
       return answer.body.task_id;
     },
     jobIn: (id, statuses, limitMs = 60_000) =>
-      until(`job ${id} in ${statuses.join(" or ")}`, async () => {
-        const { body } = await json<Record<string, unknown>>(`/api/v1/generate/${id}`);
-        return statuses.includes(String(body["status"])) ? body : undefined;
-      }, limitMs),
+      until(
+        `job ${id} in ${statuses.join(" or ")}`,
+        async () => {
+          const { body } = await json<Record<string, unknown>>(`/api/v1/generate/${id}`);
+          return statuses.includes(String(body["status"])) ? body : undefined;
+        },
+        limitMs,
+      ),
   };
 }
 

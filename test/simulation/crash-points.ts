@@ -30,7 +30,12 @@ export function createCrashPoints(chance: Chance, onCrash: (where: string) => vo
     callsLeft -= 1;
     if (callsLeft > 0) {
       const answer = method.apply(target, args);
-      return isPromise(answer) ? answer.then((value) => (hasCrashed ? never() : value), (thrown) => (hasCrashed ? never() : Promise.reject(thrown))) : answer;
+      return isPromise(answer)
+        ? answer.then(
+            (value) => (hasCrashed ? never() : value),
+            (thrown) => (hasCrashed ? never() : Promise.reject(thrown)),
+          )
+        : answer;
     }
     if (chance.next() < 0.5) {
       crash(`before ${where}`);

@@ -13,9 +13,14 @@ export interface SimHost extends WorkerHost {
 
 function identityOf(worker: SimWorker): WorkerIdentity {
   return {
-    pid: worker.pid, kind: "simulator", isSimulated: true,
+    pid: worker.pid,
+    kind: "simulator",
+    isSimulated: true,
     device: { uuid: "SIM-0", name: "Simulated 80 GiB", totalBytes: deviceTotalBytes },
-    models: modelIds, profiles: loadProfiles, actions: recoveryActions, phases,
+    models: modelIds,
+    profiles: loadProfiles,
+    actions: recoveryActions,
+    phases,
   };
 }
 
@@ -87,7 +92,12 @@ export function createSimHost(world: SimWorkerWorld, workers: Map<string, SimWor
     return worker?.pid === ref.pid ? worker : undefined;
   };
   const refOf = (workerId: string, worker: SimWorker): ProcessRef => ({
-    workerId, pid: worker.pid, startTicks: worker.startTicks, bootId: "sim", socketPath: `sim:${workerId}`, token: worker.token,
+    workerId,
+    pid: worker.pid,
+    startTicks: worker.startTicks,
+    bootId: "sim",
+    socketPath: `sim:${workerId}`,
+    token: worker.token,
   });
   return {
     workers,

@@ -51,9 +51,30 @@ export function createSimMedia(world: SimWorkerWorld): Media {
   return {
     renderStandIn: async (order) => {
       await world.clock.sleep(700);
-      const request = { model: "T2V-A14B", prompt: "", width: order.width, height: order.height, frames: order.frames, framesPerSecond: order.framesPerSecond, steps: 1, seed: 0, loraPath: null, loraStrength: 1 } as const;
-      world.files.set(order.outputPath, { plays: true, order: { jobId: "", fence: 0, request, workflow: null, outputPath: order.outputPath, checkpointDir: "" } });
-      return { path: order.outputPath, bytes: 1, width: order.width, height: order.height, frames: order.frames, durationSeconds: order.frames / order.framesPerSecond };
+      const request = {
+        model: "T2V-A14B",
+        prompt: "",
+        width: order.width,
+        height: order.height,
+        frames: order.frames,
+        framesPerSecond: order.framesPerSecond,
+        steps: 1,
+        seed: 0,
+        loraPath: null,
+        loraStrength: 1,
+      } as const;
+      world.files.set(order.outputPath, {
+        plays: true,
+        order: { jobId: "", fence: 0, request, workflow: null, outputPath: order.outputPath, checkpointDir: "" },
+      });
+      return {
+        path: order.outputPath,
+        bytes: 1,
+        width: order.width,
+        height: order.height,
+        frames: order.frames,
+        durationSeconds: order.frames / order.framesPerSecond,
+      };
     },
     renderThumbnail: async (order) => {
       await world.clock.sleep(50);
@@ -66,7 +87,16 @@ export function createSimMedia(world: SimWorkerWorld): Media {
       const file = world.files.get(path);
       const plays = file?.plays === true;
       const { width, height, frames, framesPerSecond } = file?.order.request ?? { width: 0, height: 0, frames: 0, framesPerSecond: 1 };
-      return { plays, width, height, frames, durationSeconds: frames / framesPerSecond, isBlack: false, isConstant: false, problem: problem(plays) };
+      return {
+        plays,
+        width,
+        height,
+        frames,
+        durationSeconds: frames / framesPerSecond,
+        isBlack: false,
+        isConstant: false,
+        problem: problem(plays),
+      };
     },
     stop: async () => undefined,
   };
@@ -79,12 +109,30 @@ export function createSimDiskGauge(): DiskGauge {
 export function createSimProbe(clock: Clock, chance: Chance, workers: ReadonlyMap<string, SimWorker>): TelemetryProbe {
   return {
     measure: async () => {
-      const usedBytes = [...workers.values()].filter((worker) => worker.isAlive).reduce((sum, worker) => sum + worker.memory().reservedBytes, 0);
+      const usedBytes = [...workers.values()]
+        .filter((worker) => worker.isAlive)
+        .reduce((sum, worker) => sum + worker.memory().reservedBytes, 0);
       return {
         atMs: clock.nowMs(),
         gpuKind: "simulated",
-        gpus: [{ uuid: "SIM-0", name: "Simulated 80 GiB", totalBytes: deviceTotalBytes, usedBytes, utilizationRatio: 0.5, temperatureCelsius: 60, unavailable: {} }],
-        host: { cpuRatio: 0.2 + chance.next() * 0.2, memoryRatio: 0.4, memoryUsedBytes: gibibyte, memoryTotalBytes: 4 * gibibyte, diskFreeBytes: 100 * gibibyte },
+        gpus: [
+          {
+            uuid: "SIM-0",
+            name: "Simulated 80 GiB",
+            totalBytes: deviceTotalBytes,
+            usedBytes,
+            utilizationRatio: 0.5,
+            temperatureCelsius: 60,
+            unavailable: {},
+          },
+        ],
+        host: {
+          cpuRatio: 0.2 + chance.next() * 0.2,
+          memoryRatio: 0.4,
+          memoryUsedBytes: gibibyte,
+          memoryTotalBytes: 4 * gibibyte,
+          diskFreeBytes: 100 * gibibyte,
+        },
       };
     },
     stop: async () => undefined,

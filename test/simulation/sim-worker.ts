@@ -63,9 +63,12 @@ export class SimWorker {
     this.pid = pid;
     this.token = world.chance.token();
     this.startTicks = world.clock.nowMs();
-    world.clock.setTimer(() => {
-      this.isConnectable = true;
-    }, drawInteger(world.chance, 50, 400));
+    world.clock.setTimer(
+      () => {
+        this.isConnectable = true;
+      },
+      drawInteger(world.chance, 50, 400),
+    );
     this.#beat();
   }
 
@@ -83,10 +86,19 @@ export class SimWorker {
 
   memory(): DeviceMemory {
     const resident = this.model === null || this.profile === null ? 0 : residentBytes(this.model, this.profile);
-    const working = this.#render === null || this.profile === null ? 0 : peakBytes(this.#render.order.request.model, this.#render.order.request, this.profile) - resident;
+    const working =
+      this.#render === null || this.profile === null
+        ? 0
+        : peakBytes(this.#render.order.request.model, this.#render.order.request, this.profile) - resident;
     const allocatedBytes = resident + this.leakBytes + Math.max(0, working);
     const reservedBytes = allocatedBytes + gibibyte;
-    return { totalBytes: deviceTotalBytes, allocatedBytes, reservedBytes, freeBytes: deviceTotalBytes - reservedBytes, peakBytes: reservedBytes };
+    return {
+      totalBytes: deviceTotalBytes,
+      allocatedBytes,
+      reservedBytes,
+      freeBytes: deviceTotalBytes - reservedBytes,
+      peakBytes: reservedBytes,
+    };
   }
 
   attachListener(listener: (notice: WorkerNotice) => void, onReplaced: () => void): void {
@@ -152,7 +164,14 @@ export class SimWorker {
       this.#world.onStep(render.order.jobId, render.order.fence, render.step);
       if (render.step % this.#world.checkpointEverySteps === 0) this.#world.checkpoints.set(render.order.jobId, render.step);
     }
-    this.#send({ kind: "progress", jobId: render.order.jobId, fence: render.order.fence, phase: render.phase, step: render.step, of: this.#lengthOf(render) });
+    this.#send({
+      kind: "progress",
+      jobId: render.order.jobId,
+      fence: render.order.fence,
+      phase: render.phase,
+      step: render.step,
+      of: this.#lengthOf(render),
+    });
     if (render.step >= this.#lengthOf(render)) this.#nextPhase(render);
     if (this.#render === render) this.#schedule();
   }
@@ -175,16 +194,31 @@ export class SimWorker {
     this.#render = null;
     this.jobsDone += 1;
     this.#result = {
-      jobId: order.jobId, fence: order.fence, outputPath: order.outputPath, frames: order.request.frames,
-      renderedWidth: order.request.width, renderedHeight: order.request.height, stepsRendered: render.stepsRendered,
-      resumedFromStep: render.resumedFromStep, renderMs: 1_000, peakBytes: this.memory().peakBytes,
+      jobId: order.jobId,
+      fence: order.fence,
+      outputPath: order.outputPath,
+      frames: order.request.frames,
+      renderedWidth: order.request.width,
+      renderedHeight: order.request.height,
+      stepsRendered: render.stepsRendered,
+      resumedFromStep: render.resumedFromStep,
+      renderMs: 1_000,
+      peakBytes: this.memory().peakBytes,
     };
     this.#send({ kind: "completed", report: this.#result });
   }
 
   #fail(render: Render, exceptionType: string, message: string, deviceUsable: boolean): void {
     this.#render = null;
-    const failure: WorkerFailure = { phase: render.phase, step: render.step, exceptionType, message, causes: [], deviceUsable, memory: this.memory() };
+    const failure: WorkerFailure = {
+      phase: render.phase,
+      step: render.step,
+      exceptionType,
+      message,
+      causes: [],
+      deviceUsable,
+      memory: this.memory(),
+    };
     this.#failure = { order: render.order, failure };
     this.#send({ kind: "failed", jobId: render.order.jobId, fence: render.order.fence, failure });
   }
@@ -208,7 +242,12 @@ export class SimWorker {
         this.#isHung = true;
         return true;
       case "oom":
-        this.#fail(render, "torch.OutOfMemoryError", "CUDA out of memory. Tried to allocate 12.00 GiB. GPU 0 has a total capacity of 80.00 GiB of which 2.00 GiB is free. Of the allocated memory 60.00 GiB is allocated by PyTorch, and 14.00 GiB is reserved by PyTorch but unallocated.", true);
+        this.#fail(
+          render,
+          "torch.OutOfMemoryError",
+          "CUDA out of memory. Tried to allocate 12.00 GiB. GPU 0 has a total capacity of 80.00 GiB of which 2.00 GiB is free. Of the allocated memory 60.00 GiB is allocated by PyTorch, and 14.00 GiB is reserved by PyTorch but unallocated.",
+          true,
+        );
         return true;
       case "poison":
         this.#fail(render, "torch.AcceleratorError", "CUDA error: an illegal memory access was encountered", false);

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { findUnreadFields, listFieldPaths, namesReadIn } from "../../scripts/check-config-read.ts";
 import { renderErrors, renderSettings } from "../../scripts/generate-docs.ts";
@@ -40,6 +40,39 @@ describe("generated documents", () => {
       .filter((line) => line.startsWith("| `"));
     expect(rows.length).toBeGreaterThan(40);
     expect(rows.filter((row) => /\|\s*\|$/.test(row))).toEqual([]);
+  });
+});
+
+describe("the documents", () => {
+  const pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "AGENTS.md", "docs/tour.md", "docs/dependencies.md"];
+
+  it.each(pages)("%s links to files that exist", (page) => {
+    const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]+)/g)].map((match) => match[1] ?? "");
+    expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
+  });
+
+  it.each(pages)("%s gives commands that exist", (page) => {
+    const names = [...read(page).matchAll(/npm run (?:--silent )?([\w:]+)/g)].map((match) => match[1] ?? "");
+    const files = [...read(page).matchAll(/npx vitest(?: run)? ([^`\n]+)/g)].flatMap((match) => (match[1] ?? "").split(" "));
+    expect(names.filter((name) => scripts[name] === undefined)).toEqual([]);
+    expect(files.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  it("every dependency has its line, and no line is about a package that is gone", () => {
+    const { dependencies, devDependencies } = JSON.parse(read("package.json")) as Readonly<
+      Record<string, Readonly<Record<string, string>>>
+    >;
+    const [, table = ""] = read("docs/dependencies.md").split("## At run time");
+    const rows = table
+      .split("\n")
+      .filter((line) => line.startsWith("| ") && !line.startsWith("| package"))
+      .map((line) => line.split("|")[1] ?? "");
+    const named = rows.flatMap((cell) => cell.split(",")).map((cell) => cell.replace(/\(.*\)/, "").trim());
+    expect(named.toSorted()).toEqual(Object.keys({ ...dependencies, ...devDependencies }).toSorted());
+  });
+
+  it("architecture, rules and contributing fit on two pages each", () => {
+    for (const page of ["ARCHITECTURE.md", "AGENTS.md", "CONTRIBUTING.md"]) expect(read(page).split("\n").length).toBeLessThanOrEqual(150);
   });
 });
 

@@ -23,7 +23,16 @@ it("shows a waiting, a running and a finished job, newest first, with counts", a
   await clock.advance(10);
   const second = await world.submitted({ prompt: "second" });
   await world.claim();
-  world.progress.set(second, { jobId: second, workerId: "worker-0", phase: "denoise", step: 5, of: 12, ratio: 0.428, atMs: clock.nowMs(), etaMs: 4_200 });
+  world.progress.set(second, {
+    jobId: second,
+    workerId: "worker-0",
+    phase: "denoise",
+    step: 5,
+    of: 12,
+    ratio: 0.428,
+    atMs: clock.nowMs(),
+    etaMs: 4_200,
+  });
   await clock.advance(10);
   const third = await world.submitted({ prompt: "third" });
   const body = await queue();
@@ -32,7 +41,14 @@ it("shows a waiting, a running and a finished job, newest first, with counts", a
     [second, "processing", 42],
     [first, "completed", 100],
   ]);
-  expect(body).toMatchObject({ total_tasks: 3, pending_tasks: 1, processing_tasks: 1, completed_tasks: 1, failed_tasks: 0, cancelled_tasks: 0 });
+  expect(body).toMatchObject({
+    total_tasks: 3,
+    pending_tasks: 1,
+    processing_tasks: 1,
+    completed_tasks: 1,
+    failed_tasks: 0,
+    cancelled_tasks: 0,
+  });
   expect(body.queue.map((task) => task.model_type)).toEqual(["t2v", "t2v", "t2v"]);
   expect(body.tasks[1]).toMatchObject({ phase: "denoise", eta_seconds: 5 });
   expect(JSON.stringify(body)).not.toContain("null");
@@ -46,7 +62,8 @@ it("filters by status and by limit, and refuses others", async () => {
   expect((await queue("?status_filter=pending")).tasks).toHaveLength(2);
   expect((await queue("?status_filter=failed")).tasks).toHaveLength(0);
   expect((await world.app.request("/api/v1/queue?status_filter=asleep")).status).toBe(400);
-  for (const limit of ["0", "-1", "1001", "many", "1e3", ""]) expect((await world.app.request(`/api/v1/queue?limit=${limit}`)).status).toBe(422);
+  for (const limit of ["0", "-1", "1001", "many", "1e3", ""])
+    expect((await world.app.request(`/api/v1/queue?limit=${limit}`)).status).toBe(422);
 });
 
 it("never calls a stand-in real: completed, labelled, and the real video still owed", async () => {
@@ -76,7 +93,13 @@ it("replaces the stand-in by the real video under the same address, and keeps on
   expect(await after.text()).toBe("the real video");
   const outputs = outputsSchema.parse(await get("/api/v1/outputs"));
   expect(outputs.videos).toHaveLength(1);
-  expect(outputs.videos[0]).toMatchObject({ id, is_mock: false, real_result: "delivered", served_by: { kind: "real", simulated: true }, simulated: true });
+  expect(outputs.videos[0]).toMatchObject({
+    id,
+    is_mock: false,
+    real_result: "delivered",
+    served_by: { kind: "real", simulated: true },
+    simulated: true,
+  });
 });
 
 it("says what became of the real video when it is cancelled or fails under a stand-in", async () => {
@@ -87,8 +110,21 @@ it("says what became of the real video when it is cancelled or fails under a sta
   const failed = await world.submitted();
   await world.standIn(failed, "another stand-in");
   const lease = await world.claim();
-  await world.store.jobs.fail(lease, { code: "WORKER_ERROR", message: "CUDA error", isRetryable: false, kind: "error", evidence: {}, runAtMs: clock.nowMs() });
-  expect(await taskOf(failed)).toMatchObject({ status: "completed", is_mock: true, real_result: "failed", error_message: "CUDA error", error_code: "WORKER_ERROR" });
+  await world.store.jobs.fail(lease, {
+    code: "WORKER_ERROR",
+    message: "CUDA error",
+    isRetryable: false,
+    kind: "error",
+    evidence: {},
+    runAtMs: clock.nowMs(),
+  });
+  expect(await taskOf(failed)).toMatchObject({
+    status: "completed",
+    is_mock: true,
+    real_result: "failed",
+    error_message: "CUDA error",
+    error_code: "WORKER_ERROR",
+  });
 });
 
 it("says that a deadline ended what a stand-in was for", async () => {
@@ -103,7 +139,14 @@ it("shows a job that was set aside as failed", async () => {
   const id = await world.submitted();
   for (let death = 0; death < 2; death += 1) {
     const lease = await world.claim();
-    await world.store.jobs.fail(lease, { code: "WORKER_EXITED", message: "killed", isRetryable: true, kind: "death", evidence: {}, runAtMs: clock.nowMs() });
+    await world.store.jobs.fail(lease, {
+      code: "WORKER_EXITED",
+      message: "killed",
+      isRetryable: true,
+      kind: "death",
+      evidence: {},
+      runAtMs: clock.nowMs(),
+    });
   }
   expect(await taskOf(id)).toMatchObject({ status: "failed", is_mock: false, attempts: 2 });
 });
@@ -113,7 +156,10 @@ it("cancels a waiting job once, asks for the end of a running one, and knows no 
   expect((await cancel(waiting)).status).toBe(200);
   const again = await cancel(waiting);
   expect(again.status).toBe(400);
-  expect(problemSchema.parse(await again.json())).toMatchObject({ code: "JOB_STATE_CONFLICT", detail: "Cannot cancel task with status: cancelled" });
+  expect(problemSchema.parse(await again.json())).toMatchObject({
+    code: "JOB_STATE_CONFLICT",
+    detail: "Cannot cancel task with status: cancelled",
+  });
   const running = await world.submitted();
   await world.claim();
   expect((await cancel(running)).status).toBe(200);

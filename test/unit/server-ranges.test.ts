@@ -60,7 +60,12 @@ describe("a video", () => {
 
   it("is served in part", async () => {
     const answer = await get({ range: "bytes=2-5" });
-    expect([answer.status, answer.headers.get("content-range"), answer.headers.get("content-length"), await answer.text()]).toEqual([206, "bytes 2-5/10", "4", "2345"]);
+    expect([answer.status, answer.headers.get("content-range"), answer.headers.get("content-length"), await answer.text()]).toEqual([
+      206,
+      "bytes 2-5/10",
+      "4",
+      "2345",
+    ]);
   });
 
   it("is served whole when several parts are asked for", async () => {

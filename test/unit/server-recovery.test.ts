@@ -13,7 +13,8 @@ beforeEach(() => {
 afterEach(() => world.close());
 
 const get = async (path: string): Promise<unknown> => (await world.app.request(path)).json();
-const trigger = (body: unknown, query = "") => world.app.request(`/api/v1/recovery/trigger${query}`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) });
+const trigger = (body: unknown, query = "") =>
+  world.app.request(`/api/v1/recovery/trigger${query}`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) });
 
 describe("recovery status", () => {
   it("has the seed's fields before any attempt and any check", async () => {
@@ -21,12 +22,25 @@ describe("recovery status", () => {
     expect(recoveryStatusSchema.parse(await get("/api/v1/recovery/status"))).toMatchObject({
       recovery_system_active: true,
       current_health_status: null,
-      recovery_statistics: { total_attempts: 0, success_rate: 0, average_recovery_time: 0, failure_types: {}, recovery_actions: {}, mock_generation_enabled: false },
+      recovery_statistics: {
+        total_attempts: 0,
+        success_rate: 0,
+        average_recovery_time: 0,
+        failure_types: {},
+        recovery_actions: {},
+        mock_generation_enabled: false,
+      },
     });
   });
 
   it("counts attempts by type and action, and shows each with what it proved", async () => {
-    const about = { failureType: "vram_exhaustion", workerId: "worker-0", incidentId: "i-1", startedAtMs: 1_000, endedAtMs: 1_420 } as const;
+    const about = {
+      failureType: "vram_exhaustion",
+      workerId: "worker-0",
+      incidentId: "i-1",
+      startedAtMs: 1_000,
+      endedAtMs: 1_420,
+    } as const;
     const attempts = [
       { ...about, action: "clear_gpu_cache", outcome: "ineffective", reason: "nothing was freed" },
       { ...about, action: "apply_vram_optimization", outcome: "effective", reason: "the proof passed" },
@@ -36,7 +50,9 @@ describe("recovery status", () => {
       isMockEnabled: true,
       recoveryAttempts: attempts,
       recoveryStatistics: recoveryStatistics(attempts.map((attempt) => ({ failureType: attempt.failureType, rung: attempt }))),
-      openIncidents: [{ id: "i-1", failureType: "vram_exhaustion", workerId: null, openedAtMs: 1_000, sentence: "Trying a leaner memory mode." }],
+      openIncidents: [
+        { id: "i-1", failureType: "vram_exhaustion", workerId: null, openedAtMs: 1_000, sentence: "Trying a leaner memory mode." },
+      ],
     };
     const body = recoveryStatusSchema.parse(await get("/api/v1/recovery/status"));
     expect(body.recovery_statistics).toEqual({
@@ -58,7 +74,12 @@ describe("recovery status", () => {
 
   it("says which percentages were not measured instead of showing them as calm", async () => {
     const body = healthSchema.parse(await get("/api/v1/recovery/health"));
-    expect(body).toMatchObject({ cpu_usage_percent: 12.5, memory_usage_percent: 41.2, vram_usage_percent: 0, unmeasured: ["vram_usage_percent"] });
+    expect(body).toMatchObject({
+      cpu_usage_percent: 12.5,
+      memory_usage_percent: 41.2,
+      vram_usage_percent: 0,
+      unmeasured: ["vram_usage_percent"],
+    });
     expect(body.last_check).toBe(body.last_check_timestamp);
   });
 
@@ -74,12 +95,22 @@ describe("trigger and reset", () => {
   it("asks for a climb of the named type and answers what was proven", async () => {
     const answer = await trigger({ failure_type: "vram_exhaustion", context: { why: "drill" } });
     const body = triggeredSchema.parse(await answer.json());
-    expect(body).toMatchObject({ success: true, message: "Recovery successful using clear_gpu_cache", pending: false, actions: [{ action: "clear_gpu_cache", outcome: "effective" }] });
+    expect(body).toMatchObject({
+      success: true,
+      message: "Recovery successful using clear_gpu_cache",
+      pending: false,
+      actions: [{ action: "clear_gpu_cache", outcome: "effective" }],
+    });
     expect(world.orders).toEqual([{ failureType: "vram_exhaustion", isForced: false, waitMs: 120_000, by: "operator:local" }]);
   });
 
   it("answers 200 with success false when nothing could be repaired", async () => {
-    world.triggered = { ...world.triggered, isSuccess: false, message: "Recovery cooldown active for network_error (27s remaining)", incidentId: "i-2" };
+    world.triggered = {
+      ...world.triggered,
+      isSuccess: false,
+      message: "Recovery cooldown active for network_error (27s remaining)",
+      incidentId: "i-2",
+    };
     const answer = await trigger({ failure_type: "network_error", force: true }, "?wait=0");
     expect(answer.status).toBe(200);
     expect(triggeredSchema.parse(await answer.json())).toMatchObject({ recovery_triggered: true, success: false, incident_id: "i-2" });
@@ -88,15 +119,24 @@ describe("trigger and reset", () => {
 
   it("says that a stand-in is what serves", async () => {
     world.triggered = { ...world.triggered, isStandingIn: true, isRealGenerationEnabled: false };
-    expect(triggeredSchema.parse(await (await trigger({ failure_type: "network_error" })).json())).toMatchObject({ success: true, outcome: "standing_in", real_generation_enabled: false });
+    expect(triggeredSchema.parse(await (await trigger({ failure_type: "network_error" })).json())).toMatchObject({
+      success: true,
+      outcome: "standing_in",
+      real_generation_enabled: false,
+    });
   });
 
-  it.each([[{ failure_type: "x" }], [{}], [""], [{ failure_type: 7 }], [{ failure_type: "toString" }]])("answers 400 to the failure type of %o", async (body) => {
-    const answer = await trigger(body);
-    expect(answer.status).toBe(400);
-    expect(problemSchema.parse(await answer.json()).detail).toMatch(/^Invalid failure type: .* Valid types: \['model_loading_failure', 'vram_exhaustion'/);
-    expect(world.orders).toEqual([]);
-  });
+  it.each([[{ failure_type: "x" }], [{}], [""], [{ failure_type: 7 }], [{ failure_type: "toString" }]])(
+    "answers 400 to the failure type of %o",
+    async (body) => {
+      const answer = await trigger(body);
+      expect(answer.status).toBe(400);
+      expect(problemSchema.parse(await answer.json()).detail).toMatch(
+        /^Invalid failure type: .* Valid types: \['model_loading_failure', 'vram_exhaustion'/,
+      );
+      expect(world.orders).toEqual([]);
+    },
+  );
 
   it.each(["{", "[]", "null", "[".repeat(100_000)])("answers 400 to a body that is no object", async (body) => {
     expect((await trigger(body)).status).toBe(400);
@@ -110,7 +150,12 @@ describe("trigger and reset", () => {
 
   it("does not call real generation enabled before the test render passed", async () => {
     const answer = await world.app.request("/api/v1/recovery/reset", { method: "POST" });
-    expect(resetSchema.parse(await answer.json())).toMatchObject({ recovery_state_reset: true, mock_generation_disabled: true, real_generation_enabled: false, probe: "running" });
+    expect(resetSchema.parse(await answer.json())).toMatchObject({
+      recovery_state_reset: true,
+      mock_generation_disabled: true,
+      real_generation_enabled: false,
+      probe: "running",
+    });
   });
 });
 

@@ -15,18 +15,24 @@ const ask = (path: string, headers: Record<string, string> = {}, method = "GET")
 const codeOf = async (answer: Response): Promise<string> => problemSchema.parse(await answer.json()).code;
 
 describe("host", () => {
-  it.each(["evil.example", "evil.example:9000", "localhost.evil.example", "127.0.0.1.nip.io", "127.0.0.2", ""])("refuses Host %s before routing", async (host) => {
-    start();
-    for (const path of ["/livez", "/", "/no/such/address"]) {
-      const answer = await ask(path, { host });
-      expect([answer.status, await codeOf(answer)]).toEqual([421, "HOST_REFUSED"]);
-    }
-  });
+  it.each(["evil.example", "evil.example:9000", "localhost.evil.example", "127.0.0.1.nip.io", "127.0.0.2", ""])(
+    "refuses Host %s before routing",
+    async (host) => {
+      start();
+      for (const path of ["/livez", "/", "/no/such/address"]) {
+        const answer = await ask(path, { host });
+        expect([answer.status, await codeOf(answer)]).toEqual([421, "HOST_REFUSED"]);
+      }
+    },
+  );
 
-  it.each(["localhost", "LOCALHOST:1", "127.0.0.1:9000", "[::1]:9000", "video.example", "video.example.:443"])("serves Host %s", async (host) => {
-    start({ allowedHosts: ["video.example"] });
-    expect((await ask("/livez", { host })).status).toBe(200);
-  });
+  it.each(["localhost", "LOCALHOST:1", "127.0.0.1:9000", "[::1]:9000", "video.example", "video.example.:443"])(
+    "serves Host %s",
+    async (host) => {
+      start({ allowedHosts: ["video.example"] });
+      expect((await ask("/livez", { host })).status).toBe(200);
+    },
+  );
 
   it("refuses a foreign name in the request's own address", async () => {
     start();
@@ -54,13 +60,15 @@ describe("origin", () => {
     expect(socket.status).toBe(403);
   });
 
-  it.each([[{}], [{ origin: "http://localhost:9000" }], [{ origin: "http://localhost:9000", "sec-fetch-site": "same-origin" }], [{ "sec-fetch-site": "none" }]])(
-    "serves its own page and programs: %o",
-    async (headers) => {
-      start();
-      expect((await ask("/api/v1/recovery/reset", { ...own, ...headers }, "POST")).status).toBe(200);
-    },
-  );
+  it.each([
+    [{}],
+    [{ origin: "http://localhost:9000" }],
+    [{ origin: "http://localhost:9000", "sec-fetch-site": "same-origin" }],
+    [{ "sec-fetch-site": "none" }],
+  ])("serves its own page and programs: %o", async (headers) => {
+    start();
+    expect((await ask("/api/v1/recovery/reset", { ...own, ...headers }, "POST")).status).toBe(200);
+  });
 
   it("lets an allowed origin call, and tells its browser so", async () => {
     start({ allowedOrigins: ["https://studio.example"] });
@@ -86,10 +94,13 @@ describe("key", () => {
     expect((await ask("/", { accept: "text/html" })).headers.get("www-authenticate")).toMatch(/^Basic /);
   });
 
-  it.each(["", "Bearer", "Bearer wrong", `Bearer ${apiKey} `, `Bearer ${apiKey}x`, "Basic !!!", `Digest ${apiKey}`])("refuses Authorization: %s", async (authorization) => {
-    start({ apiKey: "a-long-enough-key" });
-    expect((await ask("/api/v1/queue", { authorization })).status).toBe(401);
-  });
+  it.each(["", "Bearer", "Bearer wrong", `Bearer ${apiKey} `, `Bearer ${apiKey}x`, "Basic !!!", `Digest ${apiKey}`])(
+    "refuses Authorization: %s",
+    async (authorization) => {
+      start({ apiKey: "a-long-enough-key" });
+      expect((await ask("/api/v1/queue", { authorization })).status).toBe(401);
+    },
+  );
 
   it("takes it as bearer token and, from browsers, as password", async () => {
     start({ apiKey: "a-long-enough-key" });
@@ -103,7 +114,11 @@ describe("bodies and methods", () => {
     start();
     const headers = { "content-type": "application/json" };
     const body = new Uint8Array(12 * 1024 * 1024 + 1);
-    const told = await world.app.request("/api/v1/generation/submit", { method: "POST", headers: { ...headers, "content-length": String(body.length) }, body });
+    const told = await world.app.request("/api/v1/generation/submit", {
+      method: "POST",
+      headers: { ...headers, "content-length": String(body.length) },
+      body,
+    });
     expect([told.status, await codeOf(told)]).toEqual([413, "BODY_TOO_LARGE"]);
     const stream = new ReadableStream({
       start: (controller) => {
@@ -111,7 +126,12 @@ describe("bodies and methods", () => {
         controller.close();
       },
     });
-    const untold = await world.app.request("/api/v1/generation/submit", { method: "POST", headers, body: stream, duplex: "half" } as RequestInit);
+    const untold = await world.app.request("/api/v1/generation/submit", {
+      method: "POST",
+      headers,
+      body: stream,
+      duplex: "half",
+    } as RequestInit);
     expect(untold.status).toBe(413);
   });
 
@@ -138,7 +158,12 @@ describe("bodies and methods", () => {
 describe("every answer", () => {
   it("carries the request's id and the security headers, also when it refuses", async () => {
     start();
-    for (const [path, headers] of [["/livez", {}], ["/nothing", {}], ["/api/v1/queue", { host: "evil.example" }], ["/", {}]] as const) {
+    for (const [path, headers] of [
+      ["/livez", {}],
+      ["/nothing", {}],
+      ["/api/v1/queue", { host: "evil.example" }],
+      ["/", {}],
+    ] as const) {
       const answer = await ask(path, { ...headers, "x-request-id": "abc-1" });
       expect(Object.fromEntries(answer.headers)).toMatchObject({
         "x-request-id": "abc-1",

@@ -97,7 +97,12 @@ it("welcomes a WebSocket and tells it of jobs flat and under data", async () => 
   expect(welcome.data["connection_id"]).toEqual(welcome["connection_id"]);
   const id = await world.submitted();
   const update = await client.next("task_update");
-  expect(update).toMatchObject({ task_id: id, status: "pending", progress: 0, data: { task_id: id, status: "pending", message: "The job waits for a worker." } });
+  expect(update).toMatchObject({
+    task_id: id,
+    status: "pending",
+    progress: 0,
+    data: { task_id: id, status: "pending", message: "The job waits for a worker." },
+  });
   expect((await client.next("queue_update")).data["message"]).toBe("The queue changed.");
   client.socket.close();
   await client.closed;
@@ -129,12 +134,44 @@ it("sends health, samples and recovery attempts with the seed's fields", async (
   const client = await openSocket(listening);
   await client.next("connection_established");
   world.frame({ kind: "health", health: { ...healthy, issues: ["CPU use is 97 %."] } });
-  expect((await client.next("health_status")).data).toMatchObject({ status: "healthy", cpu_usage: 12.5, memory_usage: 41.2, vram_usage: 0, issues: ["CPU use is 97 %."], recommendations: [] });
-  world.frame({ kind: "recoveryAttempt", attempt: { failureType: "vram_exhaustion", action: "clear_gpu_cache", outcome: "effective", reason: "freed", workerId: "worker-0", incidentId: "i-1", startedAtMs: 0, endedAtMs: 420 } });
-  expect((await client.next("recovery_attempt")).data).toMatchObject({ failure_type: "vram_exhaustion", action: "clear_gpu_cache", success: true, recovery_time: 0.42, error_message: null });
+  expect((await client.next("health_status")).data).toMatchObject({
+    status: "healthy",
+    cpu_usage: 12.5,
+    memory_usage: 41.2,
+    vram_usage: 0,
+    issues: ["CPU use is 97 %."],
+    recommendations: [],
+  });
+  world.frame({
+    kind: "recoveryAttempt",
+    attempt: {
+      failureType: "vram_exhaustion",
+      action: "clear_gpu_cache",
+      outcome: "effective",
+      reason: "freed",
+      workerId: "worker-0",
+      incidentId: "i-1",
+      startedAtMs: 0,
+      endedAtMs: 420,
+    },
+  });
+  expect((await client.next("recovery_attempt")).data).toMatchObject({
+    failure_type: "vram_exhaustion",
+    action: "clear_gpu_cache",
+    success: true,
+    recovery_time: 0.42,
+    error_message: null,
+  });
   const host = { cpuRatio: 0.5, memoryRatio: 0.25, memoryUsedBytes: 8 * 1024 ** 3, memoryTotalBytes: 32 * 1024 ** 3, diskFreeBytes: 1 };
   world.frame({ kind: "sample", sample: { atMs: 0, gpuKind: "absent", gpus: [], host } });
-  expect((await client.next("system_stats_update")).data).toMatchObject({ cpu_percent: 50, ram_used_gb: 8, ram_total_gb: 32, ram_percent: 25, gpu_percent: 0, vram_percent: 0 });
+  expect((await client.next("system_stats_update")).data).toMatchObject({
+    cpu_percent: 50,
+    ram_used_gb: 8,
+    ram_total_gb: 32,
+    ram_percent: 25,
+    gpu_percent: 0,
+    vram_percent: 0,
+  });
   client.socket.close();
   await client.closed;
 });
@@ -162,7 +199,7 @@ it.each([
   ["no Host at all", "GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n", 400],
   ["a Host that is none", "GET /livez HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400],
   ["two lengths", "POST /api/v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400],
-  ["TRACE", "TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400],
+  ["TRACE", "TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 405],
   ["no HTTP", "hello\r\n\r\n", 400],
   ["a foreign absolute address", "GET http://evil.example/livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421],
   ["an encoded way out", "GET /..%2f..%2f..%2fetc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404],
@@ -175,7 +212,10 @@ it.each([
 });
 
 it("refuses a taken port and a reachable address without a key, each with a sentence", async () => {
-  await expect(listen(world.app, { host: "127.0.0.1", port: listening.port, clock })).rejects.toMatchObject({ code: "ADDRESS_IN_USE", message: expect.stringContaining("--port") });
+  await expect(listen(world.app, { host: "127.0.0.1", port: listening.port, clock })).rejects.toMatchObject({
+    code: "ADDRESS_IN_USE",
+    message: expect.stringContaining("--port"),
+  });
   await expect(listen(world.app, { host: "0.0.0.0", port: 0, clock })).rejects.toMatchObject({ code: "INSECURE_BINDING" });
 });
 
@@ -185,7 +225,10 @@ it("stops within its deadline beside open streams, sockets, half-sent requests a
   const events = readEvents(await fetch(`${server.address}/api/v1/events`));
   await events.next();
   const socket = await openSocket(server);
-  const halfSent = exchange(server, "POST /api/v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nContent-Type: application/json\r\n\r\n{");
+  const halfSent = exchange(
+    server,
+    "POST /api/v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nContent-Type: application/json\r\n\r\n{",
+  );
   const silent = exchange(server, "GET /livez HTT");
   await clock.turn();
   const beginAtMs = clock.nowMs();

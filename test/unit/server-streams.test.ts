@@ -22,13 +22,21 @@ describe("the event stream", () => {
     const id = await world.submitted({ prompt: "a fox" });
     await world.standIn(id);
     const { response, next, cancel } = await open();
-    expect(Object.fromEntries(response.headers)).toMatchObject({ "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no", "cache-control": "no-cache, no-transform" });
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      "content-type": "text/event-stream; charset=utf-8",
+      "x-accel-buffering": "no",
+      "cache-control": "no-cache, no-transform",
+    });
     const first = await next();
     expect(first?.event).toBe("snapshot");
     const snapshot = snapshotSchema.parse(first?.data);
     expect(first?.id).toBe(String(snapshot.seq));
     expect(snapshot).toMatchObject({ mode: "ready", simulated: true, queue: { pending_tasks: 1 }, last_output: { id, is_mock: true } });
-    expect(snapshot.recent.map((row) => row.text)).toEqual([`Job ${id.slice(0, 8)} was accepted.`, `Job ${id.slice(0, 8)} shows a stand-in: the worker is being restarted`]);
+    expect(snapshot.described_kinds).toEqual(expect.arrayContaining(["job.succeeded", "rung.ended"]));
+    expect(snapshot.recent.map((row) => row.text)).toEqual([
+      `Job ${id.slice(0, 8)} was accepted.`,
+      `Job ${id.slice(0, 8)} shows a stand-in: the worker is being restarted`,
+    ]);
     await cancel();
   });
 
@@ -36,7 +44,9 @@ describe("the event stream", () => {
     const { next, cancel } = await open();
     const snapshot = await next();
     const id = await world.submitted();
-    await world.store.events.append([{ kind: "worker.exited", workerId: "worker-0", data: { exitCode: 137, atMs: 5, models: { "T2V-A14B": { isLoaded: true } } } }]);
+    await world.store.events.append([
+      { kind: "worker.exited", workerId: "worker-0", data: { exitCode: 137, atMs: 5, models: { "T2V-A14B": { isLoaded: true } } } },
+    ]);
     const submitted = await next();
     const exited = await next();
     expect([submitted?.event, exited?.event]).toEqual(["job.submitted", "worker.exited"]);
@@ -60,12 +70,25 @@ describe("the event stream", () => {
     await cancel();
   });
 
-  it.each(["999999", "-1", "abc", "0", "1.5", "99999999999999999999"])("answers the unknown Last-Event-ID %s with a snapshot", async (id) => {
+  it("replays more than a client's queue holds, at the pace at which the client reads", async () => {
     await world.submitted();
-    const { next, cancel } = await open({ "last-event-id": id });
-    expect((await next())?.event).toBe("snapshot");
+    const after = await world.store.events.newestSeq();
+    const count = longestQueueCount * 3;
+    await world.store.events.append(Array.from({ length: count }, () => ({ kind: "worker.exited", data: {} })));
+    const { next, cancel } = await open({ "last-event-id": String(after) });
+    for (let number = 1; number <= count; number += 1) expect((await next())?.id).toBe(String(after + number));
     await cancel();
   });
+
+  it.each(["999999", "-1", "abc", "0", "1.5", "99999999999999999999"])(
+    "answers the unknown Last-Event-ID %s with a snapshot",
+    async (id) => {
+      await world.submitted();
+      const { next, cancel } = await open({ "last-event-id": id });
+      expect((await next())?.event).toBe("snapshot");
+      await cancel();
+    },
+  );
 
   it("answers an id that was pruned with a snapshot", async () => {
     await world.submitted();
@@ -81,10 +104,29 @@ describe("the event stream", () => {
   it("sends progress, mode and recovery attempts without a number", async () => {
     const { next, cancel } = await open();
     await next();
-    world.frame({ kind: "progress", progress: { jobId: "j-1", workerId: "worker-0", phase: "denoise", step: 3, of: 12, ratio: 0.999, atMs: 0, etaMs: null } });
+    world.frame({
+      kind: "progress",
+      progress: { jobId: "j-1", workerId: "worker-0", phase: "denoise", step: 3, of: 12, ratio: 0.999, atMs: 0, etaMs: null },
+    });
     world.frame({ kind: "mode", mode: "mock", sentence: "Stand-ins only." });
-    world.frame({ kind: "recoveryAttempt", attempt: { failureType: "network_error", action: "retry_model_download", outcome: "failed", reason: "no route", workerId: null, incidentId: null, startedAtMs: 0, endedAtMs: 1_500 } });
-    expect(await next()).toEqual({ event: "progress", id: null, data: { job_id: "j-1", worker_id: "worker-0", phase: "denoise", step: 3, of: 12, progress: 99 } });
+    world.frame({
+      kind: "recoveryAttempt",
+      attempt: {
+        failureType: "network_error",
+        action: "retry_model_download",
+        outcome: "failed",
+        reason: "no route",
+        workerId: null,
+        incidentId: null,
+        startedAtMs: 0,
+        endedAtMs: 1_500,
+      },
+    });
+    expect(await next()).toEqual({
+      event: "progress",
+      id: null,
+      data: { job_id: "j-1", worker_id: "worker-0", phase: "denoise", step: 3, of: 12, progress: 99 },
+    });
     expect(await next()).toEqual({ event: "mode", id: null, data: { mode: "mock", sentence: "Stand-ins only." } });
     expect((await next())?.data).toMatchObject({ success: false, recovery_time: 1.5, error_message: "no route" });
     await cancel();

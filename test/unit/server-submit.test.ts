@@ -18,7 +18,8 @@ function form(fields: Record<string, string | Blob>): FormData {
   return body;
 }
 const textFields = { model_type: "T2V-A14B", prompt: "a fox", resolution: "854x480", steps: "12", lora_strength: "0.5", num_frames: "33" };
-const postForm = (fields: Record<string, string | Blob>, path = "/api/v1/generation/submit") => world.app.request(path, { method: "POST", body: form(fields) });
+const postForm = (fields: Record<string, string | Blob>, path = "/api/v1/generation/submit") =>
+  world.app.request(path, { method: "POST", body: form(fields) });
 const post = (body: string | Uint8Array<ArrayBuffer>, type = "application/json") =>
   world.app.request("/api/v1/generation/submit", { method: "POST", headers: { "content-type": type }, body });
 
@@ -26,11 +27,28 @@ it("answers a submission with the seed's fields once the job is in the store", a
   const answer = await world.submit();
   expect(answer.status).toBe(200);
   const body = submittedSchema.parse(await answer.json());
-  expect(body).toMatchObject({ status: "pending", message: "A video made now comes from the main model.", real_ai_enabled: true, is_mock: false, simulated: true });
-  expect(body.parameters).toMatchObject({ model_type: "T2V-A14B", resolution: "854x480", steps: 12, image_path: null, lora_path: null, lora_strength: 1 });
+  expect(body).toMatchObject({
+    status: "pending",
+    message: "A video made now comes from the main model.",
+    real_ai_enabled: true,
+    is_mock: false,
+    simulated: true,
+  });
+  expect(body.parameters).toMatchObject({
+    model_type: "T2V-A14B",
+    resolution: "854x480",
+    steps: 12,
+    image_path: null,
+    lora_path: null,
+    lora_strength: 1,
+  });
   const job = await world.store.jobs.get(body.task_id);
   expect(job?.spec.request).toMatchObject({ width: 854, height: 480, frames: 33, framesPerSecond: 16, steps: 12, loraPath: null });
-  expect(job?.spec.consent).toEqual({ fallback: "stand_in_then_real", allow: ["frames", "resolution"], floor: { width: 854, height: 480, frames: 33 } });
+  expect(job?.spec.consent).toEqual({
+    fallback: "stand_in_then_real",
+    allow: ["frames", "resolution"],
+    floor: { width: 854, height: 480, frames: 33 },
+  });
 });
 
 it("takes a multipart form with numbers as text", async () => {
@@ -40,13 +58,31 @@ it("takes a multipart form with numbers as text", async () => {
 });
 
 it("takes the seed's other spellings, ignores unknown keys and numbers sent as JSON texts", async () => {
-  const answer = await post(JSON.stringify({ modelType: "TI2V-5B", prompt: "a fox", steps: "20", loraStrength: "0.25", loraPath: "fox.safetensors", theme: "dark" }));
+  const answer = await post(
+    JSON.stringify({
+      modelType: "TI2V-5B",
+      prompt: "a fox",
+      steps: "20",
+      loraStrength: "0.25",
+      loraPath: "fox.safetensors",
+      theme: "dark",
+    }),
+  );
   const body = submittedSchema.parse(await answer.json());
-  expect(body.parameters).toMatchObject({ model_type: "TI2V-5B", steps: 20, lora_strength: 0.25, lora_path: "fox.safetensors", resolution: "1280x720" });
+  expect(body.parameters).toMatchObject({
+    model_type: "TI2V-5B",
+    steps: 20,
+    lora_strength: 0.25,
+    lora_path: "fox.safetensors",
+    resolution: "1280x720",
+  });
 });
 
 it("takes frames, rate, seed and consent on /generate", async () => {
-  const answer = await postForm({ ...textFields, num_frames: "49", fps: "24", seed: "7", fallback: "wait", allow: "frames, alternative_model" }, "/api/v1/generate");
+  const answer = await postForm(
+    { ...textFields, num_frames: "49", fps: "24", seed: "7", fallback: "wait", allow: "frames, alternative_model" },
+    "/api/v1/generate",
+  );
   const { task_id } = submittedSchema.parse(await answer.json());
   const job = await world.store.jobs.get(task_id);
   expect(job?.spec.request).toMatchObject({ frames: 49, framesPerSecond: 24, seed: 7 });
@@ -101,10 +137,13 @@ it.each([
   expect(problemSchema.parse(await answer.json()).code).toBe("REQUEST_MALFORMED");
 });
 
-it.each(["[]", "null", '"text"', "7", `${"[".repeat(5_000)}${"]".repeat(5_000)}`])("answers 422 to a body that is no object", async (body) => {
-  expect((await post(body)).status).toBe(422);
-  expect(world.defects).toEqual([]);
-});
+it.each(["[]", "null", '"text"', "7", `${"[".repeat(5_000)}${"]".repeat(5_000)}`])(
+  "answers 422 to a body that is no object",
+  async (body) => {
+    expect((await post(body)).status).toBe(422);
+    expect(world.defects).toEqual([]);
+  },
+);
 
 it("answers 422 to a number that is too large for a number", async () => {
   expect((await post('{"model_type":"T2V-A14B","prompt":"a","steps":1e999}')).status).toBe(422);
@@ -128,7 +167,9 @@ it("needs an image for the model that does, and takes a real one", async () => {
   expect(await without.json()).toMatchObject({ detail: "image is required for I2V-A14B" });
   const withImage = await postForm({ ...textFields, model_type: "I2V-A14B", image: new File([png], "fox.png", { type: "image/png" }) });
   expect(withImage.status).toBe(200);
-  expect(submittedSchema.parse(await withImage.json()).warnings).toEqual([expect.stringContaining("no worker of this service reads images")]);
+  expect(submittedSchema.parse(await withImage.json()).warnings).toEqual([
+    expect.stringContaining("no worker of this service reads images"),
+  ]);
   expect((await world.submit({ model_type: "TI2V-5B" })).status).toBe(200);
 });
 
@@ -157,7 +198,11 @@ it("gives the first job back when an idempotency key comes again, in any spellin
 
 it("counts the image's content as part of the request that a key belongs to", async () => {
   const send = (bytes: Uint8Array<ArrayBuffer>) =>
-    world.app.request("/api/v1/generate", { method: "POST", headers: { "idempotency-key": "k-2" }, body: form({ ...textFields, image: new File([bytes], "a.png") }) });
+    world.app.request("/api/v1/generate", {
+      method: "POST",
+      headers: { "idempotency-key": "k-2" },
+      body: form({ ...textFields, image: new File([bytes], "a.png") }),
+    });
   expect((await send(png)).status).toBe(200);
   expect((await send(png)).status).toBe(200);
   expect((await send(new Uint8Array([...png, 1]))).status).toBe(409);

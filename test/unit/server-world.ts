@@ -10,7 +10,14 @@ import { createAdmission } from "../../src/jobs/admission.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
 import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
-import type { HealthView, RecoveryOrder, RecoveryTriggered, ServerPorts, ServiceStatus, StreamFrame } from "../../src/server/server-ports.ts";
+import type {
+  HealthView,
+  RecoveryOrder,
+  RecoveryTriggered,
+  ServerPorts,
+  ServiceStatus,
+  StreamFrame,
+} from "../../src/server/server-ports.ts";
 import { createArtifactFiles } from "../../src/store/artifact-files.ts";
 import { openStore } from "../../src/store/open-store.ts";
 
@@ -83,9 +90,20 @@ const appDefaults: AppOptions = {
 };
 export const real: ServedBy = { worker: "worker-0", model: "T2V-A14B", kind: "real", isSimulated: true };
 const standInBy: ServedBy = { worker: "media", model: "stand-in", kind: "stand_in", isSimulated: false };
-export const smallJob = { model_type: "T2V-A14B", prompt: "a red fox runs across fresh snow", resolution: "854x480", steps: 12, num_frames: 33 };
+export const smallJob = {
+  model_type: "T2V-A14B",
+  prompt: "a red fox runs across fresh snow",
+  resolution: "854x480",
+  steps: 12,
+  num_frames: 33,
+};
 
-function makePorts(world: () => ServerWorld, store: Store, parts: Pick<ServerPorts, "artifacts" | "clock" | "chance">, listeners: Set<(frame: StreamFrame) => void>): ServerPorts {
+function makePorts(
+  world: () => ServerWorld,
+  store: Store,
+  parts: Pick<ServerPorts, "artifacts" | "clock" | "chance">,
+  listeners: Set<(frame: StreamFrame) => void>,
+): ServerPorts {
   const admission = createAdmission(
     {
       jobs: store.jobs,
@@ -111,13 +129,20 @@ function makePorts(world: () => ServerWorld, store: Store, parts: Pick<ServerPor
         world().orders.push(order);
         return world().triggered;
       },
-      reset: async () => ({ isMockDisabled: true, isRealGenerationEnabled: false, probe: "running", message: "The test render is still running." }),
+      reset: async () => ({
+        isMockDisabled: true,
+        isRealGenerationEnabled: false,
+        probe: "running",
+        message: "The test render is still running.",
+      }),
       checkHealth: async () => ({ ...healthy, checkedAtMs: parts.clock.nowMs() }),
     },
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
       killWorker: async (workerId) =>
-        workerId === null || workerId === "worker-0" ? { kind: "killed", workerId: "worker-0", pid: 4242 } : { kind: "absent", message: `There is no worker ${workerId}.` },
+        workerId === null || workerId === "worker-0"
+          ? { kind: "killed", workerId: "worker-0", pid: 4242 }
+          : { kind: "absent", message: `There is no worker ${workerId}.` },
     },
     streams: {
       subscribe: (listener) => {
@@ -150,7 +175,13 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     return artifacts.publish(staged, { jobId, fence: 1, kind, mimeType: kind === "thumbnail" ? "image/jpeg" : "video/mp4" });
   };
   const claim: ServerWorld["claim"] = async () => {
-    const lease = await store.jobs.claim({ workerId: "worker-0", epoch: 1, models: ["T2V-A14B", "I2V-A14B", "TI2V-5B"], residentModel: null, leaseMs: 30_000 });
+    const lease = await store.jobs.claim({
+      workerId: "worker-0",
+      epoch: 1,
+      models: ["T2V-A14B", "I2V-A14B", "TI2V-5B"],
+      residentModel: null,
+      leaseMs: 30_000,
+    });
     if (lease === null) throw new Error("nothing to claim");
     return lease;
   };
@@ -190,7 +221,15 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
       const artifact = await publish(lease.jobId, "result", content);
       const thumbnail = await publish(lease.jobId, "thumbnail", "a thumbnail");
       const { request } = lease.spec;
-      const result = { servedBy: real, effective: request, changes: [], renderedSize: "864x480", durationSeconds: 2.0625, renderMs: 90_000, stepsRendered: request.steps };
+      const result = {
+        servedBy: real,
+        effective: request,
+        changes: [],
+        renderedSize: "864x480",
+        durationSeconds: 2.0625,
+        renderMs: 90_000,
+        stepsRendered: request.steps,
+      };
       await store.jobs.commit(lease, artifact, result, thumbnail);
       return { jobId: lease.jobId, artifact };
     },
@@ -203,7 +242,10 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
 }
 
 /** Reads server-sent events one at a time. */
-export function readEvents(response: Response): { next: () => Promise<{ event: string; id: string | null; data: Record<string, unknown> } | null>; cancel: () => Promise<void> } {
+export function readEvents(response: Response): {
+  next: () => Promise<{ event: string; id: string | null; data: Record<string, unknown> } | null>;
+  cancel: () => Promise<void>;
+} {
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   const decoder = new TextDecoder();
   let text = "";
@@ -218,7 +260,11 @@ export function readEvents(response: Response): { next: () => Promise<{ event: s
       }
       const block = text.slice(0, end);
       text = text.slice(end + 2);
-      const field = (name: string): string | null => block.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? null;
+      const field = (name: string): string | null =>
+        block
+          .split("\n")
+          .find((line) => line.startsWith(`${name}: `))
+          ?.slice(name.length + 2) ?? null;
       const event = block.startsWith(":") ? "comment" : field("event");
       if (event !== null) return { event, id: field("id"), data: JSON.parse(field("data") ?? "{}") as Record<string, unknown> };
     }

@@ -35,7 +35,9 @@ function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEv
 async function prove(parts: ServiceParts, order: LoadOrder, signal: AbortSignal): Promise<Fault | null> {
   const report = await clientOf(parts, order.workerId).probe({ kind: "canary", model: order.model }, signal);
   if (report.passed) return null;
-  return report.failure === null ? classify({ phase: "load", message: "the test render did not finish" }) : classify({ workerFailure: report.failure });
+  return report.failure === null
+    ? classify({ phase: "load", message: "the test render did not finish" })
+    : classify({ workerFailure: report.failure });
 }
 
 export const loaderActors = (parts: ServiceParts) => ({

@@ -70,17 +70,35 @@ function commit(parts: ServiceParts, order: LeaseOrder & { report: RenderReport 
   const servedBy = { workerId, kind: identity?.kind ?? "simulator", isSimulated: identity?.isSimulated ?? true };
   const refuse = async (problem: string): Promise<Fault> => {
     const fault = classify({ outputProblem: problem, phase: "mux" });
-    await parts.store.jobs.fail(lease, { code: fault.code, message: problem, isRetryable: true, kind: "error", evidence: { problem }, runAtMs: parts.clock.nowMs() + retryDelayMs });
+    await parts.store.jobs.fail(lease, {
+      code: fault.code,
+      message: problem,
+      isRetryable: true,
+      kind: "error",
+      evidence: { problem },
+      runAtMs: parts.clock.nowMs() + retryDelayMs,
+    });
     return fault;
   };
   const work = async (): Promise<PipelineEvent> => {
-    const acceptance = await acceptResult({ jobs: parts.store.jobs, artifacts: parts.artifacts, media: parts.media, clock: parts.clock }, { lease, report, servedBy, changes: [] });
+    const acceptance = await acceptResult(
+      { jobs: parts.store.jobs, artifacts: parts.artifacts, media: parts.media, clock: parts.clock },
+      { lease, report, servedBy, changes: [] },
+    );
     const fault = acceptance.kind === "refused" ? await refuse(acceptance.problem) : null;
     parts.progress.clear(lease.jobId);
-    await parts.links.clientOf(workerId)?.acknowledge(lease.jobId, lease.fence).catch(() => undefined);
+    await parts.links
+      .clientOf(workerId)
+      ?.acknowledge(lease.jobId, lease.fence)
+      .catch(() => undefined);
     return acceptance.kind === "committed"
       ? { type: "artifact.committed", jobId: lease.jobId }
-      : { type: "artifact.refused", jobId: lease.jobId, problem: acceptance.kind === "refused" ? acceptance.problem : acceptance.kind, fault };
+      : {
+          type: "artifact.refused",
+          jobId: lease.jobId,
+          problem: acceptance.kind === "refused" ? acceptance.problem : acceptance.kind,
+          fault,
+        };
   };
   void work()
     .catch(async (thrown: unknown): Promise<PipelineEvent> => {
@@ -101,13 +119,23 @@ function deathFailure(parts: ServiceParts, deaths: Deaths[], lease: Lease, evide
   deaths.push({ jobId: lease.jobId, atMs: nowMs });
   const fault = classify(evidence);
   const { logTail: _tail, ...shown } = evidence;
-  return { code: fault.code, message: fault.message, isRetryable: true, kind: isHostLoss ? "hostLoss" : "death", evidence: { ...shown, decided_by: fault.decidedBy }, runAtMs: nowMs };
+  return {
+    code: fault.code,
+    message: fault.message,
+    isRetryable: true,
+    kind: isHostLoss ? "hostLoss" : "death",
+    evidence: { ...shown, decided_by: fault.decidedBy },
+    runAtMs: nowMs,
+  };
 }
 
 async function settle(parts: ServiceParts, deaths: Deaths[], { lease, workerId }: LeaseOrder, settlement: Settlement): Promise<void> {
   const { jobs } = parts.store;
   parts.progress.clear(lease.jobId);
-  await parts.links.clientOf(workerId)?.acknowledge(lease.jobId, lease.fence).catch(() => undefined);
+  await parts.links
+    .clientOf(workerId)
+    ?.acknowledge(lease.jobId, lease.fence)
+    .catch(() => undefined);
   await parts.host.recordJob(workerId, null).catch(() => undefined);
   switch (settlement.kind) {
     case "release":
@@ -125,7 +153,14 @@ async function settle(parts: ServiceParts, deaths: Deaths[], { lease, workerId }
       const { fault } = settlement;
       const isRetryable = fault.attribution !== "request";
       const runAtMs = parts.clock.nowMs() + retryDelayMs;
-      await jobs.fail(lease, { code: fault.code, message: fault.message, isRetryable, kind: "error", evidence: { decided_by: fault.decidedBy }, runAtMs });
+      await jobs.fail(lease, {
+        code: fault.code,
+        message: fault.message,
+        isRetryable,
+        kind: "error",
+        evidence: { decided_by: fault.decidedBy },
+        runAtMs,
+      });
     }
   }
 }
@@ -152,18 +187,27 @@ export const pipelineActors = (parts: ServiceParts) => {
       const about = { jobId: input.lease.jobId, workerId: input.workerId };
       parts.store.events.note({ kind: "render.began", ...about, data: { fence: input.lease.fence, adopted: input.isUnderWay } });
       return followRender(parts, input, (fact) => {
-        if (fact.kind === "completed") parts.store.events.note({ kind: "render.completed", ...about, data: { fence: input.lease.fence, steps_rendered: fact.report.stepsRendered, resumed_from_step: fact.report.resumedFromStep } });
+        if (fact.kind === "completed")
+          parts.store.events.note({
+            kind: "render.completed",
+            ...about,
+            data: { fence: input.lease.fence, steps_rendered: fact.report.stepsRendered, resumed_from_step: fact.report.resumedFromStep },
+          });
         sendBack(eventOf(fact));
       });
     }),
     keepLease: fromCallback<PipelineEvent, LeaseOrder>(({ input, sendBack }) => keepLease(parts, input.lease, sendBack)),
-    commitArtifact: fromCallback<PipelineEvent, LeaseOrder & { report: RenderReport }>(({ input, sendBack }) => commit(parts, input, sendBack)),
+    commitArtifact: fromCallback<PipelineEvent, LeaseOrder & { report: RenderReport }>(({ input, sendBack }) =>
+      commit(parts, input, sendBack),
+    ),
     cancelRender: fromPromise<boolean, LeaseOrder>(async ({ input, signal }) => {
       const client = parts.links.clientOf(input.workerId);
       if (client === null) return true;
       await client.cancel(input.lease.jobId, input.lease.fence, signal);
       return true;
     }),
-    settleAttempt: fromPromise<void, LeaseOrder & { settlement: Settlement }>(({ input }) => settle(parts, deaths, input, input.settlement)),
+    settleAttempt: fromPromise<void, LeaseOrder & { settlement: Settlement }>(({ input }) =>
+      settle(parts, deaths, input, input.settlement),
+    ),
   };
 };

@@ -28,7 +28,16 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
       return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data: fact.data };
     case "rung.ended": {
       const { action, outcome, reason, evidence, startedAtMs, endedAtMs } = fact.result;
-      const data = { action, outcome, reason, failure_type: fact.failureType, climb: fact.climb, started_at_ms: startedAtMs, ended_at_ms: endedAtMs, evidence };
+      const data = {
+        action,
+        outcome,
+        reason,
+        failure_type: fact.failureType,
+        climb: fact.climb,
+        started_at_ms: startedAtMs,
+        ended_at_ms: endedAtMs,
+        evidence,
+      };
       return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data };
     }
     case "worker.connected":
@@ -62,10 +71,16 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
       await store.incidents.close(fact.id, fact.status, { climbs: fact.climbCount });
       return;
     case "budget.spent":
-      await store.facts.write(factKeys.budget, fact.spentAtMs, [{ kind: fact.type, workerId: fact.workerId, data: { action: fact.action, spent: fact.spentAtMs.length } }]);
+      await store.facts.write(factKeys.budget, fact.spentAtMs, [
+        { kind: fact.type, workerId: fact.workerId, data: { action: fact.action, spent: fact.spentAtMs.length } },
+      ]);
       return;
     case "cooldown.started":
-      await store.facts.write(factKeys.cooldowns, fact.cooldowns, fact.id === "" ? [] : [{ kind: fact.type, incidentId: fact.id, data: { until_ms: fact.untilMs } }]);
+      await store.facts.write(
+        factKeys.cooldowns,
+        fact.cooldowns,
+        fact.id === "" ? [] : [{ kind: fact.type, incidentId: fact.id, data: { until_ms: fact.untilMs } }],
+      );
       return;
     case "breaker.opened":
     case "breaker.halfOpened":
@@ -83,7 +98,9 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
 export const recorderActor = (parts: ServiceParts, listener: FactListener) =>
   fromCallback<SupervisorFact, undefined>(({ receive }) => {
     receive((fact) => {
-      void write(parts, fact).catch((thrown: unknown) => parts.logger.error({ event: "fact.notRecorded", fact: fact.type, message: messageOf(thrown) }));
+      void write(parts, fact).catch((thrown: unknown) =>
+        parts.logger.error({ event: "fact.notRecorded", fact: fact.type, message: messageOf(thrown) }),
+      );
       listener(fact);
     });
   });

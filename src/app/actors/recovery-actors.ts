@@ -2,8 +2,8 @@ import { fromPromise } from "xstate";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence, StandInAnswer } from "../../machines/recovery-types.ts";
 import type { RungFacts } from "../../recovery/preconditions.ts";
 import { examineRung, performAction, proveEnvelope, type RecoverPorts, runCanary } from "../effects/recover.ts";
-import type { ServiceParts } from "../service-ports.ts";
 import type { ProofClip } from "../proof-clip.ts";
+import type { ServiceParts } from "../service-ports.ts";
 
 export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
   const ports: RecoverPorts = {

@@ -25,7 +25,11 @@ async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal
 const stopShapes = (parts: ServiceParts): Readonly<Record<StopShape, StopLimits>> => ({
   ladder: parts.config.stop,
   silent: { requestMs: 0, termMs: Math.min(5_000, parts.config.stop.termMs), killMs: parts.config.stop.killMs },
-  quick: { requestMs: Math.min(1_000, parts.config.stop.requestMs), termMs: Math.min(2_000, parts.config.stop.termMs), killMs: parts.config.stop.killMs },
+  quick: {
+    requestMs: Math.min(1_000, parts.config.stop.requestMs),
+    termMs: Math.min(2_000, parts.config.stop.termMs),
+    killMs: parts.config.stop.killMs,
+  },
 });
 
 async function stopProcess(parts: ServiceParts, ref: ProcessRef, shape: StopShape, reason: string): Promise<void> {
@@ -46,7 +50,12 @@ async function adopt(parts: ServiceParts, workerId: string): Promise<ConnectedWo
     if (parts.host.stateLetter(ref) === "T") parts.host.signal(ref, "SIGCONT");
     return await connect(parts, ref, giveUp.signal);
   } catch (thrown) {
-    parts.logger.warn({ event: "worker.notAdopted", workerId, pid: ref.pid, message: thrown instanceof Error ? thrown.message : String(thrown) });
+    parts.logger.warn({
+      event: "worker.notAdopted",
+      workerId,
+      pid: ref.pid,
+      message: thrown instanceof Error ? thrown.message : String(thrown),
+    });
     await stopProcess(parts, ref, "silent", "it could not be adopted");
     return null;
   } finally {
@@ -90,5 +99,7 @@ export const workerActors = (parts: ServiceParts) => ({
   handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) => connect(parts, input.ref, signal)),
   adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(({ input }) => adopt(parts, input.workerId)),
   watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ input, sendBack }) => watch(parts, input.ref, sendBack)),
-  stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(({ input }) => stopProcess(parts, input.ref, input.shape, input.reason)),
+  stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(({ input }) =>
+    stopProcess(parts, input.ref, input.shape, input.reason),
+  ),
 });

@@ -79,7 +79,12 @@ function isNeighbourToBlame(stats: WorkerStats, client: WorkerClient): boolean {
   return othersBytes > totalBytes / 2;
 }
 
-async function offload(ports: RecoverPorts, target: PerformActionInput, client: WorkerClient, signal: AbortSignal): Promise<ActionEvidence> {
+async function offload(
+  ports: RecoverPorts,
+  target: PerformActionInput,
+  client: WorkerClient,
+  signal: AbortSignal,
+): Promise<ActionEvidence> {
   const stats = await client.stats(signal);
   const profile = leanerProfile(client, stats.profile);
   if (profile === null) throw new UnderstudyError("WORKER_ERROR", "the leanest load profile is in use already");
@@ -129,7 +134,9 @@ export async function runCanary(ports: RecoverPorts, target: RecoveryTarget, sig
   const model = stats.residentModel ?? target.model ?? ports.leadModel;
   const report = await client.probe({ kind: "canary", model }, signal);
   if (report.failure !== null) return { verdict: "failed", reason: report.failure.message };
-  return report.passed ? { verdict: "passed", reason: `test render of ${model} took ${Math.round(report.tookMs)} ms` } : { verdict: "failed", reason: "the test render did not finish" };
+  return report.passed
+    ? { verdict: "passed", reason: `test render of ${model} took ${Math.round(report.tookMs)} ms` }
+    : { verdict: "failed", reason: "the test render did not finish" };
 }
 
 /** Runs the failed job's failed phase again at the asked size; `unknown` when there is no job. */
@@ -142,5 +149,7 @@ export async function proveEnvelope(ports: RecoverPorts, target: RecoveryTarget,
   const order = { kind: "phase", phase, request: job.spec.request, checkpointDir: ports.artifacts.checkpointDir(job.id) } as const;
   const report = await client.probe(order, signal);
   if (report.failure !== null) return { verdict: "failed", reason: report.failure.message };
-  return report.passed ? { verdict: "passed", reason: `${phase} at the asked size ran again` } : { verdict: "failed", reason: `${phase} at the asked size did not finish` };
+  return report.passed
+    ? { verdict: "passed", reason: `${phase} at the asked size ran again` }
+    : { verdict: "failed", reason: `${phase} at the asked size did not finish` };
 }

@@ -1,23 +1,31 @@
-/** The page follows the event stream; the browser reconnects by itself, and the first event brings it up to date. */
+/** The page follows the event stream; the browser reconnects by itself, and a snapshot brings it up to date. */
 const at = (id) => document.getElementById(id);
-const words = { loading: "loading", ready: "ready", degraded: "working with limits", recovering: "repairing itself", mock: "stand-ins only", draining: "stopping", lost: "not connected" };
+const modes = {
+  degraded: "working with limits",
+  recovering: "repairing itself",
+  mock: "stand-ins only",
+  draining: "stopping",
+  lost: "not connected",
+};
+const ends = ["job.succeeded", "job.failed", "job.cancelled", "job.released", "job.retried", "job.quarantined", "job.expired"];
 const eventCount = 10;
+const stream = new EventSource("/api/v1/events");
+const followed = new Set();
 let prompts = new Map();
-let shown = "";
 
-function showMode(mode, sentence) {
+function showMode({ mode, sentence }) {
   document.body.dataset.mode = mode;
-  at("mode-word").textContent = words[mode] ?? mode;
+  at("mode-word").textContent = modes[mode] ?? mode;
   at("sentence").textContent = sentence;
 }
+const showLoss = () => showMode({ mode: "lost", sentence: "The connection was lost; the page connects again by itself." });
 
 function showRow(row) {
-  if (row.text === undefined) return;
   const line = document.createElement("li");
   const time = document.createElement("time");
+  const text = document.createElement("span");
   time.dateTime = row.at;
   time.textContent = new Date(row.at).toLocaleTimeString();
-  const text = document.createElement("span");
   text.textContent = row.text;
   line.append(time, text);
   at("events").prepend(line);
@@ -34,77 +42,69 @@ function showProgress(running) {
 }
 
 function showClip(video) {
-  if (video === undefined) return;
-  const made = video.simulated ? "Simulated video" : "Real video";
+  const kind = video.is_mock ? "Stand-in, not the real video" : video.simulated ? "Simulated video" : "Real video";
   at("clip").hidden = false;
-  at("clip-kind").textContent = video.is_mock ? "Stand-in, not the real video:" : `${made}:`;
+  at("clip-kind").textContent = `${kind}:`;
   at("clip-prompt").textContent = video.prompt;
-  if (shown !== video.artifact_url) at("video").src = video.artifact_url;
-  shown = video.artifact_url;
+  if (at("video").getAttribute("src") !== video.artifact_url) at("video").setAttribute("src", video.artifact_url);
+}
+
+async function read(path) {
+  const answer = await fetch(path);
+  return answer.ok ? answer.json() : undefined;
+}
+
+/** A job began, ended or has something new to see. */
+async function followJob({ kind, job_id: id }) {
+  if (ends.includes(kind) && at("job").dataset.id === id) showProgress(undefined);
+  if (kind === "job.claimed" && !prompts.has(id)) prompts.set(id, (await read(`/api/v1/generate/${id}`))?.prompt);
+  const video = kind === "job.succeeded" || kind === "job.stoodIn" ? await read(`/api/v1/outputs/${id}`) : undefined;
+  if (video !== undefined) showClip(video);
+}
+
+/** Named events reach only their own listeners; the snapshot says which of them have words. */
+function follow(kind) {
+  if (followed.has(kind)) return;
+  followed.add(kind);
+  stream.addEventListener(kind, (event) => {
+    const row = JSON.parse(event.data);
+    if (row.text !== undefined) showRow(row);
+    followJob(row).catch(showLoss);
+  });
 }
 
 function showSnapshot(snapshot) {
-  showMode(snapshot.mode, snapshot.sentence);
+  showMode(snapshot);
   prompts = new Map(snapshot.tasks.map((task) => [task.id, task.prompt]));
   at("events").replaceChildren();
   for (const row of snapshot.recent) showRow(row);
   at("kill").hidden = !snapshot.simulated;
   showProgress(snapshot.running[0]);
-  showClip(snapshot.last_output);
+  if (snapshot.last_output !== undefined) showClip(snapshot.last_output);
+  for (const kind of snapshot.described_kinds) follow(kind);
 }
 
-async function call(path, body) {
-  const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  const content = await answer.json();
-  at("answer").textContent = answer.ok ? (content.message ?? "") : (content.detail ?? "The service refused.");
-  return answer.ok ? content : undefined;
-}
-
-async function press(button, action) {
+/** Posts, says what came of it, and keeps the button from being pressed twice. */
+async function press(button, path, body) {
   button.disabled = true;
   try {
-    await action();
+    const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const content = await answer.json();
+    at("answer").textContent = answer.ok ? content.message : content.detail;
+    if (content.task_id !== undefined) prompts.set(content.task_id, body.prompt);
   } catch {
     at("answer").textContent = "The service does not answer.";
   }
   button.disabled = false;
 }
 
-/** A job changed: its newest clip, or its end. */
-async function followJob(row) {
-  if (["job.succeeded", "job.failed", "job.cancelled", "job.released", "job.retried", "job.quarantined", "job.expired"].includes(row.kind) && at("job").dataset.id === row.job_id) showProgress(undefined);
-  if (row.kind === "job.claimed" && !prompts.has(row.job_id)) prompts.set(row.job_id, (await (await fetch(`/api/v1/generate/${row.job_id}`)).json()).prompt);
-  if (row.kind !== "job.succeeded" && row.kind !== "job.stoodIn") return;
-  const answer = await fetch(`/api/v1/outputs/${row.job_id}`);
-  if (answer.ok) showClip(await answer.json());
+for (const [kind, show] of Object.entries({ snapshot: showSnapshot, mode: showMode, progress: showProgress })) {
+  stream.addEventListener(kind, (event) => show(JSON.parse(event.data)));
 }
-
-/** Named events reach only their own listeners, so that every kind with words is named here. */
-const kinds = [
-  "service.started", "mode.changed", "job.submitted", "job.claimed", "job.succeeded", "job.failed", "job.retried", "job.quarantined", "job.cancelled",
-  "job.cancelRequested", "job.released", "job.adopted", "job.expired", "job.requeued", "job.stoodIn", "worker.connected", "worker.adopted", "worker.exited",
-  "worker.crashLooped", "worker.killed", "pipeline.stalled", "model.proven", "model.loadFailed", "incident.opened", "incident.closed", "incident.stoodIn",
-  "incident.exhausted", "rung.started", "rung.ended", "canary.passed", "canary.failed", "cooldown.started", "breaker.opened", "breaker.closed", "budget.exhausted", "health.changed", "service.stopped", "recovery.triggered", "recovery.reset",
-];
-const stream = new EventSource("/api/v1/events");
-const on = (kind, show) => stream.addEventListener(kind, (event) => show(JSON.parse(event.data)));
-on("snapshot", showSnapshot);
-on("mode", ({ mode, sentence }) => showMode(mode, sentence));
-on("progress", showProgress);
-for (const kind of kinds) {
-  on(kind, (row) => {
-    showRow(row);
-    followJob(row).catch(() => showMode("lost", "The connection to the service was lost; the page connects again by itself."));
-  });
-}
-stream.addEventListener("error", () => showMode("lost", "The connection to the service was lost; the page connects again by itself."));
-
+stream.addEventListener("error", showLoss);
 at("make").addEventListener("submit", (event) => {
   event.preventDefault();
-  const prompt = at("prompt").value;
-  press(event.submitter, async () => {
-    const made = await call("/api/v1/generation/submit", { model_type: "T2V-A14B", prompt, resolution: "854x480", steps: 20, num_frames: 33 });
-    if (made !== undefined) prompts.set(made.task_id, prompt);
-  });
+  const body = { model_type: "T2V-A14B", prompt: at("prompt").value, resolution: "854x480", steps: 20, num_frames: 33 };
+  void press(event.submitter ?? at("make-one"), "/api/v1/generation/submit", body);
 });
-at("kill").addEventListener("click", (event) => press(event.currentTarget, () => call("/api/v1/simulator/kill", {})));
+at("kill").addEventListener("click", () => void press(at("kill"), "/api/v1/simulator/kill", {}));

@@ -49,42 +49,58 @@ async function replayStart(ports: ServerPorts, header: string | undefined): Prom
   return isKnown && newest - after <= longestReplayCount ? after : null;
 }
 
+interface RowFeed {
+  readonly rows: (rows: readonly EventRow[]) => void;
+  /** Null: with a snapshot. */
+  readonly begin: (after: number | null) => Promise<void>;
+}
+
 /** Feeds one client: first what it missed, then rows as they are written, in order and each once. */
-function createRowFeed(ports: ServerPorts, channel: () => SseChannel): { rows: (rows: readonly EventRow[]) => void; begin: (after: number | null) => Promise<void> } {
+function createRowFeed(ports: ServerPorts, channel: () => SseChannel): RowFeed {
   let lastSeq = 0;
-  /** Rows that are written while the client is being brought up to date. */
-  let waiting: EventRow[] | undefined = [];
+  /** Behind, rows that are written are not held in memory: they are read from the log again. */
+  let isLive = false;
+  let hasMissed = false;
+  /** A client that lags begins again, and what was under way for it ends. */
+  let beginCount = 0;
   const send = (row: EventRow): void => {
     if (row.seq <= lastSeq) return;
     lastSeq = row.seq;
     channel().send(toSseRow(row));
   };
-  const sendSnapshot = async (): Promise<void> => {
+  const catchUp = async (begun: number): Promise<void> => {
+    for (;;) {
+      hasMissed = false;
+      const batch = await ports.events.range(lastSeq, replayBatchCount);
+      for (const row of batch) send(row);
+      // A batch fits the client's queue; the next one waits until it has been read.
+      await channel().drained();
+      if (channel().isClosed() || begun !== beginCount) return;
+      if (batch.length < replayBatchCount && !hasMissed) break;
+    }
+    isLive = true;
+  };
+  const sendSnapshot = async (begun: number): Promise<void> => {
     const snapshot = await makeSnapshot(ports);
     lastSeq = snapshot.seq;
     channel().send({ event: "snapshot", id: snapshot.seq, data: snapshot });
+    await catchUp(begun);
   };
-  const replay = async (after: number): Promise<void> => {
+  const replay = async (after: number, begun: number): Promise<void> => {
     lastSeq = after;
-    for (;;) {
-      const batch = await ports.events.range(lastSeq, replayBatchCount);
-      for (const row of batch) send(row);
-      if (batch.length < replayBatchCount) break;
-    }
+    await catchUp(begun);
     const { mode, sentence } = ports.status();
     channel().send({ event: "mode", data: { mode, sentence } });
   };
   return {
     rows: (rows) => {
-      if (waiting === undefined) for (const row of rows) send(row);
-      else waiting.push(...rows);
+      if (isLive) for (const row of rows) send(row);
+      else hasMissed = true;
     },
-    begin: async (after) => {
-      waiting ??= [];
-      await (after === null ? sendSnapshot() : replay(after));
-      const missed = waiting;
-      waiting = undefined;
-      for (const row of missed) send(row);
+    begin: (after) => {
+      isLive = false;
+      beginCount += 1;
+      return after === null ? sendSnapshot(beginCount) : replay(after, beginCount);
     },
   };
 }

@@ -19,19 +19,41 @@ type Refused = Exclude<AdmissionOutcome, { readonly job: JobView }>;
 function refuseAdmission(context: HttpContext, outcome: Refused): Response {
   switch (outcome.kind) {
     case "conflict":
-      return refuse(context, { code: "IDEMPOTENCY_KEY_REUSED", detail: `This idempotency key belongs to job ${outcome.jobId}, which asked for something else.` });
+      return refuse(context, {
+        code: "IDEMPOTENCY_KEY_REUSED",
+        detail: `This idempotency key belongs to job ${outcome.jobId}, which asked for something else.`,
+      });
     case "queueFull":
-      return refuse(context, { code: "QUEUE_FULL", detail: `The queue holds ${outcome.limit} jobs, which is its limit.`, retryAfterMs: 30_000 });
+      return refuse(context, {
+        code: "QUEUE_FULL",
+        detail: `The queue holds ${outcome.limit} jobs, which is its limit.`,
+        retryAfterMs: 30_000,
+      });
     case "unfit":
       return refuse(context, { code: "ENVELOPE_TOO_LARGE", detail: outcome.message });
     case "diskFull":
-      return refuse(context, { code: "DISK_FULL", detail: `Only ${formatBytes(outcome.freeBytes)} of disk is free; nothing is accepted until there is more.`, retryAfterMs: 60_000 });
+      return refuse(context, {
+        code: "DISK_FULL",
+        detail: `Only ${formatBytes(outcome.freeBytes)} of disk is free; nothing is accepted until there is more.`,
+        retryAfterMs: 60_000,
+      });
   }
 }
 
-function answerSubmitted(context: HttpContext, ports: ServerPorts, job: JobView, isReplayed: boolean, warnings: readonly string[]): Response {
+function answerSubmitted(
+  context: HttpContext,
+  ports: ServerPorts,
+  job: JobView,
+  isReplayed: boolean,
+  warnings: readonly string[],
+): Response {
   const { sentence, mode, isDegradedActive } = ports.status();
-  const body = toSubmitted(job, { message: sentence, isRealEnabled: mode !== "mock" && mode !== "draining", isDegraded: isDegradedActive, warnings });
+  const body = toSubmitted(job, {
+    message: sentence,
+    isRealEnabled: mode !== "mock" && mode !== "draining",
+    isDegraded: isDegradedActive,
+    warnings,
+  });
   if (isReplayed) context.header("idempotency-replayed", "true");
   if (job.isSimulated) context.header("x-understudy-simulated", "true");
   return context.json(body, 200);
@@ -41,7 +63,11 @@ function answerSubmitted(context: HttpContext, ports: ServerPorts, job: JobView,
 async function submit(context: HttpContext, ports: ServerPorts, options: AppOptions): Promise<Response> {
   const key = context.req.header("idempotency-key") ?? null;
   if (key !== null && !acceptableKey.test(key)) {
-    return refuse(context, { code: "REQUEST_INVALID", param: "Idempotency-Key", detail: "Idempotency-Key must have 1 to 255 printable characters without spaces." });
+    return refuse(context, {
+      code: "REQUEST_INVALID",
+      param: "Idempotency-Key",
+      detail: "Idempotency-Key must have 1 to 255 printable characters without spaces.",
+    });
   }
   const read = await readSubmission(context);
   if (read.kind === "refused") return refuse(context, read.refusal);

@@ -47,19 +47,27 @@ async function serveThumbnail(context: HttpContext, ports: ServerPorts, id: stri
   const job = await ports.jobs.get(id);
   const artifact = job === null ? undefined : artifactOf(job, "thumbnail");
   if (artifact === undefined) return refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.thumbnail });
-  return serveArtifact(context, ports, artifact, { caching: "no-cache", disposition: "inline", fileName: `${id}_thumb.jpg`, notFound: notFoundTexts.thumbnail });
+  return serveArtifact(context, ports, artifact, {
+    caching: "no-cache",
+    disposition: "inline",
+    fileName: `${id}_thumb.jpg`,
+    notFound: notFoundTexts.thumbnail,
+  });
 }
 
 export function addOutputRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void {
   app.get("/api/v1/outputs", async (context) => {
     const limit = readLimit(context.req.query("limit"));
-    if (limit === null) return refuse(context, { code: "REQUEST_INVALID", param: "limit", detail: "limit must be a whole number from 1 to 1000." });
+    if (limit === null)
+      return refuse(context, { code: "REQUEST_INVALID", param: "limit", detail: "limit must be a whole number from 1 to 1000." });
     return context.json(toOutputs(await listVideos(ports, limit)), 200, { "cache-control": "no-cache" });
   });
   app.get("/api/v1/outputs/:id", async (context) => {
     const job = await ports.jobs.get(context.req.param("id"));
     const video = job === null ? null : toVideo(job);
-    return video === null ? refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.entry }) : context.json(video, 200, { "cache-control": "no-cache" });
+    return video === null
+      ? refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.entry })
+      : context.json(video, 200, { "cache-control": "no-cache" });
   });
   app.get("/api/v1/outputs/:id/video", (context) => serveVideo(context, ports, context.req.param("id"), "inline"));
   app.get("/api/v1/outputs/:id/download", (context) => serveVideo(context, ports, context.req.param("id"), "attachment"));
@@ -72,6 +80,11 @@ export function addOutputRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void {
     if (found === null) return refuse(context, { code: "NOT_FOUND", detail: "No artifact has this hash." });
     const { artifact, jobId } = found;
     const extension = artifact.mimeType === "image/jpeg" ? "jpg" : "mp4";
-    return serveArtifact(context, ports, artifact, { caching: "immutable", disposition: "inline", fileName: `${jobId}.${extension}`, notFound: "No artifact has this hash." });
+    return serveArtifact(context, ports, artifact, {
+      caching: "immutable",
+      disposition: "inline",
+      fileName: `${jobId}.${extension}`,
+      notFound: "No artifact has this hash.",
+    });
   });
 }

@@ -11,11 +11,17 @@ const findStatus = (text: string): TaskStatus | undefined => taskStatuses.find((
 export function addQueueRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void {
   app.get("/api/v1/queue", async (context) => {
     const limit = readLimit(context.req.query("limit"));
-    if (limit === null) return refuse(context, { code: "REQUEST_INVALID", param: "limit", detail: "limit must be a whole number from 1 to 1000." });
+    if (limit === null)
+      return refuse(context, { code: "REQUEST_INVALID", param: "limit", detail: "limit must be a whole number from 1 to 1000." });
     const filter = context.req.query("status_filter");
     const wanted = filter === undefined ? undefined : findStatus(filter);
     if (filter !== undefined && wanted === undefined) {
-      return refuse(context, { code: "REQUEST_INVALID", status: 400, param: "status_filter", detail: `status_filter must be one of ${taskStatuses.join(", ")}.` });
+      return refuse(context, {
+        code: "REQUEST_INVALID",
+        status: 400,
+        param: "status_filter",
+        detail: `status_filter must be one of ${taskStatuses.join(", ")}.`,
+      });
     }
     const { jobs } = await ports.jobs.list({ limit });
     const shown = wanted === undefined ? jobs : jobs.filter((job) => statusOf(job) === wanted);

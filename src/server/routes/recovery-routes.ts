@@ -1,6 +1,14 @@
 /** The seed's recovery endpoints. `trigger` and `reset` answer 200 also when nothing could be repaired, as the seed does. */
 import type { Hono } from "hono";
-import { failureTypeRefusal, findFailureType, toActions, toHealth, toRecoveryStatus, toReset, toTriggered } from "../../contract/recovery-wire.ts";
+import {
+  failureTypeRefusal,
+  findFailureType,
+  toActions,
+  toHealth,
+  toRecoveryStatus,
+  toReset,
+  toTriggered,
+} from "../../contract/recovery-wire.ts";
 import type { HttpEnv } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import { readOptionalJson } from "../read-optional-json.ts";
@@ -26,7 +34,8 @@ export function addRecoveryRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void 
     if (body.kind === "malformed") return refuse(context, { code: "REQUEST_MALFORMED", detail: body.detail });
     const given = body.fields["failure_type"] ?? context.req.query("failure_type");
     const failureType = findFailureType(given);
-    if (failureType === undefined) return refuse(context, { code: "REQUEST_INVALID", status: 400, param: "failure_type", detail: failureTypeRefusal(given) });
+    if (failureType === undefined)
+      return refuse(context, { code: "REQUEST_INVALID", status: 400, param: "failure_type", detail: failureTypeRefusal(given) });
     const waitMs = readWaitMs(context.req.query("wait"));
     if (waitMs === null) return refuse(context, { code: "REQUEST_INVALID", param: "wait", detail: "wait must be a number of seconds." });
     const triggered = await ports.recovery.trigger({

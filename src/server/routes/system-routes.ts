@@ -29,7 +29,13 @@ export function addSystemRoutes(app: Hono<HttpEnv>, ports: ServerPorts, options:
   });
   app.get("/health", (context) => {
     const status = ports.status();
-    const body = { status: systemStatusOf(status), timestamp: ports.clock.nowMs() / 1_000, version: status.version, mode: status.mode, simulated: status.isSimulated };
+    const body = {
+      status: systemStatusOf(status),
+      timestamp: ports.clock.nowMs() / 1_000,
+      version: status.version,
+      mode: status.mode,
+      simulated: status.isSimulated,
+    };
     return context.json(body, 200, noStore);
   });
   app.get("/api/v1/system/health", (context) => systemHealth(context, ports, options));

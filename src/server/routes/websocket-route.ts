@@ -47,24 +47,30 @@ function parseMessage(text: string): { type: string; data: Fields } | null {
   return { type: parsed.type, data: { ...(parsed as Fields), ...data } };
 }
 
-function answer(client: Client, text: string, now: string, connectionCount: number): void {
+type Reply = readonly [type: string, data: Fields];
+
+function replyOf(client: Client, text: string, now: string, connectionCount: number): Reply {
+  const received = text.slice(0, 200);
   const message = parseMessage(text);
-  if (message === null) return client.send("error", { message: "Not a message: send JSON with a type.", received_message: text.slice(0, 200) });
-  const { topic } = message.data;
+  if (message === null) return ["error", { message: "Not a message: send JSON with a type.", received_message: received }];
+  const { topic, timestamp } = message.data;
   const named = typeof topic === "string" ? topic.slice(0, 64) : "";
+  const unknown = `There is no topic ${named}`;
   switch (message.type) {
     case "ping":
-      return client.send("pong", { timestamp: message.data["timestamp"] ?? now, message: "pong" });
+      return ["pong", { timestamp: timestamp ?? now, message: "pong" }];
     case "subscribe":
-      if (isTopic(topic)) client.subscribed.add(topic);
-      return client.send("subscription_response", { topic: named, subscribed: isTopic(topic), message: isTopic(topic) ? `Subscribed to ${named}` : `There is no topic ${named}` });
+      if (!isTopic(topic)) return ["subscription_response", { topic: named, subscribed: false, message: unknown }];
+      client.subscribed.add(topic);
+      return ["subscription_response", { topic, subscribed: true, message: `Subscribed to ${topic}` }];
     case "unsubscribe":
-      if (isTopic(topic)) client.subscribed.delete(topic);
-      return client.send("unsubscription_response", { topic: named, unsubscribed: isTopic(topic), message: isTopic(topic) ? `Unsubscribed from ${named}` : `There is no topic ${named}` });
+      if (!isTopic(topic)) return ["unsubscription_response", { topic: named, unsubscribed: false, message: unknown }];
+      client.subscribed.delete(topic);
+      return ["unsubscription_response", { topic, unsubscribed: true, message: `Unsubscribed from ${topic}` }];
     case "get_status":
-      return client.send("status_response", { connection_id: client.id, active_connections: connectionCount, subscriptions: [...client.subscribed] });
+      return ["status_response", { connection_id: client.id, active_connections: connectionCount, subscriptions: [...client.subscribed] }];
     default:
-      return client.send("error", { message: `There is no message type ${message.type.slice(0, 64)}.`, received_message: text.slice(0, 200) });
+      return ["error", { message: `There is no message type ${message.type.slice(0, 64)}.`, received_message: received }];
   }
 }
 
@@ -92,7 +98,13 @@ function sendFrame(client: Client, frame: StreamFrame): void {
   if (frame.kind === "health" && has("health_monitoring")) {
     const health = toHealth(frame.health);
     const usage = { cpu_usage: health.cpu_usage_percent, memory_usage: health.memory_usage_percent, vram_usage: health.vram_usage_percent };
-    client.send("health_status", { ...usage, status: health.overall_status, issues: health.issues, recommendations: health.recommendations, timestamp: health.last_check });
+    client.send("health_status", {
+      ...usage,
+      status: health.overall_status,
+      issues: health.issues,
+      recommendations: health.recommendations,
+      timestamp: health.last_check,
+    });
   }
   if (frame.kind === "mode" && has("fallback_notifications")) {
     const seedWord = frame.mode === "mock" ? "degraded" : frame.mode;
@@ -128,7 +140,10 @@ function createSession(ports: ServerPorts, hub: StreamHub, streams: OpenStreams)
     };
     client = opened;
     const tell = (rows: readonly EventRow[]): void => {
-      for (const row of rows) telling = telling.then(() => sendRow(ports, opened, row)).catch((thrown: unknown) => ports.onDefect(thrown, { requestId: opened.id, method: "GET", path: "/ws" }));
+      for (const row of rows)
+        telling = telling
+          .then(() => sendRow(ports, opened, row))
+          .catch((thrown: unknown) => ports.onDefect(thrown, { requestId: opened.id, method: "GET", path: "/ws" }));
     };
     leave = [
       hub.subscribe({ rows: tell, frame: (frame) => sendFrame(opened, frame), beat: () => raw.ping() }),
@@ -139,7 +154,7 @@ function createSession(ports: ServerPorts, hub: StreamHub, streams: OpenStreams)
   return {
     open,
     message: (text) => {
-      if (client !== undefined) answer(client, text, now(), streams.count());
+      if (client !== undefined) client.send(...replyOf(client, text, now(), streams.count()));
     },
     close,
   };
@@ -159,6 +174,11 @@ export function addWebSocketRoute(app: Hono<HttpEnv>, ports: ServerPorts, hub: S
     if (streams.hasEnded()) return refuse(context, { code: "DRAINING", detail: "The service is stopping." });
     const isUpgrade = context.req.header("upgrade")?.toLowerCase() === "websocket" && context.env?.incoming !== undefined;
     if (isUpgrade) return upgrade(context, next);
-    return refuse(context, { code: "REQUEST_MALFORMED", status: 426, detail: "This address speaks WebSocket.", headers: { upgrade: "websocket" } });
+    return refuse(context, {
+      code: "REQUEST_MALFORMED",
+      status: 426,
+      detail: "This address speaks WebSocket.",
+      headers: { upgrade: "websocket" },
+    });
   });
 }

@@ -32,7 +32,10 @@ export function foreignOrigin(allowedOrigins: readonly string[]): HttpMiddleware
       context.header("access-control-expose-headers", "x-request-id, retry-after");
       context.header("vary", "origin");
       if (context.req.method === "OPTIONS") {
-        return context.body(null, 204, { "access-control-allow-methods": "GET, POST, PUT, DELETE", "access-control-allow-headers": allowedHeaders });
+        return context.body(null, 204, {
+          "access-control-allow-methods": "GET, POST, PUT, DELETE",
+          "access-control-allow-headers": allowedHeaders,
+        });
       }
     }
     const isRead = harmless.has(context.req.method) && context.req.header("upgrade") === undefined;

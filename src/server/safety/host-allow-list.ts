@@ -5,11 +5,7 @@ const always = ["localhost", "127.0.0.1", "[::1]"];
 
 /** `Example.org:9000` → `example.org`; `[::1]:9000` → `[::1]`. */
 export function hostNameOf(host: string): string {
-  return host
-    .trim()
-    .toLowerCase()
-    .replace(/:\d*$/, "")
-    .replace(/\.$/, "");
+  return host.trim().toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
 }
 
 /** IPv6 addresses stand in brackets in a Host header. */

@@ -24,7 +24,10 @@ export async function makeSnapshot(ports: ServerPorts): Promise<Snapshot> {
     nowMs: ports.clock.nowMs(),
     queue: counts,
     tasks: jobs.map((job) => toTask(job, ports.progressOf(job.id))),
-    recent: rows.map(toRow).filter((row) => row.text !== undefined).slice(-recentCount),
+    recent: rows
+      .map(toRow)
+      .filter((row) => row.text !== undefined)
+      .slice(-recentCount),
     ...(lastOutput === null ? {} : { last_output: lastOutput }),
   });
 }

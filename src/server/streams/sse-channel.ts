@@ -14,6 +14,8 @@ export interface SseChannel {
   /** Sends what waits and `bye`, then closes. */
   end(reason: string): void;
   readonly isClosed: () => boolean;
+  /** Resolves once nothing waits, because the client has read it, lags or has left. */
+  drained(): Promise<void>;
 }
 
 export interface SseChannelOptions {
@@ -35,19 +37,35 @@ export function encodeSse({ event, data, id }: SseEvent): string {
   return `event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
 }
 
+/** Callers that wait for the same moment, each told once. */
+function createWaiters(): { wait: () => Promise<void>; tell: () => void } {
+  let waiting: (() => void)[] = [];
+  return {
+    wait: () => new Promise((resolve) => waiting.push(resolve)),
+    tell: () => {
+      const told = waiting;
+      waiting = [];
+      for (const tell of told) tell();
+    },
+  };
+}
+
 export function createSseChannel(options: SseChannelOptions): SseChannel {
   let queue: string[] = [];
   let isLagging = false;
   let isClosed = false;
+  const readers = createWaiters();
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const close = (): void => {
     if (isClosed) return;
     isClosed = true;
+    readers.tell();
     options.onClosed();
   };
   const hasRoom = (): boolean => (controller?.desiredSize ?? 0) > 0;
   const drain = (): void => {
     while (queue.length > 0 && hasRoom()) controller?.enqueue(encoder.encode(queue.shift() ?? ""));
+    if (queue.length === 0) readers.tell();
     if (!isLagging || !hasRoom()) return;
     isLagging = false;
     controller?.enqueue(encoder.encode(encodeSse({ event: "resync", data: { reason: "lagging" } })));
@@ -85,5 +103,8 @@ export function createSseChannel(options: SseChannelOptions): SseChannel {
       controller?.close();
     },
     isClosed: () => isClosed,
+    drained: async () => {
+      if (queue.length > 0 && !isClosed) await readers.wait();
+    },
   };
 }

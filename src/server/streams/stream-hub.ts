@@ -1,4 +1,4 @@
-/** One subscription to rows and frames for all clients: each row is encoded once, and nothing is done while nobody listens. */
+/** One subscription to rows and frames for all clients, and none while nobody listens. */
 import type { TimerHandle } from "../../core/clock.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { RenderReport } from "../../core/ports/worker.ts";
 import type { RenderRequest } from "../../core/job.ts";
+import type { RenderReport } from "../../core/ports/worker.ts";
 
 /** What a render needs to go on where another process stopped. A simulated render has no latents: the steps are its state. */
 interface CheckpointBody {

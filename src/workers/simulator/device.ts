@@ -53,7 +53,13 @@ export class SimulatedDevice {
   memory(): DeviceMemory {
     const allocatedBytes = this.#residentBytes + this.#workingBytes + this.#leakedBytes;
     const reservedBytes = allocatedBytes + this.#cachedBytes;
-    return { totalBytes: this.totalBytes, allocatedBytes, reservedBytes, freeBytes: Math.max(0, this.totalBytes - contextBytes - reservedBytes), peakBytes: this.#peakBytes };
+    return {
+      totalBytes: this.totalBytes,
+      allocatedBytes,
+      reservedBytes,
+      freeBytes: Math.max(0, this.totalBytes - contextBytes - reservedBytes),
+      peakBytes: this.#peakBytes,
+    };
   }
 
   /** Throws OutOfMemory with the text of torch 2.x, numbers included, when it does not fit. */
@@ -112,8 +118,15 @@ export class SimulatedDevice {
     if (this.#path === null) return;
     const { reservedBytes } = this.memory();
     const file = {
-      pid: process.pid, startTicks: this.#startTicks, uuid: this.uuid, name: this.name, totalBytes: this.totalBytes, usedBytes: reservedBytes + contextBytes,
-      atMs: this.#clock.nowMs(), utilizationRatio, temperatureCelsius: 38 + Math.round(utilizationRatio * 30),
+      pid: process.pid,
+      startTicks: this.#startTicks,
+      uuid: this.uuid,
+      name: this.name,
+      totalBytes: this.totalBytes,
+      usedBytes: reservedBytes + contextBytes,
+      atMs: this.#clock.nowMs(),
+      utilizationRatio,
+      temperatureCelsius: 38 + Math.round(utilizationRatio * 30),
     };
     writeFileSync(`${this.#path}.new`, JSON.stringify(file));
     renameSync(`${this.#path}.new`, this.#path);

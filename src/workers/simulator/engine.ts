@@ -3,7 +3,15 @@ import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { WorkerFailure } from "../../core/fault.ts";
 import { legalEnvelope, modelCatalog, peakBytes, residentBytes, stepSeconds } from "../../core/model-catalog.ts";
-import type { AttachReport, GenerateOrder, ProbeOrder, ProbeReport, RenderReport, WorkerActionReport, WorkerNotice } from "../../core/ports/worker.ts";
+import type {
+  AttachReport,
+  GenerateOrder,
+  ProbeOrder,
+  ProbeReport,
+  RenderReport,
+  WorkerActionReport,
+  WorkerNotice,
+} from "../../core/ports/worker.ts";
 import { parseBytes, secondMs } from "../../core/units.ts";
 import { type LoadProfile, loadProfiles, type ModelId, type Phase, type RecoveryAction } from "../../core/words.ts";
 import { renderClip } from "../../media/render-clip.ts";
@@ -111,8 +119,17 @@ export class Engine {
     this.#failure = null;
     const checkpoint = readCheckpoint(order.checkpointDir, order.request);
     this.#render = {
-      order, checkpoint, cards: cardsInPrompt(order.request.prompt), startedAtMs: this.#options.clock.nowMs(), abort: new AbortController(),
-      resumedFromStep: checkpoint.denoiseSteps, phase: "encode", step: 0, of: encodeSteps, stepsRendered: 0, slowFactor: 1,
+      order,
+      checkpoint,
+      cards: cardsInPrompt(order.request.prompt),
+      startedAtMs: this.#options.clock.nowMs(),
+      abort: new AbortController(),
+      resumedFromStep: checkpoint.denoiseSteps,
+      phase: "encode",
+      step: 0,
+      of: encodeSteps,
+      stepsRendered: 0,
+      slowFactor: 1,
     };
     this.#running = this.#run(this.#render);
   }
@@ -128,7 +145,8 @@ export class Engine {
   async load(model: ModelId, profile: LoadProfile): Promise<void> {
     if (this.#render !== null) throw new Busy("a render is in hand");
     const refusal = this.#take((card) => card.name === "refuse-load", null);
-    if (refusal !== null) throw new SimulatedFailure("OSError", "Error no file named diffusion_pytorch_model.safetensors found in directory (simulated).");
+    if (refusal !== null)
+      throw new SimulatedFailure("OSError", "Error no file named diffusion_pytorch_model.safetensors found in directory (simulated).");
     this.#options.device.setResident(0);
     this.model = null;
     for (const ratio of [0.25, 0.5, 0.75, 1]) {
@@ -172,7 +190,12 @@ export class Engine {
   async probe(order: ProbeOrder): Promise<ProbeReport> {
     if (this.#render !== null) await this.#running;
     const startedAtMs = this.#options.clock.nowMs();
-    const report = (failure: WorkerFailure | null, expertsUsed: number): ProbeReport => ({ passed: failure === null, expertsUsed, tookMs: this.#options.clock.nowMs() - startedAtMs, failure });
+    const report = (failure: WorkerFailure | null, expertsUsed: number): ProbeReport => ({
+      passed: failure === null,
+      expertsUsed,
+      tookMs: this.#options.clock.nowMs() - startedAtMs,
+      failure,
+    });
     if (this.#isPoisoned) return report(this.#failureOf(poisoned(), "idle", null), 0);
     if (order.kind === "alive") return report(null, 0);
     if (this.model === null) return report(this.#failureOf(new SimulatedFailure("RuntimeError", "no model is loaded"), "idle", null), 0);
@@ -211,7 +234,9 @@ export class Engine {
 
   #stepMs(request: GenerateOrder["request"], slowFactor: number): number {
     const { device, speed } = this.#options;
-    return (stepSeconds(request.model, request, this.profile ?? "model-offload") * secondMs * device.timeFactor * timeShare * slowFactor) / speed;
+    return (
+      (stepSeconds(request.model, request, this.profile ?? "model-offload") * secondMs * device.timeFactor * timeShare * slowFactor) / speed
+    );
   }
 
   #save(render: Render): void {
@@ -234,8 +259,17 @@ export class Engine {
   }
 
   #failureOf(thrown: unknown, phase: WorkerFailure["phase"], step: number | null): WorkerFailure {
-    const type = thrown instanceof OutOfMemory ? "torch.OutOfMemoryError" : thrown instanceof SimulatedFailure ? thrown.exceptionType : "RuntimeError";
-    return { phase, step, exceptionType: type, message: messageOf(thrown), causes: [], deviceUsable: !this.#isPoisoned, memory: this.#options.device.memory() };
+    const type =
+      thrown instanceof OutOfMemory ? "torch.OutOfMemoryError" : thrown instanceof SimulatedFailure ? thrown.exceptionType : "RuntimeError";
+    return {
+      phase,
+      step,
+      exceptionType: type,
+      message: messageOf(thrown),
+      causes: [],
+      deviceUsable: !this.#isPoisoned,
+      memory: this.#options.device.memory(),
+    };
   }
 
   async #run(render: Render): Promise<void> {
@@ -298,7 +332,15 @@ export class Engine {
   /** Plays the fault that is due at this step, if there is one. */
   async #play(render: Render): Promise<void> {
     const { phase, step } = render;
-    const card = this.#take((candidate) => candidate.name !== "refuse-load" && candidate.name !== "corrupt" && candidate.name !== "black" && (candidate.phase ?? "denoise") === phase && step >= candidate.step, render);
+    const card = this.#take(
+      (candidate) =>
+        candidate.name !== "refuse-load" &&
+        candidate.name !== "corrupt" &&
+        candidate.name !== "black" &&
+        (candidate.phase ?? "denoise") === phase &&
+        step >= candidate.step,
+      render,
+    );
     if (card === null) return;
     const { device, exit, block, silence, lie, clock } = this.#options;
     switch (card.name) {
@@ -348,7 +390,16 @@ export class Engine {
     const facts = [request.model, `${request.width}x${request.height}, seed ${request.seed}`];
     const isBlack = this.#take((card) => card.name === "black", render) !== null;
     const prompt = isBlack ? "" : request.prompt.replaceAll(/\[\[sim:[^\]]*\]\]/g, "").trim();
-    const look = { width: request.width, height: request.height, frames: request.frames, headline: "SIMULATED", prompt, facts, hue: request.seed % 360, isStriped: false };
+    const look = {
+      width: request.width,
+      height: request.height,
+      frames: request.frames,
+      headline: "SIMULATED",
+      prompt,
+      facts,
+      hue: request.seed % 360,
+      isStriped: false,
+    };
     const tellEvery = Math.max(1, Math.floor(request.frames / 10));
     await renderClip({
       outputPath,
@@ -374,8 +425,16 @@ export class Engine {
     const rendered = legalEnvelope(order.request.model, order.request);
     this.jobsDone += 1;
     this.#result = {
-      jobId: order.jobId, fence: order.fence, outputPath: order.outputPath, frames: order.request.frames, renderedWidth: rendered.width, renderedHeight: rendered.height,
-      stepsRendered: render.stepsRendered, resumedFromStep: render.resumedFromStep, renderMs: this.#options.clock.nowMs() - render.startedAtMs, peakBytes: this.#options.device.memory().peakBytes,
+      jobId: order.jobId,
+      fence: order.fence,
+      outputPath: order.outputPath,
+      frames: order.request.frames,
+      renderedWidth: rendered.width,
+      renderedHeight: rendered.height,
+      stepsRendered: render.stepsRendered,
+      resumedFromStep: render.resumedFromStep,
+      renderMs: this.#options.clock.nowMs() - render.startedAtMs,
+      peakBytes: this.#options.device.memory().peakBytes,
     };
     this.#render = null;
     this.#options.onState();
@@ -394,5 +453,9 @@ export class Engine {
 }
 
 function poisoned(): SimulatedFailure {
-  return new SimulatedFailure("torch.AcceleratorError", "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be asynchronously reported at some other API call", true);
+  return new SimulatedFailure(
+    "torch.AcceleratorError",
+    "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be asynchronously reported at some other API call",
+    true,
+  );
 }

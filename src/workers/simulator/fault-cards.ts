@@ -8,7 +8,21 @@
 import { parseBytes } from "../../core/units.ts";
 import { type Phase, phases } from "../../core/words.ts";
 
-export const faultNames = ["crash", "exit", "hang", "stall", "oom", "poison", "corrupt", "black", "slow", "leak", "refuse-load", "silent", "lying-heartbeat"] as const;
+export const faultNames = [
+  "crash",
+  "exit",
+  "hang",
+  "stall",
+  "oom",
+  "poison",
+  "corrupt",
+  "black",
+  "slow",
+  "leak",
+  "refuse-load",
+  "silent",
+  "lying-heartbeat",
+] as const;
 export type FaultName = (typeof faultNames)[number];
 
 export interface FaultCard {
@@ -39,7 +53,8 @@ function problemOf(name: FaultName, argument: string | null): string | null {
 export function parseFaultCard(text: string): CardAnswer {
   const match = shape.exec(text.trim());
   const [, name = "", argument = null, phase = null, step = "0", count = "1"] = match ?? [];
-  if (match === null || !isName(name)) return { kind: "refused", message: `There is no test card ${text.trim().slice(0, 60)}; there are ${faultNames.join(", ")}.` };
+  if (match === null || !isName(name))
+    return { kind: "refused", message: `There is no test card ${text.trim().slice(0, 60)}; there are ${faultNames.join(", ")}.` };
   if (phase !== null && !isPhase(phase)) return { kind: "refused", message: `There is no phase ${phase}; there are ${phases.join(", ")}.` };
   const problem = problemOf(name, argument);
   if (problem !== null) return { kind: "refused", message: `Test card ${text.trim()}: ${problem}.` };

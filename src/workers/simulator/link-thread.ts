@@ -5,8 +5,15 @@
 import { rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
-import { createMessageConnection, ErrorCodes, type MessageConnection, ResponseError, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
-import { methods, type MethodName, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";
+import {
+  createMessageConnection,
+  ErrorCodes,
+  type MessageConnection,
+  ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from "vscode-jsonrpc/node";
+import { type MethodName, methods, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";
 import { createSystemClock, type TimerHandle } from "../../core/clock.ts";
 import { toWire } from "../wire-mapping.ts";
 import type { LinkData, ToLink, ToMain, WorkerState } from "./thread-messages.ts";
@@ -47,7 +54,8 @@ function armOrphan(): void {
 /** What needs no main thread. */
 const own: Partial<Record<MethodName, () => unknown>> = {
   attach: () => toWire(state.attach),
-  stats: () => toWire({ memory: state.memory, residentModel: state.attach.residentModel, profile: state.attach.profile, jobsDone: state.jobsDone }),
+  stats: () =>
+    toWire({ memory: state.memory, residentModel: state.attach.residentModel, profile: state.attach.profile, jobsDone: state.jobsDone }),
 };
 
 function serve(connection: MessageConnection, socket: Socket): void {
@@ -56,7 +64,8 @@ function serve(connection: MessageConnection, socket: Socket): void {
     const params = methods.initialize.params.safeParse(raw);
     if (!params.success) return new ResponseError(ErrorCodes.InvalidParams, "initialize needs protocol and token");
     if (params.data.token !== data.token) return new ResponseError(rpcErrors.unauthorized, "the token is wrong");
-    if (params.data.protocol !== protocolVersion) return new ResponseError(rpcErrors.protocolMismatch, `this worker speaks protocol ${protocolVersion}`);
+    if (params.data.protocol !== protocolVersion)
+      return new ResponseError(rpcErrors.protocolMismatch, `this worker speaks protocol ${protocolVersion}`);
     isKnown = true;
     if (current !== null && current !== connection) {
       const former = current;
@@ -72,7 +81,8 @@ function serve(connection: MessageConnection, socket: Socket): void {
     connection.onRequest(method, async (raw: unknown) => {
       if (!isKnown || current !== connection) return new ResponseError(rpcErrors.unauthorized, "initialize comes first");
       const params = methods[method].params.safeParse(raw ?? {});
-      if (!params.success) return new ResponseError(ErrorCodes.InvalidParams, `${method}: ${params.error.issues[0]?.message ?? "bad parameters"}`);
+      if (!params.success)
+        return new ResponseError(ErrorCodes.InvalidParams, `${method}: ${params.error.issues[0]?.message ?? "bad parameters"}`);
       const answer = own[method];
       return answer === undefined ? callMain(method, params.data) : answer();
     });

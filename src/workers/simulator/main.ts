@@ -1,12 +1,11 @@
 /** The simulator: a worker process with a simulated card that renders real, playable clips, each frame marked SIMULATED. */
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import { type MethodName, type ParamsOf, rpcErrors, workerEnvironment } from "../../contract/worker-protocol.ts";
+import { exitCodeConfiguration, type MethodName, type ParamsOf, rpcErrors, workerEnvironment } from "../../contract/worker-protocol.ts";
 import { createSystemClock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { GenerateOrder, ProbeOrder, WorkerIdentity } from "../../core/ports/worker.ts";
 import { loadProfiles, modelIds, phases, type RecoveryAction } from "../../core/words.ts";
-import { exitCodeConfiguration } from "../../contract/worker-protocol.ts";
 import { fromWire, toWire } from "../wire-mapping.ts";
 import { isPresetName, OutOfMemory, SimulatedDevice } from "./device.ts";
 import { Busy, Engine } from "./engine.ts";
@@ -17,7 +16,14 @@ const clock = createSystemClock();
 const startedAtMs = clock.nowMs();
 const pulseMs = 250;
 const orphanMs = 10 * 60_000;
-const actions: readonly RecoveryAction[] = ["clear_gpu_cache", "apply_vram_optimization", "enable_cpu_offload", "reduce_generation_params", "restart_pipeline", "system_health_check"];
+const actions: readonly RecoveryAction[] = [
+  "clear_gpu_cache",
+  "apply_vram_optimization",
+  "enable_cpu_offload",
+  "reduce_generation_params",
+  "restart_pipeline",
+  "system_health_check",
+];
 
 function refuse(message: string): never {
   console.error(message);
@@ -45,8 +51,14 @@ if (!(speed > 0)) refuse("UNDERSTUDY_SIM_SPEED must be a number above 0.");
 const workerId = process.env[workerEnvironment.id] ?? "worker";
 const device = new SimulatedDevice(presetName, workerId, process.env[workerEnvironment.deviceDir] ?? null, clock);
 const identity: WorkerIdentity = {
-  pid: process.pid, kind: "simulator", isSimulated: true, device: { uuid: device.uuid, name: device.name, totalBytes: device.totalBytes },
-  models: modelIds, profiles: loadProfiles, actions, phases,
+  pid: process.pid,
+  kind: "simulator",
+  isSimulated: true,
+  device: { uuid: device.uuid, name: device.name, totalBytes: device.totalBytes },
+  models: modelIds,
+  profiles: loadProfiles,
+  actions,
+  phases,
 };
 const pulse = new SharedArrayBuffer(4);
 const pulseView = new Int32Array(pulse);
@@ -75,7 +87,15 @@ function state(): WorkerState {
   return { attach: engine.attach(), memory: device.memory(), jobsDone: engine.jobsDone };
 }
 
-const data: LinkData = { socketPath: need(workerEnvironment.socket), token: need(workerEnvironment.token), identity, state: { attach: engine.attach(), memory: device.memory(), jobsDone: 0 }, pulse, startedAtMs, orphanMs };
+const data: LinkData = {
+  socketPath: need(workerEnvironment.socket),
+  token: need(workerEnvironment.token),
+  identity,
+  state: { attach: engine.attach(), memory: device.memory(), jobsDone: 0 },
+  pulse,
+  startedAtMs,
+  orphanMs,
+};
 const link = new Worker(new URL(`./link-thread${extname(import.meta.url)}`, import.meta.url), { workerData: data });
 link.on("error", (thrown) => refuse(`The link thread failed: ${messageOf(thrown)}`));
 
@@ -130,9 +150,24 @@ async function handle(method: MethodName, params: unknown): Promise<ToLink | ((i
     return (id) => ({ kind: "answer", id, result });
   } catch (thrown) {
     const code = thrown instanceof Busy ? rpcErrors.busy : thrown instanceof RangeError ? invalidParams : rpcErrors.failed;
-    const exceptionType = thrown instanceof OutOfMemory ? "torch.OutOfMemoryError" : ((thrown as { exceptionType?: string }).exceptionType ?? "RuntimeError");
-    const failure = { phase: method === "model/load" ? "load" : "idle", step: null, exceptionType, message: messageOf(thrown), causes: [], deviceUsable: true, memory: device.memory() };
-    return (id) => ({ kind: "refusal", id, code, message: messageOf(thrown), ...(code === rpcErrors.failed ? { data: toWire(failure) } : {}) });
+    const exceptionType =
+      thrown instanceof OutOfMemory ? "torch.OutOfMemoryError" : ((thrown as { exceptionType?: string }).exceptionType ?? "RuntimeError");
+    const failure = {
+      phase: method === "model/load" ? "load" : "idle",
+      step: null,
+      exceptionType,
+      message: messageOf(thrown),
+      causes: [],
+      deviceUsable: true,
+      memory: device.memory(),
+    };
+    return (id) => ({
+      kind: "refusal",
+      id,
+      code,
+      message: messageOf(thrown),
+      ...(code === rpcErrors.failed ? { data: toWire(failure) } : {}),
+    });
   }
 }
 

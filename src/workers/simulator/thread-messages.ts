@@ -1,6 +1,6 @@
 import type { MethodName, NotificationName } from "../../contract/worker-protocol.ts";
-import type { AttachReport, WorkerIdentity } from "../../core/ports/worker.ts";
 import type { DeviceMemory } from "../../core/fault.ts";
+import type { AttachReport, WorkerIdentity } from "../../core/ports/worker.ts";
 
 /** What the link thread answers by itself, even while the main thread is blocked. */
 export interface WorkerState {
@@ -18,7 +18,9 @@ export type ToLink =
   | { readonly kind: "silence" }
   | { readonly kind: "lie" };
 
-export type ToMain = { readonly kind: "call"; readonly id: number; readonly method: MethodName; readonly params: unknown } | { readonly kind: "orphaned" };
+export type ToMain =
+  | { readonly kind: "call"; readonly id: number; readonly method: MethodName; readonly params: unknown }
+  | { readonly kind: "orphaned" };
 
 export interface LinkData {
   readonly socketPath: string;

@@ -1,0 +1,137 @@
+import { describe, expect, it } from "vitest";
+import { describeEvent, modeWords } from "../../src/contract/event-words.ts";
+import { imageProblem, imageTypeOf, longestImageBytes } from "../../src/contract/image-content.ts";
+import { toProblem } from "../../src/contract/problem.ts";
+import { toSystemStats } from "../../src/contract/stream-wire.ts";
+import { idempotencyBodyOf, parseSubmission, type SubmitFields, toRenderRequest } from "../../src/contract/submit-request.ts";
+import { type ErrorCode, errorCodes } from "../../src/core/error-codes.ts";
+import type { EventRow } from "../../src/core/ports/event-log.ts";
+import { modes } from "../../src/core/words.ts";
+
+const row = (kind: string, about: Partial<EventRow> = {}): EventRow => ({
+  seq: 1,
+  atMs: 0,
+  kind,
+  actor: "service",
+  jobId: null,
+  incidentId: null,
+  workerId: null,
+  data: {},
+  ...about,
+});
+
+describe("describeEvent", () => {
+  it.each([
+    [row("job.submitted", { jobId: "6f1c2a54-8f0e" }), "Job 6f1c2a54 was accepted."],
+    [row("job.claimed", { jobId: "6f1c2a54-8f0e", workerId: "worker-1" }), "Job 6f1c2a54 is being rendered by worker-1."],
+    [row("job.succeeded", { jobId: "a", data: { served_by: "stand_in" } }), "Job a ended with its stand-in."],
+    [row("job.succeeded", { jobId: "a", data: { served_by: "real" } }), "Job a is ready: the real video."],
+    [row("mode.changed", { data: { from: "ready", to: "mock" } }), "The service is now showing stand-ins only: no real video right now."],
+    [row("incident.opened", { data: { failure_type: "vram_exhaustion" } }), "Trouble: vram exhaustion. Recovery begins."],
+    [row("rung.ended", { data: { action: "clear_gpu_cache", outcome: "ineffective" } }), "clear gpu cache: it did not help."],
+    [row("rung.ended", { data: { result: { action: "restart_pipeline", outcome: "effective" } } }), "restart pipeline: it helped."],
+    [row("incident.closed", { data: { status: "resolved" } }), "Repaired: the main model passed its proof."],
+    [row("incident.closed", { data: { status: "abandoned" } }), "The incident was closed."],
+  ])("says %o in words", (event, words) => {
+    expect(describeEvent(event)).toBe(words);
+  });
+
+  it.each(["machine.transitioned", "toString", "constructor", ""])("says nothing about %s", (kind) => {
+    expect(describeEvent(row(kind))).toBeNull();
+  });
+
+  it("has words for every mode", () => {
+    expect(Object.keys(modeWords).toSorted()).toEqual([...modes].toSorted());
+  });
+});
+
+describe("problems", () => {
+  it("say the same to each kind of client, for every code", () => {
+    for (const code of Object.keys(errorCodes) as ErrorCode[]) {
+      const problem = toProblem({ code, detail: "why", requestId: "r" });
+      expect(problem).toMatchObject({
+        status: errorCodes[code].status,
+        code,
+        detail: "why",
+        message: "why",
+        error: { message: "why", code },
+      });
+    }
+    expect(toProblem({ code: "QUEUE_FULL", detail: "", requestId: "r" }).error.type).toBe("rate_limit_error");
+    expect(toProblem({ code: "JOB_STATE_CONFLICT", status: 400, detail: "", requestId: "r" }).status).toBe(400);
+  });
+});
+
+describe("image content", () => {
+  const bytes = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
+  it.each([
+    ["\xff\xd8\xff\xe0", "image/jpeg"],
+    ["\x89PNG\r\n\x1a\n", "image/png"],
+    ["RIFF\0\0\0\0WEBP", "image/webp"],
+    ["RIFF\0\0\0\0WAVE", null],
+    ["GIF89a", null],
+    ["\xff\xd8", null],
+  ])("knows %j", (text, type) => {
+    expect(imageTypeOf(bytes(text))).toBe(type);
+  });
+
+  it("has a limit and a floor", () => {
+    const largest = new Uint8Array(longestImageBytes);
+    largest.set(bytes("\xff\xd8\xff"));
+    expect(imageProblem("image", largest)).toBeNull();
+    expect(imageProblem("image", new Uint8Array([...largest, 0]))).toBe("image is larger than 10 MB");
+    expect(imageProblem("image", new Uint8Array())).toBe("image is an empty file");
+  });
+});
+
+describe("submission", () => {
+  const parse = (fields: Record<string, unknown>): SubmitFields => {
+    const parsed = parseSubmission({ model_type: "T2V-A14B", prompt: "a fox", ...fields }, { hasImage: false });
+    if (parsed.kind === "invalid") throw new Error(parsed.message);
+    return parsed.fields;
+  };
+
+  it("takes the model's own frames and rate where the request names none", () => {
+    expect(toRenderRequest(parse({}), () => 9)).toMatchObject({
+      width: 1280,
+      height: 720,
+      frames: 81,
+      framesPerSecond: 16,
+      steps: 50,
+      seed: 9,
+    });
+    expect(toRenderRequest(parse({ model_type: "TI2V-5B" }), () => 9)).toMatchObject({ frames: 121, framesPerSecond: 24 });
+  });
+
+  it("compares parsed fields for an idempotency key, so that neither order nor spelling nor a drawn seed counts", () => {
+    const one = idempotencyBodyOf(parse({ steps: "5", loraStrength: 1 }), []);
+    expect(idempotencyBodyOf(parse({ lora_path: "", steps: 5, seed: "" }), [])).toBe(one);
+    expect(idempotencyBodyOf(parse({ steps: 5, seed: 1 }), [])).not.toBe(one);
+    expect(idempotencyBodyOf(parse({ steps: 5 }), ["image:00"])).not.toBe(one);
+  });
+});
+
+it("shows an absent card as zeros in the seed's statistics", () => {
+  const host = { cpuRatio: 0.123, memoryRatio: 0.5, memoryUsedBytes: 1024 ** 3, memoryTotalBytes: 2 * 1024 ** 3, diskFreeBytes: 0 };
+  const gpu = {
+    uuid: "g",
+    name: "n",
+    totalBytes: 2 * 1024 ** 2,
+    usedBytes: 1024 ** 2,
+    utilizationRatio: null,
+    temperatureCelsius: null,
+    unavailable: {},
+  };
+  expect(toSystemStats({ atMs: 0, gpuKind: "absent", gpus: [], host })).toMatchObject({
+    cpu_percent: 12.3,
+    ram_used_gb: 1,
+    vram_total_mb: 0,
+    vram_percent: 0,
+  });
+  expect(toSystemStats({ atMs: 0, gpuKind: "nvidia", gpus: [gpu], host })).toMatchObject({
+    gpu_percent: 0,
+    vram_used_mb: 1,
+    vram_total_mb: 2,
+    vram_percent: 50,
+  });
+});
