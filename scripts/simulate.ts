@@ -4,7 +4,9 @@ import { parseArgs } from "node:util";
 import { createSystemClock } from "../src/core/clock.ts";
 import { runSimulation, type SimulationFigures } from "../test/simulation/simulation.ts";
 
-const { values } = parseArgs({ options: { seed: { type: "string", default: "1" }, hours: { type: "string", default: "100" }, jobs: { type: "string", default: "1" } } });
+const { values } = parseArgs({
+  options: { seed: { type: "string", default: "1" }, hours: { type: "string", default: "100" }, jobs: { type: "string", default: "1" } },
+});
 const seed = Number(values.seed);
 const hours = Number(values.hours);
 const jobs = Number(values.jobs);
@@ -33,7 +35,9 @@ async function runHere(): Promise<number> {
 }
 
 function runElsewhere(childSeed: number): Promise<number> {
-  const child = spawn(process.execPath, [import.meta.filename, "--seed", String(childSeed), "--hours", String(hours)], { stdio: "inherit" });
+  const child = spawn(process.execPath, [import.meta.filename, "--seed", String(childSeed), "--hours", String(hours)], {
+    stdio: "inherit",
+  });
   return new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 1)));
 }
 

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { createSystemChance } from "../core/chance.ts";
 import type { SystemClock } from "../core/clock.ts";
+import { createAbsentProbe } from "../gpu/telemetry/absent-probe.ts";
 import { createSimulatedProbe } from "../gpu/telemetry/simulated-probe.ts";
 import { createMediaClient } from "../media/media-client.ts";
 import { createArtifactFiles } from "../store/artifact-files.ts";
@@ -41,7 +42,8 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
   const command = simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
   const host = createWorkerHost({ stateDir, clock, chance, command, registry });
-  const probe = createSimulatedProbe({ clock, stateDir, deviceDir });
+  const hasSimulatedCard = config.workers.some(({ kind }) => kind === "simulator");
+  const probe = hasSimulatedCard ? createSimulatedProbe({ clock, stateDir, deviceDir }) : createAbsentProbe({ clock, stateDir });
   const logger = createLogger({ level: config.logLevel, nowMs: clock.nowMs });
   return {
     clock,

@@ -8,6 +8,8 @@ const worker = (row: EventRow): string => row.workerId ?? "the worker";
 const plain = (text: unknown, otherwise: string): string =>
   typeof text === "string" && text !== "" ? text.replaceAll("_", " ") : otherwise;
 
+const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+
 /** Fields lie in a row's data, or in the fact that the data holds. */
 function field(row: EventRow, name: string): unknown {
   const { data } = row;
@@ -32,7 +34,7 @@ const words: Readonly<Record<string, Words>> = {
   "job.succeeded": (row) =>
     row.data["served_by"] === "stand_in"
       ? `Job${short(row.jobId)} ended with its stand-in.`
-      : `Job${short(row.jobId)} is ready: the real video.`,
+      : `Job${short(row.jobId)} is ready: ${row.data["simulated"] === true ? "a simulated video" : "the real video"}.`,
   "job.failed": (row) => `Job${short(row.jobId)} failed: ${plain(row.data["message"], "no reason was given")}`,
   "job.retried": (row) => `Job${short(row.jobId)} will be tried again: ${plain(row.data["message"], "its attempt failed")}`,
   "job.quarantined": (row) => `Job${short(row.jobId)} was set aside, because it ended the worker more than once.`,
@@ -57,7 +59,8 @@ const words: Readonly<Record<string, Words>> = {
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,
-  "rung.ended": (row) => `${plain(field(row, "action"), "A repair")}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
+  "rung.ended": (row) =>
+    `${capital(plain(field(row, "action"), "a repair"))}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
   "canary.passed": () => "A test render passed.",
   "canary.failed": () => "A test render failed.",
   "cooldown.started": () => "Recovery pauses before the next try.",

@@ -5,100 +5,19 @@
  * before whose repetition it asks for a cache clear. A failed reload keeps the old model's name out of `resident` only
  * when the worker says so.
  */
-import { type ActorRef, assign, fromCallback, fromPromise, type Snapshot, sendTo, setup } from "xstate";
-import type { Clock } from "../core/clock.ts";
-import type { Fault, FaultReport } from "../core/fault.ts";
-import { hourMs, minuteMs, secondMs } from "../core/units.ts";
+import { assign, fromCallback, fromPromise, sendTo, setup } from "xstate";
+import type { Fault } from "../core/fault.ts";
 import type { LoadProfile, MachineTag, ModelId } from "../core/words.ts";
-
-export interface ModelLoaderLimits {
-  readonly resolveMs: number;
-  readonly downloadStallMs: number;
-  readonly verifyMs: number;
-  /** Without any sign of activity; a slow load is not a stuck one. */
-  readonly stuckMs: number;
-  /** A first test render after a load compiles kernels. */
-  readonly proveMs: number;
-  readonly unloadMs: number;
-  /** model_loading: 2 tries, 2 s, × 1.5, ≤ 10 s (design §5). */
-  readonly retryCount: number;
-  readonly retryMs: number;
-  readonly permanentRestMs: number;
-}
-
-export const defaultModelLoaderLimits: ModelLoaderLimits = {
-  resolveMs: minuteMs,
-  downloadStallMs: 30 * secondMs,
-  verifyMs: hourMs,
-  stuckMs: 5 * minuteMs,
-  proveMs: 2 * minuteMs,
-  unloadMs: 2 * minuteMs,
-  retryCount: 2,
-  retryMs: 2 * secondMs,
-  permanentRestMs: 10 * minuteMs,
-};
-
-export interface LoadOrder {
-  readonly workerId: string;
-  readonly model: ModelId;
-  readonly profile: LoadProfile;
-}
-
-export type LoadFact =
-  | { readonly type: "load.progressed"; readonly ratio: number }
-  | { readonly type: "load.succeeded" }
-  | { readonly type: "load.failed"; readonly fault: Fault }
-  | { readonly type: "download.progressed"; readonly doneBytes: number }
-  | { readonly type: "download.succeeded" }
-  | { readonly type: "download.failed"; readonly fault: Fault };
-
-export type ModelLoaderEvent =
-  | LoadFact
-  | { readonly type: "model.load"; readonly model: ModelId; readonly profile: LoadProfile; readonly isForced?: boolean }
-  /** The wanted model once more, from the start. */
-  | { readonly type: "model.reload" }
-  | { readonly type: "model.unload" }
-  | { readonly type: "model.verify" }
-  | { readonly type: "download.pause" }
-  | { readonly type: "download.resume" }
-  | { readonly type: "download.cancel" }
-  | {
-      readonly type: "worker.connected";
-      readonly residentModel: ModelId | null;
-      readonly profile: LoadProfile | null;
-      readonly isAdopted: boolean;
-    }
-  | { readonly type: "worker.exited" };
-
-export type ModelLoaderReport =
-  | { readonly type: "model.proven"; readonly workerId: string; readonly model: ModelId; readonly profile: LoadProfile }
-  | { readonly type: "model.unloaded"; readonly workerId: string }
-  | { readonly type: "model.loadFailed"; readonly workerId: string; readonly model: ModelId; readonly fault: Fault }
-  | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: false };
-
-export interface ModelLoaderInput {
-  readonly workerId: string;
-  readonly parent: ActorRef<Snapshot<unknown>, ModelLoaderReport>;
-  readonly clock: Pick<Clock, "nowMs">;
-  /** The model that is wanted from the start. */
-  readonly model: ModelId;
-  readonly profile: LoadProfile;
-  readonly limits?: Partial<ModelLoaderLimits>;
-}
-
-export interface ModelLoaderContext {
-  readonly workerId: string;
-  readonly parent: ActorRef<Snapshot<unknown>, ModelLoaderReport>;
-  readonly clock: Pick<Clock, "nowMs">;
-  readonly limits: ModelLoaderLimits;
-  readonly wanted: { readonly model: ModelId; readonly profile: LoadProfile };
-  readonly resident: { readonly model: ModelId; readonly profile: LoadProfile } | null;
-  readonly isWorkerConnected: boolean;
-  readonly tryCount: number;
-  readonly fault: Fault | null;
-}
-
-export type Resolution = { readonly kind: "present" } | { readonly kind: "missing"; readonly missingBytes: number };
+import { retryDelayMs } from "../recovery/retry-delays.ts";
+import {
+  defaultModelLoaderLimits,
+  type LoadOrder,
+  type ModelLoaderContext,
+  type ModelLoaderEvent,
+  type ModelLoaderInput,
+  type ModelLoaderReport,
+  type Resolution,
+} from "./model-loader-types.ts";
 
 const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder => ({ workerId: context.workerId, ...context.wanted });
 
@@ -216,7 +135,7 @@ export const modelLoaderMachine = setup({
     stuckMs: ({ context }) => context.limits.stuckMs,
     proveMs: ({ context }) => context.limits.proveMs,
     unloadMs: ({ context }) => context.limits.unloadMs,
-    retryMs: ({ context }) => context.limits.retryMs * 1.5 ** context.tryCount,
+    retryMs: ({ context }) => retryDelayMs("model_loading", context.tryCount, 0.5) ?? 0,
     permanentRestMs: ({ context }) => context.limits.permanentRestMs,
   },
 }).createMachine({

@@ -6,11 +6,11 @@ import type { BudgetLimits } from "../recovery/budget.ts";
 import type { Ladders } from "../recovery/ladders.ts";
 import type { CircuitBreakerLimits, CircuitBreakerReport } from "./circuit-breaker.machine.ts";
 import type { HealthMonitorLimits, HealthMonitorReport, HealthReport } from "./health-monitor.machine.ts";
-import type { ModelLoaderLimits, ModelLoaderReport } from "./model-loader.machine.ts";
-import type { PipelineLimits, PipelineReport } from "./pipeline.machine.ts";
+import type { ModelLoaderLimits, ModelLoaderReport } from "./model-loader-types.ts";
+import type { PipelineLimits, PipelineReport } from "./pipeline-types.ts";
 import type { RecoveryLimits, RecoveryReport, RecoveryResume } from "./recovery-types.ts";
 import type { OpenIncidents, WorkersFacts } from "./supervisor-facts.ts";
-import type { StopShape, WorkerLimits, WorkerReport } from "./worker.machine.ts";
+import type { StopShape, WorkerLimits, WorkerReport } from "./worker-types.ts";
 
 export interface SupervisedWorker {
   readonly id: string;

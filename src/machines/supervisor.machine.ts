@@ -23,7 +23,8 @@ import {
   type SupervisorInput,
   type SupervisorLimits,
 } from "./supervisor-types.ts";
-import { type StopShape, workerMachine } from "./worker.machine.ts";
+import { workerMachine } from "./worker.machine.ts";
+import type { StopShape } from "./worker-types.ts";
 
 export const defaultSupervisorLimits: SupervisorLimits = {
   drainMs: minuteMs,

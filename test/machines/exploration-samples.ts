@@ -1,6 +1,6 @@
 import type { Lease } from "../../src/core/job.ts";
 import type { ProcessRef, RenderReport } from "../../src/core/ports/worker.ts";
-import type { ConnectedWorker } from "../../src/machines/worker.machine.ts";
+import type { ConnectedWorker } from "../../src/machines/worker-types.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { explorationClock } from "./explore.ts";
 

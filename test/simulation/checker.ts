@@ -16,7 +16,8 @@ export async function checkWorld(simulation: Simulation): Promise<string[]> {
       continue;
     }
     if (!endedJobStates.includes(job.state)) problems.push(`job ${id} is still ${job.state} long after the last fault`);
-    if (job.state === "failed" || job.state === "quarantined") problems.push(`job ${id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`);
+    if (job.state === "failed" || job.state === "quarantined")
+      problems.push(`job ${id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`);
     if (job.state === "cancelled" && !simulation.cancelled.has(id)) problems.push(`job ${id} is cancelled, and nobody asked for it`);
     const result = job.artifacts.find((artifact) => artifact.kind === "result");
     if (job.state === "succeeded") {
@@ -26,7 +27,8 @@ export async function checkWorld(simulation: Simulation): Promise<string[]> {
     }
     const seen = await simulation.current?.app.request(`/api/v1/generate/${id}`, { headers: { host: "localhost" } });
     const shown = seen?.status === 200 ? ((await seen.json()) as SeedJob) : null;
-    if (shown?.status === "completed" && shown.is_mock === false && result === undefined) problems.push(`job ${id} shows a stand-in as the real video`);
+    if (shown?.status === "completed" && shown.is_mock === false && result === undefined)
+      problems.push(`job ${id} shows a stand-in as the real video`);
   }
   for (const [id, count] of simulation.commits) if (count > 1) problems.push(`job ${id} was committed ${count} times`);
   if (simulation.current === null) problems.push("no supervisor runs at the end");

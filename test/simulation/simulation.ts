@@ -11,11 +11,11 @@ import { createApp } from "../../src/server/create-app.ts";
 import type { ServerApp } from "../../src/server/http-types.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
-import { type CrashPoints, createCrashPoints } from "./crash-points.ts";
 import { checkWorld } from "./checker.ts";
+import { type CrashPoints, createCrashPoints } from "./crash-points.ts";
 import { createSimHost, type SimHost } from "./sim-host.ts";
 import { createSimArtifacts, createSimDiskGauge, createSimMedia, createSimProbe, type SimDisk } from "./sim-ports.ts";
-import { type ArmedFault, SimWorker, type SimWorkerWorld } from "./sim-worker.ts";
+import type { ArmedFault, SimWorker, SimWorkerWorld } from "./sim-worker.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -148,7 +148,14 @@ class Simulation {
 
   /** The client of design §8: an idempotency key, and patience. */
   async submit(key: string): Promise<void> {
-    const body = JSON.stringify({ model_type: "T2V-A14B", prompt: "a red fox", resolution: "854x480", steps: stepsPerJob, num_frames: 33, seed: 7 });
+    const body = JSON.stringify({
+      model_type: "T2V-A14B",
+      prompt: "a red fox",
+      resolution: "854x480",
+      steps: stepsPerJob,
+      num_frames: 33,
+      seed: 7,
+    });
     const headers = { "content-type": "application/json", "idempotency-key": key, host: "localhost" };
     for (let tries = 0; tries < 200; tries += 1) {
       const { current } = this;
@@ -168,13 +175,20 @@ class Simulation {
   }
 
   cancelLater(id: string): void {
-    this.clock.setTimer(() => {
-      const { current } = this;
-      if (current === null) return;
-      this.counts.cancels += 1;
-      this.cancelled.add(id);
-      void current.app.request(`/api/v1/queue/${id}/cancel`, { method: "POST", headers: { "content-type": "application/json", host: "localhost" }, body: "{}" });
-    }, drawInteger(this.chance, 0, 10 * minuteMs));
+    this.clock.setTimer(
+      () => {
+        const { current } = this;
+        if (current === null) return;
+        this.counts.cancels += 1;
+        this.cancelled.add(id);
+        void current.app.request(`/api/v1/queue/${id}/cancel`, {
+          method: "POST",
+          headers: { "content-type": "application/json", host: "localhost" },
+          body: "{}",
+        });
+      },
+      drawInteger(this.chance, 0, 10 * minuteMs),
+    );
   }
 
   strike(): void {
@@ -219,7 +233,8 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
   simulation.schedule(crashesPerHour, untilMs, () => simulation.current?.points.arm(drawInteger(chance, 1, 60)));
   await clock.advance(hours * hourMs);
   // Everything owed must arrive in bounded time once nothing breaks any more.
-  for (let waitedMs = 0; waitedMs < 24 * hourMs && !(await isIdle(simulation)); waitedMs += 10 * minuteMs) await clock.advance(10 * minuteMs);
+  for (let waitedMs = 0; waitedMs < 24 * hourMs && !(await isIdle(simulation)); waitedMs += 10 * minuteMs)
+    await clock.advance(10 * minuteMs);
   const problems = await checkWorld(simulation);
   await simulation.store.events.flush();
   return { seed, hours, ...simulation.counts, digest: simulation.hash.digest("hex"), problems };

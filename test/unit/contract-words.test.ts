@@ -26,10 +26,11 @@ describe("describeEvent", () => {
     [row("job.claimed", { jobId: "6f1c2a54-8f0e", workerId: "worker-1" }), "Job 6f1c2a54 is being rendered by worker-1."],
     [row("job.succeeded", { jobId: "a", data: { served_by: "stand_in" } }), "Job a ended with its stand-in."],
     [row("job.succeeded", { jobId: "a", data: { served_by: "real" } }), "Job a is ready: the real video."],
+    [row("job.succeeded", { jobId: "a", data: { served_by: "real", simulated: true } }), "Job a is ready: a simulated video."],
     [row("mode.changed", { data: { from: "ready", to: "mock" } }), "The service is now showing stand-ins only: no real video right now."],
     [row("incident.opened", { data: { failure_type: "vram_exhaustion" } }), "Trouble: vram exhaustion. Recovery begins."],
-    [row("rung.ended", { data: { action: "clear_gpu_cache", outcome: "ineffective" } }), "clear gpu cache: it did not help."],
-    [row("rung.ended", { data: { result: { action: "restart_pipeline", outcome: "effective" } } }), "restart pipeline: it helped."],
+    [row("rung.ended", { data: { action: "clear_gpu_cache", outcome: "ineffective" } }), "Clear gpu cache: it did not help."],
+    [row("rung.ended", { data: { result: { action: "restart_pipeline", outcome: "effective" } } }), "Restart pipeline: it helped."],
     [row("incident.closed", { data: { status: "resolved" } }), "Repaired: the main model passed its proof."],
     [row("incident.closed", { data: { status: "abandoned" } }), "The incident was closed."],
   ])("says %o in words", (event, words) => {

@@ -4,7 +4,6 @@ import { hourMs } from "../../src/core/units.ts";
 import type { FallbackConsent, ReductionKind } from "../../src/core/words.ts";
 import { countsAgainstWorker, openForMs } from "../../src/recovery/breaker.ts";
 import { askBudget, budgetLeftCount, isHeavy } from "../../src/recovery/budget.ts";
-import { type ChainQuestion, fallbackChain } from "../../src/recovery/chain.ts";
 import { retryDelayMs, retryTables } from "../../src/recovery/retry-delays.ts";
 import { lookBackMs } from "../../src/recovery/rung-deadlines.ts";
 import { type RecoveryAttempt, recoveryStatistics } from "../../src/recovery/statistics.ts";
@@ -63,39 +62,6 @@ describe("waits", () => {
     ["configuration", false],
   ] as const)("a fault of the %s counts against the worker: %s", (attribution, expected) => {
     expect(countsAgainstWorker({ attribution })).toBe(expected);
-  });
-});
-
-describe("the fallback chain", () => {
-  const ask = (fallback: FallbackConsent, allow: readonly ReductionKind[], usable: readonly string[]): readonly string[] => {
-    const question: ChainQuestion = {
-      request: { model: "T2V-A14B" },
-      consent: { fallback, allow },
-      alternative: "TI2V-5B",
-      leadWorkerId: "w0",
-      routes: ["w1", "w0"].map((workerId) => ({ workerId, models: ["T2V-A14B", "TI2V-5B"], isUsable: usable.includes(workerId) })),
-    };
-    return fallbackChain(question).map((link) => (link.kind === "real" ? `${link.workerId} ${link.model}` : link.kind));
-  };
-  it("is lead model, alternative model, other worker, stand-in", () => {
-    expect(ask("stand_in_then_real", ["alternative_model"], ["w0", "w1"])).toEqual([
-      "w0 T2V-A14B",
-      "w0 TI2V-5B",
-      "w1 T2V-A14B",
-      "w1 TI2V-5B",
-      "standIn",
-    ]);
-  });
-  it("never changes the model without consent", () => {
-    expect(ask("stand_in_then_real", ["frames", "resolution"], ["w0", "w1"])).toEqual(["w0 T2V-A14B", "w1 T2V-A14B", "standIn"]);
-  });
-  it.each([
-    ["stand_in_then_real", "standIn"],
-    ["stand_in", "standIn"],
-    ["wait", "wait"],
-    ["fail", "fail"],
-  ] as const)("ends for %s in %s when no worker is left", (fallback, last) => {
-    expect(ask(fallback, [], [])).toEqual([last]);
   });
 });
 

@@ -23,6 +23,11 @@ it("stays small enough to be read at once", async () => {
   expect(lines).toBeLessThanOrEqual(200);
 });
 
+it("names only files that are served", async () => {
+  for (const [, path = ""] of (await text("/")).matchAll(/(?:href|src)="([^"]+)"/g))
+    expect((await world.app.request(path)).status).toBe(200);
+});
+
 it("finds every element that its script names", async () => {
   const html = await text("/");
   for (const [, id] of (await text("/page.js")).matchAll(/\bat\("([^"]+)"\)/g)) expect(html).toContain(`id="${id}"`);

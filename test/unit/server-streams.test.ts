@@ -40,6 +40,16 @@ describe("the event stream", () => {
     await cancel();
   });
 
+  it("shows the last clip also behind a long queue of new jobs", async () => {
+    await world.submitted();
+    const { jobId } = await world.finish();
+    await clock.advance(10);
+    for (let number = 0; number < 25; number += 1) await world.submitted();
+    const { next, cancel } = await open();
+    expect(snapshotSchema.parse((await next())?.data).last_output?.id).toBe(jobId);
+    await cancel();
+  });
+
   it("goes on with each row once, in order, under its number, in snake_case", async () => {
     const { next, cancel } = await open();
     const snapshot = await next();

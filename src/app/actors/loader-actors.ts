@@ -2,7 +2,7 @@ import { fromCallback, fromPromise } from "xstate";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
 import type { WorkerClient } from "../../core/ports/worker.ts";
-import type { LoadOrder, ModelLoaderEvent, Resolution } from "../../machines/model-loader.machine.ts";
+import type { LoadOrder, ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
 import { classify } from "../../recovery/classify.ts";
 import { faultOfRejection } from "../effects/render.ts";
 import type { ServiceParts } from "../service-ports.ts";

@@ -7,7 +7,7 @@ import type { RenderReport } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { ModelId } from "../../core/words.ts";
 import { acceptResult } from "../../jobs/accept-result.ts";
-import type { PipelineEvent, Settlement } from "../../machines/pipeline.machine.ts";
+import type { PipelineEvent, Settlement } from "../../machines/pipeline-types.ts";
 import { classify } from "../../recovery/classify.ts";
 import { followRender, type RenderFact } from "../effects/render.ts";
 import type { ServiceParts } from "../service-ports.ts";

@@ -1,7 +1,7 @@
 import { fromCallback, fromPromise } from "xstate";
 import type { Evidence } from "../../core/fault.ts";
 import type { ProcessRef } from "../../core/ports/worker.ts";
-import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker.machine.ts";
+import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker-types.ts";
 import { createSilenceWatchdog } from "../../workers/silence-watchdog.ts";
 import { type StopLimits, stopWorker } from "../../workers/stop-ladder.ts";
 import type { ServiceParts } from "../service-ports.ts";

@@ -25,7 +25,7 @@ function showRow(row) {
   const time = document.createElement("time");
   const text = document.createElement("span");
   time.dateTime = row.at;
-  time.textContent = new Date(row.at).toLocaleTimeString();
+  time.textContent = new Date(row.at).toLocaleTimeString([], { hourCycle: "h23" });
   text.textContent = row.text;
   line.append(time, text);
   at("events").prepend(line);
@@ -90,7 +90,8 @@ async function press(button, path, body) {
   try {
     const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
     const content = await answer.json();
-    at("answer").textContent = answer.ok ? content.message : content.detail;
+    const said = content.task_id === undefined ? content.message : `Accepted as job ${content.task_id.slice(0, 8)}.`;
+    at("answer").textContent = answer.ok ? said : content.detail;
     if (content.task_id !== undefined) prompts.set(content.task_id, body.prompt);
   } catch {
     at("answer").textContent = "The service does not answer.";

@@ -1,4 +1,4 @@
-/** The page: three files, read once. The build copies them beside the compiled server. */
+/** The page: four files, read once. The build copies them beside the compiled server. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Hono } from "hono";
@@ -8,6 +8,7 @@ const files = [
   { path: "/", name: "index.html", type: "text/html; charset=utf-8" },
   { path: "/page.js", name: "page.js", type: "text/javascript; charset=utf-8" },
   { path: "/page.css", name: "page.css", type: "text/css; charset=utf-8" },
+  { path: "/icon.svg", name: "icon.svg", type: "image/svg+xml" },
 ] as const;
 
 export function addPageRoutes(app: Hono<HttpEnv>): void {

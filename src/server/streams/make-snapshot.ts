@@ -15,7 +15,9 @@ export async function makeSnapshot(ports: ServerPorts): Promise<Snapshot> {
   const rows = await ports.events.range(Math.max(0, seq - searchedCount), searchedCount);
   const { jobs } = await ports.jobs.list({ limit: taskCount });
   const { tasks: _tasks, queue: _queue, ...counts } = toQueue([], await ports.jobs.counts());
-  const newestShown = jobs
+  // A long queue of new jobs must not hide the last clip.
+  const ended = await ports.jobs.list({ states: ["succeeded"], limit: 1 });
+  const newestShown = [...jobs, ...ended.jobs]
     .filter((job) => shownArtifact(job) !== undefined)
     .toSorted((a, b) => (shownArtifact(b)?.createdAtMs ?? 0) - (shownArtifact(a)?.createdAtMs ?? 0))[0];
   const lastOutput = newestShown === undefined ? null : toVideo(newestShown);

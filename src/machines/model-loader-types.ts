@@ -1,0 +1,93 @@
+import type { ActorRef, Snapshot } from "xstate";
+import type { Clock } from "../core/clock.ts";
+import type { Fault, FaultReport } from "../core/fault.ts";
+import { hourMs, minuteMs, secondMs } from "../core/units.ts";
+import type { LoadProfile, ModelId } from "../core/words.ts";
+import { retryTables } from "../recovery/retry-delays.ts";
+
+export interface ModelLoaderLimits {
+  readonly resolveMs: number;
+  readonly downloadStallMs: number;
+  readonly verifyMs: number;
+  /** Without any sign of activity; a slow load is not a stuck one. */
+  readonly stuckMs: number;
+  /** A first test render after a load compiles kernels. */
+  readonly proveMs: number;
+  readonly unloadMs: number;
+  /** Tries after the first one; the waits between them are the table's. */
+  readonly retryCount: number;
+  readonly permanentRestMs: number;
+}
+
+export const defaultModelLoaderLimits: ModelLoaderLimits = {
+  resolveMs: minuteMs,
+  downloadStallMs: 30 * secondMs,
+  verifyMs: hourMs,
+  stuckMs: 5 * minuteMs,
+  proveMs: 2 * minuteMs,
+  unloadMs: 2 * minuteMs,
+  retryCount: retryTables.model_loading.retryCount,
+  permanentRestMs: 10 * minuteMs,
+};
+
+export interface LoadOrder {
+  readonly workerId: string;
+  readonly model: ModelId;
+  readonly profile: LoadProfile;
+}
+
+export type LoadFact =
+  | { readonly type: "load.progressed"; readonly ratio: number }
+  | { readonly type: "load.succeeded" }
+  | { readonly type: "load.failed"; readonly fault: Fault }
+  | { readonly type: "download.progressed"; readonly doneBytes: number }
+  | { readonly type: "download.succeeded" }
+  | { readonly type: "download.failed"; readonly fault: Fault };
+
+export type ModelLoaderEvent =
+  | LoadFact
+  | { readonly type: "model.load"; readonly model: ModelId; readonly profile: LoadProfile; readonly isForced?: boolean }
+  /** The wanted model once more, from the start. */
+  | { readonly type: "model.reload" }
+  | { readonly type: "model.unload" }
+  | { readonly type: "model.verify" }
+  | { readonly type: "download.pause" }
+  | { readonly type: "download.resume" }
+  | { readonly type: "download.cancel" }
+  | {
+      readonly type: "worker.connected";
+      readonly residentModel: ModelId | null;
+      readonly profile: LoadProfile | null;
+      readonly isAdopted: boolean;
+    }
+  | { readonly type: "worker.exited" };
+
+export type ModelLoaderReport =
+  | { readonly type: "model.proven"; readonly workerId: string; readonly model: ModelId; readonly profile: LoadProfile }
+  | { readonly type: "model.unloaded"; readonly workerId: string }
+  | { readonly type: "model.loadFailed"; readonly workerId: string; readonly model: ModelId; readonly fault: Fault }
+  | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: false };
+
+export interface ModelLoaderInput {
+  readonly workerId: string;
+  readonly parent: ActorRef<Snapshot<unknown>, ModelLoaderReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  /** The model that is wanted from the start. */
+  readonly model: ModelId;
+  readonly profile: LoadProfile;
+  readonly limits?: Partial<ModelLoaderLimits>;
+}
+
+export interface ModelLoaderContext {
+  readonly workerId: string;
+  readonly parent: ActorRef<Snapshot<unknown>, ModelLoaderReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly limits: ModelLoaderLimits;
+  readonly wanted: { readonly model: ModelId; readonly profile: LoadProfile };
+  readonly resident: { readonly model: ModelId; readonly profile: LoadProfile } | null;
+  readonly isWorkerConnected: boolean;
+  readonly tryCount: number;
+  readonly fault: Fault | null;
+}
+
+export type Resolution = { readonly kind: "present" } | { readonly kind: "missing"; readonly missingBytes: number };

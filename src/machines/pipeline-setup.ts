@@ -1,0 +1,232 @@
+/** Everything that the pipeline's chart names: guards, actions, delays, and the effects that src/app provides. */
+import { assign, enqueueActions, fromCallback, fromPromise, sendTo, setup, spawnChild } from "xstate";
+import type { Evidence, Fault } from "../core/fault.ts";
+import type { Lease } from "../core/job.ts";
+import type { RenderReport } from "../core/ports/worker.ts";
+import type { MachineTag, ModelId, Phase } from "../core/words.ts";
+import type { Admission, PipelineContext, PipelineEvent, PipelineInput, PipelineReport, Settlement } from "./pipeline-types.ts";
+
+interface LeaseOrder {
+  readonly workerId: string;
+  readonly lease: Lease;
+}
+
+const faultReport = (context: PipelineContext, fault: Fault, jobId: string | null): PipelineReport => ({
+  type: "fault.raised",
+  isHealthOnly: false,
+  report: {
+    fault,
+    jobId,
+    model: context.lease?.spec.request.model ?? context.residentModel,
+    workerId: context.workerId,
+    atMs: context.clock.nowMs(),
+  },
+});
+
+export const leaseOrder = ({ context }: { context: PipelineContext }): LeaseOrder => ({
+  workerId: context.workerId,
+  lease: context.lease as Lease,
+});
+
+export function overdue(what: string): Fault {
+  return {
+    code: "WORKER_STALLED",
+    attribution: "worker",
+    failureType: "generation_pipeline_error",
+    confidence: 0.8,
+    decidedBy: `${what} did not answer within its time`,
+    message: `${what} did not answer within its time.`,
+    contextPoisoned: false,
+    retryable: true,
+    operatorAction: null,
+    evidence: { message: what },
+  };
+}
+
+const phaseStates = { encode: "encoding", denoise: "denoising", decode: "decoding", mux: "muxing" } as const;
+export const stallEvidence: Evidence = { stalledForMs: 0, message: "the render stalled" };
+type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
+
+/** One transition a phase, guarded by the phase's name. */
+export const phaseTransitions = (["encode", "denoise", "decode", "mux"] as const).map((wanted) => ({
+  guard: { type: "isPhase" as const, params: ({ event }: { event: PhaseStarted }) => ({ phase: event.phase, wanted }) },
+  target: `.${phaseStates[wanted]}` as const,
+  actions: { type: "storePhase" as const, params: ({ event }: { event: PhaseStarted }) => ({ longPhaseMs: event.longPhaseMs }) },
+}));
+
+/** A phase: every step starts the stall limit anew. */
+export const phaseState = (name: (typeof phaseStates)[Phase], description: string) => ({
+  description,
+  on: { "step.progressed": { target: name, reenter: true } },
+  after: { stallMs: { target: "#pipeline.stalled" } },
+});
+
+export const pipelineSetup = setup({
+  types: {
+    context: {} as PipelineContext,
+    events: {} as PipelineEvent,
+    input: {} as PipelineInput,
+    output: {} as { workerId: string },
+    tags: {} as MachineTag,
+  },
+  actors: {
+    claimJob: fromPromise<Lease | null, { workerId: string; residentModel: ModelId | null }>(() =>
+      Promise.reject(new Error("claimJob was not provided")),
+    ),
+    /** Makes the job's model and memory mode ready on the worker; null, or the fault that ends the attempt. */
+    prepareJob: fromPromise<Fault | null, LeaseOrder>(() => Promise.reject(new Error("prepareJob was not provided"))),
+    renderJob: fromCallback<PipelineEvent, LeaseOrder & { isUnderWay: boolean }>(() => {
+      throw new Error("renderJob was not provided");
+    }),
+    /** Renews the lease; says when it is lost, or when the owner asked for the end. */
+    keepLease: fromCallback<PipelineEvent, LeaseOrder>(() => {
+      throw new Error("keepLease was not provided");
+    }),
+    /** Checks, publishes and commits; keeps the lease meanwhile. Reports artifact.committed or artifact.refused. */
+    commitArtifact: fromCallback<PipelineEvent, LeaseOrder & { report: RenderReport }>(() => {
+      throw new Error("commitArtifact was not provided");
+    }),
+    /** True when the device is free of the job; false when the worker must be killed. */
+    cancelRender: fromPromise<boolean, LeaseOrder>(() => Promise.reject(new Error("cancelRender was not provided"))),
+    settleAttempt: fromPromise<void, LeaseOrder & { settlement: Settlement }>(() =>
+      Promise.reject(new Error("settleAttempt was not provided")),
+    ),
+  },
+  guards: {
+    mayClaim: ({ context }) =>
+      context.hasNews &&
+      context.isWorkerConnected &&
+      context.residentModel !== null &&
+      context.admission !== "none" &&
+      context.suspendedBy.length === 0 &&
+      !context.isStopping,
+    isStopping: ({ context }) => context.isStopping,
+    isSuspended: ({ context }) => context.suspendedBy.length > 0,
+    servesStandIns: ({ context }) => context.isServingStandIns,
+    hasLease: (_, params: { lease: Lease | null }) => params.lease !== null,
+    isFit: (_, params: { fault: Fault | null }) => params.fault === null,
+    isFreed: (_, params: { isFreed: boolean }) => params.isFreed,
+    isOurs: ({ context }, params: { jobId: string }) => context.lease?.jobId === params.jobId,
+    isFree: ({ context }) => context.suspendedBy.length === 0,
+    servesNoStandIns: ({ context }) => !context.isServingStandIns,
+    canHandOver: ({ context }) => context.committingJobId === null,
+    isPhase: (_, params: { phase: Phase; wanted: Phase }) => params.phase === params.wanted,
+  },
+  actions: {
+    noteConnected: assign({ isWorkerConnected: true }),
+    noteExited: assign({ isWorkerConnected: false, residentModel: null }),
+    noteProven: assign((_, params: { model: ModelId }) => ({ residentModel: params.model })),
+    noteModelLost: assign({ residentModel: null }),
+    storeAdopted: assign((_, params: { lease: Lease | null }) => ({
+      isWorkerConnected: true,
+      lease: params.lease,
+      isUnderWay: true,
+      report: null,
+    })),
+    storeLease: assign((_, params: { lease: Lease | null }) => ({
+      lease: params.lease,
+      isUnderWay: false,
+      report: null,
+      settlement: null,
+      longPhaseMs: null,
+    })),
+    dropLease: assign({ lease: null, report: null, isUnderWay: false, settlement: null }),
+    storeReport: assign((_, params: { report: RenderReport }) => ({ report: params.report })),
+    storePhase: assign((_, params: { longPhaseMs: number | null }) => ({ longPhaseMs: params.longPhaseMs })),
+    storeSettlement: assign((_, params: { settlement: Settlement }) => ({ settlement: params.settlement })),
+    setAdmission: assign((_, params: { admission: Admission }) => ({ admission: params.admission })),
+    spendAdmission: assign(({ context }) => ({ admission: context.admission === "one" ? ("none" as const) : context.admission })),
+    hold: assign(({ context }, params: { by: string }) => ({ suspendedBy: [...new Set([...context.suspendedBy, params.by])] })),
+    letGo: assign(({ context }, params: { by: string }) => ({ suspendedBy: context.suspendedBy.filter((holder) => holder !== params.by) })),
+    letAllGo: assign({ suspendedBy: [] }),
+    serveStandIns: assign({ isServingStandIns: true }),
+    endStandIns: assign({ isServingStandIns: false }),
+    planStop: assign({ isStopping: true }),
+    spawnCommit: enqueueActions(({ context, enqueue }) => {
+      if (context.lease === null || context.report === null) return;
+      enqueue(
+        spawnChild("commitArtifact", {
+          id: `commit-${context.lease.jobId}-${context.lease.fence}`,
+          input: { workerId: context.workerId, lease: context.lease, report: context.report },
+        }),
+      );
+      enqueue.assign({
+        committingJobId: context.lease.jobId,
+        commitCount: context.commitCount + 1,
+        lease: null,
+        report: null,
+        isUnderWay: false,
+      });
+    }),
+    noteNews: assign({ hasNews: true }),
+    forgetNews: assign({ hasNews: false }),
+    forgetCommit: assign({ committingJobId: null }),
+    reportBegun: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "job.begun", workerId: context.workerId, jobId: context.lease?.jobId ?? "" }),
+    ),
+    reportEnded: sendTo(
+      ({ context }) => context.parent,
+      ({ context }, params: { jobId: string; isSuccessful: boolean }): PipelineReport => ({
+        type: "job.ended",
+        workerId: context.workerId,
+        ...params,
+      }),
+    ),
+    reportAttemptOver: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({
+        type: "job.ended",
+        workerId: context.workerId,
+        jobId: context.lease?.jobId ?? "",
+        isSuccessful: false,
+      }),
+    ),
+    raiseRenderFault: sendTo(
+      ({ context }) => context.parent,
+      ({ context }, params: { fault: Fault }): PipelineReport => faultReport(context, params.fault, context.lease?.jobId ?? null),
+    ),
+    raiseRefusal: enqueueActions(({ context, enqueue }, params: { fault: Fault | null; jobId: string }) => {
+      if (params.fault !== null) enqueue.sendTo(context.parent, faultReport(context, params.fault, params.jobId));
+    }),
+    reportSuspended: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "pipeline.suspended", workerId: context.workerId }),
+    ),
+    reportResumed: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "pipeline.resumed", workerId: context.workerId }),
+    ),
+    reportStopped: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "pipeline.stopped", workerId: context.workerId }),
+    ),
+    reportFreed: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "device.freed", workerId: context.workerId }),
+    ),
+    reportStalled: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "pipeline.stalled", workerId: context.workerId, jobId: context.lease?.jobId ?? "" }),
+    ),
+    requestKill: sendTo(
+      ({ context }) => context.parent,
+      ({ context }, params: { reason: string }): PipelineReport => ({
+        type: "worker.restart",
+        workerId: context.workerId,
+        reason: params.reason,
+      }),
+    ),
+  },
+  delays: {
+    pollMs: ({ context }) => context.limits.pollMs,
+    claimMs: ({ context }) => context.limits.claimMs,
+    prepareMs: ({ context }) => context.limits.prepareMs,
+    stallMs: ({ context }) => Math.max(context.limits.stallMs, context.longPhaseMs ?? 0),
+    cancelMs: ({ context }) => context.limits.cancelMs,
+    killMs: ({ context }) => context.limits.killMs,
+    commitMs: ({ context }) => context.limits.commitMs,
+    settleRetryMs: ({ context }) => context.limits.settleRetryMs,
+    suspendedMs: ({ context }) => context.limits.suspendedMs,
+  },
+});

@@ -1,0 +1,110 @@
+import type { ActorRef, Snapshot } from "xstate";
+import type { Clock } from "../core/clock.ts";
+import type { Evidence, Fault, FaultReport } from "../core/fault.ts";
+import type { Lease } from "../core/job.ts";
+import type { RenderReport } from "../core/ports/worker.ts";
+import { hourMs, minuteMs, secondMs } from "../core/units.ts";
+import type { ModelId, Phase } from "../core/words.ts";
+
+export interface PipelineLimits {
+  /** An idle pipeline looks for jobs by itself this often; it is told of new ones at once. */
+  readonly pollMs: number;
+  readonly claimMs: number;
+  readonly prepareMs: number;
+  /** Until this machine's own history says more: fewer than five samples make it 15 min (design §4). */
+  readonly stallMs: number;
+  readonly cancelMs: number;
+  readonly killMs: number;
+  readonly commitMs: number;
+  readonly settleRetryMs: number;
+  readonly suspendedMs: number;
+}
+
+export const defaultPipelineLimits: PipelineLimits = {
+  pollMs: 15 * secondMs,
+  claimMs: 30 * secondMs,
+  prepareMs: 20 * minuteMs,
+  stallMs: 15 * minuteMs,
+  cancelMs: 5 * minuteMs,
+  killMs: minuteMs,
+  commitMs: 10 * minuteMs,
+  settleRetryMs: secondMs,
+  suspendedMs: 3 * hourMs,
+};
+
+export type Admission = "none" | "one" | "all";
+
+/** How an attempt ends without a result. */
+export type Settlement =
+  | { readonly kind: "fault"; readonly fault: Fault }
+  | { readonly kind: "death"; readonly evidence: Evidence; readonly isOwnDoing: boolean }
+  | { readonly kind: "release"; readonly why: string }
+  | { readonly kind: "cancelled" };
+
+export type RenderFact =
+  | { readonly type: "phase.started"; readonly phase: Phase; readonly longPhaseMs: number | null }
+  | { readonly type: "step.progressed"; readonly phase: Phase; readonly step: number; readonly of: number }
+  | { readonly type: "render.completed"; readonly report: RenderReport }
+  | { readonly type: "render.failed"; readonly fault: Fault }
+  | { readonly type: "lease.lost" }
+  | { readonly type: "job.cancel"; readonly jobId: string };
+
+export type CommitFact =
+  | { readonly type: "artifact.committed"; readonly jobId: string }
+  | { readonly type: "artifact.refused"; readonly jobId: string; readonly problem: string; readonly fault: Fault | null };
+
+export type PipelineEvent =
+  | RenderFact
+  | CommitFact
+  | { readonly type: "jobs.becameAvailable" }
+  | { readonly type: "pipeline.suspend"; readonly by: string }
+  | { readonly type: "pipeline.resume"; readonly by: string }
+  | { readonly type: "pipeline.standIn" }
+  | { readonly type: "pipeline.admit"; readonly admission: Admission }
+  | { readonly type: "pipeline.stop" }
+  | { readonly type: "worker.connected"; readonly adopted: Lease | null }
+  | { readonly type: "worker.exited"; readonly evidence: Evidence; readonly isExpected: boolean }
+  | { readonly type: "model.proven"; readonly model: ModelId }
+  | { readonly type: "model.lost" };
+
+export type PipelineReport =
+  | { readonly type: "job.begun"; readonly workerId: string; readonly jobId: string }
+  | { readonly type: "job.ended"; readonly workerId: string; readonly jobId: string; readonly isSuccessful: boolean }
+  | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: false }
+  | { readonly type: "pipeline.suspended"; readonly workerId: string }
+  | { readonly type: "pipeline.resumed"; readonly workerId: string }
+  | { readonly type: "pipeline.stalled"; readonly workerId: string; readonly jobId: string }
+  | { readonly type: "pipeline.stopped"; readonly workerId: string }
+  | { readonly type: "device.freed"; readonly workerId: string }
+  | { readonly type: "worker.restart"; readonly workerId: string; readonly reason: string };
+
+export interface PipelineInput {
+  readonly workerId: string;
+  readonly parent: ActorRef<Snapshot<unknown>, PipelineReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly limits?: Partial<PipelineLimits>;
+}
+
+export interface PipelineContext {
+  readonly workerId: string;
+  readonly parent: ActorRef<Snapshot<unknown>, PipelineReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly limits: PipelineLimits;
+  readonly isWorkerConnected: boolean;
+  readonly residentModel: ModelId | null;
+  readonly admission: Admission;
+  readonly suspendedBy: readonly string[];
+  readonly isServingStandIns: boolean;
+  readonly isStopping: boolean;
+  readonly lease: Lease | null;
+  /** The worker has this render in hand already. */
+  readonly isUnderWay: boolean;
+  readonly longPhaseMs: number | null;
+  readonly report: RenderReport | null;
+  /** The job whose artifact is being checked and committed while the next one is rendered. */
+  readonly committingJobId: string | null;
+  readonly commitCount: number;
+  readonly settlement: Settlement | null;
+  /** Something changed since the store last had no job. */
+  readonly hasNews: boolean;
+}
