@@ -1,5 +1,4 @@
 import type { Actor } from "xstate";
-import { isoOf } from "../core/clock.ts";
 import type { Fault } from "../core/fault.ts";
 import { secondMs } from "../core/units.ts";
 import type { FailureType } from "../core/words.ts";
@@ -8,7 +7,7 @@ import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type { HealthView, RecoveryOrder, RecoveryPort, RecoveryReset, RecoveryTriggered } from "../server/server-ports.ts";
 import { healthViewOf, readHealth, type StatusParts } from "./service-status.ts";
 
-const resetWaitMs = 10 * secondMs;
+const answerWithinMs = 10 * secondMs;
 
 function operatorFault(failureType: FailureType): Fault {
   return {
@@ -60,97 +59,99 @@ function answerOf(supervisor: Supervisor, incidentId: string | null, rungs: read
   return { ...common, isSuccess: false, message: `All recovery strategies failed for ${rungs.at(-1)?.failureType ?? "this failure"}` };
 }
 
-export function createRecoveryDesk(parts: StatusParts, supervisor: Supervisor, hub: FactHub): RecoveryPort {
-  const { clock } = parts;
+interface Desk {
+  readonly parts: StatusParts;
+  readonly supervisor: Supervisor;
+  readonly hub: FactHub;
+}
 
-  const follow = (order: RecoveryOrder, workerId: string): Promise<RecoveryTriggered> =>
-    new Promise((resolve) => {
-      let incidentId: string | null = null;
-      const rungs: RungEnded[] = [];
-      const end = (isPending: boolean): void => {
-        unsubscribe();
-        clock.clearTimer(timer);
-        resolve(answerOf(supervisor, incidentId, rungs, isPending));
-      };
-      const unsubscribe = hub.subscribe((fact) => {
-        if (fact.type === "incident.opened" && fact.workerId === workerId) incidentId ??= fact.id;
-        if (fact.type === "incident.joined") incidentId ??= fact.id;
-        if (fact.type === "rung.ended" && fact.id === incidentId) rungs.push(fact);
-        const isOver =
-          (fact.type === "incident.closed" || fact.type === "incident.stoodIn" || fact.type === "incident.exhausted") &&
-          fact.id === incidentId;
-        if (isOver) end(false);
-      });
-      const timer = clock.setTimer(() => end(true), order.waitMs);
-      supervisor.send({
-        type: "recovery.trigger",
-        failureType: order.failureType,
-        isForced: order.isForced,
-        workerId,
-        fault: operatorFault(order.failureType),
-      });
+/** Sends the trigger and listens until its incident is over, or until the caller's patience is. */
+function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId: string): Promise<RecoveryTriggered> {
+  return new Promise((resolve) => {
+    let incidentId: string | null = null;
+    const rungs: RungEnded[] = [];
+    const end = (isPending: boolean): void => {
+      unsubscribe();
+      parts.clock.clearTimer(timer);
+      resolve(answerOf(supervisor, incidentId, rungs, isPending));
+    };
+    const unsubscribe = hub.subscribe((fact) => {
+      if (fact.type === "incident.opened" && fact.workerId === workerId) incidentId ??= fact.id;
+      if (fact.type === "incident.joined") incidentId ??= fact.id;
+      if (fact.type === "rung.ended" && fact.id === incidentId) rungs.push(fact);
+      const isEnd = fact.type === "incident.closed" || fact.type === "incident.stoodIn" || fact.type === "incident.exhausted";
+      if (isEnd && fact.id === incidentId) end(false);
     });
+    const timer = parts.clock.setTimer(() => end(true), order.waitMs);
+    const { failureType, isForced } = order;
+    supervisor.send({ type: "recovery.trigger", failureType, isForced, workerId, fault: operatorFault(failureType) });
+  });
+}
 
-  const leadWorker = (): string => parts.config.workers[0]?.id ?? "";
+async function trigger(desk: Desk, order: RecoveryOrder): Promise<RecoveryTriggered> {
+  const { parts, supervisor } = desk;
+  const workerId = parts.config.workers[0]?.id ?? "";
+  const { cooldowns, mode } = supervisor.getSnapshot().context;
+  const leftMs = (cooldowns[`${workerId}/${order.failureType}`] ?? 0) - parts.clock.nowMs();
+  if (leftMs > 0 && !order.isForced) {
+    return {
+      isSuccess: false,
+      isPending: false,
+      message: `Recovery cooldown active for ${order.failureType} (${Math.ceil(leftMs / secondMs)}s remaining)`,
+      incidentId: null,
+      isStandingIn: mode === "mock",
+      isRealGenerationEnabled: mode === "ready",
+      actions: [],
+    };
+  }
+  const data = { failure_type: order.failureType, forced: order.isForced };
+  await parts.store.events.append([{ kind: "recovery.triggered", actor: order.by, workerId, data }]);
+  return follow(desk, order, workerId);
+}
+
+async function reset({ parts, supervisor }: Desk, by: string): Promise<RecoveryReset> {
+  await parts.store.events.append([{ kind: "recovery.reset", actor: by, data: {} }]);
+  const modeNow = (): string => supervisor.getSnapshot().context.mode;
+  const hadIncidents = Object.keys(supervisor.getSnapshot().context.incidents).length > 0;
+  supervisor.send({ type: "recovery.reset" });
+  const untilMs = parts.clock.nowMs() + answerWithinMs;
+  while (hadIncidents && modeNow() !== "ready" && parts.clock.nowMs() < untilMs) await parts.clock.sleep(200);
+  const isReady = modeNow() === "ready";
   return {
-    trigger: async (order) => {
-      const workerId = leadWorker();
-      const { context } = supervisor.getSnapshot();
-      const leftMs = (context.cooldowns[`${workerId}/${order.failureType}`] ?? 0) - clock.nowMs();
-      if (leftMs > 0 && !order.isForced) {
-        const message = `Recovery cooldown active for ${order.failureType} (${Math.ceil(leftMs / secondMs)}s remaining)`;
-        return {
-          isSuccess: false,
-          isPending: false,
-          message,
-          incidentId: null,
-          isStandingIn: context.mode === "mock",
-          isRealGenerationEnabled: context.mode === "ready",
-          actions: [],
-        };
-      }
-      await parts.store.events.append([
-        { kind: "recovery.triggered", actor: order.by, workerId, data: { failure_type: order.failureType, forced: order.isForced } },
-      ]);
-      return follow(order, workerId);
-    },
-    reset: async (by): Promise<RecoveryReset> => {
-      await parts.store.events.append([{ kind: "recovery.reset", actor: by, data: { at: isoOf(clock.nowMs()) } }]);
-      const hadIncidents = Object.keys(supervisor.getSnapshot().context.incidents).length > 0;
-      supervisor.send({ type: "recovery.reset" });
-      const isReady = (): boolean => supervisor.getSnapshot().context.mode === "ready";
-      const untilMs = clock.nowMs() + resetWaitMs;
-      while (hadIncidents && !isReady() && clock.nowMs() < untilMs) await clock.sleep(200);
-      const probe = isReady() ? "passed" : "running";
-      const message = isReady()
-        ? "Recovery state has been reset and real generation re-enabled"
-        : "Recovery state has been reset; a test render decides whether the main model can serve";
-      return { isMockDisabled: supervisor.getSnapshot().context.mode !== "mock", isRealGenerationEnabled: isReady(), probe, message };
-    },
-    checkHealth: async (): Promise<HealthView> => {
-      const before = readHealth(supervisor.getSnapshot())?.measuredAtMs ?? null;
-      supervisor.send({ type: "health.check" });
-      const untilMs = clock.nowMs() + resetWaitMs;
-      while (clock.nowMs() < untilMs && before === null && readHealth(supervisor.getSnapshot())?.measuredAtMs === null)
-        await clock.sleep(50);
-      const report = readHealth(supervisor.getSnapshot());
-      const { mode } = supervisor.getSnapshot().context;
-      const isServing = mode === "ready" || mode === "degraded";
-      if (report === null) {
-        return {
-          overallStatus: "error",
-          cpuRatio: null,
-          memoryRatio: null,
-          vramRatio: null,
-          isGpuAvailable: false,
-          isModelLoadingFunctional: isServing,
-          isGenerationPipelineFunctional: isServing,
-          issues: ["The health monitor does not run."],
-          recommendations: [],
-          checkedAtMs: clock.nowMs(),
-        };
-      }
-      return healthViewOf(report, { isProven: isServing, isConnected: isServing });
-    },
+    isMockDisabled: modeNow() !== "mock",
+    isRealGenerationEnabled: isReady,
+    probe: isReady ? "passed" : "running",
+    message: isReady
+      ? "Recovery state has been reset and real generation re-enabled"
+      : "Recovery state has been reset; a test render decides whether the main model can serve",
   };
+}
+
+async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
+  const { clock } = parts;
+  const measuredAtMs = (): number | null => readHealth(supervisor.getSnapshot())?.measuredAtMs ?? null;
+  supervisor.send({ type: "health.check" });
+  const untilMs = clock.nowMs() + answerWithinMs;
+  while (measuredAtMs() === null && clock.nowMs() < untilMs) await clock.sleep(50);
+  const report = readHealth(supervisor.getSnapshot());
+  const { mode } = supervisor.getSnapshot().context;
+  const isServing = mode === "ready" || mode === "degraded";
+  if (report !== null) return healthViewOf(report, { isProven: isServing, isConnected: isServing });
+  return {
+    overallStatus: "error",
+    cpuRatio: null,
+    memoryRatio: null,
+    vramRatio: null,
+    isGpuAvailable: false,
+    isModelLoadingFunctional: isServing,
+    isGenerationPipelineFunctional: isServing,
+    issues: ["The health monitor does not run."],
+    recommendations: ["Restart the service."],
+    checkedAtMs: clock.nowMs(),
+  };
+}
+
+export function createRecoveryDesk(parts: StatusParts, supervisor: Supervisor, hub: FactHub): RecoveryPort {
+  const desk: Desk = { parts, supervisor, hub };
+  return { trigger: (order) => trigger(desk, order), reset: (by) => reset(desk, by), checkHealth: () => checkHealth(desk) };
 }

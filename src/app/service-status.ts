@@ -1,4 +1,4 @@
-import type { AnyActorRef, SnapshotFrom } from "xstate";
+import type { Actor, AnyActorRef, SnapshotFrom } from "xstate";
 import { type HealthMonitorContext, type HealthReport, healthReportOf } from "../machines/health-monitor.machine.ts";
 import type { supervisorMachine } from "../machines/supervisor.machine.ts";
 import { isUsable } from "../machines/supervisor-facts.ts";
@@ -9,6 +9,7 @@ import { pathOfValue } from "../telemetry/transitions.ts";
 import type { LedgerEntry, RecoveryLedger } from "./recovery-ledger.ts";
 import type { ServiceParts } from "./service-ports.ts";
 
+export type Supervisor = Actor<typeof supervisorMachine>;
 export type SupervisorSnapshot = SnapshotFrom<typeof supervisorMachine>;
 
 const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean =>

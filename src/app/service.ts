@@ -1,13 +1,11 @@
-import { type Actor, createActor } from "xstate";
+import { createActor } from "xstate";
 import type { Config } from "../config/schema.ts";
 import { toActorClock } from "../core/clock.ts";
-import { UnderstudyError } from "../core/errors.ts";
-import type { JobView } from "../core/job.ts";
+import { messageOf, UnderstudyError } from "../core/errors.ts";
 import { secondMs } from "../core/units.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
-import { createAdmission } from "../jobs/admission.ts";
 import { keepHouse } from "../jobs/housekeeping.ts";
-import { createStandInDesk, type StandInDesk } from "../jobs/stand-in-desk.ts";
+import { StandInDesk } from "../jobs/stand-in-desk.ts";
 import { healthMonitorMachine } from "../machines/health-monitor.machine.ts";
 import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
@@ -19,7 +17,7 @@ import type { SubsystemLimits } from "../machines/supervisor-types.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
 import { validateLadders } from "../recovery/ladders.ts";
-import type { ServerPorts, StreamFrame } from "../server/server-ports.ts";
+import type { ServerPorts } from "../server/server-ports.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { healthActors } from "./actors/health-actors.ts";
 import { loaderActors } from "./actors/loader-actors.ts";
@@ -30,16 +28,17 @@ import { workerActors } from "./actors/worker-actors.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
 import { createProofClip } from "./proof-clip.ts";
-import { createFactHub, createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
+import { createFactHub, type FactHub } from "./recovery-desk.ts";
 import { openRecoveryLedger } from "./recovery-ledger.ts";
 import { readResumedFacts } from "./resume-facts.ts";
+import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
-import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
+import type { StatusParts, Supervisor } from "./service-status.ts";
 import { createWorkerLinks } from "./worker-links.ts";
 
 export interface Service {
   readonly serverPorts: ServerPorts;
-  readonly supervisor: Actor<typeof supervisorMachine>;
+  readonly supervisor: Supervisor;
   readonly parts: ServiceParts;
   /** Adopts or starts the workers. Called once, when the service can already answer. */
   start(): void;
@@ -108,57 +107,44 @@ function repeat(parts: ServiceParts, name: string, everyMs: number, work: () => 
   };
 }
 
-interface Watched {
-  readonly supervisor: Actor<typeof supervisorMachine>;
-  readonly standIns: StandInDesk;
-}
-
 /** Wakes the stand-in desk when the route changed, and keeps the moment at which it was lost. */
-function createRouteWatch(parts: ServiceParts): { lostAtMs: () => number | null; look: (watched: Watched) => void } {
+function createRouteWatch(parts: ServiceParts): {
+  lostAtMs: () => number | null;
+  look: (supervisor: Supervisor, onChange: () => void) => void;
+} {
   let lostAtMs: number | null = parts.clock.nowMs();
   return {
     lostAtMs: () => lostAtMs,
-    look: ({ supervisor, standIns }) => {
+    look: (supervisor, onChange) => {
       const isOpen = Object.values(supervisor.getSnapshot().context.workers).some(isUsable);
       if (isOpen === (lostAtMs === null)) return;
       lostAtMs = isOpen ? null : parts.clock.nowMs();
-      standIns.wake();
+      onChange();
     },
   };
 }
 
-/** Puts one service together from the outside world's ports; the same for the real one and for the simulation. */
-export async function createService(ports: ServicePorts, config: Config, version: string): Promise<Service> {
-  const { clock, store, chance } = ports;
-  const epoch = await store.nextEpoch();
+async function openParts(ports: ServicePorts, config: Config): Promise<ServiceParts> {
+  const { clock, store } = ports;
   const links = createWorkerLinks();
-  const gpu = createGpuAdapter({
-    clock,
-    probe: ports.probe,
-    clientOf: links.clientOf,
-    deviceOf: (workerId) => links.clientOf(workerId)?.identity.device.uuid ?? null,
-  });
-  const parts: ServiceParts = {
-    ...ports,
-    config,
-    epoch,
-    links,
-    gpu,
-    progress: createProgressBoard(clock),
-    profiles: createProfileBook(config.loadProfile),
-  };
-  const hub = createFactHub();
-  const ledger = await openRecoveryLedger(store);
+  const deviceOf = (workerId: string): string | null => links.clientOf(workerId)?.identity.device.uuid ?? null;
+  const gpu = createGpuAdapter({ clock, probe: ports.probe, clientOf: links.clientOf, deviceOf });
+  const epoch = await store.nextEpoch();
+  return { ...ports, config, epoch, links, gpu, progress: createProgressBoard(clock), profiles: createProfileBook(config.loadProfile) };
+}
+
+async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supervisor> {
+  const { clock, store, config, chance, logger } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const subscriber = createTransitionSubscriber({
-    logger: ports.logger,
+    logger,
     note: ({ actor, from, to, event, tags }) => store.events.note({ kind: "machine.transitioned", data: { actor, from, to, event, tags } }),
   });
-  const supervisor = createActor(wireMachine(parts, hub), {
+  return createActor(wireMachine(parts, hub), {
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
     input: {
-      epoch,
+      epoch: parts.epoch,
       workers: config.workers.map((worker) => ({ id: worker.id, model: config.lead, profile: config.loadProfile })),
       ladders: laddersOf(config),
       clock,
@@ -168,166 +154,120 @@ export async function createService(ports: ServicePorts, config: Config, version
       draws: Array.from({ length: drawCount }, () => chance.next()),
     },
   });
-  let freeBytes = Number.POSITIVE_INFINITY;
-  const statusParts: StatusParts = { ...parts, ledger, startedAtMs: clock.nowMs(), version, lastFreeBytes: () => freeBytes };
-  const route = createRouteWatch(parts);
-  const standIns = createStandInDesk(
-    { jobs: store.jobs, artifacts: ports.artifacts, media: ports.media, clock },
-    {
-      routeLostAtMs: route.lostAtMs,
-      isHeld: () => supervisor.getSnapshot().context.areStandInsHeld || freeBytes < config.disk.minFreeBytes,
-      reason: () => "the main model is being repaired",
-      afterMs: config.standIn.afterMs,
-      onAttached: () => undefined,
-      onProblem: (message, jobId) => ports.logger.warn({ event: "standIn.failed", jobId, message }),
-    },
-  );
-  hub.subscribe(ledger.note);
-  supervisor.subscribe({
-    next: () => route.look({ supervisor, standIns }),
-    error: (thrown) =>
-      ports.logger.error({ event: "supervisor.failed", message: thrown instanceof Error ? thrown.message : String(thrown) }),
-  });
-  // A restarted supervisor adopts first; what it could not adopt by then goes back into the queue.
-  const isAdopting = (): boolean =>
-    config.workers.some(
-      ({ id }) =>
-        (supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as { value?: unknown } | undefined)?.value === "adopting",
-    );
-  let isOlderReleased = false;
-  const releaseOlder = async (): Promise<void> => {
-    while (isAdopting()) await clock.sleep(50);
-    const released = await store.jobs.releaseOlderEpochs(epoch);
-    isOlderReleased = true;
-    if (released.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
+}
+
+/** A restarted supervisor adopts first; what it could not adopt by then goes back into the queue. */
+async function releaseOlder(parts: ServiceParts, supervisor: Supervisor): Promise<void> {
+  const isAdopting = ({ id }: { readonly id: string }): boolean => {
+    const child = supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as { value?: unknown } | undefined;
+    return child?.value === "adopting";
   };
+  while (parts.config.workers.some(isAdopting)) await parts.clock.sleep(50);
+  const released = await parts.store.jobs.releaseOlderEpochs(parts.epoch);
+  if (released.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
+}
+
+/** Sweeps leases and deadlines, looks at the disk, cleans by the retention. `stop` resolves when nothing runs any more. */
+function createUpkeep(
+  parts: ServiceParts,
+  supervisor: Supervisor,
+): { begin: () => void; freeBytes: () => number; stop: () => Promise<void> } {
+  const { store, disk, artifacts, logger } = parts;
+  const { retention } = parts.config;
+  let freeBytes = Number.POSITIVE_INFINITY;
+  let isOlderReleased = false;
   const stopSweeping = repeat(parts, "sweep", sweepEveryMs, async () => {
+    freeBytes = await disk.freeBytes();
     if (!isOlderReleased) return;
-    freeBytes = await ports.disk.freeBytes();
     const { requeued } = await store.jobs.sweep();
     if (requeued.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
   });
-  const { retention } = config;
-  const stopHousekeeping = repeat(parts, "housekeeping", retention.everyMs, async () => {
-    await keepHouse(
-      { jobs: store.jobs, events: store.events, artifacts: ports.artifacts },
-      { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs },
-    );
-    await ports.disk.restoreBallast();
+  const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };
+  const stopCleaning = repeat(parts, "housekeeping", retention.everyMs, async () => {
+    await keepHouse({ jobs: store.jobs, events: store.events, artifacts }, limits);
+    await disk.restoreBallast();
   });
-
-  const admission = createAdmission(
-    {
-      jobs: store.jobs,
-      disk: ports.disk,
-      clock,
-      chance,
-      deviceTotalBytes: () =>
-        links.list().reduce<number | null>((largest, link) => Math.max(largest ?? 0, link.client.identity.device.totalBytes), null),
-      isDraining: () => supervisor.getSnapshot().context.mode === "draining",
-      isSimulated: () => config.workers.every((worker) => worker.kind === "simulator"),
-      onAvailable: () => {
-        supervisor.send({ type: "jobs.becameAvailable" });
-        standIns.wake();
-      },
+  return {
+    begin: () => {
+      releaseOlder(parts, supervisor)
+        .then(() => {
+          isOlderReleased = true;
+        })
+        .catch((thrown: unknown) => logger.error({ event: "release.failed", message: messageOf(thrown) }));
     },
+    freeBytes: () => freeBytes,
+    stop: async () => {
+      await Promise.all([stopSweeping(), stopCleaning()]);
+    },
+  };
+}
+
+function createStandIns(
+  parts: ServiceParts,
+  supervisor: Supervisor,
+  routeLostAtMs: () => number | null,
+  freeBytes: () => number,
+): StandInDesk {
+  const { clock, store, artifacts, media, config, logger } = parts;
+  return new StandInDesk(
+    { jobs: store.jobs, artifacts, media, clock },
     {
-      minFreeBytes: config.disk.minFreeBytes,
-      deadlineMs: config.queue.deadlineMs,
-      preferredProfile: config.loadProfile,
-      alternative: config.alternative,
+      routeLostAtMs,
+      isHeld: () => supervisor.getSnapshot().context.areStandInsHeld || freeBytes() < config.disk.minFreeBytes,
+      reason: () => "the main model is being repaired",
+      afterMs: config.standIn.afterMs,
+      onProblem: (message, jobId) => logger.warn({ event: "standIn.failed", jobId, message }),
     },
   );
-  const status = () => statusOf(statusParts, supervisor.getSnapshot());
-  const frames = new Set<(frame: StreamFrame) => void>();
-  const publish = (frame: StreamFrame): void => {
-    for (const listener of frames) listener(frame);
-  };
-  parts.progress.onProgress((progress) => publish({ kind: "progress", progress }));
-  hub.subscribe((fact) => {
-    if (fact.type === "mode.changed") publish({ kind: "mode", mode: fact.to, sentence: status().sentence });
-    if (fact.type === "health.checked" || fact.type === "health.changed") {
-      const { health } = status();
-      if (health !== null) publish({ kind: "health", health });
-    }
-    if (fact.type === "rung.ended" && fact.result.outcome !== "skipped") {
-      publish({
-        kind: "recoveryAttempt",
-        attempt: attemptViewOf({ failureType: fact.failureType, workerId: fact.workerId, incidentId: fact.id, result: fact.result }),
-      });
-    }
+}
+
+/** Resolves when the supervisor has stopped, or has failed: then there is nothing left to wait for. */
+function waitUntilStopped(supervisor: Supervisor): Promise<void> {
+  return new Promise((resolve) => {
+    if (supervisor.getSnapshot().status !== "active") resolve();
+    else supervisor.subscribe({ complete: () => resolve(), error: () => resolve() });
   });
-  const stopTimers = async (): Promise<void> => {
-    await Promise.all([stopSweeping(), stopHousekeeping(), standIns.stop()]);
-  };
-  const serverPorts: ServerPorts = {
-    jobs: store.jobs,
-    events: store.events,
-    artifacts: ports.artifacts,
-    clock,
-    chance,
-    admission,
-    status,
-    progressOf: parts.progress.of,
-    recovery: createRecoveryDesk(statusParts, supervisor, hub),
-    control: {
-      cancelJob: async (jobId, by) => {
-        const outcome = await store.jobs.cancel(jobId, by);
-        const view: JobView | null = outcome === "requested" ? await store.jobs.get(jobId) : null;
-        const workerId = view?.workerId;
-        if (workerId != null) supervisor.getSnapshot().children[childIds.pipeline(workerId)]?.send({ type: "job.cancel", jobId } as never);
-        return outcome;
-      },
-      killWorker: async (workerId, by) => {
-        const id = workerId ?? config.workers[0]?.id ?? "";
-        const link = links.get(id);
-        if (link === null) return { kind: "absent", message: `Worker ${id} has no process right now.` };
-        if (!link.client.identity.isSimulated) return { kind: "notSimulated", message: `Worker ${id} is not a simulator.` };
-        await store.events.append([{ kind: "worker.killed", actor: by, workerId: id, data: { pid: link.ref.pid } }]);
-        ports.host.signal(link.ref, "SIGKILL");
-        return { kind: "killed", workerId: id, pid: link.ref.pid };
-      },
-    },
-    streams: {
-      subscribe: (listener) => {
-        frames.add(listener);
-        return () => frames.delete(listener);
-      },
-    },
-    onDefect: (thrown, request) =>
-      ports.logger.error({
-        event: "request.defect",
-        ...request,
-        message: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
-      }),
+}
+
+/** Puts one service together from the outside world's ports; the same for the real one and for the simulation. */
+export async function createService(ports: ServicePorts, config: Config, version: string): Promise<Service> {
+  const parts = await openParts(ports, config);
+  const { clock, store, links } = parts;
+  const hub = createFactHub();
+  const ledger = await openRecoveryLedger(store);
+  const supervisor = await createSupervisor(parts, hub);
+  const route = createRouteWatch(parts);
+  const upkeep = createUpkeep(parts, supervisor);
+  const standIns = createStandIns(parts, supervisor, route.lostAtMs, upkeep.freeBytes);
+  hub.subscribe(ledger.note);
+  supervisor.subscribe({
+    next: () => route.look(supervisor, () => standIns.wake()),
+    error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
+  });
+  const statusParts: StatusParts = { ...parts, ledger, startedAtMs: clock.nowMs(), version, lastFreeBytes: upkeep.freeBytes };
+  const finish = async (): Promise<void> => {
+    for (const link of links.list()) links.close(link.workerId);
+    await store.events.flush();
   };
   return {
-    serverPorts,
+    serverPorts: createServerPorts(statusParts, supervisor, hub, () => standIns.wake()),
     supervisor,
     parts,
     start: () => {
       supervisor.start();
       standIns.wake();
-      void releaseOlder().catch((thrown: unknown) =>
-        ports.logger.error({ event: "release.failed", message: thrown instanceof Error ? thrown.message : String(thrown) }),
-      );
+      upkeep.begin();
     },
     drain: async (shape) => {
-      const stopped = new Promise<void>((resolve) => {
-        if (supervisor.getSnapshot().status !== "active") resolve();
-        else supervisor.subscribe({ complete: () => resolve(), error: () => resolve() });
-      });
+      const stopped = waitUntilStopped(supervisor);
       supervisor.send({ type: "service.drain", shape });
-      await stopTimers();
-      await stopped;
-      for (const link of links.list()) links.close(link.workerId);
-      await store.events.flush();
+      await Promise.all([upkeep.stop(), standIns.stop(), stopped]);
+      await finish();
     },
     abandon: async () => {
-      await stopTimers();
+      await Promise.all([upkeep.stop(), standIns.stop()]);
       supervisor.stop();
-      for (const link of links.list()) links.close(link.workerId);
-      await store.events.flush();
+      await finish();
     },
   };
 }

@@ -15,7 +15,13 @@ export const exitCodeConfiguration = 78;
 const count = z.number().int().nonnegative();
 const bytes = z.number().nonnegative();
 
-export const memorySchema = z.object({ total_bytes: bytes, allocated_bytes: bytes, reserved_bytes: bytes, free_bytes: bytes, peak_bytes: bytes });
+export const memorySchema = z.object({
+  total_bytes: bytes,
+  allocated_bytes: bytes,
+  reserved_bytes: bytes,
+  free_bytes: bytes,
+  peak_bytes: bytes,
+});
 export const failureSchema = z.object({
   phase: z.enum([...phases, "load", "idle"]),
   step: count.nullable(),
@@ -55,10 +61,15 @@ export const methods = {
   initialize: {
     params: z.object({ protocol: z.number().int(), token: z.string() }),
     result: z.object({
-      protocol: z.number().int(), pid: z.number().int(), kind: z.string(), simulated: z.boolean(),
+      protocol: z.number().int(),
+      pid: z.number().int(),
+      kind: z.string(),
+      simulated: z.boolean(),
       device: z.object({ uuid: z.string(), name: z.string(), total_bytes: bytes }),
-      models: z.array(z.enum(modelIds)), profiles: z.array(z.enum(loadProfiles)),
-      actions: z.array(z.enum(recoveryActions)), phases: z.array(z.enum(phases)),
+      models: z.array(z.enum(modelIds)),
+      profiles: z.array(z.enum(loadProfiles)),
+      actions: z.array(z.enum(recoveryActions)),
+      phases: z.array(z.enum(phases)),
     }),
   },
   "model/load": {
@@ -67,15 +78,28 @@ export const methods = {
   },
   "model/unload": { params: z.object({}), result: z.object({ memory: memorySchema }) },
   generate: {
-    params: z.object({ job_id: z.string(), fence: count, request: requestSchema, workflow: z.string().nullable(), output_path: z.string(), checkpoint_dir: z.string() }),
+    params: z.object({
+      job_id: z.string(),
+      fence: count,
+      request: requestSchema,
+      workflow: z.string().nullable(),
+      output_path: z.string(),
+      checkpoint_dir: z.string(),
+    }),
     result: z.object({ accepted: z.literal(true) }),
   },
   attach: {
     params: z.object({}),
     result: z.object({
-      job_id: z.string().nullable(), fence: count.nullable(), phase: z.enum(phases).nullable(), step: count.nullable(), of: count.nullable(),
-      result: reportSchema.nullable(), failure: failureSchema.nullable(),
-      resident_model: z.enum(modelIds).nullable(), profile: z.enum(loadProfiles).nullable(),
+      job_id: z.string().nullable(),
+      fence: count.nullable(),
+      phase: z.enum(phases).nullable(),
+      step: count.nullable(),
+      of: count.nullable(),
+      result: reportSchema.nullable(),
+      failure: failureSchema.nullable(),
+      resident_model: z.enum(modelIds).nullable(),
+      profile: z.enum(loadProfiles).nullable(),
     }),
   },
   "job/ack": { params: z.object({ job_id: z.string(), fence: count }), result: z.object({}) },
@@ -95,7 +119,12 @@ export const methods = {
   },
   stats: {
     params: z.object({}),
-    result: z.object({ memory: memorySchema, resident_model: z.enum(modelIds).nullable(), profile: z.enum(loadProfiles).nullable(), jobs_done: count }),
+    result: z.object({
+      memory: memorySchema,
+      resident_model: z.enum(modelIds).nullable(),
+      profile: z.enum(loadProfiles).nullable(),
+      jobs_done: count,
+    }),
   },
   shutdown: { params: z.object({ reason: z.string() }), result: z.object({}) },
   /** Simulators only. */
@@ -108,7 +137,14 @@ export type ResultOf<M extends MethodName> = z.infer<(typeof methods)[M]["result
 
 /** Notifications from worker to supervisor. */
 export const notifications = {
-  progress: z.object({ job_id: z.string(), fence: count, phase: z.enum(phases), step: count, of: count, long_phase_ms: z.number().optional() }),
+  progress: z.object({
+    job_id: z.string(),
+    fence: count,
+    phase: z.enum(phases),
+    step: count,
+    of: count,
+    long_phase_ms: z.number().optional(),
+  }),
   load_progress: z.object({ model: z.enum(modelIds), ratio: z.number().min(0).max(1) }),
   heartbeat: z.object({ main_thread_idle_ms: z.number() }),
   completed: reportSchema,

@@ -11,6 +11,8 @@ export interface ClipLook {
   readonly facts: readonly string[];
   readonly hue: number;
   readonly isStriped: boolean;
+  /** Nothing but black: what a failed decode looks like. */
+  readonly isBlack: boolean;
 }
 
 export interface FramePainter {
@@ -84,6 +86,12 @@ function paintStripes(context: SKRSContext2D, { width, height }: ClipLook, index
   }
 }
 
+function blackPixels(width: number, height: number): Uint8Array {
+  const pixels = new Uint8Array(width * height * 4);
+  for (let alpha = 3; alpha < pixels.length; alpha += 4) pixels[alpha] = 255;
+  return pixels;
+}
+
 export function createFramePainter(look: ClipLook): FramePainter {
   const { width, height } = look;
   const canvas = createCanvas(width, height);
@@ -99,6 +107,7 @@ export function createFramePainter(look: ClipLook): FramePainter {
   };
   return {
     paint: (index) => {
+      if (look.isBlack) return blackPixels(width, height);
       paintBackground(context, look, index);
       const left = width * 0.05;
       let y = height * 0.11 + size;

@@ -8,6 +8,6 @@ export function renderStandIn(order: StandInOrder): Promise<MediaFile> {
   return renderClip({
     outputPath,
     framesPerSecond,
-    look: { width, height, frames, headline: "STAND-IN", prompt, facts, hue: 45, isStriped: true },
+    look: { width, height, frames, headline: "STAND-IN", prompt, facts, hue: 45, isStriped: true, isBlack: false },
   });
 }

@@ -1,23 +1,35 @@
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync } from "node:fs";
-import { link, open, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { constants, createReadStream, mkdirSync } from "node:fs";
+import { link, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { Readable } from "node:stream";
 import type { Clock } from "../core/clock.ts";
-import { StoreError } from "../core/errors.ts";
+import { messageOf, StoreError } from "../core/errors.ts";
 import type { ArtifactRef } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 
 const extensions: Readonly<Record<string, string>> = { "video/mp4": "mp4", "image/jpeg": "jpg" };
 const safeId = /^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/;
 
-function isMissing(thrown: unknown): boolean {
-  return (thrown as NodeJS.ErrnoException).code === "ENOENT";
+const errnoOf = (thrown: unknown): string | undefined => (thrown as NodeJS.ErrnoException).code;
+const isMissing = (thrown: unknown): boolean => errnoOf(thrown) === "ENOENT";
+
+/** What the file system refused, as a StoreError that may be tried again; anything else stays what it is. */
+async function translated<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const errno = errnoOf(thrown);
+    if (errno === undefined || thrown instanceof StoreError) throw thrown;
+    const isFull = errno === "ENOSPC" || errno === "EDQUOT";
+    const message = `An artifact could not be published: ${messageOf(thrown)}.`;
+    throw new StoreError(isFull ? "DISK_FULL" : "STORE_UNAVAILABLE", message, { cause: thrown, retryable: true });
+  }
 }
 
-/** The file's content reaches the disk before its name does; returns hash and size. */
+/** The file's content reaches the disk before its name does; returns hash and size. A link is refused: it may lead anywhere. */
 async function syncAndHash(path: string): Promise<{ sha256: string; bytes: number }> {
-  const file = await open(path, "r+");
+  const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
     await file.sync();
     const hash = createHash("sha256");
@@ -45,7 +57,7 @@ async function linkOnce(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") throw thrown;
+    if (errnoOf(thrown) !== "EEXIST") throw thrown;
   }
 }
 
@@ -80,6 +92,10 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
     if (!path.startsWith(root + sep)) throw new StoreError("NOT_FOUND", "An artifact's name leads out of the artifact directory.");
     return path;
   };
+  const stagedFile = (path: string): string => {
+    if (dirname(resolve(path)) !== staging) throw new StoreError("NOT_FOUND", "Only files of the staging directory are published.");
+    return path;
+  };
   const idOf = (jobId: string): string => {
     if (!safeId.test(jobId)) throw new StoreError("JOB_NOT_FOUND", "A job id may hold letters, digits and hyphens.");
     return jobId;
@@ -87,31 +103,25 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
   return {
     stagingPath: (jobId, fence, kind) => join(staging, `${idOf(jobId)}-${fence}-${kind}.${kind === "thumbnail" ? "jpg" : "mp4"}`),
     checkpointDir: (jobId) => join(checkpoints, idOf(jobId)),
-    publish: async (stagedPath, about) => {
-      const { sha256, bytes } = await syncAndHash(stagedPath);
-      const extension = extensions[about.mimeType] ?? "bin";
-      const name = join(sha256.slice(0, 2), `${sha256}-${idOf(about.jobId)}-${about.fence}.${extension}`);
-      const target = confined(name);
-      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-      await linkOnce(stagedPath, target);
-      await syncDirectory(dirname(target));
-      await syncDirectory(root);
-      return { kind: about.kind, sha256, bytes, mimeType: about.mimeType, name };
-    },
+    publish: (stagedPath, about) =>
+      translated(async () => {
+        const { sha256, bytes } = await syncAndHash(stagedFile(stagedPath));
+        const extension = extensions[about.mimeType] ?? "bin";
+        const name = join(sha256.slice(0, 2), `${sha256}-${idOf(about.jobId)}-${about.fence}.${extension}`);
+        const target = confined(name);
+        mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+        await linkOnce(stagedPath, target);
+        await syncDirectory(dirname(target));
+        await syncDirectory(root);
+        return { kind: about.kind, sha256, bytes, mimeType: about.mimeType, name };
+      }),
     discardStaged: (stagedPath) => rm(join(staging, basename(stagedPath)), { force: true }),
     read: (artifact, range) => {
       const stream = createReadStream(confined(artifact.name), range === undefined ? {} : { start: range.start, end: range.end });
       return Readable.toWeb(stream) as ReadableStream<Uint8Array>;
     },
     pathOf: (artifact: ArtifactRef) => confined(artifact.name),
-    remove: async (name) => {
-      const path = confined(name);
-      await rm(path, { force: true });
-      await rmdir(dirname(path)).catch((thrown: unknown) => {
-        const { code } = thrown as NodeJS.ErrnoException;
-        if (code !== "ENOTEMPTY" && code !== "ENOENT") throw thrown;
-      });
-    },
+    remove: (name) => rm(confined(name), { force: true }),
     removeCheckpoints: (jobId) => rm(join(checkpoints, idOf(jobId)), { recursive: true, force: true }),
     sweepOrphans: async (knownNames, minAgeMs) => {
       const known = new Set([...knownNames].map((name) => confined(name)));

@@ -113,7 +113,9 @@ export function failAttempt(
   if (verdict.kind === "retry") queueAgain(database, row.id, failure.runAtMs);
   else endJob(database, row.id, { state: verdict.kind, code: verdict.code, message: verdict.message });
   const kind = verdict.kind === "retry" ? "job.retried" : `job.${verdict.kind}`;
-  const data = { fence: lease.fence, attempt_ended_as: failure.kind, code: verdict.code, message: verdict.message, ...counted };
+  const { attempts, deaths, hostLosses: host_losses } = counted;
+  const { code, message } = verdict;
+  const data = { fence: lease.fence, attempt_ended_as: failure.kind, code, message, attempts, deaths, host_losses };
   database.record({ kind, jobId: row.id, workerId: row.worker_id, data });
   return verdict.kind;
 }

@@ -44,7 +44,8 @@ export function claimJob(database: Database, request: ClaimRequest): Lease | nul
   if (chosen === undefined) return null;
   const { workerId, epoch, leaseMs } = request;
   database.run(
-    "update jobs set state = 'running', fence = fence + 1, worker_id = ?, epoch = ?, lease_until = ?, started_at = coalesce(started_at, ?) where id = ?",
+    `update jobs set state = 'running', fence = fence + 1, worker_id = ?, epoch = ?, lease_until = ?, started_at = coalesce(started_at, ?),
+     passed_over = 0 where id = ?`,
     workerId,
     epoch,
     nowMs + leaseMs,

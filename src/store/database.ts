@@ -3,10 +3,14 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, StoreError } from "../core/errors.ts";
 import type { EventRow, NewEvent } from "../core/ports/event-log.ts";
 import { migrate } from "./migrations.ts";
+import { createPublisher, type RowListener } from "./publisher.ts";
 
-/** SQLite's primary result codes (sqlite.org/rescode.html). */
+/** SQLite's primary result codes (sqlite.org/rescode.html): CORRUPT, NOTADB. */
 const corruptCodes = new Set([11, 26]);
+/** BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN. */
 const passingCodes = new Set([5, 6, 8, 10, 13, 14]);
+/** Statements run on the thread that also answers heartbeats, so a foreign lock is waited for only briefly. */
+const busyMs = 1_000;
 
 export function toStoreError(thrown: unknown): unknown {
   const code = (thrown as { errcode?: unknown }).errcode;
@@ -15,7 +19,7 @@ export function toStoreError(thrown: unknown): unknown {
   if (corruptCodes.has(primary))
     return new StoreError("STORE_CORRUPT", `The database is damaged: ${messageOf(thrown)}.`, { cause: thrown });
   if (passingCodes.has(primary)) {
-    return new StoreError("STORE_UNAVAILABLE", `The database cannot be written now: ${messageOf(thrown)}.`, {
+    return new StoreError("STORE_UNAVAILABLE", `The database cannot be used now: ${messageOf(thrown)}.`, {
       cause: thrown,
       retryable: true,
     });
@@ -25,98 +29,131 @@ export function toStoreError(thrown: unknown): unknown {
 
 /** One connection: transactions that publish their event rows after the commit, and statements prepared once. */
 export interface Database {
-  /** Runs `work` in one transaction; the rows that it recorded are published after the commit, in order. */
+  /**
+   * Runs `work` in one transaction; the rows that it recorded are published after the commit, in order. A listener that
+   * throws changes nothing for the writer: its defect surfaces as an uncaught error.
+   */
   write<Result>(work: () => Result): Result;
   read<Result>(work: () => Result): Result;
   /** Records an event in the transaction under way. */
-  record(event: NewEvent, atMs?: number): void;
-  statement(sql: string): StatementSync;
+  record(event: NewEvent, atMs?: number): EventRow;
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined;
   all<Row>(sql: string, ...values: SQLInputValue[]): Row[];
   /** Rows changed. */
   run(sql: string, ...values: SQLInputValue[]): number;
-  subscribe(listener: (rows: readonly EventRow[]) => void): () => void;
-  backup(targetPath: string): void;
+  subscribe(listener: RowListener): () => void;
+  /** `work` writes what still waits in memory, before the database closes. */
+  beforeClose(work: () => void): void;
+  /** After it, everything throws STORE_UNAVAILABLE. */
   close(): void;
   readonly clock: Clock;
 }
 
 const insertEvent = "insert into events (at_ms, kind, actor, job_id, incident_id, worker_id, data) values (?, ?, ?, ?, ?, ?, ?)";
 
-export function openDatabase(path: string, clock: Clock): Database {
-  let database: DatabaseSync;
+function openFile(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path);
-    database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma busy_timeout = 5000");
+    database = new DatabaseSync(path, { timeout: busyMs });
+    database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on");
     migrate(database);
+    return database;
   } catch (thrown) {
+    database?.close();
     throw toStoreError(thrown);
   }
-  const statements = new Map<string, StatementSync>();
-  const listeners = new Set<(rows: readonly EventRow[]) => void>();
-  let recorded: EventRow[] = [];
+}
 
-  const statement = (sql: string): StatementSync => {
-    const known = statements.get(sql);
+class SqliteDatabase implements Database {
+  readonly clock: Clock;
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #publisher = createPublisher();
+  readonly #closers: (() => void)[] = [];
+  #recorded: EventRow[] = [];
+
+  constructor(path: string, clock: Clock) {
+    this.clock = clock;
+    this.#database = openFile(path);
+  }
+
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
     if (known !== undefined) return known;
-    const prepared = database.prepare(sql);
-    statements.set(sql, prepared);
+    const prepared = this.#database.prepare(sql);
+    this.#statements.set(sql, prepared);
     return prepared;
-  };
-  const record = (event: NewEvent, atMs = clock.nowMs()): void => {
-    const { kind, actor = "service", jobId = null, incidentId = null, workerId = null, data } = event;
-    const written = statement(insertEvent).run(atMs, kind, actor, jobId, incidentId, workerId, JSON.stringify(data));
-    recorded.push({ seq: Number(written.lastInsertRowid), atMs, kind, actor, jobId, incidentId, workerId, data });
-  };
-  const write = <Result>(work: () => Result): Result => {
+  }
+
+  #transact<Result>(work: () => Result): Result {
+    this.#statement("begin immediate").run();
     try {
-      statement("begin immediate").run();
-      let result: Result;
-      try {
-        result = work();
-        statement("commit").run();
-      } catch (thrown) {
-        recorded = [];
-        if (database.isTransaction) statement("rollback").run();
-        throw thrown;
-      }
-      const rows = recorded;
-      recorded = [];
-      if (rows.length > 0) for (const listener of listeners) listener(rows);
+      const result = work();
+      this.#statement("commit").run();
       return result;
+    } catch (thrown) {
+      this.#recorded = [];
+      // A full disk may have ended the transaction already.
+      if (this.#database.isTransaction) this.#statement("rollback").run();
+      throw thrown;
+    }
+  }
+
+  write<Result>(work: () => Result): Result {
+    const result = this.read(() => this.#transact(work));
+    const rows = this.#recorded;
+    this.#recorded = [];
+    this.#publisher.publish(rows);
+    return result;
+  }
+
+  read<Result>(work: () => Result): Result {
+    if (!this.#database.isOpen) throw new StoreError("STORE_UNAVAILABLE", "The database is closed.", { retryable: true });
+    try {
+      return work();
     } catch (thrown) {
       throw toStoreError(thrown);
     }
-  };
-  return {
-    clock,
-    write,
-    read: (work) => {
-      try {
-        return work();
-      } catch (thrown) {
-        throw toStoreError(thrown);
-      }
-    },
-    record,
-    statement,
-    get: <Row>(sql: string, ...values: SQLInputValue[]) => statement(sql).get(...values) as Row | undefined,
-    all: <Row>(sql: string, ...values: SQLInputValue[]) => statement(sql).all(...values) as Row[],
-    run: (sql, ...values) => Number(statement(sql).run(...values).changes),
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    backup: (targetPath) => {
-      try {
-        database.prepare("vacuum into ?").run(targetPath);
-      } catch (thrown) {
-        throw toStoreError(thrown);
-      }
-    },
-    close: () => {
-      statements.clear();
-      database.close();
-    },
-  };
+  }
+
+  record(event: NewEvent, atMs = this.clock.nowMs()): EventRow {
+    const { kind, actor = "service", jobId = null, incidentId = null, workerId = null, data } = event;
+    const written = this.#statement(insertEvent).run(atMs, kind, actor, jobId, incidentId, workerId, JSON.stringify(data));
+    const row = { seq: Number(written.lastInsertRowid), atMs, kind, actor, jobId, incidentId, workerId, data };
+    this.#recorded.push(row);
+    return row;
+  }
+
+  get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statement(sql).get(...values) as Row | undefined;
+  }
+
+  all<Row>(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#statement(sql).all(...values) as Row[];
+  }
+
+  run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  subscribe(listener: RowListener): () => void {
+    return this.#publisher.subscribe(listener);
+  }
+
+  beforeClose(work: () => void): void {
+    this.#closers.push(work);
+  }
+
+  close(): void {
+    if (!this.#database.isOpen) return;
+    try {
+      for (const work of this.#closers.splice(0)) work();
+    } finally {
+      this.#statements.clear();
+      this.#database.close();
+    }
+  }
 }
+
+/** Opens and migrates. Throws StoreError STORE_SCHEMA_NEWER, STORE_CORRUPT or STORE_UNAVAILABLE. */
+export const openDatabase = (path: string, clock: Clock): Database => new SqliteDatabase(path, clock);

@@ -29,14 +29,18 @@ export function createDiskGauge(options: { readonly stateDir: string; readonly b
     restoreBallast: async () => {
       if (ballastBytes === 0 || (await sizeOf()) >= ballastBytes || (await freeBytes()) < 2 * ballastBytes) return;
       const file = await open(ballastPath, "w", 0o600);
+      let isWhole = false;
       try {
         // Written, not truncated to size: a sparse file would hold no space.
         const zeros = new Uint8Array(mebibyte);
         for (let written = 0; written < ballastBytes; written += zeros.length)
           await file.write(zeros, 0, Math.min(zeros.length, ballastBytes - written));
         await file.sync();
+        isWhole = true;
       } finally {
         await file.close();
+        // Half a ballast on a disk that filled up meanwhile would only take the space that others need.
+        if (!isWhole) await rm(ballastPath, { force: true });
       }
     },
   };

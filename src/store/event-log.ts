@@ -1,10 +1,12 @@
 import type { TimerHandle } from "../core/clock.ts";
+import { StoreError } from "../core/errors.ts";
 import type { EventLog, EventRow, NewEvent } from "../core/ports/event-log.ts";
 import type { Database } from "./database.ts";
 
 const bufferLimits = { rows: 200, ms: 100 } as const;
 /** After a failed flush: the rows wait in memory, and newer ones push the oldest out beyond this many. */
 const retryLimits = { rows: 10_000, ms: 1_000 } as const;
+const pruneSliceRows = 10_000;
 
 interface StoredRow {
   readonly seq: number;
@@ -28,58 +30,98 @@ const toEventRow = (row: StoredRow): EventRow => ({
   data: JSON.parse(row.data) as Readonly<Record<string, unknown>>,
 });
 
-/** The timeline. `note` keeps the moment of the note, and writes at the latest 100 ms or 200 rows later. */
-export function createEventLog(database: Database): EventLog {
+/** Notes wait in memory until they are written; a store that cannot write now is tried again, and what is lost is counted. */
+function createNoteBuffer(database: Database): { note(event: NewEvent): void; flush(): void } {
+  const { clock } = database;
   let noted: { readonly event: NewEvent; readonly atMs: number }[] = [];
+  let lostCount = 0;
   let timer: TimerHandle | undefined;
+  let isRetrying = false;
+
   const arm = (delayMs: number): void => {
-    timer ??= database.clock.setTimer(() => {
-      timer = undefined;
-      flush();
-    }, delayMs);
+    timer ??= clock.setTimer(flush, delayMs);
+  };
+  const keepForLater = (batch: typeof noted): void => {
+    const kept = [...batch, ...noted].slice(-retryLimits.rows);
+    lostCount += batch.length + noted.length - kept.length;
+    noted = kept;
+    isRetrying = true;
+    arm(retryLimits.ms);
   };
   const flush = (): void => {
-    database.clock.clearTimer(timer);
+    clock.clearTimer(timer);
     timer = undefined;
     const batch = noted;
     noted = [];
     if (batch.length === 0) return;
     try {
       database.write(() => {
+        if (lostCount > 0) database.record({ kind: "events.dropped", data: { count: lostCount } });
         for (const { event, atMs } of batch) database.record(event, atMs);
       });
-    } catch {
-      // A full disk must not take transitions down: the rows are kept and tried again.
-      noted = [...batch, ...noted].slice(-retryLimits.rows);
-      arm(retryLimits.ms);
+    } catch (thrown) {
+      // A full disk must not take the noting machine down with it.
+      if (!(thrown instanceof StoreError && thrown.retryable)) throw thrown;
+      keepForLater(batch);
+      return;
     }
+    isRetrying = false;
+    lostCount = 0;
   };
+  let isClosed = false;
+  database.beforeClose(() => {
+    flush();
+    clock.clearTimer(timer);
+    isClosed = true;
+  });
+  return {
+    note: (event) => {
+      if (isClosed) return;
+      noted.push({ event, atMs: clock.nowMs() });
+      if (noted.length >= bufferLimits.rows && !isRetrying) flush();
+      else if (isRetrying && noted.length > retryLimits.rows) {
+        noted.shift();
+        lostCount += 1;
+      } else arm(bufferLimits.ms);
+    },
+    flush,
+  };
+}
+
+const newestOf = "select max(seq) as seq from events";
+const oldestOf = "select min(seq) as seq from events";
+
+/** In slices, so that heartbeats are answered between them. Closed incidents go with their rows: they are their projection. */
+async function pruneEvents(database: Database, olderThanMs: number): Promise<number> {
+  const beforeMs = database.clock.nowMs() - olderThanMs;
+  database.write(() => database.run("delete from incidents where closed_at < ?", beforeMs));
+  let deletedCount = 0;
+  for (;;) {
+    const count = database.write(() =>
+      database.run("delete from events where seq in (select seq from events where at_ms < ? limit ?)", beforeMs, pruneSliceRows),
+    );
+    deletedCount += count;
+    if (count < pruneSliceRows) return deletedCount;
+    await database.clock.turn();
+  }
+}
+
+/** The timeline. `note` keeps the moment of the note, and writes at the latest 100 ms or 200 rows later. */
+export function createEventLog(database: Database): EventLog {
+  const notes = createNoteBuffer(database);
+  const seqOf = (sql: string): number => database.read(() => database.get<{ seq: number | null }>(sql)?.seq ?? 0);
   return {
     append: async (events) => {
-      flush();
-      const appended: EventRow[] = [];
-      const unsubscribe = database.subscribe((rows) => appended.push(...rows));
-      try {
-        database.write(() => {
-          for (const event of events) database.record(event);
-        });
-      } finally {
-        unsubscribe();
-      }
-      return appended;
+      notes.flush();
+      return database.write(() => events.map((event) => database.record(event)));
     },
-    note: (event) => {
-      noted.push({ event, atMs: database.clock.nowMs() });
-      if (noted.length >= bufferLimits.rows) flush();
-      else arm(bufferLimits.ms);
-    },
-    flush: async () => flush(),
+    note: notes.note,
+    flush: async () => notes.flush(),
     range: async (after, limit) =>
       database.read(() => database.all<StoredRow>("select * from events where seq > ? order by seq limit ?", after, limit).map(toEventRow)),
-    newestSeq: async () => database.read(() => database.get<{ seq: number | null }>("select max(seq) as seq from events")?.seq ?? 0),
-    oldestSeq: async () => database.read(() => database.get<{ seq: number | null }>("select min(seq) as seq from events")?.seq ?? 0),
+    newestSeq: async () => seqOf(newestOf),
+    oldestSeq: async () => seqOf(oldestOf),
     subscribe: (listener) => database.subscribe(listener),
-    prune: async (olderThanMs) =>
-      database.write(() => database.run("delete from events where at_ms < ?", database.clock.nowMs() - olderThanMs)),
+    prune: (olderThanMs) => pruneEvents(database, olderThanMs),
   };
 }

@@ -28,7 +28,7 @@ export function createIncidentStore(database: Database): IncidentStore {
   return {
     open: async ({ id, key, openedAtMs, failureType, workerId, data }) =>
       database.write(() => {
-        database.run(
+        const inserted = database.run(
           "insert into incidents (id, key, opened_at, status, failure_type, worker_id, data) values (?, ?, ?, 'open', ?, ?, ?) on conflict (id) do nothing",
           id,
           key,
@@ -37,7 +37,8 @@ export function createIncidentStore(database: Database): IncidentStore {
           workerId,
           JSON.stringify(data),
         );
-        database.record({ kind: "incident.opened", incidentId: id, workerId, data: { key, failure_type: failureType, ...data } });
+        if (inserted === 1)
+          database.record({ kind: "incident.opened", incidentId: id, workerId, data: { ...data, key, failure_type: failureType } });
       }),
     close: async (id, status, data) =>
       database.write(() => {
@@ -47,7 +48,7 @@ export function createIncidentStore(database: Database): IncidentStore {
           status,
           id,
         );
-        if (changed === 1) database.record({ kind: "incident.closed", incidentId: id, data: { status, ...data } });
+        if (changed === 1) database.record({ kind: "incident.closed", incidentId: id, data: { ...data, status } });
       }),
     listOpen: async () =>
       database.read(() =>

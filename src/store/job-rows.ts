@@ -6,8 +6,10 @@ import type { Database } from "./database.ts";
 export interface JobRow {
   readonly id: string;
   readonly state: JobState;
+  /** JSON without the workflow, which has a column of its own because it may be large. */
   readonly spec: string;
   readonly model: string;
+  readonly workflow: string | null;
   readonly fallback: string;
   readonly api_key_id: string;
   readonly idempotency_body: string | null;
@@ -85,11 +87,17 @@ export function findArtifactRow(database: Database, sha256: string): { jobId: st
   return row === undefined ? null : { jobId: row.job_id, artifact: toArtifact(row) };
 }
 
+export const specText = ({ request, consent }: JobSpec): string => JSON.stringify({ request, consent });
+
+function toSpec(row: JobRow): JobSpec {
+  return { ...(JSON.parse(row.spec) as Omit<JobSpec, "workflow">), workflow: row.workflow };
+}
+
 export function toView(database: Database, row: JobRow): JobView {
   return {
     id: row.id,
     state: row.state,
-    spec: JSON.parse(row.spec) as JobSpec,
+    spec: toSpec(row),
     apiKeyId: row.api_key_id,
     priority: row.priority,
     fence: row.fence,
@@ -124,7 +132,7 @@ export function toLease(row: JobRow): Lease {
     attempt: row.attempts + 1,
     untilMs: row.lease_until ?? 0,
     workerId: row.worker_id ?? "",
-    spec: JSON.parse(row.spec) as JobSpec,
+    spec: toSpec(row),
     isCancelRequested: row.is_cancel_requested === 1,
   };
 }

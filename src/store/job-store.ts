@@ -67,7 +67,7 @@ function requeueJob(database: Database, jobId: string, by: string): "ok" | "refu
   const spanMs = Math.max(0, row.deadline_at - row.created_at);
   database.run(
     `update jobs set state = 'queued', attempts = 0, deaths = 0, host_losses = 0, ended_at = null, error_code = null, error_message = null,
-     is_cancel_requested = 0, worker_id = null, run_at = ?, deadline_at = ? where id = ?`,
+     is_cancel_requested = 0, passed_over = 0, worker_id = null, run_at = ?, deadline_at = ? where id = ?`,
     nowMs,
     nowMs + spanMs,
     jobId,
@@ -85,11 +85,14 @@ function endQueuedJob(database: Database, jobId: string, end: QueuedEnd): "ok" |
   if (end.kind === "failed") {
     endJob(database, jobId, { state: "failed", code: end.code, message: end.message });
     database.record({ kind: "job.failed", jobId, data: { code: end.code, message: end.message } });
-  } else {
-    const result: JobResult = end.result;
-    endJob(database, jobId, { state: "succeeded", result });
-    database.record({ kind: "job.succeeded", jobId, data: { served_by: result.servedBy.kind } });
+    return "ok";
   }
+  const standIn = artifactsOf(database, jobId).find((artifact) => artifact.kind === "stand_in");
+  if (standIn === undefined) return "refused";
+  const result: JobResult = end.result;
+  endJob(database, jobId, { state: "succeeded", result });
+  const data = { served_by: result.servedBy.kind, simulated: result.servedBy.isSimulated, sha256: standIn.sha256 };
+  database.record({ kind: "job.succeeded", jobId, data });
   return "ok";
 }
 
@@ -103,6 +106,8 @@ function attachArtifact(
 ): "ok" | "duplicate" | "refused" | "absent" {
   const row = findJob(database, jobId);
   if (row === undefined) return "absent";
+  // A result enters by `commit` only, under a fence.
+  if (artifact.kind === "result") return "refused";
   const hasResult = artifactsOf(database, jobId).some((known) => known.kind === "result");
   if (artifact.kind === "stand_in" && (hasResult || (endedJobStates.includes(row.state) && row.state !== "quarantined"))) return "refused";
   if (!insertArtifact(database, jobId, row.fence, artifact, about)) return "duplicate";
@@ -148,9 +153,8 @@ const awaitingStandIn = `select * from jobs j where state = 'queued' and fallbac
 
 /** The durable life of jobs on SQLite. The work is synchronous; the promises are the port's, for engines that are not. */
 export function createJobStore(database: Database, limits: JobLimits): JobStore {
-  const submit = createSubmissions(database, database.clock, limits.maxQueuedJobs);
   return {
-    submit,
+    submit: createSubmissions(database, limits.maxQueuedJobs),
     claim: async (request) => database.write(() => claimJob(database, request)),
     renew: async (lease, leaseMs) => database.write(() => renewLease(database, lease, leaseMs)),
     commit: async (lease, artifact, result, thumbnail) => database.write(() => commitResult(database, lease, artifact, result, thumbnail)),
@@ -171,8 +175,7 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
     releaseOlderEpochs: async (epoch) =>
       database.write(() => {
         const rows = database.all<JobRow>("select * from jobs where state = 'running' and epoch < ?", epoch);
-        for (const row of rows) releaseHeld(database, row, "its supervisor ended");
-        return rows.map((row) => row.id);
+        return releaseHeld(database, rows, "its supervisor ended");
       }),
     sweep: async () => database.write(() => sweepJobs(database)),
     remove: async (jobId, by) => database.write(() => removeJob(database, jobId, by)),

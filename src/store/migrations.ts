@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../core/errors.ts";
 
-/** Each entry is applied once, in one transaction, and never changed afterwards. Times are epoch ms; JSON is text. */
+/** Each entry is applied once, in a transaction, and never changed afterwards. Times are epoch ms; JSON is text. */
 const migrations: readonly string[] = [
   `
   create table jobs (
@@ -95,14 +95,28 @@ const migrations: readonly string[] = [
 
 export const schemaVersion = migrations.length;
 
-/** Brings the database to this program's schema; refuses one that a newer program wrote. */
+function versionOf(database: DatabaseSync): number {
+  return (database.prepare("pragma user_version").get() as { user_version: number }).user_version;
+}
+
+/** Applies what is missing; two programs that open an old database at once apply each entry once. */
+function applyMissing(database: DatabaseSync): void {
+  database.exec("begin immediate");
+  try {
+    for (const migration of migrations.slice(versionOf(database))) database.exec(migration);
+    database.exec(`pragma user_version = ${schemaVersion}; commit`);
+  } catch (thrown) {
+    if (database.isTransaction) database.exec("rollback");
+    throw thrown;
+  }
+}
+
+/** Brings the database to this program's schema; throws StoreError STORE_SCHEMA_NEWER for one that a newer program wrote. */
 export function migrate(database: DatabaseSync): void {
-  const row = database.prepare("pragma user_version").get() as { user_version: number };
-  if (row.user_version > schemaVersion) {
-    const message = `The database has schema ${row.user_version}; this version knows up to ${schemaVersion}. Start a version at least that new.`;
+  const version = versionOf(database);
+  if (version > schemaVersion) {
+    const message = `The database has schema ${version}; this version knows up to ${schemaVersion}. Start a version at least that new.`;
     throw new StoreError("STORE_SCHEMA_NEWER", message);
   }
-  for (let version = row.user_version; version < schemaVersion; version += 1) {
-    database.exec(`begin immediate; ${migrations[version]}; pragma user_version = ${version + 1}; commit`);
-  }
+  if (version < schemaVersion) applyMissing(database);
 }

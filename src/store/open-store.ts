@@ -1,6 +1,6 @@
-import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import type { FactStore, NewEvent, Store } from "../core/ports/event-log.ts";
+import { copyDatabase } from "./backup.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { createEventLog } from "./event-log.ts";
 import { createIncidentStore } from "./incident-store.ts";
@@ -10,7 +10,6 @@ export interface StoreOptions {
   /** A file, or `:memory:` for a store that ends with its process. */
   readonly path: string;
   readonly clock: Clock;
-  readonly chance?: Chance;
   readonly maxQueuedJobs?: number;
   readonly quarantineDeaths?: number;
   readonly hostLossLimit?: number;
@@ -46,7 +45,6 @@ function createFactStore(database: Database): FactStore {
  */
 export function openStore(options: StoreOptions): Store {
   const database = openDatabase(options.path, options.clock);
-  const events = createEventLog(database);
   return {
     jobs: createJobStore(database, {
       maxQueuedJobs: options.maxQueuedJobs ?? 1_000,
@@ -54,7 +52,7 @@ export function openStore(options: StoreOptions): Store {
       hostLossLimit: options.hostLossLimit ?? 5,
       maxAttempts: options.maxAttempts ?? 8,
     }),
-    events,
+    events: createEventLog(database),
     incidents: createIncidentStore(database),
     facts: createFactStore(database),
     nextEpoch: async () =>
@@ -63,10 +61,7 @@ export function openStore(options: StoreOptions): Store {
         writeFact(database, epochKey, epoch, [{ kind: "service.started", data: { epoch } }]);
         return epoch;
       }),
-    backup: async (targetPath) => database.backup(targetPath),
-    close: async () => {
-      await events.flush();
-      database.close();
-    },
+    backup: async (targetPath) => copyDatabase(database, targetPath),
+    close: async () => database.close(),
   };
 }

@@ -48,17 +48,27 @@ function makeDirectories(stateDir: string): void {
 
 const busyCode = 5;
 
+function takeLock(stateDir: string): DatabaseSync {
+  const database = new DatabaseSync(join(stateDir, "run", "lock.db"));
+  try {
+    database.exec("pragma busy_timeout = 0; begin exclusive");
+    return database;
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
+}
+
 /**
  * Owns a state directory: an open exclusive transaction, which the kernel ends when this process dies in any way.
  * Throws StoreError STATE_DIR_IN_USE, naming who holds it, or STATE_DIR_UNUSABLE.
  */
 export function lockStateDir(stateDir: string): { release: () => void } {
   makeDirectories(stateDir);
-  const database = new DatabaseSync(join(stateDir, "run", "lock.db"));
+  let database: DatabaseSync;
   try {
-    database.exec("pragma busy_timeout = 0; begin exclusive");
+    database = takeLock(stateDir);
   } catch (thrown) {
-    database.close();
     if ((thrown as { errcode?: number }).errcode !== busyCode) {
       throw new StoreError("STATE_DIR_UNUSABLE", `The state directory ${stateDir} cannot be locked (${messageOf(thrown)}).`, {
         cause: thrown,
@@ -72,5 +82,7 @@ export function lockStateDir(stateDir: string): { release: () => void } {
       { cause: thrown },
     );
   }
+  // Left by a supervisor that was killed: nobody may be sent to an address that no longer answers.
+  removeSupervisorFile(stateDir);
   return { release: () => database.close() };
 }

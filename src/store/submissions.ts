@@ -1,8 +1,8 @@
-import type { Clock } from "../core/clock.ts";
+import { StoreError } from "../core/errors.ts";
 import type { NewJob } from "../core/job.ts";
 import type { SubmitOutcome } from "../core/ports/job-store.ts";
 import type { Database } from "./database.ts";
-import { findJob, type JobRow, toView } from "./job-rows.ts";
+import { findJob, type JobRow, specText, toView } from "./job-rows.ts";
 
 interface Waiting {
   readonly job: NewJob;
@@ -32,7 +32,7 @@ function submitOne(database: Database, job: NewJob, maxQueuedJobs: number): Subm
   database.run(
     insertJob,
     job.id,
-    JSON.stringify(spec),
+    specText(spec),
     spec.request.model,
     spec.workflow,
     spec.consent.fallback,
@@ -54,21 +54,27 @@ function submitOne(database: Database, job: NewJob, maxQueuedJobs: number): Subm
 }
 
 /** Submissions of the same turn of the event loop share one transaction, so one fsync; each is answered after it. */
-export function createSubmissions(database: Database, clock: Clock, maxQueuedJobs: number): (job: NewJob) => Promise<SubmitOutcome> {
+export function createSubmissions(database: Database, maxQueuedJobs: number): (job: NewJob) => Promise<SubmitOutcome> {
   let waiting: Waiting[] = [];
-  const flush = (): void => {
-    const batch = waiting;
-    waiting = [];
+  const writeAll = (batch: readonly Waiting[]): void => {
     try {
       const outcomes = database.write(() => batch.map(({ job }) => submitOne(database, job, maxQueuedJobs)));
       for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] as SubmitOutcome);
     } catch (thrown) {
-      for (const { reject } of batch) reject(thrown);
+      // A defect in one job is answered to that one; the others are written without it.
+      if (batch.length > 1 && !(thrown instanceof StoreError)) for (const one of batch) writeAll([one]);
+      else for (const { reject } of batch) reject(thrown);
     }
   };
+  const flush = (): void => {
+    const batch = waiting;
+    waiting = [];
+    if (batch.length > 0) writeAll(batch);
+  };
+  database.beforeClose(flush);
   return (job) =>
     new Promise((resolve, reject) => {
       waiting.push({ job, resolve, reject });
-      if (waiting.length === 1) void clock.turn().then(flush);
+      if (waiting.length === 1) void database.clock.turn().then(flush);
     });
 }

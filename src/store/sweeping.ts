@@ -11,24 +11,36 @@ function expire(database: Database, row: JobRow): void {
   database.record({ kind: "job.expired", jobId: row.id, workerId: row.worker_id, data: { code: "JOB_DEADLINE_EXCEEDED" } });
 }
 
-/** A running job whose supervisor is gone or silent: back into the queue, or cancelled when that was asked for. */
-export function releaseHeld(database: Database, row: JobRow, why: string): void {
+function releaseOne(database: Database, row: JobRow, why: string): boolean {
   if (row.is_cancel_requested === 1) {
     cancelHeld(database, row);
-    return;
+    return false;
   }
   endAttempt(database, { jobId: row.id, fence: row.fence }, "released", { message: why });
   queueAgain(database, row.id, database.clock.nowMs());
   database.record({ kind: "job.released", jobId: row.id, workerId: row.worker_id, data: { fence: row.fence, why } });
+  return true;
+}
+
+/**
+ * Running jobs whose supervisor is gone or silent: back into the queue, or cancelled where that was asked for. The ids that
+ * wait again.
+ */
+export function releaseHeld(database: Database, rows: readonly JobRow[], why: string): string[] {
+  return rows.filter((row) => releaseOne(database, row, why)).map((row) => row.id);
 }
 
 export function sweepJobs(database: Database): SweepResult {
   const nowMs = database.clock.nowMs();
-  const overdue = database.all<JobRow>("select * from jobs where state in ('queued', 'running') and deadline_at <= ?", nowMs);
+  // A cancel that is under way ends by its own confirmation, or when its lease runs out: the owner asked for that end.
+  const overdue = database.all<JobRow>(
+    "select * from jobs where state in ('queued', 'running') and deadline_at <= ? and is_cancel_requested = 0",
+    nowMs,
+  );
   for (const row of overdue) expire(database, row);
   const unrenewed = database.all<JobRow>("select * from jobs where state = 'running' and lease_until <= ?", nowMs);
-  for (const row of unrenewed) releaseHeld(database, row, "its lease ran out");
-  return { requeued: unrenewed.map((row) => row.id), quarantined: [], expired: overdue.map((row) => row.id) };
+  const requeued = releaseHeld(database, unrenewed, "its lease ran out");
+  return { requeued, quarantined: [], expired: overdue.map((row) => row.id) };
 }
 
 interface NamedRow {
@@ -51,7 +63,7 @@ export function pruneJobs(database: Database, retention: Retention): { jobCount:
       .map((row) => row.id),
   );
   const sized = database.all<{ id: string; bytes: number }>(
-    `select j.id, sum(a.bytes) as bytes from jobs j join artifacts a on a.job_id = j.id where j.${ended} group by j.id order by j.ended_at desc`,
+    `select j.id, sum(a.bytes) as bytes from jobs j join artifacts a on a.job_id = j.id where j.${ended} group by j.id order by j.ended_at desc, j.id`,
   );
   let keptBytes = 0;
   for (const { id, bytes } of sized) {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createSeededChance } from "../../src/core/chance.ts";
 import { hourMs } from "../../src/core/units.ts";
-import type { FallbackConsent, ReductionKind } from "../../src/core/words.ts";
 import { countsAgainstWorker, openForMs } from "../../src/recovery/breaker.ts";
 import { askBudget, budgetLeftCount, isHeavy } from "../../src/recovery/budget.ts";
 import { retryDelayMs, retryTables } from "../../src/recovery/retry-delays.ts";

@@ -1,71 +1,27 @@
 import { renameSync, writeFileSync } from "node:fs";
-import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { WorkerFailure } from "../../core/fault.ts";
 import { legalEnvelope, modelCatalog, peakBytes, residentBytes, stepSeconds } from "../../core/model-catalog.ts";
-import type {
-  AttachReport,
-  GenerateOrder,
-  ProbeOrder,
-  ProbeReport,
-  RenderReport,
-  WorkerActionReport,
-  WorkerNotice,
-} from "../../core/ports/worker.ts";
+import type { AttachReport, GenerateOrder, ProbeOrder, ProbeReport, RenderReport, WorkerActionReport } from "../../core/ports/worker.ts";
 import { parseBytes, secondMs } from "../../core/units.ts";
 import { type LoadProfile, loadProfiles, type ModelId, type Phase, type RecoveryAction } from "../../core/words.ts";
 import { renderClip } from "../../media/render-clip.ts";
-import { type Checkpoint, dropCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import { OutOfMemory, type SimulatedDevice } from "./device.ts";
+import { dropCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { OutOfMemory } from "./device.ts";
+import {
+  Busy,
+  checkpointEveryMs,
+  decodeShare,
+  type EngineOptions,
+  encodeSteps,
+  loadMs,
+  lookOf,
+  poisoned,
+  type Render,
+  SimulatedFailure,
+  timeShare,
+} from "./engine-types.ts";
 import { cardsInPrompt, type FaultCard } from "./fault-cards.ts";
-
-/** A simulated step takes this share of a real H100's (design §11). */
-const timeShare = 0.02;
-const encodeSteps = 1;
-const decodeShare = 4;
-const loadMs = 1_200;
-/** At most this much work is lost with a worker. */
-const checkpointEveryMs = 30 * secondMs;
-
-export interface EngineOptions {
-  readonly clock: Clock;
-  readonly device: SimulatedDevice;
-  readonly speed: number;
-  readonly cards: readonly FaultCard[];
-  readonly notify: (notice: WorkerNotice) => void;
-  readonly onState: () => void;
-  readonly exit: (code: number) => void;
-  readonly silence: () => void;
-  readonly lie: () => void;
-  /** Blocks this thread for good. */
-  readonly block: () => void;
-}
-
-interface Render {
-  readonly order: GenerateOrder;
-  readonly checkpoint: Checkpoint;
-  readonly cards: readonly FaultCard[];
-  readonly startedAtMs: number;
-  readonly abort: AbortController;
-  readonly resumedFromStep: number;
-  phase: Phase;
-  step: number;
-  of: number;
-  stepsRendered: number;
-  slowFactor: number;
-}
-
-class SimulatedFailure extends Error {
-  readonly exceptionType: string;
-  readonly isPoisoned: boolean;
-  constructor(exceptionType: string, message: string, isPoisoned = false) {
-    super(message);
-    this.exceptionType = exceptionType;
-    this.isPoisoned = isPoisoned;
-  }
-}
-
-export class Busy extends Error {}
 
 /** Renders one job at a time on the simulated device, in phases, with checkpoints and faults. */
 export class Engine {
@@ -273,7 +229,6 @@ export class Engine {
   }
 
   async #run(render: Render): Promise<void> {
-    const { order } = render;
     try {
       await this.#phases(render);
       if (!render.abort.signal.aborted) this.#complete(render);
@@ -290,7 +245,6 @@ export class Engine {
       this.#options.device.remove();
       this.#options.exit(75);
     }
-    void order;
   }
 
   async #phases(render: Render): Promise<void> {
@@ -387,19 +341,8 @@ export class Engine {
     render.step = 0;
     this.#tellProgress(render);
     await this.#play(render);
-    const facts = [request.model, `${request.width}x${request.height}, seed ${request.seed}`];
     const isBlack = this.#take((card) => card.name === "black", render) !== null;
-    const prompt = isBlack ? "" : request.prompt.replaceAll(/\[\[sim:[^\]]*\]\]/g, "").trim();
-    const look = {
-      width: request.width,
-      height: request.height,
-      frames: request.frames,
-      headline: "SIMULATED",
-      prompt,
-      facts,
-      hue: request.seed % 360,
-      isStriped: false,
-    };
+    const look = lookOf(request, isBlack);
     const tellEvery = Math.max(1, Math.floor(request.frames / 10));
     await renderClip({
       outputPath,
@@ -450,12 +393,4 @@ export class Engine {
     this.#options.onState();
     this.#options.notify({ kind: "failed", jobId: order.jobId, fence: order.fence, failure });
   }
-}
-
-function poisoned(): SimulatedFailure {
-  return new SimulatedFailure(
-    "torch.AcceleratorError",
-    "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be asynchronously reported at some other API call",
-    true,
-  );
 }

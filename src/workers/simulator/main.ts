@@ -8,7 +8,8 @@ import type { GenerateOrder, ProbeOrder, WorkerIdentity } from "../../core/ports
 import { loadProfiles, modelIds, phases, type RecoveryAction } from "../../core/words.ts";
 import { fromWire, toWire } from "../wire-mapping.ts";
 import { isPresetName, OutOfMemory, SimulatedDevice } from "./device.ts";
-import { Busy, Engine } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import { Busy } from "./engine-types.ts";
 import { type FaultCard, parseFaultCard } from "./fault-cards.ts";
 import type { LinkData, ToLink, ToMain, WorkerState } from "./thread-messages.ts";
 

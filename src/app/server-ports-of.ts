@@ -1,0 +1,110 @@
+import type { JobView } from "../core/job.ts";
+import { createAdmission } from "../jobs/admission.ts";
+import { childIds } from "../machines/supervisor-routes.ts";
+import type { SupervisorFact } from "../machines/supervisor-types.ts";
+import type { AdmissionPort, ControlPort, ServerPorts, ServiceStatus, StreamFrame, StreamPort } from "../server/server-ports.ts";
+import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
+import { attemptViewOf, type StatusParts, type Supervisor, statusOf } from "./service-status.ts";
+
+function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueued: () => void): AdmissionPort {
+  const { config, links } = parts;
+  const largestCardBytes = (): number | null => {
+    const totals = links.list().map((link) => link.client.identity.device.totalBytes);
+    return totals.length === 0 ? null : Math.max(...totals);
+  };
+  return createAdmission(
+    {
+      jobs: parts.store.jobs,
+      disk: parts.disk,
+      clock: parts.clock,
+      chance: parts.chance,
+      deviceTotalBytes: largestCardBytes,
+      isDraining: () => supervisor.getSnapshot().context.mode === "draining",
+      isSimulated: () => config.workers.every((worker) => worker.kind === "simulator"),
+      onAvailable: () => {
+        supervisor.send({ type: "jobs.becameAvailable" });
+        onQueued();
+      },
+    },
+    {
+      minFreeBytes: config.disk.minFreeBytes,
+      deadlineMs: config.queue.deadlineMs,
+      preferredProfile: config.loadProfile,
+      alternative: config.alternative,
+    },
+  );
+}
+
+function createControl(parts: StatusParts, supervisor: Supervisor): ControlPort {
+  const { store, links, host, config } = parts;
+  return {
+    cancelJob: async (jobId, by) => {
+      const outcome = await store.jobs.cancel(jobId, by);
+      const view: JobView | null = outcome === "requested" ? await store.jobs.get(jobId) : null;
+      if (view?.workerId != null)
+        supervisor.getSnapshot().children[childIds.pipeline(view.workerId)]?.send({ type: "job.cancel", jobId } as never);
+      return outcome;
+    },
+    killWorker: async (workerId, by) => {
+      const id = workerId ?? config.workers[0]?.id ?? "";
+      const link = links.get(id);
+      if (link === null) return { kind: "absent", message: `Worker ${id} has no process right now.` };
+      if (!link.client.identity.isSimulated) return { kind: "notSimulated", message: `Worker ${id} is not a simulator.` };
+      await store.events.append([{ kind: "worker.killed", actor: by, workerId: id, data: { pid: link.ref.pid } }]);
+      host.signal(link.ref, "SIGKILL");
+      return { kind: "killed", workerId: id, pid: link.ref.pid };
+    },
+  };
+}
+
+/** What a fact looks like to those who listen; null when it is a row of the timeline and nothing else. */
+function frameOf(fact: SupervisorFact, status: () => ServiceStatus): StreamFrame | null {
+  if (fact.type === "mode.changed") return { kind: "mode", mode: fact.to, sentence: status().sentence };
+  if (fact.type === "health.checked" || fact.type === "health.changed") {
+    const { health } = status();
+    return health === null ? null : { kind: "health", health };
+  }
+  if (fact.type !== "rung.ended" || fact.result.outcome === "skipped") return null;
+  const { failureType, workerId, id: incidentId, result } = fact;
+  return { kind: "recoveryAttempt", attempt: attemptViewOf({ failureType, workerId, incidentId, result }) };
+}
+
+function createStreams(parts: StatusParts, hub: FactHub, status: () => ServiceStatus): StreamPort {
+  const listeners = new Set<(frame: StreamFrame) => void>();
+  const publish = (frame: StreamFrame): void => {
+    for (const listener of listeners) listener(frame);
+  };
+  parts.progress.onProgress((progress) => publish({ kind: "progress", progress }));
+  hub.subscribe((fact) => {
+    const frame = frameOf(fact, status);
+    if (frame !== null) publish(frame);
+  });
+  return {
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** Everything that the server may ask of this service. */
+export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hub: FactHub, onQueued: () => void): ServerPorts {
+  const status = (): ServiceStatus => statusOf(parts, supervisor.getSnapshot());
+  return {
+    jobs: parts.store.jobs,
+    events: parts.store.events,
+    artifacts: parts.artifacts,
+    clock: parts.clock,
+    chance: parts.chance,
+    admission: createAdmissionPort(parts, supervisor, onQueued),
+    status,
+    progressOf: parts.progress.of,
+    recovery: createRecoveryDesk(parts, supervisor, hub),
+    control: createControl(parts, supervisor),
+    streams: createStreams(parts, hub, status),
+    onDefect: (thrown, request) => {
+      const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+      parts.logger.error({ event: "request.defect", ...request, message });
+    },
+  };
+}
