@@ -141,6 +141,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supe
     note: ({ actor, from, to, event, tags }) => store.events.note({ kind: "machine.transitioned", data: { actor, from, to, event, tags } }),
   });
   return createActor(wireMachine(parts, hub), {
+    id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
     input: {

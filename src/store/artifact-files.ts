@@ -27,10 +27,14 @@ async function translated<Result>(work: () => Promise<Result>): Promise<Result> 
   }
 }
 
-/** The file's content reaches the disk before its name does; returns hash and size. A link is refused: it may lead anywhere. */
-async function syncAndHash(path: string): Promise<{ sha256: string; bytes: number }> {
+/**
+ * The file's content reaches the disk before its name does; returns hash and size. Its age counts from now on, because a
+ * result may have waited for its supervisor. A symbolic link is refused: it may lead anywhere.
+ */
+async function syncAndHash(path: string, nowMs: number): Promise<{ sha256: string; bytes: number }> {
   const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
+    await file.utimes(nowMs / 1_000, nowMs / 1_000);
     await file.sync();
     const hash = createHash("sha256");
     let bytes = 0;
@@ -105,7 +109,7 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
     checkpointDir: (jobId) => join(checkpoints, idOf(jobId)),
     publish: (stagedPath, about) =>
       translated(async () => {
-        const { sha256, bytes } = await syncAndHash(stagedFile(stagedPath));
+        const { sha256, bytes } = await syncAndHash(stagedFile(stagedPath), clock.nowMs());
         const extension = extensions[about.mimeType] ?? "bin";
         const name = join(sha256.slice(0, 2), `${sha256}-${idOf(about.jobId)}-${about.fence}.${extension}`);
         const target = confined(name);

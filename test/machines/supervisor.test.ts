@@ -1,0 +1,146 @@
+import { describe, expect, it } from "vitest";
+import type { Fault } from "../../src/core/fault.ts";
+import type { FailureType } from "../../src/core/words.ts";
+import { unknownWorker } from "../../src/machines/supervisor-facts.ts";
+import { childIds, openOrJoin, type Route, routeOf } from "../../src/machines/supervisor-routes.ts";
+import { nothingResumed, type SupervisorContext } from "../../src/machines/supervisor-types.ts";
+import { defaultLadders } from "../../src/recovery/ladders.ts";
+
+const nowMs = 1_000_000;
+
+function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext {
+  return {
+    epoch: 3,
+    configured: [
+      { id: "a", model: "T2V-A14B", profile: "model-offload" },
+      { id: "b", model: "T2V-A14B", profile: "model-offload" },
+    ],
+    ladders: defaultLadders,
+    clock: { nowMs: () => nowMs },
+    isGpuExpected: true,
+    limits: {},
+    resumed: nothingResumed,
+    draws: [],
+    workers: {
+      a: { ...unknownWorker, process: "connected", isProven: true, deviceUuid: "card" },
+      b: { ...unknownWorker, process: "connected", isProven: true, deviceUuid: "card" },
+    },
+    incidents: {},
+    incidentCount: 0,
+    budgetSpentAtMs: [],
+    cooldowns: {},
+    breakers: {},
+    crashes: {},
+    mode: "ready",
+    areStandInsHeld: false,
+    stopShape: "ladder",
+    ...change,
+  };
+}
+
+function faultOf(failureType: FailureType | null, change: Partial<Fault> = {}): Fault {
+  return {
+    code: "GPU_OUT_OF_MEMORY",
+    attribution: "worker",
+    failureType,
+    confidence: 1,
+    decidedBy: "test",
+    message: "out of memory",
+    contextPoisoned: false,
+    retryable: true,
+    operatorAction: null,
+    evidence: {},
+    ...change,
+  };
+}
+
+const suffer = (context: SupervisorContext, workerId: string, fault: Fault): Route =>
+  openOrJoin(context, { workerId, fault, model: "T2V-A14B", jobId: "job", origin: "fault" });
+const applied = (context: SupervisorContext, route: Route): SupervisorContext => ({ ...context, ...route.change });
+const sentTo = (route: Route, to: string): string[] => route.sends.filter((send) => send.to === to).map((send) => send.event.type);
+
+describe("the supervisor's incidents", () => {
+  it("opens one for a fault and gives it a recovery of its own", () => {
+    const route = suffer(contextWith(), "a", faultOf("vram_exhaustion"));
+    expect(route.spawns).toMatchObject([
+      { incident: { id: "inc-3-1", workerId: "a", failureType: "vram_exhaustion" }, cooldownUntilMs: null },
+    ]);
+    expect(route.facts).toMatchObject([{ type: "incident.opened", id: "inc-3-1" }]);
+  });
+
+  it("opens none for a request's own fault", () => {
+    expect(suffer(contextWith(), "a", faultOf(null, { attribution: "request" }))).toEqual({ change: {}, sends: [], facts: [], spawns: [] });
+  });
+
+  it("joins the same fault of the same worker, and opens another for another worker", () => {
+    const first = contextWith();
+    const opened = applied(first, suffer(first, "a", faultOf("vram_exhaustion")));
+    const joined = suffer(opened, "a", faultOf("vram_exhaustion"));
+    expect(joined.spawns).toEqual([]);
+    expect(sentTo(joined, childIds.recovery("inc-3-1"))).toEqual(["fault.joined"]);
+    expect(suffer(opened, "b", faultOf("vram_exhaustion")).spawns).toHaveLength(1);
+  });
+
+  it("joins faults of the host over all workers of the device", () => {
+    const host = faultOf("system_resource_error", { code: "SYSTEM_RESOURCE", attribution: "host" });
+    const first = contextWith();
+    const opened = applied(first, suffer(first, "a", host));
+    expect(suffer(opened, "b", host).spawns).toEqual([]);
+  });
+
+  it("starts an incident inside its cooldown with the cooldown's end", () => {
+    const context = contextWith({ cooldowns: { "a/vram_exhaustion": nowMs + 5_000 } });
+    expect(suffer(context, "a", faultOf("vram_exhaustion")).spawns[0]?.cooldownUntilMs).toBe(nowMs + 5_000);
+  });
+
+  it("holds at most eight, and joins more to the worker's oldest", () => {
+    const types: readonly string[] = ["1", "2", "3", "4", "5", "6", "7", "8"];
+    const incidents = Object.fromEntries(
+      types.map((id) => [
+        id,
+        { id, key: id, workerId: "a", failureType: "network_error" as const, stage: "working" as const, joinedCount: 0, openedAtMs: 0 },
+      ]),
+    );
+    const route = suffer(contextWith({ incidents }), "a", faultOf("vram_exhaustion"));
+    expect(route.spawns).toEqual([]);
+    expect(sentTo(route, childIds.recovery("1"))).toEqual(["fault.joined"]);
+  });
+});
+
+describe("the supervisor's routes", () => {
+  const exited = { type: "worker.exited", workerId: "a", exit: null, evidence: { exitSignal: "SIGKILL" } } as const;
+
+  it("tells pipeline, loader and breaker of a death, and opens an incident that waits for the restart", () => {
+    const route = routeOf(contextWith(), { ...exited, isExpected: false }, false);
+    expect(sentTo(route, childIds.pipeline("a"))).toContain("worker.exited");
+    expect(sentTo(route, childIds.loader("a"))).toContain("worker.exited");
+    expect(sentTo(route, childIds.breaker("a"))).toContain("fault.counted");
+    expect(route.spawns).toMatchObject([{ origin: "workerDeath" }]);
+  });
+
+  it("makes no incident of a stop that was asked for", () => {
+    expect(routeOf(contextWith(), { ...exited, isExpected: true }, false).spawns).toEqual([]);
+  });
+
+  it("grants heavy actions within the budget, writes them down first, and refuses beyond it", () => {
+    const ask = { type: "budget.request", workerId: "a", action: "restart_pipeline" } as const;
+    const granted = routeOf(contextWith(), ask, false);
+    expect(granted.facts).toMatchObject([{ type: "budget.spent", spentAtMs: [nowMs] }]);
+    expect(sentTo(granted, childIds.worker("a"))).toEqual(["budget.granted"]);
+    const refused = routeOf(contextWith({ budgetSpentAtMs: Array.from({ length: 10 }, (_, index) => nowMs - index) }), ask, false);
+    expect(sentTo(refused, childIds.worker("a"))).toEqual(["budget.refused"]);
+  });
+
+  it("closes the pipeline of an open breaker, and opens it when the breaker closes", () => {
+    const opened = routeOf(contextWith(), { type: "breaker.opened", workerId: "a", untilMs: nowMs + 1, openingCount: 1 }, false);
+    expect(opened.sends).toContainEqual({ to: childIds.pipeline("a"), event: { type: "pipeline.admit", admission: "none" } });
+    const closed = routeOf(contextWith(), { type: "breaker.closed", workerId: "a" }, false);
+    expect(closed.sends).toContainEqual({ to: childIds.pipeline("a"), event: { type: "pipeline.admit", admission: "all" } });
+  });
+
+  it("says a change of mode once, with what it was", () => {
+    const loopA = applied(contextWith(), routeOf(contextWith(), { type: "worker.crashLooped", workerId: "a", deathCount: 5 }, false));
+    const route = routeOf(loopA, { type: "worker.crashLooped", workerId: "b", deathCount: 5 }, false);
+    expect(route.facts.filter((fact) => fact.type === "mode.changed")).toEqual([{ type: "mode.changed", from: "degraded", to: "mock" }]);
+  });
+});

@@ -1,0 +1,182 @@
+import { expect } from "vitest";
+import type { ArtifactRef, AttemptFailure, JobResult, Lease, NewJob, RenderRequest, ServedBy } from "../../src/core/job.ts";
+import type { EventRow, Store } from "../../src/core/ports/event-log.ts";
+import type { ClaimRequest, JobStore } from "../../src/core/ports/job-store.ts";
+import { dayMs, secondMs } from "../../src/core/units.ts";
+import type { VirtualClock } from "../../src/core/virtual-clock.ts";
+import type { ArtifactKind, FallbackConsent, ModelId } from "../../src/core/words.ts";
+
+export interface JobLimitOptions {
+  readonly maxQueuedJobs?: number;
+  readonly maxAttempts?: number;
+}
+
+export interface OpenedJobStore {
+  readonly store: Store;
+  readonly clock: VirtualClock;
+  close(): Promise<void>;
+}
+
+export type OpenJobStore = (limits: JobLimitOptions) => OpenedJobStore;
+
+export interface JobOptions {
+  readonly model?: ModelId;
+  readonly priority?: number;
+  readonly fallback?: FallbackConsent;
+  readonly key?: string;
+  readonly body?: string;
+  readonly apiKeyId?: string;
+  readonly deadlineAtMs?: number;
+  readonly workflow?: string;
+}
+
+export const leaseMs = 30 * secondMs;
+/** No row of the timeline may hold it. */
+export const secretPrompt = "a heron that nobody else may read about";
+
+const request: RenderRequest = {
+  model: "T2V-A14B",
+  prompt: secretPrompt,
+  width: 832,
+  height: 480,
+  frames: 81,
+  framesPerSecond: 16,
+  steps: 40,
+  seed: 7,
+  loraPath: null,
+  loraStrength: 1,
+};
+
+export const servedBy: ServedBy = { worker: "gpu0", model: "T2V-A14B", kind: "real", isSimulated: true };
+export const standInBy: ServedBy = { worker: "media", model: "stand-in", kind: "stand_in", isSimulated: false };
+export const result: JobResult = {
+  servedBy,
+  effective: request,
+  changes: [],
+  renderedSize: "832x480",
+  durationSeconds: 5,
+  renderMs: 9_000,
+  stepsRendered: 40,
+};
+
+export function artifactOf(lease: { readonly jobId: string; readonly fence: number }, kind: ArtifactKind = "result"): ArtifactRef {
+  const sha256 = `${kind}-${lease.jobId}-${lease.fence}`;
+  return { kind, sha256, bytes: 1_000, mimeType: "video/mp4", name: `aa/${sha256}.mp4` };
+}
+
+let jobCount = 0;
+
+/** A job as admission makes it. */
+export function makeJob(deadlineAtMs: number, options: JobOptions = {}): NewJob {
+  jobCount += 1;
+  return {
+    id: `job-${String(jobCount).padStart(5, "0")}`,
+    spec: {
+      request: { ...request, model: options.model ?? "T2V-A14B" },
+      consent: { fallback: options.fallback ?? "stand_in_then_real", allow: ["frames"], floor: null },
+      workflow: options.workflow ?? null,
+    },
+    apiKeyId: options.apiKeyId ?? "local",
+    idempotencyKey: options.key ?? null,
+    idempotencyBody: options.key === undefined ? null : (options.body ?? "{}"),
+    priority: options.priority ?? 0,
+    deadlineAtMs: options.deadlineAtMs ?? deadlineAtMs,
+    isSimulated: true,
+  };
+}
+
+/** One store at a time, the clock that it lives by, and every row that it published. */
+export class JobStoreWorld {
+  readonly #open: OpenJobStore;
+  #opened: OpenedJobStore | undefined;
+  rows: EventRow[] = [];
+
+  constructor(open: OpenJobStore) {
+    this.#open = open;
+  }
+
+  start(limits: JobLimitOptions = {}): void {
+    this.#opened = this.#open(limits);
+    this.rows = [];
+    this.store.events.subscribe((written) => this.rows.push(...written));
+  }
+
+  async end(): Promise<void> {
+    await this.#opened?.close();
+    this.#opened = undefined;
+  }
+
+  async reopen(limits: JobLimitOptions): Promise<void> {
+    await this.end();
+    this.start(limits);
+  }
+
+  get #current(): OpenedJobStore {
+    if (this.#opened === undefined) throw new Error("no store is open");
+    return this.#opened;
+  }
+
+  get store(): Store {
+    return this.#current.store;
+  }
+
+  get clock(): VirtualClock {
+    return this.#current.clock;
+  }
+
+  get jobs(): JobStore {
+    return this.store.jobs;
+  }
+
+  newJob(options: JobOptions = {}): NewJob {
+    return makeJob(this.clock.nowMs() + dayMs, options);
+  }
+
+  failure(change: Partial<AttemptFailure> = {}): AttemptFailure {
+    return {
+      code: "GPU_OUT_OF_MEMORY",
+      message: "the card was full",
+      isRetryable: true,
+      kind: "error",
+      evidence: { freeBytes: 12 },
+      runAtMs: this.clock.nowMs(),
+      ...change,
+    };
+  }
+
+  async submit(options: JobOptions = {}): Promise<string> {
+    const job = this.newJob(options);
+    expect(await this.jobs.submit(job)).toMatchObject({ kind: "created", job: { id: job.id, state: "queued" } });
+    return job.id;
+  }
+
+  tryClaim(change: Partial<ClaimRequest> = {}): Promise<Lease | null> {
+    return this.jobs.claim({ workerId: "gpu0", epoch: 1, models: ["T2V-A14B", "TI2V-5B"], residentModel: null, leaseMs, ...change });
+  }
+
+  async claim(change: Partial<ClaimRequest> = {}): Promise<Lease> {
+    const lease = await this.tryClaim(change);
+    if (lease === null) throw new Error("nothing could be claimed");
+    return lease;
+  }
+
+  /** Submits a job and claims it. */
+  async claimNew(options: JobOptions = {}): Promise<Lease> {
+    const id = await this.submit(options);
+    const lease = await this.claim();
+    expect(lease.jobId).toBe(id);
+    return lease;
+  }
+
+  finish(lease: Lease): Promise<string> {
+    return this.jobs.commit(lease, artifactOf(lease), result);
+  }
+
+  async stateOf(jobId: string): Promise<string | undefined> {
+    return (await this.jobs.get(jobId))?.state;
+  }
+
+  kindsOf(jobId: string): string[] {
+    return this.rows.filter((row) => row.jobId === jobId).map((row) => row.kind);
+  }
+}
