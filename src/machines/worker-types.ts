@@ -6,6 +6,7 @@ import type { AttachReport, ProcessExit, ProcessRef, WorkerIdentity } from "../c
 import { minuteMs, secondMs } from "../core/units.ts";
 
 export interface WorkerLimits {
+  /** The end of a leftover process included. */
   readonly spawnMs: number;
   /** Cold start of a Python worker with its libraries: 5 s measured, doubled disks and cold caches allowed for. */
   readonly handshakeMs: number;
@@ -22,7 +23,7 @@ export interface WorkerLimits {
 }
 
 export const defaultWorkerLimits: WorkerLimits = {
-  spawnMs: 10 * secondMs,
+  spawnMs: 30 * secondMs,
   handshakeMs: minuteMs,
   adoptMs: 15 * secondMs,
   backoffMs: [1, 2, 4, 8, 16, 32, 60].map((seconds) => seconds * secondMs),

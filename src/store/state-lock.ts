@@ -47,6 +47,8 @@ function makeDirectories(stateDir: string): void {
 }
 
 const busyCode = 5;
+/** A connection that nobody refers to is closed by the garbage collector, and its lock with it. */
+const held = new Set<DatabaseSync>();
 
 function takeLock(stateDir: string): DatabaseSync {
   const database = new DatabaseSync(join(stateDir, "run", "lock.db"));
@@ -84,5 +86,10 @@ export function lockStateDir(stateDir: string): { release: () => void } {
   }
   // Left by a supervisor that was killed: nobody may be sent to an address that no longer answers.
   removeSupervisorFile(stateDir);
-  return { release: () => database.close() };
+  held.add(database);
+  return {
+    release: () => {
+      if (held.delete(database)) database.close();
+    },
+  };
 }

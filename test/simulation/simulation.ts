@@ -23,6 +23,8 @@ export interface SimulationOptions {
   readonly jobsPerHour?: number;
   readonly faultsPerHour?: number;
   readonly crashesPerHour?: number;
+  /** Sees every row as it is written, to look into a seed. */
+  readonly onRow?: (row: EventRow) => void;
 }
 
 export interface SimulationFigures {
@@ -62,10 +64,12 @@ class Simulation {
   readonly commits = new Map<string, number>();
   readonly hash = createHash("sha256");
   readonly config: Config;
+  readonly #onRow: ((row: EventRow) => void) | undefined;
   current: Incarnation | null = null;
   counts = { jobs: 0, faults: 0, crashes: 0, cancels: 0, rows: 0 };
 
-  constructor(seed: number) {
+  constructor({ seed, onRow }: SimulationOptions) {
+    this.#onRow = onRow;
     this.chance = createSeededChance(seed);
     this.store = openStore({ path: ":memory:", clock: this.clock, quarantineDeaths: 100, hostLossLimit: 100_000, maxAttempts: 1_000 });
     this.store.events.subscribe((rows) => this.note(rows));
@@ -90,6 +94,7 @@ class Simulation {
   note(rows: readonly EventRow[]): void {
     for (const row of rows) {
       this.counts.rows += 1;
+      this.#onRow?.(row);
       this.hash.update(`${row.seq} ${row.atMs} ${row.kind} ${row.jobId} ${JSON.stringify(row.data)}\n`);
       if (row.kind === "job.succeeded" && row.jobId !== null) this.commits.set(row.jobId, (this.commits.get(row.jobId) ?? 0) + 1);
     }
@@ -220,7 +225,7 @@ async function isIdle(simulation: Simulation): Promise<boolean> {
 /** Hours of the whole service on a virtual clock: arrivals, faults, cancels and crashes of the supervisor, from one seed. */
 export async function runSimulation(options: SimulationOptions): Promise<SimulationFigures> {
   const { seed, hours, jobsPerHour = 6, faultsPerHour = 2, crashesPerHour = 0.5 } = options;
-  const simulation = new Simulation(seed);
+  const simulation = new Simulation(options);
   const { clock, chance } = simulation;
   const untilMs = clock.nowMs() + hours * hourMs;
   let submissions = 0;

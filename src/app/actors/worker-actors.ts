@@ -63,6 +63,13 @@ async function adopt(parts: ServiceParts, workerId: string): Promise<ConnectedWo
   }
 }
 
+/** One process a worker: whatever is still recorded and alive (it answered nobody) ends before another one starts. */
+async function spawn(parts: ServiceParts, workerId: string): Promise<ProcessRef> {
+  const leftover = await parts.host.findRecorded(workerId);
+  if (leftover !== null) await stopProcess(parts, leftover, "silent", "a new process takes its place");
+  return parts.host.spawn(workerId);
+}
+
 function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) => void): () => void {
   const { supervision } = parts.config;
   const watchdog = createSilenceWatchdog({
@@ -95,7 +102,7 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
 }
 
 export const workerActors = (parts: ServiceParts) => ({
-  spawnProcess: fromPromise<ProcessRef, { workerId: string }>(({ input }) => parts.host.spawn(input.workerId)),
+  spawnProcess: fromPromise<ProcessRef, { workerId: string }>(({ input }) => spawn(parts, input.workerId)),
   handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) => connect(parts, input.ref, signal)),
   adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(({ input }) => adopt(parts, input.workerId)),
   watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ input, sendBack }) => watch(parts, input.ref, sendBack)),
