@@ -19,6 +19,8 @@ export function createCrashPoints(chance: Chance, onCrash: (where: string) => vo
   let callsLeft = Number.POSITIVE_INFINITY;
   let callCount = 0;
   const crash = (where: string): void => {
+    // Several calls may be under way: a life ends once, or two successors would share one store.
+    if (hasCrashed) return;
     hasCrashed = true;
     onCrash(where);
   };
