@@ -28,17 +28,18 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
   const registry = createProcessRegistry();
   const deviceDir = join(stateDir, "device");
   const [worker] = config.workers;
+  const disk = createDiskGauge({ stateDir, ballastBytes: config.disk.ballastBytes });
+  await disk.restoreBallast();
   const store = openStore({
     path: join(stateDir, "understudy.db"),
     clock,
+    makeRoom: disk.releaseBallast,
     maxQueuedJobs: queue.maxJobCount,
     quarantineDeaths: queue.quarantineDeathCount,
     hostLossLimit: queue.hostLossCount,
     maxAttempts: queue.attemptCount,
   });
   const artifacts = createArtifactFiles({ stateDir, clock });
-  const disk = createDiskGauge({ stateDir, ballastBytes: config.disk.ballastBytes });
-  await disk.restoreBallast();
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
   const command = simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
   const host = createWorkerHost({ stateDir, clock, chance, command, registry });

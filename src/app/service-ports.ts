@@ -8,6 +8,7 @@ import type { Media } from "../core/ports/media.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { WorkerHost } from "../core/ports/worker.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { DiskWatch } from "./disk-watch.ts";
 import type { ProfileBook } from "./profile-book.ts";
 import type { ProgressBoard } from "./progress-board.ts";
 import type { WorkerLinks } from "./worker-links.ts";
@@ -33,4 +34,5 @@ export interface ServiceParts extends ServicePorts {
   readonly progress: ProgressBoard;
   readonly profiles: ProfileBook;
   readonly gpu: GpuAdapter;
+  readonly diskWatch: DiskWatch;
 }

@@ -65,7 +65,6 @@ export interface StatusParts extends ServiceParts {
   readonly ledger: RecoveryLedger;
   readonly startedAtMs: number;
   readonly version: string;
-  readonly lastFreeBytes: () => number;
 }
 
 function workerStatus(parts: StatusParts, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
@@ -87,7 +86,6 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
   const report = readHealth(snapshot);
   const entries = parts.ledger.list();
   const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
-  const freeBytes = parts.lastFreeBytes();
   return {
     mode: context.mode,
     sentence: sentenceOf(snapshot, isSimulated),
@@ -120,7 +118,7 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
     unreadyReason:
       context.mode === "draining"
         ? { code: "DRAINING", message: "The service is stopping." }
-        : freeBytes < parts.config.disk.minFreeBytes
+        : parts.diskWatch.isShort()
           ? { code: "DISK_FULL", message: "The state directory's disk is below its floor." }
           : null,
   };

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { MediaError } from "../core/errors.ts";
 import type { ArtifactRef, Change, JobResult, Lease } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { JobStore } from "../core/ports/job-store.ts";
@@ -27,10 +28,15 @@ export type Acceptance =
 
 const thumbnailWidth = 320;
 
-/** A real frame as JPEG, published. */
-async function makeThumbnail(ports: AcceptPorts, lease: Lease, sourcePath: string): Promise<ArtifactRef> {
+/** A real frame as JPEG, published. Undefined where none can be made, for instance on a full disk: a video counts without. */
+async function makeThumbnail(ports: AcceptPorts, lease: Lease, sourcePath: string): Promise<ArtifactRef | undefined> {
   const outputPath = ports.artifacts.stagingPath(lease.jobId, lease.fence, "thumbnail");
-  await ports.media.renderThumbnail({ sourcePath, outputPath, width: thumbnailWidth });
+  try {
+    await ports.media.renderThumbnail({ sourcePath, outputPath, width: thumbnailWidth });
+  } catch (thrown) {
+    if (thrown instanceof MediaError && thrown.code === "OUTPUT_INVALID") return undefined;
+    throw thrown;
+  }
   const about = { jobId: lease.jobId, fence: lease.fence, kind: "thumbnail", mimeType: "image/jpeg" } as const;
   const thumbnail = await ports.artifacts.publish(outputPath, about);
   await ports.artifacts.discardStaged(outputPath);
@@ -50,6 +56,12 @@ function resultOf(finished: FinishedRender, durationSeconds: number): JobResult 
   };
 }
 
+/** What is left over is swept by age, so a file that cannot be deleted now takes nothing back of what was decided. */
+async function tidy(ports: AcceptPorts, { report, lease }: FinishedRender, isCommitted: boolean): Promise<void> {
+  const leftovers = [ports.artifacts.discardStaged(report.outputPath), isCommitted ? ports.artifacts.removeCheckpoints(lease.jobId) : null];
+  await Promise.allSettled(leftovers);
+}
+
 /**
  * A rendered file becomes the job's result: probed (plays, frames, size, not black, not constant) → thumbnail → hashed and
  * renamed → committed under the lease's fence. Nothing is visible before the commit; a loser's files are swept by age.
@@ -63,8 +75,6 @@ export async function acceptResult(ports: AcceptPorts, finished: FinishedRender)
   const about = { jobId: lease.jobId, fence: lease.fence, kind: "result", mimeType: "video/mp4" } as const;
   const artifact = await ports.artifacts.publish(report.outputPath, about);
   const outcome = await ports.jobs.commit(lease, artifact, resultOf(finished, probe.durationSeconds), thumbnail);
-  await ports.artifacts.discardStaged(report.outputPath);
-  if (outcome !== "ok") return { kind: outcome };
-  await ports.artifacts.removeCheckpoints(lease.jobId);
-  return { kind: "committed", artifact };
+  await tidy(ports, finished, outcome === "ok");
+  return outcome === "ok" ? { kind: "committed", artifact } : { kind: outcome };
 }

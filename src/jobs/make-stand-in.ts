@@ -18,46 +18,64 @@ export function standInSize(request: { readonly width: number; readonly height: 
   return { width: evenOf(request.width * scale), height: evenOf(request.height * scale) };
 }
 
-function standInResult(job: JobView, size: { width: number; height: number }, frames: number): JobResult {
-  const { request } = job.spec;
+/** The clip that serves while none can be made; small, because it must always fit. */
+const genericClip = { width: 640, height: 360, frames: 33, framesPerSecond: 16 } as const;
+
+/** Makes the stand-in that serves every job when the disk is too full to make one. Nothing to do where it plays already. */
+export async function makeGenericStandIn(ports: Pick<AcceptPorts, "artifacts" | "media">): Promise<void> {
+  const outputPath = ports.artifacts.genericStandInPath;
+  if ((await ports.media.probe(outputPath)).plays) return;
+  await ports.media.renderStandIn({ outputPath, prompt: "", model: "any model", ...genericClip, reason: "no clip can be made now" });
+}
+
+interface StandInClip {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly framesPerSecond: number;
+}
+
+function standInResult(job: JobView, { width, height, frames, framesPerSecond }: StandInClip): JobResult {
   return {
     servedBy,
-    effective: { ...request, ...size, frames },
+    effective: { ...job.spec.request, width, height, frames },
     changes: [{ field: "served_by", from: "real", to: "stand_in", why: "the job asked for a stand-in" }],
-    renderedSize: `${size.width}x${size.height}`,
-    durationSeconds: frames / request.framesPerSecond,
+    renderedSize: `${width}x${height}`,
+    durationSeconds: frames / framesPerSecond,
     renderMs: 0,
     stepsRendered: 0,
   };
 }
 
+async function renderOwn(ports: AcceptPorts, job: JobView, reason: string): Promise<{ clip: StandInClip; artifact: ArtifactRef }> {
+  const { prompt, model, frames, framesPerSecond, ...asked } = job.spec.request;
+  const clip = { ...standInSize(asked), frames: Math.min(frames, standInLimits.frames), framesPerSecond };
+  const outputPath = ports.artifacts.stagingPath(job.id, job.fence, "stand_in");
+  await ports.media.renderStandIn({ outputPath, prompt, model, ...clip, reason });
+  const artifact = await ports.artifacts.publish(outputPath, aboutStandIn(job));
+  await ports.artifacts.discardStaged(outputPath);
+  return { clip, artifact };
+}
+
+const aboutStandIn = (job: JobView) => ({ jobId: job.id, fence: job.fence, kind: "stand_in", mimeType: "video/mp4" }) as const;
+
 /**
  * Renders, probes and attaches the one stand-in of a job. Idempotent: a second one is refused by the store.
  * With `fallback: stand_in` the stand-in is all that was asked for, and ends the job.
+ * @param kind `generic`: the clip that was made at the start, because the disk has no room for the job's own
  */
-export async function makeStandIn(ports: AcceptPorts, job: JobView, reason: string): Promise<StandInMade> {
-  const { request, consent } = job.spec;
-  const size = standInSize(request);
-  const frames = Math.min(request.frames, standInLimits.frames);
-  const stagedPath = ports.artifacts.stagingPath(job.id, job.fence, "stand_in");
-  await ports.media.renderStandIn({
-    outputPath: stagedPath,
-    prompt: request.prompt,
-    model: request.model,
-    ...size,
-    frames,
-    framesPerSecond: request.framesPerSecond,
-    reason,
-  });
-  const artifact = await ports.artifacts.publish(stagedPath, { jobId: job.id, fence: job.fence, kind: "stand_in", mimeType: "video/mp4" });
-  await ports.artifacts.discardStaged(stagedPath);
+export async function makeStandIn(ports: AcceptPorts, job: JobView, reason: string, kind: "own" | "generic" = "own"): Promise<StandInMade> {
+  const { clip, artifact } =
+    kind === "own"
+      ? await renderOwn(ports, job, reason)
+      : { clip: genericClip, artifact: await ports.artifacts.publish(ports.artifacts.genericStandInPath, aboutStandIn(job)) };
   const outcome = await ports.jobs.attach(job.id, artifact, { servedBy, reason });
   if (outcome !== "ok") {
     if (outcome !== "duplicate") await ports.artifacts.remove(artifact.name);
     return { outcome: "notNeeded", artifact: null };
   }
-  if (consent.fallback === "stand_in") {
-    await ports.jobs.endQueued(job.id, { kind: "stoodIn", result: standInResult(job, size, frames) });
+  if (job.spec.consent.fallback === "stand_in") {
+    await ports.jobs.endQueued(job.id, { kind: "stoodIn", result: standInResult(job, clip) });
   }
   return { outcome: "attached", artifact };
 }

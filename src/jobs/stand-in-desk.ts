@@ -7,8 +7,10 @@ import { makeStandIn } from "./make-stand-in.ts";
 export interface StandInDeskOptions {
   /** Since when no worker can give real output; null while one can. */
   readonly routeLostAtMs: () => number | null;
-  /** True while the host needs its CPU or disk for the lead: stand-ins wait. */
+  /** True while the host needs its CPU for the lead: stand-ins wait. */
   readonly isHeld: () => boolean;
+  /** True while the disk has no room for a clip of the job's own. */
+  readonly isDiskShort: () => boolean;
   /** Shown in the picture and in the row: why the real video is not there. */
   readonly reason: () => string;
   readonly afterMs: number;
@@ -104,7 +106,7 @@ export class StandInDesk {
       return true;
     }
     try {
-      await makeStandIn(this.#ports, job, reason);
+      await makeStandIn(this.#ports, job, reason, this.#options.isDiskShort() ? "generic" : "own");
       return true;
     } catch (thrown) {
       this.#options.onProblem(messageOf(thrown), job.id);

@@ -89,6 +89,7 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
   const root = resolve(stateDir, "artifacts");
   const staging = join(root, "staging");
   const checkpoints = resolve(stateDir, "checkpoints");
+  const genericStandInPath = join(root, "generic-stand-in.mp4");
   for (const directory of [staging, checkpoints]) mkdirSync(directory, { recursive: true, mode: 0o700 });
 
   const confined = (name: string): string => {
@@ -97,7 +98,8 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
     return path;
   };
   const stagedFile = (path: string): string => {
-    if (dirname(resolve(path)) !== staging) throw new StoreError("NOT_FOUND", "Only files of the staging directory are published.");
+    if (path !== genericStandInPath && dirname(resolve(path)) !== staging)
+      throw new StoreError("NOT_FOUND", "Only files of the staging directory are published.");
     return path;
   };
   const idOf = (jobId: string): string => {
@@ -106,6 +108,7 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
   };
   return {
     stagingPath: (jobId, fence, kind) => join(staging, `${idOf(jobId)}-${fence}-${kind}.${kind === "thumbnail" ? "jpg" : "mp4"}`),
+    genericStandInPath,
     checkpointDir: (jobId) => join(checkpoints, idOf(jobId)),
     publish: (stagedPath, about) =>
       translated(async () => {
@@ -128,7 +131,7 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
     remove: (name) => rm(confined(name), { force: true }),
     removeCheckpoints: (jobId) => rm(join(checkpoints, idOf(jobId)), { recursive: true, force: true }),
     sweepOrphans: async (knownNames, minAgeMs) => {
-      const known = new Set([...knownNames].map((name) => confined(name)));
+      const known = new Set([genericStandInPath, ...[...knownNames].map((name) => confined(name))]);
       let count = 0;
       for (const path of await listFiles(root)) {
         if (known.has(path) || (await ageMs(path, clock)) < minAgeMs) continue;

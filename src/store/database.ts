@@ -11,6 +11,13 @@ const corruptCodes = new Set([11, 26]);
 const passingCodes = new Set([5, 6, 8, 10, 13, 14]);
 /** Statements run on the thread that also answers heartbeats, so a foreign lock is waited for only briefly. */
 const busyMs = 1_000;
+/** FULL, and IOERR_SHMSIZE: the file that readers share could not grow. */
+const fullCodes = new Set([13, 4874]);
+
+const isDiskFull = (thrown: unknown): boolean => {
+  const code = (thrown as { errcode?: unknown }).errcode;
+  return typeof code === "number" && (fullCodes.has(code) || fullCodes.has(code & 0xff));
+};
 
 export function toStoreError(thrown: unknown): unknown {
   const code = (thrown as { errcode?: unknown }).errcode;
@@ -64,17 +71,27 @@ function openFile(path: string): DatabaseSync {
   }
 }
 
+export interface DatabaseOptions {
+  /** A file, or `:memory:`. */
+  readonly path: string;
+  readonly clock: Clock;
+  /** Called when a write found the disk full. True when it made room: then the write is tried once more. */
+  readonly makeRoom?: () => boolean;
+}
+
 class SqliteDatabase implements Database {
   readonly clock: Clock;
+  readonly #makeRoom: () => boolean;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #publisher = createPublisher();
   readonly #closers: (() => void)[] = [];
   #recorded: EventRow[] = [];
 
-  constructor(path: string, clock: Clock) {
-    this.clock = clock;
-    this.#database = openFile(path);
+  constructor(options: DatabaseOptions) {
+    this.clock = options.clock;
+    this.#makeRoom = options.makeRoom ?? (() => false);
+    this.#database = openFile(options.path);
   }
 
   #statement(sql: string): StatementSync {
@@ -99,8 +116,20 @@ class SqliteDatabase implements Database {
     }
   }
 
+  #transactWithRoom<Result>(work: () => Result): Result {
+    try {
+      return this.#transact(work);
+    } catch (thrown) {
+      if (!isDiskFull(thrown) || !this.#makeRoom()) throw thrown;
+      return this.#transact(() => {
+        this.record({ kind: "disk.ballastReleased", data: {} });
+        return work();
+      });
+    }
+  }
+
   write<Result>(work: () => Result): Result {
-    const result = this.read(() => this.#transact(work));
+    const result = this.read(() => this.#transactWithRoom(work));
     const rows = this.#recorded;
     this.#recorded = [];
     this.#publisher.publish(rows);
@@ -156,4 +185,4 @@ class SqliteDatabase implements Database {
 }
 
 /** Opens and migrates. Throws StoreError STORE_SCHEMA_NEWER, STORE_CORRUPT or STORE_UNAVAILABLE. */
-export const openDatabase = (path: string, clock: Clock): Database => new SqliteDatabase(path, clock);
+export const openDatabase = (options: DatabaseOptions): Database => new SqliteDatabase(options);

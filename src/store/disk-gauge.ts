@@ -1,4 +1,5 @@
-import { open, rm, stat, statfs } from "node:fs/promises";
+import { rmSync, statSync } from "node:fs";
+import { open, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { DiskGauge } from "../core/ports/artifact-files.ts";
 import { mebibyte } from "../core/units.ts";
@@ -11,23 +12,17 @@ export function createDiskGauge(options: { readonly stateDir: string; readonly b
     const { bavail, bsize } = await statfs(options.stateDir);
     return bavail * bsize;
   };
-  const sizeOf = async (): Promise<number> => {
-    try {
-      return (await stat(ballastPath)).size;
-    } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return 0;
-      throw thrown;
-    }
-  };
+  const sizeOf = (): number => statSync(ballastPath, { throwIfNoEntry: false })?.size ?? 0;
   return {
     freeBytes,
-    releaseBallast: async () => {
-      if ((await sizeOf()) === 0) return false;
-      await rm(ballastPath, { force: true });
+    // Not a promise: a write that found the disk full is tried again in the same turn.
+    releaseBallast: () => {
+      if (sizeOf() === 0) return false;
+      rmSync(ballastPath, { force: true });
       return true;
     },
     restoreBallast: async () => {
-      if (ballastBytes === 0 || (await sizeOf()) >= ballastBytes || (await freeBytes()) < 2 * ballastBytes) return;
+      if (ballastBytes === 0 || sizeOf() >= ballastBytes || (await freeBytes()) < 2 * ballastBytes) return;
       const file = await open(ballastPath, "w", 0o600);
       let isWhole = false;
       try {

@@ -1,15 +1,11 @@
-import type { Clock } from "../core/clock.ts";
 import type { FactStore, NewEvent, Store } from "../core/ports/event-log.ts";
 import { copyDatabase } from "./backup.ts";
-import { type Database, openDatabase } from "./database.ts";
+import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
 import { createEventLog } from "./event-log.ts";
 import { createIncidentStore } from "./incident-store.ts";
 import { createJobStore } from "./job-store.ts";
 
-export interface StoreOptions {
-  /** A file, or `:memory:` for a store that ends with its process. */
-  readonly path: string;
-  readonly clock: Clock;
+export interface StoreOptions extends DatabaseOptions {
   readonly maxQueuedJobs?: number;
   readonly quarantineDeaths?: number;
   readonly hostLossLimit?: number;
@@ -44,7 +40,7 @@ function createFactStore(database: Database): FactStore {
  * Throws StoreError STORE_SCHEMA_NEWER, STORE_CORRUPT or STORE_UNAVAILABLE.
  */
 export function openStore(options: StoreOptions): Store {
-  const database = openDatabase(options.path, options.clock);
+  const database = openDatabase(options);
   return {
     jobs: createJobStore(database, {
       maxQueuedJobs: options.maxQueuedJobs ?? 1_000,

@@ -40,7 +40,7 @@ export function sweepJobs(database: Database): SweepResult {
   for (const row of overdue) expire(database, row);
   const unrenewed = database.all<JobRow>("select * from jobs where state = 'running' and lease_until <= ?", nowMs);
   const requeued = releaseHeld(database, unrenewed, "its lease ran out");
-  return { requeued, quarantined: [], expired: overdue.map((row) => row.id) };
+  return { requeued, expired: overdue.map((row) => row.id) };
 }
 
 interface NamedRow {

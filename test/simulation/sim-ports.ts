@@ -19,11 +19,12 @@ const nameOf = (stagedPath: string): string => stagedPath.replaceAll("/", "-");
 export function createSimArtifacts(world: SimWorkerWorld, disk: SimDisk): ArtifactFiles {
   return {
     stagingPath: (jobId, fence, kind) => `staging/${jobId}-${fence}-${kind}`,
+    genericStandInPath: "generic-stand-in",
     checkpointDir: (jobId) => jobId,
     publish: async (stagedPath, about) => {
       const file = world.files.get(stagedPath);
       if (file === undefined) throw new StoreError("STORE_UNAVAILABLE", `there is no staged file ${stagedPath}`, { retryable: true });
-      const name = nameOf(stagedPath);
+      const name = `${nameOf(stagedPath)}-${about.jobId}-${about.fence}`;
       disk.published.set(name, { kind: about.kind, plays: file.plays });
       return { kind: about.kind, sha256: name, bytes: 1_000, mimeType: about.mimeType, name };
     },
@@ -103,7 +104,7 @@ export function createSimMedia(world: SimWorkerWorld): Media {
 }
 
 export function createSimDiskGauge(): DiskGauge {
-  return { freeBytes: async () => 100 * gibibyte, releaseBallast: async () => false, restoreBallast: async () => undefined };
+  return { freeBytes: async () => 100 * gibibyte, releaseBallast: () => false, restoreBallast: async () => undefined };
 }
 
 export function createSimProbe(clock: Clock, chance: Chance, workers: ReadonlyMap<string, SimWorker>): TelemetryProbe {

@@ -11,7 +11,7 @@ export function describeAttempts(world: JobStoreWorld): void {
       for (let index = 0; index < 5; index += 1) {
         await world.clock.advance(20 * secondMs);
         expect(await world.jobs.renew(lease, leaseMs)).toBe("ok");
-        expect(await world.jobs.sweep()).toEqual({ requeued: [], quarantined: [], expired: [] });
+        expect(await world.jobs.sweep()).toEqual({ requeued: [], expired: [] });
       }
       expect(await world.finish(lease)).toBe("ok");
     });
@@ -19,8 +19,8 @@ export function describeAttempts(world: JobStoreWorld): void {
     it("runs out without renewal: the job waits again, its attempt is not charged, and the old holder is told", async () => {
       const lease = await world.claimNew();
       await world.clock.advance(leaseMs);
-      expect(await world.jobs.sweep()).toEqual({ requeued: [lease.jobId], quarantined: [], expired: [] });
-      expect(await world.jobs.sweep()).toEqual({ requeued: [], quarantined: [], expired: [] });
+      expect(await world.jobs.sweep()).toEqual({ requeued: [lease.jobId], expired: [] });
+      expect(await world.jobs.sweep()).toEqual({ requeued: [], expired: [] });
       expect(await world.jobs.get(lease.jobId)).toMatchObject({ state: "queued", attempts: 0, hostLosses: 0, workerId: null });
       expect(await world.jobs.renew(lease, leaseMs)).toBe("lost");
     });

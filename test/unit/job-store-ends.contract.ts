@@ -40,7 +40,7 @@ export function describeEnds(world: JobStoreWorld): void {
       const swept = await world.claimNew();
       await world.jobs.cancel(swept.jobId, "client:local");
       await world.clock.advance(leaseMs);
-      expect(await world.jobs.sweep()).toEqual({ requeued: [], quarantined: [], expired: [] });
+      expect(await world.jobs.sweep()).toEqual({ requeued: [], expired: [] });
       const left = await world.claimNew();
       await world.jobs.cancel(left.jobId, "client:local");
       expect(await world.jobs.releaseOlderEpochs(2)).toEqual([]);

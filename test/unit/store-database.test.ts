@@ -59,7 +59,7 @@ describe("opening a database", () => {
   });
 
   it("waits for the disk at every commit", () => {
-    const database = openDatabase(path, clock);
+    const database = openDatabase({ path, clock });
     expect(database.get("pragma synchronous")).toEqual({ synchronous: 2 });
     database.close();
   });
@@ -105,6 +105,39 @@ describe("a database that cannot write", () => {
     const thrown = thrownBy(() => raw.exec("insert into filler values (zeroblob(1000000))"));
     expect(toStoreError(thrown)).toMatchObject({ name: "StoreError", code: "STORE_UNAVAILABLE", retryable: true, cause: thrown });
     raw.close();
+  });
+
+  it("uses the room that is made for it when the disk is full, and says so in the same transaction", () => {
+    let pageCount = 0;
+    let askedCount = 0;
+    const makeRoom = (): boolean => {
+      askedCount += 1;
+      // Lifting the limit is what a released ballast does to a real disk.
+      if (askedCount === 1) database.get("pragma max_page_count = 1000000");
+      return askedCount === 1;
+    };
+    const database = openDatabase({ path, clock, makeRoom });
+    const kinds: string[] = [];
+    database.subscribe((rows) => kinds.push(...rows.map((row) => row.kind)));
+    database.run("create table filler (bytes blob)");
+    const fill = (): void =>
+      database.write(() => {
+        database.record({ kind: "filled", data: {} });
+        database.run("insert into filler values (zeroblob(1000000))");
+      });
+    pageCount = database.get<{ page_count: number }>("pragma page_count")?.page_count ?? 0;
+    database.get(`pragma max_page_count = ${pageCount + 1}`);
+    fill();
+    expect([askedCount, kinds]).toEqual([1, ["disk.ballastReleased", "filled"]]);
+    pageCount = database.get<{ page_count: number }>("pragma page_count")?.page_count ?? 0;
+    database.get(`pragma max_page_count = ${pageCount + 1}`);
+    expect(thrownBy(fill)).toMatchObject({ code: "STORE_UNAVAILABLE", retryable: true });
+    expect([askedCount, kinds, database.get("select count(*) as count from filler")]).toEqual([
+      2,
+      ["disk.ballastReleased", "filled"],
+      { count: 1 },
+    ]);
+    database.close();
   });
 
   it("a defect of this program is not blamed on the store", () => {

@@ -1,21 +1,14 @@
 import { fromCallback, fromPromise } from "xstate";
-import type { TimerHandle } from "../../core/clock.ts";
-import { messageOf } from "../../core/errors.ts";
 import type { Evidence, Fault } from "../../core/fault.ts";
 import type { AttemptFailure, Lease } from "../../core/job.ts";
 import type { RenderReport } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { ModelId } from "../../core/words.ts";
-import { acceptResult } from "../../jobs/accept-result.ts";
 import type { PipelineEvent, Settlement } from "../../machines/pipeline-types.ts";
 import { classify } from "../../recovery/classify.ts";
+import { commitRender, keepLease, type LeaseOrder } from "../effects/commit.ts";
 import { followRender, type RenderFact } from "../effects/render.ts";
 import type { ServiceParts } from "../service-ports.ts";
-
-interface LeaseOrder {
-  readonly workerId: string;
-  readonly lease: Lease;
-}
 
 /** Deaths of this host's workers, to tell a job that kills from a host that does. */
 interface Deaths {
@@ -38,80 +31,6 @@ const eventOf = (fact: RenderFact): PipelineEvent => {
       return { type: "render.failed", fault: fact.fault };
   }
 };
-
-/** Renews at a third of the lease, and at once: after a standstill the renewal comes before anybody sweeps. */
-function keepLease(parts: ServiceParts, lease: Lease, send: (event: PipelineEvent) => void): () => void {
-  let timer: TimerHandle | undefined;
-  let isOver = false;
-  const everyMs = Math.max(200, parts.config.leaseMs / 3);
-  const renew = async (): Promise<void> => {
-    try {
-      const answer = await parts.store.jobs.renew(lease, parts.config.leaseMs);
-      if (isOver) return;
-      if (answer === "lost") send({ type: "lease.lost" });
-      else if (answer === "cancel") send({ type: "job.cancel", jobId: lease.jobId });
-    } catch (thrown) {
-      // The store cannot write now; the fence decides in the end, so the render goes on.
-      parts.logger.warn({ event: "lease.notRenewed", jobId: lease.jobId, message: messageOf(thrown) });
-    }
-    if (!isOver) timer = parts.clock.setTimer(() => void renew(), everyMs);
-  };
-  timer = parts.clock.setTimer(() => void renew(), everyMs);
-  return () => {
-    isOver = true;
-    parts.clock.clearTimer(timer);
-  };
-}
-
-function commit(parts: ServiceParts, order: LeaseOrder & { report: RenderReport }, send: (event: PipelineEvent) => void): () => void {
-  const { lease, report, workerId } = order;
-  const stopRenewing = keepLease(parts, lease, () => undefined);
-  const identity = parts.links.clientOf(workerId)?.identity;
-  const servedBy = { workerId, kind: identity?.kind ?? "simulator", isSimulated: identity?.isSimulated ?? true };
-  const refuse = async (problem: string): Promise<Fault> => {
-    const fault = classify({ outputProblem: problem, phase: "mux" });
-    await parts.store.jobs.fail(lease, {
-      code: fault.code,
-      message: problem,
-      isRetryable: true,
-      kind: "error",
-      evidence: { problem },
-      runAtMs: parts.clock.nowMs() + retryDelayMs,
-    });
-    return fault;
-  };
-  const work = async (): Promise<PipelineEvent> => {
-    const acceptance = await acceptResult(
-      { jobs: parts.store.jobs, artifacts: parts.artifacts, media: parts.media, clock: parts.clock },
-      { lease, report, servedBy, changes: [] },
-    );
-    const fault = acceptance.kind === "refused" ? await refuse(acceptance.problem) : null;
-    parts.progress.clear(lease.jobId);
-    await parts.links
-      .clientOf(workerId)
-      ?.acknowledge(lease.jobId, lease.fence)
-      .catch(() => undefined);
-    return acceptance.kind === "committed"
-      ? { type: "artifact.committed", jobId: lease.jobId }
-      : {
-          type: "artifact.refused",
-          jobId: lease.jobId,
-          problem: acceptance.kind === "refused" ? acceptance.problem : acceptance.kind,
-          fault,
-        };
-  };
-  void work()
-    .catch(async (thrown: unknown): Promise<PipelineEvent> => {
-      parts.logger.error({ event: "commit.failed", jobId: lease.jobId, message: messageOf(thrown) });
-      await parts.store.jobs.release(lease, `its result could not be committed: ${messageOf(thrown)}`).catch(() => undefined);
-      return { type: "artifact.refused", jobId: lease.jobId, problem: messageOf(thrown), fault: null };
-    })
-    .then((event) => {
-      stopRenewing();
-      send(event);
-    });
-  return stopRenewing;
-}
 
 function deathFailure(parts: ServiceParts, deaths: Deaths[], lease: Lease, evidence: Evidence): AttemptFailure {
   const nowMs = parts.clock.nowMs();
@@ -178,7 +97,8 @@ async function prepare(parts: ServiceParts, { workerId, lease }: LeaseOrder, sig
 export const pipelineActors = (parts: ServiceParts) => {
   const deaths: Deaths[] = [];
   return {
-    claimJob: fromPromise<Lease | null, { workerId: string; residentModel: ModelId | null }>(({ input }) => {
+    claimJob: fromPromise<Lease | null, { workerId: string; residentModel: ModelId | null }>(async ({ input }) => {
+      if (parts.diskWatch.isShort()) return null;
       const models = parts.config.workers.find((worker) => worker.id === input.workerId)?.models ?? [];
       return parts.store.jobs.claim({ ...input, models, epoch: parts.epoch, leaseMs: parts.config.leaseMs });
     }),
@@ -198,7 +118,7 @@ export const pipelineActors = (parts: ServiceParts) => {
     }),
     keepLease: fromCallback<PipelineEvent, LeaseOrder>(({ input, sendBack }) => keepLease(parts, input.lease, sendBack)),
     commitArtifact: fromCallback<PipelineEvent, LeaseOrder & { report: RenderReport }>(({ input, sendBack }) =>
-      commit(parts, input, sendBack),
+      commitRender(parts, input, sendBack),
     ),
     cancelRender: fromPromise<boolean, LeaseOrder>(async ({ input, signal }) => {
       const client = parts.links.clientOf(input.workerId);

@@ -5,10 +5,13 @@ import type { ArtifactKind } from "../words.ts";
 export interface ArtifactFiles {
   /** Absolute path in the same file system, not visible to anybody, for a file that is being made. */
   stagingPath(jobId: string, fence: number, kind: ArtifactKind): string;
+  /** Where the stand-in lies that serves every job while the disk is too full to make one; no sweep takes it. */
+  readonly genericStandInPath: string;
   checkpointDir(jobId: string): string;
   /**
    * fsync → SHA-256 → hard link to a name with hash, job and fence → fsync of the directory. The staged file stays until
-   * `discardStaged`, so that a crash before the commit can publish it again; publishing twice gives the same artifact.
+   * `discardStaged`, so that a crash before the commit can publish it again; publishing twice gives the same artifact. The
+   * generic stand-in is published in the same way, and takes no space.
    */
   publish(
     stagedPath: string,
@@ -29,7 +32,7 @@ export interface ArtifactFiles {
 export interface DiskGauge {
   freeBytes(): Promise<number>;
   /** Releases the ballast so that states can still be recorded; false when it was released already. */
-  releaseBallast(): Promise<boolean>;
+  releaseBallast(): boolean;
   /** Makes the ballast again when there is room. */
   restoreBallast(): Promise<void>;
 }

@@ -23,7 +23,6 @@ export interface JobQuery {
 
 export interface SweepResult {
   readonly requeued: readonly string[];
-  readonly quarantined: readonly string[];
   /** Jobs past their deadline, now `failed`. */
   readonly expired: readonly string[];
 }

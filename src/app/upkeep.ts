@@ -1,0 +1,85 @@
+import { messageOf } from "../core/errors.ts";
+import { secondMs } from "../core/units.ts";
+import { keepHouse } from "../jobs/housekeeping.ts";
+import { makeGenericStandIn } from "../jobs/make-stand-in.ts";
+import { childIds } from "../machines/supervisor-routes.ts";
+import type { ServiceParts } from "./service-ports.ts";
+import type { Supervisor } from "./service-status.ts";
+
+const sweepEveryMs = 5 * secondMs;
+
+/** Repeats `work` on the injected clock until stopped; a failure is logged and does not end the repetition. */
+function repeat(parts: ServiceParts, name: string, everyMs: number, work: () => Promise<void>): () => Promise<void> {
+  const stop = new AbortController();
+  const loop = async (): Promise<void> => {
+    while (!stop.signal.aborted) {
+      await parts.clock.sleep(everyMs, stop.signal);
+      await work().catch((thrown: unknown) => parts.logger.error({ event: `${name}.failed`, message: messageOf(thrown) }));
+    }
+  };
+  const running = loop().catch((thrown: unknown) => {
+    if (!stop.signal.aborted) throw thrown;
+  });
+  return () => {
+    stop.abort();
+    return running;
+  };
+}
+
+/** A restarted supervisor adopts first; what it could not adopt by then goes back into the queue. */
+async function releaseOlder(parts: ServiceParts, supervisor: Supervisor): Promise<void> {
+  const isAdopting = ({ id }: { readonly id: string }): boolean => {
+    const child = supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as { value?: unknown } | undefined;
+    return child?.value === "adopting";
+  };
+  while (parts.config.workers.some(isAdopting)) await parts.clock.sleep(50);
+  const released = await parts.store.jobs.releaseOlderEpochs(parts.epoch);
+  if (released.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
+}
+
+export interface Upkeep {
+  /** Called once, when the supervisor has started. */
+  begin(): void;
+  /** Resolves when nothing runs any more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Sweeps leases and deadlines, looks at the disk, cleans by the retention, and keeps the generic stand-in in its place.
+ * @param onLook called after each look at the disk
+ */
+export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook: () => void): Upkeep {
+  const { store, disk, diskWatch, artifacts, media, logger } = parts;
+  const { retention } = parts.config;
+  let isOlderReleased = false;
+  const attempt = (event: string, work: Promise<void>): void => {
+    work.catch((thrown: unknown) => logger.error({ event, message: messageOf(thrown) }));
+  };
+  const stopSweeping = repeat(parts, "sweep", sweepEveryMs, async () => {
+    await diskWatch.look();
+    onLook();
+    if (!isOlderReleased) return;
+    const { requeued } = await store.jobs.sweep();
+    if (requeued.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
+  });
+  const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };
+  const stopCleaning = repeat(parts, "housekeeping", retention.everyMs, async () => {
+    await keepHouse({ jobs: store.jobs, events: store.events, artifacts }, limits);
+    await disk.restoreBallast();
+    await makeGenericStandIn({ artifacts, media });
+  });
+  return {
+    begin: () => {
+      attempt(
+        "release.failed",
+        releaseOlder(parts, supervisor).then(() => {
+          isOlderReleased = true;
+        }),
+      );
+      attempt("genericStandIn.failed", makeGenericStandIn({ artifacts, media }));
+    },
+    stop: async () => {
+      await Promise.all([stopSweeping(), stopCleaning()]);
+    },
+  };
+}
