@@ -7,7 +7,8 @@ import type { DiskGauge } from "../core/ports/artifact-files.ts";
 import type { JobStore } from "../core/ports/job-store.ts";
 import { formatBytes } from "../core/units.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
-import { findFit } from "./fit.ts";
+import { emptyEnvelopes, fitsCard } from "../recovery/envelopes.ts";
+import { type FitQuestion, findFit, profilesFrom, suggestFit } from "./fit.ts";
 
 export interface AdmissionPorts {
   readonly jobs: JobStore;
@@ -47,11 +48,27 @@ export type Admission =
 
 const diskLookMs = 1_000;
 
-function unfitSentence(spec: JobSpec, totalBytes: number): string {
-  const { request } = spec;
+function questionOf({ request, consent }: JobSpec, totalBytes: number, limits: AdmissionLimits): FitQuestion {
+  const place = (profile: LoadProfile) => ({ deviceUuid: "any", profile });
+  return {
+    request,
+    consent,
+    alternative: limits.alternative,
+    profiles: profilesFrom(limits.preferredProfile),
+    resident: null,
+    // Nothing that a single card has learned decides here: what it refuses for minutes, the queue can wait for.
+    fits: (candidate, profile) => fitsCard(emptyEnvelopes, place(profile), candidate, totalBytes, 0),
+  };
+}
+
+const sizeOf = ({ width, height, frames }: JobSpec["request"]): string => `${width}x${height} with ${frames} frames`;
+
+function unfitSentence(question: FitQuestion, totalBytes: number): string {
+  const { request } = question;
   const needed = formatBytes(peakBytes(request.model, request, "fp8"));
-  const asked = `${request.width}x${request.height} with ${request.frames} frames`;
-  return `Insufficient VRAM for generation. ${asked} needs at least ${needed} in the leanest memory mode; this card has ${formatBytes(totalBytes)}.`;
+  const smaller = suggestFit(question);
+  const advice = smaller === null ? "No smaller size of it fits either." : `${sizeOf(smaller)} of ${smaller.model} would fit.`;
+  return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode; this card has ${formatBytes(totalBytes)}. ${advice}`;
 }
 
 export interface AdmissionDesk {
@@ -66,11 +83,12 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
     if (nowMs - disk.atMs >= diskLookMs) disk = { freeBytes: await ports.disk.freeBytes(), atMs: nowMs };
     return disk.freeBytes;
   };
-  const fits = (spec: JobSpec): boolean => {
+  /** Why no card here can carry it; null when one can, or when none has told its size yet. */
+  const findUnfitness = (spec: JobSpec): string | null => {
     const totalBytes = ports.deviceTotalBytes();
-    if (totalBytes === null || spec.workflow !== null) return true;
-    const { preferredProfile: preferred, alternative } = limits;
-    return findFit({ request: spec.request, consent: spec.consent, totalBytes, preferred, alternative }) !== null;
+    if (totalBytes === null || spec.workflow !== null) return null;
+    const question = questionOf(spec, totalBytes, limits);
+    return findFit(question) === null ? unfitSentence(question, totalBytes) : null;
   };
   return {
     submit: async (submission) => {
@@ -78,7 +96,8 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
         throw new UnderstudyError("DRAINING", "The service is stopping; submit again after it has started.", { retryable: true });
       const free = await freeBytes();
       if (free < limits.minFreeBytes) return { kind: "diskFull", freeBytes: free };
-      if (!fits(submission.spec)) return { kind: "unfit", message: unfitSentence(submission.spec, ports.deviceTotalBytes() ?? 0) };
+      const unfitness = findUnfitness(submission.spec);
+      if (unfitness !== null) return { kind: "unfit", message: unfitness };
       const outcome = await ports.jobs.submit({
         id: ports.chance.uuid(),
         spec: submission.spec,

@@ -1,9 +1,6 @@
 import type { Change, Consent, RenderRequest } from "../core/job.ts";
-import { modelCatalog, peakBytes } from "../core/model-catalog.ts";
-import { type LoadProfile, loadProfiles, type ModelId } from "../core/words.ts";
-
-/** What the allocator and the driver need beside the model, as a share of the card. */
-const headroomRatio = 0.03;
+import { modelCatalog } from "../core/model-catalog.ts";
+import { type LoadProfile, loadProfiles, type ModelId, reductionKinds } from "../core/words.ts";
 
 export interface Fit {
   readonly request: RenderRequest;
@@ -17,13 +14,6 @@ const sizeSteps = [
   [1024, 576],
   [854, 480],
 ] as const;
-
-/** The first of the profiles, from `preferred` to ever leaner ones, in which the envelope fits; null when none does. */
-export function findProfile(request: RenderRequest, totalBytes: number, preferred: LoadProfile): LoadProfile | null {
-  const usableBytes = totalBytes * (1 - headroomRatio);
-  const leaner = loadProfiles.slice(loadProfiles.indexOf(preferred));
-  return leaner.find((profile) => peakBytes(request.model, request, profile) <= usableBytes) ?? null;
-}
 
 function isAboveFloor(request: RenderRequest, consent: Consent): boolean {
   const { floor } = consent;
@@ -65,19 +55,37 @@ export function listChanges(asked: RenderRequest, effective: RenderRequest, why:
 export interface FitQuestion {
   readonly request: RenderRequest;
   readonly consent: Consent;
-  readonly totalBytes: number;
-  readonly preferred: LoadProfile;
   readonly alternative: ModelId | null;
+  /** Memory modes in the order in which they are tried. */
+  readonly profiles: readonly LoadProfile[];
+  /** What is on the card already: tried first, because it costs no reload. */
+  readonly resident: { readonly model: ModelId; readonly profile: LoadProfile } | null;
+  /** Whether a render is worth trying in a memory mode. */
+  readonly fits: (request: RenderRequest, profile: LoadProfile) => boolean;
 }
 
-/** The request as it is in some load profile, else the first allowed reduction that fits; null when nothing does. */
+const why = "does not fit this card in any memory mode";
+
+/** From the preferred memory mode on, ever leaner. */
+export const profilesFrom = (preferred: LoadProfile): readonly LoadProfile[] => loadProfiles.slice(loadProfiles.indexOf(preferred));
+
+function findProfile({ profiles, resident, fits }: FitQuestion, request: RenderRequest): LoadProfile | null {
+  const isResident = resident?.model === request.model && profiles.includes(resident.profile);
+  const inOrder = isResident ? [resident.profile, ...profiles] : profiles;
+  return inOrder.find((profile) => fits(request, profile)) ?? null;
+}
+
+/** The request as it is in some memory mode, else the first allowed reduction that fits; null when nothing does. */
 export function findFit(question: FitQuestion): Fit | null {
-  const { request, consent, totalBytes, preferred, alternative } = question;
+  const { request, consent, alternative } = question;
   for (const candidate of [request, ...listReductions(request, consent, alternative)]) {
-    const profile = findProfile(candidate, totalBytes, preferred);
-    if (profile !== null) {
-      return { request: candidate, profile, changes: listChanges(request, candidate, "does not fit this card in any memory mode") };
-    }
+    const profile = findProfile(question, candidate);
+    if (profile !== null) return { request: candidate, profile, changes: listChanges(request, candidate, why) };
   }
   return null;
+}
+
+/** What would fit if everything were allowed; null when not even the smallest variant does. */
+export function suggestFit(question: FitQuestion): RenderRequest | null {
+  return findFit({ ...question, consent: { ...question.consent, allow: reductionKinds, floor: null } })?.request ?? null;
 }
