@@ -12,6 +12,7 @@ import { createLogger } from "../telemetry/logger.ts";
 import { createProcessRegistry, type ProcessRegistry } from "../workers/process-registry.ts";
 import { simulatorCommand } from "../workers/simulator-command.ts";
 import { createWorkerHost, type SystemWorkerHost } from "../workers/worker-host.ts";
+import type { WorkerCommand } from "../workers/worker-process.ts";
 import type { ServicePorts } from "./service-ports.ts";
 
 export interface SystemPorts extends ServicePorts {
@@ -27,7 +28,6 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
   const chance = createSystemChance();
   const registry = createProcessRegistry();
   const deviceDir = join(stateDir, "device");
-  const [worker] = config.workers;
   const disk = createDiskGauge({ stateDir, ballastBytes: config.disk.ballastBytes });
   await disk.restoreBallast();
   const store = openStore({
@@ -41,8 +41,11 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
   });
   const artifacts = createArtifactFiles({ stateDir, clock });
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
-  const command = simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
-  const host = createWorkerHost({ stateDir, clock, chance, command, registry });
+  const commandOf = (workerId: string): WorkerCommand => {
+    const worker = config.workers.find(({ id }) => id === workerId);
+    return simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
+  };
+  const host = createWorkerHost({ stateDir, clock, chance, commandOf, registry });
   const hasSimulatedCard = config.workers.some(({ kind }) => kind === "simulator");
   const probe = hasSimulatedCard ? createSimulatedProbe({ clock, stateDir, deviceDir }) : createAbsentProbe({ clock, stateDir });
   const logger = createLogger({ level: config.logLevel, nowMs: clock.nowMs });

@@ -1,7 +1,7 @@
 import type { Actor, AnyActorRef, SnapshotFrom } from "xstate";
 import { type HealthMonitorContext, type HealthReport, healthReportOf } from "../machines/health-monitor.machine.ts";
 import type { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { isUsable } from "../machines/supervisor-facts.ts";
+import { isUsable, type OpenIncident } from "../machines/supervisor-facts.ts";
 import { childIds } from "../machines/supervisor-routes.ts";
 import { recoveryStatistics } from "../recovery/statistics.ts";
 import type { HealthView, RecoveryAttemptView, ServiceStatus, WorkerStatus } from "../server/server-ports.ts";
@@ -36,25 +36,41 @@ export function attemptViewOf(entry: LedgerEntry): RecoveryAttemptView {
   return { failureType, workerId, incidentId, ...result };
 }
 
+const simulatedNote = " The card is simulated, and every frame says so.";
+
 /** What a submission made now would get, for people. */
-function sentenceOf(snapshot: SupervisorSnapshot, isSimulated: boolean): string {
-  switch (snapshot.context.mode) {
+function sentenceOf({ context }: SupervisorSnapshot, isSimulated: boolean): string {
+  const all = Object.values(context.workers);
+  const usableCount = all.filter(isUsable).length;
+  const rendered = `A video submitted now is rendered by ${usableCount} of ${all.length} workers.`;
+  switch (context.mode) {
     case "ready":
       return isSimulated
-        ? "A video submitted now is rendered at once. The card is simulated, and every frame says so."
+        ? `A video submitted now is rendered at once.${simulatedNote}`
         : "A video submitted now is rendered at once by the main model.";
     case "loading":
       return "The main model is loading. A video submitted now is kept, and rendered when it is ready.";
     case "recovering":
-      return "The main model is being repaired. A video submitted now is kept; if that takes longer, you get a labelled stand-in first.";
+      return usableCount === 0
+        ? "The main model is being repaired. A video submitted now is kept; if that takes longer, you get a labelled stand-in first."
+        : `${rendered} The others are being repaired.`;
     case "degraded":
-      return "A video submitted now is rendered, with fewer workers or in another way than configured.";
+      return usableCount === 0
+        ? "The main model is not ready yet. A video submitted now is kept; if that takes longer, you get a labelled stand-in first."
+        : rendered;
     case "mock":
       return "Stand-ins only: no real video right now. A video submitted now is kept, and rendered when the main model is back.";
     case "draining":
       return "The service is stopping and takes no new work. What was accepted is kept.";
   }
 }
+
+const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
+  working: "being repaired",
+  returning: "the main model passed its test render; one job is let through before all are",
+  standingIn: "stand-ins serve; looks back by itself",
+  exhausted: "needs you; looks back by itself",
+};
 
 function stateOf(child: AnyActorRef | undefined): { path: string; tags: string[] } {
   const snapshot = child?.getSnapshot() as { value?: Parameters<typeof pathOfValue>[0]; tags?: ReadonlySet<string> } | undefined;
@@ -104,12 +120,7 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
         failureType: incident.failureType,
         workerId: incident.workerId,
         openedAtMs: incident.openedAtMs,
-        sentence:
-          incident.stage === "working"
-            ? "being repaired"
-            : incident.stage === "standingIn"
-              ? "stand-ins serve; looks back by itself"
-              : "needs you; looks back by itself",
+        sentence: stageSentences[incident.stage],
       }))
       .toReversed(),
     isMockEnabled: context.mode === "mock",

@@ -1,7 +1,8 @@
 import { createActor } from "xstate";
-import type { Config } from "../config/schema.ts";
+import type { Config, WorkerConfig } from "../config/schema.ts";
 import { toActorClock } from "../core/clock.ts";
 import { messageOf, UnderstudyError } from "../core/errors.ts";
+import type { ModelId } from "../core/words.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
 import { StandInDesk } from "../jobs/stand-in-desk.ts";
 import { healthMonitorMachine } from "../machines/health-monitor.machine.ts";
@@ -103,6 +104,9 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
   };
 }
 
+/** The main model where the worker may load it, else the first of its own. */
+const firstModelOf = ({ models }: WorkerConfig, { lead }: Config): ModelId => (models.includes(lead) ? lead : (models[0] ?? lead));
+
 async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supervisor> {
   const { clock, store, config, chance, logger } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
@@ -116,7 +120,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supe
     inspect: subscriber.inspect,
     input: {
       epoch: parts.epoch,
-      workers: config.workers.map((worker) => ({ id: worker.id, model: config.lead, profile: config.loadProfile })),
+      workers: config.workers.map((worker) => ({ id: worker.id, model: firstModelOf(worker, config), profile: config.loadProfile })),
       ladders: laddersOf(config),
       clock,
       isGpuExpected: true,

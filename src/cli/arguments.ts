@@ -29,6 +29,7 @@ const options = {
   "state-dir": { type: "string" },
   config: { type: "string", short: "c" },
   "sim-gpu": { type: "string" },
+  "sim-gpus": { type: "string" },
   "sim-speed": { type: "string" },
   "keep-workers": { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -42,12 +43,13 @@ const settingOf: Partial<Record<OptionName, string>> = {
   port: "port",
   "state-dir": "stateDir",
   "sim-gpu": "sim.gpu",
+  "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
 };
 
 const optionsOf: Readonly<Record<Command, readonly OptionName[]>> = {
-  serve: ["host", "port", "state-dir", "config", "sim-gpu", "sim-speed", "keep-workers"],
+  serve: ["host", "port", "state-dir", "config", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
   status: ["state-dir", "config"],
   backup: ["state-dir", "config"],
 };
@@ -63,6 +65,7 @@ Flags of serve
   -p, --port PORT         port to listen on; 0 takes a free one (9000)
       --host HOST         address to listen on; others than loopback need a key in UNDERSTUDY_API_KEY (127.0.0.1)
       --sim-gpu CARD      card that the simulator plays: sim80, rtx4090, a100, h100 or h200 (sim80)
+      --sim-gpus NUMBER   how many such cards, one worker each (1)
       --sim-speed NUMBER  how fast it plays; 1 takes 2 % of a real H100's time (1)
       --keep-workers      on SIGTERM renders go on, and the next start takes them up
 

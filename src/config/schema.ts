@@ -21,6 +21,9 @@ const workerSchema = group({
   gpu: oneOf(simulatedGpus).default("sim80").describe("The card that the simulator plays; sim80 has 80 GiB."),
   speed: decimal(1, { min: 0.01, max: 1_000 }).describe("Multiplier of the simulator's speed; 1 takes 2 % of a real H100's time."),
   fault: z.string().max(2_000).default("").describe("Faults that the simulator plays, such as `oom@denoise:12`, separated by commas."),
+  gpus: listOf(z.int().min(0).max(63))
+    .prefault([])
+    .describe("Numbers of cards: one worker each, the number appended to its id. Without them one worker with this very id."),
   models: listOf(oneOf(modelIds))
     .prefault([...modelIds])
     .describe("Models that this worker may load."),
@@ -29,6 +32,10 @@ const workerSchema = group({
 /** Over every simulated worker, also those that the file lists: what the flags `--sim-gpu` and `--sim-speed` set. */
 const simSchema = group({
   gpu: oneOf(simulatedGpus).optional().describe("The card of every simulated worker."),
+  gpus: numberBetween({ min: 1, max: 16 })
+    .refine(Number.isInteger, "must be a whole number")
+    .optional()
+    .describe("How many cards the first worker's entry stands for, one worker each."),
   speed: numberBetween({ min: 0.01, max: 1_000 }).optional().describe("The speed of every simulated worker."),
   fault: z.string().max(2_000).optional().describe("The faults of every simulated worker."),
 }).prefault({});
@@ -234,12 +241,23 @@ export const settingsSchema = z.strictObject({
   consent: consentSchema.describe("For requests of the seed's routes that say nothing about it."),
 });
 
+type WorkerSettings = z.output<typeof workerSchema>;
+
+/** One entry a process: an entry with several cards becomes as many workers. */
+function expandWorkers(workers: readonly WorkerSettings[], firstCount: number | undefined): readonly Omit<WorkerSettings, "gpus">[] {
+  return workers.flatMap(({ gpus, ...worker }, place) => {
+    const numbers =
+      place === 0 && firstCount !== undefined && firstCount > 1 ? Array.from({ length: firstCount }, (_, number) => number) : gpus;
+    return numbers.length === 0 ? [worker] : numbers.map((number) => ({ ...worker, id: `${worker.id.replace(/-\d+$/, "")}-${number}` }));
+  });
+}
+
 /** A relation between two fields that must hold; the path names the smallest group that holds both. */
 function listContradictions(
   settings: z.output<typeof settingsSchema>,
 ): readonly { readonly path: readonly string[]; readonly message: string }[] {
   const { health, disk, recovery, workers, lead, alternative } = settings;
-  const ids = workers.map((worker) => worker.id);
+  const ids = expandWorkers(workers, settings.sim.gpus).map((worker) => worker.id);
   const rules: readonly (readonly [boolean, string, string])[] = [
     [health.cpu.warning <= health.cpu.critical, "health.cpu", "must not have its critical level below its warning"],
     [health.memory.warning <= health.memory.critical, "health.memory", "must not have its critical level below its warning"],
@@ -261,7 +279,7 @@ export const configSchema = settingsSchema
   })
   .transform(({ keepWorkers, lease, health, disk, sim, workers, ...rest }) => ({
     ...rest,
-    workers: workers.map((worker) => ({
+    workers: expandWorkers(workers, sim.gpus).map((worker) => ({
       ...worker,
       gpu: sim.gpu ?? worker.gpu,
       speed: sim.speed ?? worker.speed,

@@ -25,7 +25,8 @@ export interface OpenIncident {
   readonly key: string;
   readonly workerId: string;
   readonly failureType: FailureType;
-  readonly stage: "working" | "standingIn" | "exhausted";
+  /** `returning`: the main model passed its proof, and one job is let through before all are. */
+  readonly stage: "working" | "returning" | "standingIn" | "exhausted";
   readonly joinedCount: number;
   readonly openedAtMs: number;
 }
@@ -36,7 +37,8 @@ export type OpenIncidents = Readonly<Record<string, OpenIncident>>;
 /** A worker that renders now, or that comes back by itself. */
 function isRoute(worker: WorkerFacts, incidents: readonly OpenIncident[], workerId: string): boolean {
   if (worker.process === "stopped" || worker.process === "crashLooping" || worker.breaker === "open") return false;
-  return !incidents.some((incident) => incident.workerId === workerId && incident.stage !== "working");
+  const isCutOff = ({ stage }: OpenIncident): boolean => stage === "standingIn" || stage === "exhausted";
+  return !incidents.some((incident) => incident.workerId === workerId && isCutOff(incident));
 }
 
 export const isUsable = (worker: WorkerFacts): boolean => worker.process === "connected" && worker.isProven && worker.breaker !== "open";

@@ -293,7 +293,11 @@ const recoveryHandlers: Handlers = {
   "pipeline.suspend": toPipeline("pipeline.suspend"),
   "pipeline.resume": toPipeline("pipeline.resume"),
   "pipeline.standIn": toPipeline("pipeline.standIn"),
-  "pipeline.admit": (_, { workerId, admission }) => send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
+  "pipeline.admit": (context, { incidentId, workerId, admission }) =>
+    join(
+      admission === "one" ? setStage(context, incidentId, "returning") : nothing,
+      send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
+    ),
   "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.reload" }),
   "breaker.hold": (_, { workerId, incidentId }) => send(childIds.breaker(workerId), { type: "breaker.hold", workerId, incidentId }),
   "breaker.release": (_, { workerId, incidentId, isResolved }) =>

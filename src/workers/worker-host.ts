@@ -17,7 +17,8 @@ export interface WorkerHostOptions {
   readonly stateDir: string;
   readonly clock: Clock;
   readonly chance: Chance;
-  readonly command: WorkerCommand;
+  /** How each worker is started: workers may differ in kind and card. */
+  readonly commandOf: (workerId: string) => WorkerCommand;
   readonly registry: ProcessRegistry;
   readonly table?: ProcessTable;
   readonly deadlines?: CallDeadlines;
@@ -104,7 +105,7 @@ function refOfRecord(table: ProcessTable, workerId: string, record: WorkerRecord
  * is named in `run/<worker>.json`, by which the next supervisor finds it.
  */
 export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
-  const { clock, chance, command, registry, table = createProcessTable() } = options;
+  const { clock, chance, commandOf, registry, table = createProcessTable() } = options;
   const { runDir, records, logOf } = createPlaces(options.stateDir);
   const lives = createProcessLives({ clock, table, registry, logOf });
 
@@ -130,6 +131,7 @@ export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
     const place = { workerId, socketPath: reserveSocketPath(runDir, workerId), token: chance.token(), bootId: table.bootId() };
     // The intent comes first: a supervisor killed right after the start leaves enough to find the process by.
     records.write(workerId, recordOf(place, { pid: null, startTicks: null }));
+    const command = commandOf(workerId);
     const { child, pid } = startProcess({ ...place, command, logPath: logOf(workerId) });
     if (pid === undefined) {
       const failure = startFailure(child, command);
