@@ -131,12 +131,11 @@ export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
     const place = { workerId, socketPath: reserveSocketPath(runDir, workerId), token: chance.token(), bootId: table.bootId() };
     // The intent comes first: a supervisor killed right after the start leaves enough to find the process by.
     records.write(workerId, recordOf(place, { pid: null, startTicks: null }));
-    const command = commandOf(workerId);
-    const { child, pid } = startProcess({ ...place, command, logPath: logOf(workerId) });
+    const started = { ...place, command: commandOf(workerId), logPath: logOf(workerId) };
+    const { child, pid } = startProcess(started);
     if (pid === undefined) {
-      const failure = startFailure(child, command);
       forget(workerId);
-      throw await failure;
+      throw await startFailure(child, started.command);
     }
     // Read in the same turn, when the child cannot have been reaped.
     const ref: ProcessRef = { ...place, pid, startTicks: table.stat(pid)?.startTicks ?? null };
