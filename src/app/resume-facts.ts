@@ -14,6 +14,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
   const budget = await store.facts.read(factKeys.budget);
   const cooldowns = await store.facts.read(factKeys.cooldowns);
   const breakers = await store.facts.read(factKeys.breakers);
+  const pause = await store.facts.read(factKeys.pause);
   const open = await store.incidents.listOpen();
   const incidents = open.flatMap((row): Incident[] => {
     const fault = row.data["fault"] as Omit<Fault, "evidence"> | undefined;
@@ -35,6 +36,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
     budgetSpentAtMs: (budget as readonly number[] | null) ?? [],
     cooldowns: (cooldowns as ResumedFacts["cooldowns"] | null) ?? {},
     breakers: (breakers as ResumedFacts["breakers"] | null) ?? {},
+    pause: (pause as ResumedFacts["pause"]) ?? null,
     incidents,
   };
 }

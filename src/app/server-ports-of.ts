@@ -1,8 +1,9 @@
 import type { JobView } from "../core/job.ts";
 import { createAdmission } from "../jobs/admission.ts";
-import { childIds } from "../machines/supervisor-routes.ts";
+import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type { AdmissionPort, ControlPort, ServerPorts, ServiceStatus, StreamFrame, StreamPort } from "../server/server-ports.ts";
+import { createIntakeDesk } from "./intake-desk.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
 import { attemptViewOf, type StatusParts, type Supervisor, statusOf } from "./service-status.ts";
 
@@ -101,6 +102,7 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     progressOf: parts.progress.of,
     recovery: createRecoveryDesk(parts, supervisor, hub),
     control: createControl(parts, supervisor),
+    intake: createIntakeDesk(parts, supervisor, onQueued),
     streams: createStreams(parts, hub, status),
     onDefect: (thrown, request) => {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);

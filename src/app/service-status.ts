@@ -2,7 +2,7 @@ import type { Actor, AnyActorRef, SnapshotFrom } from "xstate";
 import { type HealthMonitorContext, type HealthReport, healthReportOf } from "../machines/health-monitor.machine.ts";
 import type { supervisorMachine } from "../machines/supervisor.machine.ts";
 import { isUsable, type OpenIncident } from "../machines/supervisor-facts.ts";
-import { childIds } from "../machines/supervisor-routes.ts";
+import { childIds } from "../machines/supervisor-route.ts";
 import { recoveryStatistics } from "../recovery/statistics.ts";
 import type { HealthView, RecoveryAttemptView, ServiceStatus, WorkerStatus } from "../server/server-ports.ts";
 import { pathOfValue } from "../telemetry/transitions.ts";
@@ -42,6 +42,10 @@ const simulatedNote = " The card is simulated, and every frame says so.";
 function sentenceOf({ context }: SupervisorSnapshot, isSimulated: boolean): string {
   const all = Object.values(context.workers);
   const usableCount = all.filter(isUsable).length;
+  if (context.pause !== null && context.mode !== "draining")
+    return "Paused by an operator. A video submitted now is kept, and rendered after a resume.";
+  if (all.length > 0 && all.every((worker) => worker.process === "resting"))
+    return "The workers rest. A video submitted now starts them, and is rendered when the main model is loaded.";
   const rendered = `A video submitted now is rendered by ${usableCount} of ${all.length} workers.`;
   switch (context.mode) {
     case "ready":

@@ -137,7 +137,10 @@ function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAt
     { jobs: store.jobs, artifacts, media, clock },
     {
       routeLostAtMs,
-      isHeld: () => supervisor.getSnapshot().context.areStandInsHeld,
+      isHeld: () => {
+        const { areStandInsHeld, pause } = supervisor.getSnapshot().context;
+        return areStandInsHeld || pause !== null;
+      },
       isDiskShort: diskWatch.isShort,
       reason: () => (diskWatch.isShort() ? "the disk is full" : "the main model is being repaired"),
       afterMs: config.standIn.afterMs,

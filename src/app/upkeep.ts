@@ -2,7 +2,7 @@ import { messageOf } from "../core/errors.ts";
 import { secondMs } from "../core/units.ts";
 import { keepHouse } from "../jobs/housekeeping.ts";
 import { makeGenericStandIn } from "../jobs/make-stand-in.ts";
-import { childIds } from "../machines/supervisor-routes.ts";
+import { childIds } from "../machines/supervisor-route.ts";
 import type { ServiceParts } from "./service-ports.ts";
 import type { Supervisor } from "./service-status.ts";
 
@@ -37,6 +37,19 @@ async function releaseOlder(parts: ServiceParts, supervisor: Supervisor): Promis
   if (released.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
 }
 
+/** Lets the workers rest when no job was there for so long; 0 never does. */
+function createIdleWatch({ clock, store, config }: ServiceParts, supervisor: Supervisor): () => Promise<void> {
+  const { idleUnloadMs } = config.supervision;
+  let idleSinceMs: number | null = null;
+  return async () => {
+    if (idleUnloadMs === 0) return;
+    const { queued, running } = await store.jobs.counts();
+    if (queued + running > 0) idleSinceMs = null;
+    else idleSinceMs ??= clock.nowMs();
+    if (idleSinceMs !== null && clock.nowMs() - idleSinceMs >= idleUnloadMs) supervisor.send({ type: "workers.release" });
+  };
+}
+
 export interface Upkeep {
   /** Called once, when the supervisor has started. */
   begin(): void;
@@ -55,12 +68,14 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
   const attempt = (event: string, work: Promise<void>): void => {
     work.catch((thrown: unknown) => logger.error({ event, message: messageOf(thrown) }));
   };
+  const watchIdleness = createIdleWatch(parts, supervisor);
   const stopSweeping = repeat(parts, "sweep", sweepEveryMs, async () => {
     await diskWatch.look();
     onLook();
     if (!isOlderReleased) return;
     const { requeued } = await store.jobs.sweep();
     if (requeued.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
+    await watchIdleness();
   });
   const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };
   const stopCleaning = repeat(parts, "housekeeping", retention.everyMs, async () => {

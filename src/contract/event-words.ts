@@ -69,6 +69,8 @@ const words: Readonly<Record<string, Words>> = {
   "budget.exhausted": () => "Heavy repairs wait, because too many were made within the hour.",
   "recovery.triggered": (row) => `A repair was asked for: ${plain(row.data["failure_type"], "of everything")}.`,
   "recovery.reset": () => "Recovery was reset.",
+  "intake.paused": (row) => (row.data["release_gpu"] === true ? "Paused, and the cards are given back." : "Paused: no job begins."),
+  "intake.resumed": () => "Jobs are taken again.",
   "disk.ballastReleased": () => "The disk is full; the space that was held back for it is in use now.",
   "health.changed": () => "The health of host or card changed.",
 };

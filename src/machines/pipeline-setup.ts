@@ -99,6 +99,7 @@ export const pipelineSetup = setup({
       context.residentModel !== null &&
       context.admission !== "none" &&
       context.suspendedBy.length === 0 &&
+      !context.isPaused &&
       !context.isStopping,
     isStopping: ({ context }) => context.isStopping,
     isSuspended: ({ context }) => context.suspendedBy.length > 0,
@@ -142,6 +143,8 @@ export const pipelineSetup = setup({
     serveStandIns: assign({ isServingStandIns: true }),
     endStandIns: assign({ isServingStandIns: false }),
     planStop: assign({ isStopping: true }),
+    pause: assign({ isPaused: true }),
+    unpause: assign({ isPaused: false }),
     spawnCommit: enqueueActions(({ context, enqueue }) => {
       if (context.lease === null || context.report === null) return;
       enqueue(

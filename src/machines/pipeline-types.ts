@@ -61,6 +61,8 @@ export type PipelineEvent =
   | { readonly type: "pipeline.resume"; readonly by: string }
   | { readonly type: "pipeline.standIn" }
   | { readonly type: "pipeline.admit"; readonly admission: Admission }
+  | { readonly type: "pipeline.pause" }
+  | { readonly type: "pipeline.unpause" }
   | { readonly type: "pipeline.stop" }
   | { readonly type: "worker.connected"; readonly adopted: Lease | null }
   | { readonly type: "worker.exited"; readonly evidence: Evidence; readonly isExpected: boolean }
@@ -82,6 +84,7 @@ export interface PipelineInput {
   readonly workerId: string;
   readonly parent: ActorRef<Snapshot<unknown>, PipelineReport>;
   readonly clock: Pick<Clock, "nowMs">;
+  readonly isPaused?: boolean;
   readonly limits?: Partial<PipelineLimits>;
 }
 
@@ -96,6 +99,8 @@ export interface PipelineContext {
   readonly suspendedBy: readonly string[];
   readonly isServingStandIns: boolean;
   readonly isStopping: boolean;
+  /** An operator wants no job to begin. */
+  readonly isPaused: boolean;
   readonly lease: Lease | null;
   /** The worker has this render in hand already. */
   readonly isUnderWay: boolean;

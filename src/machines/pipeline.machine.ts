@@ -22,6 +22,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
     suspendedBy: [],
     isServingStandIns: false,
     isStopping: false,
+    isPaused: input.isPaused ?? false,
     lease: null,
     isUnderWay: false,
     longPhaseMs: null,
@@ -47,6 +48,8 @@ export const pipelineMachine = pipelineSetup.createMachine({
       actions: [{ type: "letGo", params: ({ event }) => ({ by: event.by }) }, { type: "endStandIns" }, { type: "noteNews" }],
     },
     "pipeline.standIn": { actions: [{ type: "serveStandIns" }] },
+    "pipeline.pause": { actions: [{ type: "pause" }] },
+    "pipeline.unpause": { actions: [{ type: "unpause" }, { type: "noteNews" }] },
     "pipeline.stop": { actions: [{ type: "planStop" }] },
     "artifact.committed": {
       actions: [{ type: "forgetCommit" }, { type: "reportEnded", params: ({ event }) => ({ jobId: event.jobId, isSuccessful: true }) }],

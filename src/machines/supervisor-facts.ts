@@ -3,12 +3,15 @@ import { type ModeFacts, modeOf } from "../recovery/mode.ts";
 
 /** What the supervisor knows of one worker, from the reports of its children. */
 export interface WorkerFacts {
-  readonly process: "down" | "connected" | "crashLooping" | "stopped";
+  /** `resting`: stopped to give the card back, and started again when it is wanted. */
+  readonly process: "down" | "connected" | "crashLooping" | "stopped" | "resting";
   readonly isProven: boolean;
   readonly breaker: "closed" | "open" | "halfOpen";
   readonly jobId: string | null;
   readonly deviceUuid: string | null;
   readonly isPipelineStopped: boolean;
+  /** `asked`: told to end, because its card is wanted or it was idle for long · `recalled`: wanted again before it had ended. */
+  readonly rest: "none" | "asked" | "recalled";
 }
 
 export const unknownWorker: WorkerFacts = {
@@ -18,6 +21,7 @@ export const unknownWorker: WorkerFacts = {
   jobId: null,
   deviceUuid: null,
   isPipelineStopped: false,
+  rest: "none",
 };
 
 export interface OpenIncident {

@@ -1,140 +1,16 @@
-import type { Fault } from "../core/fault.ts";
 import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
-import type { RecoveryOrigin, RecoveryReport, RecoveryResume } from "./recovery-types.ts";
-import { modeFrom, type OpenIncident, unknownWorker, type WorkerFacts } from "./supervisor-facts.ts";
-import type { SupervisorContext, SupervisorEvent, SupervisorFact } from "./supervisor-types.ts";
-
-/** An incident that gets its own recovery actor. */
-export interface IncidentSpawn {
-  readonly incident: OpenIncident;
-  readonly origin: RecoveryOrigin;
-  readonly fault: Fault;
-  readonly jobId: string | null;
-  readonly cooldownUntilMs: number | null;
-  readonly resume: RecoveryResume | null;
-}
-
-/** One step of the supervisor as data: what changes, who is told what, what is recorded, which incident opens. */
-export interface Route {
-  readonly change: Partial<SupervisorContext>;
-  readonly sends: readonly { readonly to: string; readonly event: { readonly type: string } & Readonly<Record<string, unknown>> }[];
-  readonly facts: readonly SupervisorFact[];
-  readonly spawns: readonly IncidentSpawn[];
-}
-
-export const childIds = {
-  worker: (workerId: string): string => `${workerId}/worker`,
-  loader: (workerId: string): string => `${workerId}/model-loader`,
-  pipeline: (workerId: string): string => `${workerId}/pipeline`,
-  breaker: (workerId: string): string => `${workerId}/circuit-breaker`,
-  recovery: (incidentId: string): string => `recovery/${incidentId}`,
-  health: "health-monitor",
-  recorder: "recorder",
-} as const;
-
-const openIncidentLimit = 8;
-const nothing: Route = { change: {}, sends: [], facts: [], spawns: [] };
-
-function join(...routes: readonly Route[]): Route {
-  return {
-    change: Object.assign({}, ...routes.map((route) => route.change)) as Partial<SupervisorContext>,
-    sends: routes.flatMap((route) => route.sends),
-    facts: routes.flatMap((route) => route.facts),
-    spawns: routes.flatMap((route) => route.spawns),
-  };
-}
-
-const send = (to: string, event: Route["sends"][number]["event"]): Route => ({ ...nothing, sends: [{ to, event }] });
-const tell = (fact: SupervisorFact): Route => ({ ...nothing, facts: [fact] });
-
-function updateWorker(context: SupervisorContext, workerId: string, change: Partial<WorkerFacts>): Route {
-  const known = context.workers[workerId] ?? unknownWorker;
-  return { ...nothing, change: { workers: { ...context.workers, [workerId]: { ...known, ...change } } } };
-}
-
-/** To every open incident of the worker. */
-function toIncidents(context: SupervisorContext, workerId: string, event: Route["sends"][number]["event"]): Route {
-  const open = Object.values(context.incidents).filter((incident) => incident.workerId === workerId);
-  return { ...nothing, sends: open.map((incident) => ({ to: childIds.recovery(incident.id), event })) };
-}
-
-const cooldownKey = (workerId: string, failureType: string): string => `${workerId}/${failureType}`;
-
-/** Worker, failure type, code and model; host and card faults join over all workers of the device. */
-function incidentKey(context: SupervisorContext, workerId: string, fault: Fault, model: string | null): string {
-  const isShared = fault.attribution === "host" || fault.attribution === "gpu";
-  const place = isShared ? (context.workers[workerId]?.deviceUuid ?? "host") : workerId;
-  return [place, fault.failureType, fault.code, isShared ? "" : (model ?? "")].join("|");
-}
-
-export interface Suffered {
-  readonly workerId: string;
-  readonly fault: Fault;
-  readonly model: string | null;
-  readonly jobId: string | null;
-  readonly origin: RecoveryOrigin;
-}
-
-function joinIncident(context: SupervisorContext, incident: OpenIncident, suffered: Suffered): Route {
-  const joined = { ...incident, joinedCount: incident.joinedCount + 1 };
-  return join(
-    { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: joined } } },
-    tell({ type: "incident.joined", id: incident.id, fault: suffered.fault, jobId: suffered.jobId }),
-    send(childIds.recovery(incident.id), { type: "fault.joined", fault: suffered.fault }),
-  );
-}
-
-/** Opens an incident, or joins the fault to the one that is open for the same thing. */
-export function openOrJoin(context: SupervisorContext, suffered: Suffered): Route {
-  const { fault, workerId, jobId, origin, model } = suffered;
-  if (fault.failureType === null) return nothing;
-  const key = incidentKey(context, workerId, fault, model);
-  const open = Object.values(context.incidents);
-  const same = open.find((incident) => incident.key === key);
-  if (same !== undefined) return joinIncident(context, same, suffered);
-  // Its worker is down already: whatever fails on it until it is back belongs to that incident.
-  const ofWorker = open.find((incident) => incident.workerId === workerId);
-  if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath"))
-    return joinIncident(context, ofWorker, suffered);
-  if (open.length >= openIncidentLimit) return nothing;
-  const number = context.incidentCount + 1;
-  const nowMs = context.clock.nowMs();
-  const id = `inc-${context.epoch}-${number}`;
-  const incident: OpenIncident = { id, key, workerId, failureType: fault.failureType, stage: "working", joinedCount: 0, openedAtMs: nowMs };
-  const cooldownUntilMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
-  return join(
-    { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
-    tell({ type: "incident.opened", id: incident.id, key, workerId, failureType: fault.failureType, fault, jobId, atMs: nowMs }),
-    {
-      ...nothing,
-      spawns: [{ incident, origin, fault, jobId, cooldownUntilMs: cooldownUntilMs > nowMs ? cooldownUntilMs : null, resume: null }],
-    },
-  );
-}
-
-type Handlers = {
-  readonly [Type in SupervisorEvent["type"]]?: (context: SupervisorContext, event: Extract<SupervisorEvent, { type: Type }>) => Route;
-};
+import type { RecoveryReport } from "./recovery-types.ts";
+import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
+import { closeIncident, cooldownKey, openOrJoin, setStage } from "./supervisor-incidents.ts";
+import { intakeHandlers, noteStopped, releaseIfPaused } from "./supervisor-intake.ts";
+import { childIds, type Handlers, join, nothing, type Route, send, tell, toIncidents, updateWorker } from "./supervisor-route.ts";
+import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
 
 const about = (event: { readonly incidentId: string; readonly workerId: string }): { readonly id: string; readonly workerId: string } => ({
   id: event.incidentId,
   workerId: event.workerId,
 });
-
-function setStage(context: SupervisorContext, incidentId: string, stage: OpenIncident["stage"]): Route {
-  const incident = context.incidents[incidentId];
-  return incident === undefined
-    ? nothing
-    : { ...nothing, change: { incidents: { ...context.incidents, [incidentId]: { ...incident, stage } } } };
-}
-
-function closeIncident(context: SupervisorContext, incidentId: string, status: "resolved" | "abandoned", climbCount: number): Route {
-  const { [incidentId]: closed, ...incidents } = context.incidents;
-  return closed === undefined
-    ? nothing
-    : join({ ...nothing, change: { incidents } }, tell({ type: "incident.closed", id: incidentId, status, climbCount }));
-}
 
 function answerBudget(context: SupervisorContext, asker: string, workerId: string, action: string): Route {
   const answer = askBudget(context.budgetSpentAtMs, context.clock.nowMs(), context.limits.budget);
@@ -154,8 +30,14 @@ function answerBudget(context: SupervisorContext, asker: string, workerId: strin
 const workerHandlers: Handlers = {
   "worker.connected": (context, { workerId, worker, isAdopted }) => {
     const { attach, identity, ref, lease } = worker;
+    const connected = updateWorker(context, workerId, {
+      process: "connected",
+      isProven: false,
+      rest: "none",
+      deviceUuid: identity.device.uuid,
+    });
     return join(
-      updateWorker(context, workerId, { process: "connected", isProven: false, deviceUuid: identity.device.uuid }),
+      connected,
       tell({ type: "worker.connected", workerId, data: { pid: ref.pid, adopted: isAdopted, device: identity.device.name } }),
       send(childIds.pipeline(workerId), { type: "worker.connected", adopted: lease }),
       send(childIds.loader(workerId), {
@@ -171,6 +53,7 @@ const workerHandlers: Handlers = {
         knownBytes: identity.device.totalBytes,
       }),
       toIncidents(context, workerId, { type: "worker.connected", workerId }),
+      lease === null ? releaseIfPaused({ ...context, ...connected.change }, workerId) : nothing,
     );
   },
   "worker.exited": (context, { workerId, exit, evidence, isExpected }) => {
@@ -207,12 +90,14 @@ const workerHandlers: Handlers = {
       tell({ type: "worker.crashLooped", workerId, data: { deaths: deathCount } }),
       toIncidents(context, workerId, { type: "worker.crashLooped", workerId }),
     ),
-  "worker.stopped": (context, { workerId }) =>
-    join(
-      updateWorker(context, workerId, { process: "stopped", isProven: false }),
-      tell({ type: "worker.stopped", workerId, data: {} }),
+  "worker.stopped": (context, { workerId }) => {
+    const stopped = noteStopped(context, workerId);
+    return join(
+      stopped,
+      tell({ type: "worker.stopped", workerId, data: { resting: stopped.change.workers?.[workerId]?.process === "resting" } }),
       toIncidents(context, workerId, { type: "worker.stopped", workerId }),
-    ),
+    );
+  },
   "worker.restart": (_, event) => {
     const isRecovery = "incidentId" in event;
     return send(childIds.worker(event.workerId), {
@@ -253,13 +138,16 @@ const jobHandlers: Handlers = {
       send(childIds.worker(workerId), { type: "job.begun" }),
       toIncidents(context, workerId, { type: "job.begun", workerId, jobId }),
     ),
-  "job.ended": (context, { workerId, jobId, isSuccessful }) =>
-    join(
-      context.workers[workerId]?.jobId === jobId ? updateWorker(context, workerId, { jobId: null }) : nothing,
+  "job.ended": (context, { workerId, jobId, isSuccessful }) => {
+    const ended = context.workers[workerId]?.jobId === jobId ? updateWorker(context, workerId, { jobId: null }) : nothing;
+    return join(
+      ended,
       send(childIds.worker(workerId), { type: "job.ended" }),
       send(childIds.breaker(workerId), { type: "job.ended", workerId, isSuccessful }),
       toIncidents(context, workerId, { type: "job.ended", workerId, isSuccessful }),
-    ),
+      releaseIfPaused({ ...context, ...ended.change }, workerId),
+    );
+  },
   "fault.raised": (context, event) => {
     const { fault, workerId, model, jobId } = event.report;
     return join(
@@ -270,10 +158,6 @@ const jobHandlers: Handlers = {
   "pipeline.suspended": (context, { workerId }) => toIncidents(context, workerId, { type: "pipeline.suspended", workerId }),
   "pipeline.stalled": (_, { workerId, jobId }) => tell({ type: "pipeline.stalled", workerId, data: { job_id: jobId } }),
   "pipeline.stopped": (context, { workerId }) => updateWorker(context, workerId, { isPipelineStopped: true, jobId: null }),
-  "jobs.becameAvailable": (context) => ({
-    ...nothing,
-    sends: context.configured.map(({ id }) => ({ to: childIds.pipeline(id), event: { type: "jobs.becameAvailable" } })),
-  }),
 };
 
 type CanaryReport = Extract<RecoveryReport, { type: "canary.passed" | "canary.failed" }>;
@@ -337,7 +221,10 @@ const recoveryHandlers: Handlers = {
         data: { look_back_at_ms: event.lookBackAtMs, climbs: event.climbCount, look_backs: event.lookBackCount },
       }),
     ),
-  "incident.resolved": (context, event) => closeIncident(context, event.incidentId, "resolved", event.climbCount),
+  "incident.resolved": (context, event) => {
+    const closed = closeIncident(context, event.incidentId, "resolved", event.climbCount);
+    return join(closed, releaseIfPaused({ ...context, ...closed.change }, event.workerId));
+  },
   "recovery.trigger": (context, { workerId, failureType, isForced, fault }) =>
     openOrJoin(context, { workerId, fault: { ...fault, failureType }, model: null, jobId: null, origin: isForced ? "forced" : "manual" }),
   "recovery.reset": (context) => ({
@@ -382,7 +269,7 @@ const otherHandlers: Handlers = {
   "standIns.release": () => ({ ...nothing, change: { areStandInsHeld: false } }),
 };
 
-const handlers: Handlers = { ...workerHandlers, ...jobHandlers, ...recoveryHandlers, ...otherHandlers };
+const handlers: Handlers = { ...workerHandlers, ...jobHandlers, ...recoveryHandlers, ...otherHandlers, ...intakeHandlers };
 
 /** What one event means for everybody else; the new mode follows from the new facts. */
 export function routeOf(context: SupervisorContext, event: SupervisorEvent, isDraining: boolean): Route {

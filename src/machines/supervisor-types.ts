@@ -18,6 +18,14 @@ export interface SupervisedWorker {
   readonly profile: LoadProfile;
 }
 
+/** Workers take no new job until an operator resumes. */
+export interface Pause {
+  /** Idle workers end, so that their cards are free for others. */
+  readonly isReleasing: boolean;
+  readonly by: string;
+  readonly atMs: number;
+}
+
 export interface SupervisorLimits {
   /** How long pipelines may take to write their attempts down, and workers to end, when the service stops. */
   readonly drainMs: number;
@@ -43,6 +51,7 @@ export interface ResumedFacts {
   readonly budgetSpentAtMs: readonly number[];
   readonly cooldowns: Readonly<Record<string, number>>;
   readonly breakers: Readonly<Record<string, { readonly untilMs: number; readonly openingCount: number }>>;
+  readonly pause: Pause | null;
   readonly incidents: readonly {
     readonly id: string;
     readonly key: string;
@@ -54,7 +63,7 @@ export interface ResumedFacts {
   }[];
 }
 
-export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, incidents: [] };
+export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, pause: null, incidents: [] };
 
 export interface SupervisorInput {
   readonly epoch: number;
@@ -122,6 +131,8 @@ export type SupervisorFact =
       readonly workerId: string;
       readonly breakers: ResumedFacts["breakers"];
     }
+  | { readonly type: "intake.paused"; readonly pause: Pause }
+  | { readonly type: "intake.resumed"; readonly by: string }
   | { readonly type: "health.changed" | "health.checked"; readonly health: HealthReport }
   | { readonly type: "child.crashed" | "child.abandoned"; readonly childId: string; readonly message: string };
 
@@ -143,12 +154,16 @@ export interface SupervisorContext {
   readonly crashes: Readonly<Record<string, readonly number[]>>;
   readonly mode: Mode;
   readonly areStandInsHeld: boolean;
+  readonly pause: Pause | null;
   readonly stopShape: StopShape;
 }
 
 export type SupervisorRequest =
   | { readonly type: "service.drain"; readonly shape: StopShape }
   | { readonly type: "jobs.becameAvailable" }
+  | { readonly type: "intake.pause"; readonly isReleasing: boolean; readonly by: string }
+  | { readonly type: "intake.resume"; readonly by: string }
+  | { readonly type: "workers.release" }
   | {
       readonly type: "recovery.trigger";
       readonly failureType: FailureType;

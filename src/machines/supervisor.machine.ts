@@ -13,7 +13,8 @@ import { modelLoaderMachine } from "./model-loader.machine.ts";
 import { pipelineMachine } from "./pipeline.machine.ts";
 import { recoveryMachine } from "./recovery.machine.ts";
 import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
-import { childIds, type IncidentSpawn, type Route, routeOf } from "./supervisor-routes.ts";
+import { childIds, type IncidentSpawn, type Route } from "./supervisor-route.ts";
+import { routeOf } from "./supervisor-routes.ts";
 import {
   nothingResumed,
   type SupervisedWorker,
@@ -73,7 +74,8 @@ interface Enqueue {
 const supervisor = supervisorSetup.extend({
   guards: {
     areAllSettled: ({ context }) => Object.values(context.workers).every((worker) => worker.isPipelineStopped),
-    areAllStopped: ({ context }) => Object.values(context.workers).every((worker) => worker.process === "stopped"),
+    areAllStopped: ({ context }) =>
+      Object.values(context.workers).every((worker) => worker.process === "stopped" || worker.process === "resting"),
   },
   actions: {
     spawnSubsystems: enqueueActions(({ context, enqueue, self }) => {
@@ -104,7 +106,13 @@ const supervisor = supervisorSetup.extend({
         enqueue.spawnChild("modelLoader", { id: childIds.loader(workerId), input: loaderInput(context, worker, self) });
         enqueue.spawnChild("pipeline", {
           id: childIds.pipeline(workerId),
-          input: { workerId, parent: self, clock, ...(limits.pipeline === undefined ? {} : { limits: limits.pipeline }) },
+          input: {
+            workerId,
+            parent: self,
+            clock,
+            isPaused: context.pause !== null,
+            ...(limits.pipeline === undefined ? {} : { limits: limits.pipeline }),
+          },
         });
         enqueue.spawnChild("worker", {
           id: childIds.worker(workerId),
@@ -176,7 +184,7 @@ const supervisor = supervisorSetup.extend({
           enqueue.sendTo(params.childId, { type: "worker.connected", residentModel: null, profile: null, isAdopted: false });
       }
       if (kind === "pipeline") {
-        enqueue.spawnChild("pipeline", { id: params.childId, input: { workerId, parent: self, clock } });
+        enqueue.spawnChild("pipeline", { id: params.childId, input: { workerId, parent: self, clock, isPaused: context.pause !== null } });
         if (facts.process === "connected") enqueue.sendTo(params.childId, { type: "worker.connected", adopted: null });
         if (facts.isProven) enqueue.sendTo(params.childId, { type: "model.proven", model: worker.model });
       }
@@ -290,6 +298,7 @@ export const supervisorMachine = supervisor.createMachine({
     crashes: {},
     mode: "loading",
     areStandInsHeld: false,
+    pause: input.resumed?.pause ?? null,
     stopShape: "ladder",
   }),
   output: ({ context }) => ({ epoch: context.epoch }),

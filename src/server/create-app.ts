@@ -8,6 +8,7 @@ import { createOpenStreams } from "./open-streams.ts";
 import { installProblems } from "./problems.ts";
 import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
+import { addIntakeRoutes } from "./routes/intake-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
@@ -34,6 +35,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   app.use(bearerKey(options.apiKey), knownMethods(app), bodyLimit());
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);
+  addIntakeRoutes(app, ports);
   addOutputRoutes(app, ports);
   addRecoveryRoutes(app, ports);
   addSystemRoutes(app, ports, options);

@@ -48,6 +48,7 @@ export interface ServerPorts {
   progressOf(jobId: string): JobProgress | null;
   readonly recovery: RecoveryPort;
   readonly control: ControlPort;
+  readonly intake: IntakePort;
   readonly streams: StreamPort;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
@@ -100,6 +101,21 @@ export interface ControlPort {
   cancelJob(jobId: string, by: ActorName): Promise<"cancelled" | "requested" | "ended" | "absent">;
   /** Simulators only: ends the worker's process with SIGKILL. Null takes the one that carries the main model. */
   killWorker(workerId: string | null, by: ActorName): Promise<KillOutcome>;
+}
+
+/** Where a pause or its end has got to. */
+export interface IntakeView {
+  readonly isPaused: boolean;
+  /** Workers whose process has ended, so that their card is free. */
+  readonly restingWorkers: readonly string[];
+  /** Workers that still hold their card: a job or a repair ends first. */
+  readonly holdingWorkers: readonly string[];
+}
+
+export interface IntakePort {
+  /** Workers take no new job; with `isReleasing` they end when idle. Waits for that at most `waitMs`. */
+  pause(order: { readonly isReleasing: boolean; readonly waitMs: number; readonly by: ActorName }): Promise<IntakeView>;
+  resume(by: ActorName): Promise<IntakeView>;
 }
 
 export type KillOutcome =

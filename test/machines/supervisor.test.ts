@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { Fault } from "../../src/core/fault.ts";
 import type { FailureType } from "../../src/core/words.ts";
 import { unknownWorker } from "../../src/machines/supervisor-facts.ts";
-import { childIds, openOrJoin, type Route, routeOf } from "../../src/machines/supervisor-routes.ts";
+import { openOrJoin } from "../../src/machines/supervisor-incidents.ts";
+import { childIds, type Route } from "../../src/machines/supervisor-route.ts";
+import { routeOf } from "../../src/machines/supervisor-routes.ts";
 import { nothingResumed, type SupervisorContext } from "../../src/machines/supervisor-types.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
 
@@ -33,6 +35,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     crashes: {},
     mode: "ready",
     areStandInsHeld: false,
+    pause: null,
     stopShape: "ladder",
     ...change,
   };

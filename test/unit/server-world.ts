@@ -137,6 +137,14 @@ function makePorts(
       }),
       checkHealth: async () => ({ ...healthy, checkedAtMs: parts.clock.nowMs() }),
     },
+    intake: {
+      pause: async ({ isReleasing }) => ({
+        isPaused: true,
+        restingWorkers: isReleasing ? ["worker-0"] : [],
+        holdingWorkers: isReleasing ? [] : ["worker-0"],
+      }),
+      resume: async () => ({ isPaused: false, restingWorkers: [], holdingWorkers: ["worker-0"] }),
+    },
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
       killWorker: async (workerId) =>

@@ -4,7 +4,7 @@ import type { NewEvent } from "../../core/ports/event-log.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
-export const factKeys = { budget: "budget.spentAtMs", cooldowns: "cooldowns", breakers: "breakers" } as const;
+export const factKeys = { budget: "budget.spentAtMs", cooldowns: "cooldowns", breakers: "breakers", pause: "pause" } as const;
 
 export type FactListener = (fact: SupervisorFact) => void;
 
@@ -86,6 +86,14 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
     case "breaker.halfOpened":
     case "breaker.closed":
       await store.facts.write(factKeys.breakers, fact.breakers, [{ kind: fact.type, workerId: fact.workerId, data: {} }]);
+      return;
+    case "intake.paused": {
+      const { by, isReleasing } = fact.pause;
+      await store.facts.write(factKeys.pause, fact.pause, [{ kind: fact.type, actor: by, data: { release_gpu: isReleasing } }]);
+      return;
+    }
+    case "intake.resumed":
+      await store.facts.write(factKeys.pause, null, [{ kind: fact.type, actor: fact.by, data: {} }]);
       return;
     default: {
       const row = rowOf(fact);

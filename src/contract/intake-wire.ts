@@ -1,0 +1,32 @@
+/** Pause and resume on the wire. */
+import { z } from "zod";
+
+export const intakeSchema = z.strictObject({
+  paused: z.boolean(),
+  /** Workers that have ended, so that their card is free. */
+  resting_workers: z.array(z.string()),
+  /** Workers that still hold their card. */
+  holding_workers: z.array(z.string()),
+  message: z.string(),
+});
+
+export interface IntakeFacts {
+  readonly isPaused: boolean;
+  readonly restingWorkers: readonly string[];
+  readonly holdingWorkers: readonly string[];
+}
+
+function messageOf({ isPaused, holdingWorkers }: IntakeFacts, isReleasing: boolean): string {
+  if (!isPaused) return "Jobs are taken again.";
+  if (!isReleasing) return "Paused: what is submitted is kept, and rendered after a resume.";
+  return holdingWorkers.length === 0
+    ? "Paused, and every card is free."
+    : `Paused; ${holdingWorkers.join(", ")} gives its card back when its work has ended.`;
+}
+
+export const toIntake = (facts: IntakeFacts, isReleasing: boolean): z.infer<typeof intakeSchema> => ({
+  paused: facts.isPaused,
+  resting_workers: [...facts.restingWorkers],
+  holding_workers: [...facts.holdingWorkers],
+  message: messageOf(facts, isReleasing),
+});

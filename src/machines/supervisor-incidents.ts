@@ -1,0 +1,74 @@
+import type { Fault } from "../core/fault.ts";
+import type { RecoveryOrigin } from "./recovery-types.ts";
+import type { OpenIncident } from "./supervisor-facts.ts";
+import { childIds, join, nothing, type Route, send, tell } from "./supervisor-route.ts";
+import type { SupervisorContext } from "./supervisor-types.ts";
+
+const openIncidentLimit = 8;
+export const cooldownKey = (workerId: string, failureType: string): string => `${workerId}/${failureType}`;
+
+/** Worker, failure type, code and model; host and card faults join over all workers of the device. */
+function incidentKey(context: SupervisorContext, workerId: string, fault: Fault, model: string | null): string {
+  const isShared = fault.attribution === "host" || fault.attribution === "gpu";
+  const place = isShared ? (context.workers[workerId]?.deviceUuid ?? "host") : workerId;
+  return [place, fault.failureType, fault.code, isShared ? "" : (model ?? "")].join("|");
+}
+
+export interface Suffered {
+  readonly workerId: string;
+  readonly fault: Fault;
+  readonly model: string | null;
+  readonly jobId: string | null;
+  readonly origin: RecoveryOrigin;
+}
+
+function joinIncident(context: SupervisorContext, incident: OpenIncident, suffered: Suffered): Route {
+  const joined = { ...incident, joinedCount: incident.joinedCount + 1 };
+  return join(
+    { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: joined } } },
+    tell({ type: "incident.joined", id: incident.id, fault: suffered.fault, jobId: suffered.jobId }),
+    send(childIds.recovery(incident.id), { type: "fault.joined", fault: suffered.fault }),
+  );
+}
+
+/** Opens an incident, or joins the fault to the one that is open for the same thing. */
+export function openOrJoin(context: SupervisorContext, suffered: Suffered): Route {
+  const { fault, workerId, jobId, origin, model } = suffered;
+  if (fault.failureType === null) return nothing;
+  const key = incidentKey(context, workerId, fault, model);
+  const open = Object.values(context.incidents);
+  const same = open.find((incident) => incident.key === key);
+  if (same !== undefined) return joinIncident(context, same, suffered);
+  // Its worker is down already: whatever fails on it until it is back belongs to that incident.
+  const ofWorker = open.find((incident) => incident.workerId === workerId);
+  if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath"))
+    return joinIncident(context, ofWorker, suffered);
+  if (open.length >= openIncidentLimit) return nothing;
+  const number = context.incidentCount + 1;
+  const nowMs = context.clock.nowMs();
+  const id = `inc-${context.epoch}-${number}`;
+  const incident: OpenIncident = { id, key, workerId, failureType: fault.failureType, stage: "working", joinedCount: 0, openedAtMs: nowMs };
+  const cooldownUntilMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
+  return join(
+    { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
+    tell({ type: "incident.opened", id: incident.id, key, workerId, failureType: fault.failureType, fault, jobId, atMs: nowMs }),
+    {
+      ...nothing,
+      spawns: [{ incident, origin, fault, jobId, cooldownUntilMs: cooldownUntilMs > nowMs ? cooldownUntilMs : null, resume: null }],
+    },
+  );
+}
+
+export function setStage(context: SupervisorContext, incidentId: string, stage: OpenIncident["stage"]): Route {
+  const incident = context.incidents[incidentId];
+  return incident === undefined
+    ? nothing
+    : { ...nothing, change: { incidents: { ...context.incidents, [incidentId]: { ...incident, stage } } } };
+}
+
+export function closeIncident(context: SupervisorContext, incidentId: string, status: "resolved" | "abandoned", climbCount: number): Route {
+  const { [incidentId]: closed, ...incidents } = context.incidents;
+  return closed === undefined
+    ? nothing
+    : join({ ...nothing, change: { incidents } }, tell({ type: "incident.closed", id: incidentId, status, climbCount }));
+}

@@ -1,0 +1,73 @@
+/** What an operator, or idleness, decides about taking jobs: pause, resume, and giving a card back meanwhile. */
+import { childIds, type Handlers, join, nothing, type Route, send, tell, updateWorker } from "./supervisor-route.ts";
+import type { SupervisorContext } from "./supervisor-types.ts";
+
+const toAllPipelines = (context: SupervisorContext, event: Route["sends"][number]["event"]): Route =>
+  join(...context.configured.map(({ id }) => send(childIds.pipeline(id), event)));
+
+/** Ends an idle worker on purpose, so that its card is free; it starts again when it is wanted. */
+function release(context: SupervisorContext, workerId: string): Route {
+  const worker = context.workers[workerId];
+  if (worker?.process !== "connected" || worker.jobId !== null || worker.rest !== "none") return nothing;
+  // A repair that is under way would see its worker vanish; it ends first.
+  if (Object.values(context.incidents).some((incident) => incident.workerId === workerId)) return nothing;
+  return join(
+    updateWorker(context, workerId, { rest: "asked" }),
+    send(childIds.worker(workerId), { type: "worker.stop", shape: "ladder" }),
+  );
+}
+
+/** Each worker's change builds on the one before it: all of them live in one map. */
+function forEachWorker(context: SupervisorContext, step: (context: SupervisorContext, workerId: string) => Route): Route {
+  return context.configured.reduce<Route>((sum, { id }) => join(sum, step({ ...context, ...sum.change }, id)), nothing);
+}
+
+function wake(context: SupervisorContext, workerId: string): Route {
+  const worker = context.workers[workerId];
+  if (worker?.rest !== "asked") return nothing;
+  // While it still ends it cannot be started; its end is waited for.
+  if (worker.process !== "resting") return updateWorker(context, workerId, { rest: "recalled" });
+  return join(
+    updateWorker(context, workerId, { rest: "none", process: "down" }),
+    send(childIds.worker(workerId), { type: "worker.start" }),
+  );
+}
+
+/** While the service is paused and its cards are asked back, a worker goes as soon as it is idle. */
+export const releaseIfPaused = (context: SupervisorContext, workerId: string): Route =>
+  context.pause?.isReleasing === true ? release(context, workerId) : nothing;
+
+/** A worker has ended for good: by a stop, to rest, or to be started again at once because it was recalled. */
+export function noteStopped(context: SupervisorContext, workerId: string): Route {
+  const rest = context.workers[workerId]?.rest ?? "none";
+  if (rest === "asked") return updateWorker(context, workerId, { process: "resting", isProven: false });
+  if (rest === "none") return updateWorker(context, workerId, { process: "stopped", isProven: false });
+  return join(
+    updateWorker(context, workerId, { process: "down", isProven: false, rest: "none" }),
+    send(childIds.worker(workerId), { type: "worker.start" }),
+  );
+}
+
+export const intakeHandlers: Handlers = {
+  "intake.pause": (context, { isReleasing, by }) => {
+    const pause = { isReleasing, by, atMs: context.clock.nowMs() };
+    return join(
+      { ...nothing, change: { pause } },
+      tell({ type: "intake.paused", pause }),
+      toAllPipelines(context, { type: "pipeline.pause" }),
+      isReleasing ? forEachWorker(context, release) : nothing,
+    );
+  },
+  "intake.resume": (context, { by }) =>
+    context.pause === null
+      ? nothing
+      : join(
+          { ...nothing, change: { pause: null } },
+          tell({ type: "intake.resumed", by }),
+          toAllPipelines(context, { type: "pipeline.unpause" }),
+          forEachWorker(context, wake),
+        ),
+  "workers.release": (context) => forEachWorker(context, release),
+  "jobs.becameAvailable": (context) =>
+    join(toAllPipelines(context, { type: "jobs.becameAvailable" }), context.pause === null ? forEachWorker(context, wake) : nothing),
+};

@@ -1,0 +1,26 @@
+/** Pausing and resuming the workers, as an operator asks. */
+import type { Hono } from "hono";
+import { toIntake } from "../../contract/intake-wire.ts";
+import type { HttpEnv } from "../http-types.ts";
+import { refuse } from "../problems.ts";
+import { readOptionalJson } from "../read-optional-json.ts";
+import type { ServerPorts } from "../server-ports.ts";
+
+/** The stop ladder's own time is longer; the answer says then which workers still hold their card. */
+const releaseWaitMs = 30_000;
+
+export function addIntakeRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void {
+  app.post("/api/v1/jobs/pause", async (context) => {
+    const body = await readOptionalJson(context);
+    if (body.kind === "malformed") return refuse(context, { code: "REQUEST_MALFORMED", detail: body.detail });
+    const wanted = body.fields["release_gpu"] ?? false;
+    if (typeof wanted !== "boolean")
+      return refuse(context, { code: "REQUEST_INVALID", param: "release_gpu", detail: "release_gpu must be true or false." });
+    const by = `operator:${context.get("apiKeyId")}`;
+    return context.json(toIntake(await ports.intake.pause({ isReleasing: wanted, waitMs: releaseWaitMs, by }), wanted));
+  });
+
+  app.post("/api/v1/jobs/resume", async (context) =>
+    context.json(toIntake(await ports.intake.resume(`operator:${context.get("apiKeyId")}`), false)),
+  );
+}
