@@ -1,0 +1,59 @@
+import { tokenCount } from "../core/model-catalog.ts";
+import { minuteMs, secondMs } from "../core/units.ts";
+import type { LoadProfile, Phase } from "../core/words.ts";
+import type { Envelope } from "./envelopes.ts";
+
+/** How long this machine's own steps took, newest last, by phase and envelope. Plain data; every change makes a new one. */
+export type StepHistory = Readonly<Record<string, readonly number[]>>;
+
+export const emptyHistory: StepHistory = {};
+
+const keptSampleCount = 64;
+const keptEnvelopeCount = 64;
+/** Fewer samples say nothing: the generous limits hold (design §4). */
+export const trustedSampleCount = 5;
+export const unknownLimits = { stallMs: 15 * minuteMs, cancelMs: 5 * minuteMs } as const;
+const leastLimits = { stallMs: minuteMs, cancelMs: 10 * secondMs } as const;
+
+export interface StepPlace {
+  readonly phase: Phase;
+  readonly profile: LoadProfile;
+  readonly envelope: Envelope;
+}
+
+const keyOf = ({ phase, profile, envelope }: StepPlace): string =>
+  [phase, envelope.model, profile, tokenCount(envelope.model, envelope)].join("|");
+
+/** A step of this phase took so long. */
+export function noteStep(history: StepHistory, place: StepPlace, tookMs: number): StepHistory {
+  const key = keyOf(place);
+  const { [key]: known = [], ...others } = history;
+  const kept = Object.entries(others).slice(-(keptEnvelopeCount - 1));
+  return { ...Object.fromEntries(kept), [key]: [...known, Math.max(0, Math.round(tookMs))].slice(-keptSampleCount) };
+}
+
+/** The smallest value that at least this share of the samples does not exceed; null without samples. */
+export function quantile(samples: readonly number[], share: number): number | null {
+  const sorted = [...samples].sort((one, other) => one - other);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? null;
+}
+
+/** 95 of 100 such steps were at least as fast; null until enough of them were seen. */
+export function stepP95Ms(history: StepHistory, place: StepPlace): number | null {
+  const samples = history[keyOf(place)] ?? [];
+  return samples.length < trustedSampleCount ? null : quantile(samples, 0.95);
+}
+
+export interface StepLimits {
+  /** Without progress for so long the render has stalled. */
+  readonly stallMs: number;
+  /** A cancelled render may take so long to let the device go. */
+  readonly cancelMs: number;
+}
+
+/** Limits by this machine's own history: 4 × p95 for a stall, 2 × p95 for a cancel, never below a minute and ten seconds. */
+export function limitsOf(history: StepHistory, place: StepPlace): StepLimits {
+  const p95Ms = stepP95Ms(history, place);
+  if (p95Ms === null) return unknownLimits;
+  return { stallMs: Math.max(leastLimits.stallMs, 4 * p95Ms), cancelMs: Math.max(leastLimits.cancelMs, 2 * p95Ms) };
+}
