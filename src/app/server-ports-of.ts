@@ -3,6 +3,7 @@ import { createAdmission } from "../jobs/admission.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type { AdmissionPort, ControlPort, ServerPorts, ServiceStatus, StreamFrame, StreamPort } from "../server/server-ports.ts";
+import { createDrillDesk } from "./drills/drill-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
 import { attemptViewOf, type StatusParts, type Supervisor, statusOf } from "./service-status.ts";
@@ -91,17 +92,19 @@ function createStreams(parts: StatusParts, hub: FactHub, status: () => ServiceSt
 /** Everything that the server may ask of this service. */
 export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hub: FactHub, onQueued: () => void): ServerPorts {
   const status = (): ServiceStatus => statusOf(parts, supervisor.getSnapshot());
+  const admission = createAdmissionPort(parts, supervisor, onQueued);
   return {
     jobs: parts.store.jobs,
     events: parts.store.events,
     artifacts: parts.artifacts,
     clock: parts.clock,
     chance: parts.chance,
-    admission: createAdmissionPort(parts, supervisor, onQueued),
+    admission,
     status,
     progressOf: parts.progress.of,
     recovery: createRecoveryDesk(parts, supervisor, hub),
     control: createControl(parts, supervisor),
+    drills: createDrillDesk({ parts, supervisor, admission }),
     intake: createIntakeDesk(parts, supervisor, onQueued),
     streams: createStreams(parts, hub, status),
     onDefect: (thrown, request) => {

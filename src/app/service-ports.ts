@@ -9,6 +9,7 @@ import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { WorkerHost } from "../core/ports/worker.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { DiskWatch } from "./disk-watch.ts";
+import type { DrillState } from "./drills/drill-state.ts";
 import type { ProfileBook } from "./profile-book.ts";
 import type { ProgressBoard } from "./progress-board.ts";
 import type { WorkerLinks } from "./worker-links.ts";
@@ -35,4 +36,5 @@ export interface ServiceParts extends ServicePorts {
   readonly profiles: ProfileBook;
   readonly gpu: GpuAdapter;
   readonly diskWatch: DiskWatch;
+  readonly drill: DrillState;
 }

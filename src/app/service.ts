@@ -23,6 +23,7 @@ import { recorderActor } from "./actors/recorder.ts";
 import { recoveryActors } from "./actors/recovery-actors.ts";
 import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
+import { DrillState } from "./drills/drill-state.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
 import { createProofClip } from "./proof-clip.ts";
@@ -86,21 +87,36 @@ function laddersOf(config: Config) {
   return checked.ladders;
 }
 
+/** The outside world, but for what a drill hides from the service. */
+function behindDrills(ports: ServicePorts, drill: DrillState): Pick<ServicePorts, "disk" | "probe"> {
+  const { disk, probe } = ports;
+  const lost = (): Promise<never> => Promise.reject(new UnderstudyError("SYSTEM_RESOURCE", "nothing can be measured during this drill"));
+  return {
+    disk: { ...disk, freeBytes: async () => (drill.hides("disk") ? 0 : disk.freeBytes()) },
+    probe: { measure: () => (drill.hides("telemetry") ? lost() : probe.measure()), stop: () => probe.stop() },
+  };
+}
+
 async function openParts(ports: ServicePorts, config: Config): Promise<ServiceParts> {
   const { clock, store } = ports;
   const links = createWorkerLinks();
+  const drill = new DrillState();
+  const { disk, probe } = behindDrills(ports, drill);
   const deviceOf = (workerId: string): string | null => links.clientOf(workerId)?.identity.device.uuid ?? null;
-  const gpu = createGpuAdapter({ clock, probe: ports.probe, clientOf: links.clientOf, deviceOf });
+  const gpu = createGpuAdapter({ clock, probe, clientOf: links.clientOf, deviceOf });
   const epoch = await store.nextEpoch();
   return {
     ...ports,
+    disk,
+    probe,
+    drill,
     config,
     epoch,
     links,
     gpu,
     progress: createProgressBoard(clock),
     profiles: createProfileBook(config.loadProfile),
-    diskWatch: createDiskWatch(ports.disk, config.disk.minFreeBytes),
+    diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
   };
 }
 

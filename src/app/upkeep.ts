@@ -70,7 +70,10 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
   };
   const watchIdleness = createIdleWatch(parts, supervisor);
   const stopSweeping = repeat(parts, "sweep", sweepEveryMs, async () => {
+    const wasShort = diskWatch.isShort();
     await diskWatch.look();
+    if (diskWatch.isShort() !== wasShort)
+      store.events.note({ kind: wasShort ? "disk.recovered" : "disk.short", data: { free_bytes: diskWatch.freeBytes() } });
     onLook();
     if (!isOlderReleased) return;
     const { requeued } = await store.jobs.sweep();

@@ -71,6 +71,10 @@ const words: Readonly<Record<string, Words>> = {
   "recovery.reset": () => "Recovery was reset.",
   "intake.paused": (row) => (row.data["release_gpu"] === true ? "Paused, and the cards are given back." : "Paused: no job begins."),
   "intake.resumed": () => "Jobs are taken again.",
+  "disk.short": () => "The disk is full: nothing is accepted or rendered until there is room.",
+  "disk.recovered": () => "The disk has room again.",
+  "drill.began": (row) => `A drill began: ${plain(row.data["drill"], "one")}.`,
+  "drill.ended": (row) => `The drill ${plain(row.data["drill"], "")} ${row.data["passed"] === true ? "was passed" : "was not passed"}.`,
   "disk.ballastReleased": () => "The disk is full; the space that was held back for it is in use now.",
   "health.changed": () => "The health of host or card changed.",
 };

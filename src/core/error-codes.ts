@@ -70,6 +70,11 @@ export const errorCodes = {
     meaning: "Workers died too often under this job, not because of it.",
     nextStep: "Repair the host, then submit it again.",
   },
+  DRILL_NOT_POSSIBLE: {
+    status: 409,
+    meaning: "The drill cannot be run now.",
+    nextStep: "Wait until the service is ready and no other drill runs.",
+  },
   NO_REAL_ROUTE: {
     status: 503,
     meaning: "No worker can give real output, and the job does not want to wait.",

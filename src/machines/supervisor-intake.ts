@@ -67,6 +67,8 @@ export const intakeHandlers: Handlers = {
           toAllPipelines(context, { type: "pipeline.unpause" }),
           forEachWorker(context, wake),
         ),
+  "drill.began": () => ({ ...nothing, change: { isDrilling: true } }),
+  "drill.ended": () => ({ ...nothing, change: { isDrilling: false } }),
   "workers.release": (context) => forEachWorker(context, release),
   "jobs.becameAvailable": (context) =>
     join(toAllPipelines(context, { type: "jobs.becameAvailable" }), context.pause === null ? forEachWorker(context, wake) : nothing),

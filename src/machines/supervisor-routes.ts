@@ -13,6 +13,7 @@ const about = (event: { readonly incidentId: string; readonly workerId: string }
 });
 
 function answerBudget(context: SupervisorContext, asker: string, workerId: string, action: string): Route {
+  if (context.isDrilling) return send(asker, { type: "budget.granted" });
   const answer = askBudget(context.budgetSpentAtMs, context.clock.nowMs(), context.limits.budget);
   if (answer.kind === "refused") {
     return join(

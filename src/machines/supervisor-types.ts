@@ -155,6 +155,7 @@ export interface SupervisorContext {
   readonly mode: Mode;
   readonly areStandInsHeld: boolean;
   readonly pause: Pause | null;
+  readonly isDrilling: boolean;
   readonly stopShape: StopShape;
 }
 
@@ -164,6 +165,8 @@ export type SupervisorRequest =
   | { readonly type: "intake.pause"; readonly isReleasing: boolean; readonly by: string }
   | { readonly type: "intake.resume"; readonly by: string }
   | { readonly type: "workers.release" }
+  /** What a drill makes necessary spends no budget. */
+  | { readonly type: "drill.began" | "drill.ended" }
   | {
       readonly type: "recovery.trigger";
       readonly failureType: FailureType;

@@ -299,6 +299,7 @@ export const supervisorMachine = supervisor.createMachine({
     mode: "loading",
     areStandInsHeld: false,
     pause: input.resumed?.pause ?? null,
+    isDrilling: false,
     stopShape: "ladder",
   }),
   output: ({ context }) => ({ epoch: context.epoch }),

@@ -6,6 +6,7 @@ import { Hono } from "hono";
 import type { AppOptions, HttpEnv, ServerApp } from "./http-types.ts";
 import { createOpenStreams } from "./open-streams.ts";
 import { installProblems } from "./problems.ts";
+import { addDrillRoutes } from "./routes/drill-routes.ts";
 import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
@@ -38,6 +39,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addIntakeRoutes(app, ports);
   addOutputRoutes(app, ports);
   addRecoveryRoutes(app, ports);
+  addDrillRoutes(app, ports);
   addSystemRoutes(app, ports, options);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);

@@ -16,6 +16,7 @@ import type {
 } from "../contract/service-views.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
+import type { ScoreCard } from "../core/drill.ts";
 import type { JobProgress, JobSpec, JobView } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { EventLog } from "../core/ports/event-log.ts";
@@ -49,6 +50,7 @@ export interface ServerPorts {
   readonly recovery: RecoveryPort;
   readonly control: ControlPort;
   readonly intake: IntakePort;
+  readonly drills: DrillPort;
   readonly streams: StreamPort;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
@@ -116,6 +118,19 @@ export interface IntakePort {
   /** Workers take no new job; with `isReleasing` they end when idle. Waits for that at most `waitMs`. */
   pause(order: { readonly isReleasing: boolean; readonly waitMs: number; readonly by: ActorName }): Promise<IntakeView>;
   resume(by: ActorName): Promise<IntakeView>;
+}
+
+export interface DrillPort {
+  list(): Promise<
+    readonly {
+      readonly name: string;
+      readonly description: string;
+      readonly obstacle: string | null;
+      readonly cards: readonly ScoreCard[];
+    }[]
+  >;
+  /** Resolves when the drill has ended; null for an unknown name. Throws UnderstudyError DRILL_NOT_POSSIBLE. */
+  run(name: string, by: ActorName): Promise<ScoreCard | null>;
 }
 
 export type KillOutcome =

@@ -27,6 +27,7 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     mode: "ready",
     areStandInsHeld: false,
     pause: null,
+    isDrilling: false,
     stopShape: "ladder",
   };
 }

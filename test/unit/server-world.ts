@@ -137,6 +137,10 @@ function makePorts(
       }),
       checkHealth: async () => ({ ...healthy, checkedAtMs: parts.clock.nowMs() }),
     },
+    drills: {
+      list: async () => [{ name: "kill", description: "The worker is killed.", obstacle: null, cards: [] }],
+      run: async () => null,
+    },
     intake: {
       pause: async ({ isReleasing }) => ({
         isPaused: true,

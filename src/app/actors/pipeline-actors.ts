@@ -66,6 +66,7 @@ async function settle(parts: ServiceParts, deaths: Deaths[], { lease, workerId }
       return;
     case "death":
       if (settlement.isOwnDoing) await jobs.release(lease, "its worker was stopped on purpose");
+      else if (parts.drill.running !== null) await jobs.release(lease, "its worker ended in a drill");
       else await jobs.fail(lease, deathFailure(parts, deaths, lease, settlement.evidence));
       return;
     case "fault": {

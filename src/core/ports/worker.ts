@@ -149,7 +149,7 @@ export interface WorkerHost {
   /** Calls once. A child's exit event, or polling for an adopted process. */
   onExit(ref: ProcessRef, listener: (exit: ProcessExit) => void): () => void;
   /** To the whole process group; false when it is gone. */
-  signal(ref: ProcessRef, signal: "SIGTERM" | "SIGKILL" | "SIGCONT"): boolean;
+  signal(ref: ProcessRef, signal: "SIGTERM" | "SIGKILL" | "SIGCONT" | "SIGSTOP"): boolean;
   /** Absent, a zombie, or another start time. */
   isGone(ref: ProcessRef): boolean;
   /** State letter of /proc/<pid>/stat; null when unknown. */

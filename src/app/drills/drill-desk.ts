@@ -1,0 +1,88 @@
+import type { ScoreCard } from "../../core/drill.ts";
+import { UnderstudyError } from "../../core/errors.ts";
+import { secondMs } from "../../core/units.ts";
+import type { Drill } from "./drill-list.ts";
+import { drills, findDrill } from "./drill-list.ts";
+import { type DrillPorts, runDrill } from "./run-drill.ts";
+
+const factKey = "drills";
+const keptCardCount = 20;
+
+export interface DrillView extends Drill {
+  /** Why it cannot be run here; null when it can. */
+  readonly obstacle: string | null;
+  /** Newest first. */
+  readonly cards: readonly ScoreCard[];
+}
+
+export interface DrillDesk {
+  list(): Promise<readonly DrillView[]>;
+  /** Null for an unknown name. Throws UnderstudyError DRILL_NOT_POSSIBLE with the reason. */
+  run(name: string, by: string): Promise<ScoreCard | null>;
+}
+
+type Cards = Readonly<Record<string, readonly ScoreCard[]>>;
+
+function obstacleOf({ parts }: DrillPorts, { fault }: Drill): string | null {
+  const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
+  const needsCards = fault.kind === "card" || fault.kind === "loadCard";
+  return needsCards && !isSimulated ? "Only simulated workers can play this fault." : null;
+}
+
+/** A drill measures what one fault does: with anything else wrong, or with other jobs, it would measure that. */
+function findHindrance({ parts, supervisor }: DrillPorts): string | null {
+  const { mode, incidents, pause, cooldowns } = supervisor.getSnapshot().context;
+  const calmAtMs = Math.max(0, ...Object.values(cooldowns));
+  const nowMs = parts.clock.nowMs();
+  if (parts.drill.running !== null) return `The drill ${parts.drill.running} is running; wait for its end.`;
+  if (pause !== null) return "The service is paused; resume it first.";
+  if (mode !== "ready") return `The service is not ready (its mode is ${mode}); a drill starts from a sound service.`;
+  if (Object.keys(incidents).length > 0) return "An incident is open; a drill starts from a sound service.";
+  if (calmAtMs > nowMs) return `Recovery cools down after its last climb; try again in ${Math.ceil((calmAtMs - nowMs) / secondMs)} s.`;
+  return null;
+}
+
+/** Runs drills, one at a time, and keeps their score cards. */
+export function createDrillDesk(ports: DrillPorts): DrillDesk {
+  const { parts, supervisor } = ports;
+  const { facts, events } = parts.store;
+  const readCards = async (): Promise<Cards> => ((await facts.read(factKey)) as Cards | null) ?? {};
+  const keep = async (card: ScoreCard, by: string): Promise<void> => {
+    const cards = await readCards();
+    const kept = [card, ...(cards[card.drill] ?? [])].slice(0, keptCardCount);
+    const { drill, isPassed, detectedMs, answeredMs, recoveredMs, lostJobCount, falseClaims } = card;
+    const data = {
+      drill,
+      passed: isPassed,
+      detected_ms: detectedMs,
+      answered_ms: answeredMs,
+      recovered_ms: recoveredMs,
+      lost_jobs: lostJobCount,
+      false_claims: falseClaims,
+    };
+    await facts.write(factKey, { ...cards, [drill]: kept }, [{ kind: "drill.ended", actor: by, data }]);
+  };
+  return {
+    list: async () => {
+      const cards = await readCards();
+      return drills.map((drill) => ({ ...drill, obstacle: obstacleOf(ports, drill), cards: cards[drill.name] ?? [] }));
+    },
+    run: async (name, by) => {
+      const drill = findDrill(name);
+      if (drill === null) return null;
+      const hindrance = obstacleOf(ports, drill) ?? findHindrance(ports);
+      if (hindrance !== null) throw new UnderstudyError("DRILL_NOT_POSSIBLE", hindrance);
+      parts.drill.begin(name);
+      supervisor.send({ type: "drill.began" });
+      try {
+        await events.append([{ kind: "drill.began", actor: by, data: { drill: name } }]);
+        const card = await runDrill(ports, drill);
+        await keep(card, by);
+        return card;
+      } finally {
+        parts.drill.end();
+        supervisor.send({ type: "drill.ended" });
+      }
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import type { DrillTargets } from "../../core/drill.ts";
+import { minuteMs, secondMs } from "../../core/units.ts";
+import type { Phase } from "../../core/words.ts";
+
+/** What a drill does to the running service. */
+export type DrillFault =
+  /** To the worker's process; again each time it has come back, `times` in all. */
+  | { readonly kind: "signal"; readonly signal: "SIGKILL" | "SIGSTOP"; readonly times: number }
+  /** A test card, played by simulated workers only. */
+  | { readonly kind: "card"; readonly card: string; readonly phase: Phase }
+  /** A card that shows at the next load: the worker is killed to bring one about. */
+  | { readonly kind: "loadCard"; readonly card: string }
+  /** The service is made to see a full disk, or no telemetry, for so long. */
+  | { readonly kind: "blind"; readonly what: "disk" | "telemetry"; readonly forMs: number };
+
+export interface Drill {
+  readonly name: string;
+  readonly description: string;
+  readonly fault: DrillFault;
+  readonly targets: DrillTargets;
+  /** Why nothing has to be detected: the fault costs time and nothing else. */
+  readonly isHarmless?: boolean;
+}
+
+const standard: DrillTargets = { detectedMs: 5 * secondMs, answeredMs: 5 * secondMs, recoveredMs: 2 * minuteMs };
+/** A silent worker is believed dead after 10 s (`supervision.silence`). */
+const silent: DrillTargets = { detectedMs: 15 * secondMs, answeredMs: 20 * secondMs, recoveredMs: 2 * minuteMs };
+/** A stall is seen after a minute at the least (design: max of 60 s and 4 × p95). */
+const stalled: DrillTargets = { detectedMs: 75 * secondMs, answeredMs: 80 * secondMs, recoveredMs: 3 * minuteMs };
+
+const card = (name: string, description: string, text: string, phase: Phase, targets = standard): Drill => ({
+  name,
+  description,
+  fault: { kind: "card", card: text, phase },
+  targets,
+});
+
+export const drills: readonly Drill[] = [
+  {
+    name: "kill",
+    description: "The worker's process is killed in the middle of a render.",
+    fault: { kind: "signal", signal: "SIGKILL", times: 1 },
+    targets: standard,
+  },
+  {
+    name: "repeated-crash",
+    description: "The worker is killed three times in a row, each time as soon as it is back.",
+    fault: { kind: "signal", signal: "SIGKILL", times: 3 },
+    targets: { ...standard, recoveredMs: 4 * minuteMs },
+  },
+  {
+    name: "stop",
+    description: "The worker's process is stopped (SIGSTOP) in the middle of a render.",
+    fault: { kind: "signal", signal: "SIGSTOP", times: 1 },
+    targets: silent,
+  },
+  card("hang", "The worker's main thread hangs while its heartbeat goes on.", "hang@denoise", "denoise", stalled),
+  card("stall", "The render makes no progress any more.", "stall@denoise", "denoise", stalled),
+  card("out-of-memory-encode", "The card is full while the prompt is read.", "oom@encode", "encode"),
+  card("out-of-memory-denoise", "The card is full in the middle of the denoising.", "oom@denoise", "denoise"),
+  card("out-of-memory-decode", "The card is full while latents become frames.", "oom@decode", "decode"),
+  card("poisoned-context", "The device context becomes unusable.", "poison@denoise", "denoise"),
+  card("corrupt-output", "The finished file is no video.", "corrupt", "mux"),
+  {
+    name: "corrupt-model",
+    description: "The model cannot be loaded after a restart of the worker.",
+    fault: { kind: "loadCard", card: "refuse-load" },
+    targets: standard,
+  },
+  {
+    ...card("slow-worker", "Every step takes four times as long.", "slow:4@denoise", "denoise"),
+    isHarmless: true,
+  },
+  {
+    ...card("leak", "The worker keeps memory of a finished job.", "leak:2GiB@denoise", "denoise"),
+    isHarmless: true,
+  },
+  {
+    name: "disk-full",
+    description: "The state directory's disk has no room for a while.",
+    fault: { kind: "blind", what: "disk", forMs: 15 * secondMs },
+    targets: { ...standard, detectedMs: 10 * secondMs, answeredMs: 20 * secondMs },
+  },
+  {
+    name: "telemetry-lost",
+    description: "Host and card cannot be measured for a while.",
+    fault: { kind: "blind", what: "telemetry", forMs: 30 * secondMs },
+    targets: { ...standard, detectedMs: 30 * secondMs },
+  },
+];
+
+export const findDrill = (name: string): Drill | null => drills.find((drill) => drill.name === name) ?? null;

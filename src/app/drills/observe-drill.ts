@@ -1,0 +1,131 @@
+import type { ScoreCard } from "../../core/drill.ts";
+import type { JobView } from "../../core/job.ts";
+import type { EventRow } from "../../core/ports/event-log.ts";
+import { isUsable } from "../../machines/supervisor-facts.ts";
+import type { ServiceParts } from "../service-ports.ts";
+import type { Supervisor } from "../service-status.ts";
+
+/** Rows by which the service tells that something is wrong. */
+const alarms: ReadonlySet<string> = new Set([
+  "worker.exited",
+  "incident.opened",
+  "incident.joined",
+  "job.retried",
+  "job.failed",
+  "pipeline.stalled",
+  "model.loadFailed",
+  "disk.short",
+  "health.changed",
+]);
+
+export interface DrillObservation {
+  readonly detectedAtMs: number | null;
+  readonly answeredAtMs: number | null;
+  readonly recoveredAtMs: number | null;
+  readonly falseClaims: readonly string[];
+  readonly recognisedAs: readonly string[];
+  readonly actions: readonly string[];
+}
+
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+
+function codeOf(row: EventRow): string | null {
+  const fault = row.data["fault"] as { readonly code?: unknown } | undefined;
+  const code =
+    row.kind === "incident.opened" ? fault?.code : row.kind === "incident.joined" || row.kind === "job.retried" ? row.data["code"] : null;
+  return textOf(code) === "" ? null : textOf(code);
+}
+
+/** A place in the queue, a stand-in or the result: the owner knows where the job stands. Rendering under a dead worker is no answer. */
+const isAnswered = (job: JobView): boolean => job.state !== "running" || job.artifacts.some(({ kind }) => kind === "stand_in");
+
+/** What the service says of itself now that a look at its parts contradicts; null when nothing. */
+function findFalseClaim(supervisor: Supervisor, job: JobView | null): string | null {
+  const { mode, workers } = supervisor.getSnapshot().context;
+  if (mode === "ready" && !Object.values(workers).some(isUsable)) return "the mode was ready while no worker could render";
+  if (job === null || job.state !== "succeeded") return null;
+  const hasResult = job.artifacts.some(({ kind }) => kind === "result");
+  if (!hasResult) return "the job was called done without a result";
+  return job.result?.servedBy.kind === "real" ? null : "a stand-in was called the real result";
+}
+
+/** Watches rows and parts from the moment of the fault on. */
+export class DrillObserver {
+  readonly #parts: Pick<ServiceParts, "clock" | "store">;
+  readonly #supervisor: Supervisor;
+  readonly #jobId: string;
+  readonly #isHarmless: boolean;
+  readonly #stop: () => void;
+  #faultAtMs = Number.POSITIVE_INFINITY;
+  #detectedAtMs: number | null = null;
+  #answeredAtMs: number | null = null;
+  #recoveredAtMs: number | null = null;
+  readonly #falseClaims = new Set<string>();
+  readonly #codes: string[] = [];
+  readonly #actions: string[] = [];
+
+  /** @param isHarmless the fault costs time and nothing else, so that nothing has to be noticed */
+  constructor(parts: Pick<ServiceParts, "clock" | "store">, supervisor: Supervisor, jobId: string, isHarmless: boolean) {
+    this.#parts = parts;
+    this.#isHarmless = isHarmless;
+    this.#supervisor = supervisor;
+    this.#jobId = jobId;
+    this.#stop = parts.store.events.subscribe((rows) => {
+      for (const row of rows) this.#note(row);
+    });
+  }
+
+  /** The fault is in effect from now on; what came before it does not count. */
+  begin(atMs: number): void {
+    this.#faultAtMs = Math.min(this.#faultAtMs, atMs);
+    if (this.#isHarmless) this.#detectedAtMs ??= this.#faultAtMs;
+  }
+
+  get hasBegun(): boolean {
+    return Number.isFinite(this.#faultAtMs);
+  }
+
+  #note(row: EventRow): void {
+    const code = codeOf(row);
+    if (code !== null && this.#codes.at(-1) !== code) this.#codes.push(code);
+    if (row.kind === "rung.ended") this.#actions.push(`${textOf(row.data["action"])}: ${textOf(row.data["outcome"])}`);
+    if (!alarms.has(row.kind) || this.#detectedAtMs !== null) return;
+    // A fault that fires at a moment of the worker's own choosing is known by its first consequence.
+    this.begin(row.atMs);
+    this.#detectedAtMs = row.atMs;
+  }
+
+  /** One look. True when everything is as it was before, with the job's real result. */
+  async look(isFaultOver: boolean): Promise<boolean> {
+    const { clock, store } = this.#parts;
+    const job = await store.jobs.get(this.#jobId);
+    const claim = findFalseClaim(this.#supervisor, job);
+    if (claim !== null) this.#falseClaims.add(claim);
+    const nowMs = clock.nowMs();
+    const isKnown = this.#detectedAtMs !== null;
+    if (job !== null && isKnown && isAnswered(job)) this.#answeredAtMs ??= nowMs;
+    const { mode, incidents } = this.#supervisor.getSnapshot().context;
+    const isCalm = mode === "ready" && Object.values(incidents).every(({ stage }) => stage === "returning");
+    if (!this.hasBegun || !isFaultOver || job?.state !== "succeeded" || !isCalm) return false;
+    this.#recoveredAtMs ??= nowMs;
+    this.#answeredAtMs ??= nowMs;
+    return true;
+  }
+
+  end(): void {
+    this.#stop();
+  }
+
+  /** Times since the fault, and what was seen. */
+  score(): Pick<ScoreCard, "detectedMs" | "answeredMs" | "recoveredMs" | "falseClaims" | "recognisedAs" | "actions"> {
+    const since = (atMs: number | null): number | null => (atMs === null || !this.hasBegun ? null : Math.max(0, atMs - this.#faultAtMs));
+    return {
+      detectedMs: since(this.#detectedAtMs),
+      answeredMs: since(this.#answeredAtMs),
+      recoveredMs: since(this.#recoveredAtMs),
+      falseClaims: [...this.#falseClaims],
+      recognisedAs: this.#codes,
+      actions: this.#actions,
+    };
+  }
+}

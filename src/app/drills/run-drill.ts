@@ -1,0 +1,129 @@
+import { isDrillPassed, type ScoreCard } from "../../core/drill.ts";
+import { UnderstudyError } from "../../core/errors.ts";
+import type { RenderRequest } from "../../core/job.ts";
+import { canaryRequest, modelCatalog } from "../../core/model-catalog.ts";
+import { minuteMs } from "../../core/units.ts";
+import type { AdmissionPort } from "../../server/server-ports.ts";
+import type { ServiceParts } from "../service-ports.ts";
+import type { Supervisor } from "../service-status.ts";
+import type { WorkerLink } from "../worker-links.ts";
+import type { Drill } from "./drill-list.ts";
+import { DrillObserver } from "./observe-drill.ts";
+
+export interface DrillPorts {
+  readonly parts: ServiceParts;
+  readonly supervisor: Supervisor;
+  readonly admission: AdmissionPort;
+}
+
+const lookEveryMs = 50;
+const beginWithinMs = 2 * minuteMs;
+/** Beyond its target a drill is watched this much longer, so that the score says how late it was. */
+const patienceFactor = 3;
+
+/** Small, and long enough that something can be done to it in the middle. A test card in its prompt is for simulators. */
+function drillRequest({ config, chance }: ServiceParts, drill: Drill): RenderRequest {
+  const { lead, workers } = config;
+  const isSimulated = workers.every((worker) => worker.kind === "simulator");
+  const { width, height } = isSimulated ? { width: 832, height: 480 } : canaryRequest(lead);
+  return {
+    model: lead,
+    prompt: drill.fault.kind === "card" ? `a recovery drill [[sim:${drill.fault.card}]]` : "a recovery drill",
+    width,
+    height,
+    frames: 33,
+    framesPerSecond: modelCatalog[lead].framesPerSecond,
+    steps: 30,
+    seed: Math.floor(chance.next() * 1_000_000),
+    loraPath: null,
+    loraStrength: 1,
+  };
+}
+
+async function submit({ parts, admission }: DrillPorts, drill: Drill): Promise<string> {
+  const outcome = await admission.submit({
+    spec: { request: drillRequest(parts, drill), consent: { fallback: "stand_in_then_real", allow: [], floor: null }, workflow: null },
+    apiKeyId: "drill",
+    idempotencyKey: null,
+    idempotencyBody: null,
+  });
+  if (outcome.kind === "accepted" || outcome.kind === "duplicate") return outcome.job.id;
+  throw new UnderstudyError("DRILL_NOT_POSSIBLE", `The drill's own job was not accepted (${outcome.kind}).`);
+}
+
+async function waitFor<Value>({ parts }: DrillPorts, what: string, find: () => Value | null): Promise<Value> {
+  const untilMs = parts.clock.nowMs() + beginWithinMs;
+  for (;;) {
+    const found = find();
+    if (found !== null) return found;
+    if (parts.clock.nowMs() >= untilMs) throw new UnderstudyError("DRILL_NOT_POSSIBLE", `${what} did not come within two minutes.`);
+    await parts.clock.sleep(lookEveryMs);
+  }
+}
+
+/** The worker that is in the middle of denoising the drill's job. */
+const waitForDenoise = (ports: DrillPorts, jobId: string): Promise<WorkerLink> =>
+  waitFor(ports, "The drill's own render", () => {
+    const progress = ports.parts.progress.of(jobId);
+    return progress?.phase === "denoise" && progress.step >= 2 ? ports.parts.links.get(progress.workerId) : null;
+  });
+
+const waitForNextProcess = (ports: DrillPorts, former: WorkerLink): Promise<WorkerLink> =>
+  waitFor(ports, "The next worker process", () => {
+    const link = ports.parts.links.get(former.workerId);
+    return link === null || link.ref.pid === former.ref.pid ? null : link;
+  });
+
+/** Carries the fault out; resolves when it is over, as far as it has an end of its own. */
+async function inflict(ports: DrillPorts, { fault }: Drill, jobId: string, observer: DrillObserver): Promise<void> {
+  const { clock, host, drill, progress } = ports.parts;
+  const begin = (): void => observer.begin(clock.nowMs());
+  if (fault.kind === "card") {
+    await waitFor(ports, "The drill's own render", () => (progress.of(jobId)?.phase === fault.phase || observer.hasBegun ? true : null));
+    return begin();
+  }
+  let link = await waitForDenoise(ports, jobId);
+  begin();
+  if (fault.kind === "blind") {
+    drill.hide(fault.what);
+    await clock.sleep(fault.forMs);
+    drill.show(fault.what);
+    return;
+  }
+  if (fault.kind === "loadCard") await link.client.injectFault(fault.card);
+  host.signal(link.ref, fault.kind === "signal" ? fault.signal : "SIGKILL");
+  for (let left = fault.kind === "signal" ? fault.times - 1 : 0; left > 0; left -= 1) {
+    link = await waitForNextProcess(ports, link);
+    host.signal(link.ref, "SIGKILL");
+  }
+}
+
+async function isLost({ parts }: DrillPorts, jobId: string): Promise<boolean> {
+  const job = await parts.store.jobs.get(jobId);
+  return job === null || job.state === "failed" || job.state === "quarantined" || job.state === "cancelled";
+}
+
+/** Does the fault to the running service, watches, and scores. The caller has made sure that nothing else is wrong. */
+export async function runDrill(ports: DrillPorts, drill: Drill): Promise<ScoreCard> {
+  const { clock } = ports.parts;
+  const startedAtMs = clock.nowMs();
+  const { targets, isHarmless = false } = drill;
+  const jobId = await submit(ports, drill);
+  const observer = new DrillObserver(ports.parts, ports.supervisor, jobId, isHarmless);
+  let isFaultOver = false;
+  const inflicted = inflict(ports, drill, jobId, observer).then(() => {
+    isFaultOver = true;
+  });
+  const giveUpAtMs = startedAtMs + beginWithinMs + targets.recoveredMs * patienceFactor;
+  try {
+    const watched = (async () => {
+      while (!(await observer.look(isFaultOver)) && clock.nowMs() < giveUpAtMs) await clock.sleep(lookEveryMs);
+    })();
+    await Promise.all([inflicted, watched]);
+  } finally {
+    observer.end();
+  }
+  const lostJobCount = (await isLost(ports, jobId)) ? 1 : 0;
+  const card = { drill: drill.name, startedAtMs, endedAtMs: clock.nowMs(), ...observer.score(), lostJobCount, targets };
+  return { ...card, isPassed: isDrillPassed(card) };
+}
