@@ -24,6 +24,7 @@ import { recoveryActors } from "./actors/recovery-actors.ts";
 import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { openLearnedBooks } from "./learned-books.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
 import { createProofClip } from "./proof-clip.ts";
@@ -117,6 +118,7 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
     progress: createProgressBoard(clock),
     profiles: createProfileBook(config.loadProfile),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
+    ...(await openLearnedBooks(store, clock)),
   };
 }
 

@@ -41,6 +41,7 @@ const words: Readonly<Record<string, Words>> = {
   "job.cancelled": (row) => `Job${short(row.jobId)} was cancelled.`,
   "job.cancelRequested": (row) => `Job${short(row.jobId)} is being cancelled.`,
   "job.released": (row) => `Job${short(row.jobId)} waits again.`,
+  "job.changed": (row) => `Job${short(row.jobId)} is rendered in a changed form, as it allows, because memory does not suffice.`,
   "job.adopted": (row) => `Job${short(row.jobId)} went on through a restart of the service.`,
   "job.expired": (row) => `Job${short(row.jobId)} passed its deadline.`,
   "job.requeued": (row) => `Job${short(row.jobId)} was put back into the queue.`,

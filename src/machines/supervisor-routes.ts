@@ -156,6 +156,7 @@ const jobHandlers: Handlers = {
       openOrJoin(context, { workerId, fault, model, jobId, origin: event.isHealthOnly ? "health" : "fault" }),
     );
   },
+  "model.wanted": (_, { workerId, model, profile }) => send(childIds.loader(workerId), { type: "model.load", model, profile }),
   "pipeline.suspended": (context, { workerId }) => toIncidents(context, workerId, { type: "pipeline.suspended", workerId }),
   "pipeline.stalled": (_, { workerId, jobId }) => tell({ type: "pipeline.stalled", workerId, data: { job_id: jobId } }),
   "pipeline.stopped": (context, { workerId }) => updateWorker(context, workerId, { isPipelineStopped: true, jobId: null }),

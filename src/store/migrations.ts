@@ -91,6 +91,7 @@ const migrations: readonly string[] = [
   create index incidents_by_status on incidents (status, opened_at);
   create table facts (key text primary key, value text not null) strict;
   `,
+  "alter table attempts add column plan text",
 ];
 
 export const schemaVersion = migrations.length;
