@@ -14,7 +14,9 @@ const exhaustedRatio = 0.95;
 
 /** The kernel ends processes with SIGKILL only; any other end is not its out-of-memory killer's. */
 export function ofHostKill(evidence: Evidence): Recognition | null {
-  if (evidence.isOwnSignal === true || (hasExited(evidence) && signalOf(evidence) !== "SIGKILL")) return null;
+  const isQuiet = evidence.silentForMs !== undefined || evidence.stalledForMs !== undefined;
+  const isAlive = !hasExited(evidence) && isQuiet;
+  if (evidence.isOwnSignal === true || isAlive || (hasExited(evidence) && signalOf(evidence) !== "SIGKILL")) return null;
   if (hasExited(evidence) && (evidence.oomKillCount ?? 0) > 0)
     return recognition("hostOomKiller", 0.95, "SIGKILL while the cgroup's oom_kill counter rose");
   const kernel = ofKernelLines(evidence.kernelLog ?? "", ["hostOomKiller"]);

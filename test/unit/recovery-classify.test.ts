@@ -16,7 +16,12 @@ import {
   workerStatuses,
 } from "../../src/recovery/fault-numbers.ts";
 import { faultSignatures } from "../../src/recovery/fault-signatures.ts";
-import { failure, listedKernelLines, listedStrings, listedTypes, rawTexts } from "./recovery-raw-texts.ts";
+import { listedKernelLines, listedStrings, listedTypes } from "./recovery-listed-strings.ts";
+import { machineTexts } from "./recovery-raw-machines.ts";
+import { failure } from "./recovery-raw-makers.ts";
+import { requestTexts } from "./recovery-raw-requests.ts";
+
+const rawTexts = [...requestTexts, ...machineTexts];
 
 type Flag = "poisoned" | "final" | "person";
 /** Code, attribution, failure type (design §5) and the flags that are not at rest. */

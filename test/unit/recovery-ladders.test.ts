@@ -5,7 +5,11 @@ import { failureTypes, recoveryActions } from "../../src/core/words.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { defaultLadders, validateLadders } from "../../src/recovery/ladders.ts";
 import { chooseRung, type RungFacts, reasonToSkip, unknownFacts } from "../../src/recovery/preconditions.ts";
-import { failure, memoryTexts, rawTexts } from "./recovery-raw-texts.ts";
+import { machineTexts } from "./recovery-raw-machines.ts";
+import { failure, memoryTexts } from "./recovery-raw-makers.ts";
+import { requestTexts } from "./recovery-raw-requests.ts";
+
+const rawTexts = [...requestTexts, ...machineTexts];
 
 const crash = classify({ exitSignal: "SIGSEGV" });
 const poisoned = classify({ exitCode: 75 });
@@ -143,6 +147,9 @@ describe("preconditions", () => {
   });
   it("never skip a restart because of a context that a new process does not have", () => {
     expect(reasonToSkip("restart_pipeline", poisoned, unknownFacts)).toBeNull();
+    const missingPackage = classify({ message: "ModuleNotFoundError: No module named 'sageattention'" });
+    expect(missingPackage.operatorAction).not.toBeNull();
+    expect(reasonToSkip("restart_pipeline", missingPackage, unknownFacts)).toBeNull();
     expect(reasonToSkip("restart_pipeline", classify({ message: "NCCL error in: x.cpp:1" }), unknownFacts)).toBeNull();
   });
   it.each([

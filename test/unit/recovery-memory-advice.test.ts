@@ -4,7 +4,7 @@ import { gibibyte, kibibyte, mebibyte } from "../../src/core/units.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { type MemoryMeasure, memoryAdviceOf, memoryMeasures, shortageNumbersOf, shortageOf } from "../../src/recovery/memory-advice.ts";
 import { type OutOfMemoryNumbers, parseOutOfMemory } from "../../src/recovery/out-of-memory-text.ts";
-import { failure, memoryTexts } from "./recovery-raw-texts.ts";
+import { failure, memoryTexts } from "./recovery-raw-makers.ts";
 
 const gib = (count: number): number => Math.round(count * gibibyte);
 const mib = (count: number): number => Math.round(count * mebibyte);

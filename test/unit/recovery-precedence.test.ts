@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { Evidence } from "../../src/core/fault.ts";
 import { classify, recognise } from "../../src/recovery/classify.ts";
 import type { FaultClass } from "../../src/recovery/fault-classes.ts";
-import { failure, listedKernelLines, listedStrings, memoryTexts } from "./recovery-raw-texts.ts";
+import { listedKernelLines, listedStrings } from "./recovery-listed-strings.ts";
+import { failure, memoryTexts } from "./recovery-raw-makers.ts";
 
 const xid = (number: number): string => `[ 1.000000] NVRM: Xid (PCI:0000:65:00): ${number}, pid=4242, name=python3, text`;
 const log = (...lines: readonly string[]): string => `${lines.join("\n")}\n`;
@@ -73,6 +74,11 @@ describe("when pieces of evidence disagree", () => {
       { exitSignal: "SIGSEGV", oomKillCount: 1, kernelLog: "[ 1.000000] Out of memory: Killed process 7 (chrome)" },
     ],
     ["a full host ends nobody by an exit code", "workerExit", { exitCode: 1, hostMemoryUseRatio: 0.99 }],
+    [
+      "the kernel ended another process while this one was silent",
+      "silence",
+      { silentForMs: 11_000, kernelLog: "[ 1.000000] Out of memory: Killed process 7 (chrome)" },
+    ],
     ["silence that was ended by this service is silence", "silence", { silentForMs: 11_000, exitSignal: "SIGTERM", isOwnSignal: true }],
     ["a stall that was ended by this service is a stall", "stall", { stalledForMs: 90_000, exitSignal: "SIGKILL", isOwnSignal: true }],
     ["a process that crashed did not fall silent", "crashBySignal", { silentForMs: 11_000, exitSignal: "SIGSEGV" }],
