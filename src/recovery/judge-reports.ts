@@ -34,9 +34,14 @@ function ofRefusal(text: string): Recognition | null {
   return refusal === null ? null : { ...recognition(refusal.kind, 0.95, refusal.sentence), sentence: refusal.sentence };
 }
 
+/** What this program's own client puts before a worker's text: the method that the worker rejected. */
+const rejectedMethod = /^(?:initialize|(?:model|job|action|fault)\/[a-z]+|generate|attach|cancel|probe|stats|shutdown): /;
+
 /** Text of which only the wording is known. */
-export const ofMessage: Judge = ({ message, phase }) =>
-  message === undefined ? null : (ofRefusal(message) ?? ofThrown([thrownOf(message)], phase));
+export const ofMessage: Judge = ({ message, phase }) => {
+  const text = message?.replace(rejectedMethod, "");
+  return text === undefined ? null : (ofRefusal(text) ?? ofThrown([thrownOf(text)], phase));
+};
 
 /** The worker's structured report of what it caught. */
 export function ofWorkerReport({ workerFailure }: Evidence): Recognition | null {

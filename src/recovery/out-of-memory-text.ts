@@ -87,7 +87,9 @@ function sharesOf(text: string, totalBytes: number | null, freeBytes: number | n
   return { ownBytes, othersBytes: namedOthers > 0 ? namedOthers : rest };
 }
 
-const isOutOfMemory = /out of memory|Allocation on device|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED/i;
+/** How such a message begins, alone or behind its type; in the middle of another one it is a quotation. */
+const isOutOfMemory =
+  /^\s*(?:[\w.]*Error(?:: |\(['"]))?(?:(?:CUDA|HIP) out of memory|Allocation on device|CUDA error: out of memory|(?:CUDA error: |cuDNN error: )?CU(?:BLAS|DNN)_STATUS_ALLOC_FAILED)/;
 
 /**
  * Reads PyTorch's three wordings: "GPU 0 has a total capacity of T of which F is free … A is allocated by PyTorch, and R is
@@ -96,9 +98,9 @@ const isOutOfMemory = /out of memory|Allocation on device|CUBLAS_STATUS_ALLOC_FA
  * Null when the text is no out-of-memory message.
  */
 export function parseOutOfMemory(message: string): OutOfMemoryNumbers | null {
+  if (!isOutOfMemory.test(message)) return null;
   const text = message.slice(0, longestText);
   const wantedBytes = firstBytes(text, "[Tt]ried to allocate #", "Requested : #");
-  if (wantedBytes === null && !isOutOfMemory.test(text)) return null;
   const totalBytes = firstBytes(text, "total capaci?ty of #", "# total capaci?ty", "Device limit : #");
   const freeBytes = firstBytes(text, "of which # is free", "# free;", String.raw`Free \(according to CUDA\): #`);
   const allocatedBytes = firstBytes(text, "# is allocated by PyTorch", "# already allocated", "Currently allocated : #");

@@ -4,6 +4,7 @@ import type { RecoveryAction } from "../core/words.ts";
 import { isHeavy } from "./budget.ts";
 import type { Ladder } from "./ladders.ts";
 import { type MeasureAdvice, type MemoryAdvice, memoryAdviceOf, shortageNumbersOf } from "./memory-advice.ts";
+import type { OutOfMemoryNumbers } from "./out-of-memory-text.ts";
 
 /** What is known before a rung is tried. Null = not measured; nothing is skipped because of something unmeasured. */
 export interface RungFacts {
@@ -43,9 +44,12 @@ const inProcessActions: readonly RecoveryAction[] = [
   "reduce_generation_params",
 ];
 
-/** What the failed allocation's own message says can help; null when the fault is none of memory, or the message says nothing. */
+/** What the failed allocation's own message says; null when the fault is none of memory, or the message says nothing. */
+const numbersOf = (fault: Fault): OutOfMemoryNumbers | null =>
+  fault.code === "GPU_OUT_OF_MEMORY" ? shortageNumbersOf(fault.evidence) : null;
+
 function adviceOf(fault: Fault): MemoryAdvice | null {
-  const numbers = fault.code === "GPU_OUT_OF_MEMORY" ? shortageNumbersOf(fault.evidence) : null;
+  const numbers = numbersOf(fault);
   return numbers === null ? null : memoryAdviceOf(numbers, fault.evidence.workerFailure?.phase ?? fault.evidence.phase);
 }
 
@@ -54,7 +58,7 @@ const refusalOf = (measure: MeasureAdvice | undefined): string | null => (measur
 /** A fresh measure of the worker's cache stands before the numbers of the failure: the failed job's leftovers have joined it. */
 function reasonToSkipCacheClear(fault: Fault, facts: RungFacts): string | null {
   const { reservedUnallocatedBytes, neededBytes, isNeighbourToBlame } = facts;
-  if (shortageNumbersOf(fault.evidence)?.isAddressSpace === true) return "the process's address space is exhausted, not the card";
+  if (numbersOf(fault)?.isAddressSpace === true) return "the process's address space is exhausted, not the card";
   if (isNeighbourToBlame) return "other processes hold the memory; clearing this worker's cache frees none of it";
   if (reservedUnallocatedBytes === null) return refusalOf(adviceOf(fault)?.measures.clearCache);
   if (reservedUnallocatedBytes === 0) return "the allocator holds no unused memory";

@@ -65,6 +65,7 @@ describe("the numbers of an out-of-memory message", () => {
   });
   it("are absent in other texts, and null where the text does not say them", () => {
     expect(parseOutOfMemory("the moon is full")).toBeNull();
+    expect(parseOutOfMemory(`the prompt says: ${memoryTexts.present}`)).toBeNull();
     expect(parse("CUDA out of memory")).toMatchObject({ wantedBytes: null, totalBytes: null, othersBytes: null });
   });
   it("are found in the report, in its causes, and in a plain message", () => {
@@ -74,6 +75,8 @@ describe("the numbers of an out-of-memory message", () => {
     expect(shortageNumbersOf(wrapped)).toEqual(parse(present));
     expect(shortageNumbersOf({ message: present })).toEqual(parse(present));
     expect(shortageNumbersOf({})).toBeNull();
+    const quoted = failure("RuntimeError", `bad prompt: ${memoryTexts.rocm}`, { causes: [`torch.OutOfMemoryError: ${present}`] });
+    expect(shortageNumbersOf(quoted)).toEqual(parse(present));
   });
 });
 

@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { faultOfRejection } from "../../src/app/effects/render.ts";
+import { methods } from "../../src/contract/worker-protocol.ts";
 import type { Evidence } from "../../src/core/fault.ts";
 import { classify, recognise } from "../../src/recovery/classify.ts";
 import type { FaultClass } from "../../src/recovery/fault-classes.ts";
+import { connectionEnded } from "../../src/workers/rpc-errors.ts";
 import { listedKernelLines, listedStrings } from "./recovery-listed-strings.ts";
 import { failure, memoryTexts } from "./recovery-raw-makers.ts";
 
@@ -51,6 +54,18 @@ describe("text that merely contains a word", () => {
         expect(recognise({ exitCode: 1, logTail: log(...frames, "FooError: the moon", text) }).faultClass).toBe("workerExit");
       }),
     );
+  });
+});
+
+describe("a worker's refusal", () => {
+  it.each(Object.keys(methods))("of %s is read behind the name of the method", (method) => {
+    expect(recognise({ message: `${method}: CUDA out of memory` }).faultClass).toBe("outOfMemory");
+    expect(recognise({ message: `${method} prompt: CUDA out of memory` }).faultClass).toBe("unknown");
+  });
+  it("on a connection that ended is the worker's end", () => {
+    const ended = connectionEnded(new Error("read ECONNRESET"));
+    expect(faultOfRejection(ended, "denoise")).toMatchObject({ code: "WORKER_EXITED", failureType: "generation_pipeline_error" });
+    expect(faultOfRejection(ended, "load").failureType).toBe("model_loading_failure");
   });
 });
 
