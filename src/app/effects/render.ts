@@ -36,9 +36,11 @@ export type RenderFact =
 
 /** The fault of a call that was rejected: the worker's own report where it sent one. */
 export function faultOfRejection(thrown: unknown, phase: Evidence["phase"]): Fault {
-  const failure = thrown instanceof UnderstudyError ? (thrown.details["failure"] as WorkerFailure | undefined) : undefined;
+  const own = thrown instanceof UnderstudyError ? thrown : null;
+  const failure = own?.details["failure"] as WorkerFailure | undefined;
   const where = phase === undefined ? {} : { phase };
-  return classify(failure === undefined ? { ...where, message: messageOf(thrown) } : { workerFailure: failure, ...where });
+  const said: Evidence = own === null ? { message: messageOf(thrown) } : { message: own.message, errorCode: own.code };
+  return classify(failure === undefined ? { ...where, ...said } : { workerFailure: failure, ...where });
 }
 
 function isAbout(notice: WorkerNotice, lease: Lease): boolean {
