@@ -1,5 +1,7 @@
 import type { RenderRequest } from "../../src/core/job.ts";
+import { stepSeconds } from "../../src/core/model-catalog.ts";
 import { secondMs } from "../../src/core/units.ts";
+import type { LoadProfile } from "../../src/core/words.ts";
 import { simulatorCommand } from "../../src/workers/simulator-command.ts";
 import { describeWorker } from "./describe-worker.ts";
 
@@ -16,16 +18,21 @@ const request: RenderRequest = {
   loraStrength: 1,
 };
 
+const profile: LoadProfile = "full";
+// 7,200 tokens: 1.25 s a step on an H100, 12 ms here.
+const longRequest: RenderRequest = { ...request, width: 1280, height: 720, frames: 5, steps: 50 };
+/** The promise of the design: at most 30 s of work are lost. */
+const checkpointEverySteps = Math.floor(30 / stepSeconds(longRequest.model, longRequest, profile));
+
 describeWorker({
   name: "simulator",
-  command: simulatorCommand({ deviceDir: "" }),
-  profile: "full",
+  command: simulatorCommand({ deviceDir: "", speed: 2 }),
+  profile,
   shortRequest: request,
-  // 7,200 tokens: 1.4 s a step on an H100, 28 ms here, a checkpoint after each 21 steps.
-  longRequest: { ...request, width: 1280, height: 720, frames: 5, steps: 50 },
+  longRequest,
   patienceMs: { start: 20 * secondMs, load: 10 * secondMs, render: 20 * secondMs, step: 2 * secondMs },
   promises: {
-    checkpointEverySteps: 21,
+    checkpointEverySteps,
     checkpointAtEnd: true,
     deviceFile: true,
     leanerProfile: "model-offload",
