@@ -191,6 +191,34 @@ export const renderChecks: readonly WorkerCheck[] = [
     },
   },
   {
+    name: "refuses a job for a model that is not loaded, and says so",
+    needs: [],
+    run: async (bench) => {
+      const worker = await bench.common();
+      await worker.client.unloadModel();
+      const order = bench.order(bench.subject.shortRequest);
+      await assert.rejects(worker.client.generate(order), (thrown: unknown) => {
+        assert.ok(thrown instanceof WorkerError);
+        assert.equal(thrown.details["rpcCode"], rpcErrors.failed);
+        assert.match(thrown.message, new RegExp(order.request.model));
+        return true;
+      });
+      await assertFree(worker);
+    },
+  },
+  {
+    name: "refuses a job while a load has the device",
+    needs: [],
+    run: async (bench) => {
+      const worker = await bench.common();
+      const { model } = bench.subject.shortRequest;
+      const loading = worker.client.loadModel({ model, profile: bench.subject.profile });
+      await assert.rejects(worker.client.generate(bench.order(bench.subject.shortRequest)), isBusy);
+      await loading;
+      await assertFree(worker);
+    },
+  },
+  {
     name: "a cancel of a job that it does not hold changes nothing",
     needs: [],
     run: async (bench) => {

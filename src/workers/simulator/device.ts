@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import type { DeviceMemory } from "../../core/fault.ts";
 import { parseProcessStat } from "../../core/process-stat.ts";
-import { gibibyte, mebibyte } from "../../core/units.ts";
+import { gibibyte, kibibyte, mebibyte } from "../../core/units.ts";
 
 /** Real cards: memory by data sheet; step time against an H100 by Wan2.2's chart of computational efficiency. */
 export const presets = {
@@ -23,6 +23,13 @@ const contextBytes = 500 * mebibyte;
 const largestHoleBytes = 256 * mebibyte;
 
 export class OutOfMemory extends Error {}
+
+/** As torch's allocator writes it: two digits of the largest unit that leaves more than one. */
+function sizeText(bytes: number): string {
+  if (bytes > gibibyte) return `${(bytes / gibibyte).toFixed(2)} GiB`;
+  if (bytes > mebibyte) return `${(bytes / mebibyte).toFixed(2)} MiB`;
+  return bytes > kibibyte ? `${(bytes / kibibyte).toFixed(2)} KiB` : `${Math.round(bytes)} bytes`;
+}
 
 /**
  * A card's memory: what is allocated, what the allocator keeps for later, and what others see as used. Kept memory is
@@ -107,9 +114,12 @@ export class SimulatedDevice {
     this.publish();
   }
 
-  /** Allocated for as long as the process lives; no more than there is. */
+  /** Allocated for as long as the process lives. Throws OutOfMemory like every other allocation. */
   leak(bytes: number): void {
-    this.#leakedBytes += Math.min(bytes, this.memory().freeBytes);
+    const { freeBytes } = this.memory();
+    if (bytes > freeBytes + this.#cachedBytes) throw new OutOfMemory(this.outOfMemoryText(bytes));
+    this.#cachedBytes -= Math.max(0, bytes - freeBytes);
+    this.#leakedBytes += bytes;
     this.publish();
   }
 
@@ -132,12 +142,11 @@ export class SimulatedDevice {
   }
 
   outOfMemoryText(wantedBytes: number): string {
-    const gib = (bytes: number): string => `${(bytes / gibibyte).toFixed(2)} GiB`;
     const { allocatedBytes, reservedBytes, freeBytes } = this.memory();
     return (
-      `CUDA out of memory. Tried to allocate ${gib(wantedBytes)}. GPU 0 has a total capacity of ${gib(this.totalBytes)} of which ${gib(freeBytes)} is free. ` +
-      `Process ${process.pid} has ${gib(reservedBytes + contextBytes)} memory in use. Of the allocated memory ${gib(allocatedBytes)} is allocated by PyTorch, ` +
-      `and ${gib(reservedBytes - allocatedBytes)} is reserved by PyTorch but unallocated.`
+      `CUDA out of memory. Tried to allocate ${sizeText(wantedBytes)}. GPU 0 has a total capacity of ${sizeText(this.totalBytes)} of which ${sizeText(freeBytes)} is free. ` +
+      `Including non-PyTorch memory, this process has ${sizeText(reservedBytes + contextBytes)} memory in use. Of the allocated memory ${sizeText(allocatedBytes)} is allocated by PyTorch, ` +
+      `and ${sizeText(reservedBytes - allocatedBytes)} is reserved by PyTorch but unallocated.`
     );
   }
 

@@ -45,7 +45,7 @@ export interface FaultCard {
 
 export type CardAnswer = { readonly kind: "card"; readonly card: FaultCard } | { readonly kind: "refused"; readonly message: string };
 
-const shape = /^([a-z-]+)(?::([A-Za-z0-9.]+))?(?:@([a-z]+)(?::(\d{1,4}))?)?(?:x(\d{1,3}))?$/;
+const shape = /^([a-z-]+)(?::([A-Za-z0-9.]+?))?(?:@([a-z]+)(?::(\d{1,4}))?)?(?:x(\d{1,3}))?$/;
 
 const isName = (name: string): name is FaultName => (faultNames as readonly string[]).includes(name);
 const isPhase = (phase: string): phase is Phase => (phases as readonly string[]).includes(phase);
