@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSystemClock } from "../../src/core/clock.ts";
+import { stepSeconds } from "../../src/core/model-catalog.ts";
 import type { GenerateOrder, WorkerNotice } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import type { Phase } from "../../src/core/words.ts";
@@ -157,6 +158,16 @@ describe("the simulated engine", () => {
     expect(await engine.probe({ kind: "canary", model })).toMatchObject({ passed: false, failure: { message: `${model} is not loaded` } });
     await engine.load(model, "model-offload");
     expect(await engine.probe({ kind: "canary", model })).toMatchObject({ passed: true, expertsUsed: expertCount, failure: null });
+  });
+
+  it("a slow card stretches every step from its own on", async () => {
+    const engine = startEngine();
+    await engine.load("T2V-A14B", "model-offload");
+    const size = { width: 1280, height: 720, frames: 5 };
+    const order = orderOf("[[sim:slow:2000@denoise:2]]", size);
+    const end = await endOf(engine, order);
+    const stepMs = (stepSeconds("T2V-A14B", size, "model-offload") * 1_000 * 0.02) / 500;
+    expect(end.kind === "completed" ? end.report.renderMs : 0).toBeGreaterThan(stepMs * 2_000 * (order.request.steps - 2));
   });
 
   it("a poisoned context fails the job, every probe and every load, and ends the process with code 75", async () => {

@@ -250,6 +250,8 @@ export class Engine {
   }
 
   async #run(render: RenderRun): Promise<void> {
+    // `accepted` is answered before the first fault can play.
+    await this.#options.clock.turn();
     const ended = await render.run().then(
       (report) => ({ kind: "completed", report }) as const,
       (thrown: unknown) => ({ kind: "failed", failure: this.failureOf(thrown, render.phase, render.step) }) as const,
