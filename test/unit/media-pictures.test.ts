@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { StandInOrder } from "../../src/core/ports/media.ts";
 import { probeArtifact } from "../../src/media/artifact-probe.ts";
 import { type ClipLook, createFramePainter } from "../../src/media/frame-painter.ts";
+import { createBlockLettering } from "../../src/media/lettering.ts";
 import { renderClip } from "../../src/media/render-clip.ts";
 import { renderStandIn } from "../../src/media/stand-in.ts";
 import { renderThumbnail } from "../../src/media/thumbnail.ts";
@@ -66,6 +67,18 @@ describe("a painted picture", () => {
     ["a fact", { facts: ["asked of T2V-A14B"] }, 40],
   ])("shows the letters of %s as pixels, not only as a wish to a missing font", (_what, change, leastCount) => {
     expect(differingCount(pictureOf({}), pictureOf(change), 4)).toBeGreaterThan(leastCount);
+  });
+
+  it("on a host without any font it writes in letters of its own: each word is another picture", () => {
+    const blockOf = (change: Partial<ClipLook>): Uint8Array => createFramePainter({ ...real, ...change }, createBlockLettering).paint(0);
+    const headlines = ["SIMULATED", "STAND-IN", ""].map((headline) => blockOf({ headline }));
+    for (const [a = 0, b = 0] of [
+      [0, 1],
+      [0, 2],
+      [1, 2],
+    ])
+      expect(differingCount(headlines[a] ?? new Uint8Array(), headlines[b] ?? new Uint8Array(), 4)).toBeGreaterThan(300);
+    expect(differingCount(blockOf({}), blockOf({ prompt: "" }), 4)).toBeGreaterThan(40);
   });
 
   it("keeps a long prompt inside the picture", () => {
