@@ -1,4 +1,4 @@
-import { type EncodedVideoChunk, VideoEncoder, VideoFrame } from "@napi-rs/webcodecs";
+import { type EncodedVideoChunk, VideoEncoder, type VideoEncoderConfig, VideoFrame } from "@napi-rs/webcodecs";
 import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 import { MediaError } from "../core/errors.ts";
 
@@ -30,6 +30,18 @@ function toPacket(chunk: EncodedVideoChunk, framesPerSecond: number): EncodedPac
   return new EncodedPacket(bytes, chunk.type, chunk.timestamp / microsecondsPerSecond, 1 / framesPerSecond);
 }
 
+function configOf({ width, height, framesPerSecond }: ClipShape): VideoEncoderConfig {
+  return {
+    codec,
+    width,
+    height,
+    framerate: framesPerSecond,
+    bitrate: Math.max(200_000, Math.round(width * height * framesPerSecond * bitsPerPixel)),
+    latencyMode: "realtime",
+    avc: { format: "avc" },
+  };
+}
+
 /** The port behind which the encoder is chosen; width and height must be even. Throws MediaError when it cannot encode. */
 export async function createClipWriter({ width, height, framesPerSecond }: ClipShape): Promise<ClipWriter> {
   if (width % 2 !== 0 || height % 2 !== 0) {
@@ -53,15 +65,7 @@ export async function createClipWriter({ width, height, framesPerSecond }: ClipS
       problem = thrown;
     },
   });
-  encoder.configure({
-    codec,
-    width,
-    height,
-    framerate: framesPerSecond,
-    bitrate: Math.max(200_000, Math.round(width * height * framesPerSecond * bitsPerPixel)),
-    latencyMode: "realtime",
-    avc: { format: "avc" },
-  });
+  encoder.configure(configOf({ width, height, framesPerSecond }));
   let count = 0;
   const check = (): void => {
     if (problem !== undefined) throw new MediaError("OUTPUT_INVALID", "The encoder failed.", { cause: problem });

@@ -19,7 +19,7 @@ const shortRequest: RenderRequest = {
 };
 const profile: LoadProfile = "full";
 // 7,200 tokens: 1.25 s a step on an H100, 12 ms here.
-const longRequest: RenderRequest = { ...shortRequest, width: 1280, height: 720, frames: 5, steps: 50 };
+const longRequest: RenderRequest = { ...shortRequest, width: 1280, height: 720, frames: 5, steps: 100 };
 
 export const simulatorSubject: WorkerSubject = {
   name: "simulator",
