@@ -3,6 +3,7 @@ import { createAdmission } from "../jobs/admission.ts";
 import { childIds } from "../machines/supervisor-routes.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type { AdmissionPort, ControlPort, ServerPorts, ServiceStatus, StreamFrame, StreamPort } from "../server/server-ports.ts";
+import { createIncidentDesk } from "./incident-desk.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
 import { attemptViewOf, type StatusParts, type Supervisor, statusOf } from "./service-status.ts";
 
@@ -100,6 +101,7 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     status,
     progressOf: parts.progress.of,
     recovery: createRecoveryDesk(parts, supervisor, hub),
+    incidents: createIncidentDesk(parts.store, parts.clock),
     control: createControl(parts, supervisor),
     streams: createStreams(parts, hub, status),
     onDefect: (thrown, request) => {

@@ -8,6 +8,7 @@ import { createOpenStreams } from "./open-streams.ts";
 import { installProblems } from "./problems.ts";
 import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
+import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
@@ -36,6 +37,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addQueueRoutes(app, ports);
   addOutputRoutes(app, ports);
   addRecoveryRoutes(app, ports);
+  addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);

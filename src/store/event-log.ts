@@ -8,7 +8,8 @@ const bufferLimits = { rows: 200, ms: 100 } as const;
 const retryLimits = { rows: 10_000, ms: 1_000 } as const;
 const pruneSliceRows = 10_000;
 
-interface StoredRow {
+/** A row as SQLite gives it. */
+export interface StoredRow {
   readonly seq: number;
   readonly at_ms: number;
   readonly kind: string;
@@ -19,7 +20,7 @@ interface StoredRow {
   readonly data: string;
 }
 
-const toEventRow = (row: StoredRow): EventRow => ({
+export const toEventRow = (row: StoredRow): EventRow => ({
   seq: row.seq,
   atMs: row.at_ms,
   kind: row.kind,

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createIncidentDesk } from "../../src/app/incident-desk.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
@@ -137,6 +138,7 @@ function makePorts(
       }),
       checkHealth: async () => ({ ...healthy, checkedAtMs: parts.clock.nowMs() }),
     },
+    incidents: createIncidentDesk(store, parts.clock),
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
       killWorker: async (workerId) =>
