@@ -14,7 +14,7 @@ const homes = ["/home/[^/\\s\"']+", "/Users/[^/\\s\"']+", "/root", ...(ownHome.l
 const rules: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   // The last part of a path tells which file it was; where it lies tells who somebody is.
   [new RegExp(`(?:${homes})(?:/[^/\\s"'):,]+)*?(/[^/\\s"'):,]*)?(?=[\\s"'):,]|$)`, "g"), "~$1"],
-  [/(prompt["']?\s*[:=]\s*)(?:"[^"]*"|'[^']*'|[^\n]*)/gi, `$1${hidden}`],
+  [/(prompt["']?\s*[:=](?!\s*\[hidden\])\s*)(?:"[^"]*"|'[^']*'|[^\n]*)/gi, `$1${hidden}`],
   [/\b(bearer\s+)[^\s"',]+/gi, `$1${hidden}`],
   [/((?:token|secret|password|authorization|api[_-]?key)["']?\s*[:=]\s*["']?)(?!bearer\b)[^\s"',]+/gi, `$1${hidden}`],
   [/\b(?:hf|sk|pk|ghp|gho|xox[a-z])[_-][\w-]{8,}/g, hidden],
