@@ -1,4 +1,5 @@
 import type { ActionFigures, Durations, ModeShares, RecoveryAnalytics } from "../contract/analytics-wire.ts";
+import type { Clock } from "../core/clock.ts";
 import type { EventLog, EventRow, IncidentRow, IncidentStore } from "../core/ports/event-log.ts";
 import { type FailureType, type Mode, type Outcome, outcomes, type RecoveryAction } from "../core/words.ts";
 
@@ -143,14 +144,17 @@ async function momentsOf(events: Pick<EventLog, "range">, rows: readonly EventRo
 export interface AnalyticsPorts {
   readonly events: Pick<EventLog, "find" | "range">;
   readonly incidents: Pick<IncidentStore, "list">;
+  readonly clock: Pick<Clock, "turn">;
 }
 
-/** Counted from the rows that an index finds; nothing is scanned that is not counted. */
+/** Counted from the rows that an index finds, in slices, so that heartbeats are answered between them. */
 export async function recoveryAnalytics(ports: AnalyticsPorts, sinceMs: number, untilMs: number): Promise<RecoveryAnalytics> {
-  const { events, incidents } = ports;
+  const { events, incidents, clock } = ports;
   const newest = { fromMs: sinceMs, untilMs, isNewestFirst: true } as const;
   const rungs = await events.find({ of: { kinds: ["rung.ended"] }, ...newest, limit: counted.rungCount });
+  await clock.turn();
   const opened = (await incidents.list({ limit: counted.incidentCount, openedFromMs: sinceMs })) ?? { incidents: [], cursor: null };
+  await clock.turn();
   const changes = await events.find({ of: { kinds: modeKinds }, ...newest, limit: counted.modeCount });
   const [former] = await events.find({ of: { kinds: modeKinds }, untilMs: sinceMs - 1, limit: 1, isNewestFirst: true });
   const moments = await momentsOf(events, [...(former === undefined ? [] : [former]), ...changes.toReversed()]);

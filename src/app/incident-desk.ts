@@ -89,10 +89,10 @@ async function findIncident(parts: Parts, id: string): Promise<IncidentStory | n
 }
 
 /** Reads what the store kept of incidents; it asks no machine. */
-export function createIncidentDesk(parts: Parts, clock: Pick<Clock, "nowMs">): IncidentPort {
+export function createIncidentDesk(parts: Parts, clock: Pick<Clock, "nowMs" | "turn">): IncidentPort {
   return {
     list: (query) => parts.incidents.list(query),
     find: (id) => findIncident(parts, id),
-    analytics: (sinceMs) => recoveryAnalytics(parts, sinceMs, clock.nowMs()),
+    analytics: (sinceMs) => recoveryAnalytics({ ...parts, clock }, sinceMs, clock.nowMs()),
   };
 }

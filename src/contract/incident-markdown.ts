@@ -14,7 +14,7 @@ export function spanOf(spanMs: number): string {
 
 const relative = (afterMs: number): string => `${afterMs < 0 ? "−" : "+"}${spanOf(afterMs)}`;
 /** Text of others (workers, systems) must not become markup, nor break a table. */
-const cell = (text: string): string => text.replaceAll(/[\\`*_{}[\]<>|#]/g, (mark) => `\\${mark}`).replaceAll(/\s*\n\s*/g, " ");
+const cell = (text: string): string => text.replaceAll(/[\\`*[\]<>|#]/g, (mark) => `\\${mark}`).replaceAll(/\s*\n\s*/g, " ");
 const words = (name: string): string => name.replaceAll("_", " ");
 const plural = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? "" : "s"}`;
 
@@ -52,10 +52,20 @@ function whatHappened(report: IncidentReport): string[] {
   return lines;
 }
 
-function shownEvidence(evidence: Readonly<Record<string, unknown>>): string[] {
-  return Object.entries(evidence).map(
-    ([name, value]) => `  - ${words(name)}: ${cell(typeof value === "string" ? value : JSON.stringify(value))}`,
-  );
+function shownValue(name: string, value: unknown): string {
+  if (typeof value === "number" && name.endsWith("_bytes")) return formatBytes(value);
+  if (typeof value === "number" && name.endsWith("_ms")) return spanOf(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** One line for each thing that was observed; what is inside something else is named after it. */
+function evidenceLines(evidence: object, within: string, known: string | undefined): string[] {
+  return Object.entries(evidence).flatMap(([name, value]: [string, unknown]) => {
+    const isList = Array.isArray(value);
+    if (value === null || value === known || (isList && value.length === 0)) return [];
+    if (typeof value === "object" && !isList) return evidenceLines(value, `${within}${words(name)}, `, known);
+    return [`  - ${within}${words(name)}: ${cell(shownValue(name, value))}`];
+  });
 }
 
 function cause({ cause: fault, joined, failure_type }: IncidentReport): string[] {
@@ -64,7 +74,7 @@ function cause({ cause: fault, joined, failure_type }: IncidentReport): string[]
     lines.push(`- Attributed to: ${cell(fault.attribution)}${fault.confidence === undefined ? "" : ` (confidence ${fault.confidence})`}.`);
   if (fault.decided_by !== undefined) lines.push(`- Decided by: ${cell(fault.decided_by)}`);
   if (fault.operator_action !== undefined) lines.push(`- **You have to:** ${cell(fault.operator_action)}`);
-  const evidence = shownEvidence(fault.evidence);
+  const evidence = evidenceLines(fault.evidence, "", fault.message);
   if (evidence.length > 0) lines.push("- Evidence:", ...evidence);
   for (const { at, cause: later } of joined)
     lines.push(`- Joined at ${at}: ${cell(later.code ?? "unknown")}, ${cell(later.message ?? "no message")}`);
@@ -75,9 +85,10 @@ function tried({ rungs, canaries }: IncidentReport): string[] {
   const tests = canaries.map(
     ({ at, passed, reason }) => `- Test render at ${at}: ${passed ? "passed" : "failed"}${reason === undefined ? "" : `, ${cell(reason)}`}`,
   );
-  if (rungs.length === 0) return ["No step was needed or possible.", "", ...tests];
+  const below = tests.length === 0 ? [] : ["", ...tests];
+  if (rungs.length === 0) return ["No step was needed or possible.", ...below];
   const rows = rungs.map((rung) => [words(rung.action), rung.outcome, spanOf(rung.took_ms), rung.reason, measuredOf(rung)]);
-  return [...table(["step", "outcome", "took", "why", "measured"], rows), "", ...tests];
+  return [...table(["step", "outcome", "took", "why", "measured"], rows), ...below];
 }
 
 function jobs({ jobs: touched, job_count: count }: IncidentReport): string[] {
@@ -107,12 +118,11 @@ function timeline({ timeline: entries, timeline_truncated: isTruncated }: Incide
 }
 
 export function toIncidentMarkdown(report: IncidentReport): string {
-  const isSimulated = report.jobs.some((job) => job.simulated === true);
   return [
     `# Incident ${report.id}: ${words(report.failure_type)}, ${report.status}`,
     "",
-    ...(isSimulated ? ["SIMULATED: worker and card are simulated.", ""] : []),
-    `${report.ending} ${plural(report.rungs.length, "step")}, ${plural(report.job_count, "job")} touched.`,
+    ...(report.simulated ? ["SIMULATED: worker and card are simulated.", ""] : []),
+    `${report.closed_at === undefined ? "Open for" : "Over after"} ${spanOf(report.open_for_ms)}. ${plural(report.rungs.length, "step")}, ${plural(report.job_count, "job")} touched.`,
     "",
     "## What happened",
     ...whatHappened(report),

@@ -81,6 +81,8 @@ const timelineSchema = z.strictObject({
 });
 
 export const incidentReportSchema = incidentSummarySchema.extend({
+  /** Worker and card are simulated. */
+  simulated: z.boolean(),
   /** Plain words: how it ended, or where it stands. */
   ending: z.string(),
   /** How it began: fault, workerDeath, health, manual, forced; absent for a record without its first step. */
@@ -109,7 +111,6 @@ export const incidentReportSchema = incidentSummarySchema.extend({
       ended_at: time.optional(),
       served_by: z.string().optional(),
       error: z.string().optional(),
-      simulated: z.boolean().optional(),
     }),
   ),
   job_count: z.number().int(),
@@ -118,6 +119,7 @@ export const incidentReportSchema = incidentSummarySchema.extend({
   timeline_truncated: z.boolean(),
 });
 export type IncidentReport = z.infer<typeof incidentReportSchema>;
+type Rung = IncidentReport["rungs"][number];
 
 function toCause(data: EventRow["data"]): z.infer<typeof causeSchema> {
   const { code, attribution, confidence, decidedBy, message, operatorAction, evidence } = faultOf(data);
@@ -132,12 +134,12 @@ function toCause(data: EventRow["data"]): z.infer<typeof causeSchema> {
   };
 }
 
-function toRung({ data }: EventRow): IncidentReport["rungs"][number] {
+function toRung({ data }: EventRow): Rung {
   const startedAtMs = Number(data["started_at_ms"]);
-  const { action, outcome, evidence } = data as { action: "clear_gpu_cache"; outcome: "effective"; evidence?: object | null };
+  const { evidence } = data as { readonly evidence?: object | null };
   return {
-    action,
-    outcome,
+    action: data["action"] as Rung["action"],
+    outcome: data["outcome"] as Rung["outcome"],
     reason: String(data["reason"]),
     climb: Number(data["climb"]),
     started_at: isoOf(startedAtMs),
@@ -155,7 +157,6 @@ function toTouched({ touch, job }: IncidentStory["jobs"][number]): IncidentRepor
     ...(job.endedAtMs === null ? {} : { ended_at: isoOf(job.endedAtMs) }),
     ...(job.result === null ? {} : { served_by: job.result.servedBy.kind }),
     ...(job.errorCode === null ? {} : { error: `${job.errorCode}: ${job.errorMessage ?? ""}` }),
-    simulated: job.isSimulated,
   };
 }
 
@@ -180,12 +181,18 @@ function toTimelineEntry(row: EventRow, openedAtMs: number): z.infer<typeof time
   };
 }
 
-export function toIncidentReport(story: IncidentStory, nowMs: number): IncidentReport {
+export interface ReportAbout {
+  readonly nowMs: number;
+  readonly isSimulated: boolean;
+}
+
+export function toIncidentReport(story: IncidentStory, { nowMs, isSimulated }: ReportAbout): IncidentReport {
   const { incident, rows } = story;
   const origin = rows.find((row) => row.data["event"] === "xstate.init" && row.incidentId === incident.id);
   const origins = origin === undefined ? undefined : stepOf(origin)?.payload["origin"];
   return {
     ...toIncidentSummary(incident, nowMs),
+    simulated: isSimulated,
     ending: endingOf(story),
     ...(typeof origins === "string" ? { origin: origins } : {}),
     cause: toCause(incident.data),

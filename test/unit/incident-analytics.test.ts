@@ -99,7 +99,7 @@ describe("analytics of a store", () => {
     await clock.advance(4 * hourMs);
     await store.nextEpoch();
     await clock.advance(hourMs);
-    const wire = analyticsSchema.parse(toAnalytics(await recoveryAnalytics(store, startMs, clock.nowMs())));
+    const wire = analyticsSchema.parse(toAnalytics(await recoveryAnalytics({ ...store, clock }, startMs, clock.nowMs())));
     expect(wire.modes).toMatchObject({ observed_ms: 4 * hourMs, stopped_ms: 4 * hourMs, share: { loading: 0.5, ready: 0.5, mock: 0 } });
     expect(wire).toMatchObject({
       actions: [],
@@ -124,6 +124,28 @@ describe("analytics of a store", () => {
       plan("select * from incidents where (opened_at, id) < (9, 'i') and opened_at >= 0 order by opened_at desc, id desc limit 9"),
     ).toBe("SEARCH incidents USING INDEX incidents_by_age (opened_at>? AND (opened_at,id)<(?,?))");
     database.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it("takes up a database that an older version wrote", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "understudy-test-"));
+    const path = join(directory, "understudy.db");
+    const clock = createVirtualClock();
+    const about = { key: "k", openedAtMs: 1_000, failureType: "network_error", workerId: "w", firstEvidenceAtMs: null, data: {} };
+    const older = openStore({ path, clock });
+    await older.incidents.open({ id: "inc-1-1", ...about });
+    await older.close();
+    const database = new DatabaseSync(path);
+    database.exec("drop table incident_jobs; drop index incidents_by_age; drop index events_by_kind");
+    for (const column of ["first_evidence_at", "queued_at", "stood_in_at", "real_at"])
+      database.exec(`alter table incidents drop column ${column}`);
+    database.exec("pragma user_version = 1");
+    database.close();
+    const newer = openStore({ path, clock });
+    await newer.events.append([{ kind: "incident.joined", incidentId: "inc-1-1", jobId: "j", data: {} }]);
+    expect(await newer.incidents.get("inc-1-1")).toMatchObject({ status: "open", firstEvidenceAtMs: null, answers: { queuedAtMs: null } });
+    expect(await newer.incidents.jobsOf("inc-1-1", 9)).toMatchObject({ totalCount: 1, jobs: [{ jobId: "j", because: "incident.joined" }] });
+    await newer.close();
     rmSync(directory, { recursive: true, force: true });
   });
 });

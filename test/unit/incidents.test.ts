@@ -89,6 +89,7 @@ describe("one incident", () => {
     const report = incidentReportSchema.parse(await answer.json());
     expect(report).toMatchObject({
       status: "resolved",
+      simulated: true,
       open_for_ms: 3_000,
       detected_after_ms: 250,
       answers: { queued_after_ms: 100, stood_in_after_ms: 2_000, real_after_ms: 8_000 },
@@ -123,6 +124,8 @@ describe("one incident", () => {
       "## Jobs",
       "## Timeline",
     ]);
+    expect(page).toContain("SIMULATED");
+    expect(page).toContain("  - exit signal: SIGSEGV");
     expect(page).toContain("| clear gpu cache | effective | 0.5 s |");
     expect(page).toContain("free on the device 1.0 GiB → 4.0 GiB");
     expect(page).toContain(`| ${jobId} | incident.opened | succeeded | real |`);

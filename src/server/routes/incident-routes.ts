@@ -44,7 +44,7 @@ async function showIncident(context: HttpContext, ports: ServerPorts): Promise<R
   const story = await ports.incidents.find(id);
   if (story === null)
     return refuse(context, { code: "NOT_FOUND", detail: `There is no incident ${id.slice(0, 64)}, or it is older than what is kept.` });
-  const report = toIncidentReport(story, ports.clock.nowMs());
+  const report = toIncidentReport(story, { nowMs: ports.clock.nowMs(), isSimulated: ports.status().isSimulated });
   const supports = ["application/json", "text/markdown"];
   const type = accepts(context, { header: "Accept", supports, default: "application/json" });
   const headers = { ...noStore, vary: "Accept" };
