@@ -24,6 +24,7 @@ import { recoveryActors } from "./actors/recovery-actors.ts";
 import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { openLearnedBooks } from "./learned-books.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
@@ -35,6 +36,7 @@ import { createRouteWatch } from "./route-watch.ts";
 import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
 import type { StatusParts, Supervisor } from "./service-status.ts";
+import { createTurnClock } from "./turn-clock.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { createWorkerLinks } from "./worker-links.ts";
 
@@ -128,9 +130,12 @@ const firstModelOf = ({ models }: WorkerConfig, { lead }: Config): ModelId => (m
 async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supervisor> {
   const { clock, store, config, chance, logger } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
+  const turnClock = createTurnClock(clock);
   const subscriber = createTransitionSubscriber({
     logger,
-    note: ({ actor, from, to, event, tags }) => store.events.note({ kind: "machine.transitioned", data: { actor, from, to, event, tags } }),
+    nowMs: turnClock.nowMs,
+    isRecorded: isRecordedActor,
+    note: (frame) => store.events.note(rowOfTransition(frame)),
   });
   return createActor(wireMachine(parts, hub), {
     id: "supervisor",
@@ -140,7 +145,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supe
       epoch: parts.epoch,
       workers: config.workers.map((worker) => ({ id: worker.id, model: firstModelOf(worker, config), profile: config.loadProfile })),
       ladders: laddersOf(config),
-      clock,
+      clock: turnClock,
       isGpuExpected: true,
       limits: subsystemLimits(config),
       resumed,

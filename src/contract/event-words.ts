@@ -17,6 +17,10 @@ function field(row: EventRow, name: string): unknown {
   return data[name] ?? inner[name];
 }
 
+function faultMessage(row: EventRow): unknown {
+  return (row.data["fault"] as { readonly message?: unknown } | undefined)?.message;
+}
+
 const outcomeWords: Readonly<Record<string, string>> = {
   effective: "it helped",
   ineffective: "it did not help",
@@ -46,15 +50,19 @@ const words: Readonly<Record<string, Words>> = {
   "job.expired": (row) => `Job${short(row.jobId)} passed its deadline.`,
   "job.requeued": (row) => `Job${short(row.jobId)} was put back into the queue.`,
   "job.stoodIn": (row) => `Job${short(row.jobId)} shows a stand-in: ${plain(row.data["reason"], "no real video is possible now")}`,
+  "render.began": (row) => `The render of job${short(row.jobId)} began.`,
+  "render.completed": (row) => `Job${short(row.jobId)} was rendered; its file is being checked.`,
   "worker.connected": (row) => `${worker(row)} is connected.`,
   "worker.adopted": (row) => `${worker(row)} was taken over, still running.`,
   "worker.exited": (row) => `${worker(row)} ended; it is started again.`,
   "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
+  "worker.stopped": (row) => `${worker(row)} was stopped.`,
   "worker.killed": (row) => `${worker(row)} was killed on request.`,
   "pipeline.stalled": (row) => `The render on ${worker(row)} stalled.`,
   "model.proven": (row) => `The model on ${worker(row)} passed its test render.`,
   "model.loadFailed": (row) => `The model on ${worker(row)} could not be loaded.`,
   "incident.opened": (row) => `Trouble: ${plain(field(row, "failure_type") ?? field(row, "failureType"), "a fault")}. Recovery begins.`,
+  "incident.joined": (row) => `More trouble of the same incident: ${plain(faultMessage(row), "another fault")}`,
   "incident.closed": (row) =>
     row.data["status"] === "resolved" ? "Repaired: the main model passed its proof." : "The incident was closed.",
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
@@ -62,11 +70,17 @@ const words: Readonly<Record<string, Words>> = {
   "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,
   "rung.ended": (row) =>
     `${capital(plain(field(row, "action"), "a repair"))}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
+  "climb.ended": (row) =>
+    row.data["outcome"] === "repaired"
+      ? "The steps of this repair are over: it works."
+      : "The steps of this repair are over; a stand-in serves.",
   "canary.passed": () => "A test render passed.",
   "canary.failed": () => "A test render failed.",
   "cooldown.started": () => "Recovery pauses before the next try.",
   "breaker.opened": (row) => `${worker(row)} gets no more jobs for now.`,
+  "breaker.halfOpened": (row) => `${worker(row)} gets one job, to see whether it can work again.`,
   "breaker.closed": (row) => `${worker(row)} gets jobs again.`,
+  "budget.spent": (row) => `A heavy step was allowed: ${plain(row.data["action"], "a repair")}.`,
   "budget.exhausted": () => "Heavy repairs wait, because too many were made within the hour.",
   "recovery.triggered": (row) => `A repair was asked for: ${plain(row.data["failure_type"], "of everything")}.`,
   "recovery.reset": () => "Recovery was reset.",

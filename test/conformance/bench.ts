@@ -178,7 +178,7 @@ function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: 
   const own: { host: SystemWorkerHost; ref: ProcessRef }[] = [];
   const spawn = async (env: Readonly<Record<string, string>>): Promise<SpawnedWorker & { host: SystemWorkerHost }> => {
     const command = { ...subject.command, env: { ...subject.command.env, [workerEnvironment.deviceDir]: deviceDir, ...env } };
-    const host = createWorkerHost({ stateDir: directory, clock, chance: createSystemChance(), command, registry });
+    const host = createWorkerHost({ stateDir: directory, clock, chance: createSystemChance(), commandOf: () => command, registry });
     hosts.push(host);
     const ref = await host.spawn(`worker-${hosts.length}`);
     own.push({ host, ref });

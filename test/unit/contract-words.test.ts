@@ -32,6 +32,8 @@ describe("describeEvent", () => {
     [row("rung.ended", { data: { action: "clear_gpu_cache", outcome: "ineffective" } }), "Clear gpu cache: it did not help."],
     [row("rung.ended", { data: { result: { action: "restart_pipeline", outcome: "effective" } } }), "Restart pipeline: it helped."],
     [row("incident.closed", { data: { status: "resolved" } }), "Repaired: the main model passed its proof."],
+    [row("incident.joined", { data: { fault: { message: "it hung" } } }), "More trouble of the same incident: it hung"],
+    [row("climb.ended", { data: { outcome: "stoodIn" } }), "The steps of this repair are over; a stand-in serves."],
     [row("incident.closed", { data: { status: "abandoned" } }), "The incident was closed."],
   ])("says %o in words", (event, words) => {
     expect(describeEvent(event)).toBe(words);

@@ -6,7 +6,8 @@ import { peakBytes, residentBytes } from "../../src/core/model-catalog.ts";
 import { gibibyte, mebibyte } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { type LoadProfile, loadProfiles } from "../../src/core/words.ts";
-import { parseOutOfMemory, shortageOf } from "../../src/recovery/out-of-memory-text.ts";
+import { shortageOf } from "../../src/recovery/memory-advice.ts";
+import { parseOutOfMemory } from "../../src/recovery/out-of-memory-text.ts";
 import { OutOfMemory, type PresetName, SimulatedDevice } from "../../src/workers/simulator/device.ts";
 import { Placement } from "../../src/workers/simulator/placement.ts";
 

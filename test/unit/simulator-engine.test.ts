@@ -8,7 +8,8 @@ import type { GenerateOrder, WorkerNotice } from "../../src/core/ports/worker.ts
 import { gibibyte } from "../../src/core/units.ts";
 import type { Phase } from "../../src/core/words.ts";
 import { probeArtifact } from "../../src/media/artifact-probe.ts";
-import { parseOutOfMemory, shortageOf } from "../../src/recovery/out-of-memory-text.ts";
+import { shortageOf } from "../../src/recovery/memory-advice.ts";
+import { parseOutOfMemory } from "../../src/recovery/out-of-memory-text.ts";
 import { type PresetName, SimulatedDevice } from "../../src/workers/simulator/device.ts";
 import { Engine } from "../../src/workers/simulator/engine.ts";
 import { Busy } from "../../src/workers/simulator/failures.ts";
