@@ -7,7 +7,8 @@ import { createDrillDesk } from "./drills/drill-desk.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
-import { attemptViewOf, type StatusParts, type Supervisor, statusOf } from "./service-status.ts";
+import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
+import type { Supervisor } from "./supervisor-actor.ts";
 
 function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueued: () => void): AdmissionPort {
   const { config, links } = parts;

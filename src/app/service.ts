@@ -25,6 +25,7 @@ import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
 import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
+import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
@@ -35,7 +36,8 @@ import { readResumedFacts } from "./resume-facts.ts";
 import { createRouteWatch } from "./route-watch.ts";
 import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
-import type { StatusParts, Supervisor } from "./service-status.ts";
+import type { StatusParts } from "./service-status.ts";
+import type { Supervisor } from "./supervisor-actor.ts";
 import { createTurnClock } from "./turn-clock.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { createWorkerLinks } from "./worker-links.ts";
@@ -193,13 +195,15 @@ export async function createService(ports: ServicePorts, config: Config, version
     if (route.hasChanged()) standIns.wake();
   };
   const upkeep = createUpkeep(parts, supervisor, lookAtRoute);
+  const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
   supervisor.subscribe({
     next: lookAtRoute,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
-  const statusParts: StatusParts = { ...parts, ledger, startedAtMs: clock.nowMs(), version };
+  const statusParts: StatusParts = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
   const finish = async (): Promise<void> => {
+    leaks.stop();
     for (const link of links.list()) links.close(link.workerId);
     await store.events.flush();
   };

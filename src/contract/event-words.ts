@@ -57,6 +57,7 @@ const words: Readonly<Record<string, Words>> = {
   "worker.exited": (row) => `${worker(row)} ended; it is started again.`,
   "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
   "worker.stopped": (row) => `${worker(row)} was stopped.`,
+  "worker.recycled": (row) => `${worker(row)} keeps memory of finished jobs; it is started anew before that costs one.`,
   "worker.killed": (row) => `${worker(row)} was killed on request.`,
   "pipeline.stalled": (row) => `The render on ${worker(row)} stalled.`,
   "model.proven": (row) => `The model on ${worker(row)} passed its test render.`,

@@ -136,7 +136,9 @@ describe("analytics of a store", () => {
     await older.incidents.open({ id: "inc-1-1", ...about });
     await older.close();
     const database = new DatabaseSync(path);
-    database.exec("drop table incident_jobs; drop index incidents_by_age; drop index events_by_kind");
+    database.exec(
+      "drop table incident_jobs; drop index incidents_by_age; drop index events_by_kind; alter table attempts drop column plan",
+    );
     for (const column of ["first_evidence_at", "queued_at", "stood_in_at", "real_at"])
       database.exec(`alter table incidents drop column ${column}`);
     database.exec("pragma user_version = 1");

@@ -3,7 +3,7 @@ import type { JobView } from "../../core/job.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import { isUsable } from "../../machines/supervisor-facts.ts";
 import type { ServiceParts } from "../service-ports.ts";
-import type { Supervisor } from "../service-status.ts";
+import type { Supervisor } from "../supervisor-actor.ts";
 
 /** Rows by which the service tells that something is wrong. */
 const alarms: ReadonlySet<string> = new Set([
