@@ -37,10 +37,47 @@ function overdueFault(what: string): Fault {
   };
 }
 
+/** Fetched again and again, the file still does not match its hash: another fetch would give the same. */
+function corruptFault(brokenFile: string | null): Fault {
+  const message = `${brokenFile ?? "A model file"} does not match its hash, however often it is fetched.`;
+  return {
+    ...overdueFault("verifying"),
+    code: "MODEL_FILE_CORRUPT",
+    attribution: "model",
+    confidence: 0.9,
+    decidedBy: "a fetched file does not match its hash",
+    message,
+    retryable: false,
+    operatorAction: "Check the model's source: what it serves is not what it promises.",
+    evidence: { phase: "load", message },
+  };
+}
+
 function rejectionFault(what: string, thrown: unknown): Fault {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return { ...overdueFault(what), decidedBy: `${what} was rejected`, message, evidence: { phase: "load", message } };
 }
+
+type ModelLoad = Extract<ModelLoaderEvent, { type: "model.load" }>;
+
+/** Whoever asks for the model that is being made ready waits for the same load. */
+const joinSameLoad = {
+  "model.ensure": { description: "Joins the load that is under way." },
+  "model.load": [
+    {
+      guard: {
+        type: "isWantedAlready" as const,
+        params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }),
+      },
+      description: "Joins the load that is under way.",
+    },
+    {
+      guard: "isConnected" as const,
+      target: "#modelLoader.resolving",
+      actions: { type: "want" as const, params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }) },
+    },
+  ],
+} as const;
 
 export const modelLoaderMachine = setup({
   types: {
@@ -76,6 +113,7 @@ export const modelLoaderMachine = setup({
       !params.isForced && context.resident?.model === params.model && context.resident.profile === params.profile,
     isWantedAlready: ({ context }, params: { model: ModelId; profile: LoadProfile }) =>
       context.wanted.model === params.model && context.wanted.profile === params.profile,
+    fetchesRemain: ({ context }) => context.fetchCount < context.limits.fetchCount,
     holdsWanted: ({ context }, params: { residentModel: ModelId | null; isAdopted: boolean }) =>
       params.isAdopted && params.residentModel === context.wanted.model,
   },
@@ -86,6 +124,8 @@ export const modelLoaderMachine = setup({
       wanted: { model: params.model, profile: params.profile },
       tryCount: 0,
     })),
+    countFetch: assign({ fetchCount: ({ context }) => context.fetchCount + 1 }),
+    forgetFetches: assign({ fetchCount: 0 }),
     countTry: assign({ tryCount: ({ context }) => context.tryCount + 1 }),
     forgetTries: assign({ tryCount: 0, fault: null }),
     noteResident: assign(({ context }) => ({ resident: context.wanted })),
@@ -149,6 +189,7 @@ export const modelLoaderMachine = setup({
     resident: null,
     isWorkerConnected: false,
     tryCount: 0,
+    fetchCount: 0,
     fault: null,
   }),
   initial: "unloaded",
@@ -163,6 +204,7 @@ export const modelLoaderMachine = setup({
       { target: ".resolving", actions: { type: "noteConnected" } },
     ],
     "model.reload": { guard: "isConnected", target: ".resolving" },
+    "model.ensure": { guard: "isConnected", target: ".resolving" },
     "model.load": {
       guard: "isConnected",
       target: ".resolving",
@@ -187,6 +229,8 @@ export const modelLoaderMachine = setup({
     resolving: {
       description: "Looks which files the model needs.",
       tags: ["loading"],
+      entry: { type: "forgetFetches" },
+      on: joinSameLoad,
       invoke: {
         src: "resolveModel",
         input: orderOf,
@@ -214,6 +258,7 @@ export const modelLoaderMachine = setup({
         },
       },
       on: {
+        ...joinSameLoad,
         "download.succeeded": { target: "verifying" },
         "download.failed": { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) } },
         "download.cancel": { target: "unloaded" },
@@ -241,12 +286,14 @@ export const modelLoaderMachine = setup({
     verifying: {
       description: "Compares every file with its hash.",
       tags: ["loading"],
+      on: joinSameLoad,
       invoke: {
         src: "verifyModel",
         input: orderOf,
         onDone: [
           { guard: { type: "isSound", params: ({ event }) => ({ brokenFile: event.output }) }, target: "loading" },
-          { target: "downloading" },
+          { guard: "fetchesRemain", target: "downloading", actions: { type: "countFetch" } },
+          { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: corruptFault(event.output) }) } },
         ],
         onError: {
           target: "failed",
@@ -270,10 +317,7 @@ export const modelLoaderMachine = setup({
       on: {
         "load.succeeded": { target: "proving" },
         "load.failed": { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) } },
-        "model.load": {
-          guard: { type: "isWantedAlready", params: ({ event }) => ({ model: event.model, profile: event.profile }) },
-          description: "Joins the load that is under way.",
-        },
+        ...joinSameLoad,
       },
       states: {
         moving: {
@@ -286,6 +330,7 @@ export const modelLoaderMachine = setup({
     proving: {
       description: "A test render decides whether the model works.",
       tags: ["loading"],
+      on: joinSameLoad,
       invoke: {
         src: "proveModel",
         input: orderOf,
@@ -309,6 +354,7 @@ export const modelLoaderMachine = setup({
       tags: ["servable"],
       entry: { type: "reportProven" },
       on: {
+        "model.ensure": { actions: { type: "reportProven" } },
         "model.load": [
           {
             guard: {
@@ -340,6 +386,8 @@ export const modelLoaderMachine = setup({
       description: "The model could not be made ready.",
       tags: ["degraded"],
       initial: "deciding",
+      // What recovery mended meanwhile is proven as it lies on the card: a reload would undo what was applied in place.
+      on: { "model.ensure": { guard: "isConnected", target: "proving", actions: { type: "forgetTries" } } },
       states: {
         deciding: {
           description: "Decides whether another try can help.",

@@ -185,7 +185,7 @@ const recoveryHandlers: Handlers = {
       admission === "one" ? setStage(context, incidentId, "returning") : nothing,
       send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
     ),
-  "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.reload" }),
+  "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.ensure" }),
   "breaker.hold": (_, { workerId, incidentId }) => send(childIds.breaker(workerId), { type: "breaker.hold", workerId, incidentId }),
   "breaker.release": (_, { workerId, incidentId, isResolved }) =>
     send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved }),

@@ -50,6 +50,7 @@ export const modelLoader: Exploration = {
     { type: "model.load", model: "T2V-A14B", profile: "full" },
     { type: "model.load", model: "T2V-A14B", profile: "tiling" },
     { type: "model.reload" },
+    { type: "model.ensure" },
     { type: "model.unload", isOperator: true },
     { type: "model.verify" },
     { type: "worker.connected", residentModel: null, profile: null, isAdopted: false },
