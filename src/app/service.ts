@@ -12,7 +12,7 @@ import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
-import type { StopShape } from "../machines/worker-types.ts";
+import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
 import { validateLadders } from "../recovery/ladders.ts";
 import type { ServerPorts } from "../server/server-ports.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
@@ -59,7 +59,11 @@ const drawCount = 64;
 function subsystemLimits(config: Config): SubsystemLimits {
   const { recovery, supervision } = config;
   return {
-    worker: { crashLoopDeathCount: supervision.crashLoopDeathCount, crashLoopWindowMs: supervision.crashLoopWindowMs },
+    worker: {
+      crashLoopDeathCount: supervision.crashLoopDeathCount,
+      crashLoopWindowMs: supervision.crashLoopWindowMs,
+      backoffMs: defaultWorkerLimits.backoffMs.map((ms) => Math.min(ms, supervision.backoffLongestMs)),
+    },
     breaker: { ...recovery.breaker },
     health: {
       thresholds: config.health.thresholds,

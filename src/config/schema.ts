@@ -110,6 +110,9 @@ const supervisionSchema = group({
     "Deaths within the window until a worker is not restarted by itself any more.",
   ),
   crashLoopWindow: duration("10m", { min: "1s", max: "24h" }).describe("The window of crashLoopDeaths."),
+  backoffLongest: duration("60s", { min: "1s", max: "1h" }).describe(
+    "A worker that died is started again after 1, 2, 4 ... seconds, at most after this.",
+  ),
   idleUnload: duration("0s", { min: "0s", max: "30d" }).describe(
     "After so long without a job the workers end and give their cards back; the next job starts them. 0s keeps them.",
   ),
@@ -120,6 +123,7 @@ const supervisionSchema = group({
     loadingSilenceMs: supervision.loadingSilence,
     crashLoopDeathCount: supervision.crashLoopDeaths,
     crashLoopWindowMs: supervision.crashLoopWindow,
+    backoffLongestMs: supervision.backoffLongest,
     idleUnloadMs: supervision.idleUnload,
   }));
 

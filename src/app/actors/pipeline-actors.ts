@@ -53,7 +53,8 @@ function deathFailure(parts: ServiceParts, deaths: Deaths[], lease: Lease, evide
 async function settle(parts: ServiceParts, deaths: Deaths[], { lease, workerId }: LeaseOrder, settlement: Settlement): Promise<void> {
   const { jobs } = parts.store;
   parts.progress.clear(lease.jobId);
-  await parts.links
+  // Not waited for: a worker that is stopped would hold the stop of the service, and the next render drops a kept result too.
+  void parts.links
     .clientOf(workerId)
     ?.acknowledge(lease.jobId, lease.fence)
     .catch(() => undefined);
