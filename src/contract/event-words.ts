@@ -1,14 +1,15 @@
 /** Rows of the event log in words for people. What only machines care about has none, and pages leave it out. */
 import type { EventRow } from "../core/ports/event-log.ts";
+import { plainName } from "./plain-names.ts";
 
 type Words = (row: EventRow) => string | null;
 
 const short = (id: string | null): string => (id === null ? "" : ` ${id.slice(0, 8)}`);
 const worker = (row: EventRow): string => row.workerId ?? "the worker";
-const plain = (text: unknown, otherwise: string): string =>
-  typeof text === "string" && text !== "" ? text.replaceAll("_", " ") : otherwise;
+const plain = (text: unknown, otherwise: string): string => (typeof text === "string" && text !== "" ? plainName(text) : otherwise);
 
-const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+/** Names of workers and messages of faults begin and end as they like; a sentence does not. */
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 /** Fields lie in a row's data, or in the fact that the data holds. */
 function field(row: EventRow, name: string): unknown {
@@ -24,6 +25,13 @@ const outcomeWords: Readonly<Record<string, string>> = {
   unknown: "whether it helped could not be measured",
   skipped: "skipped, because it cannot help here",
 };
+
+function healthWords({ status, issues }: EventRow["data"]): string {
+  if (status === "healthy") return "Host and card are well.";
+  const messages = Array.isArray(issues) ? (issues as readonly { readonly message?: unknown }[]).map(({ message }) => message) : [];
+  const known = messages.filter((message) => typeof message === "string");
+  return known.length > 0 ? known.join(" ") : "The health of host or card changed.";
+}
 
 const words: Readonly<Record<string, Words>> = {
   "service.started": () => "The service started.",
@@ -47,7 +55,7 @@ const words: Readonly<Record<string, Words>> = {
   "job.stoodIn": (row) => `Job${short(row.jobId)} shows a stand-in: ${plain(row.data["reason"], "no real video is possible now")}`,
   "worker.connected": (row) => `${worker(row)} is connected.`,
   "worker.adopted": (row) => `${worker(row)} was taken over, still running.`,
-  "worker.exited": (row) => `${worker(row)} ended; it is started again.`,
+  "worker.exited": (row) => `${worker(row)} ${row.data["expected"] === true ? "ended, as it was asked to" : "ended; it is started again"}.`,
   "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
   "worker.killed": (row) => `${worker(row)} was killed on request.`,
   "pipeline.stalled": (row) => `The render on ${worker(row)} stalled.`,
@@ -59,8 +67,7 @@ const words: Readonly<Record<string, Words>> = {
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,
-  "rung.ended": (row) =>
-    `${capital(plain(field(row, "action"), "a repair"))}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
+  "rung.ended": (row) => `${plain(field(row, "action"), "a repair")}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
   "canary.passed": () => "A test render passed.",
   "canary.failed": () => "A test render failed.",
   "cooldown.started": () => "Recovery pauses before the next try.",
@@ -76,7 +83,7 @@ const words: Readonly<Record<string, Words>> = {
   "drill.began": (row) => `A drill began: ${plain(row.data["drill"], "one")}.`,
   "drill.ended": (row) => `The drill ${plain(row.data["drill"], "")} ${row.data["passed"] === true ? "was passed" : "was not passed"}.`,
   "disk.ballastReleased": () => "The disk is full; the space that was held back for it is in use now.",
-  "health.changed": () => "The health of host or card changed.",
+  "health.changed": (row) => healthWords(row.data),
 };
 
 /** How pages name the modes. */
@@ -94,5 +101,6 @@ export const describedKinds: readonly string[] = Object.keys(words);
 
 /** Null for rows that say nothing to people. */
 export function describeEvent(row: EventRow): string | null {
-  return Object.hasOwn(words, row.kind) ? (words[row.kind]?.(row) ?? null) : null;
+  const text = Object.hasOwn(words, row.kind) ? words[row.kind]?.(row) : null;
+  return typeof text === "string" ? sentence(text) : null;
 }
