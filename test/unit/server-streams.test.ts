@@ -35,7 +35,7 @@ describe("the event stream", () => {
     expect(snapshot.described_kinds).toEqual(expect.arrayContaining(["job.succeeded", "rung.ended"]));
     expect(snapshot.recent.map((row) => row.text)).toEqual([
       `Job ${id.slice(0, 8)} was accepted.`,
-      `Job ${id.slice(0, 8)} shows a stand-in: the worker is being restarted`,
+      `Job ${id.slice(0, 8)} shows a stand-in: the worker is being restarted.`,
     ]);
     await cancel();
   });

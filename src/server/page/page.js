@@ -5,8 +5,8 @@ const phases = { encode: "reading the prompt", denoise: "rendering", decode: "de
 const stages = {
   "job.claimed": "begins",
   "job.adopted": "goes on",
-  "job.retried": "interrupted; goes on from its last checkpoint",
-  "job.released": "interrupted; goes on from its last checkpoint",
+  "job.retried": "interrupted; goes on when the worker is back",
+  "job.released": "interrupted; goes on when the worker is back",
   "job.cancelRequested": "is being cancelled",
   "job.stoodIn": "a stand-in plays until the real video is ready",
 };
