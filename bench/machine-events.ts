@@ -19,6 +19,8 @@ export async function benchEvents(): Promise<BenchResult[]> {
   const rows: TransitionFrame[] = [];
   const subscriber = createTransitionSubscriber({
     logger: silentLogger,
+    nowMs: clock.nowMs,
+    isRecorded: () => false,
     note: (frame) => {
       rows.push(frame);
       if (rows.length >= 200) rows.length = 0;

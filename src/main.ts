@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { helpText, parseArguments } from "./cli/arguments.ts";
 import { backUp, showStatus } from "./cli/client-commands.ts";
+import { showReplay } from "./cli/replay.ts";
 import { serve } from "./cli/serve.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import type { Config } from "./config/schema.ts";
@@ -44,6 +45,8 @@ async function run(argv: readonly string[]): Promise<number> {
       return showStatus(loadConfig(wanted.flags, wanted.configPath));
     case "backup":
       return backUp(loadConfig(wanted.flags, wanted.configPath), resolve(wanted.targetPath));
+    case "replay":
+      return showReplay(loadConfig(wanted.flags, wanted.configPath), wanted.incidentId);
     case "serve":
       return serve(loadConfig(wanted.flags, wanted.configPath), readVersion());
   }

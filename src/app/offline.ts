@@ -2,7 +2,9 @@ import { existsSync } from "node:fs";
 import { createSystemClock } from "../core/clock.ts";
 import { UnderstudyError } from "../core/errors.ts";
 import { openStore } from "../store/open-store.ts";
+import { readIncident } from "../store/read-incident.ts";
 import { readSupervisorFile } from "../store/state-lock.ts";
+import { type Replay, replayIncident } from "./incident-replay.ts";
 
 /** Where the supervisor of a state directory listens; null when none has said so. */
 export const readAddress = (stateDir: string): string | null => readSupervisorFile(stateDir)?.address ?? null;
@@ -20,4 +22,18 @@ export async function backupStore(databasePath: string, targetPath: string): Pro
     await store.close();
     clock.stop();
   }
+}
+
+export type OfflineReplay =
+  | { readonly kind: "replayed"; readonly status: string; readonly replay: Replay }
+  | { readonly kind: "absent"; readonly newestIds: readonly string[] }
+  /** It was, but the first row of its record is gone or was never written. */
+  | { readonly kind: "unrecorded" };
+
+/** Replays one incident of a stopped service, or of one that runs now; nothing is written. */
+export function replayOffline(databasePath: string, incidentId: string): OfflineReplay {
+  const { found, newestIds } = readIncident(databasePath, incidentId);
+  if (found === null) return { kind: "absent", newestIds };
+  const replay = replayIncident(found.rows);
+  return replay === null ? { kind: "unrecorded" } : { kind: "replayed", status: found.status, replay };
 }

@@ -136,7 +136,7 @@ async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
   const report = readHealth(supervisor.getSnapshot());
   const { mode } = supervisor.getSnapshot().context;
   const isServing = mode === "ready" || mode === "degraded";
-  if (report !== null) return healthViewOf(report, { isProven: isServing, isConnected: isServing });
+  if (report !== null) return healthViewOf(report, { isProven: isServing, isConnected: isServing, parts });
   return {
     overallStatus: "error",
     cpuRatio: null,

@@ -36,16 +36,8 @@ function entryOf(row: EventRow): LedgerEntry {
 }
 
 export async function openRecoveryLedger(store: Store): Promise<RecoveryLedger> {
-  let entries: LedgerEntry[] = [];
-  const newest = await store.events.newestSeq();
-  for (let after = Math.max(0, newest - 20_000); ; ) {
-    const rows = await store.events.range(after, 1_000);
-    const last = rows.at(-1);
-    if (last === undefined) break;
-    after = last.seq;
-    entries.push(...rows.filter((row) => row.kind === "rung.ended").map(entryOf));
-  }
-  entries = entries.slice(-keptCount);
+  const kept = await store.events.find({ of: { kinds: ["rung.ended"] }, limit: keptCount, isNewestFirst: true });
+  let entries = kept.map(entryOf).toReversed();
   return {
     note: (fact) => {
       if (fact.type !== "rung.ended") return;

@@ -17,7 +17,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
   const pause = await store.facts.read(factKeys.pause);
   const open = await store.incidents.listOpen();
   const incidents = open.flatMap((row): Incident[] => {
-    const fault = row.data["fault"] as Omit<Fault, "evidence"> | undefined;
+    const fault = row.data["fault"] as Fault | undefined;
     if (fault === undefined || row.workerId === null) return [];
     const resume = { kind: "standingIn", untilMs: nowMs, climbCount: 0, lookBackCount: 0 } as const;
     return [
@@ -27,7 +27,8 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
         workerId: row.workerId,
         openedAtMs: row.openedAtMs,
         failureType: row.failureType as FailureType,
-        fault: { ...fault, evidence: {} },
+        // Rows of an older program kept no evidence.
+        fault: { ...fault, evidence: fault.evidence ?? {} },
         resume,
       },
     ];

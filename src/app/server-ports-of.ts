@@ -4,9 +4,11 @@ import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type { AdmissionPort, ControlPort, ServerPorts, ServiceStatus, StreamFrame, StreamPort } from "../server/server-ports.ts";
 import { createDrillDesk } from "./drills/drill-desk.ts";
+import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
-import { attemptViewOf, type StatusParts, type Supervisor, statusOf } from "./service-status.ts";
+import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
+import type { Supervisor } from "./supervisor-actor.ts";
 
 function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueued: () => void): AdmissionPort {
   const { config, links } = parts;
@@ -103,6 +105,7 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     status,
     progressOf: parts.progress.of,
     recovery: createRecoveryDesk(parts, supervisor, hub),
+    incidents: createIncidentDesk(parts.store, parts.clock),
     control: createControl(parts, supervisor),
     drills: createDrillDesk({ parts, supervisor, admission }),
     intake: createIntakeDesk(parts, supervisor, onQueued),

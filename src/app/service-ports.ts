@@ -10,6 +10,7 @@ import type { WorkerHost } from "../core/ports/worker.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { DrillState } from "./drills/drill-state.ts";
+import type { EnvelopeBook, StepBook } from "./learned-books.ts";
 import type { ProfileBook } from "./profile-book.ts";
 import type { ProgressBoard } from "./progress-board.ts";
 import type { WorkerLinks } from "./worker-links.ts";
@@ -37,4 +38,6 @@ export interface ServiceParts extends ServicePorts {
   readonly gpu: GpuAdapter;
   readonly diskWatch: DiskWatch;
   readonly drill: DrillState;
+  readonly envelopes: EnvelopeBook;
+  readonly steps: StepBook;
 }

@@ -1,22 +1,39 @@
-import type { Actor, AnyActorRef, SnapshotFrom } from "xstate";
+import type { AnyActorRef } from "xstate";
+import { formatBytes, minuteMs } from "../core/units.ts";
 import { type HealthMonitorContext, type HealthReport, healthReportOf } from "../machines/health-monitor.machine.ts";
-import type { supervisorMachine } from "../machines/supervisor.machine.ts";
 import { isUsable, type OpenIncident } from "../machines/supervisor-facts.ts";
 import { childIds } from "../machines/supervisor-route.ts";
+import { actedOnConfidence } from "../recovery/leak.ts";
 import { recoveryStatistics } from "../recovery/statistics.ts";
 import type { HealthView, RecoveryAttemptView, ServiceStatus, WorkerStatus } from "../server/server-ports.ts";
 import { pathOfValue } from "../telemetry/transitions.ts";
+import type { LeakWatch } from "./leak-watch.ts";
 import type { LedgerEntry, RecoveryLedger } from "./recovery-ledger.ts";
 import type { ServiceParts } from "./service-ports.ts";
-
-export type Supervisor = Actor<typeof supervisorMachine>;
-export type SupervisorSnapshot = SnapshotFrom<typeof supervisorMachine>;
+import type { SupervisorSnapshot } from "./supervisor-actor.ts";
 
 const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean =>
   report.readings[reading].level === "critical";
 
-export function healthViewOf(report: HealthReport, context: { readonly isProven: boolean; readonly isConnected: boolean }): HealthView {
+/** What a leak will cost and when, for people; nothing while the trend is not clear. */
+function leakIssues({ config, leaks, clock }: Pick<StatusParts, "config" | "leaks" | "clock">): string[] {
+  return config.workers.flatMap(({ id }) => {
+    const trend = leaks.trendOf(id);
+    if (trend === null || trend.jobsLeft === null || trend.limitAtMs === null || trend.confidence < actedOnConfidence) return [];
+    const minutes = Math.max(1, Math.round((trend.limitAtMs - clock.nowMs()) / minuteMs));
+    return [`${id} keeps about ${formatBytes(trend.bytesPerJob)} of every job: limit in about ${trend.jobsLeft} jobs (${minutes} min).`];
+  });
+}
+
+export interface HealthAbout {
+  readonly isProven: boolean;
+  readonly isConnected: boolean;
+  readonly parts: Pick<StatusParts, "config" | "leaks" | "clock">;
+}
+
+export function healthViewOf(report: HealthReport, context: HealthAbout): HealthView {
   const { readings, sample } = report;
+  const leaking = leakIssues(context.parts);
   return {
     overallStatus: report.status,
     cpuRatio: readings.cpu.value,
@@ -25,8 +42,11 @@ export function healthViewOf(report: HealthReport, context: { readonly isProven:
     isGpuAvailable: (sample?.gpus.length ?? 0) > 0 && !isCritical(report, "gpuPresence"),
     isModelLoadingFunctional: context.isProven,
     isGenerationPipelineFunctional: context.isConnected && context.isProven,
-    issues: report.issues.map((issue) => issue.message),
-    recommendations: report.issues.map((issue) => issue.recommendation),
+    issues: [...report.issues.map((issue) => issue.message), ...leaking],
+    recommendations: [
+      ...report.issues.map((issue) => issue.recommendation),
+      ...leaking.map(() => "Nothing to do: the worker is started anew between two jobs, before that."),
+    ],
     checkedAtMs: report.measuredAtMs ?? 0,
   };
 }
@@ -83,6 +103,7 @@ function stateOf(child: AnyActorRef | undefined): { path: string; tags: string[]
 
 export interface StatusParts extends ServiceParts {
   readonly ledger: RecoveryLedger;
+  readonly leaks: Pick<LeakWatch, "trendOf">;
   readonly startedAtMs: number;
   readonly version: string;
 }
@@ -114,7 +135,8 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
     startedAtMs: parts.startedAtMs,
     version: parts.version,
     workers: context.configured.map(({ id }) => workerStatus(parts, snapshot, id)),
-    health: report === null || report.measuredAtMs === null ? null : healthViewOf(report, { isProven: usable.length > 0, isConnected }),
+    health:
+      report === null || report.measuredAtMs === null ? null : healthViewOf(report, { isProven: usable.length > 0, isConnected, parts }),
     isHealthMonitored: snapshot.children[childIds.health] !== undefined,
     recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
     recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),

@@ -24,6 +24,9 @@ import { recoveryActors } from "./actors/recovery-actors.ts";
 import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
+import { createLeakWatch } from "./leak-watch.ts";
+import { openLearnedBooks } from "./learned-books.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
 import { createProofClip } from "./proof-clip.ts";
@@ -33,7 +36,9 @@ import { readResumedFacts } from "./resume-facts.ts";
 import { createRouteWatch } from "./route-watch.ts";
 import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
-import type { StatusParts, Supervisor } from "./service-status.ts";
+import type { StatusParts } from "./service-status.ts";
+import type { Supervisor } from "./supervisor-actor.ts";
+import { createTurnClock } from "./turn-clock.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { createWorkerLinks } from "./worker-links.ts";
 
@@ -117,6 +122,7 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
     progress: createProgressBoard(clock),
     profiles: createProfileBook(config.loadProfile),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
+    ...(await openLearnedBooks(store, clock)),
   };
 }
 
@@ -126,9 +132,12 @@ const firstModelOf = ({ models }: WorkerConfig, { lead }: Config): ModelId => (m
 async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supervisor> {
   const { clock, store, config, chance, logger } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
+  const turnClock = createTurnClock(clock);
   const subscriber = createTransitionSubscriber({
     logger,
-    note: ({ actor, from, to, event, tags }) => store.events.note({ kind: "machine.transitioned", data: { actor, from, to, event, tags } }),
+    nowMs: turnClock.nowMs,
+    isRecorded: isRecordedActor,
+    note: (frame) => store.events.note(rowOfTransition(frame)),
   });
   return createActor(wireMachine(parts, hub), {
     id: "supervisor",
@@ -138,7 +147,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supe
       epoch: parts.epoch,
       workers: config.workers.map((worker) => ({ id: worker.id, model: firstModelOf(worker, config), profile: config.loadProfile })),
       ladders: laddersOf(config),
-      clock,
+      clock: turnClock,
       isGpuExpected: true,
       limits: subsystemLimits(config),
       resumed,
@@ -186,13 +195,15 @@ export async function createService(ports: ServicePorts, config: Config, version
     if (route.hasChanged()) standIns.wake();
   };
   const upkeep = createUpkeep(parts, supervisor, lookAtRoute);
+  const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
   supervisor.subscribe({
     next: lookAtRoute,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
-  const statusParts: StatusParts = { ...parts, ledger, startedAtMs: clock.nowMs(), version };
+  const statusParts: StatusParts = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
   const finish = async (): Promise<void> => {
+    leaks.stop();
     for (const link of links.list()) links.close(link.workerId);
     await store.events.flush();
   };

@@ -4,7 +4,7 @@ import { keepHouse } from "../jobs/housekeeping.ts";
 import { makeGenericStandIn } from "../jobs/make-stand-in.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { ServiceParts } from "./service-ports.ts";
-import type { Supervisor } from "./service-status.ts";
+import type { Supervisor } from "./supervisor-actor.ts";
 
 const sweepEveryMs = 5 * secondMs;
 

@@ -15,12 +15,18 @@ export type Arguments =
       readonly configPath: string | null;
       readonly flags: Readonly<Record<string, string>>;
     }
+  | {
+      readonly command: "replay";
+      readonly incidentId: string;
+      readonly configPath: string | null;
+      readonly flags: Readonly<Record<string, string>>;
+    }
   | { readonly command: "help" }
   | { readonly command: "version" }
   /** One sentence; the exit code is 2. */
   | { readonly command: "refused"; readonly message: string };
 
-const commands = ["serve", "status", "backup"] as const;
+const commands = ["serve", "status", "backup", "replay"] as const;
 type Command = (typeof commands)[number];
 
 const options = {
@@ -52,6 +58,7 @@ const optionsOf: Readonly<Record<Command, readonly OptionName[]>> = {
   serve: ["host", "port", "state-dir", "config", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
   status: ["state-dir", "config"],
   backup: ["state-dir", "config"],
+  replay: ["state-dir", "config"],
 };
 
 export const helpText = `understudy: keeps a generative-video service answering while models, GPU, worker, host or network fail
@@ -60,6 +67,7 @@ Usage
   understudy [serve] [flags]     start the service; it tells its address
   understudy status              what the running service is doing
   understudy backup PATH         a consistent copy of the database, while the service runs
+  understudy replay INCIDENT     an incident once more, step by step; 1 when a step differs from its row
 
 Flags of serve
   -p, --port PORT         port to listen on; 0 takes a free one (9000)
@@ -103,6 +111,9 @@ function problemOf({ name = "", rawName = "", value }: Token, command: Command):
   return optionsOf[command].includes(option) ? null : `${command} does not take ${rawName}`;
 }
 
+/** What a command cannot do without, beside its flags. */
+const missingOf: Partial<Record<Command, string>> = { backup: "the path of the copy", replay: "the id of an incident" };
+
 /** `argv` without the program's own two entries. */
 export function parseArguments(argv: readonly string[]): Arguments {
   const { values, positionals, tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
@@ -115,12 +126,14 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (!isCommand(first)) return refuse(`there is no command ${first}`);
   if (values.help === true) return { command: "help" };
   if (values.version === true) return { command: "version" };
-  const [target, ...surplus] = first === "backup" ? rest : [null, ...rest];
-  if (target === undefined) return refuse("backup needs the path of the copy");
+  const missing = missingOf[first];
+  const [target, ...surplus] = missing === undefined ? [null, ...rest] : rest;
+  if (target === undefined) return refuse(`${first} needs ${missing}`);
   if (surplus[0] !== undefined) return refuse(`${first} takes no ${surplus[0]}`);
   const configPath = typeof values.config === "string" ? values.config : null;
   const given = Object.entries(settingOf).filter(([name]) => values[name as OptionName] !== undefined);
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
+  if (target !== null && first === "replay") return { command: "replay", incidentId: target, configPath, flags };
   if (target !== null) return { command: "backup", targetPath: target, configPath, flags };
   return first === "status" ? { command: "status", configPath, flags } : { command: "serve", configPath, flags };
 }

@@ -18,6 +18,10 @@ function field(row: EventRow, name: string): unknown {
   return data[name] ?? inner[name];
 }
 
+function faultMessage(row: EventRow): unknown {
+  return (row.data["fault"] as { readonly message?: unknown } | undefined)?.message;
+}
+
 const outcomeWords: Readonly<Record<string, string>> = {
   effective: "it helped",
   ineffective: "it did not help",
@@ -49,30 +53,42 @@ const words: Readonly<Record<string, Words>> = {
   "job.cancelled": (row) => `Job${short(row.jobId)} was cancelled.`,
   "job.cancelRequested": (row) => `Job${short(row.jobId)} is being cancelled.`,
   "job.released": (row) => `Job${short(row.jobId)} waits again.`,
+  "job.changed": (row) => `Job${short(row.jobId)} is rendered in a changed form, as it allows, because memory does not suffice.`,
   "job.adopted": (row) => `Job${short(row.jobId)} went on through a restart of the service.`,
   "job.expired": (row) => `Job${short(row.jobId)} passed its deadline.`,
   "job.requeued": (row) => `Job${short(row.jobId)} was put back into the queue.`,
   "job.stoodIn": (row) => `Job${short(row.jobId)} shows a stand-in: ${plain(row.data["reason"], "no real video is possible now")}`,
+  "render.began": (row) => `The render of job${short(row.jobId)} began.`,
+  "render.completed": (row) => `Job${short(row.jobId)} was rendered; its file is being checked.`,
   "worker.connected": (row) => `${worker(row)} is connected.`,
   "worker.adopted": (row) => `${worker(row)} was taken over, still running.`,
   "worker.exited": (row) => `${worker(row)} ${row.data["expected"] === true ? "ended, as it was asked to" : "ended; it is started again"}.`,
   "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
+  "worker.stopped": (row) => `${worker(row)} was stopped.`,
+  "worker.recycled": (row) => `${worker(row)} keeps memory of finished jobs; it is started anew before that costs one.`,
   "worker.killed": (row) => `${worker(row)} was killed on request.`,
   "pipeline.stalled": (row) => `The render on ${worker(row)} stalled.`,
   "model.proven": (row) => `The model on ${worker(row)} passed its test render.`,
   "model.loadFailed": (row) => `The model on ${worker(row)} could not be loaded.`,
   "incident.opened": (row) => `Trouble: ${plain(field(row, "failure_type") ?? field(row, "failureType"), "a fault")}. Recovery begins.`,
+  "incident.joined": (row) => `More trouble of the same incident: ${plain(faultMessage(row), "another fault")}`,
   "incident.closed": (row) =>
     row.data["status"] === "resolved" ? "Repaired: the main model passed its proof." : "The incident was closed.",
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,
   "rung.ended": (row) => `${plain(field(row, "action"), "a repair")}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
+  "climb.ended": (row) =>
+    row.data["outcome"] === "repaired"
+      ? "The steps of this repair are over: it works."
+      : "The steps of this repair are over; a stand-in serves.",
   "canary.passed": () => "A test render passed.",
   "canary.failed": () => "A test render failed.",
   "cooldown.started": () => "Recovery pauses before the next try.",
   "breaker.opened": (row) => `${worker(row)} gets no more jobs for now.`,
+  "breaker.halfOpened": (row) => `${worker(row)} gets one job, to see whether it can work again.`,
   "breaker.closed": (row) => `${worker(row)} gets jobs again.`,
+  "budget.spent": (row) => `A heavy step was allowed: ${plain(row.data["action"], "a repair")}.`,
   "budget.exhausted": () => "Heavy repairs wait, because too many were made within the hour.",
   "recovery.triggered": (row) => `A repair was asked for: ${plain(row.data["failure_type"], "of everything")}.`,
   "recovery.reset": () => "Recovery was reset.",
@@ -96,8 +112,18 @@ export const modeWords: Readonly<Record<string, string>> = {
   draining: "stopping",
 };
 
-/** The kinds of rows that may have words. */
-export const describedKinds: readonly string[] = Object.keys(words);
+/** They belong to the story of an incident; beside the other rows they tell a person nothing new. */
+const storyKinds: ReadonlySet<string> = new Set([
+  "render.began",
+  "render.completed",
+  "worker.stopped",
+  "climb.ended",
+  "breaker.halfOpened",
+  "budget.spent",
+]);
+
+/** The kinds of rows that pages list, in words. */
+export const listedKinds: readonly string[] = Object.keys(words).filter((kind) => !storyKinds.has(kind));
 
 /** Null for rows that say nothing to people. */
 export function describeEvent(row: EventRow): string | null {

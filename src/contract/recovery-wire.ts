@@ -1,7 +1,7 @@
 /** The seed's recovery answers, with its exact fields; what is added says what was measured and proven. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
-import { type FailureType, failureTypes, healthStatuses, modes, outcomes, recoveryActions } from "../core/words.ts";
+import { type FailureType, failureTypes, healthStatuses, type Mode, modes, outcomes, recoveryActions } from "../core/words.ts";
 import { failureTypeDescriptions, recoveryActionDescriptions } from "./recovery-texts.ts";
 import type { HealthView, IncidentView, RecoveryAttemptView, RecoveryReset, RecoveryTriggered, ServiceStatus } from "./service-views.ts";
 
@@ -72,6 +72,45 @@ export function toAttempt(attempt: RecoveryAttemptView): z.infer<typeof attemptS
     ...(attempt.incidentId === null ? {} : { incident_id: attempt.incidentId }),
   };
 }
+
+/** The seed's notification of a health check; its shares are percents. */
+export const healthStatusSchema = z.strictObject({
+  status: z.enum(healthStatuses),
+  cpu_usage: z.number(),
+  memory_usage: z.number(),
+  vram_usage: z.number(),
+  issues: z.array(z.string()),
+  recommendations: z.array(z.string()),
+  timestamp: time,
+});
+
+export function toHealthStatus(view: HealthView): z.infer<typeof healthStatusSchema> {
+  const health = toHealth(view);
+  return {
+    status: health.overall_status,
+    cpu_usage: health.cpu_usage_percent,
+    memory_usage: health.memory_usage_percent,
+    vram_usage: health.vram_usage_percent,
+    issues: health.issues,
+    recommendations: health.recommendations,
+    timestamp: health.last_check,
+  };
+}
+
+/** The seed's notification that stand-ins serve, and here also that they no longer do; `mock` is its `degraded`. */
+export const systemStatusSchema = z.strictObject({
+  status: z.string(),
+  mode: z.enum(modes),
+  message: z.string(),
+  mock_mode_enabled: z.boolean(),
+});
+
+export const toSystemStatus = (mode: Mode, sentence: string): z.infer<typeof systemStatusSchema> => ({
+  status: mode === "mock" ? "degraded" : mode,
+  mode,
+  message: sentence,
+  mock_mode_enabled: mode === "mock",
+});
 
 export const incidentSchema = z.strictObject({
   id: z.string(),

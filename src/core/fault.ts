@@ -25,7 +25,33 @@ export interface WorkerFailure {
   readonly memory: DeviceMemory | null;
 }
 
-/** Everything known about one failure. Absent = not observed. */
+/** An answer of a remote server that was not a success. */
+export interface HttpEvidence {
+  /** `hub` = where model files come from; `worker` = a renderer behind HTTP, such as ComfyUI. */
+  readonly from: "hub" | "worker";
+  readonly status: number;
+  /** The hub's `X-Error-Code`, for instance `GatedRepo`. */
+  readonly errorCode?: string;
+  /** The hub's `X-Error-Message`. */
+  readonly errorMessage?: string;
+  readonly body?: string;
+}
+
+/** What the driver's own tools say about the worker's card. */
+export interface GpuEvidence {
+  /** Exit code of `nvidia-smi`. */
+  readonly smiExitCode?: number;
+  /** NVML's return code. */
+  readonly nvmlCode?: number;
+  /** `gpu_recovery_action`: the driver's own verdict, for instance `GPU Reset`. */
+  readonly recoveryAction?: string;
+  /** `clocks_event_reasons.active`, a mask of bits. */
+  readonly throttleMask?: number;
+  /** Cards that were there before and are no longer listed. */
+  readonly missingDeviceCount?: number;
+}
+
+/** Everything known about one failure. Absent = not observed. The text of a request is never part of it. */
 export interface Evidence {
   readonly workerFailure?: WorkerFailure;
   readonly exitCode?: number;
@@ -34,12 +60,28 @@ export interface Evidence {
   readonly isOwnSignal?: boolean;
   readonly silentForMs?: number;
   readonly stalledForMs?: number;
+  /** How long the worker's main thread had done nothing when its last heartbeat came. */
+  readonly mainThreadIdleMs?: number;
   /** `/proc/<pid>/stat`'s state letter, for instance `T` for stopped or `D` for uninterruptible. */
   readonly processState?: string;
   readonly logTail?: string;
+  /** Lines of the kernel's log around the failure (± 10 s), where it may be read. */
+  readonly kernelLog?: string;
+  /** By how much the `oom_kill` counter of the worker's cgroup rose across its exit; 0 = it was read and did not rise. */
   readonly oomKillCount?: number;
+  /** The last measured use of the worker's memory limit (its cgroup's, else the host's) before the failure. 0..1 */
+  readonly hostMemoryUseRatio?: number;
   readonly outputProblem?: string;
+  /** Name of a failed system call's error, for instance `ENOSPC`. */
   readonly errorNumber?: string;
+  readonly http?: HttpEvidence;
+  readonly gpu?: GpuEvidence;
+  /** A recovery action that the worker could not apply. */
+  readonly failedAction?: RecoveryAction;
+  /** The worker renders on the processor although it was given a card. */
+  readonly isOnProcessor?: boolean;
+  /** The code of this program's own error, when one was thrown. */
+  readonly errorCode?: ErrorCode;
   readonly phase?: Phase | "load" | "idle";
   readonly message?: string;
 }

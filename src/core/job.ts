@@ -46,6 +46,12 @@ export interface NewJob {
   readonly isSimulated: boolean;
 }
 
+/** How an attempt is rendered where that is not as it was asked: what the job's consent allowed to change. */
+export interface RenderPlan {
+  readonly request: RenderRequest;
+  readonly changes: readonly Change[];
+}
+
 /** The right to write one attempt's results. Every write says which fence it holds. */
 export interface Lease {
   readonly jobId: string;
@@ -55,8 +61,13 @@ export interface Lease {
   readonly untilMs: number;
   readonly workerId: string;
   readonly spec: JobSpec;
+  /** Null: as it was asked. */
+  readonly plan: RenderPlan | null;
   readonly isCancelRequested: boolean;
 }
+
+/** What this attempt renders. */
+export const effectiveRequest = ({ plan, spec }: Pick<Lease, "plan" | "spec">): RenderRequest => plan?.request ?? spec.request;
 
 export type LeaseRef = Pick<Lease, "jobId" | "fence">;
 
@@ -112,6 +123,9 @@ export interface AttemptView {
   readonly outcome: string | null;
   readonly code: string | null;
   readonly message: string | null;
+  /** What decided how it ended; null where nothing was recorded. */
+  readonly evidence: Readonly<Record<string, unknown>> | null;
+  readonly plan: RenderPlan | null;
 }
 
 export interface JobArtifact extends ArtifactRef {

@@ -4,7 +4,7 @@ import type { ActionEvidence, EvidenceMeasure } from "../core/fault.ts";
 import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { WorkerActionReport, WorkerClient } from "../core/ports/worker.ts";
-import { formatBytes, secondMs } from "../core/units.ts";
+import { secondMs } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";
 
 export interface GpuAdapterOptions {
@@ -123,10 +123,10 @@ export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
       };
       return act(workerId, "enable_cpu_offload", reload, 0, signal);
     },
-    reduce: async (workerId, neededBytes, signal) => {
+    reduce: async (workerId, changes, signal) => {
       signal?.throwIfAborted();
       const now = await measure(workerId);
-      return { action: "reduce_generation_params", before: now, applied: [`an envelope of ${formatBytes(neededBytes)}`], after: now };
+      return { action: "reduce_generation_params", before: now, applied: changes, after: now };
     },
   };
 }

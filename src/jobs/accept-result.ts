@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { MediaError } from "../core/errors.ts";
-import type { ArtifactRef, Change, JobResult, Lease } from "../core/job.ts";
+import { type ArtifactRef, effectiveRequest, type JobResult, type Lease } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { JobStore } from "../core/ports/job-store.ts";
 import type { Media } from "../core/ports/media.ts";
@@ -18,7 +18,6 @@ export interface FinishedRender {
   readonly lease: Lease;
   readonly report: RenderReport;
   readonly servedBy: Pick<WorkerIdentity, "kind" | "isSimulated"> & { readonly workerId: string };
-  readonly changes: readonly Change[];
 }
 
 export type Acceptance =
@@ -46,9 +45,9 @@ async function makeThumbnail(ports: AcceptPorts, lease: Lease, sourcePath: strin
 function resultOf(finished: FinishedRender, durationSeconds: number): JobResult {
   const { lease, report, servedBy } = finished;
   return {
-    servedBy: { worker: servedBy.workerId, model: lease.spec.request.model, kind: "real", isSimulated: servedBy.isSimulated },
-    effective: lease.spec.request,
-    changes: finished.changes,
+    servedBy: { worker: servedBy.workerId, model: effectiveRequest(lease).model, kind: "real", isSimulated: servedBy.isSimulated },
+    effective: effectiveRequest(lease),
+    changes: lease.plan?.changes ?? [],
     renderedSize: `${report.renderedWidth}x${report.renderedHeight}`,
     durationSeconds,
     renderMs: report.renderMs,
@@ -69,7 +68,7 @@ async function tidy(ports: AcceptPorts, { report, lease }: FinishedRender, isCom
 export async function acceptResult(ports: AcceptPorts, finished: FinishedRender): Promise<Acceptance> {
   const { lease, report } = finished;
   const probe = await ports.media.probe(report.outputPath);
-  const problem = findOutputProblem(probe, lease.spec.request);
+  const problem = findOutputProblem(probe, effectiveRequest(lease));
   if (problem !== null) return { kind: "refused", problem };
   const thumbnail = await makeThumbnail(ports, lease, report.outputPath);
   const about = { jobId: lease.jobId, fence: lease.fence, kind: "result", mimeType: "video/mp4" } as const;

@@ -64,7 +64,7 @@ export interface FitQuestion {
   readonly fits: (request: RenderRequest, profile: LoadProfile) => boolean;
 }
 
-const why = "does not fit this card in any memory mode";
+const why = "the asked form does not fit this card in any memory mode";
 
 /** From the preferred memory mode on, ever leaner. */
 export const profilesFrom = (preferred: LoadProfile): readonly LoadProfile[] => loadProfiles.slice(loadProfiles.indexOf(preferred));

@@ -16,6 +16,8 @@ export interface ModelLoaderLimits {
   readonly unloadMs: number;
   /** Tries after the first one; the waits between them are the table's. */
   readonly retryCount: number;
+  /** Fetches in one load of files that do not match their hash, before the source is given up. */
+  readonly fetchCount: number;
   readonly permanentRestMs: number;
 }
 
@@ -27,6 +29,7 @@ export const defaultModelLoaderLimits: ModelLoaderLimits = {
   proveMs: 2 * minuteMs,
   unloadMs: 2 * minuteMs,
   retryCount: retryTables.model_loading.retryCount,
+  fetchCount: 2,
   permanentRestMs: 10 * minuteMs,
 };
 
@@ -47,6 +50,8 @@ export type LoadFact =
 export type ModelLoaderEvent =
   | LoadFact
   | { readonly type: "model.load"; readonly model: ModelId; readonly profile: LoadProfile; readonly isForced?: boolean }
+  /** The wanted model is to be ready: joins what is under way, proves what is loaded, loads what is not. */
+  | { readonly type: "model.ensure" }
   /** The wanted model once more, from the start. */
   | { readonly type: "model.reload" }
   | { readonly type: "model.unload" }
@@ -87,6 +92,8 @@ export interface ModelLoaderContext {
   readonly resident: { readonly model: ModelId; readonly profile: LoadProfile } | null;
   readonly isWorkerConnected: boolean;
   readonly tryCount: number;
+  /** Fetches in this load. */
+  readonly fetchCount: number;
   readonly fault: Fault | null;
 }
 

@@ -5,140 +5,10 @@
  * before whose repetition it asks for a cache clear. A failed reload keeps the old model's name out of `resident` only
  * when the worker says so.
  */
-import { assign, fromCallback, fromPromise, sendTo, setup } from "xstate";
-import type { Fault } from "../core/fault.ts";
-import type { LoadProfile, MachineTag, ModelId } from "../core/words.ts";
-import { retryDelayMs } from "../recovery/retry-delays.ts";
-import {
-  defaultModelLoaderLimits,
-  type LoadOrder,
-  type ModelLoaderContext,
-  type ModelLoaderEvent,
-  type ModelLoaderInput,
-  type ModelLoaderReport,
-  type Resolution,
-} from "./model-loader-types.ts";
+import { corruptFault, joinSameLoad, modelLoaderSetup, orderOf, overdueFault, rejectionFault } from "./model-loader-setup.ts";
+import { defaultModelLoaderLimits } from "./model-loader-types.ts";
 
-const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder => ({ workerId: context.workerId, ...context.wanted });
-
-/** A step of loading that did not answer within its time. */
-function overdueFault(what: string): Fault {
-  return {
-    code: "MODEL_NOT_AVAILABLE",
-    attribution: "worker",
-    failureType: "model_loading_failure",
-    confidence: 0.6,
-    decidedBy: `${what} gave no sign of activity`,
-    message: `${what} gave no sign of activity within its time.`,
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
-    evidence: { phase: "load" },
-  };
-}
-
-function rejectionFault(what: string, thrown: unknown): Fault {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return { ...overdueFault(what), decidedBy: `${what} was rejected`, message, evidence: { phase: "load", message } };
-}
-
-export const modelLoaderMachine = setup({
-  types: {
-    context: {} as ModelLoaderContext,
-    events: {} as ModelLoaderEvent,
-    input: {} as ModelLoaderInput,
-    tags: {} as MachineTag,
-  },
-  actors: {
-    /** Looks which files the model needs and which are missing; asks no worker. */
-    resolveModel: fromPromise<Resolution, LoadOrder>(() => Promise.reject(new Error("resolveModel was not provided"))),
-    downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
-      throw new Error("downloadModel was not provided");
-    }),
-    /** Every file matches its hash; resolves with the name of the first that does not, or null. */
-    verifyModel: fromPromise<string | null, LoadOrder>(() => Promise.reject(new Error("verifyModel was not provided"))),
-    loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
-      throw new Error("loadModel was not provided");
-    }),
-    /** The test render; resolves with null when it passed, else with the fault. */
-    proveModel: fromPromise<Fault | null, LoadOrder>(() => Promise.reject(new Error("proveModel was not provided"))),
-    unloadModel: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("unloadModel was not provided"))),
-    /** Asked before a second try: leftovers of the first may hold the memory. */
-    clearCache: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("clearCache was not provided"))),
-  },
-  guards: {
-    isConnected: ({ context }) => context.isWorkerConnected,
-    triesRemain: ({ context }) => context.tryCount < context.limits.retryCount && context.fault?.retryable === true,
-    isPresent: (_, params: { resolution: Resolution }) => params.resolution.kind === "present",
-    isSound: (_, params: { brokenFile: string | null }) => params.brokenFile === null,
-    isProven: (_, params: { fault: Fault | null }) => params.fault === null,
-    isAlreadyServing: ({ context }, params: { model: ModelId; profile: LoadProfile; isForced: boolean }) =>
-      !params.isForced && context.resident?.model === params.model && context.resident.profile === params.profile,
-    isWantedAlready: ({ context }, params: { model: ModelId; profile: LoadProfile }) =>
-      context.wanted.model === params.model && context.wanted.profile === params.profile,
-    holdsWanted: ({ context }, params: { residentModel: ModelId | null; isAdopted: boolean }) =>
-      params.isAdopted && params.residentModel === context.wanted.model,
-  },
-  actions: {
-    noteConnected: assign({ isWorkerConnected: true, tryCount: 0 }),
-    noteExited: assign({ isWorkerConnected: false, resident: null }),
-    want: assign((_, params: { model: ModelId; profile: LoadProfile }) => ({
-      wanted: { model: params.model, profile: params.profile },
-      tryCount: 0,
-    })),
-    countTry: assign({ tryCount: ({ context }) => context.tryCount + 1 }),
-    forgetTries: assign({ tryCount: 0, fault: null }),
-    noteResident: assign(({ context }) => ({ resident: context.wanted })),
-    noteAdopted: assign(({ context }, params: { profile: LoadProfile | null }) => ({
-      isWorkerConnected: true,
-      resident: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },
-      wanted: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },
-    })),
-    noteUnloaded: assign({ resident: null }),
-    noteFault: assign((_, params: { fault: Fault | null }) => ({ fault: params.fault })),
-    reportProven: sendTo(
-      ({ context }) => context.parent,
-      ({ context }): ModelLoaderReport => ({ type: "model.proven", workerId: context.workerId, ...context.wanted }),
-    ),
-    reportUnloaded: sendTo(
-      ({ context }) => context.parent,
-      ({ context }): ModelLoaderReport => ({ type: "model.unloaded", workerId: context.workerId }),
-    ),
-    reportFailed: sendTo(
-      ({ context }) => context.parent,
-      ({ context }): ModelLoaderReport => ({
-        type: "model.loadFailed",
-        workerId: context.workerId,
-        model: context.wanted.model,
-        fault: context.fault ?? overdueFault("loading"),
-      }),
-    ),
-    raiseFault: sendTo(
-      ({ context }) => context.parent,
-      ({ context }): ModelLoaderReport => ({
-        type: "fault.raised",
-        isHealthOnly: false,
-        report: {
-          fault: context.fault ?? overdueFault("loading"),
-          workerId: context.workerId,
-          model: context.wanted.model,
-          jobId: null,
-          atMs: context.clock.nowMs(),
-        },
-      }),
-    ),
-  },
-  delays: {
-    resolveMs: ({ context }) => context.limits.resolveMs,
-    downloadStallMs: ({ context }) => context.limits.downloadStallMs,
-    verifyMs: ({ context }) => context.limits.verifyMs,
-    stuckMs: ({ context }) => context.limits.stuckMs,
-    proveMs: ({ context }) => context.limits.proveMs,
-    unloadMs: ({ context }) => context.limits.unloadMs,
-    retryMs: ({ context }) => retryDelayMs("model_loading", context.tryCount, 0.5) ?? 0,
-    permanentRestMs: ({ context }) => context.limits.permanentRestMs,
-  },
-}).createMachine({
+export const modelLoaderMachine = modelLoaderSetup.createMachine({
   id: "modelLoader",
   context: ({ input }) => ({
     workerId: input.workerId,
@@ -149,6 +19,7 @@ export const modelLoaderMachine = setup({
     resident: null,
     isWorkerConnected: false,
     tryCount: 0,
+    fetchCount: 0,
     fault: null,
   }),
   initial: "unloaded",
@@ -163,6 +34,7 @@ export const modelLoaderMachine = setup({
       { target: ".resolving", actions: { type: "noteConnected" } },
     ],
     "model.reload": { guard: "isConnected", target: ".resolving" },
+    "model.ensure": { guard: "isConnected", target: ".resolving" },
     "model.load": {
       guard: "isConnected",
       target: ".resolving",
@@ -187,6 +59,8 @@ export const modelLoaderMachine = setup({
     resolving: {
       description: "Looks which files the model needs.",
       tags: ["loading"],
+      entry: { type: "forgetFetches" },
+      on: joinSameLoad,
       invoke: {
         src: "resolveModel",
         input: orderOf,
@@ -214,6 +88,7 @@ export const modelLoaderMachine = setup({
         },
       },
       on: {
+        ...joinSameLoad,
         "download.succeeded": { target: "verifying" },
         "download.failed": { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) } },
         "download.cancel": { target: "unloaded" },
@@ -241,12 +116,14 @@ export const modelLoaderMachine = setup({
     verifying: {
       description: "Compares every file with its hash.",
       tags: ["loading"],
+      on: joinSameLoad,
       invoke: {
         src: "verifyModel",
         input: orderOf,
         onDone: [
           { guard: { type: "isSound", params: ({ event }) => ({ brokenFile: event.output }) }, target: "loading" },
-          { target: "downloading" },
+          { guard: "fetchesRemain", target: "downloading", actions: { type: "countFetch" } },
+          { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: corruptFault(event.output) }) } },
         ],
         onError: {
           target: "failed",
@@ -270,10 +147,7 @@ export const modelLoaderMachine = setup({
       on: {
         "load.succeeded": { target: "proving" },
         "load.failed": { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) } },
-        "model.load": {
-          guard: { type: "isWantedAlready", params: ({ event }) => ({ model: event.model, profile: event.profile }) },
-          description: "Joins the load that is under way.",
-        },
+        ...joinSameLoad,
       },
       states: {
         moving: {
@@ -286,6 +160,7 @@ export const modelLoaderMachine = setup({
     proving: {
       description: "A test render decides whether the model works.",
       tags: ["loading"],
+      on: joinSameLoad,
       invoke: {
         src: "proveModel",
         input: orderOf,
@@ -309,6 +184,7 @@ export const modelLoaderMachine = setup({
       tags: ["servable"],
       entry: { type: "reportProven" },
       on: {
+        "model.ensure": { actions: { type: "reportProven" } },
         "model.load": [
           {
             guard: {
@@ -340,6 +216,8 @@ export const modelLoaderMachine = setup({
       description: "The model could not be made ready.",
       tags: ["degraded"],
       initial: "deciding",
+      // What recovery mended meanwhile is proven as it lies on the card: a reload would undo what was applied in place.
+      on: { "model.ensure": { guard: "isConnected", target: "proving", actions: { type: "forgetTries" } } },
       states: {
         deciding: {
           description: "Decides whether another try can help.",

@@ -4,7 +4,17 @@ import type { Evidence, Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { RenderReport } from "../core/ports/worker.ts";
 import type { MachineTag, ModelId, Phase } from "../core/words.ts";
-import type { Admission, PipelineContext, PipelineEvent, PipelineInput, PipelineReport, Settlement } from "./pipeline-types.ts";
+import { type StepLimits, unknownLimits } from "../recovery/step-history.ts";
+import type {
+  Admission,
+  Claim,
+  PipelineContext,
+  PipelineEvent,
+  PipelineInput,
+  PipelineReport,
+  Preparation,
+  Settlement,
+} from "./pipeline-types.ts";
 
 interface LeaseOrder {
   readonly workerId: string;
@@ -43,6 +53,9 @@ export function overdue(what: string): Fault {
   };
 }
 
+export const faultOfPreparation = (preparation: Preparation): Fault =>
+  preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker");
+
 const phaseStates = { encode: "encoding", denoise: "denoising", decode: "decoding", mux: "muxing" } as const;
 export const stallEvidence: Evidence = { stalledForMs: 0, message: "the render stalled" };
 type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
@@ -51,7 +64,7 @@ type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
 export const phaseTransitions = (["encode", "denoise", "decode", "mux"] as const).map((wanted) => ({
   guard: { type: "isPhase" as const, params: ({ event }: { event: PhaseStarted }) => ({ phase: event.phase, wanted }) },
   target: `.${phaseStates[wanted]}` as const,
-  actions: { type: "storePhase" as const, params: ({ event }: { event: PhaseStarted }) => ({ longPhaseMs: event.longPhaseMs }) },
+  actions: { type: "storePhase" as const, params: ({ event }: { event: PhaseStarted }) => event },
 }));
 
 /** A phase: every step starts the stall limit anew. */
@@ -70,11 +83,11 @@ export const pipelineSetup = setup({
     tags: {} as MachineTag,
   },
   actors: {
-    claimJob: fromPromise<Lease | null, { workerId: string; residentModel: ModelId | null }>(() =>
+    claimJob: fromPromise<Claim, { workerId: string; residentModel: ModelId | null }>(() =>
       Promise.reject(new Error("claimJob was not provided")),
     ),
-    /** Makes the job's model and memory mode ready on the worker; null, or the fault that ends the attempt. */
-    prepareJob: fromPromise<Fault | null, LeaseOrder>(() => Promise.reject(new Error("prepareJob was not provided"))),
+    /** Decides in which form and memory mode the job is rendered; loads nothing itself. */
+    prepareJob: fromPromise<Preparation, LeaseOrder>(() => Promise.reject(new Error("prepareJob was not provided"))),
     renderJob: fromCallback<PipelineEvent, LeaseOrder & { isUnderWay: boolean }>(() => {
       throw new Error("renderJob was not provided");
     }),
@@ -105,7 +118,11 @@ export const pipelineSetup = setup({
     isSuspended: ({ context }) => context.suspendedBy.length > 0,
     servesStandIns: ({ context }) => context.isServingStandIns,
     hasLease: (_, params: { lease: Lease | null }) => params.lease !== null,
-    isFit: (_, params: { fault: Fault | null }) => params.fault === null,
+    isReady: (_, params: { preparation: Preparation }) => params.preparation.kind === "ready",
+    /** One load an attempt: a worker that does not hold what was loaded would be asked for ever. */
+    needsModel: ({ context }, params: { preparation: Preparation }) => params.preparation.kind === "load" && context.wantedModel === null,
+    isWanted: ({ context }, params: { model: ModelId }) => context.wantedModel === params.model,
+    isWaitingForModel: ({ context }) => context.wantedModel !== null,
     isFreed: (_, params: { isFreed: boolean }) => params.isFreed,
     isOurs: ({ context }, params: { jobId: string }) => context.lease?.jobId === params.jobId,
     isFree: ({ context }) => context.suspendedBy.length === 0,
@@ -130,10 +147,26 @@ export const pipelineSetup = setup({
       report: null,
       settlement: null,
       longPhaseMs: null,
+      stepLimits: unknownLimits,
+      wantedModel: null,
     })),
+    storeDue: assign((_, params: { dueAtMs: number | null }) => params),
+    storePrepared: assign((_, params: { preparation: Preparation }) =>
+      params.preparation.kind === "ready" ? { lease: params.preparation.lease, wantedModel: null } : {},
+    ),
+    wantModel: enqueueActions(({ context, enqueue }, params: { preparation: Preparation }) => {
+      if (params.preparation.kind !== "load") return;
+      const { model, profile } = params.preparation;
+      enqueue.assign({ wantedModel: model });
+      const report: PipelineReport = { type: "model.wanted", workerId: context.workerId, model, profile };
+      enqueue.sendTo(context.parent, report);
+    }),
     dropLease: assign({ lease: null, report: null, isUnderWay: false, settlement: null }),
     storeReport: assign((_, params: { report: RenderReport }) => ({ report: params.report })),
-    storePhase: assign((_, params: { longPhaseMs: number | null }) => ({ longPhaseMs: params.longPhaseMs })),
+    storePhase: assign((_, params: { longPhaseMs: number | null; limits: StepLimits }) => ({
+      longPhaseMs: params.longPhaseMs,
+      stepLimits: params.limits,
+    })),
     storeSettlement: assign((_, params: { settlement: Settlement }) => ({ settlement: params.settlement })),
     setAdmission: assign((_, params: { admission: Admission }) => ({ admission: params.admission })),
     spendAdmission: assign(({ context }) => ({ admission: context.admission === "one" ? ("none" as const) : context.admission })),
@@ -161,7 +194,7 @@ export const pipelineSetup = setup({
         isUnderWay: false,
       });
     }),
-    noteNews: assign({ hasNews: true }),
+    noteNews: assign({ hasNews: true, dueAtMs: null }),
     forgetNews: assign({ hasNews: false }),
     forgetCommit: assign({ committingJobId: null }),
     reportBegun: sendTo(
@@ -222,11 +255,14 @@ export const pipelineSetup = setup({
     ),
   },
   delays: {
-    pollMs: ({ context }) => context.limits.pollMs,
+    pollMs: ({ context }) => {
+      const { dueAtMs, clock, limits } = context;
+      return dueAtMs === null ? limits.pollMs : Math.min(limits.pollMs, Math.max(0, dueAtMs - clock.nowMs()));
+    },
     claimMs: ({ context }) => context.limits.claimMs,
     prepareMs: ({ context }) => context.limits.prepareMs,
-    stallMs: ({ context }) => Math.max(context.limits.stallMs, context.longPhaseMs ?? 0),
-    cancelMs: ({ context }) => context.limits.cancelMs,
+    stallMs: ({ context }) => Math.max(context.stepLimits.stallMs, context.longPhaseMs ?? 0),
+    cancelMs: ({ context }) => context.stepLimits.cancelMs,
     killMs: ({ context }) => context.limits.killMs,
     commitMs: ({ context }) => context.limits.commitMs,
     settleRetryMs: ({ context }) => context.limits.settleRetryMs,

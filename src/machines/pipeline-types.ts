@@ -4,16 +4,14 @@ import type { Evidence, Fault, FaultReport } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { RenderReport } from "../core/ports/worker.ts";
 import { hourMs, minuteMs, secondMs } from "../core/units.ts";
-import type { ModelId, Phase } from "../core/words.ts";
+import type { LoadProfile, ModelId, Phase } from "../core/words.ts";
+import type { StepLimits } from "../recovery/step-history.ts";
 
 export interface PipelineLimits {
   /** An idle pipeline looks for jobs by itself this often; it is told of new ones at once. */
   readonly pollMs: number;
   readonly claimMs: number;
   readonly prepareMs: number;
-  /** Until this machine's own history says more: fewer than five samples make it 15 min (design §4). */
-  readonly stallMs: number;
-  readonly cancelMs: number;
   readonly killMs: number;
   readonly commitMs: number;
   readonly settleRetryMs: number;
@@ -24,13 +22,23 @@ export const defaultPipelineLimits: PipelineLimits = {
   pollMs: 15 * secondMs,
   claimMs: 30 * secondMs,
   prepareMs: 20 * minuteMs,
-  stallMs: 15 * minuteMs,
-  cancelMs: 5 * minuteMs,
   killMs: minuteMs,
   commitMs: 10 * minuteMs,
   settleRetryMs: secondMs,
   suspendedMs: 3 * hourMs,
 };
+
+/** What the store had: a job, or when the next one may be claimed (null: none waits). */
+export interface Claim {
+  readonly lease: Lease | null;
+  readonly dueAtMs: number | null;
+}
+
+/** `load`: the worker must hold this model in this memory mode first. */
+export type Preparation =
+  | { readonly kind: "ready"; readonly lease: Lease }
+  | { readonly kind: "load"; readonly model: ModelId; readonly profile: LoadProfile }
+  | { readonly kind: "unfit"; readonly fault: Fault };
 
 export type Admission = "none" | "one" | "all";
 
@@ -42,7 +50,7 @@ export type Settlement =
   | { readonly kind: "cancelled" };
 
 export type RenderFact =
-  | { readonly type: "phase.started"; readonly phase: Phase; readonly longPhaseMs: number | null }
+  | { readonly type: "phase.started"; readonly phase: Phase; readonly longPhaseMs: number | null; readonly limits: StepLimits }
   | { readonly type: "step.progressed"; readonly phase: Phase; readonly step: number; readonly of: number }
   | { readonly type: "render.completed"; readonly report: RenderReport }
   | { readonly type: "render.failed"; readonly fault: Fault }
@@ -78,7 +86,8 @@ export type PipelineReport =
   | { readonly type: "pipeline.stalled"; readonly workerId: string; readonly jobId: string }
   | { readonly type: "pipeline.stopped"; readonly workerId: string }
   | { readonly type: "device.freed"; readonly workerId: string }
-  | { readonly type: "worker.restart"; readonly workerId: string; readonly reason: string };
+  | { readonly type: "worker.restart"; readonly workerId: string; readonly reason: string }
+  | { readonly type: "model.wanted"; readonly workerId: string; readonly model: ModelId; readonly profile: LoadProfile };
 
 export interface PipelineInput {
   readonly workerId: string;
@@ -105,6 +114,12 @@ export interface PipelineContext {
   /** The worker has this render in hand already. */
   readonly isUnderWay: boolean;
   readonly longPhaseMs: number | null;
+  /** By this machine's own history of the phase in hand. */
+  readonly stepLimits: StepLimits;
+  /** The model that the job in hand waits for; null when it waits for none. */
+  readonly wantedModel: ModelId | null;
+  /** When the next job may be claimed; null when none waits. */
+  readonly dueAtMs: number | null;
   readonly report: RenderReport | null;
   /** The job whose artifact is being checked and committed while the next one is rendered. */
   readonly committingJobId: string | null;

@@ -4,9 +4,9 @@
  * Survives: a worker that ends, stalls or cannot cancel, a lease that is lost, a store that cannot write for a while, and a
  * supervisor's restart (`worker.connected` with a job in hand adopts it).
  */
-import type { Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
-import { leaseOrder, overdue, phaseState, phaseTransitions, pipelineSetup, stallEvidence } from "./pipeline-setup.ts";
+import { unknownLimits } from "../recovery/step-history.ts";
+import { faultOfPreparation, leaseOrder, overdue, phaseState, phaseTransitions, pipelineSetup, stallEvidence } from "./pipeline-setup.ts";
 import { defaultPipelineLimits } from "./pipeline-types.ts";
 
 export const pipelineMachine = pipelineSetup.createMachine({
@@ -26,6 +26,9 @@ export const pipelineMachine = pipelineSetup.createMachine({
     lease: null,
     isUnderWay: false,
     longPhaseMs: null,
+    stepLimits: unknownLimits,
+    wantedModel: null,
+    dueAtMs: null,
     report: null,
     committingJobId: null,
     commitCount: 0,
@@ -93,15 +96,15 @@ export const pipelineMachine = pipelineSetup.createMachine({
         input: ({ context }) => ({ workerId: context.workerId, residentModel: context.residentModel }),
         onDone: [
           {
-            guard: { type: "hasLease", params: ({ event }) => ({ lease: event.output }) },
+            guard: { type: "hasLease", params: ({ event }) => ({ lease: event.output.lease }) },
             target: "inHand",
             actions: [
-              { type: "storeLease", params: ({ event }) => ({ lease: event.output }) },
+              { type: "storeLease", params: ({ event }) => ({ lease: event.output.lease }) },
               { type: "spendAdmission" },
               { type: "reportBegun" },
             ],
           },
-          { target: "idle" },
+          { target: "idle", actions: { type: "storeDue", params: ({ event }) => ({ dueAtMs: event.output.dueAtMs }) } },
         ],
         onError: { target: "idle" },
       },
@@ -154,12 +157,20 @@ export const pipelineMachine = pipelineSetup.createMachine({
             src: "prepareJob",
             input: leaseOrder,
             onDone: [
-              { guard: { type: "isFit", params: ({ event }) => ({ fault: event.output }) }, target: "generating" },
+              {
+                guard: { type: "isReady", params: ({ event }) => ({ preparation: event.output }) },
+                target: "generating",
+                actions: { type: "storePrepared", params: ({ event }) => ({ preparation: event.output }) },
+              },
+              {
+                guard: { type: "needsModel", params: ({ event }) => ({ preparation: event.output }) },
+                actions: { type: "wantModel", params: ({ event }) => ({ preparation: event.output }) },
+              },
               {
                 target: "#pipeline.settling",
                 actions: {
                   type: "storeSettlement",
-                  params: ({ event }) => ({ settlement: { kind: "fault", fault: event.output as Fault } }),
+                  params: ({ event }) => ({ settlement: { kind: "fault", fault: faultOfPreparation(event.output) } }),
                 },
               },
             ],
@@ -167,6 +178,28 @@ export const pipelineMachine = pipelineSetup.createMachine({
               target: "#pipeline.settling",
               actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "the worker could not be prepared" } } },
             },
+          },
+          on: {
+            "model.proven": [
+              {
+                guard: { type: "isWanted", params: ({ event }) => ({ model: event.model }) },
+                target: "preparing",
+                reenter: true,
+                actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }],
+              },
+              { actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }] },
+            ],
+            "model.lost": [
+              {
+                guard: "isWaitingForModel",
+                target: "#pipeline.settling",
+                actions: [
+                  { type: "noteModelLost" },
+                  { type: "storeSettlement", params: { settlement: { kind: "release", why: "its model could not be loaded" } } },
+                ],
+              },
+              { actions: [{ type: "noteModelLost" }] },
+            ],
           },
           after: {
             prepareMs: {

@@ -28,8 +28,8 @@ type RecoverySignal =
 
 /** Whom an effect is about. */
 export const targetOf = ({ context }: { context: RecoveryContext }): RecoveryTarget => {
-  const { incidentId, workerId, model, jobId, fault } = context;
-  return { incidentId, workerId, model, jobId, fault };
+  const { incidentId, workerId, model, jobId, fault, rung } = context;
+  return { incidentId, workerId, model, jobId, fault, action: rung?.action ?? null };
 };
 
 interface StepSink {

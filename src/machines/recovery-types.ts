@@ -178,6 +178,8 @@ export interface RecoveryTarget extends About {
   readonly model: ModelId | null;
   readonly jobId: string | null;
   readonly fault: Fault;
+  /** The rung in hand; null between rungs. */
+  readonly action: RecoveryAction | null;
 }
 
 export interface PerformActionInput extends RecoveryTarget {

@@ -222,7 +222,8 @@ export const recoveryMachine = recoverySetup.createMachine({
       description: "The proof passed: one job is admitted before all are.",
       tags: ["recovering", "servable"],
       // Admission first: a pipeline that goes on before it is narrowed to one job would claim under the old width.
-      entry: ["forgetTrialJob", "disarmLookBack", { type: "admit", params: { admission: "one" } }, "resumePipeline"],
+      // And the model: a load that failed in this incident is over only when the loader knows that it is mended.
+      entry: ["forgetTrialJob", "disarmLookBack", { type: "admit", params: { admission: "one" } }, "requestModel", "resumePipeline"],
       on: {
         "job.begun": { actions: "noteTrialJob" },
         "job.ended": [

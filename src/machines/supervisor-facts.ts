@@ -12,6 +12,8 @@ export interface WorkerFacts {
   readonly isPipelineStopped: boolean;
   /** `asked`: told to end, because its card is wanted or it was idle for long · `recalled`: wanted again before it had ended. */
   readonly rest: "none" | "asked" | "recalled";
+  /** It ends on purpose, and starts anew, as soon as no job is in its hand. */
+  readonly isRecycling: boolean;
 }
 
 export const unknownWorker: WorkerFacts = {
@@ -22,6 +24,7 @@ export const unknownWorker: WorkerFacts = {
   deviceUuid: null,
   isPipelineStopped: false,
   rest: "none",
+  isRecycling: false,
 };
 
 export interface OpenIncident {

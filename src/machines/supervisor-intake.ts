@@ -48,7 +48,31 @@ export function noteStopped(context: SupervisorContext, workerId: string): Route
   );
 }
 
+const recycleHolder = "recycle";
+
+/** The pipeline was asked to let the worker alone and does: now it ends, and a new process takes its place. */
+export function recycleIfAsked(context: SupervisorContext, workerId: string): Route {
+  if (context.workers[workerId]?.isRecycling !== true) return nothing;
+  return join(
+    updateWorker(context, workerId, { isRecycling: false }),
+    send(childIds.worker(workerId), {
+      type: "worker.restart",
+      reason: "it keeps memory of finished jobs",
+      isBudgeted: true,
+      shape: "ladder",
+    }),
+    send(childIds.pipeline(workerId), { type: "pipeline.resume", by: recycleHolder }),
+  );
+}
+
 export const intakeHandlers: Handlers = {
+  "worker.recycle": (context, { workerId }) =>
+    context.workers[workerId]?.process === "connected"
+      ? join(
+          updateWorker(context, workerId, { isRecycling: true }),
+          send(childIds.pipeline(workerId), { type: "pipeline.suspend", by: recycleHolder }),
+        )
+      : nothing,
   "intake.pause": (context, { isReleasing, by }) => {
     const pause = { isReleasing, by, atMs: context.clock.nowMs() };
     return join(

@@ -3,7 +3,7 @@ import { classify } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
 import { closeIncident, cooldownKey, openOrJoin, setStage } from "./supervisor-incidents.ts";
-import { intakeHandlers, noteStopped, releaseIfPaused } from "./supervisor-intake.ts";
+import { intakeHandlers, noteStopped, recycleIfAsked, releaseIfPaused } from "./supervisor-intake.ts";
 import { childIds, type Handlers, join, nothing, type Route, send, tell, toIncidents, updateWorker } from "./supervisor-route.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
 
@@ -156,7 +156,9 @@ const jobHandlers: Handlers = {
       openOrJoin(context, { workerId, fault, model, jobId, origin: event.isHealthOnly ? "health" : "fault" }),
     );
   },
-  "pipeline.suspended": (context, { workerId }) => toIncidents(context, workerId, { type: "pipeline.suspended", workerId }),
+  "model.wanted": (_, { workerId, model, profile }) => send(childIds.loader(workerId), { type: "model.load", model, profile }),
+  "pipeline.suspended": (context, { workerId }) =>
+    join(recycleIfAsked(context, workerId), toIncidents(context, workerId, { type: "pipeline.suspended", workerId })),
   "pipeline.stalled": (_, { workerId, jobId }) => tell({ type: "pipeline.stalled", workerId, data: { job_id: jobId } }),
   "pipeline.stopped": (context, { workerId }) => updateWorker(context, workerId, { isPipelineStopped: true, jobId: null }),
 };
@@ -183,7 +185,7 @@ const recoveryHandlers: Handlers = {
       admission === "one" ? setStage(context, incidentId, "returning") : nothing,
       send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
     ),
-  "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.reload" }),
+  "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.ensure" }),
   "breaker.hold": (_, { workerId, incidentId }) => send(childIds.breaker(workerId), { type: "breaker.hold", workerId, incidentId }),
   "breaker.release": (_, { workerId, incidentId, isResolved }) =>
     send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved }),

@@ -165,6 +165,8 @@ export type SupervisorRequest =
   | { readonly type: "intake.pause"; readonly isReleasing: boolean; readonly by: string }
   | { readonly type: "intake.resume"; readonly by: string }
   | { readonly type: "workers.release" }
+  /** A planned end between two jobs, because the worker leaks. */
+  | { readonly type: "worker.recycle"; readonly workerId: string }
   /** What a drill makes necessary spends no budget. */
   | { readonly type: "drill.began" | "drill.ended" }
   | {

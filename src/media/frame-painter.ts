@@ -1,4 +1,5 @@
 import { createCanvas, type SKRSContext2D } from "@napi-rs/canvas";
+import { createLettering, type Lettering } from "./lettering.ts";
 
 /** One look of a clip: what is written, and in which colours. */
 export interface ClipLook {
@@ -20,15 +21,13 @@ export interface FramePainter {
   paint(index: number): Uint8Array;
 }
 
-const family = "DejaVu Sans, Liberation Sans, Arial, Helvetica, sans-serif";
-
 /** Words in lines of at most `limit` pixels; the last line ends in an ellipsis when words are left. */
-function wrap(context: SKRSContext2D, text: string, limit: number, lineCount: number): string[] {
+function wrap(widthOf: (text: string) => number, text: string, limit: number, lineCount: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(/\s+/).slice(0, 80)) {
     const longer = line === "" ? word : `${line} ${word}`;
-    if (context.measureText(longer).width <= limit) {
+    if (widthOf(longer) <= limit) {
       line = longer;
       continue;
     }
@@ -92,36 +91,34 @@ function blackPixels(width: number, height: number): Uint8Array {
   return pixels;
 }
 
-export function createFramePainter(look: ClipLook): FramePainter {
+export function createFramePainter(look: ClipLook, letteringOf: (context: SKRSContext2D) => Lettering = createLettering): FramePainter {
   const { width, height } = look;
   const canvas = createCanvas(width, height);
   const context = canvas.getContext("2d");
-  const size = Math.max(8, Math.round(height / 9));
+  const lettering = letteringOf(context);
+  const large = Math.max(8, Math.round(height / 9));
   const small = Math.max(7, Math.round(height / 22));
-  const write = (text: string, x: number, y: number, font: string): void => {
-    context.font = font;
-    context.fillStyle = "rgb(0 0 0 / 60%)";
-    context.fillText(text, x + 2, y + 2);
-    context.fillStyle = "#ffffff";
-    context.fillText(text, x, y);
+  const promptPixels = small * 1.3;
+  const lines = wrap((text) => lettering.widthOf(text, promptPixels), look.prompt, width * 0.88, 3);
+  const paintWords = (index: number): void => {
+    const x = width * 0.05;
+    let y = height * 0.11 + large;
+    lettering.write(look.headline, { x, y, heightPixels: large, isBold: true });
+    for (const line of lines) {
+      y += small * 2;
+      lettering.write(line, { x, y, heightPixels: promptPixels, isBold: false });
+    }
+    y = height * 0.88 - look.facts.length * small * 1.4;
+    for (const fact of [...look.facts, `frame ${index + 1} of ${look.frames}`]) {
+      lettering.write(fact, { x, y, heightPixels: small, isBold: false });
+      y += small * 1.4;
+    }
   };
   return {
     paint: (index) => {
       if (look.isBlack) return blackPixels(width, height);
       paintBackground(context, look, index);
-      const left = width * 0.05;
-      let y = height * 0.11 + size;
-      write(look.headline, left, y, `bold ${size}px ${family}`);
-      context.font = `${small * 1.3}px ${family}`;
-      for (const line of wrap(context, look.prompt, width * 0.88, 3)) {
-        y += small * 2;
-        write(line, left, y, `${small * 1.3}px ${family}`);
-      }
-      y = height * 0.88 - look.facts.length * small * 1.4;
-      for (const fact of [...look.facts, `frame ${index + 1} of ${look.frames}`]) {
-        write(fact, left, y, `${small}px ${family}`);
-        y += small * 1.4;
-      }
+      paintWords(index);
       context.fillStyle = "#ffffff";
       context.fillRect(0, height - Math.max(2, height / 90), (width * (index + 1)) / look.frames, Math.max(2, height / 90));
       const { data } = context.getImageData(0, 0, width, height);

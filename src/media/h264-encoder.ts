@@ -1,4 +1,4 @@
-import { type EncodedVideoChunk, VideoEncoder, VideoFrame } from "@napi-rs/webcodecs";
+import { type EncodedVideoChunk, VideoEncoder, type VideoEncoderConfig, VideoFrame } from "@napi-rs/webcodecs";
 import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 import { MediaError } from "../core/errors.ts";
 
@@ -13,6 +13,8 @@ export interface ClipWriter {
   /** `pixels`: width × height × 4 bytes. */
   add(pixels: Uint8Array): Promise<void>;
   finish(): Promise<Uint8Array>;
+  /** Gives the encoder back without a file; for a clip that is given up half-way. */
+  abandon(): Promise<void>;
 }
 
 /** H.264 Baseline, level 4.2: what every browser and player decodes, up to 1920x1088. */
@@ -28,8 +30,23 @@ function toPacket(chunk: EncodedVideoChunk, framesPerSecond: number): EncodedPac
   return new EncodedPacket(bytes, chunk.type, chunk.timestamp / microsecondsPerSecond, 1 / framesPerSecond);
 }
 
+function configOf({ width, height, framesPerSecond }: ClipShape): VideoEncoderConfig {
+  return {
+    codec,
+    width,
+    height,
+    framerate: framesPerSecond,
+    bitrate: Math.max(200_000, Math.round(width * height * framesPerSecond * bitsPerPixel)),
+    latencyMode: "realtime",
+    avc: { format: "avc" },
+  };
+}
+
 /** The port behind which the encoder is chosen; width and height must be even. Throws MediaError when it cannot encode. */
 export async function createClipWriter({ width, height, framesPerSecond }: ClipShape): Promise<ClipWriter> {
+  if (width % 2 !== 0 || height % 2 !== 0) {
+    throw new MediaError("OUTPUT_INVALID", `H.264 takes even sizes only, not ${width}x${height}.`);
+  }
   const target = new BufferTarget();
   const output = new Output({ format: new Mp4OutputFormat({ fastStart: "in-memory" }), target });
   const source = new EncodedVideoPacketSource("avc");
@@ -38,24 +55,17 @@ export async function createClipWriter({ width, height, framesPerSecond }: ClipS
 
   let written: Promise<void> = Promise.resolve();
   let problem: unknown;
+  let isAbandoned = false;
   const encoder = new VideoEncoder({
     output: (chunk, metadata) => {
       const packet = toPacket(chunk, framesPerSecond);
-      written = written.then(() => source.add(packet, metadata as EncodedVideoChunkMetadata | undefined));
+      written = written.then(() => (isAbandoned ? undefined : source.add(packet, metadata as EncodedVideoChunkMetadata | undefined)));
     },
     error: (thrown) => {
       problem = thrown;
     },
   });
-  encoder.configure({
-    codec,
-    width,
-    height,
-    framerate: framesPerSecond,
-    bitrate: Math.max(200_000, Math.round(width * height * framesPerSecond * bitsPerPixel)),
-    latencyMode: "realtime",
-    avc: { format: "avc" },
-  });
+  encoder.configure(configOf({ width, height, framesPerSecond }));
   let count = 0;
   const check = (): void => {
     if (problem !== undefined) throw new MediaError("OUTPUT_INVALID", "The encoder failed.", { cause: problem });
@@ -83,6 +93,12 @@ export async function createClipWriter({ width, height, framesPerSecond }: ClipS
       await output.finalize();
       if (target.buffer === null) throw new MediaError("OUTPUT_INVALID", "The container could not be finished.");
       return new Uint8Array(target.buffer);
+    },
+    abandon: async () => {
+      isAbandoned = true;
+      if (encoder.state !== "closed") encoder.close();
+      await Promise.allSettled([written]);
+      await output.cancel();
     },
   };
 }

@@ -1,7 +1,7 @@
 import { rename, writeFile } from "node:fs/promises";
 import type { MediaFile } from "../core/ports/media.ts";
-import { type ClipLook, createFramePainter } from "./frame-painter.ts";
-import { createClipWriter } from "./h264-encoder.ts";
+import { type ClipLook, createFramePainter, type FramePainter } from "./frame-painter.ts";
+import { type ClipWriter, createClipWriter } from "./h264-encoder.ts";
 
 export interface ClipOrder {
   readonly outputPath: string;
@@ -11,15 +11,25 @@ export interface ClipOrder {
   readonly onFrame?: (index: number) => void | Promise<void>;
 }
 
+async function encode(writer: ClipWriter, painter: FramePainter, { look, onFrame }: ClipOrder): Promise<Uint8Array> {
+  try {
+    for (let index = 0; index < look.frames; index += 1) {
+      await writer.add(painter.paint(index));
+      await onFrame?.(index);
+    }
+    return await writer.finish();
+  } catch (thrown) {
+    await writer.abandon();
+    throw thrown;
+  }
+}
+
 /** Paints and encodes a clip; the file appears under its name only when it is whole. */
-export async function renderClip({ outputPath, look, framesPerSecond, onFrame }: ClipOrder): Promise<MediaFile> {
+export async function renderClip(order: ClipOrder): Promise<MediaFile> {
+  const { outputPath, look, framesPerSecond } = order;
   const painter = createFramePainter(look);
   const writer = await createClipWriter({ width: look.width, height: look.height, framesPerSecond });
-  for (let index = 0; index < look.frames; index += 1) {
-    await writer.add(painter.paint(index));
-    await onFrame?.(index);
-  }
-  const bytes = await writer.finish();
+  const bytes = await encode(writer, painter, order);
   await writeFile(`${outputPath}.part`, bytes);
   await rename(`${outputPath}.part`, outputPath);
   return {

@@ -5,102 +5,76 @@ import type { Attribution, FailureType } from "../core/words.ts";
 export interface FaultClassFacts {
   readonly code: ErrorCode;
   readonly attribution: Attribution;
+  /** Null opens no incident. */
   readonly failureType: FailureType | null;
+  /** Nothing inside the worker's process can help any more. */
   readonly contextPoisoned: boolean;
   /** Whether the same request may succeed later, here or on another worker. */
   readonly retryable: boolean;
+  /** What only a person can do; null when nothing. */
   readonly operatorAction: string | null;
 }
 
-const memory = {
-  code: "GPU_OUT_OF_MEMORY",
-  attribution: "gpu",
-  failureType: "vram_exhaustion",
-  contextPoisoned: false,
-  retryable: true,
-  operatorAction: null,
-} as const;
-const device = {
-  code: "SYSTEM_RESOURCE",
-  attribution: "gpu",
-  failureType: "system_resource_error",
-  contextPoisoned: true,
-  retryable: true,
-} as const;
-const host = {
-  code: "SYSTEM_RESOURCE",
-  attribution: "host",
-  failureType: "system_resource_error",
-  contextPoisoned: false,
-  retryable: true,
-  operatorAction: null,
-} as const;
-const model = { attribution: "model", failureType: "model_loading_failure", contextPoisoned: false } as const;
-const worker = {
-  attribution: "worker",
-  failureType: "generation_pipeline_error",
-  contextPoisoned: false,
-  retryable: true,
-  operatorAction: null,
-} as const;
+const plain = { contextPoisoned: false, retryable: true, operatorAction: null } as const;
+const memory = { ...plain, code: "GPU_OUT_OF_MEMORY", attribution: "gpu", failureType: "vram_exhaustion" } as const;
+const device = { ...plain, attribution: "gpu", failureType: "system_resource_error", contextPoisoned: true } as const;
+const host = { ...plain, attribution: "host", failureType: "system_resource_error" } as const;
+const worker = { ...plain, attribution: "worker", failureType: "generation_pipeline_error" } as const;
+const poisoned = { ...worker, attribution: "gpu", contextPoisoned: true } as const;
 const tuning = {
-  code: "WORKER_ERROR",
+  ...plain,
+  code: "OPTIMIZATION_UNAVAILABLE",
   attribution: "configuration",
   failureType: "hardware_optimization_failure",
+} as const;
+/** A model that only a person can make available. */
+const unavailable = {
+  code: "MODEL_NOT_AVAILABLE",
+  attribution: "configuration",
+  failureType: "model_loading_failure",
   contextPoisoned: false,
-  retryable: true,
-  operatorAction: null,
+  retryable: false,
 } as const;
 
 /** Classes of faults, each with its place in the six failure types (design §5). */
 export const faultClasses = {
-  request: {
-    code: "REQUEST_INVALID",
-    attribution: "request",
-    failureType: null,
-    contextPoisoned: false,
-    retryable: false,
-    operatorAction: null,
-  },
-  modelFile: { ...model, code: "MODEL_FILE_CORRUPT", retryable: true, operatorAction: null },
-  authentication: {
-    ...model,
-    attribution: "configuration",
-    code: "MODEL_NOT_AVAILABLE",
-    retryable: false,
-    operatorAction: "Accept the model's licence and configure a token that may read it.",
-  },
-  notFound: {
-    ...model,
-    attribution: "configuration",
-    code: "MODEL_NOT_AVAILABLE",
-    retryable: false,
-    operatorAction: "Correct the model's repository or revision in the configuration.",
-  },
+  request: { ...plain, code: "REQUEST_INVALID", attribution: "request", failureType: null, retryable: false },
+  modelFile: { ...plain, code: "MODEL_FILE_CORRUPT", attribution: "model", failureType: "model_loading_failure" },
+  authentication: { ...unavailable, operatorAction: "Accept the model's licence and configure a token that may read it." },
+  notFound: { ...unavailable, operatorAction: "Correct the model's repository, revision or file name in the configuration." },
+  offlineMode: { ...unavailable, operatorAction: "Turn the hub's offline mode off, or put the model's files in place." },
   outOfMemory: memory,
   outOfMemoryFragmented: memory,
   outOfVirtualSpace: { ...memory, attribution: "worker" },
-  outOfMemoryNeighbour: memory,
-  contextPoisoned: { ...worker, code: "GPU_CONTEXT_POISONED", attribution: "gpu", contextPoisoned: true },
-  gpuMemoryFault: { ...device, operatorAction: null },
-  gpuLost: { ...device, operatorAction: "Reboot the host: the card does not answer on the bus." },
-  gpuResetRequired: { ...device, operatorAction: "Reset the card when nothing uses it, or reboot the host." },
-  driver: { ...device, attribution: "host", operatorAction: "Repair the GPU driver, or reboot the host after its update." },
-  hostOomKiller: host,
-  hostAllocation: host,
-  diskFull: { ...host, code: "DISK_FULL" },
-  network: {
-    code: "NETWORK_UNREACHABLE",
-    attribution: "network",
-    failureType: "network_error",
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
+  /** Somebody else's process: it never speaks against the worker. */
+  outOfMemoryNeighbour: { ...memory, attribution: "host" },
+  contextPoisoned: { ...poisoned, code: "GPU_CONTEXT_POISONED" },
+  gpuMemoryFault: { ...device, code: "GPU_MEMORY_FAULT" },
+  gpuLost: { ...device, code: "GPU_LOST", operatorAction: "Reboot the host: the card does not answer on the bus." },
+  gpuResetRequired: {
+    ...device,
+    code: "GPU_RESET_REQUIRED",
+    operatorAction: "Reset the card when nothing uses it, or reboot the host.",
   },
+  gpuHardware: {
+    ...device,
+    code: "GPU_HARDWARE",
+    operatorAction: "Have the card, its power cables and its links inspected.",
+  },
+  driver: {
+    ...device,
+    code: "GPU_DRIVER_FAILED",
+    attribution: "host",
+    operatorAction: "Repair the GPU driver, or reboot the host after its update.",
+  },
+  hostOomKiller: { ...host, code: "HOST_OUT_OF_MEMORY" },
+  hostAllocation: { ...host, code: "HOST_OUT_OF_MEMORY" },
+  diskFull: { ...host, code: "DISK_FULL" },
+  network: { ...plain, code: "NETWORK_UNREACHABLE", attribution: "network", failureType: "network_error" },
   missingDependency: { ...tuning, operatorAction: "Install the package that the worker names, or turn the optimisation off." },
   offloadConflict: tuning,
   actionNotApplied: tuning,
-  onProcessor: { ...tuning, operatorAction: null },
+  onProcessor: tuning,
   workerConfiguration: {
     ...worker,
     code: "WORKER_CONFIGURATION",
@@ -115,13 +89,15 @@ export const faultClasses = {
     retryable: false,
     operatorAction: "Install matching versions of service and worker.",
   },
-  multiGpu: { ...worker, code: "WORKER_ERROR", attribution: "gpu", contextPoisoned: true },
+  multiGpu: { ...poisoned, code: "GPU_LINK_FAILED" },
   crashBySignal: { ...worker, code: "WORKER_EXITED" },
   workerExit: { ...worker, code: "WORKER_EXITED" },
+  /** This service ended the process on purpose: nobody's fault, and no incident. */
+  ownStop: { ...worker, code: "WORKER_EXITED", attribution: "configuration", failureType: null },
   silence: { ...worker, code: "WORKER_SILENT" },
   stall: { ...worker, code: "WORKER_STALLED" },
   badOutput: { ...worker, code: "OUTPUT_INVALID", attribution: "model" },
-  thermal: { ...host, attribution: "gpu" },
+  thermal: { ...host, code: "GPU_THROTTLED", attribution: "gpu" },
   unknown: { ...worker, code: "WORKER_ERROR" },
 } as const satisfies Record<string, FaultClassFacts>;
 

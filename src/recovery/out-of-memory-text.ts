@@ -10,10 +10,13 @@ export interface OutOfMemoryNumbers {
   readonly allocatedBytes: number | null;
   /** Held by the allocator and given to nobody. */
   readonly reservedUnallocatedBytes: number | null;
-  /** Held by other processes, as far as the message names them. */
-  readonly otherProcessesBytes: number;
+  /** Held by others: what the message names, or what is missing in its sum. */
+  readonly othersBytes: number | null;
+  /** The process's address space is exhausted, not the card. */
+  readonly isAddressSpace: boolean;
 }
 
+/** Binary throughout: PyTorch writes `GiB`, and means the same by the `GB` of its older and of its Metal messages. */
 const factors: Readonly<Record<string, number>> = {
   bytes: 1,
   B: 1,
@@ -24,57 +27,94 @@ const factors: Readonly<Record<string, number>> = {
   MB: mebibyte,
   GB: gibibyte,
 };
-const amount = String.raw`(\d+(?:\.\d+)?) ?(bytes|[KMG]i?B|B)`;
+const amount = String.raw`(\d{1,15}(?:\.\d{1,9})?) ?(bytes|[KMG]i?B|B)\b`;
+const compiled = new Map<string, RegExp>();
 
-function bytesIn(text: string, pattern: string): number | null {
-  const match = new RegExp(pattern.replaceAll("#", amount)).exec(text);
-  const factor = match?.[2] === undefined ? undefined : factors[match[2]];
-  return match?.[1] === undefined || factor === undefined ? null : Math.round(Number(match[1]) * factor);
+/** `#` stands for an amount; several spaces may stand where the pattern has one. */
+function patternOf(pattern: string): RegExp {
+  const known = compiled.get(pattern);
+  if (known !== undefined) return known;
+  const made = new RegExp(pattern.replaceAll(" ", " +").replaceAll("#", amount), "g");
+  compiled.set(pattern, made);
+  return made;
 }
 
-function sumOfOthers(text: string): number {
-  const pattern = new RegExp(String.raw`Process \d+ has ${amount} memory in use`, "g");
-  return [...text.matchAll(pattern)].reduce((sum, match) => sum + Math.round(Number(match[1]) * (factors[match[2] ?? ""] ?? 0)), 0);
+function allBytes(text: string, pattern: string): number[] {
+  return [...text.matchAll(patternOf(pattern))].map((match) => Math.round(Number(match[1]) * (factors[match[2] ?? ""] ?? 0)));
+}
+
+function firstBytes(text: string, ...patterns: readonly string[]): number | null {
+  for (const pattern of patterns) {
+    const [found] = allBytes(text, pattern);
+    if (found !== undefined) return found;
+  }
+  return null;
+}
+
+const difference = (whole: number | null, part: number | null): number | null =>
+  whole === null || part === null ? null : Math.max(0, whole - part);
+
+/** Two decimals of a gibibyte, several times over: sums of such amounts differ by no more. */
+const roundingBytes = 64 * mebibyte;
+/** What a process holds beside its allocator: the context, libraries' workspaces. Measured sizes are below 2 GiB. */
+const besideAllocatorBytes = 2 * gibibyte;
+/** No wording is longer. */
+const longestText = 4_000;
+
+interface Shares {
+  readonly ownBytes: number | null;
+  readonly othersBytes: number | null;
 }
 
 /**
- * Reads both wordings: "GPU 0 has a total capacity of T of which F is free … A is allocated by PyTorch, and R is reserved by
- * PyTorch but unallocated", and the older "(GPU 0; T total capacity; A already allocated; F free; R reserved in total by
- * PyTorch)", also with its misspelling "capacty". Null when the text is no out-of-memory message.
+ * Who holds the card. The message names processes as the driver counts them; inside a container it cannot tell which one it
+ * is itself, and names its own among the others (`Process 4242 has …`). The allocator's own sum tells: the named process that
+ * holds just that much or a little more is the failed one. An amount above the card's total is the driver's overflow
+ * (`17179869184.00 GiB`) and says nothing.
  */
-export function parseOutOfMemory(text: string): OutOfMemoryNumbers | null {
-  const wantedBytes = bytesIn(text, "[Tt]ried to allocate #");
-  if (wantedBytes === null && !/out of memory/i.test(text)) return null;
-  const allocatedBytes = bytesIn(text, "Of the allocated memory # is allocated by PyTorch") ?? bytesIn(text, "# already allocated");
-  const reservedTotalBytes = bytesIn(text, "# reserved in total by PyTorch");
-  const olderUnallocated = reservedTotalBytes === null || allocatedBytes === null ? null : Math.max(0, reservedTotalBytes - allocatedBytes);
+function sharesOf(text: string, totalBytes: number | null, freeBytes: number | null, reservedBytes: number | null): Shares {
+  const isSane = (bytes: number): boolean => totalBytes === null || bytes <= totalBytes + roundingBytes;
+  const named = allBytes(text, String.raw`Process \d+ has # memory in use`).filter(isSane);
+  const told = allBytes(text, "this process has # memory in use").find(isSane) ?? null;
+  const isMine = (bytes: number): boolean =>
+    reservedBytes !== null && bytes >= reservedBytes - roundingBytes && bytes <= reservedBytes + besideAllocatorBytes;
+  const fitting = named.filter(isMine);
+  const mine = told === null && fitting.length > 0 ? Math.min(...fitting) : null;
+  const ownBytes = told ?? mine ?? reservedBytes;
+  const namedOthers = named.reduce((sum, bytes) => sum + bytes, 0) - (mine ?? 0);
+  const rest = difference(difference(totalBytes, freeBytes), ownBytes);
+  // What is named and what is left over are two measures of the same; the driver keeps some for itself, so the named wins.
+  return { ownBytes, othersBytes: namedOthers > 0 ? namedOthers : rest };
+}
+
+/** How such a message begins, alone or behind its type; in the middle of another one it is a quotation. */
+const isOutOfMemory =
+  /^\s*(?:[\w.]*Error(?:: |\(['"]))?(?:(?:CUDA|HIP) out of memory|Allocation on device|CUDA error: out of memory|(?:CUDA error: |cuDNN error: )?CU(?:BLAS|DNN)_STATUS_ALLOC_FAILED)/;
+
+/**
+ * Reads PyTorch's three wordings: "GPU 0 has a total capacity of T of which F is free … A is allocated by PyTorch, and R is
+ * reserved by PyTorch but unallocated"; the older "(GPU 0; T total capacity; A already allocated; F free; R reserved in total
+ * by PyTorch)", also with its misspelling "capacty"; and the asynchronous allocator's list ("Currently allocated : A").
+ * Null when the text is no out-of-memory message.
+ */
+export function parseOutOfMemory(message: string): OutOfMemoryNumbers | null {
+  if (!isOutOfMemory.test(message)) return null;
+  const text = message.slice(0, longestText);
+  const wantedBytes = firstBytes(text, "[Tt]ried to allocate #", "Requested : #");
+  const totalBytes = firstBytes(text, "total capaci?ty of #", "# total capaci?ty", "Device limit : #");
+  const freeBytes = firstBytes(text, "of which # is free", "# free;", String.raw`Free \(according to CUDA\): #`);
+  const allocatedBytes = firstBytes(text, "# is allocated by PyTorch", "# already allocated", "Currently allocated : #");
+  const olderReservedBytes = firstBytes(text, "# reserved in total by PyTorch");
+  const reservedUnallocatedBytes =
+    firstBytes(text, "# is reserved by PyTorch but unallocated") ?? difference(olderReservedBytes, allocatedBytes);
+  const reservedBytes = olderReservedBytes ?? (allocatedBytes === null ? null : allocatedBytes + (reservedUnallocatedBytes ?? 0));
   return {
     wantedBytes,
-    totalBytes: bytesIn(text, "total capaci?ty of #") ?? bytesIn(text, "# total capaci?ty"),
-    freeBytes: bytesIn(text, "of which # is free") ?? bytesIn(text, "# free"),
-    ownBytes: bytesIn(text, "this process has # memory in use") ?? reservedTotalBytes,
+    totalBytes,
+    freeBytes,
+    ...sharesOf(text, totalBytes, freeBytes, reservedBytes),
     allocatedBytes,
-    reservedUnallocatedBytes: bytesIn(text, "# is reserved by PyTorch but unallocated") ?? olderUnallocated,
-    otherProcessesBytes: sumOfOthers(text),
+    reservedUnallocatedBytes,
+    isAddressSpace: text.includes("virtual-address-space (VSZ) exhaustion"),
   };
-}
-
-/** What a shortage of memory really is, and so what can help. */
-export type ShortageKind = "outOfMemory" | "outOfMemoryFragmented" | "outOfMemoryNeighbour";
-
-/** A neighbour is to blame when others hold more than this share of the card. */
-const neighbourRatio = 0.25;
-
-/**
- * Fragmented: the allocator itself holds enough, unused. Neighbour: others hold more than a quarter of the card and more
- * than what was wanted. Else the request does not fit beside the model.
- */
-export function shortageOf(numbers: OutOfMemoryNumbers): ShortageKind {
-  const { wantedBytes, reservedUnallocatedBytes, totalBytes, freeBytes, ownBytes } = numbers;
-  if (wantedBytes === null) return "outOfMemory";
-  if (reservedUnallocatedBytes !== null && reservedUnallocatedBytes >= wantedBytes) return "outOfMemoryFragmented";
-  const inferredBytes = totalBytes === null || freeBytes === null || ownBytes === null ? 0 : totalBytes - freeBytes - ownBytes;
-  const othersBytes = Math.max(numbers.otherProcessesBytes, inferredBytes);
-  const isNeighbour = totalBytes !== null && othersBytes > totalBytes * neighbourRatio && othersBytes >= wantedBytes;
-  return isNeighbour ? "outOfMemoryNeighbour" : "outOfMemory";
 }

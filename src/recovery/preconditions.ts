@@ -3,6 +3,8 @@ import { formatBytes } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";
 import { isHeavy } from "./budget.ts";
 import type { Ladder } from "./ladders.ts";
+import { type MeasureAdvice, type MemoryAdvice, memoryAdviceOf, shortageNumbersOf } from "./memory-advice.ts";
+import type { OutOfMemoryNumbers } from "./out-of-memory-text.ts";
 
 /** What is known before a rung is tried. Null = not measured; nothing is skipped because of something unmeasured. */
 export interface RungFacts {
@@ -42,33 +44,73 @@ const inProcessActions: readonly RecoveryAction[] = [
   "reduce_generation_params",
 ];
 
-function reasonToSkipCacheClear(facts: RungFacts): string | null {
+/** What the failed allocation's own message says; null when the fault is none of memory, or the message says nothing. */
+const numbersOf = (fault: Fault): OutOfMemoryNumbers | null =>
+  fault.code === "GPU_OUT_OF_MEMORY" ? shortageNumbersOf(fault.evidence) : null;
+
+function adviceOf(fault: Fault): MemoryAdvice | null {
+  const numbers = numbersOf(fault);
+  return numbers === null ? null : memoryAdviceOf(numbers, fault.evidence.workerFailure?.phase ?? fault.evidence.phase);
+}
+
+const refusalOf = (measure: MeasureAdvice | undefined): string | null => (measure?.helps === "no" ? measure.reason : null);
+
+/** A fresh measure of the worker's cache stands before the numbers of the failure: the failed job's leftovers have joined it. */
+function reasonToSkipCacheClear(fault: Fault, facts: RungFacts): string | null {
   const { reservedUnallocatedBytes, neededBytes, isNeighbourToBlame } = facts;
+  if (numbersOf(fault)?.isAddressSpace === true) return "the process's address space is exhausted, not the card";
   if (isNeighbourToBlame) return "other processes hold the memory; clearing this worker's cache frees none of it";
+  if (reservedUnallocatedBytes === null) return refusalOf(adviceOf(fault)?.measures.clearCache);
   if (reservedUnallocatedBytes === 0) return "the allocator holds no unused memory";
-  if (reservedUnallocatedBytes === null || neededBytes === null || reservedUnallocatedBytes >= neededBytes) return null;
+  if (neededBytes === null || reservedUnallocatedBytes >= neededBytes) return null;
   return `the cache holds ${formatBytes(reservedUnallocatedBytes)}, less than the ${formatBytes(neededBytes)} that are needed`;
 }
 
-function reasonToSkipDownload(fault: Fault): string | null {
-  if (fault.code !== "MODEL_NOT_AVAILABLE") return null;
-  return fault.operatorAction ?? "the model cannot be fetched";
+function reasonToSkipOffload(fault: Fault, facts: RungFacts): string | null {
+  if (facts.hasLeanerProfile === false) return "the leanest load profile is in use already";
+  if (fault.code === "HOST_OUT_OF_MEMORY") return "the host lacks memory; moving the model's weights there would take more of it";
+  return refusalOf(adviceOf(fault)?.measures.nextProfile);
 }
 
-/** Why this action cannot help now; null when it may. */
+function reasonToSkipReduction(fault: Fault, facts: RungFacts): string | null {
+  if (facts.hasConsentedReduction === false) return "the job consents to no smaller request";
+  return refusalOf(adviceOf(fault)?.measures.reduce);
+}
+
+function reasonToSkipDownload(fault: Fault): string | null {
+  if (fault.code === "DISK_FULL") return "the disk is full; a download needs room first";
+  return fault.contextPoisoned ? "the device context is poisoned; the model's files are not the cause" : null;
+}
+
+/** A new process sees the same card through the same driver. */
+function reasonToSkipRestart({ contextPoisoned, operatorAction }: Fault): string | null {
+  return contextPoisoned && operatorAction !== null ? `a new process meets the same card and driver. ${operatorAction}` : null;
+}
+
+const ownReasons: Partial<Record<RecoveryAction, (fault: Fault, facts: RungFacts) => string | null>> = {
+  clear_gpu_cache: reasonToSkipCacheClear,
+  enable_cpu_offload: reasonToSkipOffload,
+  reduce_generation_params: reasonToSkipReduction,
+  retry_model_download: reasonToSkipDownload,
+  restart_pipeline: reasonToSkipRestart,
+};
+
+function reasonToSkipInProcess(action: RecoveryAction, fault: Fault, facts: RungFacts): string | null {
+  if (!inProcessActions.includes(action)) return null;
+  if (fault.contextPoisoned) return "the device context is poisoned; nothing inside this process can help";
+  if (facts.isWorkerConnected === false) return "the worker is not connected";
+  return facts.supportedActions?.includes(action) === false ? "this worker does not offer the action" : null;
+}
+
+/**
+ * Why this action cannot help now, in one sentence; null when it may. A fresh measurement and the stand-in are never skipped:
+ * the one can only find out, the other must always answer.
+ */
 export function reasonToSkip(action: RecoveryAction, fault: Fault, facts: RungFacts): string | null {
   if (action === "fallback_to_mock" || action === "system_health_check") return null;
+  if (!fault.retryable && fault.operatorAction !== null) return `only a person can help. ${fault.operatorAction}`;
   if (facts.unavailableActions.includes(action)) return "a package that this action needs is missing on this host";
-  if (inProcessActions.includes(action)) {
-    if (fault.contextPoisoned) return "the device context is poisoned; nothing inside this process can help";
-    if (facts.isWorkerConnected === false) return "the worker is not connected";
-    if (facts.supportedActions?.includes(action) === false) return "this worker does not offer the action";
-  }
-  if (action === "clear_gpu_cache") return reasonToSkipCacheClear(facts);
-  if (action === "retry_model_download") return reasonToSkipDownload(fault);
-  if (action === "enable_cpu_offload" && facts.hasLeanerProfile === false) return "the leanest load profile is in use already";
-  if (action === "reduce_generation_params" && facts.hasConsentedReduction === false) return "the job consents to no smaller request";
-  return null;
+  return reasonToSkipInProcess(action, fault, facts) ?? ownReasons[action]?.(fault, facts) ?? null;
 }
 
 export interface SkippedRung {

@@ -9,6 +9,7 @@ import { installProblems } from "./problems.ts";
 import { addDrillRoutes } from "./routes/drill-routes.ts";
 import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
+import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
@@ -40,6 +41,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addOutputRoutes(app, ports);
   addRecoveryRoutes(app, ports);
   addDrillRoutes(app, ports);
+  addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);

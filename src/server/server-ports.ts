@@ -3,6 +3,9 @@
  * provides it; the server knows neither machines nor adapters. Expected outcomes are values; what is thrown is an
  * UnderstudyError, whose code decides the HTTP status.
  */
+
+import type { RecoveryAnalytics } from "../contract/analytics-wire.ts";
+import type { IncidentStory } from "../contract/incident-story.ts";
 import type {
   HealthView,
   IncidentView,
@@ -19,7 +22,7 @@ import type { Clock } from "../core/clock.ts";
 import type { ScoreCard } from "../core/drill.ts";
 import type { JobProgress, JobSpec, JobView } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
-import type { EventLog } from "../core/ports/event-log.ts";
+import type { EventLog, IncidentStore } from "../core/ports/event-log.ts";
 import type { ActorName, JobStore } from "../core/ports/job-store.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { FailureType, Mode } from "../core/words.ts";
@@ -48,6 +51,7 @@ export interface ServerPorts {
   /** Where a running job is; null when it is not running. */
   progressOf(jobId: string): JobProgress | null;
   readonly recovery: RecoveryPort;
+  readonly incidents: IncidentPort;
   readonly control: ControlPort;
   readonly intake: IntakePort;
   readonly drills: DrillPort;
@@ -89,6 +93,13 @@ export interface RecoveryPort {
   reset(by: ActorName): Promise<RecoveryReset>;
   /** A fresh measurement; one that cannot be made is a view with `overallStatus: "error"`, not a rejection. */
   checkHealth(): Promise<HealthView>;
+}
+
+export interface IncidentPort {
+  list: IncidentStore["list"];
+  /** Null when there is none, or it is no longer kept. */
+  find(id: string): Promise<IncidentStory | null>;
+  analytics(sinceMs: number): Promise<RecoveryAnalytics>;
 }
 
 export interface RecoveryOrder {

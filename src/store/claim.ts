@@ -1,6 +1,7 @@
 import type { Lease } from "../core/job.ts";
 import type { ClaimRequest } from "../core/ports/job-store.ts";
 import { minuteMs } from "../core/units.ts";
+import type { ModelId } from "../core/words.ts";
 import type { Database } from "./database.ts";
 import { findJob, type JobRow, toLease } from "./job-rows.ts";
 
@@ -63,5 +64,15 @@ export function claimJob(database: Database, request: ClaimRequest): Lease | nul
   );
   database.record({ kind: "job.claimed", jobId: chosen.id, workerId, data: { fence, attempt: chosen.attempts + 1 } });
   const claimed = findJob(database, chosen.id);
-  return claimed === undefined ? null : toLease(claimed);
+  return claimed === undefined ? null : toLease(database, claimed);
+}
+
+/** When the next queued job of these models becomes due after that moment; null when none waits for its time. */
+export function findNextDueAtMs(database: Database, models: readonly ModelId[], afterMs: number): number | null {
+  const row = database.get<{ due: number | null }>(
+    "select min(run_at) as due from jobs where state = 'queued' and run_at > ? and model in (select value from json_each(?))",
+    afterMs,
+    JSON.stringify(models),
+  );
+  return row?.due ?? null;
 }

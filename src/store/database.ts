@@ -44,6 +44,8 @@ export interface Database {
   read<Result>(work: () => Result): Result;
   /** Records an event in the transaction under way. */
   record(event: NewEvent, atMs?: number): EventRow;
+  /** `follow` runs inside the transaction of each row of these kinds: a projection never differs from its rows. */
+  project(kinds: readonly string[], follow: (row: EventRow) => void): void;
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined;
   all<Row>(sql: string, ...values: SQLInputValue[]): Row[];
   /** Rows changed. */
@@ -86,6 +88,7 @@ class SqliteDatabase implements Database {
   readonly #statements = new Map<string, StatementSync>();
   readonly #publisher = createPublisher();
   readonly #closers: (() => void)[] = [];
+  readonly #projections = new Map<string, (row: EventRow) => void>();
   #recorded: EventRow[] = [];
 
   constructor(options: DatabaseOptions) {
@@ -150,7 +153,12 @@ class SqliteDatabase implements Database {
     const written = this.#statement(insertEvent).run(atMs, kind, actor, jobId, incidentId, workerId, JSON.stringify(data));
     const row = { seq: Number(written.lastInsertRowid), atMs, kind, actor, jobId, incidentId, workerId, data };
     this.#recorded.push(row);
+    this.#projections.get(kind)?.(row);
     return row;
+  }
+
+  project(kinds: readonly string[], follow: (row: EventRow) => void): void {
+    for (const kind of kinds) this.#projections.set(kind, follow);
   }
 
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {

@@ -1,6 +1,6 @@
 import type { TimerHandle } from "../core/clock.ts";
 import { StoreError } from "../core/errors.ts";
-import type { EventLog, EventRow, NewEvent } from "../core/ports/event-log.ts";
+import type { EventLog, EventQuery, EventRow, NewEvent } from "../core/ports/event-log.ts";
 import type { Database } from "./database.ts";
 
 const bufferLimits = { rows: 200, ms: 100 } as const;
@@ -8,7 +8,8 @@ const bufferLimits = { rows: 200, ms: 100 } as const;
 const retryLimits = { rows: 10_000, ms: 1_000 } as const;
 const pruneSliceRows = 10_000;
 
-interface StoredRow {
+/** A row as SQLite gives it. */
+export interface StoredRow {
   readonly seq: number;
   readonly at_ms: number;
   readonly kind: string;
@@ -19,7 +20,7 @@ interface StoredRow {
   readonly data: string;
 }
 
-const toEventRow = (row: StoredRow): EventRow => ({
+export const toEventRow = (row: StoredRow): EventRow => ({
   seq: row.seq,
   atMs: row.at_ms,
   kind: row.kind,
@@ -88,6 +89,20 @@ function createNoteBuffer(database: Database): { note(event: NewEvent): void; fl
   };
 }
 
+/** The index of kinds leaves the many rows of transitions out, and SQLite uses it only where the query says the same. */
+function whichRows(of: EventQuery["of"]): { readonly where: string; readonly values: readonly string[] } {
+  if ("incidentId" in of) return { where: "incident_id = ?", values: [of.incidentId] };
+  if ("jobId" in of) return { where: "job_id = ?", values: [of.jobId] };
+  return { where: `kind <> 'machine.transitioned' and kind in (${of.kinds.map(() => "?").join(", ")})`, values: of.kinds };
+}
+
+function findRows(database: Database, { of, fromMs, untilMs, limit, isNewestFirst }: EventQuery): EventRow[] {
+  const { where, values } = whichRows(of);
+  const order = isNewestFirst === true ? "desc" : "asc";
+  const sql = `select * from events where ${where} and at_ms >= ? and at_ms <= ? order by seq ${order} limit ?`;
+  return database.all<StoredRow>(sql, ...values, fromMs ?? 0, untilMs ?? Number.MAX_SAFE_INTEGER, limit).map(toEventRow);
+}
+
 const newestOf = "select max(seq) as seq from events";
 const oldestOf = "select min(seq) as seq from events";
 
@@ -119,6 +134,7 @@ export function createEventLog(database: Database): EventLog {
     flush: async () => notes.flush(),
     range: async (after, limit) =>
       database.read(() => database.all<StoredRow>("select * from events where seq > ? order by seq limit ?", after, limit).map(toEventRow)),
+    find: async (query) => database.read(() => findRows(database, query)),
     newestSeq: async () => seqOf(newestOf),
     oldestSeq: async () => seqOf(oldestOf),
     subscribe: (listener) => database.subscribe(listener),

@@ -1,5 +1,7 @@
-import type { IncidentRow, IncidentStore } from "../core/ports/event-log.ts";
+import type { EventRow, IncidentJob, IncidentQuery, IncidentRow, IncidentStore, NewIncident } from "../core/ports/event-log.ts";
+import { incidentStatuses } from "../core/ports/event-log.ts";
 import type { Database } from "./database.ts";
+import { followJobs, touchJob } from "./incident-jobs.ts";
 
 interface StoredIncident {
   readonly id: string;
@@ -9,6 +11,10 @@ interface StoredIncident {
   readonly status: IncidentRow["status"];
   readonly failure_type: string;
   readonly worker_id: string | null;
+  readonly first_evidence_at: number | null;
+  readonly queued_at: number | null;
+  readonly stood_in_at: number | null;
+  readonly real_at: number | null;
   readonly data: string;
 }
 
@@ -20,26 +26,85 @@ const toIncident = (row: StoredIncident): IncidentRow => ({
   status: row.status,
   failureType: row.failure_type,
   workerId: row.worker_id,
+  firstEvidenceAtMs: row.first_evidence_at,
+  answers: { queuedAtMs: row.queued_at, stoodInAtMs: row.stood_in_at, realAtMs: row.real_at },
   data: JSON.parse(row.data) as Readonly<Record<string, unknown>>,
 });
 
+function openIncident(database: Database, incident: NewIncident): void {
+  const { id, key, openedAtMs, failureType, workerId, firstEvidenceAtMs, data } = incident;
+  const inserted = database.run(
+    `insert into incidents (id, key, opened_at, status, failure_type, worker_id, first_evidence_at, data)
+     values (?, ?, ?, 'open', ?, ?, ?, ?) on conflict (id) do nothing`,
+    id,
+    key,
+    openedAtMs,
+    failureType,
+    workerId,
+    firstEvidenceAtMs,
+    JSON.stringify(data),
+  );
+  if (inserted === 0) return;
+  const row = database.record({ kind: "incident.opened", incidentId: id, workerId, data: { ...data, key, failure_type: failureType } });
+  const jobId = data["job_id"];
+  if (typeof jobId === "string") touchJob(database, id, { ...row, jobId });
+}
+
+interface Position {
+  readonly openedAtMs: number;
+  readonly id: string;
+}
+
+const newest: Position = { openedAtMs: Number.MAX_SAFE_INTEGER, id: "" };
+
+function decodeCursor(cursor: string | undefined): Position | null {
+  if (cursor === undefined) return newest;
+  const match = /^(\d{1,15})\.([\w-]{1,64})$/.exec(cursor);
+  return match?.[1] === undefined || match[2] === undefined ? null : { openedAtMs: Number(match[1]), id: match[2] };
+}
+
+function listIncidents(database: Database, query: IncidentQuery): Awaited<ReturnType<IncidentStore["list"]>> {
+  const from = decodeCursor(query.cursor);
+  if (from === null) return null;
+  const rows = database.all<StoredIncident>(
+    `select * from incidents where (opened_at, id) < (?, ?) and opened_at >= ? and status in (select value from json_each(?))
+     order by opened_at desc, id desc limit ?`,
+    from.openedAtMs,
+    from.id,
+    query.openedFromMs ?? 0,
+    JSON.stringify(query.statuses ?? incidentStatuses),
+    query.limit + 1,
+  );
+  const page = rows.slice(0, query.limit);
+  const last = page.at(-1);
+  return {
+    incidents: page.map(toIncident),
+    cursor: rows.length > query.limit && last !== undefined ? `${last.opened_at}.${last.id}` : null,
+  };
+}
+
+interface StoredJob {
+  readonly job_id: string;
+  readonly touched_at: number;
+  readonly because: string;
+}
+
+const toJob = (row: StoredJob): IncidentJob => ({ jobId: row.job_id, touchedAtMs: row.touched_at, because: row.because });
+
+function jobsOf(database: Database, id: string, limit: number): Awaited<ReturnType<IncidentStore["jobsOf"]>> {
+  const rows = database.all<StoredJob>("select * from incident_jobs where incident_id = ? order by rowid limit ?", id, limit);
+  const counted = database.get<{ count: number }>("select count(*) as count from incident_jobs where incident_id = ?", id);
+  return { jobs: rows.map(toJob), totalCount: counted?.count ?? 0 };
+}
+
 /** A projection of the timeline: each row changes in the transaction of its event. */
 export function createIncidentStore(database: Database): IncidentStore {
+  followJobs(database);
+  database.project(["incident.joined"], (row: EventRow) => {
+    if (row.incidentId !== null && row.jobId !== null) touchJob(database, row.incidentId, { ...row, jobId: row.jobId });
+  });
   return {
-    open: async ({ id, key, openedAtMs, failureType, workerId, data }) =>
-      database.write(() => {
-        const inserted = database.run(
-          "insert into incidents (id, key, opened_at, status, failure_type, worker_id, data) values (?, ?, ?, 'open', ?, ?, ?) on conflict (id) do nothing",
-          id,
-          key,
-          openedAtMs,
-          failureType,
-          workerId,
-          JSON.stringify(data),
-        );
-        if (inserted === 1)
-          database.record({ kind: "incident.opened", incidentId: id, workerId, data: { ...data, key, failure_type: failureType } });
-      }),
+    open: async (incident) => database.write(() => openIncident(database, incident)),
     close: async (id, status, data) =>
       database.write(() => {
         const changed = database.run(
@@ -54,9 +119,12 @@ export function createIncidentStore(database: Database): IncidentStore {
       database.read(() =>
         database.all<StoredIncident>("select * from incidents where status = 'open' order by opened_at, id").map(toIncident),
       ),
-    list: async (limit) =>
-      database.read(() =>
-        database.all<StoredIncident>("select * from incidents order by opened_at desc, id limit ?", limit).map(toIncident),
-      ),
+    list: async (query) => database.read(() => listIncidents(database, query)),
+    get: async (id) =>
+      database.read(() => {
+        const row = database.get<StoredIncident>("select * from incidents where id = ?", id);
+        return row === undefined ? null : toIncident(row);
+      }),
+    jobsOf: async (id, limit) => database.read(() => jobsOf(database, id, limit)),
   };
 }

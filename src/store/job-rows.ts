@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../core/error-codes.ts";
-import type { ArtifactRef, AttemptView, JobArtifact, JobResult, JobSpec, JobView, Lease, ServedBy } from "../core/job.ts";
+import type { ArtifactRef, AttemptView, JobArtifact, JobResult, JobSpec, JobView, Lease, RenderPlan, ServedBy } from "../core/job.ts";
 import type { ArtifactKind, JobState } from "../core/words.ts";
 import type { Database } from "./database.ts";
 
@@ -53,7 +53,11 @@ interface AttemptRow {
   readonly outcome: string | null;
   readonly code: string | null;
   readonly message: string | null;
+  readonly evidence: string | null;
+  readonly plan: string | null;
 }
+
+const parsed = <Value>(text: string | null): Value | null => (text === null ? null : (JSON.parse(text) as Value));
 
 export function toArtifact(row: ArtifactRow): JobArtifact {
   return {
@@ -76,6 +80,8 @@ const toAttempt = (row: AttemptRow): AttemptView => ({
   outcome: row.outcome,
   code: row.code,
   message: row.message,
+  evidence: parsed(row.evidence),
+  plan: parsed<RenderPlan>(row.plan),
 });
 
 export function artifactsOf(database: Database, jobId: string): JobArtifact[] {
@@ -118,14 +124,15 @@ export function toView(database: Database, row: JobRow): JobView {
     artifacts: artifactsOf(database, row.id),
     attemptList: database
       .all<AttemptRow>(
-        "select fence, worker_id, started_at, ended_at, outcome, code, message from attempts where job_id = ? order by fence",
+        "select fence, worker_id, started_at, ended_at, outcome, code, message, evidence, plan from attempts where job_id = ? order by fence",
         row.id,
       )
       .map(toAttempt),
   };
 }
 
-export function toLease(row: JobRow): Lease {
+export function toLease(database: Database, row: JobRow): Lease {
+  const attempt = database.get<{ plan: string | null }>("select plan from attempts where job_id = ? and fence = ?", row.id, row.fence);
   return {
     jobId: row.id,
     fence: row.fence,
@@ -133,6 +140,7 @@ export function toLease(row: JobRow): Lease {
     untilMs: row.lease_until ?? 0,
     workerId: row.worker_id ?? "",
     spec: toSpec(row),
+    plan: parsed<RenderPlan>(attempt?.plan ?? null),
     isCancelRequested: row.is_cancel_requested === 1,
   };
 }

@@ -1,8 +1,8 @@
-import type { JobResult, JobView } from "../core/job.ts";
+import type { JobResult, JobView, RenderPlan } from "../core/job.ts";
 import type { JobQuery, JobStore } from "../core/ports/job-store.ts";
 import { endedJobStates, type JobState, jobStates } from "../core/words.ts";
 import { type AttemptLimits, cancelHeld, commitResult, failAttempt, releaseAttempt } from "./attempt-ends.ts";
-import { claimJob } from "./claim.ts";
+import { claimJob, findNextDueAtMs } from "./claim.ts";
 import type { Database } from "./database.ts";
 import { artifactsOf, endJob, findArtifactRow, findHeld, findJob, insertArtifact, type JobRow, toLease, toView } from "./job-rows.ts";
 import { createSubmissions } from "./submissions.ts";
@@ -133,6 +133,15 @@ function renewLease(database: Database, lease: { jobId: string; fence: number },
   return row.is_cancel_requested === 1 ? "cancel" : "ok";
 }
 
+function notePlan(database: Database, lease: { jobId: string; fence: number }, plan: RenderPlan): "ok" | "stale" {
+  const row = findHeld(database, lease);
+  if (row === undefined) return "stale";
+  database.run("update attempts set plan = ? where job_id = ? and fence = ?", JSON.stringify(plan), lease.jobId, lease.fence);
+  const changes = plan.changes.map(({ field, from, to, why }) => ({ field, from, to, why }));
+  database.record({ kind: "job.changed", jobId: row.id, workerId: row.worker_id, data: { fence: lease.fence, changes } });
+  return "ok";
+}
+
 function adoptJob(
   database: Database,
   jobId: string,
@@ -145,7 +154,7 @@ function adoptJob(
   database.run("update jobs set epoch = ?, lease_until = ? where id = ?", epoch, database.clock.nowMs() + leaseMs, jobId);
   database.record({ kind: "job.adopted", jobId, workerId: row.worker_id, data: { fence } });
   const adopted = findJob(database, jobId);
-  return adopted === undefined ? "stale" : toLease(adopted);
+  return adopted === undefined ? "stale" : toLease(database, adopted);
 }
 
 const awaitingStandIn = `select * from jobs j where state = 'queued' and fallback <> 'wait' and is_cancel_requested = 0
@@ -156,6 +165,8 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
   return {
     submit: createSubmissions(database, limits.maxQueuedJobs),
     claim: async (request) => database.write(() => claimJob(database, request)),
+    nextDueAtMs: async (models, afterMs) => database.read(() => findNextDueAtMs(database, models, afterMs)),
+    notePlan: async (lease, plan) => database.write(() => notePlan(database, lease, plan)),
     renew: async (lease, leaseMs) => database.write(() => renewLease(database, lease, leaseMs)),
     commit: async (lease, artifact, result, thumbnail) => database.write(() => commitResult(database, lease, artifact, result, thumbnail)),
     fail: async (lease, failure) => database.write(() => failAttempt(database, lease, failure, limits)),

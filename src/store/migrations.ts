@@ -91,6 +91,23 @@ const migrations: readonly string[] = [
   create index incidents_by_status on incidents (status, opened_at);
   create table facts (key text primary key, value text not null) strict;
   `,
+  "alter table attempts add column plan text",
+  `
+  alter table incidents add column first_evidence_at integer;
+  alter table incidents add column queued_at integer;
+  alter table incidents add column stood_in_at integer;
+  alter table incidents add column real_at integer;
+  create index incidents_by_age on incidents (opened_at, id);
+  create table incident_jobs (
+    incident_id text not null references incidents (id) on delete cascade,
+    job_id text not null,
+    touched_at integer not null,
+    because text not null,
+    primary key (incident_id, job_id)
+  ) strict;
+  create index incident_jobs_by_job on incident_jobs (job_id);
+  create index events_by_kind on events (kind, at_ms) where kind <> 'machine.transitioned';
+  `,
 ];
 
 export const schemaVersion = migrations.length;

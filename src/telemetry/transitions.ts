@@ -1,5 +1,15 @@
-import type { InspectionEvent, StateValue } from "xstate";
+import type { AnyActorRef, InspectionEvent, StateValue } from "xstate";
 import type { Logger } from "./logger.ts";
+
+/** One event as a machine took it, with all that a pure run of the same machine needs to do the same again. */
+export interface RecordedStep {
+  /** From 1; a gap means that rows were lost. */
+  readonly number: number;
+  readonly atMs: number;
+  readonly event: Readonly<Record<string, unknown>>;
+  /** What the machine told others while it took the event, by type, in order. */
+  readonly reports: readonly string[];
+}
 
 /** One transition of one machine, thin enough to be sent for each. */
 export interface TransitionFrame {
@@ -9,10 +19,16 @@ export interface TransitionFrame {
   readonly to: string;
   readonly event: string;
   readonly tags: readonly string[];
+  /** Of recorded actors only. */
+  readonly step?: RecordedStep;
 }
 
 export interface TransitionSinks {
   readonly logger: Logger;
+  /** The moment that the machines themselves see in this turn. */
+  readonly nowMs: () => number;
+  /** Recorded actors can be replayed: each event that they take is noted, also one that leaves the state as it is. */
+  readonly isRecorded: (actor: string) => boolean;
   /** One buffered row of the event log. */
   readonly note: (frame: TransitionFrame) => void;
 }
@@ -39,6 +55,29 @@ interface SnapshotLike {
   readonly tags?: ReadonlySet<string>;
 }
 
+const idOf = (actor: unknown): string => (actor as { readonly id: string }).id;
+
+/** The steps of recorded actors: their reports come before the snapshot of the event that caused them. */
+function createStepRecorder({ nowMs, isRecorded }: Pick<TransitionSinks, "nowMs" | "isRecorded">) {
+  const reportsOf = new WeakMap<object, string[]>();
+  const numberOf = new WeakMap<object, number>();
+  return {
+    hear: ({ sourceRef, event }: Extract<InspectionEvent, { type: "@xstate.event" }>): void => {
+      if (sourceRef === undefined || event.type.startsWith("xstate.") || !isRecorded(idOf(sourceRef))) return;
+      const reports = reportsOf.get(sourceRef) ?? [];
+      reportsOf.set(sourceRef, [...reports, event.type]);
+    },
+    take: (actorRef: object, event: { readonly type: string }): RecordedStep | undefined => {
+      if (!isRecorded(idOf(actorRef))) return undefined;
+      const number = (numberOf.get(actorRef) ?? 0) + 1;
+      numberOf.set(actorRef, number);
+      const reports = reportsOf.get(actorRef) ?? [];
+      reportsOf.delete(actorRef);
+      return { number, atMs: nowMs(), event, reports };
+    },
+  };
+}
+
 /**
  * The one subscriber: every transition of every machine becomes one log line, one count, one row and one stream frame.
  * An exception in an inspector would surface in the caller's `send` and lose the event, so none leaves here.
@@ -46,19 +85,26 @@ interface SnapshotLike {
 export function createTransitionSubscriber(sinks: TransitionSinks): TransitionSubscriber {
   const lastPathOf = new WeakMap<object, string>();
   const counts = new Map<string, number>();
-  const observe = (event: InspectionEvent): void => {
-    if (event.type !== "@xstate.snapshot") return;
-    const snapshot = event.snapshot as SnapshotLike;
+  const recorder = createStepRecorder(sinks);
+  const noteSnapshot = (actorRef: AnyActorRef, snapshot: SnapshotLike, event: { readonly type: string }): void => {
     if (snapshot.value === undefined) return;
     const to = pathOfValue(snapshot.value);
-    const from = lastPathOf.get(event.actorRef) ?? null;
-    if (from === to) return;
-    lastPathOf.set(event.actorRef, to);
-    const actor = (event.actorRef as unknown as { readonly id: string }).id;
-    counts.set(actor, (counts.get(actor) ?? 0) + 1);
-    const frame: TransitionFrame = { actor, from, to, event: event.event.type, tags: [...(snapshot.tags ?? [])] };
-    sinks.logger.info({ ...frame, event: "machine.transitioned", trigger: frame.event });
+    const from = lastPathOf.get(actorRef) ?? null;
+    const step = recorder.take(actorRef, event);
+    if (from === to && step === undefined) return;
+    lastPathOf.set(actorRef, to);
+    const actor = idOf(actorRef);
+    const tags = [...(snapshot.tags ?? [])];
+    const frame: TransitionFrame = { actor, from, to, event: event.type, tags, ...(step === undefined ? {} : { step }) };
+    if (from !== to) {
+      counts.set(actor, (counts.get(actor) ?? 0) + 1);
+      sinks.logger.info({ actor, from, to, tags, event: "machine.transitioned", trigger: event.type });
+    }
     sinks.note(frame);
+  };
+  const observe = (event: InspectionEvent): void => {
+    if (event.type === "@xstate.event") recorder.hear(event);
+    if (event.type === "@xstate.snapshot") noteSnapshot(event.actorRef as AnyActorRef, event.snapshot as SnapshotLike, event.event);
   };
   return {
     counts,

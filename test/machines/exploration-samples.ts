@@ -29,6 +29,7 @@ export const lease: Lease = {
   untilMs: explorationClock.startMs + 30_000,
   workerId: "w0",
   isCancelRequested: false,
+  plan: null,
   spec: {
     workflow: null,
     consent: { fallback: "stand_in_then_real", allow: [], floor: null },

@@ -1,6 +1,7 @@
 import { modelLoaderMachine } from "../../src/machines/model-loader.machine.ts";
 import { pipelineMachine } from "../../src/machines/pipeline.machine.ts";
 import { workerMachine } from "../../src/machines/worker.machine.ts";
+import { unknownLimits } from "../../src/recovery/step-history.ts";
 import { about, bounds, connectedWorker, fault, lease, processRef, rendered } from "./exploration-samples.ts";
 import type { Exploration } from "./explore.ts";
 
@@ -49,6 +50,7 @@ export const modelLoader: Exploration = {
     { type: "model.load", model: "T2V-A14B", profile: "full" },
     { type: "model.load", model: "T2V-A14B", profile: "tiling" },
     { type: "model.reload" },
+    { type: "model.ensure" },
     { type: "model.unload", isOperator: true },
     { type: "model.verify" },
     { type: "worker.connected", residentModel: null, profile: null, isAdopted: false },
@@ -74,10 +76,10 @@ export const pipeline: Exploration = {
   inputs: [about],
   events: [
     { type: "jobs.becameAvailable" },
-    { type: "phase.started", phase: "encode", longPhaseMs: null },
-    { type: "phase.started", phase: "denoise", longPhaseMs: null },
-    { type: "phase.started", phase: "decode", longPhaseMs: 60_000 },
-    { type: "phase.started", phase: "mux", longPhaseMs: null },
+    { type: "phase.started", phase: "encode", longPhaseMs: null, limits: unknownLimits },
+    { type: "phase.started", phase: "denoise", longPhaseMs: null, limits: unknownLimits },
+    { type: "phase.started", phase: "decode", longPhaseMs: 60_000, limits: unknownLimits },
+    { type: "phase.started", phase: "mux", longPhaseMs: null, limits: unknownLimits },
     { type: "step.progressed", phase: "denoise", step: 1, of: 40 },
     { type: "render.completed", report: rendered },
     { type: "render.failed", fault },
@@ -90,6 +92,8 @@ export const pipeline: Exploration = {
     { type: "pipeline.standIn" },
     { type: "pipeline.admit", admission: "one" },
     { type: "pipeline.admit", admission: "all" },
+    { type: "pipeline.pause", isOperator: true },
+    { type: "pipeline.unpause", isOperator: true },
     { type: "pipeline.stop", isOperator: true },
     { type: "worker.connected", adopted: null },
     { type: "worker.connected", adopted: lease },
@@ -97,8 +101,20 @@ export const pipeline: Exploration = {
     { type: "model.proven", model: "T2V-A14B" },
     { type: "model.lost" },
   ],
-  outputs: { claimJob: [lease, null], prepareJob: [null, fault], cancelRender: [true, false], settleAttempt: [undefined] },
-  omit: [...ignored, "commitCount", "longPhaseMs", "spec", "untilMs", "evidence"],
+  outputs: {
+    claimJob: [
+      { lease, dueAtMs: null },
+      { lease: null, dueAtMs: null },
+    ],
+    prepareJob: [
+      { kind: "ready", lease },
+      { kind: "load", model: "T2V-A14B", profile: "tiling" },
+      { kind: "unfit", fault },
+    ],
+    cancelRender: [true, false],
+    settleAttempt: [undefined],
+  },
+  omit: [...ignored, "commitCount", "longPhaseMs", "stepLimits", "dueAtMs", "spec", "untilMs", "evidence"],
   canonical: (path, context) => {
     const hasLease = context["lease"] !== null;
     const isUnsettled = !["settling", "cancelling", "stalled"].includes(path);
@@ -108,6 +124,9 @@ export const pipeline: Exploration = {
       report: context["report"] !== null,
       settlement: isUnsettled ? null : (context["settlement"] as { readonly kind: string } | null)?.kind,
       isUnderWay: path.startsWith("inHand") && context["isUnderWay"],
+      wantedModel: path === "inHand.preparing" ? context["wantedModel"] : null,
+      // A pause decides only whether the next job is claimed.
+      isPaused: path === "idle" && context["isPaused"],
     };
   },
   staysReachable: ["servable", "mock"],

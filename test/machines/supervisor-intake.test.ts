@@ -127,3 +127,19 @@ describe("idleness", () => {
     expect(play(contextOf({ a: serving }), { type: "workers.release" }, { type: "workers.release" }).sent).toEqual([stopOf("a")]);
   });
 });
+
+describe("a planned end because of a leak", () => {
+  const recycle: SupervisorEvent = { type: "worker.recycle", workerId: "a" };
+
+  it("waits until no job is in the worker's hand, then starts it anew and lets jobs go on", () => {
+    const asked = play(contextOf({ a: { ...serving, jobId: "job-1" } }), recycle);
+    expect(asked.sent).toEqual([`pipeline.suspend → ${childIds.pipeline("a")}`]);
+    const after = play(asked.context, { type: "pipeline.suspended", workerId: "a" });
+    expect(after.sent).toEqual([`worker.restart → ${childIds.worker("a")}`, `pipeline.resume → ${childIds.pipeline("a")}`]);
+    expect(play(after.context, { type: "pipeline.suspended", workerId: "a" }).sent).toEqual([]);
+  });
+
+  it("is nothing for a worker that is not there", () => {
+    expect(play(contextOf({ a: unknownWorker }), recycle).sent).toEqual([]);
+  });
+});

@@ -64,6 +64,16 @@ describe("the command line", () => {
     });
   });
 
+  it("a replay needs an incident", () => {
+    expect(parseArguments(["replay", "inc-1-1", "--state-dir", "/s"])).toEqual({
+      command: "replay",
+      incidentId: "inc-1-1",
+      configPath: null,
+      flags: { stateDir: "/s" },
+    });
+    expect(parseArguments(["replay"])).toMatchObject({ message: expect.stringContaining("replay needs the id of an incident") });
+  });
+
   it("status knows where to look", () => {
     expect(parseArguments(["status", "--state-dir", "/s"])).toEqual({ command: "status", configPath: null, flags: { stateDir: "/s" } });
   });

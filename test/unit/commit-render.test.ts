@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type CommitFact, commitRender } from "../../src/app/effects/commit.ts";
+import { openLearnedBooks } from "../../src/app/learned-books.ts";
+import { createProfileBook } from "../../src/app/profile-book.ts";
 import { createProgressBoard } from "../../src/app/progress-board.ts";
 import type { ServiceParts } from "../../src/app/service-ports.ts";
 import { createWorkerLinks } from "../../src/app/worker-links.ts";
@@ -53,7 +55,7 @@ const report = (): RenderReport => ({
 });
 
 /** The service's parts around a real store, with a disk and a media child that do as told. */
-function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media> } = {}): ServiceParts {
+async function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media> } = {}): Promise<ServiceParts> {
   const { refuseUntilMs = 0 } = change;
   const startMs = clock.nowMs();
   const artifacts: Partial<ArtifactFiles> = {
@@ -73,6 +75,8 @@ function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media> } = 
     media,
     links: createWorkerLinks(),
     progress: createProgressBoard(clock),
+    profiles: createProfileBook("model-offload"),
+    ...(await openLearnedBooks(store, clock)),
     logger: createLogger({ level: "silent", nowMs: clock.nowMs }),
     config: { leaseMs },
   } as unknown as ServiceParts;
@@ -84,14 +88,14 @@ const state = async (): Promise<string | undefined> => (await store.jobs.get(lea
 
 describe("committing a finished render", () => {
   it("commits it once and says so", async () => {
-    begin(partsWith());
+    begin(await partsWith());
     await clock.advance(secondMs);
     expect(facts).toEqual([{ type: "artifact.committed", jobId: lease.jobId }]);
     expect(await state()).toBe("succeeded");
   });
 
   it("waits for a disk that has no room, keeps the lease meanwhile, and commits the same render", async () => {
-    begin(partsWith({ refuseUntilMs: 3 * minuteMs }));
+    begin(await partsWith({ refuseUntilMs: 3 * minuteMs }));
     await clock.advance(2 * minuteMs);
     expect(facts).toEqual([]);
     expect(await store.jobs.sweep()).toEqual({ requeued: [], expired: [] });
@@ -101,14 +105,14 @@ describe("committing a finished render", () => {
   });
 
   it("gives the job back when the disk has no room for ten minutes", async () => {
-    begin(partsWith({ refuseUntilMs: hourMs }));
+    begin(await partsWith({ refuseUntilMs: hourMs }));
     await clock.advance(11 * minuteMs);
     expect(facts).toMatchObject([{ type: "artifact.refused", fault: null }]);
     expect(await state()).toBe("queued");
   });
 
   it("ends as soon as the fence is lost, and leaves the job to the attempt that has it", async () => {
-    begin(partsWith({ refuseUntilMs: hourMs }));
+    begin(await partsWith({ refuseUntilMs: hourMs }));
     await clock.advance(5 * secondMs);
     await store.jobs.release(lease, "taken by another");
     const next = await store.jobs.claim({ workerId: "gpu1", epoch: 2, models: ["T2V-A14B"], residentModel: null, leaseMs });
@@ -118,7 +122,7 @@ describe("committing a finished render", () => {
   });
 
   it("says nothing more and gives nothing back once it was given up, so that the next start takes the result up", async () => {
-    const giveUp = begin(partsWith({ refuseUntilMs: hourMs }));
+    const giveUp = begin(await partsWith({ refuseUntilMs: hourMs }));
     await clock.advance(5 * secondMs);
     giveUp();
     await clock.advance(10 * secondMs);
@@ -133,7 +137,7 @@ describe("committing a finished render", () => {
       new Promise((_, reject) => {
         endCheck = () => reject(new MediaError("DRAINING", "the media child was stopped"));
       });
-    const giveUp = begin({ ...partsWith({ media: { probe } }), logger: { ...silentLogger, error: (line) => errors.push(line) } });
+    const giveUp = begin({ ...(await partsWith({ media: { probe } })), logger: { ...silentLogger, error: (line) => errors.push(line) } });
     await clock.advance(secondMs);
     giveUp();
     endCheck();
@@ -143,14 +147,14 @@ describe("committing a finished render", () => {
 
   it("counts a video without a thumbnail when none can be made", async () => {
     const renderThumbnail = () => Promise.reject(new MediaError("OUTPUT_INVALID", "no room for a picture"));
-    begin(partsWith({ media: { renderThumbnail } }));
+    begin(await partsWith({ media: { renderThumbnail } }));
     await clock.advance(secondMs);
     const job = await store.jobs.get(lease.jobId);
     expect([job?.state, job?.artifacts.map(({ kind }) => kind)]).toEqual(["succeeded", ["result"]]);
   });
 
   it("refuses a file that is not the video that was asked for, and the job is tried again", async () => {
-    begin(partsWith({ media: { probe: async () => ({ ...sound, isBlack: true }) } }));
+    begin(await partsWith({ media: { probe: async () => ({ ...sound, isBlack: true }) } }));
     await clock.advance(secondMs);
     expect(facts).toMatchObject([
       { type: "artifact.refused", problem: "is black in every sampled frame", fault: { code: "OUTPUT_INVALID" } },

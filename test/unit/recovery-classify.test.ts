@@ -1,174 +1,182 @@
 import { describe, expect, it } from "vitest";
-import type { Evidence, WorkerFailure } from "../../src/core/fault.ts";
-import { gibibyte, mebibyte } from "../../src/core/units.ts";
+import type { ErrorCode } from "../../src/core/error-codes.ts";
+import type { Attribution, FailureType } from "../../src/core/words.ts";
+import { countsAgainstWorker } from "../../src/recovery/breaker.ts";
 import { classify, recognise } from "../../src/recovery/classify.ts";
-import type { FaultClass } from "../../src/recovery/fault-classes.ts";
-import { parseOutOfMemory, shortageOf } from "../../src/recovery/out-of-memory-text.ts";
+import { type FaultClass, faultClasses } from "../../src/recovery/fault-classes.ts";
+import {
+  chosenExitCodes,
+  errorNumberClasses,
+  hubErrorCodes,
+  hubStatuses,
+  nvmlCodes,
+  ownErrorClasses,
+  shellSignals,
+  smiExitCodes,
+  workerStatuses,
+} from "../../src/recovery/fault-numbers.ts";
+import { faultSignatures } from "../../src/recovery/fault-signatures.ts";
+import { listedKernelLines, listedStrings, listedTypes } from "./recovery-listed-strings.ts";
+import { machineTexts } from "./recovery-raw-machines.ts";
+import { failure } from "./recovery-raw-makers.ts";
+import { requestTexts } from "./recovery-raw-requests.ts";
 
-const failure = (exceptionType: string, message: string, more: Partial<WorkerFailure> = {}): Evidence => ({
-  workerFailure: { phase: "denoise", step: 3, exceptionType, message, causes: [], deviceUsable: null, memory: null, ...more },
-});
+const rawTexts = [...requestTexts, ...machineTexts];
 
-/** PyTorch's wordings, as thrown by 2.15 and by 1.x. */
-const newText =
-  "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which 3.50 GiB is free. Including non-PyTorch memory, this process has 75.50 GiB memory in use. Of the allocated memory 70.00 GiB is allocated by PyTorch, and 1.20 GiB is reserved by PyTorch but unallocated.";
-const oldText =
-  "CUDA out of memory. Tried to allocate 512.00 MiB (GPU 0; 23.65 GiB total capacty; 20.10 GiB already allocated; 100.00 MiB free; 22.00 GiB reserved in total by PyTorch)";
-const neighbourText =
-  "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 80.00 GiB of which 1.00 GiB is free. Process 4242 has 60.00 GiB memory in use. Of the allocated memory 10.00 GiB is allocated by PyTorch, and 100.00 MiB is reserved by PyTorch but unallocated.";
-
-const rows: readonly (readonly [string, Evidence, FaultClass])[] = [
-  ["a size that the model refuses", failure("ValueError", "`height` and `width` have to be divisible by 16 but are 854"), "request"],
-  [
-    "a damaged safetensors header",
-    failure("safetensors_rust.SafetensorError", "Error while deserializing header: header too large"),
-    "modelFile",
-  ],
-  ["a missing weight file", failure("OSError", "Error no file named diffusion_pytorch_model.bin found"), "modelFile"],
-  ["a file of the wrong size", { message: "Consistency check failed: file should be of size 100 but has size 90" }, "modelFile"],
-  [
-    "a gated repository, which is also not found",
-    failure("huggingface_hub.errors.GatedRepoError", "Cannot access gated repo for url https://h/x"),
-    "authentication",
-  ],
-  ["a repository that does not exist", failure("huggingface_hub.errors.RepositoryNotFoundError", "404"), "notFound"],
-  [
-    "a gated repository wrapped by another error",
-    failure("OSError", "x is not a local folder", { causes: ["huggingface_hub.errors.GatedRepoError: 403"] }),
-    "authentication",
-  ],
-  ["memory that does not suffice", failure("torch.OutOfMemoryError", newText), "outOfMemory"],
-  ["memory that is fragmented", failure("torch.cuda.OutOfMemoryError", oldText), "outOfMemoryFragmented"],
-  ["memory that a neighbour holds", failure("torch.OutOfMemoryError", neighbourText), "outOfMemoryNeighbour"],
-  [
-    "address space that is exhausted",
-    failure(
-      "torch.OutOfMemoryError",
-      "CUDA out of memory: virtual-address-space (VSZ) exhaustion from expandable segments, not physical GPU OOM",
-    ),
-    "outOfVirtualSpace",
-  ],
-  [
-    "an illegal memory access",
-    failure("torch.AcceleratorError", "CUDA error: an illegal memory access was encountered"),
-    "contextPoisoned",
-  ],
-  ["a device-side assert", failure("RuntimeError", "CUDA error: device-side assert triggered"), "contextPoisoned"],
-  ["a device that does not allocate any more", failure("RuntimeError", "something new", { deviceUsable: false }), "contextPoisoned"],
-  ["an uncorrectable ECC error", failure("RuntimeError", "CUDA error: uncorrectable ECC error encountered"), "gpuMemoryFault"],
-  [
-    "a card that is lost",
-    { message: "Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.  Reboot the system to recover this GPU" },
-    "gpuLost",
-  ],
-  [
-    "a card that is busy or unavailable",
-    failure("RuntimeError", "CUDA error: CUDA-capable device(s) is/are busy or unavailable"),
-    "gpuResetRequired",
-  ],
-  ["a driver that does not match", { message: "Failed to initialize NVML: Driver/library version mismatch" }, "driver"],
-  ["a missing driver", failure("RuntimeError", "Found no NVIDIA driver on your system. Please check"), "driver"],
-  ["XID 79 in the log", { exitCode: 1, logTail: "NVRM: Xid (PCI:0000:01:00): 79, pid=1, GPU has fallen off the bus." }, "gpuLost"],
-  [
-    "XID 119 in the log",
-    { exitCode: 1, logTail: "NVRM: Xid (PCI:0000:01:00): 119, Timeout waiting for RPC from GSP!" },
-    "gpuResetRequired",
-  ],
-  ["XID 31 in the log", { exitCode: 1, logTail: "NVRM: Xid (PCI:0000:01:00): 31, MMU Fault" }, "contextPoisoned"],
-  ["a SIGKILL while the kernel's counter rose", { exitSignal: "SIGKILL", oomKillCount: 1 }, "hostOomKiller"],
-  ["a SIGKILL behind a shell while the counter rose", { exitCode: 137, oomKillCount: 2 }, "hostOomKiller"],
-  ["a SIGKILL of unknown origin", { exitSignal: "SIGKILL" }, "crashBySignal"],
-  [
-    "host memory that cannot be allocated",
-    failure("RuntimeError", "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
-    "hostAllocation",
-  ],
-  ["Python's MemoryError", failure("MemoryError", ""), "hostAllocation"],
-  ["a full disk by number", { errorNumber: "ENOSPC" }, "diskFull"],
-  ["a full disk by text", failure("OSError", "[Errno 28] No space left on device"), "diskFull"],
-  ["a refused connection", { errorNumber: "ECONNREFUSED" }, "network"],
-  ["a time-out while downloading", failure("httpx2.TimeoutException", "timed out"), "network"],
-  [
-    "a missing package",
-    failure("RuntimeError", "backend 'sage' is not usable because of missing package sageattention"),
-    "missingDependency",
-  ],
-  [
-    "offloads that exclude each other",
-    failure("ValueError", "You have components with group offloading enabled. This is not supported with x"),
-    "offloadConflict",
-  ],
-  ["a segmentation fault", { exitSignal: "SIGSEGV" }, "crashBySignal"],
-  ["a segmentation fault behind a shell", { exitCode: 139 }, "crashBySignal"],
-  ["an uncaught exception", { exitCode: 1 }, "workerExit"],
-  ["exit code 75", { exitCode: 75 }, "contextPoisoned"],
-  ["exit code 78", { exitCode: 78 }, "workerConfiguration"],
-  ["a dead worker whose log tells of memory", { exitCode: 1, logTail: `Traceback\ntorch.OutOfMemoryError: ${newText}` }, "outOfMemory"],
-  ["NCCL", failure("RuntimeError", "NCCL error in: ../torch/csrc/x.cpp:1, unhandled cuda error"), "multiGpu"],
-  ["silence", { silentForMs: 12_000 }, "silence"],
-  ["silence of a process that hangs in the kernel", { silentForMs: 12_000, processState: "D" }, "gpuLost"],
-  ["no progress", { stalledForMs: 90_000 }, "stall"],
-  ["a black video", { outputProblem: "every frame is black" }, "badOutput"],
-  ["text that nobody knows", failure("FooError", "the moon is full"), "unknown"],
-  ["nothing at all", {}, "unknown"],
-];
+type Flag = "poisoned" | "final" | "person";
+/** Code, attribution, failure type (design §5) and the flags that are not at rest. */
+const expected: Readonly<Record<FaultClass, readonly [ErrorCode, Attribution, FailureType | null, ...Flag[]]>> = {
+  request: ["REQUEST_INVALID", "request", null, "final"],
+  modelFile: ["MODEL_FILE_CORRUPT", "model", "model_loading_failure"],
+  authentication: ["MODEL_NOT_AVAILABLE", "configuration", "model_loading_failure", "final", "person"],
+  notFound: ["MODEL_NOT_AVAILABLE", "configuration", "model_loading_failure", "final", "person"],
+  offlineMode: ["MODEL_NOT_AVAILABLE", "configuration", "model_loading_failure", "final", "person"],
+  outOfMemory: ["GPU_OUT_OF_MEMORY", "gpu", "vram_exhaustion"],
+  outOfMemoryFragmented: ["GPU_OUT_OF_MEMORY", "gpu", "vram_exhaustion"],
+  outOfVirtualSpace: ["GPU_OUT_OF_MEMORY", "worker", "vram_exhaustion"],
+  outOfMemoryNeighbour: ["GPU_OUT_OF_MEMORY", "host", "vram_exhaustion"],
+  contextPoisoned: ["GPU_CONTEXT_POISONED", "gpu", "generation_pipeline_error", "poisoned"],
+  multiGpu: ["GPU_LINK_FAILED", "gpu", "generation_pipeline_error", "poisoned"],
+  gpuMemoryFault: ["GPU_MEMORY_FAULT", "gpu", "system_resource_error", "poisoned"],
+  gpuLost: ["GPU_LOST", "gpu", "system_resource_error", "poisoned", "person"],
+  gpuResetRequired: ["GPU_RESET_REQUIRED", "gpu", "system_resource_error", "poisoned", "person"],
+  gpuHardware: ["GPU_HARDWARE", "gpu", "system_resource_error", "poisoned", "person"],
+  driver: ["GPU_DRIVER_FAILED", "host", "system_resource_error", "poisoned", "person"],
+  thermal: ["GPU_THROTTLED", "gpu", "system_resource_error"],
+  hostOomKiller: ["HOST_OUT_OF_MEMORY", "host", "system_resource_error"],
+  hostAllocation: ["HOST_OUT_OF_MEMORY", "host", "system_resource_error"],
+  diskFull: ["DISK_FULL", "host", "system_resource_error"],
+  network: ["NETWORK_UNREACHABLE", "network", "network_error"],
+  missingDependency: ["OPTIMIZATION_UNAVAILABLE", "configuration", "hardware_optimization_failure", "person"],
+  offloadConflict: ["OPTIMIZATION_UNAVAILABLE", "configuration", "hardware_optimization_failure"],
+  actionNotApplied: ["OPTIMIZATION_UNAVAILABLE", "configuration", "hardware_optimization_failure"],
+  onProcessor: ["OPTIMIZATION_UNAVAILABLE", "configuration", "hardware_optimization_failure"],
+  workerConfiguration: ["WORKER_CONFIGURATION", "configuration", "generation_pipeline_error", "final", "person"],
+  protocolMismatch: ["WORKER_PROTOCOL_MISMATCH", "configuration", "generation_pipeline_error", "final", "person"],
+  crashBySignal: ["WORKER_EXITED", "worker", "generation_pipeline_error"],
+  workerExit: ["WORKER_EXITED", "worker", "generation_pipeline_error"],
+  ownStop: ["WORKER_EXITED", "configuration", null],
+  silence: ["WORKER_SILENT", "worker", "generation_pipeline_error"],
+  stall: ["WORKER_STALLED", "worker", "generation_pipeline_error"],
+  badOutput: ["OUTPUT_INVALID", "model", "generation_pipeline_error"],
+  unknown: ["WORKER_ERROR", "worker", "generation_pipeline_error"],
+};
+const classes = Object.keys(faultClasses) as FaultClass[];
+/** A text with something in the place of each gap. */
+const filled = (template: string): string => template.replaceAll("…", " something ");
 
 describe("classify", () => {
-  it.each(rows)("recognises %s", (_, evidence, faultClass) => {
+  it.each(rawTexts)("knows %s as %s", (_, faultClass, evidence) => {
     expect(recognise(evidence).faultClass).toBe(faultClass);
+    const [code, attribution, ofPipeline, ...flags] = expected[faultClass];
+    const phase = evidence.phase ?? evidence.workerFailure?.phase;
+    const failureType = ofPipeline === "generation_pipeline_error" && phase === "load" ? "model_loading_failure" : ofPipeline;
+    const fault = classify(evidence);
+    expect(fault).toMatchObject({ code, attribution, failureType, evidence });
+    expect(fault.contextPoisoned, "contextPoisoned").toBe(flags.includes("poisoned"));
+    expect(fault.retryable, "retryable").toBe(!flags.includes("final"));
+    expect(fault.operatorAction !== null, "operatorAction").toBe(flags.includes("person"));
+    expect(fault.confidence > 0 && fault.confidence <= 1).toBe(faultClass !== "unknown");
+    expect(fault.decidedBy).not.toBe("");
+    expect(fault.message).not.toBe("");
   });
-  it("keeps the raw evidence of what it does not know, and treats it as an error of the pipeline", () => {
+  it("has a raw text for every class", () => {
+    const tried = new Set(rawTexts.map(([, faultClass]) => faultClass));
+    expect(classes.filter((faultClass) => !tried.has(faultClass))).toEqual([]);
+  });
+  it.each(listedStrings.flatMap(([faultClass, texts]) => texts.map((text) => [text, faultClass] as const)))(
+    "knows a message that begins with %j as %s, alone or behind its type",
+    (text, faultClass) => {
+      expect(recognise({ message: text }).faultClass).toBe(faultClass);
+      expect(recognise({ message: `RuntimeError: ${text}` }).faultClass).toBe(faultClass);
+      expect(recognise(failure("RuntimeError", text)).faultClass).toBe(faultClass);
+      expect(recognise(failure("WrapperError", "it failed", { causes: [`OSError: ${text}`] })).faultClass).toBe(faultClass);
+    },
+  );
+  it.each(listedTypes.flatMap(([faultClass, types]) => types.map((type) => [type, faultClass] as const)))(
+    "knows %s by its name alone as %s",
+    (type, faultClass) => {
+      expect(recognise(failure(type, "")).faultClass).toBe(faultClass);
+      expect(recognise(failure("OSError", "", { causes: [`${type}('x')`] })).faultClass).toBe(faultClass);
+    },
+  );
+  it.each(listedKernelLines)("knows as %s the kernel's line %j", (faultClass, line) => {
+    expect(recognise({ kernelLog: `[ 0.100000] usb 1-1: new device\n${line}\n` }).faultClass).toBe(faultClass);
+  });
+  it("shadows no row of its table by another", () => {
+    for (const { faultClass, texts = [], types = [] } of faultSignatures) {
+      for (const text of texts) expect([text, recognise({ message: filled(text) }).faultClass]).toEqual([text, faultClass]);
+      for (const type of types) expect([type, recognise(failure(type, "")).faultClass]).toEqual([type, faultClass]);
+    }
+  });
+});
+
+describe("numbers", () => {
+  it.each(Object.entries(chosenExitCodes))("an exit with %s is %s", (code, faultClass) => {
+    expect(recognise({ exitCode: Number(code) }).faultClass).toBe(faultClass);
+  });
+  it.each(Object.entries(shellSignals))("an exit with %s behind a shell tells of %s", (code, signal) => {
+    expect(recognise({ exitCode: Number(code) })).toEqual(recognise({ exitSignal: signal }));
+  });
+  it.each(Object.entries(errorNumberClasses))("%s is %s", (errorNumber, faultClass) => {
+    expect(recognise({ errorNumber }).faultClass).toBe(faultClass);
+  });
+  it.each(Object.entries(hubStatuses))("status %s of the hub is %s", (status, faultClass) => {
+    expect(recognise({ http: { from: "hub", status: Number(status) } }).faultClass).toBe(faultClass);
+  });
+  it.each(Object.entries(hubErrorCodes))("the hub's %s is %s, whatever its status", (errorCode, faultClass) => {
+    expect(recognise({ http: { from: "hub", status: 401, errorCode } }).faultClass).toBe(faultClass);
+  });
+  it.each(Object.entries(workerStatuses))("status %s of a worker is %s", (status, faultClass) => {
+    expect(recognise({ http: { from: "worker", status: Number(status) } }).faultClass).toBe(faultClass);
+  });
+  it("status 500 and a body that is no refusal say nothing", () => {
+    expect(recognise({ http: { from: "worker", status: 500 } }).faultClass).toBe("unknown");
+    expect(recognise({ http: { from: "worker", status: 400, body: "{not json" } }).faultClass).toBe("unknown");
+    expect(recognise({ http: { from: "worker", status: 400, body: "[1]" } }).faultClass).toBe("unknown");
+  });
+  it.each(Object.entries(smiExitCodes))("nvidia-smi's exit code %s is %o", (code, { faultClass, meaning }) => {
+    expect(recognise({ gpu: { smiExitCode: Number(code) } })).toMatchObject({ faultClass, decidedBy: expect.stringContaining(meaning) });
+  });
+  it.each(Object.entries(nvmlCodes))("NVML's code %s is %o", (code, { faultClass, meaning }) => {
+    expect(recognise({ gpu: { nvmlCode: Number(code) } })).toMatchObject({ faultClass, decidedBy: expect.stringContaining(meaning) });
+  });
+  it("success, a caller's mistake and what is normal under load are no faults of the machine", () => {
+    expect(
+      recognise({ gpu: { smiExitCode: 0, nvmlCode: 0, throttleMask: 0x4, missingDeviceCount: 0, recoveryAction: "None" } }).faultClass,
+    ).toBe("unknown");
+    expect(recognise({ gpu: { smiExitCode: 2 } }).faultClass).toBe("unknown");
+  });
+  it.each(Object.entries(ownErrorClasses))("this program's own %s is %s", (errorCode, faultClass) => {
+    expect(recognise({ errorCode: errorCode as ErrorCode }).faultClass).toBe(faultClass);
+  });
+});
+
+describe("a fault", () => {
+  it("keeps the raw evidence of what nobody knows, and treats it as an error of the pipeline", () => {
     const evidence = failure("FooError", "the moon is full");
     expect(classify(evidence)).toMatchObject({ code: "WORKER_ERROR", confidence: 0, failureType: "generation_pipeline_error", evidence });
   });
-  it("opens no incident for a request's own fault", () => {
-    expect(classify(failure("ValueError", "Provide either `prompt` or `prompt_embeds`"))).toMatchObject({
-      attribution: "request",
-      failureType: null,
-    });
+  it("of a request ends the job with the library's own sentence and touches nothing else", () => {
+    const fault = classify(failure("ValueError", "`height` and `width` have to be divisible by 16 but are 850 and 480."));
+    expect(fault).toMatchObject({ failureType: null, retryable: false, contextPoisoned: false, operatorAction: null });
+    expect(fault.message).toBe("`height` and `width` have to be divisible by 16 but are 850 and 480.");
+    expect(countsAgainstWorker(fault)).toBe(false);
   });
-  it("calls a crash in the loading phase a loading failure", () => {
+  it("of a refused workflow names node and input, and none of the request's values", () => {
+    const refused = rawTexts.find(([what]) => what.startsWith("a value below"))?.[2] ?? {};
+    expect(classify(refused).message).toBe(
+      "the workflow was refused: prompt_outputs_failed_validation; KSampler.steps: value_smaller_than_min",
+    );
+  });
+  it("of a crash in the loading phase is a loading failure", () => {
     expect(classify({ exitSignal: "SIGSEGV", phase: "load" }).failureType).toBe("model_loading_failure");
     expect(classify({ exitSignal: "SIGSEGV", phase: "denoise" }).failureType).toBe("generation_pipeline_error");
   });
-  it("asks a person where only a person can help", () => {
-    expect(classify(failure("GatedRepoError", "")).operatorAction).toContain("licence");
-    expect(classify({ exitSignal: "SIGSEGV" }).operatorAction).toBeNull();
-  });
-  it("does not take an exit that this service caused for the kernel's doing", () => {
-    expect(recognise({ exitSignal: "SIGKILL", isOwnSignal: true, oomKillCount: 1 }).faultClass).toBe("crashBySignal");
-  });
-});
-
-describe("the numbers of an out-of-memory message", () => {
-  it("are read from the present wording", () => {
-    expect(parseOutOfMemory(newText)).toEqual({
-      wantedBytes: 20 * gibibyte,
-      totalBytes: Math.round(79.1 * gibibyte),
-      freeBytes: 3.5 * gibibyte,
-      ownBytes: 75.5 * gibibyte,
-      allocatedBytes: 70 * gibibyte,
-      reservedUnallocatedBytes: Math.round(1.2 * gibibyte),
-      otherProcessesBytes: 0,
-    });
-  });
-  it("are read from the older wording, misspelt or not", () => {
-    expect(parseOutOfMemory(oldText)).toMatchObject({
-      wantedBytes: 512 * mebibyte,
-      totalBytes: Math.round(23.65 * gibibyte),
-      freeBytes: 100 * mebibyte,
-      ownBytes: 22 * gibibyte,
-    });
-    expect(parseOutOfMemory(oldText)?.reservedUnallocatedBytes).toBeCloseTo(1.9 * gibibyte, -3);
-    expect(parseOutOfMemory(oldText.replace("capacty", "capacity"))).toEqual(parseOutOfMemory(oldText));
-  });
-  it("are absent in other texts, and null where the text does not say them", () => {
-    expect(parseOutOfMemory("the moon is full")).toBeNull();
-    expect(parseOutOfMemory("CUDA out of memory")).toMatchObject({ wantedBytes: null, totalBytes: null });
-  });
-  it("never blame a neighbour that holds less than what is missing", () => {
-    const text = neighbourText.replace("Tried to allocate 2.00 GiB", "Tried to allocate 70.00 GiB");
-    const numbers = parseOutOfMemory(text);
-    expect(numbers === null ? null : shortageOf(numbers)).toBe("outOfMemory");
+  it("speaks against the worker only where worker, card or model are to blame", () => {
+    const counted = classes.filter((faultClass) => countsAgainstWorker(faultClasses[faultClass]));
+    const innocent = ["request", "authentication", "notFound", "offlineMode", "outOfMemoryNeighbour", "driver", "diskFull", "network"];
+    expect(counted.filter((faultClass) => [...innocent, "hostOomKiller", "hostAllocation", "ownStop"].includes(faultClass))).toEqual([]);
+    expect(counted).toEqual(expect.arrayContaining(["contextPoisoned", "crashBySignal", "stall", "modelFile", "unknown"]));
   });
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { attemptSchema, healthStatusSchema, systemStatusSchema } from "../../src/contract/recovery-wire.ts";
 import { rowSchema, snapshotSchema } from "../../src/contract/stream-wire.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { createSseChannel, longestQueueCount } from "../../src/server/streams/sse-channel.ts";
@@ -37,6 +38,19 @@ describe("the event stream", () => {
       `Job ${id.slice(0, 8)} was accepted.`,
       `Job ${id.slice(0, 8)} shows a stand-in: the worker is being restarted.`,
     ]);
+    await cancel();
+  });
+
+  it("lists the rows that tell a person something new, and leaves the story of an incident to its page", async () => {
+    await world.store.events.append([
+      { kind: "rung.ended", data: { action: "clear_gpu_cache", outcome: "effective" } },
+      { kind: "climb.ended", data: { outcome: "repaired" } },
+      { kind: "machine.transitioned", data: {} },
+    ]);
+    const { next, cancel } = await open();
+    const snapshot = snapshotSchema.parse((await next())?.data);
+    expect(snapshot.recent.map((row) => row.text)).toEqual(["Clear the card's cache: it helped."]);
+    expect(snapshot.described_kinds).not.toContain("climb.ended");
     await cancel();
   });
 
@@ -138,6 +152,11 @@ describe("the event stream", () => {
       data: { job_id: "j-1", worker_id: "worker-0", phase: "denoise", step: 3, of: 12, progress: 99 },
     });
     expect(await next()).toEqual({ event: "mode", id: null, data: { mode: "mock", sentence: "Stand-ins only." } });
+    expect(await next()).toEqual({
+      event: "system_status",
+      id: null,
+      data: { status: "degraded", mode: "mock", message: "Stand-ins only.", mock_mode_enabled: true },
+    });
     expect((await next())?.data).toMatchObject({ success: false, recovery_time: 1.5, error_message: "no route" });
     await cancel();
   });
@@ -196,6 +215,24 @@ describe("the health stream", () => {
     expect(await next()).toMatchObject({ event: "snapshot", data: { overall_status: "healthy", mode: "ready" } });
     world.frame({ kind: "health", health: { ...healthy, overallStatus: "critical", issues: ["VRAM is full"] } });
     expect(await next()).toMatchObject({ event: "health", data: { overall_status: "critical", issues: ["VRAM is full"] } });
+    await cancel();
+  });
+
+  it("carries the seed's three notifications", async () => {
+    const { next, cancel } = await open({}, "/api/v1/health/stream");
+    await next();
+    world.frame({ kind: "health", health: { ...healthy, overallStatus: "critical", issues: ["VRAM is full"] } });
+    world.frame({ kind: "mode", mode: "ready", sentence: "At once." });
+    const about = { failureType: "network_error", workerId: null, incidentId: null, startedAtMs: 0, endedAtMs: 1_500 } as const;
+    world.frame({
+      kind: "recoveryAttempt",
+      attempt: { ...about, action: "retry_model_download", outcome: "effective", reason: "every file matches" },
+    });
+    const heard = [await next(), await next(), await next(), await next(), await next()];
+    expect(heard.map((event) => event?.event)).toEqual(["health", "health_status", "mode", "system_status", "recovery_attempt"]);
+    expect(healthStatusSchema.parse(heard[1]?.data)).toMatchObject({ status: "critical", cpu_usage: 12.5, issues: ["VRAM is full"] });
+    expect(systemStatusSchema.parse(heard[3]?.data)).toMatchObject({ status: "ready", mock_mode_enabled: false });
+    expect(attemptSchema.parse(heard[4]?.data)).toMatchObject({ success: true, recovery_time: 1.5, error_message: null });
     await cancel();
   });
 

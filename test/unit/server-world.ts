@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createIncidentDesk } from "../../src/app/incident-desk.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
@@ -149,6 +150,7 @@ function makePorts(
       }),
       resume: async () => ({ isPaused: false, restingWorkers: [], holdingWorkers: ["worker-0"] }),
     },
+    incidents: createIncidentDesk(store, parts.clock),
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
       killWorker: async (workerId) =>

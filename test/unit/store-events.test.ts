@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { EventRow, NewEvent, Store } from "../../src/core/ports/event-log.ts";
+import type { EventRow, IncidentRow, NewEvent, Store } from "../../src/core/ports/event-log.ts";
 import { dayMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { openStore } from "../../src/store/open-store.ts";
@@ -21,6 +21,7 @@ const open = (path: string): void => {
 const databasePath = (): string => join(directory, "understudy.db");
 const fact = (n: number): NewEvent => ({ kind: "test.happened", data: { n } });
 const numbersOf = (rows: readonly EventRow[]): unknown[] => rows.map((row) => row.data["n"]);
+const listed = async (): Promise<readonly IncidentRow[]> => (await store.incidents.list({ limit: 9 }))?.incidents ?? [];
 const writtenRows = (): Promise<readonly EventRow[]> => store.events.range(0, 100_000);
 
 beforeEach(() => {
@@ -177,26 +178,42 @@ describe("the retention of events", () => {
 
   it("takes closed incidents with it, and keeps open ones", async () => {
     for (const id of ["closed", "open"]) {
-      await store.incidents.open({ id, key: id, openedAtMs: clock.nowMs(), failureType: "network_error", workerId: null, data: {} });
+      await store.incidents.open({
+        id,
+        key: id,
+        openedAtMs: clock.nowMs(),
+        failureType: "network_error",
+        workerId: null,
+        firstEvidenceAtMs: null,
+        data: {},
+      });
     }
     await store.incidents.close("closed", "resolved", {});
     await clock.advance(2 * dayMs);
     await store.events.prune(dayMs);
-    expect((await store.incidents.list(9)).map(({ id }) => id)).toEqual(["open"]);
+    expect((await listed()).map(({ id }) => id)).toEqual(["open"]);
   });
 });
 
 describe("incidents", () => {
-  const incident = { id: "i1", key: "gpu0/vram_exhaustion", failureType: "vram_exhaustion", workerId: "gpu0", data: { code: "X" } };
+  const incident = {
+    id: "i1",
+    key: "gpu0/vram_exhaustion",
+    failureType: "vram_exhaustion",
+    workerId: "gpu0",
+    firstEvidenceAtMs: null,
+    data: { code: "X" },
+  };
+  const answers = { queuedAtMs: null, stoodInAtMs: null, realAtMs: null };
 
   it("open and close together with their row of the timeline", async () => {
     const openedAtMs = clock.nowMs();
     await store.incidents.open({ ...incident, openedAtMs });
-    expect(await store.incidents.listOpen()).toEqual([{ ...incident, openedAtMs, closedAtMs: null, status: "open" }]);
+    expect(await store.incidents.listOpen()).toEqual([{ ...incident, answers, openedAtMs, closedAtMs: null, status: "open" }]);
     await clock.advance(10);
     await store.incidents.close("i1", "resolved", { climbs: 1 });
     expect(await store.incidents.listOpen()).toEqual([]);
-    expect(await store.incidents.list(9)).toEqual([{ ...incident, openedAtMs, closedAtMs: clock.nowMs(), status: "resolved" }]);
+    expect(await listed()).toEqual([{ ...incident, answers, openedAtMs, closedAtMs: clock.nowMs(), status: "resolved" }]);
     expect(published).toMatchObject([
       { kind: "incident.opened", incidentId: "i1", workerId: "gpu0", data: { key: incident.key, failure_type: "vram_exhaustion" } },
       { kind: "incident.closed", incidentId: "i1", data: { status: "resolved", climbs: 1 } },
@@ -208,7 +225,7 @@ describe("incidents", () => {
     await store.incidents.open({ ...incident, openedAtMs: 2 });
     await store.incidents.close("i1", "resolved", {});
     await store.incidents.close("i1", "abandoned", {});
-    expect(await store.incidents.list(9)).toMatchObject([{ openedAtMs: 1, status: "resolved" }]);
+    expect(await listed()).toMatchObject([{ openedAtMs: 1, status: "resolved" }]);
     expect(published.map(({ kind }) => kind)).toEqual(["incident.opened", "incident.closed"]);
   });
 });

@@ -1,7 +1,10 @@
 import { fromCallback, fromPromise } from "xstate";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
+import { canaryRequest } from "../../core/model-catalog.ts";
 import type { WorkerClient } from "../../core/ports/worker.ts";
+import type { LoadProfile } from "../../core/words.ts";
+import { profilesFrom } from "../../jobs/fit.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
 import { classify } from "../../recovery/classify.ts";
 import { faultOfRejection } from "../effects/render.ts";
@@ -13,6 +16,20 @@ function clientOf(parts: ServiceParts, workerId: string): WorkerClient {
   return client;
 }
 
+/** The first memory mode, from the one that is asked for on, in which this card carries at least the test render. */
+function firstProfile({ links, profiles, envelopes }: ServiceParts, { workerId, model }: LoadOrder): LoadProfile {
+  const asked = profiles.of(workerId);
+  const identity = links.clientOf(workerId)?.identity;
+  if (identity === undefined) return asked;
+  const { uuid, totalBytes } = identity.device;
+  const offered = profilesFrom(asked).filter((profile) => identity.profiles.includes(profile));
+  return (
+    offered.find((profile) => envelopes.fits({ deviceUuid: uuid, profile }, { model, ...canaryRequest(model) }, totalBytes)) ??
+    offered.at(-1) ??
+    asked
+  );
+}
+
 /** The memory mode is read at the moment of the load: recovery may have made it leaner since the order. */
 function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEvent) => void): () => void {
   const giveUp = new AbortController();
@@ -20,7 +37,10 @@ function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEv
     if (notice.kind === "loadProgress" && notice.model === order.model) send({ type: "load.progressed", ratio: notice.ratio });
   });
   const begin = async (): Promise<void> => {
-    await clientOf(parts, order.workerId).loadModel({ model: order.model, profile: parts.profiles.of(order.workerId) }, giveUp.signal);
+    const client = clientOf(parts, order.workerId);
+    const profile = firstProfile(parts, order);
+    parts.profiles.set(order.workerId, profile);
+    await client.loadModel({ model: order.model, profile }, giveUp.signal);
     send({ type: "load.succeeded" });
   };
   void begin().catch((thrown: unknown) => {

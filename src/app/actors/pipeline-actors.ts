@@ -1,12 +1,14 @@
 import { fromCallback, fromPromise } from "xstate";
+import { messageOf } from "../../core/errors.ts";
 import type { Evidence, Fault } from "../../core/fault.ts";
-import type { AttemptFailure, Lease } from "../../core/job.ts";
+import { type AttemptFailure, effectiveRequest, type Lease } from "../../core/job.ts";
 import type { RenderReport } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { ModelId } from "../../core/words.ts";
-import type { PipelineEvent, Settlement } from "../../machines/pipeline-types.ts";
+import type { Claim, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
 import { classify } from "../../recovery/classify.ts";
 import { commitRender, keepLease, type LeaseOrder } from "../effects/commit.ts";
+import { planOf, planRender } from "../effects/plan-render.ts";
 import { followRender, type RenderFact } from "../effects/render.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
@@ -22,7 +24,7 @@ const retryDelayMs = 1_000;
 const eventOf = (fact: RenderFact): PipelineEvent => {
   switch (fact.kind) {
     case "phaseStarted":
-      return { type: "phase.started", phase: fact.phase, longPhaseMs: fact.longPhaseMs };
+      return { type: "phase.started", phase: fact.phase, longPhaseMs: fact.longPhaseMs, limits: fact.limits };
     case "stepProgressed":
       return { type: "step.progressed", phase: fact.phase, step: fact.step, of: fact.of };
     case "completed":
@@ -85,25 +87,55 @@ async function settle(parts: ServiceParts, deaths: Deaths[], { lease, workerId }
   }
 }
 
-async function prepare(parts: ServiceParts, { workerId, lease }: LeaseOrder, signal: AbortSignal): Promise<Fault | null> {
+const noRoom = (what: string): Fault => ({
+  ...classify({ message: what, phase: "encode" }),
+  code: "GPU_OUT_OF_MEMORY",
+  attribution: "gpu",
+  failureType: "vram_exhaustion",
+  decidedBy: "no memory mode and no change that the job allows fits now",
+  message: what,
+});
+
+/** The plan comes first, and is durable before the render begins; the loader owns what is on the card. */
+async function prepare(parts: ServiceParts, { workerId, lease }: LeaseOrder, signal: AbortSignal): Promise<Preparation> {
   await parts.host.recordJob(workerId, { jobId: lease.jobId, fence: lease.fence });
   const client = parts.links.clientOf(workerId);
   if (client === null) throw new Error("the worker is not connected");
-  const stats = await client.stats(signal);
-  const { model } = lease.spec.request;
-  if (stats.residentModel !== model) await client.loadModel({ model, profile: parts.profiles.of(workerId) }, signal);
-  return null;
+  const { residentModel, profile } = await client.stats(signal);
+  const resident = residentModel === null || profile === null ? null : { model: residentModel, profile };
+  const fit = planRender(parts, workerId, lease.spec, resident);
+  if (fit === null) return { kind: "unfit", fault: noRoom("The job fits this card in no memory mode that is left to try for now.") };
+  if (resident?.model !== fit.request.model || resident.profile !== fit.profile) {
+    parts.profiles.set(workerId, fit.profile);
+    return { kind: "load", model: fit.request.model, profile: fit.profile };
+  }
+  const plan = planOf(fit);
+  if (plan !== null && (await parts.store.jobs.notePlan(lease, plan)) === "stale") throw new Error("the lease was lost");
+  return { kind: "ready", lease: { ...lease, plan } };
+}
+
+async function claim(parts: ServiceParts, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {
+  if (parts.diskWatch.isShort()) return { lease: null, dueAtMs: null };
+  const models = parts.config.workers.find((worker) => worker.id === order.workerId)?.models ?? [];
+  const beganAtMs = parts.clock.nowMs();
+  const lease = await parts.store.jobs.claim({ ...order, models, epoch: parts.epoch, leaseMs: parts.config.leaseMs });
+  return { lease, dueAtMs: lease === null ? await parts.store.jobs.nextDueAtMs(models, beganAtMs) : null };
+}
+
+/** A render that ran out of the card's memory is not tried again in the same size and mode for a while. */
+function noteMisfit(parts: ServiceParts, { workerId, lease }: LeaseOrder, fault: Fault): void {
+  if (fault.code !== "GPU_OUT_OF_MEMORY") return;
+  const place = { deviceUuid: parts.links.clientOf(workerId)?.identity.device.uuid ?? workerId, profile: parts.profiles.of(workerId) };
+  parts.envelopes
+    .noteMisfit(place, effectiveRequest(lease))
+    .catch((thrown: unknown) => parts.logger.warn({ event: "envelope.notKept", message: messageOf(thrown) }));
 }
 
 export const pipelineActors = (parts: ServiceParts) => {
   const deaths: Deaths[] = [];
   return {
-    claimJob: fromPromise<Lease | null, { workerId: string; residentModel: ModelId | null }>(async ({ input }) => {
-      if (parts.diskWatch.isShort()) return null;
-      const models = parts.config.workers.find((worker) => worker.id === input.workerId)?.models ?? [];
-      return parts.store.jobs.claim({ ...input, models, epoch: parts.epoch, leaseMs: parts.config.leaseMs });
-    }),
-    prepareJob: fromPromise<Fault | null, LeaseOrder>(({ input, signal }) => prepare(parts, input, signal)),
+    claimJob: fromPromise<Claim, { workerId: string; residentModel: ModelId | null }>(({ input }) => claim(parts, input)),
+    prepareJob: fromPromise<Preparation, LeaseOrder>(({ input, signal }) => prepare(parts, input, signal)),
     renderJob: fromCallback<PipelineEvent, LeaseOrder & { isUnderWay: boolean }>(({ input, sendBack }) => {
       const about = { jobId: input.lease.jobId, workerId: input.workerId };
       parts.store.events.note({ kind: "render.began", ...about, data: { fence: input.lease.fence, adopted: input.isUnderWay } });
@@ -114,6 +146,7 @@ export const pipelineActors = (parts: ServiceParts) => {
             ...about,
             data: { fence: input.lease.fence, steps_rendered: fact.report.stepsRendered, resumed_from_step: fact.report.resumedFromStep },
           });
+        if (fact.kind === "failed") noteMisfit(parts, input, fact.fault);
         sendBack(eventOf(fact));
       });
     }),

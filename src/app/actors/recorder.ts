@@ -1,7 +1,9 @@
 import { fromCallback } from "xstate";
 import { messageOf } from "../../core/errors.ts";
+import type { Fault } from "../../core/fault.ts";
 import type { NewEvent } from "../../core/ports/event-log.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
+import { sanitise, sanitiseText } from "../incident-evidence.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
 export const factKeys = { budget: "budget.spentAtMs", cooldowns: "cooldowns", breakers: "breakers", pause: "pause" } as const;
@@ -10,13 +12,22 @@ export type FactListener = (fact: SupervisorFact) => void;
 
 const append = (parts: ServiceParts, event: NewEvent): Promise<unknown> => parts.store.events.append([event]);
 
+/** The fault with its evidence, as a row may keep it. */
+const faultOf = ({ fault }: { readonly fault: Fault }): unknown => sanitise(fault);
+
+/** A silence or a stall began before it was noticed; what was not observed has no first sign. */
+function firstSignOf({ evidence }: Fault, noticedAtMs: number): number | null {
+  if (Object.keys(evidence).length === 0) return null;
+  return noticedAtMs - (evidence.silentForMs ?? evidence.stalledForMs ?? 0);
+}
+
 /** The row of a fact that needs nothing but a row. */
 function rowOf(fact: SupervisorFact): NewEvent | null {
   switch (fact.type) {
     case "mode.changed":
       return { kind: fact.type, data: { from: fact.from, to: fact.to } };
     case "incident.joined":
-      return { kind: fact.type, incidentId: fact.id, jobId: fact.jobId, data: { code: fact.fault.code, message: fact.fault.message } };
+      return { kind: fact.type, incidentId: fact.id, jobId: fact.jobId, data: { fault: faultOf(fact) } };
     case "budget.exhausted":
       return { kind: fact.type, workerId: fact.workerId, data: { action: fact.action, retry_at_ms: fact.retryAtMs } };
     case "rung.started":
@@ -31,7 +42,7 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
       const data = {
         action,
         outcome,
-        reason,
+        reason: sanitiseText(reason),
         failure_type: fact.failureType,
         climb: fact.climb,
         started_at_ms: startedAtMs,
@@ -63,8 +74,8 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
   switch (fact.type) {
     case "incident.opened": {
       const { id, key, workerId, failureType, fault, jobId, atMs } = fact;
-      const { evidence: _raw, ...shown } = fault;
-      await store.incidents.open({ id, key, openedAtMs: atMs, failureType, workerId, data: { fault: shown, job_id: jobId } });
+      const data = { fault: faultOf(fact), job_id: jobId };
+      await store.incidents.open({ id, key, openedAtMs: atMs, failureType, workerId, firstEvidenceAtMs: firstSignOf(fault, atMs), data });
       return;
     }
     case "incident.closed":

@@ -1,6 +1,7 @@
 import { fromPromise } from "xstate";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence, StandInAnswer } from "../../machines/recovery-types.ts";
 import type { RungFacts } from "../../recovery/preconditions.ts";
+import { planReduction } from "../effects/plan-render.ts";
 import { examineRung, performAction, proveEnvelope, type RecoverPorts, runCanary } from "../effects/recover.ts";
 import type { ProofClip } from "../proof-clip.ts";
 import type { ServiceParts } from "../service-ports.ts";
@@ -13,7 +14,8 @@ export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
     gpu: parts.gpu,
     probe: parts.probe,
     leadModel: parts.config.lead,
-    alternative: parts.config.alternative,
+    planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
+    envelopes: parts.envelopes,
     setProfile: parts.profiles.set,
     isConditionGone: async () => {
       const sample = await parts.probe.measure();

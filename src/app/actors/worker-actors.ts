@@ -13,6 +13,7 @@ async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal
   const client = await parts.host.connect(ref, signal);
   const attach = await client.attach(signal);
   parts.links.open({ workerId: ref.workerId, ref, client });
+  if (attach.profile !== null) parts.profiles.set(ref.workerId, attach.profile);
   if (attach.jobId === null || attach.fence === null) return { ref, identity: client.identity, attach, lease: null };
   const adopted = await parts.store.jobs.adopt(attach.jobId, attach.fence, parts.epoch, parts.config.leaseMs);
   if (adopted !== "stale") return { ref, identity: client.identity, attach, lease: adopted };

@@ -8,7 +8,7 @@ export type DrillFault =
   | { readonly kind: "signal"; readonly signal: "SIGKILL" | "SIGSTOP"; readonly times: number }
   /** A test card, played by simulated workers only. */
   | { readonly kind: "card"; readonly card: string; readonly phase: Phase }
-  /** A card that shows at the next load: the worker is killed to bring one about. */
+  /** A card that shows at a load, which is asked for. */
   | { readonly kind: "loadCard"; readonly card: string }
   /** The service is made to see a full disk, or no telemetry, for so long. */
   | { readonly kind: "blind"; readonly what: "disk" | "telemetry"; readonly forMs: number };
@@ -63,7 +63,7 @@ export const drills: readonly Drill[] = [
   card("corrupt-output", "The finished file is no video.", "corrupt", "mux"),
   {
     name: "corrupt-model",
-    description: "The model cannot be loaded after a restart of the worker.",
+    description: "The model cannot be loaded again.",
     fault: { kind: "loadCard", card: "refuse-load" },
     targets: standard,
   },

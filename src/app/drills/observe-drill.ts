@@ -3,7 +3,7 @@ import type { JobView } from "../../core/job.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import { isUsable } from "../../machines/supervisor-facts.ts";
 import type { ServiceParts } from "../service-ports.ts";
-import type { Supervisor } from "../service-status.ts";
+import type { Supervisor } from "../supervisor-actor.ts";
 
 /** Rows by which the service tells that something is wrong. */
 const alarms: ReadonlySet<string> = new Set([
@@ -53,7 +53,7 @@ function findFalseClaim(supervisor: Supervisor, job: JobView | null): string | n
 export class DrillObserver {
   readonly #parts: Pick<ServiceParts, "clock" | "store">;
   readonly #supervisor: Supervisor;
-  readonly #jobId: string;
+  #jobId = "";
   readonly #isHarmless: boolean;
   readonly #stop: () => void;
   #faultAtMs = Number.POSITIVE_INFINITY;
@@ -65,14 +65,17 @@ export class DrillObserver {
   readonly #actions: string[] = [];
 
   /** @param isHarmless the fault costs time and nothing else, so that nothing has to be noticed */
-  constructor(parts: Pick<ServiceParts, "clock" | "store">, supervisor: Supervisor, jobId: string, isHarmless: boolean) {
+  constructor(parts: Pick<ServiceParts, "clock" | "store">, supervisor: Supervisor, isHarmless: boolean) {
     this.#parts = parts;
     this.#isHarmless = isHarmless;
     this.#supervisor = supervisor;
-    this.#jobId = jobId;
     this.#stop = parts.store.events.subscribe((rows) => {
       for (const row of rows) this.#note(row);
     });
+  }
+
+  follow(jobId: string): void {
+    this.#jobId = jobId;
   }
 
   /** The fault is in effect from now on; what came before it does not count. */
@@ -103,7 +106,7 @@ export class DrillObserver {
     if (claim !== null) this.#falseClaims.add(claim);
     const nowMs = clock.nowMs();
     const isKnown = this.#detectedAtMs !== null;
-    if (job !== null && isKnown && isAnswered(job)) this.#answeredAtMs ??= nowMs;
+    if (job !== null && isKnown && (this.#isHarmless || isAnswered(job))) this.#answeredAtMs ??= nowMs;
     const { mode, incidents } = this.#supervisor.getSnapshot().context;
     const isCalm = mode === "ready" && Object.values(incidents).every(({ stage }) => stage === "returning");
     if (!this.hasBegun || !isFaultOver || job?.state !== "succeeded" || !isCalm) return false;

@@ -3,9 +3,10 @@ import { UnderstudyError } from "../../core/errors.ts";
 import type { RenderRequest } from "../../core/job.ts";
 import { canaryRequest, modelCatalog } from "../../core/model-catalog.ts";
 import { minuteMs } from "../../core/units.ts";
+import { childIds } from "../../machines/supervisor-route.ts";
 import type { AdmissionPort } from "../../server/server-ports.ts";
 import type { ServiceParts } from "../service-ports.ts";
-import type { Supervisor } from "../service-status.ts";
+import type { Supervisor } from "../supervisor-actor.ts";
 import type { WorkerLink } from "../worker-links.ts";
 import type { Drill } from "./drill-list.ts";
 import { DrillObserver } from "./observe-drill.ts";
@@ -82,6 +83,7 @@ async function inflict(ports: DrillPorts, { fault }: Drill, jobId: string, obser
     await waitFor(ports, "The drill's own render", () => (progress.of(jobId)?.phase === fault.phase || observer.hasBegun ? true : null));
     return begin();
   }
+  if (fault.kind === "loadCard") return;
   let link = await waitForDenoise(ports, jobId);
   begin();
   if (fault.kind === "blind") {
@@ -90,11 +92,18 @@ async function inflict(ports: DrillPorts, { fault }: Drill, jobId: string, obser
     drill.show(fault.what);
     return;
   }
-  if (fault.kind === "loadCard") await link.client.injectFault(fault.card);
-  host.signal(link.ref, fault.kind === "signal" ? fault.signal : "SIGKILL");
-  for (let left = fault.kind === "signal" ? fault.times - 1 : 0; left > 0; left -= 1) {
+  host.signal(link.ref, fault.signal);
+  for (let left = fault.times - 1; left > 0; left -= 1) {
     link = await waitForNextProcess(ports, link);
-    host.signal(link.ref, "SIGKILL");
+    host.signal(link.ref, fault.signal);
+  }
+}
+
+/** Every worker loads its model again, and the load meets the fault. */
+async function spoilLoads({ parts, supervisor }: DrillPorts, card: string): Promise<void> {
+  for (const { workerId, client } of parts.links.list()) {
+    await client.injectFault(card);
+    supervisor.getSnapshot().children[childIds.loader(workerId)]?.send({ type: "model.reload" } as never);
   }
 }
 
@@ -108,8 +117,13 @@ export async function runDrill(ports: DrillPorts, drill: Drill): Promise<ScoreCa
   const { clock } = ports.parts;
   const startedAtMs = clock.nowMs();
   const { targets, isHarmless = false } = drill;
+  const observer = new DrillObserver(ports.parts, ports.supervisor, isHarmless);
+  if (drill.fault.kind === "loadCard") {
+    observer.begin(clock.nowMs());
+    await spoilLoads(ports, drill.fault.card);
+  }
   const jobId = await submit(ports, drill);
-  const observer = new DrillObserver(ports.parts, ports.supervisor, jobId, isHarmless);
+  observer.follow(jobId);
   let isFaultOver = false;
   const inflicted = inflict(ports, drill, jobId, observer).then(() => {
     isFaultOver = true;

@@ -1,7 +1,7 @@
 import type { TimerHandle } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
-import type { Lease } from "../../core/job.ts";
+import { effectiveRequest, type Lease } from "../../core/job.ts";
 import type { RenderReport } from "../../core/ports/worker.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";
 import { type Acceptance, acceptResult } from "../../jobs/accept-result.ts";
@@ -83,17 +83,23 @@ async function acceptAndAcknowledge(
 ): Promise<CommitFact> {
   const { lease, report, workerId } = order;
   const { jobId } = lease;
+  // Looked up before anything is waited for: meanwhile the worker may load another memory mode for the next job.
+  const deviceUuid = parts.links.clientOf(workerId)?.identity.device.uuid ?? workerId;
+  const place = { deviceUuid, profile: parts.profiles.of(workerId) };
   const identity = parts.links.clientOf(workerId)?.identity;
   const servedBy = { workerId, kind: identity?.kind ?? "simulator", isSimulated: identity?.isSimulated ?? true };
   const ports = { jobs: parts.store.jobs, artifacts: parts.artifacts, media: parts.media, clock: parts.clock };
-  const acceptance = await acceptPatiently(parts, () => acceptResult(ports, { lease, report, servedBy, changes: [] }), over);
+  const acceptance = await acceptPatiently(parts, () => acceptResult(ports, { lease, report, servedBy }), over);
   const fault = acceptance.kind === "refused" ? await refuse(parts, lease, acceptance.problem) : null;
   parts.progress.clear(jobId);
   await parts.links
     .clientOf(workerId)
     ?.acknowledge(jobId, lease.fence)
     .catch(() => undefined);
-  if (acceptance.kind === "committed") return { type: "artifact.committed", jobId };
+  if (acceptance.kind === "committed") {
+    await parts.envelopes.notePeak(place, effectiveRequest(lease), report.peakBytes);
+    return { type: "artifact.committed", jobId };
+  }
   return { type: "artifact.refused", jobId, problem: acceptance.kind === "refused" ? acceptance.problem : acceptance.kind, fault };
 }
 

@@ -1,6 +1,6 @@
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { ActionEvidence } from "../../core/fault.ts";
-import type { JobView } from "../../core/job.ts";
+import type { Change, JobView, RenderRequest } from "../../core/job.ts";
 import { peakBytes, residentBytes } from "../../core/model-catalog.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { GpuAdapter } from "../../core/ports/gpu-adapter.ts";
@@ -8,10 +8,13 @@ import type { JobStore } from "../../core/ports/job-store.ts";
 import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import type { WorkerClient, WorkerStats } from "../../core/ports/worker.ts";
 import { type LoadProfile, loadProfiles, type ModelId } from "../../core/words.ts";
-import { listReductions } from "../../jobs/fit.ts";
+import type { Fit } from "../../jobs/fit.ts";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } from "../../machines/recovery-types.ts";
+import { classify } from "../../recovery/classify.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
+import type { EnvelopeBook } from "../learned-books.ts";
 import type { WorkerLinks } from "../worker-links.ts";
+import type { Resident } from "./plan-render.ts";
 
 export interface RecoverPorts {
   readonly jobs: JobStore;
@@ -20,7 +23,9 @@ export interface RecoverPorts {
   readonly gpu: GpuAdapter;
   readonly probe: TelemetryProbe;
   readonly leadModel: ModelId;
-  readonly alternative: ModelId | null;
+  /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
+  readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
+  readonly envelopes: EnvelopeBook;
   /** The profile that the next load of this worker takes; raised by the offload rung. */
   readonly setProfile: (workerId: string, profile: LoadProfile) => void;
   /** True when the condition behind a health fault is no longer measured. */
@@ -59,18 +64,21 @@ export async function examineRung(ports: RecoverPorts, target: RecoveryTarget, s
   if (client === null) return { ...unknownFacts, isWorkerConnected: false };
   const job = await jobOf(ports, target);
   const stats = await client.stats(signal);
-  const reductions = job === null ? null : listReductions(job.spec.request, job.spec.consent, ports.alternative);
+  const plan = reductionOf(ports, target, job, stats);
   return {
     ...unknownFacts,
     isWorkerConnected: true,
     reservedUnallocatedBytes: Math.max(0, stats.memory.reservedBytes - stats.memory.allocatedBytes),
     neededBytes: neededBytesOf(job, stats),
     hasLeanerProfile: leanerProfile(client, stats.profile) !== null,
-    hasConsentedReduction: reductions === null ? null : reductions.length > 0,
+    hasConsentedReduction: job === null ? null : plan !== null && plan.changes.length > 0,
     supportedActions: client.identity.actions,
     isNeighbourToBlame: isNeighbourToBlame(stats, client),
   };
 }
+
+const residentOf = ({ residentModel, profile }: WorkerStats): Resident | null =>
+  residentModel === null || profile === null ? null : { model: residentModel, profile };
 
 /** Others hold more of the card than this worker does, and this worker's own cache could not make up for it. */
 function isNeighbourToBlame(stats: WorkerStats, client: WorkerClient): boolean {
@@ -92,6 +100,32 @@ async function offload(
   return ports.gpu.enableOffload(target.workerId, { model: target.model ?? stats.residentModel ?? ports.leadModel, profile }, signal);
 }
 
+function reductionOf(ports: RecoverPorts, target: RecoveryTarget, job: JobView | null, stats: WorkerStats): Fit | null {
+  const resident = residentOf(stats);
+  return job === null || resident === null ? null : ports.planReduction(target.workerId, job, resident);
+}
+
+const describeChange = ({ field, from, to }: Change): string => `${field} ${to} instead of ${from}`;
+
+/** Nothing is done to the card: what the job allows to change is chosen, and the proof runs the failed phase in that form. */
+async function reduce(
+  ports: RecoverPorts,
+  target: PerformActionInput,
+  client: WorkerClient,
+  job: JobView | null,
+  signal: AbortSignal,
+): Promise<RungEvidence> {
+  const stats = await client.stats(signal);
+  const plan = reductionOf(ports, target, job, stats);
+  if (plan === null || plan.changes.length === 0) return { ...noEvidence, error: "nothing that the job allows to change would fit" };
+  const { model, width, height, frames } = plan.request;
+  const place = { deviceUuid: client.identity.device.uuid, profile: plan.profile };
+  const resident = stats.residentModel === null ? 0 : residentBytes(stats.residentModel, plan.profile);
+  const neededBytes = Math.max(0, ports.envelopes.peakOf(place, { model, width, height, frames }) - resident);
+  const evidence = await ports.gpu.reduce(target.workerId, plan.changes.map(describeChange), signal);
+  return { ...noEvidence, neededBytes, evidence };
+}
+
 async function measureAround(ports: RecoverPorts, target: PerformActionInput, signal: AbortSignal): Promise<RungEvidence> {
   const client = clientOf(ports, target.workerId);
   const job = await jobOf(ports, target);
@@ -104,7 +138,7 @@ async function measureAround(ports: RecoverPorts, target: PerformActionInput, si
     case "enable_cpu_offload":
       return { ...noEvidence, neededBytes, evidence: await offload(ports, target, client, signal) };
     case "reduce_generation_params":
-      return { ...noEvidence, neededBytes, evidence: await ports.gpu.reduce(target.workerId, neededBytes ?? 0, signal) };
+      return reduce(ports, target, client, job, signal);
     case "retry_model_download":
       // A simulated model has no files: nothing was verified, and the verdict says unknown.
       return noEvidence;
@@ -139,17 +173,28 @@ export async function runCanary(ports: RecoverPorts, target: RecoveryTarget, sig
     : { verdict: "failed", reason: "the test render did not finish" };
 }
 
-/** Runs the failed job's failed phase again at the asked size; `unknown` when there is no job. */
+/** What the proof renders: the asked form, or, after a reduction, the form that was chosen. */
+function requestToProve(ports: RecoverPorts, target: RecoveryTarget, job: JobView, stats: WorkerStats): RenderRequest {
+  if (target.action !== "reduce_generation_params") return job.spec.request;
+  return reductionOf(ports, target, job, stats)?.request ?? job.spec.request;
+}
+
+/** Runs the failed job's failed phase again; `unknown` when there is no job. What it shows is kept for every later job. */
 export async function proveEnvelope(ports: RecoverPorts, target: RecoveryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
   const job = await jobOf(ports, target);
   if (job === null) return { verdict: "unknown", reason: "there is no failed job to try again" };
   const failedPhase = target.fault.evidence.phase ?? target.fault.evidence.workerFailure?.phase ?? "denoise";
   const phase = failedPhase === "load" || failedPhase === "idle" ? "denoise" : failedPhase;
   const client = clientOf(ports, target.workerId);
-  const order = { kind: "phase", phase, request: job.spec.request, checkpointDir: ports.artifacts.checkpointDir(job.id) } as const;
-  const report = await client.probe(order, signal);
-  if (report.failure !== null) return { verdict: "failed", reason: report.failure.message };
-  return report.passed
-    ? { verdict: "passed", reason: `${phase} at the asked size ran again` }
-    : { verdict: "failed", reason: `${phase} at the asked size did not finish` };
+  const stats = await client.stats(signal);
+  const request = requestToProve(ports, target, job, stats);
+  const place = { deviceUuid: client.identity.device.uuid, profile: stats.profile ?? "model-offload" };
+  const report = await client.probe({ kind: "phase", phase, request, checkpointDir: ports.artifacts.checkpointDir(job.id) }, signal);
+  if (report.failure !== null) {
+    if (classify({ workerFailure: report.failure }).code === "GPU_OUT_OF_MEMORY") await ports.envelopes.noteMisfit(place, request);
+    return { verdict: "failed", reason: report.failure.message };
+  }
+  if (!report.passed) return { verdict: "failed", reason: `${phase} did not finish` };
+  await ports.envelopes.noteFit(place, request);
+  return { verdict: "passed", reason: `${phase} of ${request.width}x${request.height} with ${request.frames} frames ran again` };
 }

@@ -1,10 +1,14 @@
+import type { Clock } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { Evidence, Fault, WorkerFailure } from "../../core/fault.ts";
-import type { Lease } from "../../core/job.ts";
+import { effectiveRequest, type Lease } from "../../core/job.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { RenderReport, WorkerClient, WorkerNotice } from "../../core/ports/worker.ts";
 import type { Phase } from "../../core/words.ts";
 import { classify } from "../../recovery/classify.ts";
+import type { StepLimits, StepPlace } from "../../recovery/step-history.ts";
+import type { StepBook } from "../learned-books.ts";
+import type { ProfileBook } from "../profile-book.ts";
 import type { ProgressBoard } from "../progress-board.ts";
 import type { WorkerLinks } from "../worker-links.ts";
 
@@ -12,6 +16,9 @@ export interface RenderPorts {
   readonly links: WorkerLinks;
   readonly artifacts: ArtifactFiles;
   readonly progress: ProgressBoard;
+  readonly clock: Clock;
+  readonly steps: StepBook;
+  readonly profiles: Pick<ProfileBook, "of">;
 }
 
 interface Reached {
@@ -22,16 +29,18 @@ interface Reached {
 }
 
 export type RenderFact =
-  | { readonly kind: "phaseStarted"; readonly phase: Phase; readonly longPhaseMs: number | null }
+  | { readonly kind: "phaseStarted"; readonly phase: Phase; readonly longPhaseMs: number | null; readonly limits: StepLimits }
   | { readonly kind: "stepProgressed"; readonly phase: Phase; readonly step: number; readonly of: number }
   | { readonly kind: "completed"; readonly report: RenderReport }
   | { readonly kind: "failed"; readonly fault: Fault };
 
 /** The fault of a call that was rejected: the worker's own report where it sent one. */
 export function faultOfRejection(thrown: unknown, phase: Evidence["phase"]): Fault {
-  const failure = thrown instanceof UnderstudyError ? (thrown.details["failure"] as WorkerFailure | undefined) : undefined;
+  const own = thrown instanceof UnderstudyError ? thrown : null;
+  const failure = own?.details["failure"] as WorkerFailure | undefined;
   const where = phase === undefined ? {} : { phase };
-  return classify(failure === undefined ? { ...where, message: messageOf(thrown) } : { workerFailure: failure, ...where });
+  const said: Evidence = own === null ? { message: messageOf(thrown) } : { message: own.message, errorCode: own.code };
+  return classify(failure === undefined ? { ...where, ...said } : { workerFailure: failure, ...where });
 }
 
 function isAbout(notice: WorkerNotice, lease: Lease): boolean {
@@ -60,11 +69,21 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     isOver = true;
     report(fact);
   };
+  const profile = ports.profiles.of(workerId);
+  const placeOf = (at: Phase): StepPlace => ({ phase: at, profile, envelope: effectiveRequest(lease) });
+  let lastAtMs: number | null = null;
+  /** From one step of a phase to the next; the first one of a phase holds what came before it too. */
+  const noteStepTime = (reached: Reached): void => {
+    const nowMs = ports.clock.nowMs();
+    if (lastAtMs !== null && reached.phase === phase) ports.steps.note(placeOf(reached.phase), nowMs - lastAtMs);
+    lastAtMs = nowMs;
+  };
   const noteProgress = (reached: Reached): void => {
+    noteStepTime(reached);
     ports.progress.note({ jobId: lease.jobId, workerId, phase: reached.phase, step: reached.step, of: reached.of });
     if (reached.phase !== phase) {
       phase = reached.phase;
-      report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null });
+      report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: ports.steps.limitsOf(placeOf(phase)) });
     }
     report({ kind: "stepProgressed", phase: reached.phase, step: reached.step, of: reached.of });
   };
@@ -99,7 +118,7 @@ async function startRender(ports: RenderPorts, { workerId, lease }: RenderOrder)
   await clientOf(ports, workerId).generate({
     jobId: lease.jobId,
     fence: lease.fence,
-    request: lease.spec.request,
+    request: effectiveRequest(lease),
     workflow: lease.spec.workflow,
     outputPath: ports.artifacts.stagingPath(lease.jobId, lease.fence, "result"),
     checkpointDir: ports.artifacts.checkpointDir(lease.jobId),

@@ -14,6 +14,16 @@ export interface EventRow {
 
 export type NewEvent = Pick<EventRow, "kind" | "data"> & Partial<Pick<EventRow, "actor" | "jobId" | "incidentId" | "workerId">>;
 
+/** Which rows; each way has an index. Times are inclusive. */
+export interface EventQuery {
+  readonly of: { readonly incidentId: string } | { readonly jobId: string } | { readonly kinds: readonly string[] };
+  readonly fromMs?: number;
+  readonly untilMs?: number;
+  readonly limit: number;
+  /** Oldest first unless set. */
+  readonly isNewestFirst?: boolean;
+}
+
 /** Append-only. A row is published after it is written. */
 export interface EventLog {
   /** Durable when it resolves. */
@@ -23,6 +33,7 @@ export interface EventLog {
   flush(): Promise<void>;
   /** Rows with seq > after, oldest first. */
   range(after: number, limit: number): Promise<readonly EventRow[]>;
+  find(query: EventQuery): Promise<readonly EventRow[]>;
   newestSeq(): Promise<number>;
   oldestSeq(): Promise<number>;
   /** Every row of this and any other writer method, after it is written, in order. */
@@ -30,23 +41,59 @@ export interface EventLog {
   prune(olderThanMs: number): Promise<number>;
 }
 
-/** Rows of incidents are written in the transaction of their event. */
+export const incidentStatuses = ["open", "resolved", "exhausted", "abandoned"] as const;
+export type IncidentStatus = (typeof incidentStatuses)[number];
+
+/** When those who waited first got something, after the incident opened; null = not yet, or nobody waited. */
+export interface IncidentAnswers {
+  /** A job that the incident had interrupted had its place in the queue again. */
+  readonly queuedAtMs: number | null;
+  readonly stoodInAtMs: number | null;
+  readonly realAtMs: number | null;
+}
+
+/** Rows of incidents are a projection: written in the transaction of their event. */
 export interface IncidentRow {
   readonly id: string;
   readonly key: string;
   readonly openedAtMs: number;
   readonly closedAtMs: number | null;
-  readonly status: "open" | "resolved" | "exhausted" | "abandoned";
+  readonly status: IncidentStatus;
   readonly failureType: string;
   readonly workerId: string | null;
+  /** The first sign of the fault that opened it; null where nothing was observed, as when an operator asked. */
+  readonly firstEvidenceAtMs: number | null;
+  readonly answers: IncidentAnswers;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+export type NewIncident = Omit<IncidentRow, "closedAtMs" | "status" | "answers">;
+
+/** A job that an incident had to do with. */
+export interface IncidentJob {
+  readonly jobId: string;
+  readonly touchedAtMs: number;
+  /** The kind of the row that made it so, for instance `incident.opened` or `job.stoodIn`. */
+  readonly because: string;
+}
+
+export interface IncidentQuery {
+  readonly limit: number;
+  /** Of the page before; what it did not give out is no cursor. */
+  readonly cursor?: string;
+  readonly statuses?: readonly IncidentStatus[];
+  readonly openedFromMs?: number;
+}
+
 export interface IncidentStore {
-  open(incident: Omit<IncidentRow, "closedAtMs" | "status">): Promise<void>;
+  open(incident: NewIncident): Promise<void>;
   close(id: string, status: "resolved" | "exhausted" | "abandoned", data: Readonly<Record<string, unknown>>): Promise<void>;
   listOpen(): Promise<readonly IncidentRow[]>;
-  list(limit: number): Promise<readonly IncidentRow[]>;
+  /** Newest first, keyset by (opened, id); null for a cursor that is none. */
+  list(query: IncidentQuery): Promise<{ readonly incidents: readonly IncidentRow[]; readonly cursor: string | null } | null>;
+  get(id: string): Promise<IncidentRow | null>;
+  /** In the order in which they were touched. */
+  jobsOf(id: string, limit: number): Promise<{ readonly jobs: readonly IncidentJob[]; readonly totalCount: number }>;
 }
 
 /** Small durable facts that outlive a supervisor: epoch, cooldowns, breaker, budget, recovery attempts. */

@@ -15,6 +15,6 @@ export interface GpuAdapter {
     order: { readonly model: ModelId; readonly profile: LoadProfile },
     signal?: AbortSignal,
   ): Promise<ActionEvidence>;
-  /** Nothing is changed on the card: records what the smaller envelope needs against what is free. */
-  reduce(workerId: string, neededBytes: number, signal?: AbortSignal): Promise<ActionEvidence>;
+  /** Nothing is done to the card: records the changes of the job against what is free. */
+  reduce(workerId: string, changes: readonly string[], signal?: AbortSignal): Promise<ActionEvidence>;
 }

@@ -1,4 +1,15 @@
-import type { ArtifactRef, AttemptFailure, JobArtifact, JobResult, JobView, Lease, LeaseRef, NewJob, ServedBy } from "../job.ts";
+import type {
+  ArtifactRef,
+  AttemptFailure,
+  JobArtifact,
+  JobResult,
+  JobView,
+  Lease,
+  LeaseRef,
+  NewJob,
+  RenderPlan,
+  ServedBy,
+} from "../job.ts";
 import type { ArtifactKind, JobState, ModelId } from "../words.ts";
 
 export type SubmitOutcome =
@@ -46,6 +57,10 @@ export interface JobStore {
   submit(job: NewJob): Promise<SubmitOutcome>;
   /** Raises the job's fence. Priority, then age; null when nothing is claimable now. */
   claim(request: ClaimRequest): Promise<Lease | null>;
+  /** When the next job of these models that is not yet due may be claimed; null when none waits for its time. */
+  nextDueAtMs(models: readonly ModelId[], afterMs: number): Promise<number | null>;
+  /** How this attempt is rendered; told once, before the render begins. */
+  notePlan(lease: LeaseRef, plan: RenderPlan): Promise<"ok" | "stale">;
   /** `lost`: stop and discard; `cancel`: the owner asked for the end. */
   renew(lease: LeaseRef, leaseMs: number): Promise<"ok" | "cancel" | "lost">;
   /** Result, job state, artifact row and event in one transaction, only under the lease's fence. */

@@ -1,6 +1,6 @@
 /** Server-sent events: the event log as it grows, and the health of host and card. */
 import type { Hono } from "hono";
-import { toAttempt, toHealth } from "../../contract/recovery-wire.ts";
+import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { toProgress, toRow, toSystemStats } from "../../contract/stream-wire.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import type { HttpContext, HttpEnv } from "../http-types.ts";
@@ -24,19 +24,25 @@ const streamHeaders = {
 
 const toSseRow = (row: EventRow): SseEvent => ({ event: row.kind, id: row.seq, data: toRow(row) });
 
-/** Frames without a number. A reader that misses one misses nothing that a later one does not say. */
-function toSseFrame(frame: StreamFrame): SseEvent {
+/** Frames without a number, the seed's notifications among them. A reader that misses one misses nothing that a later one does not say. */
+function toSseFrames(frame: StreamFrame): SseEvent[] {
   switch (frame.kind) {
     case "progress":
-      return { event: "progress", data: toProgress(frame.progress) };
+      return [{ event: "progress", data: toProgress(frame.progress) }];
     case "health":
-      return { event: "health", data: toHealth(frame.health) };
+      return [
+        { event: "health", data: toHealth(frame.health) },
+        { event: "health_status", data: toHealthStatus(frame.health) },
+      ];
     case "sample":
-      return { event: "system_stats", data: toSystemStats(frame.sample) };
+      return [{ event: "system_stats", data: toSystemStats(frame.sample) }];
     case "mode":
-      return { event: "mode", data: { mode: frame.mode, sentence: frame.sentence } };
+      return [
+        { event: "mode", data: { mode: frame.mode, sentence: frame.sentence } },
+        { event: "system_status", data: toSystemStatus(frame.mode, frame.sentence) },
+      ];
     case "recoveryAttempt":
-      return { event: "recovery_attempt", data: toAttempt(frame.attempt) };
+      return [{ event: "recovery_attempt", data: toAttempt(frame.attempt) }];
   }
 }
 
@@ -155,7 +161,7 @@ export function addEventStreamRoutes(app: Hono<HttpEnv>, ports: ServerPorts, hub
       return {
         rows: feed.rows,
         frame: (frame) => {
-          if (frame.kind !== "sample") channel().send(toSseFrame(frame));
+          if (frame.kind !== "sample") for (const event of toSseFrames(frame)) channel().send(event);
         },
         begin: () => {
           const from = after;
@@ -169,7 +175,7 @@ export function addEventStreamRoutes(app: Hono<HttpEnv>, ports: ServerPorts, hub
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame) => {
-        if (frame.kind === "health" || frame.kind === "sample" || frame.kind === "mode") channel().send(toSseFrame(frame));
+        if (frame.kind !== "progress") for (const event of toSseFrames(frame)) channel().send(event);
       },
       begin: async () => {
         const { health, mode, sentence } = ports.status();

@@ -3,7 +3,7 @@ import { upgradeWebSocket } from "@hono/node-server";
 import type { Hono } from "hono";
 import type { WSContext } from "hono/ws";
 import type { WebSocket } from "ws";
-import { toAttempt, toHealth } from "../../contract/recovery-wire.ts";
+import { toAttempt, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { bothWays, toProgress, toSystemStats } from "../../contract/stream-wire.ts";
 import { messageOfJob, toTask } from "../../contract/task-wire.ts";
 import { isoOf } from "../../core/clock.ts";
@@ -96,19 +96,10 @@ function sendFrame(client: Client, frame: StreamFrame): void {
   if (frame.kind === "recoveryAttempt" && has("fallback_notifications")) client.send("recovery_attempt", toAttempt(frame.attempt));
   if (frame.kind === "sample" && has("system_stats")) client.send("system_stats_update", toSystemStats(frame.sample));
   if (frame.kind === "health" && has("health_monitoring")) {
-    const health = toHealth(frame.health);
-    const usage = { cpu_usage: health.cpu_usage_percent, memory_usage: health.memory_usage_percent, vram_usage: health.vram_usage_percent };
-    client.send("health_status", {
-      ...usage,
-      status: health.overall_status,
-      issues: health.issues,
-      recommendations: health.recommendations,
-      timestamp: health.last_check,
-    });
+    client.send("health_status", toHealthStatus(frame.health));
   }
   if (frame.kind === "mode" && has("fallback_notifications")) {
-    const seedWord = frame.mode === "mock" ? "degraded" : frame.mode;
-    client.send("system_status", { status: seedWord, mode: frame.mode, message: frame.sentence, mock_mode_enabled: frame.mode === "mock" });
+    client.send("system_status", toSystemStatus(frame.mode, frame.sentence));
   }
 }
 

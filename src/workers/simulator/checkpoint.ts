@@ -1,31 +1,26 @@
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { RenderRequest } from "../../core/job.ts";
-import type { RenderReport } from "../../core/ports/worker.ts";
 
 /** What a render needs to go on where another process stopped. A simulated render has no latents: the steps are its state. */
-interface CheckpointBody {
-  readonly requestHash: string;
-  readonly denoiseSteps: number;
-  readonly result: RenderReport | null;
-  /** How often each test card has fired for this job. */
-  readonly fired: Readonly<Record<string, number>>;
-}
-
 export interface Checkpoint {
   denoiseSteps: number;
-  result: RenderReport | null;
+  /** How often each test card has fired for this job. */
   fired: Record<string, number>;
 }
 
+interface CheckpointBody extends Checkpoint {
+  readonly requestHash: string;
+}
+
 const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex");
-export const hashRequest = (request: RenderRequest): string => hashOf(JSON.stringify(request));
+const hashRequest = (request: RenderRequest): string => hashOf(JSON.stringify(request));
 const fileName = "checkpoint.json";
 
 /** The newest whole checkpoint of this very request; a fresh one when there is none, or when its hash does not match. */
 export function readCheckpoint(directory: string, request: RenderRequest): Checkpoint {
-  const fresh: Checkpoint = { denoiseSteps: 0, result: null, fired: {} };
+  const fresh: Checkpoint = { denoiseSteps: 0, fired: {} };
   let text: string;
   try {
     text = readFileSync(join(directory, fileName), "utf8");
@@ -36,14 +31,14 @@ export function readCheckpoint(directory: string, request: RenderRequest): Check
   const [sha256, body = ""] = text.split("\n");
   if (sha256 !== hashOf(body)) return fresh;
   const saved = JSON.parse(body) as CheckpointBody;
-  if (saved.requestHash !== hashRequest(request)) return { ...fresh, fired: { ...saved.fired } };
-  return { denoiseSteps: saved.denoiseSteps, result: saved.result, fired: { ...saved.fired } };
+  if (saved.requestHash !== hashRequest(request)) return { ...fresh, fired: saved.fired };
+  return { denoiseSteps: saved.denoiseSteps, fired: saved.fired };
 }
 
 /** Atomic: hashed, fsynced, renamed. */
-export function writeCheckpoint(directory: string, request: RenderRequest, checkpoint: Checkpoint): void {
+export function writeCheckpoint(directory: string, request: RenderRequest, { denoiseSteps, fired }: Checkpoint): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const body = JSON.stringify({ requestHash: hashRequest(request), ...checkpoint } satisfies CheckpointBody);
+  const body = JSON.stringify({ requestHash: hashRequest(request), denoiseSteps, fired } satisfies CheckpointBody);
   const path = join(directory, fileName);
   const file = openSync(`${path}.new`, "w", 0o600);
   try {
@@ -53,8 +48,4 @@ export function writeCheckpoint(directory: string, request: RenderRequest, check
     closeSync(file);
   }
   renameSync(`${path}.new`, path);
-}
-
-export function dropCheckpoint(directory: string): void {
-  rmSync(join(directory, fileName), { force: true });
 }

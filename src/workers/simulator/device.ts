@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import type { DeviceMemory } from "../../core/fault.ts";
 import { parseProcessStat } from "../../core/process-stat.ts";
-import { gibibyte, mebibyte } from "../../core/units.ts";
+import { gibibyte, kibibyte, mebibyte } from "../../core/units.ts";
 
 /** Real cards: memory by data sheet; step time against an H100 by Wan2.2's chart of computational efficiency. */
 export const presets = {
@@ -19,10 +19,23 @@ export const isPresetName = (name: string): name is PresetName => Object.hasOwn(
 
 /** What a CUDA context takes before anything is allocated. */
 const contextBytes = 500 * mebibyte;
+/** The largest hole in fragmented memory: what is asked in one piece must fit in here, however much is reserved. */
+const largestHoleBytes = 256 * mebibyte;
 
 export class OutOfMemory extends Error {}
 
-/** A card's memory: what is allocated, what the allocator keeps in its cache, and what others see as used. */
+/** As torch's allocator writes it: two digits of the largest unit that leaves more than one. */
+function sizeText(bytes: number): string {
+  if (bytes > gibibyte) return `${(bytes / gibibyte).toFixed(2)} GiB`;
+  if (bytes > mebibyte) return `${(bytes / mebibyte).toFixed(2)} MiB`;
+  return bytes > kibibyte ? `${(bytes / kibibyte).toFixed(2)} KiB` : `${Math.round(bytes)} bytes`;
+}
+
+/**
+ * A card's memory: what is allocated, what the allocator keeps for later, and what others see as used. Kept memory is
+ * cached (whole blocks, which the allocator gives back by itself before it gives up) or fragmented (blocks that a leftover
+ * holds open, of use to small requests only, until a garbage collection and `empty_cache`).
+ */
 export class SimulatedDevice {
   readonly uuid: string;
   readonly name: string;
@@ -32,7 +45,9 @@ export class SimulatedDevice {
   #workingBytes = 0;
   #leakedBytes = 0;
   #cachedBytes = 0;
+  #fragmentedBytes = 0;
   #peakBytes = 0;
+  #isRemoved = false;
   readonly #path: string | null;
   readonly #clock: Clock;
   readonly #startTicks: number | null;
@@ -52,7 +67,7 @@ export class SimulatedDevice {
 
   memory(): DeviceMemory {
     const allocatedBytes = this.#residentBytes + this.#workingBytes + this.#leakedBytes;
-    const reservedBytes = allocatedBytes + this.#cachedBytes;
+    const reservedBytes = allocatedBytes + this.#cachedBytes + this.#fragmentedBytes;
     return {
       totalBytes: this.totalBytes,
       allocatedBytes,
@@ -62,13 +77,20 @@ export class SimulatedDevice {
     };
   }
 
-  /** Throws OutOfMemory with the text of torch 2.x, numbers included, when it does not fit. */
+  /** The peak counts from here, as after `reset_peak_memory_stats`. */
+  resetPeak(): void {
+    this.#peakBytes = this.memory().allocatedBytes;
+  }
+
+  /** One render's need beside the model. Throws OutOfMemory with the text of torch 2.x, numbers included, when it does not fit. */
   reserveWorking(bytes: number): void {
-    const { freeBytes, allocatedBytes } = this.memory();
-    if (bytes > freeBytes + this.#cachedBytes) throw new OutOfMemory(this.outOfMemoryText(bytes));
-    this.#cachedBytes = Math.max(0, this.#cachedBytes - bytes);
+    const holesBytes = bytes <= largestHoleBytes ? this.#fragmentedBytes : 0;
+    if (bytes > this.memory().freeBytes + this.#cachedBytes + holesBytes) throw new OutOfMemory(this.outOfMemoryText(bytes));
+    const inHolesBytes = Math.min(bytes, holesBytes);
+    this.#fragmentedBytes -= inHolesBytes;
+    this.#cachedBytes = Math.max(0, this.#cachedBytes - (bytes - inHolesBytes));
     this.#workingBytes = bytes;
-    this.#peakBytes = Math.max(this.#peakBytes, allocatedBytes + bytes);
+    this.#peakBytes = Math.max(this.#peakBytes, this.memory().allocatedBytes);
     this.publish();
   }
 
@@ -79,8 +101,10 @@ export class SimulatedDevice {
     this.publish();
   }
 
+  /** The idle model's weights; what was kept for the former one goes. */
   setResident(bytes: number): void {
     this.#cachedBytes = 0;
+    this.#fragmentedBytes = 0;
     this.#residentBytes = 0;
     if (bytes > this.memory().freeBytes) {
       this.publish();
@@ -90,32 +114,45 @@ export class SimulatedDevice {
     this.publish();
   }
 
+  /** Allocated for as long as the process lives. Throws OutOfMemory like every other allocation. */
   leak(bytes: number): void {
+    const { freeBytes } = this.memory();
+    if (bytes > freeBytes + this.#cachedBytes) throw new OutOfMemory(this.outOfMemoryText(bytes));
+    this.#cachedBytes -= Math.max(0, bytes - freeBytes);
     this.#leakedBytes += bytes;
+    this.publish();
+  }
+
+  /** Reserved in small blocks, out of the cache first; no more than there is. */
+  fragment(bytes: number): void {
+    const fromCacheBytes = Math.min(bytes, this.#cachedBytes);
+    const fromDeviceBytes = Math.min(bytes - fromCacheBytes, this.memory().freeBytes);
+    this.#cachedBytes -= fromCacheBytes;
+    this.#fragmentedBytes += fromCacheBytes + fromDeviceBytes;
     this.publish();
   }
 
   /** What a garbage collection and `empty_cache` give back; a leak stays. */
   clearCache(): number {
-    const freed = this.#cachedBytes;
+    const freedBytes = this.#cachedBytes + this.#fragmentedBytes;
     this.#cachedBytes = 0;
+    this.#fragmentedBytes = 0;
     this.publish();
-    return freed;
+    return freedBytes;
   }
 
   outOfMemoryText(wantedBytes: number): string {
-    const gib = (bytes: number): string => `${(bytes / gibibyte).toFixed(2)} GiB`;
     const { allocatedBytes, reservedBytes, freeBytes } = this.memory();
     return (
-      `CUDA out of memory. Tried to allocate ${gib(wantedBytes)}. GPU 0 has a total capacity of ${gib(this.totalBytes)} of which ${gib(freeBytes)} is free. ` +
-      `Process ${process.pid} has ${gib(reservedBytes + contextBytes)} memory in use. Of the allocated memory ${gib(allocatedBytes)} is allocated by PyTorch, ` +
-      `and ${gib(reservedBytes - allocatedBytes)} is reserved by PyTorch but unallocated.`
+      `CUDA out of memory. Tried to allocate ${sizeText(wantedBytes)}. GPU 0 has a total capacity of ${sizeText(this.totalBytes)} of which ${sizeText(freeBytes)} is free. ` +
+      `Including non-PyTorch memory, this process has ${sizeText(reservedBytes + contextBytes)} memory in use. Of the allocated memory ${sizeText(allocatedBytes)} is allocated by PyTorch, ` +
+      `and ${sizeText(reservedBytes - allocatedBytes)} is reserved by PyTorch but unallocated.`
     );
   }
 
   /** The telemetry file that the probe reads from outside. */
   publish(utilizationRatio = this.#workingBytes > 0 ? 0.97 : 0): void {
-    if (this.#path === null) return;
+    if (this.#path === null || this.#isRemoved) return;
     const { reservedBytes } = this.memory();
     const file = {
       pid: process.pid,
@@ -132,7 +169,9 @@ export class SimulatedDevice {
     renameSync(`${this.#path}.new`, this.#path);
   }
 
+  /** The process gives the card back; nothing is published any more. */
   remove(): void {
+    this.#isRemoved = true;
     if (this.#path !== null) rmSync(this.#path, { force: true });
   }
 }

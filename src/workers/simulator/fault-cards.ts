@@ -1,10 +1,17 @@
 /**
  * Test cards: faults that the simulator plays on request, in the prompt (`[[sim:oom@denoise:12]]`), by environment or by
- * `fault/inject`. Grammar of one card: `name[:argument][@phase[:step]][xN]`.
- *   crash[:SIGNAL]  exit:CODE  hang  stall  oom  poison  corrupt  black  slow:FACTOR  leak:SIZE  refuse-load  silent
- *   lying-heartbeat
- * A card fires once; `xN` makes it fire N times, counted over restarts and attempts of the same job.
+ * `fault/inject`. Grammar of one card: `name[:argument][@phase[:step]][xN]`; without a phase it plays in denoise.
+ *   crash[:SIGNAL]   the process ends by a signal (SIGKILL)     exit:CODE     the process ends with an exit code
+ *   hang             the main thread blocks for good            stall         it turns, and the render stands still
+ *   lying-heartbeat  it blocks, and the heartbeat denies it     silent        the heartbeats stop
+ *   oom              out of memory                              poison        the device's context is lost
+ *   leak:SIZE        allocated and never given back             fragment:SIZE reserved in blocks too small to be used
+ *   slow:FACTOR      every further step takes so much longer    refuse-load   the next load finds no weights
+ *   corrupt          the file does not play                     black         the clip is black      (both in mux alone)
+ * A card fires once; `xN` makes it fire N times. Cards of a prompt are counted over restarts and attempts of the same
+ * job; cards of the environment and of `fault/inject` belong to one life of the process.
  */
+import { constants } from "node:os";
 import { parseBytes } from "../../core/units.ts";
 import { type Phase, phases } from "../../core/words.ts";
 
@@ -13,15 +20,16 @@ export const faultNames = [
   "exit",
   "hang",
   "stall",
+  "lying-heartbeat",
+  "silent",
   "oom",
   "poison",
+  "leak",
+  "fragment",
+  "slow",
+  "refuse-load",
   "corrupt",
   "black",
-  "slow",
-  "leak",
-  "refuse-load",
-  "silent",
-  "lying-heartbeat",
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -37,16 +45,29 @@ export interface FaultCard {
 
 export type CardAnswer = { readonly kind: "card"; readonly card: FaultCard } | { readonly kind: "refused"; readonly message: string };
 
-const shape = /^([a-z-]+)(?::([A-Za-z0-9.]+))?(?:@([a-z]+)(?::(\d{1,4}))?)?(?:x(\d{1,3}))?$/;
+const shape = /^([a-z-]+)(?::([A-Za-z0-9.]+?))?(?:@([a-z]+)(?::(\d{1,4}))?)?(?:x(\d{1,3}))?$/;
 
 const isName = (name: string): name is FaultName => (faultNames as readonly string[]).includes(name);
 const isPhase = (phase: string): phase is Phase => (phases as readonly string[]).includes(phase);
 
-function problemOf(name: FaultName, argument: string | null): string | null {
-  if (name === "exit" && !/^\d{1,3}$/.test(argument ?? "")) return "exit needs a code, such as exit:1";
-  if (name === "slow" && !(Number(argument) > 0)) return "slow needs a factor, such as slow:10";
-  if (name === "leak" && parseBytes(argument ?? "") === undefined) return "leak needs a size, such as leak:2GiB";
-  if (name === "crash" && argument !== null && !/^SIG[A-Z]+$/.test(argument)) return "crash takes a signal, such as crash:SIGSEGV";
+const isSize = (argument: string | null): boolean => (parseBytes(argument ?? "") ?? 0) > 0;
+
+/** What each card's argument must be; a card that is not named takes none. */
+const argumentRules: { readonly [Name in FaultName]?: readonly [isFine: (argument: string | null) => boolean, rule: string] } = {
+  crash: [
+    (argument) => argument === null || Object.hasOwn(constants.signals, argument),
+    "crash takes the name of a signal, such as crash:SIGSEGV",
+  ],
+  exit: [(argument) => /^\d{1,3}$/.test(argument ?? "") && Number(argument) <= 255, "exit needs a code up to 255, such as exit:1"],
+  slow: [(argument) => Number(argument) > 0, "slow needs a factor, such as slow:10"],
+  leak: [isSize, "leak needs a size, such as leak:2GiB"],
+  fragment: [isSize, "fragment needs a size, such as fragment:20GiB"],
+};
+
+function problemOf(name: FaultName, argument: string | null, phase: Phase | null): string | null {
+  const [isFine, rule] = argumentRules[name] ?? [(given: string | null) => given === null, `${name} takes no argument`];
+  if (!isFine(argument)) return rule;
+  if ((name === "corrupt" || name === "black") && phase !== null && phase !== "mux") return `${name} plays in mux alone`;
   return null;
 }
 
@@ -56,7 +77,7 @@ export function parseFaultCard(text: string): CardAnswer {
   if (match === null || !isName(name))
     return { kind: "refused", message: `There is no test card ${text.trim().slice(0, 60)}; there are ${faultNames.join(", ")}.` };
   if (phase !== null && !isPhase(phase)) return { kind: "refused", message: `There is no phase ${phase}; there are ${phases.join(", ")}.` };
-  const problem = problemOf(name, argument);
+  const problem = problemOf(name, argument, phase);
   if (problem !== null) return { kind: "refused", message: `Test card ${text.trim()}: ${problem}.` };
   return { kind: "card", card: { text: text.trim(), name, argument, phase, step: Number(step), count: Number(count) } };
 }

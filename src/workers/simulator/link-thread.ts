@@ -1,6 +1,7 @@
 /**
  * Socket and heartbeat of the simulator, in a thread of their own: a blocked main thread is told from a dead process.
  * A new connection with the token replaces the old one. Nothing here ends the process but being orphaned for long.
+ * An orphan whose main thread is blocked cannot end by itself: it is killed from here.
  */
 import { rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
@@ -13,8 +14,10 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
+import type { ZodError } from "zod";
 import { type MethodName, methods, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";
 import { createSystemClock, type TimerHandle } from "../../core/clock.ts";
+import { secondMs } from "../../core/units.ts";
 import { toWire } from "../wire-mapping.ts";
 import type { LinkData, ToLink, ToMain, WorkerState } from "./thread-messages.ts";
 
@@ -23,10 +26,14 @@ if (port === null) throw new Error("the link thread must be started as a worker 
 const data = workerData as LinkData;
 const clock = createSystemClock();
 const pulse = new Int32Array(data.pulse);
-const heartbeatMs = 1_000;
+const heartbeatMs = secondMs;
+/** Without a turn for so long the main thread is blocked for good. */
+const blockedMs = 2 * secondMs;
+/** Turns after which an answer that was given has been handed to the socket: vscode-jsonrpc needs two. */
+const writtenTurns = 4;
 
 let state: WorkerState = data.state;
-let current: MessageConnection | null = null;
+let current: { readonly connection: MessageConnection; readonly socket: Socket } | null = null;
 let isSilent = false;
 let isLying = false;
 let nextId = 1;
@@ -44,11 +51,24 @@ function callMain(method: MethodName, params: unknown): Promise<unknown> {
   });
 }
 
+const mainIdleMs = (): number => Math.max(0, clock.nowMs() - data.startedAtMs - Atomics.load(pulse, 0));
+
 function armOrphan(): void {
   clock.clearTimer(orphan);
   orphan = clock.setTimer(() => {
-    if (current === null) tellMain({ kind: "orphaned" });
+    if (current !== null) return;
+    if (mainIdleMs() > Math.max(blockedMs, data.orphanMs)) process.kill(process.pid, "SIGKILL");
+    tellMain({ kind: "orphaned" });
+    // A render that is under way is finished first.
+    armOrphan();
   }, data.orphanMs);
+}
+
+/** Everything that was said is written out, then the connection ends. */
+async function end(): Promise<void> {
+  for (let turn = 0; turn < writtenTurns; turn += 1) await clock.turn();
+  if (current === null) tellMain({ kind: "ended" });
+  else current.socket.end(() => tellMain({ kind: "ended" }));
 }
 
 /** What needs no main thread. */
@@ -62,34 +82,30 @@ function serve(connection: MessageConnection, socket: Socket): void {
   let isKnown = false;
   connection.onRequest("initialize", (raw: unknown) => {
     const params = methods.initialize.params.safeParse(raw);
-    if (!params.success) return new ResponseError(ErrorCodes.InvalidParams, "initialize needs protocol and token");
+    if (!params.success) return new ResponseError(ErrorCodes.InvalidParams, `initialize: ${problemOf(params.error)}`);
     if (params.data.token !== data.token) return new ResponseError(rpcErrors.unauthorized, "the token is wrong");
     if (params.data.protocol !== protocolVersion)
       return new ResponseError(rpcErrors.protocolMismatch, `this worker speaks protocol ${protocolVersion}`);
     isKnown = true;
-    if (current !== null && current !== connection) {
-      const former = current;
-      current = null;
-      former.end();
-    }
-    current = connection;
+    const former = current;
+    current = { connection, socket };
+    if (former !== null && former.connection !== connection) former.connection.end();
     clock.clearTimer(orphan);
     return { protocol: protocolVersion, simulated: data.identity.isSimulated, ...strip(toWire(data.identity) as Record<string, unknown>) };
   });
   for (const method of Object.keys(methods) as MethodName[]) {
     if (method === "initialize") continue;
     connection.onRequest(method, async (raw: unknown) => {
-      if (!isKnown || current !== connection) return new ResponseError(rpcErrors.unauthorized, "initialize comes first");
+      if (!isKnown || current?.connection !== connection) return new ResponseError(rpcErrors.unauthorized, "initialize comes first");
       const params = methods[method].params.safeParse(raw ?? {});
-      if (!params.success)
-        return new ResponseError(ErrorCodes.InvalidParams, `${method}: ${params.error.issues[0]?.message ?? "bad parameters"}`);
+      if (!params.success) return new ResponseError(ErrorCodes.InvalidParams, `${method}: ${problemOf(params.error)}`);
       const answer = own[method];
       return answer === undefined ? callMain(method, params.data) : answer();
     });
   }
   const lost = (): void => {
     socket.destroy();
-    if (current !== connection) return;
+    if (current?.connection !== connection) return;
     current = null;
     armOrphan();
   };
@@ -98,13 +114,19 @@ function serve(connection: MessageConnection, socket: Socket): void {
   connection.listen();
 }
 
+/** The first field that is wrong, and why. */
+function problemOf({ issues }: ZodError): string {
+  const [issue] = issues;
+  return issue === undefined ? "bad parameters" : `${issue.path.join(".") || "parameters"}: ${issue.message}`;
+}
+
 function strip(identity: Record<string, unknown>): Record<string, unknown> {
   const { is_simulated: _simulated, ...rest } = identity;
   return rest;
 }
 
 function notify(name: string, params: unknown): void {
-  current?.sendNotification(name, params).catch(() => undefined);
+  current?.connection.sendNotification(name, params).catch(() => undefined);
 }
 
 port.on("message", (message: ToLink) => {
@@ -128,13 +150,15 @@ port.on("message", (message: ToLink) => {
       return;
     case "lie":
       isLying = true;
+      return;
+    case "end":
+      void end();
   }
 });
 
 function beat(): void {
   clock.setTimer(() => {
-    const idleMs = Math.max(0, clock.nowMs() - data.startedAtMs - Atomics.load(pulse, 0));
-    if (!isSilent) notify("heartbeat", { main_thread_idle_ms: isLying ? 0 : idleMs });
+    if (!isSilent) notify("heartbeat", { main_thread_idle_ms: isLying ? 0 : mainIdleMs() });
     beat();
   }, heartbeatMs);
 }

@@ -5,18 +5,22 @@ import { exitCodeConfiguration, type MethodName, type ParamsOf, rpcErrors, worke
 import { createSystemClock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { GenerateOrder, ProbeOrder, WorkerIdentity } from "../../core/ports/worker.ts";
+import { minuteMs, secondMs } from "../../core/units.ts";
 import { loadProfiles, modelIds, phases, type RecoveryAction } from "../../core/words.ts";
 import { fromWire, toWire } from "../wire-mapping.ts";
-import { isPresetName, OutOfMemory, SimulatedDevice } from "./device.ts";
+import { isPresetName, SimulatedDevice } from "./device.ts";
 import { Engine } from "./engine.ts";
-import { Busy } from "./engine-types.ts";
+import { Busy } from "./failures.ts";
 import { type FaultCard, parseFaultCard } from "./fault-cards.ts";
 import type { LinkData, ToLink, ToMain, WorkerState } from "./thread-messages.ts";
 
 const clock = createSystemClock();
 const startedAtMs = clock.nowMs();
 const pulseMs = 250;
-const orphanMs = 10 * 60_000;
+/** How often the device's memory is written without a change: a reader takes an old file for an unknown load. */
+const publishEveryPulses = 4;
+/** How long the last words may take to leave the process. */
+const lastWordsMs = secondMs;
 const actions: readonly RecoveryAction[] = [
   "clear_gpu_cache",
   "apply_vram_optimization",
@@ -49,6 +53,9 @@ if (!isPresetName(presetName)) refuse(`There is no simulated card ${presetName}.
 const speed = Number(process.env["UNDERSTUDY_SIM_SPEED"] ?? "1");
 if (!(speed > 0)) refuse("UNDERSTUDY_SIM_SPEED must be a number above 0.");
 
+const orphanMs = Number(process.env["UNDERSTUDY_ORPHAN_MS"] ?? 10 * minuteMs);
+if (!(orphanMs > 0)) refuse("UNDERSTUDY_ORPHAN_MS must be a number of milliseconds above 0.");
+
 const workerId = process.env[workerEnvironment.id] ?? "worker";
 const device = new SimulatedDevice(presetName, workerId, process.env[workerEnvironment.deviceDir] ?? null, clock);
 const identity: WorkerIdentity = {
@@ -64,6 +71,8 @@ const identity: WorkerIdentity = {
 const pulse = new SharedArrayBuffer(4);
 const pulseView = new Int32Array(pulse);
 
+let exitCode = 0;
+
 const engine: Engine = new Engine({
   clock,
   device,
@@ -76,7 +85,12 @@ const engine: Engine = new Engine({
     else toLink({ kind: "notify", name: kind, params: toWire(rest) });
   },
   onState: () => toLink({ kind: "state", state: state() }),
-  exit: (code) => process.exit(code),
+  exit: (code) => {
+    exitCode = code;
+    toLink({ kind: "end" });
+    clock.setTimer(() => process.exit(code), lastWordsMs);
+  },
+  die: (code) => process.exit(code),
   silence: () => toLink({ kind: "silence" }),
   lie: () => toLink({ kind: "lie" }),
   block: () => {
@@ -111,8 +125,8 @@ const handlers: { readonly [Method in MethodName]?: Handler<Method> } = {
     await engine.load(model, profile);
     return toWire({ memory: device.memory(), tookMs: clock.nowMs() - began });
   },
-  "model/unload": () => {
-    engine.unload();
+  "model/unload": async () => {
+    await engine.unload();
     return toWire({ memory: device.memory() });
   },
   generate: (params) => {
@@ -130,7 +144,8 @@ const handlers: { readonly [Method in MethodName]?: Handler<Method> } = {
   "action/run": async ({ action, profile }) => toWire(await engine.act(action, profile)),
   probe: async (params) => toWire(await engine.probe(fromWire(params) as unknown as ProbeOrder)),
   shutdown: () => {
-    void engine.shutdown();
+    // The answer goes out first.
+    clock.setTimer(() => void engine.shutdown(), 0);
     return {};
   },
   "fault/inject": ({ card }) => {
@@ -151,17 +166,7 @@ async function handle(method: MethodName, params: unknown): Promise<ToLink | ((i
     return (id) => ({ kind: "answer", id, result });
   } catch (thrown) {
     const code = thrown instanceof Busy ? rpcErrors.busy : thrown instanceof RangeError ? invalidParams : rpcErrors.failed;
-    const exceptionType =
-      thrown instanceof OutOfMemory ? "torch.OutOfMemoryError" : ((thrown as { exceptionType?: string }).exceptionType ?? "RuntimeError");
-    const failure = {
-      phase: method === "model/load" ? "load" : "idle",
-      step: null,
-      exceptionType,
-      message: messageOf(thrown),
-      causes: [],
-      deviceUsable: true,
-      memory: device.memory(),
-    };
+    const failure = engine.failureOf(thrown, method === "model/load" ? "load" : "idle");
     return (id) => ({
       kind: "refusal",
       id,
@@ -173,18 +178,20 @@ async function handle(method: MethodName, params: unknown): Promise<ToLink | ((i
 }
 
 link.on("message", (message: ToMain) => {
+  if (message.kind === "ended") process.exit(exitCode);
   if (message.kind === "orphaned") {
-    if (engine.attach().phase === null) void engine.shutdown();
+    if (!engine.isRendering) void engine.shutdown();
     return;
   }
   void handle(message.method, message.params).then((answer) => toLink(typeof answer === "function" ? answer(message.id) : answer));
 });
 
-function turn(): void {
+function turn(count: number): void {
   Atomics.store(pulseView, 0, clock.nowMs() - startedAtMs);
-  clock.setTimer(turn, pulseMs);
+  if (count % publishEveryPulses === 0) device.publish();
+  clock.setTimer(() => turn(count + 1), pulseMs);
 }
-turn();
+turn(1);
 // A terminal's Ctrl-C goes to the whole group; the supervisor decides what becomes of its workers.
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => void engine.shutdown());

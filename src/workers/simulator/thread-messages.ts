@@ -16,11 +16,14 @@ export type ToLink =
   | { readonly kind: "answer"; readonly id: number; readonly result: unknown }
   | { readonly kind: "refusal"; readonly id: number; readonly code: number; readonly message: string; readonly data?: unknown }
   | { readonly kind: "silence" }
-  | { readonly kind: "lie" };
+  | { readonly kind: "lie" }
+  /** The last message: whatever was said before it is to leave the process. */
+  | { readonly kind: "end" };
 
 export type ToMain =
   | { readonly kind: "call"; readonly id: number; readonly method: MethodName; readonly params: unknown }
-  | { readonly kind: "orphaned" };
+  | { readonly kind: "orphaned" }
+  | { readonly kind: "ended" };
 
 export interface LinkData {
   readonly socketPath: string;

@@ -1,0 +1,57 @@
+import { messageOf } from "../core/errors.ts";
+import type { EventRow } from "../core/ports/event-log.ts";
+import { isRecycleDue, type LeakTrend, leakTrend, noteResidue, type Residue } from "../recovery/leak.ts";
+import type { ServiceParts } from "./service-ports.ts";
+import type { Supervisor } from "./supervisor-actor.ts";
+
+/** Of the card: beyond it the residue takes what renders need. */
+const limitRatio = 0.5;
+
+interface Watched {
+  readonly pid: number;
+  readonly residues: readonly Residue[];
+}
+
+/** Looks at what each worker still holds when a job has ended, and ends a worker on purpose before a leak costs a job. */
+export interface LeakWatch {
+  /** Null while too few jobs of this process have ended. */
+  trendOf(workerId: string): LeakTrend | null;
+  stop(): void;
+}
+
+/**
+ * Memory that stays: allocated by the worker's framework beside the model as it was after its load. The allocator's cache
+ * does not count, because it is given back on request.
+ */
+export function createLeakWatch(parts: ServiceParts, supervisor: Supervisor): LeakWatch {
+  const { clock, store, links, logger } = parts;
+  const watched = new Map<string, Watched>();
+  const limitOf = (workerId: string): number => (links.clientOf(workerId)?.identity.device.totalBytes ?? 0) * limitRatio;
+  const trendOf = (workerId: string): LeakTrend | null => leakTrend(watched.get(workerId)?.residues ?? [], limitOf(workerId));
+
+  const look = async (workerId: string): Promise<void> => {
+    const link = links.get(workerId);
+    if (link === null) return;
+    const { memory } = await link.client.stats();
+    const known = watched.get(workerId);
+    const residues = known?.pid === link.ref.pid ? known.residues : [];
+    watched.set(workerId, { pid: link.ref.pid, residues: noteResidue(residues, { atMs: clock.nowMs(), bytes: memory.allocatedBytes }) });
+    const trend = trendOf(workerId);
+    if (!isRecycleDue(trend)) return;
+    watched.delete(workerId);
+    const data = {
+      bytes_per_job: Math.round(trend?.bytesPerJob ?? 0),
+      jobs_left: trend?.jobsLeft ?? 0,
+      confidence: trend?.confidence ?? 0,
+    };
+    await store.events.append([{ kind: "worker.recycled", workerId, data }]);
+    supervisor.send({ type: "worker.recycle", workerId });
+  };
+  const note = (rows: readonly EventRow[]): void => {
+    for (const { kind, workerId } of rows) {
+      if (kind !== "job.succeeded" || workerId === null) continue;
+      look(workerId).catch((thrown: unknown) => logger.warn({ event: "leak.notMeasured", workerId, message: messageOf(thrown) }));
+    }
+  };
+  return { trendOf, stop: store.events.subscribe(note) };
+}

@@ -1,0 +1,20 @@
+import type { Clock } from "../core/clock.ts";
+
+/**
+ * A clock that stands still while machines react to one another: all of them see one moment for what happens at once, and
+ * the record of that moment is the time that a replay has to give them.
+ */
+export function createTurnClock(clock: Pick<Clock, "nowMs">): Pick<Clock, "nowMs"> {
+  let heldMs: number | undefined;
+  return {
+    nowMs: () => {
+      if (heldMs === undefined) {
+        heldMs = clock.nowMs();
+        queueMicrotask(() => {
+          heldMs = undefined;
+        });
+      }
+      return heldMs;
+    },
+  };
+}

@@ -1,0 +1,219 @@
+/** Incidents on the wire: the list, and one with its whole story. */
+import { z } from "zod";
+import { isoOf } from "../core/clock.ts";
+import { type EventRow, type IncidentRow, incidentStatuses } from "../core/ports/event-log.ts";
+import { failureTypes, outcomes, recoveryActions } from "../core/words.ts";
+import { describeEvent } from "./event-words.ts";
+import { actsOf, canariesOf, endingOf, faultOf, type IncidentStory, joinedOf, rungsOf, stepOf } from "./incident-story.ts";
+import { snakeKeys } from "./stream-wire.ts";
+
+const time = z.iso.datetime();
+const ms = z.number().int();
+const fields = z.record(z.string(), z.unknown());
+
+export const incidentSummarySchema = z.strictObject({
+  id: z.string(),
+  status: z.enum(incidentStatuses),
+  failure_type: z.enum(failureTypes),
+  worker_id: z.string().optional(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+  opened_at: time,
+  closed_at: time.optional(),
+  open_for_ms: ms,
+  /** From the fault's first sign to the opening; absent where nothing was observed. */
+  detected_after_ms: ms.optional(),
+  /** From the opening to what those who waited got first; absent where nobody waited or nothing came yet. */
+  answers: z.strictObject({ queued_after_ms: ms.optional(), stood_in_after_ms: ms.optional(), real_after_ms: ms.optional() }),
+});
+export type IncidentSummary = z.infer<typeof incidentSummarySchema>;
+
+export const incidentListSchema = z.strictObject({ incidents: z.array(incidentSummarySchema), cursor: z.string().optional() });
+
+type Named<Name extends string> = { readonly [Key in Name]?: number };
+
+const after = <Name extends string>(name: Name, atMs: number | null, fromMs: number): Named<Name> =>
+  (atMs === null ? {} : { [name]: Math.max(0, atMs - fromMs) }) as Named<Name>;
+
+export function toIncidentSummary(incident: IncidentRow, nowMs: number): IncidentSummary {
+  const { openedAtMs, closedAtMs, firstEvidenceAtMs, answers } = incident;
+  const { code, message } = faultOf(incident.data);
+  return {
+    id: incident.id,
+    status: incident.status,
+    failure_type: incident.failureType as IncidentSummary["failure_type"],
+    ...(incident.workerId === null ? {} : { worker_id: incident.workerId }),
+    ...(code === undefined ? {} : { code }),
+    ...(message === undefined ? {} : { message }),
+    opened_at: isoOf(openedAtMs),
+    ...(closedAtMs === null ? {} : { closed_at: isoOf(closedAtMs) }),
+    open_for_ms: Math.max(0, (closedAtMs ?? nowMs) - openedAtMs),
+    ...(firstEvidenceAtMs === null ? {} : { detected_after_ms: Math.max(0, openedAtMs - firstEvidenceAtMs) }),
+    answers: {
+      ...after("queued_after_ms", answers.queuedAtMs, openedAtMs),
+      ...after("stood_in_after_ms", answers.stoodInAtMs, openedAtMs),
+      ...after("real_after_ms", answers.realAtMs, openedAtMs),
+    },
+  };
+}
+
+const causeSchema = z.strictObject({
+  code: z.string().optional(),
+  attribution: z.string().optional(),
+  confidence: z.number().optional(),
+  decided_by: z.string().optional(),
+  message: z.string().optional(),
+  operator_action: z.string().optional(),
+  evidence: fields,
+});
+
+const timelineSchema = z.strictObject({
+  seq: z.number().int(),
+  at: time,
+  /** Since the opening; negative before it. */
+  after_ms: ms,
+  kind: z.string(),
+  text: z.string().optional(),
+  actor: z.string(),
+  job_id: z.string().optional(),
+  worker_id: z.string().optional(),
+  data: fields,
+});
+
+export const incidentReportSchema = incidentSummarySchema.extend({
+  /** Worker and card are simulated. */
+  simulated: z.boolean(),
+  /** Plain words: how it ended, or where it stands. */
+  ending: z.string(),
+  /** How it began: fault, workerDeath, health, manual, forced; absent for a record without its first step. */
+  origin: z.string().optional(),
+  cause: causeSchema,
+  joined: z.array(z.strictObject({ at: time, job_id: z.string().optional(), cause: causeSchema })),
+  rungs: z.array(
+    z.strictObject({
+      action: z.enum(recoveryActions),
+      outcome: z.enum(outcomes),
+      reason: z.string(),
+      climb: z.number().int(),
+      started_at: time,
+      took_ms: ms,
+      evidence: fields.optional(),
+    }),
+  ),
+  canaries: z.array(z.strictObject({ at: time, passed: z.boolean(), reason: z.string().optional() })),
+  jobs: z.array(
+    z.strictObject({
+      id: z.string(),
+      touched_at: time,
+      because: z.string(),
+      /** `removed`: it was deleted since. */
+      state: z.string(),
+      ended_at: time.optional(),
+      served_by: z.string().optional(),
+      error: z.string().optional(),
+    }),
+  ),
+  job_count: z.number().int(),
+  acts: z.array(z.strictObject({ at: time, by: z.string(), kind: z.string(), text: z.string().optional() })),
+  timeline: z.array(timelineSchema),
+  timeline_truncated: z.boolean(),
+});
+export type IncidentReport = z.infer<typeof incidentReportSchema>;
+type Rung = IncidentReport["rungs"][number];
+
+function toCause(data: EventRow["data"]): z.infer<typeof causeSchema> {
+  const { code, attribution, confidence, decidedBy, message, operatorAction, evidence } = faultOf(data);
+  return {
+    ...(code === undefined ? {} : { code }),
+    ...(attribution === undefined ? {} : { attribution }),
+    ...(confidence === undefined ? {} : { confidence }),
+    ...(decidedBy === undefined ? {} : { decided_by: decidedBy }),
+    ...(message === undefined ? {} : { message }),
+    ...(operatorAction == null ? {} : { operator_action: operatorAction }),
+    evidence: snakeKeys(evidence ?? {}) as Record<string, unknown>,
+  };
+}
+
+function toRung({ data }: EventRow): Rung {
+  const startedAtMs = Number(data["started_at_ms"]);
+  const { evidence } = data as { readonly evidence?: object | null };
+  return {
+    action: data["action"] as Rung["action"],
+    outcome: data["outcome"] as Rung["outcome"],
+    reason: String(data["reason"]),
+    climb: Number(data["climb"]),
+    started_at: isoOf(startedAtMs),
+    took_ms: Number(data["ended_at_ms"]) - startedAtMs,
+    ...(evidence == null ? {} : { evidence: snakeKeys(evidence) as Record<string, unknown> }),
+  };
+}
+
+function toTouched({ touch, job }: IncidentStory["jobs"][number]): IncidentReport["jobs"][number] {
+  const about = { id: touch.jobId, touched_at: isoOf(touch.touchedAtMs), because: touch.because };
+  if (job === null) return { ...about, state: "removed" };
+  return {
+    ...about,
+    state: job.state,
+    ...(job.endedAtMs === null ? {} : { ended_at: isoOf(job.endedAtMs) }),
+    ...(job.result === null ? {} : { served_by: job.result.servedBy.kind }),
+    ...(job.errorCode === null ? {} : { error: `${job.errorCode}: ${job.errorMessage ?? ""}` }),
+  };
+}
+
+/** A step that left the state as it was is for the replay, and no news for people. */
+const isNews = (row: EventRow): boolean => stepOf(row) === null || row.data["from"] !== row.data["to"];
+
+const recoveryMoved = ({ data }: EventRow): string => `Recovery: ${String(data["from"] ?? "begins")} → ${String(data["to"])}.`;
+
+function toTimelineEntry(row: EventRow, openedAtMs: number): z.infer<typeof timelineSchema> {
+  const text = stepOf(row) === null ? describeEvent(row) : recoveryMoved(row);
+  const { step: _step, ...data } = row.data;
+  return {
+    seq: row.seq,
+    at: isoOf(row.atMs),
+    after_ms: row.atMs - openedAtMs,
+    kind: row.kind,
+    ...(text === null ? {} : { text }),
+    actor: row.actor,
+    ...(row.jobId === null ? {} : { job_id: row.jobId }),
+    ...(row.workerId === null ? {} : { worker_id: row.workerId }),
+    data: snakeKeys(data) as Record<string, unknown>,
+  };
+}
+
+export interface ReportAbout {
+  readonly nowMs: number;
+  readonly isSimulated: boolean;
+}
+
+export function toIncidentReport(story: IncidentStory, { nowMs, isSimulated }: ReportAbout): IncidentReport {
+  const { incident, rows } = story;
+  const origin = rows.find((row) => row.data["event"] === "xstate.init" && row.incidentId === incident.id);
+  const origins = origin === undefined ? undefined : stepOf(origin)?.payload["origin"];
+  return {
+    ...toIncidentSummary(incident, nowMs),
+    simulated: isSimulated,
+    ending: endingOf(story),
+    ...(typeof origins === "string" ? { origin: origins } : {}),
+    cause: toCause(incident.data),
+    joined: joinedOf(story).map((row) => ({
+      at: isoOf(row.atMs),
+      ...(row.jobId === null ? {} : { job_id: row.jobId }),
+      cause: toCause(row.data),
+    })),
+    rungs: rungsOf(story).map(toRung),
+    canaries: canariesOf(story).map(({ row, hasPassed, reason }) => ({
+      at: isoOf(row.atMs),
+      passed: hasPassed,
+      ...(reason === null ? {} : { reason }),
+    })),
+    jobs: story.jobs.map(toTouched),
+    job_count: story.jobCount,
+    acts: actsOf(story).map((row) => {
+      const text = describeEvent(row);
+      return { at: isoOf(row.atMs), by: row.actor, kind: row.kind, ...(text === null ? {} : { text }) };
+    }),
+    timeline: rows.filter(isNews).map((row) => toTimelineEntry(row, incident.openedAtMs)),
+    timeline_truncated: story.isTruncated,
+  };
+}

@@ -1,0 +1,174 @@
+/** Everything that the loader's chart names: guards, actions, delays, and the effects that src/app provides. */
+import { assign, fromCallback, fromPromise, sendTo, setup } from "xstate";
+import type { Fault } from "../core/fault.ts";
+import type { LoadProfile, MachineTag, ModelId } from "../core/words.ts";
+import { retryDelayMs } from "../recovery/retry-delays.ts";
+import type {
+  LoadOrder,
+  ModelLoaderContext,
+  ModelLoaderEvent,
+  ModelLoaderInput,
+  ModelLoaderReport,
+  Resolution,
+} from "./model-loader-types.ts";
+
+export const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder => ({ workerId: context.workerId, ...context.wanted });
+
+/** A step of loading that did not answer within its time. */
+export function overdueFault(what: string): Fault {
+  return {
+    code: "MODEL_NOT_AVAILABLE",
+    attribution: "worker",
+    failureType: "model_loading_failure",
+    confidence: 0.6,
+    decidedBy: `${what} gave no sign of activity`,
+    message: `${what} gave no sign of activity within its time.`,
+    contextPoisoned: false,
+    retryable: true,
+    operatorAction: null,
+    evidence: { phase: "load" },
+  };
+}
+
+/** Fetched again and again, the file still does not match its hash: another fetch would give the same. */
+export function corruptFault(brokenFile: string | null): Fault {
+  const message = `${brokenFile ?? "A model file"} does not match its hash, however often it is fetched.`;
+  return {
+    ...overdueFault("verifying"),
+    code: "MODEL_FILE_CORRUPT",
+    attribution: "model",
+    confidence: 0.9,
+    decidedBy: "a fetched file does not match its hash",
+    message,
+    retryable: false,
+    operatorAction: "Check the model's source: what it serves is not what it promises.",
+    evidence: { phase: "load", message },
+  };
+}
+
+export function rejectionFault(what: string, thrown: unknown): Fault {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return { ...overdueFault(what), decidedBy: `${what} was rejected`, message, evidence: { phase: "load", message } };
+}
+
+type ModelLoad = Extract<ModelLoaderEvent, { type: "model.load" }>;
+
+/** Whoever asks for the model that is being made ready waits for the same load. */
+export const joinSameLoad = {
+  "model.ensure": { description: "Joins the load that is under way." },
+  "model.load": [
+    {
+      guard: {
+        type: "isWantedAlready" as const,
+        params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }),
+      },
+      description: "Joins the load that is under way.",
+    },
+    {
+      guard: "isConnected" as const,
+      target: "#modelLoader.resolving",
+      actions: { type: "want" as const, params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }) },
+    },
+  ],
+} as const;
+
+export const modelLoaderSetup = setup({
+  types: {
+    context: {} as ModelLoaderContext,
+    events: {} as ModelLoaderEvent,
+    input: {} as ModelLoaderInput,
+    tags: {} as MachineTag,
+  },
+  actors: {
+    /** Looks which files the model needs and which are missing; asks no worker. */
+    resolveModel: fromPromise<Resolution, LoadOrder>(() => Promise.reject(new Error("resolveModel was not provided"))),
+    downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
+      throw new Error("downloadModel was not provided");
+    }),
+    /** Every file matches its hash; resolves with the name of the first that does not, or null. */
+    verifyModel: fromPromise<string | null, LoadOrder>(() => Promise.reject(new Error("verifyModel was not provided"))),
+    loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
+      throw new Error("loadModel was not provided");
+    }),
+    /** The test render; resolves with null when it passed, else with the fault. */
+    proveModel: fromPromise<Fault | null, LoadOrder>(() => Promise.reject(new Error("proveModel was not provided"))),
+    unloadModel: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("unloadModel was not provided"))),
+    /** Asked before a second try: leftovers of the first may hold the memory. */
+    clearCache: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("clearCache was not provided"))),
+  },
+  guards: {
+    isConnected: ({ context }) => context.isWorkerConnected,
+    triesRemain: ({ context }) => context.tryCount < context.limits.retryCount && context.fault?.retryable === true,
+    isPresent: (_, params: { resolution: Resolution }) => params.resolution.kind === "present",
+    isSound: (_, params: { brokenFile: string | null }) => params.brokenFile === null,
+    isProven: (_, params: { fault: Fault | null }) => params.fault === null,
+    isAlreadyServing: ({ context }, params: { model: ModelId; profile: LoadProfile; isForced: boolean }) =>
+      !params.isForced && context.resident?.model === params.model && context.resident.profile === params.profile,
+    isWantedAlready: ({ context }, params: { model: ModelId; profile: LoadProfile }) =>
+      context.wanted.model === params.model && context.wanted.profile === params.profile,
+    fetchesRemain: ({ context }) => context.fetchCount < context.limits.fetchCount,
+    holdsWanted: ({ context }, params: { residentModel: ModelId | null; isAdopted: boolean }) =>
+      params.isAdopted && params.residentModel === context.wanted.model,
+  },
+  actions: {
+    noteConnected: assign({ isWorkerConnected: true, tryCount: 0 }),
+    noteExited: assign({ isWorkerConnected: false, resident: null }),
+    want: assign((_, params: { model: ModelId; profile: LoadProfile }) => ({
+      wanted: { model: params.model, profile: params.profile },
+      tryCount: 0,
+    })),
+    countFetch: assign({ fetchCount: ({ context }) => context.fetchCount + 1 }),
+    forgetFetches: assign({ fetchCount: 0 }),
+    countTry: assign({ tryCount: ({ context }) => context.tryCount + 1 }),
+    forgetTries: assign({ tryCount: 0, fault: null }),
+    noteResident: assign(({ context }) => ({ resident: context.wanted })),
+    noteAdopted: assign(({ context }, params: { profile: LoadProfile | null }) => ({
+      isWorkerConnected: true,
+      resident: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },
+      wanted: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },
+    })),
+    noteUnloaded: assign({ resident: null }),
+    noteFault: assign((_, params: { fault: Fault | null }) => ({ fault: params.fault })),
+    reportProven: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({ type: "model.proven", workerId: context.workerId, ...context.wanted }),
+    ),
+    reportUnloaded: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({ type: "model.unloaded", workerId: context.workerId }),
+    ),
+    reportFailed: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({
+        type: "model.loadFailed",
+        workerId: context.workerId,
+        model: context.wanted.model,
+        fault: context.fault ?? overdueFault("loading"),
+      }),
+    ),
+    raiseFault: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({
+        type: "fault.raised",
+        isHealthOnly: false,
+        report: {
+          fault: context.fault ?? overdueFault("loading"),
+          workerId: context.workerId,
+          model: context.wanted.model,
+          jobId: null,
+          atMs: context.clock.nowMs(),
+        },
+      }),
+    ),
+  },
+  delays: {
+    resolveMs: ({ context }) => context.limits.resolveMs,
+    downloadStallMs: ({ context }) => context.limits.downloadStallMs,
+    verifyMs: ({ context }) => context.limits.verifyMs,
+    stuckMs: ({ context }) => context.limits.stuckMs,
+    proveMs: ({ context }) => context.limits.proveMs,
+    unloadMs: ({ context }) => context.limits.unloadMs,
+    retryMs: ({ context }) => retryDelayMs("model_loading", context.tryCount, 0.5) ?? 0,
+    permanentRestMs: ({ context }) => context.limits.permanentRestMs,
+  },
+});

@@ -1,0 +1,46 @@
+import { existsSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { UnderstudyError } from "../core/errors.ts";
+import type { EventRow } from "../core/ports/event-log.ts";
+import { toStoreError } from "./database.ts";
+import { type StoredRow, toEventRow } from "./event-log.ts";
+
+/** What one incident left in a database that a service may be using now. */
+export interface KeptIncident {
+  readonly status: string;
+  readonly rows: readonly EventRow[];
+}
+
+export interface KeptIncidents {
+  /** Null when there is no such incident. */
+  readonly found: KeptIncident | null;
+  readonly newestIds: readonly string[];
+}
+
+const busyMs = 5_000;
+
+/**
+ * Reads without writing: the schema is not brought up to date, and a running service notices nothing.
+ * Throws UnderstudyError NOT_FOUND, StoreError.
+ */
+export function readIncident(databasePath: string, id: string): KeptIncidents {
+  if (!existsSync(databasePath))
+    throw new UnderstudyError("NOT_FOUND", `There is no database ${databasePath}; name its directory with --state-dir.`);
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(databasePath, { readOnly: true, timeout: busyMs });
+    const incident = database.prepare("select status from incidents where id = ?").get(id) as { status: string } | undefined;
+    const rows = database.prepare("select * from events where incident_id = ? order by seq").all(id) as unknown as StoredRow[];
+    const newest = database.prepare("select id from incidents order by opened_at desc, id desc limit 10").all() as unknown as {
+      id: string;
+    }[];
+    return {
+      found: incident === undefined ? null : { status: incident.status, rows: rows.map(toEventRow) },
+      newestIds: newest.map((row) => row.id),
+    };
+  } catch (thrown) {
+    throw toStoreError(thrown);
+  } finally {
+    database?.close();
+  }
+}

@@ -1,0 +1,40 @@
+import type { FaultCard } from "./fault-cards.ts";
+
+/** The cards of one job: they come with its prompt, and their firings are counted with the job's checkpoint. */
+export interface DealtCards {
+  readonly cards: readonly FaultCard[];
+  readonly fired: Record<string, number>;
+  /** Keeps the count before the fault plays: the fault may end the process. */
+  readonly save: () => void;
+}
+
+/** Cards that wait to be played: this process's own, and those of the job in hand. */
+export class FaultDeck {
+  readonly #armed: { readonly card: FaultCard; left: number }[] = [];
+
+  constructor(cards: readonly FaultCard[]) {
+    for (const card of cards) this.arm(card);
+  }
+
+  /** Each arming counts by itself, also of the same card. */
+  arm(card: FaultCard): void {
+    this.#armed.push({ card, left: card.count });
+  }
+
+  /** The first armed card that matches. */
+  take(matches: (card: FaultCard) => boolean): FaultCard | null {
+    const found = this.#armed.find(({ card, left }) => left > 0 && matches(card));
+    if (found === undefined) return null;
+    found.left -= 1;
+    return found.card;
+  }
+
+  /** The job's first card that matches and has firings left. */
+  takeDealt(matches: (card: FaultCard) => boolean, { cards, fired, save }: DealtCards): FaultCard | null {
+    const card = cards.find((candidate) => (fired[candidate.text] ?? 0) < candidate.count && matches(candidate));
+    if (card === undefined) return null;
+    fired[card.text] = (fired[card.text] ?? 0) + 1;
+    save();
+    return card;
+  }
+}

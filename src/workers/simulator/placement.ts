@@ -1,0 +1,58 @@
+import type { RenderRequest } from "../../core/job.ts";
+import { modelCatalog, peakBytes, residentBytes, stepSeconds } from "../../core/model-catalog.ts";
+import { secondMs } from "../../core/units.ts";
+import type { LoadProfile, ModelId } from "../../core/words.ts";
+import type { SimulatedDevice } from "./device.ts";
+
+/** A simulated step takes this share of a real H100's (design §11). */
+const timeShare = 0.02;
+/** What tiling the decoder saves of a render's need. */
+const tiledRatio = 0.9;
+
+/** Which model lies on the device and how, and what rendering with it takes. */
+export class Placement {
+  model: ModelId | null = null;
+  profile: LoadProfile | null = null;
+  isTiled = false;
+  readonly #device: SimulatedDevice;
+  readonly #speed: number;
+
+  constructor(device: SimulatedDevice, speed: number) {
+    this.#device = device;
+    this.#speed = speed;
+  }
+
+  /** Throws OutOfMemory; the device holds no model then. */
+  put(model: ModelId, profile: LoadProfile): void {
+    this.clear();
+    this.#device.setResident(residentBytes(model, profile));
+    this.model = model;
+    this.profile = profile;
+  }
+
+  clear(): void {
+    this.model = null;
+    this.profile = null;
+    this.#device.setResident(0);
+  }
+
+  workingBytes(request: Pick<RenderRequest, "model" | "width" | "height" | "frames">): number {
+    const profile = this.profile ?? "model-offload";
+    const bytes = peakBytes(request.model, request, profile) - residentBytes(request.model, profile);
+    return Math.max(0, this.isTiled ? bytes * tiledRatio : bytes);
+  }
+
+  /** One denoise step on the real card: what a checkpoint is measured by, at any simulated speed. */
+  realStepMs(request: RenderRequest): number {
+    return stepSeconds(request.model, request, this.profile ?? "model-offload") * secondMs * this.#device.timeFactor;
+  }
+
+  stepMs(request: RenderRequest): number {
+    return (this.realStepMs(request) * timeShare) / this.#speed;
+  }
+}
+
+/** The expert that renders a step: the high-noise one first, where there are two. */
+export function expertOf(model: ModelId, step: number, of: number): "highNoise" | "lowNoise" {
+  return step / of < modelCatalog[model].highNoiseStepRatio ? "highNoise" : "lowNoise";
+}

@@ -1,0 +1,62 @@
+import { gibibyte, parseBytes } from "../../core/units.ts";
+import { OutOfMemory, type SimulatedDevice } from "./device.ts";
+import { contextLost } from "./failures.ts";
+import type { FaultCard } from "./fault-cards.ts";
+
+/** What a fault can be done to: the process and its threads. */
+export interface FaultStage {
+  readonly device: SimulatedDevice;
+  /** The render that the fault meets. */
+  readonly signal: AbortSignal;
+  /** Ends the process at once, with nothing said. */
+  readonly die: (code: number) => never;
+  readonly silence: () => void;
+  readonly lie: () => void;
+  /** Blocks this thread for good. */
+  readonly block: () => void;
+  readonly poison: () => void;
+  readonly slowDown: (factor: number) => void;
+  readonly refuseNextLoad: (card: FaultCard) => void;
+}
+
+const untilAborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+
+type Play = (stage: FaultStage, card: FaultCard) => void | Promise<void>;
+
+/** `corrupt` and `black` are played where the file is written. */
+const plays: { readonly [Name in FaultCard["name"]]: Play } = {
+  crash: (stage, { argument }) => {
+    process.kill(process.pid, (argument ?? "SIGKILL") as NodeJS.Signals);
+    // A signal is delivered at a later turn of this thread.
+    return untilAborted(stage.signal);
+  },
+  exit: (stage, { argument }) => stage.die(Number(argument)),
+  hang: (stage) => stage.block(),
+  stall: (stage) => untilAborted(stage.signal),
+  "lying-heartbeat": (stage) => {
+    stage.lie();
+    stage.block();
+  },
+  silent: (stage) => stage.silence(),
+  oom: ({ device }) => {
+    throw new OutOfMemory(device.outOfMemoryText(device.memory().freeBytes + 4 * gibibyte));
+  },
+  poison: (stage) => {
+    stage.poison();
+    throw contextLost();
+  },
+  leak: ({ device }, { argument }) => device.leak(parseBytes(argument ?? "") ?? 0),
+  fragment: ({ device }, { argument }) => device.fragment(parseBytes(argument ?? "") ?? 0),
+  slow: (stage, { argument }) => stage.slowDown(Number(argument)),
+  "refuse-load": (stage, card) => stage.refuseNextLoad(card),
+  corrupt: () => undefined,
+  black: () => undefined,
+};
+
+export async function playFault(stage: FaultStage, card: FaultCard): Promise<void> {
+  await plays[card.name](stage, card);
+}

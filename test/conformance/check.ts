@@ -1,0 +1,57 @@
+import type { GenerateOrder, RenderReport, WorkerNotice } from "../../src/core/ports/worker.ts";
+import type { StartedWorker, WorkerBench } from "./bench.ts";
+import type { Decode, PromiseName } from "./subject.ts";
+
+/** One thing that every worker does, or says that it cannot. Rejects with an AssertionError when it does not hold. */
+export interface WorkerCheck {
+  /** A sentence of behaviour. */
+  readonly name: string;
+  readonly needs: readonly PromiseName[];
+  readonly run: (bench: WorkerBench, decode: Decode) => Promise<void>;
+}
+
+export type Progress = Extract<WorkerNotice, { kind: "progress" }>;
+export type Failed = Extract<WorkerNotice, { kind: "failed" }>;
+
+export const isProgressOf =
+  (order: GenerateOrder) =>
+  (notice: WorkerNotice): notice is Progress =>
+    notice.kind === "progress" && notice.jobId === order.jobId && notice.fence === order.fence;
+
+/** The promise that a check needs; `runCheck` has looked before that it is there. */
+export function promised<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error("a check asked for a promise that it does not name in `needs`");
+  return value;
+}
+
+export function untilCompleted(bench: WorkerBench, worker: StartedWorker, order: GenerateOrder): Promise<RenderReport> {
+  return bench.until(
+    `job ${order.jobId} completes`,
+    () => {
+      for (const notice of worker.notices) {
+        if (notice.kind === "completed" && notice.report.jobId === order.jobId) return notice.report;
+        if (notice.kind === "failed" && notice.jobId === order.jobId)
+          throw new Error(`the job failed in ${notice.failure.phase}: ${notice.failure.exceptionType}: ${notice.failure.message}`);
+      }
+      return null;
+    },
+    bench.subject.patienceMs.render,
+  );
+}
+
+export function untilFailed(bench: WorkerBench, worker: StartedWorker, order: GenerateOrder): Promise<Failed> {
+  return bench.until(
+    `job ${order.jobId} fails`,
+    () => worker.notices.find((notice): notice is Failed => notice.kind === "failed" && notice.jobId === order.jobId) ?? null,
+    bench.subject.patienceMs.render,
+  );
+}
+
+/** Resolves with the first progress of the denoise phase at or after this step. */
+export function untilDenoising(bench: WorkerBench, worker: StartedWorker, order: GenerateOrder, step = 1): Promise<Progress> {
+  return bench.until(
+    `job ${order.jobId} denoises step ${step}`,
+    () => worker.notices.filter(isProgressOf(order)).find((notice) => notice.phase === "denoise" && notice.step >= step) ?? null,
+    bench.subject.patienceMs.render,
+  );
+}

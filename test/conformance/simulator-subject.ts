@@ -1,0 +1,43 @@
+import type { RenderRequest } from "../../src/core/job.ts";
+import { stepSeconds } from "../../src/core/model-catalog.ts";
+import { secondMs } from "../../src/core/units.ts";
+import type { LoadProfile } from "../../src/core/words.ts";
+import { simulatorCommand } from "../../src/workers/simulator-command.ts";
+import type { WorkerSubject } from "./subject.ts";
+
+const shortRequest: RenderRequest = {
+  model: "T2V-A14B",
+  prompt: "a red fox runs across fresh snow",
+  width: 128,
+  height: 64,
+  frames: 9,
+  framesPerSecond: 16,
+  steps: 8,
+  seed: 7,
+  loraPath: null,
+  loraStrength: 1,
+};
+const profile: LoadProfile = "full";
+// 7,200 tokens: 1.25 s a step on an H100, 12 ms here.
+const longRequest: RenderRequest = { ...shortRequest, width: 1280, height: 720, frames: 5, steps: 100 };
+
+export const simulatorSubject: WorkerSubject = {
+  name: "simulator",
+  command: simulatorCommand({ deviceDir: "", speed: 2 }),
+  profile,
+  shortRequest,
+  longRequest,
+  patienceMs: { start: 20 * secondMs, load: 10 * secondMs, render: 20 * secondMs, step: 2 * secondMs },
+  promises: {
+    /** The promise of the design: at most 30 s of work are lost. */
+    checkpointEverySteps: Math.floor(30 / stepSeconds(longRequest.model, longRequest, profile)),
+    checkpointAtEnd: true,
+    deviceFile: true,
+    leanerProfile: "model-offload",
+    outOfMemory: { by: "card", card: "oom@denoise:3" },
+    poisonedContext: { by: "prompt", words: "[[sim:poison@denoise:2]]" },
+    blockedMainThread: { by: "environment", env: { UNDERSTUDY_SIM_FAULT: "hang@denoise:3" } },
+    badConfiguration: { UNDERSTUDY_SIM_GPU: "no-such-card" },
+    orphanTime: (limitMs) => ({ UNDERSTUDY_ORPHAN_MS: String(limitMs) }),
+  },
+};

@@ -1,0 +1,4 @@
+import { describeWorker } from "./describe-worker.ts";
+import { simulatorSubject } from "./simulator-subject.ts";
+
+describeWorker(simulatorSubject);

@@ -1,0 +1,77 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Replay, replayIncident } from "../../src/app/incident-replay.ts";
+import type { EventRow } from "../../src/core/ports/event-log.ts";
+import { runSimulation } from "../simulation/simulation.ts";
+
+/** Rows as they come back from the database. */
+const stored = (row: EventRow): EventRow => JSON.parse(JSON.stringify(row)) as EventRow;
+
+async function incidentsOf(seed: number, hours: number): Promise<Map<string, EventRow[]>> {
+  const byIncident = new Map<string, EventRow[]>();
+  const onRow = (row: EventRow): void => {
+    if (row.incidentId === null) return;
+    const key = `seed ${seed}, ${row.incidentId}`;
+    byIncident.set(key, [...(byIncident.get(key) ?? []), stored(row)]);
+  };
+  await runSimulation({ seed, hours, faultsPerHour: 4, crashesPerHour: 1, onRow });
+  return byIncident;
+}
+
+const problemsOf = (replay: Replay | null): unknown[] =>
+  replay === null
+    ? ["there is no first step"]
+    : replay.lives.flatMap(({ steps, differences }) => [...steps.flatMap(({ difference }) => difference ?? []), ...differences]);
+
+describe("the rows of every simulated incident", { timeout: 120_000 }, () => {
+  let incidents: Map<string, EventRow[]>;
+  beforeAll(async () => {
+    incidents = new Map([...(await incidentsOf(11, 24)), ...(await incidentsOf(12, 24))]);
+  }, 120_000);
+
+  it("give the same states, reports and facts when they are replayed", () => {
+    for (const [id, rows] of incidents) expect(problemsOf(replayIncident(rows)), id).toEqual([]);
+    const lives = [...incidents.values()].flatMap((rows) => replayIncident(rows)?.lives ?? []);
+    const states = new Set(lives.flatMap(({ steps }) => steps.map((step) => step.to)));
+    console.log(
+      `replay: ${incidents.size} incidents, ${lives.length} lives, ${lives.flatMap(({ steps }) => steps).length} steps, ${states.size} states`,
+    );
+    expect(incidents.size).toBeGreaterThan(30);
+    // Incidents that a crash of the supervisor cut in two are among them.
+    expect(lives.length).toBeGreaterThan(incidents.size);
+    expect([...states]).toEqual(expect.arrayContaining(["resolved", "standingIn", "probing", "verifying.runningCanary", "returning"]));
+  });
+
+  it("are found out when somebody changed one of them", () => {
+    const [rows] = [...incidents.values()].filter(
+      (kept) => kept.some((row) => row.kind === "rung.ended") && kept.at(-1)?.kind === "machine.transitioned",
+    );
+    if (rows === undefined) throw new Error("no incident has a rung and an end");
+    const tampered = (isIt: (row: EventRow) => boolean, data: Record<string, unknown>): unknown => {
+      const index = rows.findIndex(isIt);
+      const changed = rows.map((row, at) => (at === index ? { ...row, data: { ...row.data, ...data } } : row));
+      return problemsOf(replayIncident(changed))[0];
+    };
+    const without = (isIt: (row: EventRow) => boolean): unknown => {
+      const index = rows.findIndex(isIt);
+      return problemsOf(replayIncident(rows.filter((_, at) => at !== index)))[0];
+    };
+    const isStep = (row: EventRow): boolean => row.kind === "machine.transitioned";
+    const isSecondStep = (row: EventRow): boolean => isStep(row) && row.data["event"] !== "xstate.init";
+    expect(tampered((row) => row.kind === "rung.ended", { outcome: "unknown" })).toMatchObject({
+      where: expect.stringMatching(/^row \d+, rung.ended$/),
+    });
+    expect(tampered(isSecondStep, { to: "exhausted" })).toMatchObject({
+      recorded: "exhausted",
+      where: expect.stringContaining("the state"),
+    });
+    expect(tampered(isSecondStep, { event: "recovery.stop" })).toMatchObject({ replayed: "stopped" });
+    expect(without((row) => row.kind === "rung.ended")).toMatchObject({ replayed: expect.stringContaining("rung.ended") });
+    expect(without(isSecondStep)).toMatchObject({ replayed: expect.stringContaining("rows are missing") });
+    expect(without((row) => row.kind === "incident.closed")).toMatchObject({ recorded: "nothing" });
+  });
+
+  it("cannot be replayed when the first step is gone", () => {
+    const [rows = []] = incidents.values();
+    expect(replayIncident(rows.filter((row) => row.data["event"] !== "xstate.init"))).toBeNull();
+  });
+});

@@ -1,0 +1,153 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it } from "vitest";
+import { actionFigures, durationsOf, incidentFigures, modeShares, recoveryAnalytics } from "../../src/app/incident-analytics.ts";
+import { analyticsSchema, toAnalytics } from "../../src/contract/analytics-wire.ts";
+import type { EventRow, IncidentRow } from "../../src/core/ports/event-log.ts";
+import { hourMs } from "../../src/core/units.ts";
+import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import { openStore } from "../../src/store/open-store.ts";
+
+const rung = (outcome: string, tookMs: number): EventRow => ({
+  seq: 1,
+  atMs: 0,
+  kind: "rung.ended",
+  actor: "service",
+  jobId: null,
+  incidentId: "i",
+  workerId: "w",
+  data: { action: "clear_gpu_cache", failure_type: "vram_exhaustion", outcome, started_at_ms: 1_000, ended_at_ms: 1_000 + tookMs },
+});
+
+const incident = (change: Partial<IncidentRow>): IncidentRow => ({
+  id: "i",
+  key: "k",
+  openedAtMs: 1_000,
+  closedAtMs: null,
+  status: "open",
+  failureType: "vram_exhaustion",
+  workerId: "w",
+  firstEvidenceAtMs: null,
+  answers: { queuedAtMs: null, stoodInAtMs: null, realAtMs: null },
+  data: {},
+  ...change,
+});
+
+describe("durations", () => {
+  it("are times that were measured, beside their number", () => {
+    expect(durationsOf([40, 10, 30, 20], "none")).toEqual({ count: 4, meanMs: 25, p50Ms: 20, p95Ms: 40, reason: null });
+    expect(durationsOf([7], "none")).toMatchObject({ count: 1, p50Ms: 7, p95Ms: 7 });
+    const hundred = Array.from({ length: 100 }, (_, n) => n + 1);
+    expect(durationsOf(hundred, "none")).toMatchObject({ p50Ms: 50, p95Ms: 95 });
+  });
+
+  it("are null with a reason when nothing was measured", () => {
+    expect(durationsOf([], "nothing happened")).toEqual({ count: 0, meanMs: null, p50Ms: null, p95Ms: null, reason: "nothing happened" });
+  });
+});
+
+it("a skipped rung is not tried, and its time does not count", () => {
+  const [figures] = actionFigures([rung("skipped", 0), rung("effective", 200), rung("ineffective", 400)]);
+  expect(figures).toMatchObject({
+    outcomes: { effective: 1, ineffective: 1, failed: 0, unknown: 0, skipped: 1 },
+    durations: { count: 2, p50Ms: 200 },
+  });
+});
+
+it("an incident's times run from its opening, and each says what is unknown", () => {
+  const figures = incidentFigures([
+    incident({
+      status: "resolved",
+      closedAtMs: 9_000,
+      firstEvidenceAtMs: 400,
+      answers: { queuedAtMs: 1_500, stoodInAtMs: 3_000, realAtMs: null },
+    }),
+    incident({ answers: { queuedAtMs: null, stoodInAtMs: 5_000, realAtMs: null } }),
+  ]);
+  expect(figures).toMatchObject({
+    incidents: { opened: 2, resolved: 1, open: 1, otherwiseClosed: 0 },
+    detect: { count: 1, p50Ms: 600 },
+    firstAnswer: { count: 2, p50Ms: 500, p95Ms: 4_000 },
+    answers: { standIn: { count: 2 }, real: { count: 0, reason: "no job of an incident has its real result" } },
+    recover: { count: 1, p50Ms: 8_000 },
+  });
+  expect(incidentFigures([]).recover.reason).toBe("there was no incident");
+});
+
+it("time in which the service did not run is no time in a mode", () => {
+  const moments = [
+    { atMs: 0, mode: "ready" },
+    { atMs: 200, mode: "mock" },
+    { atMs: 300, mode: null },
+    { atMs: 700, mode: "loading" },
+  ] as const;
+  expect(modeShares(moments, 100, 1_000)).toEqual({ observedMs: 500, stoppedMs: 400, byModeMs: { ready: 100, mock: 100, loading: 300 } });
+});
+
+describe("analytics of a store", () => {
+  it("counts modes over a stop, from the rows alone", async () => {
+    const clock = createVirtualClock();
+    const store = openStore({ path: ":memory:", clock });
+    const startMs = clock.nowMs();
+    await store.nextEpoch();
+    await clock.advance(hourMs);
+    await store.events.append([{ kind: "mode.changed", data: { from: "loading", to: "ready" } }]);
+    await clock.advance(2 * hourMs);
+    await store.events.append([{ kind: "job.submitted", jobId: "j", data: {} }]);
+    await clock.advance(4 * hourMs);
+    await store.nextEpoch();
+    await clock.advance(hourMs);
+    const wire = analyticsSchema.parse(toAnalytics(await recoveryAnalytics({ ...store, clock }, startMs, clock.nowMs())));
+    expect(wire.modes).toMatchObject({ observed_ms: 4 * hourMs, stopped_ms: 4 * hourMs, share: { loading: 0.5, ready: 0.5, mock: 0 } });
+    expect(wire).toMatchObject({
+      actions: [],
+      partial: false,
+      time_to_detect: { count: 0, p50_ms: null, reason: "there was no incident" },
+    });
+    await store.close();
+  });
+
+  it("finds rows by their index, never by a scan", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "understudy-test-"));
+    const path = join(directory, "understudy.db");
+    const store = openStore({ path, clock: createVirtualClock() });
+    await store.close();
+    const database = new DatabaseSync(path);
+    const plan = (sql: string): string =>
+      (database.prepare(`explain query plan ${sql}`).all() as { detail: string }[]).map(({ detail }) => detail).join("; ");
+    const byKind = "kind <> 'machine.transitioned' and kind in ('a', 'b') and at_ms >= 1 and at_ms <= 2";
+    expect(plan(`select * from events where ${byKind} order by seq desc limit 9`)).toMatch(/SEARCH events USING INDEX events_by_kind/);
+    expect(plan("select * from events where incident_id = 'i' and at_ms >= 1 order by seq limit 9")).toMatch(/events_by_incident/);
+    expect(
+      plan("select * from incidents where (opened_at, id) < (9, 'i') and opened_at >= 0 order by opened_at desc, id desc limit 9"),
+    ).toBe("SEARCH incidents USING INDEX incidents_by_age (opened_at>? AND (opened_at,id)<(?,?))");
+    database.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it("takes up a database that an older version wrote", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "understudy-test-"));
+    const path = join(directory, "understudy.db");
+    const clock = createVirtualClock();
+    const about = { key: "k", openedAtMs: 1_000, failureType: "network_error", workerId: "w", firstEvidenceAtMs: null, data: {} };
+    const older = openStore({ path, clock });
+    await older.incidents.open({ id: "inc-1-1", ...about });
+    await older.close();
+    const database = new DatabaseSync(path);
+    database.exec(
+      "drop table incident_jobs; drop index incidents_by_age; drop index events_by_kind; alter table attempts drop column plan",
+    );
+    for (const column of ["first_evidence_at", "queued_at", "stood_in_at", "real_at"])
+      database.exec(`alter table incidents drop column ${column}`);
+    database.exec("pragma user_version = 1");
+    database.close();
+    const newer = openStore({ path, clock });
+    await newer.events.append([{ kind: "incident.joined", incidentId: "inc-1-1", jobId: "j", data: {} }]);
+    expect(await newer.incidents.get("inc-1-1")).toMatchObject({ status: "open", firstEvidenceAtMs: null, answers: { queuedAtMs: null } });
+    expect(await newer.incidents.jobsOf("inc-1-1", 9)).toMatchObject({ totalCount: 1, jobs: [{ jobId: "j", because: "incident.joined" }] });
+    await newer.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+});
