@@ -89,7 +89,7 @@ A flag wins over the environment, the environment over the file, the file over t
 Exit codes: 0 all right, 1 it failed, 2 it was not understood.
 `;
 
-const refuse = (message: string): Arguments => ({ command: "refused", message: `understudy: ${message}; see understudy --help.` });
+const refuse = (message: string): Arguments => ({ command: "refused", message: `understudy: ${message}; --help lists what there is.` });
 
 const isCommand = (word: string): word is Command => (commands as readonly string[]).includes(word);
 

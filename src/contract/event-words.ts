@@ -1,14 +1,15 @@
 /** Rows of the event log in words for people. What only machines care about has none, and pages leave it out. */
 import type { EventRow } from "../core/ports/event-log.ts";
+import { plainName } from "./plain-names.ts";
 
 type Words = (row: EventRow) => string | null;
 
 const short = (id: string | null): string => (id === null ? "" : ` ${id.slice(0, 8)}`);
 const worker = (row: EventRow): string => row.workerId ?? "the worker";
-const plain = (text: unknown, otherwise: string): string =>
-  typeof text === "string" && text !== "" ? text.replaceAll("_", " ") : otherwise;
+const plain = (text: unknown, otherwise: string): string => (typeof text === "string" && text !== "" ? plainName(text) : otherwise);
 
-const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+/** Names of workers and messages of faults begin and end as they like; a sentence does not. */
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 /** Fields lie in a row's data, or in the fact that the data holds. */
 function field(row: EventRow, name: string): unknown {
@@ -28,6 +29,13 @@ const outcomeWords: Readonly<Record<string, string>> = {
   unknown: "whether it helped could not be measured",
   skipped: "skipped, because it cannot help here",
 };
+
+function healthWords({ status, issues }: EventRow["data"]): string {
+  if (status === "healthy") return "Host and card are well.";
+  const messages = Array.isArray(issues) ? (issues as readonly { readonly message?: unknown }[]).map(({ message }) => message) : [];
+  const known = messages.filter((message) => typeof message === "string");
+  return known.length > 0 ? known.join(" ") : "The health of host or card changed.";
+}
 
 const words: Readonly<Record<string, Words>> = {
   "service.started": () => "The service started.",
@@ -54,7 +62,7 @@ const words: Readonly<Record<string, Words>> = {
   "render.completed": (row) => `Job${short(row.jobId)} was rendered; its file is being checked.`,
   "worker.connected": (row) => `${worker(row)} is connected.`,
   "worker.adopted": (row) => `${worker(row)} was taken over, still running.`,
-  "worker.exited": (row) => `${worker(row)} ended; it is started again.`,
+  "worker.exited": (row) => `${worker(row)} ${row.data["expected"] === true ? "ended, as it was asked to" : "ended; it is started again"}.`,
   "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
   "worker.stopped": (row) => `${worker(row)} was stopped.`,
   "worker.recycled": (row) => `${worker(row)} keeps memory of finished jobs; it is started anew before that costs one.`,
@@ -69,8 +77,7 @@ const words: Readonly<Record<string, Words>> = {
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,
-  "rung.ended": (row) =>
-    `${capital(plain(field(row, "action"), "a repair"))}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
+  "rung.ended": (row) => `${plain(field(row, "action"), "a repair")}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
   "climb.ended": (row) =>
     row.data["outcome"] === "repaired"
       ? "The steps of this repair are over: it works."
@@ -92,7 +99,7 @@ const words: Readonly<Record<string, Words>> = {
   "drill.began": (row) => `A drill began: ${plain(row.data["drill"], "one")}.`,
   "drill.ended": (row) => `The drill ${plain(row.data["drill"], "")} ${row.data["passed"] === true ? "was passed" : "was not passed"}.`,
   "disk.ballastReleased": () => "The disk is full; the space that was held back for it is in use now.",
-  "health.changed": () => "The health of host or card changed.",
+  "health.changed": (row) => healthWords(row.data),
 };
 
 /** How pages name the modes. */
@@ -105,10 +112,21 @@ export const modeWords: Readonly<Record<string, string>> = {
   draining: "stopping",
 };
 
-/** The kinds of rows that may have words. */
-export const describedKinds: readonly string[] = Object.keys(words);
+/** They belong to the story of an incident; beside the other rows they tell a person nothing new. */
+const storyKinds: ReadonlySet<string> = new Set([
+  "render.began",
+  "render.completed",
+  "worker.stopped",
+  "climb.ended",
+  "breaker.halfOpened",
+  "budget.spent",
+]);
+
+/** The kinds of rows that pages list, in words. */
+export const listedKinds: readonly string[] = Object.keys(words).filter((kind) => !storyKinds.has(kind));
 
 /** Null for rows that say nothing to people. */
 export function describeEvent(row: EventRow): string | null {
-  return Object.hasOwn(words, row.kind) ? (words[row.kind]?.(row) ?? null) : null;
+  const text = Object.hasOwn(words, row.kind) ? words[row.kind]?.(row) : null;
+  return typeof text === "string" ? sentence(text) : null;
 }

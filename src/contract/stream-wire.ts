@@ -6,7 +6,7 @@ import type { EventRow } from "../core/ports/event-log.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import { mebibyte } from "../core/units.ts";
 import { modelIds, modes, phases } from "../core/words.ts";
-import { describedKinds, describeEvent } from "./event-words.ts";
+import { describeEvent, listedKinds } from "./event-words.ts";
 import { videoSchema } from "./output-wire.ts";
 import { healthSchema, incidentSchema, toHealth, toIncident } from "./recovery-wire.ts";
 import type { ServiceStatus, WorkerStatus } from "./service-views.ts";
@@ -106,9 +106,9 @@ export const snapshotSchema = z.strictObject({
   /** Jobs that are not at their end, and the newest ones; newest first. */
   tasks: z.array(taskSchema),
   last_output: videoSchema.optional(),
-  /** Rows with words, oldest first. */
+  /** Rows that a page lists, oldest first. */
   recent: z.array(rowSchema),
-  /** The kinds of rows that may have words: a browser hears only the events that it names. */
+  /** The kinds of rows that a page lists: a browser hears only the events that it names. */
   described_kinds: z.array(z.string()),
 });
 export type Snapshot = z.infer<typeof snapshotSchema>;
@@ -129,7 +129,7 @@ export function toSnapshot(
     ...(status.health === null ? {} : { health: toHealth(status.health) }),
     incidents: status.openIncidents.map(toIncident),
     running: status.running.map(toProgress),
-    described_kinds: [...describedKinds],
+    described_kinds: [...listedKinds],
   };
 }
 

@@ -60,7 +60,7 @@ describe("the command line", () => {
     });
     expect(parseArguments(["backup"])).toEqual({
       command: "refused",
-      message: "understudy: backup needs the path of the copy; see understudy --help.",
+      message: "understudy: backup needs the path of the copy; --help lists what there is.",
     });
   });
 
@@ -100,7 +100,7 @@ describe("the command line", () => {
     [["serve", "more"], "serve takes no more"],
     [["backup", "a", "b"], "backup takes no b"],
   ])("%j is refused with one sentence", (typed, sentence) => {
-    expect(parseArguments(typed)).toEqual({ command: "refused", message: `understudy: ${sentence}; see understudy --help.` });
+    expect(parseArguments(typed)).toEqual({ command: "refused", message: `understudy: ${sentence}; --help lists what there is.` });
   });
 
   it("its help names every flag and fits a terminal", () => {

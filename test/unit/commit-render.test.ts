@@ -14,7 +14,7 @@ import type { RenderReport } from "../../src/core/ports/worker.ts";
 import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { openStore } from "../../src/store/open-store.ts";
-import { createLogger } from "../../src/telemetry/logger.ts";
+import { createLogger, silentLogger } from "../../src/telemetry/logger.ts";
 import { artifactOf, leaseMs, makeJob } from "./job-store-world.ts";
 
 let clock: VirtualClock;
@@ -128,6 +128,21 @@ describe("committing a finished render", () => {
     await clock.advance(10 * secondMs);
     expect(facts).toEqual([]);
     expect(await store.jobs.get(lease.jobId)).toMatchObject({ state: "running", fence: lease.fence });
+  });
+
+  it("writes no error about a check that ended because the service stops", async () => {
+    const errors: object[] = [];
+    let endCheck = (): void => undefined;
+    const probe = (): Promise<ArtifactProbe> =>
+      new Promise((_, reject) => {
+        endCheck = () => reject(new MediaError("DRAINING", "the media child was stopped"));
+      });
+    const giveUp = begin({ ...(await partsWith({ media: { probe } })), logger: { ...silentLogger, error: (line) => errors.push(line) } });
+    await clock.advance(secondMs);
+    giveUp();
+    endCheck();
+    await clock.advance(secondMs);
+    expect({ errors, facts, state: await state() }).toEqual({ errors: [], facts: [], state: "running" });
   });
 
   it("counts a video without a thumbnail when none can be made", async () => {

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { describeEvent, modeWords } from "../../src/contract/event-words.ts";
 import { imageProblem, imageTypeOf, longestImageBytes } from "../../src/contract/image-content.ts";
+import { plainName } from "../../src/contract/plain-names.ts";
 import { toProblem } from "../../src/contract/problem.ts";
 import { toSystemStats } from "../../src/contract/stream-wire.ts";
 import { idempotencyBodyOf, parseSubmission, type SubmitFields, toRenderRequest } from "../../src/contract/submit-request.ts";
 import { type ErrorCode, errorCodes } from "../../src/core/error-codes.ts";
 import type { EventRow } from "../../src/core/ports/event-log.ts";
-import { modes } from "../../src/core/words.ts";
+import { failureTypes, modes, recoveryActions } from "../../src/core/words.ts";
 
 const row = (kind: string, about: Partial<EventRow> = {}): EventRow => ({
   seq: 1,
@@ -28,15 +29,25 @@ describe("describeEvent", () => {
     [row("job.succeeded", { jobId: "a", data: { served_by: "real" } }), "Job a is ready: the real video."],
     [row("job.succeeded", { jobId: "a", data: { served_by: "real", simulated: true } }), "Job a is ready: a simulated video."],
     [row("mode.changed", { data: { from: "ready", to: "mock" } }), "The service is now showing stand-ins only: no real video right now."],
-    [row("incident.opened", { data: { failure_type: "vram_exhaustion" } }), "Trouble: vram exhaustion. Recovery begins."],
-    [row("rung.ended", { data: { action: "clear_gpu_cache", outcome: "ineffective" } }), "Clear gpu cache: it did not help."],
-    [row("rung.ended", { data: { result: { action: "restart_pipeline", outcome: "effective" } } }), "Restart pipeline: it helped."],
+    [row("incident.opened", { data: { failure_type: "vram_exhaustion" } }), "Trouble: the card's memory is full. Recovery begins."],
+    [row("rung.ended", { data: { action: "clear_gpu_cache", outcome: "ineffective" } }), "Clear the card's cache: it did not help."],
+    [row("rung.ended", { data: { result: { action: "restart_pipeline", outcome: "effective" } } }), "Start the worker again: it helped."],
+    [
+      row("job.retried", { jobId: "a", data: { message: "signal SIGKILL" } }),
+      "Job a will be tried again: the worker was ended by SIGKILL.",
+    ],
+    [row("worker.exited", { workerId: "worker-1", data: { expected: false } }), "Worker-1 ended; it is started again."],
+    [row("health.changed", { data: { status: "critical", issues: [{ message: "CPU use is 100 %." }] } }), "CPU use is 100 %."],
     [row("incident.closed", { data: { status: "resolved" } }), "Repaired: the main model passed its proof."],
-    [row("incident.joined", { data: { fault: { message: "it hung" } } }), "More trouble of the same incident: it hung"],
+    [row("incident.joined", { data: { fault: { message: "it hung" } } }), "More trouble of the same incident: it hung."],
     [row("climb.ended", { data: { outcome: "stoodIn" } }), "The steps of this repair are over; a stand-in serves."],
     [row("incident.closed", { data: { status: "abandoned" } }), "The incident was closed."],
   ])("says %o in words", (event, words) => {
     expect(describeEvent(event)).toBe(words);
+  });
+
+  it.each([...recoveryActions, ...failureTypes])("%s has words of its own for people", (name) => {
+    expect(plainName(name)).not.toBe(name.replaceAll("_", " "));
   });
 
   it.each(["machine.transitioned", "toString", "constructor", ""])("says nothing about %s", (kind) => {

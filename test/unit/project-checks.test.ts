@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -44,7 +44,16 @@ describe("generated documents", () => {
 });
 
 describe("the documents", () => {
-  const pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "AGENTS.md", "docs/tour.md", "docs/dependencies.md"];
+  const folders = ["", "docs/", "visualizations/"];
+  const pages = folders.flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `${folder}${name}`),
+  );
+
+  it("are all looked at", () => {
+    expect(pages).toEqual(expect.arrayContaining(["README.md", "docs/tour.md", "visualizations/README.md"]));
+  });
 
   it.each(pages)("%s links to files that exist", (page) => {
     const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]+)/g)].map((match) => match[1] ?? "");
@@ -81,6 +90,12 @@ describe("the scripts of package.json", () => {
     const files = Object.values(scripts).flatMap((command) => command.match(/\S+\.(?:ts|js)\b/g) ?? []);
     expect(files.length).toBeGreaterThan(5);
     expect(files.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  it("say which Node.js is needed before anything runs that an old one cannot read", () => {
+    const needing = Object.keys(scripts).filter((name) => /\.ts\b|bin\/|vitest/.test(scripts[name] ?? "") && !/^pre(?!pack)/.test(name));
+    expect(needing.length).toBeGreaterThan(10);
+    expect(needing.filter((name) => scripts[`pre${name}`]?.startsWith("node scripts/require-node.js") !== true)).toEqual([]);
   });
 
   it("the test command that CI runs is the one of the README", () => {

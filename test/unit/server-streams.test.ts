@@ -36,8 +36,21 @@ describe("the event stream", () => {
     expect(snapshot.described_kinds).toEqual(expect.arrayContaining(["job.succeeded", "rung.ended"]));
     expect(snapshot.recent.map((row) => row.text)).toEqual([
       `Job ${id.slice(0, 8)} was accepted.`,
-      `Job ${id.slice(0, 8)} shows a stand-in: the worker is being restarted`,
+      `Job ${id.slice(0, 8)} shows a stand-in: the worker is being restarted.`,
     ]);
+    await cancel();
+  });
+
+  it("lists the rows that tell a person something new, and leaves the story of an incident to its page", async () => {
+    await world.store.events.append([
+      { kind: "rung.ended", data: { action: "clear_gpu_cache", outcome: "effective" } },
+      { kind: "climb.ended", data: { outcome: "repaired" } },
+      { kind: "machine.transitioned", data: {} },
+    ]);
+    const { next, cancel } = await open();
+    const snapshot = snapshotSchema.parse((await next())?.data);
+    expect(snapshot.recent.map((row) => row.text)).toEqual(["Clear the card's cache: it helped."]);
+    expect(snapshot.described_kinds).not.toContain("climb.ended");
     await cancel();
   });
 

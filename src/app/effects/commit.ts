@@ -121,8 +121,10 @@ export function commitRender(
   void acceptAndAcknowledge(parts, order, over.signal)
     .catch(async (thrown: unknown): Promise<CommitFact> => {
       const problem = messageOf(thrown);
-      parts.logger.error({ event: "commit.failed", jobId: lease.jobId, message: problem });
-      if (!isGivenUp) await parts.store.jobs.release(lease, `its result could not be committed: ${problem}`).catch(() => undefined);
+      if (!isGivenUp) {
+        parts.logger.error({ event: "commit.failed", jobId: lease.jobId, message: problem });
+        await parts.store.jobs.release(lease, `its result could not be committed: ${problem}`).catch(() => undefined);
+      }
       return { type: "artifact.refused", jobId: lease.jobId, problem, fault: null };
     })
     .then((fact) => {

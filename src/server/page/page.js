@@ -1,111 +1,118 @@
-/** The page follows the event stream; the browser reconnects by itself, and a snapshot brings it up to date. */
+/** The page follows the event stream; a snapshot brings it up to date, at first and after every loss of the connection. */
 const at = (id) => document.getElementById(id);
-const modes = {
-  degraded: "working with limits",
-  recovering: "repairing itself",
-  mock: "stand-ins only",
-  draining: "stopping",
-  lost: "not connected",
+const modes = { degraded: "working with limits", recovering: "repairing itself", mock: "stand-ins only", draining: "stopping" };
+const phases = { encode: "reading the prompt", denoise: "rendering", decode: "decoding the frames", mux: "writing the file" };
+const stages = {
+  "job.claimed": "begins",
+  "job.adopted": "goes on",
+  "job.retried": "interrupted; goes on when the worker is back",
+  "job.released": "interrupted; goes on when the worker is back",
+  "job.cancelRequested": "is being cancelled",
+  "job.stoodIn": "a stand-in plays until the real video is ready",
 };
-const ends = ["job.succeeded", "job.failed", "job.cancelled", "job.released", "job.retried", "job.quarantined", "job.expired"];
+const waiting = "waits for its turn";
+const ends = ["job.succeeded", "job.failed", "job.cancelled", "job.quarantined", "job.expired"];
 const eventCount = 10;
-const stream = new EventSource("/api/v1/events");
-const followed = new Set();
-let prompts = new Map();
+const reconnectMs = 1_000;
+/** Jobs that are not at their end, oldest first: id → { text, percent, isRunning }. */
+let jobs = new Map();
 
 function showMode({ mode, sentence }) {
   document.body.dataset.mode = mode;
   at("mode-word").textContent = modes[mode] ?? mode;
   at("sentence").textContent = sentence;
 }
-const showLoss = () => showMode({ mode: "lost", sentence: "The connection was lost; the page connects again by itself." });
 
-function showRow(row) {
+function showRow({ at: iso, text }) {
   const line = document.createElement("li");
   const time = document.createElement("time");
-  const text = document.createElement("span");
-  time.dateTime = row.at;
-  time.textContent = new Date(row.at).toLocaleTimeString([], { hourCycle: "h23" });
-  text.textContent = row.text;
+  time.dateTime = iso;
+  time.textContent = new Date(iso).toLocaleTimeString([], { hourCycle: "h23" });
   line.append(time, text);
   at("events").prepend(line);
   while (at("events").children.length > eventCount) at("events").lastElementChild.remove();
 }
 
-function showProgress(running) {
-  at("job").hidden = running === undefined;
-  if (running === undefined) return;
-  at("job").dataset.id = running.job_id;
-  at("job-prompt").textContent = prompts.get(running.job_id) ?? "";
-  at("job-step").textContent = `${running.phase}, step ${running.step} of ${running.of}`;
-  at("job-bar").value = running.progress;
+function showJobs() {
+  const [id, job] = [...jobs].find(([, { isRunning }]) => isRunning) ?? [...jobs][0] ?? ["", { text: "Nothing is being rendered." }];
+  at("job-name").textContent = id === "" ? "" : `Job ${id.slice(0, 8)}`;
+  at("job-text").textContent = jobs.size > 1 ? `${job.text}; ${jobs.size - 1} more` : job.text;
+  at("job-bar").value = job.percent ?? 0;
+}
+
+function showProgress({ job_id: id, phase, step, of, progress }) {
+  const text = phase === "denoise" ? `${phases[phase]}, step ${step} of ${of}` : phases[phase];
+  if (jobs.has(id)) jobs.set(id, { text, percent: progress, isRunning: true });
+  showJobs();
 }
 
 function showClip(video) {
-  const kind = video.is_mock ? "Stand-in, not the real video" : video.simulated ? "Simulated video" : "Real video";
-  at("clip").hidden = false;
-  at("clip-kind").textContent = `${kind}:`;
-  at("clip-prompt").textContent = video.prompt;
-  if (at("video").getAttribute("src") !== video.artifact_url) at("video").setAttribute("src", video.artifact_url);
+  const standIn = `Stand-in, not the real video${video.real_result === "pending" ? ", which follows" : ""}.`;
+  at("clip-kind").textContent = video.is_mock ? standIn : video.simulated ? "Simulated video." : "Real video.";
+  at("clip-text").textContent = `${video.prompt} (job ${video.id.slice(0, 8)})`;
+  if (at("video").getAttribute("src") === video.artifact_url) return;
+  at("video").controls = true;
+  at("video").autoplay = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  at("video").src = video.artifact_url;
 }
 
-async function read(path) {
-  const answer = await fetch(path);
-  return answer.ok ? answer.json() : undefined;
+/** A row of the event log: words for the list, and what it means for its job. */
+async function follow({ kind, job_id: id, ...row }) {
+  if (row.text !== undefined) showRow(row);
+  if (!kind.startsWith("job.")) return;
+  if (ends.includes(kind)) jobs.delete(id);
+  else jobs.set(id, { ...jobs.get(id), text: stages[kind] ?? waiting, isRunning: false });
+  showJobs();
+  if (kind !== "job.succeeded" && kind !== "job.stoodIn") return;
+  // Without a connection the stream says so, and the next snapshot holds the clip.
+  const answer = await fetch(`/api/v1/outputs/${id}`).catch(() => undefined);
+  if (answer?.ok) showClip(await answer.json());
 }
 
-/** A job began, ended or has something new to see. */
-async function followJob({ kind, job_id: id }) {
-  if (ends.includes(kind) && at("job").dataset.id === id) showProgress(undefined);
-  if (kind === "job.claimed" && !prompts.has(id)) prompts.set(id, (await read(`/api/v1/generate/${id}`))?.prompt);
-  const video = kind === "job.succeeded" || kind === "job.stoodIn" ? await read(`/api/v1/outputs/${id}`) : undefined;
-  if (video !== undefined) showClip(video);
-}
-
-/** Named events reach only their own listeners; the snapshot says which of them have words. */
-function follow(kind) {
-  if (followed.has(kind)) return;
-  followed.add(kind);
-  stream.addEventListener(kind, (event) => {
-    const row = JSON.parse(event.data);
-    if (row.text !== undefined) showRow(row);
-    followJob(row).catch(showLoss);
+function connect() {
+  const stream = new EventSource("/api/v1/events");
+  const hear = (kind, show) => stream.addEventListener(kind, (event) => show(JSON.parse(event.data)));
+  const onRow = (event) => void follow(JSON.parse(event.data));
+  hear("mode", showMode);
+  hear("progress", showProgress);
+  hear("snapshot", (snapshot) => {
+    showMode(snapshot);
+    const open = snapshot.tasks.filter((task) => ["pending", "processing"].includes(task.status) || task.real_result === "pending");
+    jobs = new Map(open.toReversed().map(({ id }) => [id, { text: waiting, isRunning: false }]));
+    showJobs();
+    snapshot.running.forEach(showProgress);
+    at("events").replaceChildren();
+    snapshot.recent.forEach(showRow);
+    at("kill").hidden = !snapshot.simulated;
+    if (snapshot.last_output !== undefined) showClip(snapshot.last_output);
+    // Named events reach only their own listeners; the snapshot says which of them have words.
+    for (const kind of snapshot.described_kinds) stream.addEventListener(kind, onRow);
+  });
+  stream.addEventListener("error", () => {
+    stream.close();
+    showMode({ mode: "not connected", sentence: "The service does not answer. The page connects again by itself." });
+    setTimeout(connect, reconnectMs);
   });
 }
 
-function showSnapshot(snapshot) {
-  showMode(snapshot);
-  prompts = new Map(snapshot.tasks.map((task) => [task.id, task.prompt]));
-  at("events").replaceChildren();
-  for (const row of snapshot.recent) showRow(row);
-  at("kill").hidden = !snapshot.simulated;
-  showProgress(snapshot.running[0]);
-  if (snapshot.last_output !== undefined) showClip(snapshot.last_output);
-  for (const kind of snapshot.described_kinds) follow(kind);
-}
-
-/** Posts, says what came of it, and keeps the button from being pressed twice. */
+/** Posts once at a time and says what came of it; the button keeps the focus. */
 async function press(button, path, body) {
-  button.disabled = true;
+  if (button.ariaBusy === "true") return;
+  button.ariaBusy = "true";
   try {
     const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-    const content = await answer.json();
-    const said = content.task_id === undefined ? content.message : `Accepted as job ${content.task_id.slice(0, 8)}.`;
-    at("answer").textContent = answer.ok ? said : content.detail;
-    if (content.task_id !== undefined) prompts.set(content.task_id, body.prompt);
+    const { detail, message, task_id: id } = await answer.json();
+    at("answer").textContent = !answer.ok ? detail : id === undefined ? `${message}.` : `Accepted as job ${id.slice(0, 8)}.`;
   } catch {
     at("answer").textContent = "The service does not answer.";
   }
-  button.disabled = false;
+  button.ariaBusy = "false";
 }
 
-for (const [kind, show] of Object.entries({ snapshot: showSnapshot, mode: showMode, progress: showProgress })) {
-  stream.addEventListener(kind, (event) => show(JSON.parse(event.data)));
-}
-stream.addEventListener("error", showLoss);
 at("make").addEventListener("submit", (event) => {
   event.preventDefault();
   const body = { model_type: "T2V-A14B", prompt: at("prompt").value, resolution: "854x480", steps: 20, num_frames: 33 };
-  void press(event.submitter ?? at("make-one"), "/api/v1/generation/submit", body);
+  void press(at("make-one"), "/api/v1/generation/submit", body);
 });
 at("kill").addEventListener("click", () => void press(at("kill"), "/api/v1/simulator/kill", {}));
+connect();

@@ -1,3 +1,4 @@
+import { listedKinds } from "../../contract/event-words.ts";
 import { toVideo } from "../../contract/output-wire.ts";
 import { type Snapshot, toRow, toSnapshot } from "../../contract/stream-wire.ts";
 import { shownArtifact, toQueue, toTask } from "../../contract/task-wire.ts";
@@ -28,7 +29,7 @@ export async function makeSnapshot(ports: ServerPorts): Promise<Snapshot> {
     tasks: jobs.map((job) => toTask(job, ports.progressOf(job.id))),
     recent: rows
       .map(toRow)
-      .filter((row) => row.text !== undefined)
+      .filter((row) => listedKinds.includes(row.kind) && row.text !== undefined)
       .slice(-recentCount),
     ...(lastOutput === null ? {} : { last_output: lastOutput }),
   });
