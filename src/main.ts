@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { helpText, parseArguments } from "./cli/arguments.ts";
-import { backUp, showStatus } from "./cli/client-commands.ts";
+import { backUp, pause, resume, showStatus } from "./cli/client-commands.ts";
+import { listDrills, runDrill } from "./cli/drill-commands.ts";
 import { showReplay } from "./cli/replay.ts";
 import { serve } from "./cli/serve.ts";
 import { parseConfig } from "./config/parse-config.ts";
@@ -43,6 +44,14 @@ async function run(argv: readonly string[]): Promise<number> {
       return 2;
     case "status":
       return showStatus(loadConfig(wanted.flags, wanted.configPath));
+    case "pause":
+      return pause(loadConfig(wanted.flags, wanted.configPath), wanted.isReleasing);
+    case "resume":
+      return resume(loadConfig(wanted.flags, wanted.configPath));
+    case "drill": {
+      const config = loadConfig(wanted.flags, wanted.configPath);
+      return wanted.drill === null ? listDrills(config) : runDrill(config, wanted.drill);
+    }
     case "backup":
       return backUp(loadConfig(wanted.flags, wanted.configPath), resolve(wanted.targetPath));
     case "replay":

@@ -1,33 +1,23 @@
 /** What was typed → what is wanted. Pure: no file, no process. */
 import { parseArgs } from "node:util";
 
+interface Common {
+  readonly configPath: string | null;
+  /** Dotted setting → text, for `parseConfig`. */
+  readonly flags: Readonly<Record<string, string>>;
+}
+
 export type Arguments =
-  | {
-      readonly command: "serve";
-      readonly configPath: string | null;
-      /** Dotted setting → text, for `parseConfig`. */
-      readonly flags: Readonly<Record<string, string>>;
-    }
-  | { readonly command: "status"; readonly configPath: string | null; readonly flags: Readonly<Record<string, string>> }
-  | {
-      readonly command: "backup";
-      readonly targetPath: string;
-      readonly configPath: string | null;
-      readonly flags: Readonly<Record<string, string>>;
-    }
-  | {
-      readonly command: "replay";
-      readonly incidentId: string;
-      readonly configPath: string | null;
-      readonly flags: Readonly<Record<string, string>>;
-    }
+  | (Common & { readonly command: "serve" | "status" | "resume" })
+  | (Common & { readonly command: "pause"; readonly isReleasing: boolean })
+  /** Null lists them. */
+  | (Common & { readonly command: "drill"; readonly drill: string | null })
+  | (Common & { readonly command: "backup"; readonly targetPath: string })
+  | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "help" }
   | { readonly command: "version" }
   /** One sentence; the exit code is 2. */
   | { readonly command: "refused"; readonly message: string };
-
-const commands = ["serve", "status", "backup", "replay"] as const;
-type Command = (typeof commands)[number];
 
 const options = {
   host: { type: "string" },
@@ -38,6 +28,7 @@ const options = {
   "sim-gpus": { type: "string" },
   "sim-speed": { type: "string" },
   "keep-workers": { type: "boolean" },
+  "release-gpu": { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -54,20 +45,57 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "keep-workers": "keepWorkers",
 };
 
-const optionsOf: Readonly<Record<Command, readonly OptionName[]>> = {
-  serve: ["host", "port", "state-dir", "config", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
-  status: ["state-dir", "config"],
-  backup: ["state-dir", "config"],
-  replay: ["state-dir", "config"],
-};
+interface CommandRow {
+  readonly usage: string;
+  readonly says: string;
+  readonly options: readonly OptionName[];
+  /** What it cannot do without, beside its flags. */
+  readonly operand?: string;
+}
+
+/** Every command, in the order of the help text. */
+const commands = {
+  serve: {
+    usage: "[serve] [flags]",
+    says: "start the service; it tells its address",
+    options: ["host", "port", "state-dir", "config", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
+  },
+  status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
+  pause: {
+    usage: "pause [--release-gpu]",
+    says: "let no job begin; with the flag workers end when idle, and their cards are free",
+    options: ["state-dir", "config", "release-gpu"],
+  },
+  resume: { usage: "resume", says: "take jobs again", options: ["state-dir", "config"] },
+  drill: {
+    usage: "drill list|run NAME",
+    says: "do a fault to the running service, and score what follows; 1 when it is not passed",
+    options: ["state-dir", "config"],
+    operand: "list, or run and the name of a drill",
+  },
+  replay: {
+    usage: "replay INCIDENT",
+    says: "an incident once more, step by step; 1 when a step differs from its row",
+    options: ["state-dir", "config"],
+    operand: "the id of an incident",
+  },
+  backup: {
+    usage: "backup PATH",
+    says: "a consistent copy of the database, while the service runs",
+    options: ["state-dir", "config"],
+    operand: "the path of the copy",
+  },
+} as const satisfies Record<string, CommandRow>;
+type Command = keyof typeof commands;
+
+const usageLines = Object.values(commands)
+  .map(({ usage, says }) => `  understudy ${usage.padEnd(22)} ${says}`)
+  .join("\n");
 
 export const helpText = `understudy: keeps a generative-video service answering while models, GPU, worker, host or network fail
 
 Usage
-  understudy [serve] [flags]     start the service; it tells its address
-  understudy status              what the running service is doing
-  understudy backup PATH         a consistent copy of the database, while the service runs
-  understudy replay INCIDENT     an incident once more, step by step; 1 when a step differs from its row
+${usageLines}
 
 Flags of serve
   -p, --port PORT         port to listen on; 0 takes a free one (9000)
@@ -91,7 +119,7 @@ Exit codes: 0 all right, 1 it failed, 2 it was not understood.
 
 const refuse = (message: string): Arguments => ({ command: "refused", message: `understudy: ${message}; --help lists what there is.` });
 
-const isCommand = (word: string): word is Command => (commands as readonly string[]).includes(word);
+const isCommand = (word: string): word is Command => Object.hasOwn(commands, word);
 
 interface Token {
   readonly kind: string;
@@ -108,11 +136,25 @@ function problemOf({ name = "", rawName = "", value }: Token, command: Command):
   if (isSwitch && value !== undefined) return `${rawName} takes no value`;
   if (!isSwitch && (value === undefined || value === "" || String(value).startsWith("--"))) return `${rawName} needs a value`;
   if (option === "help" || option === "version") return null;
-  return optionsOf[command].includes(option) ? null : `${command} does not take ${rawName}`;
+  const taken: readonly OptionName[] = commands[command].options;
+  return taken.includes(option) ? null : `${command} does not take ${rawName}`;
 }
 
-/** What a command cannot do without, beside its flags. */
-const missingOf: Partial<Record<Command, string>> = { backup: "the path of the copy", replay: "the id of an incident" };
+/** The command with what was given to it; an operand is there where its row asks for one. */
+function wantedOf(command: Command, operand: string, isReleasing: boolean, common: Common): Arguments {
+  switch (command) {
+    case "pause":
+      return { command, isReleasing, ...common };
+    case "drill":
+      return { command, drill: operand === "list" ? null : operand, ...common };
+    case "replay":
+      return { command, incidentId: operand, ...common };
+    case "backup":
+      return { command, targetPath: operand, ...common };
+    default:
+      return { command, ...common };
+  }
+}
 
 /** `argv` without the program's own two entries. */
 export function parseArguments(argv: readonly string[]): Arguments {
@@ -126,14 +168,14 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (!isCommand(first)) return refuse(`there is no command ${first}`);
   if (values.help === true) return { command: "help" };
   if (values.version === true) return { command: "version" };
-  const missing = missingOf[first];
-  const [target, ...surplus] = missing === undefined ? [null, ...rest] : rest;
-  if (target === undefined) return refuse(`${first} needs ${missing}`);
+  const { operand: missing }: CommandRow = commands[first];
+  // `drill run NAME`: the word between adds nothing but sense.
+  if (first === "drill" && rest[0] !== "list" && rest[0] !== "run") return refuse(`drill needs ${missing}`);
+  const [operand, ...surplus] = missing === undefined ? ["", ...rest] : first === "drill" && rest[0] === "run" ? rest.slice(1) : rest;
+  if (operand === undefined) return refuse(`${first} needs ${missing}`);
   if (surplus[0] !== undefined) return refuse(`${first} takes no ${surplus[0]}`);
   const configPath = typeof values.config === "string" ? values.config : null;
   const given = Object.entries(settingOf).filter(([name]) => values[name as OptionName] !== undefined);
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
-  if (target !== null && first === "replay") return { command: "replay", incidentId: target, configPath, flags };
-  if (target !== null) return { command: "backup", targetPath: target, configPath, flags };
-  return first === "status" ? { command: "status", configPath, flags } : { command: "serve", configPath, flags };
+  return wantedOf(first, operand, values["release-gpu"] === true, { configPath, flags });
 }

@@ -1,28 +1,28 @@
 import { join } from "node:path";
-import { backupStore, readAddress } from "../app/offline.ts";
+import { backupStore } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
+import { askService, refusalOf, say } from "./running-service.ts";
 
-const say = (text: string): void => {
-  process.stdout.write(`${text}\n`);
-};
-
-/** Prints what the running service says of itself; 1 when none runs on this state directory. */
+/** Prints what the running service says of itself; 1 when it can take nothing now. */
 export async function showStatus(config: Config): Promise<number> {
-  const address = readAddress(config.stateDir);
-  if (address === null) {
-    say(`No service runs on ${config.stateDir}; npm start starts one.`);
-    return 1;
-  }
-  const answer = await fetch(
-    `${address}/readyz`,
-    config.apiKey === null ? {} : { headers: { authorization: `Bearer ${config.apiKey}` } },
-  ).catch(() => null);
-  if (answer === null) {
-    say(`The service at ${address} does not answer.`);
-    return 1;
-  }
-  say(`${address}\n${JSON.stringify(await answer.json(), null, 2)}`);
-  return answer.ok ? 0 : 1;
+  const { address, isOk, body } = await askService(config, "GET", "/readyz");
+  say(`${address}\n${JSON.stringify(body, null, 2)}`);
+  return isOk ? 0 : 1;
+}
+
+/** Workers take no new job; with `isReleasing` they end when idle. 1 when a card is not free yet. */
+export async function pause(config: Config, isReleasing: boolean): Promise<number> {
+  const answer = await askService(config, "POST", "/api/v1/jobs/pause", { release_gpu: isReleasing });
+  say(answer.isOk ? String(answer.body["message"]) : refusalOf(answer));
+  const holding = answer.body["holding_workers"];
+  const isHeld = isReleasing && Array.isArray(holding) && holding.length > 0;
+  return answer.isOk && !isHeld ? 0 : 1;
+}
+
+export async function resume(config: Config): Promise<number> {
+  const answer = await askService(config, "POST", "/api/v1/jobs/resume", {});
+  say(answer.isOk ? String(answer.body["message"]) : refusalOf(answer));
+  return answer.isOk ? 0 : 1;
 }
 
 /** A consistent copy of the database, while a service runs on it or not. */

@@ -51,6 +51,27 @@ describe("the command line", () => {
     });
   });
 
+  it.each([
+    [["pause"], { command: "pause", isReleasing: false }],
+    [["pause", "--release-gpu"], { command: "pause", isReleasing: true }],
+    [["resume"], { command: "resume" }],
+    [["drill", "list"], { command: "drill", drill: null }],
+    [["drill", "run", "kill"], { command: "drill", drill: "kill" }],
+  ])("%j is understood", (typed, wanted) => {
+    expect(parseArguments(typed)).toEqual({ ...wanted, configPath: null, flags: {} });
+  });
+
+  it.each([
+    [["drill"], "drill needs list, or run and the name of a drill"],
+    [["drill", "kill"], "drill needs list, or run and the name of a drill"],
+    [["drill", "run"], "drill needs list, or run and the name of a drill"],
+    [["drill", "list", "kill"], "drill takes no kill"],
+    [["resume", "--release-gpu"], "resume does not take --release-gpu"],
+    [["pause", "now"], "pause takes no now"],
+  ])("%j is refused with what is wrong", (typed, message) => {
+    expect(parseArguments(typed)).toMatchObject({ command: "refused", message: expect.stringContaining(message) });
+  });
+
   it("a backup needs a path", () => {
     expect(parseArguments(["backup", "copy.db", "--state-dir", "/s"])).toEqual({
       command: "backup",

@@ -1,0 +1,38 @@
+import { readAddress } from "../app/offline.ts";
+import type { Config } from "../config/schema.ts";
+import { UnderstudyError } from "../core/errors.ts";
+
+export const say = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+export interface ServiceAnswer {
+  readonly address: string;
+  readonly isOk: boolean;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** Asks the service that runs on this state directory. Throws UnderstudyError with one sentence when none answers. */
+export async function askService(config: Config, method: "GET" | "POST", path: string, body?: object): Promise<ServiceAnswer> {
+  const address = readAddress(config.stateDir);
+  if (address === null) throw new UnderstudyError("NOT_FOUND", `No service runs on ${config.stateDir}; npm start starts one.`);
+  const headers = {
+    ...(config.apiKey === null ? {} : { authorization: `Bearer ${config.apiKey}` }),
+    ...(body === undefined ? {} : { "content-type": "application/json" }),
+  };
+  try {
+    const answer = await fetch(`${address}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    return { address, isOk: answer.ok, body: (await answer.json()) as Record<string, unknown> };
+  } catch (thrown) {
+    throw new UnderstudyError("NOT_FOUND", `The service at ${address} does not answer.`, { cause: thrown });
+  }
+}
+
+/** The sentence of a refusal: its detail and, where there is one, what to do next. */
+export function refusalOf({ body }: ServiceAnswer): string {
+  const parts = [body["detail"] ?? body["message"] ?? "The service refused.", body["next_step"] ?? ""];
+  return parts
+    .map(String)
+    .filter((text) => text !== "")
+    .join(" ");
+}

@@ -1,0 +1,74 @@
+/** What an operator does from the command line, against the running service. */
+import { spawnSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+
+const launcher = new URL("../../bin/understudy.js", import.meta.url).pathname;
+const directory = makeStateDir();
+let service: RunningService;
+
+beforeAll(async () => {
+  service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_RECOVERY_COOLDOWN: "0s" } });
+});
+afterAll(async () => {
+  await endService(service);
+  directory.remove();
+});
+
+function understudy(...args: readonly string[]): { readonly status: number | null; readonly output: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args, "--state-dir", directory.path], {
+    encoding: "utf8",
+    timeout: 100_000,
+  });
+  return { status, output: `${stdout}${stderr}` };
+}
+
+const ready = (): Promise<unknown> =>
+  until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready");
+
+describe("a drill", { timeout: 120_000 }, () => {
+  it.each(["kill", "out-of-memory-decode"])(
+    "%s is scored: detected, answered, recovered, nothing lost, nothing claimed falsely",
+    async (name) => {
+      await ready();
+      const { status, output } = understudy("drill", "run", name);
+      expect(output).toContain(`${name}: passed`);
+      expect(output).toMatch(/jobs lost\s+0/);
+      expect(output).toMatch(/false claims\s+0/);
+      expect(status).toBe(0);
+    },
+  );
+
+  it("is kept, so that a trend shows", () => {
+    const { status, output } = understudy("drill", "list");
+    expect(status).toBe(0);
+    expect(output).toMatch(/kill {2,}The worker's process is killed[^\n]*\n\s+last: passed in \d/);
+    expect(output).toMatch(/\nhang /);
+  });
+
+  it("that does not exist is refused, naming those that do", () => {
+    const { status, output } = understudy("drill", "run", "earthquake");
+    expect(status).toBe(1);
+    expect(output).toContain("There is no drill earthquake; there are kill,");
+  });
+});
+
+describe("a pause", { timeout: 60_000 }, () => {
+  it("gives the card back, keeps what is submitted, and a resume renders it", async () => {
+    await ready();
+    const pid = service.worker()?.pid ?? 0;
+    expect(understudy("pause", "--release-gpu")).toMatchObject({ status: 0, output: "Paused, and every card is free.\n" });
+    expect(isAlive(pid)).toBe(false);
+    const id = await service.submit({});
+    expect((await service.json<{ status: string }>(`/api/v1/generate/${id}`)).body.status).toBe("pending");
+    const { status, output } = understudy("drill", "run", "kill");
+    expect([status, output]).toEqual([1, expect.stringContaining("The service is paused; resume it first.")]);
+    expect(understudy("resume")).toMatchObject({ status: 0, output: "Jobs are taken again.\n" });
+    await service.jobIn(id, ["completed"], 30_000);
+  });
+});
+
+it("says in one sentence that no service runs", () => {
+  const { status, stderr } = spawnSync(process.execPath, [launcher, "pause", "--state-dir", "/nowhere/at/all"], { encoding: "utf8" });
+  expect([status, stderr]).toEqual([1, "understudy: No service runs on /nowhere/at/all; npm start starts one.\n"]);
+});
