@@ -1,6 +1,6 @@
 /** Everything that the pipeline's chart names: guards, actions, delays, and the effects that src/app provides. */
 import { assign, enqueueActions, fromCallback, fromPromise, sendTo, setup, spawnChild } from "xstate";
-import type { Evidence, Fault } from "../core/fault.ts";
+import type { Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { RenderReport } from "../core/ports/worker.ts";
 import type { MachineTag, ModelId, Phase } from "../core/words.ts";
@@ -57,7 +57,8 @@ export const faultOfPreparation = (preparation: Preparation): Fault =>
   preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker");
 
 const phaseStates = { encode: "encoding", denoise: "denoising", decode: "decoding", mux: "muxing" } as const;
-export const stallEvidence: Evidence = { stalledForMs: 0, message: "the render stalled" };
+/** Without progress for so long the phase in hand has stalled; a phase that was announced as long extends its own limit. */
+const stallMsOf = ({ stepLimits, longPhaseMs }: PipelineContext): number => Math.max(stepLimits.stallMs, longPhaseMs ?? 0);
 type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
 
 /** One transition a phase, guarded by the phase's name. */
@@ -168,6 +169,9 @@ export const pipelineSetup = setup({
       stepLimits: params.limits,
     })),
     storeSettlement: assign((_, params: { settlement: Settlement }) => ({ settlement: params.settlement })),
+    storeStall: assign(({ context }) => ({
+      settlement: { kind: "death" as const, evidence: { stalledForMs: stallMsOf(context) }, isOwnDoing: false },
+    })),
     setAdmission: assign((_, params: { admission: Admission }) => ({ admission: params.admission })),
     spendAdmission: assign(({ context }) => ({ admission: context.admission === "one" ? ("none" as const) : context.admission })),
     hold: assign(({ context }, params: { by: string }) => ({ suspendedBy: [...new Set([...context.suspendedBy, params.by])] })),
@@ -243,7 +247,12 @@ export const pipelineSetup = setup({
     ),
     reportStalled: sendTo(
       ({ context }) => context.parent,
-      ({ context }): PipelineReport => ({ type: "pipeline.stalled", workerId: context.workerId, jobId: context.lease?.jobId ?? "" }),
+      ({ context }): PipelineReport => ({
+        type: "pipeline.stalled",
+        workerId: context.workerId,
+        jobId: context.lease?.jobId ?? "",
+        stalledForMs: stallMsOf(context),
+      }),
     ),
     requestKill: sendTo(
       ({ context }) => context.parent,
@@ -261,7 +270,7 @@ export const pipelineSetup = setup({
     },
     claimMs: ({ context }) => context.limits.claimMs,
     prepareMs: ({ context }) => context.limits.prepareMs,
-    stallMs: ({ context }) => Math.max(context.stepLimits.stallMs, context.longPhaseMs ?? 0),
+    stallMs: ({ context }) => stallMsOf(context),
     cancelMs: ({ context }) => context.stepLimits.cancelMs,
     killMs: ({ context }) => context.limits.killMs,
     commitMs: ({ context }) => context.limits.commitMs,

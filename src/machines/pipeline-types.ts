@@ -83,7 +83,7 @@ export type PipelineReport =
   | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: false }
   | { readonly type: "pipeline.suspended"; readonly workerId: string }
   | { readonly type: "pipeline.resumed"; readonly workerId: string }
-  | { readonly type: "pipeline.stalled"; readonly workerId: string; readonly jobId: string }
+  | { readonly type: "pipeline.stalled"; readonly workerId: string; readonly jobId: string; readonly stalledForMs: number }
   | { readonly type: "pipeline.stopped"; readonly workerId: string }
   | { readonly type: "device.freed"; readonly workerId: string }
   | { readonly type: "worker.restart"; readonly workerId: string; readonly reason: string }

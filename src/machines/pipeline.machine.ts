@@ -6,7 +6,7 @@
  */
 import type { Lease } from "../core/job.ts";
 import { unknownLimits } from "../recovery/step-history.ts";
-import { faultOfPreparation, leaseOrder, overdue, phaseState, phaseTransitions, pipelineSetup, stallEvidence } from "./pipeline-setup.ts";
+import { faultOfPreparation, leaseOrder, overdue, phaseState, phaseTransitions, pipelineSetup } from "./pipeline-setup.ts";
 import { defaultPipelineLimits } from "./pipeline-types.ts";
 
 export const pipelineMachine = pipelineSetup.createMachine({
@@ -261,16 +261,13 @@ export const pipelineMachine = pipelineSetup.createMachine({
       on: {
         "worker.exited": {
           target: "settling",
-          actions: [
-            { type: "noteExited" },
-            { type: "storeSettlement", params: { settlement: { kind: "death", evidence: stallEvidence, isOwnDoing: false } } },
-          ],
+          actions: [{ type: "noteExited" }, { type: "storeStall" }],
         },
       },
       after: {
         killMs: {
           target: "settling",
-          actions: { type: "storeSettlement", params: { settlement: { kind: "death", evidence: stallEvidence, isOwnDoing: false } } },
+          actions: { type: "storeStall" },
         },
       },
     },

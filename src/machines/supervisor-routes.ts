@@ -159,7 +159,15 @@ const jobHandlers: Handlers = {
   "model.wanted": (_, { workerId, model, profile }) => send(childIds.loader(workerId), { type: "model.load", model, profile }),
   "pipeline.suspended": (context, { workerId }) =>
     join(recycleIfAsked(context, workerId), toIncidents(context, workerId, { type: "pipeline.suspended", workerId })),
-  "pipeline.stalled": (_, { workerId, jobId }) => tell({ type: "pipeline.stalled", workerId, data: { job_id: jobId } }),
+  // The pipeline has its worker restarted; the incident waits for that like for any other death, and proves it.
+  "pipeline.stalled": (context, { workerId, jobId, stalledForMs }) => {
+    const fault = classify({ stalledForMs });
+    return join(
+      tell({ type: "pipeline.stalled", workerId, data: { job_id: jobId, stalled_for_ms: stalledForMs } }),
+      send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
+      openOrJoin(context, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
+    );
+  },
   "pipeline.stopped": (context, { workerId }) => updateWorker(context, workerId, { isPipelineStopped: true, jobId: null }),
 };
 

@@ -59,23 +59,24 @@ async function settle(parts: ServiceParts, deaths: Deaths[], { lease, workerId }
     ?.acknowledge(lease.jobId, lease.fence)
     .catch(() => undefined);
   await parts.host.recordJob(workerId, null).catch(() => undefined);
+  // Never claimable at once: what gave it back would give it back again, in a loop that lets nothing else happen.
+  const runAtMs = parts.clock.nowMs() + retryDelayMs;
   switch (settlement.kind) {
     case "release":
-      await jobs.release(lease, settlement.why);
+      await jobs.release(lease, settlement.why, runAtMs);
       return;
     case "cancelled":
       await jobs.confirmCancel(lease);
       await parts.artifacts.removeCheckpoints(lease.jobId);
       return;
     case "death":
-      if (settlement.isOwnDoing) await jobs.release(lease, "its worker was stopped on purpose");
-      else if (parts.drill.running !== null) await jobs.release(lease, "its worker ended in a drill");
+      if (settlement.isOwnDoing) await jobs.release(lease, "its worker was stopped on purpose", runAtMs);
+      else if (parts.drill.running !== null) await jobs.release(lease, "its worker ended in a drill", runAtMs);
       else await jobs.fail(lease, deathFailure(parts, deaths, lease, settlement.evidence));
       return;
     case "fault": {
       const { fault } = settlement;
       const isRetryable = fault.attribution !== "request";
-      const runAtMs = parts.clock.nowMs() + retryDelayMs;
       await jobs.fail(lease, {
         code: fault.code,
         message: fault.message,

@@ -123,7 +123,10 @@ export function commitRender(
       const problem = messageOf(thrown);
       if (!isGivenUp) {
         parts.logger.error({ event: "commit.failed", jobId: lease.jobId, message: problem });
-        await parts.store.jobs.release(lease, `its result could not be committed: ${problem}`).catch(() => undefined);
+        {
+          const runAtMs = parts.clock.nowMs() + refusedRetryMs;
+          await parts.store.jobs.release(lease, `its result could not be committed: ${problem}`, runAtMs).catch(() => undefined);
+        }
       }
       return { type: "artifact.refused", jobId: lease.jobId, problem, fault: null };
     })
