@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { clock, endService, makeStateDir, startService, until } from "../test/harness/running-service.ts";
 import type { BenchResult } from "./result.ts";
@@ -16,10 +17,14 @@ function residentMegabytes(pid: number): number {
   return Number(line?.[1] ?? Number.NaN) / 1_024;
 }
 
-/** CPU and memory of the supervisor without its children, idle, from the compiled package (`npm run build` first). */
+const root = new URL("..", import.meta.url).pathname;
+
+/** CPU and memory of the supervisor without its children, idle, as the package has it: compiled, built for this. */
 export async function benchIdle(): Promise<BenchResult[]> {
+  execFileSync(process.execPath, ["scripts/build.ts"], { cwd: root, stdio: "ignore" });
   const directory = makeStateDir();
-  const service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_LOG_LEVEL: "warn" } });
+  const program = `${root}dist/main.js`;
+  const service = await startService({ stateDir: directory.path, program, env: { UNDERSTUDY_LOG_LEVEL: "warn" } });
   try {
     await until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", 60_000);
     const before = { cpu: cpuSeconds(service.pid), atMs: clock.nowMs() };

@@ -155,6 +155,11 @@ export const pipelineSetup = setup({
     storePrepared: assign((_, params: { preparation: Preparation }) =>
       params.preparation.kind === "ready" ? { lease: params.preparation.lease, wantedModel: null } : {},
     ),
+    reportPlanned: enqueueActions(({ context, enqueue }, params: { preparation: Preparation }) => {
+      if (params.preparation.kind !== "ready") return;
+      const report: PipelineReport = { type: "render.planned", workerId: context.workerId, peakBytes: params.preparation.peakBytes };
+      enqueue.sendTo(context.parent, report);
+    }),
     wantModel: enqueueActions(({ context, enqueue }, params: { preparation: Preparation }) => {
       if (params.preparation.kind !== "load") return;
       const { model, profile } = params.preparation;

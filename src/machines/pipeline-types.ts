@@ -36,7 +36,7 @@ export interface Claim {
 
 /** `load`: the worker must hold this model in this memory mode first. */
 export type Preparation =
-  | { readonly kind: "ready"; readonly lease: Lease }
+  | { readonly kind: "ready"; readonly lease: Lease; readonly peakBytes: number }
   | { readonly kind: "load"; readonly model: ModelId; readonly profile: LoadProfile }
   | { readonly kind: "unfit"; readonly fault: Fault };
 
@@ -87,6 +87,7 @@ export type PipelineReport =
   | { readonly type: "pipeline.stopped"; readonly workerId: string }
   | { readonly type: "device.freed"; readonly workerId: string }
   | { readonly type: "worker.restart"; readonly workerId: string; readonly reason: string }
+  | { readonly type: "render.planned"; readonly workerId: string; readonly peakBytes: number }
   | { readonly type: "model.wanted"; readonly workerId: string; readonly model: ModelId; readonly profile: LoadProfile };
 
 export interface PipelineInput {

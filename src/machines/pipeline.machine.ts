@@ -160,7 +160,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
               {
                 guard: { type: "isReady", params: ({ event }) => ({ preparation: event.output }) },
                 target: "generating",
-                actions: { type: "storePrepared", params: ({ event }) => ({ preparation: event.output }) },
+                actions: [
+                  { type: "storePrepared", params: ({ event }) => ({ preparation: event.output }) },
+                  { type: "reportPlanned", params: ({ event }) => ({ preparation: event.output }) },
+                ],
               },
               {
                 guard: { type: "needsModel", params: ({ event }) => ({ preparation: event.output }) },

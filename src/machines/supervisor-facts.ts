@@ -10,6 +10,8 @@ export interface WorkerFacts {
   readonly jobId: string | null;
   readonly deviceUuid: string | null;
   readonly isPipelineStopped: boolean;
+  /** What this process may hold on its card without being an issue: model, and the largest render since its start. */
+  readonly knownBytes: number;
   /** `asked`: told to end, because its card is wanted or it was idle for long · `recalled`: wanted again before it had ended. */
   readonly rest: "none" | "asked" | "recalled";
   /** It ends on purpose, and starts anew, as soon as no job is in its hand. */
@@ -23,6 +25,7 @@ export const unknownWorker: WorkerFacts = {
   jobId: null,
   deviceUuid: null,
   isPipelineStopped: false,
+  knownBytes: 0,
   rest: "none",
   isRecycling: false,
 };

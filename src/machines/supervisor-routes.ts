@@ -1,3 +1,4 @@
+import { canaryRequest, peakBytes } from "../core/model-catalog.ts";
 import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
@@ -28,6 +29,16 @@ function answerBudget(context: SupervisorContext, asker: string, workerId: strin
   );
 }
 
+/** Health compares what the card holds beside this with the rest of the card. */
+function noteKnown(context: SupervisorContext, workerId: string, knownBytes: number): Route {
+  const { deviceUuid = null } = context.workers[workerId] ?? {};
+  if (deviceUuid === null) return nothing;
+  return join(
+    updateWorker(context, workerId, { knownBytes }),
+    send(childIds.health, { type: "envelope.changed", workerId, deviceUuid, knownBytes }),
+  );
+}
+
 const workerHandlers: Handlers = {
   "worker.connected": (context, { workerId, worker, isAdopted }) => {
     const { attach, identity, ref, lease } = worker;
@@ -37,8 +48,12 @@ const workerHandlers: Handlers = {
       rest: "none",
       deviceUuid: identity.device.uuid,
     });
+    // A render that goes on was planned by an earlier supervisor; its formula stands for what that one knew.
+    const knownBytes = lease === null ? 0 : peakBytes(lease.spec.request.model, lease.spec.request, attach.profile ?? "full");
+    const known = noteKnown({ ...context, ...connected.change }, workerId, knownBytes);
     return join(
       connected,
+      known,
       tell({ type: "worker.connected", workerId, data: { pid: ref.pid, adopted: isAdopted, device: identity.device.name } }),
       send(childIds.pipeline(workerId), { type: "worker.connected", adopted: lease }),
       send(childIds.loader(workerId), {
@@ -47,14 +62,8 @@ const workerHandlers: Handlers = {
         profile: attach.profile,
         isAdopted,
       }),
-      send(childIds.health, {
-        type: "envelope.changed",
-        workerId,
-        deviceUuid: identity.device.uuid,
-        knownBytes: identity.device.totalBytes,
-      }),
       toIncidents(context, workerId, { type: "worker.connected", workerId }),
-      lease === null ? releaseIfPaused({ ...context, ...connected.change }, workerId) : nothing,
+      lease === null ? releaseIfPaused({ ...context, ...known.change }, workerId) : nothing,
     );
   },
   "worker.exited": (context, { workerId, exit, evidence, isExpected }) => {
@@ -112,14 +121,18 @@ const workerHandlers: Handlers = {
     "incidentId" in event
       ? answerBudget(context, childIds.recovery(event.incidentId), event.workerId, event.action)
       : answerBudget(context, childIds.worker(event.workerId), event.workerId, event.action),
-  "model.proven": (context, { workerId, model, profile }) =>
-    join(
-      updateWorker(context, workerId, { isProven: true }),
+  "model.proven": (context, { workerId, model, profile }) => {
+    const proven = updateWorker(context, workerId, { isProven: true });
+    const knownBytes = Math.max(context.workers[workerId]?.knownBytes ?? 0, peakBytes(model, canaryRequest(model), profile));
+    return join(
+      proven,
+      noteKnown({ ...context, ...proven.change }, workerId, knownBytes),
       tell({ type: "model.proven", workerId, data: { model, profile } }),
       send(childIds.pipeline(workerId), { type: "model.proven", model }),
       send(childIds.breaker(workerId), { type: "canary.passed", workerId }),
       toIncidents(context, workerId, { type: "model.proven", workerId, model }),
-    ),
+    );
+  },
   "model.loadFailed": (context, { workerId, model, fault }) =>
     join(
       updateWorker(context, workerId, { isProven: false }),
@@ -156,6 +169,8 @@ const jobHandlers: Handlers = {
       openOrJoin(context, { workerId, fault, model, jobId, origin: event.isHealthOnly ? "health" : "fault" }),
     );
   },
+  "render.planned": (context, { workerId, peakBytes: planned }) =>
+    noteKnown(context, workerId, Math.max(context.workers[workerId]?.knownBytes ?? 0, planned)),
   "model.wanted": (_, { workerId, model, profile }) => send(childIds.loader(workerId), { type: "model.load", model, profile }),
   "pipeline.suspended": (context, { workerId }) =>
     join(recycleIfAsked(context, workerId), toIncidents(context, workerId, { type: "pipeline.suspended", workerId })),

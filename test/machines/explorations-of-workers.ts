@@ -107,7 +107,7 @@ export const pipeline: Exploration = {
       { lease: null, dueAtMs: null },
     ],
     prepareJob: [
-      { kind: "ready", lease },
+      { kind: "ready", lease, peakBytes: 1 },
       { kind: "load", model: "T2V-A14B", profile: "tiling" },
       { kind: "unfit", fault },
     ],

@@ -148,3 +148,17 @@ describe("the supervisor's routes", () => {
     expect(route.facts.filter((fact) => fact.type === "mode.changed")).toEqual([{ type: "mode.changed", from: "degraded", to: "mock" }]);
   });
 });
+
+describe("what a worker may hold on its card", () => {
+  const known = (context: SupervisorContext, event: Parameters<typeof routeOf>[1]): unknown =>
+    routeOf(context, event, false).sends.find(({ to }) => to === childIds.health)?.event["knownBytes"];
+
+  it("is its model's test render at first, then the largest render since its start", () => {
+    const proven = known(contextWith(), { type: "model.proven", workerId: "a", model: "T2V-A14B", profile: "model-offload" });
+    expect(proven).toBeGreaterThan(27e9);
+    const serving = contextWith();
+    const withRender = { ...serving, workers: { ...serving.workers, a: { ...unknownWorker, deviceUuid: "card", knownBytes: 60e9 } } };
+    expect(known(withRender, { type: "render.planned", workerId: "a", peakBytes: 70e9 })).toBe(70e9);
+    expect(known(withRender, { type: "render.planned", workerId: "a", peakBytes: 40e9 })).toBe(60e9);
+  });
+});

@@ -113,7 +113,8 @@ async function prepare(parts: ServiceParts, { workerId, lease }: LeaseOrder, sig
   }
   const plan = planOf(fit);
   if (plan !== null && (await parts.store.jobs.notePlan(lease, plan)) === "stale") throw new Error("the lease was lost");
-  return { kind: "ready", lease: { ...lease, plan } };
+  const place = { deviceUuid: client.identity.device.uuid, profile: fit.profile };
+  return { kind: "ready", lease: { ...lease, plan }, peakBytes: parts.envelopes.peakOf(place, fit.request) };
 }
 
 async function claim(parts: ServiceParts, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {

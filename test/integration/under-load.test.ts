@@ -1,0 +1,114 @@
+/** Clients that never stop asking, while the worker is killed under them. */
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { failureTypes } from "../../src/core/words.ts";
+import { clock, endService, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+
+const directory = makeStateDir();
+const standInAfterMs = 500;
+let service: RunningService;
+
+beforeAll(async () => {
+  service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_STAND_IN_AFTER: `${standInAfterMs}ms` } });
+});
+afterAll(async () => {
+  await endService(service);
+  directory.remove();
+});
+
+interface Row {
+  readonly kind: string;
+  readonly atMs: number;
+}
+
+function rowsAfter(atMs: number): Row[] {
+  const database = new DatabaseSync(join(directory.path, "understudy.db"), { readOnly: true });
+  const rows = database.prepare("select kind, at_ms as atMs from events where at_ms >= ? order by seq").all(atMs) as unknown as Row[];
+  database.close();
+  return rows;
+}
+
+const ready = (): Promise<unknown> =>
+  until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready");
+
+interface Task {
+  readonly status: string;
+  readonly is_mock: boolean;
+}
+
+describe("a worker that is killed while 20 requests a second arrive", { timeout: 90_000 }, () => {
+  it("fails no request, answers at once where the job stands, and is replaced within its cold start", async () => {
+    await ready();
+    const coldStartMs = (() => {
+      const rows = rowsAfter(0);
+      const at = (kind: string): number => rows.find((row) => row.kind === kind)?.atMs ?? 0;
+      return at("model.proven") - at("service.started");
+    })();
+    const id = await service.submit({ steps: 40, num_frames: 33 });
+    await until("it renders", async () => (await service.json<{ phase?: string }>(`/api/v1/generate/${id}`)).body.phase === "denoise");
+    const statuses: number[] = [];
+    let isOver = false;
+    const load = (async () => {
+      for (let number = 0; !isOver; number += 1) {
+        const request =
+          number % 10 === 0 ? service.submit({ steps: 4 }).then(() => 200) : service.json("/api/v1/queue").then(({ status }) => status);
+        void request.then((status) => statuses.push(status)).catch(() => statuses.push(0));
+        await clock.sleep(50);
+      }
+    })();
+    await clock.sleep(500);
+    process.kill(service.worker()?.pid ?? 0, "SIGKILL");
+    const exitedAtMs = await until("the exit is known", () => rowsAfter(0).findLast((row) => row.kind === "worker.exited")?.atMs);
+    const answeredAtMs = await until("the job's owner knows where it stands", async () => {
+      const { body } = await service.json<Task>(`/api/v1/generate/${id}`);
+      return body.status === "pending" || body.is_mock ? clock.nowMs() : null;
+    });
+    const provenAtMs = await until(
+      "the replacement is ready",
+      () => rowsAfter(exitedAtMs).find((row) => row.kind === "model.proven")?.atMs,
+    );
+    isOver = true;
+    await load;
+    await until(
+      "everything is delivered",
+      async () => {
+        const { body } = await service.json<{ pending_tasks: number; processing_tasks: number }>("/api/v1/queue");
+        return body.pending_tasks + body.processing_tasks === 0;
+      },
+      60_000,
+    );
+    const backoffMs = 1_200;
+    console.log(
+      `killed under load: ${statuses.length} requests, ${statuses.filter((status) => status !== 200).length} failed; ` +
+        `answered ${answeredAtMs - exitedAtMs} ms after the exit; replaced after ${provenAtMs - exitedAtMs} ms (cold start ${coldStartMs} ms, back-off up to ${backoffMs} ms)`,
+    );
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect(statuses.length).toBeGreaterThan(20);
+    expect(answeredAtMs - exitedAtMs).toBeLessThanOrEqual(standInAfterMs + 100);
+    expect(provenAtMs - exitedAtMs).toBeLessThanOrEqual(coldStartMs + backoffMs + 200);
+  });
+});
+
+describe("a trigger on a healthy, idle service", { timeout: 60_000 }, () => {
+  it.each(failureTypes)("of %s repairs nothing, and leaves mode, memory mode and process as they were", async (failure_type) => {
+    await ready();
+    await until("no incident is open", async () => {
+      const { body } = await service.json<{ open_incidents: unknown[] }>("/api/v1/recovery/status");
+      return body.open_incidents.length === 0;
+    });
+    const pid = service.worker()?.pid;
+    const since = clock.nowMs();
+    const { status, body } = await service.json("/api/v1/recovery/trigger", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ failure_type }),
+    });
+    expect([status, body]).toMatchObject([200, { success: true, message: "Nothing to repair: test render passed" }]);
+    await ready();
+    expect(service.worker()?.pid).toBe(pid);
+    const kinds = rowsAfter(since).map((row) => row.kind);
+    expect(kinds).not.toContain("worker.exited");
+    expect(kinds).not.toContain("mode.changed");
+  });
+});
