@@ -69,8 +69,8 @@ export const unknownReadings: HealthReadings = {
  * Null when the card could not be measured.
  */
 export function vramUseRatio(gpu: GpuSample, envelopeBytes: number): number | null {
+  if (gpu.totalBytes === null || gpu.usedBytes === null || gpu.totalBytes <= 0) return null;
   const restBytes = gpu.totalBytes - envelopeBytes;
-  if (gpu.totalBytes <= 0) return null;
   if (restBytes <= 0) return gpu.usedBytes > gpu.totalBytes ? 1 : 0;
   return Math.max(0, gpu.usedBytes - envelopeBytes) / restBytes;
 }
