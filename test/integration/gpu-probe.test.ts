@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { GpuSample } from "../../src/core/ports/telemetry-probe.ts";
 import { mebibyte } from "../../src/core/units.ts";
 import type { CardReader, CardReading } from "../../src/gpu/telemetry/card-readers.ts";
+import type { GpuProbeClient } from "../../src/gpu/telemetry/gpu-probe-client.ts";
 import { createGpuBench, type GpuBench } from "../fixtures/gpu-bench.ts";
 import { findProcesses } from "../harness/processes.ts";
 import { isAlive, until } from "../harness/running-service.ts";
@@ -19,6 +20,10 @@ afterEach(() => bench.end());
 const playing = (transcript: string): CardReader => {
   bench.play(transcript);
   return bench.cards();
+};
+const startClient = (): GpuProbeClient => {
+  bench.play("normal");
+  return bench.client();
 };
 const reach = (cards: CardReader, what: string, isReached: (reading: CardReading) => boolean): Promise<CardReading> =>
   until(what, async () => {
@@ -68,7 +73,7 @@ describe("cards of NVIDIA", () => {
   });
 
   it("are sampled without starting a process each time", async () => {
-    const client = (bench.play("normal"), bench.client());
+    const client = startClient();
     let measuredAtMs = (await client.read()).measuredAtMs ?? 0;
     for (let sample = 0; sample < 10; sample += 1) {
       const before = measuredAtMs;
@@ -198,7 +203,7 @@ describe("cards that fail under the running loop", () => {
   });
 
   it("are unknown while gpu-probe itself is stopped, and measured again after it was killed", async () => {
-    const client = (bench.play("normal"), bench.client());
+    const client = startClient();
     await client.read();
     const pid = client.pid ?? 0;
     process.kill(pid, "SIGKILL");
@@ -264,7 +269,7 @@ describe("a machine without a card", () => {
 
 describe("the telemetry child", () => {
   it("ends with its standard input and takes the tool with it, but not on Ctrl-C", async () => {
-    const client = (bench.play("normal"), bench.client());
+    const client = startClient();
     await client.read();
     await until("the loop runs", () => findProcesses(`${bench.dir}/nvidia-smi`).length > 0);
     const pid = client.pid ?? 0;
@@ -278,7 +283,7 @@ describe("the telemetry child", () => {
   });
 
   it("is killed with its tool by the process registry", async () => {
-    const client = (bench.play("normal"), bench.client());
+    const client = startClient();
     await client.read();
     await until("the loop runs", () => findProcesses(`${bench.dir}/nvidia-smi`).length > 0);
     const pid = client.pid ?? 0;
@@ -294,7 +299,7 @@ describe("the telemetry child", () => {
       bench.kernelLog,
       record(3_600, "NVRM: Xid (PCI:0000:65:00): 31, old") + record(2, xid) + record(1, "usb 1-1: new device"),
     );
-    const client = (bench.play("normal"), bench.client());
+    const client = startClient();
     await until("the line has come", async () => {
       await client.read();
       return client.kernelLines(0).length > 0;

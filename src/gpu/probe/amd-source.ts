@@ -3,8 +3,7 @@ import { basename, join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { emptyDetails } from "./nvidia-csv.ts";
 import { busIdOf } from "./nvidia-fields.ts";
-import type { CardSource } from "./nvidia-source.ts";
-import type { Card, ProbeMessage, ProbeOptions } from "./probe-protocol.ts";
+import type { Card, CardSource, ProbeMessage, ProbeOptions } from "./probe-protocol.ts";
 
 const amdVendor = "0x1002";
 const absentCodes: ReadonlySet<string | undefined> = new Set([

@@ -8,8 +8,8 @@ import { createSystemClock } from "../../core/clock.ts";
 import { secondMs } from "../../core/units.ts";
 import { createAmdSource } from "./amd-source.ts";
 import { openKernelLog } from "./kernel-log.ts";
-import { type CardSource, createNvidiaSource } from "./nvidia-source.ts";
-import { type ProbeMessage, probeOptionsSchema, probeRequestSchema } from "./probe-protocol.ts";
+import { NvidiaSource } from "./nvidia-source.ts";
+import { type CardSource, type ProbeMessage, probeOptionsSchema, probeRequestSchema } from "./probe-protocol.ts";
 
 const options = probeOptionsSchema.parse(JSON.parse(process.argv[2] ?? "{}"));
 const clock = createSystemClock();
@@ -48,7 +48,7 @@ async function run(): Promise<void> {
   const { nvidiaSmi, sysfs } = options;
   const shared = { ...options, clock, signal: over.signal, say };
   const sources = [
-    ...(nvidiaSmi === null ? [] : [createNvidiaSource({ ...shared, nvidiaSmi })]),
+    ...(nvidiaSmi === null ? [] : [new NvidiaSource({ ...shared, nvidiaSmi })]),
     ...(sysfs === null ? [] : [createAmdSource({ ...shared, sysfs })]),
   ];
   const reasons: string[] = [];

@@ -90,8 +90,11 @@ export function readRow(chosen: ChosenFields, line: string): RowReading {
   return card === null ? { kind: "text", text: line.trim() } : { kind: "card", card };
 }
 
-/** `--query-compute-apps=gpu_uuid,pid,used_gpu_memory`: uuid → who holds the card. */
-export function readHolders(output: string): ReadonlyMap<string, readonly { readonly pid: number; readonly usedBytes: number | null }[]> {
+/** uuid → who holds the card. */
+export type Holders = ReadonlyMap<string, readonly { readonly pid: number; readonly usedBytes: number | null }[]>;
+
+/** `--query-compute-apps=gpu_uuid,pid,used_gpu_memory`. */
+export function readHolders(output: string): Holders {
   const holders = new Map<string, { pid: number; usedBytes: number | null }[]>();
   for (const line of output.split("\n")) {
     const [uuid = "", pid = "", used = ""] = line.split(",").map((cell) => cell.trim());

@@ -25,11 +25,12 @@ const byText: readonly (readonly [text: string, verdict: Verdict])[] = [
   ["Insufficient Permissions", { kind: "noPermission", isDecided: false }],
 ];
 
-const firstLine = (text: string): string =>
-  text
+/** What the tool wrote beside its rows: a loop that fails has listed cards before. */
+const messagesIn = (output: string): readonly string[] =>
+  output
     .split("\n")
-    .find((line) => line.trim() !== "")
-    ?.trim() ?? "";
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("GPU-"));
 
 /** Why a call that did not give cards gave none. */
 export function troubleOf(answer: ToolAnswer): Trouble {
@@ -41,10 +42,10 @@ export function troubleOf(answer: ToolAnswer): Trouble {
   const verdict = byText.find(([text]) => messages.some((message) => message.includes(text)))?.[1] ??
     byExitCode[code ?? 0] ?? { kind: "toolFailed", isDecided: false };
   const end = code === null ? `by ${signal}` : `with ${code}`;
-  const said = firstLine(output);
+  const [said] = messages;
   return {
     ...verdict,
-    reason: `nvidia-smi ended ${end}${said === "" ? "" : `: ${said}`}`,
+    reason: `nvidia-smi ended ${end}${said === undefined ? "" : `: ${said}`}`,
     ...(code === null ? {} : { smiExitCode: code }),
   };
 }

@@ -89,3 +89,11 @@ export const probeOptionsSchema = z.strictObject({
   backOffLongestMs: z.number().positive(),
 });
 export type ProbeOptions = z.infer<typeof probeOptionsSchema>;
+
+/** Where cards are measured; speaks until it is stopped. */
+export interface CardSource {
+  /** Resolves with the reason when there is nothing to measure; otherwise when it was stopped. */
+  run(): Promise<{ readonly absent: string } | null>;
+  /** Measures at once, unless it is just about to. */
+  look(): Promise<void>;
+}

@@ -63,8 +63,8 @@ export function createRealCards(
 ): CardReader {
   return {
     read: async ({ maxAgeMs }) => readingOf(await client.read(maxAgeMs), nowMs(), 3 * sampleEveryMs),
-    kernelLines: client.kernelLines,
-    stop: client.stop,
+    kernelLines: (fromMs) => client.kernelLines(fromMs),
+    stop: () => client.stop(),
   };
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { extname } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -28,15 +29,6 @@ export interface CardsKnown {
   readonly wordAtMs: number;
   /** Null = never. */
   readonly measuredAtMs: number | null;
-}
-
-export interface GpuProbeClient {
-  /** Starts the child when there is none; waits for its first word, and for a newer one when the newest is older than asked for. */
-  read(maxAgeMs?: number): Promise<CardsKnown>;
-  /** Lines of the kernel's log of that time; oldest first. */
-  kernelLines(fromMs: number): readonly string[];
-  readonly pid: number | null;
-  stop(): Promise<void>;
 }
 
 const program = fileURLToPath(new URL(`../probe/gpu-probe-child${extname(import.meta.url)}`, import.meta.url));
@@ -78,99 +70,128 @@ function killGroup(pid: number): void {
  * Keeps `gpu-probe` running and remembers what it said and when. A child that ends is started again after a back-off; one
  * that says nothing for longer than it could have to is killed.
  */
-export function createGpuProbeClient(options: GpuProbeClientOptions): GpuProbeClient {
-  const { clock, probe, onSpawn, onExit, absentAgainMs = absentAgainDefaultMs } = options;
-  const silenceMs = startMs + probe.backOffLongestMs + 2 * probe.answerWithinMs + 3 * probe.everyMs;
-  const waiting = new Set<() => void>();
-  const ended = new Set<() => void>();
-  let known: CardsKnown = { word: { kind: "nothing" }, wordAtMs: clock.nowMs(), measuredAtMs: null };
-  let kernel: readonly { readonly atMs: number; readonly text: string }[] = [];
-  let child: ChildProcess | null = null;
-  let restart: TimerHandle | undefined;
-  let silence: TimerHandle | undefined;
-  let backOffMs = probe.backOffFirstMs;
-  let isStopped = false;
+export class GpuProbeClient {
+  readonly #options: GpuProbeClientOptions;
+  readonly #silenceMs: number;
+  readonly #waiting = new Set<() => void>();
+  #known: CardsKnown;
+  #kernel: readonly { readonly atMs: number; readonly text: string }[] = [];
+  #child: ChildProcess | null = null;
+  #restart: TimerHandle | undefined;
+  #silence: TimerHandle | undefined;
+  #backOffMs: number;
+  #isStopped = false;
 
-  const hear = (message: ProbeMessage): void => {
+  constructor(options: GpuProbeClientOptions) {
+    const { everyMs, answerWithinMs, backOffFirstMs, backOffLongestMs } = options.probe;
+    this.#options = options;
+    this.#silenceMs = startMs + backOffLongestMs + 2 * answerWithinMs + 3 * everyMs;
+    this.#backOffMs = backOffFirstMs;
+    this.#known = { word: { kind: "nothing" }, wordAtMs: options.clock.nowMs(), measuredAtMs: null };
+  }
+
+  /** Null while no child lives. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  /** Starts the child when there is none; waits for its first word, and for a newer one when the newest is older than asked for. */
+  async read(maxAgeMs = Number.POSITIVE_INFINITY): Promise<CardsKnown> {
+    const { clock, probe } = this.#options;
+    if (this.#child === null && this.#restart === undefined) this.#start();
+    const child = this.#child;
+    if (child === null) return this.#known;
+    if (this.#known.word.kind === "nothing") await this.#nextWord(startMs);
+    else if (clock.nowMs() - this.#known.wordAtMs > maxAgeMs) {
+      child.stdin?.write(`${JSON.stringify({ kind: "look" })}\n`);
+      await this.#nextWord(probe.answerWithinMs);
+    }
+    return this.#known;
+  }
+
+  /** Lines of the kernel's log since then; oldest first. */
+  kernelLines(fromMs: number): readonly string[] {
+    return this.#kernel.filter(({ atMs }) => atMs >= fromMs).map(({ text }) => text);
+  }
+
+  async stop(): Promise<void> {
+    const { clock } = this.#options;
+    const child = this.#child;
+    this.#isStopped = true;
+    clock.clearTimer(this.#restart);
+    this.#wake();
+    if (child?.pid === undefined) return;
+    child.stdin?.end();
+    const timer = clock.setTimer(() => this.#kill(), secondMs);
+    await once(child, "exit");
+    clock.clearTimer(timer);
+  }
+
+  #start(): void {
+    const { clock, probe, onSpawn } = this.#options;
+    if (this.#isStopped) return;
+    this.#restart = undefined;
+    const child = startChild(probe, {
+      line: (line) => {
+        const message = this.#child === child ? readMessage(line) : null;
+        if (message !== null) this.#hear(message);
+      },
+      end: () => this.#end(child),
+    });
+    this.#child = child;
+    this.#silence = clock.setTimer(() => this.#kill(), this.#silenceMs);
+    if (child.pid !== undefined) onSpawn?.(child.pid);
+  }
+
+  #hear(message: ProbeMessage): void {
+    const { clock, probe } = this.#options;
     const atMs = clock.nowMs();
-    clock.clearTimer(silence);
-    silence = clock.setTimer(killChild, silenceMs);
+    clock.clearTimer(this.#silence);
+    this.#silence = clock.setTimer(() => this.#kill(), this.#silenceMs);
     if (message.kind === "kernel") {
       const lines = message.lines.map(({ ageMs, text }) => ({ atMs: atMs - ageMs, text }));
-      kernel = [...kernel, ...lines].filter((line) => atMs - line.atMs <= kernelKeepMs).slice(-kernelKeepCount);
+      this.#kernel = [...this.#kernel, ...lines].filter((line) => atMs - line.atMs <= kernelKeepMs).slice(-kernelKeepCount);
       return;
     }
-    if (message.kind === "cards") backOffMs = probe.backOffFirstMs;
-    known = { word: message, wordAtMs: atMs, measuredAtMs: message.kind === "cards" ? atMs : known.measuredAtMs };
-    for (const wake of [...waiting]) wake();
-  };
-  const killChild = (): void => {
-    if (child?.pid !== undefined) killGroup(child.pid);
-  };
-  const start = (): void => {
-    if (isStopped || child !== null) return;
-    clock.clearTimer(restart);
-    restart = undefined;
-    const started = startChild(probe, {
-      line: (line) => {
-        const message = child === started ? readMessage(line) : null;
-        if (message !== null) hear(message);
-      },
-      end: () => end(started),
-    });
-    child = started;
-    silence = clock.setTimer(killChild, silenceMs);
-    if (started.pid !== undefined) onSpawn?.(started.pid);
-  };
-  const end = (over: ChildProcess): void => {
-    if (child !== over) return;
-    clock.clearTimer(silence);
-    if (over.pid !== undefined) {
-      killGroup(over.pid);
-      onExit?.(over.pid);
+    if (message.kind === "cards") this.#backOffMs = probe.backOffFirstMs;
+    this.#known = { word: message, wordAtMs: atMs, measuredAtMs: message.kind === "cards" ? atMs : this.#known.measuredAtMs };
+    this.#wake();
+  }
+
+  #end(child: ChildProcess): void {
+    const { clock, probe, onExit, absentAgainMs = absentAgainDefaultMs } = this.#options;
+    if (this.#child !== child) return;
+    this.#child = null;
+    clock.clearTimer(this.#silence);
+    if (child.pid !== undefined) {
+      killGroup(child.pid);
+      onExit?.(child.pid);
     }
-    child = null;
-    for (const listener of [...ended]) listener();
-    if (isStopped) return;
-    const isAbsent = known.word.kind === "absent";
-    restart = clock.setTimer(start, isAbsent ? absentAgainMs : backOffMs);
-    if (!isAbsent) backOffMs = Math.min(backOffMs * 2, probe.backOffLongestMs);
-  };
-  const nextWord = (limitMs: number): Promise<void> =>
-    new Promise((resolve) => {
+    this.#wake();
+    if (this.#isStopped) return;
+    const isAbsent = this.#known.word.kind === "absent";
+    this.#restart = clock.setTimer(() => this.#start(), isAbsent ? absentAgainMs : this.#backOffMs);
+    if (!isAbsent) this.#backOffMs = Math.min(this.#backOffMs * 2, probe.backOffLongestMs);
+  }
+
+  #kill(): void {
+    if (this.#child?.pid !== undefined) killGroup(this.#child.pid);
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  #nextWord(limitMs: number): Promise<void> {
+    const { clock } = this.#options;
+    return new Promise((resolve) => {
       const wake = (): void => {
         clock.clearTimer(timer);
-        waiting.delete(wake);
+        this.#waiting.delete(wake);
         resolve();
       };
       const timer = clock.setTimer(wake, limitMs);
-      waiting.add(wake);
+      this.#waiting.add(wake);
     });
-
-  return {
-    get pid() {
-      return child?.pid ?? null;
-    },
-    read: async (maxAgeMs = Number.POSITIVE_INFINITY) => {
-      if (child === null && restart === undefined) start();
-      if (known.word.kind === "nothing" && child !== null) await nextWord(startMs);
-      else if (child !== null && clock.nowMs() - known.wordAtMs > maxAgeMs) {
-        child.stdin?.write(`${JSON.stringify({ kind: "look" })}\n`);
-        await nextWord(probe.answerWithinMs);
-      }
-      return known;
-    },
-    kernelLines: (fromMs) => kernel.filter(({ atMs }) => atMs >= fromMs).map(({ text }) => text),
-    stop: async () => {
-      isStopped = true;
-      clock.clearTimer(restart);
-      for (const wake of [...waiting]) wake();
-      if (child === null) return;
-      const over = new Promise<void>((resolve) => ended.add(resolve));
-      child.stdin?.end();
-      const timer = clock.setTimer(killChild, secondMs);
-      await over;
-      clock.clearTimer(timer);
-    },
-  };
+  }
 }
