@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -94,6 +94,27 @@ describe("the simulated card", () => {
         unavailable: { utilizationRatio: "no process holds the card", temperatureCelsius: "no process holds the card" },
       },
     ]);
+  });
+
+  it("is rid of the entries of processes that have ended, and keeps those of the living", async () => {
+    const [dead, living] = [startHolder(), startHolder()];
+    writeDevice(dead.pid);
+    writeDevice(living.pid);
+    await dead.end();
+    await measure();
+    expect(readdirSync(dir)).toEqual([`${living.pid}.json`]);
+  });
+
+  it("keeps the file of a process that ended as long as its memory is not back", async () => {
+    const holder = startHolder();
+    writeDevice(holder.pid);
+    const probe = createSimulatedProbe({ clock, deviceDir: dir, stateDir: dir, lateReleaseMs: 3_000 });
+    await holder.end();
+    await measure(probe);
+    expect(readdirSync(dir)).toHaveLength(1);
+    await clock.advance(3_000);
+    await measure(probe);
+    expect(readdirSync(dir)).toEqual([]);
   });
 
   it("does not count an entry whose pid another process has now", async () => {
