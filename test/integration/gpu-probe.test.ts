@@ -3,10 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { GpuSample } from "../../src/core/ports/telemetry-probe.ts";
 import { mebibyte } from "../../src/core/units.ts";
 import type { CardReader, CardReading } from "../../src/gpu/telemetry/card-readers.ts";
+import { composeProbe } from "../../src/gpu/telemetry/compose-probe.ts";
 import type { GpuProbeClient } from "../../src/gpu/telemetry/gpu-probe-client.ts";
 import { createGpuBench, type GpuBench } from "../fixtures/gpu-bench.ts";
 import { findProcesses } from "../harness/processes.ts";
-import { isAlive, until } from "../harness/running-service.ts";
+import { clock, isAlive, until } from "../harness/running-service.ts";
 
 const first = "GPU-11111111-aaaa-4bbb-8ccc-000000000001";
 const second = "GPU-11111111-aaaa-4bbb-8ccc-000000000002";
@@ -309,5 +310,24 @@ describe("the telemetry child", () => {
     await client.read(0);
     await until("the new line has come", () => client.kernelLines(0).length === 2);
     rmSync(bench.kernelLog);
+  });
+
+  it("tells of a worker's end what its own card and the kernel say, at the moment of the question", async () => {
+    writeFileSync(bench.kernelLog, "");
+    bench.play("normal");
+    const probe = composeProbe({ clock, stateDir: bench.dir }, [bench.cards({ everyMs: 20_000 })]);
+    await probe.measure();
+    const trail = await probe.followProcess?.(process.pid, first);
+    await until("the loop runs", () => bench.calls().includes("query 20000"));
+    const uptimeSeconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+    const xid = (busId: string): string => `NVRM: Xid (PCI:${busId}): 94, pid=4242, Contained memory error`;
+    const records = ["0000:65:00", "0000:B3:00"].map((busId) => `4,1,${Math.round(uptimeSeconds * 1e6)},-;${xid(busId)}\n`);
+    writeFileSync(bench.kernelLog, records.join(""));
+    bench.play("reset-wanted");
+    const evidence = await trail?.evidence();
+    expect(evidence).toMatchObject({ kernelLog: xid("0000:65:00"), gpu: { recoveryAction: "GPU Reset" } });
+    const other = await (await probe.followProcess?.(process.pid, second))?.evidence();
+    expect(other).toMatchObject({ kernelLog: xid("0000:B3:00"), gpu: { throttleMask: 1 } });
+    expect(other?.gpu).not.toHaveProperty("recoveryAction");
   });
 });

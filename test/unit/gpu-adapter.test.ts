@@ -5,7 +5,6 @@ import type { TelemetryProbe } from "../../src/core/ports/telemetry-probe.ts";
 import type { ProcessRef, WorkerClient } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { createGpuAdapter } from "../../src/gpu/adapter.ts";
-import { createAbsentProbe } from "../../src/gpu/telemetry/absent-probe.ts";
 import { composeProbe } from "../../src/gpu/telemetry/compose-probe.ts";
 import { createSimulatedProbe } from "../../src/gpu/telemetry/simulated-probe.ts";
 import type { SystemWorkerHost } from "../../src/workers/worker-host.ts";
@@ -43,7 +42,7 @@ describe("measuring", () => {
   });
 
   it("says what could not be measured, and why", async () => {
-    expect(await adapterWith(createAbsentProbe({ clock, stateDir: bench.stateDir })).measure("worker-0")).toMatchObject({
+    expect(await adapterWith(composeProbe({ clock, stateDir: bench.stateDir })).measure("worker-0")).toMatchObject({
       deviceFreeBytes: null,
       note: "the card STUB-0 was not seen",
     });

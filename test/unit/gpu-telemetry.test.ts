@@ -7,8 +7,8 @@ import type { GpuSample } from "../../src/core/ports/telemetry-probe.ts";
 import { parseProcessStat } from "../../src/core/process-stat.ts";
 import { gibibyte, mebibyte } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { createAbsentProbe } from "../../src/gpu/telemetry/absent-probe.ts";
 import { readCgroup } from "../../src/gpu/telemetry/cgroup.ts";
+import { composeProbe } from "../../src/gpu/telemetry/compose-probe.ts";
 import { createHostSampler } from "../../src/gpu/telemetry/host-sample.ts";
 import { createSimulatedProbe } from "../../src/gpu/telemetry/simulated-probe.ts";
 
@@ -160,7 +160,7 @@ describe("the simulated card", () => {
 
 describe("the host", () => {
   it("is measured without a card too", async () => {
-    const probe = createAbsentProbe({ clock, stateDir: dir });
+    const probe = composeProbe({ clock, stateDir: dir });
     const { gpuKind, gpus, host } = await probe.measure();
     await probe.stop();
     expect([gpuKind, gpus]).toEqual(["absent", []]);

@@ -34,6 +34,14 @@ function ofCard(readings: readonly CardReading[], deviceUuid: string | null): Gp
   };
 }
 
+/** Lines of the kernel's log that do not name a card beside which this one is known. */
+function withoutOtherCards(lines: readonly string[], readings: readonly CardReading[], deviceUuid: string | null): readonly string[] {
+  const cards = readings.flatMap(({ gpus }) => gpus);
+  const isOurs = cards.some(({ uuid }) => uuid === deviceUuid);
+  const others = isOurs ? cards.flatMap(({ uuid, details }) => (uuid === deviceUuid ? [] : (details?.busId ?? []))) : [];
+  return lines.filter((line) => !others.some((busId) => line.toLowerCase().includes(busId)));
+}
+
 /** Follows processes so that their end can be explained: kills by the kernel, memory at its limit, the kernel's log, the card. */
 export function createProcessTrails(
   { clock, cgroupRoots }: { readonly clock: Clock; readonly cgroupRoots?: CgroupRoots },
@@ -59,7 +67,8 @@ export function createProcessTrails(
             group?.countOomKills() ?? null,
             Promise.all(readers.map((reader) => reader.read({ maxAgeMs: 0 }))),
           ]);
-          const kernelLog = readers.flatMap((reader) => reader.kernelLines?.(fromMs) ?? []).join("\n");
+          const lines = readers.flatMap((reader) => reader.kernelLines?.(fromMs) ?? []);
+          const kernelLog = withoutOtherCards(lines, readings, deviceUuid).join("\n");
           const gpu = ofCard(readings, deviceUuid);
           return {
             ...(killsBefore === null || killsAfter === null ? {} : { oomKillCount: killsAfter - killsBefore }),

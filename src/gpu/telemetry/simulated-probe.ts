@@ -77,7 +77,9 @@ export function createSimulatedCards({ clock, deviceDir, lateReleaseMs = 0 }: Si
     }
     const sinceMs = deadSinceMs.get(key) ?? clock.nowMs();
     deadSinceMs.set(key, sinceMs);
-    return clock.nowMs() - sinceMs < lateReleaseMs;
+    if (clock.nowMs() - sinceMs < lateReleaseMs) return true;
+    deadSinceMs.delete(key);
+    return false;
   };
   return {
     read: async () => {
