@@ -141,6 +141,8 @@ export function createRpcLink(stream: Duplex, clock: Clock): RpcLink {
   const publish = (notice: WorkerNotice): void => {
     for (const listener of noticeListeners) queueMicrotask(() => noticeListeners.has(listener) && listener(notice));
   };
+  // An async function, because the connection refuses by throwing once its stream has closed, before `end` has been called.
+  const send = async (method: string, params: unknown): Promise<unknown> => connection.sendRequest(method, params);
   hearNotifications(connection, publish, breakOff);
   connection.onError(([error]) => breakOff(error));
   whenReadOut(connection, clock, () => messageCount, end);
@@ -152,7 +154,7 @@ export function createRpcLink(stream: Duplex, clock: Clock): RpcLink {
       return startCall(clock, pending, method, limits, async () => {
         const sent = checked(schemas.params, params, `the order ${method}`);
         if (!isOpen) throw connectionEnded(endCause);
-        const answer = await connection.sendRequest(method, sent).catch((thrown: unknown) => {
+        const answer = await send(method, sent).catch((thrown: unknown) => {
           throw errorOfRejection(method, thrown);
         });
         return checked(schemas.result, answer, `the answer to ${method}`) as ResultOf<Method>;

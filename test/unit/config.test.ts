@@ -42,6 +42,8 @@ describe("the defaults", () => {
   it("are the ones that machines and decisions have without a configuration", () => {
     const { health, recovery } = accepted();
     expect(health).toEqual({
+      cards: "auto",
+      nvidiaSmi: "nvidia-smi",
       sampleEveryMs: defaultHealthMonitorLimits.sampleEveryMs,
       checkEveryMs: defaultHealthMonitorLimits.checkEveryMs,
       thresholds: defaultHealthMonitorLimits.thresholds,
