@@ -64,7 +64,7 @@ createInterface({ input: process.stdin })
   .on("line", (line) => {
     probeRequestSchema.parse(JSON.parse(line));
     sayKernelLines();
-    void source?.look();
+    void (source?.look() ?? Promise.resolve()).then(() => say({ kind: "looked" }));
   })
   .on("close", end);
 void followKernel();

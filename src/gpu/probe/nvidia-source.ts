@@ -30,7 +30,7 @@ export class NvidiaSource implements CardSource {
   #silentLoopCount = 0;
   #tickCount = 0;
   #isFollowing = false;
-  #isLooking = false;
+  #looking: Promise<void> | null = null;
 
   constructor(options: NvidiaSourceOptions) {
     this.#options = options;
@@ -55,16 +55,18 @@ export class NvidiaSource implements CardSource {
   }
 
   async look(): Promise<void> {
-    if (!this.#isFollowing || this.#isLooking) return;
-    this.#isLooking = true;
-    try {
-      await this.#readHolders();
-      const listing = await this.#tool.query();
-      if (listing.kind === "cards") this.#sayCards(listing);
-      else this.#sayTrouble(listing);
-    } finally {
-      this.#isLooking = false;
-    }
+    if (!this.#isFollowing) return;
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = null;
+    });
+    await this.#looking;
+  }
+
+  async #lookOnce(): Promise<void> {
+    await this.#readHolders();
+    const listing = await this.#tool.query();
+    if (listing.kind === "cards") this.#sayCards(listing);
+    else this.#sayTrouble(listing);
   }
 
   /** From the first answer to the first failure. */

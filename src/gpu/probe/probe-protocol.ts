@@ -68,6 +68,8 @@ export const probeMessageSchema = z.discriminatedUnion("kind", [
     missingCount: z.number().int().nonnegative(),
   }),
   z.strictObject({ kind: z.literal("trouble"), gpuKind: z.enum(["nvidia", "amd"]), trouble: troubleSchema }),
+  /** Every look's end: what it measured, if it could, was said before. */
+  z.strictObject({ kind: z.literal("looked") }),
   /** New lines of the kernel's log that speak of cards or of killed processes, with their age. */
   z.strictObject({ kind: z.literal("kernel"), lines: z.array(z.strictObject({ ageMs: z.number(), text: z.string() })) }),
 ]);
@@ -94,6 +96,6 @@ export type ProbeOptions = z.infer<typeof probeOptionsSchema>;
 export interface CardSource {
   /** Resolves with the reason when there is nothing to measure; otherwise when it was stopped. */
   run(): Promise<{ readonly absent: string } | null>;
-  /** Measures at once, unless it is just about to. */
+  /** Measures at once, unless it is just about to; a second look joins the first. */
   look(): Promise<void>;
 }

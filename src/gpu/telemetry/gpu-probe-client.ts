@@ -66,6 +66,10 @@ function killGroup(pid: number): void {
   }
 }
 
+function wakeAll(waiting: ReadonlySet<() => void>): void {
+  for (const wake of [...waiting]) wake();
+}
+
 /**
  * Keeps `gpu-probe` running and remembers what it said and when. A child that ends is started again after a back-off; one
  * that says nothing for longer than it could have to is killed.
@@ -73,7 +77,8 @@ function killGroup(pid: number): void {
 export class GpuProbeClient {
   readonly #options: GpuProbeClientOptions;
   readonly #silenceMs: number;
-  readonly #waiting = new Set<() => void>();
+  readonly #forWord = new Set<() => void>();
+  readonly #forLook = new Set<() => void>();
   #known: CardsKnown;
   #kernel: readonly { readonly atMs: number; readonly text: string }[] = [];
   #child: ChildProcess | null = null;
@@ -101,10 +106,10 @@ export class GpuProbeClient {
     if (this.#child === null && this.#restart === undefined) this.#start();
     const child = this.#child;
     if (child === null) return this.#known;
-    if (this.#known.word.kind === "nothing") await this.#nextWord(startMs);
+    if (this.#known.word.kind === "nothing") await this.#wait(this.#forWord, startMs);
     else if (clock.nowMs() - this.#known.wordAtMs > maxAgeMs) {
       child.stdin?.write(`${JSON.stringify({ kind: "look" })}\n`);
-      await this.#nextWord(probe.answerWithinMs);
+      await this.#wait(this.#forLook, probe.answerWithinMs);
     }
     return this.#known;
   }
@@ -119,7 +124,7 @@ export class GpuProbeClient {
     const child = this.#child;
     this.#isStopped = true;
     clock.clearTimer(this.#restart);
-    this.#wake();
+    this.#wakeEverybody();
     if (child?.pid === undefined) return;
     child.stdin?.end();
     const timer = clock.setTimer(() => this.#kill(), secondMs);
@@ -153,9 +158,13 @@ export class GpuProbeClient {
       this.#kernel = [...this.#kernel, ...lines].filter((line) => atMs - line.atMs <= kernelKeepMs).slice(-kernelKeepCount);
       return;
     }
+    if (message.kind === "looked") {
+      wakeAll(this.#forLook);
+      return;
+    }
     if (message.kind === "cards") this.#backOffMs = probe.backOffFirstMs;
     this.#known = { word: message, wordAtMs: atMs, measuredAtMs: message.kind === "cards" ? atMs : this.#known.measuredAtMs };
-    this.#wake();
+    wakeAll(this.#forWord);
   }
 
   #end(child: ChildProcess): void {
@@ -167,7 +176,7 @@ export class GpuProbeClient {
       killGroup(child.pid);
       onExit?.(child.pid);
     }
-    this.#wake();
+    this.#wakeEverybody();
     if (this.#isStopped) return;
     const isAbsent = this.#known.word.kind === "absent";
     this.#restart = clock.setTimer(() => this.#start(), isAbsent ? absentAgainMs : this.#backOffMs);
@@ -178,20 +187,21 @@ export class GpuProbeClient {
     if (this.#child?.pid !== undefined) killGroup(this.#child.pid);
   }
 
-  #wake(): void {
-    for (const wake of [...this.#waiting]) wake();
+  #wakeEverybody(): void {
+    wakeAll(this.#forWord);
+    wakeAll(this.#forLook);
   }
 
-  #nextWord(limitMs: number): Promise<void> {
+  #wait(waiting: Set<() => void>, limitMs: number): Promise<void> {
     const { clock } = this.#options;
     return new Promise((resolve) => {
       const wake = (): void => {
         clock.clearTimer(timer);
-        this.#waiting.delete(wake);
+        waiting.delete(wake);
         resolve();
       };
       const timer = clock.setTimer(wake, limitMs);
-      this.#waiting.add(wake);
+      waiting.add(wake);
     });
   }
 }
