@@ -1,9 +1,9 @@
 import type { Chance } from "../../src/core/chance.ts";
 import { drawInteger } from "../../src/core/chance.ts";
 import { WorkerError } from "../../src/core/errors.ts";
-import type { ProcessExit, ProcessRef, WorkerClient, WorkerHost, WorkerIdentity, WorkerNotice } from "../../src/core/ports/worker.ts";
+import type { ProcessRef, WorkerClient, WorkerHost, WorkerIdentity, WorkerNotice } from "../../src/core/ports/worker.ts";
 import { loadProfiles, modelIds, phases, recoveryActions } from "../../src/core/words.ts";
-import { deviceTotalBytes, SimWorker, type SimWorkerWorld } from "./sim-worker.ts";
+import { deviceTotalBytes, SimWorker, type SimWorkerWorld, type WorkerEnd } from "./sim-worker.ts";
 
 export interface SimHost extends WorkerHost {
   readonly workers: Map<string, SimWorker>;
@@ -84,7 +84,12 @@ function createClient(worker: SimWorker): WorkerClient {
 }
 
 /** The operating system's side of workers, in one process and on the virtual clock. */
-export function createSimHost(world: SimWorkerWorld, workers: Map<string, SimWorker>, chance: Chance): SimHost {
+export function createSimHost(
+  world: SimWorkerWorld,
+  workers: Map<string, SimWorker>,
+  chance: Chance,
+  wrapClient: (client: WorkerClient) => WorkerClient,
+): SimHost {
   let isAbandoned = false;
   const clients = new Set<WorkerClient>();
   const workerOf = (ref: ProcessRef): SimWorker | undefined => {
@@ -122,7 +127,7 @@ export function createSimHost(world: SimWorkerWorld, workers: Map<string, SimWor
           const client = createClient(worker);
           clients.add(client);
           client.onClose(() => clients.delete(client));
-          return client;
+          return wrapClient(client);
         }
         await world.clock.sleep(100, signal);
       }
@@ -135,10 +140,10 @@ export function createSimHost(world: SimWorkerWorld, workers: Map<string, SimWor
     onExit: (ref, listener) => {
       const worker = workerOf(ref);
       let isDone = false;
-      const tell = (exit: Pick<ProcessExit, "code" | "signal">): void => {
+      const tell = (exit: WorkerEnd): void => {
         if (isDone || isAbandoned) return;
         isDone = true;
-        listener({ ...exit, logTail: "" });
+        listener({ logTail: "", ...exit });
       };
       if (worker === undefined || !worker.isAlive) {
         const timer = world.clock.setTimer(() => tell({ code: null, signal: "SIGKILL" }), 1);
@@ -149,9 +154,10 @@ export function createSimHost(world: SimWorkerWorld, workers: Map<string, SimWor
     },
     signal: (ref, signal) => {
       const worker = workerOf(ref);
+      if (isAbandoned) return false;
       if (worker?.isAlive !== true) return false;
       if (signal === "SIGKILL") worker.die({ code: null, signal });
-      else if (signal === "SIGTERM") worker.shutdown();
+      else if (signal === "SIGTERM") worker.terminate();
       return true;
     },
     isGone: (ref) => workerOf(ref)?.isAlive !== true,

@@ -1,24 +1,37 @@
 import { describe, expect, it } from "vitest";
 import { createSystemClock } from "../../src/core/clock.ts";
+import { describeFigures, type Run, replayOf, sumOf } from "./report.ts";
 import { runSimulation } from "./simulation.ts";
 
 const budgetMs = 25_000;
 
-describe("the simulated service", { timeout: 120_000 }, () => {
+describe("the simulated service", { timeout: 180_000 }, () => {
   it("loses nothing, commits nothing twice and tells no lie through hours of faults and crashes", async () => {
     const clock = createSystemClock();
     const startedAtMs = clock.nowMs();
-    let hours = 0;
+    const runs: Run[] = [];
     for (let seed = 1; clock.nowMs() - startedAtMs < budgetMs; seed += 1) {
       const figures = await runSimulation({ seed, hours: 24 });
-      expect(figures.problems, `npm run simulate -- --seed ${seed} --hours 24`).toEqual([]);
+      expect(figures.problems, replayOf(figures)).toEqual([]);
       expect(figures.jobs).toBeGreaterThan(50);
-      hours += figures.hours;
+      expect(figures.looks).toBeGreaterThan(figures.jobs);
+      runs.push({ figures, seconds: 0 });
     }
-    const minutes = (clock.nowMs() - startedAtMs) / 60_000;
+    console.log(`simulation: ${describeFigures({ ...sumOf(runs), seconds: (clock.nowMs() - startedAtMs) / 1_000 })}`);
     clock.stop();
-    console.log(`simulation: ${hours} h at ${Math.round(hours / minutes)} h a minute`);
-    expect(hours).toBeGreaterThan(0);
+    expect(runs.length).toBeGreaterThan(0);
+  });
+
+  it("survives a crash at every port, before and after the call's effect", async () => {
+    const places = new Set<string>();
+    for (const seed of [301, 302, 303]) {
+      const figures = await runSimulation({ seed, hours: 12, crashesPerHour: 12 });
+      expect(figures.problems, `seed ${seed}, 12 h, 12 crashes an hour`).toEqual([]);
+      expect(figures.keptResults, "results that were complete while no supervisor lived").toBeGreaterThan(0);
+      for (const place of figures.crashPlaces.keys()) places.add(place.replace(/\..*$/, ""));
+    }
+    const ports = ["jobs", "events", "incidents", "facts", "store", "artifacts", "disk", "media", "host", "client", "probe"];
+    expect([...places].toSorted()).toEqual(expect.arrayContaining(ports.flatMap((port) => [`after ${port}`, `before ${port}`])));
   });
 
   it("repeats itself row by row from the same seed", async () => {
@@ -28,6 +41,7 @@ describe("the simulated service", { timeout: 120_000 }, () => {
       await runSimulation({ seed: 78, hours: 6 }),
     ];
     expect(second.digest).toBe(first.digest);
+    expect(second).toEqual(first);
     expect(other.digest).not.toBe(first.digest);
   });
 });
