@@ -98,7 +98,7 @@ const defects: Readonly<Record<string, { readonly planted: Partial<SimulationOpt
         return { ...ports, clock: { ...clock, setTimer } };
       },
     },
-    found: /has been in inHand\.generating\.\w+ for more than|an attempt holds job/,
+    found: /pipeline is in inHand\.generating\.\w+ since|an attempt holds job/,
   },
   "a job that nobody claims": {
     planted: withJobs((jobs, sql) => ({

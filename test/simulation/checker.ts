@@ -1,11 +1,11 @@
 import type { JobView } from "../../src/core/job.ts";
-import { hourMs } from "../../src/core/units.ts";
+import { minuteMs } from "../../src/core/units.ts";
 import { endedJobStates } from "../../src/core/words.ts";
 import { findEndlessWaits } from "./waits.ts";
 import type { OwedJob, World } from "./world.ts";
 
 /** An attempt that holds its job for longer than this waits for something that will not come. */
-const longestAttemptMs = 6 * hourMs;
+const longestAttemptMs = 100 * minuteMs;
 
 function checkSucceeded(world: World, job: JobView, owed: OwedJob): string[] {
   const result = job.artifacts.find((artifact) => artifact.kind === "result");
@@ -64,7 +64,7 @@ export async function checkNow(world: World): Promise<void> {
   await checkOwed(world);
   world.problems.push(...world.stays.findLong(nowMs));
   for (const [id, sinceMs] of world.journal.heldSinceMs)
-    if (nowMs - sinceMs > longestAttemptMs) world.problems.push(`an attempt holds job ${id} since ${(nowMs - sinceMs) / hourMs} h`);
+    if (nowMs - sinceMs > longestAttemptMs) world.problems.push(`an attempt holds job ${id} since ${(nowMs - sinceMs) / minuteMs} min`);
   if (world.current !== null) world.problems.push(...findEndlessWaits(world.current.service.supervisor));
 }
 

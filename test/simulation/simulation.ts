@@ -54,12 +54,19 @@ function schedule(world: World, perHour: number, untilMs: number, act: () => voi
   }, waitMs);
 }
 
-/** Half of the crashes come at any call from now on, which favours frequent calls; the others at a call drawn by name. */
+const portOf = (call: string): string => call.replace(/\..*$/, "");
+
+/** Half of the crashes come at any call from now on, which favours frequent calls; the others at a port and a call drawn by name. */
 function armCrash(world: World): void {
   const { chance, current, seenCalls } = world;
-  const names = [...seenCalls];
-  if (chance.next() < 0.5) current?.points.arm(drawInteger(chance, 1, 60));
-  else current?.points.arm(1, names[drawInteger(chance, 0, names.length - 1)]);
+  const draw = <Item>(items: readonly Item[]): Item | undefined => items[drawInteger(chance, 0, items.length - 1)];
+  if (chance.next() < 0.5) {
+    current?.points.arm(drawInteger(chance, 1, 60));
+    return;
+  }
+  const calls = [...seenCalls];
+  const port = draw([...new Set(calls.map(portOf))]);
+  current?.points.arm(1, draw(calls.filter((call) => portOf(call) === port)));
 }
 
 /** Hours of the whole service on a virtual clock: arrivals, faults, cancels and crashes of the supervisor, from one seed. */

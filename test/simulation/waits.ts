@@ -1,6 +1,6 @@
 import type { AnyActorRef, AnyMachineSnapshot } from "xstate";
 import type { EventRow } from "../../src/core/ports/event-log.ts";
-import { hourMs } from "../../src/core/units.ts";
+import { hourMs, minuteMs } from "../../src/core/units.ts";
 import { pathOfValue } from "../../src/telemetry/transitions.ts";
 import { explorations } from "../machines/explorations.ts";
 
@@ -30,10 +30,12 @@ export function findEndlessWaits(root: AnyActorRef): string[] {
   });
 }
 
-/** Longer than every deadline of every machine; the longest, a suspended pipeline, has 3 h. */
-const longestStayMs = 4 * hourMs;
-/** Resting, or entering itself again: these may stay as they are. */
-const maySit = /^(?:idle|living\..*|stopped|unloaded|ready|watching.*|running|closed)$/;
+/** Longer than every deadline of every machine but these, which last as long as an incident may: a suspended pipeline has 3 h. */
+const longestStayMs = 100 * minuteMs;
+const longIncidentMs = 4 * hourMs;
+const lastsAsIncident = /^(?:suspended|mock|held)/;
+/** Ended, resting, or entering itself again: these may stay as they are. */
+const maySit = /^(?:idle|living\..*|stopped|unloaded|ready|watching.*|running|closed|resolved|ended)$/;
 
 /** How long each machine has been in its state, from the timeline. */
 export interface Stays {
@@ -47,11 +49,12 @@ export function createStays(): Stays {
     read: ({ kind, atMs, data }) => {
       if (kind === "service.started") stays.clear();
       if (kind === "machine.transitioned") stays.set(String(data["actor"]), { path: String(data["to"]), sinceMs: atMs });
-      if (kind === "incident.closed") for (const id of stays.keys()) if (id.startsWith("recovery/")) stays.delete(id);
     },
     findLong: (nowMs) =>
       [...stays]
-        .filter(([, { path, sinceMs }]) => !maySit.test(path) && nowMs - sinceMs > longestStayMs)
-        .map(([actor, { path }]) => `${actor} has been in ${path} for more than ${longestStayMs / hourMs} h`),
+        .filter(
+          ([, { path, sinceMs }]) => !maySit.test(path) && nowMs - sinceMs > (lastsAsIncident.test(path) ? longIncidentMs : longestStayMs),
+        )
+        .map(([actor, { path, sinceMs }]) => `${actor} is in ${path} since ${(nowMs - sinceMs) / minuteMs} min`),
   };
 }
