@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { clock, endService, makeStateDir, startService, until } from "../test/harness/running-service.ts";
-import type { BenchResult } from "./result.ts";
+import type { BenchOptions, BenchResult } from "./result.ts";
 
-const minutes = Number(process.env["BENCH_IDLE_MINUTES"] ?? "10");
+/** USER_HZ of every Linux that Node.js supports. */
 const ticksPerSecond = 100;
+const program = new URL("../dist/main.js", import.meta.url).pathname;
 
 function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -16,16 +17,17 @@ function residentMegabytes(pid: number): number {
   return Number(line?.[1] ?? Number.NaN) / 1_024;
 }
 
-/** CPU and memory of the supervisor without its children, idle, from the compiled package (`npm run build` first). */
-export async function benchIdle(): Promise<BenchResult[]> {
+/** CPU and memory of the supervisor without its children, idle for some minutes, from the compiled package. */
+export async function benchIdle({ idleMinutes: minutes }: BenchOptions): Promise<BenchResult[]> {
+  if (!existsSync(program)) throw new Error("the idle supervisor is measured on the compiled package: npm run build");
   const directory = makeStateDir();
-  const service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_LOG_LEVEL: "warn" } });
+  const service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_LOG_LEVEL: "warn" }, program });
   try {
     await until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", 60_000);
     const before = { cpu: cpuSeconds(service.pid), atMs: clock.nowMs() };
     await clock.sleep(minutes * 60_000);
     const cpuRatio = (cpuSeconds(service.pid) - before.cpu) / ((clock.nowMs() - before.atMs) / 1_000);
-    const detail = `after ${minutes} min idle`;
+    const detail = `over ${minutes} min idle, compiled package`;
     return [
       { what: "CPU of one core", value: cpuRatio * 100, unit: " %", limit: { kind: "atMost", value: 1 }, detail },
       { what: "RSS without children", value: residentMegabytes(service.pid), unit: " MB", limit: { kind: "atMost", value: 150 }, detail },

@@ -62,6 +62,8 @@ export interface StartOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly limitMs?: number;
+  /** What is started instead of the launcher, which takes a clone's sources: for instance the compiled program. */
+  readonly program?: string;
 }
 
 export const smallJob = {
@@ -86,10 +88,14 @@ export async function startService(options: StartOptions): Promise<RunningServic
   const { stateDir } = options;
   const outputPath = join(stateDir, `output-${clock.nowMs()}.txt`);
   const output = openSync(outputPath, "a");
-  const child = spawn(process.execPath, [launcher, "serve", "--port", "0", "--state-dir", stateDir, ...(options.args ?? [])], {
-    stdio: ["ignore", output, output],
-    env: { ...process.env, UNDERSTUDY_LOG_LEVEL: "info", ...options.env },
-  });
+  const child = spawn(
+    process.execPath,
+    [options.program ?? launcher, "serve", "--port", "0", "--state-dir", stateDir, ...(options.args ?? [])],
+    {
+      stdio: ["ignore", output, output],
+      env: { ...process.env, UNDERSTUDY_LOG_LEVEL: "info", ...options.env },
+    },
+  );
   closeSync(output);
   const ended = new Promise<number | string>((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown")));
   const readOutput = (): string => readFileSync(outputPath, "utf8");
