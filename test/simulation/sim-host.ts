@@ -39,8 +39,9 @@ function createClient(worker: SimWorker): WorkerClient {
   };
   worker.attachListener(listener, shut);
   const gone = (): WorkerError => new WorkerError("WORKER_EXITED", "the connection to the worker ended", { retryable: true });
-  const call = <Answer>(work: () => Promise<Answer> | Answer): Promise<Answer> =>
+  const call = <Answer>(work: () => Promise<Answer> | Answer, signal?: AbortSignal): Promise<Answer> =>
     new Promise((resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
       if (!isOpen || !worker.isAlive) {
         reject(gone());
         return;
@@ -50,16 +51,16 @@ function createClient(worker: SimWorker): WorkerClient {
     });
   return {
     identity: identityOf(worker),
-    loadModel: (order) => call(() => worker.load(order.model, order.profile)),
+    loadModel: (order, signal) => call(() => worker.load(order.model, order.profile), signal),
     unloadModel: () =>
       call(() => {
         worker.model = null;
         return { memory: worker.memory() };
       }),
     generate: (order) => call(() => worker.generate(order)),
-    attach: () => call(() => worker.attach()),
+    attach: (signal) => call(() => worker.attach(), signal),
     acknowledge: (jobId, fence) => call(() => worker.acknowledge(jobId, fence)),
-    cancel: (jobId, fence) => call(() => worker.cancel(jobId, fence)),
+    cancel: (jobId, fence, signal) => call(() => worker.cancel(jobId, fence), signal),
     runAction: (order) =>
       call(() => {
         const before = worker.memory();
@@ -67,7 +68,7 @@ function createClient(worker: SimWorker): WorkerClient {
         worker.leakBytes = 0;
         return { applied: [order.action], before, after: worker.memory() };
       }),
-    probe: () => call(() => worker.probe()),
+    probe: (_order, signal) => call(() => worker.probe(), signal),
     stats: () => call(() => ({ memory: worker.memory(), residentModel: worker.model, profile: worker.profile, jobsDone: worker.jobsDone })),
     shutdown: () => call(() => worker.shutdown()),
     injectFault: () => Promise.reject(new WorkerError("FEATURE_UNSUPPORTED", "arm the worker directly")),

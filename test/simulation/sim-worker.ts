@@ -81,6 +81,7 @@ export class SimWorker {
   #render: Render | null = null;
   #result: RenderReport | null = null;
   #failure: { readonly order: GenerateOrder; readonly failure: WorkerFailure } | null = null;
+  #movedAtMs = 0;
   #isSilent = false;
   #isHung = false;
   #heartbeat: TimerHandle | undefined;
@@ -156,6 +157,7 @@ export class SimWorker {
       failure: failed?.failure ?? null,
       residentModel: this.model,
       profile: this.profile,
+      standstillMs: render === null ? 0 : this.#world.clock.nowMs() - this.#movedAtMs,
     };
   }
 
@@ -180,6 +182,7 @@ export class SimWorker {
   #schedule(): void {
     const render = this.#render;
     if (render === null) return;
+    this.#movedAtMs = this.#world.clock.nowMs();
     render.timer = this.#world.clock.setTimer(() => this.#turn(render), this.#world.stepMs);
   }
 

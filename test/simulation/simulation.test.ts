@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { createSystemClock } from "../../src/core/clock.ts";
+import { minuteMs } from "../../src/core/units.ts";
 import { describeFigures, type Run, replayOf, sumOf } from "./report.ts";
 import { runSimulation } from "./simulation.ts";
+import type { World } from "./world.ts";
 
 const budgetMs = 25_000;
 
@@ -32,6 +34,31 @@ describe("the simulated service", { timeout: 180_000 }, () => {
     }
     const ports = ["jobs", "events", "incidents", "facts", "store", "artifacts", "disk", "media", "host", "client", "probe"];
     expect([...places].toSorted()).toEqual(expect.arrayContaining(ports.flatMap((port) => [`after ${port}`, `before ${port}`])));
+  });
+
+  it("ends a render that hangs although every supervisor lives for less than the stall limit", async () => {
+    // Once each new supervisor gave the hanging render its whole limit again, and adopted it for hours.
+    let hangingCount = 0;
+    const hang = (world: World): void => {
+      const worker = [...world.workers.values()].find(({ isAlive }) => isAlive);
+      if (worker === undefined || hangingCount > 0) return;
+      hangingCount += 1;
+      worker.armed = { fault: "stall", atStep: 3 };
+    };
+    const { problems, crashes, answers } = await runSimulation({
+      seed: 5,
+      hours: 5,
+      faultsPerHour: 0,
+      crashesPerHour: 0,
+      onBegun: ({ points }, world) => {
+        world.clock.setTimer(() => hang(world), minuteMs);
+        if (!world.isOver) world.clock.setTimer(() => points.end("planted"), 6 * minuteMs);
+      },
+    });
+    expect(problems).toEqual([]);
+    expect(crashes).toBeGreaterThan(20);
+    expect(hangingCount).toBe(1);
+    expect(answers.real).toBeGreaterThan(5);
   });
 
   it("repeats itself row by row from the same seed", async () => {

@@ -1,6 +1,8 @@
 import { fromCallback, fromPromise } from "xstate";
+import { WorkerError } from "../../core/errors.ts";
 import type { Evidence } from "../../core/fault.ts";
 import type { ProcessRef } from "../../core/ports/worker.ts";
+import { defaultPipelineLimits } from "../../machines/pipeline-types.ts";
 import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker-types.ts";
 import { createSilenceWatchdog } from "../../workers/silence-watchdog.ts";
 import { type StopLimits, stopWorker } from "../../workers/stop-ladder.ts";
@@ -12,6 +14,11 @@ const adoptLimitMs = 10_000;
 async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
   const client = await parts.host.connect(ref, signal);
   const attach = await client.attach(signal);
+  // Every supervisor would give a render that hangs its whole stall limit again, and one that restarts often never reach it.
+  if ((attach.standstillMs ?? 0) >= defaultPipelineLimits.stallMs) {
+    client.close();
+    throw new WorkerError("WORKER_STALLED", `its render has stood still for ${attach.standstillMs} ms`, { retryable: true });
+  }
   parts.links.open({ workerId: ref.workerId, ref, client });
   if (attach.jobId === null || attach.fence === null) return { ref, identity: client.identity, attach, lease: null };
   const adopted = await parts.store.jobs.adopt(attach.jobId, attach.fence, parts.epoch, parts.config.leaseMs);

@@ -26,6 +26,7 @@ const pulse = new Int32Array(data.pulse);
 const heartbeatMs = 1_000;
 
 let state: WorkerState = data.state;
+let stateAtMs = clock.nowMs();
 let current: MessageConnection | null = null;
 let isSilent = false;
 let isLying = false;
@@ -53,7 +54,7 @@ function armOrphan(): void {
 
 /** What needs no main thread. */
 const own: Partial<Record<MethodName, () => unknown>> = {
-  attach: () => toWire(state.attach),
+  attach: () => toWire({ ...state.attach, standstillMs: state.attach.phase === null ? 0 : clock.nowMs() - stateAtMs }),
   stats: () =>
     toWire({ memory: state.memory, residentModel: state.attach.residentModel, profile: state.attach.profile, jobsDone: state.jobsDone }),
 };
@@ -111,6 +112,7 @@ port.on("message", (message: ToLink) => {
   switch (message.kind) {
     case "state":
       state = message.state;
+      stateAtMs = clock.nowMs();
       return;
     case "notify":
       notify(message.name, message.params);
