@@ -7,7 +7,7 @@ import { hourMs, minuteMs, secondMs } from "../core/units.ts";
 import type { ModelId, Phase } from "../core/words.ts";
 
 export interface PipelineLimits {
-  /** An idle pipeline looks for jobs by itself this often; it is told of new ones at once. */
+  /** An idle pipeline looks for jobs by itself this often; it is told of new ones at once, and of waiting ones by the sweep. */
   readonly pollMs: number;
   readonly claimMs: number;
   readonly prepareMs: number;
@@ -21,7 +21,7 @@ export interface PipelineLimits {
 }
 
 export const defaultPipelineLimits: PipelineLimits = {
-  pollMs: 15 * secondMs,
+  pollMs: 5 * minuteMs,
   claimMs: 30 * secondMs,
   prepareMs: 20 * minuteMs,
   stallMs: 15 * minuteMs,
