@@ -4,6 +4,7 @@ import type { ServicePorts } from "../../src/app/service-ports.ts";
 import type { JobStore } from "../../src/core/ports/job-store.ts";
 import { defaultPipelineLimits } from "../../src/machines/pipeline-types.ts";
 import type { LifeOptions } from "./life.ts";
+import { createHang } from "./planted.ts";
 import { runSimulation, type SimulationOptions } from "./simulation.ts";
 import type { World } from "./world.ts";
 
@@ -88,8 +89,9 @@ const defects: Readonly<Record<string, { readonly planted: Partial<SimulationOpt
   },
   "a deadline that never comes": {
     planted: {
-      // Long enough for a render that hangs, and for the stay to be noticed.
-      hours: 24,
+      faultsPerHour: 0,
+      crashesPerHour: 0,
+      onBegun: (_life, world) => createHang()(world),
       changePorts: (ports) => {
         const { clock } = ports;
         const { stallMs } = defaultPipelineLimits;

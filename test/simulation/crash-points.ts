@@ -5,13 +5,20 @@ import type { Chance } from "../../src/core/chance.ts";
  * of this life has an effect or an answer, as after SIGKILL.
  */
 export interface CrashPoints {
-  /** Ends the life at the n-th call from now on; with `only` (`jobs.commit`), at the n-th call of that method. */
-  arm(callsFromNow: number, only?: string): void;
+  /** Ends the life at the n-th call from now on, of any port unless the place says otherwise. */
+  arm(callsFromNow: number, place?: CrashPlace): void;
   /** Ends the life now. */
   end(where: string): void;
   readonly hasCrashed: boolean;
   /** Every call of every method goes through here. */
   wrap<Port extends object>(port: Port, label: string): Port;
+}
+
+export interface CrashPlace {
+  /** A port (`jobs`) or one of its methods (`jobs.commit`). */
+  readonly only?: string | undefined;
+  /** Drawn when it is absent. */
+  readonly side?: "before" | "after";
 }
 
 export interface CrashOptions {
@@ -44,7 +51,7 @@ type Call = () => unknown;
 export function createCrashPoints({ chance, seenCalls, onCrash }: CrashOptions): CrashPoints {
   let hasCrashed = false;
   let callsLeft = Number.POSITIVE_INFINITY;
-  let onlyCall: string | undefined;
+  let place: CrashPlace = {};
   const crash = (where: string): void => {
     // Several calls may be under way: a life ends once, or two successors would share one store.
     if (hasCrashed) return;
@@ -52,7 +59,8 @@ export function createCrashPoints({ chance, seenCalls, onCrash }: CrashOptions):
     onCrash(where);
   };
   const isDue = (name: string): boolean => {
-    if (onlyCall !== undefined && onlyCall !== name) return false;
+    const { only } = place;
+    if (only !== undefined && only !== name && !name.startsWith(`${only}.`)) return false;
     callsLeft -= 1;
     return callsLeft <= 0;
   };
@@ -73,7 +81,7 @@ export function createCrashPoints({ chance, seenCalls, onCrash }: CrashOptions):
     if (hasCrashed) return deadAnswer(method, call);
     seenCalls.add(name);
     if (!isDue(name)) return passOn(call());
-    if (chance.next() < 0.5) {
+    if ((place.side ?? (chance.next() < 0.5 ? "before" : "after")) === "before") {
       crash(`before ${name}`);
       return deadAnswer(method, call);
     }
@@ -87,9 +95,9 @@ export function createCrashPoints({ chance, seenCalls, onCrash }: CrashOptions):
     return answer;
   };
   return {
-    arm: (callsFromNow, only) => {
+    arm: (callsFromNow, at = {}) => {
       callsLeft = callsFromNow;
-      onlyCall = only;
+      place = at;
     },
     end: crash,
     get hasCrashed() {

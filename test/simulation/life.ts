@@ -21,8 +21,12 @@ export interface Life {
   readonly points: CrashPoints;
 }
 
-/** Defects that a test plants, to see whether the checker finds them. */
+/** What a test plants: defects, to see whether the checker finds them, and crashes at chosen places. */
 export interface LifeOptions {
+  /** How long the service stays away after a crash; drawn when it is absent. */
+  readonly absenceMs?: number;
+  /** Before the life opens anything. */
+  readonly onConceived?: (points: CrashPoints, world: World) => void;
   readonly changePorts?: (ports: ServicePorts, world: World) => ServicePorts;
   readonly onBegun?: (life: Life, world: World) => void;
 }
@@ -91,12 +95,13 @@ export async function beginLife(world: World): Promise<void> {
       world.crashPlaces.set(where, (world.crashPlaces.get(where) ?? 0) + 1);
       world.current = null;
       host.abandon();
-      const absenceMs = chance.next() < longAbsenceRatio ? drawInteger(chance, minuteMs, 10 * minuteMs) : drawInteger(chance, 500, 20_000);
-      world.clock.setTimer(() => void beginLife(world), absenceMs);
+      const drawnMs = chance.next() < longAbsenceRatio ? drawInteger(chance, minuteMs, 10 * minuteMs) : drawInteger(chance, 500, 20_000);
+      world.clock.setTimer(() => void beginLife(world), world.lifeOptions.absenceMs ?? drawnMs);
     },
   });
   const host = createSimHost(world.workerWorld, world.workers, chance, (client) => points.wrap(client, "client"));
   if (chance.next() < earlyCrashRatio && world.counts.crashes > 0 && !world.isOver) points.arm(drawInteger(chance, 1, 20));
+  world.lifeOptions.onConceived?.(points, world);
   const ports = openPorts(world, points, host);
   const service = await createService(world.lifeOptions.changePorts?.(ports, world) ?? ports, config, "simulation").catch(
     (thrown: unknown) => {

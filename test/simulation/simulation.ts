@@ -66,7 +66,7 @@ function armCrash(world: World): void {
   }
   const calls = [...seenCalls];
   const port = draw([...new Set(calls.map(portOf))]);
-  current?.points.arm(1, draw(calls.filter((call) => portOf(call) === port)));
+  current?.points.arm(1, { only: draw(calls.filter((call) => portOf(call) === port)) });
 }
 
 /** Hours of the whole service on a virtual clock: arrivals, faults, cancels and crashes of the supervisor, from one seed. */
