@@ -1,32 +1,41 @@
 /**
- * `npm run bench [-- name …]`: each bench measures a ratio against a named limit or peer in the same run and prints it.
- * Exit code 1 when a ratio misses its limit.
+ * `npm run bench [-- name …] [--idle-minutes 10]`: each bench measures a ratio against a named limit or peer in the same run
+ * and prints it. Exit code 1 when a ratio misses its limit.
  */
-
+import { parseArgs } from "node:util";
 import { benchGap } from "./artifact-gap.ts";
 import { benchSubmissions } from "./durable-submissions.ts";
 import { benchIdle } from "./idle-supervisor.ts";
 import { benchEvents } from "./machine-events.ts";
-import type { BenchResult } from "./result.ts";
+import type { BenchOptions, BenchResult } from "./result.ts";
 
-const benches: Readonly<Record<string, () => Promise<readonly BenchResult[]>>> = {
+const benches: Readonly<Record<string, (options: BenchOptions) => Promise<readonly BenchResult[]>>> = {
   events: benchEvents,
   submissions: benchSubmissions,
   gap: benchGap,
   idle: benchIdle,
 };
 
-const asked = process.argv.slice(2);
+const { values, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: { "idle-minutes": { type: "string", default: "10" } },
+});
+const options: BenchOptions = { idleMinutes: Number(values["idle-minutes"]) };
 const unknown = asked.filter((name) => benches[name] === undefined);
 if (unknown.length > 0) {
   console.error(`There is no bench named ${unknown.join(", ")}; there are ${Object.keys(benches).join(", ")}.`);
+  process.exit(2);
+}
+if (!(options.idleMinutes > 0)) {
+  console.error("--idle-minutes must be a number above 0");
   process.exit(2);
 }
 
 let missedCount = 0;
 for (const [name, bench] of Object.entries(benches)) {
   if (asked.length > 0 && !asked.includes(name)) continue;
-  for (const { what, value, unit, limit, detail } of await bench()) {
+  for (const { what, value, unit, limit, detail } of await bench(options)) {
+    // What could not be measured (NaN) is a miss.
     const isMet = limit.kind === "atLeast" ? value >= limit.value : value <= limit.value;
     if (!isMet) missedCount += 1;
     const bound = `${limit.kind === "atLeast" ? "≥" : "≤"} ${limit.value}${unit}`;

@@ -5,7 +5,7 @@ import { clock, endService, makeStateDir, smallJob, startService } from "../test
 import { type BenchResult, medianOf } from "./result.ts";
 
 const connections = 16;
-const rounds = 3;
+const rounds = 5;
 const perRound = 400;
 
 /** Single inserts of the same size, each fsynced, by one process: what the disk allows without grouping. */

@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { clock, endService, makeStateDir, startService, until } from "../test/harness/running-service.ts";
-import type { BenchResult } from "./result.ts";
+import type { BenchOptions, BenchResult } from "./result.ts";
 
-const minutes = Number(process.env["BENCH_IDLE_MINUTES"] ?? "10");
+/** USER_HZ of every Linux that Node.js supports. */
 const ticksPerSecond = 100;
+const program = new URL("../dist/main.js", import.meta.url).pathname;
 
 function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -19,18 +20,17 @@ function residentMegabytes(pid: number): number {
 
 const root = new URL("..", import.meta.url).pathname;
 
-/** CPU and memory of the supervisor without its children, idle, as the package has it: compiled, built for this. */
-export async function benchIdle(): Promise<BenchResult[]> {
+/** CPU and memory of the supervisor without its children, idle for some minutes, as the package has it: compiled for this. */
+export async function benchIdle({ idleMinutes: minutes }: BenchOptions): Promise<BenchResult[]> {
   execFileSync(process.execPath, ["scripts/build.ts"], { cwd: root, stdio: "ignore" });
   const directory = makeStateDir();
-  const program = `${root}dist/main.js`;
-  const service = await startService({ stateDir: directory.path, program, env: { UNDERSTUDY_LOG_LEVEL: "warn" } });
+  const service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_LOG_LEVEL: "warn" }, program });
   try {
     await until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", 60_000);
     const before = { cpu: cpuSeconds(service.pid), atMs: clock.nowMs() };
     await clock.sleep(minutes * 60_000);
     const cpuRatio = (cpuSeconds(service.pid) - before.cpu) / ((clock.nowMs() - before.atMs) / 1_000);
-    const detail = `after ${minutes} min idle`;
+    const detail = `over ${minutes} min idle, compiled package`;
     return [
       { what: "CPU of one core", value: cpuRatio * 100, unit: " %", limit: { kind: "atMost", value: 1 }, detail },
       { what: "RSS without children", value: residentMegabytes(service.pid), unit: " MB", limit: { kind: "atMost", value: 150 }, detail },

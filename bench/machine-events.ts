@@ -1,7 +1,10 @@
 import { createActor, createMachine } from "xstate";
-import { createSystemClock } from "../src/core/clock.ts";
-import { silentLogger } from "../src/telemetry/logger.ts";
-import { createTransitionSubscriber, type TransitionFrame } from "../src/telemetry/transitions.ts";
+import { type Clock, createSystemClock } from "../src/core/clock.ts";
+import type { EventRow } from "../src/core/ports/event-log.ts";
+import type { Database } from "../src/store/database.ts";
+import { createEventLog } from "../src/store/event-log.ts";
+import { createLogger } from "../src/telemetry/logger.ts";
+import { createTransitionSubscriber } from "../src/telemetry/transitions.ts";
 import { type BenchResult, medianOf } from "./result.ts";
 
 const machine = createMachine({
@@ -10,24 +13,48 @@ const machine = createMachine({
   states: { locked: { tags: ["busy"], on: { coin: "unlocked" } }, unlocked: { tags: ["servable"], on: { push: "locked" } } },
 });
 const events = [{ type: "coin" }, { type: "push" }];
-const eventCount = 100_000;
-const rounds = 5;
+const eventCount = 30_000;
+const rounds = 9;
 
-/** Transitions a second with our one subscriber (thin frames, row buffer in memory, log level warn) against XState alone. */
+/** Takes the rows that the buffer of the event log hands over, and keeps the last batch: the peer has no disk either. */
+function createMemorySink(clock: Clock): Database {
+  let batch: EventRow[] = [];
+  let seq = 0;
+  return {
+    clock,
+    write: (work) => {
+      batch = [];
+      return work();
+    },
+    read: (work) => work(),
+    record: ({ kind, actor = "service", jobId = null, incidentId = null, workerId = null, data }, atMs = clock.nowMs()) => {
+      seq += 1;
+      const row = { seq, atMs, kind, actor, jobId, incidentId, workerId, data: { json: JSON.stringify(data) } };
+      batch.push(row);
+      return row;
+    },
+    get: () => undefined,
+    all: () => [],
+    run: () => 0,
+    subscribe: () => () => undefined,
+    beforeClose: () => undefined,
+    project: () => undefined,
+    close: () => undefined,
+  };
+}
+
+/** Transitions a second with our one subscriber (frames and row buffer on, sinks in memory, log level warn) against XState alone. */
 export async function benchEvents(): Promise<BenchResult[]> {
   const clock = createSystemClock();
-  const rows: TransitionFrame[] = [];
-  const subscriber = createTransitionSubscriber({
-    logger: silentLogger,
+  const log = createEventLog(createMemorySink(clock));
+  const { inspect } = createTransitionSubscriber({
+    logger: createLogger({ level: "warn", nowMs: clock.nowMs }),
     nowMs: clock.nowMs,
     isRecorded: () => false,
-    note: (frame) => {
-      rows.push(frame);
-      if (rows.length >= 200) rows.length = 0;
-    },
+    note: ({ actor, from, to, event, tags }) => log.note({ kind: "machine.transitioned", data: { actor, from, to, event, tags } }),
   });
   const perSecond = (isInspected: boolean): number => {
-    const actor = createActor(machine, isInspected ? { inspect: subscriber.inspect } : {});
+    const actor = createActor(machine, isInspected ? { inspect } : {});
     actor.subscribe({ error: (thrown) => Promise.reject(thrown) });
     actor.start();
     const startedAtMs = clock.nowMs();
@@ -39,6 +66,7 @@ export async function benchEvents(): Promise<BenchResult[]> {
   perSecond(false);
   perSecond(true);
   const pairs = Array.from({ length: rounds }, () => ({ raw: perSecond(false), inspected: perSecond(true) }));
+  await log.flush();
   clock.stop();
   const raw = medianOf(pairs.map((pair) => pair.raw));
   const inspected = medianOf(pairs.map((pair) => pair.inspected));

@@ -1,3 +1,8 @@
+export interface BenchOptions {
+  /** How long the idle supervisor is watched. */
+  readonly idleMinutes: number;
+}
+
 export interface BenchResult {
   readonly what: string;
   readonly value: number;

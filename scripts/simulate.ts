@@ -1,45 +1,74 @@
-/** `npm run simulate -- [--seed 1] [--hours 100] [--jobs 1]`: hours of the whole service on a virtual clock; a failing seed prints its replay. */
-import { spawn } from "node:child_process";
+/**
+ * `npm run simulate -- [--seed 1] [--hours 100] [--jobs 1] [--seeds 1]`: hours of the whole service on a virtual clock. `--jobs 2`
+ * is two processes with seeds of their own; `--seeds 10` goes through ten seeds in each. A failing seed prints its replay.
+ */
+import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
 import { createSystemClock } from "../src/core/clock.ts";
-import { runSimulation, type SimulationFigures } from "../test/simulation/simulation.ts";
+import { describeFigures, type Run, replayOf, sumOf } from "../test/simulation/report.ts";
+import { runSimulation } from "../test/simulation/simulation.ts";
 
 const { values } = parseArgs({
-  options: { seed: { type: "string", default: "1" }, hours: { type: "string", default: "100" }, jobs: { type: "string", default: "1" } },
+  options: {
+    seed: { type: "string", default: "1" },
+    seeds: { type: "string", default: "1" },
+    hours: { type: "string", default: "100" },
+    jobs: { type: "string", default: "1" },
+  },
 });
-const seed = Number(values.seed);
-const hours = Number(values.hours);
-const jobs = Number(values.jobs);
-if (![seed, hours, jobs].every((number) => Number.isFinite(number) && number > 0)) {
-  console.error("seed, hours and jobs must be numbers above 0; for instance: npm run simulate -- --seed 7 --hours 50 --jobs 2");
+const [seed, seedCount, hours, jobCount] = [values.seed, values.seeds, values.hours, values.jobs].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
+const wholeNumbers = [seed, seedCount, jobCount].every((number) => Number.isSafeInteger(number) && number > 0);
+if (!wholeNumbers || !(Number.isFinite(hours) && hours > 0)) {
+  console.error("seed, seeds, hours and jobs must be numbers above 0; for instance: npm run simulate -- --seed 7 --hours 50 --jobs 2");
   process.exit(2);
 }
 
-function report(figures: SimulationFigures, seconds: number): boolean {
-  const perMinute = (figures.hours / seconds) * 60;
-  const { jobs: jobCount, faults, crashes, cancels, rows, digest, problems } = figures;
-  console.log(
-    `seed ${figures.seed}: ${figures.hours} h in ${seconds.toFixed(1)} s (${Math.round(perMinute)} h a minute), ${jobCount} jobs, ${faults} faults, ${crashes} crashes, ${cancels} cancels, ${rows} rows, sha256 ${digest.slice(0, 16)}`,
-  );
-  for (const problem of problems.slice(0, 20)) console.log(`  ${problem}`);
-  if (problems.length > 0) console.log(`  replay: npm run simulate -- --seed ${figures.seed} --hours ${figures.hours}`);
-  return problems.length === 0;
-}
-
-async function runHere(): Promise<number> {
+async function runSeed(one: number): Promise<Run> {
   const clock = createSystemClock();
   const startedAtMs = clock.nowMs();
-  const figures = await runSimulation({ seed, hours });
+  const figures = await runSimulation({ seed: one, hours });
   clock.stop();
-  return report(figures, (clock.nowMs() - startedAtMs) / 1_000) ? 0 : 1;
+  const run: Run = { figures, seconds: (clock.nowMs() - startedAtMs) / 1_000 };
+  console.log(`seed ${one}: ${describeFigures(sumOf([run]))}; sha256 ${figures.digest}`);
+  for (const problem of figures.problems.slice(0, 20)) console.log(`  ${problem}`);
+  if (figures.problems.length > 0) console.log(`  replay: ${replayOf(figures)}`);
+  return run;
 }
 
-function runElsewhere(childSeed: number): Promise<number> {
-  const child = spawn(process.execPath, [import.meta.filename, "--seed", String(childSeed), "--hours", String(hours)], {
-    stdio: "inherit",
+async function runSeeds(first: number): Promise<Run[]> {
+  const runs: Run[] = [];
+  for (let one = first; one < first + seedCount; one += 1) runs.push(await runSeed(one));
+  return runs;
+}
+
+function runElsewhere(first: number): Promise<Run[]> {
+  const child = fork(import.meta.filename, ["--seed", String(first), "--seeds", String(seedCount), "--hours", String(hours)], {
+    serialization: "advanced",
   });
-  return new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 1)));
+  return new Promise((resolve, reject) => {
+    let runs: Run[] = [];
+    child.on("message", (message: Run[]) => {
+      runs = message;
+    });
+    child.once("error", reject);
+    child.once("exit", (code) =>
+      runs.length > 0 ? resolve(runs) : reject(new Error(`the simulation from seed ${first} ended with ${code}`)),
+    );
+  });
 }
 
-const codes = jobs === 1 ? [await runHere()] : await Promise.all(Array.from({ length: jobs }, (_, index) => runElsewhere(seed + index)));
-process.exit(Math.max(...codes));
+const secondsOf = (runs: readonly Run[]): number => runs.reduce((sum, run) => sum + run.seconds, 0);
+
+const processes =
+  jobCount === 1
+    ? [await runSeeds(seed)]
+    : await Promise.all(Array.from({ length: jobCount }, (_, index) => runElsewhere(seed + index * seedCount)));
+const runs = processes.flat();
+if (runs.length > 1) console.log(`all: ${describeFigures({ ...sumOf(runs), seconds: Math.max(...processes.map(secondsOf)) })}`);
+process.exitCode = runs.every(({ figures }) => figures.problems.length === 0) ? 0 : 1;
+if (process.send !== undefined) process.send(runs, () => process.disconnect());

@@ -76,8 +76,9 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
       store.events.note({ kind: wasShort ? "disk.recovered" : "disk.short", data: { free_bytes: diskWatch.freeBytes() } });
     onLook();
     if (!isOlderReleased) return;
-    const { requeued } = await store.jobs.sweep();
-    if (requeued.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
+    await store.jobs.sweep();
+    // Also those that waited for their time: a pipeline that looked by itself would write rows all day about nothing.
+    if ((await store.jobs.counts()).queued > 0) supervisor.send({ type: "jobs.becameAvailable" });
     await watchIdleness();
   });
   const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };

@@ -100,6 +100,8 @@ export const methods = {
       failure: failureSchema.nullable(),
       resident_model: z.enum(modelIds).nullable(),
       profile: z.enum(loadProfiles).nullable(),
+      /** How long nothing of the render in hand has moved; a new supervisor cannot know. */
+      standstill_ms: z.number().nonnegative().optional(),
     }),
   },
   "job/ack": { params: z.object({ job_id: z.string(), fence: count }), result: z.object({}) },

@@ -8,7 +8,7 @@ import type { LoadProfile, ModelId, Phase } from "../core/words.ts";
 import type { StepLimits } from "../recovery/step-history.ts";
 
 export interface PipelineLimits {
-  /** An idle pipeline looks for jobs by itself this often; it is told of new ones at once. */
+  /** An idle pipeline looks for jobs by itself this often; it is told of new ones at once, and of waiting ones by the sweep. */
   readonly pollMs: number;
   readonly claimMs: number;
   readonly prepareMs: number;
@@ -19,7 +19,7 @@ export interface PipelineLimits {
 }
 
 export const defaultPipelineLimits: PipelineLimits = {
-  pollMs: 15 * secondMs,
+  pollMs: 5 * minuteMs,
   claimMs: 30 * secondMs,
   prepareMs: 20 * minuteMs,
   killMs: minuteMs,

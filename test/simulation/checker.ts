@@ -1,37 +1,79 @@
+import type { JobView } from "../../src/core/job.ts";
+import { minuteMs } from "../../src/core/units.ts";
 import { endedJobStates } from "../../src/core/words.ts";
-import type { Simulation } from "./simulation.ts";
+import { findEndlessWaits } from "./waits.ts";
+import type { OwedJob, World } from "./world.ts";
 
-interface SeedJob {
-  readonly status: string;
-  readonly is_mock?: boolean;
+/** An attempt that holds its job for longer than this waits for something that will not come. */
+const longestAttemptMs = 100 * minuteMs;
+
+function checkSucceeded(world: World, job: JobView, owed: OwedJob): string[] {
+  const result = job.artifacts.find((artifact) => artifact.kind === "result");
+  const isStoodIn = job.result?.servedBy.kind === "stand_in";
+  if (result === undefined)
+    return isStoodIn && owed.consent === "stand_in" ? [] : [`job ${job.id} (${owed.consent}) succeeded without a result`];
+  const file = world.disk.published.get(result.name);
+  if (file === undefined) return [`the result of job ${job.id} is not on the disk`];
+  return [
+    ...(file.plays ? [] : [`the result of job ${job.id} does not play`]),
+    ...(file.madeBy === "worker" && !isStoodIn ? [] : [`the result of job ${job.id} is not the real thing`]),
+    ...(file.jobId === job.id && file.fence === job.fence ? [] : [`the result of job ${job.id} is the file of another attempt`]),
+  ];
 }
 
-/** What must hold at the end, whatever happened: nothing lost, nothing twice, no lie, nothing owed without an end. */
-export async function checkWorld(simulation: Simulation): Promise<string[]> {
-  const problems: string[] = [];
-  for (const id of simulation.acknowledged) {
-    const job = await simulation.store.jobs.get(id);
-    if (job === null) {
-      problems.push(`job ${id} was acknowledged and is lost`);
-      continue;
+/** How a job may end: delivered, cancelled by its owner, refused where it consented, or set aside where limits allow that. */
+function checkEnd(world: World, job: JobView, owed: OwedJob): string[] {
+  switch (job.state) {
+    case "succeeded":
+      return checkSucceeded(world, job, owed);
+    case "cancelled":
+      return owed.isCancelAsked ? [] : [`job ${job.id} is cancelled, and nobody asked for it`];
+    default: {
+      const isConsented = job.errorCode === "NO_REAL_ROUTE" && owed.consent === "fail";
+      const isSetAside = world.mayGiveUp && job.errorCode !== "JOB_DEADLINE_EXCEEDED" && job.errorCode !== "NO_REAL_ROUTE";
+      return isConsented || isSetAside ? [] : [`job ${job.id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`];
     }
-    if (!endedJobStates.includes(job.state)) problems.push(`job ${id} is still ${job.state} long after the last fault`);
-    if (job.state === "failed" || job.state === "quarantined")
-      problems.push(`job ${id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`);
-    if (job.state === "cancelled" && !simulation.cancelled.has(id)) problems.push(`job ${id} is cancelled, and nobody asked for it`);
-    const result = job.artifacts.find((artifact) => artifact.kind === "result");
-    if (job.state === "succeeded") {
-      if (result === undefined) problems.push(`job ${id} succeeded without a result`);
-      else if (simulation.disk.published.get(result.name)?.plays !== true) problems.push(`the result of job ${id} does not play`);
-      if (result !== undefined && result.servedBy?.kind !== "real") problems.push(`the result of job ${id} is not the real thing`);
-    }
-    const seen = await simulation.current?.app.request(`/api/v1/generate/${id}`, { headers: { host: "localhost" } });
-    const shown = seen?.status === 200 ? ((await seen.json()) as SeedJob) : null;
-    if (shown?.status === "completed" && shown.is_mock === false && result === undefined)
-      problems.push(`job ${id} shows a stand-in as the real video`);
   }
-  for (const [id, count] of simulation.commits) if (count > 1) problems.push(`job ${id} was committed ${count} times`);
-  if (simulation.current === null) problems.push("no supervisor runs at the end");
-  else if (simulation.clock.pendingCount === 0) problems.push("nothing is armed: a wait has no deadline");
-  return problems;
+}
+
+function countAnswer(world: World, job: JobView): void {
+  const { answers, counts } = world;
+  const hasResult = job.artifacts.some((artifact) => artifact.kind === "result");
+  if (job.state === "succeeded") answers[hasResult ? "real" : "standIn"] += 1;
+  else answers[job.state === "cancelled" ? "cancelled" : "refused"] += 1;
+  if (hasResult && job.artifacts.some((artifact) => artifact.kind === "stand_in")) counts.stoodInMeanwhile += 1;
+}
+
+/** Every acknowledged job ended as it may, or is still owed; one that ended well is not looked at again. */
+async function checkOwed(world: World): Promise<void> {
+  for (const [id, owed] of world.owed) {
+    const job = await world.observer.jobs.get(id);
+    if (job !== null && !endedJobStates.includes(job.state)) continue;
+    if (job === null) world.problems.push(`job ${id} was acknowledged and is lost`);
+    else {
+      world.problems.push(...checkEnd(world, job, owed));
+      countAnswer(world, job);
+    }
+    world.owed.delete(id);
+  }
+}
+
+/** What must hold at every moment. Call after the timeline was read. */
+export async function checkNow(world: World): Promise<void> {
+  const nowMs = world.clock.nowMs();
+  await checkOwed(world);
+  world.problems.push(...world.stays.findLong(nowMs));
+  for (const [id, sinceMs] of world.journal.heldSinceMs)
+    if (nowMs - sinceMs > longestAttemptMs) world.problems.push(`an attempt holds job ${id} since ${(nowMs - sinceMs) / minuteMs} min`);
+  if (world.current !== null) world.problems.push(...findEndlessWaits(world.current.service.supervisor));
+}
+
+/** What must hold at the end, long after the last fault: nothing is owed any more. */
+export async function checkEndOfWorld(world: World): Promise<void> {
+  await checkNow(world);
+  for (const id of world.owed.keys()) {
+    const job = await world.observer.jobs.get(id);
+    world.problems.push(`job ${id} is still ${job?.state} long after the last fault`);
+  }
+  if (world.current === null) world.problems.push("no supervisor lives at the end");
 }

@@ -1,80 +1,115 @@
 import type { Chance } from "../../src/core/chance.ts";
 
 /**
- * Crashes of the supervisor at any call of any port: once `arm`ed, the n-th call from then on ends the incarnation before
- * or after its effect. From that moment no call of this incarnation has an effect or an answer, as after SIGKILL.
+ * Crashes of one life of the supervisor at the calls of its ports, before or after their effect. From that moment no call
+ * of this life has an effect or an answer, as after SIGKILL.
  */
 export interface CrashPoints {
-  arm(callsFromNow: number): void;
+  /** Ends the life at the n-th call from now on, of any port unless the place says otherwise. */
+  arm(callsFromNow: number, place?: CrashPlace): void;
+  /** Ends the life now. */
+  end(where: string): void;
   readonly hasCrashed: boolean;
-  /** Every call of every method goes through here; synchronous methods pass through while alive. */
+  /** Every call of every method goes through here. */
   wrap<Port extends object>(port: Port, label: string): Port;
-  readonly callCount: number;
+}
+
+export interface CrashPlace {
+  /** A port (`jobs`) or one of its methods (`jobs.commit`). */
+  readonly only?: string | undefined;
+  /** Drawn when it is absent. */
+  readonly side?: "before" | "after";
+}
+
+export interface CrashOptions {
+  readonly chance: Chance;
+  /** Gathers the names of all calls, so that rare ones can be armed by name. */
+  readonly seenCalls: Set<string>;
+  /** `where` is for instance `before jobs.commit`. */
+  readonly onCrash: (where: string) => void;
 }
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
-export function createCrashPoints(chance: Chance, onCrash: (where: string) => void): CrashPoints {
+/** They read nothing that could be gone and change nothing: a dead life may ask them. */
+const pureMethods: ReadonlySet<string> = new Set(["stagingPath", "checkpointDir", "pathOf", "isGone", "stateLetter"]);
+
+/** What the other synchronous methods answer to a dead life, without any effect. */
+const emptyAnswers: Readonly<Record<string, () => unknown>> = {
+  note: () => undefined,
+  close: () => undefined,
+  signal: () => false,
+  subscribe: () => () => undefined,
+  onExit: () => () => undefined,
+  onNotice: () => () => undefined,
+  onClose: () => () => undefined,
+  read: () => new ReadableStream({ start: (controller) => controller.close() }),
+};
+
+type Call = () => unknown;
+
+export function createCrashPoints({ chance, seenCalls, onCrash }: CrashOptions): CrashPoints {
   let hasCrashed = false;
   let callsLeft = Number.POSITIVE_INFINITY;
-  let callCount = 0;
+  let place: CrashPlace = {};
   const crash = (where: string): void => {
     // Several calls may be under way: a life ends once, or two successors would share one store.
     if (hasCrashed) return;
     hasCrashed = true;
     onCrash(where);
   };
-  const isPromise = (value: unknown): value is Promise<unknown> => value instanceof Promise;
-
-  const callThrough = (target: object, method: (...args: unknown[]) => unknown, args: unknown[], where: string): unknown => {
-    if (hasCrashed) return never();
-    callCount += 1;
+  const isDue = (name: string): boolean => {
+    const { only } = place;
+    if (only !== undefined && only !== name && !name.startsWith(`${only}.`)) return false;
     callsLeft -= 1;
-    if (callsLeft > 0) {
-      const answer = method.apply(target, args);
-      return isPromise(answer)
-        ? answer.then(
-            (value) => (hasCrashed ? never() : value),
-            (thrown) => (hasCrashed ? never() : Promise.reject(thrown)),
-          )
-        : answer;
+    return callsLeft <= 0;
+  };
+  const deadAnswer = (method: string, call: Call): unknown => {
+    if (pureMethods.has(method)) return call();
+    const empty = emptyAnswers[method];
+    return empty === undefined ? never() : empty();
+  };
+  /** The answer of a call that outlives the life is heard by nobody. */
+  const passOn = (answer: unknown): unknown =>
+    answer instanceof Promise
+      ? answer.then(
+          (value: unknown) => (hasCrashed ? never() : value),
+          (thrown: unknown) => (hasCrashed ? never() : Promise.reject(thrown)),
+        )
+      : answer;
+  const callThrough = (method: string, name: string, call: Call): unknown => {
+    if (hasCrashed) return deadAnswer(method, call);
+    seenCalls.add(name);
+    if (!isDue(name)) return passOn(call());
+    if ((place.side ?? (chance.next() < 0.5 ? "before" : "after")) === "before") {
+      crash(`before ${name}`);
+      return deadAnswer(method, call);
     }
-    if (chance.next() < 0.5) {
-      crash(`before ${where}`);
+    const answer = call();
+    const end = (): Promise<never> => {
+      crash(`after ${name}`);
       return never();
-    }
-    const answer = method.apply(target, args);
-    if (!isPromise(answer)) {
-      crash(`after ${where}`);
-      return answer;
-    }
-    return answer.then(
-      () => {
-        crash(`after ${where}`);
-        return never();
-      },
-      () => {
-        crash(`after failed ${where}`);
-        return never();
-      },
-    );
+    };
+    if (answer instanceof Promise) return answer.then(end, end);
+    crash(`after ${name}`);
+    return answer;
   };
   return {
-    arm: (callsFromNow) => {
+    arm: (callsFromNow, at = {}) => {
       callsLeft = callsFromNow;
+      place = at;
     },
+    end: crash,
     get hasCrashed() {
       return hasCrashed;
-    },
-    get callCount() {
-      return callCount;
     },
     wrap: (port, label) =>
       new Proxy(port, {
         get: (target, key, receiver) => {
           const value: unknown = Reflect.get(target, key, receiver);
           if (typeof value !== "function") return value;
-          return (...args: unknown[]) => callThrough(target, value as (...given: unknown[]) => unknown, args, `${label}.${String(key)}`);
+          const method = String(key);
+          return (...args: unknown[]) => callThrough(method, `${label}.${method}`, () => value.apply(target, args));
         },
       }),
   };

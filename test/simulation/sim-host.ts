@@ -1,9 +1,9 @@
 import type { Chance } from "../../src/core/chance.ts";
 import { drawInteger } from "../../src/core/chance.ts";
 import { WorkerError } from "../../src/core/errors.ts";
-import type { ProcessExit, ProcessRef, WorkerClient, WorkerHost, WorkerIdentity, WorkerNotice } from "../../src/core/ports/worker.ts";
+import type { ProcessRef, WorkerClient, WorkerHost, WorkerIdentity, WorkerNotice } from "../../src/core/ports/worker.ts";
 import { loadProfiles, modelIds, phases, recoveryActions } from "../../src/core/words.ts";
-import { deviceTotalBytes, SimWorker, type SimWorkerWorld } from "./sim-worker.ts";
+import { deviceTotalBytes, SimWorker, type SimWorkerWorld, type WorkerEnd } from "./sim-worker.ts";
 
 export interface SimHost extends WorkerHost {
   readonly workers: Map<string, SimWorker>;
@@ -39,8 +39,9 @@ function createClient(worker: SimWorker): WorkerClient {
   };
   worker.attachListener(listener, shut);
   const gone = (): WorkerError => new WorkerError("WORKER_EXITED", "the connection to the worker ended", { retryable: true });
-  const call = <Answer>(work: () => Promise<Answer> | Answer): Promise<Answer> =>
+  const call = <Answer>(work: () => Promise<Answer> | Answer, signal?: AbortSignal): Promise<Answer> =>
     new Promise((resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
       if (!isOpen || !worker.isAlive) {
         reject(gone());
         return;
@@ -50,16 +51,16 @@ function createClient(worker: SimWorker): WorkerClient {
     });
   return {
     identity: identityOf(worker),
-    loadModel: (order) => call(() => worker.load(order.model, order.profile)),
+    loadModel: (order, signal) => call(() => worker.load(order.model, order.profile), signal),
     unloadModel: () =>
       call(() => {
         worker.model = null;
         return { memory: worker.memory() };
       }),
     generate: (order) => call(() => worker.generate(order)),
-    attach: () => call(() => worker.attach()),
+    attach: (signal) => call(() => worker.attach(), signal),
     acknowledge: (jobId, fence) => call(() => worker.acknowledge(jobId, fence)),
-    cancel: (jobId, fence) => call(() => worker.cancel(jobId, fence)),
+    cancel: (jobId, fence, signal) => call(() => worker.cancel(jobId, fence), signal),
     runAction: (order) =>
       call(() => {
         const before = worker.memory();
@@ -67,7 +68,7 @@ function createClient(worker: SimWorker): WorkerClient {
         worker.leakBytes = 0;
         return { applied: [order.action], before, after: worker.memory() };
       }),
-    probe: () => call(() => worker.probe()),
+    probe: (_order, signal) => call(() => worker.probe(), signal),
     stats: () => call(() => ({ memory: worker.memory(), residentModel: worker.model, profile: worker.profile, jobsDone: worker.jobsDone })),
     shutdown: () => call(() => worker.shutdown()),
     injectFault: () => Promise.reject(new WorkerError("FEATURE_UNSUPPORTED", "arm the worker directly")),
@@ -84,7 +85,12 @@ function createClient(worker: SimWorker): WorkerClient {
 }
 
 /** The operating system's side of workers, in one process and on the virtual clock. */
-export function createSimHost(world: SimWorkerWorld, workers: Map<string, SimWorker>, chance: Chance): SimHost {
+export function createSimHost(
+  world: SimWorkerWorld,
+  workers: Map<string, SimWorker>,
+  chance: Chance,
+  wrapClient: (client: WorkerClient) => WorkerClient,
+): SimHost {
   let isAbandoned = false;
   const clients = new Set<WorkerClient>();
   const workerOf = (ref: ProcessRef): SimWorker | undefined => {
@@ -122,7 +128,7 @@ export function createSimHost(world: SimWorkerWorld, workers: Map<string, SimWor
           const client = createClient(worker);
           clients.add(client);
           client.onClose(() => clients.delete(client));
-          return client;
+          return wrapClient(client);
         }
         await world.clock.sleep(100, signal);
       }
@@ -135,10 +141,10 @@ export function createSimHost(world: SimWorkerWorld, workers: Map<string, SimWor
     onExit: (ref, listener) => {
       const worker = workerOf(ref);
       let isDone = false;
-      const tell = (exit: Pick<ProcessExit, "code" | "signal">): void => {
+      const tell = (exit: WorkerEnd): void => {
         if (isDone || isAbandoned) return;
         isDone = true;
-        listener({ ...exit, logTail: "" });
+        listener({ logTail: "", ...exit });
       };
       if (worker === undefined || !worker.isAlive) {
         const timer = world.clock.setTimer(() => tell({ code: null, signal: "SIGKILL" }), 1);
@@ -149,9 +155,10 @@ export function createSimHost(world: SimWorkerWorld, workers: Map<string, SimWor
     },
     signal: (ref, signal) => {
       const worker = workerOf(ref);
+      if (isAbandoned) return false;
       if (worker?.isAlive !== true) return false;
       if (signal === "SIGKILL") worker.die({ code: null, signal });
-      else if (signal === "SIGTERM") worker.shutdown();
+      else if (signal === "SIGTERM") worker.terminate();
       return true;
     },
     isGone: (ref) => workerOf(ref)?.isAlive !== true,

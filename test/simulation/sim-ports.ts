@@ -9,9 +9,18 @@ import { gibibyte } from "../../src/core/units.ts";
 import type { SimWorker, SimWorkerWorld } from "./sim-worker.ts";
 import { deviceTotalBytes } from "./sim-worker.ts";
 
+export interface PublishedFile {
+  readonly kind: string;
+  readonly plays: boolean;
+  /** Who really made it, whatever a row says. */
+  readonly madeBy: "worker" | "media";
+  readonly jobId: string;
+  readonly fence: number;
+}
+
 /** What lies on the simulated disk; it outlives every supervisor. */
 export interface SimDisk {
-  readonly published: Map<string, { readonly kind: string; readonly plays: boolean }>;
+  readonly published: Map<string, PublishedFile>;
 }
 
 const nameOf = (stagedPath: string): string => stagedPath.replaceAll("/", "-");
@@ -25,7 +34,7 @@ export function createSimArtifacts(world: SimWorkerWorld, disk: SimDisk): Artifa
       const file = world.files.get(stagedPath);
       if (file === undefined) throw new StoreError("STORE_UNAVAILABLE", `there is no staged file ${stagedPath}`, { retryable: true });
       const name = `${nameOf(stagedPath)}-${about.jobId}-${about.fence}`;
-      disk.published.set(name, { kind: about.kind, plays: file.plays });
+      disk.published.set(name, { kind: about.kind, plays: file.plays, madeBy: file.madeBy, jobId: about.jobId, fence: about.fence });
       return { kind: about.kind, sha256: name, bytes: 1_000, mimeType: about.mimeType, name };
     },
     discardStaged: async (stagedPath) => {
@@ -66,6 +75,7 @@ export function createSimMedia(world: SimWorkerWorld): Media {
       } as const;
       world.files.set(order.outputPath, {
         plays: true,
+        madeBy: "media",
         order: { jobId: "", fence: 0, request, workflow: null, outputPath: order.outputPath, checkpointDir: "" },
       });
       return {
@@ -103,8 +113,12 @@ export function createSimMedia(world: SimWorkerWorld): Media {
   };
 }
 
-export function createSimDiskGauge(): DiskGauge {
-  return { freeBytes: async () => 100 * gibibyte, releaseBallast: () => false, restoreBallast: async () => undefined };
+export function createSimDiskGauge(isFull: () => boolean): DiskGauge {
+  return {
+    freeBytes: async () => (isFull() ? gibibyte : 100 * gibibyte),
+    releaseBallast: () => false,
+    restoreBallast: async () => undefined,
+  };
 }
 
 export function createSimProbe(clock: Clock, chance: Chance, workers: ReadonlyMap<string, SimWorker>): TelemetryProbe {

@@ -10,7 +10,28 @@ import { type LoadProfile, type ModelId, type Phase, phases } from "../../src/co
 export const deviceTotalBytes = 80 * gibibyte;
 
 /** What happens to the attempt that it is armed for, at a step of the denoise phase. */
-export type ArmedFault = "crash" | "hang" | "stall" | "oom" | "poison" | "corrupt" | "silent";
+export const armedFaults = ["crash", "exit", "hang", "stall", "oom", "poison", "corrupt", "silent", "cut", "lost"] as const;
+export type ArmedFault = (typeof armedFaults)[number];
+
+/** What goes wrong outside renders, for the next calls of its kind. */
+export interface BadCalls {
+  loads: number;
+  probes: number;
+}
+
+/** The exit as the operating system tells it, and what the process wrote last. */
+export interface WorkerEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly logTail?: string;
+}
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+const traceback = `Traceback (most recent call last):
+  File "worker/engine.py", line 212, in denoise
+    latents = self.step(latents)
+RuntimeError: shape mismatch in scheduler state`;
 
 interface Render {
   readonly order: GenerateOrder;
@@ -21,15 +42,21 @@ interface Render {
   stepsRendered: number;
 }
 
+export interface SimFile {
+  readonly plays: boolean;
+  readonly madeBy: "worker" | "media";
+  readonly order: GenerateOrder;
+}
+
 export interface SimWorkerWorld {
   readonly clock: Clock;
   readonly chance: Chance;
   /** Checkpoints outlive workers: denoise steps done, by job. */
   readonly checkpoints: Map<string, number>;
-  /** Finished files by path; false = it does not play. */
-  readonly files: Map<string, { readonly plays: boolean; readonly order: GenerateOrder }>;
-  /** Called for every denoise step that is really rendered. */
-  readonly onStep: (jobId: string, fence: number, step: number) => void;
+  /** Files by path, and who really made them. */
+  readonly files: Map<string, SimFile>;
+  /** Attempts (`job:fence`) whose result was complete while no supervisor listened. */
+  readonly keptAttempts: Set<string>;
   readonly stepMs: number;
   readonly heartbeatMs: number;
   readonly checkpointEverySteps: number;
@@ -47,12 +74,14 @@ export class SimWorker {
   leakBytes = 0;
   jobsDone = 0;
   armed: { readonly fault: ArmedFault; readonly atStep: number } | null = null;
-  readonly exitListeners = new Set<(exit: { code: number | null; signal: string | null }) => void>();
+  readonly bad: BadCalls = { loads: 0, probes: 0 };
+  readonly exitListeners = new Set<(exit: WorkerEnd) => void>();
   #listener: ((notice: WorkerNotice) => void) | null = null;
   #onReplaced: (() => void) | null = null;
   #render: Render | null = null;
   #result: RenderReport | null = null;
   #failure: { readonly order: GenerateOrder; readonly failure: WorkerFailure } | null = null;
+  #movedAtMs = 0;
   #isSilent = false;
   #isHung = false;
   #heartbeat: TimerHandle | undefined;
@@ -128,6 +157,7 @@ export class SimWorker {
       failure: failed?.failure ?? null,
       residentModel: this.model,
       profile: this.profile,
+      standstillMs: render === null ? 0 : this.#world.clock.nowMs() - this.#movedAtMs,
     };
   }
 
@@ -152,6 +182,7 @@ export class SimWorker {
   #schedule(): void {
     const render = this.#render;
     if (render === null) return;
+    this.#movedAtMs = this.#world.clock.nowMs();
     render.timer = this.#world.clock.setTimer(() => this.#turn(render), this.#world.stepMs);
   }
 
@@ -161,7 +192,6 @@ export class SimWorker {
     render.step += 1;
     if (render.phase === "denoise") {
       render.stepsRendered += 1;
-      this.#world.onStep(render.order.jobId, render.order.fence, render.step);
       if (render.step % this.#world.checkpointEverySteps === 0) this.#world.checkpoints.set(render.order.jobId, render.step);
     }
     this.#send({
@@ -188,9 +218,10 @@ export class SimWorker {
     if (render.phase === "decode") render.step = 0;
   }
 
-  #complete(render: Render, plays: boolean): void {
+  #complete(render: Render, plays: boolean, isTold = true): void {
     const { order } = render;
-    this.#world.files.set(order.outputPath, { plays, order });
+    this.#world.files.set(order.outputPath, { plays, order, madeBy: "worker" });
+    if (this.#listener === null) this.#world.keptAttempts.add(`${order.jobId}:${order.fence}`);
     this.#render = null;
     this.jobsDone += 1;
     this.#result = {
@@ -205,7 +236,7 @@ export class SimWorker {
       renderMs: 1_000,
       peakBytes: this.memory().peakBytes,
     };
-    this.#send({ kind: "completed", report: this.#result });
+    if (isTold) this.#send({ kind: "completed", report: this.#result });
   }
 
   #fail(render: Render, exceptionType: string, message: string, deviceUsable: boolean): void {
@@ -231,9 +262,21 @@ export class SimWorker {
       case "crash":
         this.die({ code: null, signal: "SIGSEGV" });
         return true;
+      case "exit":
+        this.die({ code: 1, signal: null, logTail: traceback });
+        return true;
       case "hang":
         this.#isHung = true;
         this.#isSilent = true;
+        return true;
+      case "cut":
+        // The connection breaks; the render goes on, and nobody hears of it.
+        this.#onReplaced?.();
+        return false;
+      case "lost":
+        // The file is complete, and the process ends before it could say so.
+        this.#complete(render, true, false);
+        this.die({ code: null, signal: "SIGKILL" });
         return true;
       case "silent":
         this.#isSilent = true;
@@ -262,15 +305,21 @@ export class SimWorker {
   async cancel(jobId: string, fence: number): Promise<void> {
     const render = this.#render;
     if (render === null || render.order.jobId !== jobId || render.order.fence !== fence) return;
-    if (this.#isHung) await new Promise<never>(() => undefined);
+    if (this.#isHung) await never();
     await this.#world.clock.sleep(this.#world.stepMs / 2);
     this.#world.clock.clearTimer(render.timer);
     if (this.#render === render) this.#render = null;
   }
 
   async load(model: ModelId, profile: LoadProfile): Promise<{ memory: DeviceMemory; tookMs: number }> {
+    if (this.#isHung) await never();
     for (const ratio of [0.25, 0.5, 0.75, 1]) {
       await this.#world.clock.sleep(500);
+      if (ratio === 0.5 && this.bad.loads > 0) {
+        this.bad.loads -= 1;
+        this.model = null;
+        throw new WorkerError("WORKER_ERROR", "CUDA out of memory. Tried to allocate 2.00 GiB.", { retryable: true });
+      }
       this.#send({ kind: "loadProgress", model, ratio });
     }
     this.model = model;
@@ -279,12 +328,14 @@ export class SimWorker {
   }
 
   async probe(): Promise<ProbeReport> {
-    if (this.#isHung) await new Promise<never>(() => undefined);
+    if (this.#isHung) await never();
     await this.#world.clock.sleep(200);
-    return { passed: this.model !== null, expertsUsed: 2, tookMs: 200, failure: null };
+    const isBad = this.bad.probes > 0;
+    if (isBad) this.bad.probes -= 1;
+    return { passed: this.model !== null && !isBad, expertsUsed: 2, tookMs: 200, failure: null };
   }
 
-  die(exit: { code: number | null; signal: string | null }): void {
+  die(exit: WorkerEnd): void {
     if (!this.isAlive) return;
     this.isAlive = false;
     this.isConnectable = false;
@@ -296,14 +347,17 @@ export class SimWorker {
     for (const listener of [...this.exitListeners]) listener(exit);
   }
 
-  /** A clean end on request: the checkpoint of the steps so far is kept. */
-  shutdown(): void {
+  /** A clean end on request: the checkpoint of the steps so far is kept. One that hangs does not hear it. */
+  async shutdown(): Promise<void> {
+    if (this.#isHung) await never();
+    this.terminate();
+  }
+
+  /** SIGTERM: a process that stands still as a whole hears nothing but SIGKILL. */
+  terminate(): void {
+    if (this.#isHung && this.#isSilent) return;
     const render = this.#render;
     if (render !== null && render.phase === "denoise") this.#world.checkpoints.set(render.order.jobId, render.step);
     this.#world.clock.setTimer(() => this.die({ code: 0, signal: null }), 100);
-  }
-
-  get isBusy(): boolean {
-    return this.#render !== null;
   }
 }

@@ -1,8 +1,10 @@
 import { fromCallback, fromPromise } from "xstate";
+import { WorkerError } from "../../core/errors.ts";
 import type { Evidence } from "../../core/fault.ts";
 import type { MachineEvidence } from "../../core/ports/telemetry-probe.ts";
 import type { ProcessRef } from "../../core/ports/worker.ts";
 import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker-types.ts";
+import { unknownLimits } from "../../recovery/step-history.ts";
 import { createSilenceWatchdog } from "../../workers/silence-watchdog.ts";
 import { type StopLimits, stopWorker } from "../../workers/stop-ladder.ts";
 import { followMachine } from "../machine-trail.ts";
@@ -14,6 +16,11 @@ const adoptLimitMs = 10_000;
 async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
   const client = await parts.host.connect(ref, signal);
   const attach = await client.attach(signal);
+  // Every supervisor would give a render that hangs its whole stall limit again, and one that restarts often never reach it.
+  if ((attach.standstillMs ?? 0) >= unknownLimits.stallMs) {
+    client.close();
+    throw new WorkerError("WORKER_STALLED", `its render has stood still for ${attach.standstillMs} ms`, { retryable: true });
+  }
   parts.links.open({ workerId: ref.workerId, ref, client });
   if (attach.profile !== null) parts.profiles.set(ref.workerId, attach.profile);
   if (attach.jobId === null || attach.fence === null) return { ref, identity: client.identity, attach, lease: null };

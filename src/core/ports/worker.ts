@@ -75,6 +75,8 @@ export interface AttachReport {
   readonly failure: WorkerFailure | null;
   readonly residentModel: ModelId | null;
   readonly profile: LoadProfile | null;
+  /** How long nothing of the render in hand has moved, declared long phases aside. Absent: the worker does not say. */
+  readonly standstillMs?: number;
 }
 
 export interface WorkerActionReport {

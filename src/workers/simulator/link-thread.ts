@@ -34,6 +34,7 @@ const writtenTurns = 4;
 
 let state: WorkerState = data.state;
 let current: { readonly connection: MessageConnection; readonly socket: Socket } | null = null;
+let stateAtMs = clock.nowMs();
 let isSilent = false;
 let isLying = false;
 let nextId = 1;
@@ -73,7 +74,7 @@ async function end(): Promise<void> {
 
 /** What needs no main thread. */
 const own: Partial<Record<MethodName, () => unknown>> = {
-  attach: () => toWire(state.attach),
+  attach: () => toWire({ ...state.attach, standstillMs: state.attach.phase === null ? 0 : clock.nowMs() - stateAtMs }),
   stats: () =>
     toWire({ memory: state.memory, residentModel: state.attach.residentModel, profile: state.attach.profile, jobsDone: state.jobsDone }),
 };
@@ -133,6 +134,7 @@ port.on("message", (message: ToLink) => {
   switch (message.kind) {
     case "state":
       state = message.state;
+      stateAtMs = clock.nowMs();
       return;
     case "notify":
       notify(message.name, message.params);

@@ -1,0 +1,84 @@
+import { drawInteger } from "../../src/core/chance.ts";
+import { minuteMs, secondMs } from "../../src/core/units.ts";
+import type { FallbackConsent } from "../../src/core/words.ts";
+import { checkAnswer, type ShownOutput, type ShownTask } from "./truth.ts";
+import type { World } from "./world.ts";
+
+export const stepsPerJob = 40;
+
+const tryEveryMs = 5 * secondMs;
+const patienceCount = 2_000;
+/** A client hangs up on a service that does not answer for so long. */
+const hangUpMs = minuteMs;
+const cancelRatio = 0.08;
+
+/** Most clients say nothing about fallback. */
+function drawConsent(world: World): FallbackConsent {
+  const drawn = world.chance.next();
+  if (drawn < 0.1) return "wait";
+  if (drawn < 0.2) return "fail";
+  return drawn < 0.3 ? "stand_in" : "stand_in_then_real";
+}
+
+/** One request to the service that lives now; null when none lives, or when it ended before it answered. */
+async function ask(world: World, path: string, init: RequestInit = {}): Promise<Response | null> {
+  const { current } = world;
+  if (current === null) return null;
+  const headers = { "content-type": "application/json", host: "localhost", ...init.headers };
+  const hungUp = world.clock.sleep(hangUpMs).then(() => null);
+  return Promise.race([Promise.resolve(current.app.request(path, { ...init, headers })), hungUp]);
+}
+
+/** Submits under an idempotency key until it is acknowledged, as design §8 asks of clients; then looks now and then. */
+export async function submitJob(world: World, key: string): Promise<void> {
+  const consent = drawConsent(world);
+  const model = world.chance.next() < 0.15 ? "TI2V-5B" : "T2V-A14B";
+  const body = JSON.stringify({
+    model_type: model,
+    prompt: "a red fox",
+    resolution: "854x480",
+    steps: stepsPerJob,
+    num_frames: 33,
+    seed: 7,
+    fallback: consent,
+  });
+  for (let tries = 0; tries < patienceCount; tries += 1) {
+    const answer = await ask(world, "/api/v1/generation/submit", { method: "POST", headers: { "idempotency-key": key }, body });
+    if (answer?.status === 200) {
+      const { task_id: id } = (await answer.json()) as { task_id: string };
+      world.owed.set(id, { consent, acknowledgedAtMs: world.clock.nowMs(), isCancelAsked: false });
+      world.counts.jobs += 1;
+      if (world.chance.next() < cancelRatio) void cancelLater(world, id);
+      await keepLooking(world, id);
+      return;
+    }
+    if (answer !== null && answer.status < 500 && answer.status !== 429) {
+      world.problems.push(`submission ${key} was answered ${answer.status}: ${await answer.text()}`);
+      return;
+    }
+    await world.clock.sleep(tryEveryMs);
+  }
+  world.problems.push(`submission ${key} was not taken in ${patienceCount} tries`);
+}
+
+async function cancelLater(world: World, id: string): Promise<void> {
+  await world.clock.sleep(drawInteger(world.chance, 0, 10 * minuteMs));
+  const owed = world.owed.get(id);
+  if (owed === undefined) return;
+  world.counts.cancels += 1;
+  owed.isCancelAsked = true;
+  await ask(world, `/api/v1/queue/${id}/cancel`, { method: "POST", body: "{}" });
+}
+
+/** Looks at the job and at its video until the job has ended, and compares what is shown with what really is there. */
+async function keepLooking(world: World, id: string): Promise<void> {
+  while (world.owed.has(id)) {
+    await world.clock.sleep(drawInteger(world.chance, minuteMs, 15 * minuteMs));
+    const task = await ask(world, `/api/v1/generate/${id}`);
+    if (task?.status !== 200) continue;
+    const shown = (await task.json()) as ShownTask;
+    const output = await ask(world, `/api/v1/outputs/${id}`);
+    world.counts.looks += 1;
+    world.problems.push(...checkAnswer(world.disk, id, shown, output?.status === 200 ? ((await output.json()) as ShownOutput) : null));
+  }
+}

@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto";
+import type { EventRow } from "../../src/core/ports/event-log.ts";
+
+/** What the timeline says of one job's attempts. */
+interface AttemptsOfJob {
+  newestFence: number;
+  /** The fence under which something may be written; null while nobody holds the job. */
+  heldFence: number | null;
+  commitCount: number;
+}
+
+/** Reads every row of the timeline in the order of its number: the digest of a run, and what must hold between rows. */
+export interface Journal {
+  read(row: EventRow): void;
+  readonly problems: string[];
+  readonly rowCount: number;
+  readonly adoptionCount: number;
+  /** Results that were complete while no supervisor lived, and were committed all the same. */
+  readonly keptResultCount: number;
+  readonly heldSinceMs: ReadonlyMap<string, number>;
+  /** SHA-256 over all rows: the same seed gives the same. */
+  digest(): string;
+}
+
+const endKinds: ReadonlySet<string> = new Set([
+  "job.released",
+  "job.retried",
+  "job.failed",
+  "job.quarantined",
+  "job.cancelled",
+  "job.expired",
+]);
+
+export function createJournal(keptAttempts: ReadonlySet<string>): Journal {
+  const hash = createHash("sha256");
+  const jobs = new Map<string, AttemptsOfJob>();
+  const heldSinceMs = new Map<string, number>();
+  const problems: string[] = [];
+  let rowCount = 0;
+  let lastSeq = 0;
+  let adoptionCount = 0;
+  let keptResultCount = 0;
+
+  const attemptsOf = (jobId: string): AttemptsOfJob => {
+    const known = jobs.get(jobId) ?? { newestFence: 0, heldFence: null, commitCount: 0 };
+    jobs.set(jobId, known);
+    return known;
+  };
+  const letGo = (jobId: string, job: AttemptsOfJob): void => {
+    job.heldFence = null;
+    heldSinceMs.delete(jobId);
+  };
+  const noteClaim = (jobId: string, job: AttemptsOfJob, fence: number, atMs: number): void => {
+    if (job.heldFence !== null) problems.push(`job ${jobId} was claimed while attempt ${job.heldFence} held it`);
+    if (fence <= job.newestFence) problems.push(`job ${jobId} was claimed under the old fence ${fence}`);
+    job.newestFence = fence;
+    job.heldFence = fence;
+    heldSinceMs.set(jobId, atMs);
+  };
+  const noteSuccess = (jobId: string, job: AttemptsOfJob, fence: number | undefined): void => {
+    job.commitCount += 1;
+    if (job.commitCount > 1) problems.push(`job ${jobId} was committed ${job.commitCount} times`);
+    // Without a fence it ended by its stand-in, which only a queued job may.
+    if (fence !== undefined && fence !== job.heldFence)
+      problems.push(`job ${jobId} was committed under fence ${fence}, which it had lost (held: ${job.heldFence})`);
+    if (fence === undefined && job.heldFence !== null) problems.push(`job ${jobId} ended by a stand-in in the middle of an attempt`);
+    if (fence !== undefined && keptAttempts.has(`${jobId}:${fence}`)) keptResultCount += 1;
+    letGo(jobId, job);
+  };
+  const readJob = (jobId: string, row: EventRow): void => {
+    const job = attemptsOf(jobId);
+    const fence = row.data["fence"] as number | undefined;
+    if (row.kind === "job.claimed") noteClaim(jobId, job, fence ?? 0, row.atMs);
+    else if (row.kind === "job.succeeded") noteSuccess(jobId, job, fence);
+    else if (row.kind === "job.adopted") {
+      adoptionCount += 1;
+      if (fence !== job.heldFence) problems.push(`job ${jobId} was adopted under fence ${fence}, which it had lost`);
+    } else if (endKinds.has(row.kind)) letGo(jobId, job);
+  };
+  return {
+    read: (row) => {
+      if (row.seq <= lastSeq) problems.push(`row ${row.seq} came after row ${lastSeq}`);
+      lastSeq = row.seq;
+      rowCount += 1;
+      const { seq, atMs, kind, actor, jobId, incidentId, workerId, data } = row;
+      hash.update(`${JSON.stringify([seq, atMs, kind, actor, jobId, incidentId, workerId, data])}\n`);
+      if (jobId !== null) readJob(jobId, row);
+      if (kind === "machine.transitioned" && /heartbeat/i.test(String(data["event"])))
+        problems.push(`a heartbeat became an event of ${String(data["actor"])}`);
+    },
+    problems,
+    heldSinceMs,
+    get rowCount() {
+      return rowCount;
+    },
+    get adoptionCount() {
+      return adoptionCount;
+    },
+    get keptResultCount() {
+      return keptResultCount;
+    },
+    digest: () => hash.copy().digest("hex"),
+  };
+}

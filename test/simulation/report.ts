@@ -1,0 +1,45 @@
+import type { SimulationFigures } from "./simulation.ts";
+
+/** One run and the seconds of real time that it took. */
+export interface Run {
+  readonly figures: SimulationFigures;
+  readonly seconds: number;
+}
+
+const counted = ["hours", "jobs", "faults", "crashes", "cancels", "looks", "adoptions", "keptResults", "stoodInMeanwhile", "rows"] as const;
+const answered = ["real", "standIn", "refused", "cancelled"] as const;
+
+export interface Sum {
+  readonly seconds: number;
+  readonly counts: Readonly<Record<(typeof counted)[number], number>>;
+  readonly answers: Readonly<Record<(typeof answered)[number], number>>;
+}
+
+const sumBy = <Key extends string>(keys: readonly Key[], amountOf: (key: Key) => number): Record<Key, number> =>
+  Object.fromEntries(keys.map((key) => [key, amountOf(key)])) as Record<Key, number>;
+
+/** Runs side by side: their work adds up, and the longest says how long it took. */
+export function sumOf(runs: readonly Run[]): Sum {
+  const total = (amountOf: (figures: SimulationFigures) => number): number => runs.reduce((sum, { figures }) => sum + amountOf(figures), 0);
+  return {
+    seconds: Math.max(0, ...runs.map(({ seconds }) => seconds)),
+    counts: sumBy(counted, (key) => total((figures) => figures[key])),
+    answers: sumBy(answered, (key) => total((figures) => figures.answers[key])),
+  };
+}
+
+/** How much was simulated a minute, and how jobs were answered. */
+export function describeFigures({ seconds, counts, answers }: Sum): string {
+  const perMinute = (count: number): string => String(Math.round((count / Math.max(seconds, 0.001)) * 60));
+  const all = Math.max(1, answers.real + answers.standIn + answers.refused + answers.cancelled);
+  const share = (count: number): string => `${((count / all) * 100).toFixed(1)} %`;
+  const { hours, jobs, faults, crashes } = counts;
+  return [
+    `${hours} h in ${seconds.toFixed(1)} s`,
+    `a minute: ${perMinute(hours)} h, ${perMinute(jobs)} jobs, ${perMinute(faults)} faults, ${perMinute(crashes)} crashes`,
+    `${jobs} jobs: ${share(answers.real)} real (${counts.stoodInMeanwhile} after a stand-in), ${share(answers.standIn)} stand-in, ${share(answers.refused)} refused, ${share(answers.cancelled)} cancelled`,
+    `${counts.looks} answers compared, ${counts.adoptions} adoptions, ${counts.keptResults} kept results, ${counts.rows} rows`,
+  ].join("; ");
+}
+
+export const replayOf = ({ seed, hours }: SimulationFigures): string => `npm run simulate -- --seed ${seed} --hours ${hours}`;

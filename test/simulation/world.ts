@@ -1,0 +1,132 @@
+import { parseConfig } from "../../src/config/parse-config.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { type Chance, createSeededChance } from "../../src/core/chance.ts";
+import type { EventRow, Store } from "../../src/core/ports/event-log.ts";
+import { secondMs } from "../../src/core/units.ts";
+import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
+import type { FallbackConsent } from "../../src/core/words.ts";
+import { openStore, type StoreOptions } from "../../src/store/open-store.ts";
+import { createJournal, type Journal } from "./journal.ts";
+import type { Life, LifeOptions } from "./life.ts";
+import type { SimDisk } from "./sim-ports.ts";
+import type { SimWorker, SimWorkerWorld } from "./sim-worker.ts";
+import { createTroubles, type Troubles } from "./troubles.ts";
+import { createStays, type Stays } from "./waits.ts";
+
+export interface OwedJob {
+  readonly consent: FallbackConsent;
+  readonly acknowledgedAtMs: number;
+  isCancelAsked: boolean;
+}
+
+/** How jobs ended for their clients. */
+export interface Answers {
+  real: number;
+  standIn: number;
+  refused: number;
+  cancelled: number;
+}
+
+/**
+ * Everything that outlives a supervisor: database, disk, workers, clients. One seed in three keeps the product's own limits
+ * of deaths, attempts and budget, so jobs may be set aside; the others must deliver every job.
+ */
+export interface World {
+  readonly clock: VirtualClock;
+  readonly chance: Chance;
+  readonly config: Config;
+  readonly storeOptions: Omit<StoreOptions, "clock">;
+  readonly mayGiveUp: boolean;
+  /** A connection of its own that only reads; it also keeps the database in memory between two lives. */
+  readonly observer: Store;
+  readonly workerWorld: SimWorkerWorld;
+  readonly workers: Map<string, SimWorker>;
+  readonly disk: SimDisk;
+  readonly troubles: Troubles;
+  readonly journal: Journal;
+  readonly stays: Stays;
+  readonly seenCalls: Set<string>;
+  /** `before jobs.commit` → how often a life ended there. */
+  readonly crashPlaces: Map<string, number>;
+  /** Acknowledged, and not yet seen to have ended well. */
+  readonly owed: Map<string, OwedJob>;
+  readonly problems: string[];
+  readonly answers: Answers;
+  readonly counts: { jobs: number; faults: number; crashes: number; cancels: number; looks: number; stoodInMeanwhile: number };
+  readonly lifeOptions: LifeOptions;
+  current: Life | null;
+  isOver: boolean;
+  lastReadSeq: number;
+}
+
+let databaseCount = 0;
+
+const generous = { "recovery.budgetActions": "100000", "supervision.crashLoopDeaths": "100000" };
+const generousStore = { quarantineDeaths: 100, hostLossLimit: 100_000, maxAttempts: 1_000 };
+
+function readConfig(mayGiveUp: boolean): Config {
+  const answer = parseConfig({
+    environment: { HOME: "/nowhere", UNDERSTUDY_LOG_LEVEL: "silent" },
+    flags: { "health.sample": "60s", ...(mayGiveUp ? {} : generous) },
+  });
+  if (answer.kind === "refused") throw new Error(answer.message);
+  return answer.config;
+}
+
+export function createWorld(seed: number, lifeOptions: LifeOptions): World {
+  const clock = createVirtualClock();
+  const chance = createSeededChance(seed);
+  const mayGiveUp = seed % 3 === 0;
+  databaseCount += 1;
+  const storeOptions = { path: `file:/simulation-${databaseCount}?vfs=memdb`, ...(mayGiveUp ? {} : generousStore) };
+  const keptAttempts = new Set<string>();
+  return {
+    clock,
+    chance,
+    config: readConfig(mayGiveUp),
+    storeOptions,
+    mayGiveUp,
+    observer: openStore({ ...storeOptions, clock }),
+    workerWorld: {
+      clock,
+      chance,
+      checkpoints: new Map(),
+      files: new Map(),
+      keptAttempts,
+      stepMs: 5 * secondMs,
+      heartbeatMs: 5 * secondMs,
+      checkpointEverySteps: 5,
+    },
+    workers: new Map(),
+    disk: { published: new Map() },
+    troubles: createTroubles(clock),
+    journal: createJournal(keptAttempts),
+    stays: createStays(),
+    seenCalls: new Set(),
+    crashPlaces: new Map(),
+    owed: new Map(),
+    problems: [],
+    answers: { real: 0, standIn: 0, refused: 0, cancelled: 0 },
+    counts: { jobs: 0, faults: 0, crashes: 0, cancels: 0, looks: 0, stoodInMeanwhile: 0 },
+    lifeOptions,
+    current: null,
+    isOver: false,
+    lastReadSeq: 0,
+  };
+}
+
+const pageRows = 1_000;
+
+/** Reads what was written since the last time: rows as they lie in the database, also those whose writer died right after. */
+export async function readTimeline(world: World, onRow?: (row: EventRow) => void): Promise<void> {
+  for (;;) {
+    const rows = await world.observer.events.range(world.lastReadSeq, pageRows);
+    for (const row of rows) {
+      world.journal.read(row);
+      world.stays.read(row);
+      onRow?.(row);
+      world.lastReadSeq = row.seq;
+    }
+    if (rows.length < pageRows) return;
+  }
+}
