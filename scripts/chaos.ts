@@ -1,5 +1,5 @@
 /** `npm run chaos -- [--kills 100] [--seed 1] [--state-dir DIR]`: kills processes under load and compares what was promised with what exists. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -10,7 +10,9 @@ import { endService, startService } from "../test/harness/running-service.ts";
 
 /** Longer than the lease of 30 s, so that a stopped supervisor comes back to a job that it no longer holds. */
 const stopMs = 40_000;
-const standstillSteps = 300;
+const standstillSteps = 100;
+/** So slow that the render is still in its middle when the supervisor goes on. */
+const slowly = { UNDERSTUDY_SIM_SPEED: "0.1" };
 
 const { values } = parseArgs({
   options: { kills: { type: "string", default: "100" }, seed: { type: "string" }, "state-dir": { type: "string" } },
@@ -24,8 +26,10 @@ if (!(Number.isInteger(kills) && kills > 0 && Number.isInteger(seed) && seed >= 
 const replay = `npm run chaos -- --kills ${kills} --seed ${seed}`;
 const stateDir = values["state-dir"] ?? mkdtempSync(join(tmpdir(), "understudy-chaos-"));
 
+mkdirSync(stateDir, { recursive: true });
+
 async function proveStandstill(): Promise<Standstill> {
-  const service = await startService({ stateDir, env: generousLimits });
+  const service = await startService({ stateDir, env: { ...generousLimits, ...slowly } });
   try {
     return await standStill(service, stopMs, standstillSteps);
   } finally {

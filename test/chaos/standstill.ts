@@ -1,5 +1,5 @@
-import { clock, type RunningService } from "../harness/running-service.ts";
 import { rendersOf, rowsSince } from "../harness/rows.ts";
+import { clock, type RunningService } from "../harness/running-service.ts";
 import { delivered, inPhase } from "../harness/tasks.ts";
 
 export interface Standstill {

@@ -6,6 +6,7 @@ export interface Row {
   readonly seq: number;
   readonly kind: string;
   readonly jobId: string | null;
+  readonly incidentId: string | null;
   readonly atMs: number;
   readonly data: Readonly<Record<string, unknown>>;
 }
@@ -27,7 +28,8 @@ export function lookIntoStore<Found>(stateDir: string, look: (database: Database
 
 /** Rows after `seq`, without the machines' own transitions. */
 export function rowsSince(stateDir: string, seq = 0): Row[] {
-  const sql = "select seq, kind, job_id as jobId, at_ms as atMs, data from events where seq > ? and kind not like 'machine.%' order by seq";
+  const sql =
+    "select seq, kind, job_id as jobId, incident_id as incidentId, at_ms as atMs, data from events where seq > ? and kind not like 'machine.%' order by seq";
   const rows = lookIntoStore(stateDir, (database) => database.prepare(sql).all(seq));
   return rows.map((row) => ({ ...(row as unknown as Row), data: JSON.parse(String(row["data"])) as Row["data"] }));
 }

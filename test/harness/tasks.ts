@@ -18,10 +18,11 @@ export const taskOf = async (service: RunningService, id: string): Promise<Task>
 export const isReady = (service: RunningService): Promise<unknown> =>
   until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready");
 
+/** Rendering, and no stand-in is shown: that one would be complete whatever the render has reached. */
 export const inPhase = (service: RunningService, id: string, phase: string, percent = 0): Promise<unknown> =>
   until(`the job is in its ${phase} phase at ${percent} %`, async () => {
     const task = await taskOf(service, id);
-    return task.phase === phase && task.progress >= percent;
+    return task.status === "processing" && task.phase === phase && task.progress >= percent;
   });
 
 /** The real result, not a stand-in that was shown before it. */
