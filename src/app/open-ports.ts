@@ -2,8 +2,7 @@ import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { createSystemChance } from "../core/chance.ts";
 import type { SystemClock } from "../core/clock.ts";
-import { createAbsentProbe } from "../gpu/telemetry/absent-probe.ts";
-import { createSimulatedProbe } from "../gpu/telemetry/simulated-probe.ts";
+import { createSystemProbe } from "../gpu/telemetry/system-probe.ts";
 import { createMediaClient } from "../media/media-client.ts";
 import { createArtifactFiles } from "../store/artifact-files.ts";
 import { createDiskGauge } from "../store/disk-gauge.ts";
@@ -46,8 +45,15 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     return simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
   };
   const host = createWorkerHost({ stateDir, clock, chance, commandOf, registry });
-  const hasSimulatedCard = config.workers.some(({ kind }) => kind === "simulator");
-  const probe = hasSimulatedCard ? createSimulatedProbe({ clock, stateDir, deviceDir }) : createAbsentProbe({ clock, stateDir });
+  const probe = createSystemProbe({
+    clock,
+    stateDir,
+    deviceDir: config.workers.some(({ kind }) => kind === "simulator") ? deviceDir : null,
+    hasRealWorker: config.workers.some(({ kind }) => kind !== "simulator"),
+    health: config.health,
+    onSpawn: (pid) => registry.register({ pid }),
+    onExit: registry.unregister,
+  });
   const logger = createLogger({ level: config.logLevel, nowMs: clock.nowMs });
   return {
     clock,

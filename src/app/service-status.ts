@@ -90,6 +90,7 @@ function sentenceOf({ context }: SupervisorSnapshot, isSimulated: boolean): stri
 }
 
 const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
+  checking: "a test render decides whether there is anything to repair",
   working: "being repaired",
   returning: "the main model passed its test render; one job is let through before all are",
   standingIn: "stand-ins serve; looks back by itself",

@@ -10,6 +10,9 @@ import { amount, decimal, duration, group, listOf, numberBetween, oneOf, ratio, 
 export const simulatedGpus = ["sim80", "rtx4090", "a100", "h100", "h200"] as const;
 export type SimulatedGpu = (typeof simulatedGpus)[number];
 
+/** Whose cards are measured. */
+export const cardChoices = ["auto", "nvidia", "amd", "none"] as const;
+
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 
 const workerSchema = group({
@@ -47,6 +50,10 @@ const levels = (warning: string, critical: string, reason: string) =>
   }).prefault({});
 
 const healthSchema = group({
+  cards: oneOf(cardChoices)
+    .default("auto")
+    .describe("Which real cards are measured: auto takes what is there, unless every worker is simulated; none asks no tool."),
+  nvidiaSmi: z.string().min(1).max(4_096).default("nvidia-smi").describe("NVIDIA's tool: a name on the PATH, or a path."),
   sample: duration("5s", { min: "100ms", max: "5m" }).describe("Time between two measurements of host and cards."),
   check: duration("60s", { min: "1s", max: "1h" }).describe("Time between two reported checks; a crossed threshold is reported at once."),
   cpu: levels("80%", "95%", "Share of the CPU in use; inside a container of its limit."),
@@ -297,6 +304,8 @@ export const configSchema = settingsSchema
     leaseMs: lease,
     disk: { minFreeBytes: disk.minFreeBytes, ballastBytes: disk.ballastBytes },
     health: {
+      cards: health.cards,
+      nvidiaSmi: health.nvidiaSmi,
       sampleEveryMs: health.sample,
       checkEveryMs: health.check,
       /** The shape that recovery/health.ts judges by. */

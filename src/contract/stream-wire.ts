@@ -146,7 +146,7 @@ export function toSystemStats(sample: Sample): Readonly<Record<string, number | 
     gpu_percent: percent(gpu?.utilizationRatio ?? 0),
     vram_used_mb: Math.round((gpu?.usedBytes ?? 0) / mebibyte),
     vram_total_mb: Math.round((gpu?.totalBytes ?? 0) / mebibyte),
-    vram_percent: gpu === undefined || gpu.totalBytes === 0 ? 0 : percent(gpu.usedBytes / gpu.totalBytes),
+    vram_percent: percent((gpu?.usedBytes ?? 0) / (gpu?.totalBytes || 1)),
     timestamp: isoOf(sample.atMs),
   };
 }

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { UnderstudyError, WorkerError } from "../core/errors.ts";
 import type { ActionEvidence, EvidenceMeasure } from "../core/fault.ts";
 import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
-import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
+import type { Sample, TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { WorkerActionReport, WorkerClient } from "../core/ports/worker.ts";
 import { secondMs } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";
@@ -38,12 +38,21 @@ async function measured<Value>(what: string, measure: () => Promise<Measured<Val
   }
 }
 
+/** A board without memory of its own uses the host's: what is free there is what it has. */
+function freeBytesOf({ gpus, gpuStatus, host }: Sample, uuid: string): Measured<number> {
+  const gpu = gpus.find((candidate) => candidate.uuid === uuid);
+  if (gpu === undefined) return missing(`the card ${uuid} was not seen${gpuStatus?.reason == null ? "" : `: ${gpuStatus.reason}`}`);
+  if (gpu.totalBytes !== null && gpu.usedBytes !== null) return { value: gpu.totalBytes - gpu.usedBytes, note: null };
+  if (gpu.details?.sharesHostMemory === true)
+    return { value: host.memoryTotalBytes - host.memoryUsedBytes, note: `the card ${uuid} shares the host's memory` };
+  return missing(`the card ${uuid}: ${gpu.unavailable["totalBytes"] ?? gpu.unavailable["usedBytes"] ?? "its memory was not measured"}`);
+}
+
 function createMeter({ clock, probe, clientOf, deviceOf }: GpuAdapterOptions): (workerId: string) => Promise<EvidenceMeasure> {
   const measureDevice = async (workerId: string): Promise<Measured<number>> => {
     const uuid = deviceOf(workerId);
     if (uuid === null) return missing(`the card of ${workerId} is not known`);
-    const gpu = (await probe.measure()).gpus.find((candidate) => candidate.uuid === uuid);
-    return gpu === undefined ? missing(`the card ${uuid} was not seen`) : { value: gpu.totalBytes - gpu.usedBytes, note: null };
+    return freeBytesOf(await probe.measure({ maxAgeMs: lookEveryMs }), uuid);
   };
   const measureWorker = async (workerId: string): Promise<Measured<{ reservedBytes: number; allocatedBytes: number }>> => {
     const client = clientOf(workerId);

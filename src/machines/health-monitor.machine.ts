@@ -26,6 +26,7 @@ import {
   unknownReadings,
   worstDevice,
 } from "../recovery/health.ts";
+import { ofHardware } from "../recovery/judge-machine.ts";
 
 export interface HealthMonitorLimits {
   readonly thresholds: HealthThresholds;
@@ -144,7 +145,9 @@ function faultReportOf(context: HealthMonitorContext, change: LevelChange, fault
   const deviceUuid = worstDevice(change.reading, context.ring.at(-1)?.gpus ?? [], context.envelopes);
   const workerId =
     (deviceUuid === null ? undefined : context.deviceWorkers[deviceUuid]) ?? Object.values(context.deviceWorkers)[0] ?? "host";
-  const fault = faultOf({ faultClass, confidence: 0.7, decidedBy: message }, { message });
+  const gpu = change.reading === "gpuPresence" ? context.ring.at(-1)?.gpuStatus?.evidence : undefined;
+  const evidence = { message, ...(gpu === undefined ? {} : { gpu }) };
+  const fault = faultOf(ofHardware(evidence) ?? { faultClass, confidence: 0.7, decidedBy: message }, evidence);
   // Measured from outside: the context of the device may well be sound.
   return { fault: { ...fault, contextPoisoned: false }, workerId, model: null, jobId: null, atMs: context.clock.nowMs() };
 }

@@ -35,8 +35,11 @@ export interface OpenIncident {
   readonly key: string;
   readonly workerId: string;
   readonly failureType: FailureType;
-  /** `returning`: the main model passed its proof, and one job is let through before all are. */
-  readonly stage: "working" | "returning" | "standingIn" | "exhausted";
+  /**
+   * `checking`: an operator asked, and a test render decides whether there is anything to repair · `returning`: the main
+   * model passed its proof, and one job is let through before all are.
+   */
+  readonly stage: "checking" | "working" | "returning" | "standingIn" | "exhausted";
   readonly joinedCount: number;
   readonly openedAtMs: number;
 }

@@ -47,7 +47,15 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const number = context.incidentCount + 1;
   const nowMs = context.clock.nowMs();
   const id = `inc-${context.epoch}-${number}`;
-  const incident: OpenIncident = { id, key, workerId, failureType: fault.failureType, stage: "working", joinedCount: 0, openedAtMs: nowMs };
+  const incident: OpenIncident = {
+    id,
+    key,
+    workerId,
+    failureType: fault.failureType,
+    stage: origin === "manual" ? "checking" : "working",
+    joinedCount: 0,
+    openedAtMs: nowMs,
+  };
   const cooldownUntilMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },

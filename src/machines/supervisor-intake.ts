@@ -91,6 +91,12 @@ export const intakeHandlers: Handlers = {
           toAllPipelines(context, { type: "pipeline.unpause" }),
           forEachWorker(context, wake),
         ),
+  "model.reload": (context, { workerId }) =>
+    join(
+      updateWorker(context, workerId, { isProven: false }),
+      send(childIds.pipeline(workerId), { type: "model.lost" }),
+      send(childIds.loader(workerId), { type: "model.reload" }),
+    ),
   "drill.began": () => ({ ...nothing, change: { isDrilling: true } }),
   "drill.ended": () => ({ ...nothing, change: { isDrilling: false } }),
   "workers.release": (context) => forEachWorker(context, release),

@@ -227,7 +227,12 @@ const recoveryHandlers: Handlers = {
       tell({ type: "cooldown.started", cooldowns, id: event.incidentId, untilMs: event.untilMs }),
     );
   },
-  "canary.passed": (context, event: CanaryReport) => join(setStage(context, event.incidentId, "working"), canaryAnswered(event)),
+  // A look back that succeeded is work again; an operator's check that did is over.
+  "canary.passed": (context, event: CanaryReport) =>
+    join(
+      context.incidents[event.incidentId]?.stage === "checking" ? nothing : setStage(context, event.incidentId, "working"),
+      canaryAnswered(event),
+    ),
   "canary.failed": (_, event: CanaryReport) => canaryAnswered(event),
   "incident.stoodIn": (context, event) =>
     join(

@@ -165,6 +165,8 @@ export type SupervisorRequest =
   | { readonly type: "intake.pause"; readonly isReleasing: boolean; readonly by: string }
   | { readonly type: "intake.resume"; readonly by: string }
   | { readonly type: "workers.release" }
+  /** Loads the worker's model once more from the start; no job begins on it meanwhile. */
+  | { readonly type: "model.reload"; readonly workerId: string }
   /** A planned end between two jobs, because the worker leaks. */
   | { readonly type: "worker.recycle"; readonly workerId: string }
   /** What a drill makes necessary spends no budget. */

@@ -69,8 +69,8 @@ export const unknownReadings: HealthReadings = {
  * Null when the card could not be measured.
  */
 export function vramUseRatio(gpu: GpuSample, envelopeBytes: number): number | null {
+  if (gpu.totalBytes === null || gpu.usedBytes === null || gpu.totalBytes <= 0) return null;
   const restBytes = gpu.totalBytes - envelopeBytes;
-  if (gpu.totalBytes <= 0) return null;
   if (restBytes <= 0) return gpu.usedBytes > gpu.totalBytes ? 1 : 0;
   return Math.max(0, gpu.usedBytes - envelopeBytes) / restBytes;
 }
@@ -103,6 +103,14 @@ function nextReading(
 /** Free bytes are judged negated, so that higher is worse there too. */
 const negated = (threshold: Threshold): Threshold => ({ warning: -threshold.warning, critical: -threshold.critical });
 
+/** 1 = a card is gone; 0.5 = nobody can say; 0 = the cards answer. */
+const gpuAbsence: Threshold = { warning: 0.5, critical: 1 };
+
+function absenceOf({ gpus, gpuStatus }: Sample): number {
+  if (gpuStatus?.state === "unknown") return gpuAbsence.warning;
+  return gpus.length === 0 || gpuStatus?.state === "failed" ? gpuAbsence.critical : 0;
+}
+
 export interface HealthQuestion {
   readonly readings: HealthReadings;
   readonly sample: Sample;
@@ -117,7 +125,8 @@ export function judgeSample(question: HealthQuestion): HealthReadings {
   const { entrySampleCount, leaveMarginRatio, leaveMarginCelsius } = thresholds;
   const ratio = (reading: HealthReading, value: number | null, threshold: Threshold): ReadingState =>
     nextReading(readings[reading], value, threshold, leaveMarginRatio, entrySampleCount);
-  const isMissing = isGpuExpected && sample.gpus.length === 0;
+  // A machine configured without a GPU has none to lose.
+  const absence = isGpuExpected ? absenceOf(sample) : 0;
   const diskMarginBytes = thresholds.diskFreeBytes.warning * leaveMarginRatio;
   const disk = nextReading(readings.disk, -sample.host.diskFreeBytes, negated(thresholds.diskFreeBytes), diskMarginBytes, entrySampleCount);
   return {
@@ -132,8 +141,8 @@ export function judgeSample(question: HealthQuestion): HealthReadings {
       leaveMarginCelsius,
       entrySampleCount,
     ),
-    // A machine configured without a GPU has none to lose.
-    gpuPresence: ratio("gpuPresence", isMissing ? 1 : 0, { warning: 1, critical: 1 }),
+    // That a card is not known is the end of a wait already, and never passes for health in the meantime.
+    gpuPresence: nextReading(readings.gpuPresence, absence, gpuAbsence, 0, absence === gpuAbsence.warning ? 1 : entrySampleCount),
   };
 }
 
@@ -177,8 +186,9 @@ const issueTexts: Readonly<Record<HealthReading, (value: number | null) => Pick<
     message: `The hottest card is at ${value ?? "?"} °C.`,
     recommendation: "Improve the cooling, or lower the card's power limit.",
   }),
-  gpuPresence: () => ({
-    message: "A GPU is configured, but none answers.",
+  gpuPresence: (value) => ({
+    message:
+      value === gpuAbsence.warning ? "Nobody can say how the GPU is: its tool does not answer." : "A GPU is configured, but none answers.",
     recommendation: "Check the driver; reboot the host when the card has fallen off the bus.",
   }),
 };

@@ -110,6 +110,11 @@ function startCall<Answer>(
   });
 }
 
+/** Rejects where the connection throws: it refuses calls as soon as its stream has closed, before the end is told. */
+async function send(connection: MessageConnection, method: MethodName, params: unknown): Promise<unknown> {
+  return connection.sendRequest(method, params);
+}
+
 export function createRpcLink(stream: Duplex, clock: Clock): RpcLink {
   const pending = new Set<Reject>();
   const noticeListeners = new Set<(notice: WorkerNotice) => void>();
@@ -152,7 +157,7 @@ export function createRpcLink(stream: Duplex, clock: Clock): RpcLink {
       return startCall(clock, pending, method, limits, async () => {
         const sent = checked(schemas.params, params, `the order ${method}`);
         if (!isOpen) throw connectionEnded(endCause);
-        const answer = await connection.sendRequest(method, sent).catch((thrown: unknown) => {
+        const answer = await send(connection, method, sent).catch((thrown: unknown) => {
           throw errorOfRejection(method, thrown);
         });
         return checked(schemas.result, answer, `the answer to ${method}`) as ResultOf<Method>;

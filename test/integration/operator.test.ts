@@ -1,5 +1,5 @@
 /** What an operator does from the command line, against the running service. */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
 
@@ -15,13 +15,21 @@ afterAll(async () => {
   directory.remove();
 });
 
-function understudy(...args: readonly string[]): { readonly status: number | null; readonly output: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args, "--state-dir", directory.path], {
-    encoding: "utf8",
-    timeout: 100_000,
-  });
-  return { status, output: `${stdout}${stderr}` };
+interface Said {
+  readonly status: number;
+  readonly output: string;
 }
+
+/** Not waited for in one turn: this process has connections of its own to look after. */
+function understudy(stateDir: string, ...args: readonly string[]): Promise<Said> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [launcher, ...args, "--state-dir", stateDir], { timeout: 100_000 }, (error, stdout, stderr) =>
+      resolve({ status: error === null ? 0 : Number(error.code), output: `${stdout}${stderr}` }),
+    );
+  });
+}
+
+const operator = (...args: readonly string[]): Promise<Said> => understudy(directory.path, ...args);
 
 const ready = (): Promise<unknown> =>
   until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready");
@@ -31,7 +39,7 @@ describe("a drill", { timeout: 120_000 }, () => {
     "%s is scored: detected, answered, recovered, nothing lost, nothing claimed falsely",
     async (name) => {
       await ready();
-      const { status, output } = understudy("drill", "run", name);
+      const { status, output } = await operator("drill", "run", name);
       expect(output).toContain(`${name}: passed`);
       expect(output).toMatch(/jobs lost\s+0/);
       expect(output).toMatch(/false claims\s+0/);
@@ -39,15 +47,15 @@ describe("a drill", { timeout: 120_000 }, () => {
     },
   );
 
-  it("is kept, so that a trend shows", () => {
-    const { status, output } = understudy("drill", "list");
+  it("is kept, so that a trend shows", async () => {
+    const { status, output } = await operator("drill", "list");
     expect(status).toBe(0);
     expect(output).toMatch(/kill {2,}The worker's process is killed[^\n]*\n\s+last: passed in \d/);
     expect(output).toMatch(/\nhang /);
   });
 
-  it("that does not exist is refused, naming those that do", () => {
-    const { status, output } = understudy("drill", "run", "earthquake");
+  it("that does not exist is refused, naming those that do", async () => {
+    const { status, output } = await operator("drill", "run", "earthquake");
     expect(status).toBe(1);
     expect(output).toContain("There is no drill earthquake; there are kill,");
   });
@@ -57,18 +65,18 @@ describe("a pause", { timeout: 60_000 }, () => {
   it("gives the card back, keeps what is submitted, and a resume renders it", async () => {
     await ready();
     const pid = service.worker()?.pid ?? 0;
-    expect(understudy("pause", "--release-gpu")).toMatchObject({ status: 0, output: "Paused, and every card is free.\n" });
+    expect(await operator("pause", "--release-gpu")).toMatchObject({ status: 0, output: "Paused, and every card is free.\n" });
     expect(isAlive(pid)).toBe(false);
     const id = await service.submit({});
     expect((await service.json<{ status: string }>(`/api/v1/generate/${id}`)).body.status).toBe("pending");
-    const { status, output } = understudy("drill", "run", "kill");
+    const { status, output } = await operator("drill", "run", "kill");
     expect([status, output]).toEqual([1, expect.stringContaining("The service is paused; resume it first.")]);
-    expect(understudy("resume")).toMatchObject({ status: 0, output: "Jobs are taken again.\n" });
+    expect(await operator("resume")).toMatchObject({ status: 0, output: "Jobs are taken again.\n" });
     await service.jobIn(id, ["completed"], 30_000);
   });
 });
 
-it("says in one sentence that no service runs", () => {
-  const { status, stderr } = spawnSync(process.execPath, [launcher, "pause", "--state-dir", "/nowhere/at/all"], { encoding: "utf8" });
-  expect([status, stderr]).toEqual([1, "understudy: No service runs on /nowhere/at/all; npm start starts one.\n"]);
+it("says in one sentence that no service runs", async () => {
+  const said = await understudy("/nowhere/at/all", "pause");
+  expect(said).toEqual({ status: 1, output: "understudy: No service runs on /nowhere/at/all; npm start starts one.\n" });
 });

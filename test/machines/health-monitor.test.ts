@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Actor, type AnyEventObject, createActor, fromCallback } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
-import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
+import type { GpuStatus, Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import {
@@ -20,10 +20,13 @@ interface Wanted {
   readonly gpuUsedBytes?: number;
   readonly hasGpu?: boolean;
   readonly diskFreeBytes?: number;
+  readonly gpuStatus?: Partial<GpuStatus>;
 }
 
 const totalBytes = 80 * gibibyte;
-function sampleAt(atMs: number, { cpuRatio = 0.1, gpuUsedBytes = 0, hasGpu = true, diskFreeBytes = 100 * gibibyte }: Wanted): Sample {
+function sampleAt(atMs: number, wanted: Wanted): Sample {
+  const { cpuRatio = 0.1, gpuUsedBytes = 0, hasGpu = true, diskFreeBytes = 100 * gibibyte, gpuStatus } = wanted;
+  const status: GpuStatus = { state: "measured", reason: null, measuredAtMs: atMs, evidence: {}, ...gpuStatus };
   const gpu = {
     uuid: "g0",
     name: "card",
@@ -34,7 +37,8 @@ function sampleAt(atMs: number, { cpuRatio = 0.1, gpuUsedBytes = 0, hasGpu = tru
     unavailable: {},
   };
   const host = { cpuRatio, memoryRatio: 0.2, memoryUsedBytes: 2, memoryTotalBytes: 10, diskFreeBytes };
-  return { atMs, gpuKind: hasGpu ? "simulated" : "absent", gpus: hasGpu ? [gpu] : [], host };
+  const cards = { gpuKind: hasGpu ? "simulated" : "absent", gpus: hasGpu ? [gpu] : [] } as const;
+  return { atMs, ...cards, ...(gpuStatus === undefined ? {} : { gpuStatus: status }), host };
 }
 
 /** The sampler measures what `measure` says, every 5 s; null = this measurement fails, undefined = it hangs. */
@@ -132,6 +136,33 @@ describe("the health monitor", () => {
     await clock.advance(10_000);
     expect(health()).toMatchObject({ status: "critical", issues: [{ reading: "gpuPresence" }] });
   });
+  it("is degraded at once, without a fault, when nobody can say how the GPU is, and critical only when it is known to be gone", async () => {
+    let wanted: Wanted = {};
+    const { clock, health, parent } = startMonitor(() => wanted);
+    await clock.advance(10_000);
+    expect(health().status).toBe("healthy");
+    wanted = { hasGpu: false, gpuStatus: { state: "unknown" } };
+    await clock.advance(5_000);
+    expect(health()).toMatchObject({ status: "degraded", issues: [{ reading: "gpuPresence", severity: "warning" }] });
+    await clock.advance(600_000);
+    expect(parent.ofType("fault.raised")).toEqual([]);
+    wanted = { hasGpu: false, gpuStatus: { state: "failed", evidence: { smiExitCode: 9 } } };
+    await clock.advance(15_000);
+    expect(health().status).toBe("critical");
+    expect(parent.ofType("fault.raised")).toMatchObject([
+      { report: { fault: { decidedBy: "nvidia-smi ended with 9: the driver is not loaded", evidence: { gpu: { smiExitCode: 9 } } } } },
+    ]);
+    wanted = {};
+    await clock.advance(5_000);
+    expect(health().status).toBe("healthy");
+  });
+
+  it("is critical when one of several cards is gone", async () => {
+    const { clock, health } = startMonitor(() => ({ gpuStatus: { state: "failed", evidence: { missingDeviceCount: 1 } } }));
+    await clock.advance(15_000);
+    expect(health()).toMatchObject({ status: "critical", issues: [{ reading: "gpuPresence" }] });
+  });
+
   it("holds stand-ins back while the CPU is critical, and raises no fault for it", async () => {
     let cpuRatio = 0.99;
     const { clock, parent } = startMonitor(() => ({ cpuRatio }));

@@ -128,6 +128,14 @@ describe("idleness", () => {
   });
 });
 
+describe("a reload", () => {
+  it("lets no job begin until the model is proven again", () => {
+    const { sent, context } = play(contextOf({ a: serving }), { type: "model.reload", workerId: "a" });
+    expect(sent).toEqual([`model.lost → ${childIds.pipeline("a")}`, `model.reload → ${childIds.loader("a")}`]);
+    expect(context.workers["a"]?.isProven).toBe(false);
+  });
+});
+
 describe("a planned end because of a leak", () => {
   const recycle: SupervisorEvent = { type: "worker.recycle", workerId: "a" };
 

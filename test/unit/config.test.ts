@@ -41,7 +41,7 @@ describe("the defaults", () => {
 
   it("are the ones that machines and decisions have without a configuration", () => {
     const { health, recovery } = accepted();
-    expect(health).toEqual({
+    expect(health).toMatchObject({
       sampleEveryMs: defaultHealthMonitorLimits.sampleEveryMs,
       checkEveryMs: defaultHealthMonitorLimits.checkEveryMs,
       thresholds: defaultHealthMonitorLimits.thresholds,

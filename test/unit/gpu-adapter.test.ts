@@ -5,9 +5,10 @@ import type { TelemetryProbe } from "../../src/core/ports/telemetry-probe.ts";
 import type { ProcessRef, WorkerClient } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { createGpuAdapter } from "../../src/gpu/adapter.ts";
-import { createAbsentProbe } from "../../src/gpu/telemetry/absent-probe.ts";
+import { composeProbe } from "../../src/gpu/telemetry/compose-probe.ts";
 import { createSimulatedProbe } from "../../src/gpu/telemetry/simulated-probe.ts";
 import type { SystemWorkerHost } from "../../src/workers/worker-host.ts";
+import { createGpuBench } from "../fixtures/gpu-bench.ts";
 import { type Bench, createBench, soon, stubCommand } from "../fixtures/stub-host.ts";
 import { clock, until } from "../harness/running-service.ts";
 
@@ -41,7 +42,7 @@ describe("measuring", () => {
   });
 
   it("says what could not be measured, and why", async () => {
-    expect(await adapterWith(createAbsentProbe({ clock, stateDir: bench.stateDir })).measure("worker-0")).toMatchObject({
+    expect(await adapterWith(composeProbe({ clock, stateDir: bench.stateDir })).measure("worker-0")).toMatchObject({
       deviceFreeBytes: null,
       note: "the card STUB-0 was not seen",
     });
@@ -57,6 +58,21 @@ describe("measuring", () => {
     });
     client = null;
     expect(await adapterWith(probe).measure("worker-0")).toMatchObject({ workerAllocatedBytes: null, note: "no worker is connected" });
+  });
+
+  it.each([
+    ["unified-memory", "GPU-44444444-aaaa-4bbb-8ccc-000000000001", "shares the host's memory"],
+    ["mig", "MIG-33333333-aaaa-5bbb-8ccc-000000000001", "no figures of a MIG slice"],
+    ["lost", "GPU-11111111-aaaa-4bbb-8ccc-000000000001", "GPU is lost"],
+  ])("of a real card takes what there is to take, and says where that is not the card's own: %s", async (transcript, uuid, note) => {
+    const gpu = createGpuBench();
+    gpu.play(transcript);
+    const real = composeProbe({ clock, stateDir: bench.stateDir }, [gpu.cards()]);
+    const measured = await adapterWith(real, uuid).measure("worker-0");
+    await gpu.end();
+    expect(measured.note).toContain(note);
+    if (transcript === "unified-memory") expect(measured.deviceFreeBytes).toBeGreaterThan(0);
+    else expect(measured.deviceFreeBytes).toBeNull();
   });
 
   it("passes on that the probe failed", async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -7,8 +7,8 @@ import type { GpuSample } from "../../src/core/ports/telemetry-probe.ts";
 import { parseProcessStat } from "../../src/core/process-stat.ts";
 import { gibibyte, mebibyte } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { createAbsentProbe } from "../../src/gpu/telemetry/absent-probe.ts";
 import { readCgroup } from "../../src/gpu/telemetry/cgroup.ts";
+import { composeProbe } from "../../src/gpu/telemetry/compose-probe.ts";
 import { createHostSampler } from "../../src/gpu/telemetry/host-sample.ts";
 import { createSimulatedProbe } from "../../src/gpu/telemetry/simulated-probe.ts";
 
@@ -96,6 +96,27 @@ describe("the simulated card", () => {
     ]);
   });
 
+  it("is rid of the entries of processes that have ended, and keeps those of the living", async () => {
+    const [dead, living] = [startHolder(), startHolder()];
+    writeDevice(dead.pid);
+    writeDevice(living.pid);
+    await dead.end();
+    await measure();
+    expect(readdirSync(dir)).toEqual([`${living.pid}.json`]);
+  });
+
+  it("keeps the file of a process that ended as long as its memory is not back", async () => {
+    const holder = startHolder();
+    writeDevice(holder.pid);
+    const probe = createSimulatedProbe({ clock, deviceDir: dir, stateDir: dir, lateReleaseMs: 3_000 });
+    await holder.end();
+    await measure(probe);
+    expect(readdirSync(dir)).toHaveLength(1);
+    await clock.advance(3_000);
+    await measure(probe);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
   it("does not count an entry whose pid another process has now", async () => {
     const holder = startHolder();
     writeDevice(holder.pid, { startTicks: ticksOf(holder.pid) - 1 });
@@ -139,7 +160,7 @@ describe("the simulated card", () => {
 
 describe("the host", () => {
   it("is measured without a card too", async () => {
-    const probe = createAbsentProbe({ clock, stateDir: dir });
+    const probe = composeProbe({ clock, stateDir: dir });
     const { gpuKind, gpus, host } = await probe.measure();
     await probe.stop();
     expect([gpuKind, gpus]).toEqual(["absent", []]);

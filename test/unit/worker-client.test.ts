@@ -57,8 +57,9 @@ interface Pair {
   readonly worker: MessageConnection;
   /** Every request that reached the worker. */
   readonly received: { readonly method: string; readonly params: unknown }[];
-  /** The worker's end. */
+  /** The worker's end, and the client's. */
   readonly far: Socket;
+  readonly near: Socket;
 }
 const pairs: Pair[] = [];
 let dir: string;
@@ -99,7 +100,7 @@ async function connect(answers: Answers = {}): Promise<Pair> {
   });
   worker.listen();
   const client = await createWorkerClient({ stream: near, token: "secret", clock });
-  const pair = { clock, client, worker, received, far };
+  const pair = { clock, client, worker, received, far, near };
   pairs.push(pair);
   return pair;
 }
@@ -246,6 +247,13 @@ describe("the end of the connection", () => {
     client.close();
     expect(closedCount).toBe(1);
     expect(clock.pendingCount).toBe(0);
+  });
+
+  it("is the answer to a call that comes after the stream's close and before the end is told", async () => {
+    const { client, far, near } = await connect();
+    const call = new Promise((resolve, reject) => near.once("close", () => client.stats().then(resolve, reject)));
+    far.destroy();
+    await expect(call).rejects.toMatchObject({ name: "WorkerError", code: "WORKER_EXITED" });
   });
 
   it("comes after everything that the worker had sent", async () => {

@@ -16,6 +16,7 @@ export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
     leadModel: parts.config.lead,
     planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
     envelopes: parts.envelopes,
+    profileOf: parts.profiles.of,
     setProfile: parts.profiles.set,
     isConditionGone: async () => {
       const sample = await parts.probe.measure();

@@ -1,9 +1,11 @@
 import { fromCallback, fromPromise } from "xstate";
 import type { Evidence } from "../../core/fault.ts";
+import type { MachineEvidence } from "../../core/ports/telemetry-probe.ts";
 import type { ProcessRef } from "../../core/ports/worker.ts";
 import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker-types.ts";
 import { createSilenceWatchdog } from "../../workers/silence-watchdog.ts";
 import { type StopLimits, stopWorker } from "../../workers/stop-ladder.ts";
+import { followMachine } from "../machine-trail.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
 const adoptLimitMs = 10_000;
@@ -84,8 +86,9 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
     if (notice.kind === "progress") watchdog.setLimit(supervision.silenceMs);
     else if (notice.kind === "loadProgress") watchdog.setLimit(supervision.loadingSilenceMs);
   });
+  const trail = followMachine(parts, ref);
   const stopExit = parts.host.onExit(ref, (exit) => {
-    const evidence: Evidence = {
+    const ofProcess: Evidence = {
       ...(exit.code === null ? {} : { exitCode: exit.code }),
       ...(exit.signal === null ? {} : { exitSignal: exit.signal }),
       isOwnSignal: false,
@@ -93,12 +96,15 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
     };
     parts.links.close(ref.workerId);
     void parts.host.forget(ref.workerId);
-    send({ type: "process.exited", exit, evidence });
+    const report = (ofMachine: MachineEvidence): void => send({ type: "process.exited", exit, evidence: { ...ofProcess, ...ofMachine } });
+    if (trail === null) report({});
+    else void trail.evidence().then(report);
   });
   return () => {
     watchdog.stop();
     stopNotices();
     stopExit();
+    trail?.end();
   };
 }
 

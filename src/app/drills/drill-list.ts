@@ -63,9 +63,10 @@ export const drills: readonly Drill[] = [
   card("corrupt-output", "The finished file is no video.", "corrupt", "mux"),
   {
     name: "corrupt-model",
-    description: "The model cannot be loaded again.",
-    fault: { kind: "loadCard", card: "refuse-load" },
-    targets: standard,
+    description: "The model cannot be loaded again, and again.",
+    // Refused until the loader has given up and the first repair has been tried.
+    fault: { kind: "loadCard", card: "refuse-loadx4" },
+    targets: { ...standard, detectedMs: 15 * secondMs, answeredMs: 20 * secondMs },
   },
   {
     ...card("slow-worker", "Every step takes four times as long.", "slow:4@denoise", "denoise"),

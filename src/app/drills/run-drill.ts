@@ -3,7 +3,6 @@ import { UnderstudyError } from "../../core/errors.ts";
 import type { RenderRequest } from "../../core/job.ts";
 import { canaryRequest, modelCatalog } from "../../core/model-catalog.ts";
 import { minuteMs } from "../../core/units.ts";
-import { childIds } from "../../machines/supervisor-route.ts";
 import type { AdmissionPort } from "../../server/server-ports.ts";
 import type { ServiceParts } from "../service-ports.ts";
 import type { Supervisor } from "../supervisor-actor.ts";
@@ -103,7 +102,7 @@ async function inflict(ports: DrillPorts, { fault }: Drill, jobId: string, obser
 async function spoilLoads({ parts, supervisor }: DrillPorts, card: string): Promise<void> {
   for (const { workerId, client } of parts.links.list()) {
     await client.injectFault(card);
-    supervisor.getSnapshot().children[childIds.loader(workerId)]?.send({ type: "model.reload" } as never);
+    supervisor.send({ type: "model.reload", workerId });
   }
 }
 

@@ -26,7 +26,8 @@ export interface RecoverPorts {
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
   readonly envelopes: EnvelopeBook;
-  /** The profile that the next load of this worker takes; raised by the offload rung. */
+  /** The profile that the next load of this worker takes; made leaner by the offload rung. */
+  readonly profileOf: (workerId: string) => LoadProfile;
   readonly setProfile: (workerId: string, profile: LoadProfile) => void;
   /** True when the condition behind a health fault is no longer measured. */
   readonly isConditionGone: (target: RecoveryTarget) => Promise<boolean | null>;
@@ -160,12 +161,33 @@ export async function performAction(ports: RecoverPorts, target: PerformActionIn
   }
 }
 
+/** Where nothing is on the card, the proof begins with a load; why it was refused, null when it was not. */
+async function loadForProof(
+  ports: RecoverPorts,
+  client: WorkerClient,
+  workerId: string,
+  model: ModelId,
+  signal: AbortSignal,
+): Promise<string | null> {
+  try {
+    await client.loadModel({ model, profile: ports.profileOf(workerId) }, signal);
+    return null;
+  } catch (thrown) {
+    if (!(thrown instanceof UnderstudyError)) throw thrown;
+    return messageOf(thrown);
+  }
+}
+
 /** The test render: 2 steps, one of each expert where there are two, asserted by the worker's own count. */
 export async function runCanary(ports: RecoverPorts, target: RecoveryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
   const client = ports.links.clientOf(target.workerId);
   if (client === null) return { verdict: "failed", reason: "the worker is not connected" };
   const stats = await client.stats(signal);
   const model = stats.residentModel ?? target.model ?? ports.leadModel;
+  if (stats.residentModel === null) {
+    const refusal = await loadForProof(ports, client, target.workerId, model, signal);
+    if (refusal !== null) return { verdict: "failed", reason: refusal };
+  }
   const report = await client.probe({ kind: "canary", model }, signal);
   if (report.failure !== null) return { verdict: "failed", reason: report.failure.message };
   return report.passed

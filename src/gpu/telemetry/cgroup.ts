@@ -11,10 +11,11 @@ export interface CgroupRoots {
   readonly proc: string;
   readonly cgroup: string;
 }
+export const systemRoots: CgroupRoots = { proc: "/proc", cgroup: "/sys/fs/cgroup" };
 
-const absentCodes: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "EOPNOTSUPP"]);
+const absentCodes: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "ESRCH", "EACCES", "EPERM", "EOPNOTSUPP"]);
 
-async function readIfPresent(path: string): Promise<string | null> {
+export async function readIfPresent(path: string): Promise<string | null> {
   try {
     return (await readFile(path, "utf8")).trim();
   } catch (thrown) {
@@ -23,9 +24,9 @@ async function readIfPresent(path: string): Promise<string | null> {
   }
 }
 
-const numberIn = (text: string | null): number | null => (text === null || !/^\d+$/.test(text) ? null : Number(text));
+export const numberIn = (text: string | null): number | null => (text === null || !/^\d+$/.test(text) ? null : Number(text));
 
-function fieldOf(text: string | null, name: string): number | null {
+export function fieldOf(text: string | null, name: string): number | null {
   return numberIn(
     text
       ?.split("\n")
@@ -36,14 +37,14 @@ function fieldOf(text: string | null, name: string): number | null {
 }
 
 /** The group's folder and every folder above it, the root last: a limit may be set on any of them. */
-function foldersUpTo(root: string, path: string): string[] {
+export function foldersUpTo(root: string, path: string): string[] {
   const parts = path.split("/").filter((part) => part !== "" && part !== "..");
   const depths = [...parts.keys(), parts.length].reverse();
   return depths.map((depth) => join(root, ...parts.slice(0, depth)));
 }
 
 /** Path of this process's group in one hierarchy; `""` names version 2. */
-function pathIn(membership: string, controller: string): string | null {
+export function pathIn(membership: string, controller: string): string | null {
   for (const line of membership.split("\n")) {
     const [, controllers = "", ...path] = line.split(":");
     const isMeant = controller === "" ? controllers === "" : controllers.split(",").includes(controller);
@@ -103,15 +104,16 @@ async function readCpuV1(cpuFolders: readonly string[], accountFolders: readonly
 }
 
 /**
- * Reads the limits of this process's control group, version 2 or 1.
+ * Reads the limits of a process's control group, version 2 or 1; without a pid of this process's.
  * Sources: the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
  * @param totalBytes the host's memory: a limit at or above it is none
  */
 export async function readCgroup(
   totalBytes: number,
-  roots: CgroupRoots = { proc: "/proc", cgroup: "/sys/fs/cgroup" },
+  roots: CgroupRoots = systemRoots,
+  pid: number | "self" = "self",
 ): Promise<CgroupSample> {
-  const membership = await readIfPresent(join(roots.proc, "self/cgroup"));
+  const membership = await readIfPresent(join(roots.proc, String(pid), "cgroup"));
   if (membership === null) return { memory: null, cpu: null };
   const foldersOf = (controller: string): string[] => {
     const path = pathIn(membership, controller);

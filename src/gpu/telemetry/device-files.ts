@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { UnderstudyError } from "../../core/errors.ts";
@@ -40,4 +40,15 @@ export async function readDeviceFiles(deviceDir: string): Promise<readonly Devic
   });
   const files = await Promise.all(names.filter((name) => name.endsWith(".json")).map((name) => readOne(join(deviceDir, name))));
   return files.filter((file) => file !== null);
+}
+
+/**
+ * Deletes the entries of processes that have ended: nobody else does. The name is the pid, so an entry is read again first:
+ * a new process with the same pid may have written its own meanwhile.
+ */
+export async function removeDeviceFiles(deviceDir: string, dead: readonly DeviceFile[]): Promise<void> {
+  for (const { pid, startTicks } of dead) {
+    const path = join(deviceDir, `${pid}.json`);
+    if ((await readOne(path))?.startTicks === startTicks) await rm(path, { force: true });
+  }
 }

@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { HostSample } from "../../core/ports/telemetry-probe.ts";
 import { type CgroupRoots, type CgroupSample, readCgroup } from "./cgroup.ts";
+import { readHostDetails } from "./host-details.ts";
 
 export interface HostSamplerOptions {
   readonly clock: Clock;
@@ -34,7 +35,7 @@ export function createHostSampler({ clock, stateDir, cgroupRoots }: HostSamplerO
   const cpuRatioOf = createCpuMeter(clock);
   const sample = async (): Promise<HostSample> => {
     const [load, memory, disk] = await Promise.all([currentLoad(), mem(), statfs(stateDir)]);
-    const group = await readCgroup(memory.total, cgroupRoots);
+    const [group, details] = await Promise.all([readCgroup(memory.total, cgroupRoots), readHostDetails(disk, memory.total, cgroupRoots)]);
     const memoryTotalBytes = group.memory?.limitBytes ?? memory.total;
     const memoryUsedBytes = group.memory?.usedBytes ?? memory.total - memory.available;
     return {
@@ -43,6 +44,7 @@ export function createHostSampler({ clock, stateDir, cgroupRoots }: HostSamplerO
       memoryUsedBytes,
       memoryTotalBytes,
       diskFreeBytes: disk.bavail * disk.bsize,
+      details,
     };
   };
   return () =>

@@ -1,11 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
+import type { Clock } from "../../core/clock.ts";
 import type { GpuSample, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import { parseProcessStat } from "../../core/process-stat.ts";
 import { secondMs } from "../../core/units.ts";
-import { type DeviceFile, readDeviceFiles } from "./device-files.ts";
-import { createHostSampler, type HostSamplerOptions } from "./host-sample.ts";
+import type { CardReader } from "./card-readers.ts";
+import { composeProbe } from "./compose-probe.ts";
+import { type DeviceFile, readDeviceFiles, removeDeviceFiles } from "./device-files.ts";
+import type { HostSamplerOptions } from "./host-sample.ts";
 
-export interface SimulatedProbeOptions extends HostSamplerOptions {
+export interface SimulatedCardsOptions {
+  readonly clock: Clock;
   readonly deviceDir: string;
   /** How long a dead process's memory goes on to count, as a slow driver would have it; 0 by default. */
   readonly lateReleaseMs?: number;
@@ -59,12 +63,10 @@ function sampleOf(card: Card, counted: readonly DeviceFile[], nowMs: number): Gp
 }
 
 /**
- * Telemetry of simulated cards, read from the files that the workers write. A card that was seen once stays in the
- * sample, so that "its memory is back" can be measured after its process has ended.
+ * Simulated cards, read from the files that the workers write. A card that was seen once stays in the reading, so that "its
+ * memory is back" can be measured after its process has ended; the ended process's file is deleted.
  */
-export function createSimulatedProbe(options: SimulatedProbeOptions): TelemetryProbe {
-  const { clock, deviceDir, lateReleaseMs = 0 } = options;
-  const sampleHost = createHostSampler(options);
+export function createSimulatedCards({ clock, deviceDir, lateReleaseMs = 0 }: SimulatedCardsOptions): CardReader {
   const cards = new Map<string, Card>();
   const deadSinceMs = new Map<string, number>();
   const isCounted = (file: DeviceFile): boolean => {
@@ -75,13 +77,19 @@ export function createSimulatedProbe(options: SimulatedProbeOptions): TelemetryP
     }
     const sinceMs = deadSinceMs.get(key) ?? clock.nowMs();
     deadSinceMs.set(key, sinceMs);
-    return clock.nowMs() - sinceMs < lateReleaseMs;
+    if (clock.nowMs() - sinceMs < lateReleaseMs) return true;
+    deadSinceMs.delete(key);
+    return false;
   };
   return {
-    measure: async () => {
-      const [host, files] = await Promise.all([sampleHost(), readDeviceFiles(deviceDir)]);
+    read: async () => {
+      const files = await readDeviceFiles(deviceDir);
       for (const file of files) cards.set(file.uuid, file);
       const counted = files.filter(isCounted);
+      await removeDeviceFiles(
+        deviceDir,
+        files.filter((file) => !counted.includes(file)),
+      );
       const atMs = clock.nowMs();
       const gpus = [...cards.values()].map((card) =>
         sampleOf(
@@ -90,8 +98,11 @@ export function createSimulatedProbe(options: SimulatedProbeOptions): TelemetryP
           atMs,
         ),
       );
-      return { atMs, gpuKind: "simulated", gpus, host };
+      return { gpuKind: "simulated", gpus };
     },
     stop: async () => undefined,
   };
 }
+
+export const createSimulatedProbe = (options: SimulatedCardsOptions & HostSamplerOptions): TelemetryProbe =>
+  composeProbe(options, [createSimulatedCards(options)]);

@@ -1,0 +1,86 @@
+import { totalmem } from "node:os";
+import type { Clock } from "../../core/clock.ts";
+import type { GpuEvidence } from "../../core/fault.ts";
+import type { MachineEvidence, ProcessTrail } from "../../core/ports/telemetry-probe.ts";
+import { secondMs } from "../../core/units.ts";
+import type { CardReader, CardReading } from "./card-readers.ts";
+import { type CgroupRoots, readCgroup } from "./cgroup.ts";
+import { findMemoryGroup } from "./memory-group.ts";
+
+/** A line of the kernel's log belongs to a failure within this time (worker-independent: gpud's correlation window). */
+const kernelWindowMs = 10 * secondMs;
+
+interface Followed {
+  readonly pid: number;
+  memoryUseRatio: number | null;
+}
+
+export interface ProcessTrails {
+  /** Remembers what the followed processes use now: after their end it is not known any more. */
+  measure(hostRatio: number): Promise<void>;
+  follow(pid: number, deviceUuid?: string | null): Promise<ProcessTrail>;
+}
+
+/** The status's evidence, without what is about other cards. */
+function ofCard(readings: readonly CardReading[], deviceUuid: string | null): GpuEvidence {
+  const reading = readings.find(({ gpus }) => gpus.some(({ uuid }) => uuid === deviceUuid));
+  const details = reading?.gpus.find(({ uuid }) => uuid === deviceUuid)?.details;
+  const all = readings.find(({ gpuStatus }) => gpuStatus !== undefined)?.gpuStatus?.evidence ?? {};
+  if (details === undefined) return all;
+  const { recoveryAction, throttleMask } = details;
+  return {
+    ...(recoveryAction === null || recoveryAction === "None" ? {} : { recoveryAction }),
+    ...(throttleMask === null || throttleMask === 0 ? {} : { throttleMask }),
+  };
+}
+
+/** Lines of the kernel's log that do not name a card beside which this one is known. */
+function withoutOtherCards(lines: readonly string[], readings: readonly CardReading[], deviceUuid: string | null): readonly string[] {
+  const cards = readings.flatMap(({ gpus }) => gpus);
+  const isOurs = cards.some(({ uuid }) => uuid === deviceUuid);
+  const others = isOurs ? cards.flatMap(({ uuid, details }) => (uuid === deviceUuid ? [] : (details?.busId ?? []))) : [];
+  return lines.filter((line) => !others.some((busId) => line.toLowerCase().includes(busId)));
+}
+
+/** Follows processes so that their end can be explained: kills by the kernel, memory at its limit, the kernel's log, the card. */
+export function createProcessTrails(
+  { clock, cgroupRoots }: { readonly clock: Clock; readonly cgroupRoots?: CgroupRoots },
+  readers: readonly CardReader[],
+): ProcessTrails {
+  const followed = new Set<Followed>();
+  return {
+    measure: async (hostRatio) => {
+      for (const process of followed) {
+        const { memory } = await readCgroup(totalmem(), cgroupRoots, process.pid);
+        process.memoryUseRatio = memory === null ? hostRatio : memory.usedBytes / memory.limitBytes;
+      }
+    },
+    follow: async (pid, deviceUuid = null) => {
+      const group = await findMemoryGroup(pid, cgroupRoots);
+      const killsBefore = (await group?.countOomKills()) ?? null;
+      const process: Followed = { pid, memoryUseRatio: null };
+      followed.add(process);
+      return {
+        evidence: async (): Promise<MachineEvidence> => {
+          const fromMs = clock.nowMs() - kernelWindowMs;
+          const [killsAfter, readings] = await Promise.all([
+            group?.countOomKills() ?? null,
+            Promise.all(readers.map((reader) => reader.read({ maxAgeMs: 0 }))),
+          ]);
+          const lines = readers.flatMap((reader) => reader.kernelLines?.(fromMs) ?? []);
+          const kernelLog = withoutOtherCards(lines, readings, deviceUuid).join("\n");
+          const gpu = ofCard(readings, deviceUuid);
+          return {
+            ...(killsBefore === null || killsAfter === null ? {} : { oomKillCount: killsAfter - killsBefore }),
+            ...(process.memoryUseRatio === null ? {} : { hostMemoryUseRatio: process.memoryUseRatio }),
+            ...(kernelLog === "" ? {} : { kernelLog }),
+            ...(Object.keys(gpu).length === 0 ? {} : { gpu }),
+          };
+        },
+        end: () => {
+          followed.delete(process);
+        },
+      };
+    },
+  };
+}
