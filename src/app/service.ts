@@ -171,7 +171,10 @@ function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAt
         return areStandInsHeld || pause !== null;
       },
       isDiskShort: diskWatch.isShort,
-      reason: () => (diskWatch.isShort() ? "the disk is full" : "the main model is being repaired"),
+      reason: () => {
+        if (diskWatch.isShort()) return "the disk is full";
+        return supervisor.getSnapshot().context.mode === "loading" ? "the main model is loading" : "the main model is being repaired";
+      },
       afterMs: config.standIn.afterMs,
       onProblem: (message, jobId) => logger.warn({ event: "standIn.failed", jobId, message }),
     },

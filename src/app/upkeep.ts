@@ -72,8 +72,11 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
   const stopSweeping = repeat(parts, "sweep", sweepEveryMs, async () => {
     const wasShort = diskWatch.isShort();
     await diskWatch.look();
-    if (diskWatch.isShort() !== wasShort)
+    if (diskWatch.isShort() !== wasShort) {
       store.events.note({ kind: wasShort ? "disk.recovered" : "disk.short", data: { free_bytes: diskWatch.freeBytes() } });
+      // While it was short no job was claimed, whatever waited.
+      if (wasShort) supervisor.send({ type: "jobs.becameAvailable" });
+    }
     onLook();
     if (!isOlderReleased) return;
     await store.jobs.sweep();

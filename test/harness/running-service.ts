@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSystemClock, type SystemClock } from "../../src/core/clock.ts";
+import { findProcessesOf, markName, signalProcess } from "./processes.ts";
 
 export const clock: SystemClock = createSystemClock();
 const launcher = new URL("../../bin/understudy.js", import.meta.url).pathname;
@@ -93,7 +94,7 @@ export async function startService(options: StartOptions): Promise<RunningServic
     [options.program ?? launcher, "serve", "--port", "0", "--state-dir", stateDir, ...(options.args ?? [])],
     {
       stdio: ["ignore", output, output],
-      env: { ...process.env, UNDERSTUDY_LOG_LEVEL: "info", ...options.env },
+      env: { ...process.env, UNDERSTUDY_LOG_LEVEL: "info", [markName]: stateDir, ...options.env },
     },
   );
   closeSync(output);
@@ -122,7 +123,11 @@ export async function startService(options: StartOptions): Promise<RunningServic
     output: readOutput,
     ended,
     json,
-    worker: (id = "worker-0") => readJson<WorkerFile>(join(stateDir, "run", `${id}.json`)),
+    worker: (id = "worker-0") => {
+      const file = readJson<Omit<WorkerFile, "pid"> & { pid: number | null }>(join(stateDir, "run", `${id}.json`));
+      // Without a pid it is the intent to start one.
+      return file === null || file.pid === null ? null : { ...file, pid: file.pid };
+    },
     submit: async (fields = {}, headers = {}) => {
       const answer = await json<{ task_id: string }>("/api/v1/generation/submit", {
         method: "POST",
@@ -144,7 +149,7 @@ export async function startService(options: StartOptions): Promise<RunningServic
   };
 }
 
-/** Ends the service and every process that it recorded; for the end of a test, whatever happened in it. */
+/** Ends the service and every process that it has started; for the end of a test, whatever happened in it. */
 export async function endService(service: RunningService): Promise<void> {
   service.process.kill("SIGCONT");
   if (service.process.exitCode === null && service.process.signalCode === null) {
@@ -152,6 +157,5 @@ export async function endService(service: RunningService): Promise<void> {
     await Promise.race([service.ended, clock.sleep(8_000).then(() => service.process.kill("SIGKILL"))]);
     await service.ended;
   }
-  const worker = service.worker();
-  if (worker !== null && isAlive(worker.pid)) process.kill(worker.pid, "SIGKILL");
+  for (const { pid } of findProcessesOf(service.stateDir)) signalProcess(pid, "SIGKILL");
 }

@@ -1,10 +1,11 @@
 /** Stops: of the service while it works, and of its process by SIGSTOP, which must cost nothing. */
 import { connect } from "node:net";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
-import { findProcesses } from "../harness/processes.ts";
+import { standStill } from "../chaos/standstill.ts";
+import { findProcessesOf } from "../harness/processes.ts";
+import { rendersOf, rowsSince } from "../harness/rows.ts";
 import { clock, endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import { delivered, inPhase, isReady } from "../harness/tasks.ts";
 
 const started: RunningService[] = [];
 const directories: { remove: () => void }[] = [];
@@ -18,34 +19,12 @@ async function start(stateDir?: string, env: Readonly<Record<string, string>> = 
   if (directory !== null) directories.push(directory);
   const service = await startService({ stateDir: stateDir ?? directory?.path ?? "", env });
   started.push(service);
+  await isReady(service);
   return service;
 }
 
-interface Task {
-  readonly status: string;
-  readonly is_mock: boolean;
-  readonly phase?: string;
-  readonly progress: number;
-}
-
-const taskOf = async (service: RunningService, id: string): Promise<Task> => (await service.json<Task>(`/api/v1/generate/${id}`)).body;
-const denoising = (service: RunningService, id: string): Promise<unknown> =>
-  until("the job is in the middle of its denoising", async () => {
-    const task = await taskOf(service, id);
-    return task.phase === "denoise" && task.progress > 25;
-  });
-const delivered = (service: RunningService, id: string): Promise<unknown> =>
-  until("the real result", async () => {
-    const task = await taskOf(service, id);
-    return task.status === "completed" && !task.is_mock;
-  });
-
-function rendersOf(stateDir: string): { readonly steps_rendered: number; readonly resumed_from_step: number }[] {
-  const database = new DatabaseSync(join(stateDir, "understudy.db"), { readOnly: true });
-  const rows = database.prepare("select data from events where kind = 'render.completed' order by seq").all();
-  database.close();
-  return rows.map((row) => JSON.parse(String(row["data"])));
-}
+const quick = { UNDERSTUDY_SIM_SPEED: "2" };
+const denoising = (service: RunningService, id: string): Promise<unknown> => inPhase(service, id, "denoise", 25);
 
 /** A client that has sent half of its request and says nothing more. */
 async function halfRequest(url: string): Promise<void> {
@@ -55,8 +34,6 @@ async function halfRequest(url: string): Promise<void> {
   await new Promise((resolve) => socket.once("connect", resolve));
   socket.write("POST /api/v1/generation/submit HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{");
 }
-
-const leftovers = (stateDir: string): number => findProcesses(stateDir).length;
 
 describe("stopping the service", { timeout: 60_000 }, () => {
   it.each([
@@ -79,7 +56,7 @@ describe("stopping the service", { timeout: 60_000 }, () => {
   ] as const)(
     "by %s with %s takes at most 5 s, leaves no process, and the job is finished by the next start",
     async (signal, _what, prepare) => {
-      const first = await start();
+      const first = await start(undefined, quick);
       const id = await first.submit({ steps: 40, num_frames: 49 });
       await denoising(first, id);
       await prepare(first);
@@ -88,16 +65,17 @@ describe("stopping the service", { timeout: 60_000 }, () => {
       first.process.kill(signal);
       expect(await first.ended).toBe(0);
       expect(clock.nowMs() - beganAtMs).toBeLessThan(5_000);
-      expect([isAlive(pid), leftovers(first.stateDir)]).toEqual([false, 0]);
-      const second = await start(first.stateDir);
+      expect([isAlive(pid), findProcessesOf(first.stateDir)]).toEqual([false, []]);
+      const second = await start(first.stateDir, quick);
       await delivered(second, id);
-      const [render] = rendersOf(first.stateDir);
+      const [render] = rendersOf(rowsSince(first.stateDir));
       expect((render?.steps_rendered ?? 0) + (render?.resumed_from_step ?? 0)).toBe(40);
+      expect(render?.resumed_from_step).toBeGreaterThan(0);
     },
   );
 
   it("ends at once on a second signal, and the worker goes too", async () => {
-    const service = await start();
+    const service = await start(undefined, quick);
     const id = await service.submit({ steps: 40, num_frames: 49 });
     await denoising(service, id);
     const pid = service.worker()?.pid ?? 0;
@@ -108,21 +86,13 @@ describe("stopping the service", { timeout: 60_000 }, () => {
     const beganAtMs = clock.nowMs();
     await service.ended;
     expect(clock.nowMs() - beganAtMs).toBeLessThan(1_500);
-    await until("the worker is gone", () => !isAlive(pid), 3_000);
+    await until("nothing is left", () => findProcessesOf(service.stateDir).length === 0, 3_000);
   });
 });
 
 describe("a supervisor that was stopped by SIGSTOP for longer than its lease", { timeout: 60_000 }, () => {
   it("goes on with the same worker, and no step is rendered twice", async () => {
-    const service = await start(undefined, { UNDERSTUDY_LEASE: "2s", UNDERSTUDY_SUPERVISION_SILENCE: "3s" });
-    const id = await service.submit({ steps: 60, num_frames: 49 });
-    await denoising(service, id);
-    const pid = service.worker()?.pid;
-    service.process.kill("SIGSTOP");
-    await clock.sleep(5_000);
-    service.process.kill("SIGCONT");
-    await delivered(service, id);
-    expect(service.worker()?.pid).toBe(pid);
-    expect(rendersOf(service.stateDir)).toMatchObject([{ steps_rendered: 60, resumed_from_step: 0 }]);
+    const service = await start(undefined, { UNDERSTUDY_LEASE: "2s", UNDERSTUDY_SUPERVISION_SILENCE: "2s" });
+    expect(await standStill(service, 4_000, 60)).toEqual({ isWorkerTheSame: true, stepsRendered: 60, stepsResumed: 0, workerExits: 0 });
   });
 });

@@ -1,19 +1,21 @@
-/** Every way in which the worker's process can fail under a job, with real processes: the job ends with one result, and the rows say why. */
-import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import ffmpeg from "@ffmpeg-installer/ffmpeg";
+/** Every way in which the worker's process can fail under a job, with real processes: the job ends with one result, and clients are told why. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findProcesses } from "../harness/processes.ts";
-import { clock, endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import { stepSeconds } from "../../src/core/model-catalog.ts";
+import { type EventReader, followEvents } from "../harness/event-reader.ts";
+import { findMediaChild } from "../harness/processes.ts";
+import { newestSeq, type Row, rendersOf, rowsSince } from "../harness/rows.ts";
+import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import { delivered, deliveredFrames, inPhase, pollAlways } from "../harness/tasks.ts";
 
 const steps = 30;
+/** At most so much of a real card's work is lost with a worker. */
+const checkpointEveryMs = 30_000;
 const directory = makeStateDir();
 let service: RunningService;
 
 /** Faster than a person would set them, and high limits, so that each case stands alone. */
 const env = {
+  UNDERSTUDY_SIM_SPEED: "2",
   UNDERSTUDY_SUPERVISION_SILENCE: "3s",
   UNDERSTUDY_SUPERVISION_BACKOFF_LONGEST: "1s",
   UNDERSTUDY_RECOVERY_COOLDOWN: "0s",
@@ -30,130 +32,129 @@ afterAll(async () => {
   directory.remove();
 });
 
-interface Row {
-  readonly seq: number;
-  readonly kind: string;
-  readonly jobId: string | null;
-  readonly data: Record<string, unknown>;
+interface RecoveryStatus {
+  readonly mode: string;
+  readonly open_incidents: readonly { readonly sentence: string }[];
+  readonly recovery_attempts: readonly { readonly action: string; readonly outcome: string; readonly incident_id?: string }[];
 }
 
-function rowsSince(seq: number): Row[] {
-  const database = new DatabaseSync(join(directory.path, "understudy.db"), { readOnly: true });
-  const rows = database.prepare("select seq, kind, job_id as jobId, data from events where seq > ? order by seq").all(seq);
-  database.close();
-  return rows.map((row) => ({ ...(row as unknown as Row), data: JSON.parse(String(row["data"])) as Record<string, unknown> }));
-}
-
-const newestSeq = (): number => rowsSince(0).at(-1)?.seq ?? 0;
+const recoveryStatus = async (): Promise<RecoveryStatus> => (await service.json<RecoveryStatus>("/api/v1/recovery/status")).body;
 
 /** A sound service, so that each case is about its own fault. */
 async function calm(): Promise<void> {
-  await until(
-    "the service is ready and calm",
-    async () => {
-      const { body } = await service.json<{ mode: string; open_incidents: { sentence: string }[] }>("/api/v1/recovery/status");
-      return body.mode === "ready" && body.open_incidents.every(({ sentence }) => sentence.includes("let through"));
-    },
-    30_000,
-  );
-}
-
-interface Task {
-  readonly status: string;
-  readonly is_mock: boolean;
-  readonly phase?: string;
-  readonly progress: number;
-}
-
-const taskOf = async (id: string): Promise<Task> => (await service.json<Task>(`/api/v1/generate/${id}`)).body;
-
-/** Frames of the delivered file, counted by another decoder than the one that wrote it. */
-async function framesOf(id: string): Promise<number> {
-  const answer = await fetch(`${service.url}/api/v1/outputs/${id}/video`);
-  const path = join(directory.path, `${id}.mp4`);
-  writeFileSync(path, new Uint8Array(await answer.arrayBuffer()));
-  const output = execFileSync(ffmpeg.path, ["-v", "error", "-i", path, "-map", "0:v:0", "-f", "framemd5", "-"], { encoding: "utf8" });
-  return output.split("\n").filter((line) => /^\d/.test(line)).length;
-}
-
-/** Asks all the time, as clients do; every answer's status. */
-function pollAlways(id: string): { stop: () => Promise<Set<number>> } {
-  const statuses = new Set<number>();
-  let isOver = false;
-  const polling = (async () => {
-    while (!isOver) {
-      for (const path of [`/api/v1/generate/${id}`, "/api/v1/queue", "/api/v1/recovery/status", "/readyz"])
-        statuses.add((await service.json(path)).status);
-      await clock.sleep(100);
-    }
-  })();
-  return {
-    stop: async () => {
-      isOver = true;
-      await polling;
-      return statuses;
-    },
-  };
+  await until("the service is ready and calm", async () => {
+    const { mode, open_incidents } = await recoveryStatus();
+    return mode === "ready" && open_incidents.every(({ sentence }) => sentence.includes("let through"));
+  });
 }
 
 interface Story {
+  readonly id: string;
   readonly rows: readonly Row[];
+  /** Codes of the faults that incidents were opened for or joined by. */
   readonly codes: readonly string[];
+  /** Actions of recovery in these incidents that helped. */
+  readonly helped: readonly string[];
 }
+
+/** A client of the event stream has heard of every row, once and in order. */
+async function expectToldEverything(reader: EventReader, rows: readonly Row[]): Promise<void> {
+  const last = rows.at(-1)?.seq ?? 0;
+  await until("the stream has told everything", () => reader.messages.some(({ id }) => id !== null && id >= last));
+  const told = reader.messages.filter(({ id, event }) => id !== null && event !== "snapshot" && !event.startsWith("machine."));
+  const wanted = rows.map(({ seq, kind }) => ({ id: seq, event: kind }));
+  expect(told.map(({ id, event }) => ({ id, event })).filter(({ id }) => id !== null && id <= last)).toEqual(wanted);
+}
+
+/** A repair that has just let one job through takes a new fault of its worker as its own. */
+const faultsIn = (rows: readonly Row[]): readonly Row[] =>
+  rows.filter(({ kind }) => kind === "incident.opened" || kind === "incident.joined");
 
 /** Submits a job, lets `harm` do its worst, and checks what every case must show. */
-async function survive(harm: (id: string) => Promise<void>, fields: Record<string, unknown> = {}): Promise<Story> {
+async function survive(harm: (id: string, reader: EventReader) => Promise<void>, fields: Record<string, unknown> = {}): Promise<Story> {
   await calm();
-  const since = newestSeq();
+  const reader = await followEvents(service);
+  await until("the stream's snapshot", () => reader.messages.length > 0);
+  const since = reader.messages[0]?.id ?? newestSeq(directory.path);
   const id = await service.submit({ steps, num_frames: 13, ...fields });
-  const client = pollAlways(id);
+  const client = pollAlways(service, id);
+  let statuses: ReadonlySet<number> = new Set();
   try {
-    await harm(id);
-    await until(
-      "the real result",
-      async () => {
-        const task = await taskOf(id);
-        return task.status === "completed" && !task.is_mock;
-      },
-      40_000,
-    );
+    await harm(id, reader);
+    await delivered(service, id);
+    await calm();
   } finally {
-    expect(await client.stop()).toEqual(new Set([200]));
+    statuses = await client.stop();
   }
-  expect(await framesOf(id)).toBe(13);
-  const rows = rowsSince(since);
+  expect(statuses).toEqual(new Set([200]));
+  expect(await deliveredFrames(service, id)).toBe(fields["num_frames"] ?? 13);
+  const rows = rowsSince(directory.path, since);
+  await expectToldEverything(reader, rows);
+  await reader.stop();
   expect(rows.filter((row) => row.kind === "job.succeeded" && row.jobId === id)).toHaveLength(1);
-  // A repair that has just let one job through takes a new fault of its worker as its own.
-  const told = rows.filter((row) => row.kind === "incident.opened" || row.kind === "incident.joined");
-  return { rows, codes: told.map((row) => (row.data["fault"] as { code: string }).code) };
+  const faults = faultsIn(rows);
+  const incidents = new Set(faults.map((row) => row.incidentId));
+  const helped = (await recoveryStatus()).recovery_attempts.filter(
+    ({ incident_id, outcome }) => incidents.has(incident_id ?? null) && outcome === "effective",
+  );
+  const codes = faults.map((row) => (row.data["fault"] as { code: string }).code);
+  return { id, rows, codes, helped: helped.map(({ action }) => action) };
 }
 
-const inDenoise = (id: string): Promise<unknown> =>
-  until("the job is in the middle of its denoising", async () => {
-    const task = await taskOf(id);
-    return task.phase === "denoise" && task.progress > 20;
-  });
-
-const rendersOf = (rows: readonly Row[]): { readonly steps_rendered: number; readonly resumed_from_step: number }[] =>
-  rows.filter((row) => row.kind === "render.completed").map((row) => row.data as { steps_rendered: number; resumed_from_step: number });
-
 const workerPid = (): number => service.worker()?.pid ?? 0;
+const addedUp = (rows: readonly Row[]): number[] => rendersOf(rows).map((render) => render.steps_rendered + render.resumed_from_step);
+const furthestStep = ({ messages }: EventReader): number =>
+  Math.max(
+    0,
+    ...messages.filter(({ event, data }) => event === "progress" && data["phase"] === "denoise").map(({ data }) => Number(data["step"])),
+  );
+
+/** The check of a file waits for a media child that is stopped, so that what happens then falls into it for certain. */
+async function stoppedMediaChild(): Promise<number> {
+  const { pid } = await until("the media child works", () => findMediaChild(service.pid));
+  process.kill(pid, "SIGSTOP");
+  return pid;
+}
+
+const rendered = (id: string): Promise<unknown> =>
+  until("the file is there", () => rowsSince(directory.path).some((row) => row.kind === "render.completed" && row.jobId === id));
 
 describe("a worker that is killed", { timeout: 120_000 }, () => {
-  // The card makes the process kill itself at that very moment: no other process could hit a phase of milliseconds.
+  // The card holds the phase, which would last milliseconds; it does so once, so that the next attempt goes through.
   it.each(["encode", "decode", "mux"])("in %s costs no job", async (phase) => {
-    const { rows, codes } = await survive(async () => undefined, { prompt: `a fox [[sim:crash:SIGKILL@${phase}]]` });
+    const { rows, codes, helped } = await survive(
+      async (id) => {
+        await inPhase(service, id, phase);
+        process.kill(workerPid(), "SIGKILL");
+      },
+      { prompt: `a fox [[sim:stall@${phase}]]` },
+    );
     expect(codes).toEqual(["WORKER_EXITED"]);
-    expect(rendersOf(rows).map((render) => render.steps_rendered + render.resumed_from_step)).toEqual([steps]);
+    expect(helped).toContain("restart_pipeline");
+    expect(addedUp(rows)).toEqual([steps]);
+    // What was denoised before the later phases is not denoised again.
+    expect(rendersOf(rows)[0]?.resumed_from_step).toBe(phase === "encode" ? 0 : steps);
   });
 
-  it("in denoise, from outside, costs no job", async () => {
-    const { rows, codes } = await survive(async (id) => {
-      await inDenoise(id);
-      process.kill(workerPid(), "SIGKILL");
-    });
+  it("in denoise repeats no more steps than its checkpoints lie apart", async () => {
+    let reached = 0;
+    const { rows, codes, helped } = await survive(
+      async (id, reader) => {
+        await inPhase(service, id, "denoise", 45);
+        process.kill(workerPid(), "SIGKILL");
+        await until("its end is told", () => reader.messages.some(({ event }) => event === "worker.exited"));
+        reached = furthestStep(reader);
+      },
+      { num_frames: 49 },
+    );
     expect(codes).toEqual(["WORKER_EXITED"]);
-    expect(rendersOf(rows).map((render) => render.steps_rendered + render.resumed_from_step)).toEqual([steps]);
+    expect(helped).toContain("restart_pipeline");
+    expect(addedUp(rows)).toEqual([steps]);
+    const realStepMs = stepSeconds("T2V-A14B", { width: 864, height: 480, frames: 49 }, "model-offload") * 1_000;
+    const apart = Math.max(1, Math.floor(checkpointEveryMs / realStepMs));
+    expect(apart).toBeLessThan(steps / 3);
+    expect(rendersOf(rows)[0]?.resumed_from_step).toBeGreaterThan(reached - apart - 1);
+    expect(reached).toBeGreaterThan(apart);
   });
 
   it("while it loads its model costs no job", async () => {
@@ -171,8 +172,13 @@ describe("a worker that is killed", { timeout: 120_000 }, () => {
 
   it("while its file is checked and committed costs nothing but the next start", async () => {
     const { rows } = await survive(async (id) => {
-      await until("the file is there", () => rowsSince(0).some((row) => row.kind === "render.completed" && row.jobId === id));
-      process.kill(workerPid(), "SIGKILL");
+      const child = await stoppedMediaChild();
+      await rendered(id);
+      const pid = workerPid();
+      process.kill(pid, "SIGKILL");
+      await until("the worker is gone", () => !isAlive(pid));
+      expect(rowsSince(directory.path).some((row) => row.kind === "job.succeeded" && row.jobId === id)).toBe(false);
+      process.kill(child, "SIGCONT");
     });
     expect(rows.filter((row) => row.kind === "render.began")).toHaveLength(1);
   });
@@ -181,14 +187,16 @@ describe("a worker that is killed", { timeout: 120_000 }, () => {
 describe("a worker that does not answer", { timeout: 120_000 }, () => {
   it("because it was stopped is ended and replaced, and its job is finished", async () => {
     let stopped = 0;
-    const { codes, rows } = await survive(async (id) => {
-      await inDenoise(id);
+    const { codes, rows, helped } = await survive(async (id) => {
+      await inPhase(service, id, "denoise", 20);
       stopped = workerPid();
       process.kill(stopped, "SIGSTOP");
     });
     expect(codes).toEqual(["WORKER_SILENT"]);
+    expect(helped).toContain("restart_pipeline");
     expect(rows.find((row) => row.kind === "worker.exited")?.data["silent_for_ms"]).toBeGreaterThanOrEqual(3_000);
     expect(isAlive(stopped)).toBe(false);
+    expect(addedUp(rows)).toEqual([steps]);
   });
 
   it("because its heartbeat fell silent is ended and replaced", async () => {
@@ -205,19 +213,20 @@ describe("a worker that ends by itself", { timeout: 120_000 }, () => {
     ["crash:SIGSEGV", "WORKER_EXITED"],
     ["poison", "GPU_CONTEXT_POISONED"],
   ])("with %s is known as %s, and its job is finished", async (card, code) => {
-    const { codes } = await survive(async () => undefined, { prompt: `a fox [[sim:${card}@denoise:8]]` });
+    const { codes, rows } = await survive(async () => undefined, { prompt: `a fox [[sim:${card}@denoise:8]]` });
     expect(codes[0]).toBe(code);
+    expect(addedUp(rows)).toEqual([steps]);
   });
 });
 
 describe("the media child", { timeout: 120_000 }, () => {
   it("that is killed while it checks a file costs one retry", async () => {
-    const { codes } = await survive(async () => {
-      const child = await until("the media child works", () =>
-        findProcesses("media-child").find((found) => found.parentPid === service.pid),
-      );
-      process.kill(child.pid, "SIGKILL");
+    const { codes, rows } = await survive(async (id) => {
+      const child = await stoppedMediaChild();
+      await rendered(id);
+      process.kill(child, "SIGKILL");
     });
     expect(codes).toEqual([]);
+    expect(rows.filter((row) => row.kind === "render.began")).toHaveLength(1);
   });
 });

@@ -165,8 +165,13 @@ export class SimulatedDevice {
       utilizationRatio,
       temperatureCelsius: 38 + Math.round(utilizationRatio * 30),
     };
-    writeFileSync(`${this.#path}.new`, JSON.stringify(file));
-    renameSync(`${this.#path}.new`, this.#path);
+    try {
+      writeFileSync(`${this.#path}.new`, JSON.stringify(file));
+      renameSync(`${this.#path}.new`, this.#path);
+    } catch (thrown) {
+      // The numbers before them stand until there is room; a card does not end for want of a witness.
+      if ((thrown as NodeJS.ErrnoException).code !== "ENOSPC") throw thrown;
+    }
   }
 
   /** The process gives the card back; nothing is published any more. */
