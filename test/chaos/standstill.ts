@@ -1,4 +1,4 @@
-import { rendersOf, rowsSince } from "../harness/rows.ts";
+import { newestSeq, rendersOf, rowsAfterRender } from "../harness/rows.ts";
 import { clock, type RunningService } from "../harness/running-service.ts";
 import { delivered, inPhase } from "../harness/tasks.ts";
 
@@ -12,7 +12,7 @@ export interface Standstill {
 
 /** Stops the supervisor by SIGSTOP in the middle of a denoising, lets it go on after `stopMs`, and tells what that cost. */
 export async function standStill(service: RunningService, stopMs: number, steps: number): Promise<Standstill> {
-  const since = rowsSince(service.stateDir).at(-1)?.seq ?? 0;
+  const since = newestSeq(service.stateDir);
   const id = await service.submit({ steps, num_frames: 49 });
   await inPhase(service, id, "denoise", 20);
   const pid = service.worker()?.pid;
@@ -20,7 +20,7 @@ export async function standStill(service: RunningService, stopMs: number, steps:
   await clock.sleep(stopMs);
   service.process.kill("SIGCONT");
   await delivered(service, id, 120_000);
-  const rows = rowsSince(service.stateDir, since);
+  const rows = await rowsAfterRender(service.stateDir, since);
   const renders = rendersOf(rows);
   return {
     isWorkerTheSame: pid !== undefined && service.worker()?.pid === pid,

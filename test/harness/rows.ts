@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { until } from "./running-service.ts";
 
 /** A row of the event log, read from the store's file beside the running service. */
 export interface Row {
@@ -35,6 +36,13 @@ export function rowsSince(stateDir: string, seq = 0): Row[] {
 }
 
 export const newestSeq = (stateDir: string): number => rowsSince(stateDir).at(-1)?.seq ?? 0;
+
+/** Rows of renders are written within a moment after them, not with them. */
+export const rowsAfterRender = (stateDir: string, since = 0): Promise<Row[]> =>
+  until("the row of the render", () => {
+    const rows = rowsSince(stateDir, since);
+    return rendersOf(rows).length > 0 ? rows : null;
+  });
 
 /** Every render that reached its end: how many steps it rendered, and from which it went on. */
 export const rendersOf = (rows: readonly Row[]): RenderRow[] =>

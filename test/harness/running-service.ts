@@ -112,7 +112,9 @@ export async function startService(options: StartOptions): Promise<RunningServic
   const url = address.startsWith("http") ? address : `http://${address}`;
 
   const json = async <Body>(path: string, init?: RequestInit): Promise<{ status: number; body: Body }> => {
-    const answer = await fetch(`${url}${path}`, init);
+    // A connection of its own: one that is kept may be closed by the server in the very moment in which it is used again.
+    const headers = { ...(init?.headers as Record<string, string> | undefined), connection: "close" };
+    const answer = await fetch(`${url}${path}`, { ...init, headers });
     return { status: answer.status, body: (await answer.json()) as Body };
   };
   return {

@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { rendersOf, rowsSince } from "../harness/rows.ts";
+import { rendersOf, rowsAfterRender, rowsSince } from "../harness/rows.ts";
 import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
 import { countFrames, delivered, inPhase, isReady } from "../harness/tasks.ts";
 
@@ -61,7 +61,7 @@ describe("the service", { timeout: 90_000 }, () => {
     const second = await start(stateDir);
     await delivered(second, id);
     expect(second.worker()?.pid).toBe(pid);
-    const rows = rowsSince(stateDir);
+    const rows = await rowsAfterRender(stateDir);
     expect(rows.map((row) => row.kind)).toContain("job.adopted");
     expect(rendersOf(rows)).toMatchObject([{ steps_rendered: 40, resumed_from_step: 0 }]);
     expect(rows.filter((row) => row.kind === "job.claimed")).toHaveLength(1);

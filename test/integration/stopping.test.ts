@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { standStill } from "../chaos/standstill.ts";
 import { findProcessesOf } from "../harness/processes.ts";
-import { rendersOf, rowsSince } from "../harness/rows.ts";
+import { rendersOf, rowsAfterRender } from "../harness/rows.ts";
 import { clock, endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
 import { delivered, inPhase, isReady } from "../harness/tasks.ts";
 
@@ -48,8 +48,9 @@ describe("stopping the service", { timeout: 60_000 }, () => {
     ],
     [
       "SIGTERM",
-      "a worker that was stopped",
+      "a worker that was stopped and half a request",
       async (service: RunningService) => {
+        await halfRequest(service.url);
         process.kill(service.worker()?.pid ?? 0, "SIGSTOP");
       },
     ],
@@ -68,7 +69,7 @@ describe("stopping the service", { timeout: 60_000 }, () => {
       expect([isAlive(pid), findProcessesOf(first.stateDir)]).toEqual([false, []]);
       const second = await start(first.stateDir, quick);
       await delivered(second, id);
-      const [render] = rendersOf(rowsSince(first.stateDir));
+      const [render] = rendersOf(await rowsAfterRender(first.stateDir));
       expect((render?.steps_rendered ?? 0) + (render?.resumed_from_step ?? 0)).toBe(40);
       expect(render?.resumed_from_step).toBeGreaterThan(0);
     },

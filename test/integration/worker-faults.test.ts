@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stepSeconds } from "../../src/core/model-catalog.ts";
 import { type EventReader, followEvents } from "../harness/event-reader.ts";
 import { findMediaChild } from "../harness/processes.ts";
-import { newestSeq, type Row, rendersOf, rowsSince } from "../harness/rows.ts";
+import { newestSeq, type Row, rendersOf, rowsAfterRender, rowsSince } from "../harness/rows.ts";
 import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
 import { delivered, deliveredFrames, inPhase, pollAlways } from "../harness/tasks.ts";
 
@@ -16,7 +16,7 @@ let service: RunningService;
 /** Faster than a person would set them, and high limits, so that each case stands alone. */
 const env = {
   UNDERSTUDY_SIM_SPEED: "2",
-  UNDERSTUDY_SUPERVISION_SILENCE: "3s",
+  UNDERSTUDY_SUPERVISION_SILENCE: "2s",
   UNDERSTUDY_SUPERVISION_BACKOFF_LONGEST: "1s",
   UNDERSTUDY_RECOVERY_COOLDOWN: "0s",
   UNDERSTUDY_RECOVERY_BUDGET_ACTIONS: "1000",
@@ -88,7 +88,7 @@ async function survive(harm: (id: string, reader: EventReader) => Promise<void>,
   }
   expect(statuses).toEqual(new Set([200]));
   expect(await deliveredFrames(service, id)).toBe(fields["num_frames"] ?? 13);
-  const rows = rowsSince(directory.path, since);
+  const rows = await rowsAfterRender(directory.path, since);
   await expectToldEverything(reader, rows);
   await reader.stop();
   expect(rows.filter((row) => row.kind === "job.succeeded" && row.jobId === id)).toHaveLength(1);
@@ -194,7 +194,7 @@ describe("a worker that does not answer", { timeout: 120_000 }, () => {
     });
     expect(codes).toEqual(["WORKER_SILENT"]);
     expect(helped).toContain("restart_pipeline");
-    expect(rows.find((row) => row.kind === "worker.exited")?.data["silent_for_ms"]).toBeGreaterThanOrEqual(3_000);
+    expect(rows.find((row) => row.kind === "worker.exited")?.data["silent_for_ms"]).toBeGreaterThanOrEqual(2_000);
     expect(isAlive(stopped)).toBe(false);
     expect(addedUp(rows)).toEqual([steps]);
   });
