@@ -11,6 +11,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { DrillState } from "./drills/drill-state.ts";
 import type { EnvelopeBook, StepBook } from "./learned-books.ts";
+import type { LoadGate } from "./load-gate.ts";
 import type { ProfileBook } from "./profile-book.ts";
 import type { ProgressBoard } from "./progress-board.ts";
 import type { WorkerLinks } from "./worker-links.ts";
@@ -40,4 +41,5 @@ export interface ServiceParts extends ServicePorts {
   readonly drill: DrillState;
   readonly envelopes: EnvelopeBook;
   readonly steps: StepBook;
+  readonly loadGate: LoadGate;
 }

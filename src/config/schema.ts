@@ -58,6 +58,7 @@ const healthSchema = group({
   check: duration("60s", { min: "1s", max: "1h" }).describe("Time between two reported checks; a crossed threshold is reported at once."),
   cpu: levels("80%", "95%", "Share of the CPU in use; inside a container of its limit."),
   memory: levels("80%", "95%", "Share of the memory in use; inside a container of its limit."),
+  pressure: levels("10%", "50%", "Share of the time in which every program of the host waits for memory."),
   vram: levels("90%", "95%", "Share of the card's memory in use beside the known need of the running job and model."),
   temperature: group({
     warning: decimal(83, { min: 30, max: 120 }).describe(
@@ -65,6 +66,7 @@ const healthSchema = group({
     ),
     critical: decimal(90, { min: 30, max: 120 }).describe("From here on critical."),
   }).prefault({}),
+  inodes: levels("5%", "1%", "Share of the file system's inodes that is free; at or below it."),
   entrySamples: wholeNumber(3, { min: 1, max: 100 }).describe(
     "Samples in a row above a threshold until it counts, so that a spike is no issue.",
   ),
@@ -274,10 +276,11 @@ function listContradictions(
   const { health, disk, recovery, workers, lead, alternative } = settings;
   const ids = expandWorkers(workers, settings.sim.gpus).map((worker) => worker.id);
   const rules: readonly (readonly [boolean, string, string])[] = [
-    [health.cpu.warning <= health.cpu.critical, "health.cpu", "must not have its critical level below its warning"],
-    [health.memory.warning <= health.memory.critical, "health.memory", "must not have its critical level below its warning"],
-    [health.vram.warning <= health.vram.critical, "health.vram", "must not have its critical level below its warning"],
-    [health.temperature.warning <= health.temperature.critical, "health.temperature", "must not have its critical level below its warning"],
+    ...(["cpu", "memory", "pressure", "vram", "temperature"] as const).map(
+      (name) =>
+        [health[name].warning <= health[name].critical, `health.${name}`, "must not have its critical level below its warning"] as const,
+    ),
+    [health.inodes.warning >= health.inodes.critical, "health.inodes", "must not have its critical level above its warning"],
     [disk.warnFreeBytes >= disk.minFreeBytes, "disk", "must not have warnFree below minFree"],
     [recovery.lookBack.firstMs <= recovery.lookBack.longestMs, "recovery", "must not have lookBackLongest below lookBackFirst"],
     [recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs, "recovery", "must not have breakerLongest below breakerFirst"],
@@ -312,8 +315,10 @@ export const configSchema = settingsSchema
       thresholds: {
         cpuRatio: health.cpu,
         memoryRatio: health.memory,
+        pressureRatio: health.pressure,
         vramRatio: health.vram,
         temperatureCelsius: health.temperature,
+        inodesFreeRatio: health.inodes,
         diskFreeBytes: { warning: disk.warnFreeBytes, critical: disk.minFreeBytes },
         entrySampleCount: health.entrySamples,
         leaveMarginRatio: health.leaveMargin,

@@ -41,6 +41,45 @@ export type Mode = (typeof modes)[number];
 export const attributions = ["request", "model", "worker", "gpu", "host", "network", "configuration"] as const;
 export type Attribution = (typeof attributions)[number];
 
+/** What can go wrong, more finely than by code: several classes share a code and differ in what helps. */
+export const faultClassNames = [
+  "request",
+  "modelFile",
+  "authentication",
+  "notFound",
+  "offlineMode",
+  "outOfMemory",
+  "outOfMemoryFragmented",
+  "outOfVirtualSpace",
+  "outOfMemoryNeighbour",
+  "contextPoisoned",
+  "gpuMemoryFault",
+  "gpuLost",
+  "gpuResetRequired",
+  "gpuHardware",
+  "driver",
+  "hostOomKiller",
+  "hostAllocation",
+  "diskFull",
+  "network",
+  "missingDependency",
+  "offloadConflict",
+  "actionNotApplied",
+  "onProcessor",
+  "workerConfiguration",
+  "protocolMismatch",
+  "multiGpu",
+  "crashBySignal",
+  "workerExit",
+  "ownStop",
+  "silence",
+  "stall",
+  "badOutput",
+  "thermal",
+  "unknown",
+] as const;
+export type FaultClass = (typeof faultClassNames)[number];
+
 export const phases = ["encode", "denoise", "decode", "mux"] as const;
 export type Phase = (typeof phases)[number];
 

@@ -8,9 +8,8 @@ import type { Clock } from "../core/clock.ts";
 import type { FaultReport } from "../core/fault.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
-import type { HealthStatus, MachineTag } from "../core/words.ts";
+import type { FaultClass, HealthStatus, MachineTag } from "../core/words.ts";
 import { faultOf } from "../recovery/classify.ts";
-import type { FaultClass } from "../recovery/fault-classes.ts";
 import {
   defaultHealthThresholds,
   type EnvelopeBytes,
@@ -128,6 +127,7 @@ export interface HealthMonitorContext {
 const faultClassOf: Partial<Record<HealthReading, FaultClass>> = {
   memory: "hostAllocation",
   disk: "diskFull",
+  inodes: "diskFull",
   vram: "outOfMemoryNeighbour",
   temperature: "thermal",
   gpuPresence: "gpuLost",

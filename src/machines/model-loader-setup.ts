@@ -17,6 +17,7 @@ export const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder
 /** A step of loading that did not answer within its time. */
 export function overdueFault(what: string): Fault {
   return {
+    faultClass: "stall",
     code: "MODEL_NOT_AVAILABLE",
     attribution: "worker",
     failureType: "model_loading_failure",
@@ -35,6 +36,7 @@ export function corruptFault(brokenFile: string | null): Fault {
   const message = `${brokenFile ?? "A model file"} does not match its hash, however often it is fetched.`;
   return {
     ...overdueFault("verifying"),
+    faultClass: "modelFile",
     code: "MODEL_FILE_CORRUPT",
     attribution: "model",
     confidence: 0.9,

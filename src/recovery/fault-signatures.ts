@@ -1,4 +1,4 @@
-import type { FaultClass } from "./fault-classes.ts";
+import type { FaultClass } from "../core/words.ts";
 
 /** One way to recognise a class by what was thrown. */
 export interface FaultSignature {

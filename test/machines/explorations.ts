@@ -101,6 +101,7 @@ const recovery: Exploration = {
     "evidence",
     "message",
     "decidedBy",
+    "faultClass",
     "confidence",
     "code",
     "attribution",

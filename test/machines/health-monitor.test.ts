@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Actor, type AnyEventObject, createActor, fromCallback } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
-import type { GpuStatus, Sample } from "../../src/core/ports/telemetry-probe.ts";
+import type { GpuStatus, HostDetails, Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import { emptyDetails } from "../../src/gpu/empty-details.ts";
 import {
   type HealthMonitorReport,
   healthMonitorMachine,
@@ -21,11 +22,21 @@ interface Wanted {
   readonly hasGpu?: boolean;
   readonly diskFreeBytes?: number;
   readonly gpuStatus?: Partial<GpuStatus>;
+  readonly throttleMask?: number;
+  readonly hostDetails?: Partial<HostDetails>;
 }
 
 const totalBytes = 80 * gibibyte;
 function sampleAt(atMs: number, wanted: Wanted): Sample {
-  const { cpuRatio = 0.1, gpuUsedBytes = 0, hasGpu = true, diskFreeBytes = 100 * gibibyte, gpuStatus } = wanted;
+  const {
+    cpuRatio = 0.1,
+    gpuUsedBytes = 0,
+    hasGpu = true,
+    diskFreeBytes = 100 * gibibyte,
+    gpuStatus,
+    throttleMask = 0,
+    hostDetails,
+  } = wanted;
   const status: GpuStatus = { state: "measured", reason: null, measuredAtMs: atMs, evidence: {}, ...gpuStatus };
   const gpu = {
     uuid: "g0",
@@ -35,8 +46,17 @@ function sampleAt(atMs: number, wanted: Wanted): Sample {
     utilizationRatio: null,
     temperatureCelsius: null,
     unavailable: {},
+    details: { ...emptyDetails, throttleMask },
   };
-  const host = { cpuRatio, memoryRatio: 0.2, memoryUsedBytes: 2, memoryTotalBytes: 10, diskFreeBytes };
+  const details: HostDetails = {
+    diskTotalBytes: 200 * gibibyte,
+    inodes: null,
+    cgroup: null,
+    pressure: { memory: null, cpu: null, io: null },
+    unavailable: {},
+    ...hostDetails,
+  };
+  const host = { cpuRatio, memoryRatio: 0.2, memoryUsedBytes: 2, memoryTotalBytes: 10, diskFreeBytes, details };
   const cards = { gpuKind: hasGpu ? "simulated" : "absent", gpus: hasGpu ? [gpu] : [] } as const;
   return { atMs, ...cards, ...(gpuStatus === undefined ? {} : { gpuStatus: status }), host };
 }
@@ -103,6 +123,33 @@ describe("the health monitor", () => {
     });
     await clock.advance(300_000);
     expect(parent.ofType("threshold.crossed")).toEqual([]);
+  });
+  it.each<[string, Wanted, string]>([
+    ["a card that slows itself down", { throttleMask: 0x40 }, "throttling warning"],
+    [
+      "a host that waits for memory",
+      { hostDetails: { pressure: { memory: { someRatio: 0.4, fullRatio: 0.2 }, cpu: null, io: null } } },
+      "pressure warning",
+    ],
+    ["a file system that runs out of inodes", { hostDetails: { inodes: { totalCount: 1_000, freeCount: 5 } } }, "inodes critical"],
+    ["a card whose driver wants a reset", { gpuStatus: { evidence: { recoveryAction: "GPU Reset" } } }, "gpuPresence critical"],
+  ])("sees %s", async (_what, wanted, issue) => {
+    const { clock, health } = startMonitor(() => wanted);
+    await clock.advance(15_000);
+    expect(health().issues.map(({ reading, severity }) => `${reading} ${severity}`)).toEqual([issue]);
+  });
+  it("opens no incident for a card that is slow for its heat, and one that names the reset for a card that needs it", async () => {
+    const hot = startMonitor(() => ({ throttleMask: 0x40 }));
+    await hot.clock.advance(60_000);
+    expect(hot.parent.ofType("fault.raised")).toEqual([]);
+    const { clock, parent } = startMonitor(() => ({ gpuStatus: { evidence: { recoveryAction: "GPU Reset" } } }));
+    await clock.advance(15_000);
+    expect(parent.ofType("fault.raised")).toMatchObject([{ report: { fault: { faultClass: "gpuResetRequired" } } }]);
+  });
+  it("takes the software power cap for what it is: normal under load", async () => {
+    const { clock, health } = startMonitor(() => ({ throttleMask: 0x4 }));
+    await clock.advance(15_000);
+    expect(health().status).toBe("healthy");
   });
   it("gives each issue with what to do about it", async () => {
     const { clock, health } = startMonitor(() => ({ cpuRatio: 0.85, diskFreeBytes: gibibyte }));

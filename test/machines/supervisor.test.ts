@@ -44,6 +44,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
 
 function faultOf(failureType: FailureType | null, change: Partial<Fault> = {}): Fault {
   return {
+    faultClass: "outOfMemory",
     code: "GPU_OUT_OF_MEMORY",
     attribution: "worker",
     failureType,

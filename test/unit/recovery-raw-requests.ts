@@ -1,5 +1,5 @@
 import type { Evidence } from "../../src/core/fault.ts";
-import type { FaultClass } from "../../src/recovery/fault-classes.ts";
+import type { FaultClass } from "../../src/core/words.ts";
 import { comfyRefusal, cuda, exit, failure, hub401, memoryTexts } from "./recovery-raw-makers.ts";
 
 /** Request, model files and memory: what is seen, its class, and the evidence as the libraries really write it. */
