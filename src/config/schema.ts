@@ -3,7 +3,15 @@
  * comes out is in ms and bytes and says so in its names. Unknown keys are errors.
  */
 import { z } from "zod";
-import { failureTypes, fallbackConsents, loadProfiles, modelIds, recoveryActions, reductionKinds } from "../core/words.ts";
+import {
+  failureTypes,
+  fallbackConsents,
+  loadProfiles,
+  modelIds,
+  modelNamePattern,
+  recoveryActions,
+  reductionKinds,
+} from "../core/words.ts";
 import { amount, decimal, duration, group, listOf, numberBetween, oneOf, ratio, wholeNumber, yesOrNo } from "./fields.ts";
 
 /** Cards that the simulator can play. */
@@ -14,6 +22,9 @@ export type SimulatedGpu = (typeof simulatedGpus)[number];
 export const cardChoices = ["auto", "nvidia", "amd", "none"] as const;
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
+
+/** Whether there is such a model is known when the registry file has been read. */
+const modelName = z.string().regex(modelNamePattern, "must be the name of a model");
 
 const workerSchema = group({
   id: z
@@ -27,7 +38,7 @@ const workerSchema = group({
   gpus: listOf(z.int().min(0).max(63))
     .prefault([])
     .describe("Numbers of cards: one worker each, the number appended to its id. Without them one worker with this very id."),
-  models: listOf(oneOf(modelIds))
+  models: listOf(modelName)
     .prefault([...modelIds])
     .describe("Models that this worker may load."),
 });
@@ -228,9 +239,9 @@ export const settingsSchema = z.strictObject({
     .prefault([])
     .describe("Web pages of other origins that may call this service."),
   logLevel: oneOf(logLevels).default("warn").describe("JSON lines on stderr; info has one line a transition."),
-  lead: oneOf(modelIds).default("T2V-A14B").describe("The main model: what the mode and the test render are about."),
+  lead: modelName.default("T2V-A14B").describe("The main model: what the mode and the test render are about."),
   alternative: z
-    .preprocess((value) => (value === "none" ? null : value), oneOf(modelIds).nullable())
+    .preprocess((value) => (value === "none" ? null : value), modelName.nullable())
     .prefault("TI2V-5B")
     .describe('The model that may take over with a job\'s consent; "none" for no other.'),
   loadProfile: oneOf(loadProfiles)

@@ -1,5 +1,6 @@
+import { UnderstudyError } from "./errors.ts";
 import { gibibyte } from "./units.ts";
-import type { LoadProfile, ModelId } from "./words.ts";
+import type { LoadProfile, ModelId, modelIds } from "./words.ts";
 
 /**
  * What each Wan 2.2 model can do and needs.
@@ -24,9 +25,16 @@ export interface ModelEntry {
   readonly stepSecondsPerToken: number;
   readonly stepSecondsPerTokenSquared: number;
   readonly weightBytes: number;
+  /** Frame counts are `frameStep` × k + `frameOffset`. */
+  readonly frameStep: number;
+  readonly frameOffset: number;
+  /** Sizes that are offered beside the seed's, such as `112x64`. */
+  readonly furtherSizes: readonly string[];
 }
 
 const GB = 1e9;
+
+const wanFrames = { frameStep: 4, frameOffset: 1, furtherSizes: [] } as const;
 
 /**
  * Peak: 41.3 GB at 832x480x81 and 59.8 GB at 1280x720x81 (A14B, offloaded) give 27.2 GB + 4.32e-4 GB per token.
@@ -44,9 +52,10 @@ const a14b = {
   stepSecondsPerToken: 1.767e-4,
   stepSecondsPerTokenSquared: 2.219e-9,
   weightBytes: 67 * GB,
+  ...wanFrames,
 } as const;
 
-export const modelCatalog: Readonly<Record<ModelId, ModelEntry>> = {
+const builtIn: Readonly<Record<(typeof modelIds)[number], ModelEntry>> = {
   "T2V-A14B": { id: "T2V-A14B", ...a14b, highNoiseStepRatio: 0.325, needsImage: false },
   "I2V-A14B": { id: "I2V-A14B", ...a14b, highNoiseStepRatio: 0.35, needsImage: true },
   /** 22.9 GB and 10.7 s a step on an RTX 4090 at 1280x704x121 (27,280 tokens); an H100 is taken as 2.5 times as fast. */
@@ -65,11 +74,33 @@ export const modelCatalog: Readonly<Record<ModelId, ModelEntry>> = {
     stepSecondsPerToken: 1.57e-4,
     stepSecondsPerTokenSquared: 0,
     weightBytes: 21 * GB,
+    ...wanFrames,
   },
 };
 
+const catalog = new Map<ModelId, ModelEntry>(Object.entries(builtIn));
+
+/** Adds what a registry file describes; an entry with a known name takes that one's place. Once, before anything is started. */
+export function knowModels(entries: readonly ModelEntry[]): void {
+  for (const entry of entries) catalog.set(entry.id, entry);
+}
+
+export const knownModels = (): readonly ModelId[] => [...catalog.keys()];
+export const isKnownModel = (id: string): boolean => catalog.has(id);
+
+/** Throws UnderstudyError CONFIGURATION_INVALID for a name that is not in the catalogue. */
+export function modelEntry(id: ModelId): ModelEntry {
+  const entry = catalog.get(id);
+  if (entry === undefined)
+    throw new UnderstudyError("CONFIGURATION_INVALID", `There is no model ${id}; there are ${knownModels().join(", ")}.`);
+  return entry;
+}
+
 /** The seed's sizes; they are rendered at the next legal size and cropped to the asked one. */
 export const seedResolutions = ["854x480", "1024x576", "1280x720", "1920x1080"] as const;
+
+/** Sizes that may be asked of a model. */
+export const resolutionsOf = (id: ModelId): readonly string[] => [...seedResolutions, ...modelEntry(id).furtherSizes];
 
 /** Peak memory and step time of a load profile against `model-offload`. `full` keeps every weight on the card. */
 export const profileFactors: Readonly<
@@ -88,25 +119,25 @@ export interface RenderedEnvelope {
   readonly frames: number;
 }
 
-/** The next legal size and frame count (4k+1); the muxer crops and trims to what was asked. */
+/** The next legal size and frame count; the muxer crops and trims to what was asked. */
 export function legalEnvelope(model: ModelId, asked: RenderedEnvelope): RenderedEnvelope {
-  const { sizeStep } = modelCatalog[model];
+  const { sizeStep, frameStep, frameOffset } = modelEntry(model);
   return {
     width: Math.ceil(asked.width / sizeStep) * sizeStep,
     height: Math.ceil(asked.height / sizeStep) * sizeStep,
-    frames: Math.ceil((Math.max(asked.frames, 1) - 1) / 4) * 4 + 1,
+    frames: Math.ceil(Math.max(asked.frames - frameOffset, 0) / frameStep) * frameStep + frameOffset,
   };
 }
 
 export function tokenCount(model: ModelId, asked: RenderedEnvelope): number {
-  const { cellPixels } = modelCatalog[model];
+  const { cellPixels, frameStep, frameOffset } = modelEntry(model);
   const legal = legalEnvelope(model, asked);
-  return ((legal.frames - 1) / 4 + 1) * (legal.height / cellPixels) * (legal.width / cellPixels);
+  return ((legal.frames - frameOffset) / frameStep + 1) * (legal.height / cellPixels) * (legal.width / cellPixels);
 }
 
 /** Predicted peak on the device while denoising, in bytes. */
 export function peakBytes(model: ModelId, asked: RenderedEnvelope, profile: LoadProfile): number {
-  const entry = modelCatalog[model];
+  const entry = modelEntry(model);
   const factors = profileFactors[profile];
   const base = factors.keepsAllWeights ? entry.weightBytes : entry.baseBytes * factors.base;
   return base + entry.bytesPerToken * factors.activation * tokenCount(model, asked);
@@ -115,18 +146,18 @@ export function peakBytes(model: ModelId, asked: RenderedEnvelope, profile: Load
 /** Predicted memory of the loaded, idle model on the device, in bytes. */
 export function residentBytes(model: ModelId, profile: LoadProfile): number {
   const factors = profileFactors[profile];
-  return factors.keepsAllWeights ? modelCatalog[model].weightBytes : 1.5 * gibibyte * Math.max(factors.base, 0.2);
+  return factors.keepsAllWeights ? modelEntry(model).weightBytes : 1.5 * gibibyte * Math.max(factors.base, 0.2);
 }
 
 /** Predicted seconds of one denoise step on an H100. */
 export function stepSeconds(model: ModelId, asked: RenderedEnvelope, profile: LoadProfile): number {
-  const entry = modelCatalog[model];
+  const entry = modelEntry(model);
   const tokens = tokenCount(model, asked);
   return (entry.stepSecondsPerToken * tokens + entry.stepSecondsPerTokenSquared * tokens ** 2) * profileFactors[profile].time;
 }
 
 /** The smallest legal canary: 5 frames, 2 steps (one of each expert where there are two). */
 export function canaryRequest(model: ModelId): { width: number; height: number; frames: number; steps: number } {
-  const side = modelCatalog[model].sizeStep === 32 ? 64 : 112;
+  const side = modelEntry(model).sizeStep === 32 ? 64 : 112;
   return { width: side, height: 64, frames: 5, steps: 2 };
 }

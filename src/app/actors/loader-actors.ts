@@ -2,7 +2,7 @@ import { fromCallback, fromPromise } from "xstate";
 import type { TimerHandle } from "../../core/clock.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
-import { canaryRequest, modelCatalog } from "../../core/model-catalog.ts";
+import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
 import type { WorkerClient } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { LoadProfile } from "../../core/words.ts";
@@ -38,7 +38,7 @@ const tellWaitingEveryMs = minuteMs;
 /** Weights pass through the host's memory: as many loads at once as fit into it. */
 async function takeTurn(parts: ServiceParts, { workerId, model }: LoadOrder, onWait: () => void, signal: AbortSignal): Promise<() => void> {
   const { clock, loadGate } = parts;
-  const needBytes = clientOf(parts, workerId).identity.isSimulated ? 0 : modelCatalog[model].weightBytes;
+  const needBytes = clientOf(parts, workerId).identity.isSimulated ? 0 : modelEntry(model).weightBytes;
   let timer: TimerHandle | undefined;
   const wait = (): void => {
     onWait();

@@ -15,6 +15,7 @@ import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
 import type { EnvelopeBook } from "../learned-books.ts";
 import type { WorkerLinks } from "../worker-links.ts";
 import type { Resident } from "./plan-render.ts";
+import { toWorkerRequest } from "./render.ts";
 
 export interface RecoverPorts {
   readonly jobs: JobStore;
@@ -211,7 +212,10 @@ export async function proveEnvelope(ports: RecoverPorts, target: RecoveryTarget,
   const stats = await client.stats(signal);
   const request = requestToProve(ports, target, job, stats);
   const place = { deviceUuid: client.identity.device.uuid, profile: stats.profile ?? "model-offload" };
-  const report = await client.probe({ kind: "phase", phase, request, checkpointDir: ports.artifacts.checkpointDir(job.id) }, signal);
+  const report = await client.probe(
+    { kind: "phase", phase, request: toWorkerRequest(ports, request), checkpointDir: ports.artifacts.checkpointDir(job.id) },
+    signal,
+  );
   if (report.failure !== null) {
     if (classify({ workerFailure: report.failure }).code === "GPU_OUT_OF_MEMORY") await ports.envelopes.noteMisfit(place, request);
     return { verdict: "failed", reason: report.failure.message };

@@ -1,7 +1,7 @@
 import { exitCodePoisoned } from "../../contract/worker-protocol.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { WorkerFailure } from "../../core/fault.ts";
-import { canaryRequest, modelCatalog } from "../../core/model-catalog.ts";
+import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
 import type {
   AttachReport,
   GenerateOrder,
@@ -228,7 +228,7 @@ export class Engine {
     }
     if (order.kind === "phase") return 1;
     const experts = Array.from({ length: canary.steps }, (_, step) => expertOf(model, step, canary.steps));
-    return Math.min(new Set(experts).size, modelCatalog[model].expertCount);
+    return Math.min(new Set(experts).size, modelEntry(model).expertCount);
   }
 
   #poison(): void {
