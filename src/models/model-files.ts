@@ -35,7 +35,8 @@ export function chooseFiles(listed: readonly ListedFile[], patterns: readonly st
 export function assertSafePath(path: string): void {
   const isSafe =
     path.length <= 1_000 &&
-    !/[\\\0-\x1f]/.test(path) &&
+    !path.includes("\\") &&
+    [...path].every((letter) => letter >= " ") &&
     path.split("/").every((segment) => segment !== "" && segment !== "." && segment !== ".." && Buffer.byteLength(segment) <= 255);
   if (!isSafe)
     throw new ModelError("MODEL_NOT_AVAILABLE", `The hub lists a file with an unsafe path: ${JSON.stringify(path.slice(0, 200))}.`);

@@ -1,21 +1,6 @@
 import type { Clock, TimerHandle } from "../core/clock.ts";
+import type { PullPhase, PullProgress } from "../core/ports/model-desk.ts";
 import { secondMs } from "../core/units.ts";
-
-export type PullPhase = "listing" | "checking" | "fetching";
-
-export interface PullProgress {
-  readonly phase: PullPhase;
-  /** On disk, what was there before included. */
-  readonly doneBytes: number;
-  readonly totalBytes: number;
-  readonly bytesPerSecond: number;
-  /** Null while nothing arrives. */
-  readonly etaMs: number | null;
-  readonly doneFileCount: number;
-  readonly fileCount: number;
-  /** Why it waits, until the next byte arrives. */
-  readonly trouble: string | null;
-}
 
 /** At most four times a second. */
 const tellEveryMs = 250;

@@ -3,6 +3,7 @@ import { statfs } from "node:fs/promises";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
+import type { PullProgress, PullResult } from "../core/ports/model-desk.ts";
 import { formatBytes, mebibyte } from "../core/units.ts";
 import { savedBytesOf } from "./blob-transfer.ts";
 import { diskError, factsOf, RepositoryCache } from "./cache-layout.ts";
@@ -10,7 +11,7 @@ import { checkBlob } from "./check-blob.ts";
 import { Hasher } from "./hasher.ts";
 import type { HubClient } from "./hub-client.ts";
 import { assertSafePath, chooseFiles, type ListedFile } from "./model-files.ts";
-import { ProgressMeter, type PullProgress } from "./progress-meter.ts";
+import { ProgressMeter } from "./progress-meter.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { type Retrying, type RetryPolicy, retrying } from "./retrying.ts";
 import { transferBlobs } from "./transfer-blobs.ts";
@@ -41,12 +42,6 @@ export interface PullOptions {
   readonly onProgress: (progress: PullProgress) => void;
   /** Stays at the commit of the last pull; without it the revision is resolved anew. */
   readonly isRepair: boolean;
-}
-
-export interface PullResult {
-  readonly commit: string;
-  readonly snapshotPath: string;
-  readonly fetchedFileCount: number;
 }
 
 interface Pull {

@@ -1,24 +1,10 @@
 import { join } from "node:path";
+import type { FileProblem, VerifyReport } from "../core/ports/model-desk.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";
 import { checkBlob } from "./check-blob.ts";
 import { Hasher } from "./hasher.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { VerifiedRecord, type Wanted } from "./verified-record.ts";
-
-export interface VerifyReport {
-  /** False when this service never pulled it: then nothing says which files there should be. */
-  readonly isKnown: boolean;
-  readonly commit: string | null;
-  readonly fileCount: number;
-  /** Read from the first byte to the last, just now. */
-  readonly hashedFileCount: number;
-  readonly problems: readonly FileProblem[];
-}
-
-export interface FileProblem {
-  readonly path: string;
-  readonly kind: "missing" | "corrupt";
-}
 
 const unknownReport: VerifyReport = { isKnown: false, commit: null, fileCount: 0, hashedFileCount: 0, problems: [] };
 
