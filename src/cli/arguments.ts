@@ -82,7 +82,7 @@ const commands = {
   },
   models: {
     usage: "models VERB [MODEL]",
-    says: "list, pull [--revision REV], verify or remove; MODEL is an id of the list, or org/name of the hub",
+    says: "list, pull, verify or remove; MODEL is an id of the list, or org/name of the hub",
     options: ["state-dir", "config", "revision"],
     operand: "list, or pull, verify or remove and the name of a model",
     verbs: { list: false, pull: true, verify: true, remove: true },
@@ -118,6 +118,9 @@ Flags of serve
       --sim-gpus NUMBER   how many such cards, one worker each (1)
       --sim-speed NUMBER  how fast it plays; 1 takes 2 % of a real H100's time (1)
       --keep-workers      on SIGTERM renders go on, and the next start takes them up
+
+Flags of models pull and verify
+      --revision REV      branch, tag or commit of the model (what the registry says, or main)
 
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
@@ -202,5 +205,6 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const given = Object.entries(settingOf).filter(([name]) => values[name as OptionName] !== undefined);
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
+  if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
   return wantedOf(first, { verb, operand, isReleasing: values["release-gpu"] === true, revision }, { configPath, flags });
 }

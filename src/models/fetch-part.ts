@@ -83,28 +83,36 @@ async function partOfAnswer(attempt: Attempt, { headers, status }: Response, par
   return part;
 }
 
-/** Writes the body in pieces of `writeBytes`; what arrived before a break is written too. */
+/** Writes the body in pieces of `writeBytes`, one while the next arrives; what arrived before a break is written too. */
 async function receive(attempt: Attempt, body: ReadableStream<Uint8Array>, part: Part): Promise<void> {
   const { transfer, options, stall, noteProgress } = attempt;
+  let roomBytes = part.endByte - part.startByte - part.writtenBytes;
   let gathered: Uint8Array[] = [];
   let gatheredBytes = 0;
+  let writing = Promise.resolve();
   const write = async (): Promise<void> => {
     const [chunks, byteCount] = [gathered, gatheredBytes];
     [gathered, gatheredBytes] = [[], 0];
-    await transfer.write(part, chunks, byteCount);
+    await writing;
+    writing = transfer.write(part, chunks, byteCount);
+    // Heard by whoever writes next.
+    writing.catch(() => undefined);
   };
   try {
     for await (const chunk of body) {
       stall.noteBytes();
       noteProgress();
-      const roomBytes = part.endByte - part.startByte - part.writtenBytes - gatheredBytes;
-      gathered.push(chunk.length > roomBytes ? chunk.subarray(0, roomBytes) : chunk);
-      gatheredBytes += Math.min(chunk.length, roomBytes);
+      const isTooMuch = chunk.length > roomBytes;
+      const bytes = isTooMuch ? chunk.subarray(0, roomBytes) : chunk;
+      gathered.push(bytes);
+      gatheredBytes += bytes.length;
+      roomBytes -= bytes.length;
       if (gatheredBytes >= options.writeBytes) await write();
-      if (chunk.length > roomBytes || !transfer.holds(part)) break;
+      if (isTooMuch || !transfer.holds(part)) break;
     }
   } finally {
     await write();
+    await writing;
   }
 }
 
@@ -124,7 +132,8 @@ async function run(attempt: Attempt, part: Part): Promise<Part | null> {
     ended.throwIfAborted();
     throw thrown instanceof ModelError ? thrown : connectionError(thrown, "The hub");
   } finally {
-    transfer.givePart(taken);
+    // The one that was asked for stays its taker's until no try is left.
+    if (taken !== part) transfer.givePart(taken);
   }
   if (transfer.holds(taken) && taken.startByte + taken.writtenBytes < taken.endByte)
     throw passing(`The connection ended before ${transfer.file.path} was whole.`);

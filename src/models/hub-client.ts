@@ -136,9 +136,12 @@ export class HubClient {
     if ([200, 206, 416].includes(response.status))
       return { response, address: address === start && range.address === null ? null : address };
     await response.body?.cancel();
+    const isFromStore = range.address !== null || address !== start;
     // Signed addresses expire; the hub signs a new one.
-    if (range.address !== null && [401, 403, 404, 410].includes(response.status))
-      throw new AddressExpired("NETWORK_UNREACHABLE", `The signed address of ${path} has expired.`, { retryable: true });
+    if (isFromStore && [401, 403, 404, 410].includes(response.status))
+      throw new AddressExpired("NETWORK_UNREACHABLE", `The signed address of ${path} is not valid (${response.status}).`, {
+        retryable: true,
+      });
     throw refusalOf(response.status, response.headers, asked, this.#clock.nowMs());
   }
 

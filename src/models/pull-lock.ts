@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { ModelError } from "../core/errors.ts";
+import { ModelError, messageOf } from "../core/errors.ts";
 import { parseProcessStat } from "../core/process-stat.ts";
 
 interface Holder {
@@ -32,20 +32,29 @@ function holderWords(path: string): string {
   return isSame ? `Process ${pid}` : "Another process";
 }
 
+function openLock(folder: string): DatabaseSync {
+  try {
+    mkdirSync(folder, { recursive: true });
+    return new DatabaseSync(join(folder, "understudy.lock"));
+  } catch (thrown) {
+    throw new ModelError("SYSTEM_RESOURCE", `The model cache cannot be written (${messageOf(thrown)}).`, { cause: thrown });
+  }
+}
+
 /**
  * One process at a time changes a repository's folder. The kernel frees the lock when its holder dies in any way; pid and
- * start time beside it are for the sentence. Throws ModelError MODEL_BUSY.
+ * start time beside it are for the sentence. Throws ModelError MODEL_BUSY or SYSTEM_RESOURCE.
  */
 export function lockRepository(cacheDir: string, repository: string): { release: () => void } {
   const folder = join(cacheDir, ".locks", `models--${repository.replaceAll("/", "--")}`);
-  mkdirSync(folder, { recursive: true });
   const holderPath = join(folder, "understudy.json");
-  const database = new DatabaseSync(join(folder, "understudy.lock"));
+  const database = openLock(folder);
   try {
     database.exec("pragma busy_timeout = 0; begin exclusive");
   } catch (thrown) {
     database.close();
-    if ((thrown as { errcode?: number }).errcode !== busyCode) throw thrown;
+    if ((thrown as { errcode?: number }).errcode !== busyCode)
+      throw new ModelError("SYSTEM_RESOURCE", `The model cache cannot be locked (${messageOf(thrown)}).`, { cause: thrown });
     throw new ModelError("MODEL_BUSY", `${holderWords(holderPath)} downloads, verifies or removes ${repository} now.`, { cause: thrown });
   }
   held.add(database);

@@ -86,14 +86,16 @@ export class ModelWorld {
     return join(this.cacheDir, "models--test-org--tiny-wan");
   }
 
-  openDesk(change: { limits?: Partial<PullLimits>; token?: string; freeBytes?: number; endpoint?: string } = {}): ModelDesk {
+  openDesk(
+    change: { limits?: Partial<PullLimits>; token?: string; freeBytes?: number; endpoint?: string; registry?: string } = {},
+  ): ModelDesk {
     const limits = { ...testLimits, ...change.limits };
     const hub = new HubClient(
       { endpoint: change.endpoint ?? this.hub.endpoint, token: change.token ?? null, stallMs: limits.stallMs },
       this.clock,
     );
     const { freeBytes } = change;
-    return createModelDesk(loadRegistry(), {
+    return createModelDesk(loadRegistry(change.registry === undefined ? undefined : { path: "models.json", text: change.registry }), {
       clock: this.clock,
       chance: createSeededChance(1),
       hub,
