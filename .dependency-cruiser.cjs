@@ -12,7 +12,7 @@ const arrows = {
   jobs: ["core", "contract", "recovery"],
   gpu: ["core", "config"],
   workers: ["core", "config", "contract"],
-  models: ["core", "config"],
+  models: ["core", "config", "contract"],
   store: ["core", "config"],
   media: ["core", "config"],
   telemetry: ["core", "config"],

@@ -4,8 +4,10 @@ import { resolve } from "node:path";
 import { helpText, parseArguments } from "./cli/arguments.ts";
 import { backUp, pause, resume, showStatus } from "./cli/client-commands.ts";
 import { listDrills, runDrill } from "./cli/drill-commands.ts";
+import { runModels } from "./cli/models-commands.ts";
 import { showReplay } from "./cli/replay.ts";
 import { serve } from "./cli/serve.ts";
+import { readHubEnvironment } from "./config/hub-environment.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import type { Config } from "./config/schema.ts";
 import { UnderstudyError } from "./core/errors.ts";
@@ -52,6 +54,8 @@ async function run(argv: readonly string[]): Promise<number> {
       const config = loadConfig(wanted.flags, wanted.configPath);
       return wanted.drill === null ? listDrills(config) : runDrill(config, wanted.drill);
     }
+    case "models":
+      return runModels(loadConfig(wanted.flags, wanted.configPath), wanted, readHubEnvironment(process.env));
     case "backup":
       return backUp(loadConfig(wanted.flags, wanted.configPath), resolve(wanted.targetPath));
     case "replay":

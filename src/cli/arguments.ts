@@ -12,12 +12,15 @@ export type Arguments =
   | (Common & { readonly command: "pause"; readonly isReleasing: boolean })
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
+  | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "help" }
   | { readonly command: "version" }
   /** One sentence; the exit code is 2. */
   | { readonly command: "refused"; readonly message: string };
+
+export type ModelsVerb = "list" | "pull" | "verify" | "remove";
 
 const options = {
   host: { type: "string" },
@@ -29,6 +32,7 @@ const options = {
   "sim-speed": { type: "string" },
   "keep-workers": { type: "boolean" },
   "release-gpu": { type: "boolean" },
+  revision: { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -51,6 +55,8 @@ interface CommandRow {
   readonly options: readonly OptionName[];
   /** What it cannot do without, beside its flags. */
   readonly operand?: string;
+  /** Its first word → whether the operand follows. */
+  readonly verbs?: Readonly<Record<string, boolean>>;
 }
 
 /** Every command, in the order of the help text. */
@@ -72,6 +78,14 @@ const commands = {
     says: "do a fault to the running service, and score what follows; 1 when it is not passed",
     options: ["state-dir", "config"],
     operand: "list, or run and the name of a drill",
+    verbs: { list: false, run: true },
+  },
+  models: {
+    usage: "models VERB [MODEL]",
+    says: "list, pull, verify or remove; MODEL is an id of the list, or org/name of the hub",
+    options: ["state-dir", "config", "revision"],
+    operand: "list, or pull, verify or remove and the name of a model",
+    verbs: { list: false, pull: true, verify: true, remove: true },
   },
   replay: {
     usage: "replay INCIDENT",
@@ -104,6 +118,9 @@ Flags of serve
       --sim-gpus NUMBER   how many such cards, one worker each (1)
       --sim-speed NUMBER  how fast it plays; 1 takes 2 % of a real H100's time (1)
       --keep-workers      on SIGTERM renders go on, and the next start takes them up
+
+Flags of models pull and verify
+      --revision REV      branch, tag or commit of the model (what the registry says, or main)
 
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
@@ -140,13 +157,22 @@ function problemOf({ name = "", rawName = "", value }: Token, command: Command):
   return taken.includes(option) ? null : `${command} does not take ${rawName}`;
 }
 
-/** The command with what was given to it; an operand is there where its row asks for one. */
-function wantedOf(command: Command, operand: string, isReleasing: boolean, common: Common): Arguments {
+interface Given {
+  readonly verb: string;
+  readonly operand: string;
+  readonly isReleasing: boolean;
+  readonly revision: string | null;
+}
+
+/** The command with what was given to it; verb and operand are there where its row asks for them. */
+function wantedOf(command: Command, { verb, operand, isReleasing, revision }: Given, common: Common): Arguments {
   switch (command) {
     case "pause":
       return { command, isReleasing, ...common };
     case "drill":
-      return { command, drill: operand === "list" ? null : operand, ...common };
+      return { command, drill: verb === "list" ? null : operand, ...common };
+    case "models":
+      return { command, verb: verb as ModelsVerb, model: operand, revision, ...common };
     case "replay":
       return { command, incidentId: operand, ...common };
     case "backup":
@@ -168,14 +194,17 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (!isCommand(first)) return refuse(`there is no command ${first}`);
   if (values.help === true) return { command: "help" };
   if (values.version === true) return { command: "version" };
-  const { operand: missing }: CommandRow = commands[first];
-  // `drill run NAME`: the word between adds nothing but sense.
-  if (first === "drill" && rest[0] !== "list" && rest[0] !== "run") return refuse(`drill needs ${missing}`);
-  const [operand, ...surplus] = missing === undefined ? ["", ...rest] : first === "drill" && rest[0] === "run" ? rest.slice(1) : rest;
+  const { operand: missing, verbs }: CommandRow = commands[first];
+  const verb = verbs === undefined ? "" : (rest.shift() ?? "");
+  if (verbs !== undefined && !Object.hasOwn(verbs, verb)) return refuse(`${first} needs ${missing}`);
+  const hasOperand = verbs === undefined ? missing !== undefined : verbs[verb] === true;
+  const [operand, ...surplus] = hasOperand ? rest : ["", ...rest];
   if (operand === undefined) return refuse(`${first} needs ${missing}`);
   if (surplus[0] !== undefined) return refuse(`${first} takes no ${surplus[0]}`);
   const configPath = typeof values.config === "string" ? values.config : null;
   const given = Object.entries(settingOf).filter(([name]) => values[name as OptionName] !== undefined);
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
-  return wantedOf(first, operand, values["release-gpu"] === true, { configPath, flags });
+  const revision = typeof values.revision === "string" ? values.revision : null;
+  if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
+  return wantedOf(first, { verb, operand, isReleasing: values["release-gpu"] === true, revision }, { configPath, flags });
 }

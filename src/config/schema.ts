@@ -214,6 +214,20 @@ const standInSchema = group({
   .prefault({})
   .transform(({ after }) => ({ afterMs: after }));
 
+const modelsSchema = group({
+  registry: z.string().min(1).max(4_096).nullable().default(null).describe("JSON file that describes further models; docs/models.md."),
+  connections: wholeNumber(8, { min: 1, max: 64 }).describe("Connections to the hub that one download uses at once."),
+  stall: duration("30s", { min: "100ms", max: "10m" }).describe("Without a byte for so long a connection is given up and opened again."),
+  margin: amount("2GiB", { min: "0B", max: "1024TiB" }).describe("Room that a download must leave on the disk, or it does not begin."),
+})
+  .prefault({})
+  .transform((models) => ({
+    registryPath: models.registry,
+    connectionCount: models.connections,
+    stallMs: models.stall,
+    marginBytes: models.margin,
+  }));
+
 /** What people may write; `configSchema` turns it into what the program reads. */
 export const settingsSchema = z.strictObject({
   host: z
@@ -266,6 +280,7 @@ export const settingsSchema = z.strictObject({
   recovery: recoverySchema,
   standIn: standInSchema,
   retention: retentionSchema,
+  models: modelsSchema,
   consent: consentSchema.describe("For requests of the seed's routes that say nothing about it."),
 });
 

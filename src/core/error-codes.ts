@@ -37,7 +37,7 @@ export const errorCodes = {
   },
   DISK_FULL: {
     status: 503,
-    meaning: "The state directory's disk is below its floor.",
+    meaning: "The disk of the state directory or of the models is below its floor.",
     nextStep: "Free disk space; the service goes on by itself.",
   },
   STORE_UNAVAILABLE: { status: 503, meaning: "The store cannot write now.", nextStep: "Try again after Retry-After." },
@@ -155,6 +155,26 @@ export const errorCodes = {
     status: 503,
     meaning: "The model cannot be loaded.",
     nextStep: "Do what the incident asks of a person: accept the licence, set a token, or correct the name.",
+  },
+  MODEL_GATED: {
+    status: 503,
+    meaning: "The model's files are given only to those who accepted its licence.",
+    nextStep: "Accept the licence on the model's page and set HF_TOKEN to a token of that account.",
+  },
+  MODEL_ACCESS_DENIED: {
+    status: 503,
+    meaning: "The hub does not let this account, or nobody without one, read the model.",
+    nextStep: "Set HF_TOKEN to a valid token that may read the model.",
+  },
+  MODEL_NOT_FOUND: {
+    status: 503,
+    meaning: "The hub has no such model, revision or file, or keeps it private.",
+    nextStep: "Correct the repository or revision; for a private one set HF_TOKEN.",
+  },
+  MODEL_BUSY: {
+    status: 409,
+    meaning: "Another process downloads, verifies or removes this model now.",
+    nextStep: "Wait until it has ended, or stop it.",
   },
   OUTPUT_INVALID: {
     status: 503,

@@ -33,6 +33,10 @@ export class MediaError extends UnderstudyError {
   override readonly name = "MediaError";
 }
 
+export class ModelError extends UnderstudyError {
+  override readonly name = "ModelError";
+}
+
 /** The message of anything that was thrown; never a stack. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -57,6 +57,9 @@ describe("the command line", () => {
     [["resume"], { command: "resume" }],
     [["drill", "list"], { command: "drill", drill: null }],
     [["drill", "run", "kill"], { command: "drill", drill: "kill" }],
+    [["models", "list"], { command: "models", verb: "list", model: "", revision: null }],
+    [["models", "pull", "T2V-A14B"], { command: "models", verb: "pull", model: "T2V-A14B", revision: null }],
+    [["models", "verify", "a/b", "--revision", "v1"], { command: "models", verb: "verify", model: "a/b", revision: "v1" }],
   ])("%j is understood", (typed, wanted) => {
     expect(parseArguments(typed)).toEqual({ ...wanted, configPath: null, flags: {} });
   });
@@ -120,6 +123,10 @@ describe("the command line", () => {
     [["status", "--port", "1"], "status does not take --port"],
     [["serve", "more"], "serve takes no more"],
     [["backup", "a", "b"], "backup takes no b"],
+    [["models", "list", "a"], "models takes no a"],
+    [["models", "pull"], "models needs list, or pull, verify or remove and the name of a model"],
+    [["models", "push", "a"], "models needs list, or pull, verify or remove and the name of a model"],
+    [["models", "remove", "a", "--revision", "v1"], "models remove does not take --revision"],
   ])("%j is refused with one sentence", (typed, sentence) => {
     expect(parseArguments(typed)).toEqual({ command: "refused", message: `understudy: ${sentence}; --help lists what there is.` });
   });

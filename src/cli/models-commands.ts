@@ -1,0 +1,107 @@
+import { openModels } from "../app/open-models.ts";
+import type { HubEnvironment } from "../config/hub-environment.ts";
+import type { Config } from "../config/schema.ts";
+import { createSystemChance } from "../core/chance.ts";
+import { createSystemClock } from "../core/clock.ts";
+import type { ModelDesk, ModelStatus, PullProgress } from "../core/ports/model-desk.ts";
+import { formatBytes } from "../core/units.ts";
+import type { ModelsVerb } from "./arguments.ts";
+import { barLine, createPlainLines } from "./progress-lines.ts";
+import { say } from "./running-service.ts";
+
+export interface ModelsWanted {
+  readonly verb: ModelsVerb;
+  readonly model: string;
+  readonly revision: string | null;
+}
+
+/** A bar that is redrawn on a terminal, lines elsewhere. */
+function createDisplay(): { show: (progress: PullProgress) => void; end: () => void } {
+  const { stdout } = process;
+  const lineOf = createPlainLines();
+  return {
+    show: (progress) => {
+      if (stdout.isTTY) {
+        stdout.write(`\r\x1b[K${barLine(progress, stdout.columns - 1)}`);
+        return;
+      }
+      const line = lineOf(progress);
+      if (line !== null) say(line);
+    },
+    end: () => {
+      if (stdout.isTTY) stdout.write("\r\x1b[K");
+    },
+  };
+}
+
+async function pull(desk: ModelDesk, { model, revision }: ModelsWanted): Promise<number> {
+  const display = createDisplay();
+  desk.onProgress((_, progress) => display.show(progress));
+  // Once: a second Ctrl-C ends the process at once, and a kill costs no more than a part.
+  const pause = (): void => {
+    void desk.pause(model);
+  };
+  process.once("SIGINT", pause);
+  process.once("SIGTERM", pause);
+  try {
+    const outcome = await desk.pull(model, revision === null ? {} : { revision });
+    display.end();
+    if (outcome.kind === "complete") {
+      say(`${model} is complete, and every file matches its hash: ${outcome.snapshotPath}`);
+      return 0;
+    }
+    const again = `understudy models pull ${model}${revision === null ? "" : ` --revision ${revision}`}`;
+    say(`Paused; what came is kept. To go on: ${again}`);
+    return 1;
+  } catch (thrown) {
+    display.end();
+    throw thrown;
+  }
+}
+
+async function verify(desk: ModelDesk, { model, revision }: ModelsWanted): Promise<number> {
+  const report = await desk.verify(model, { isRehash: true, ...(revision === null ? {} : { revision }) });
+  if (!report.isKnown) {
+    say(`${model} was never pulled here, so nothing says which files it should have; pull it first.`);
+    return 1;
+  }
+  for (const { path, kind } of report.problems) say(`${kind === "missing" ? "missing" : "wrong bytes"}  ${path}`);
+  if (report.problems.length === 0) {
+    say(`All ${report.fileCount} files of ${model} match their hashes.`);
+    return 0;
+  }
+  say(`${report.problems.length} of ${report.fileCount} files are not right; understudy models pull ${model} fetches these alone.`);
+  return 1;
+}
+
+function statusLine({ id, state, presentBytes, totalBytes, source, commit }: ModelStatus): string {
+  const size =
+    totalBytes === null || state === "complete" ? formatBytes(presentBytes) : `${formatBytes(presentBytes)} of ${formatBytes(totalBytes)}`;
+  return `${id.padEnd(14)} ${state.padEnd(11)} ${size.padEnd(22)} ${source}${commit === null ? "" : ` @ ${commit.slice(0, 12)}`}`;
+}
+
+async function list(desk: ModelDesk): Promise<number> {
+  for (const status of await desk.status()) say(statusLine(status));
+  return 0;
+}
+
+async function remove(desk: ModelDesk, { model }: ModelsWanted): Promise<number> {
+  const { presentBytes } = await desk.statusOf(model);
+  await desk.remove(model);
+  say(`${model} is removed; ${formatBytes(presentBytes)} are free again.`);
+  return 0;
+}
+
+const verbs: Readonly<Record<ModelsVerb, (desk: ModelDesk, wanted: ModelsWanted) => Promise<number>>> = { list, pull, verify, remove };
+
+/** `understudy models …`: works on the cache itself, whether a service runs or not. */
+export async function runModels(config: Config, wanted: ModelsWanted, environment: HubEnvironment): Promise<number> {
+  const clock = createSystemClock();
+  const desk = openModels(config, environment, { clock, chance: createSystemChance() });
+  try {
+    return await verbs[wanted.verb](desk, wanted);
+  } finally {
+    await desk.close();
+    clock.stop();
+  }
+}

@@ -1,0 +1,70 @@
+/** The registry file: which models there are, where their files come from, and what they need. People write it. */
+import { z } from "zod";
+import { parseBytes } from "../core/units.ts";
+import { loadProfiles } from "../core/words.ts";
+
+const bytes = z.string({ error: 'must be a size with its unit, such as "27.2GB"' }).transform((text, context) => {
+  const value = parseBytes(text);
+  if (value !== undefined) return value;
+  context.addIssue({ code: "custom", message: 'must be a size with its unit, such as "27.2GB"' });
+  return z.NEVER;
+});
+
+const count = z.int().min(1).max(1_000_000);
+
+export const repositoryPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}\/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
+
+export const modelNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
+
+/** Peak memory of a load profile: base + perToken × tokens. Measurements replace these first guesses. */
+const memoryPriorSchema = z.strictObject({
+  base: bytes.describe("Memory without any latent."),
+  perToken: bytes.describe("Memory of each latent token."),
+});
+
+const fields = z.strictObject({
+  repository: z
+    .string()
+    .regex(repositoryPattern, "must be org/name")
+    .optional()
+    .describe("Repository on the hub. An entry has this or a folder."),
+  folder: z
+    .string()
+    .startsWith("/", "must be an absolute path")
+    .optional()
+    .describe("Local folder in the layout of diffusers; nothing is downloaded."),
+  revision: z.string().min(1).max(255).default("main").describe("Branch, tag or commit; resolved to a commit at each pull."),
+  files: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(["*"])
+    .describe("Patterns of wanted paths; * matches slashes too. Weights are taken as safetensors only, whatever matches."),
+  pipelineClass: z.string().min(1).describe("Class of diffusers that loads it, such as WanPipeline."),
+  needsImage: z.boolean().default(false),
+  sizes: z
+    .strictObject({
+      step: count.describe("Width and height are multiples of it."),
+      cell: count.describe("Pixels of one latent cell's side."),
+    })
+    .describe("Legal sizes."),
+  frames: z
+    .strictObject({ step: count, offset: z.int().min(0) })
+    .default({ step: 4, offset: 1 })
+    .describe("Legal counts: step × k + offset."),
+  defaults: z.strictObject({ frames: count, steps: count, framesPerSecond: count }),
+  weights: bytes.describe("Size of all weights; loads keep so much on the card in the profile full."),
+  profiles: z.partialRecord(z.enum(loadProfiles), memoryPriorSchema).describe("Load profiles that the model can be placed in."),
+});
+
+export const modelEntrySchema = fields.refine((entry) => (entry.repository === undefined) !== (entry.folder === undefined), {
+  error: "must have either a repository or a folder",
+});
+
+export const modelRegistrySchema = z.strictObject({
+  models: z.record(z.string().regex(modelNamePattern, "must be letters, digits, dots, hyphens and underscores"), modelEntrySchema),
+});
+
+/** What people write. */
+export type ModelEntryText = z.input<typeof modelEntrySchema>;
+/** What the program reads. */
+export type RegistryEntry = Readonly<z.output<typeof modelEntrySchema>> & { readonly id: string };

@@ -1,0 +1,14 @@
+import type { HashAlgorithm } from "./model-files.ts";
+
+/** To the thread. */
+export type ToHasher =
+  | { readonly kind: "begin"; readonly id: number; readonly path: string; readonly algorithm: HashAlgorithm; readonly sizeBytes: number }
+  /** Bytes before this offset are written and will not change. */
+  | { readonly kind: "advance"; readonly id: number; readonly toByte: number }
+  | { readonly kind: "drop"; readonly id: number };
+
+/** From the thread. */
+export type FromHasher =
+  | { readonly kind: "progress"; readonly id: number; readonly hashedBytes: number }
+  | { readonly kind: "done"; readonly id: number; readonly hash: string }
+  | { readonly kind: "failed"; readonly id: number; readonly message: string };

@@ -1,0 +1,202 @@
+/** What the service and the command line do with models: where each one is, pulls, pauses, checks and removals. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { ModelError, UnderstudyError } from "../core/errors.ts";
+import type { ModelDesk, ModelState, ModelStatus, PullAsked, PullOutcome, PullProgress, VerifyReport } from "../core/ports/model-desk.ts";
+import { savedBytesOf } from "./blob-transfer.ts";
+import { factsOf, RepositoryCache } from "./cache-layout.ts";
+import { isComplete } from "./check-blob.ts";
+import { lockRepository } from "./pull-lock.ts";
+import { type PullPorts, pullModel } from "./pull-model.ts";
+import type { ModelRegistry, ModelSource } from "./registry.ts";
+import { VerifiedRecord, type Wanted } from "./verified-record.ts";
+import { verifyModel } from "./verify-model.ts";
+
+interface Running {
+  readonly giveUp: AbortController;
+  readonly outcome: Promise<PullOutcome>;
+  progress: PullProgress | null;
+}
+
+type Ending = "paused" | "cancelled";
+
+const wantedOf = ({ id, repository, revision, files }: ModelSource): Wanted => {
+  if (repository !== undefined) return { repository, revision, files };
+  throw new ModelError("CONFIGURATION_INVALID", `${id} is a local folder: it is neither downloaded nor removed.`);
+};
+
+class Desk implements ModelDesk {
+  readonly #registry: ModelRegistry;
+  readonly #ports: PullPorts;
+  readonly #running = new Map<string, Running>();
+  readonly #asked = new Map<string, PullAsked>();
+  readonly #ended = new Map<string, "paused" | UnderstudyError>();
+  readonly #listeners = new Set<(name: string, progress: PullProgress) => void>();
+  readonly #closing = new AbortController();
+
+  constructor(registry: ModelRegistry, ports: PullPorts) {
+    this.#registry = registry;
+    this.#ports = ports;
+  }
+
+  async status(): Promise<readonly ModelStatus[]> {
+    return Promise.all(this.#registry.entries.map(({ id }) => this.statusOf(id)));
+  }
+
+  async statusOf(name: string, revision?: string): Promise<ModelStatus> {
+    const source = this.#registry.sourceOf(name, revision ?? this.#asked.get(name)?.revision);
+    if (source.folder !== undefined) return this.#folderStatus(source, source.folder);
+    const wanted = wantedOf(source);
+    const record = await VerifiedRecord.read(this.#ports.stateDir, wanted.repository);
+    const cache = new RepositoryCache(this.#ports.cacheDir, wanted.repository);
+    const pulled = record.pulled(wanted);
+    const files = new Map(pulled?.files.map((file) => [file.etag, file]));
+    let presentBytes = 0;
+    for (const file of files.values())
+      presentBytes += (await factsOf(cache.blobPath(file.etag)))?.sizeBytes ?? (await savedBytesOf(cache, file));
+    const isWhole = pulled !== null && (await isComplete(cache, record, pulled.commit, pulled.files));
+    const ended = this.#ended.get(name);
+    return {
+      id: name,
+      source: wanted.repository,
+      revision: wanted.revision,
+      state: this.#stateOf(name, isWhole, presentBytes),
+      commit: pulled?.commit ?? null,
+      presentBytes,
+      totalBytes: pulled === null ? null : [...files.values()].reduce((sum, file) => sum + file.sizeBytes, 0),
+      path: isWhole ? cache.snapshotPath(pulled.commit) : null,
+      progress: this.progressOf(name),
+      error: ended instanceof UnderstudyError && !this.#running.has(name) ? { code: ended.code, message: ended.message } : null,
+    };
+  }
+
+  progressOf(name: string): PullProgress | null {
+    return this.#running.get(name)?.progress ?? null;
+  }
+
+  onProgress(listener: (name: string, progress: PullProgress) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async pull(name: string, asked: PullAsked = {}): Promise<PullOutcome> {
+    const running = this.#running.get(name);
+    if (running !== undefined) return running.outcome;
+    const wanted = wantedOf(this.#registry.sourceOf(name, asked.revision));
+    this.#closing.signal.throwIfAborted();
+    const giveUp = new AbortController();
+    this.#asked.set(name, asked);
+    this.#ended.delete(name);
+    const started: Running = { giveUp, outcome: this.#run(name, wanted, asked, giveUp), progress: null };
+    this.#running.set(name, started);
+    return started.outcome;
+  }
+
+  async pause(name: string): Promise<boolean> {
+    return this.#stop(name, "paused");
+  }
+
+  async resume(name: string): Promise<PullOutcome> {
+    return this.pull(name, this.#asked.get(name));
+  }
+
+  async cancel(name: string): Promise<void> {
+    await this.#stop(name, "cancelled");
+    this.#ended.delete(name);
+    const { repository } = wantedOf(this.#registry.sourceOf(name));
+    await this.#locked(repository, (cache) => cache.dropPartials());
+  }
+
+  async verify(name: string, options: { readonly isRehash?: boolean; readonly revision?: string } = {}): Promise<VerifyReport> {
+    const wanted = wantedOf(this.#registry.sourceOf(name, options.revision));
+    return verifyModel(wanted, this.#ports, { isRehash: options.isRehash ?? false, signal: this.#closing.signal });
+  }
+
+  async localPath(name: string, revision?: string): Promise<string | null> {
+    return (await this.statusOf(name, revision)).path;
+  }
+
+  async remove(name: string): Promise<void> {
+    const { repository } = wantedOf(this.#registry.sourceOf(name));
+    await this.#stop(name, "cancelled");
+    this.#ended.delete(name);
+    await this.#locked(repository, async (cache) => {
+      const record = await VerifiedRecord.read(this.#ports.stateDir, repository);
+      await record.remove();
+      await cache.remove();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new ModelError("DRAINING", "The service is stopping."));
+    await Promise.all([...this.#running.keys()].map((name) => this.#stop(name, "paused")));
+  }
+
+  async #run(name: string, wanted: Wanted, { isRepair = false }: PullAsked, giveUp: AbortController): Promise<PullOutcome> {
+    const onProgress = (progress: PullProgress): void => {
+      const running = this.#running.get(name);
+      if (running !== undefined) running.progress = progress;
+      for (const listener of this.#listeners) listener(name, progress);
+    };
+    try {
+      return { kind: "complete", ...(await pullModel(wanted, this.#ports, { signal: giveUp.signal, onProgress, isRepair })) };
+    } catch (thrown) {
+      if (giveUp.signal.aborted && thrown === giveUp.signal.reason) {
+        const kind = giveUp.signal.reason as Ending;
+        if (kind === "paused") this.#ended.set(name, kind);
+        return { kind };
+      }
+      if (thrown instanceof UnderstudyError) this.#ended.set(name, thrown);
+      throw thrown;
+    } finally {
+      this.#running.delete(name);
+    }
+  }
+
+  async #stop(name: string, ending: Ending): Promise<boolean> {
+    const running = this.#running.get(name);
+    if (running === undefined) return false;
+    running.giveUp.abort(ending);
+    // Whoever asked for the pull is told of its failure.
+    await running.outcome.catch(() => undefined);
+    return true;
+  }
+
+  async #locked(repository: string, change: (cache: RepositoryCache) => Promise<void>): Promise<void> {
+    const lock = lockRepository(this.#ports.cacheDir, repository);
+    try {
+      await change(new RepositoryCache(this.#ports.cacheDir, repository));
+    } finally {
+      lock.release();
+    }
+  }
+
+  #stateOf(name: string, isWhole: boolean, presentBytes: number): ModelState {
+    if (this.#running.has(name)) return "pulling";
+    const ended = this.#ended.get(name);
+    if (isWhole) return "complete";
+    if (ended !== undefined) return ended === "paused" ? "paused" : "failed";
+    return presentBytes > 0 ? "incomplete" : "absent";
+  }
+
+  async #folderStatus({ id, revision }: ModelSource, folder: string): Promise<ModelStatus> {
+    const isThere = (await factsOf(join(folder, "model_index.json"))) !== null;
+    const names = isThere ? await readdir(folder, { recursive: true }) : [];
+    let presentBytes = 0;
+    for (const name of names) presentBytes += (await factsOf(join(folder, name)))?.sizeBytes ?? 0;
+    return {
+      id,
+      source: folder,
+      revision,
+      state: isThere ? "complete" : "absent",
+      commit: null,
+      presentBytes,
+      totalBytes: null,
+      path: isThere ? folder : null,
+      progress: null,
+      error: null,
+    };
+  }
+}
+
+export const createModelDesk = (registry: ModelRegistry, ports: PullPorts): ModelDesk => new Desk(registry, ports);
