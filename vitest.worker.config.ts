@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+/** The Python worker against the same checks as every worker. It needs `npm run worker:install`: not part of `npm test`. */
+export default defineConfig({
+  test: {
+    include: ["test/conformance/diffusers.test.ts"],
+    globalSetup: ["test/conformance/tiny-models.ts"],
+    pool: "forks",
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+  },
+});
