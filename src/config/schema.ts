@@ -26,12 +26,26 @@ export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] a
 /** Whether there is such a model is known when the registry file has been read. */
 const modelName = z.string().regex(modelNamePattern, "must be the name of a model");
 
+export const workerKinds = ["simulator", "diffusers"] as const;
+
 const workerSchema = group({
   id: z
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be 1 to 32 small letters, digits and hyphens")
     .describe("Names the worker in files, events and answers."),
-  kind: oneOf(["simulator"]).default("simulator").describe("What renders. The simulator needs no GPU and labels all that it makes."),
+  kind: oneOf(workerKinds)
+    .default("simulator")
+    .describe("What renders. The simulator needs no GPU and labels all that it makes; diffusers is the Python worker that renders."),
+  python: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .nullable()
+    .default(null)
+    .describe("Interpreter of the diffusers worker; without it the one that `npm run worker:install` made."),
+  device: oneOf(["auto", "cuda", "cpu"])
+    .default("auto")
+    .describe("Where the diffusers worker renders; auto takes a card when there is one."),
   gpu: oneOf(simulatedGpus).default("sim80").describe("The card that the simulator plays; sim80 has 80 GiB."),
   speed: decimal(1, { min: 0.01, max: 1_000 }).describe("Multiplier of the simulator's speed; 1 takes 2 % of a real H100's time."),
   fault: z.string().max(2_000).default("").describe("Faults that the simulator plays, such as `oom@denoise:12`, separated by commas."),
@@ -52,6 +66,13 @@ const simSchema = group({
     .describe("How many cards the first worker's entry stands for, one worker each."),
   speed: numberBetween({ min: 0.01, max: 1_000 }).optional().describe("The speed of every simulated worker."),
   fault: z.string().max(2_000).optional().describe("The faults of every simulated worker."),
+}).prefault({});
+
+/** Over every worker, also those that the file lists: what the flags `--worker`, `--python` and `--device` set. */
+const workerFlagsSchema = group({
+  kind: oneOf(workerKinds).optional().describe("What renders, for every worker."),
+  python: z.string().min(1).max(4_096).optional().describe("The interpreter of every diffusers worker."),
+  device: oneOf(["auto", "cuda", "cpu"]).optional().describe("Where every diffusers worker renders."),
 }).prefault({});
 
 const levels = (warning: string, critical: string, reason: string) =>
@@ -218,11 +239,19 @@ const modelsSchema = group({
   registry: z.string().min(1).max(4_096).nullable().default(null).describe("JSON file that describes further models; docs/models.md."),
   connections: wholeNumber(8, { min: 1, max: 64 }).describe("Connections to the hub that one download uses at once."),
   stall: duration("30s", { min: "100ms", max: "10m" }).describe("Without a byte for so long a connection is given up and opened again."),
+  loraDir: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .nullable()
+    .default(null)
+    .describe("Folder of LoRA files (.safetensors); without it a job with a LoRA is refused."),
   margin: amount("2GiB", { min: "0B", max: "1024TiB" }).describe("Room that a download must leave on the disk, or it does not begin."),
 })
   .prefault({})
   .transform((models) => ({
     registryPath: models.registry,
+    loraDir: models.loraDir,
     connectionCount: models.connections,
     stallMs: models.stall,
     marginBytes: models.margin,
@@ -268,6 +297,7 @@ export const settingsSchema = z.strictObject({
     .prefault([{ id: "worker-0" }])
     .describe("One entry per supervised worker."),
   sim: simSchema,
+  worker: workerFlagsSchema,
   keepWorkers: yesOrNo(false).describe("On SIGTERM renders go on, and the next start on the state directory takes them up."),
   lease: duration("30s", { min: "1s", max: "10m" }).describe(
     "How long a silent supervisor keeps the right to a job; renewed at a third of it.",
@@ -287,11 +317,18 @@ export const settingsSchema = z.strictObject({
 type WorkerSettings = z.output<typeof workerSchema>;
 
 /** One entry a process: an entry with several cards becomes as many workers. */
-function expandWorkers(workers: readonly WorkerSettings[], firstCount: number | undefined): readonly Omit<WorkerSettings, "gpus">[] {
+function expandWorkers(
+  workers: readonly WorkerSettings[],
+  firstCount: number | undefined,
+): readonly (Omit<WorkerSettings, "gpus"> & { readonly cardNumber: number | null })[] {
   return workers.flatMap(({ gpus, ...worker }, place) => {
     const numbers =
       place === 0 && firstCount !== undefined && firstCount > 1 ? Array.from({ length: firstCount }, (_, number) => number) : gpus;
-    return numbers.length === 0 ? [worker] : numbers.map((number) => ({ ...worker, id: `${worker.id.replace(/-\d+$/, "")}-${number}` }));
+    const cards: readonly (number | null)[] = numbers.length === 0 ? [null] : numbers;
+    return cards.map((cardNumber) => {
+      const id = cardNumber === null ? worker.id : `${worker.id.replace(/-\d+$/, "")}-${cardNumber}`;
+      return { ...worker, cardNumber, id };
+    });
   });
 }
 
@@ -321,13 +358,16 @@ export const configSchema = settingsSchema
   .superRefine((settings, context) => {
     for (const { path, message } of listContradictions(settings)) context.addIssue({ code: "custom", path: [...path], message });
   })
-  .transform(({ keepWorkers, lease, health, disk, sim, workers, ...rest }) => ({
+  .transform(({ keepWorkers, lease, health, disk, sim, worker: flags, workers, ...rest }) => ({
     ...rest,
     workers: expandWorkers(workers, sim.gpus).map((worker) => ({
       ...worker,
       gpu: sim.gpu ?? worker.gpu,
       speed: sim.speed ?? worker.speed,
       fault: sim.fault ?? worker.fault,
+      kind: flags.kind ?? worker.kind,
+      python: flags.python ?? worker.python,
+      device: flags.device ?? worker.device,
     })),
     isKeepingWorkers: keepWorkers,
     leaseMs: lease,

@@ -9,6 +9,7 @@ import type { LoadProfile } from "../../core/words.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
 import { classify } from "../../recovery/classify.ts";
+import { downloadFiles, findBrokenFile, placeFiles, resolveFiles } from "../effects/model-files.ts";
 import { faultOfRejection } from "../effects/render.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
@@ -63,6 +64,7 @@ function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEv
     try {
       const profile = firstProfile(parts, order);
       parts.profiles.set(order.workerId, profile);
+      await placeFiles(parts.models, order.model);
       await clientOf(parts, order.workerId).loadModel({ model: order.model, profile }, giveUp.signal);
     } finally {
       leave();
@@ -87,12 +89,9 @@ async function prove(parts: ServiceParts, order: LoadOrder, signal: AbortSignal)
 }
 
 export const loaderActors = (parts: ServiceParts) => ({
-  /** Simulated models have no files: nothing is missing and nothing can be broken. */
-  resolveModel: fromPromise<Resolution, LoadOrder>(async () => ({ kind: "present" })),
-  downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ sendBack }) => {
-    sendBack({ type: "download.succeeded" });
-  }),
-  verifyModel: fromPromise<string | null, LoadOrder>(async () => null),
+  resolveModel: fromPromise<Resolution, LoadOrder>(({ input }) => resolveFiles(parts.models, input.model)),
+  downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => downloadFiles(parts.models, input.model, sendBack)),
+  verifyModel: fromPromise<string | null, LoadOrder>(({ input }) => findBrokenFile(parts.models, input.model)),
   loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => load(parts, input, sendBack)),
   proveModel: fromPromise<Fault | null, LoadOrder>(({ input, signal }) => prove(parts, input, signal)),
   unloadModel: fromPromise<void, { workerId: string }>(async ({ input, signal }) => {

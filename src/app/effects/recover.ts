@@ -14,6 +14,8 @@ import { classify } from "../../recovery/classify.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
 import type { EnvelopeBook } from "../learned-books.ts";
 import type { WorkerLinks } from "../worker-links.ts";
+import type { ModelPorts } from "../service-ports.ts";
+import { repairFiles } from "./model-files.ts";
 import type { Resident } from "./plan-render.ts";
 import { toWorkerRequest } from "./render.ts";
 
@@ -24,6 +26,7 @@ export interface RecoverPorts {
   readonly gpu: GpuAdapter;
   readonly probe: TelemetryProbe;
   readonly leadModel: ModelId;
+  readonly models: ModelPorts | null;
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
   readonly envelopes: EnvelopeBook;
@@ -142,8 +145,7 @@ async function measureAround(ports: RecoverPorts, target: PerformActionInput, si
     case "reduce_generation_params":
       return reduce(ports, target, client, job, signal);
     case "retry_model_download":
-      // A simulated model has no files: nothing was verified, and the verdict says unknown.
-      return noEvidence;
+      return { ...noEvidence, filesMatch: await repairFiles(ports.models, target.model ?? ports.leadModel) };
     case "system_health_check":
       return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
     case "restart_pipeline":
