@@ -14,6 +14,7 @@ import { supervisorMachine } from "../machines/supervisor.machine.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
+import type { GpuExpectation } from "../recovery/health.ts";
 import { validateLadders } from "../recovery/ladders.ts";
 import type { ServerPorts } from "../server/server-ports.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
@@ -108,6 +109,12 @@ function behindDrills(ports: ServicePorts, drill: DrillState): Pick<ServicePorts
   };
 }
 
+/** Simulated cards are always there; real ones where the configuration says so. */
+function gpuExpectationOf({ workers }: Config): GpuExpectation {
+  if (workers.some(({ kind, device }) => kind === "simulator" || device === "cuda")) return "always";
+  return workers.every(({ device }) => device === "cpu") ? "never" : "asFound";
+}
+
 /** Null when nobody can say. */
 const measureFreeHostBytes = (probe: TelemetryProbe): Promise<number | null> =>
   probe.measure().then(
@@ -162,7 +169,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supe
       workers: config.workers.map((worker) => ({ id: worker.id, model: firstModelOf(worker, config), profile: config.loadProfile })),
       ladders: laddersOf(config),
       clock: turnClock,
-      isGpuExpected: true,
+      gpuExpectation: gpuExpectationOf(config),
       limits: subsystemLimits(config),
       resumed,
       draws: Array.from({ length: drawCount }, () => chance.next()),

@@ -13,6 +13,7 @@ import { faultOf } from "../recovery/classify.ts";
 import {
   defaultHealthThresholds,
   type EnvelopeBytes,
+  type GpuExpectation,
   type HealthIssue,
   type HealthReading,
   type HealthReadings,
@@ -101,14 +102,14 @@ export type HealthMonitorEvent =
 export interface HealthMonitorInput {
   readonly parent: ActorRef<Snapshot<unknown>, HealthMonitorReport>;
   readonly clock: Pick<Clock, "nowMs">;
-  readonly isGpuExpected: boolean;
+  readonly gpuExpectation: GpuExpectation;
   readonly limits?: Partial<HealthMonitorLimits>;
 }
 
 export interface HealthMonitorContext {
   readonly parent: ActorRef<Snapshot<unknown>, HealthMonitorReport>;
   readonly clock: Pick<Clock, "nowMs">;
-  readonly isGpuExpected: boolean;
+  readonly gpuExpectation: GpuExpectation;
   readonly limits: HealthMonitorLimits;
   readonly readings: HealthReadings;
   /** Level changes of the newest sample. */
@@ -174,8 +175,8 @@ export const healthMonitorMachine = setup({
   },
   actions: {
     judge: assign(({ context }, { sample }: { sample: Sample }) => {
-      const { readings, envelopes, isGpuExpected, limits } = context;
-      const judged = judgeSample({ readings, sample, envelopes, isGpuExpected, thresholds: limits.thresholds });
+      const { readings, envelopes, gpuExpectation, limits } = context;
+      const judged = judgeSample({ readings, sample, envelopes, gpuExpectation, thresholds: limits.thresholds });
       return {
         readings: judged,
         changes: listChanges(readings, judged),
@@ -239,7 +240,7 @@ export const healthMonitorMachine = setup({
   context: ({ input }) => ({
     parent: input.parent,
     clock: input.clock,
-    isGpuExpected: input.isGpuExpected,
+    gpuExpectation: input.gpuExpectation,
     limits: { ...defaultHealthMonitorLimits, ...input.limits },
     readings: unknownReadings,
     changes: [],

@@ -119,6 +119,13 @@ const negated = (threshold: Threshold): Threshold => ({ warning: -threshold.warn
 /** 1 = a card is gone or its driver wants it reset; 0.5 = nobody can say; 0 = the cards answer. */
 const gpuAbsence: Threshold = { warning: 0.5, critical: 1 };
 
+/** `always`: a missing card is a fault; `asFound`: a machine without card and tool is as it should be; `never`: rendered on the processor. */
+export type GpuExpectation = "always" | "asFound" | "never";
+
+/** A machine that is configured without a card, or has none, has none to lose. */
+const isWithoutCards = ({ gpuStatus }: Sample, expectation: GpuExpectation): boolean =>
+  expectation === "never" || (expectation === "asFound" && gpuStatus?.state === "absent");
+
 function absenceOf({ gpus, gpuStatus }: Sample): number {
   if (gpuStatus?.state === "unknown") return gpuAbsence.warning;
   const isDefect = gpuStatus?.state === "failed" || ofHardware({ gpu: gpuStatus?.evidence ?? {} }) !== null;
@@ -142,18 +149,17 @@ export interface HealthQuestion {
   readonly readings: HealthReadings;
   readonly sample: Sample;
   readonly envelopes: EnvelopeBytes;
-  readonly isGpuExpected: boolean;
+  readonly gpuExpectation: GpuExpectation;
   readonly thresholds: HealthThresholds;
 }
 
 /** The readings after one more sample. */
 export function judgeSample(question: HealthQuestion): HealthReadings {
-  const { readings, sample, envelopes, isGpuExpected, thresholds } = question;
+  const { readings, sample, envelopes, gpuExpectation, thresholds } = question;
   const { entrySampleCount, leaveMarginRatio, leaveMarginCelsius } = thresholds;
   const ratio = (reading: HealthReading, value: number | null, threshold: Threshold): ReadingState =>
     nextReading(readings[reading], value, threshold, leaveMarginRatio, entrySampleCount);
-  // A machine configured without a GPU has none to lose.
-  const absence = isGpuExpected ? absenceOf(sample) : 0;
+  const absence = isWithoutCards(sample, gpuExpectation) ? 0 : absenceOf(sample);
   const diskMarginBytes = thresholds.diskFreeBytes.warning * leaveMarginRatio;
   const disk = nextReading(readings.disk, -sample.host.diskFreeBytes, negated(thresholds.diskFreeBytes), diskMarginBytes, entrySampleCount);
   const inodesFree = inodesFreeRatioOf(sample);

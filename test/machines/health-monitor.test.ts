@@ -11,6 +11,7 @@ import {
   healthReportOf,
   type SamplerEvent,
 } from "../../src/machines/health-monitor.machine.ts";
+import type { GpuExpectation } from "../../src/recovery/health.ts";
 import { createListeningParent } from "./listening-parent.ts";
 
 let running: Actor<typeof healthMonitorMachine> | undefined;
@@ -62,7 +63,7 @@ function sampleAt(atMs: number, wanted: Wanted): Sample {
 }
 
 /** The sampler measures what `measure` says, every 5 s; null = this measurement fails, undefined = it hangs. */
-function startMonitor(measure: () => Wanted | null | undefined, isGpuExpected = true) {
+function startMonitor(measure: () => Wanted | null | undefined, gpuExpectation: GpuExpectation = "always") {
   const clock = createVirtualClock();
   const parent = createListeningParent<HealthMonitorReport>();
   const takeSamples = fromCallback<AnyEventObject, { readonly everyMs: number }>(({ sendBack, input }) => {
@@ -82,7 +83,7 @@ function startMonitor(measure: () => Wanted | null | undefined, isGpuExpected = 
     return () => clock.clearTimer(timer);
   });
   const machine = healthMonitorMachine.provide({ actors: { takeSamples } });
-  const actor = createActor(machine, { clock: toActorClock(clock), input: { parent: parent.ref, clock, isGpuExpected } }).start();
+  const actor = createActor(machine, { clock: toActorClock(clock), input: { parent: parent.ref, clock, gpuExpectation } }).start();
   running = actor;
   const health = () => healthReportOf(actor.getSnapshot().context);
   return {
@@ -172,14 +173,26 @@ describe("the health monitor", () => {
       { isHealthOnly: true, report: { workerId: "w7", fault: { failureType: "vram_exhaustion", contextPoisoned: false } } },
     ]);
   });
+  it("takes a machine that turns out to have no card for what it is, and misses one that was there", async () => {
+    let hasGpu = false;
+    const { clock, health } = startMonitor(() => ({ hasGpu, gpuStatus: { state: hasGpu ? "measured" : "absent" } }), "asFound");
+    await clock.advance(60_000);
+    expect(health().status).toBe("healthy");
+    hasGpu = true;
+    await clock.advance(60_000);
+    expect(health().status).toBe("healthy");
+    const lost = startMonitor(() => ({ hasGpu: false, gpuStatus: { state: "failed" } }), "asFound");
+    await lost.clock.advance(60_000);
+    expect(lost.health().status).toBe("critical");
+  });
   it("takes a machine without a GPU as healthy", async () => {
-    const { clock, health, parent } = startMonitor(() => ({ hasGpu: false }), false);
+    const { clock, health, parent } = startMonitor(() => ({ hasGpu: false }), "never");
     await clock.advance(60_000);
     expect(health().status).toBe("healthy");
     expect(parent.ofType("fault.raised")).toEqual([]);
   });
   it("is critical when a configured GPU does not answer", async () => {
-    const { clock, health } = startMonitor(() => ({ hasGpu: false }), true);
+    const { clock, health } = startMonitor(() => ({ hasGpu: false }), "always");
     await clock.advance(10_000);
     expect(health()).toMatchObject({ status: "critical", issues: [{ reading: "gpuPresence" }] });
   });

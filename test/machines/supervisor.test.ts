@@ -19,7 +19,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     ],
     ladders: defaultLadders,
     clock: { nowMs: () => nowMs },
-    isGpuExpected: true,
+    gpuExpectation: "always",
     limits: {},
     resumed: nothingResumed,
     draws: [],

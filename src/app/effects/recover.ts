@@ -13,8 +13,8 @@ import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } fr
 import { classify } from "../../recovery/classify.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
 import type { EnvelopeBook } from "../learned-books.ts";
-import type { WorkerLinks } from "../worker-links.ts";
 import type { ModelPorts } from "../service-ports.ts";
+import type { WorkerLinks } from "../worker-links.ts";
 import { repairFiles } from "./model-files.ts";
 import type { Resident } from "./plan-render.ts";
 import { toWorkerRequest } from "./render.ts";
