@@ -25,9 +25,10 @@ def diffusers_worker() -> Worker:
     except ImportError as thrown:
         say(f"A Python package of the worker is missing or broken: {thrown}. `npm run worker:install` installs them.")
         quit_now(EXIT_CONFIGURATION)
-    # Their warnings quote prompts.
-    diffusers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.set_verbosity_error()
+    # Their warnings quote prompts, and their progress bars fill a log that is read as evidence.
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
     return DiffusersWorker()
 
 

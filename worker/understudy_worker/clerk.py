@@ -1,4 +1,4 @@
-"""Takes the supervisor's requests on the link's thread: answers what needs no device, and hands the rest to the main thread."""
+"""Takes the supervisor's requests, on the link's thread: answers what needs no device, hands on what does."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ class DeviceIdentity:
 
 class OnStep(Protocol):
     """
-    Tells that `step` of `of` steps of a phase are done; 0 begins the phase. `long_phase_ms` announces how long the phase
-    may take without a word. Raises Interrupted when the render is to end.
+    Tells that `step` of `of` steps of a phase are done; 0 begins the phase. `long_phase_ms` announces how long the
+    phase may take without a word. Raises Interrupted when the render is to end.
     """
 
     def __call__(self, phase: Phase, step: int, of: int, *, long_phase_ms: int | None = None) -> None: ...

@@ -1,4 +1,4 @@
-"""Load profiles: how a pipeline lies on the card, from most to least memory. Chosen at load; some can be changed in place."""
+"""Load profiles: how a pipeline lies on the card, from most to least memory. Some can be changed in place."""
 
 from __future__ import annotations
 
