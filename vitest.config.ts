@@ -3,7 +3,14 @@ import { configDefaults, defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "test/package/**", "test/browser/**", "test/drills/**", "test/fixtures/**", "test/conformance/diffusers.test.ts"],
+    exclude: [
+      ...configDefaults.exclude,
+      "test/package/**",
+      "test/browser/**",
+      "test/drills/**",
+      "test/fixtures/**",
+      "test/conformance/diffusers.test.ts",
+    ],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",

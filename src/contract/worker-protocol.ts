@@ -42,6 +42,10 @@ export const requestSchema = z.object({
   seed: count,
   lora_path: z.string().nullable(),
   lora_strength: z.number(),
+  /** More LoRAs, by their names below the worker's directory; `expert` is `both` when it is left out. */
+  loras: z.array(z.object({ name: z.string(), strength: z.number(), expert: z.enum(["high", "low", "both"]).optional() })).optional(),
+  /** The picture that the video begins from: an absolute path that the worker can read. */
+  image_path: z.string().nullable().optional(),
 });
 export const reportSchema = z.object({
   job_id: z.string(),

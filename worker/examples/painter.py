@@ -1,4 +1,4 @@
-"""A worker of your own in thirty lines: `python painter.py`, started by Understudy, renders with the function `paint`."""
+"""A worker of your own in thirty lines: started by Understudy, it renders with the function `paint`."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from conftest import MakeJob, MakeWorker, quiet
 
+from conftest import MakeJob, MakeWorker, quiet
 from understudy_worker.errors import Unsupported
 from understudy_worker.pipelines.kinds import denoisers
 from understudy_worker.pipelines.placement import is_tiled
 from understudy_worker.surface import PHASES, Probe
+
+
+def processors_of(module: Any) -> list[Any]:
+    return list(module.attn_processors.values())
 
 
 def test_a_cache_that_a_failed_decode_left_is_dropped_and_said_and_nothing_is_claimed_twice(
@@ -43,7 +48,7 @@ def test_the_attention_backend_of_the_list_is_set_on_both_experts(
     optimise = worker.actions()["apply_vram_optimization"]
     assert "attention _native_math" in optimise(None).applied
     backends = [
-        {processor._attention_backend.value for processor in module.attn_processors.values()}
+        {processor._attention_backend.value for processor in processors_of(module)}
         for module in denoisers(worker._need_bench().pipe)
     ]
     assert backends == [{"_native_math"}, {"_native_math"}]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import MakeJob, MakeWorker, quiet
 
+from conftest import MakeJob, MakeWorker, quiet
 from understudy_worker.errors import BadOutputError
 from understudy_worker.mux import decoded_facts
 from understudy_worker.pipelines.kinds import denoisers
@@ -21,7 +21,7 @@ def count_steps(worker: DiffusersWorker) -> list[int]:
 
 
 def plant(vae: Any, monkeypatch: pytest.MonkeyPatch, times: int) -> list[bool]:
-    """The next `times` decodes run out of memory after they have filled the VAE's cache; answers whether each was tiled."""
+    """The next `times` decodes fill the VAE's cache and run out of memory; answers whether each was tiled."""
     decode, tiled = vae.decode, []
 
     def failing(latents: torch.Tensor, **rest: Any) -> Any:

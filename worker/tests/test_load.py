@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import MakeJob, MakeWorker, quiet
 from safetensors.torch import load_file
 
+from conftest import MakeJob, MakeWorker, quiet
 from understudy_worker.errors import ModelFilesError, Unsupported
 from understudy_worker.failures import causes_of
 from understudy_worker.pipelines.placement import is_tiled
@@ -82,3 +82,32 @@ def test_an_unloaded_model_is_gone_from_its_memory(make_worker: MakeWorker) -> N
     assert worker.memory().allocated_bytes > 100_000
     worker.unload()
     assert worker.memory().allocated_bytes == 0
+
+
+def test_each_part_has_the_precision_of_the_list(make_worker: MakeWorker, copied: Path) -> None:
+    path = copied / "models.json"
+    listed = json.loads(path.read_text(encoding="utf-8"))
+    listed["T2V-A14B"]["dtype"] = "bfloat16"
+    path.write_text(json.dumps(listed), encoding="utf-8")
+    pipe = make_worker(UNDERSTUDY_MODELS=str(path), UNDERSTUDY_MODELS_DIR=str(copied))._need_bench().pipe
+    found = {name: getattr(pipe, name).dtype for name in ("text_encoder", "transformer", "transformer_2", "vae")}
+    assert found == {
+        "text_encoder": torch.bfloat16,
+        "transformer": torch.bfloat16,
+        "transformer_2": torch.bfloat16,
+        "vae": torch.float32,
+    }
+
+
+def test_a_load_that_fails_leaves_nothing_behind(make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = make_worker()
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr("understudy_worker.pipelines.worker.place", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        worker.load("T2V-A14B", "full", lambda _: None)
+    assert worker.memory().allocated_bytes == 0
+    with pytest.raises(RuntimeError, match="no model is loaded"):
+        worker.actions()["enable_cpu_offload"](None)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import MakeJob, MakeWorker, quiet
 from safetensors.torch import save_file
 
+from conftest import MakeJob, MakeWorker, quiet
 from understudy_worker.errors import LoraUnsupported, RequestError
 from understudy_worker.surface import Lora
 
@@ -36,16 +36,17 @@ def test_a_lora_changes_the_render_by_its_strength_and_leaves_the_model_as_it_wa
 ) -> None:
     worker = make_worker(UNDERSTUDY_LORA_DIR=str(loras))
     seen = {}
-    for name, fields in {
+    asked: dict[str, dict[str, object]] = {
         "plain": {},
         "full": {"lora_path": "styles/ink.safetensors", "lora_strength": 1.0},
         "half": {"lora_path": "styles/ink.safetensors", "lora_strength": 0.5},
         "low": {"loras": (Lora("styles/ink.safetensors", 1.0, "low"),)},
         "high": {"loras": (Lora("styles/ink.safetensors", 1.0, "high"),)},
         "plain again": {},
-    }.items():
+    }
+    for name, fields in asked.items():
         job = make_job(name, **fields)
-        worker.admit(job.request)
+        worker.admit(job)
         worker.render(job, quiet)
         seen[name] = job.output_path.read_bytes()
     assert seen["plain"] == seen["plain again"]
@@ -67,15 +68,15 @@ def test_what_is_no_lora_of_ours_is_refused_before_the_render(
 ) -> None:
     worker = make_worker(UNDERSTUDY_LORA_DIR=str(loras))
     with pytest.raises(refusal, match=reason):
-        worker.admit(make_job(lora_path=name).request)
+        worker.admit(make_job(lora_path=name))
 
 
 def test_a_lora_for_the_second_expert_of_a_model_with_one_is_unsupported(
     make_worker: MakeWorker, make_job: MakeJob, loras: Path
 ) -> None:
     worker = make_worker("TI2V-5B", UNDERSTUDY_LORA_DIR=str(loras))
-    with pytest.raises(LoraUnsupported, match="LORA_UNSUPPORTED: .*one expert"):
-        worker.admit(make_job(model="TI2V-5B", loras=(Lora("styles/ink.safetensors", 1.0, "low"),)).request)
+    with pytest.raises(LoraUnsupported, match=r"^LORA_UNSUPPORTED: .*one expert"):
+        worker.admit(make_job(model="TI2V-5B", loras=(Lora("styles/ink.safetensors", 1.0, "low"),)))
 
 
 def test_a_lora_of_another_model_fails_the_job_and_is_taken_off_again(
@@ -92,4 +93,4 @@ def test_a_lora_of_another_model_fails_the_job_and_is_taken_off_again(
 
 def test_without_a_directory_of_loras_none_is_taken(make_worker: MakeWorker, make_job: MakeJob) -> None:
     with pytest.raises(LoraUnsupported, match="no directory"):
-        make_worker().admit(make_job(lora_path="styles/ink.safetensors").request)
+        make_worker().admit(make_job(lora_path="styles/ink.safetensors"))

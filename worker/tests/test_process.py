@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from client import Supervisor
 from conftest import FIXTURES, MakeJob, MakeWorker, quiet
-
 from understudy_worker.mux import decoded_facts
 
 Supervise = Callable[..., Supervisor]
@@ -138,6 +138,7 @@ def test_the_example_worker_renders_with_a_function_of_its_own(supervise: Superv
         ({"UNDERSTUDY_ORPHAN_MS": "soon"}, "UNDERSTUDY_ORPHAN_MS must be a number"),
         ({"UNDERSTUDY_DEVICE": "abacus"}, "UNDERSTUDY_DEVICE must be cuda or cpu"),
         ({"UNDERSTUDY_MODELS": "/nowhere.json"}, "cannot be read"),
+        ({"UNDERSTUDY_WORKER_SOCKET": "/nowhere/at/all"}, "cannot be opened"),
     ],
 )
 def test_a_wrong_setting_ends_with_78_and_a_sentence(

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 import torch
-from conftest import MakeJob, MakeWorker, quiet
 
+from conftest import MakeJob, MakeWorker, quiet
 from understudy_worker.errors import Cancelled, Stopped
 from understudy_worker.pipelines.checkpoint import FILE_NAME, CorruptCheckpoint, read_checkpoint
 from understudy_worker.pipelines.fingerprint import fingerprint_of
@@ -124,3 +127,22 @@ def test_half_a_checkpoint_never_takes_the_place_of_a_whole_one(make_worker: Mak
         worker.render(job, stop_at(worker, 4))
     (job.checkpoint_dir / FILE_NAME).with_suffix(".new").write_bytes(b"cut off in the mid")
     assert worker.render(job, quiet).resumed_from_step == 4
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_render(
+    make_worker: MakeWorker, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker, job = make_worker(), make_job()
+    sync = os.fsync
+    failed: list[int] = []
+
+    def full(handle: int) -> None:
+        if not failed:
+            failed.append(handle)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert worker.render(job, quiet).steps_rendered == 6
+    assert "no room for the checkpoint of step 1" in capsys.readouterr().err
+    assert [path.name for path in job.checkpoint_dir.iterdir()] == [FILE_NAME]

@@ -9,7 +9,7 @@ from understudy_worker.surface import Worker
 
 
 def prepare() -> None:
-    """Before anything of Hugging Face is imported: weights come from the supervisor's folder, never from the network."""
+    """Before anything of Hugging Face is imported: weights come from the supervisor's folder, not from the network."""
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
