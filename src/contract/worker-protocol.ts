@@ -43,8 +43,9 @@ export const requestSchema = z.object({
   seed: count,
   lora_path: z.string().nullable(),
   lora_strength: z.number(),
-  loras: z.array(z.object({ name: z.string(), strength: z.number(), expert: z.enum(loraExperts) })).optional(),
-  /** Absolute; the image from which the video begins. */
+  /** More LoRAs, by their names below the worker's directory. */
+  loras: z.array(z.object({ name: z.string(), strength: z.number(), expert: z.enum(loraExperts).optional() })).optional(),
+  /** The picture that the video begins from: an absolute path that the worker can read. */
   image_path: z.string().optional(),
 });
 export const reportSchema = z.object({

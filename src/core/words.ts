@@ -98,7 +98,7 @@ export const artifactKinds = ["result", "stand_in", "thumbnail", "image"] as con
 export type ArtifactKind = (typeof artifactKinds)[number];
 
 /** Which of two experts a LoRA changes. */
-export const loraExperts = ["both", "high_noise", "low_noise"] as const;
+export const loraExperts = ["both", "high", "low"] as const;
 export type LoraExpert = (typeof loraExperts)[number];
 
 export const fallbackConsents = ["stand_in_then_real", "wait", "fail", "stand_in"] as const;

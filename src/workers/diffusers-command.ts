@@ -40,7 +40,7 @@ export function diffusersCommand(settings: DiffusersSettings): WorkerCommand {
   const known = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return {
     file: python,
-    // -P and -B: nothing is imported from the working directory, and no file is written beside the package.
+    // Nothing is imported from the working directory, and no compiled file is written beside the package.
     args: ["-B", "-m", "understudy_worker"],
     env: { PYTHONPATH: workerPackageDir, PYTHONUNBUFFERED: "1", PYTHONSAFEPATH: "1", ...Object.fromEntries(known) },
   };

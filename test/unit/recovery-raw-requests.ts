@@ -15,6 +15,24 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
     failure("ValueError", "Provide either `prompt` or `prompt_embeds`. Cannot leave both `prompt` and `prompt_embeds` undefined."),
   ],
   [
+    "a size that no H.264 has",
+    "request",
+    failure("understudy_worker.errors.RequestError", "width and height must be even, for H.264: 853x480"),
+  ],
+  [
+    "a LoRA that does not fit",
+    "request",
+    failure("understudy_worker.errors.LoraUnsupported", "LORA_UNSUPPORTED: ink.safetensors does not fit this model"),
+  ],
+  ["a black clip", "badOutput", failure("understudy_worker.errors.BadOutputError", "the clip is black", { phase: "mux" })],
+  [
+    "weights as pickle",
+    "modelFile",
+    failure("understudy_worker.errors.ModelFilesError", "vae has its weights as pickle (model.bin); only safetensors are loaded", {
+      phase: "load",
+    }),
+  ],
+  [
     "a guidance that the model lacks",
     "request",
     failure("ValueError", "`guidance_scale_2` is only supported when the pipeline's `boundary_ratio` is not None."),

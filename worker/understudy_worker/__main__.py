@@ -9,7 +9,7 @@ from understudy_worker.surface import Worker
 
 
 def prepare() -> None:
-    """Before anything of Hugging Face is imported: weights come from the supervisor's folder, never from the network."""
+    """Before anything of Hugging Face is imported: weights come from the supervisor's folder, not from the network."""
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -25,9 +25,10 @@ def diffusers_worker() -> Worker:
     except ImportError as thrown:
         say(f"A Python package of the worker is missing or broken: {thrown}. `npm run worker:install` installs them.")
         quit_now(EXIT_CONFIGURATION)
-    # Their warnings quote prompts.
-    diffusers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.set_verbosity_error()
+    # Their warnings quote prompts, and their progress bars fill a log that is read as evidence.
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
     return DiffusersWorker()
 
 

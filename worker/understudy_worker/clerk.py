@@ -1,4 +1,4 @@
-"""Takes the supervisor's requests on the link's thread: answers what needs no device, and hands the rest to the main thread."""
+"""Takes the supervisor's requests, on the link's thread: answers what needs no device, hands on what does."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class MainThread(Protocol):
     def act(self, action: str, profile: str | None) -> dict[str, Any]: ...
     def prove(self, probe: Probe) -> dict[str, Any]: ...
     def failed(self, thrown: Exception, phase: str) -> dict[str, Any]: ...
+    def settle(self, refusal: Refusal) -> None: ...
 
 
 class RequestClerk:
@@ -88,7 +89,7 @@ class RequestClerk:
         def check(resident: str | None) -> None:
             if resident != job.request.model:
                 raise RuntimeError(f"{job.request.model} is not loaded")
-            self._worker.admit(job.request)
+            self._worker.admit(job)
 
         self._desk.admit(job, check)
         reply({"accepted": True})
@@ -122,13 +123,16 @@ class RequestClerk:
         self._desk.begin_call(beside_render=beside_render)
 
         def task() -> None:
-            outcome: Outcome
+            refusal = None
             try:
-                outcome = work()
+                outcome: Outcome = work()
             except Exception as thrown:  # noqa: BLE001, the top of a call: it is told as it was
-                outcome = refusal_of(thrown, self._main.failed(thrown, phase))
-            finally:
-                self._desk.end_call()
+                refusal = refusal_of(thrown, self._main.failed(thrown, phase))
+            # Out of the `except` block: the exception holds the frames, and they hold the tensors.
+            if refusal is not None:
+                self._main.settle(refusal)
+                outcome = refusal
+            self._desk.end_call()
             reply(outcome)
 
         self._main.post(task)

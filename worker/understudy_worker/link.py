@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from understudy_worker import framing
-from understudy_worker.errors import InvalidParams
+from understudy_worker.errors import ConfigurationError, InvalidParams
 from understudy_worker.params import Fields
 from understudy_worker.pulse import Pulse
 from understudy_worker.rpc import (
@@ -63,12 +63,16 @@ class Link:
         self._orphan: asyncio.TimerHandle | None = None
         self._ended = threading.Event()
         self._ready = threading.Event()
+        self._failure: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
-        if not self._ready.wait(timeout=30):
-            raise RuntimeError("the worker's socket could not be opened")
+        self._ready.wait()
+        if self._failure is not None:
+            raise ConfigurationError(
+                f"The socket {self._settings.socket_path} cannot be opened: {self._failure}."
+            ) from self._failure
 
     def notify(self, method: str, params: dict[str, Any]) -> None:
         """From any thread; nobody may be there to hear it."""
@@ -86,10 +90,15 @@ class Link:
 
     async def _listen(self) -> None:
         path = self._settings.socket_path
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        self._server = await asyncio.start_unix_server(self._serve, path, limit=framing.LONGEST_HEADER_BYTES * 2)
-        os.chmod(path, 0o600)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+            self._server = await asyncio.start_unix_server(self._serve, path, limit=framing.LONGEST_HEADER_BYTES * 2)
+            os.chmod(path, 0o600)
+        except OSError as thrown:
+            self._failure = thrown
+            self._ready.set()
+            return
         self._arm_orphan()
         self._beating = self._loop.create_task(self._beat())
         self._ready.set()

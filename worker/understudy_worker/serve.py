@@ -16,6 +16,7 @@ from understudy_worker.errors import Cancelled, ConfigurationError, Interrupted,
 from understudy_worker.failures import failure_of
 from understudy_worker.link import Link
 from understudy_worker.pulse import Pulse
+from understudy_worker.rpc import FAILED, Refusal
 from understudy_worker.settings import Settings, read_settings
 from understudy_worker.surface import Job, Phase, Probe, Rendered, Worker
 
@@ -136,12 +137,14 @@ class Main:
         self._end(job, report, failure)
 
     def failed(self, thrown: Exception, phase: str) -> dict[str, Any]:
-        """A call that failed, as it is told; the device is probed."""
-        failure = failure_of(thrown, phase, None, self._worker.memory())
-        if not isinstance(thrown, Unsupported):
-            failure["device_usable"] = self._probe()
+        """A call that failed, as it is told."""
+        return failure_of(thrown, phase, None, self._worker.memory())
+
+    def settle(self, refusal: Refusal) -> None:
+        """After a call that failed; one that was only refused has touched nothing."""
+        if refusal.code == FAILED:
+            self._settle(refusal.data, is_clean=False)
         self._note_memory()
-        return failure
 
     def _settle(self, failure: dict[str, Any] | None, *, is_clean: bool) -> None:
         if failure is not None:
@@ -189,6 +192,8 @@ class Main:
 
     def _tell_ratio(self, model: str, ratio: float) -> None:
         self._pulse.beat()
+        if self._is_stopping:
+            raise Stopped("in load")
         self._link.notify("load_progress", {"model": model, "ratio": min(1.0, max(0.0, ratio))})
 
     def _note_memory(self) -> dict[str, int]:
@@ -218,9 +223,7 @@ def serve(worker: Worker | Callable[[], Worker]) -> NoReturn:
     """Serves one worker until its process ends. Exit code 78 and a sentence when its settings are wrong."""
     try:
         settings = read_settings()
-        made = worker if isinstance(worker, Worker) else worker()
-        main = Main(made, settings)
+        Main(worker if isinstance(worker, Worker) else worker(), settings).run()
     except ConfigurationError as thrown:
         say(str(thrown))
         quit_now(EXIT_CONFIGURATION)
-    main.run()

@@ -94,8 +94,8 @@ class DeviceIdentity:
 
 class OnStep(Protocol):
     """
-    Tells that `step` of `of` steps of a phase are done; 0 begins the phase. `long_phase_ms` announces how long the phase
-    may take without a word. Raises Interrupted when the render is to end.
+    Tells that `step` of `of` steps of a phase are done; 0 begins the phase. `long_phase_ms` announces how long the
+    phase may take without a word. Raises Interrupted when the render is to end.
     """
 
     def __call__(self, phase: Phase, step: int, of: int, *, long_phase_ms: int | None = None) -> None: ...
@@ -140,8 +140,8 @@ class Worker:
         """Renders a canary, or a phase, and answers how many experts took part; raises what a render would."""
         return 0
 
-    def admit(self, request: RenderRequest) -> None:
-        """Refuses a request that this worker cannot render. Called on the link's thread: look, do not touch."""
+    def admit(self, job: Job) -> None:
+        """Refuses a job that this worker cannot render. Called on the link's thread: look, do not touch."""
 
     def why_not(self, profile: str) -> str:
         """Why a profile that is not among `profiles` is not offered here."""

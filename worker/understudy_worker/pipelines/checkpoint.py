@@ -52,12 +52,15 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     body = bytes_of(tensors, metadata={"meta": json.dumps(meta)})
     path = directory / FILE_NAME
     part = path.with_suffix(".new")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(hashlib.sha256(body).hexdigest().encode())
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(hashlib.sha256(body).hexdigest().encode())
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
     sync(directory)
 
 

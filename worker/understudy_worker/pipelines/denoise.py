@@ -65,7 +65,7 @@ def denoise(
     start: Start,
     on_step: Callable[[Progress], None],
 ) -> torch.Tensor:
-    """The final latents. What `on_step` raises ends the call: diffusers' own interrupt would pass noise for a result."""
+    """The final latents. What `on_step` raises ends the call: diffusers' own interrupt returns noise as a result."""
 
     def on_step_end(_pipe: Any, index: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         scheduler = pipe.scheduler
@@ -101,7 +101,7 @@ def denoise(
 
 
 class Saver:
-    """Says after which steps a checkpoint is due: at most `every_ms` of work is lost, or one step where a step is longer."""
+    """Says when a checkpoint is due: at most `every_ms` of work is lost, or one step where a step is longer."""
 
     def __init__(self, every_ms: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._every = every_ms / 1_000

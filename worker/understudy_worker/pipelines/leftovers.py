@@ -10,8 +10,8 @@ import torch
 
 def drop_leftovers(pipe: Any) -> list[str]:
     """
-    Drops what a render, above all one that failed, has left: moved weights, the VAE's causal cache (a decode that failed
-    keeps it), garbage, and the allocator's cache. Answers which of them there were. Raises on a context that is lost.
+    Drops what a render, above all one that failed, has left: moved weights, the VAE's causal cache (a decode that
+    failed keeps it), garbage, the allocator's cache. Answers which there were. Raises on a context that is lost.
     """
     dropped = []
     if getattr(pipe, "_all_hooks", None):
@@ -19,7 +19,7 @@ def drop_leftovers(pipe: Any) -> list[str]:
     if _has_cache(pipe.vae):
         pipe.vae.clear_cache()
         dropped.append("vae.clear_cache")
-    is_cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
+    is_cuda = torch.cuda.is_available()
     before = (torch.cuda.memory_allocated(), torch.cuda.memory_reserved()) if is_cuda else (0, 0)
     gc.collect()
     if not is_cuda:

@@ -1,4 +1,4 @@
-"""Load profiles: how a pipeline lies on the card, from most to least memory. Chosen at load; some can be changed in place."""
+"""Load profiles: how a pipeline lies on the card, from most to least memory. Some can be changed in place."""
 
 from __future__ import annotations
 
@@ -68,7 +68,12 @@ def _offload_groups(pipe: Any, device: torch.device) -> None:
     host = torch.device("cpu")
     for module in denoisers(pipe):
         module.enable_group_offload(  # type: ignore[operator]
-            onload_device=device, offload_device=host, offload_type="leaf_level", use_stream=True
+            onload_device=device,
+            offload_device=host,
+            offload_type="leaf_level",
+            use_stream=True,
+            # Pinned as it is needed: all at once would double what the host holds.
+            low_cpu_mem_usage=True,
         )
     apply_group_offloading(
         pipe.text_encoder,

@@ -87,7 +87,7 @@ def _used_experts(pipe: Any) -> Iterator[set[int]]:
 
 @contextmanager
 def _boundary_between(pipe: Any, entry: ModelEntry) -> Iterator[None]:
-    """With the model's own boundary both steps of a canary may fall to the first expert (shift 12: 999 and 923 of 1000)."""
+    """With the model's own boundary both steps may fall to the first expert (shift 12: 999 and 923 of 1000)."""
     if entry.boundary_ratio is None:
         yield
         return

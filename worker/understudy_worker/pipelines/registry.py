@@ -48,7 +48,7 @@ class ModelEntry:
     vae_dtype: str = "float32"
     profiles: tuple[str, ...] = ("full", "model-offload", "tiling", "group-offload")
     lean_attention: str | None = None
-    """An attention backend of diffusers for `apply_vram_optimization`; null keeps PyTorch's own, which is lean already."""
+    """An attention backend for `apply_vram_optimization`; null keeps PyTorch's own, which is lean already."""
 
     @property
     def expert_count(self) -> int:

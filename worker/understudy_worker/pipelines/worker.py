@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from understudy_worker.errors import Unsupported
 from understudy_worker.memory import Memory
-from understudy_worker.mux import Clip, write_clip
 from understudy_worker.pipelines import lora, prove
-from understudy_worker.pipelines.checkpoint import Checkpoint, CorruptCheckpoint, read_checkpoint, write_checkpoint
-from understudy_worker.pipelines.decode import decode, pictures
-from understudy_worker.pipelines.denoise import Progress, Saver, Start, denoise, encode
 from understudy_worker.pipelines.device import TorchDevice
-from understudy_worker.pipelines.fingerprint import fingerprint_of
 from understudy_worker.pipelines.kinds import KINDS, denoisers
 from understudy_worker.pipelines.leftovers import drop_leftovers
 from understudy_worker.pipelines.load import as_image_pipeline, load_pipeline, weight_bytes
-from understudy_worker.pipelines.picture import read_picture
 from understudy_worker.pipelines.placement import IN_PLACE, move, place, profiles_of, set_tiling, why_not
-from understudy_worker.pipelines.plan import Envelope, decode_limit_ms, encode_limit_ms, plan
+from understudy_worker.pipelines.plan import plan
 from understudy_worker.pipelines.prove import Bench
 from understudy_worker.pipelines.registry import DEFAULT_REGISTRY, ModelEntry, read_registry
-from understudy_worker.serve import say
+from understudy_worker.pipelines.run import RenderRun, start_for
 from understudy_worker.settings import positive
 from understudy_worker.surface import (
     MODEL_IDS,
@@ -38,24 +29,10 @@ from understudy_worker.surface import (
     OnStep,
     Probe,
     Rendered,
-    RenderRequest,
     Worker,
 )
 
 CHECKPOINT_MS = 30_000.0
-MUX_PARTS = 10
-
-
-@dataclass
-class _InHand:
-    """The render in hand: what a checkpoint of it is made of."""
-
-    directory: Path
-    fingerprint: str
-    placed: dict[str, str]
-    latest: Progress | None = None
-    resumed_from: int = 0
-    rendered: int = 0
 
 
 class DiffusersWorker(Worker):
@@ -70,7 +47,7 @@ class DiffusersWorker(Worker):
         self._device = TorchDevice(environment.get("UNDERSTUDY_DEVICE") or None)
         self._bench: Bench | None = None
         self._profile = "full"
-        self._in_hand: _InHand | None = None
+        self._run: RenderRun | None = None
         # The protocol has a list of models; others can be rendered through this class, not over the wire.
         self.models = [model for model in self._registry if model in MODEL_IDS]
         self.profiles = profiles_of(self._device)
@@ -83,7 +60,12 @@ class DiffusersWorker(Worker):
         pipe = load_pipeline(entry, on_ratio)
         self._device.weight_bytes = weight_bytes(pipe)
         self._bench = Bench(pipe, entry, _picture_pipe(pipe, entry))
-        self._place(profile)
+        try:
+            self._place(profile)
+        except Exception:
+            # Half a model on the card is in the way of the next try.
+            self.unload()
+            raise
         on_ratio(1.0)
 
     def unload(self) -> None:
@@ -111,97 +93,21 @@ class DiffusersWorker(Worker):
 
     # What it renders
 
-    def admit(self, request: RenderRequest) -> None:
-        entry = self._registry[request.model]
-        plan(entry, request)
-        lora.check(request, entry, self._lora_dir)
+    def admit(self, job: Job) -> None:
+        if job.workflow is not None:
+            raise Unsupported("a workflow is for a worker that takes graphs, such as ComfyUI's")
+        entry = self._registry[job.request.model]
+        plan(entry, job.request)
+        lora.check(job.request, entry, self._lora_dir)
 
     def render(self, job: Job, on_step: OnStep) -> Rendered:
-        bench, request = self._need_bench(), job.request
-        envelope = plan(bench.entry, request)
-        pipe = bench.pipe if request.image_path is None else bench.picture_pipe
-        fingerprint = fingerprint_of(bench.entry, request, bench.pipe, self._lora_dir)
-        self._in_hand = _InHand(job.checkpoint_dir, fingerprint, {"profile": self._profile})
-        latents = self._latents(pipe, request, envelope, self._in_hand, on_step)
-        video = self._decoded(pipe, latents, envelope, on_step)
-        del latents
-        self._mux(job, video, on_step)
-        done = self._in_hand
-        return Rendered(job.output_path, envelope.width, envelope.height, done.rendered, done.resumed_from)
-
-    def _latents(
-        self, pipe: Any, request: RenderRequest, envelope: Envelope, in_hand: _InHand, on_step: OnStep
-    ) -> torch.Tensor:
-        entry = self._need_bench().entry
-        kept = _kept(in_hand)
-        in_hand.resumed_from = 0 if kept is None else kept.step
-        on_step("encode", 0, 1, long_phase_ms=encode_limit_ms(is_cuda=self._device.is_cuda))
-        if kept is not None and kept.is_final:
-            on_step("encode", 1, 1)
-            on_step("denoise", request.steps, request.steps)
-            return kept.latents
-        with lora.loras_of(pipe, request, self._lora_dir):
-            prompt = encode(pipe, entry, request.prompt)
-            on_step("encode", 1, 1)
-            picture = read_picture(request.image_path, envelope)
-            start = _start_of(kept)
-            on_step("denoise", start.step, request.steps)
-            follow = self._follower(in_hand, request.steps, on_step)
-            latents = denoise(pipe, entry, request, envelope, prompt, picture, start, follow)
-        # The decode may fail, or end the process: what was denoised is kept for it.
-        self._write(in_hand, request.steps, latents, {}, is_final=True)
-        in_hand.latest = None
-        return latents
-
-    def _follower(self, in_hand: _InHand, steps: int, on_step: OnStep) -> Callable[[Progress], None]:
-        saver = Saver(self._save_every_ms)
-
-        def follow(progress: Progress) -> None:
-            in_hand.latest = progress
-            in_hand.rendered += 1
-            if saver.is_due() and progress.step < steps:
-                self.checkpoint()
-            on_step("denoise", progress.step, steps)
-
-        return follow
+        bench = self._need_bench()
+        self._run = RenderRun(bench, job, self._lora_dir, profile=self._profile, is_cuda=self._device.is_cuda)
+        return self._run.run(self._save_every_ms, on_step)
 
     def checkpoint(self) -> None:
-        in_hand = self._in_hand
-        latest = None if in_hand is None else in_hand.latest
-        if in_hand is None or latest is None or latest.scheduler is None:
-            return
-        self._write(in_hand, latest.step, latest.latents, latest.scheduler, is_final=False)
-
-    def _write(
-        self, in_hand: _InHand, step: int, latents: torch.Tensor, scheduler: dict[str, Any], *, is_final: bool
-    ) -> None:
-        write_checkpoint(
-            in_hand.directory,
-            Checkpoint(in_hand.fingerprint, step, is_final, latents, scheduler, in_hand.placed),
-        )
-
-    def _decoded(self, pipe: Any, latents: torch.Tensor, envelope: Envelope, on_step: OnStep) -> torch.Tensor:
-        on_step("decode", 0, 1, long_phase_ms=decode_limit_ms(envelope, is_cuda=self._device.is_cuda))
-        kind = KINDS[self._need_bench().entry.pipeline]
-        video = decode(pipe, kind, latents, envelope.frames, say)
-        found = (video.shape[4], video.shape[3], video.shape[2])
-        if found != (envelope.width, envelope.height, envelope.frames):
-            raise RuntimeError(f"diffusers rendered {found}, not {envelope}: the list of models does not fit the model")
-        on_step("decode", 1, 1)
-        return video
-
-    def _mux(self, job: Job, video: torch.Tensor, on_step: OnStep) -> None:
-        request = job.request
-        every = max(1, request.frames // MUX_PARTS)
-        on_step("mux", 0, request.frames, long_phase_ms=60_000)
-
-        def on_frame(count: int) -> None:
-            if count % every == 0 and count < request.frames:
-                on_step("mux", count, request.frames)
-
-        clip = Clip(request.width, request.height, request.frames, request.frames_per_second)
-        write_clip(job.output_path, pictures(video), clip, on_frame)
-        on_step("mux", request.frames, request.frames)
+        if self._run is not None:
+            self._run.checkpoint()
 
     # What repairs and proves it
 
@@ -252,17 +158,16 @@ class DiffusersWorker(Worker):
         if probe.phase is None or probe.request is None:
             return 0
         bench = self._need_bench()
-        kept = None
-        if probe.checkpoint_dir is not None:
-            name = fingerprint_of(bench.entry, probe.request, bench.pipe, self._lora_dir)
-            kept = _kept(_InHand(probe.checkpoint_dir, name, {}))
-        return prove.phase(bench, probe.phase, probe.request, _start_of(kept))
+        start = start_for(bench, probe.request, probe.checkpoint_dir, self._lora_dir)
+        return prove.phase(bench, probe.phase, probe.request, start)
 
     def settle(self, *, is_clean: bool) -> None:
-        self._in_hand = None
-        if not is_clean:
+        self._run = None
+        if self._bench is None:
+            self._device.clear_cache()
+        elif not is_clean:
             self._clear()
-        elif self._bench is not None:
+        else:
             # The VAE was moved to the card by its own decode, after the pipeline had put its models back.
             self._bench.pipe.maybe_free_model_hooks()
 
@@ -282,20 +187,3 @@ class DiffusersWorker(Worker):
 def _picture_pipe(pipe: Any, entry: ModelEntry) -> Any:
     image_class = KINDS[entry.pipeline].image_class
     return pipe if entry.image == "none" or image_class is None else as_image_pipeline(pipe, image_class)
-
-
-def _kept(in_hand: _InHand) -> Checkpoint | None:
-    try:
-        kept = read_checkpoint(in_hand.directory, in_hand.fingerprint)
-    except CorruptCheckpoint as thrown:
-        say(f"checkpoint refused, the render begins anew: {thrown}")
-        return None
-    if kept is not None and in_hand.placed and kept.placed != in_hand.placed:
-        say(f"checkpoint of step {kept.step} was made with {kept.placed}, and goes on with {in_hand.placed}")
-    return kept
-
-
-def _start_of(kept: Checkpoint | None) -> Start:
-    if kept is None:
-        return Start()
-    return Start(kept.step, kept.latents, None if kept.is_final else kept.scheduler)
