@@ -1,7 +1,7 @@
 /**
- * `npm run mutate -- [--machine worker] [--sample 20 --seed 1] [--jobs 2]`: small wrong changes of the statecharts, each
+ * `npm run mutate -- [--machine worker] [--sample 20 --seed 1] [--jobs 2] [--quick]`: small wrong changes of the statecharts, each
  * run against the machine's proofs, to see whether these would notice. `--machine` may be given several times; `--sample` draws
- * so many mutants, by their seed, among those that are not declared equivalent.
+ * so many mutants, by their seed, among those that are not declared equivalent; `--quick` leaves the explorations out.
  */
 import { parseArgs } from "node:util";
 import { createSeededChance } from "../src/core/chance.ts";
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     sample: { type: "string" },
     seed: { type: "string", default: "1" },
     jobs: { type: "string", default: "1" },
+    quick: { type: "boolean", default: false },
   },
 });
 const [sampleCount, seed, jobCount] = [values.sample ?? "1", values.seed, values.jobs].map(Number) as [number, number, number];
@@ -47,9 +48,9 @@ const chosen = isSampled
     )
   : wanted;
 const unchanged = [...new Set(chosen.map(({ machine }) => machine))].map(
-  (machine): Assignment => ({ mutant: { machine, operator: "nothing", path: "unchanged" }, isQuick: isSampled }),
+  (machine): Assignment => ({ mutant: { machine, operator: "nothing", path: "unchanged" }, isQuick: isSampled || values.quick }),
 );
-const assignments = [...unchanged, ...chosen.map((mutant): Assignment => ({ mutant, isQuick: false }))];
+const assignments = [...unchanged, ...chosen.map((mutant): Assignment => ({ mutant, isQuick: values.quick }))];
 
 const clock = createSystemClock();
 const startedAtMs = clock.nowMs();

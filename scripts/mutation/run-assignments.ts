@@ -2,10 +2,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import { type Clock, createSystemClock, type TimerHandle } from "../../src/core/clock.ts";
 import type { Assignment, ChunkMessage, Finding } from "../../test/mutation/assignment.ts";
 
-/** Longer than the slowest exploration on a busy machine; a mutant that takes longer hangs, and whoever waits would notice. */
-const silenceMs = 150_000;
+/** Longer than the slowest test on a busy machine; a mutant in which one takes longer hangs, and whoever waits would notice. */
+const silenceMs = 90_000;
 /** A process keeps every mutant's copy of the tests until it ends. */
-const chunkSize = 40;
+const chunkSize = 20;
 
 interface ChunkEnd {
   readonly findings: readonly Finding[];

@@ -15,6 +15,6 @@ export interface Finding {
 
 /** From the process that carries assignments out, in their order. `broken`: nothing can be found out there. */
 export type ChunkMessage =
-  | { readonly kind: "begun" }
+  | { readonly kind: "progressed" }
   | { readonly kind: "found"; readonly killedBy: string | null }
   | { readonly kind: "broken"; readonly message: string };
