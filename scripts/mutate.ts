@@ -58,6 +58,7 @@ let doneCount = 0;
 const onFinding = ({ mutant, killedBy }: Finding): void => {
   doneCount += 1;
   if (killedBy === null && mutant.operator !== "nothing" && !declaredNames.has(nameOf(mutant))) console.log(`survived: ${nameOf(mutant)}`);
+  if (process.env["VERBOSE"]) console.log(`${killedBy === null ? "S" : "K"} ${nameOf(mutant)} BY ${killedBy}`);
   const seconds = (clock.nowMs() - startedAtMs) / 1_000;
   if (doneCount % 25 === 0) console.log(`${doneCount} of ${assignments.length} in ${seconds.toFixed(0)} s`);
 };

@@ -76,6 +76,13 @@ describe("a worker that ends", () => {
     expect(world.state()).toBe("idle");
     expect(await claimsAfterNews(world)).toBe(1);
   });
+  it("and comes back while an attempt is being settled is asked for the next job at once", async () => {
+    const world = await render(["j1", "j2"], { settleAnswers: ["hangs"] });
+    await world.send(exited, connected, proven);
+    expect(world.state()).toBe("settling");
+    await world.clock.advance(1_000);
+    expect(world.renders.at(-1)?.lease.jobId).toBe("j2");
+  });
   it("while its artifact waits to be checked is known afterwards", async () => {
     const world = await render(["j1", "j2", "j3"]);
     await world.send(completed, completed, exited, committed("j1"));
@@ -238,6 +245,29 @@ describe("suspension", () => {
     expect(world.parent.ofType("pipeline.resumed")).toHaveLength(1);
     await world.send(news);
     expect(world.renders).toHaveLength(1);
+  });
+});
+
+describe("a pipeline without a worker", () => {
+  it.each([
+    ["its suspension ends", [suspend("i1")], resume("i1")],
+    ["stand-ins end with their incident", [suspend("i1"), standIn], resume("i1")],
+    ["jobs are admitted again", [suspend("i1"), standIn], { type: "pipeline.admit", admission: "all" }],
+  ] as const)("claims nothing when %s", async (_, before, end) => {
+    const world = begin({ waiting: ["j1"] });
+    await world.send(...before, end);
+    expect(world.state()).toBe("idle");
+    expect(world.claims).toEqual([]);
+  });
+  it.each([
+    ["a suspension", [suspend("i1")]],
+    ["stand-ins", [suspend("i1"), standIn]],
+  ] as const)("claims nothing when %s last so long that nobody seems to hold it", async (_, before) => {
+    const world = begin({ waiting: ["j1"] });
+    await world.send(...before);
+    await world.clock.advance(3 * hourMs);
+    expect(world.state()).toBe("idle");
+    expect(world.claims).toEqual([]);
   });
 });
 

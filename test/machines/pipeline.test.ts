@@ -80,6 +80,15 @@ describe("claiming", () => {
     await world.clock.advance(1);
     expect(world.renders).toHaveLength(1);
   });
+  it("never happens by itself while there is no worker to render", async () => {
+    const world = begin({ waiting: ["j1"] });
+    await world.clock.advance(11 * minuteMs);
+    expect(world.claims).toEqual([]);
+  });
+  it("is over at once when the store fails", async () => {
+    const world = await render(["j1"], { store: "fails" });
+    expect(world.state()).toBe("idle");
+  });
   it.each(["hangs", "fails"] as const)("is tried again later when the store %s", async (store) => {
     const world = await render(["j1"], { store });
     await world.clock.advance(30_000);

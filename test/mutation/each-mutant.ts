@@ -1,5 +1,6 @@
 /** Run by scripts/mutate.ts, not by `npm test`: the proofs of every mutant in MUTANTS, each with that mutant in force. */
 import { afterAll, beforeAll, beforeEach, describe, onTestFailed, type RunnerTestSuite, vi } from "vitest";
+import { createSystemClock } from "../../src/core/clock.ts";
 import type { Assignment } from "./assignment.ts";
 import { putInForce } from "./in-force.ts";
 import { nameOf } from "./mutant.ts";
@@ -27,7 +28,12 @@ function outermost(suite: RunnerTestSuite | undefined, within: string): string |
   return inner?.name;
 }
 
-describe.each(assignments.map((assignment, index) => ({ ...assignment, index, name: nameOf(assignment.mutant) })))("$name", (one) => {
+const clock = createSystemClock();
+afterAll(() => clock.stop());
+/** What a finished test left behind throws from a timer: it belongs to the mutant that was in force. */
+const aftermathMs = 5;
+
+function proveWith({ mutant, isQuick }: Assignment, index: number): void {
   let isKilled = false;
   const escaped: unknown[] = [];
   const noteEscaped = (thrown: unknown): void => {
@@ -38,9 +44,10 @@ describe.each(assignments.map((assignment, index) => ({ ...assignment, index, na
   beforeAll(() => {
     // An actor that ends by an error that nobody observes throws it outside of every test.
     process.on("uncaughtException", noteEscaped).on("unhandledRejection", noteEscaped);
-    takeBack = putInForce(one.mutant);
+    takeBack = putInForce(mutant);
   });
-  afterAll(() => {
+  afterAll(async () => {
+    await clock.sleep(aftermathMs);
     takeBack();
     process.off("uncaughtException", noteEscaped).off("unhandledRejection", noteEscaped);
     if (escaped.length > 0) throw new Error("an error that nobody observed", { cause: escaped[0] });
@@ -51,11 +58,15 @@ describe.each(assignments.map((assignment, index) => ({ ...assignment, index, na
       isKilled = true;
     });
   });
-  describe.each(proofsOf(one.mutant).filter((proof) => !(one.isQuick && proof.isSlow === true)))("$file", async (proof: Proof) => {
+  const prove = async (proof: Proof): Promise<void> => {
     beforeEach((context) => {
       if (proof.suites?.includes(outermost(context.task.suite, proof.file) ?? "") === false) context.skip();
     });
     // Each mutant's proofs are suites of their own: what a test file keeps between tests belongs to one mutant.
-    await import(/* @vite-ignore */ `${proof.file}?mutant=${one.index}`);
-  });
-});
+    await import(/* @vite-ignore */ `${proof.file}?mutant=${index}`);
+  };
+  const proofs = proofsOf(mutant).filter(({ isSlow }) => !isQuick || isSlow !== true);
+  for (const proof of proofs) describe(proof.file, () => prove(proof));
+}
+
+for (const [index, assignment] of assignments.entries()) describe(nameOf(assignment.mutant), () => proveWith(assignment, index));
