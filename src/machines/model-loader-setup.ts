@@ -55,23 +55,16 @@ export function rejectionFault(what: string, thrown: unknown): Fault {
 
 type ModelLoad = Extract<ModelLoaderEvent, { type: "model.load" }>;
 
-/** Whoever asks for the model that is being made ready waits for the same load. */
+/** Whoever asks for the model that is being made ready waits for the same load; another wish begins a load of its own. */
 export const joinSameLoad = {
   "model.ensure": { description: "Joins the load that is under way." },
-  "model.load": [
-    {
-      guard: {
-        type: "isWantedAlready" as const,
-        params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }),
-      },
-      description: "Joins the load that is under way.",
+  "model.load": {
+    guard: {
+      type: "isWantedAlready" as const,
+      params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }),
     },
-    {
-      guard: "isConnected" as const,
-      target: "#modelLoader.resolving",
-      actions: { type: "want" as const, params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }) },
-    },
-  ],
+    description: "Joins the load that is under way.",
+  },
 } as const;
 
 export const modelLoaderSetup = setup({
