@@ -110,6 +110,20 @@ def test_a_profile_that_cannot_be_had_here_is_unsupported_with_a_reason(supervis
     assert worker.ask("attach")["result"]["profile"] == "tiling"
 
 
+def test_an_action_says_what_it_applied_and_the_memory_before_and_after(supervise: Supervise) -> None:
+    worker = supervise()
+    worker.load("T2V-A14B")
+    done = worker.ask("action/run", action="enable_cpu_offload")["result"]
+    assert done["applied"] == ["profile tiling"]
+    for memory in (done["before"], done["after"]):
+        assert memory["total_bytes"] >= memory["reserved_bytes"] >= memory["allocated_bytes"] > 0
+    assert worker.ask("attach")["result"]["profile"] == "tiling"
+    refused = worker.ask("action/run", action="enable_cpu_offload", profile="group-offload")["error"]
+    assert (refused["code"], "accelerator" in refused["message"]) == (-32003, True)
+    assert worker.ask("action/run", action="restart_pipeline")["error"]["code"] == -32003
+    assert worker.ask("attach")["result"]["profile"] == "tiling", "what was refused has changed nothing"
+
+
 def test_a_prompt_is_never_written_to_the_log(supervise: Supervise, make_job: MakeJob) -> None:
     worker = supervise()
     worker.load("T2V-A14B")
