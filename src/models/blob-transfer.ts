@@ -54,6 +54,7 @@ export class BlobTransfer {
   #handle: FileHandle;
   #hash: FileHash;
   #saving: Promise<void> = Promise.resolve();
+  #waitingSave: Promise<void> | null = null;
   #unsavedBytes = 0;
   #restartCount = 0;
 
@@ -130,18 +131,21 @@ export class BlobTransfer {
     if (this.#unsavedBytes >= this.#options.saveEveryBytes) await this.save();
   }
 
-  /** The manifest never runs ahead of the bytes that it tells of. */
+  /** The manifest never runs ahead of the bytes that it tells of. Whoever comes while one waits its turn joins it. */
   save(): Promise<void> {
-    this.#unsavedBytes = 0;
-    const { cache } = this.#options;
-    this.#saving = this.#saving.then(() => {
+    this.#waitingSave ??= this.#saving.then(() => {
+      this.#waitingSave = null;
+      this.#unsavedBytes = 0;
       const manifest = { sizeBytes: this.file.sizeBytes, validator: this.validator, parts: this.#parts };
       // Not flushed: what a loss of power takes, the hash finds.
-      return writeWhole(cache.manifestPath(this.file.etag), manifestText(manifest), { flush: false }).catch((thrown: unknown) => {
-        throw diskError(thrown);
-      });
+      this.#saving = writeWhole(this.#options.cache.manifestPath(this.file.etag), manifestText(manifest), { flush: false }).catch(
+        (thrown: unknown) => {
+          throw diskError(thrown);
+        },
+      );
+      return this.#saving;
     });
-    return this.#saving;
+    return this.#waitingSave;
   }
 
   /**
@@ -161,7 +165,7 @@ export class BlobTransfer {
   async finish(signal: AbortSignal): Promise<boolean> {
     const { cache, partBytes } = this.#options;
     if ((await this.#hashOrAbort(signal)) !== this.file.etag) {
-      await this.#saving;
+      await this.#saved();
       await this.#handle.close();
       await cache.quarantine(this.file.etag, cache.partPath(this.file.etag));
       this.#handle = await open(cache.partPath(this.file.etag), "w+", 0o644);
@@ -169,7 +173,7 @@ export class BlobTransfer {
       await this.#begin(null, null, partBytes);
       return false;
     }
-    await this.#saving;
+    await this.#saved();
     await this.#handle.sync();
     await this.#handle.close();
     await cache.publishBlob(this.file.etag);
@@ -185,6 +189,11 @@ export class BlobTransfer {
     } finally {
       await this.#handle.close();
     }
+  }
+
+  /** No save is left that could bring a manifest back. */
+  #saved(): Promise<void> {
+    return this.#waitingSave ?? this.#saving;
   }
 
   async #hashOrAbort(signal: AbortSignal): Promise<string> {

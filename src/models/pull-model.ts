@@ -137,10 +137,10 @@ async function fetchMissing(pull: Pull, { commit, files }: PulledSnapshot, missi
         commit,
         clock: ports.clock,
         stallMs,
-        // What a kill takes: half a part unsaved, and a quarter in all connections' hands.
-        writeBytes: Math.min(mebibyte, Math.ceil(partBytes / (4 * connectionCount))),
+        // A kill takes less than a part: twice what one save waits for, and twice this of every connection.
+        writeBytes: Math.min(mebibyte, Math.ceil(partBytes / (16 * connectionCount))),
       },
-      transfer: { cache, hasher, partBytes, saveEveryBytes: partBytes / 2, onBytes: (deltaBytes) => meter.noteReceived(deltaBytes) },
+      transfer: { cache, hasher, partBytes, saveEveryBytes: partBytes / 4, onBytes: (deltaBytes) => meter.noteReceived(deltaBytes) },
       onPublished: async (file) => {
         const sharers = sharersOf.get(file.etag) ?? [];
         await publish(pull, commit, sharers);
