@@ -10,6 +10,7 @@ export default defineConfig({
       "test/drills/**",
       "test/fixtures/**",
       "test/conformance/diffusers.test.ts",
+      "test/worker/**",
     ],
     testTimeout: 30_000,
     hookTimeout: 30_000,

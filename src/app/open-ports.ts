@@ -26,7 +26,12 @@ export interface SystemPorts extends ServicePorts {
 }
 
 /** How a worker is started, by its kind. */
-function commandFor({ workers, models }: Config, workerId: string, deviceDir: string, files: WorkerModels | null): WorkerCommand {
+function commandFor(
+  { workers, models, supervision }: Config,
+  workerId: string,
+  deviceDir: string,
+  files: WorkerModels | null,
+): WorkerCommand {
   const worker = workers.find(({ id }) => id === workerId);
   if (worker === undefined || worker.kind === "simulator" || files === null)
     return simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
@@ -37,6 +42,7 @@ function commandFor({ workers, models }: Config, workerId: string, deviceDir: st
     registry: files.listPath,
     loraDir: models.loraDir === null ? undefined : resolve(models.loraDir),
     device: device === "auto" ? undefined : device,
+    checkpointMs: supervision.checkpointMs,
   });
   return cardNumber === null ? command : { ...command, env: { ...command.env, CUDA_VISIBLE_DEVICES: String(cardNumber) } };
 }

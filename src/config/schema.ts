@@ -3,77 +3,14 @@
  * comes out is in ms and bytes and says so in its names. Unknown keys are errors.
  */
 import { z } from "zod";
-import {
-  failureTypes,
-  fallbackConsents,
-  loadProfiles,
-  modelIds,
-  modelNamePattern,
-  recoveryActions,
-  reductionKinds,
-} from "../core/words.ts";
-import { amount, decimal, duration, group, listOf, numberBetween, oneOf, ratio, wholeNumber, yesOrNo } from "./fields.ts";
-
-/** Cards that the simulator can play. */
-export const simulatedGpus = ["sim80", "rtx4090", "a100", "h100", "h200"] as const;
-export type SimulatedGpu = (typeof simulatedGpus)[number];
+import { failureTypes, fallbackConsents, loadProfiles, recoveryActions, reductionKinds } from "../core/words.ts";
+import { amount, decimal, duration, group, listOf, oneOf, ratio, wholeNumber, yesOrNo } from "./fields.ts";
+import { expandWorkers, modelName, rendererSchema, simSchema, workerSchema } from "./worker-settings.ts";
 
 /** Whose cards are measured. */
 export const cardChoices = ["auto", "nvidia", "amd", "none"] as const;
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
-
-/** Whether there is such a model is known when the registry file has been read. */
-const modelName = z.string().regex(modelNamePattern, "must be the name of a model");
-
-export const workerKinds = ["simulator", "diffusers"] as const;
-
-const workerSchema = group({
-  id: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be 1 to 32 small letters, digits and hyphens")
-    .describe("Names the worker in files, events and answers."),
-  kind: oneOf(workerKinds)
-    .default("simulator")
-    .describe("What renders. The simulator needs no GPU and labels all that it makes; diffusers is the Python worker that renders."),
-  python: z
-    .string()
-    .min(1)
-    .max(4_096)
-    .nullable()
-    .default(null)
-    .describe("Interpreter of the diffusers worker; without it the one that `npm run worker:install` made."),
-  device: oneOf(["auto", "cuda", "cpu"])
-    .default("auto")
-    .describe("Where the diffusers worker renders; auto takes a card when there is one."),
-  gpu: oneOf(simulatedGpus).default("sim80").describe("The card that the simulator plays; sim80 has 80 GiB."),
-  speed: decimal(1, { min: 0.01, max: 1_000 }).describe("Multiplier of the simulator's speed; 1 takes 2 % of a real H100's time."),
-  fault: z.string().max(2_000).default("").describe("Faults that the simulator plays, such as `oom@denoise:12`, separated by commas."),
-  gpus: listOf(z.int().min(0).max(63))
-    .prefault([])
-    .describe("Numbers of cards: one worker each, the number appended to its id. Without them one worker with this very id."),
-  models: listOf(modelName)
-    .prefault([...modelIds])
-    .describe("Models that this worker may load."),
-});
-
-/** Over every simulated worker, also those that the file lists: what the flags `--sim-gpu` and `--sim-speed` set. */
-const simSchema = group({
-  gpu: oneOf(simulatedGpus).optional().describe("The card of every simulated worker."),
-  gpus: numberBetween({ min: 1, max: 16 })
-    .refine(Number.isInteger, "must be a whole number")
-    .optional()
-    .describe("How many cards the first worker's entry stands for, one worker each."),
-  speed: numberBetween({ min: 0.01, max: 1_000 }).optional().describe("The speed of every simulated worker."),
-  fault: z.string().max(2_000).optional().describe("The faults of every simulated worker."),
-}).prefault({});
-
-/** Over every worker, also those that the file lists: what the flags `--worker`, `--python` and `--device` set. */
-const workerFlagsSchema = group({
-  kind: oneOf(workerKinds).optional().describe("What renders, for every worker."),
-  python: z.string().min(1).max(4_096).optional().describe("The interpreter of every diffusers worker."),
-  device: oneOf(["auto", "cuda", "cpu"]).optional().describe("Where every diffusers worker renders."),
-}).prefault({});
 
 const levels = (warning: string, critical: string, reason: string) =>
   group({
@@ -154,6 +91,9 @@ const supervisionSchema = group({
   backoffLongest: duration("60s", { min: "1s", max: "1h" }).describe(
     "A worker that died is started again after 1, 2, 4 ... seconds, at most after this.",
   ),
+  checkpoint: duration("30s", { min: "1ms", max: "1h" }).describe(
+    "At most so much of a render's work is lost with its worker, or one step where a step takes longer.",
+  ),
   idleUnload: duration("0s", { min: "0s", max: "30d" }).describe(
     "After so long without a job the workers end and give their cards back; the next job starts them. 0s keeps them.",
   ),
@@ -165,6 +105,7 @@ const supervisionSchema = group({
     crashLoopDeathCount: supervision.crashLoopDeaths,
     crashLoopWindowMs: supervision.crashLoopWindow,
     backoffLongestMs: supervision.backoffLongest,
+    checkpointMs: supervision.checkpoint,
     idleUnloadMs: supervision.idleUnload,
   }));
 
@@ -297,7 +238,7 @@ export const settingsSchema = z.strictObject({
     .prefault([{ id: "worker-0" }])
     .describe("One entry per supervised worker."),
   sim: simSchema,
-  worker: workerFlagsSchema,
+  renderer: rendererSchema,
   keepWorkers: yesOrNo(false).describe("On SIGTERM renders go on, and the next start on the state directory takes them up."),
   lease: duration("30s", { min: "1s", max: "10m" }).describe(
     "How long a silent supervisor keeps the right to a job; renewed at a third of it.",
@@ -313,24 +254,6 @@ export const settingsSchema = z.strictObject({
   models: modelsSchema,
   consent: consentSchema.describe("For requests of the seed's routes that say nothing about it."),
 });
-
-type WorkerSettings = z.output<typeof workerSchema>;
-
-/** One entry a process: an entry with several cards becomes as many workers. */
-function expandWorkers(
-  workers: readonly WorkerSettings[],
-  firstCount: number | undefined,
-): readonly (Omit<WorkerSettings, "gpus"> & { readonly cardNumber: number | null })[] {
-  return workers.flatMap(({ gpus, ...worker }, place) => {
-    const numbers =
-      place === 0 && firstCount !== undefined && firstCount > 1 ? Array.from({ length: firstCount }, (_, number) => number) : gpus;
-    const cards: readonly (number | null)[] = numbers.length === 0 ? [null] : numbers;
-    return cards.map((cardNumber) => {
-      const id = cardNumber === null ? worker.id : `${worker.id.replace(/-\d+$/, "")}-${cardNumber}`;
-      return { ...worker, cardNumber, id };
-    });
-  });
-}
 
 /** A relation between two fields that must hold; the path names the smallest group that holds both. */
 function listContradictions(
@@ -358,16 +281,16 @@ export const configSchema = settingsSchema
   .superRefine((settings, context) => {
     for (const { path, message } of listContradictions(settings)) context.addIssue({ code: "custom", path: [...path], message });
   })
-  .transform(({ keepWorkers, lease, health, disk, sim, worker: flags, workers, ...rest }) => ({
+  .transform(({ keepWorkers, lease, health, disk, sim, renderer, workers, ...rest }) => ({
     ...rest,
     workers: expandWorkers(workers, sim.gpus).map((worker) => ({
       ...worker,
       gpu: sim.gpu ?? worker.gpu,
       speed: sim.speed ?? worker.speed,
       fault: sim.fault ?? worker.fault,
-      kind: flags.kind ?? worker.kind,
-      python: flags.python ?? worker.python,
-      device: flags.device ?? worker.device,
+      kind: renderer.kind ?? worker.kind,
+      python: renderer.python ?? worker.python,
+      device: renderer.device ?? worker.device,
     })),
     isKeepingWorkers: keepWorkers,
     leaseMs: lease,

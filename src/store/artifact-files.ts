@@ -64,6 +64,14 @@ async function linkOnce(from: string, to: string): Promise<void> {
   }
 }
 
+/** The name is on the disk when it resolves, and so is that of its folder below `root`. */
+async function linkDurably(from: string, to: string, root: string): Promise<void> {
+  mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+  await linkOnce(from, to);
+  await syncDirectory(dirname(to));
+  await syncDirectory(root);
+}
+
 async function listFiles(directory: string): Promise<string[]> {
   try {
     const entries = await readdir(directory, { withFileTypes: true, recursive: true });
@@ -83,6 +91,17 @@ async function ageMs(path: string, clock: Clock): Promise<number> {
   }
 }
 
+function idOf(jobId: string): string {
+  if (!safeId.test(jobId)) throw new StoreError("JOB_NOT_FOUND", "A job id may hold letters, digits and hyphens.");
+  return jobId;
+}
+
+function confinedTo(root: string, name: string): string {
+  const path = resolve(root, name);
+  if (!path.startsWith(root + sep)) throw new StoreError("NOT_FOUND", "An artifact's name leads out of the artifact directory.");
+  return path;
+}
+
 /** Artifacts, files that are being made, and checkpoints, below one state directory. */
 export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: string; readonly clock: Clock }): ArtifactFiles {
   const root = resolve(stateDir, "artifacts");
@@ -91,19 +110,11 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
   const genericStandInPath = join(root, "generic-stand-in.mp4");
   for (const directory of [staging, checkpoints]) mkdirSync(directory, { recursive: true, mode: 0o700 });
 
-  const confined = (name: string): string => {
-    const path = resolve(root, name);
-    if (!path.startsWith(root + sep)) throw new StoreError("NOT_FOUND", "An artifact's name leads out of the artifact directory.");
-    return path;
-  };
+  const confined = (name: string): string => confinedTo(root, name);
   const stagedFile = (path: string): string => {
     if (path !== genericStandInPath && dirname(resolve(path)) !== staging)
       throw new StoreError("NOT_FOUND", "Only files of the staging directory are published.");
     return path;
-  };
-  const idOf = (jobId: string): string => {
-    if (!safeId.test(jobId)) throw new StoreError("JOB_NOT_FOUND", "A job id may hold letters, digits and hyphens.");
-    return jobId;
   };
   const stagingPath: ArtifactFiles["stagingPath"] = (jobId, fence, kind) =>
     join(staging, `${idOf(jobId)}-${fence}-${kind}.${kind === "thumbnail" ? "jpg" : "mp4"}`);
@@ -113,11 +124,7 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
       const { sha256, bytes } = await syncAndHash(stagedFile(stagedPath), clock.nowMs());
       const extension = extensions[about.mimeType] ?? "bin";
       const name = join(sha256.slice(0, 2), `${sha256}-${idOf(about.jobId)}-${about.fence}.${extension}`);
-      const target = confined(name);
-      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-      await linkOnce(stagedPath, target);
-      await syncDirectory(dirname(target));
-      await syncDirectory(root);
+      await linkDurably(stagedPath, confined(name), root);
       return { kind: about.kind, sha256, bytes, mimeType: about.mimeType, name };
     });
   return {

@@ -68,8 +68,8 @@ export async function startTinyHub(dir: string): Promise<TinyHub> {
     HF_HOME: join(dir, "huggingface"),
     UNDERSTUDY_MODELS_REGISTRY: registry,
     UNDERSTUDY_MODELS_MARGIN: "16MiB",
-    UNDERSTUDY_WORKER_KIND: "diffusers",
-    UNDERSTUDY_WORKER_DEVICE: "cpu",
+    UNDERSTUDY_RENDERER_KIND: "diffusers",
+    UNDERSTUDY_RENDERER_DEVICE: "cpu",
   };
   return { hub, env };
 }
