@@ -138,6 +138,7 @@ describe("a pull fails in one clear sentence", () => {
           sizes: { step: 16, cell: 16 },
           defaults: { frames: 5, steps: 2, framesPerSecond: 8 },
           weights: "8KiB",
+          render: { guidanceScale: 1 },
           profiles: {},
         },
       },

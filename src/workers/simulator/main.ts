@@ -118,9 +118,16 @@ function toLink(message: ToLink): void {
   link.postMessage(message);
 }
 
+/** Any name fits the protocol; what this worker can load is its own. */
+function assertOffered(field: string, model: string): void {
+  if (!identity.models.includes(model))
+    throw new RangeError(`${field}: there is no ${model} here; there are ${identity.models.join(", ")}`);
+}
+
 type Handler<Method extends MethodName> = (params: ParamsOf<Method>) => Promise<unknown> | unknown;
 const handlers: { readonly [Method in MethodName]?: Handler<Method> } = {
   "model/load": async ({ model, profile }) => {
+    assertOffered("model", model);
     const began = clock.nowMs();
     await engine.load(model, profile);
     return toWire({ memory: device.memory(), tookMs: clock.nowMs() - began });
@@ -130,6 +137,7 @@ const handlers: { readonly [Method in MethodName]?: Handler<Method> } = {
     return toWire({ memory: device.memory() });
   },
   generate: (params) => {
+    assertOffered("request.model", params.request.model);
     engine.generate(fromWire(params) as unknown as GenerateOrder);
     return { accepted: true };
   },
