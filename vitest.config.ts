@@ -3,7 +3,15 @@ import { configDefaults, defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "test/package/**", "test/browser/**", "test/drills/**", "test/fixtures/**"],
+    exclude: [
+      ...configDefaults.exclude,
+      "test/package/**",
+      "test/browser/**",
+      "test/drills/**",
+      "test/fixtures/**",
+      "test/conformance/diffusers.test.ts",
+      "test/worker/**",
+    ],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { readHubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
 import { createSystemChance } from "../core/chance.ts";
 import type { SystemClock } from "../core/clock.ts";
@@ -8,17 +9,42 @@ import { createArtifactFiles } from "../store/artifact-files.ts";
 import { createDiskGauge } from "../store/disk-gauge.ts";
 import { openStore } from "../store/open-store.ts";
 import { createLogger } from "../telemetry/logger.ts";
+import { diffusersCommand } from "../workers/diffusers-command.ts";
 import { createProcessRegistry, type ProcessRegistry } from "../workers/process-registry.ts";
 import { simulatorCommand } from "../workers/simulator-command.ts";
 import { createWorkerHost, type SystemWorkerHost } from "../workers/worker-host.ts";
 import type { WorkerCommand } from "../workers/worker-process.ts";
+import { openModels, readRegistry as registryOf } from "./open-models.ts";
 import type { ServicePorts } from "./service-ports.ts";
+import { createWorkerModels, type WorkerModels } from "./worker-models.ts";
 
 export interface SystemPorts extends ServicePorts {
   readonly host: SystemWorkerHost;
   readonly registry: ProcessRegistry;
   /** Ends the helpers and closes the store; workers are not touched. */
   close(): Promise<void>;
+}
+
+/** How a worker is started, by its kind. */
+function commandFor(
+  { workers, models, supervision }: Config,
+  workerId: string,
+  deviceDir: string,
+  files: WorkerModels | null,
+): WorkerCommand {
+  const worker = workers.find(({ id }) => id === workerId);
+  if (worker === undefined || worker.kind === "simulator" || files === null)
+    return simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
+  const { python, device, cardNumber } = worker;
+  const command = diffusersCommand({
+    python: python ?? undefined,
+    modelsDir: files.modelsDir,
+    registry: files.listPath,
+    loraDir: models.loraDir === null ? undefined : resolve(models.loraDir),
+    device: device === "auto" ? undefined : device,
+    checkpointMs: supervision.checkpointMs,
+  });
+  return cardNumber === null ? command : { ...command, env: { ...command.env, CUDA_VISIBLE_DEVICES: String(cardNumber) } };
 }
 
 /** The real outside world of one state directory, which the caller has locked. */
@@ -40,16 +66,16 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
   });
   const artifacts = createArtifactFiles({ stateDir, clock });
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
-  const commandOf = (workerId: string): WorkerCommand => {
-    const worker = config.workers.find(({ id }) => id === workerId);
-    return simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
-  };
+  const hasRealWorker = config.workers.some(({ kind }) => kind !== "simulator");
+  const files = hasRealWorker ? createWorkerModels(stateDir, registryOf(config).entries) : null;
+  const desk = hasRealWorker ? openModels(config, readHubEnvironment(process.env), { clock, chance }) : null;
+  const commandOf = (workerId: string): WorkerCommand => commandFor(config, workerId, deviceDir, files);
   const host = createWorkerHost({ stateDir, clock, chance, commandOf, registry });
   const probe = createSystemProbe({
     clock,
     stateDir,
     deviceDir: config.workers.some(({ kind }) => kind === "simulator") ? deviceDir : null,
-    hasRealWorker: config.workers.some(({ kind }) => kind !== "simulator"),
+    hasRealWorker,
     health: config.health,
     onSpawn: (pid) => registry.register({ pid }),
     onExit: registry.unregister,
@@ -66,8 +92,10 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     probe,
     logger,
     registry,
+    models: desk === null || files === null ? null : { desk, place: files.place },
     close: async () => {
       host.close();
+      await desk?.close();
       await media.stop();
       await probe.stop();
       await store.close();

@@ -11,6 +11,7 @@ const answerWithinMs = 10 * secondMs;
 
 function operatorFault(failureType: FailureType): Fault {
   return {
+    faultClass: "unknown",
     code: "WORKER_ERROR",
     attribution: "worker",
     failureType,

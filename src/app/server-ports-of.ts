@@ -19,6 +19,7 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
   return createAdmission(
     {
       jobs: parts.store.jobs,
+      artifacts: parts.artifacts,
       disk: parts.disk,
       clock: parts.clock,
       chance: parts.chance,

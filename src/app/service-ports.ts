@@ -5,12 +5,15 @@ import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
 import type { Media } from "../core/ports/media.ts";
+import type { ModelDesk } from "../core/ports/model-desk.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { WorkerHost } from "../core/ports/worker.ts";
+import type { ModelId } from "../core/words.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { DrillState } from "./drills/drill-state.ts";
 import type { EnvelopeBook, StepBook } from "./learned-books.ts";
+import type { LoadGate } from "./load-gate.ts";
 import type { ProfileBook } from "./profile-book.ts";
 import type { ProgressBoard } from "./progress-board.ts";
 import type { WorkerLinks } from "./worker-links.ts";
@@ -26,6 +29,14 @@ export interface ServicePorts {
   readonly host: WorkerHost;
   readonly probe: TelemetryProbe;
   readonly logger: Logger;
+  /** Null where every worker is simulated: their models have no files. */
+  readonly models: ModelPorts | null;
+}
+
+export interface ModelPorts {
+  readonly desk: ModelDesk;
+  /** From now on workers find the model's files here. */
+  place(model: ModelId, folder: string): void;
 }
 
 /** The outside world and what the parts of one service share in memory. */
@@ -40,4 +51,5 @@ export interface ServiceParts extends ServicePorts {
   readonly drill: DrillState;
   readonly envelopes: EnvelopeBook;
   readonly steps: StepBook;
+  readonly loadGate: LoadGate;
 }

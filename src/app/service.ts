@@ -2,6 +2,7 @@ import { createActor } from "xstate";
 import type { Config, WorkerConfig } from "../config/schema.ts";
 import { toActorClock } from "../core/clock.ts";
 import { messageOf, UnderstudyError } from "../core/errors.ts";
+import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { ModelId } from "../core/words.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
 import { StandInDesk } from "../jobs/stand-in-desk.ts";
@@ -13,6 +14,7 @@ import { supervisorMachine } from "../machines/supervisor.machine.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
+import type { GpuExpectation } from "../recovery/health.ts";
 import { validateLadders } from "../recovery/ladders.ts";
 import type { ServerPorts } from "../server/server-ports.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
@@ -27,6 +29,7 @@ import { DrillState } from "./drills/drill-state.ts";
 import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
+import { LoadGate } from "./load-gate.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
 import { createProofClip } from "./proof-clip.ts";
@@ -102,9 +105,22 @@ function behindDrills(ports: ServicePorts, drill: DrillState): Pick<ServicePorts
   const lost = (): Promise<never> => Promise.reject(new UnderstudyError("SYSTEM_RESOURCE", "nothing can be measured during this drill"));
   return {
     disk: { ...disk, freeBytes: async () => (drill.hides("disk") ? 0 : disk.freeBytes()) },
-    probe: { measure: () => (drill.hides("telemetry") ? lost() : probe.measure()), stop: () => probe.stop() },
+    probe: { ...probe, measure: (options) => (drill.hides("telemetry") ? lost() : probe.measure(options)) },
   };
 }
+
+/** Simulated cards are always there; real ones where the configuration says so. */
+function gpuExpectationOf({ workers }: Config): GpuExpectation {
+  if (workers.some(({ kind, device }) => kind === "simulator" || device === "cuda")) return "always";
+  return workers.every(({ device }) => device === "cpu") ? "never" : "asFound";
+}
+
+/** Null when nobody can say. */
+const measureFreeHostBytes = (probe: TelemetryProbe): Promise<number | null> =>
+  probe.measure().then(
+    ({ host }) => host.memoryTotalBytes - host.memoryUsedBytes,
+    () => null,
+  );
 
 async function openParts(ports: ServicePorts, config: Config): Promise<ServiceParts> {
   const { clock, store } = ports;
@@ -125,6 +141,7 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
     gpu,
     progress: createProgressBoard(clock),
     profiles: createProfileBook(config.loadProfile),
+    loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
     ...(await openLearnedBooks(store, clock)),
   };
@@ -152,7 +169,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supe
       workers: config.workers.map((worker) => ({ id: worker.id, model: firstModelOf(worker, config), profile: config.loadProfile })),
       ladders: laddersOf(config),
       clock: turnClock,
-      isGpuExpected: true,
+      gpuExpectation: gpuExpectationOf(config),
       limits: subsystemLimits(config),
       resumed,
       draws: Array.from({ length: drawCount }, () => chance.next()),

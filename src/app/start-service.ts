@@ -3,6 +3,7 @@ import { createSystemClock } from "../core/clock.ts";
 import { createApp } from "../server/create-app.ts";
 import { listen } from "../server/listen.ts";
 import { lockStateDir, removeSupervisorFile, writeSupervisorFile } from "../store/state-lock.ts";
+import { knowConfiguredModels } from "./known-models.ts";
 import { openPorts } from "./open-ports.ts";
 import { createService, type Service } from "./service.ts";
 
@@ -24,6 +25,7 @@ const streamsEndMs = 2_000;
  * left half-started. Throws UnderstudyError with one sentence.
  */
 export async function startService(config: Config, version: string): Promise<RunningSupervisor> {
+  knowConfiguredModels(config);
   const clock = createSystemClock();
   const lock = lockStateDir(config.stateDir);
   const undo: (() => Promise<void> | void)[] = [() => clock.stop(), lock.release];

@@ -27,6 +27,9 @@ const options = {
   port: { type: "string", short: "p" },
   "state-dir": { type: "string" },
   config: { type: "string", short: "c" },
+  worker: { type: "string" },
+  python: { type: "string" },
+  device: { type: "string" },
   "sim-gpu": { type: "string" },
   "sim-gpus": { type: "string" },
   "sim-speed": { type: "string" },
@@ -43,6 +46,9 @@ const settingOf: Partial<Record<OptionName, string>> = {
   host: "host",
   port: "port",
   "state-dir": "stateDir",
+  worker: "renderer.kind",
+  python: "renderer.python",
+  device: "renderer.device",
   "sim-gpu": "sim.gpu",
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
@@ -64,7 +70,7 @@ const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
-    options: ["host", "port", "state-dir", "config", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
+    options: ["host", "port", "state-dir", "config", "worker", "python", "device", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
   },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
   pause: {
@@ -114,6 +120,9 @@ ${usageLines}
 Flags of serve
   -p, --port PORT         port to listen on; 0 takes a free one (9000)
       --host HOST         address to listen on; others than loopback need a key in UNDERSTUDY_API_KEY (127.0.0.1)
+      --worker KIND       what renders: simulator or diffusers (simulator)
+      --python PATH       interpreter of the diffusers worker (what npm run worker:install made)
+      --device DEVICE     where it renders: auto, cuda or cpu (auto)
       --sim-gpu CARD      card that the simulator plays: sim80, rtx4090, a100, h100 or h200 (sim80)
       --sim-gpus NUMBER   how many such cards, one worker each (1)
       --sim-speed NUMBER  how fast it plays; 1 takes 2 % of a real H100's time (1)

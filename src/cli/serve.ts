@@ -5,12 +5,17 @@ const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
 
+const whatRenders = ({ workers, lead }: Config): string =>
+  workers.every(({ kind }) => kind === "simulator")
+    ? `  SIMULATED: worker and card are simulated, and every frame says so. Main model: ${lead}.`
+    : `  Main model: ${lead}, rendered by ${workers.map(({ id, kind }) => `${id} (${kind})`).join(", ")}.`;
+
 function banner(config: Config, address: string): string {
   const body = `'{"model_type":"${config.lead}","prompt":"a red fox runs across fresh snow","resolution":"854x480","steps":20}'`;
   return [
     "",
     `  Understudy is at ${address}`,
-    `  SIMULATED: worker and card are simulated, and every frame says so. Main model: ${config.lead}.`,
+    whatRenders(config),
     `  State: ${config.stateDir}`,
     "",
     "  Make a video:",

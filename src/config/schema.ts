@@ -3,45 +3,14 @@
  * comes out is in ms and bytes and says so in its names. Unknown keys are errors.
  */
 import { z } from "zod";
-import { failureTypes, fallbackConsents, loadProfiles, modelIds, recoveryActions, reductionKinds } from "../core/words.ts";
-import { amount, decimal, duration, group, listOf, numberBetween, oneOf, ratio, wholeNumber, yesOrNo } from "./fields.ts";
-
-/** Cards that the simulator can play. */
-export const simulatedGpus = ["sim80", "rtx4090", "a100", "h100", "h200"] as const;
-export type SimulatedGpu = (typeof simulatedGpus)[number];
+import { failureTypes, fallbackConsents, loadProfiles, recoveryActions, reductionKinds } from "../core/words.ts";
+import { amount, decimal, duration, group, listOf, oneOf, ratio, wholeNumber, yesOrNo } from "./fields.ts";
+import { expandWorkers, modelName, rendererSchema, simSchema, workerSchema } from "./worker-settings.ts";
 
 /** Whose cards are measured. */
 export const cardChoices = ["auto", "nvidia", "amd", "none"] as const;
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
-
-const workerSchema = group({
-  id: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be 1 to 32 small letters, digits and hyphens")
-    .describe("Names the worker in files, events and answers."),
-  kind: oneOf(["simulator"]).default("simulator").describe("What renders. The simulator needs no GPU and labels all that it makes."),
-  gpu: oneOf(simulatedGpus).default("sim80").describe("The card that the simulator plays; sim80 has 80 GiB."),
-  speed: decimal(1, { min: 0.01, max: 1_000 }).describe("Multiplier of the simulator's speed; 1 takes 2 % of a real H100's time."),
-  fault: z.string().max(2_000).default("").describe("Faults that the simulator plays, such as `oom@denoise:12`, separated by commas."),
-  gpus: listOf(z.int().min(0).max(63))
-    .prefault([])
-    .describe("Numbers of cards: one worker each, the number appended to its id. Without them one worker with this very id."),
-  models: listOf(oneOf(modelIds))
-    .prefault([...modelIds])
-    .describe("Models that this worker may load."),
-});
-
-/** Over every simulated worker, also those that the file lists: what the flags `--sim-gpu` and `--sim-speed` set. */
-const simSchema = group({
-  gpu: oneOf(simulatedGpus).optional().describe("The card of every simulated worker."),
-  gpus: numberBetween({ min: 1, max: 16 })
-    .refine(Number.isInteger, "must be a whole number")
-    .optional()
-    .describe("How many cards the first worker's entry stands for, one worker each."),
-  speed: numberBetween({ min: 0.01, max: 1_000 }).optional().describe("The speed of every simulated worker."),
-  fault: z.string().max(2_000).optional().describe("The faults of every simulated worker."),
-}).prefault({});
 
 const levels = (warning: string, critical: string, reason: string) =>
   group({
@@ -58,6 +27,7 @@ const healthSchema = group({
   check: duration("60s", { min: "1s", max: "1h" }).describe("Time between two reported checks; a crossed threshold is reported at once."),
   cpu: levels("80%", "95%", "Share of the CPU in use; inside a container of its limit."),
   memory: levels("80%", "95%", "Share of the memory in use; inside a container of its limit."),
+  pressure: levels("10%", "50%", "Share of the time in which every program of the host waits for memory."),
   vram: levels("90%", "95%", "Share of the card's memory in use beside the known need of the running job and model."),
   temperature: group({
     warning: decimal(83, { min: 30, max: 120 }).describe(
@@ -65,6 +35,7 @@ const healthSchema = group({
     ),
     critical: decimal(90, { min: 30, max: 120 }).describe("From here on critical."),
   }).prefault({}),
+  inodes: levels("5%", "1%", "Share of the file system's inodes that is free; at or below it."),
   entrySamples: wholeNumber(3, { min: 1, max: 100 }).describe(
     "Samples in a row above a threshold until it counts, so that a spike is no issue.",
   ),
@@ -120,6 +91,9 @@ const supervisionSchema = group({
   backoffLongest: duration("60s", { min: "1s", max: "1h" }).describe(
     "A worker that died is started again after 1, 2, 4 ... seconds, at most after this.",
   ),
+  checkpoint: duration("30s", { min: "1ms", max: "1h" }).describe(
+    "At most so much of a render's work is lost with its worker, or one step where a step takes longer.",
+  ),
   idleUnload: duration("0s", { min: "0s", max: "30d" }).describe(
     "After so long without a job the workers end and give their cards back; the next job starts them. 0s keeps them.",
   ),
@@ -131,6 +105,7 @@ const supervisionSchema = group({
     crashLoopDeathCount: supervision.crashLoopDeaths,
     crashLoopWindowMs: supervision.crashLoopWindow,
     backoffLongestMs: supervision.backoffLongest,
+    checkpointMs: supervision.checkpoint,
     idleUnloadMs: supervision.idleUnload,
   }));
 
@@ -205,11 +180,19 @@ const modelsSchema = group({
   registry: z.string().min(1).max(4_096).nullable().default(null).describe("JSON file that describes further models; docs/models.md."),
   connections: wholeNumber(8, { min: 1, max: 64 }).describe("Connections to the hub that one download uses at once."),
   stall: duration("30s", { min: "100ms", max: "10m" }).describe("Without a byte for so long a connection is given up and opened again."),
+  loraDir: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .nullable()
+    .default(null)
+    .describe("Folder of LoRA files (.safetensors); without it a job with a LoRA is refused."),
   margin: amount("2GiB", { min: "0B", max: "1024TiB" }).describe("Room that a download must leave on the disk, or it does not begin."),
 })
   .prefault({})
   .transform((models) => ({
     registryPath: models.registry,
+    loraDir: models.loraDir,
     connectionCount: models.connections,
     stallMs: models.stall,
     marginBytes: models.margin,
@@ -240,9 +223,9 @@ export const settingsSchema = z.strictObject({
     .prefault([])
     .describe("Web pages of other origins that may call this service."),
   logLevel: oneOf(logLevels).default("warn").describe("JSON lines on stderr; info has one line a transition."),
-  lead: oneOf(modelIds).default("T2V-A14B").describe("The main model: what the mode and the test render are about."),
+  lead: modelName.default("T2V-A14B").describe("The main model: what the mode and the test render are about."),
   alternative: z
-    .preprocess((value) => (value === "none" ? null : value), oneOf(modelIds).nullable())
+    .preprocess((value) => (value === "none" ? null : value), modelName.nullable())
     .prefault("TI2V-5B")
     .describe('The model that may take over with a job\'s consent; "none" for no other.'),
   loadProfile: oneOf(loadProfiles)
@@ -255,6 +238,7 @@ export const settingsSchema = z.strictObject({
     .prefault([{ id: "worker-0" }])
     .describe("One entry per supervised worker."),
   sim: simSchema,
+  renderer: rendererSchema,
   keepWorkers: yesOrNo(false).describe("On SIGTERM renders go on, and the next start on the state directory takes them up."),
   lease: duration("30s", { min: "1s", max: "10m" }).describe(
     "How long a silent supervisor keeps the right to a job; renewed at a third of it.",
@@ -271,17 +255,6 @@ export const settingsSchema = z.strictObject({
   consent: consentSchema.describe("For requests of the seed's routes that say nothing about it."),
 });
 
-type WorkerSettings = z.output<typeof workerSchema>;
-
-/** One entry a process: an entry with several cards becomes as many workers. */
-function expandWorkers(workers: readonly WorkerSettings[], firstCount: number | undefined): readonly Omit<WorkerSettings, "gpus">[] {
-  return workers.flatMap(({ gpus, ...worker }, place) => {
-    const numbers =
-      place === 0 && firstCount !== undefined && firstCount > 1 ? Array.from({ length: firstCount }, (_, number) => number) : gpus;
-    return numbers.length === 0 ? [worker] : numbers.map((number) => ({ ...worker, id: `${worker.id.replace(/-\d+$/, "")}-${number}` }));
-  });
-}
-
 /** A relation between two fields that must hold; the path names the smallest group that holds both. */
 function listContradictions(
   settings: z.output<typeof settingsSchema>,
@@ -289,10 +262,11 @@ function listContradictions(
   const { health, disk, recovery, workers, lead, alternative } = settings;
   const ids = expandWorkers(workers, settings.sim.gpus).map((worker) => worker.id);
   const rules: readonly (readonly [boolean, string, string])[] = [
-    [health.cpu.warning <= health.cpu.critical, "health.cpu", "must not have its critical level below its warning"],
-    [health.memory.warning <= health.memory.critical, "health.memory", "must not have its critical level below its warning"],
-    [health.vram.warning <= health.vram.critical, "health.vram", "must not have its critical level below its warning"],
-    [health.temperature.warning <= health.temperature.critical, "health.temperature", "must not have its critical level below its warning"],
+    ...(["cpu", "memory", "pressure", "vram", "temperature"] as const).map(
+      (name) =>
+        [health[name].warning <= health[name].critical, `health.${name}`, "must not have its critical level below its warning"] as const,
+    ),
+    [health.inodes.warning >= health.inodes.critical, "health.inodes", "must not have its critical level above its warning"],
     [disk.warnFreeBytes >= disk.minFreeBytes, "disk", "must not have warnFree below minFree"],
     [recovery.lookBack.firstMs <= recovery.lookBack.longestMs, "recovery", "must not have lookBackLongest below lookBackFirst"],
     [recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs, "recovery", "must not have breakerLongest below breakerFirst"],
@@ -307,13 +281,16 @@ export const configSchema = settingsSchema
   .superRefine((settings, context) => {
     for (const { path, message } of listContradictions(settings)) context.addIssue({ code: "custom", path: [...path], message });
   })
-  .transform(({ keepWorkers, lease, health, disk, sim, workers, ...rest }) => ({
+  .transform(({ keepWorkers, lease, health, disk, sim, renderer, workers, ...rest }) => ({
     ...rest,
     workers: expandWorkers(workers, sim.gpus).map((worker) => ({
       ...worker,
       gpu: sim.gpu ?? worker.gpu,
       speed: sim.speed ?? worker.speed,
       fault: sim.fault ?? worker.fault,
+      kind: renderer.kind ?? worker.kind,
+      python: renderer.python ?? worker.python,
+      device: renderer.device ?? worker.device,
     })),
     isKeepingWorkers: keepWorkers,
     leaseMs: lease,
@@ -327,8 +304,10 @@ export const configSchema = settingsSchema
       thresholds: {
         cpuRatio: health.cpu,
         memoryRatio: health.memory,
+        pressureRatio: health.pressure,
         vramRatio: health.vram,
         temperatureCelsius: health.temperature,
+        inodesFreeRatio: health.inodes,
         diskFreeBytes: { warning: disk.warnFreeBytes, critical: disk.minFreeBytes },
         entrySampleCount: health.entrySamples,
         leaveMarginRatio: health.leaveMargin,

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import { type EventRow, type IncidentRow, incidentStatuses } from "../core/ports/event-log.ts";
-import { failureTypes, outcomes, recoveryActions } from "../core/words.ts";
+import { failureTypes, faultClassNames, outcomes, recoveryActions } from "../core/words.ts";
 import { describeEvent } from "./event-words.ts";
 import { actsOf, canariesOf, endingOf, faultOf, type IncidentStory, joinedOf, rungsOf, stepOf } from "./incident-story.ts";
 import { snakeKeys } from "./stream-wire.ts";
@@ -58,6 +58,8 @@ export function toIncidentSummary(incident: IncidentRow, nowMs: number): Inciden
 }
 
 const causeSchema = z.strictObject({
+  /** The class, more finely than by code. */
+  fault_class: z.enum(faultClassNames).optional(),
   code: z.string().optional(),
   attribution: z.string().optional(),
   confidence: z.number().optional(),
@@ -122,10 +124,11 @@ export type IncidentReport = z.infer<typeof incidentReportSchema>;
 type Rung = IncidentReport["rungs"][number];
 
 function toCause(data: EventRow["data"]): z.infer<typeof causeSchema> {
-  const { code, attribution, confidence, decidedBy, message, operatorAction, evidence } = faultOf(data);
+  const { faultClass, code, attribution, confidence, decidedBy, message, operatorAction, evidence } = faultOf(data);
   return {
     ...(code === undefined ? {} : { code }),
     ...(attribution === undefined ? {} : { attribution }),
+    ...(faultClass === undefined ? {} : { fault_class: faultClass }),
     ...(confidence === undefined ? {} : { confidence }),
     ...(decidedBy === undefined ? {} : { decided_by: decidedBy }),
     ...(message === undefined ? {} : { message }),

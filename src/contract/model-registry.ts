@@ -22,6 +22,25 @@ const memoryPriorSchema = z.strictObject({
   perToken: bytes.describe("Memory of each latent token."),
 });
 
+const dtype = z.enum(["float32", "bfloat16", "float16"]);
+
+/** What the pipeline is asked for at every render; nothing of it is left to a default of the library. */
+const renderSchema = z
+  .strictObject({
+    guidanceScale: z.number().min(1),
+    guidanceScale2: z.number().min(1).optional().describe("Of the low-noise expert."),
+    boundaryRatio: z.number().gt(0).lt(1).optional().describe("Share of the noise below which the second expert takes over."),
+    flowShift: z.number().positive().optional().describe("Replaces the shift that the files name."),
+    negativePrompt: z.string().default(""),
+    maxSequenceLength: count.default(512),
+    dtype: dtype.default("bfloat16"),
+    vaeDtype: dtype.default("float32"),
+    leanAttention: z.string().optional().describe("Attention backend of diffusers that takes less memory; without it PyTorch's own stays."),
+    mostFrames: count.default(257),
+    largestPixels: count.default(1_920 * 1_088).describe("Width × height at most."),
+  })
+  .describe("What is asked of the pipeline.");
+
 const fields = z.strictObject({
   repository: z
     .string()
@@ -40,11 +59,15 @@ const fields = z.strictObject({
     .default(["*"])
     .describe("Patterns of wanted paths; * matches slashes too. Weights are taken as safetensors only, whatever matches."),
   pipelineClass: z.string().min(1).describe("Class of diffusers that loads it, such as WanPipeline."),
-  needsImage: z.boolean().default(false),
+  image: z.enum(["none", "optional", "required"]).default("none").describe("Whether a video begins from an image."),
   sizes: z
     .strictObject({
       step: count.describe("Width and height are multiples of it."),
       cell: count.describe("Pixels of one latent cell's side."),
+      further: z
+        .array(z.string().regex(/^\d{1,4}x\d{1,4}$/, 'must be written like "832x480"'))
+        .default([])
+        .describe("Sizes that are offered beside the seed's."),
     })
     .describe("Legal sizes."),
   frames: z
@@ -53,6 +76,7 @@ const fields = z.strictObject({
     .describe("Legal counts: step × k + offset."),
   defaults: z.strictObject({ frames: count, steps: count, framesPerSecond: count }),
   weights: bytes.describe("Size of all weights; loads keep so much on the card in the profile full."),
+  render: renderSchema,
   profiles: z.partialRecord(z.enum(loadProfiles), memoryPriorSchema).describe("Load profiles that the model can be placed in."),
 });
 

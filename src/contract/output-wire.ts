@@ -2,14 +2,14 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobResult, JobView } from "../core/job.ts";
-import { modelIds } from "../core/words.ts";
+import { modelName } from "./model-name.ts";
 import { shownArtifact, toTruth, truthShape } from "./task-wire.ts";
 
 export const videoSchema = z.strictObject({
   id: z.string(),
   filename: z.string(),
   prompt: z.string(),
-  model_type: z.enum(modelIds),
+  model_type: modelName,
   resolution: z.string(),
   file_size_mb: z.number(),
   created_at: z.iso.datetime(),

@@ -5,8 +5,9 @@ import type { JobProgress } from "../core/job.ts";
 import type { EventRow } from "../core/ports/event-log.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import { mebibyte } from "../core/units.ts";
-import { modelIds, modes, phases } from "../core/words.ts";
+import { modes, phases } from "../core/words.ts";
 import { describeEvent, listedKinds } from "./event-words.ts";
+import { modelName } from "./model-name.ts";
 import { videoSchema } from "./output-wire.ts";
 import { healthSchema, incidentSchema, toHealth, toIncident } from "./recovery-wire.ts";
 import type { ServiceStatus, WorkerStatus } from "./service-views.ts";
@@ -97,7 +98,7 @@ export const snapshotSchema = z.strictObject({
   mode: z.enum(modes),
   sentence: z.string(),
   simulated: z.boolean(),
-  model: z.enum(modelIds),
+  model: modelName,
   workers: z.array(workerSchema),
   health: healthSchema.optional(),
   incidents: z.array(incidentSchema),

@@ -1,8 +1,8 @@
 /** The seed's submission: the fields that its clients send, and what they mean here. */
 import { z } from "zod";
 import type { Consent, RenderRequest } from "../core/job.ts";
-import { modelCatalog, seedResolutions } from "../core/model-catalog.ts";
-import { fallbackConsents, type ModelId, modelIds, reductionKinds } from "../core/words.ts";
+import { isKnownModel, knownModels, modelEntry, resolutionsOf } from "../core/model-catalog.ts";
+import { fallbackConsents, reductionKinds } from "../core/words.ts";
 
 /** Form fields arrive as strings, and two generations of the seed's client send numbers as strings in JSON too. */
 const fromText = (value: unknown): unknown => {
@@ -37,13 +37,13 @@ const loraPathSchema = z
 export const longestPromptLength = 500;
 
 export const submitSchema = z.object({
-  model_type: z.enum(modelIds, { error: `Invalid model type. Must be one of: ${listed(modelIds)}` }),
+  model_type: z.string("is required").refine(isKnownModel, { error: () => `Invalid model type. Must be one of: ${listed(knownModels())}` }),
   prompt: z
     .string("is required")
     .max(longestPromptLength, `must have at most ${longestPromptLength} characters`)
     .refine((text) => text.trim() !== "", "must not be blank")
     .describe("What the video shows, 1 to 500 characters."),
-  resolution: z.enum(seedResolutions, { error: `Invalid resolution. Must be one of: ${listed(seedResolutions)}` }).default("1280x720"),
+  resolution: z.string("must be a text such as 1280x720").default("1280x720"),
   steps: wholeNumber(1, 100).default(50),
   num_frames: emptyIsAbsent(wholeNumber(1, 257)),
   fps: emptyIsAbsent(wholeNumber(1, 60)),
@@ -91,7 +91,11 @@ export function parseSubmission(raw: unknown, images: UploadedImages): ParsedSub
     const param = String(issue?.path[0] ?? "body");
     return { kind: "invalid", param, message: sentenceOf(param, issue?.message ?? "is not acceptable") };
   }
-  if (modelCatalog[parsed.data.model_type].needsImage && !images.hasImage) {
+  const resolutions = resolutionsOf(parsed.data.model_type);
+  if (!resolutions.includes(parsed.data.resolution)) {
+    return { kind: "invalid", param: "resolution", message: `Invalid resolution. Must be one of: ${listed(resolutions)}` };
+  }
+  if (modelEntry(parsed.data.model_type).needsImage && !images.hasImage) {
     return { kind: "invalid", param: "image", message: `image is required for ${parsed.data.model_type}` };
   }
   return { kind: "fields", fields: parsed.data };
@@ -104,7 +108,7 @@ function sizeOf(resolution: string): { width: number; height: number } {
 
 /** `drawSeed` is asked only when the request names none. */
 export function toRenderRequest(fields: SubmitFields, drawSeed: () => number): RenderRequest {
-  const entry = modelCatalog[fields.model_type satisfies ModelId];
+  const entry = modelEntry(fields.model_type);
   return {
     model: fields.model_type,
     prompt: fields.prompt,

@@ -3,7 +3,8 @@ import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobProgress, JobView, ServedBy } from "../core/job.ts";
 import { peakBytes } from "../core/model-catalog.ts";
-import { type JobState, type ModelId, modelIds } from "../core/words.ts";
+import type { JobState } from "../core/words.ts";
+import { modelName } from "./model-name.ts";
 
 export const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"] as const;
 export type TaskStatus = (typeof taskStatuses)[number];
@@ -35,7 +36,7 @@ export const truthShape = {
 
 export const taskSchema = z.strictObject({
   id: z.string(),
-  model_type: z.enum(modelIds),
+  model_type: modelName,
   prompt: z.string(),
   resolution: z.string().regex(/^\d+x\d+$/),
   steps: z.number().int(),
@@ -193,7 +194,8 @@ export const toJobStatus = (job: JobView, progress: JobProgress | null): z.infer
   message: messageOfJob(job),
 });
 
-const shortModelNames: Readonly<Record<ModelId, string>> = { "T2V-A14B": "t2v", "I2V-A14B": "i2v", "TI2V-5B": "ti2v" };
+/** What later generations of the seed's client call its models. */
+const shortModelNames: Readonly<Record<string, string>> = { "T2V-A14B": "t2v", "I2V-A14B": "i2v", "TI2V-5B": "ti2v" };
 
 export const queueSchema = z.strictObject({
   tasks: z.array(taskSchema),
@@ -211,7 +213,7 @@ export const queueSchema = z.strictObject({
 export function toQueue(tasks: readonly Task[], counts: Readonly<Record<JobState, number>>): z.infer<typeof queueSchema> {
   return {
     tasks: [...tasks],
-    queue: tasks.map((task) => ({ ...task, model_type: shortModelNames[task.model_type] })),
+    queue: tasks.map((task) => ({ ...task, model_type: shortModelNames[task.model_type] ?? task.model_type })),
     total_tasks: Object.values(counts).reduce((sum, count) => sum + count, 0),
     pending_tasks: counts.queued,
     processing_tasks: counts.running,
@@ -229,7 +231,7 @@ export const submittedSchema = z.strictObject({
   hardware_optimized: z.boolean(),
   estimated_vram_gb: z.number().nullable(),
   parameters: z.strictObject({
-    model_type: z.enum(modelIds),
+    model_type: modelName,
     prompt: z.string(),
     resolution: z.string(),
     steps: z.number().int(),

@@ -4,7 +4,8 @@
  * replaces the old one. Every worker passes test/conformance.
  */
 import { z } from "zod";
-import { loadProfiles, modelIds, phases, recoveryActions } from "../core/words.ts";
+import { loadProfiles, loraExperts, phases, recoveryActions } from "../core/words.ts";
+import { modelName } from "./model-name.ts";
 
 export const protocolVersion = 1;
 /** "Context poisoned, restart me." */
@@ -32,7 +33,7 @@ export const failureSchema = z.object({
   memory: memorySchema.nullable(),
 });
 export const requestSchema = z.object({
-  model: z.enum(modelIds),
+  model: modelName,
   prompt: z.string(),
   width: z.number().int().positive(),
   height: z.number().int().positive(),
@@ -42,6 +43,10 @@ export const requestSchema = z.object({
   seed: count,
   lora_path: z.string().nullable(),
   lora_strength: z.number(),
+  /** More LoRAs, by their names below the worker's directory. */
+  loras: z.array(z.object({ name: z.string(), strength: z.number(), expert: z.enum(loraExperts).optional() })).optional(),
+  /** The picture that the video begins from: an absolute path that the worker can read. */
+  image_path: z.string().optional(),
 });
 export const reportSchema = z.object({
   job_id: z.string(),
@@ -66,14 +71,14 @@ export const methods = {
       kind: z.string(),
       simulated: z.boolean(),
       device: z.object({ uuid: z.string(), name: z.string(), total_bytes: bytes }),
-      models: z.array(z.enum(modelIds)),
+      models: z.array(modelName),
       profiles: z.array(z.enum(loadProfiles)),
       actions: z.array(z.enum(recoveryActions)),
       phases: z.array(z.enum(phases)),
     }),
   },
   "model/load": {
-    params: z.object({ model: z.enum(modelIds), profile: z.enum(loadProfiles) }),
+    params: z.object({ model: modelName, profile: z.enum(loadProfiles) }),
     result: z.object({ memory: memorySchema, took_ms: z.number() }),
   },
   "model/unload": { params: z.object({}), result: z.object({ memory: memorySchema }) },
@@ -98,7 +103,7 @@ export const methods = {
       of: count.nullable(),
       result: reportSchema.nullable(),
       failure: failureSchema.nullable(),
-      resident_model: z.enum(modelIds).nullable(),
+      resident_model: modelName.nullable(),
       profile: z.enum(loadProfiles).nullable(),
       /** How long nothing of the render in hand has moved; a new supervisor cannot know. */
       standstill_ms: z.number().nonnegative().optional(),
@@ -114,7 +119,7 @@ export const methods = {
   probe: {
     params: z.discriminatedUnion("kind", [
       z.object({ kind: z.literal("alive") }),
-      z.object({ kind: z.literal("canary"), model: z.enum(modelIds) }),
+      z.object({ kind: z.literal("canary"), model: modelName }),
       z.object({ kind: z.literal("phase"), phase: z.enum(phases), request: requestSchema, checkpoint_dir: z.string() }),
     ]),
     result: z.object({ passed: z.boolean(), experts_used: count, took_ms: z.number(), failure: failureSchema.nullable() }),
@@ -123,7 +128,7 @@ export const methods = {
     params: z.object({}),
     result: z.object({
       memory: memorySchema,
-      resident_model: z.enum(modelIds).nullable(),
+      resident_model: modelName.nullable(),
       profile: z.enum(loadProfiles).nullable(),
       jobs_done: count,
     }),
@@ -147,7 +152,7 @@ export const notifications = {
     of: count,
     long_phase_ms: z.number().optional(),
   }),
-  load_progress: z.object({ model: z.enum(modelIds), ratio: z.number().min(0).max(1) }),
+  load_progress: z.object({ model: modelName, ratio: z.number().min(0).max(1) }),
   heartbeat: z.object({ main_thread_idle_ms: z.number() }),
   completed: reportSchema,
   failed: z.object({ job_id: z.string(), fence: count, failure: failureSchema }),

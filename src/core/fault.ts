@@ -1,5 +1,5 @@
 import type { ErrorCode } from "./error-codes.ts";
-import type { Attribution, FailureType, Outcome, Phase, RecoveryAction } from "./words.ts";
+import type { Attribution, FailureType, FaultClass, Outcome, Phase, RecoveryAction } from "./words.ts";
 
 /** Memory of one device as the worker's framework sees it. Bytes. */
 export interface DeviceMemory {
@@ -87,6 +87,7 @@ export interface Evidence {
 }
 
 export interface Fault {
+  readonly faultClass: FaultClass;
   readonly code: ErrorCode;
   readonly attribution: Attribution;
   /** Null for a request's own fault: it opens no incident. */

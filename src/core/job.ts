@@ -1,5 +1,13 @@
 import type { ErrorCode } from "./error-codes.ts";
-import type { ArtifactKind, FallbackConsent, JobState, ModelId, Phase, ReductionKind } from "./words.ts";
+import type { ArtifactKind, FallbackConsent, JobState, LoraExpert, ModelId, Phase, ReductionKind } from "./words.ts";
+
+/** A low-rank adaptation of the model's weights. */
+export interface Lora {
+  /** A .safetensors file below the LoRA directory. */
+  readonly name: string;
+  readonly strength: number;
+  readonly expert: LoraExpert;
+}
 
 /** One video that somebody asked for. Pixels, frames, frames per second, denoise steps. */
 export interface RenderRequest {
@@ -13,6 +21,9 @@ export interface RenderRequest {
   readonly seed: number;
   readonly loraPath: string | null;
   readonly loraStrength: number;
+  readonly loras?: readonly Lora[];
+  /** Name of the artifact that holds the image from which the video begins. */
+  readonly imageName?: string;
 }
 
 export interface Floor {
@@ -44,6 +55,8 @@ export interface NewJob {
   readonly priority: number;
   readonly deadlineAtMs: number;
   readonly isSimulated: boolean;
+  /** Published before the job is written. */
+  readonly image?: ArtifactRef;
 }
 
 /** How an attempt is rendered where that is not as it was asked: what the job's consent allowed to change. */

@@ -41,6 +41,45 @@ export type Mode = (typeof modes)[number];
 export const attributions = ["request", "model", "worker", "gpu", "host", "network", "configuration"] as const;
 export type Attribution = (typeof attributions)[number];
 
+/** What can go wrong, more finely than by code: several classes share a code and differ in what helps. */
+export const faultClassNames = [
+  "request",
+  "modelFile",
+  "authentication",
+  "notFound",
+  "offlineMode",
+  "outOfMemory",
+  "outOfMemoryFragmented",
+  "outOfVirtualSpace",
+  "outOfMemoryNeighbour",
+  "contextPoisoned",
+  "gpuMemoryFault",
+  "gpuLost",
+  "gpuResetRequired",
+  "gpuHardware",
+  "driver",
+  "hostOomKiller",
+  "hostAllocation",
+  "diskFull",
+  "network",
+  "missingDependency",
+  "offloadConflict",
+  "actionNotApplied",
+  "onProcessor",
+  "workerConfiguration",
+  "protocolMismatch",
+  "multiGpu",
+  "crashBySignal",
+  "workerExit",
+  "ownStop",
+  "silence",
+  "stall",
+  "badOutput",
+  "thermal",
+  "unknown",
+] as const;
+export type FaultClass = (typeof faultClassNames)[number];
+
 export const phases = ["encode", "denoise", "decode", "mux"] as const;
 export type Phase = (typeof phases)[number];
 
@@ -48,11 +87,19 @@ export type Phase = (typeof phases)[number];
 export const loadProfiles = ["full", "model-offload", "tiling", "group-offload", "fp8"] as const;
 export type LoadProfile = (typeof loadProfiles)[number];
 
+/** The models of the seed, which are known without a registry file. */
 export const modelIds = ["T2V-A14B", "I2V-A14B", "TI2V-5B"] as const;
-export type ModelId = (typeof modelIds)[number];
+/** A name of the catalogue: the seed's, or one that a registry file adds. */
+export type ModelId = string;
+export const modelNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 
-export const artifactKinds = ["result", "stand_in", "thumbnail"] as const;
+/** `image`: what the request brought, from which the render begins. */
+export const artifactKinds = ["result", "stand_in", "thumbnail", "image"] as const;
 export type ArtifactKind = (typeof artifactKinds)[number];
+
+/** Which of two experts a LoRA changes. */
+export const loraExperts = ["both", "high", "low"] as const;
+export type LoraExpert = (typeof loraExperts)[number];
 
 export const fallbackConsents = ["stand_in_then_real", "wait", "fail", "stand_in"] as const;
 export type FallbackConsent = (typeof fallbackConsents)[number];

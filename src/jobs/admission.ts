@@ -1,9 +1,9 @@
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { UnderstudyError } from "../core/errors.ts";
-import type { JobSpec, JobView } from "../core/job.ts";
+import type { ArtifactRef, JobSpec, JobView } from "../core/job.ts";
 import { peakBytes } from "../core/model-catalog.ts";
-import type { DiskGauge } from "../core/ports/artifact-files.ts";
+import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { JobStore } from "../core/ports/job-store.ts";
 import { formatBytes } from "../core/units.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
@@ -12,6 +12,7 @@ import { type FitQuestion, findFit, profilesFrom, suggestFit } from "./fit.ts";
 
 export interface AdmissionPorts {
   readonly jobs: JobStore;
+  readonly artifacts: Pick<ArtifactFiles, "publishBytes" | "remove">;
   readonly disk: Pick<DiskGauge, "freeBytes">;
   readonly clock: Clock;
   readonly chance: Chance;
@@ -35,6 +36,8 @@ export interface Submission {
   readonly apiKeyId: string;
   readonly idempotencyKey: string | null;
   readonly idempotencyBody: string | null;
+  /** From which the render begins; kept with the job. */
+  readonly image?: { readonly bytes: Uint8Array; readonly mimeType: string };
   readonly priority?: number;
   readonly deadlineMs?: number;
 }
@@ -71,6 +74,9 @@ function unfitSentence(question: FitQuestion, totalBytes: number): string {
   return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode; this card has ${formatBytes(totalBytes)}. ${advice}`;
 }
 
+const keepImage = (ports: AdmissionPorts, jobId: string, { bytes, mimeType }: NonNullable<Submission["image"]>): Promise<ArtifactRef> =>
+  ports.artifacts.publishBytes(bytes, { jobId, kind: "image", mimeType });
+
 export interface AdmissionDesk {
   submit(submission: Submission): Promise<Admission>;
 }
@@ -98,9 +104,14 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
       if (free < limits.minFreeBytes) return { kind: "diskFull", freeBytes: free };
       const unfitness = findUnfitness(submission.spec);
       if (unfitness !== null) return { kind: "unfit", message: unfitness };
+      const id = ports.chance.uuid();
+      // A crash from here to the job's row leaves a file that nobody names, which is swept.
+      const image = submission.image === undefined ? null : await keepImage(ports, id, submission.image);
+      const { spec } = submission;
       const outcome = await ports.jobs.submit({
-        id: ports.chance.uuid(),
-        spec: submission.spec,
+        id,
+        spec: image === null ? spec : { ...spec, request: { ...spec.request, imageName: image.name } },
+        ...(image === null ? {} : { image }),
         apiKeyId: submission.apiKeyId,
         idempotencyKey: submission.idempotencyKey,
         idempotencyBody: submission.idempotencyBody,
@@ -109,6 +120,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
         isSimulated: ports.isSimulated(),
       });
       if (outcome.kind === "created") ports.onAvailable();
+      else if (image !== null) await ports.artifacts.remove(image.name);
       if (outcome.kind === "conflict" || outcome.kind === "queueFull") return outcome;
       return { kind: outcome.kind === "created" ? "accepted" : "duplicate", job: outcome.job };
     },

@@ -1,5 +1,5 @@
 import type { Change, Consent, RenderRequest } from "../core/job.ts";
-import { modelCatalog } from "../core/model-catalog.ts";
+import { modelEntry } from "../core/model-catalog.ts";
 import { type LoadProfile, loadProfiles, type ModelId, reductionKinds } from "../core/words.ts";
 
 export interface Fit {
@@ -38,7 +38,7 @@ export function listReductions(request: RenderRequest, consent: Consent, alterna
   variants.push(...fewerFrames(request));
   for (const smaller of smallerSizes(request)) variants.push(smaller, ...fewerFrames(smaller));
   if (consent.allow.includes("alternative_model") && alternative !== null && alternative !== request.model) {
-    const { framesPerSecond } = modelCatalog[alternative];
+    const { framesPerSecond } = modelEntry(alternative);
     const other = { ...request, model: alternative, framesPerSecond };
     variants.push(other, ...fewerFrames(other));
   }

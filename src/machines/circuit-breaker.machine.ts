@@ -193,11 +193,6 @@ export const circuitBreakerMachine = setup({
       description: "An incident on this worker is open: recovery decides what is admitted, and its test renders do not count.",
       tags: ["recovering"],
       on: {
-        "breaker.hold": {
-          target: "held",
-          reenter: true,
-          actions: { type: "addHolder", params: ({ event }) => ({ incidentId: event.incidentId }) },
-        },
         "breaker.release": [
           {
             guard: { type: "isLastHolderAndResolved", params: ({ event }) => event },

@@ -8,12 +8,12 @@ import type { Clock } from "../core/clock.ts";
 import type { FaultReport } from "../core/fault.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
-import type { HealthStatus, MachineTag } from "../core/words.ts";
+import type { FaultClass, HealthStatus, MachineTag } from "../core/words.ts";
 import { faultOf } from "../recovery/classify.ts";
-import type { FaultClass } from "../recovery/fault-classes.ts";
 import {
   defaultHealthThresholds,
   type EnvelopeBytes,
+  type GpuExpectation,
   type HealthIssue,
   type HealthReading,
   type HealthReadings,
@@ -102,14 +102,14 @@ export type HealthMonitorEvent =
 export interface HealthMonitorInput {
   readonly parent: ActorRef<Snapshot<unknown>, HealthMonitorReport>;
   readonly clock: Pick<Clock, "nowMs">;
-  readonly isGpuExpected: boolean;
+  readonly gpuExpectation: GpuExpectation;
   readonly limits?: Partial<HealthMonitorLimits>;
 }
 
 export interface HealthMonitorContext {
   readonly parent: ActorRef<Snapshot<unknown>, HealthMonitorReport>;
   readonly clock: Pick<Clock, "nowMs">;
-  readonly isGpuExpected: boolean;
+  readonly gpuExpectation: GpuExpectation;
   readonly limits: HealthMonitorLimits;
   readonly readings: HealthReadings;
   /** Level changes of the newest sample. */
@@ -128,6 +128,7 @@ export interface HealthMonitorContext {
 const faultClassOf: Partial<Record<HealthReading, FaultClass>> = {
   memory: "hostAllocation",
   disk: "diskFull",
+  inodes: "diskFull",
   vram: "outOfMemoryNeighbour",
   temperature: "thermal",
   gpuPresence: "gpuLost",
@@ -174,8 +175,8 @@ export const healthMonitorMachine = setup({
   },
   actions: {
     judge: assign(({ context }, { sample }: { sample: Sample }) => {
-      const { readings, envelopes, isGpuExpected, limits } = context;
-      const judged = judgeSample({ readings, sample, envelopes, isGpuExpected, thresholds: limits.thresholds });
+      const { readings, envelopes, gpuExpectation, limits } = context;
+      const judged = judgeSample({ readings, sample, envelopes, gpuExpectation, thresholds: limits.thresholds });
       return {
         readings: judged,
         changes: listChanges(readings, judged),
@@ -239,7 +240,7 @@ export const healthMonitorMachine = setup({
   context: ({ input }) => ({
     parent: input.parent,
     clock: input.clock,
-    isGpuExpected: input.isGpuExpected,
+    gpuExpectation: input.gpuExpectation,
     limits: { ...defaultHealthMonitorLimits, ...input.limits },
     readings: unknownReadings,
     changes: [],

@@ -17,6 +17,7 @@ export const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder
 /** A step of loading that did not answer within its time. */
 export function overdueFault(what: string): Fault {
   return {
+    faultClass: "stall",
     code: "MODEL_NOT_AVAILABLE",
     attribution: "worker",
     failureType: "model_loading_failure",
@@ -35,6 +36,7 @@ export function corruptFault(brokenFile: string | null): Fault {
   const message = `${brokenFile ?? "A model file"} does not match its hash, however often it is fetched.`;
   return {
     ...overdueFault("verifying"),
+    faultClass: "modelFile",
     code: "MODEL_FILE_CORRUPT",
     attribution: "model",
     confidence: 0.9,
@@ -53,23 +55,16 @@ export function rejectionFault(what: string, thrown: unknown): Fault {
 
 type ModelLoad = Extract<ModelLoaderEvent, { type: "model.load" }>;
 
-/** Whoever asks for the model that is being made ready waits for the same load. */
+/** Whoever asks for the model that is being made ready waits for the same load; another wish begins a load of its own. */
 export const joinSameLoad = {
   "model.ensure": { description: "Joins the load that is under way." },
-  "model.load": [
-    {
-      guard: {
-        type: "isWantedAlready" as const,
-        params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }),
-      },
-      description: "Joins the load that is under way.",
+  "model.load": {
+    guard: {
+      type: "isWantedAlready" as const,
+      params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }),
     },
-    {
-      guard: "isConnected" as const,
-      target: "#modelLoader.resolving",
-      actions: { type: "want" as const, params: ({ event }: { event: ModelLoad }) => ({ model: event.model, profile: event.profile }) },
-    },
-  ],
+    description: "Joins the load that is under way.",
+  },
 } as const;
 
 export const modelLoaderSetup = setup({

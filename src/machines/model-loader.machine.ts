@@ -185,16 +185,13 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       entry: { type: "reportProven" },
       on: {
         "model.ensure": { actions: { type: "reportProven" } },
-        "model.load": [
-          {
-            guard: {
-              type: "isAlreadyServing",
-              params: ({ event }) => ({ model: event.model, profile: event.profile, isForced: event.isForced ?? false }),
-            },
-            actions: { type: "reportProven" },
+        "model.load": {
+          guard: {
+            type: "isAlreadyServing",
+            params: ({ event }) => ({ model: event.model, profile: event.profile, isForced: event.isForced ?? false }),
           },
-          { target: "resolving", actions: { type: "want", params: ({ event }) => ({ model: event.model, profile: event.profile }) } },
-        ],
+          actions: { type: "reportProven" },
+        },
         "model.unload": { target: "unloading" },
         "model.verify": { target: "verifying" },
       },

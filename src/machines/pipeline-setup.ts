@@ -40,6 +40,7 @@ export const leaseOrder = ({ context }: { context: PipelineContext }): LeaseOrde
 
 export function overdue(what: string): Fault {
   return {
+    faultClass: "stall",
     code: "WORKER_STALLED",
     attribution: "worker",
     failureType: "generation_pipeline_error",

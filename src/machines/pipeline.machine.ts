@@ -76,14 +76,11 @@ export const pipelineMachine = pipelineSetup.createMachine({
         { guard: "mayClaim", target: "claiming" },
       ],
       on: {
-        "worker.connected": [
-          {
-            guard: { type: "hasLease", params: ({ event }) => ({ lease: event.adopted }) },
-            target: "inHand.generating",
-            actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, { type: "reportBegun" }],
-          },
-          { actions: [{ type: "noteConnected" }] },
-        ],
+        "worker.connected": {
+          guard: { type: "hasLease", params: ({ event }) => ({ lease: event.adopted }) },
+          target: "inHand.generating",
+          actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, { type: "reportBegun" }],
+        },
       },
       after: { pollMs: { target: "idle", reenter: true, actions: { type: "noteNews" } } },
     },
@@ -183,26 +180,20 @@ export const pipelineMachine = pipelineSetup.createMachine({
             },
           },
           on: {
-            "model.proven": [
-              {
-                guard: { type: "isWanted", params: ({ event }) => ({ model: event.model }) },
-                target: "preparing",
-                reenter: true,
-                actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }],
-              },
-              { actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }] },
-            ],
-            "model.lost": [
-              {
-                guard: "isWaitingForModel",
-                target: "#pipeline.settling",
-                actions: [
-                  { type: "noteModelLost" },
-                  { type: "storeSettlement", params: { settlement: { kind: "release", why: "its model could not be loaded" } } },
-                ],
-              },
-              { actions: [{ type: "noteModelLost" }] },
-            ],
+            "model.proven": {
+              guard: { type: "isWanted", params: ({ event }) => ({ model: event.model }) },
+              target: "preparing",
+              reenter: true,
+              actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }],
+            },
+            "model.lost": {
+              guard: "isWaitingForModel",
+              target: "#pipeline.settling",
+              actions: [
+                { type: "noteModelLost" },
+                { type: "storeSettlement", params: { settlement: { kind: "release", why: "its model could not be loaded" } } },
+              ],
+            },
           },
           after: {
             prepareMs: {
@@ -308,7 +299,6 @@ export const pipelineMachine = pipelineSetup.createMachine({
         onDone: { target: "idle", actions: [{ type: "reportAttemptOver" }, { type: "dropLease" }, { type: "noteNews" }] },
         onError: { description: "The store cannot write now; tried again after a moment." },
       },
-      on: { "worker.exited": { actions: [{ type: "noteExited" }] } },
       after: {
         settleRetryMs: { target: "settling", reenter: true },
       },
@@ -324,14 +314,11 @@ export const pipelineMachine = pipelineSetup.createMachine({
         { guard: "isFree", target: "idle" },
       ],
       on: {
-        "worker.connected": [
-          {
-            guard: { type: "hasLease", params: ({ event }) => ({ lease: event.adopted }) },
-            target: "inHand.generating",
-            actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, { type: "reportBegun" }],
-          },
-          { actions: [{ type: "noteConnected" }] },
-        ],
+        "worker.connected": {
+          guard: { type: "hasLease", params: ({ event }) => ({ lease: event.adopted }) },
+          target: "inHand.generating",
+          actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, { type: "reportBegun" }],
+        },
       },
       after: { suspendedMs: { target: "idle", actions: [{ type: "letAllGo" }, { type: "endStandIns" }] } },
     },

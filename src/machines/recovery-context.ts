@@ -1,11 +1,15 @@
 import { nothingProven } from "../recovery/verdicts.ts";
 import { defaultRecoveryLimits, type RecoveryContext, type RecoveryInput } from "./recovery-types.ts";
 
+/** The worker ends by itself after its report: a ladder without a restart would climb over a process that is going. */
+const endsByItself = ({ origin, fault, ladder }: RecoveryInput): boolean =>
+  origin === "fault" && fault.contextPoisoned && !ladder.includes("restart_pipeline");
+
 function startOf(input: RecoveryInput): RecoveryContext["start"] {
   if (input.resume !== undefined) return input.resume.kind;
   if (input.cooldownUntilMs != null && input.cooldownUntilMs > input.clock.nowMs()) return "coolingDown";
   if (input.origin === "workerDeath" || input.origin === "manual") return input.origin;
-  return "climb";
+  return endsByItself(input) ? "workerDeath" : "climb";
 }
 
 /** The context of an incident that begins, or goes on after a restart of the service. */

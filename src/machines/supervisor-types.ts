@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Fault, RungResult } from "../core/fault.ts";
 import type { FailureType, LoadProfile, Mode, ModelId } from "../core/words.ts";
 import type { BudgetLimits } from "../recovery/budget.ts";
+import type { GpuExpectation } from "../recovery/health.ts";
 import type { Ladders } from "../recovery/ladders.ts";
 import type { CircuitBreakerLimits, CircuitBreakerReport } from "./circuit-breaker.machine.ts";
 import type { HealthMonitorLimits, HealthMonitorReport, HealthReport } from "./health-monitor.machine.ts";
@@ -70,7 +71,7 @@ export interface SupervisorInput {
   readonly workers: readonly SupervisedWorker[];
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
-  readonly isGpuExpected: boolean;
+  readonly gpuExpectation: GpuExpectation;
   readonly limits?: SubsystemLimits;
   readonly resumed?: ResumedFacts;
   /** Uniform numbers in [0, 1) for jitter. */
@@ -141,7 +142,7 @@ export interface SupervisorContext {
   readonly configured: readonly SupervisedWorker[];
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
-  readonly isGpuExpected: boolean;
+  readonly gpuExpectation: GpuExpectation;
   readonly limits: SubsystemLimits;
   readonly resumed: ResumedFacts;
   readonly draws: readonly number[];

@@ -86,7 +86,7 @@ const supervisor = supervisorSetup.extend({
         input: {
           parent: self,
           clock,
-          isGpuExpected: context.isGpuExpected,
+          gpuExpectation: context.gpuExpectation,
           ...(limits.health === undefined ? {} : { limits: limits.health }),
         },
       });
@@ -170,7 +170,7 @@ const supervisor = supervisorSetup.extend({
           input: {
             parent: self,
             clock,
-            isGpuExpected: context.isGpuExpected,
+            gpuExpectation: context.gpuExpectation,
             ...(limits.health === undefined ? {} : { limits: limits.health }),
           },
         });
@@ -272,7 +272,7 @@ export const supervisorMachine = supervisor.createMachine({
     configured: input.workers,
     ladders: input.ladders,
     clock: input.clock,
-    isGpuExpected: input.isGpuExpected,
+    gpuExpectation: input.gpuExpectation,
     limits: input.limits ?? {},
     resumed: input.resumed ?? nothingResumed,
     draws: input.draws ?? [],

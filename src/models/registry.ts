@@ -13,6 +13,8 @@ export interface ModelSource {
 
 export interface ModelRegistry {
   readonly entries: readonly RegistryEntry[];
+  /** Those of the user's file. */
+  readonly own: readonly RegistryEntry[];
   /** An id of the registry, or `org/name` of any repository. Throws ModelError MODEL_NOT_FOUND. */
   sourceOf(name: string, revision?: string): ModelSource;
 }
@@ -45,6 +47,7 @@ export function loadRegistry(file?: { readonly path: string; readonly text: stri
   const byId = new Map([...builtIn, ...own].map((entry) => [entry.id, entry]));
   return {
     entries: [...byId.values()],
+    own,
     sourceOf: (name, revision) => {
       const known = byId.get(name);
       if (known !== undefined) return { ...known, revision: revision ?? known.revision };

@@ -57,6 +57,7 @@ export function faultOf(recognised: Recognition, evidence: Evidence): Fault {
   const facts: FaultClassFacts = faultClasses[recognised.faultClass];
   const { code, attribution, contextPoisoned, retryable, operatorAction } = facts;
   return {
+    faultClass: recognised.faultClass,
     code,
     attribution,
     failureType: failureTypeOf(facts, evidence),

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../core/error-codes.ts";
-import type { Attribution, FailureType } from "../core/words.ts";
+import type { Attribution, FailureType, FaultClass } from "../core/words.ts";
 
 /** What every fault of one class has in common. */
 export interface FaultClassFacts {
@@ -99,6 +99,4 @@ export const faultClasses = {
   badOutput: { ...worker, code: "OUTPUT_INVALID", attribution: "model" },
   thermal: { ...host, code: "GPU_THROTTLED", attribution: "gpu" },
   unknown: { ...worker, code: "WORKER_ERROR" },
-} as const satisfies Record<string, FaultClassFacts>;
-
-export type FaultClass = keyof typeof faultClasses;
+} as const satisfies Record<FaultClass, FaultClassFacts>;

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../core/error-codes.ts";
-import type { FaultClass } from "./fault-classes.ts";
+import type { FaultClass } from "../core/words.ts";
 
 /** Error numbers of system calls, as Node names them. */
 export const errorNumberClasses: Readonly<Record<string, FaultClass>> = {

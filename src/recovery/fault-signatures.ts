@@ -1,4 +1,4 @@
-import type { FaultClass } from "./fault-classes.ts";
+import type { FaultClass } from "../core/words.ts";
 
 /** One way to recognise a class by what was thrown. */
 export interface FaultSignature {
@@ -23,6 +23,7 @@ export interface FaultSignature {
 export const faultSignatures: readonly FaultSignature[] = [
   {
     faultClass: "request",
+    types: ["RequestError", "LoraUnsupported"], // the Python worker's own: asking again does not help
     texts: [
       "`height` and `width` have to be divisible by 16", // [D] check_inputs, also all down to Cannot forward
       "Provide either `prompt`",
@@ -197,7 +198,7 @@ export const faultSignatures: readonly FaultSignature[] = [
   },
   {
     faultClass: "modelFile",
-    types: ["SafetensorError"],
+    types: ["SafetensorError", "ModelFilesError"],
     texts: [
       "Error while deserializing header:", // [S]
       "PytorchStreamReader failed", // [T]
@@ -264,6 +265,11 @@ export const faultSignatures: readonly FaultSignature[] = [
       "activated a device mapping strategy",
     ],
     confidence: 0.9,
+  },
+  {
+    faultClass: "badOutput",
+    types: ["BadOutputError"], // the Python worker's own look at what it rendered
+    confidence: 0.95,
   },
   {
     faultClass: "missingDependency",

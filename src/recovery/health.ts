@@ -1,8 +1,9 @@
 import type { GpuSample, Sample } from "../core/ports/telemetry-probe.ts";
 import { formatBytes, gibibyte } from "../core/units.ts";
+import { ofHardware, ofThrottling } from "./judge-machine.ts";
 
 /** What is judged. */
-export const healthReadings = ["cpu", "memory", "disk", "vram", "temperature", "gpuPresence"] as const;
+export const healthReadings = ["cpu", "memory", "pressure", "disk", "inodes", "vram", "temperature", "throttling", "gpuPresence"] as const;
 export type HealthReading = (typeof healthReadings)[number];
 
 /** `unknown` = not measured yet; it is never counted as normal. */
@@ -19,6 +20,10 @@ export interface HealthThresholds {
   readonly memoryRatio: Threshold;
   readonly vramRatio: Threshold;
   readonly temperatureCelsius: Threshold;
+  /** Share of the time in which every task of the host waits for memory. */
+  readonly pressureRatio: Threshold;
+  /** Share of the inodes that is free; at or below it is entered. */
+  readonly inodesFreeRatio: Threshold;
   /** Free bytes at or below which it is entered. */
   readonly diskFreeBytes: Threshold;
   readonly entrySampleCount: number;
@@ -27,13 +32,18 @@ export interface HealthThresholds {
   readonly leaveMarginCelsius: number;
 }
 
-/** The seed's thresholds; temperature below the slow-down of current cards (around 87 °C), disk by `disk.minFree`. */
+/**
+ * The seed's thresholds; temperature below the slow-down of current cards (around 87 °C), disk by `disk.minFree`. A host that
+ * waits for memory a tenth of its time is thrashing well before it is out of memory.
+ */
 export const defaultHealthThresholds: HealthThresholds = {
   cpuRatio: { warning: 0.8, critical: 0.95 },
   memoryRatio: { warning: 0.8, critical: 0.95 },
   vramRatio: { warning: 0.9, critical: 0.95 },
   temperatureCelsius: { warning: 83, critical: 90 },
+  pressureRatio: { warning: 0.1, critical: 0.5 },
   diskFreeBytes: { warning: 5 * gibibyte, critical: 2 * gibibyte },
+  inodesFreeRatio: { warning: 0.05, critical: 0.01 },
   entrySampleCount: 3,
   leaveMarginRatio: 0.05,
   leaveMarginCelsius: 5,
@@ -58,9 +68,12 @@ const unmeasured: ReadingState = { level: "unknown", value: null, warningStreak:
 export const unknownReadings: HealthReadings = {
   cpu: unmeasured,
   memory: unmeasured,
+  pressure: unmeasured,
   disk: unmeasured,
+  inodes: unmeasured,
   vram: unmeasured,
   temperature: unmeasured,
+  throttling: unmeasured,
   gpuPresence: unmeasured,
 };
 
@@ -103,35 +116,62 @@ function nextReading(
 /** Free bytes are judged negated, so that higher is worse there too. */
 const negated = (threshold: Threshold): Threshold => ({ warning: -threshold.warning, critical: -threshold.critical });
 
-/** 1 = a card is gone; 0.5 = nobody can say; 0 = the cards answer. */
+/** 1 = a card is gone or its driver wants it reset; 0.5 = nobody can say; 0 = the cards answer. */
 const gpuAbsence: Threshold = { warning: 0.5, critical: 1 };
+
+/** `always`: a missing card is a fault; `asFound`: a machine without card and tool is as it should be; `never`: rendered on the processor. */
+export type GpuExpectation = "always" | "asFound" | "never";
+
+/** A machine that is configured without a card, or has none, has none to lose. */
+const isWithoutCards = ({ gpuStatus }: Sample, expectation: GpuExpectation): boolean =>
+  expectation === "never" || (expectation === "asFound" && gpuStatus?.state === "absent");
 
 function absenceOf({ gpus, gpuStatus }: Sample): number {
   if (gpuStatus?.state === "unknown") return gpuAbsence.warning;
-  return gpus.length === 0 || gpuStatus?.state === "failed" ? gpuAbsence.critical : 0;
+  const isDefect = gpuStatus?.state === "failed" || ofHardware({ gpu: gpuStatus?.evidence ?? {} }) !== null;
+  return gpus.length === 0 || isDefect ? gpuAbsence.critical : 0;
+}
+
+/** A card that slows itself down makes jobs late, and no more: it is never critical. */
+const throttled: Threshold = { warning: 1, critical: Number.POSITIVE_INFINITY };
+
+function throttlingOf({ gpus }: Sample): number | null {
+  const masks = gpus.map(({ details }) => details?.throttleMask ?? null).filter((mask) => mask !== null);
+  return masks.length === 0 ? null : Number(masks.some((throttleMask) => ofThrottling({ gpu: { throttleMask } }) !== null));
+}
+
+function inodesFreeRatioOf({ host }: Sample): number | null {
+  const inodes = host.details?.inodes ?? null;
+  return inodes === null || inodes.totalCount === 0 ? null : inodes.freeCount / inodes.totalCount;
 }
 
 export interface HealthQuestion {
   readonly readings: HealthReadings;
   readonly sample: Sample;
   readonly envelopes: EnvelopeBytes;
-  readonly isGpuExpected: boolean;
+  readonly gpuExpectation: GpuExpectation;
   readonly thresholds: HealthThresholds;
 }
 
 /** The readings after one more sample. */
 export function judgeSample(question: HealthQuestion): HealthReadings {
-  const { readings, sample, envelopes, isGpuExpected, thresholds } = question;
+  const { readings, sample, envelopes, gpuExpectation, thresholds } = question;
   const { entrySampleCount, leaveMarginRatio, leaveMarginCelsius } = thresholds;
   const ratio = (reading: HealthReading, value: number | null, threshold: Threshold): ReadingState =>
     nextReading(readings[reading], value, threshold, leaveMarginRatio, entrySampleCount);
-  // A machine configured without a GPU has none to lose.
-  const absence = isGpuExpected ? absenceOf(sample) : 0;
+  const absence = isWithoutCards(sample, gpuExpectation) ? 0 : absenceOf(sample);
   const diskMarginBytes = thresholds.diskFreeBytes.warning * leaveMarginRatio;
   const disk = nextReading(readings.disk, -sample.host.diskFreeBytes, negated(thresholds.diskFreeBytes), diskMarginBytes, entrySampleCount);
+  const inodesFree = inodesFreeRatioOf(sample);
+  const inodesMargin = thresholds.inodesFreeRatio.warning * leaveMarginRatio;
+  const inodesUse = inodesFree === null ? null : -inodesFree;
+  const inodes = nextReading(readings.inodes, inodesUse, negated(thresholds.inodesFreeRatio), inodesMargin, entrySampleCount);
   return {
     cpu: ratio("cpu", sample.host.cpuRatio, thresholds.cpuRatio),
     memory: ratio("memory", sample.host.memoryRatio, thresholds.memoryRatio),
+    pressure: ratio("pressure", sample.host.details?.pressure.memory?.fullRatio ?? null, thresholds.pressureRatio),
+    inodes: { ...inodes, value: inodesFree },
+    throttling: nextReading(readings.throttling, throttlingOf(sample), throttled, 0, entrySampleCount),
     disk: { ...disk, value: sample.host.diskFreeBytes },
     vram: ratio("vram", worst(sample.gpus.map((gpu) => vramUseRatio(gpu, envelopes[gpu.uuid] ?? 0))), thresholds.vramRatio),
     temperature: nextReading(
@@ -174,6 +214,18 @@ const issueTexts: Readonly<Record<HealthReading, (value: number | null) => Pick<
     message: `Memory use is ${percent(value)}.`,
     recommendation: "Use a load profile with less host memory, or stop other programs.",
   }),
+  pressure: (value) => ({
+    message: `Programs of this host wait for memory ${percent(value)} of the time.`,
+    recommendation: "Use a load profile with less host memory, or stop other programs.",
+  }),
+  inodes: (value) => ({
+    message: `${percent(value)} of the file system's inodes are free.`,
+    recommendation: "Delete small files that nobody needs: a disk without inodes takes no new file.",
+  }),
+  throttling: () => ({
+    message: "A card slows itself down, because it is too hot or gets too little power.",
+    recommendation: "Improve the cooling or the power supply; renders take longer until then.",
+  }),
   disk: (value) => ({
     message: `${value === null ? "An unknown amount" : formatBytes(value)} of disk is free.`,
     recommendation: "Free disk space or shorten the retention.",
@@ -188,8 +240,10 @@ const issueTexts: Readonly<Record<HealthReading, (value: number | null) => Pick<
   }),
   gpuPresence: (value) => ({
     message:
-      value === gpuAbsence.warning ? "Nobody can say how the GPU is: its tool does not answer." : "A GPU is configured, but none answers.",
-    recommendation: "Check the driver; reboot the host when the card has fallen off the bus.",
+      value === gpuAbsence.warning
+        ? "Nobody can say how the GPU is: its tool does not answer."
+        : "A configured GPU does not answer, or its driver asks for a reset.",
+    recommendation: "Check the driver; reset the card, or reboot the host when it has fallen off the bus.",
   }),
 };
 

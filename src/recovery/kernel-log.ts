@@ -1,4 +1,4 @@
-import type { FaultClass } from "./fault-classes.ts";
+import type { FaultClass } from "../core/words.ts";
 import { recoveryActionClasses } from "./fault-numbers.ts";
 
 /** How much one XID says: it decides, it decides when nothing better is known, or it only accompanies another one. */

@@ -1,5 +1,5 @@
 import type { Evidence } from "../core/fault.ts";
-import type { FaultClass } from "./fault-classes.ts";
+import type { FaultClass } from "../core/words.ts";
 
 /** A class with what led to it. */
 export interface Recognition {

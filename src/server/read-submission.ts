@@ -1,6 +1,6 @@
 /** Reads a submission's body, JSON or form, into fields and images. */
 import { createHash } from "node:crypto";
-import { imageProblem } from "../contract/image-content.ts";
+import { type ImageType, imageProblem, imageTypeOf } from "../contract/image-content.ts";
 import type { HttpContext } from "./http-types.ts";
 import type { Refusal } from "./problems.ts";
 
@@ -9,7 +9,13 @@ export interface ReadSubmission {
   readonly fields: unknown;
   /** SHA-256 of each uploaded image, with its field's name. */
   readonly imageHashes: readonly string[];
-  readonly hasImage: boolean;
+  /** From which the video begins. */
+  readonly image?: UploadedImage;
+}
+
+export interface UploadedImage {
+  readonly bytes: Uint8Array;
+  readonly mimeType: ImageType;
 }
 
 export type BodyRead = ReadSubmission | { readonly kind: "refused"; readonly refusal: Refusal };
@@ -33,7 +39,7 @@ function readJson(text: string): BodyRead {
     const value = typeof fields === "object" ? fields?.[name] : undefined;
     if (value !== undefined && value !== null && value !== "") return invalid(name, `${name} must be a file in a multipart form`);
   }
-  return { kind: "read", fields: parsed, imageHashes: [], hasImage: false };
+  return { kind: "read", fields: parsed, imageHashes: [] };
 }
 
 async function readForm(context: HttpContext): Promise<BodyRead> {
@@ -47,17 +53,20 @@ async function readForm(context: HttpContext): Promise<BodyRead> {
   }
   const fields: Record<string, unknown> = {};
   const imageHashes: string[] = [];
+  let image: UploadedImage | undefined;
   for (const [name, value] of form.entries()) if (typeof value === "string") fields[name] = value;
   for (const name of imageFields) {
     const value = form.get(name);
     if (value === null || value === "") continue;
     if (typeof value === "string") return invalid(name, `${name} must be a file`);
     const bytes = new Uint8Array(await value.arrayBuffer());
+    const mimeType = imageTypeOf(bytes);
     const problem = imageProblem(name, bytes);
-    if (problem !== null) return invalid(name, problem);
+    if (problem !== null || mimeType === null) return invalid(name, problem ?? `${name} is no image`);
+    if (name === "image") image = { bytes, mimeType };
     imageHashes.push(`${name}:${createHash("sha256").update(bytes).digest("hex")}`);
   }
-  return { kind: "read", fields, imageHashes, hasImage: imageHashes.some((hash) => hash.startsWith("image:")) };
+  return { kind: "read", fields, imageHashes, ...(image === undefined ? {} : { image }) };
 }
 
 export async function readSubmission(context: HttpContext): Promise<BodyRead> {

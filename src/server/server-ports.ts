@@ -72,6 +72,7 @@ export interface ServerSubmission {
   readonly apiKeyId: string;
   readonly idempotencyKey: string | null;
   readonly idempotencyBody: string | null;
+  readonly image?: { readonly bytes: Uint8Array; readonly mimeType: string };
 }
 
 export type AdmissionOutcome =

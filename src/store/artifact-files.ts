@@ -1,14 +1,13 @@
 import { createHash } from "node:crypto";
 import { constants, createReadStream, mkdirSync } from "node:fs";
-import { link, open, readdir, rm, stat } from "node:fs/promises";
+import { link, open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { Readable } from "node:stream";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, StoreError } from "../core/errors.ts";
-import type { ArtifactRef } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 
-const extensions: Readonly<Record<string, string>> = { "video/mp4": "mp4", "image/jpeg": "jpg" };
+const extensions: Readonly<Record<string, string>> = { "video/mp4": "mp4", "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp" };
 const safeId = /^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/;
 
 const errnoOf = (thrown: unknown): string | undefined => (thrown as NodeJS.ErrnoException).code;
@@ -65,6 +64,14 @@ async function linkOnce(from: string, to: string): Promise<void> {
   }
 }
 
+/** The name is on the disk when it resolves, and so is that of its folder below `root`. */
+async function linkDurably(from: string, to: string, root: string): Promise<void> {
+  mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+  await linkOnce(from, to);
+  await syncDirectory(dirname(to));
+  await syncDirectory(root);
+}
+
 async function listFiles(directory: string): Promise<string[]> {
   try {
     const entries = await readdir(directory, { withFileTypes: true, recursive: true });
@@ -84,6 +91,17 @@ async function ageMs(path: string, clock: Clock): Promise<number> {
   }
 }
 
+function idOf(jobId: string): string {
+  if (!safeId.test(jobId)) throw new StoreError("JOB_NOT_FOUND", "A job id may hold letters, digits and hyphens.");
+  return jobId;
+}
+
+function confinedTo(root: string, name: string): string {
+  const path = resolve(root, name);
+  if (!path.startsWith(root + sep)) throw new StoreError("NOT_FOUND", "An artifact's name leads out of the artifact directory.");
+  return path;
+}
+
 /** Artifacts, files that are being made, and checkpoints, below one state directory. */
 export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: string; readonly clock: Clock }): ArtifactFiles {
   const root = resolve(stateDir, "artifacts");
@@ -92,42 +110,43 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
   const genericStandInPath = join(root, "generic-stand-in.mp4");
   for (const directory of [staging, checkpoints]) mkdirSync(directory, { recursive: true, mode: 0o700 });
 
-  const confined = (name: string): string => {
-    const path = resolve(root, name);
-    if (!path.startsWith(root + sep)) throw new StoreError("NOT_FOUND", "An artifact's name leads out of the artifact directory.");
-    return path;
-  };
+  const confined = (name: string): string => confinedTo(root, name);
   const stagedFile = (path: string): string => {
     if (path !== genericStandInPath && dirname(resolve(path)) !== staging)
       throw new StoreError("NOT_FOUND", "Only files of the staging directory are published.");
     return path;
   };
-  const idOf = (jobId: string): string => {
-    if (!safeId.test(jobId)) throw new StoreError("JOB_NOT_FOUND", "A job id may hold letters, digits and hyphens.");
-    return jobId;
-  };
+  const stagingPath: ArtifactFiles["stagingPath"] = (jobId, fence, kind) =>
+    join(staging, `${idOf(jobId)}-${fence}-${kind}.${kind === "thumbnail" ? "jpg" : "mp4"}`);
+  const discardStaged: ArtifactFiles["discardStaged"] = (stagedPath) => rm(join(staging, basename(stagedPath)), { force: true });
+  const publish: ArtifactFiles["publish"] = (stagedPath, about) =>
+    translated(async () => {
+      const { sha256, bytes } = await syncAndHash(stagedFile(stagedPath), clock.nowMs());
+      const extension = extensions[about.mimeType] ?? "bin";
+      const name = join(sha256.slice(0, 2), `${sha256}-${idOf(about.jobId)}-${about.fence}.${extension}`);
+      await linkDurably(stagedPath, confined(name), root);
+      return { kind: about.kind, sha256, bytes, mimeType: about.mimeType, name };
+    });
   return {
-    stagingPath: (jobId, fence, kind) => join(staging, `${idOf(jobId)}-${fence}-${kind}.${kind === "thumbnail" ? "jpg" : "mp4"}`),
+    stagingPath,
     genericStandInPath,
     checkpointDir: (jobId) => join(checkpoints, idOf(jobId)),
-    publish: (stagedPath, about) =>
-      translated(async () => {
-        const { sha256, bytes } = await syncAndHash(stagedFile(stagedPath), clock.nowMs());
-        const extension = extensions[about.mimeType] ?? "bin";
-        const name = join(sha256.slice(0, 2), `${sha256}-${idOf(about.jobId)}-${about.fence}.${extension}`);
-        const target = confined(name);
-        mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-        await linkOnce(stagedPath, target);
-        await syncDirectory(dirname(target));
-        await syncDirectory(root);
-        return { kind: about.kind, sha256, bytes, mimeType: about.mimeType, name };
-      }),
-    discardStaged: (stagedPath) => rm(join(staging, basename(stagedPath)), { force: true }),
+    publish,
+    publishBytes: async (content, about) => {
+      const staged = stagingPath(about.jobId, 0, about.kind);
+      try {
+        await translated(() => writeFile(staged, content, { mode: 0o600 }));
+        return await publish(staged, { ...about, fence: 0 });
+      } finally {
+        await discardStaged(staged);
+      }
+    },
+    discardStaged,
     read: (artifact, range) => {
       const stream = createReadStream(confined(artifact.name), range === undefined ? {} : { start: range.start, end: range.end });
       return Readable.toWeb(stream) as ReadableStream<Uint8Array>;
     },
-    pathOf: (artifact: ArtifactRef) => confined(artifact.name),
+    pathOf: (artifact) => confined(artifact.name),
     remove: (name) => rm(confined(name), { force: true }),
     removeCheckpoints: (jobId) => rm(join(checkpoints, idOf(jobId)), { recursive: true, force: true }),
     sweepOrphans: async (knownNames, minAgeMs) => {

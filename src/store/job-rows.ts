@@ -89,7 +89,7 @@ export function artifactsOf(database: Database, jobId: string): JobArtifact[] {
 }
 
 export function findArtifactRow(database: Database, sha256: string): { jobId: string; artifact: JobArtifact } | null {
-  const row = database.get<ArtifactRow>("select * from artifacts where sha256 = ? limit 1", sha256);
+  const row = database.get<ArtifactRow>("select * from artifacts where sha256 = ? and kind <> 'image' limit 1", sha256);
   return row === undefined ? null : { jobId: row.job_id, artifact: toArtifact(row) };
 }
 

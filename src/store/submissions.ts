@@ -2,7 +2,7 @@ import { StoreError } from "../core/errors.ts";
 import type { NewJob } from "../core/job.ts";
 import type { SubmitOutcome } from "../core/ports/job-store.ts";
 import type { Database } from "./database.ts";
-import { findJob, type JobRow, specText, toView } from "./job-rows.ts";
+import { findJob, insertArtifact, type JobRow, specText, toView } from "./job-rows.ts";
 
 interface Waiting {
   readonly job: NewJob;
@@ -45,6 +45,7 @@ function submitOne(database: Database, job: NewJob, maxQueuedJobs: number): Subm
     nowMs,
     job.deadlineAtMs,
   );
+  if (job.image !== undefined) insertArtifact(database, job.id, 0, job.image, { servedBy: null, reason: null });
   const { width, height, frames, steps, model } = spec.request;
   const data = { model, width, height, frames, steps, simulated: job.isSimulated };
   database.record({ kind: "job.submitted", actor: `client:${job.apiKeyId}`, jobId: job.id, data });

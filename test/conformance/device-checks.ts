@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { modelCatalog } from "../../src/core/model-catalog.ts";
+import { modelEntry } from "../../src/core/model-catalog.ts";
 import { secondMs } from "../../src/core/units.ts";
 import { promised, untilCompleted, type WorkerCheck } from "./check.ts";
 
@@ -15,7 +15,7 @@ export const deviceChecks: readonly WorkerCheck[] = [
       const { model } = bench.subject.shortRequest;
       const report = await client.probe({ kind: "canary", model });
       assert.equal(report.failure, null);
-      assert.deepEqual([report.passed, report.expertsUsed], [true, modelCatalog[model].expertCount]);
+      assert.deepEqual([report.passed, report.expertsUsed], [true, modelEntry(model).expertCount]);
     },
   },
   {

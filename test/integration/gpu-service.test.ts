@@ -25,7 +25,7 @@ const start = async (cards: string): Promise<RunningService> => {
   return service;
 };
 const unknown = "Nobody can say how the GPU is: its tool does not answer.";
-const gone = "A GPU is configured, but none answers.";
+const gone = "A configured GPU does not answer, or its driver asks for a reset.";
 /** Of the GPU alone: what else this machine complains of, such as a busy processor, is not asked. */
 const reach = (running: RunningService, what: string, statuses: readonly string[], issue: string | null): Promise<unknown> =>
   until(what, async () => {

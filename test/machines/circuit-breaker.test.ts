@@ -67,6 +67,29 @@ describe("the circuit breaker", () => {
     for (let count = 0; count < 10; count += 1) send({ type: "fault.counted", workerId, attribution });
     expect(is("closed")).toBe(true);
   });
+  it("does not open at a fault of the worker for what was not its own before", () => {
+    const { send, is } = startBreaker();
+    const ofHost: CircuitBreakerEvent = { type: "fault.counted", workerId, attribution: "host" };
+    send(ofHost, ofHost, fault);
+    expect(is("closed")).toBe(true);
+  });
+  it("remembers faults over a job that failed", () => {
+    const { send, is } = startBreaker();
+    send(fault, fault, jobEnded(false), fault);
+    expect(is("open")).toBe(true);
+  });
+  it("opens at once when the test render or the job after it fails, and not for what is the request's own fault", async () => {
+    const { clock, send, is } = startBreaker();
+    send(fault, fault, fault);
+    await clock.advance(60_000);
+    send({ type: "canary.failed", workerId });
+    expect(is("open")).toBe(true);
+    await clock.advance(120_000);
+    send({ type: "canary.passed", workerId }, { type: "fault.counted", workerId, attribution: "request" }, jobEnded(false));
+    expect(is({ halfOpen: "awaitingJob" })).toBe(true);
+    send(fault);
+    expect(is("open")).toBe(true);
+  });
   it("closes after one test render and one job", async () => {
     const { clock, parent, send, is } = startBreaker();
     send(fault, fault, fault);

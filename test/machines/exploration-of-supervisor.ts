@@ -42,7 +42,7 @@ export const supervisor: Exploration = {
       workers: [{ id: workerId, model: "T2V-A14B", profile: "full" }],
       ladders: defaultLadders,
       clock: about.clock,
-      isGpuExpected: true,
+      gpuExpectation: "always",
       limits: { budget: { heavyActionCount: bounds.budget, windowMs: hourMs } },
     },
   ],

@@ -101,6 +101,7 @@ const recovery: Exploration = {
     "evidence",
     "message",
     "decidedBy",
+    "faultClass",
     "confidence",
     "code",
     "attribution",
@@ -155,9 +156,9 @@ export const sampleOf = (ratio: number, about: { readonly gpuRatio?: number; rea
 
 const healthMonitor: Exploration = {
   machine: healthMonitorMachine,
-  inputs: [true, false].map((isGpuExpected) => ({
+  inputs: (["always", "asFound"] as const).map((gpuExpectation) => ({
     ...about,
-    isGpuExpected,
+    gpuExpectation,
     limits: { ringCount: 1, blindFailureCount: 2, thresholds: { ...defaultHealthThresholds, entrySampleCount: 2 } },
   })),
   events: [

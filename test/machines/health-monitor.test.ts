@@ -1,15 +1,17 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Actor, type AnyEventObject, createActor, fromCallback } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
-import type { GpuStatus, Sample } from "../../src/core/ports/telemetry-probe.ts";
+import type { GpuStatus, HostDetails, Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import { emptyDetails } from "../../src/gpu/empty-details.ts";
 import {
   type HealthMonitorReport,
   healthMonitorMachine,
   healthReportOf,
   type SamplerEvent,
 } from "../../src/machines/health-monitor.machine.ts";
+import type { GpuExpectation } from "../../src/recovery/health.ts";
 import { createListeningParent } from "./listening-parent.ts";
 
 let running: Actor<typeof healthMonitorMachine> | undefined;
@@ -21,11 +23,21 @@ interface Wanted {
   readonly hasGpu?: boolean;
   readonly diskFreeBytes?: number;
   readonly gpuStatus?: Partial<GpuStatus>;
+  readonly throttleMask?: number;
+  readonly hostDetails?: Partial<HostDetails>;
 }
 
 const totalBytes = 80 * gibibyte;
 function sampleAt(atMs: number, wanted: Wanted): Sample {
-  const { cpuRatio = 0.1, gpuUsedBytes = 0, hasGpu = true, diskFreeBytes = 100 * gibibyte, gpuStatus } = wanted;
+  const {
+    cpuRatio = 0.1,
+    gpuUsedBytes = 0,
+    hasGpu = true,
+    diskFreeBytes = 100 * gibibyte,
+    gpuStatus,
+    throttleMask = 0,
+    hostDetails,
+  } = wanted;
   const status: GpuStatus = { state: "measured", reason: null, measuredAtMs: atMs, evidence: {}, ...gpuStatus };
   const gpu = {
     uuid: "g0",
@@ -35,14 +47,23 @@ function sampleAt(atMs: number, wanted: Wanted): Sample {
     utilizationRatio: null,
     temperatureCelsius: null,
     unavailable: {},
+    details: { ...emptyDetails, throttleMask },
   };
-  const host = { cpuRatio, memoryRatio: 0.2, memoryUsedBytes: 2, memoryTotalBytes: 10, diskFreeBytes };
+  const details: HostDetails = {
+    diskTotalBytes: 200 * gibibyte,
+    inodes: null,
+    cgroup: null,
+    pressure: { memory: null, cpu: null, io: null },
+    unavailable: {},
+    ...hostDetails,
+  };
+  const host = { cpuRatio, memoryRatio: 0.2, memoryUsedBytes: 2, memoryTotalBytes: 10, diskFreeBytes, details };
   const cards = { gpuKind: hasGpu ? "simulated" : "absent", gpus: hasGpu ? [gpu] : [] } as const;
   return { atMs, ...cards, ...(gpuStatus === undefined ? {} : { gpuStatus: status }), host };
 }
 
 /** The sampler measures what `measure` says, every 5 s; null = this measurement fails, undefined = it hangs. */
-function startMonitor(measure: () => Wanted | null | undefined, isGpuExpected = true) {
+function startMonitor(measure: () => Wanted | null | undefined, gpuExpectation: GpuExpectation = "always") {
   const clock = createVirtualClock();
   const parent = createListeningParent<HealthMonitorReport>();
   const takeSamples = fromCallback<AnyEventObject, { readonly everyMs: number }>(({ sendBack, input }) => {
@@ -62,7 +83,7 @@ function startMonitor(measure: () => Wanted | null | undefined, isGpuExpected = 
     return () => clock.clearTimer(timer);
   });
   const machine = healthMonitorMachine.provide({ actors: { takeSamples } });
-  const actor = createActor(machine, { clock: toActorClock(clock), input: { parent: parent.ref, clock, isGpuExpected } }).start();
+  const actor = createActor(machine, { clock: toActorClock(clock), input: { parent: parent.ref, clock, gpuExpectation } }).start();
   running = actor;
   const health = () => healthReportOf(actor.getSnapshot().context);
   return {
@@ -104,6 +125,33 @@ describe("the health monitor", () => {
     await clock.advance(300_000);
     expect(parent.ofType("threshold.crossed")).toEqual([]);
   });
+  it.each<[string, Wanted, string]>([
+    ["a card that slows itself down", { throttleMask: 0x40 }, "throttling warning"],
+    [
+      "a host that waits for memory",
+      { hostDetails: { pressure: { memory: { someRatio: 0.4, fullRatio: 0.2 }, cpu: null, io: null } } },
+      "pressure warning",
+    ],
+    ["a file system that runs out of inodes", { hostDetails: { inodes: { totalCount: 1_000, freeCount: 5 } } }, "inodes critical"],
+    ["a card whose driver wants a reset", { gpuStatus: { evidence: { recoveryAction: "GPU Reset" } } }, "gpuPresence critical"],
+  ])("sees %s", async (_what, wanted, issue) => {
+    const { clock, health } = startMonitor(() => wanted);
+    await clock.advance(15_000);
+    expect(health().issues.map(({ reading, severity }) => `${reading} ${severity}`)).toEqual([issue]);
+  });
+  it("opens no incident for a card that is slow for its heat, and one that names the reset for a card that needs it", async () => {
+    const hot = startMonitor(() => ({ throttleMask: 0x40 }));
+    await hot.clock.advance(60_000);
+    expect(hot.parent.ofType("fault.raised")).toEqual([]);
+    const { clock, parent } = startMonitor(() => ({ gpuStatus: { evidence: { recoveryAction: "GPU Reset" } } }));
+    await clock.advance(15_000);
+    expect(parent.ofType("fault.raised")).toMatchObject([{ report: { fault: { faultClass: "gpuResetRequired" } } }]);
+  });
+  it("takes the software power cap for what it is: normal under load", async () => {
+    const { clock, health } = startMonitor(() => ({ throttleMask: 0x4 }));
+    await clock.advance(15_000);
+    expect(health().status).toBe("healthy");
+  });
   it("gives each issue with what to do about it", async () => {
     const { clock, health } = startMonitor(() => ({ cpuRatio: 0.85, diskFreeBytes: gibibyte }));
     await clock.advance(15_000);
@@ -125,14 +173,26 @@ describe("the health monitor", () => {
       { isHealthOnly: true, report: { workerId: "w7", fault: { failureType: "vram_exhaustion", contextPoisoned: false } } },
     ]);
   });
+  it("takes a machine that turns out to have no card for what it is, and misses one that was there", async () => {
+    let hasGpu = false;
+    const { clock, health } = startMonitor(() => ({ hasGpu, gpuStatus: { state: hasGpu ? "measured" : "absent" } }), "asFound");
+    await clock.advance(60_000);
+    expect(health().status).toBe("healthy");
+    hasGpu = true;
+    await clock.advance(60_000);
+    expect(health().status).toBe("healthy");
+    const lost = startMonitor(() => ({ hasGpu: false, gpuStatus: { state: "failed" } }), "asFound");
+    await lost.clock.advance(60_000);
+    expect(lost.health().status).toBe("critical");
+  });
   it("takes a machine without a GPU as healthy", async () => {
-    const { clock, health, parent } = startMonitor(() => ({ hasGpu: false }), false);
+    const { clock, health, parent } = startMonitor(() => ({ hasGpu: false }), "never");
     await clock.advance(60_000);
     expect(health().status).toBe("healthy");
     expect(parent.ofType("fault.raised")).toEqual([]);
   });
   it("is critical when a configured GPU does not answer", async () => {
-    const { clock, health } = startMonitor(() => ({ hasGpu: false }), true);
+    const { clock, health } = startMonitor(() => ({ hasGpu: false }), "always");
     await clock.advance(10_000);
     expect(health()).toMatchObject({ status: "critical", issues: [{ reading: "gpuPresence" }] });
   });

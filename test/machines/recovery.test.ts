@@ -63,6 +63,18 @@ describe("a climb", () => {
     expect(incident.rungs()).toEqual(["clear_gpu_cache skipped", "restart_pipeline effective"]);
     expect(incident.parent.ofType("rung.ended")[0]?.result.reason).toContain("poisoned");
   });
+  it("does not climb over a process that ends by itself after its report", async () => {
+    const lost = {
+      exceptionType: "RuntimeError",
+      message: "CUDA error: uncorrectable ECC error encountered",
+      deviceUsable: false,
+    } as const;
+    const workerFailure = { phase: "denoise", step: 3, causes: [], memory: null, ...lost } as const;
+    const incident = open("system_resource_error", { fault: classify({ workerFailure }) }, { cure: null, isBroken: false });
+    await incident.clock.advance(10_000);
+    expect(incident.is({ verifying: "awaitingWorker" })).toBe(true);
+    expect(incident.world.performed).toEqual([]);
+  });
   it("skips a heavy rung when the budget is spent, and goes on with lighter ones", async () => {
     const incident = open("generation_pipeline_error", {}, { isBudgetSpent: true, cure: "restart_pipeline" });
     await incident.until(() => incident.is("standingIn"));

@@ -13,7 +13,7 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     configured: Object.keys(workers).map((id) => ({ id, model: "T2V-A14B", profile: "model-offload" })),
     ladders: defaultLadders,
     clock: { nowMs: () => 1_000 },
-    isGpuExpected: true,
+    gpuExpectation: "always",
     limits: {},
     resumed: nothingResumed,
     draws: [],

@@ -19,7 +19,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     ],
     ladders: defaultLadders,
     clock: { nowMs: () => nowMs },
-    isGpuExpected: true,
+    gpuExpectation: "always",
     limits: {},
     resumed: nothingResumed,
     draws: [],
@@ -44,6 +44,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
 
 function faultOf(failureType: FailureType | null, change: Partial<Fault> = {}): Fault {
   return {
+    faultClass: "outOfMemory",
     code: "GPU_OUT_OF_MEMORY",
     attribution: "worker",
     failureType,

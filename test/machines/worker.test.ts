@@ -1,202 +1,310 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { type Actor, createActor, fromCallback, fromPromise } from "xstate";
-import { toActorClock } from "../../src/core/clock.ts";
-import type { ProcessRef } from "../../src/core/ports/worker.ts";
-import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { loadProfiles, modelIds, phases, recoveryActions } from "../../src/core/words.ts";
-import { workerMachine } from "../../src/machines/worker.machine.ts";
-import type { ConnectedWorker, StopShape, WorkerEvent, WorkerReport } from "../../src/machines/worker-types.ts";
-import { pathOfValue } from "../../src/telemetry/transitions.ts";
-import { createListeningParent } from "./listening-parent.ts";
+import type { WorkerEvent } from "../../src/machines/worker-types.ts";
+import { createWorker, type WorkerWorld } from "./worker-harness.ts";
 
-const identity = {
-  pid: 7,
-  kind: "simulator",
-  isSimulated: true,
-  device: { uuid: "SIM-0", name: "card", totalBytes: 1 },
-  models: modelIds,
-  profiles: loadProfiles,
-  actions: recoveryActions,
-  phases,
-};
-const attach = {
-  jobId: null,
-  fence: null,
-  phase: null,
-  step: null,
-  of: null,
-  result: null,
-  failure: null,
-  residentModel: null,
-  profile: null,
-};
-
-interface World {
-  readonly clock: VirtualClock;
-  readonly actor: Actor<typeof workerMachine>;
-  readonly reports: readonly WorkerReport[];
-  readonly stops: StopShape[];
-  spawnCount: number;
-  tell: (event: WorkerEvent) => void;
-}
-
-const running: World[] = [];
+const running: WorkerWorld[] = [];
 afterEach(() => {
   for (const world of running.splice(0)) world.actor.stop();
 });
+const make = (set: Partial<WorkerWorld> = {}): WorkerWorld => {
+  const world = createWorker(set);
+  running.push(world);
+  return world;
+};
 
-function makeWorld(options: { recorded?: boolean; isMute?: boolean } = {}): World {
-  const clock = createVirtualClock();
-  const world: Partial<World> = { clock, stops: [], spawnCount: 0, tell: () => undefined };
-  const refOf = (pid: number): ProcessRef => ({ workerId: "w", pid, startTicks: 1, bootId: "b", socketPath: "s", token: "t" });
-  const connected = (ref: ProcessRef): ConnectedWorker => ({ ref, identity, attach, lease: null });
-  const machine = workerMachine.provide({
-    actors: {
-      spawnProcess: fromPromise<ProcessRef, { workerId: string }>(async () => {
-        world.spawnCount = (world.spawnCount ?? 0) + 1;
-        return refOf(world.spawnCount);
-      }),
-      handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input }) =>
-        options.isMute === true ? new Promise(() => undefined) : Promise.resolve(connected(input.ref)),
-      ),
-      adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(async () =>
-        options.recorded === true ? connected(refOf(99)) : null,
-      ),
-      watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ sendBack }) => {
-        world.tell = sendBack;
-      }),
-      stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(async ({ input }) => {
-        world.stops?.push(input.shape);
-      }),
-    },
-  });
-  const parent = createListeningParent<WorkerReport>();
-  const actor = createActor(machine, { clock: toActorClock(clock), input: { workerId: "w", parent: parent.ref, clock, draws: [0.5] } });
-  actor.subscribe({ error: (thrown) => Promise.reject(thrown) });
-  actor.start();
-  const made = Object.assign(world, { actor, reports: parent.reports }) as World;
-  running.push(made);
-  return made;
-}
-
-const stateOf = ({ actor }: World): string => pathOfValue(actor.getSnapshot().value);
+const secondMs = 1_000;
+const minuteMs = 60_000;
+const start: WorkerEvent = { type: "worker.start" };
+const adopt: WorkerEvent = { type: "worker.adopt" };
+const stop: WorkerEvent = { type: "worker.stop", shape: "quick" };
+const restart = (isBudgeted: boolean): WorkerEvent => ({ type: "worker.restart", reason: "a rung", isBudgeted });
 const exit: WorkerEvent = {
   type: "process.exited",
   exit: { code: null, signal: "SIGKILL", logTail: "" },
   evidence: { exitSignal: "SIGKILL" },
 };
 
-async function start(world: World): Promise<void> {
-  world.actor.send({ type: "worker.start" });
-  await world.clock.settle();
-}
+const living = async (set: Partial<WorkerWorld> = {}): Promise<WorkerWorld> => {
+  const world = make(set);
+  await world.send(start);
+  return world;
+};
 
 /** Dies, and comes back as soon as its back-off and the budget allow; the wait in ms. */
-async function dieAndWait(world: World): Promise<number> {
-  world.tell(exit);
-  await world.clock.settle();
+async function dieAndWait(world: WorkerWorld): Promise<number> {
+  await world.tell(exit);
   const before = world.clock.nowMs();
-  const isDone = (): boolean => stateOf(world) === "awaitingBudget" || stateOf(world) === "crashLooping";
-  await world.clock.advanceUntil(isDone, 3_600_000);
-  if (stateOf(world) === "awaitingBudget") world.actor.send({ type: "budget.granted" });
-  await world.clock.settle();
-  return world.clock.nowMs() - before;
+  await world.clock.advanceUntil(() => world.state() === "awaitingBudget" || world.state() === "crashLooping", 3_600_000);
+  const waitedMs = world.clock.nowMs() - before;
+  if (world.state() === "awaitingBudget") await world.send({ type: "budget.granted" });
+  return waitedMs;
 }
 
-describe("the worker machine", () => {
+/** Ways into each state without a process. */
+const awaitingBudget = async (): Promise<WorkerWorld> => {
+  const world = await living();
+  await world.tell(exit);
+  await world.clock.advance(secondMs);
+  return world;
+};
+const resting = async (): Promise<WorkerWorld> => {
+  const world = await awaitingBudget();
+  await world.send({ type: "budget.refused", retryAtMs: world.clock.nowMs() + 10 * minuteMs });
+  return world;
+};
+const crashLooping = async (): Promise<WorkerWorld> => {
+  const world = await living();
+  for (let death = 0; death < 5; death += 1) await dieAndWait(world);
+  return world;
+};
+const backingOff = async (): Promise<WorkerWorld> => {
+  const world = await living();
+  await world.tell(exit);
+  return world;
+};
+const reached = { awaitingBudget, resting, crashLooping, backingOff } as const;
+const spawning = (): Promise<WorkerWorld> => living({ spawning: "hangs" });
+const adopting = async (): Promise<WorkerWorld> => {
+  const world = make({ adopting: "hangs" });
+  await world.send(adopt);
+  return world;
+};
+
+describe("a worker's start", () => {
   it("spawns, shakes hands and reports the connection", async () => {
-    const world = makeWorld();
-    await start(world);
-    expect(stateOf(world)).toBe("living.idle");
-    expect(world.reports).toMatchObject([{ type: "worker.connected", workerId: "w", isAdopted: false }]);
+    const world = await living();
+    expect(world.states).toEqual(["stopped", "spawning", "living.handshaking", "living.idle"]);
+    expect(world.parent.reports).toMatchObject([
+      { type: "worker.connected", workerId: "w", isAdopted: false, worker: { ref: { pid: 1 } } },
+    ]);
+    expect(world.watchedPid).toBe(1);
   });
-
   it("takes up the recorded process instead of spawning", async () => {
-    const world = makeWorld({ recorded: true });
-    world.actor.send({ type: "worker.adopt" });
-    await world.clock.settle();
-    expect(stateOf(world)).toBe("living.idle");
+    const world = make({ hasLeftover: true });
+    await world.send(adopt);
+    expect(world.state()).toBe("living.idle");
     expect(world.spawnCount).toBe(0);
-    expect(world.reports).toMatchObject([{ type: "worker.connected", isAdopted: true, worker: { ref: { pid: 99 } } }]);
+    expect(world.watchedPid).toBe(99);
+    expect(world.parent.reports).toMatchObject([{ type: "worker.connected", isAdopted: true, worker: { ref: { pid: 99 } } }]);
   });
-
-  it("comes back by itself after 1, 2 and 4 seconds", async () => {
-    const world = makeWorld();
-    await start(world);
-    expect([await dieAndWait(world), await dieAndWait(world), await dieAndWait(world)]).toEqual([1_000, 2_000, 4_000]);
-    expect(world.spawnCount).toBe(4);
+  it.each([
+    ["there is none to take up", {}],
+    ["it cannot be taken up", { hasLeftover: true, adopting: "fails" }],
+  ] as const)("spawns a process of its own when %s", async (_, set) => {
+    const world = make(set);
+    await world.send(adopt);
+    expect(world.states).toEqual(["stopped", "adopting", "spawning", "living.handshaking", "living.idle"]);
+    expect(world.parent.reports).toMatchObject([{ isAdopted: false, worker: { ref: { pid: 1 } } }]);
   });
-
-  it("begins its back-off anew after ten healthy minutes", async () => {
-    const world = makeWorld();
-    await start(world);
-    await dieAndWait(world);
-    await dieAndWait(world);
-    await world.clock.advance(11 * 60_000);
-    expect(await dieAndWait(world)).toBe(1_000);
+  it("waits fifteen seconds for a process to be taken up", async () => {
+    const world = await adopting();
+    await world.clock.advance(15 * secondMs - 1);
+    expect(world.state()).toBe("adopting");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("living.idle");
+    expect(world.spawnCount).toBe(1);
   });
-
-  it("rests in a crash loop after five deaths in ten minutes, and an operator's start ends it", async () => {
-    const world = makeWorld();
-    await start(world);
-    for (let death = 0; death < 5; death += 1) await dieAndWait(world);
-    expect(stateOf(world)).toBe("crashLooping");
-    expect(world.reports.at(-1)).toMatchObject({ type: "worker.crashLooped", deathCount: 5 });
-    await start(world);
-    expect(stateOf(world)).toBe("living.idle");
+  it("is also brought about by a restart", async () => {
+    const world = make();
+    await world.send(restart(false));
+    expect(world.state()).toBe("living.idle");
+    expect(world.spawnCount).toBe(1);
   });
-
-  it("waits for the window when the budget is spent", async () => {
-    const world = makeWorld();
-    await start(world);
-    world.tell(exit);
-    await world.clock.advanceUntil(() => stateOf(world) === "awaitingBudget", 60_000);
-    world.actor.send({ type: "budget.refused", retryAtMs: world.clock.nowMs() + 600_000 });
-    await world.clock.advance(599_000);
-    expect(stateOf(world)).toBe("resting");
-    await world.clock.advance(2_000);
-    expect(stateOf(world)).toBe("awaitingBudget");
+  it.each([
+    ["fails", 0],
+    ["hangs", 30 * secondMs],
+  ] as const)("that %s counts as a death and is tried again", async (answer, limitMs) => {
+    const world = await living({ spawning: answer });
+    if (limitMs > 0) {
+      await world.clock.advance(limitMs - 1);
+      expect(world.state()).toBe("spawning");
+      await world.clock.advance(1);
+    }
+    expect(world.state()).toBe("backingOff");
+    await world.clock.advance(secondMs - 1);
+    expect(world.state()).toBe("backingOff");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("awaitingBudget");
+    expect(world.actor.getSnapshot().context.deathsAtMs).toHaveLength(1);
   });
+  it("gives up a process that never shakes hands after a minute", async () => {
+    const world = await living({ shaking: "hangs" });
+    await world.clock.advance(minuteMs - 1);
+    expect(world.state()).toBe("living.handshaking");
+    await world.clock.advance(1);
+    expect(world.stops).toEqual([{ shape: "silent", reason: "it did not shake hands in time" }]);
+    expect(world.state()).toBe("backingOff");
+  });
+  it("gives up a process whose handshake fails", async () => {
+    const world = await living({ shaking: "fails" });
+    expect(world.stops).toEqual([{ shape: "silent", reason: "it did not shake hands" }]);
+    expect(world.state()).toBe("backingOff");
+  });
+  it("gives up a process that cannot be watched", async () => {
+    const world = await living({ canWatch: false });
+    expect(world.stops).toEqual([{ shape: "ladder", reason: "its watch failed" }]);
+    expect(world.state()).toBe("backingOff");
+  });
+});
 
-  it("stops a silent process without asking it first", async () => {
-    const world = makeWorld();
-    await start(world);
-    world.tell({ type: "worker.fellSilent", silentForMs: 10_000, processState: "T" });
-    await world.clock.settle();
-    expect(world.stops).toEqual(["silent"]);
-    expect(world.reports.at(-1)).toMatchObject({
+describe("a living worker", () => {
+  it("is busy from the beginning of a job to its end", async () => {
+    const world = await living();
+    await world.send({ type: "job.begun" });
+    expect(world.state()).toBe("living.busy");
+    expect(world.actor.getSnapshot().hasTag("busy")).toBe(true);
+    await world.send({ type: "job.ended" });
+    expect(world.state()).toBe("living.idle");
+    expect(world.actor.getSnapshot().hasTag("busy")).toBe(false);
+  });
+  it("is stopped without being asked first when it falls silent", async () => {
+    const world = await living();
+    await world.tell({ type: "worker.fellSilent", silentForMs: 10_000, processState: "T" });
+    expect(world.stops).toEqual([{ shape: "silent", reason: "it fell silent" }]);
+    expect(world.parent.reports.at(-1)).toMatchObject({
       type: "worker.exited",
       isExpected: false,
       evidence: { silentForMs: 10_000, processState: "T" },
     });
+    expect(world.state()).toBe("backingOff");
   });
-
-  it("gives up a process that never shakes hands", async () => {
-    const world = makeWorld({ isMute: true });
-    await start(world);
-    expect(stateOf(world)).toBe("living.handshaking");
-    await world.clock.advance(61_000);
-    expect(world.stops).toEqual(["silent"]);
+  it("restarts at once when the asker has paid for it, and the end of its process was meant", async () => {
+    const world = await living();
+    await world.send(restart(true));
+    expect(world.state()).toBe("living.idle");
+    expect(world.stops).toEqual([{ shape: "ladder", reason: "a rung" }]);
+    expect(world.watchedPid).toBe(2);
+    expect(world.parent.types()).toEqual(["worker.connected", "worker.exited", "worker.connected"]);
+    expect(world.parent.ofType("worker.exited")).toMatchObject([{ isExpected: true, exit: null }]);
   });
+  it("is restarted by its own back-off and the budget when nobody has paid", async () => {
+    const world = await living();
+    await world.send(restart(false));
+    expect(world.state()).toBe("backingOff");
+    await world.clock.advance(secondMs);
+    expect(world.parent.types().at(-1)).toBe("budget.request");
+  });
+});
 
-  it("restarts at once when the asker has paid for it", async () => {
-    const world = makeWorld();
-    await start(world);
-    world.actor.send({ type: "worker.restart", reason: "a rung", isBudgeted: true });
-    await world.clock.settle();
-    expect(stateOf(world)).toBe("living.idle");
+describe("a worker whose process died", () => {
+  it("says so and comes back by itself after 1, 2 and 4 seconds", async () => {
+    const world = await living();
+    world.states.length = 0;
+    expect([await dieAndWait(world), await dieAndWait(world), await dieAndWait(world)]).toEqual([1_000, 2_000, 4_000]);
+    expect(world.spawnCount).toBe(4);
+    const round = ["backingOff", "awaitingBudget", "spawning", "living.handshaking", "living.idle"];
+    expect(world.states).toEqual([...round, ...round, ...round]);
+    expect(world.parent.ofType("worker.exited")[0]).toMatchObject({ isExpected: false, evidence: { exitSignal: "SIGKILL" } });
+  });
+  it("begins its back-off anew after ten healthy minutes", async () => {
+    const world = await living();
+    await dieAndWait(world);
+    await dieAndWait(world);
+    await world.clock.advance(11 * minuteMs);
+    expect(await dieAndWait(world)).toBe(1_000);
+  });
+  it("is started without the budget's answer when none comes within five seconds", async () => {
+    const world = await awaitingBudget();
+    await world.clock.advance(5 * secondMs - 1);
+    expect(world.state()).toBe("awaitingBudget");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("living.idle");
     expect(world.spawnCount).toBe(2);
-    expect(world.reports.map((report) => report.type)).not.toContain("budget.request");
   });
+  it("waits for the window when the budget is spent, and asks again", async () => {
+    const world = await resting();
+    await world.clock.advance(10 * minuteMs - 1);
+    expect(world.state()).toBe("resting");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("awaitingBudget");
+    expect(world.parent.ofType("budget.request")).toHaveLength(2);
+  });
+  it("rests in a crash loop after five deaths in ten minutes, then asks the budget and has its back-off anew", async () => {
+    const world = await crashLooping();
+    expect(world.state()).toBe("crashLooping");
+    expect(world.parent.reports.at(-1)).toMatchObject({ type: "worker.crashLooped", deathCount: 5 });
+    await world.clock.advance(10 * minuteMs - 1);
+    expect(world.state()).toBe("crashLooping");
+    world.states.length = 0;
+    await world.clock.advance(1);
+    expect(world.states).toEqual(["awaitingBudget"]);
+    await world.send({ type: "budget.granted" });
+    expect(await dieAndWait(world)).toBe(1_000);
+  });
+  it.each([
+    ["resting", start],
+    ["resting", restart(false)],
+    ["crashLooping", start],
+    ["crashLooping", restart(false)],
+    ["backingOff", restart(false)],
+  ] as const)("and that is %s comes back at once when it is asked to", async (state, event) => {
+    const world = await reached[state]();
+    expect(world.state()).toBe(state);
+    const { spawnCount } = world;
+    await world.send(event);
+    expect(world.state()).toBe("living.idle");
+    expect(world.spawnCount).toBe(spawnCount + 1);
+    expect(world.watchedPid).toBe(world.spawnCount);
+  });
+});
 
-  it("reports that it has stopped when asked to stop, also without a process", async () => {
-    const world = makeWorld();
-    world.actor.send({ type: "worker.stop", shape: "quick" });
-    expect(world.reports).toEqual([{ type: "worker.stopped", workerId: "w" }]);
-    await start(world);
-    world.actor.send({ type: "worker.stop", shape: "quick" });
-    await world.clock.settle();
-    expect(stateOf(world)).toBe("stopped");
-    expect(world.stops).toEqual(["quick"]);
+describe("a stop", () => {
+  it("is reported also when there is no process", async () => {
+    const world = make();
+    await world.send(stop);
+    expect(world.parent.reports).toEqual([{ type: "worker.stopped", workerId: "w" }]);
+  });
+  it("ends the process in the asked shape, and nothing comes back by itself", async () => {
+    const world = await living();
+    await world.send(stop);
+    expect(world.state()).toBe("stopped");
+    expect(world.stops).toEqual([{ shape: "quick", reason: "asked to stop" }]);
+    expect(world.parent.types()).toEqual(["worker.connected", "worker.exited", "worker.stopped"]);
+    expect(world.actor.getSnapshot().context.ref).toBeNull();
+    await world.clock.advance(60 * minuteMs);
+    expect(world.state()).toBe("stopped");
+  });
+  it.each([
+    ["backingOff", backingOff],
+    ["awaitingBudget", awaitingBudget],
+    ["resting", resting],
+    ["crashLooping", crashLooping],
+    ["spawning", spawning],
+    ["adopting", adopting],
+  ] as const)("ends the wait of a worker that is %s", async (state, reach) => {
+    const world = await reach();
+    expect(world.state()).toBe(state);
+    const { spawnCount } = world;
+    await world.send(stop);
+    expect(world.state()).toBe("stopped");
+    expect(world.parent.types().at(-1)).toBe("worker.stopped");
+    await world.clock.advance(60 * minuteMs);
+    expect(world.spawnCount).toBe(spawnCount);
+  });
+  it("that comes during a restart's stop ends in no process", async () => {
+    const world = await living({ stopping: "hangs" });
+    await world.send(restart(true));
+    await world.send(stop);
+    await world.clock.advance(minuteMs);
+    expect(world.state()).toBe("stopped");
+    expect(world.spawnCount).toBe(1);
+  });
+  it.each([
+    ["hangs", minuteMs],
+    ["fails", 0],
+  ] as const)("ladder that %s is taken for done: what was to follow follows", async (stopping, waitMs) => {
+    const stopped = await living({ stopping });
+    await stopped.send(stop);
+    await stopped.clock.advance(Math.max(0, waitMs - 1));
+    expect(stopped.state()).toBe(waitMs > 0 ? "stopping" : "stopped");
+    await stopped.clock.advance(1);
+    expect(stopped.state()).toBe("stopped");
+    expect(stopped.parent.types().at(-1)).toBe("worker.stopped");
+    expect(stopped.actor.getSnapshot().context.ref).toBeNull();
+    const restarted = await living({ stopping });
+    await restarted.send(restart(false));
+    await restarted.clock.advance(waitMs);
+    expect(restarted.state()).toBe("backingOff");
+    expect(restarted.actor.getSnapshot().context.deathsAtMs).toHaveLength(1);
   });
 });

@@ -81,6 +81,7 @@ function openPorts(world: World, points: CrashPoints, host: ServicePorts["host"]
     host: points.wrap(host, "host"),
     probe: points.wrap(troubles.wrap(createSimProbe(clock, chance, world.workers), "probe"), "probe"),
     logger: silentLogger,
+    models: null,
   };
 }
 

@@ -1,7 +1,6 @@
 import type { Chance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { MediaError, StoreError } from "../../src/core/errors.ts";
-import type { ArtifactRef } from "../../src/core/job.ts";
 import type { ArtifactFiles, DiskGauge } from "../../src/core/ports/artifact-files.ts";
 import type { Media } from "../../src/core/ports/media.ts";
 import type { TelemetryProbe } from "../../src/core/ports/telemetry-probe.ts";
@@ -37,11 +36,16 @@ export function createSimArtifacts(world: SimWorkerWorld, disk: SimDisk): Artifa
       disk.published.set(name, { kind: about.kind, plays: file.plays, madeBy: file.madeBy, jobId: about.jobId, fence: about.fence });
       return { kind: about.kind, sha256: name, bytes: 1_000, mimeType: about.mimeType, name };
     },
+    publishBytes: async (bytes, about) => {
+      const name = `${about.jobId}-0-${about.kind}`;
+      disk.published.set(name, { kind: about.kind, plays: true, madeBy: "media", jobId: about.jobId, fence: 0 });
+      return { kind: about.kind, sha256: name, bytes: bytes.length, mimeType: about.mimeType, name };
+    },
     discardStaged: async (stagedPath) => {
       world.files.delete(stagedPath);
     },
     read: () => new ReadableStream({ start: (controller) => controller.close() }),
-    pathOf: (artifact: ArtifactRef) => artifact.name,
+    pathOf: (artifact) => artifact.name,
     remove: async (name) => {
       disk.published.delete(name);
     },

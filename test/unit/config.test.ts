@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { type ConfigTexts, parseConfig } from "../../src/config/parse-config.ts";
-import { type Config, simulatedGpus } from "../../src/config/schema.ts";
+import type { Config } from "../../src/config/schema.ts";
 import { settings } from "../../src/config/settings.ts";
+import { simulatedGpus } from "../../src/config/worker-settings.ts";
 import { dayMs, gibibyte, secondMs } from "../../src/core/units.ts";
 import { defaultHealthMonitorLimits } from "../../src/machines/health-monitor.machine.ts";
 import { defaultRecoveryLimits } from "../../src/machines/recovery-types.ts";
@@ -35,7 +36,17 @@ describe("the defaults", () => {
       leaseMs: 30 * secondMs,
     });
     expect(accepted().workers).toEqual([
-      { id: "worker-0", kind: "simulator", gpu: "sim80", speed: 1, fault: "", models: ["T2V-A14B", "I2V-A14B", "TI2V-5B"] },
+      {
+        id: "worker-0",
+        kind: "simulator",
+        gpu: "sim80",
+        speed: 1,
+        fault: "",
+        models: ["T2V-A14B", "I2V-A14B", "TI2V-5B"],
+        cardNumber: null,
+        device: "auto",
+        python: null,
+      },
     ]);
   });
 

@@ -7,6 +7,7 @@ import type { GpuSample } from "../../src/core/ports/telemetry-probe.ts";
 import { parseProcessStat } from "../../src/core/process-stat.ts";
 import { gibibyte, mebibyte } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
+import { emptyDetails } from "../../src/gpu/empty-details.ts";
 import { readCgroup } from "../../src/gpu/telemetry/cgroup.ts";
 import { composeProbe } from "../../src/gpu/telemetry/compose-probe.ts";
 import { createHostSampler } from "../../src/gpu/telemetry/host-sample.ts";
@@ -61,7 +62,7 @@ describe("the simulated card", () => {
   it("is measured as the sum of what living processes hold of it", async () => {
     const [first, second, third] = [startHolder(), startHolder(), startHolder()];
     writeDevice(first.pid);
-    writeDevice(second.pid, { usedBytes: 5 * gibibyte, utilizationRatio: 0.2, temperatureCelsius: 70 });
+    writeDevice(second.pid, { usedBytes: 5 * gibibyte, utilizationRatio: 0.2, temperatureCelsius: 70, throttleMask: 0x40 });
     writeDevice(third.pid, { uuid: "SIM-1", usedBytes: gibibyte });
     const gpus = await measure();
     expect(gpus).toHaveLength(2);
@@ -72,6 +73,7 @@ describe("the simulated card", () => {
       usedBytes: 15 * gibibyte,
       utilizationRatio: 0.9,
       temperatureCelsius: 70,
+      details: { ...emptyDetails, throttleMask: 0x40 },
       unavailable: {},
     });
     expect(gpus).toContainEqual(expect.objectContaining({ uuid: "SIM-1", usedBytes: gibibyte }));
@@ -91,6 +93,7 @@ describe("the simulated card", () => {
         usedBytes: 0,
         utilizationRatio: null,
         temperatureCelsius: null,
+        details: emptyDetails,
         unavailable: { utilizationRatio: "no process holds the card", temperatureCelsius: "no process holds the card" },
       },
     ]);

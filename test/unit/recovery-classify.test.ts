@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { ErrorCode } from "../../src/core/error-codes.ts";
-import type { Attribution, FailureType } from "../../src/core/words.ts";
+import type { Attribution, FailureType, FaultClass } from "../../src/core/words.ts";
 import { countsAgainstWorker } from "../../src/recovery/breaker.ts";
 import { classify, recognise } from "../../src/recovery/classify.ts";
-import { type FaultClass, faultClasses } from "../../src/recovery/fault-classes.ts";
+import { faultClasses } from "../../src/recovery/fault-classes.ts";
 import {
   chosenExitCodes,
   errorNumberClasses,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { FaultClass } from "../../src/core/words.ts";
 import { classify } from "../../src/recovery/classify.ts";
-import type { FaultClass } from "../../src/recovery/fault-classes.ts";
 import { ofXids, xidRows } from "../../src/recovery/kernel-log.ts";
 
 /** The table of worker-facts, by what helps: the same numbers, written a second time. */

@@ -17,6 +17,16 @@ const gated = classify({ message: "Cannot access gated repo for url https://h/x"
 const facts = (known: Partial<RungFacts>): RungFacts => ({ ...unknownFacts, ...known });
 
 describe("ladders", () => {
+  it.each([
+    ["model_loading_failure", "clear_gpu_cache retry_model_download apply_vram_optimization fallback_to_mock"],
+    ["vram_exhaustion", "clear_gpu_cache apply_vram_optimization enable_cpu_offload reduce_generation_params fallback_to_mock"],
+    ["generation_pipeline_error", "clear_gpu_cache restart_pipeline apply_vram_optimization fallback_to_mock"],
+    ["hardware_optimization_failure", "system_health_check clear_gpu_cache fallback_to_mock"],
+    ["system_resource_error", "system_health_check clear_gpu_cache fallback_to_mock"],
+    ["network_error", "retry_model_download fallback_to_mock"],
+  ] as const)("of %s are climbed in the seed's order", (type, rungs) => {
+    expect(defaultLadders[type].join(" ")).toBe(rungs);
+  });
   it.each(failureTypes)("the default ladder of %s can be climbed", (type) => {
     expect(validateLadders({ [type]: defaultLadders[type] }).kind).toBe("valid");
   });

@@ -1,4 +1,4 @@
-import type { FaultClass } from "../../src/recovery/fault-classes.ts";
+import type { FaultClass } from "../../src/core/words.ts";
 
 /** Strings of worker-facts §4 that a message of the class begins with, bare, and where the kernel writes them, in its log. */
 export const listedStrings: readonly (readonly [FaultClass, readonly string[]])[] = [

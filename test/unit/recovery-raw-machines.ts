@@ -1,5 +1,5 @@
 import type { Evidence } from "../../src/core/fault.ts";
-import type { FaultClass } from "../../src/recovery/fault-classes.ts";
+import type { FaultClass } from "../../src/core/words.ts";
 import { cuda, cudaTail, exit, failure, xid } from "./recovery-raw-makers.ts";
 
 /** Card, host, network and worker: what is seen, its class, and the evidence as libraries, kernel and tools really write it. */

@@ -1,5 +1,5 @@
 import type { Evidence } from "../../src/core/fault.ts";
-import type { FaultClass } from "../../src/recovery/fault-classes.ts";
+import type { FaultClass } from "../../src/core/words.ts";
 import { comfyRefusal, cuda, exit, failure, hub401, memoryTexts } from "./recovery-raw-makers.ts";
 
 /** Request, model files and memory: what is seen, its class, and the evidence as the libraries really write it. */
@@ -13,6 +13,24 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
     "no prompt",
     "request",
     failure("ValueError", "Provide either `prompt` or `prompt_embeds`. Cannot leave both `prompt` and `prompt_embeds` undefined."),
+  ],
+  [
+    "a size that no H.264 has",
+    "request",
+    failure("understudy_worker.errors.RequestError", "width and height must be even, for H.264: 853x480"),
+  ],
+  [
+    "a LoRA that does not fit",
+    "request",
+    failure("understudy_worker.errors.LoraUnsupported", "LORA_UNSUPPORTED: ink.safetensors does not fit this model"),
+  ],
+  ["a black clip", "badOutput", failure("understudy_worker.errors.BadOutputError", "the clip is black", { phase: "mux" })],
+  [
+    "weights as pickle",
+    "modelFile",
+    failure("understudy_worker.errors.ModelFilesError", "vae has its weights as pickle (model.bin); only safetensors are loaded", {
+      phase: "load",
+    }),
   ],
   [
     "a guidance that the model lacks",

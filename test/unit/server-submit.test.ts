@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { problemSchema } from "../../src/contract/problem.ts";
 import { submittedSchema } from "../../src/contract/task-wire.ts";
@@ -18,8 +19,8 @@ function form(fields: Record<string, string | Blob>): FormData {
   return body;
 }
 const textFields = { model_type: "T2V-A14B", prompt: "a fox", resolution: "854x480", steps: "12", lora_strength: "0.5", num_frames: "33" };
-const postForm = (fields: Record<string, string | Blob>, path = "/api/v1/generation/submit") =>
-  world.app.request(path, { method: "POST", body: form(fields) });
+const postForm = (fields: Record<string, string | Blob>, path = "/api/v1/generation/submit", headers: Record<string, string> = {}) =>
+  world.app.request(path, { method: "POST", headers, body: form(fields) });
 const post = (body: string | Uint8Array<ArrayBuffer>, type = "application/json") =>
   world.app.request("/api/v1/generation/submit", { method: "POST", headers: { "content-type": type }, body });
 
@@ -171,6 +172,21 @@ it("needs an image for the model that does, and takes a real one", async () => {
     expect.stringContaining("no worker of this service reads images"),
   ]);
   expect((await world.submit({ model_type: "TI2V-5B" })).status).toBe(200);
+});
+
+it("keeps the image with the job, through a repeated submission too, and gives it to nobody", async () => {
+  const image = new File([png], "fox.png", { type: "image/png" });
+  const fields = { ...textFields, model_type: "I2V-A14B", image };
+  const first = submittedSchema.parse(await (await postForm(fields, undefined, { "idempotency-key": "k" })).json());
+  const again = submittedSchema.parse(await (await postForm(fields, undefined, { "idempotency-key": "k" })).json());
+  expect(again.task_id).toBe(first.task_id);
+  const job = await world.store.jobs.get(first.task_id);
+  const [kept] = job?.artifacts ?? [];
+  expect(kept).toMatchObject({ kind: "image", mimeType: "image/png", bytes: png.length });
+  expect(job?.spec.request.imageName).toBe(kept?.name);
+  expect(readFileSync(world.artifacts.pathOf({ name: kept?.name ?? "" }))).toEqual(Buffer.from(png));
+  expect(await world.store.jobs.listArtifactNames()).toEqual(new Set([kept?.name]));
+  expect((await world.app.request(`/artifacts/${kept?.sha256}`)).status).toBe(404);
 });
 
 it("judges an image by its content, not by its name", async () => {

@@ -5,6 +5,7 @@ import { createIncidentDesk } from "../../src/app/incident-desk.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
+import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import type { ArtifactKind } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
@@ -58,6 +59,7 @@ export const ready: ServiceStatus = {
 export interface ServerWorld {
   readonly app: ServerApp;
   readonly store: Store;
+  readonly artifacts: ArtifactFiles;
   readonly ports: ServerPorts;
   readonly defects: unknown[];
   readonly orders: RecoveryOrder[];
@@ -102,12 +104,13 @@ export const smallJob = {
 function makePorts(
   world: () => ServerWorld,
   store: Store,
-  parts: Pick<ServerPorts, "artifacts" | "clock" | "chance">,
+  parts: Pick<ServerPorts, "clock" | "chance"> & { readonly artifacts: ArtifactFiles },
   listeners: Set<(frame: StreamFrame) => void>,
 ): ServerPorts {
   const admission = createAdmission(
     {
       jobs: store.jobs,
+      artifacts: parts.artifacts,
       disk: { freeBytes: async () => world().freeBytes },
       clock: parts.clock,
       chance: parts.chance,
@@ -202,6 +205,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
   const world: ServerWorld = {
     app,
     store,
+    artifacts,
     ports,
     defects: [],
     orders: [],

@@ -17,6 +17,10 @@ describe("a test card", () => {
     ["leak:2GiBx4", { name: "leak", argument: "2GiB", count: 4 }],
     ["fragment:20GiB@encode", { name: "fragment", argument: "20GiB", phase: "encode" }],
     ["refuse-loadx2", { name: "refuse-load", count: 2 }],
+    ["refuse-load:gatedx2", { name: "refuse-load", argument: "gated", count: 2 }],
+    ["raise:gpu-lost@denoise:3", { name: "raise", argument: "gpu-lost", phase: "denoise", step: 3 }],
+    ["neighbour:30GiB", { name: "neighbour", argument: "30GiB" }],
+    ["throttle", { name: "throttle" }],
     ["black@mux", { name: "black", phase: "mux" }],
     ["  stall@denoise:3 ", { name: "stall", phase: "denoise", step: 3 }],
   ])("%s is read", (text, fields) => {
@@ -37,6 +41,10 @@ describe("a test card", () => {
     ["leak:lots", "leak needs a size"],
     ["leak:0GiB", "leak needs a size"],
     ["fragment", "fragment needs a size"],
+    ["raise", "raise needs one of request, model-file"],
+    ["raise:everything", "raise needs one of"],
+    ["refuse-load:sunday", "refuse-load takes one of"],
+    ["neighbour:many", "neighbour needs a size"],
     ["corrupt@denoise", "corrupt plays in mux alone"],
     ["hangx1000", "There is no test card"],
   ])("%j is refused with a sentence", (text, message) => {

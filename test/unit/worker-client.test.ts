@@ -197,7 +197,7 @@ describe("a call", () => {
   });
 
   it("rejects an answer that does not fit the protocol", async () => {
-    const { client } = await connect({ stats: { memory: wireMemory, resident_model: "GPT", profile: null, jobs_done: 0 } });
+    const { client } = await connect({ stats: { memory: wireMemory, resident_model: "../GPT", profile: null, jobs_done: 0 } });
     await expect(client.stats()).rejects.toMatchObject({ code: "WORKER_PROTOCOL_MISMATCH", message: expect.stringContaining("stats") });
   });
 

@@ -1,12 +1,15 @@
 import { fromCallback, fromPromise } from "xstate";
+import type { TimerHandle } from "../../core/clock.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
-import { canaryRequest } from "../../core/model-catalog.ts";
+import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
 import type { WorkerClient } from "../../core/ports/worker.ts";
+import { minuteMs } from "../../core/units.ts";
 import type { LoadProfile } from "../../core/words.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
 import { classify } from "../../recovery/classify.ts";
+import { downloadFiles, findBrokenFile, placeFiles, resolveFiles } from "../effects/model-files.ts";
 import { faultOfRejection } from "../effects/render.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
@@ -30,6 +33,26 @@ function firstProfile({ links, profiles, envelopes }: ServiceParts, { workerId, 
   );
 }
 
+/** While a load waits for its turn it is not stuck: whoever is before it has a deadline of its own. */
+const tellWaitingEveryMs = minuteMs;
+
+/** Weights pass through the host's memory: as many loads at once as fit into it. */
+async function takeTurn(parts: ServiceParts, { workerId, model }: LoadOrder, onWait: () => void, signal: AbortSignal): Promise<() => void> {
+  const { clock, loadGate } = parts;
+  const needBytes = clientOf(parts, workerId).identity.isSimulated ? 0 : modelEntry(model).weightBytes;
+  let timer: TimerHandle | undefined;
+  const wait = (): void => {
+    onWait();
+    timer = clock.setTimer(wait, tellWaitingEveryMs);
+  };
+  timer = clock.setTimer(wait, tellWaitingEveryMs);
+  try {
+    return await loadGate.enter(needBytes, signal);
+  } finally {
+    clock.clearTimer(timer);
+  }
+}
+
 /** The memory mode is read at the moment of the load: recovery may have made it leaner since the order. */
 function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEvent) => void): () => void {
   const giveUp = new AbortController();
@@ -37,10 +60,15 @@ function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEv
     if (notice.kind === "loadProgress" && notice.model === order.model) send({ type: "load.progressed", ratio: notice.ratio });
   });
   const begin = async (): Promise<void> => {
-    const client = clientOf(parts, order.workerId);
-    const profile = firstProfile(parts, order);
-    parts.profiles.set(order.workerId, profile);
-    await client.loadModel({ model: order.model, profile }, giveUp.signal);
+    const leave = await takeTurn(parts, order, () => send({ type: "load.progressed", ratio: 0 }), giveUp.signal);
+    try {
+      const profile = firstProfile(parts, order);
+      parts.profiles.set(order.workerId, profile);
+      await placeFiles(parts.models, order.model);
+      await clientOf(parts, order.workerId).loadModel({ model: order.model, profile }, giveUp.signal);
+    } finally {
+      leave();
+    }
     send({ type: "load.succeeded" });
   };
   void begin().catch((thrown: unknown) => {
@@ -61,12 +89,9 @@ async function prove(parts: ServiceParts, order: LoadOrder, signal: AbortSignal)
 }
 
 export const loaderActors = (parts: ServiceParts) => ({
-  /** Simulated models have no files: nothing is missing and nothing can be broken. */
-  resolveModel: fromPromise<Resolution, LoadOrder>(async () => ({ kind: "present" })),
-  downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ sendBack }) => {
-    sendBack({ type: "download.succeeded" });
-  }),
-  verifyModel: fromPromise<string | null, LoadOrder>(async () => null),
+  resolveModel: fromPromise<Resolution, LoadOrder>(({ input }) => resolveFiles(parts.models, input.model)),
+  downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => downloadFiles(parts.models, input.model, sendBack)),
+  verifyModel: fromPromise<string | null, LoadOrder>(({ input }) => findBrokenFile(parts.models, input.model)),
   loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => load(parts, input, sendBack)),
   proveModel: fromPromise<Fault | null, LoadOrder>(({ input, signal }) => prove(parts, input, signal)),
   unloadModel: fromPromise<void, { workerId: string }>(async ({ input, signal }) => {

@@ -91,6 +91,7 @@ async function settle(parts: ServiceParts, deaths: Deaths[], { lease, workerId }
 
 const noRoom = (what: string): Fault => ({
   ...classify({ message: what, phase: "encode" }),
+  faultClass: "outOfMemory",
   code: "GPU_OUT_OF_MEMORY",
   attribution: "gpu",
   failureType: "vram_exhaustion",

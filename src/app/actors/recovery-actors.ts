@@ -14,6 +14,7 @@ export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
     gpu: parts.gpu,
     probe: parts.probe,
     leadModel: parts.config.lead,
+    models: parts.models,
     planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
     envelopes: parts.envelopes,
     profileOf: parts.profiles.of,

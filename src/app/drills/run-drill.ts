@@ -1,7 +1,7 @@
 import { isDrillPassed, type ScoreCard } from "../../core/drill.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { RenderRequest } from "../../core/job.ts";
-import { canaryRequest, modelCatalog } from "../../core/model-catalog.ts";
+import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { AdmissionPort } from "../../server/server-ports.ts";
 import type { ServiceParts } from "../service-ports.ts";
@@ -32,7 +32,7 @@ function drillRequest({ config, chance }: ServiceParts, drill: Drill): RenderReq
     width,
     height,
     frames: 33,
-    framesPerSecond: modelCatalog[lead].framesPerSecond,
+    framesPerSecond: modelEntry(lead).framesPerSecond,
     steps: 30,
     seed: Math.floor(chance.next() * 1_000_000),
     loraPath: null,

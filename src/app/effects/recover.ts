@@ -13,8 +13,11 @@ import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } fr
 import { classify } from "../../recovery/classify.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
 import type { EnvelopeBook } from "../learned-books.ts";
+import type { ModelPorts } from "../service-ports.ts";
 import type { WorkerLinks } from "../worker-links.ts";
+import { repairFiles } from "./model-files.ts";
 import type { Resident } from "./plan-render.ts";
+import { toWorkerRequest } from "./render.ts";
 
 export interface RecoverPorts {
   readonly jobs: JobStore;
@@ -23,6 +26,7 @@ export interface RecoverPorts {
   readonly gpu: GpuAdapter;
   readonly probe: TelemetryProbe;
   readonly leadModel: ModelId;
+  readonly models: ModelPorts | null;
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
   readonly envelopes: EnvelopeBook;
@@ -141,8 +145,7 @@ async function measureAround(ports: RecoverPorts, target: PerformActionInput, si
     case "reduce_generation_params":
       return reduce(ports, target, client, job, signal);
     case "retry_model_download":
-      // A simulated model has no files: nothing was verified, and the verdict says unknown.
-      return noEvidence;
+      return { ...noEvidence, filesMatch: await repairFiles(ports.models, target.model ?? ports.leadModel) };
     case "system_health_check":
       return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
     case "restart_pipeline":
@@ -211,7 +214,10 @@ export async function proveEnvelope(ports: RecoverPorts, target: RecoveryTarget,
   const stats = await client.stats(signal);
   const request = requestToProve(ports, target, job, stats);
   const place = { deviceUuid: client.identity.device.uuid, profile: stats.profile ?? "model-offload" };
-  const report = await client.probe({ kind: "phase", phase, request, checkpointDir: ports.artifacts.checkpointDir(job.id) }, signal);
+  const report = await client.probe(
+    { kind: "phase", phase, request: toWorkerRequest(ports, request), checkpointDir: ports.artifacts.checkpointDir(job.id) },
+    signal,
+  );
   if (report.failure !== null) {
     if (classify({ workerFailure: report.failure }).code === "GPU_OUT_OF_MEMORY") await ports.envelopes.noteMisfit(place, request);
     return { verdict: "failed", reason: report.failure.message };

@@ -1,9 +1,9 @@
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { Evidence, Fault, WorkerFailure } from "../../core/fault.ts";
-import { effectiveRequest, type Lease } from "../../core/job.ts";
+import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
-import type { RenderReport, WorkerClient, WorkerNotice } from "../../core/ports/worker.ts";
+import type { RenderReport, WorkerClient, WorkerNotice, WorkerRequest } from "../../core/ports/worker.ts";
 import type { Phase } from "../../core/words.ts";
 import { classify } from "../../recovery/classify.ts";
 import type { StepLimits, StepPlace } from "../../recovery/step-history.ts";
@@ -114,11 +114,16 @@ function clientOf(ports: RenderPorts, workerId: string): WorkerClient {
   return client;
 }
 
+/** The worker reads the image's file by itself. */
+export function toWorkerRequest({ artifacts }: Pick<RenderPorts, "artifacts">, { imageName, ...request }: RenderRequest): WorkerRequest {
+  return imageName === undefined ? request : { ...request, imagePath: artifacts.pathOf({ name: imageName }) };
+}
+
 async function startRender(ports: RenderPorts, { workerId, lease }: RenderOrder): Promise<void> {
   await clientOf(ports, workerId).generate({
     jobId: lease.jobId,
     fence: lease.fence,
-    request: effectiveRequest(lease),
+    request: toWorkerRequest(ports, effectiveRequest(lease)),
     workflow: lease.spec.workflow,
     outputPath: ports.artifacts.stagingPath(lease.jobId, lease.fence, "result"),
     checkpointDir: ports.artifacts.checkpointDir(lease.jobId),

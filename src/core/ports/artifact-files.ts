@@ -17,11 +17,16 @@ export interface ArtifactFiles {
     stagedPath: string,
     about: { readonly jobId: string; readonly fence: number; readonly kind: ArtifactKind; readonly mimeType: string },
   ): Promise<ArtifactRef>;
+  /** Writes and publishes content that is in memory. */
+  publishBytes(
+    bytes: Uint8Array,
+    about: { readonly jobId: string; readonly kind: ArtifactKind; readonly mimeType: string },
+  ): Promise<ArtifactRef>;
   /** Deletes a staged file; nothing happens when it is gone. */
   discardStaged(stagedPath: string): Promise<void>;
   /** Bytes from start to end inclusive. */
   read(artifact: ArtifactRef, range?: { readonly start: number; readonly end: number }): ReadableStream<Uint8Array>;
-  pathOf(artifact: ArtifactRef): string;
+  pathOf(artifact: Pick<ArtifactRef, "name">): string;
   remove(name: string): Promise<void>;
   removeCheckpoints(jobId: string): Promise<void>;
   /** Deletes files that no row names and that are older than `minAgeMs`; how many. */

@@ -24,10 +24,13 @@ export interface WorkerIdentity {
   readonly phases: readonly Phase[];
 }
 
+/** A request as a worker sees it: with the image's file instead of its name. */
+export type WorkerRequest = Omit<RenderRequest, "imageName"> & { readonly imagePath?: string };
+
 export interface GenerateOrder {
   readonly jobId: string;
   readonly fence: number;
-  readonly request: RenderRequest;
+  readonly request: WorkerRequest;
   readonly workflow: string | null;
   /** Where the finished file is to be written: absolute, inside the state directory. */
   readonly outputPath: string;
@@ -89,7 +92,7 @@ export interface WorkerActionReport {
 export type ProbeOrder =
   | { readonly kind: "alive" }
   | { readonly kind: "canary"; readonly model: ModelId }
-  | { readonly kind: "phase"; readonly phase: Phase; readonly request: RenderRequest; readonly checkpointDir: string };
+  | { readonly kind: "phase"; readonly phase: Phase; readonly request: WorkerRequest; readonly checkpointDir: string };
 
 export interface ProbeReport {
   readonly passed: boolean;

@@ -1,7 +1,7 @@
 import { readdir, readFile, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
-import { emptyDetails } from "./nvidia-csv.ts";
+import { emptyDetails } from "../empty-details.ts";
 import { busIdOf } from "./nvidia-fields.ts";
 import type { Card, CardSource, ProbeMessage, ProbeOptions } from "./probe-protocol.ts";
 

@@ -1,30 +1,11 @@
 import { mebibyte } from "../../core/units.ts";
+import { emptyDetails } from "../empty-details.ts";
 import { type ChosenFields, nvidiaFields } from "./nvidia-fields.ts";
 import type { Card } from "./probe-protocol.ts";
 
 /** `[N/A]`, `N/A`, `[Not Supported]`, `[Unknown Error]`, `[GPU is lost]`, `[Insufficient Permissions]`, `ERR!`. */
 const notAValue = /^(?:\[.*\]|N\/A|Not Supported|ERR!|)$/i;
 const isLostText = /GPU is lost/i;
-
-export const emptyDetails: Card["details"] = {
-  busId: null,
-  driverVersion: null,
-  reservedBytes: null,
-  memoryTemperatureCelsius: null,
-  thermalMarginCelsius: null,
-  throttleMask: null,
-  powerWatts: null,
-  powerLimitWatts: null,
-  uncorrectedEccCount: null,
-  isRemapPending: null,
-  hasRemapFailed: null,
-  recoveryAction: null,
-  isMigEnabled: null,
-  isComputeExclusive: null,
-  parentUuid: null,
-  sharesHostMemory: false,
-  holders: null,
-};
 
 export type RowReading =
   | { readonly kind: "card"; readonly card: Card }

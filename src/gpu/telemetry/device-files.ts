@@ -14,6 +14,8 @@ const deviceFileSchema = z.object({
   atMs: z.number(),
   utilizationRatio: z.number().min(0).max(1),
   temperatureCelsius: z.number(),
+  /** `clocks_event_reasons.active` */
+  throttleMask: z.number().int().nonnegative().default(0),
 });
 
 export type DeviceFile = z.infer<typeof deviceFileSchema>;

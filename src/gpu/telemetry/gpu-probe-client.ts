@@ -100,16 +100,21 @@ export class GpuProbeClient {
     return this.#child?.pid ?? null;
   }
 
-  /** Starts the child when there is none; waits for its first word, and for a newer one when the newest is older than asked for. */
+  /**
+   * Starts the child when there is none; waits for its first word, and for a newer one when the newest is as old as asked for
+   * or older. Where that one does not come in time nothing is known: what was measured before is no evidence of what is now.
+   */
   async read(maxAgeMs = Number.POSITIVE_INFINITY): Promise<CardsKnown> {
     const { clock, probe } = this.#options;
     if (this.#child === null && this.#restart === undefined) this.#start();
     const child = this.#child;
     if (child === null) return this.#known;
     if (this.#known.word.kind === "nothing") await this.#wait(this.#forWord, startMs);
-    else if (clock.nowMs() - this.#known.wordAtMs > maxAgeMs) {
+    else if (clock.nowMs() - this.#known.wordAtMs >= maxAgeMs) {
+      const heardBefore = this.#known;
       child.stdin?.write(`${JSON.stringify({ kind: "look" })}\n`);
       await this.#wait(this.#forLook, probe.answerWithinMs);
+      if (this.#known === heardBefore) return { ...heardBefore, word: { kind: "nothing" } };
     }
     return this.#known;
   }

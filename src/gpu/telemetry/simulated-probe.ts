@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { GpuSample, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import { parseProcessStat } from "../../core/process-stat.ts";
 import { secondMs } from "../../core/units.ts";
+import { emptyDetails } from "../empty-details.ts";
 import type { CardReader } from "./card-readers.ts";
 import { composeProbe } from "./compose-probe.ts";
 import { type DeviceFile, readDeviceFiles, removeDeviceFiles } from "./device-files.ts";
@@ -58,6 +59,7 @@ function sampleOf(card: Card, counted: readonly DeviceFile[], nowMs: number): Gp
     usedBytes: Math.min(usedBytes, card.totalBytes),
     utilizationRatio: most(fresh.map((file) => file.utilizationRatio)),
     temperatureCelsius: most(fresh.map((file) => file.temperatureCelsius)),
+    details: { ...emptyDetails, throttleMask: most(fresh.map((file) => file.throttleMask)) },
     unavailable: fresh.length === 0 ? { utilizationRatio: reason, temperatureCelsius: reason } : {},
   };
 }

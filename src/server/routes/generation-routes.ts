@@ -13,6 +13,8 @@ import type { AdmissionOutcome, ServerPorts } from "../server-ports.ts";
 const acceptableKey = /^[\x21-\x7e]{1,255}$/;
 const largestSeed = 2 ** 31 - 1;
 const unreadImage = "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";
+const unreadEndImage =
+  "The end image was checked, but no model of this service ends at an image: the video follows the prompt and the image.";
 
 type Refused = Exclude<AdmissionOutcome, { readonly job: JobView }>;
 
@@ -71,7 +73,7 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
   }
   const read = await readSubmission(context);
   if (read.kind === "refused") return refuse(context, read.refusal);
-  const parsed = parseSubmission(read.fields, { hasImage: read.hasImage });
+  const parsed = parseSubmission(read.fields, { hasImage: read.image !== undefined });
   if (parsed.kind === "invalid") return refuse(context, { code: "REQUEST_INVALID", detail: parsed.message, param: parsed.param });
   const { fields } = parsed;
   const outcome = await ports.admission.submit({
@@ -82,10 +84,16 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
     },
     apiKeyId: context.get("apiKeyId"),
     idempotencyKey: key,
+    ...(read.image === undefined ? {} : { image: read.image }),
     idempotencyBody: key === null ? null : idempotencyBodyOf(fields, read.imageHashes),
   });
   if (!("job" in outcome)) return refuseAdmission(context, outcome);
-  return answerSubmitted(context, ports, outcome.job, outcome.kind === "duplicate", read.imageHashes.length === 0 ? [] : [unreadImage]);
+  const isSimulated = ports.status().isSimulated;
+  const warnings = [
+    ...(isSimulated && read.imageHashes.length > 0 ? [unreadImage] : []),
+    ...(!isSimulated && read.imageHashes.some((hash) => hash.startsWith("end_image:")) ? [unreadEndImage] : []),
+  ];
+  return answerSubmitted(context, ports, outcome.job, outcome.kind === "duplicate", warnings);
 }
 
 export function addGenerationRoutes(app: Hono<HttpEnv>, ports: ServerPorts, options: AppOptions): void {

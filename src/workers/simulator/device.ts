@@ -19,6 +19,9 @@ export const isPresetName = (name: string): name is PresetName => Object.hasOwn(
 
 /** What a CUDA context takes before anything is allocated. */
 const contextBytes = 500 * mebibyte;
+/** `hw_thermal_slowdown` of NVIDIA's clocks_event_reasons, and a temperature at which current cards do so. */
+const hardwareThermalSlowdown = 0x40;
+const throttledCelsius = 88;
 /** The largest hole in fragmented memory: what is asked in one piece must fit in here, however much is reserved. */
 const largestHoleBytes = 256 * mebibyte;
 
@@ -46,6 +49,9 @@ export class SimulatedDevice {
   #leakedBytes = 0;
   #cachedBytes = 0;
   #fragmentedBytes = 0;
+  /** Held by another process on the same card. */
+  #neighbourBytes = 0;
+  #isThrottled = false;
   #peakBytes = 0;
   #isRemoved = false;
   readonly #path: string | null;
@@ -72,7 +78,7 @@ export class SimulatedDevice {
       totalBytes: this.totalBytes,
       allocatedBytes,
       reservedBytes,
-      freeBytes: Math.max(0, this.totalBytes - contextBytes - reservedBytes),
+      freeBytes: Math.max(0, this.totalBytes - contextBytes - reservedBytes - this.#neighbourBytes),
       peakBytes: this.#peakBytes,
     };
   }
@@ -114,6 +120,19 @@ export class SimulatedDevice {
     this.publish();
   }
 
+  /** Another process takes so much of what is free; 0 = it has ended. */
+  setNeighbour(bytes: number): void {
+    this.#neighbourBytes = 0;
+    this.#neighbourBytes = Math.min(bytes, this.memory().freeBytes);
+    this.publish();
+  }
+
+  /** The card slows itself down for its heat, and tells so. */
+  setThrottled(isThrottled: boolean): void {
+    this.#isThrottled = isThrottled;
+    this.publish();
+  }
+
   /** Allocated for as long as the process lives. Throws OutOfMemory like every other allocation. */
   leak(bytes: number): void {
     const { freeBytes } = this.memory();
@@ -143,8 +162,10 @@ export class SimulatedDevice {
 
   outOfMemoryText(wantedBytes: number): string {
     const { allocatedBytes, reservedBytes, freeBytes } = this.memory();
+    const neighbour = this.#neighbourBytes === 0 ? "" : `Process 4242 has ${sizeText(this.#neighbourBytes)} memory in use. `;
     return (
       `CUDA out of memory. Tried to allocate ${sizeText(wantedBytes)}. GPU 0 has a total capacity of ${sizeText(this.totalBytes)} of which ${sizeText(freeBytes)} is free. ` +
+      neighbour +
       `Including non-PyTorch memory, this process has ${sizeText(reservedBytes + contextBytes)} memory in use. Of the allocated memory ${sizeText(allocatedBytes)} is allocated by PyTorch, ` +
       `and ${sizeText(reservedBytes - allocatedBytes)} is reserved by PyTorch but unallocated.`
     );
@@ -160,10 +181,11 @@ export class SimulatedDevice {
       uuid: this.uuid,
       name: this.name,
       totalBytes: this.totalBytes,
-      usedBytes: reservedBytes + contextBytes,
+      usedBytes: reservedBytes + contextBytes + this.#neighbourBytes,
       atMs: this.#clock.nowMs(),
       utilizationRatio,
-      temperatureCelsius: 38 + Math.round(utilizationRatio * 30),
+      temperatureCelsius: this.#isThrottled ? throttledCelsius : 38 + Math.round(utilizationRatio * 30),
+      throttleMask: this.#isThrottled ? hardwareThermalSlowdown : 0,
     };
     try {
       writeFileSync(`${this.#path}.new`, JSON.stringify(file));

@@ -1,7 +1,7 @@
 import { exitCodePoisoned } from "../../contract/worker-protocol.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { WorkerFailure } from "../../core/fault.ts";
-import { canaryRequest, modelCatalog } from "../../core/model-catalog.ts";
+import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
 import type {
   AttachReport,
   GenerateOrder,
@@ -16,6 +16,7 @@ import type { SimulatedDevice } from "./device.ts";
 import { Busy, contextLost, failureOf, SimulatedFailure } from "./failures.ts";
 import type { FaultCard } from "./fault-cards.ts";
 import { FaultDeck } from "./fault-deck.ts";
+import { libraryFailure } from "./library-errors.ts";
 import { expertOf, Placement } from "./placement.ts";
 import { type FaultStage, playFault } from "./play-fault.ts";
 import { RenderRun, type RunTools } from "./render-run.ts";
@@ -181,8 +182,8 @@ export class Engine {
 
   async #load(model: ModelId, profile: LoadProfile): Promise<void> {
     const { clock, speed, notify, onState } = this.#options;
-    if (this.#deck.take((card) => card.name === "refuse-load") !== null)
-      throw new SimulatedFailure("OSError", "Error no file named diffusion_pytorch_model.safetensors found in directory (simulated).");
+    const refusal = this.#deck.take((card) => card.name === "refuse-load");
+    if (refusal !== null) throw libraryFailure(refusal.argument ?? "no-weights", () => this.#poison());
     if (this.#isPoisoned) throw contextLost();
     this.#placement.clear();
     onState();
@@ -227,21 +228,24 @@ export class Engine {
     }
     if (order.kind === "phase") return 1;
     const experts = Array.from({ length: canary.steps }, (_, step) => expertOf(model, step, canary.steps));
-    return Math.min(new Set(experts).size, modelCatalog[model].expertCount);
+    return Math.min(new Set(experts).size, modelEntry(model).expertCount);
+  }
+
+  #poison(): void {
+    this.#isPoisoned = true;
   }
 
   #stageOf(run: RenderRun): FaultStage {
-    const { device, die, silence, lie, block } = this.#options;
+    const { clock, device, die, silence, lie, block } = this.#options;
     return {
+      clock,
       device,
       die,
       silence,
       lie,
       block,
       signal: run.abort.signal,
-      poison: () => {
-        this.#isPoisoned = true;
-      },
+      poison: () => this.#poison(),
       slowDown: (factor) => {
         run.slowFactor = factor;
       },
@@ -258,6 +262,7 @@ export class Engine {
     );
     // Whoever hears of the end finds the device free.
     this.#options.device.releaseWorking();
+    this.#options.device.setThrottled(false);
     this.#render = null;
     if (render.abort.signal.aborted) this.#options.onState();
     else if (ended.kind === "completed") this.#complete(ended.report);

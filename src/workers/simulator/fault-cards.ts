@@ -6,7 +6,9 @@
  *   lying-heartbeat  it blocks, and the heartbeat denies it     silent        the heartbeats stop
  *   oom              out of memory                              poison        the device's context is lost
  *   leak:SIZE        allocated and never given back             fragment:SIZE reserved in blocks too small to be used
- *   slow:FACTOR      every further step takes so much longer    refuse-load   the next load finds no weights
+ *   slow:FACTOR      every further step takes so much longer    throttle      the card slows down for its heat, and says so
+ *   neighbour:SIZE   another process takes memory for 15 s      raise:NAME    an error of a library, by its own words
+ *   refuse-load[:NAME]  the next load fails, without weights by default, or by the error of that name
  *   corrupt          the file does not play                     black         the clip is black      (both in mux alone)
  * A card fires once; `xN` makes it fire N times. Cards of a prompt are counted over restarts and attempts of the same
  * job; cards of the environment and of `fault/inject` belong to one life of the process.
@@ -14,6 +16,7 @@
 import { constants } from "node:os";
 import { parseBytes } from "../../core/units.ts";
 import { type Phase, phases } from "../../core/words.ts";
+import { libraryErrorNames } from "./library-errors.ts";
 
 export const faultNames = [
   "crash",
@@ -27,6 +30,9 @@ export const faultNames = [
   "leak",
   "fragment",
   "slow",
+  "throttle",
+  "neighbour",
+  "raise",
   "refuse-load",
   "corrupt",
   "black",
@@ -45,11 +51,12 @@ export interface FaultCard {
 
 export type CardAnswer = { readonly kind: "card"; readonly card: FaultCard } | { readonly kind: "refused"; readonly message: string };
 
-const shape = /^([a-z-]+)(?::([A-Za-z0-9.]+?))?(?:@([a-z]+)(?::(\d{1,4}))?)?(?:x(\d{1,3}))?$/;
+const shape = /^([a-z-]+)(?::([A-Za-z0-9.-]+?))?(?:@([a-z]+)(?::(\d{1,4}))?)?(?:x(\d{1,3}))?$/;
 
 const isName = (name: string): name is FaultName => (faultNames as readonly string[]).includes(name);
 const isPhase = (phase: string): phase is Phase => (phases as readonly string[]).includes(phase);
 
+const isLibraryError = (argument: string | null): boolean => libraryErrorNames.includes(argument ?? "");
 const isSize = (argument: string | null): boolean => (parseBytes(argument ?? "") ?? 0) > 0;
 
 /** What each card's argument must be; a card that is not named takes none. */
@@ -62,6 +69,9 @@ const argumentRules: { readonly [Name in FaultName]?: readonly [isFine: (argumen
   slow: [(argument) => Number(argument) > 0, "slow needs a factor, such as slow:10"],
   leak: [isSize, "leak needs a size, such as leak:2GiB"],
   fragment: [isSize, "fragment needs a size, such as fragment:20GiB"],
+  neighbour: [isSize, "neighbour needs a size, such as neighbour:30GiB"],
+  raise: [isLibraryError, `raise needs one of ${libraryErrorNames.join(", ")}`],
+  "refuse-load": [(argument) => argument === null || isLibraryError(argument), `refuse-load takes one of ${libraryErrorNames.join(", ")}`],
 };
 
 function problemOf(name: FaultName, argument: string | null, phase: Phase | null): string | null {

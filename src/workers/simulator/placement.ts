@@ -1,5 +1,5 @@
 import type { RenderRequest } from "../../core/job.ts";
-import { modelCatalog, peakBytes, residentBytes, stepSeconds } from "../../core/model-catalog.ts";
+import { modelEntry, peakBytes, residentBytes, stepSeconds } from "../../core/model-catalog.ts";
 import { secondMs } from "../../core/units.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { SimulatedDevice } from "./device.ts";
@@ -54,5 +54,5 @@ export class Placement {
 
 /** The expert that renders a step: the high-noise one first, where there are two. */
 export function expertOf(model: ModelId, step: number, of: number): "highNoise" | "lowNoise" {
-  return step / of < modelCatalog[model].highNoiseStepRatio ? "highNoise" : "lowNoise";
+  return step / of < modelEntry(model).highNoiseStepRatio ? "highNoise" : "lowNoise";
 }

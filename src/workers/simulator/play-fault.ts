@@ -1,10 +1,13 @@
-import { gibibyte, parseBytes } from "../../core/units.ts";
+import type { Clock } from "../../core/clock.ts";
+import { gibibyte, parseBytes, secondMs } from "../../core/units.ts";
 import { OutOfMemory, type SimulatedDevice } from "./device.ts";
 import { contextLost } from "./failures.ts";
 import type { FaultCard } from "./fault-cards.ts";
+import { libraryFailure } from "./library-errors.ts";
 
 /** What a fault can be done to: the process and its threads. */
 export interface FaultStage {
+  readonly clock: Clock;
   readonly device: SimulatedDevice;
   /** The render that the fault meets. */
   readonly signal: AbortSignal;
@@ -18,6 +21,11 @@ export interface FaultStage {
   readonly slowDown: (factor: number) => void;
   readonly refuseNextLoad: (card: FaultCard) => void;
 }
+
+/** How much longer a step takes on a card that slows itself down. */
+const throttledFactor = 3;
+/** How long another process keeps the memory that it took. */
+const neighbourMs = 15 * secondMs;
 
 const untilAborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {
@@ -51,6 +59,17 @@ const plays: { readonly [Name in FaultCard["name"]]: Play } = {
   },
   leak: ({ device }, { argument }) => device.leak(parseBytes(argument ?? "") ?? 0),
   fragment: ({ device }, { argument }) => device.fragment(parseBytes(argument ?? "") ?? 0),
+  throttle: ({ device, slowDown }) => {
+    device.setThrottled(true);
+    slowDown(throttledFactor);
+  },
+  neighbour: ({ device, clock }, { argument }) => {
+    device.setNeighbour(parseBytes(argument ?? "") ?? 0);
+    clock.setTimer(() => device.setNeighbour(0), neighbourMs);
+  },
+  raise: ({ poison }, { argument }) => {
+    throw libraryFailure(argument ?? "", poison);
+  },
   slow: (stage, { argument }) => stage.slowDown(Number(argument)),
   "refuse-load": (stage, card) => stage.refuseNextLoad(card),
   corrupt: () => undefined,

@@ -1,0 +1,82 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { type Clock, createSystemClock, type TimerHandle } from "../../src/core/clock.ts";
+import type { Assignment, ChunkMessage, Finding } from "../../test/mutation/assignment.ts";
+
+/** Longer than the slowest test on a busy machine; a mutant in which one takes longer hangs, and whoever waits would notice. */
+const silenceMs = 90_000;
+/** A process keeps every mutant's copy of the tests until it ends. */
+const chunkSize = 20;
+
+interface ChunkEnd {
+  readonly findings: readonly Finding[];
+  /** What was not begun when the process had to be killed. */
+  readonly rest: readonly Assignment[];
+}
+
+function runChunk(assignments: readonly Assignment[], clock: Clock, onFinding: (finding: Finding) => void): Promise<ChunkEnd> {
+  const findings: Finding[] = [];
+  const note = (killedBy: string | null): void => {
+    const mutant = assignments[findings.length]?.mutant;
+    if (mutant === undefined) return;
+    findings.push({ mutant, killedBy });
+    onFinding({ mutant, killedBy });
+  };
+  const child: ChildProcess = fork(new URL("chunk.ts", import.meta.url), {
+    env: { ...process.env, MUTANTS: JSON.stringify(assignments) },
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+    detached: true,
+  });
+  return new Promise((resolve, reject) => {
+    let isSilent = false;
+    let watch: TimerHandle | undefined;
+    const heard = (): void => {
+      clock.clearTimer(watch);
+      watch = clock.setTimer(() => {
+        isSilent = true;
+        // Its test process hangs in a loop and hears nothing: the whole group ends.
+        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      }, silenceMs);
+    };
+    heard();
+    child.on("message", (message: ChunkMessage) => {
+      heard();
+      if (message.kind === "found") note(message.killedBy);
+      if (message.kind === "broken") reject(new Error(`the proofs could not be run: ${message.message}`));
+    });
+    child.once("error", reject);
+    child.once("close", (code) => {
+      clock.clearTimer(watch);
+      if (isSilent) note(`no end within ${silenceMs / 1_000} s`);
+      else if (findings.length < assignments.length)
+        reject(new Error(`a process ended with ${code} before all of its mutants were looked at`));
+      resolve({ findings, rest: assignments.slice(findings.length) });
+    });
+  });
+}
+
+/** Carries all assignments out in `jobCount` processes. Rejects when proofs cannot be run at all. */
+export async function runAssignments(
+  assignments: readonly Assignment[],
+  jobCount: number,
+  onFinding: (finding: Finding) => void,
+): Promise<readonly Finding[]> {
+  const clock = createSystemClock();
+  const size = Math.min(chunkSize, Math.ceil(assignments.length / jobCount));
+  const queue: (readonly Assignment[])[] = Array.from({ length: Math.ceil(assignments.length / size) }, (_, index) =>
+    assignments.slice(index * size, (index + 1) * size),
+  );
+  const work = async (): Promise<readonly Finding[]> => {
+    const findings: Finding[] = [];
+    for (let chunk = queue.shift(); chunk !== undefined; chunk = queue.shift()) {
+      const end = await runChunk(chunk, clock, onFinding);
+      findings.push(...end.findings);
+      if (end.rest.length > 0) queue.push(end.rest);
+    }
+    return findings;
+  };
+  try {
+    return (await Promise.all(Array.from({ length: jobCount }, work))).flat();
+  } finally {
+    clock.stop();
+  }
+}

@@ -1,0 +1,67 @@
+import type { MemoryPrior, ModelEntry } from "./model-entry.ts";
+import { type LoadProfile, loadProfiles, type modelIds } from "./words.ts";
+
+/** Peak memory and step time of a load profile against `model-offload`. `full` keeps every weight on the card. */
+export const profileFactors: Readonly<
+  Record<LoadProfile, { readonly activation: number; readonly base: number; readonly time: number; readonly keepsAllWeights: boolean }>
+> = {
+  full: { base: 1, activation: 1, time: 0.9, keepsAllWeights: true },
+  "model-offload": { base: 1, activation: 1, time: 1, keepsAllWeights: false },
+  tiling: { base: 1, activation: 0.75, time: 1.1, keepsAllWeights: false },
+  "group-offload": { base: 0.3, activation: 0.75, time: 1.6, keepsAllWeights: false },
+  fp8: { base: 0.18, activation: 0.75, time: 1.7, keepsAllWeights: false },
+};
+
+/** What measurements in `model-offload` say of the other load profiles. */
+function priorsOf({ weightBytes, baseBytes, bytesPerToken }: MemoryPrior & { readonly weightBytes: number }): ModelEntry["profiles"] {
+  const priors = loadProfiles.map((profile): [LoadProfile, MemoryPrior] => {
+    const { base, activation, keepsAllWeights } = profileFactors[profile];
+    return [profile, { baseBytes: keepsAllWeights ? weightBytes : baseBytes * base, bytesPerToken: bytesPerToken * activation }];
+  });
+  return Object.fromEntries(priors);
+}
+
+const GB = 1e9;
+
+const wanFrames = { frameStep: 4, frameOffset: 1, furtherSizes: [] } as const;
+
+/**
+ * Peak: 41.3 GB at 832x480x81 and 59.8 GB at 1280x720x81 (A14B, offloaded) give 27.2 GB + 4.32e-4 GB per token.
+ * Step: 326.9 s and 1041.5 s for 40 steps on one H100 give 1.767e-4 s per token + 2.219e-9 s per token².
+ */
+const a14b = {
+  sizeStep: 16,
+  expertCount: 2,
+  framesPerSecond: 16,
+  defaultFrames: 81,
+  defaultSteps: 40,
+  cellPixels: 16,
+  profiles: priorsOf({ weightBytes: 67 * GB, baseBytes: 27.2 * GB, bytesPerToken: 4.32e-4 * GB }),
+  stepSecondsPerToken: 1.767e-4,
+  stepSecondsPerTokenSquared: 2.219e-9,
+  weightBytes: 67 * GB,
+  ...wanFrames,
+} as const;
+
+/** The seed's models. */
+export const builtInEntries: Readonly<Record<(typeof modelIds)[number], ModelEntry>> = {
+  "T2V-A14B": { id: "T2V-A14B", ...a14b, highNoiseStepRatio: 0.325, needsImage: false },
+  "I2V-A14B": { id: "I2V-A14B", ...a14b, highNoiseStepRatio: 0.35, needsImage: true },
+  /** 22.9 GB and 10.7 s a step on an RTX 4090 at 1280x704x121 (27,280 tokens); an H100 is taken as 2.5 times as fast. */
+  "TI2V-5B": {
+    id: "TI2V-5B",
+    sizeStep: 32,
+    expertCount: 1,
+    highNoiseStepRatio: 1,
+    framesPerSecond: 24,
+    defaultFrames: 121,
+    defaultSteps: 50,
+    needsImage: false,
+    cellPixels: 32,
+    profiles: priorsOf({ weightBytes: 21 * GB, baseBytes: 10 * GB, bytesPerToken: 4.7e-4 * GB }),
+    stepSecondsPerToken: 1.57e-4,
+    stepSecondsPerTokenSquared: 0,
+    weightBytes: 21 * GB,
+    ...wanFrames,
+  },
+};

@@ -1,0 +1,47 @@
+import { fileURLToPath } from "node:url";
+import { workerEnvironment } from "../contract/worker-protocol.ts";
+import type { WorkerCommand } from "./worker-process.ts";
+
+export interface DiffusersSettings {
+  /** The interpreter with the worker's packages; what `npm run worker:install` made, without one. */
+  readonly python?: string | undefined;
+  /** Below it lie the models' diffusers folders, such as `Wan-AI/Wan2.2-T2V-A14B-Diffusers`. Absolute. */
+  readonly modelsDir: string;
+  /** A list of models in place of the worker's own (`worker/understudy_worker/pipelines/models.json`). Absolute. */
+  readonly registry?: string | undefined;
+  /** Without it jobs with a LoRA are refused. Absolute. */
+  readonly loraDir?: string | undefined;
+  /** `cuda` where PyTorch finds a card, else `cpu`, without one. The command's environment chooses the card itself. */
+  readonly device?: "cuda" | "cpu" | undefined;
+  /** What the supervisor's telemetry reads for simulated cards; a real card is read by its own tools. */
+  readonly deviceDir?: string | undefined;
+  /** At most so much of a render's work is lost with the process; 30 s without one. */
+  readonly checkpointMs?: number | undefined;
+}
+
+const beside = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+/** Where the worker's Python package lies: beside `src` in the clone, beside `dist` in the package. */
+export const workerPackageDir = beside("worker");
+/** The interpreter that `npm run worker:install` makes. */
+export const installedPython = beside(".venv/bin/python");
+
+/** How the diffusers worker is started: the interpreter itself, so that exit codes and signals are the worker's own. */
+export function diffusersCommand(settings: DiffusersSettings): WorkerCommand {
+  const { python = installedPython, modelsDir, registry, loraDir, device, deviceDir, checkpointMs } = settings;
+  const given = {
+    UNDERSTUDY_MODELS_DIR: modelsDir,
+    UNDERSTUDY_MODELS: registry,
+    UNDERSTUDY_LORA_DIR: loraDir,
+    UNDERSTUDY_DEVICE: device,
+    UNDERSTUDY_CHECKPOINT_MS: checkpointMs?.toString(),
+    [workerEnvironment.deviceDir]: deviceDir,
+  };
+  const known = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return {
+    file: python,
+    // Nothing is imported from the working directory, and no compiled file is written beside the package.
+    args: ["-B", "-m", "understudy_worker"],
+    env: { PYTHONPATH: workerPackageDir, PYTHONUNBUFFERED: "1", PYTHONSAFEPATH: "1", ...Object.fromEntries(known) },
+  };
+}

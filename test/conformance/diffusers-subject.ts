@@ -1,0 +1,47 @@
+import { fileURLToPath } from "node:url";
+import type { RenderRequest } from "../../src/core/job.ts";
+import { secondMs } from "../../src/core/units.ts";
+import { diffusersCommand } from "../../src/workers/diffusers-command.ts";
+import type { Provocation, WorkerSubject } from "./subject.ts";
+import { tinyModelsDir } from "./tiny-models.ts";
+
+const shortRequest: RenderRequest = {
+  model: "T2V-A14B",
+  prompt: "a red fox runs across fresh snow",
+  width: 128,
+  height: 64,
+  frames: 9,
+  framesPerSecond: 16,
+  steps: 8,
+  seed: 7,
+  loraPath: null,
+  loraStrength: 1,
+};
+const command = diffusersCommand({
+  modelsDir: tinyModelsDir,
+  registry: `${tinyModelsDir}/models.json`,
+  device: "cpu",
+  // Every step: the tiny model takes milliseconds where a real one takes half a minute.
+  checkpointMs: 1,
+});
+/** The real worker, with one fault that its environment plants. */
+const program = fileURLToPath(new URL("../fixtures/tiny-wan/faulty_worker.py", import.meta.url));
+const planted = (fault: string): Provocation => ({ by: "environment", env: { UNDERSTUDY_TEST_FAULT: fault } });
+
+export const diffusersSubject: WorkerSubject = {
+  name: "diffusers",
+  command: { ...command, args: ["-B", program] },
+  profile: "full",
+  shortRequest,
+  longRequest: { ...shortRequest, frames: 5, steps: 60 },
+  patienceMs: { start: 60 * secondMs, load: 30 * secondMs, render: 60 * secondMs, step: 5 * secondMs },
+  promises: {
+    checkpointEverySteps: 1,
+    checkpointAtEnd: true,
+    outOfMemory: planted("oom"),
+    poisonedContext: planted("poison"),
+    blockedMainThread: planted("hang"),
+    badConfiguration: { UNDERSTUDY_MODELS: "/nowhere/models.json" },
+    orphanTime: (limitMs) => ({ UNDERSTUDY_ORPHAN_MS: String(limitMs) }),
+  },
+};

@@ -1,0 +1,369 @@
+import { afterEach, describe, expect, it } from "vitest";
+import type { ModelLoaderEvent } from "../../src/machines/model-loader-types.ts";
+import { fault } from "./exploration-samples.ts";
+import { connected, ensure, type LoaderWorld, leaner, loaded, reload, same, startLoader } from "./model-loader-harness.ts";
+
+const running: LoaderWorld[] = [];
+afterEach(() => {
+  for (const world of running.splice(0)) world.actor.stop();
+});
+const begin = (set: Partial<LoaderWorld> = {}): LoaderWorld => {
+  const world = startLoader(set);
+  running.push(world);
+  return world;
+};
+/** A loader whose worker is there: it waits for whatever the world holds up first. */
+const load = async (set: Partial<LoaderWorld> = {}): Promise<LoaderWorld> => {
+  const world = begin(set);
+  await world.send(connected);
+  return world;
+};
+const ready = async (set: Partial<LoaderWorld> = {}): Promise<LoaderWorld> => {
+  const world = await load(set);
+  await world.send(loaded);
+  return world;
+};
+
+const minuteMs = 60_000;
+const missing = { kind: "missing", missingBytes: 8 } as const;
+const lasting = { ...fault, retryable: false };
+const arrived: ModelLoaderEvent = { type: "download.progressed", doneBytes: 1 };
+const pause: ModelLoaderEvent = { type: "download.pause" };
+const exited: ModelLoaderEvent = { type: "worker.exited" };
+const adopted = (residentModel: "T2V-A14B" | "TI2V-5B", isAdopted = true): ModelLoaderEvent => ({
+  type: "worker.connected",
+  residentModel,
+  profile: "tiling",
+  isAdopted,
+});
+const provenCount = (world: LoaderWorld): number => world.parent.ofType("model.proven").length;
+const lastFault = (world: LoaderWorld) => world.actor.getSnapshot().context.fault;
+
+describe("a load", () => {
+  it("begins when the worker is connected, and ends when a test render has passed", async () => {
+    const world = begin({ proofs: ["hangs"] });
+    await world.send(ensure, reload);
+    expect(world.resolveCount).toBe(0);
+    await world.send(connected);
+    expect(world.state()).toBe("loading.moving");
+    expect(world.loads).toEqual([{ workerId: "w0", model: "T2V-A14B", profile: "full" }]);
+    await world.send(loaded);
+    expect(world.state()).toBe("proving");
+    expect(provenCount(world)).toBe(0);
+    world.proofs.push(null);
+    await world.send(reload, loaded);
+    expect(world.state()).toBe("ready");
+    expect(world.parent.reports).toEqual([{ type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "full" }]);
+  });
+  it("remembers what was wanted while no worker was there", async () => {
+    const world = begin();
+    await world.send(leaner);
+    expect(world.state()).toBe("unloaded");
+    await world.send(connected);
+    expect(world.loads).toMatchObject([{ profile: "tiling" }]);
+  });
+  it("begins again with the next worker when its worker ends", async () => {
+    const world = await load();
+    await world.send(exited);
+    expect(world.state()).toBe("unloaded");
+    await world.send(same, ensure, loaded);
+    expect(world.state()).toBe("unloaded");
+    await world.send(connected);
+    expect(world.loads).toHaveLength(2);
+  });
+  it.each([
+    ["resolving", { resolution: "hangs" }],
+    ["downloading.transferring", { resolution: missing }],
+    ["verifying", { verifications: ["hangs"] }],
+    ["loading.moving", {}],
+    ["proving", { proofs: ["hangs"] }],
+  ] as const)("is joined by whoever asks for the same model in %s, and made anew for another memory mode", async (state, set) => {
+    const world = await load({ ...set } as Partial<LoaderWorld>);
+    if (state === "proving") await world.send(loaded);
+    expect(world.state()).toBe(state);
+    const { resolveCount, loads } = world;
+    const loadCount = loads.length;
+    await world.send(same, ensure);
+    expect(world.state()).toBe(state);
+    expect([world.resolveCount, world.loads.length]).toEqual([resolveCount, loadCount]);
+    world.resolution = { kind: "present" };
+    await world.send(leaner, loaded);
+    expect(world.loads.at(-1)?.profile).toBe("tiling");
+    expect(world.resolveCount).toBe(resolveCount + 1);
+    expect(world.parent.ofType("model.proven")).toMatchObject([{ profile: "tiling" }]);
+  });
+  it("is not stuck while it shows activity, however long it takes, and is after five minutes without", async () => {
+    const world = await load();
+    for (let count = 0; count < 20; count += 1) {
+      await world.clock.advance(5 * minuteMs - 1);
+      await world.send({ type: "load.progressed", ratio: 0.5 });
+    }
+    expect(world.state()).toBe("loading.moving");
+    await world.clock.advance(5 * minuteMs - 1);
+    expect(world.state()).toBe("loading.moving");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("failed.retryable");
+    expect(lastFault(world)?.decidedBy).toBe("loading gave no sign of activity");
+  });
+  it("that failed says why", async () => {
+    const world = await load();
+    await world.send({ type: "load.failed", fault: lasting });
+    expect(world.state()).toBe("failed.permanent");
+    expect(world.parent.ofType("model.loadFailed")).toMatchObject([{ fault: lasting }]);
+  });
+  it.each([
+    ["resolving", { resolution: "hangs" }, minuteMs, "resolving gave no sign of activity"],
+    ["verifying", { verifications: ["hangs"] }, 60 * minuteMs, "verifying gave no sign of activity"],
+    ["proving", { proofs: ["hangs"] }, 2 * minuteMs, "the test render gave no sign of activity"],
+  ] as const)("waits in %s until its deadline, not for ever", async (state, set, limitMs, decidedBy) => {
+    const world = await load({ ...set } as Partial<LoaderWorld>);
+    if (state === "proving") await world.send(loaded);
+    await world.clock.advance(limitMs - 1);
+    expect(world.state()).toBe(state);
+    await world.clock.advance(1);
+    expect(world.state()).toBe("failed.retryable");
+    expect(lastFault(world)?.decidedBy).toBe(decidedBy);
+  });
+  it.each([
+    ["the files cannot be looked at", { resolution: "fails" }, "resolving was rejected"],
+    ["the source cannot be asked", { resolution: missing, canDownload: false }, "the download was rejected"],
+    ["the files cannot be read", { verifications: ["fails"] }, "verifying was rejected"],
+    ["the worker cannot be asked", { canLoad: false }, "loading was rejected"],
+  ] as const)("fails when %s", async (_, set, decidedBy) => {
+    const world = await load({ ...set } as Partial<LoaderWorld>);
+    expect(world.state()).toBe("failed.retryable");
+    expect(lastFault(world)?.decidedBy).toBe(decidedBy);
+  });
+  it.each([
+    ["fails", "fails", "the test render was rejected"],
+    ["finds a fault", fault, fault.decidedBy],
+  ] as const)("fails when its test render %s", async (_, proof, decidedBy) => {
+    const world = await ready({ proofs: [proof] });
+    expect(world.state()).toBe("failed.retryable");
+    expect(provenCount(world)).toBe(0);
+    expect(lastFault(world)?.decidedBy).toBe(decidedBy);
+  });
+});
+
+describe("a download", () => {
+  it("comes first when files are missing, and ends in their comparison with the hashes", async () => {
+    const world = await load({ resolution: missing, verifications: ["hangs"] });
+    expect(world.state()).toBe("downloading.transferring");
+    await world.send({ type: "download.succeeded" });
+    expect(world.state()).toBe("verifying");
+    expect(world.runningDownloadCount).toBe(0);
+  });
+  it("has stalled after half a minute without a byte, goes on with the next, and fails five minutes later", async () => {
+    const world = await load({ resolution: missing });
+    await world.clock.advance(29_999);
+    await world.send(arrived);
+    await world.clock.advance(29_999);
+    expect(world.state()).toBe("downloading.transferring");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("downloading.stalled");
+    await world.send(arrived);
+    expect(world.state()).toBe("downloading.transferring");
+    await world.clock.advance(30_000 + 5 * minuteMs - 1);
+    expect(world.state()).toBe("downloading.stalled");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("failed.retryable");
+    expect(world.runningDownloadCount).toBe(0);
+  });
+  it("rests while it is paused, until it is asked to go on", async () => {
+    const world = await load({ resolution: missing });
+    await world.send(pause);
+    await world.clock.advance(9 * minuteMs);
+    expect(world.state()).toBe("downloading.backingOff");
+    await world.send({ type: "download.resume" });
+    expect(world.state()).toBe("downloading.transferring");
+    expect(world.downloadCount).toBe(1);
+  });
+  it("goes on by itself after a pause of ten minutes, and at once when bytes arrive all the same", async () => {
+    const world = await load({ resolution: missing });
+    await world.send(pause);
+    await world.clock.advance(10 * minuteMs - 1);
+    expect(world.state()).toBe("downloading.backingOff");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("downloading.transferring");
+    await world.send(pause, arrived);
+    expect(world.state()).toBe("downloading.transferring");
+  });
+  it("that is cancelled leaves no model and no transfer", async () => {
+    const world = await load({ resolution: missing });
+    await world.send({ type: "download.cancel" });
+    expect(world.state()).toBe("unloaded");
+    expect(world.runningDownloadCount).toBe(0);
+    await world.send(same);
+    expect(world.state()).toBe("downloading.transferring");
+  });
+  it("that failed says why", async () => {
+    const world = await load({ resolution: missing });
+    await world.send({ type: "download.failed", fault: lasting });
+    expect(world.parent.ofType("model.loadFailed")).toMatchObject([{ model: "T2V-A14B", fault: lasting }]);
+  });
+});
+
+describe("verifying", () => {
+  it("fetches a broken file again, and gives the source up after the second fetch", async () => {
+    const world = await load({ verifications: ["a.safetensors", "a.safetensors", "a.safetensors"] });
+    expect(world.state()).toBe("downloading.transferring");
+    await world.send({ type: "download.succeeded" });
+    expect(world.state()).toBe("downloading.transferring");
+    await world.send({ type: "download.succeeded" });
+    expect(world.state()).toBe("failed.permanent");
+    expect(world.downloadCount).toBe(2);
+    expect(world.parent.ofType("model.loadFailed")[0]?.fault).toMatchObject({ code: "MODEL_FILE_CORRUPT", retryable: false });
+    expect(world.parent.ofType("model.loadFailed")[0]?.fault.message).toContain("a.safetensors");
+  });
+  it("allows each load its own fetches", async () => {
+    const world = await load({ verifications: ["a", "a", "a", "a"] });
+    await world.send({ type: "download.succeeded" }, { type: "download.succeeded" });
+    await world.send(reload);
+    expect(world.state()).toBe("downloading.transferring");
+  });
+  it("of a model that serves puts it on the card again", async () => {
+    const world = await ready();
+    await world.send({ type: "model.verify" });
+    expect(world.verifyCount).toBe(2);
+    expect(world.state()).toBe("loading.moving");
+    expect(world.loads).toHaveLength(2);
+  });
+});
+
+describe("a model that serves", () => {
+  it("answers whoever asks for it at once", async () => {
+    const world = await ready();
+    await world.send(same, ensure);
+    expect(provenCount(world)).toBe(3);
+    expect(world.resolveCount).toBe(1);
+  });
+  it("is loaded again when that is forced, or when another memory mode is wanted", async () => {
+    const world = await ready();
+    await world.send({ ...same, type: "model.load", model: "T2V-A14B", profile: "full", isForced: true });
+    expect(world.state()).toBe("loading.moving");
+    await world.send(loaded, leaner, loaded);
+    expect(world.loads.map(({ profile }) => profile)).toEqual(["full", "full", "tiling"]);
+    expect(world.parent.ofType("model.proven").at(-1)?.profile).toBe("tiling");
+  });
+  it("is loaded again from the start when a reload is asked for", async () => {
+    const world = await ready();
+    await world.send(reload);
+    expect(world.resolveCount).toBe(2);
+  });
+  it("stays known when a reload fails, because the worker still holds it", async () => {
+    const world = await ready();
+    await world.send(leaner, { type: "load.failed", fault: lasting });
+    expect(world.state()).toBe("failed.permanent");
+    expect(world.actor.getSnapshot().context.resident).toEqual({ model: "T2V-A14B", profile: "full" });
+  });
+  it("is gone with its worker", async () => {
+    const world = await ready();
+    await world.send(exited);
+    expect(world.state()).toBe("unloaded");
+    expect(world.actor.getSnapshot().context.resident).toBeNull();
+  });
+  it("is taken over with an adopted worker, in the memory mode that the worker has", async () => {
+    const world = begin();
+    await world.send(adopted("T2V-A14B"));
+    expect(world.state()).toBe("ready");
+    expect(world.loads).toEqual([]);
+    expect(world.parent.reports).toEqual([{ type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "tiling" }]);
+  });
+  it.each([
+    ["an adopted worker holds another one", adopted("TI2V-5B")],
+    ["the worker is a new one", adopted("T2V-A14B", false)],
+  ])("is loaded when %s", async (_, event) => {
+    const world = begin();
+    await world.send(event);
+    expect(world.loads).toHaveLength(1);
+  });
+});
+
+describe("unloading", () => {
+  const unload: ModelLoaderEvent = { type: "model.unload" };
+  it("ends without a model, and the next wish loads again", async () => {
+    const world = await ready();
+    await world.send(unload);
+    expect(world.state()).toBe("unloaded");
+    expect(world.parent.reports.at(-1)).toEqual({ type: "model.unloaded", workerId: "w0" });
+    await world.send(same);
+    expect(world.loads).toHaveLength(2);
+  });
+  it.each([ensure, reload, leaner])("is ended by $type", async (event) => {
+    const world = await ready({ unloading: "hangs" });
+    await world.send(unload, event);
+    expect(world.state()).toBe("loading.moving");
+    expect(world.loads.at(-1)?.profile).toBe(event === leaner ? "tiling" : "full");
+  });
+  it("fails when the worker refuses", async () => {
+    const world = await ready({ unloading: "fails" });
+    await world.send(unload);
+    expect(world.state()).toBe("failed.retryable");
+  });
+  it("takes two minutes at most", async () => {
+    const world = await ready({ unloading: "hangs" });
+    await world.send(unload);
+    await world.clock.advance(2 * minuteMs - 1);
+    expect(world.state()).toBe("unloading");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("failed.retryable");
+  });
+});
+
+describe("a failed load", () => {
+  it.each([undefined, "hangs", "fails"] as const)(
+    "is tried twice more, each time after a cache clear (that answers: %s)",
+    async (clearing) => {
+      const world = await load({ canLoad: false, clearing });
+      const waits: number[] = [];
+      while (world.state() === "failed.retryable" && waits.length < 5) {
+        const before = world.clock.nowMs();
+        const { resolveCount } = world;
+        await world.clock.advanceUntil(() => world.resolveCount > resolveCount, 60_000);
+        await world.clock.settle();
+        waits.push(world.clock.nowMs() - before);
+      }
+      expect(waits).toEqual([2_000, 3_000]);
+      expect(world.clearCount).toBe(2);
+      expect(world.state()).toBe("failed.permanent");
+      expect(world.parent.types()).toEqual(["model.loadFailed", "fault.raised"]);
+      expect(world.parent.ofType("fault.raised")[0]?.report).toMatchObject({ workerId: "w0", model: "T2V-A14B", jobId: null });
+    },
+  );
+  it("is tried again by itself after ten minutes", async () => {
+    const world = await load();
+    await world.send({ type: "load.failed", fault: lasting });
+    await world.clock.advance(10 * minuteMs - 1);
+    expect(world.state()).toBe("failed.permanent");
+    await world.clock.advance(1);
+    expect(world.loads).toHaveLength(2);
+  });
+  it("has its tries anew after a success, after another wish and with another worker", async () => {
+    const world = await load();
+    const failOnce = { type: "load.failed", fault } as const;
+    const countsOf = (): number => world.actor.getSnapshot().context.tryCount;
+    await world.send(failOnce);
+    await world.clock.advance(2_000);
+    await world.send(failOnce);
+    expect(countsOf()).toBe(2);
+    await world.clock.advance(3_000);
+    await world.send(loaded);
+    expect(countsOf()).toBe(0);
+    await world.send(reload, failOnce, leaner);
+    expect(countsOf()).toBe(0);
+    await world.send(failOnce, exited, connected);
+    expect(countsOf()).toBe(0);
+  });
+  it("is proven as it lies on the card when recovery asks for it, not loaded again", async () => {
+    const world = await load();
+    world.proofs.push("hangs", null);
+    await world.send({ type: "load.failed", fault: lasting }, ensure);
+    expect(world.state()).toBe("proving");
+    await world.clock.advance(2 * minuteMs);
+    expect(world.state()).toBe("failed.retryable");
+    await world.send(ensure);
+    expect(world.state()).toBe("ready");
+    expect(world.loads).toHaveLength(1);
+    expect(provenCount(world)).toBe(1);
+  });
+});

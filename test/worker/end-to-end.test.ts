@@ -1,0 +1,150 @@
+/**
+ * Real input, end to end: a hub with tiny models, the downloader, the service and the Python worker in processes of their
+ * own, and videos that another decoder plays.
+ */
+import { execFile } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { createCanvas } from "@napi-rs/canvas";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { newestSeq, rendersOf, rowsAfterRender } from "../harness/rows.ts";
+import { endService, isAlive, makeStateDir, type RunningService, startService } from "../harness/running-service.ts";
+import { delivered, deliveredFrames, inPhase, isReady } from "../harness/tasks.ts";
+import { startTinyHub, type TinyHub } from "./tiny-hub.ts";
+
+const launcher = new URL("../../bin/understudy.js", import.meta.url).pathname;
+const directory = makeStateDir();
+const stateDir = join(directory.path, "state");
+let tiny: TinyHub;
+let service: RunningService | null = null;
+
+/** Not the blocking call: the hub answers in this process. */
+const understudy = async (...args: string[]): Promise<string> => {
+  const command = [launcher, ...args, "--state-dir", stateDir];
+  const { stdout } = await promisify(execFile)(process.execPath, command, { env: { ...process.env, ...tiny.env } });
+  return stdout;
+};
+const start = async (): Promise<RunningService> => {
+  service = await startService({ stateDir, env: { ...tiny.env, UNDERSTUDY_SUPERVISION_CHECKPOINT: "1ms" }, limitMs: 60_000 });
+  return service;
+};
+const small = { resolution: "128x64", steps: 8, num_frames: 9 };
+/** Long enough that something can be done to it in the middle. */
+const long = { resolution: "128x64", steps: 100, num_frames: 33 };
+const png = createCanvas(64, 64).toBuffer("image/png");
+
+async function submitImage(running: RunningService, model: string): Promise<string> {
+  const form = new FormData();
+  for (const [name, value] of Object.entries({ model_type: model, prompt: "a fox", ...small })) form.set(name, String(value));
+  form.set("image", new File([new Uint8Array(png)], "fox.png", { type: "image/png" }));
+  const { status, body } = await running.json<{ task_id: string }>("/api/v1/generation/submit", { method: "POST", body: form });
+  expect([status, body]).toMatchObject([200, { simulated: false }]);
+  return body.task_id;
+}
+
+beforeAll(async () => {
+  mkdirSync(stateDir);
+  tiny = await startTinyHub(directory.path);
+});
+afterEach(async () => {
+  if (service !== null) await endService(service);
+  service = null;
+});
+afterAll(async () => {
+  await tiny.hub.stop();
+  directory.remove();
+});
+
+describe("the real worker", { timeout: 180_000 }, () => {
+  it("renders what was pulled, at the asked size and length, and says that it is real", async () => {
+    expect(await understudy("models", "pull", "T2V-A14B")).toContain("every file matches its hash");
+    tiny.hub.resetCounts();
+    const running = await start();
+    await isReady(running);
+    const id = await running.submit(small);
+    await delivered(running, id);
+    expect(await deliveredFrames(running, id)).toBe(9);
+    expect((await running.json(`/api/v1/generate/${id}`)).body).toMatchObject({
+      is_mock: false,
+      simulated: false,
+      served_by: { kind: "real", simulated: false, model: "T2V-A14B" },
+    });
+    // What is verified is neither fetched nor asked for again.
+    expect(tiny.hub.served).toEqual([]);
+    // A size that the pipeline cannot render is rendered at the next one and cropped.
+    const odd = await running.submit({ ...small, resolution: "120x60", num_frames: 7 });
+    await delivered(running, odd);
+    expect(await deliveredFrames(running, odd)).toBe(7);
+  });
+
+  it("fetches the model of a job that needs another one, and begins videos from the job's image", async () => {
+    const running = await start();
+    await isReady(running);
+    for (const model of ["I2V-A14B", "TI2V-5B"]) {
+      const id = await submitImage(running, model);
+      await delivered(running, id, 120_000);
+      expect(await deliveredFrames(running, id)).toBe(9);
+    }
+    expect(tiny.hub.bytesServed()).toBeGreaterThan(0);
+  });
+
+  it("killed in mid-denoise goes on from its checkpoint, and no step is rendered twice", async () => {
+    const running = await start();
+    await isReady(running);
+    const since = newestSeq(stateDir);
+    const id = await running.submit(long);
+    await inPhase(running, id, "denoise", 20);
+    const pid = running.worker()?.pid ?? 0;
+    process.kill(pid, "SIGKILL");
+    await delivered(running, id, 120_000);
+    expect(await deliveredFrames(running, id)).toBe(33);
+    const [render] = rendersOf(await rowsAfterRender(stateDir, since));
+    expect(render?.resumed_from_step).toBeGreaterThan(0);
+    expect((render?.resumed_from_step ?? 0) + (render?.steps_rendered ?? 0)).toBe(100);
+    expect(running.worker()?.pid).not.toBe(pid);
+  });
+
+  it("is adopted when the supervisor is killed in mid-denoise: same process, one render", async () => {
+    const first = await start();
+    await isReady(first);
+    const since = newestSeq(stateDir);
+    const id = await first.submit(long);
+    await inPhase(first, id, "denoise", 10);
+    const pid = first.worker()?.pid ?? 0;
+    first.process.kill("SIGKILL");
+    await first.ended;
+    const second = await start();
+    await delivered(second, id, 120_000);
+    expect(second.worker()?.pid).toBe(pid);
+    const rows = await rowsAfterRender(stateDir, since);
+    expect(rendersOf(rows).map((row) => row.steps_rendered)).toEqual([100]);
+    expect(rows.map(({ kind }) => kind)).toContain("job.adopted");
+  });
+
+  it("stops with the service, and leaves no process", async () => {
+    const running = await start();
+    await isReady(running);
+    const pid = running.worker()?.pid ?? 0;
+    running.process.kill("SIGINT");
+    expect(await running.ended).toBe(0);
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  it("is not given a file with a flipped bit: only that file is fetched again, and the job is rendered", async () => {
+    const report = await understudy("models", "pull", "T2V-A14B");
+    const snapshot = /\S+snapshots\S+/.exec(report)?.[0] ?? "";
+    const weights = join(snapshot, "vae", "diffusion_pytorch_model.safetensors");
+    const file = openSync(weights, "r+");
+    const byte = Buffer.alloc(1);
+    readSync(file, byte, 0, 1, 4_096);
+    writeSync(file, Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, 4_096);
+    closeSync(file);
+    tiny.hub.resetCounts();
+    const running = await start();
+    const id = await running.submit(small);
+    await delivered(running, id, 120_000);
+    const fetched = new Set(tiny.hub.served.filter(({ bytes }) => bytes > 0).map((served) => served.path));
+    expect([...fetched].filter((name) => name.includes("safetensors"))).toHaveLength(1);
+  });
+});

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+import torch
+
+from conftest import MakeJob, MakeWorker, quiet
+from understudy_worker.errors import Cancelled, Stopped
+from understudy_worker.pipelines.checkpoint import FILE_NAME, CorruptCheckpoint, read_checkpoint
+from understudy_worker.pipelines.fingerprint import fingerprint_of
+from understudy_worker.pipelines.worker import DiffusersWorker
+from understudy_worker.surface import Job
+
+
+def final_latents(worker: DiffusersWorker, job: Job) -> torch.Tensor:
+    bench = worker._need_bench()
+    kept = read_checkpoint(job.checkpoint_dir, fingerprint_of(bench.entry, job.request, bench.pipe, None))
+    assert kept is not None
+    assert kept.is_final
+    return kept.latents
+
+
+def stop_at(worker: DiffusersWorker, step: int):  # type: ignore[no-untyped-def]
+    """As the process does on SIGTERM: a checkpoint inside the step, then the end."""
+
+    def on_step(phase: str, done: int, of: int, **_: object) -> None:
+        if phase == "denoise" and done == step:
+            worker.checkpoint()
+            raise Stopped
+
+    return on_step
+
+
+@pytest.mark.parametrize(
+    ("model", "step"),
+    [
+        # Of six steps with shift 3 two fall to the high-noise expert: before, at and after the boundary, and the last.
+        ("T2V-A14B", 1),
+        ("T2V-A14B", 2),
+        ("T2V-A14B", 4),
+        ("T2V-A14B", 6),
+        ("I2V-A14B", 1),
+        ("I2V-A14B", 4),
+        ("TI2V-5B", 3),
+        ("CogVideoX", 3),
+    ],
+)
+def test_a_resumed_render_is_bit_for_bit_the_uninterrupted_one(
+    make_worker: MakeWorker, make_job: MakeJob, model: str, step: int
+) -> None:
+    whole = make_job("whole", model=model)
+    first = make_worker(model)
+    first.render(whole, quiet)
+    halved = make_job("halved", model=model)
+    with pytest.raises(Stopped):
+        first.render(halved, stop_at(first, step))
+    assert not halved.output_path.exists()
+
+    second = make_worker(model)
+    done = second.render(halved, quiet)
+
+    assert (done.resumed_from_step, done.steps_rendered) == (step, 6 - step)
+    assert torch.equal(final_latents(second, halved), final_latents(second, whole))
+    assert halved.output_path.read_bytes() == whole.output_path.read_bytes()
+
+
+def test_a_finished_denoising_is_not_done_again(make_worker: MakeWorker, make_job: MakeJob) -> None:
+    worker, job = make_worker(), make_job()
+    worker.render(job, quiet)
+    first = job.output_path.read_bytes()
+    done = worker.render(job, quiet)
+    assert (done.resumed_from_step, done.steps_rendered) == (6, 0)
+    assert job.output_path.read_bytes() == first
+
+
+def test_the_next_render_after_a_cancelled_one_is_as_if_it_had_never_been(
+    make_worker: MakeWorker, make_job: MakeJob
+) -> None:
+    worker, other = make_worker(), make_job("other")
+    worker.render(other, quiet)
+
+    def cancel(phase: str, step: int, *_: object, **__: object) -> None:
+        if phase == "denoise" and step == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        worker.render(make_job("cancelled", seed=9), cancel)
+    worker.settle(is_clean=False)
+    again = make_job("again")
+    worker.render(again, quiet)
+    assert again.output_path.read_bytes() == other.output_path.read_bytes()
+
+
+def test_a_checkpoint_of_another_render_is_not_used(make_worker: MakeWorker, make_job: MakeJob) -> None:
+    worker, job = make_worker(), make_job()
+    worker.render(job, quiet)
+    other = make_job(seed=4)
+    done = worker.render(other, quiet)
+    assert (done.resumed_from_step, done.steps_rendered) == (0, 6)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
+def test_a_corrupt_checkpoint_is_refused_and_the_render_begins_anew(
+    make_worker: MakeWorker, make_job: MakeJob, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    worker, job = make_worker(), make_job()
+    with pytest.raises(Stopped):
+        worker.render(job, stop_at(worker, 4))
+    path = job.checkpoint_dir / FILE_NAME
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes({"flipped": bytes(content), "truncated": bytes(content[:-9]), "empty": b""}[damage])
+
+    with pytest.raises(CorruptCheckpoint):
+        read_checkpoint(job.checkpoint_dir, "any")
+    done = worker.render(job, quiet)
+
+    assert (done.resumed_from_step, done.steps_rendered) == (0, 6)
+    assert "checkpoint refused" in capsys.readouterr().err
+
+
+def test_half_a_checkpoint_never_takes_the_place_of_a_whole_one(make_worker: MakeWorker, make_job: MakeJob) -> None:
+    worker, job = make_worker(), make_job()
+    with pytest.raises(Stopped):
+        worker.render(job, stop_at(worker, 4))
+    (job.checkpoint_dir / FILE_NAME).with_suffix(".new").write_bytes(b"cut off in the mid")
+    assert worker.render(job, quiet).resumed_from_step == 4
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_render(
+    make_worker: MakeWorker, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker, job = make_worker(), make_job()
+    sync = os.fsync
+    failed: list[int] = []
+
+    def full(handle: int) -> None:
+        if not failed:
+            failed.append(handle)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert worker.render(job, quiet).steps_rendered == 6
+    assert "no room for the checkpoint of step 1" in capsys.readouterr().err
+    assert [path.name for path in job.checkpoint_dir.iterdir()] == [FILE_NAME]

@@ -1,0 +1,44 @@
+"""What decides the bits of a render, as one hash: a checkpoint is used for exactly the same render again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import diffusers
+
+from understudy_worker.pipelines.lora import asked
+from understudy_worker.pipelines.registry import ModelEntry
+from understudy_worker.surface import RenderRequest
+
+
+def files_of(folder: Path) -> list[tuple[str, int]]:
+    """Names and sizes: the contents were verified when they were downloaded, and hashing 60 GB takes minutes."""
+    return sorted((str(path.relative_to(folder)), path.stat().st_size) for path in folder.rglob("*.safetensors"))
+
+
+def fingerprint_of(entry: ModelEntry, request: RenderRequest, pipe: Any, lora_dir: Path | None) -> str:
+    loras = [(asdict(lora), None if lora_dir is None else _digest(lora_dir / lora.name)) for lora in asked(request)]
+    parts = {
+        "request": {**asdict(request), "image_path": None, "loras": loras},
+        "image": None if request.image_path is None else _digest(Path(request.image_path)),
+        "entry": {**asdict(entry), "folder": None, "profiles": None},
+        "files": files_of(entry.folder),
+        "scheduler": (
+            type(pipe.scheduler).__name__,
+            {name: repr(value) for name, value in pipe.scheduler.config.items()},
+        ),
+        "diffusers": diffusers.__version__,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1024 * 1024):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,114 @@
+"""Reads a diffusers folder: safetensors alone, nothing from the network, no code of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from understudy_worker.errors import ModelFilesError
+from understudy_worker.pipelines.registry import ModelEntry
+
+PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_ALONE = ("vae", "transformer", "transformer_2")
+"""Components that are read one by one, so that the load can tell how far it is."""
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    path = folder / "model_index.json"
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as cause:
+        raise ModelFilesError(f"Error no file named model_index.json found in directory {folder}.") from cause
+    except ValueError as cause:
+        raise ModelFilesError(f"{path} is not JSON: {cause}") from cause
+    if not isinstance(index, dict):
+        raise ModelFilesError(f"{path} is not an object")
+    return index
+
+
+def components_of(index: dict[str, Any]) -> list[str]:
+    """Names of the components that are there."""
+    return [name for name, value in index.items() if isinstance(value, list) and value and value[0] is not None]
+
+
+def refuse_pickles(folder: Path, index: dict[str, Any]) -> None:
+    """A pickle runs code when it is opened, so it is refused before anybody opens anything."""
+    for name in components_of(index):
+        files = [path for path in (folder / name).glob("*") if path.is_file()]
+        has_safetensors = any(path.suffix == ".safetensors" for path in files)
+        pickles = [path.name for path in files if path.suffix.lower() in PICKLE_ENDINGS]
+        if pickles and not has_safetensors:
+            raise ModelFilesError(f"{name} has its weights as pickle ({pickles[0]}); only safetensors are loaded")
+
+
+def load_pipeline(entry: ModelEntry, on_ratio: Callable[[float], None]) -> Any:
+    """The pipeline on the host, as its files describe it. Raises ModelFilesError, or what diffusers raises."""
+    index = read_index(entry.folder)
+    refuse_pickles(entry.folder, index)
+    _check_class(entry, index)
+    on_ratio(0.0)
+    parts = [name for name in _ALONE if name in components_of(index)]
+    loaded: dict[str, Any] = {}
+    sizes = {name: _bytes_below(entry.folder / name) for name in components_of(index)}
+    whole = max(1, sum(sizes.values()))
+    for name in parts:
+        kind = getattr(diffusers, index[name][1])
+        dtype = _DTYPES[entry.vae_dtype if name == "vae" else entry.dtype]
+        loaded[name] = kind.from_pretrained(
+            entry.folder, subfolder=name, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+        on_ratio(0.95 * sum(sizes[done] for done in loaded) / whole)
+    pipe = getattr(diffusers, entry.pipeline).from_pretrained(
+        entry.folder,
+        dtype=_DTYPES[entry.dtype],
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        **loaded,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    _check_boundary(entry, pipe)
+    if entry.flow_shift is not None:
+        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, flow_shift=entry.flow_shift)
+    on_ratio(0.95)
+    return pipe
+
+
+def as_image_pipeline(pipe: Any, image_class: str) -> Any:
+    """The same components, beginning from a picture."""
+    if type(pipe).__name__ == image_class:
+        return pipe
+    rest = {"boundary_ratio": pipe.config.boundary_ratio, "expand_timesteps": pipe.config.expand_timesteps}
+    made = getattr(diffusers, image_class)(**pipe.components, **rest, image_encoder=None, image_processor=None)
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def weight_bytes(pipe: Any) -> int:
+    modules = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
+    tensors = {id(tensor): tensor for module in modules for tensor in (*module.parameters(), *module.buffers())}
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def _check_class(entry: ModelEntry, index: dict[str, Any]) -> None:
+    found = index.get("_class_name")
+    if found != entry.pipeline:
+        raise ModelFilesError(f"{entry.folder.name} holds a {found}, and the list of models says {entry.pipeline}")
+
+
+def _check_boundary(entry: ModelEntry, pipe: Any) -> None:
+    found = getattr(pipe.config, "boundary_ratio", None)
+    if found != entry.boundary_ratio:
+        raise ModelFilesError(
+            f"{entry.folder.name} hands over at {found}, and the list of models says {entry.boundary_ratio}"
+        )
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

@@ -1,0 +1,189 @@
+"""The diffusers worker: one model at a time, its phases apart, each render able to go on after a death."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from understudy_worker.errors import Unsupported
+from understudy_worker.memory import Memory
+from understudy_worker.pipelines import lora, prove
+from understudy_worker.pipelines.device import TorchDevice
+from understudy_worker.pipelines.kinds import KINDS, denoisers
+from understudy_worker.pipelines.leftovers import drop_leftovers
+from understudy_worker.pipelines.load import as_image_pipeline, load_pipeline, weight_bytes
+from understudy_worker.pipelines.placement import IN_PLACE, move, place, profiles_of, set_tiling, why_not
+from understudy_worker.pipelines.plan import plan
+from understudy_worker.pipelines.prove import Bench
+from understudy_worker.pipelines.registry import DEFAULT_REGISTRY, ModelEntry, read_registry
+from understudy_worker.pipelines.run import RenderRun, start_for
+from understudy_worker.settings import positive
+from understudy_worker.surface import (
+    MODEL_IDS,
+    Action,
+    Applied,
+    DeviceIdentity,
+    Job,
+    OnStep,
+    Probe,
+    Rendered,
+    Worker,
+)
+
+CHECKPOINT_MS = 30_000.0
+
+
+class DiffusersWorker(Worker):
+    kind = "diffusers"
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        models_dir = Path(environment.get("UNDERSTUDY_MODELS_DIR", "") or ".")
+        self._registry = read_registry(Path(environment.get("UNDERSTUDY_MODELS", "") or DEFAULT_REGISTRY), models_dir)
+        lora_dir = environment.get("UNDERSTUDY_LORA_DIR", "")
+        self._lora_dir = Path(lora_dir) if lora_dir != "" else None
+        self._save_every_ms = positive(environment, "UNDERSTUDY_CHECKPOINT_MS", CHECKPOINT_MS)
+        self._device = TorchDevice(environment.get("UNDERSTUDY_DEVICE") or None)
+        self._bench: Bench | None = None
+        self._profile = "full"
+        self._run: RenderRun | None = None
+        # The protocol has a list of models; others can be rendered through this class, not over the wire.
+        self.models = [model for model in self._registry if model in MODEL_IDS]
+        self.profiles = profiles_of(self._device)
+
+    # Where it lies
+
+    def load(self, model: str, profile: str, on_ratio: Callable[[float], None]) -> None:
+        entry = self._registry[model]
+        self.unload()
+        pipe = load_pipeline(entry, on_ratio)
+        self._device.weight_bytes = weight_bytes(pipe)
+        self._bench = Bench(pipe, entry, _picture_pipe(pipe, entry))
+        try:
+            self._place(profile)
+        except Exception:
+            # Half a model on the card is in the way of the next try.
+            self.unload()
+            raise
+        on_ratio(1.0)
+
+    def unload(self) -> None:
+        bench, self._bench = self._bench, None
+        if bench is not None and self._device.is_cuda:
+            bench.pipe.remove_all_hooks()
+        del bench
+        self._device.weight_bytes = 0
+        self._device.clear_cache()
+
+    def why_not(self, profile: str) -> str:
+        return why_not(profile)
+
+    def _place(self, profile: str) -> None:
+        bench = self._need_bench()
+        if profile not in bench.entry.profiles:
+            raise Unsupported(f"the profile {profile} is not offered for {bench.entry.model}")
+        place(bench.pipe, profile, self._device)
+        self._profile = profile
+
+    def _need_bench(self) -> Bench:
+        if self._bench is None:
+            raise RuntimeError("no model is loaded")
+        return self._bench
+
+    # What it renders
+
+    def admit(self, job: Job) -> None:
+        if job.workflow is not None:
+            raise Unsupported("a workflow is for a worker that takes graphs, such as ComfyUI's")
+        entry = self._registry[job.request.model]
+        plan(entry, job.request)
+        lora.check(job.request, entry, self._lora_dir)
+
+    def render(self, job: Job, on_step: OnStep) -> Rendered:
+        bench = self._need_bench()
+        self._run = RenderRun(bench, job, self._lora_dir, profile=self._profile, is_cuda=self._device.is_cuda)
+        return self._run.run(self._save_every_ms, on_step)
+
+    def checkpoint(self) -> None:
+        if self._run is not None:
+            self._run.checkpoint()
+
+    # What repairs and proves it
+
+    def actions(self) -> Mapping[str, Action]:
+        return {
+            "clear_gpu_cache": lambda _: Applied(self._clear()),
+            "apply_vram_optimization": self._optimise,
+            "enable_cpu_offload": self._offload,
+        }
+
+    def _clear(self) -> Sequence[str]:
+        return [] if self._bench is None else drop_leftovers(self._bench.pipe)
+
+    def _optimise(self, profile: str | None) -> Applied:
+        """Tiles, and the attention backend that the list names. Named `full` or `model-offload`, it is undone."""
+        bench = self._need_bench()
+        is_on = profile not in ("full", "model-offload")
+        applied = (
+            ["vae.enable_tiling" if is_on else "vae.disable_tiling"] if set_tiling(bench.pipe, is_on=is_on) else []
+        )
+        backend = bench.entry.lean_attention
+        if backend is not None:
+            for module in denoisers(bench.pipe):
+                module.set_attention_backend(backend) if is_on else module.reset_attention_backend()  # type: ignore[operator]
+            applied.append(f"attention {backend}" if is_on else "attention reset")
+        return Applied(applied)
+
+    def _offload(self, profile: str | None) -> Applied:
+        """The next leaner profile, or the one that is named; in place where there is a way, else by a reload."""
+        bench = self._need_bench()
+        offered = [word for word in self.profiles if word in bench.entry.profiles]
+        if profile is not None and profile not in offered:
+            raise Unsupported(why_not(profile))
+        leaner = offered[offered.index(self._profile) + 1 :]
+        to = profile or (leaner[0] if leaner else None)
+        if to is None or to == self._profile:
+            return Applied()
+        if {to, self._profile} <= IN_PLACE:
+            move(bench.pipe, to, self._device)
+            self._profile = to
+        else:
+            self.load(bench.entry.model, to, lambda _: None)
+        return Applied([f"profile {to}"], to)
+
+    def prove(self, probe: Probe, on_step: OnStep) -> int:
+        if probe.kind == "canary":
+            return prove.canary(self._need_bench())
+        if probe.phase is None or probe.request is None:
+            return 0
+        bench = self._need_bench()
+        start = start_for(bench, probe.request, probe.checkpoint_dir, self._lora_dir)
+        return prove.phase(bench, probe.phase, probe.request, start)
+
+    def settle(self, *, is_clean: bool) -> None:
+        self._run = None
+        if self._bench is None:
+            self._device.clear_cache()
+        elif not is_clean:
+            self._clear()
+        else:
+            # The VAE was moved to the card by its own decode, after the pipeline had put its models back.
+            self._bench.pipe.maybe_free_model_hooks()
+
+    def identity(self) -> DeviceIdentity:
+        return self._device.identity()
+
+    def memory(self) -> Memory:
+        return self._device.memory()
+
+    def reset_peak(self) -> None:
+        self._device.reset_peak()
+
+    def is_device_usable(self) -> bool | None:
+        return self._device.is_usable()
+
+
+def _picture_pipe(pipe: Any, entry: ModelEntry) -> Any:
+    image_class = KINDS[entry.pipeline].image_class
+    return pipe if entry.image == "none" or image_class is None else as_image_pipeline(pipe, image_class)
