@@ -7,12 +7,14 @@ import { benchGap } from "./artifact-gap.ts";
 import { benchSubmissions } from "./durable-submissions.ts";
 import { benchIdle } from "./idle-supervisor.ts";
 import { benchEvents } from "./machine-events.ts";
+import { benchDownload } from "./model-download.ts";
 import type { BenchOptions, BenchResult } from "./result.ts";
 
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<readonly BenchResult[]>>> = {
   events: benchEvents,
   submissions: benchSubmissions,
   gap: benchGap,
+  download: benchDownload,
   idle: benchIdle,
 };
 

@@ -34,7 +34,8 @@ function parseFile({ path, text }: { readonly path: string; readonly text: strin
   const parsed = modelRegistrySchema.safeParse(tree);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    return refuse(path, `is not acceptable: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`, parsed.error);
+    const message = issue?.code === "invalid_key" ? issue.issues[0]?.message : issue?.message;
+    return refuse(path, `is not acceptable: ${issue?.path.join(".") ?? ""} ${message ?? ""}`, parsed.error);
   }
   return Object.entries(parsed.data.models).map(([id, entry]) => ({ ...entry, id }));
 }

@@ -59,8 +59,11 @@ export class ModelWorld {
   readonly hub: FakeHub;
   desk: ModelDesk;
 
-  private constructor(hub: FakeHub) {
+  readonly #hubRoot: string;
+
+  private constructor(hub: FakeHub, hubRoot: string) {
     this.hub = hub;
+    this.#hubRoot = hubRoot;
     this.desk = this.openDesk();
   }
 
@@ -71,7 +74,7 @@ export class ModelWorld {
       mkdirSync(dirname(target), { recursive: true });
       writeFileSync(target, bytes);
     }
-    return new ModelWorld(await startFakeHub({ root, clock: createSystemClock(), ...options }));
+    return new ModelWorld(await startFakeHub({ root, clock: createSystemClock(), ...options }), root);
   }
 
   get cacheDir(): string {
@@ -110,6 +113,7 @@ export class ModelWorld {
     await this.desk.close();
     await this.hub.stop();
     this.clock.stop();
+    rmSync(this.#hubRoot, { recursive: true, force: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
 
