@@ -16,6 +16,7 @@ const own = {
   sizes: { step: 32, cell: 32 },
   defaults: { frames: 49, steps: 30, framesPerSecond: 12 },
   weights: "9GB",
+  render: { guidanceScale: 5 },
   profiles: { full: { base: "9GB", perToken: "400KB" } },
 };
 const load = (models: object) => loadRegistry({ path: "models.json", text: JSON.stringify({ models }) });
