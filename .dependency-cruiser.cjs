@@ -76,10 +76,17 @@ module.exports = {
     },
     {
       name: "core-packages",
-      comment: "core, config, contract and recovery need zod at most",
+      comment: "core, contract and recovery need zod at most",
       severity: "error",
-      from: { path: below(["core", "config", "contract", "recovery", "jobs"]) },
+      from: { path: below(["core", "contract", "recovery", "jobs"]) },
       to: { path: "(?:^|/)node_modules/", pathNot: package_(["zod"]) },
+    },
+    {
+      name: "config-packages",
+      comment: "config needs zod, and reads and writes YAML",
+      severity: "error",
+      from: { path: below(["config"]) },
+      to: { path: "(?:^|/)node_modules/", pathNot: package_(["zod", "yaml"]) },
     },
     {
       name: "no-node-in-the-middle",

@@ -59,7 +59,7 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     path: join(stateDir, "understudy.db"),
     clock,
     makeRoom: disk.releaseBallast,
-    maxQueuedJobs: queue.maxJobCount,
+    maxQueuedJobs: () => config.queue.maxJobCount,
     quarantineDeaths: queue.quarantineDeathCount,
     hostLossLimit: queue.hostLossCount,
     maxAttempts: queue.attemptCount,

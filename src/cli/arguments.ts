@@ -13,6 +13,7 @@ export type Arguments =
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
   | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
+  | (Common & { readonly command: "config"; readonly verb: ConfigVerb; readonly withSources: boolean })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "help" }
@@ -20,6 +21,7 @@ export type Arguments =
   /** One sentence; the exit code is 2. */
   | { readonly command: "refused"; readonly message: string };
 
+export type ConfigVerb = "check" | "schema" | "show";
 export type ModelsVerb = "list" | "pull" | "verify" | "remove";
 
 const options = {
@@ -36,6 +38,7 @@ const options = {
   "keep-workers": { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
+  sources: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -65,12 +68,26 @@ interface CommandRow {
   readonly verbs?: Readonly<Record<string, boolean>>;
 }
 
+const serveOptions = [
+  "host",
+  "port",
+  "state-dir",
+  "config",
+  "worker",
+  "python",
+  "device",
+  "sim-gpu",
+  "sim-gpus",
+  "sim-speed",
+  "keep-workers",
+] as const satisfies readonly OptionName[];
+
 /** Every command, in the order of the help text. */
 const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
-    options: ["host", "port", "state-dir", "config", "worker", "python", "device", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
+    options: serveOptions,
   },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
   pause: {
@@ -92,6 +109,13 @@ const commands = {
     options: ["state-dir", "config", "revision"],
     operand: "list, or pull, verify or remove and the name of a model",
     verbs: { list: false, pull: true, verify: true, remove: true },
+  },
+  config: {
+    usage: "config VERB",
+    says: "check: is it sound, with these flags? show: what is in force; schema: as JSON Schema",
+    options: [...serveOptions, "sources"],
+    operand: "check, show or schema",
+    verbs: { check: false, show: false, schema: false },
   },
   replay: {
     usage: "replay INCIDENT",
@@ -131,9 +155,12 @@ Flags of serve
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
 
+Flags of config: those of serve, and
+      --sources           show tells who set what
+
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
-  -c, --config FILE       settings as JSON; also UNDERSTUDY_CONFIG
+  -c, --config FILE       settings as YAML or JSON; also UNDERSTUDY_CONFIG
   -h, --help              this text
   -v, --version           the version
 
@@ -171,10 +198,11 @@ interface Given {
   readonly operand: string;
   readonly isReleasing: boolean;
   readonly revision: string | null;
+  readonly withSources: boolean;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, { verb, operand, isReleasing, revision }: Given, common: Common): Arguments {
+function wantedOf(command: Command, { verb, operand, isReleasing, revision, withSources }: Given, common: Common): Arguments {
   switch (command) {
     case "pause":
       return { command, isReleasing, ...common };
@@ -182,6 +210,8 @@ function wantedOf(command: Command, { verb, operand, isReleasing, revision }: Gi
       return { command, drill: verb === "list" ? null : operand, ...common };
     case "models":
       return { command, verb: verb as ModelsVerb, model: operand, revision, ...common };
+    case "config":
+      return { command, verb: verb as ConfigVerb, withSources, ...common };
     case "replay":
       return { command, incidentId: operand, ...common };
     case "backup":
@@ -215,5 +245,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
-  return wantedOf(first, { verb, operand, isReleasing: values["release-gpu"] === true, revision }, { configPath, flags });
+  const withSources = values.sources === true;
+  if (withSources && verb !== "show") return refuse(`config ${verb} does not take --sources`);
+  return wantedOf(first, { verb, operand, isReleasing: values["release-gpu"] === true, revision, withSources }, { configPath, flags });
 }

@@ -6,7 +6,8 @@ import { createIncidentStore } from "./incident-store.ts";
 import { createJobStore } from "./job-store.ts";
 
 export interface StoreOptions extends DatabaseOptions {
-  readonly maxQueuedJobs?: number;
+  /** Asked for at every submission. */
+  readonly maxQueuedJobs?: () => number;
   readonly quarantineDeaths?: number;
   readonly hostLossLimit?: number;
   readonly maxAttempts?: number;
@@ -43,7 +44,9 @@ export function openStore(options: StoreOptions): Store {
   const database = openDatabase(options);
   return {
     jobs: createJobStore(database, {
-      maxQueuedJobs: options.maxQueuedJobs ?? 1_000,
+      get maxQueuedJobs() {
+        return options.maxQueuedJobs?.() ?? 1_000;
+      },
       quarantineDeaths: options.quarantineDeaths ?? 2,
       hostLossLimit: options.hostLossLimit ?? 5,
       maxAttempts: options.maxAttempts ?? 8,

@@ -55,11 +55,11 @@ function submitOne(database: Database, job: NewJob, maxQueuedJobs: number): Subm
 }
 
 /** Submissions of the same turn of the event loop share one transaction, so one fsync; each is answered after it. */
-export function createSubmissions(database: Database, maxQueuedJobs: number): (job: NewJob) => Promise<SubmitOutcome> {
+export function createSubmissions(database: Database, maxQueuedJobs: () => number): (job: NewJob) => Promise<SubmitOutcome> {
   let waiting: Waiting[] = [];
   const writeAll = (batch: readonly Waiting[]): void => {
     try {
-      const outcomes = database.write(() => batch.map(({ job }) => submitOne(database, job, maxQueuedJobs)));
+      const outcomes = database.write(() => batch.map(({ job }) => submitOne(database, job, maxQueuedJobs())));
       for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] as SubmitOutcome);
     } catch (thrown) {
       // A defect in one job is answered to that one; the others are written without it.

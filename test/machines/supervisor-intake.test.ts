@@ -29,6 +29,7 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     pause: null,
     isDrilling: false,
     stopShape: "ladder",
+    finishMs: 0,
   };
 }
 

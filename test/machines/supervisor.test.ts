@@ -38,6 +38,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     pause: null,
     isDrilling: false,
     stopShape: "ladder",
+    finishMs: 0,
     ...change,
   };
 }

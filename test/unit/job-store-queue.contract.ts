@@ -53,7 +53,7 @@ export function describeQueue(world: JobStoreWorld): void {
     });
 
     it("holds the limit of the queue also within one moment; running jobs do not count", async () => {
-      await world.reopen({ maxQueuedJobs: 2 });
+      await world.reopen({ maxQueuedJobs: () => 2 });
       const answers = await Promise.all([1, 2, 3].map(() => world.jobs.submit(world.newJob())));
       expect(answers.map((answer) => answer.kind)).toEqual(["created", "created", "queueFull"]);
       await world.claim();
@@ -62,7 +62,7 @@ export function describeQueue(world: JobStoreWorld): void {
     });
 
     it("answers a repeated key also when the queue is full", async () => {
-      await world.reopen({ maxQueuedJobs: 1 });
+      await world.reopen({ maxQueuedJobs: () => 1 });
       const id = await world.submit({ key: "k1" });
       expect(await world.jobs.submit(world.newJob({ key: "k1" }))).toMatchObject({ kind: "duplicate", job: { id } });
     });

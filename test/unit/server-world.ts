@@ -175,7 +175,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
   const { maxQueuedJobs, ...appOptions } = options;
   const stateDir = mkdtempSync(join(tmpdir(), "understudy-server-"));
   const chance = createSeededChance(7);
-  const store = openStore({ path: ":memory:", clock, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs }) });
+  const store = openStore({ path: ":memory:", clock, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs: () => maxQueuedJobs }) });
   const artifacts = createArtifactFiles({ stateDir, clock });
   const listeners = new Set<(frame: StreamFrame) => void>();
   const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners);
