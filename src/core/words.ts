@@ -119,3 +119,10 @@ export const accessRoles = ["open", "viewer", "submitter", "operator"] as const;
 export type AccessRole = (typeof accessRoles)[number];
 /** Roles that a key can have. */
 export type KeyRole = Exclude<AccessRole, "open">;
+
+/** What a worker's process is. `resting`: stopped to give the card back, and started again when it is wanted. */
+export const workerConditions = ["down", "connected", "crashLooping", "stopped", "resting"] as const;
+export type WorkerCondition = (typeof workerConditions)[number];
+
+export const breakerStates = ["closed", "open", "halfOpen"] as const;
+export type BreakerState = (typeof breakerStates)[number];
