@@ -25,10 +25,11 @@ export async function figuresOf(parts: ScrapeParts, supervisor: Supervisor, dril
       runningCount: counts.running,
       longestWaitMs: waitingSinceMs === null ? null : Math.max(0, clock.nowMs() - waitingSinceMs),
     },
-    workers: Object.entries(context.workers).map(([id, { process, breaker }]) => ({
+    workers: Object.entries(context.workers).map(([id, { process, breaker, jobId }]) => ({
       id,
       condition: process,
       breaker,
+      isBusy: jobId !== null,
       residueBytes: leaks.residueOf(id),
       exhaustionInMs: exhaustionInMs(parts, id),
     })),

@@ -146,7 +146,12 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
     progress: createProgressBoard(clock),
     profiles: createProfileBook(config.loadProfile),
     loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
-    metrics: createMetrics({ version, startedAtMs: clock.nowMs(), workerIds: config.workers.map(({ id }) => id) }),
+    metrics: createMetrics({
+      version,
+      startedAtMs: clock.nowMs(),
+      workerIds: config.workers.map(({ id }) => id),
+      models: [...new Set(config.workers.flatMap(({ models }) => models))],
+    }),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
     ...(await openLearnedBooks(store, clock)),
   };

@@ -51,7 +51,8 @@ export interface JobMetrics {
   queue(figures: QueueFigures): void;
 }
 
-export function createJobMetrics(families: Families): JobMetrics {
+/** @param models whose counters begin at zero, so that their first job is seen by rates too */
+export function createJobMetrics(families: Families, models: readonly string[]): JobMetrics {
   const submitted = families.counter("jobs_submitted_total", "Jobs that were accepted durably.", ["model"]);
   const finished = families.counter("jobs_finished_total", "Jobs that ended, by what their owner got.", ["model", "outcome"]);
   const attempts = families.counter("attempts_total", "Tries of jobs on workers, by how they ended.", ["model", "outcome", "code"]);
@@ -67,6 +68,11 @@ export function createJobMetrics(families: Families): JobMetrics {
     "How long the job that could be claimed first has waited; 0 when none waits.",
   );
   const reached = new Map<string, Reached>();
+  const outcomes = ["succeeded", "changed", "stand_in", ...Object.values(outcomeOfKind)];
+  for (const model of models) {
+    submitted.inc({ model }, 0);
+    for (const outcome of outcomes) finished.inc({ model, outcome }, 0);
+  }
 
   const leave = (jobId: string, atMs: number): void => {
     const last = reached.get(jobId);

@@ -9,6 +9,7 @@ export interface WorkerFigures {
   readonly id: string;
   readonly condition: WorkerCondition;
   readonly breaker: (typeof breakerStates)[number];
+  readonly isBusy: boolean;
   /** What it still held on its card after its last job, its model included; null before that was measured. */
   readonly residueBytes: number | null;
   /** Until a leak has filled the card, at the pace of the last jobs; null while there is no clear trend. */
@@ -25,7 +26,9 @@ function machineOf(actor: string, workerIds: ReadonlySet<string>): string {
 /** The statechart's own state, without what is inside it or beside it. */
 const outermost = (path: string): string => path.split(/[.+]/)[0] ?? path;
 
-function exitReasonOf({ data }: EventRow): string {
+const exitReasons = ["asked", "silence", "signal", "exit"] as const;
+
+function exitReasonOf({ data }: EventRow): (typeof exitReasons)[number] {
   if (data["expected"] === true) return "asked";
   if (data["silent_for_ms"] !== undefined) return "silence";
   return typeof data["signal"] === "string" ? "signal" : "exit";
@@ -43,6 +46,7 @@ export function createMachineMetrics(families: Families, workerIds: readonly str
   const mode = families.gauge("mode", "1 for the mode that the service is in.", ["mode"]);
   const condition = families.gauge("worker_state", "1 for the state that a worker's process is in.", ["worker", "state"]);
   const breaker = families.gauge("breaker_state", "1 for the state of the circuit breaker before a worker.", ["worker", "state"]);
+  const busy = families.gauge("worker_busy", "1 while a worker has a job in hand.", ["worker"]);
   const breakerMoves = families.counter("breaker_transitions_total", "Changes of circuit breakers.", ["worker", "to"]);
   const restarts = families.counter("worker_restarts_total", "Worker processes that took the place of one that ended, by why it ended.", [
     "worker",
@@ -61,6 +65,8 @@ export function createMachineMetrics(families: Families, workerIds: readonly str
   const exhaustion = families.gauge("gpu_forecast_exhaustion_seconds", "Time until kept memory fills the card, where the trend is clear.", [
     "worker",
   ]);
+  // A counter that begins with its first event hides that event from rates.
+  for (const worker of workerIds) for (const reason of exitReasons) restarts.inc({ worker, reason }, 0);
   const endedBy = new Map<string, string>();
   const breakerKinds: Readonly<Record<string, string>> = {
     "breaker.opened": "open",
@@ -88,7 +94,8 @@ export function createMachineMetrics(families: Families, workerIds: readonly str
     },
     mode: (current) => setState(mode, modes, current, (word) => ({ mode: word })),
     workers: (figures) => {
-      for (const { id: worker, condition: current, breaker: state, residueBytes, exhaustionInMs } of figures) {
+      for (const { id: worker, condition: current, breaker: state, isBusy, residueBytes, exhaustionInMs } of figures) {
+        busy.set({ worker }, isBusy ? 1 : 0);
         setState(condition, workerConditions, current, (word) => ({ worker, state: word }));
         setState(breaker, breakerStates, state, (word) => ({ worker, state: word }));
         setMeasured(residue, { worker }, residueBytes);

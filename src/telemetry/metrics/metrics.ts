@@ -35,6 +35,8 @@ export interface MetricsAbout {
   readonly version: string;
   readonly startedAtMs: number;
   readonly workerIds: readonly string[];
+  /** That the workers may load. */
+  readonly models: readonly string[];
 }
 
 export const metricsMimeType = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -42,7 +44,7 @@ export const metricsMimeType = Registry.PROMETHEUS_CONTENT_TYPE;
 export function createMetrics(about: MetricsAbout): Metrics {
   const registry = new Registry();
   const families = createFamilies(registry);
-  const jobs = createJobMetrics(families);
+  const jobs = createJobMetrics(families, about.models);
   const recovery = createRecoveryMetrics(families);
   const machines = createMachineMetrics(families, about.workerIds);
   const devices = createDeviceMetrics(families);

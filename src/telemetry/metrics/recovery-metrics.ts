@@ -1,6 +1,7 @@
 /** Incidents and what was done about them, counted from their rows. */
 import type { EventRow } from "../../core/ports/event-log.ts";
 import { secondMs } from "../../core/units.ts";
+import { failureTypes, outcomes, recoveryActions } from "../../core/words.ts";
 import { type Families, freedBytes, renderSeconds } from "./families.ts";
 
 interface Measure {
@@ -43,6 +44,11 @@ export function createRecoveryMetrics(families: Families): RecoveryMetrics {
     "When a drill was last passed; drills that never were have none.",
     ["drill"],
   );
+  // A counter that begins with its first event hides that event from rates.
+  for (const failure_type of failureTypes) {
+    opened.inc({ failure_type }, 0);
+    for (const action of recoveryActions) for (const outcome of outcomes) actions.inc({ action, failure_type, outcome }, 0);
+  }
   return {
     row: ({ kind, data }) => {
       const failure_type = String(data["failure_type"]);
