@@ -93,8 +93,7 @@ export const supervisor: Exploration = {
   omit: ["configured", "ladders", "clock", "limits", "resumed"],
   canonical: (path, context) => {
     const workers = Object.values(context["workers"] as WorkersFacts);
-    if (path.startsWith("draining"))
-      return { workers: workers.map(({ process, isPipelineStopped }) => ({ process, isPipelineStopped })) };
+    if (path.startsWith("draining")) return { workers: workers.map(({ process, isPipelineStopped }) => ({ process, isPipelineStopped })) };
     const isRecent = (atMs: number): boolean => atMs > about.clock.startMs - hourMs;
     return {
       workers: workers.map(({ process, isProven, breaker }) => ({ process, isProven, breaker })),
