@@ -299,6 +299,7 @@ export const supervisorMachine = supervisor.createMachine({
     mode: "loading",
     areStandInsHeld: false,
     pause: input.resumed?.pause ?? null,
+    drain: input.resumed?.drain ?? null,
     isDrilling: false,
     stopShape: "ladder",
   }),

@@ -36,6 +36,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     mode: "ready",
     areStandInsHeld: false,
     pause: null,
+    drain: null,
     isDrilling: false,
     stopShape: "ladder",
     ...change,

@@ -61,6 +61,7 @@ function reopenStore(world: World, clock: Clock, points: CrashPoints): Store {
     jobs: guard(opened.jobs, "jobs"),
     incidents: guard(opened.incidents, "incidents"),
     facts: guard(opened.facts, "facts"),
+    webhooks: guard(opened.webhooks, "webhooks"),
     events: guard(opened.events, "events"),
   };
 }
