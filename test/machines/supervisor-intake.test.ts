@@ -76,6 +76,7 @@ describe("a pause", () => {
       key: "k",
       workerId: "a",
       failureType: "vram_exhaustion",
+      model: null,
       stage: "working",
       joinedCount: 0,
       openedAtMs: 0,
