@@ -4,7 +4,7 @@ import type { FallbackConsent } from "../../src/core/words.ts";
 import { checkAnswer, type ShownOutput, type ShownTask } from "./truth.ts";
 import type { World } from "./world.ts";
 
-export const stepsPerJob = 40;
+export const stepsPerJob = 16;
 
 const tryEveryMs = 5 * secondMs;
 const patienceCount = 2_000;

@@ -14,7 +14,7 @@ const never = (): Promise<never> => new Promise(() => undefined);
 
 /** The allocator's cache after a render. */
 const cacheBytes = gibibyte;
-const slowFactor = 6;
+const slowFactor = 3;
 
 interface Render {
   readonly order: GenerateOrder;
