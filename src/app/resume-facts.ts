@@ -1,6 +1,6 @@
 import type { Fault } from "../core/fault.ts";
 import type { Store } from "../core/ports/event-log.ts";
-import type { FailureType } from "../core/words.ts";
+import type { FailureType, ModelId } from "../core/words.ts";
 import type { ResumedFacts } from "../machines/supervisor-types.ts";
 import { factKeys } from "./actors/recorder.ts";
 
@@ -28,6 +28,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
         workerId: row.workerId,
         openedAtMs: row.openedAtMs,
         failureType: row.failureType as FailureType,
+        model: (row.data["model"] as ModelId | null | undefined) ?? null,
         // Rows of an older program kept no evidence.
         fault: { ...fault, evidence: fault.evidence ?? {} },
         resume,

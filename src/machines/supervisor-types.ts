@@ -63,6 +63,7 @@ export interface ResumedFacts {
     readonly workerId: string;
     readonly openedAtMs: number;
     readonly failureType: FailureType;
+    readonly model: ModelId | null;
     readonly fault: Fault;
     readonly resume: RecoveryResume;
   }[];
@@ -92,6 +93,7 @@ export type SupervisorFact =
       readonly workerId: string;
       readonly failureType: FailureType;
       readonly fault: Fault;
+      readonly model: ModelId | null;
       readonly jobId: string | null;
       readonly atMs: number;
     }

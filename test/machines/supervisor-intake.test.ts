@@ -77,6 +77,7 @@ describe("a pause", () => {
       key: "k",
       workerId: "a",
       failureType: "vram_exhaustion",
+      model: null,
       stage: "working",
       joinedCount: 0,
       openedAtMs: 0,

@@ -79,8 +79,8 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
   const { store } = parts;
   switch (fact.type) {
     case "incident.opened": {
-      const { id, key, workerId, failureType, fault, jobId, atMs } = fact;
-      const data = { fault: faultOf(fact), job_id: jobId };
+      const { id, key, workerId, failureType, fault, model, jobId, atMs } = fact;
+      const data = { fault: faultOf(fact), model, job_id: jobId };
       await store.incidents.open({ id, key, openedAtMs: atMs, failureType, workerId, firstEvidenceAtMs: firstSignOf(fault, atMs), data });
       return;
     }
