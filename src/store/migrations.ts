@@ -108,6 +108,16 @@ const migrations: readonly string[] = [
   create index incident_jobs_by_job on incident_jobs (job_id);
   create index events_by_kind on events (kind, at_ms) where kind <> 'machine.transitioned';
   `,
+  `
+  create table api_keys (
+    id text primary key,
+    role text not null,
+    label text not null,
+    digest text not null,
+    created_at integer not null,
+    revoked_at integer
+  ) strict;
+  `,
 ];
 
 export const schemaVersion = migrations.length;
