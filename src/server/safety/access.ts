@@ -44,10 +44,10 @@ export interface AccessOptions {
 
 export function access(app: OpenAPIHono<HttpEnv>, { keyring, limiter, isClosed, isInsecure }: AccessOptions): HttpMiddleware {
   let table: ReadonlyMap<string, AccessRole> | undefined;
-  const neededFor = (context: HttpContext): AccessRole => {
+  const definedFor = (context: HttpContext): AccessRole | undefined => {
     table ??= rolesOf(app);
     const roles = matchedRoutes(context).map(({ method, path }) => table?.get(`${method} ${path}`));
-    return roles.find((role) => role !== undefined) ?? "operator";
+    return roles.find((role) => role !== undefined);
   };
   const holderOf = async (key: string | null): Promise<KeyHolder | null> => {
     if (isInsecure) return anybody;
@@ -61,7 +61,8 @@ export function access(app: OpenAPIHono<HttpEnv>, { keyring, limiter, isClosed, 
       headers: { "www-authenticate": 'Bearer realm="Understudy"' },
     });
   return async (context, next) => {
-    const needed = neededFor(context);
+    const defined = definedFor(context);
+    const needed = defined ?? "operator";
     const key = keyOf(context);
     const holder = needed === "open" ? null : await holderOf(key);
     const waitMs = limiter.takeMs(holder?.id ?? addressOf(context));
@@ -70,7 +71,7 @@ export function access(app: OpenAPIHono<HttpEnv>, { keyring, limiter, isClosed, 
     }
     const id = holder?.id ?? anybody.id;
     context.set("apiKeyId", id);
-    context.set("actor", needed === "operator" ? `operator:${id}` : `client:${id}`);
+    context.set("actor", defined === "operator" ? `operator:${id}` : `client:${id}`);
     if (needed === "open") return next();
     if (holder === null) return refuseUnknown(context, key);
     if (isEnough(holder.role, needed)) return next();
