@@ -5,6 +5,7 @@ import { createEventLog } from "./event-log.ts";
 import { createIncidentStore } from "./incident-store.ts";
 import { createJobStore } from "./job-store.ts";
 import { createKeyStore } from "./key-store.ts";
+import { createWebhookOutbox } from "./webhook-outbox.ts";
 
 export interface StoreOptions extends DatabaseOptions {
   readonly maxQueuedJobs?: number;
@@ -55,6 +56,7 @@ export function openStore(options: StoreOptions): Store {
     incidents: createIncidentStore(database),
     facts: createFactStore(database),
     keys: createKeyStore(database),
+    webhooks: createWebhookOutbox(database),
     nextEpoch: async () =>
       database.write(() => {
         const epoch = Number(readFact(database, epochKey) ?? 0) + 1;
