@@ -7,7 +7,8 @@ import type { VirtualClock } from "../../src/core/virtual-clock.ts";
 import type { ArtifactKind, FallbackConsent, ModelId } from "../../src/core/words.ts";
 
 export interface JobLimitOptions {
-  readonly maxQueuedJobs?: () => number;
+  readonly maxQueuedJobs?: number;
+  readonly maxQueuedJobsPerKey?: number;
   readonly maxAttempts?: number;
 }
 
