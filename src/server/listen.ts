@@ -6,6 +6,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, UnderstudyError } from "../core/errors.ts";
 import type { ServerApp } from "./http-types.ts";
+import { chooseProtocol } from "./safety/socket-protocols.ts";
 
 export interface ListenOptions {
   readonly host: string;
@@ -101,7 +102,7 @@ export async function listen(app: ServerApp, options: ListenOptions): Promise<Li
   if (!app.isProtected && !isLoopback(options.host)) {
     throw new UnderstudyError("INSECURE_BINDING", `Others can reach ${options.host}: set UNDERSTUDY_API_KEY, or listen on 127.0.0.1.`);
   }
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: longestWebSocketMessageBytes });
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: longestWebSocketMessageBytes, handleProtocols: chooseProtocol });
   const server = createAdaptorServer({
     fetch: app.fetch,
     createServer,
