@@ -1,6 +1,6 @@
 /** The page follows the event stream: a snapshot brings it up to date, and rows keep it so, also after a loss of the connection. */
-import { ask, show } from "/key.js";
-import { follow } from "/stream.js";
+import { ask, show } from "./key.js";
+import { follow } from "./stream.js";
 
 const at = (id) => document.getElementById(id);
 const modes = { degraded: "working with limits", recovering: "repairing itself", mock: "stand-ins only", draining: "stopping" };

@@ -1,5 +1,5 @@
 /** Streams of events are read with fetch, because an EventSource cannot send a key. */
-import { ask } from "/key.js";
+import { ask } from "./key.js";
 
 const firstDelayMs = 1_000;
 const longestDelayMs = 8_000;
