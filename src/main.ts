@@ -9,6 +9,7 @@ import { loadConfig } from "./cli/load-config.ts";
 import { runModels } from "./cli/models-commands.ts";
 import { showReplay } from "./cli/replay.ts";
 import { serve } from "./cli/serve.ts";
+import { runToken } from "./cli/token-commands.ts";
 import { readHubEnvironment } from "./config/hub-environment.ts";
 import { UnderstudyError } from "./core/errors.ts";
 
@@ -43,6 +44,8 @@ async function run(argv: readonly string[]): Promise<number> {
       return runModels(loadConfig(wanted).config, wanted, readHubEnvironment(process.env));
     case "config":
       return runConfig(wanted);
+    case "token":
+      return runToken(loadConfig(wanted).config, wanted);
     case "backup":
       return backUp(loadConfig(wanted).config, resolve(wanted.targetPath));
     case "replay":

@@ -1,4 +1,7 @@
+import type { AcceptedConfig, ConfigAnswer } from "../config/parse-config.ts";
+import { planReload } from "../config/reload.ts";
 import type { Config } from "../config/schema.ts";
+import type { ServicePorts } from "./service-ports.ts";
 
 /** The configuration that is in force. Whoever reads a setting when it is needed sees a change at once. */
 export interface LiveConfig {
@@ -16,5 +19,27 @@ export function createLiveConfig(first: Config): LiveConfig {
     replace: (next) => {
       current = next;
     },
+  };
+}
+
+/** Puts what was read again in force, as far as that can be done while the service runs; what is refused changes nothing. */
+export function createReload(
+  first: AcceptedConfig,
+  live: LiveConfig,
+  { logger, store }: Pick<ServicePorts, "logger" | "store">,
+): (answer: ConfigAnswer) => Promise<void> {
+  let running = first;
+  return async (answer) => {
+    const reload = answer.kind === "refused" ? answer : planReload(running, answer);
+    if (reload.kind === "refused") {
+      logger.error({ event: "configuration.refused", message: `${reload.message} The service goes on with what it has.` });
+      return;
+    }
+    running = reload.accepted;
+    live.replace(running.config);
+    logger.setLevel(running.config.logLevel);
+    const { applied, waiting } = reload;
+    logger.warn({ event: "configuration.reloaded", applied, waiting });
+    await store.events.append([{ kind: "configuration.reloaded", data: { applied, waiting } }]);
   };
 }

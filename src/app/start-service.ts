@@ -1,11 +1,10 @@
 import type { AcceptedConfig, ConfigAnswer } from "../config/parse-config.ts";
-import { planReload } from "../config/reload.ts";
 import { createSystemClock } from "../core/clock.ts";
 import { createApp } from "../server/create-app.ts";
-import { listen } from "../server/listen.ts";
+import { isLoopback, listen } from "../server/listen.ts";
 import { lockStateDir, removeSupervisorFile, writeSupervisorFile } from "../store/state-lock.ts";
 import { knowConfiguredModels } from "./known-models.ts";
-import { createLiveConfig } from "./live-config.ts";
+import { createLiveConfig, createReload } from "./live-config.ts";
 import { openPorts } from "./open-ports.ts";
 import { createService, type Service } from "./service.ts";
 
@@ -47,17 +46,17 @@ export async function startService(accepted: AcceptedConfig, version: string): P
       apiKey: config.apiKey,
       allowedHosts: [config.host, ...config.allowedHosts],
       allowedOrigins: config.allowedOrigins,
+      isExposed: !isLoopback(config.host),
+      isInsecure: config.isInsecure,
+      rateLimit: config.rateLimit,
       get consent() {
         return config.consent;
       },
     });
-    const listening = await listen(app, { host: config.host, port: config.port, clock });
+    const listening = await listen(app, { host: config.host, port: config.port, clock, isInsecure: config.isInsecure });
     writeSupervisorFile(config.stateDir, { pid: process.pid, address: listening.address });
     service.start();
     process.on("exit", ports.registry.killAll);
-    let running = accepted;
-    const refuseReload = (message: string): void =>
-      ports.logger.error({ event: "configuration.refused", message: `${message} The service goes on with what it has.` });
     let ended: Promise<void> | undefined;
     const end = async (finish: () => Promise<void>): Promise<void> => {
       await Promise.all([listening.stop(streamsEndMs), finish()]);
@@ -75,17 +74,7 @@ export async function startService(accepted: AcceptedConfig, version: string): P
           for (const link of service.parts.links.list()) ports.registry.disown(link.ref.pid);
           await service.abandon();
         })),
-      reload: async (answer) => {
-        if (answer.kind === "refused") return refuseReload(answer.message);
-        const reload = planReload(running, answer);
-        if (reload.kind === "refused") return refuseReload(reload.message);
-        running = reload.accepted;
-        live.replace(running.config);
-        ports.logger.setLevel(config.logLevel);
-        const { applied, waiting } = reload;
-        ports.logger.warn({ event: "configuration.reloaded", applied, waiting });
-        await ports.store.events.append([{ kind: "configuration.reloaded", data: { applied, waiting } }]);
-      },
+      reload: createReload(accepted, live, ports),
       killAll: ports.registry.killAll,
     };
   } catch (thrown) {

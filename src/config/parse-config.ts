@@ -31,7 +31,7 @@ export type ConfigAnswer = AcceptedConfig | ConfigRefusal;
 
 export interface ConfigRefusal {
   readonly kind: "refused";
-  readonly code: Extract<ErrorCode, "CONFIGURATION_INVALID" | "INSECURE_BINDING">;
+  readonly code: Extract<ErrorCode, "CONFIGURATION_INVALID">;
   /** One sentence for people; never holds a secret. */
   readonly message: string;
   /** One sentence for each thing that is wrong, the first included. */
@@ -40,9 +40,9 @@ export interface ConfigRefusal {
 
 export const defaultsName = "the defaults";
 
-const refuse = (problems: readonly string[], code: ConfigRefusal["code"] = "CONFIGURATION_INVALID"): ConfigRefusal => ({
+const refuse = (problems: readonly string[]): ConfigRefusal => ({
   kind: "refused",
-  code,
+  code: "CONFIGURATION_INVALID",
   message: problems[0] ?? "Configuration: it is not acceptable.",
   problems,
 });
@@ -127,19 +127,10 @@ function sentencesOf(issue: z.core.$ZodIssue, origins: Origins): readonly string
   return [`Configuration: ${placeOf(path)} ${issue.message} (from ${originOf(path, origins)}).`];
 }
 
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
-
 /** What was written, of all layers, against the schema. */
 export function acceptTree(tree: Tree, origins: Origins): ConfigAnswer {
   const parsed = configSchema.safeParse(tree);
   if (!parsed.success) return refuse(parsed.error.issues.flatMap((issue) => sentencesOf(issue, origins)));
-  const { host, apiKey } = parsed.data;
-  if (!isLoopback(host) && apiKey === null) {
-    return refuse(
-      [`Configuration: others can reach ${host}, so a key is needed; set UNDERSTUDY_API_KEY, or listen on 127.0.0.1.`],
-      "INSECURE_BINDING",
-    );
-  }
   return { kind: "accepted", config: parsed.data, sources: origins.sources, tree };
 }
 

@@ -118,7 +118,8 @@ export type MachineTag = (typeof machineTags)[number];
 export const accessRoles = ["open", "viewer", "submitter", "operator"] as const;
 export type AccessRole = (typeof accessRoles)[number];
 /** Roles that a key can have. */
-export type KeyRole = Exclude<AccessRole, "open">;
+export const keyRoles = ["viewer", "submitter", "operator"] as const satisfies readonly AccessRole[];
+export type KeyRole = (typeof keyRoles)[number];
 
 /** What a worker's process is. `resting`: stopped to give the card back, and started again when it is wanted. */
 export const workerConditions = ["down", "connected", "crashLooping", "stopped", "resting"] as const;

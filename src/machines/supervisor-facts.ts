@@ -1,4 +1,4 @@
-import type { BreakerState, FailureType, Mode, WorkerCondition } from "../core/words.ts";
+import type { BreakerState, FailureType, Mode, ModelId, WorkerCondition } from "../core/words.ts";
 import { type ModeFacts, modeOf } from "../recovery/mode.ts";
 
 /** What the supervisor knows of one worker, from the reports of its children. */
@@ -34,6 +34,8 @@ export interface OpenIncident {
   readonly key: string;
   readonly workerId: string;
   readonly failureType: FailureType;
+  /** That failed; null where the fault is about none: then it is the worker's own. */
+  readonly model: ModelId | null;
   /**
    * `checking`: an operator asked, and a test render decides whether there is anything to repair · `returning`: the main
    * model passed its proof, and one job is let through before all are.

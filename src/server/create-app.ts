@@ -12,6 +12,7 @@ import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
 import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
+import { addJobsRoutes } from "./routes/jobs-routes.ts";
 import { addMetricsRoute } from "./routes/metrics-route.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
@@ -26,6 +27,8 @@ import { foreignOrigin } from "./safety/foreign-origin.ts";
 import { hostAllowList } from "./safety/host-allow-list.ts";
 import { createKeyring } from "./safety/keyring.ts";
 import { knownMethods } from "./safety/known-methods.ts";
+import { createRateLimiter } from "./safety/rate-limiter.ts";
+import { recordCalls } from "./safety/record-calls.ts";
 import { requestId } from "./safety/request-id.ts";
 import { secureHeaders } from "./safety/secure-headers.ts";
 import type { ServerPorts } from "./server-ports.ts";
@@ -36,19 +39,22 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
   const app = createApiApp();
   const streams = createOpenStreams();
   const hub = createStreamHub(ports);
-  const keyring = createKeyring(options.apiKey);
+  const keyring = createKeyring({ environmentKey: options.apiKey, keys: ports.keys, clock: ports.clock });
+  const limiter = createRateLimiter(options.rateLimit, ports.clock);
   installProblems(app, ports);
   app.use(
     requestId(ports.chance),
     answerLog(ports),
     secureHeaders,
     hostAllowList(options.allowedHosts),
-    foreignOrigin(options.allowedOrigins),
+    foreignOrigin(options.allowedOrigins, ports.onOriginRefused),
   );
-  app.use(access(app, keyring), knownMethods(app), bodyLimit());
+  app.use(access(app, { keyring, limiter, isClosed: options.isExposed, isInsecure: options.isInsecure }), knownMethods(app), bodyLimit());
+  app.use(recordCalls(ports.events));
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);
   addIntakeRoutes(app, ports);
+  addJobsRoutes(app, ports, options);
   addOutputRoutes(app, ports);
   addRecoveryRoutes(app, ports);
   addDrillRoutes(app, ports);
@@ -59,5 +65,5 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
   addEventStreamRoutes(app, ports, hub, streams);
   addWebSocketRoute(app, ports, hub, streams);
   addPageRoutes(app);
-  return Object.assign(app, { streams, isProtected: keyring.isLocked() });
+  return Object.assign(app, { streams, isProtected: keyring.isLocked });
 }

@@ -4,10 +4,13 @@ import { type Database, type DatabaseOptions, openDatabase } from "./database.ts
 import { createEventLog } from "./event-log.ts";
 import { createIncidentStore } from "./incident-store.ts";
 import { createJobStore } from "./job-store.ts";
+import { createKeyStore } from "./key-store.ts";
+import { createWebhookOutbox } from "./webhook-outbox.ts";
 
 export interface StoreOptions extends DatabaseOptions {
-  /** Asked for at every submission. */
-  readonly maxQueuedJobs?: () => number;
+  /** These two are asked for at every submission. */
+  readonly maxQueuedJobs?: number;
+  readonly maxQueuedJobsPerKey?: number;
   readonly quarantineDeaths?: number;
   readonly hostLossLimit?: number;
   readonly maxAttempts?: number;
@@ -45,7 +48,10 @@ export function openStore(options: StoreOptions): Store {
   return {
     jobs: createJobStore(database, {
       get maxQueuedJobs() {
-        return options.maxQueuedJobs?.() ?? 1_000;
+        return options.maxQueuedJobs ?? 1_000;
+      },
+      get maxQueuedJobsPerKey() {
+        return options.maxQueuedJobsPerKey ?? options.maxQueuedJobs ?? 1_000;
       },
       quarantineDeaths: options.quarantineDeaths ?? 2,
       hostLossLimit: options.hostLossLimit ?? 5,
@@ -54,6 +60,8 @@ export function openStore(options: StoreOptions): Store {
     events: createEventLog(database),
     incidents: createIncidentStore(database),
     facts: createFactStore(database),
+    keys: createKeyStore(database),
+    webhooks: createWebhookOutbox(database),
     nextEpoch: async () =>
       database.write(() => {
         const epoch = Number(readFact(database, epochKey) ?? 0) + 1;

@@ -64,10 +64,13 @@ export interface ServerWorld {
   readonly ports: ServerPorts;
   readonly defects: unknown[];
   readonly answers: AnsweredRequest[];
+  /** Origins of pages that were refused. */
+  readonly refusedOrigins: string[];
   readonly orders: RecoveryOrder[];
   status: ServiceStatus;
   triggered: RecoveryTriggered;
   freeBytes: number;
+  isIntakeDrained: boolean;
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
   /** How many listen for frames. */
@@ -91,6 +94,9 @@ const appDefaults: AppOptions = {
   apiKey: null,
   allowedHosts: [],
   allowedOrigins: [],
+  isExposed: false,
+  isInsecure: false,
+  rateLimit: { perSecond: 1_000, burstCount: 10_000 },
   consent: { fallback: "stand_in_then_real", allow: ["frames", "resolution"], floor: { width: 854, height: 480, frames: 33 } },
 };
 export const real: ServedBy = { worker: "worker-0", model: "T2V-A14B", kind: "real", isSimulated: true };
@@ -118,6 +124,7 @@ function makePorts(
       chance: parts.chance,
       deviceTotalBytes: () => 80 * 1024 ** 3,
       isDraining: () => world().status.mode === "draining",
+      isIntakeDrained: () => world().isIntakeDrained,
       isSimulated: () => world().status.isSimulated,
       onAvailable: () => undefined,
     },
@@ -126,6 +133,7 @@ function makePorts(
   return {
     ...parts,
     jobs: store.jobs,
+    quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
     events: store.events,
     admission,
     status: () => world().status,
@@ -150,10 +158,18 @@ function makePorts(
     intake: {
       pause: async ({ isReleasing }) => ({
         isPaused: true,
+        isDrained: world().isIntakeDrained,
         restingWorkers: isReleasing ? ["worker-0"] : [],
         holdingWorkers: isReleasing ? [] : ["worker-0"],
       }),
-      resume: async () => ({ isPaused: false, restingWorkers: [], holdingWorkers: ["worker-0"] }),
+      drain: async () => {
+        world().isIntakeDrained = true;
+        return { isPaused: false, isDrained: true, restingWorkers: [], holdingWorkers: ["worker-0"] };
+      },
+      resume: async () => {
+        world().isIntakeDrained = false;
+        return { isPaused: false, isDrained: false, restingWorkers: [], holdingWorkers: ["worker-0"] };
+      },
     },
     incidents: createIncidentDesk(store, parts.clock),
     control: {
@@ -171,6 +187,8 @@ function makePorts(
     },
     metrics: async (listenerCount) => `# TYPE understudy_stream_clients gauge\nunderstudy_stream_clients ${listenerCount}\n`,
     onAnswered: (answer) => world().answers.push(answer),
+    keys: store.keys,
+    onOriginRefused: (origin) => world().refusedOrigins.push(origin),
     onDefect: (thrown) => world().defects.push(thrown),
   };
 }
@@ -179,7 +197,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
   const { maxQueuedJobs, ...appOptions } = options;
   const stateDir = mkdtempSync(join(tmpdir(), "understudy-server-"));
   const chance = createSeededChance(7);
-  const store = openStore({ path: ":memory:", clock, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs: () => maxQueuedJobs }) });
+  const store = openStore({ path: ":memory:", clock, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs }) });
   const artifacts = createArtifactFiles({ stateDir, clock });
   const listeners = new Set<(frame: StreamFrame) => void>();
   const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners);
@@ -213,6 +231,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     ports,
     defects: [],
     answers: [],
+    refusedOrigins: [],
     orders: [],
     status: ready,
     triggered: {
@@ -225,6 +244,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
       actions: [{ action: "clear_gpu_cache", outcome: "effective", reason: "4.2 GiB more are free" }],
     },
     freeBytes: 1e12,
+    isIntakeDrained: false,
     progress: new Map(),
     frame: (frame) => {
       for (const listener of listeners) listener(frame);

@@ -21,7 +21,7 @@ let clock: VirtualClock;
 const opened: Store[] = [];
 
 const open = (at = path): Store => {
-  const store = openStore({ path: at, clock, maxQueuedJobs: () => 1_000_000 });
+  const store = openStore({ path: at, clock, maxQueuedJobs: 1_000_000 });
   opened.push(store);
   return store;
 };

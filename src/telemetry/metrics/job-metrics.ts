@@ -1,9 +1,9 @@
-/** Jobs and attempts, counted from rows after they are written, and phases and steps as workers report them. */
+/** Jobs and attempts, counted from rows after they are written. */
 import type { JobProgress } from "../../core/job.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import { secondMs } from "../../core/units.ts";
-import type { Phase } from "../../core/words.ts";
-import { type Families, renderSeconds, setMeasured, stepSeconds } from "./families.ts";
+import { type Families, renderSeconds } from "./families.ts";
+import { createPhaseMetrics } from "./phase-metrics.ts";
 
 /** How a job can end, for its owner: as asked, in a changed form that it allowed, with its stand-in, or without any video. */
 const outcomeOfKind: Readonly<Record<string, string>> = {
@@ -37,14 +37,6 @@ export interface QueueFigures {
   readonly longestWaitMs: number | null;
 }
 
-interface Reached {
-  readonly phase: Phase;
-  readonly step: number;
-  /** Null where its beginning was not seen, as after an adoption. */
-  readonly phaseBeganAtMs: number | null;
-  readonly stepAtMs: number;
-}
-
 export interface JobMetrics {
   row(row: EventRow): void;
   progress(progress: JobProgress): void;
@@ -58,8 +50,7 @@ export function createJobMetrics(families: Families, models: readonly string[]):
   const attempts = families.counter("attempts_total", "Tries of jobs on workers, by how they ended.", ["model", "outcome", "code"]);
   const duration = families.histogram("job_duration_seconds", "From submission to the real result.", renderSeconds, ["model"]);
   const waited = families.histogram("job_queue_seconds", "From the moment a job could be claimed until it was.", renderSeconds, ["model"]);
-  const phases = families.histogram("job_phase_seconds", "Time that a render spends in each phase.", renderSeconds, ["phase"]);
-  const steps = families.histogram("attempt_step_seconds", "Time from one reported step of a phase to the next.", stepSeconds, ["phase"]);
+  const phases = createPhaseMetrics(families);
   const lastProgress = families.gauge("worker_last_progress_timestamp_seconds", "When a worker's render last began or moved.", ["worker"]);
   const queued = families.gauge("jobs_queued", "Jobs that wait.");
   const running = families.gauge("jobs_running", "Jobs that are being rendered.");
@@ -67,18 +58,12 @@ export function createJobMetrics(families: Families, models: readonly string[]):
     "job_oldest_waiting_seconds",
     "How long the job that could be claimed first has waited; 0 when none waits.",
   );
-  const reached = new Map<string, Reached>();
   const outcomes = ["succeeded", "changed", "stand_in", ...Object.values(outcomeOfKind)];
   for (const model of models) {
     submitted.inc({ model }, 0);
     for (const outcome of outcomes) finished.inc({ model, outcome }, 0);
   }
 
-  const leave = (jobId: string, atMs: number): void => {
-    const last = reached.get(jobId);
-    if (last?.phaseBeganAtMs != null) phases.observe({ phase: last.phase }, seconds(atMs - last.phaseBeganAtMs));
-    reached.delete(jobId);
-  };
   return {
     row: (row) => {
       const { kind, jobId, workerId, data, atMs } = row;
@@ -88,29 +73,23 @@ export function createJobMetrics(families: Families, models: readonly string[]):
         waited.observe({ model }, seconds(data["waited_ms"]));
         if (workerId !== null) lastProgress.set({ worker: workerId }, seconds(atMs));
       }
-      if (kind === "render.completed" && jobId !== null) leave(jobId, atMs);
+      if (kind === "render.completed" && jobId !== null) phases.completed(jobId, atMs);
       const outcome = outcomeOf(row);
       if (outcome !== undefined) finished.inc({ model, outcome });
       if (outcome === "succeeded" || outcome === "changed") duration.observe({ model }, seconds(data["age_ms"]));
       const ended = attemptEndOf(row);
       if (ended === null) return;
       attempts.inc({ model, outcome: ended, code: typeof data["code"] === "string" ? data["code"] : "none" });
-      if (jobId !== null) reached.delete(jobId);
+      if (jobId !== null) phases.forget(jobId);
     },
-    progress: ({ jobId, workerId, phase, step, atMs }) => {
-      const last = reached.get(jobId);
-      const isNewPhase = last?.phase !== phase;
-      if (isNewPhase) leave(jobId, atMs);
-      else if (step > last.step) steps.observe({ phase }, seconds(atMs - last.stepAtMs) / (step - last.step));
-      const isSeenFromItsBeginning = isNewPhase && (last !== undefined || step === 0);
-      const phaseBeganAtMs = isNewPhase ? (isSeenFromItsBeginning ? atMs : null) : last.phaseBeganAtMs;
-      reached.set(jobId, { phase, step, phaseBeganAtMs, stepAtMs: isNewPhase || step > last.step ? atMs : last.stepAtMs });
-      lastProgress.set({ worker: workerId }, seconds(atMs));
+    progress: (progress) => {
+      phases.progress(progress);
+      lastProgress.set({ worker: progress.workerId }, seconds(progress.atMs));
     },
     queue: ({ queuedCount, runningCount, longestWaitMs }) => {
       queued.set(queuedCount);
       running.set(runningCount);
-      setMeasured(oldest, {}, seconds(longestWaitMs ?? 0));
+      oldest.set(seconds(longestWaitMs ?? 0));
     },
   };
 }

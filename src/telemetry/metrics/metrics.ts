@@ -5,9 +5,10 @@ import type { Mode } from "../../core/words.ts";
 import { createDeviceMetrics, type DeviceMetrics } from "./device-metrics.ts";
 import { createFamilies } from "./families.ts";
 import { createJobMetrics, type JobMetrics, type QueueFigures } from "./job-metrics.ts";
-import { createMachineMetrics, type MachineMetrics, type WorkerFigures } from "./machine-metrics.ts";
+import { createMachineMetrics, type MachineMetrics } from "./machine-metrics.ts";
 import { createRecoveryMetrics, type RecoveryMetrics } from "./recovery-metrics.ts";
 import { createServiceMetrics, type ServiceMetrics } from "./service-metrics.ts";
+import { createWorkerMetrics, type WorkerFigures } from "./worker-metrics.ts";
 
 /** How things stand at this moment. */
 export interface Figures {
@@ -47,6 +48,7 @@ export function createMetrics(about: MetricsAbout): Metrics {
   const jobs = createJobMetrics(families, about.models);
   const recovery = createRecoveryMetrics(families);
   const machines = createMachineMetrics(families, about.workerIds);
+  const workers = createWorkerMetrics(families, about.workerIds);
   const devices = createDeviceMetrics(families);
   const service = createServiceMetrics(families, about);
   return {
@@ -55,7 +57,7 @@ export function createMetrics(about: MetricsAbout): Metrics {
         if (row.kind === "machine.transitioned") continue;
         jobs.row(row);
         recovery.row(row);
-        machines.row(row);
+        workers.row(row);
       }
     },
     progress: jobs.progress,
@@ -64,9 +66,9 @@ export function createMetrics(about: MetricsAbout): Metrics {
     factLost: recovery.factLost,
     answered: service.answered,
     pulled: service.pulled,
-    render: async ({ mode, openIncidentCount, queue, workers, passedDrills }, listenerCount) => {
+    render: async ({ mode, openIncidentCount, queue, workers: figures, passedDrills }, listenerCount) => {
       machines.mode(mode);
-      machines.workers(workers);
+      workers.workers(figures);
       recovery.openIncidents(openIncidentCount);
       recovery.drills(passedDrills);
       jobs.queue(queue);
