@@ -1,8 +1,9 @@
-/** Writes the generated pages and files below docs/ from the source; with `--check` fails when they are not current. */
+/** Writes the generated files below docs/ and deploy/ from the source; with `--check` fails when they are not current. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { configJsonSchema, secretSettings, settings } from "../src/config/settings.ts";
 import { exampleSettings } from "../src/config/write-settings.ts";
 import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
+import { renderDashboard } from "./grafana/dashboard.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -87,6 +88,7 @@ if (import.meta.main) {
     "docs/errors.md": renderErrors(errorCodes),
     "docs/configuration.md": renderSettings(),
     "docs/config.schema.json": `${JSON.stringify(configJsonSchema, null, 2)}\n`,
+    "deploy/grafana/understudy.json": renderDashboard(),
     "docs/understudy.example.yaml": `${exampleHead}${exampleSettings()}`,
   };
   const isCheck = process.argv.includes("--check");
