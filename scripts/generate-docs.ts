@@ -1,7 +1,10 @@
-/** Writes docs/errors.md and docs/configuration.md from the source; with `--check` fails when they are not current. */
+/** Writes docs/errors.md, docs/configuration.md and docs/openapi.json from the source; with `--check` fails when they are not current. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { settings } from "../src/config/settings.ts";
 import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
+import { createApp } from "../src/server/create-app.ts";
+import { describeApi } from "../src/server/openapi-document.ts";
+import type { ServerPorts } from "../src/server/server-ports.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -68,8 +71,20 @@ export function renderSettings(): string {
   ].join("\n");
 }
 
+/** Routes are defined without anything behind them. */
+export function renderContract(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string };
+  const consent = { fallback: "stand_in_then_real", allow: [], floor: null } as const;
+  const app = createApp({} as ServerPorts, { apiKey: null, allowedHosts: [], allowedOrigins: [], consent });
+  return `${JSON.stringify(describeApi(app, version), null, 1)}\n`;
+}
+
 if (import.meta.main) {
-  const pages = { "docs/errors.md": renderErrors(errorCodes), "docs/configuration.md": renderSettings() };
+  const pages = {
+    "docs/errors.md": renderErrors(errorCodes),
+    "docs/configuration.md": renderSettings(),
+    "docs/openapi.json": renderContract(),
+  };
   const isCheck = process.argv.includes("--check");
   for (const [path, text] of Object.entries(pages)) {
     const url = new URL(`../${path}`, import.meta.url);
