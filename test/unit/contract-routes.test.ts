@@ -48,6 +48,14 @@ const table = `
   viewer    GET /api/v1/recovery/analytics
   viewer    GET /api/v1/recovery/drills
   operator  POST /api/v1/recovery/drills/:name
+  submitter POST /api/v1/jobs
+  viewer    GET /api/v1/jobs
+  viewer    GET /api/v1/jobs/:id
+  submitter POST /api/v1/jobs/:id/cancel
+  submitter POST /api/v1/jobs/:id/retry
+  operator  POST /api/v1/jobs/:id/release
+  operator  POST /api/v1/jobs/:id/drop
+  operator  POST /api/v1/jobs/drain
   operator  POST /api/v1/jobs/pause
   operator  POST /api/v1/jobs/resume
   operator  POST /api/v1/simulator/kill
@@ -87,7 +95,7 @@ describe("every route of the running application", () => {
     const typed = Object.values(routeFiles)
       .flatMap((file) => Object.values(file) as { readonly method: string; readonly path: string }[])
       .map(({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`);
-    const pages = rows.map(([route]) => route).filter((route) => /^GET \/(?:$|docs|[a-z]+\.(?:js|css|svg))/.test(route));
+    const pages = rows.map(([route]) => route).filter((route) => /^GET \/(?:$|docs|[a-z]+\.(?:js|css|svg)$)/.test(route));
     expect([...typed, ...pages].toSorted()).toEqual(rows.map(([route]) => route).toSorted());
   });
 });

@@ -4,6 +4,7 @@ import * as drills from "./drill-api.ts";
 import * as generation from "./generation-api.ts";
 import * as incidents from "./incident-api.ts";
 import * as intake from "./intake-api.ts";
+import * as jobs from "./jobs-api.ts";
 import * as outputs from "./output-api.ts";
 import * as probes from "./probe-api.ts";
 import * as queue from "./queue-api.ts";
@@ -11,7 +12,7 @@ import * as recovery from "./recovery-api.ts";
 import * as simulator from "./simulator-api.ts";
 import * as streams from "./stream-api.ts";
 
-export const routeFiles = { document, drills, generation, incidents, intake, outputs, probes, queue, recovery, simulator, streams };
+export const routeFiles = { document, drills, generation, incidents, intake, jobs, outputs, probes, queue, recovery, simulator, streams };
 
 type ValueOf<Group> = Group[keyof Group];
 

@@ -51,6 +51,7 @@ const refusals = [
   "IDEMPOTENCY_KEY_REUSED",
   "QUEUE_FULL",
   "DRAINING",
+  "INTAKE_DRAINED",
   "DISK_FULL",
   "STORE_UNAVAILABLE",
 ] as const;
