@@ -16,6 +16,8 @@ const table = `
   open      GET /
   open      GET /page.js
   open      GET /page.css
+  open      GET /key.js
+  open      GET /stream.js
   open      GET /icon.svg
   open      GET /docs
   open      GET /docs/start.js
