@@ -9,6 +9,7 @@ import { createArtifactFiles } from "../store/artifact-files.ts";
 import { createDiskGauge } from "../store/disk-gauge.ts";
 import { openStore } from "../store/open-store.ts";
 import { createLogger } from "../telemetry/logger.ts";
+import { createWebhookSender } from "../webhooks/webhook-sender.ts";
 import { diffusersCommand } from "../workers/diffusers-command.ts";
 import { createProcessRegistry, type ProcessRegistry } from "../workers/process-registry.ts";
 import { simulatorCommand } from "../workers/simulator-command.ts";
@@ -80,6 +81,8 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     onSpawn: (pid) => registry.register({ pid }),
     onExit: registry.unregister,
   });
+  const { secret, allow, answerMs } = config.webhook;
+  const webhooks = createWebhookSender({ clock, secret, allow, limitMs: answerMs });
   const logger = createLogger({ level: config.logLevel, nowMs: clock.nowMs });
   return {
     clock,
@@ -90,6 +93,7 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     media,
     host,
     probe,
+    webhooks,
     logger,
     registry,
     models: desk === null || files === null ? null : { desk, place: files.place },

@@ -29,7 +29,13 @@ export interface ConfigRefusal {
 }
 
 const defaultsName = "the defaults";
-const secretPath = "apiKey";
+/** Secrets: what others can read, such as a file or a list of processes, must not hold them. */
+const secretPaths = ["apiKey", "webhook.secret"] as const;
+const environmentNameOf = (path: string): string =>
+  `UNDERSTUDY_${path
+    .replace(".", "_")
+    .replace(/([a-z])([A-Z])/g, "$1_$2")
+    .toUpperCase()}`;
 
 const refuse = (message: string, code: ConfigRefusal["code"] = "CONFIGURATION_INVALID"): ConfigRefusal => ({
   kind: "refused",
@@ -47,8 +53,9 @@ function readFile({ path, text }: NonNullable<ConfigTexts["file"]>): Layer | Con
     throw thrown;
   }
   if (!isTree(tree)) return refuse(`Configuration: ${name} must hold one JSON object.`);
-  if (secretPath in tree)
-    return refuse(`Configuration: apiKey must not stand in ${name}; set the environment variable UNDERSTUDY_API_KEY.`);
+  const secret = secretPaths.find((path) => listPaths(tree).includes(path));
+  if (secret !== undefined)
+    return refuse(`Configuration: ${secret} must not stand in ${name}; set the environment variable ${environmentNameOf(secret)}.`);
   return { name, tree };
 }
 
@@ -63,8 +70,11 @@ const flagOf = (path: string): string => `--${path.replaceAll(".", "-").replace(
 
 /** Lowest precedence first. */
 function readLayers({ flags = {}, environment = {}, file }: ConfigTexts): readonly Layer[] | ConfigRefusal {
-  if (secretPath in flags)
-    return refuse("Configuration: apiKey must not stand on the command line; set the environment variable UNDERSTUDY_API_KEY.");
+  const secret = secretPaths.find((path) => path in flags);
+  if (secret !== undefined)
+    return refuse(
+      `Configuration: ${secret} must not stand on the command line; set the environment variable ${environmentNameOf(secret)}.`,
+    );
   const fromFile = file === undefined ? [] : [readFile(file)];
   const refusal = fromFile.find((layer) => "kind" in layer);
   if (refusal !== undefined) return refusal;
