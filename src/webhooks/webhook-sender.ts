@@ -44,6 +44,10 @@ function readTarget(text: string): URL | string {
   return url.username === "" && url.password === "" ? url : "A webhook's address must hold no user name and no password.";
 }
 
+/** What shows without looking the name up. */
+const isRefusedAsWritten = (host: string, rules: AddressRules): boolean =>
+  isIP(host) === 0 ? isLocalName(host) && !rules.lists(host) : !rules.mayCall(host, host);
+
 /** The addresses that may be connected to, or why none may: one that is refused refuses the name. */
 async function findAddress(
   url: URL,
@@ -51,6 +55,7 @@ async function findAddress(
   lookUp: NonNullable<WebhookSenderOptions["lookUp"]>,
 ): Promise<FoundAddress | string> {
   const host = hostOf(url);
+  if (isRefusedAsWritten(host, rules)) return refusal(host);
   const literal = isIP(host);
   const found = literal === 0 ? await lookUp(host) : [{ address: host, family: literal }];
   const [first] = found;
@@ -123,8 +128,7 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
       const url = readTarget(text);
       if (typeof url === "string") return url;
       const host = hostOf(url);
-      const isRefused = isIP(host) === 0 ? isLocalName(host) && !rules.lists(host) : !rules.mayCall(host, host);
-      if (isRefused) return refusal(host);
+      if (isRefusedAsWritten(host, rules)) return refusal(host);
       return secret === null ? noSecret : null;
     },
     send: async (message, signal) => {

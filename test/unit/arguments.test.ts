@@ -99,7 +99,11 @@ describe("the command line", () => {
   });
 
   it("status knows where to look", () => {
-    expect(parseArguments(["status", "--state-dir", "/s"])).toEqual({ command: "status", configPath: null, flags: { stateDir: "/s" } });
+    expect(parseArguments(["status", "--state-dir", "/s"])).toMatchObject({
+      command: "status",
+      configPath: null,
+      flags: { stateDir: "/s" },
+    });
   });
 
   it.each([
