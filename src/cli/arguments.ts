@@ -1,6 +1,8 @@
 /** What was typed → what is wanted. Pure: no file, no process. */
 import { parseArgs } from "node:util";
+import { type KeyRole, keyRoles } from "../core/words.ts";
 import { type JobsOption, type JobsVerb, type JobsWanted, jobsOptions, jobsVerbs, readJobs } from "./jobs-arguments.ts";
+import type { TokenOrder, TokenVerb } from "./token-commands.ts";
 
 interface Common {
   readonly configPath: string | null;
@@ -16,6 +18,7 @@ export type Arguments =
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
   | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
+  | (Common & TokenOrder & { readonly command: "token" })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "help" }
@@ -41,6 +44,9 @@ const options = {
   revision: { type: "string" },
   ...jobsOptions,
   json: { type: "boolean" },
+  role: { type: "string" },
+  "allow-origin": { type: "string", multiple: true },
+  insecure: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -58,6 +64,8 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
+  "allow-origin": "allowedOrigins",
+  insecure: "insecure",
 };
 
 interface CommandRow {
@@ -75,7 +83,21 @@ const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
-    options: ["host", "port", "state-dir", "config", "worker", "python", "device", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
+    options: [
+      "host",
+      "port",
+      "allow-origin",
+      "insecure",
+      "state-dir",
+      "config",
+      "worker",
+      "python",
+      "device",
+      "sim-gpu",
+      "sim-gpus",
+      "sim-speed",
+      "keep-workers",
+    ],
   },
   status: {
     usage: "status [--json]",
@@ -120,6 +142,13 @@ const commands = {
     options: ["state-dir", "config"],
     operand: "the id of an incident",
   },
+  token: {
+    usage: "token VERB [KEY]",
+    says: "create, list or revoke keys; create needs --role",
+    options: ["state-dir", "config", "role", "label"],
+    operand: "create, list, or revoke and the id of a key",
+    verbs: { create: false, list: false, revoke: true },
+  },
   backup: {
     usage: "backup PATH",
     says: "a consistent copy of the database, while the service runs",
@@ -140,7 +169,9 @@ ${usageLines}
 
 Flags of serve
   -p, --port PORT         port to listen on; 0 takes a free one (9000)
-      --host HOST         address to listen on; others than loopback need a key in UNDERSTUDY_API_KEY (127.0.0.1)
+      --host HOST         address to listen on; others than loopback need a key: understudy token create (127.0.0.1)
+      --allow-origin URL  a web page of another origin that may call the service; may be repeated
+      --insecure          lets everybody who reaches the address do everything, without any key
       --worker KIND       what renders: simulator or diffusers (simulator)
       --python PATH       interpreter of the diffusers worker (what npm run worker:install made)
       --device DEVICE     where it renders: auto, cuda or cpu (auto)
@@ -162,6 +193,10 @@ Flags of jobs and status
 
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
+
+Flags of token create
+      --role ROLE         what the key may do: viewer looks, submitter also submits and cancels, operator does everything
+      --label TEXT        what the key is for
 
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
@@ -205,13 +240,18 @@ interface Given {
   readonly isReleasing: boolean;
   readonly revision: string | null;
   readonly isJson: boolean;
+  readonly role: KeyRole;
+  readonly label: string;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Exclude<Command, "jobs">, { verb, operand, isReleasing, revision, isJson }: Given, common: Common): Arguments {
+function wantedOf(command: Exclude<Command, "jobs">, given: Given, common: Common): Arguments {
+  const { verb, operand, isReleasing, revision, isJson, role, label } = given;
   switch (command) {
     case "status":
       return { command, isJson, ...common };
+    case "token":
+      return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
     case "pause":
       return { command, isReleasing, ...common };
     case "drill":
@@ -251,10 +291,21 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
-  const isJson = values.json === true;
   if (first === "jobs") {
     const wanted = readJobs(verb as JobsVerb, operand, values);
     return typeof wanted === "string" ? refuse(wanted) : { command: first, wanted, configPath, flags };
   }
-  return wantedOf(first, { verb, operand, isReleasing: values["release-gpu"] === true, revision, isJson }, { configPath, flags });
+  const role = keyRoles.find((known) => known === values.role);
+  if (verb === "create" && role === undefined) return refuse(`token create needs --role ${keyRoles.join(", ")}`);
+  if (verb !== "create" && (values.role ?? values.label) !== undefined) return refuse(`token ${verb} takes no --role and no --label`);
+  const typed: Given = {
+    verb,
+    operand,
+    isReleasing: values["release-gpu"] === true,
+    revision,
+    isJson: values.json === true,
+    role: role ?? "viewer",
+    label: String(values.label ?? "").slice(0, 200),
+  };
+  return wantedOf(first, typed, { configPath, flags });
 }
