@@ -5,7 +5,8 @@ import { exitCodes } from "./exit-codes.ts";
 import { askService, refusalOf, say } from "./running-service.ts";
 
 function workerLine({ id, kind, state, pid }: StatusWire["workers"][number]): string {
-  return `  ${id.padEnd(12)} ${kind.padEnd(10)} ${state}${pid === undefined ? "" : `, pid ${pid}`}`;
+  // Where it is inside a larger state says enough.
+  return `  ${id.padEnd(12)} ${kind.padEnd(10)} ${state.split(".").at(-1) ?? state}${pid === undefined ? "" : `, pid ${pid}`}`;
 }
 
 /** For a terminal. */

@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createWebhookSender, type FoundAddress } from "../../src/webhooks/webhook-sender.ts";
+import { createWebhookSender, type FoundAddress, signatureOf } from "../../src/webhooks/webhook-sender.ts";
 import { clock } from "../harness/running-service.ts";
 import { isSigned, startReceiver, type WebhookReceiver } from "../harness/webhook-receiver.ts";
 
@@ -35,6 +36,23 @@ describe("sending a webhook", () => {
       false,
       false,
     ]);
+  });
+
+  it("is taken for ours by the receiver that docs/jobs.md shows, and by it alone while it is fresh and whole", async () => {
+    const page = readFileSync(new URL("../../docs/jobs.md", import.meta.url), "utf8");
+    const code = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? "";
+    const shown = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
+      isFromUnderstudy(headers: Record<string, string>, body: string, key: string): boolean;
+    };
+    await senderWith().send(messageTo(receiver.origin), never);
+    const [{ id, timestamp, signature, text } = { id: "", timestamp: "", signature: "", text: "" }] = receiver.received;
+    const headers = { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature };
+    expect(shown.isFromUnderstudy(headers, text, secret)).toBe(true);
+    expect(shown.isFromUnderstudy(headers, `${text} `, secret)).toBe(false);
+    expect(shown.isFromUnderstudy({ ...headers, "webhook-id": "job-1.8" }, text, secret)).toBe(false);
+    const old = String(Number(timestamp) - 3_600);
+    const signed = { ...headers, "webhook-timestamp": old, "webhook-signature": signatureOf(secret, id, old, text) };
+    expect(shown.isFromUnderstudy(signed, text, secret)).toBe(false);
   });
 
   it("follows no redirect", async () => {
