@@ -86,8 +86,6 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     onSpawn: (pid) => registry.register({ pid }),
     onExit: registry.unregister,
   });
-  const { secret, allow, answerMs } = config.webhook;
-  const webhooks = createWebhookSender({ clock, secret, allow, limitMs: answerMs });
   const logger = createLogger({ level: config.logLevel, nowMs: clock.nowMs });
   return {
     clock,
@@ -98,7 +96,7 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     media,
     host,
     probe,
-    webhooks,
+    webhooks: createWebhookSender({ clock, ...config.webhook }),
     logger,
     registry,
     models: desk === null || files === null ? null : { desk, place: files.place },

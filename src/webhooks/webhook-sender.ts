@@ -20,7 +20,7 @@ export interface WebhookSenderOptions {
   /** Names, addresses and networks that may be called although they are not public. */
   readonly allow: readonly string[];
   /** For looking the name up, connecting and the answer together. */
-  readonly limitMs: number;
+  readonly answerMs: number;
   readonly lookUp?: (host: string) => Promise<readonly FoundAddress[]>;
 }
 
@@ -92,9 +92,21 @@ function call(request: ClientRequest, body: string): Promise<SendOutcome> {
   });
 }
 
+function headersOf({ id, body }: WebhookMessage, key: string, nowMs: number): Readonly<Record<string, string>> {
+  const timestamp = String(Math.floor(nowMs / secondMs));
+  return {
+    "content-type": "application/json",
+    "content-length": String(Buffer.byteLength(body)),
+    "user-agent": "understudy",
+    "webhook-id": id,
+    "webhook-timestamp": timestamp,
+    "webhook-signature": signatureOf(key, id, timestamp, body),
+  };
+}
+
 /** Sends webhooks over HTTP, signed, to checked addresses alone; follows no redirect and uses no proxy. */
 export function createWebhookSender(options: WebhookSenderOptions): WebhookSender {
-  const { clock, secret, limitMs } = options;
+  const { clock, secret, answerMs } = options;
   const rules = createAddressRules(options.allow);
   const lookUp = options.lookUp ?? ((host: string) => lookUpName(host, { all: true }));
 
@@ -108,15 +120,7 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
       return { kind: "unanswered", problem: `${hostOf(url)} could not be looked up (${codeOf(thrown)}).` };
     }
     if (typeof target === "string") return { kind: "refused", problem: target };
-    const timestamp = String(Math.floor(clock.nowMs() / secondMs));
-    const headers = {
-      "content-type": "application/json",
-      "content-length": String(Buffer.byteLength(message.body)),
-      "user-agent": "understudy",
-      "webhook-id": message.id,
-      "webhook-timestamp": timestamp,
-      "webhook-signature": signatureOf(key, message.id, timestamp, message.body),
-    };
+    const headers = headersOf(message, key, clock.nowMs());
     if (whenOver.aborted) return { kind: "unanswered", problem: "It was broken off." };
     const request = openRequest({ url, target, headers, body: message.body });
     whenOver.addEventListener("abort", () => request.destroy(), { once: true });
@@ -137,9 +141,9 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
       const expired = Promise.withResolvers<SendOutcome>();
       const stopped = Promise.withResolvers<SendOutcome>();
       const timer = clock.setTimer(() => {
-        expired.resolve({ kind: "unanswered", problem: `The receiver did not answer within ${limitMs} ms.` });
+        expired.resolve({ kind: "unanswered", problem: `The receiver did not answer within ${answerMs} ms.` });
         over.abort();
-      }, limitMs);
+      }, answerMs);
       const stop = (): void => {
         stopped.reject(signal.reason);
         over.abort();

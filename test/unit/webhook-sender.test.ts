@@ -15,10 +15,10 @@ afterEach(() => receiver.close());
 interface Change {
   readonly allow?: readonly string[];
   readonly secret?: string | null;
-  readonly limitMs?: number;
+  readonly answerMs?: number;
   readonly lookUp?: (host: string) => Promise<readonly FoundAddress[]>;
 }
-const senderWith = (change: Change = {}) => createWebhookSender({ clock, secret, allow: ["127.0.0.1"], limitMs: 10_000, ...change });
+const senderWith = (change: Change = {}) => createWebhookSender({ clock, secret, allow: ["127.0.0.1"], answerMs: 10_000, ...change });
 const messageTo = (url: string) => ({ id: "job-1.7", url, body: '{"type":"job.succeeded","ä":1}' });
 const at = (...addresses: string[]): FoundAddress[] => addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
 
@@ -63,12 +63,12 @@ describe("sending a webhook", () => {
 
   it("gives a receiver that does not answer so long and no longer", async () => {
     receiver.answer = "hang";
-    const outcome = await senderWith({ limitMs: 100 }).send(messageTo(receiver.origin), never);
+    const outcome = await senderWith({ answerMs: 100 }).send(messageTo(receiver.origin), never);
     expect(outcome).toEqual({ kind: "unanswered", problem: "The receiver did not answer within 100 ms." });
   });
 
   it("gives a name that is not found in time no longer either", async () => {
-    const sender = senderWith({ limitMs: 100, lookUp: () => new Promise(() => undefined) });
+    const sender = senderWith({ answerMs: 100, lookUp: () => new Promise(() => undefined) });
     expect(await sender.send(messageTo("http://slow.example/"), never)).toMatchObject({ kind: "unanswered" });
   });
 
