@@ -1,14 +1,7 @@
 import { join } from "node:path";
 import { backupStore } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
-import { askService, connect, refusalOf, say } from "./running-service.ts";
-
-/** Prints what the running service says of itself; 1 when it can take nothing now. */
-export async function showStatus(config: Config): Promise<number> {
-  const { address, isOk, body } = await askService(config, "GET", "/readyz");
-  say(`${address}\n${JSON.stringify(body, null, 2)}`);
-  return isOk ? 0 : 1;
-}
+import { connect, refusalOf, say } from "./running-service.ts";
 
 /** Workers take no new job; with `isReleasing` they end when idle. 1 when a card is not free yet. */
 export async function pause(config: Config, isReleasing: boolean): Promise<number> {
@@ -19,6 +12,15 @@ export async function pause(config: Config, isReleasing: boolean): Promise<numbe
   return isReleasing && holding.length > 0 ? 1 : 0;
 }
 
+/** Nothing new is accepted; what was accepted is rendered. */
+export async function drain(config: Config): Promise<number> {
+  const answer = await connect(config).api.v1.jobs.drain.$post();
+  if (answer.status !== 200) return sayRefusal(await answer.json());
+  say((await answer.json()).message);
+  return 0;
+}
+
+/** Ends a pause and a drain. */
 export async function resume(config: Config): Promise<number> {
   const answer = await connect(config).api.v1.jobs.resume.$post();
   if (answer.status !== 200) return sayRefusal(await answer.json());

@@ -6,7 +6,7 @@ import { UnderstudyError } from "../core/errors.ts";
 /** The service that runs on this state directory, typed by the contract. Throws UnderstudyError when there is none. */
 function locate(config: Config): { readonly address: string; readonly headers: Record<string, string> } {
   const address = readAddress(config.stateDir);
-  if (address === null) throw new UnderstudyError("NOT_FOUND", `No service runs on ${config.stateDir}; npm start starts one.`);
+  if (address === null) throw new UnderstudyError("SERVICE_UNREACHABLE", `No service runs on ${config.stateDir}; npm start starts one.`);
   return { address, headers: config.apiKey === null ? {} : { authorization: `Bearer ${config.apiKey}` } };
 }
 
@@ -14,7 +14,7 @@ export function connect(config: Config): ReturnType<typeof createApiClient> {
   const { address, headers } = locate(config);
   const reach: typeof fetch = (...order) =>
     fetch(...order).catch((thrown: unknown) => {
-      throw new UnderstudyError("NOT_FOUND", `The service at ${address} does not answer.`, { cause: thrown });
+      throw new UnderstudyError("SERVICE_UNREACHABLE", `The service at ${address} does not answer.`, { cause: thrown });
     });
   return createApiClient(address, { headers, fetch: reach });
 }
@@ -30,14 +30,20 @@ export interface ServiceAnswer {
 }
 
 /** Asks the service that runs on this state directory. Throws UnderstudyError with one sentence when none answers. */
-export async function askService(config: Config, method: "GET" | "POST", path: string, body?: object): Promise<ServiceAnswer> {
+export async function askService(
+  config: Config,
+  method: "GET" | "POST",
+  path: string,
+  body?: object,
+  further: Readonly<Record<string, string>> = {},
+): Promise<ServiceAnswer> {
   const { address, headers: keyed } = locate(config);
-  const headers = { ...keyed, ...(body === undefined ? {} : { "content-type": "application/json" }) };
+  const headers = { ...further, ...keyed, ...(body === undefined ? {} : { "content-type": "application/json" }) };
   try {
     const answer = await fetch(`${address}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     return { address, isOk: answer.ok, body: (await answer.json()) as Record<string, unknown> };
   } catch (thrown) {
-    throw new UnderstudyError("NOT_FOUND", `The service at ${address} does not answer.`, { cause: thrown });
+    throw new UnderstudyError("SERVICE_UNREACHABLE", `The service at ${address} does not answer.`, { cause: thrown });
   }
 }
 

@@ -28,6 +28,7 @@ const table = `
   open      GET /readyz
   open      GET /health
   viewer    GET /api/v1/system/health
+  viewer    GET /api/v1/status
   viewer    GET /api/v1/queue
   submitter POST /api/v1/queue/:id/cancel
   submitter POST /api/v1/generation/submit

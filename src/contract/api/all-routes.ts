@@ -10,9 +10,24 @@ import * as probes from "./probe-api.ts";
 import * as queue from "./queue-api.ts";
 import * as recovery from "./recovery-api.ts";
 import * as simulator from "./simulator-api.ts";
+import * as status from "./status-api.ts";
 import * as streams from "./stream-api.ts";
 
-export const routeFiles = { document, drills, generation, incidents, intake, jobs, outputs, probes, queue, recovery, simulator, streams };
+export const routeFiles = {
+  document,
+  drills,
+  generation,
+  incidents,
+  intake,
+  jobs,
+  outputs,
+  probes,
+  queue,
+  recovery,
+  simulator,
+  status,
+  streams,
+};
 
 type ValueOf<Group> = Group[keyof Group];
 
