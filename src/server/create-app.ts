@@ -6,7 +6,9 @@ import { answerLog, notingJobs } from "./answer-log.ts";
 import { createApiApp } from "./api-app.ts";
 import type { AppOptions, ServerApp } from "./http-types.ts";
 import { createOpenStreams } from "./open-streams.ts";
+import { registerSecurity } from "./openapi-document.ts";
 import { installProblems } from "./problems.ts";
+import { addDocumentRoutes } from "./routes/document-routes.ts";
 import { addDrillRoutes } from "./routes/drill-routes.ts";
 import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
@@ -19,6 +21,7 @@ import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
 import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
+import { addStatusRoutes } from "./routes/status-routes.ts";
 import { addSystemRoutes } from "./routes/system-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
@@ -42,6 +45,7 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
   const keyring = createKeyring({ environmentKey: options.apiKey, keys: ports.keys, clock: ports.clock });
   const limiter = createRateLimiter(options.rateLimit, ports.clock);
   installProblems(app, ports);
+  registerSecurity(app);
   app.use(
     requestId(ports.chance),
     answerLog(ports),
@@ -61,9 +65,11 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
   addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
   addMetricsRoute(app, ports, streams);
+  addStatusRoutes(app, ports);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);
   addWebSocketRoute(app, ports, hub, streams);
   addPageRoutes(app);
+  addDocumentRoutes(app, ports);
   return Object.assign(app, { streams, isProtected: keyring.isLocked });
 }
