@@ -7,5 +7,5 @@ import type { ServerPorts } from "../server-ports.ts";
 const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
 
 export function addMetricsRoute(app: ApiApp, ports: Pick<ServerPorts, "metrics">, streams: OpenStreams): void {
-  app.openapi(metricsText, async (context) => context.body(await ports.metrics(streams.count()), 200, headers) as never);
+  app.openapi(metricsText, async (context) => context.text(await ports.metrics(streams.count()), 200, headers));
 }
