@@ -1,4 +1,4 @@
-import { metricsText } from "../../contract/api/metrics-api.ts";
+import { metricsText } from "../../contract/api/probe-api.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import type { ServerPorts } from "../server-ports.ts";
