@@ -39,6 +39,8 @@ export async function startService(config: Config, version: string): Promise<Run
       allowedHosts: [config.host, ...config.allowedHosts],
       allowedOrigins: config.allowedOrigins,
       consent: config.consent,
+      ownConsent: config.ownConsent,
+      resultMaxAgeMs: config.retention.resultMaxAgeMs,
     });
     const listening = await listen(app, { host: config.host, port: config.port, clock });
     writeSupervisorFile(config.stateDir, { pid: process.pid, address: listening.address });

@@ -17,6 +17,7 @@ import { addQueueRoutes } from "./routes/queue-routes.ts";
 import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
 import { addSystemRoutes } from "./routes/system-routes.ts";
+import { addVideosRoutes } from "./routes/videos-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
 import { bodyLimit } from "./safety/body-limit.ts";
@@ -39,6 +40,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   app.use(access(app, keyring), knownMethods(app), bodyLimit());
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);
+  addVideosRoutes(app, ports, options);
   addIntakeRoutes(app, ports);
   addOutputRoutes(app, ports);
   addRecoveryRoutes(app, ports);

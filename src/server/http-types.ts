@@ -26,8 +26,12 @@ export interface AppOptions {
   readonly allowedHosts: readonly string[];
   /** Origins of foreign pages that may call it. */
   readonly allowedOrigins: readonly string[];
-  /** For requests that say nothing about fallback and changes. */
+  /** For requests of the seed's routes that say nothing about fallback and changes. */
   readonly consent: Consent;
+  /** The same for our own and the OpenAI-compatible routes. */
+  readonly ownConsent: Consent;
+  /** How long results are kept at most. */
+  readonly resultMaxAgeMs: number;
 }
 
 /** The application and what has to be ended with it. Usable by `request` without any socket. */

@@ -114,8 +114,10 @@ export async function beginLife(world: World): Promise<void> {
   );
   if (service === null) return;
   service.start();
-  const { consent, allowedHosts, allowedOrigins } = config;
-  const life: Life = { service, app: createApp(service.serverPorts, { apiKey: null, allowedHosts, allowedOrigins, consent }), points };
+  const { consent, ownConsent, allowedHosts, allowedOrigins, retention } = config;
+  const { resultMaxAgeMs } = retention;
+  const options = { apiKey: null, allowedHosts, allowedOrigins, consent, ownConsent, resultMaxAgeMs };
+  const life: Life = { service, app: createApp(service.serverPorts, options), points };
   world.current = life;
   world.lifeOptions.onBegun?.(life, world);
 }

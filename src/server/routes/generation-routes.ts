@@ -6,7 +6,7 @@ import { drawInteger } from "../../core/chance.ts";
 import type { JobView } from "../../core/job.ts";
 import { formatBytes } from "../../core/units.ts";
 import type { AppOptions, HttpContext, HttpEnv } from "../http-types.ts";
-import { refuse } from "../problems.ts";
+import { type Refused as RefusedAnswer, refuse } from "../problems.ts";
 import { readSubmission } from "../read-submission.ts";
 import type { AdmissionOutcome, ServerPorts } from "../server-ports.ts";
 
@@ -18,7 +18,7 @@ const unreadEndImage =
 
 type Refused = Exclude<AdmissionOutcome, { readonly job: JobView }>;
 
-function refuseAdmission(context: HttpContext, outcome: Refused): Response {
+export function refuseAdmission(context: HttpContext, outcome: Refused): RefusedAnswer {
   switch (outcome.kind) {
     case "conflict":
       return refuse(context, {
