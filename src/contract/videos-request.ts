@@ -3,10 +3,10 @@
  * only ones. Settings of our own stand under `understudy`.
  */
 import { z } from "zod";
-import type { Consent, Floor } from "../core/job.ts";
+import type { Floor } from "../core/job.ts";
 import { isKnownModel, modelEntry } from "../core/model-catalog.ts";
 import type { ModelId } from "../core/words.ts";
-import { emptyIsAbsent, parseSubmission, type SubmitFields, toConsent, wholeNumber } from "./submit-request.ts";
+import { emptyIsAbsent, parseSubmission, type SubmitFields, wholeNumber } from "./submit-request.ts";
 
 /** A form carries an object as its JSON. */
 function fromJson(value: unknown): unknown {
@@ -174,9 +174,4 @@ export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo 
       .map((name) => name.slice(0, 64))
       .slice(0, mostIgnoredNames),
   };
-}
-
-export function toVideoConsent({ fields, floor }: AcceptedVideo, defaults: Consent): Consent {
-  const consent = toConsent(fields, defaults);
-  return floor === undefined ? consent : { ...consent, floor };
 }

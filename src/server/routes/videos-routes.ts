@@ -12,9 +12,10 @@ import {
   showModel,
   showVideo,
 } from "../../contract/api/videos-api.ts";
+import { toOwnConsent } from "../../contract/jobs-wire.ts";
 import { idempotencyBodyOf, toRenderRequest } from "../../contract/submit-request.ts";
 import { artifactOf } from "../../contract/task-wire.ts";
-import { type AcceptedVideo, toVideoConsent } from "../../contract/videos-request.ts";
+import type { AcceptedVideo } from "../../contract/videos-request.ts";
 import {
   isCompleted,
   pollAfterMs,
@@ -33,8 +34,8 @@ import { serveArtifact } from "../artifact-response.ts";
 import type { AppOptions, HttpContext } from "../http-types.ts";
 import { type Refused, refuse } from "../problems.ts";
 import { readVideoRequest } from "../read-video-request.ts";
+import { refuseAdmission } from "../refuse-admission.ts";
 import type { ServerPorts } from "../server-ports.ts";
-import { refuseAdmission } from "./generation-routes.ts";
 
 const largestSeed = 2 ** 31 - 1;
 const noCache = { "cache-control": "no-cache" };
@@ -77,7 +78,7 @@ function addCreate(app: ApiApp, parts: Parts): void {
     const outcome = await ports.admission.submit({
       spec: {
         request: toRenderRequest(video.fields, () => drawInteger(ports.chance, 0, largestSeed)),
-        consent: toVideoConsent(video, options.ownConsent),
+        consent: toOwnConsent({ ...video.fields, floor: video.floor }, options.ownConsent),
         workflow: null,
       },
       apiKeyId: context.get("apiKeyId"),
