@@ -62,6 +62,7 @@ function reopenStore(world: World, clock: Clock, points: CrashPoints): Store {
     jobs: guard(opened.jobs, "jobs"),
     incidents: guard(opened.incidents, "incidents"),
     facts: guard(opened.facts, "facts"),
+    keys: guard(opened.keys, "keys"),
     webhooks: guard(opened.webhooks, "webhooks"),
     events: guard(opened.events, "events"),
   };
@@ -116,9 +117,9 @@ export async function beginLife(world: World): Promise<void> {
   );
   if (service === null) return;
   service.start();
-  const { consent, ownConsent, allowedHosts, allowedOrigins, retention } = config;
-  const { resultMaxAgeMs } = retention;
-  const options = { apiKey: null, allowedHosts, allowedOrigins, consent, ownConsent, resultMaxAgeMs };
+  const { consent, ownConsent, allowedHosts, allowedOrigins, rateLimit, retention } = config;
+  const asked = { consent, ownConsent, allowedHosts, allowedOrigins, rateLimit, resultMaxAgeMs: retention.resultMaxAgeMs };
+  const options = { ...asked, apiKey: null, isExposed: false, isInsecure: false };
   const life: Life = { service, app: createApp(service.serverPorts, options), points };
   world.current = life;
   world.lifeOptions.onBegun?.(life, world);
