@@ -1,29 +1,43 @@
 /** Videos in the shape of OpenAI's API, which vLLM-Omni and others speak too; docs/openai-videos.md. */
 import { z } from "zod";
+import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
+import { longestPromptLength } from "../submit-request.ts";
 import { videoRequestSchema } from "../videos-request.ts";
 import { modelListSchema, modelObjectSchema, videoDeletedSchema, videoListSchema, videoObjectSchema } from "../videos-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
+import { documentedBody, type JsonSchema, looseObject } from "./documented-body.ts";
 
 const tags = ["videos"];
 const idParam = z.object({ id: z.string() });
 
-type JsonSchema = z.core.JSONSchema.JSONSchema;
+/** What clients write at least; the rest is described in the document. */
+export type VideoOrder = { readonly prompt: string } & Readonly<Record<string, unknown>>;
 
 const file: JsonSchema = { type: "string", format: "binary", description: "JPEG, PNG or WebP, at most 10 MB." };
-const asFields = z.toJSONSchema(videoRequestSchema, { io: "input", unrepresentable: "any" }) as JsonSchema;
-const { $schema: _schema, ...fields } = asFields;
-const described: JsonSchema = { ...fields, required: ["prompt"], additionalProperties: true };
-const reference = fields.properties?.["input_reference"] ?? {};
 
-const createBody = {
-  required: true as const,
-  content: {
-    "application/json": { schema: described },
-    "multipart/form-data": {
-      schema: { ...described, properties: { ...fields.properties, input_reference: { anyOf: [file, reference] } } },
+function fieldsSchema(toImage: (reference: JsonSchema) => JsonSchema): JsonSchema {
+  const json = looseObject(videoRequestSchema);
+  const sizes = [...new Set(knownModels().flatMap(resolutionsOf))];
+  return {
+    ...json,
+    required: ["prompt"],
+    properties: {
+      ...json.properties,
+      prompt: { type: "string", minLength: 1, maxLength: longestPromptLength, pattern: "\\S" },
+      model: { type: "string", enum: [...knownModels()], description: "The main model unless it is named." },
+      size: { type: "string", enum: sizes, default: "1280x720" },
+      input_reference: toImage(json.properties["input_reference"] ?? {}),
     },
+  };
+}
+
+const createBody = documentedBody<VideoOrder>(
+  {
+    "application/json": () => fieldsSchema((reference) => reference),
+    "multipart/form-data": () => fieldsSchema((reference) => ({ anyOf: [file, reference] })),
   },
-};
+  true,
+);
 
 export const createVideo = apiRoute({
   method: "post",
@@ -39,7 +53,7 @@ export const createVideo = apiRoute({
         .optional()
         .describe("The same key with the same fields gives the first video back."),
     }),
-    body: createBody as never,
+    body: createBody,
   },
   responses: { 200: jsonAnswer(videoObjectSchema, "It is durable.") },
   refusals: [
@@ -103,7 +117,7 @@ export const deleteVideo = apiRoute({
   refusals: ["JOB_NOT_FOUND"],
 });
 
-export const contentVariants = ["video", "thumbnail", "spritesheet", "standin"] as const;
+const contentVariants = ["video", "thumbnail", "spritesheet", "standin"] as const;
 const bytes = z.string().meta({ format: "binary" });
 const content = { "video/mp4": { schema: bytes }, "image/jpeg": { schema: bytes } };
 
