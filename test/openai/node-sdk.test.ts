@@ -18,7 +18,7 @@ let client: OpenAI;
 beforeAll(async () => {
   service = await startHeldService();
   client = new OpenAI({ baseURL: `${service.url}/v1`, apiKey: "none" });
-});
+}, 60_000);
 afterAll(() => service.end());
 
 const small = { prompt: "a red fox runs across fresh snow", size: "854x480" as "1280x720", seconds: "1" as "4", num_inference_steps: 6 };
@@ -107,7 +107,7 @@ it("orders with an image, is told when to ask again, lists, downloads and delete
 it("cancels a video in hand by deleting it", { timeout: 60_000 }, async () => {
   const { id } = await order({ num_inference_steps: 60 });
   await until("it is rendered", async () => (await look(id)).status === "in_progress");
-  expect(await client.videos.delete(id)).toMatchObject({ deleted: true });
+  await until("it is deleted", async () => (await client.videos.delete(id)).deleted);
   const left = await client.videos.list();
   expect(left.data.map((video) => video.id)).not.toContain(id);
 });
