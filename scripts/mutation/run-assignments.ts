@@ -55,8 +55,10 @@ function runChunk(assignments: readonly Assignment[], clock: Clock, onFinding: (
     child.once("close", (code) => {
       clock.clearTimer(watch);
       if (isSilent) note(`no end within ${silenceMs / 1_000} s of the processor`);
-      else if (findings.length < assignments.length)
-        reject(new Error(`a process ended with ${code} before all of its mutants were looked at`));
+      else if (assignments[findings.length]?.mutant.operator === "nothing")
+        reject(new Error(`a process ended with ${code} before anything was looked at`));
+      // The mutant in hand took its process with it, by all of the memory for instance.
+      else note("the end of its process");
       resolve({ findings, rest: assignments.slice(findings.length) });
     });
   });

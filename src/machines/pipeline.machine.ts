@@ -26,6 +26,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
     lease: null,
     isUnderWay: false,
     longPhaseMs: null,
+    stillSinceMs: null,
     stepLimits: unknownLimits,
     wantedModel: null,
     dueAtMs: null,
@@ -216,6 +217,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
           },
           on: {
             "phase.started": phaseTransitions,
+            "render.stoodStill": { actions: { type: "noteStill", params: ({ event }) => ({ sinceMs: event.sinceMs }) } },
             "render.completed": {
               target: "#pipeline.handingOver",
               actions: { type: "storeReport", params: ({ event }) => ({ report: event.report }) },

@@ -175,10 +175,15 @@ const jobHandlers: Handlers = {
   "pipeline.suspended": (context, { workerId }) =>
     join(recycleIfAsked(context, workerId), toIncidents(context, workerId, { type: "pipeline.suspended", workerId })),
   // The pipeline has its worker restarted; the incident waits for that like for any other death, and proves it.
-  "pipeline.stalled": (context, { workerId, jobId, stalledForMs }) => {
-    const fault = classify({ stalledForMs });
+  "pipeline.stalled": (context, { workerId, jobId, evidence }) => {
+    const fault = classify(evidence);
+    const { stalledForMs, mainThreadIdleMs } = evidence;
     return join(
-      tell({ type: "pipeline.stalled", workerId, data: { job_id: jobId, stalled_for_ms: stalledForMs } }),
+      tell({
+        type: "pipeline.stalled",
+        workerId,
+        data: { job_id: jobId, stalled_for_ms: stalledForMs, main_thread_idle_ms: mainThreadIdleMs ?? null },
+      }),
       send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin(context, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
     );
