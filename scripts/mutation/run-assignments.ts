@@ -10,7 +10,7 @@ import { processorMs } from "./processor-time.ts";
 const silenceMs = 60_000;
 const lookEveryMs = 5_000;
 /** A process keeps every mutant's copy of the tests until it ends. */
-const chunkSize = 20;
+const chunkSize = 25;
 
 interface ChunkEnd {
   readonly findings: readonly Finding[];

@@ -58,6 +58,8 @@ describe("a worker that comes back", () => {
     await incident.clock.advance(100);
     expect(incident.rungs()[0]).toBe("restart_pipeline failed");
     expect(incident.actor.getSnapshot().context.climbCount).toBe(1);
+    await incident.until(() => incident.is("standingIn"));
+    expect(incident.world.performed).toEqual(["clear_gpu_cache", "apply_vram_optimization"]);
   });
 });
 
@@ -76,6 +78,15 @@ describe("while a stand-in serves", () => {
     expect(incident.is("standingIn")).toBe(true);
     incident.actor.send(proven("T2V-A14B"));
     expect(incident.is("probing")).toBe(true);
+  });
+  it("a worker that an operator stops stands in once, and is not looked at for that", async () => {
+    const incident = await standingIn();
+    incident.actor.send({ type: "recovery.probe" });
+    incident.actor.send({ type: "worker.stopped", ...w0 });
+    expect(incident.is("standingIn")).toBe(true);
+    const stoodIn = incident.parent.ofType("incident.stoodIn").length;
+    incident.actor.send({ type: "worker.stopped", ...w0 });
+    expect(incident.parent.ofType("incident.stoodIn")).toHaveLength(stoodIn);
   });
   it("the time of the next look begins a probe", async () => {
     const incident = await standingIn();
