@@ -15,6 +15,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
   const cooldowns = await store.facts.read(factKeys.cooldowns);
   const breakers = await store.facts.read(factKeys.breakers);
   const pause = await store.facts.read(factKeys.pause);
+  const drain = await store.facts.read(factKeys.drain);
   const open = await store.incidents.listOpen();
   const incidents = open.flatMap((row): Incident[] => {
     const fault = row.data["fault"] as Fault | undefined;
@@ -39,6 +40,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
     cooldowns: (cooldowns as ResumedFacts["cooldowns"] | null) ?? {},
     breakers: (breakers as ResumedFacts["breakers"] | null) ?? {},
     pause: (pause as ResumedFacts["pause"]) ?? null,
+    drain: (drain as ResumedFacts["drain"]) ?? null,
     incidents,
   };
 }

@@ -2,7 +2,15 @@ import type { JobView } from "../core/job.ts";
 import { createAdmission } from "../jobs/admission.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
-import type { AdmissionPort, ControlPort, ServerPorts, ServiceStatus, StreamFrame, StreamPort } from "../server/server-ports.ts";
+import type {
+  AdmissionPort,
+  ControlPort,
+  QuarantinePort,
+  ServerPorts,
+  ServiceStatus,
+  StreamFrame,
+  StreamPort,
+} from "../server/server-ports.ts";
 import { createDrillDesk } from "./drills/drill-desk.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
@@ -25,6 +33,7 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
       chance: parts.chance,
       deviceTotalBytes: largestCardBytes,
       isDraining: () => supervisor.getSnapshot().context.mode === "draining",
+      isIntakeDrained: () => supervisor.getSnapshot().context.drain !== null,
       isSimulated: () => config.workers.every((worker) => worker.kind === "simulator"),
       onAvailable: () => {
         supervisor.send({ type: "jobs.becameAvailable" });
@@ -33,7 +42,9 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
     },
     {
       minFreeBytes: config.disk.minFreeBytes,
-      deadlineMs: config.queue.deadlineMs,
+      get deadlineMs() {
+        return config.queue.deadlineMs;
+      },
       preferredProfile: config.loadProfile,
       alternative: config.alternative,
     },
@@ -59,6 +70,17 @@ function createControl(parts: StatusParts, supervisor: Supervisor): ControlPort 
       host.signal(link.ref, "SIGKILL");
       return { kind: "killed", workerId: id, pid: link.ref.pid };
     },
+  };
+}
+
+function createQuarantine({ store: { jobs } }: StatusParts, onAvailable: () => void): QuarantinePort {
+  return {
+    release: async (jobId, by) => {
+      const outcome = await jobs.requeue(jobId, by);
+      if (outcome === "ok") onAvailable();
+      return outcome;
+    },
+    drop: (jobId, by) => jobs.drop(jobId, by),
   };
 }
 
@@ -98,6 +120,11 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
   const admission = createAdmissionPort(parts, supervisor, onQueued);
   return {
     jobs: parts.store.jobs,
+    quarantine: createQuarantine(parts, () => {
+      supervisor.send({ type: "jobs.becameAvailable" });
+      onQueued();
+    }),
+    webhooks: { listOf: parts.store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
     events: parts.store.events,
     artifacts: parts.artifacts,
     clock: parts.clock,
@@ -111,6 +138,8 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     drills: createDrillDesk({ parts, supervisor, admission }),
     intake: createIntakeDesk(parts, supervisor, onQueued),
     streams: createStreams(parts, hub, status),
+    keys: parts.store.keys,
+    onOriginRefused: (origin) => parts.logger.warn({ event: "origin.refused", origin, allowWith: `--allow-origin ${origin}` }),
     onDefect: (thrown, request) => {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       parts.logger.error({ event: "request.defect", ...request, message });

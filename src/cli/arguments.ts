@@ -1,5 +1,8 @@
 /** What was typed → what is wanted. Pure: no file, no process. */
 import { parseArgs } from "node:util";
+import { type KeyRole, keyRoles } from "../core/words.ts";
+import { type JobsOption, type JobsVerb, type JobsWanted, jobsOptions, jobsVerbs, readJobs } from "./jobs-arguments.ts";
+import type { TokenOrder, TokenVerb } from "./token-commands.ts";
 
 interface Common {
   readonly configPath: string | null;
@@ -8,11 +11,15 @@ interface Common {
 }
 
 export type Arguments =
-  | (Common & { readonly command: "serve" | "status" | "resume" })
+  | (Common & { readonly command: "serve" | "drain" | "resume" })
+  | (Common & { readonly command: "status"; readonly isJson: boolean })
+  | (Common & { readonly command: "jobs"; readonly wanted: JobsWanted })
   | (Common & { readonly command: "pause"; readonly isReleasing: boolean })
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
   | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
+  | (Common & { readonly command: "config"; readonly verb: ConfigVerb; readonly withSources: boolean })
+  | (Common & TokenOrder & { readonly command: "token" })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "help" }
@@ -20,6 +27,7 @@ export type Arguments =
   /** One sentence; the exit code is 2. */
   | { readonly command: "refused"; readonly message: string };
 
+export type ConfigVerb = "check" | "schema" | "show";
 export type ModelsVerb = "list" | "pull" | "verify" | "remove";
 
 const options = {
@@ -36,6 +44,12 @@ const options = {
   "keep-workers": { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
+  ...jobsOptions,
+  json: { type: "boolean" },
+  sources: { type: "boolean" },
+  role: { type: "string" },
+  "allow-origin": { type: "string", multiple: true },
+  insecure: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -53,6 +67,8 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
+  "allow-origin": "allowedOrigins",
+  insecure: "insecure",
 };
 
 interface CommandRow {
@@ -65,20 +81,52 @@ interface CommandRow {
   readonly verbs?: Readonly<Record<string, boolean>>;
 }
 
+const serveOptions = [
+  "host",
+  "port",
+  "allow-origin",
+  "insecure",
+  "state-dir",
+  "config",
+  "worker",
+  "python",
+  "device",
+  "sim-gpu",
+  "sim-gpus",
+  "sim-speed",
+  "keep-workers",
+] as const satisfies readonly OptionName[];
+
 /** Every command, in the order of the help text. */
 const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
-    options: ["host", "port", "state-dir", "config", "worker", "python", "device", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
+    options: serveOptions,
   },
-  status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
+  status: {
+    usage: "status [--json]",
+    says: "what the running service is doing; 0 when it is ready, 4 when it works with limits",
+    options: ["state-dir", "config", "json"],
+  },
+  jobs: {
+    usage: "jobs VERB [PROMPT|ID]",
+    says: "submit a prompt, list, or show, cancel or retry a job; docs/jobs.md",
+    options: ["state-dir", "config", "json", ...(Object.keys(jobsOptions) as JobsOption[])],
+    operand: "list, submit and a prompt, or show, cancel or retry and the id of a job",
+    verbs: jobsVerbs,
+  },
+  drain: {
+    usage: "drain",
+    says: "accept nothing new; what was accepted is rendered",
+    options: ["state-dir", "config"],
+  },
   pause: {
     usage: "pause [--release-gpu]",
     says: "let no job begin; with the flag workers end when idle, and their cards are free",
     options: ["state-dir", "config", "release-gpu"],
   },
-  resume: { usage: "resume", says: "take jobs again", options: ["state-dir", "config"] },
+  resume: { usage: "resume", says: "end a pause or a drain", options: ["state-dir", "config"] },
   drill: {
     usage: "drill list|run NAME",
     says: "do a fault to the running service, and score what follows; 1 when it is not passed",
@@ -93,11 +141,25 @@ const commands = {
     operand: "list, or pull, verify or remove and the name of a model",
     verbs: { list: false, pull: true, verify: true, remove: true },
   },
+  config: {
+    usage: "config VERB",
+    says: "check: is it sound, with these flags? show: what is in force; schema: as JSON Schema",
+    options: [...serveOptions, "sources"],
+    operand: "check, show or schema",
+    verbs: { check: false, show: false, schema: false },
+  },
   replay: {
     usage: "replay INCIDENT",
     says: "an incident once more, step by step; 1 when a step differs from its row",
     options: ["state-dir", "config"],
     operand: "the id of an incident",
+  },
+  token: {
+    usage: "token VERB [KEY]",
+    says: "create, list or revoke keys; create needs --role",
+    options: ["state-dir", "config", "role", "label"],
+    operand: "create, list, or revoke and the id of a key",
+    verbs: { create: false, list: false, revoke: true },
   },
   backup: {
     usage: "backup PATH",
@@ -119,7 +181,9 @@ ${usageLines}
 
 Flags of serve
   -p, --port PORT         port to listen on; 0 takes a free one (9000)
-      --host HOST         address to listen on; others than loopback need a key in UNDERSTUDY_API_KEY (127.0.0.1)
+      --host HOST         address to listen on; others than loopback need a key: understudy token create (127.0.0.1)
+      --allow-origin URL  a web page of another origin that may call the service; may be repeated
+      --insecure          lets everybody who reaches the address do everything, without any key
       --worker KIND       what renders: simulator or diffusers (simulator)
       --python PATH       interpreter of the diffusers worker (what npm run worker:install made)
       --device DEVICE     where it renders: auto, cuda or cpu (auto)
@@ -128,19 +192,38 @@ Flags of serve
       --sim-speed NUMBER  how fast it plays; 1 takes 2 % of a real H100's time (1)
       --keep-workers      on SIGTERM renders go on, and the next start takes them up
 
+Flags of jobs submit (retry takes --wait and --key, list takes --label and --model)
+      --wait              follow it to its end: a bar on a terminal, a line per 10 % elsewhere; Ctrl-C leaves the job running
+      --model MODEL, --size 1280x720, --frames N, --fps N, --steps N, --seed N, --image FILE
+      --fallback CONSENT  stand_in_then_real, wait, fail or stand_in
+      --allow LIST        of frames, resolution, alternative_model
+      --priority N, --deadline 2h, --label LABEL, --webhook URL, --key IDEMPOTENCY-KEY
+Flags of jobs list
+      --state LIST, --since 2026-11-23T17:40:00Z, --limit N
+Flags of jobs and status
+      --json              the service's own answer on stdout
+
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
 
+Flags of token create
+      --role ROLE         what the key may do: viewer looks, submitter also submits and cancels, operator does everything
+      --label TEXT        what the key is for
+
+Flags of config: those of serve, and
+      --sources           show tells who set what
+
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
-  -c, --config FILE       settings as JSON; also UNDERSTUDY_CONFIG
+  -c, --config FILE       settings as YAML or JSON; also UNDERSTUDY_CONFIG
   -h, --help              this text
   -v, --version           the version
 
 Every setting has an environment variable too (UNDERSTUDY_PORT, UNDERSTUDY_STAND_IN_AFTER, ...).
 A flag wins over the environment, the environment over the file, the file over the default. docs/configuration.md lists all.
 
-Exit codes: 0 all right, 1 it failed, 2 it was not understood.
+Exit codes: 0 all right, 1 it failed, 2 it was not understood, 3 no service answers, 4 it works with limits (status) or a stand-in
+is all there is (jobs submit --wait), 130 Ctrl-C.
 `;
 
 const refuse = (message: string): Arguments => ({ command: "refused", message: `understudy: ${message}; --help lists what there is.` });
@@ -171,17 +254,28 @@ interface Given {
   readonly operand: string;
   readonly isReleasing: boolean;
   readonly revision: string | null;
+  readonly isJson: boolean;
+  readonly role: KeyRole;
+  readonly label: string;
+  readonly withSources: boolean;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, { verb, operand, isReleasing, revision }: Given, common: Common): Arguments {
+function wantedOf(command: Exclude<Command, "jobs">, given: Given, common: Common): Arguments {
+  const { verb, operand, isReleasing, revision, isJson, role, label, withSources } = given;
   switch (command) {
+    case "status":
+      return { command, isJson, ...common };
+    case "token":
+      return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
     case "pause":
       return { command, isReleasing, ...common };
     case "drill":
       return { command, drill: verb === "list" ? null : operand, ...common };
     case "models":
       return { command, verb: verb as ModelsVerb, model: operand, revision, ...common };
+    case "config":
+      return { command, verb: verb as ConfigVerb, withSources, ...common };
     case "replay":
       return { command, incidentId: operand, ...common };
     case "backup":
@@ -215,5 +309,24 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
-  return wantedOf(first, { verb, operand, isReleasing: values["release-gpu"] === true, revision }, { configPath, flags });
+  if (first === "jobs") {
+    const wanted = readJobs(verb as JobsVerb, operand, values);
+    return typeof wanted === "string" ? refuse(wanted) : { command: first, wanted, configPath, flags };
+  }
+  const withSources = values.sources === true;
+  if (withSources && verb !== "show") return refuse(`config ${verb} does not take --sources`);
+  const role = keyRoles.find((known) => known === values.role);
+  if (verb === "create" && role === undefined) return refuse(`token create needs --role ${keyRoles.join(", ")}`);
+  if (verb !== "create" && (values.role ?? values.label) !== undefined) return refuse(`token ${verb} takes no --role and no --label`);
+  const typed: Given = {
+    verb,
+    operand,
+    isReleasing: values["release-gpu"] === true,
+    revision,
+    isJson: values.json === true,
+    role: role ?? "viewer",
+    label: String(values.label ?? "").slice(0, 200),
+    withSources,
+  };
+  return wantedOf(first, typed, { configPath, flags });
 }

@@ -27,6 +27,9 @@ export interface Pause {
   readonly atMs: number;
 }
 
+/** Nothing new is accepted until an operator resumes. */
+export type IntakeDrain = Pick<Pause, "by" | "atMs">;
+
 export interface SupervisorLimits {
   /** How long pipelines may take to write their attempts down, and workers to end, when the service stops. */
   readonly drainMs: number;
@@ -53,6 +56,7 @@ export interface ResumedFacts {
   readonly cooldowns: Readonly<Record<string, number>>;
   readonly breakers: Readonly<Record<string, { readonly untilMs: number; readonly openingCount: number }>>;
   readonly pause: Pause | null;
+  readonly drain: IntakeDrain | null;
   readonly incidents: readonly {
     readonly id: string;
     readonly key: string;
@@ -65,7 +69,7 @@ export interface ResumedFacts {
   }[];
 }
 
-export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, pause: null, incidents: [] };
+export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, pause: null, drain: null, incidents: [] };
 
 export interface SupervisorInput {
   readonly epoch: number;
@@ -135,6 +139,7 @@ export type SupervisorFact =
       readonly breakers: ResumedFacts["breakers"];
     }
   | { readonly type: "intake.paused"; readonly pause: Pause }
+  | { readonly type: "intake.drained"; readonly drain: IntakeDrain }
   | { readonly type: "intake.resumed"; readonly by: string }
   | { readonly type: "health.changed" | "health.checked"; readonly health: HealthReport }
   | { readonly type: "child.crashed" | "child.abandoned"; readonly childId: string; readonly message: string };
@@ -158,14 +163,20 @@ export interface SupervisorContext {
   readonly mode: Mode;
   readonly areStandInsHeld: boolean;
   readonly pause: Pause | null;
+  readonly drain: IntakeDrain | null;
   readonly isDrilling: boolean;
   readonly stopShape: StopShape;
+  /** How long jobs in hand may go on while the service stops. */
+  readonly finishMs: number;
 }
 
 export type SupervisorRequest =
-  | { readonly type: "service.drain"; readonly shape: StopShape }
+  /** Jobs in hand may end within `finishMs`; 0 gives them back at once. */
+  | { readonly type: "service.drain"; readonly shape: StopShape; readonly finishMs: number }
   | { readonly type: "jobs.becameAvailable" }
   | { readonly type: "intake.pause"; readonly isReleasing: boolean; readonly by: string }
+  /** Nothing new is accepted; what was accepted is rendered. */
+  | { readonly type: "intake.drain"; readonly by: string }
   | { readonly type: "intake.resume"; readonly by: string }
   | { readonly type: "workers.release" }
   /** Loads the worker's model once more from the start; no job begins on it meanwhile. */

@@ -11,11 +11,13 @@ import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
 import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
+import { addJobsRoutes } from "./routes/jobs-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
 import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
+import { addStatusRoutes } from "./routes/status-routes.ts";
 import { addSystemRoutes } from "./routes/system-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
@@ -24,6 +26,8 @@ import { foreignOrigin } from "./safety/foreign-origin.ts";
 import { hostAllowList } from "./safety/host-allow-list.ts";
 import { createKeyring } from "./safety/keyring.ts";
 import { knownMethods } from "./safety/known-methods.ts";
+import { createRateLimiter } from "./safety/rate-limiter.ts";
+import { recordCalls } from "./safety/record-calls.ts";
 import { requestId } from "./safety/request-id.ts";
 import { secureHeaders } from "./safety/secure-headers.ts";
 import type { ServerPorts } from "./server-ports.ts";
@@ -33,21 +37,30 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   const app = createApiApp();
   const streams = createOpenStreams();
   const hub = createStreamHub(ports);
-  const keyring = createKeyring(options.apiKey);
+  const keyring = createKeyring({ environmentKey: options.apiKey, keys: ports.keys, clock: ports.clock });
+  const limiter = createRateLimiter(options.rateLimit, ports.clock);
   installProblems(app, ports);
-  app.use(requestId(ports.chance), secureHeaders, hostAllowList(options.allowedHosts), foreignOrigin(options.allowedOrigins));
-  app.use(access(app, keyring), knownMethods(app), bodyLimit());
+  app.use(
+    requestId(ports.chance),
+    secureHeaders,
+    hostAllowList(options.allowedHosts),
+    foreignOrigin(options.allowedOrigins, ports.onOriginRefused),
+  );
+  app.use(access(app, { keyring, limiter, isClosed: options.isExposed, isInsecure: options.isInsecure }), knownMethods(app), bodyLimit());
+  app.use(recordCalls(ports.events));
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);
   addIntakeRoutes(app, ports);
+  addJobsRoutes(app, ports, options);
   addOutputRoutes(app, ports);
   addRecoveryRoutes(app, ports);
   addDrillRoutes(app, ports);
   addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
+  addStatusRoutes(app, ports);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);
   addWebSocketRoute(app, ports, hub, streams);
   addPageRoutes(app);
-  return Object.assign(app, { streams, isProtected: keyring.isLocked() });
+  return Object.assign(app, { streams, isProtected: keyring.isLocked });
 }

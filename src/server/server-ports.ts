@@ -24,7 +24,10 @@ import type { JobProgress, JobSpec, JobView } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { EventLog, IncidentStore } from "../core/ports/event-log.ts";
 import type { ActorName, JobStore } from "../core/ports/job-store.ts";
+import type { KeyStore } from "../core/ports/key-store.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
+import type { WebhookOutbox } from "../core/ports/webhook-outbox.ts";
+import type { WebhookSender } from "../core/ports/webhook-sender.ts";
 import type { FailureType, Mode } from "../core/words.ts";
 
 export type {
@@ -41,7 +44,10 @@ export type {
 
 export interface ServerPorts {
   readonly jobs: Pick<JobStore, "get" | "list" | "counts" | "findArtifact">;
-  readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe">;
+  readonly quarantine: QuarantinePort;
+  readonly webhooks: WebhookPort;
+  readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe" | "note">;
+  readonly keys: Pick<KeyStore, "find" | "hasAny">;
   readonly artifacts: Pick<ArtifactFiles, "read">;
   readonly clock: Clock;
   readonly chance: Chance;
@@ -56,6 +62,8 @@ export interface ServerPorts {
   readonly intake: IntakePort;
   readonly drills: DrillPort;
   readonly streams: StreamPort;
+  /** A page of this origin was refused; the operator may want to let it in. */
+  onOriginRefused(origin: string): void;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
 }
@@ -73,6 +81,11 @@ export interface ServerSubmission {
   readonly idempotencyKey: string | null;
   readonly idempotencyBody: string | null;
   readonly image?: { readonly bytes: Uint8Array; readonly mimeType: string };
+  readonly priority?: number;
+  readonly deadlineMs?: number;
+  readonly labels?: readonly string[];
+  readonly webhookUrl?: string | null;
+  readonly retryOf?: string | null;
 }
 
 export type AdmissionOutcome =
@@ -83,7 +96,7 @@ export type AdmissionOutcome =
   | { readonly kind: "diskFull"; readonly freeBytes: number };
 
 export interface AdmissionPort {
-  /** Durable when it resolves. Throws UnderstudyError DRAINING, STORE_UNAVAILABLE, STORE_CORRUPT. */
+  /** Durable when it resolves. Throws UnderstudyError DRAINING, INTAKE_DRAINED, STORE_UNAVAILABLE, STORE_CORRUPT. */
   submit(submission: ServerSubmission): Promise<AdmissionOutcome>;
 }
 
@@ -117,9 +130,20 @@ export interface ControlPort {
   killWorker(workerId: string | null, by: ActorName): Promise<KillOutcome>;
 }
 
+/** What an operator does with a job that was set aside. */
+export interface QuarantinePort {
+  release(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
+  drop(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
+}
+
+/** What webhooks were told, and whether an address may be one. */
+export type WebhookPort = Pick<WebhookOutbox, "listOf"> & Pick<WebhookSender, "problemOf">;
+
 /** Where a pause or its end has got to. */
 export interface IntakeView {
   readonly isPaused: boolean;
+  /** Nothing new is accepted. */
+  readonly isDrained: boolean;
   /** Workers whose process has ended, so that their card is free. */
   readonly restingWorkers: readonly string[];
   /** Workers that still hold their card: a job or a repair ends first. */
@@ -127,8 +151,12 @@ export interface IntakeView {
 }
 
 export interface IntakePort {
+  view(): IntakeView;
   /** Workers take no new job; with `isReleasing` they end when idle. Waits for that at most `waitMs`. */
   pause(order: { readonly isReleasing: boolean; readonly waitMs: number; readonly by: ActorName }): Promise<IntakeView>;
+  /** Submissions are refused from now on; what was accepted is rendered. */
+  drain(by: ActorName): Promise<IntakeView>;
+  /** Ends a pause and a drain. */
   resume(by: ActorName): Promise<IntakeView>;
 }
 

@@ -36,8 +36,10 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     mode: "ready",
     areStandInsHeld: false,
     pause: null,
+    drain: null,
     isDrilling: false,
     stopShape: "ladder",
+    finishMs: 0,
     ...change,
   };
 }

@@ -62,10 +62,13 @@ export interface ServerWorld {
   readonly artifacts: ArtifactFiles;
   readonly ports: ServerPorts;
   readonly defects: unknown[];
+  /** Origins of pages that were refused. */
+  readonly refusedOrigins: string[];
   readonly orders: RecoveryOrder[];
   status: ServiceStatus;
   triggered: RecoveryTriggered;
   freeBytes: number;
+  isIntakeDrained: boolean;
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
   /** How many listen for frames. */
@@ -89,6 +92,9 @@ const appDefaults: AppOptions = {
   apiKey: null,
   allowedHosts: [],
   allowedOrigins: [],
+  isExposed: false,
+  isInsecure: false,
+  rateLimit: { perSecond: 1_000, burstCount: 10_000 },
   consent: { fallback: "stand_in_then_real", allow: ["frames", "resolution"], floor: { width: 854, height: 480, frames: 33 } },
 };
 export const real: ServedBy = { worker: "worker-0", model: "T2V-A14B", kind: "real", isSimulated: true };
@@ -116,6 +122,7 @@ function makePorts(
       chance: parts.chance,
       deviceTotalBytes: () => 80 * 1024 ** 3,
       isDraining: () => world().status.mode === "draining",
+      isIntakeDrained: () => world().isIntakeDrained,
       isSimulated: () => world().status.isSimulated,
       onAvailable: () => undefined,
     },
@@ -124,6 +131,8 @@ function makePorts(
   return {
     ...parts,
     jobs: store.jobs,
+    webhooks: { listOf: store.webhooks.listOf, problemOf: (url) => (url.startsWith("https://") ? null : `${url} is not called.`) },
+    quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
     events: store.events,
     admission,
     status: () => world().status,
@@ -146,12 +155,21 @@ function makePorts(
       run: async () => null,
     },
     intake: {
+      view: () => ({ isPaused: false, isDrained: world().isIntakeDrained, restingWorkers: [], holdingWorkers: ["worker-0"] }),
       pause: async ({ isReleasing }) => ({
         isPaused: true,
+        isDrained: world().isIntakeDrained,
         restingWorkers: isReleasing ? ["worker-0"] : [],
         holdingWorkers: isReleasing ? [] : ["worker-0"],
       }),
-      resume: async () => ({ isPaused: false, restingWorkers: [], holdingWorkers: ["worker-0"] }),
+      drain: async () => {
+        world().isIntakeDrained = true;
+        return { isPaused: false, isDrained: true, restingWorkers: [], holdingWorkers: ["worker-0"] };
+      },
+      resume: async () => {
+        world().isIntakeDrained = false;
+        return { isPaused: false, isDrained: false, restingWorkers: [], holdingWorkers: ["worker-0"] };
+      },
     },
     incidents: createIncidentDesk(store, parts.clock),
     control: {
@@ -167,6 +185,8 @@ function makePorts(
         return () => listeners.delete(listener);
       },
     },
+    keys: store.keys,
+    onOriginRefused: (origin) => world().refusedOrigins.push(origin),
     onDefect: (thrown) => world().defects.push(thrown),
   };
 }
@@ -208,6 +228,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     artifacts,
     ports,
     defects: [],
+    refusedOrigins: [],
     orders: [],
     status: ready,
     triggered: {
@@ -220,6 +241,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
       actions: [{ action: "clear_gpu_cache", outcome: "effective", reason: "4.2 GiB more are free" }],
     },
     freeBytes: 1e12,
+    isIntakeDrained: false,
     progress: new Map(),
     frame: (frame) => {
       for (const listener of listeners) listener(frame);

@@ -6,7 +6,13 @@ import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 import { sanitise, sanitiseText } from "../incident-evidence.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
-export const factKeys = { budget: "budget.spentAtMs", cooldowns: "cooldowns", breakers: "breakers", pause: "pause" } as const;
+export const factKeys = {
+  budget: "budget.spentAtMs",
+  cooldowns: "cooldowns",
+  breakers: "breakers",
+  pause: "pause",
+  drain: "drain",
+} as const;
 
 export type FactListener = (fact: SupervisorFact) => void;
 
@@ -103,7 +109,11 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
       await store.facts.write(factKeys.pause, fact.pause, [{ kind: fact.type, actor: by, data: { release_gpu: isReleasing } }]);
       return;
     }
+    case "intake.drained":
+      await store.facts.write(factKeys.drain, fact.drain, [{ kind: fact.type, actor: fact.drain.by, data: {} }]);
+      return;
     case "intake.resumed":
+      await store.facts.write(factKeys.drain, null);
       await store.facts.write(factKeys.pause, null, [{ kind: fact.type, actor: fact.by, data: {} }]);
       return;
     default: {
