@@ -243,6 +243,21 @@ export const pipelineMachine = pipelineSetup.createMachine({
       description: "The file is there; its check and commit go on beside the next job.",
       tags: ["busy", "servable"],
       always: { guard: "canHandOver", target: "idle", actions: [{ type: "spawnCommit" }, { type: "noteNews" }] },
+      // The commit before it may take longer than a lease lasts.
+      invoke: {
+        src: "keepLease",
+        input: leaseOrder,
+        onError: {
+          target: "settling",
+          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease could not be kept" } } },
+        },
+      },
+      on: {
+        "lease.lost": {
+          target: "settling",
+          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease was lost" } } },
+        },
+      },
       after: {
         commitMs: {
           target: "settling",

@@ -171,6 +171,7 @@ const jobHandlers: Handlers = {
   },
   "render.planned": (context, { workerId, peakBytes: planned }) =>
     noteKnown(context, workerId, Math.max(context.workers[workerId]?.knownBytes ?? 0, planned)),
+  // No budget: that a job wants another model or memory mode is work and no repair, and a spent budget must not stop the work.
   "model.wanted": (_, { workerId, model, profile }) => send(childIds.loader(workerId), { type: "model.load", model, profile }),
   "pipeline.suspended": (context, { workerId }) =>
     join(recycleIfAsked(context, workerId), toIncidents(context, workerId, { type: "pipeline.suspended", workerId })),

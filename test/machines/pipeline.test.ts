@@ -248,9 +248,21 @@ describe("handing over", () => {
     expect(world.state()).toBe("handingOver");
     expect(world.commits).toHaveLength(1);
     expect(world.claims).toHaveLength(2);
+    // Once it waited without its lease, which ran out under a slow check: the job was rendered again.
+    expect(world.kept).toEqual(new Set(["j2"]));
     await world.send(committed("j1"));
     expect(world.commits.map(({ jobId }) => jobId)).toEqual(["j1", "j2"]);
     expect(world.renders).toHaveLength(3);
+  });
+  it("gives the job back when its lease is lost, or cannot be kept, while it waits", async () => {
+    const lost = await render(["j1", "j2"]);
+    await lost.send(completed, completed, { type: "lease.lost" });
+    expect(lost.settlements).toEqual([{ kind: "release", why: "its lease was lost" }]);
+    const away = await render(["j1", "j2"]);
+    await away.send(completed);
+    away.canKeepLease = false;
+    await away.send(completed);
+    expect(away.settlements).toEqual([{ kind: "release", why: "its lease could not be kept" }]);
   });
   it("gives the job back when the commit before it does not end in ten minutes", async () => {
     const world = await render(["j1", "j2"]);
