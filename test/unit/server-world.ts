@@ -13,6 +13,7 @@ import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
 import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
 import type {
+  AnsweredRequest,
   HealthView,
   RecoveryOrder,
   RecoveryTriggered,
@@ -62,6 +63,7 @@ export interface ServerWorld {
   readonly artifacts: ArtifactFiles;
   readonly ports: ServerPorts;
   readonly defects: unknown[];
+  readonly answers: AnsweredRequest[];
   /** Origins of pages that were refused. */
   readonly refusedOrigins: string[];
   readonly orders: RecoveryOrder[];
@@ -185,6 +187,8 @@ function makePorts(
         return () => listeners.delete(listener);
       },
     },
+    metrics: async (listenerCount) => `# TYPE understudy_stream_clients gauge\nunderstudy_stream_clients ${listenerCount}\n`,
+    onAnswered: (answer) => world().answers.push(answer),
     keys: store.keys,
     onOriginRefused: (origin) => world().refusedOrigins.push(origin),
     onDefect: (thrown) => world().defects.push(thrown),
@@ -228,6 +232,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     artifacts,
     ports,
     defects: [],
+    answers: [],
     refusedOrigins: [],
     orders: [],
     status: ready,
