@@ -8,6 +8,7 @@ export default defineConfig({
       "test/package/**",
       "test/browser/**",
       "test/drills/**",
+      "test/operations/**",
       "test/fixtures/**",
       "test/conformance/diffusers.test.ts",
       "test/worker/**",

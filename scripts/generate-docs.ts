@@ -1,4 +1,4 @@
-/** Writes the generated pages and files below docs/ from the source; with `--check` fails when they are not current. */
+/** Writes the generated files below docs/ and deploy/ from the source; with `--check` fails when they are not current. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { configJsonSchema, secretSettings, settings } from "../src/config/settings.ts";
 import { exampleSettings } from "../src/config/write-settings.ts";
@@ -6,6 +6,7 @@ import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
 import { createApp } from "../src/server/create-app.ts";
 import { describeApi } from "../src/server/openapi-document.ts";
 import type { ServerPorts } from "../src/server/server-ports.ts";
+import { renderDashboard } from "./grafana/dashboard.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -101,6 +102,7 @@ if (import.meta.main) {
     "docs/errors.md": renderErrors(errorCodes),
     "docs/configuration.md": renderSettings(),
     "docs/config.schema.json": `${JSON.stringify(configJsonSchema, null, 2)}\n`,
+    "deploy/grafana/understudy.json": renderDashboard(),
     "docs/understudy.example.yaml": `${exampleHead}${exampleSettings()}`,
     // Whether it is current is a test's question: it is made of every route.
     ...(isCheck ? {} : { "docs/openapi.json": renderContract() }),

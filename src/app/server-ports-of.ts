@@ -18,6 +18,7 @@ import { createIntakeDesk } from "./intake-desk.ts";
 import { createJobOutlook } from "./job-outlook.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
 import { removeJob } from "./remove-job.ts";
+import { figuresOf } from "./scrape.ts";
 import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
 import type { Supervisor } from "./supervisor-actor.ts";
 
@@ -123,6 +124,7 @@ function createStreams(parts: StatusParts, hub: FactHub, status: () => ServiceSt
 export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hub: FactHub, onQueued: () => void): ServerPorts {
   const status = (): ServiceStatus => statusOf(parts, supervisor.getSnapshot());
   const admission = createAdmissionPort(parts, supervisor, onQueued);
+  const drills = createDrillDesk({ parts, supervisor, admission });
   return {
     jobs: parts.store.jobs,
     quarantine: createQuarantine(parts, () => {
@@ -145,9 +147,15 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     recovery: createRecoveryDesk(parts, supervisor, hub),
     incidents: createIncidentDesk(parts.store, parts.clock),
     control: createControl(parts, supervisor),
-    drills: createDrillDesk({ parts, supervisor, admission }),
+    drills,
     intake: createIntakeDesk(parts, supervisor, onQueued),
     streams: createStreams(parts, hub, status),
+    metrics: async (listenerCount) => parts.metrics.render(await figuresOf(parts, supervisor, drills), listenerCount),
+    onAnswered: ({ requestId, keyId, jobId, incidentId, ...answer }) => {
+      parts.metrics.answered(answer);
+      const ids = Object.entries({ keyId, jobId, incidentId }).filter(([, id]) => id !== null);
+      parts.logger.info({ event: "request.answered", requestId, ...answer, ...Object.fromEntries(ids) });
+    },
     keys: parts.store.keys,
     onOriginRefused: (origin) => parts.logger.warn({ event: "origin.refused", origin, allowWith: `--allow-origin ${origin}` }),
     onDefect: (thrown, request) => {

@@ -98,6 +98,9 @@ const stopSchema = group({
 const supervisionSchema = group({
   silence: duration("10s", { min: "500ms", max: "10m" }).describe("Without a heartbeat for so long a worker is stopped and restarted."),
   loadingSilence: duration("60s", { min: "500ms", max: "1h" }).describe("The same while it loads a model."),
+  stillness: duration("5m", { min: "1s", max: "1h" }).describe(
+    "A worker without a job whose main thread does nothing for so long is stopped and restarted, although its heartbeats go on.",
+  ),
   crashLoopDeaths: wholeNumber(5, { min: 2, max: 100_000 }).describe(
     "Deaths within the window until a worker is not restarted by itself any more.",
   ),
@@ -118,6 +121,7 @@ const supervisionSchema = group({
   .transform((supervision) => ({
     silenceMs: supervision.silence,
     loadingSilenceMs: supervision.loadingSilence,
+    stillnessMs: supervision.stillness,
     crashLoopDeathCount: supervision.crashLoopDeaths,
     crashLoopWindowMs: supervision.crashLoopWindow,
     backoffLongestMs: supervision.backoffLongest,

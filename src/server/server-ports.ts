@@ -63,10 +63,27 @@ export interface ServerPorts {
   readonly intake: IntakePort;
   readonly drills: DrillPort;
   readonly streams: StreamPort;
+  /** The text of one scrape. */
+  metrics(listenerCount: number): Promise<string>;
+  /** Called for every answer; the bodies and addresses are not in it. */
+  onAnswered(answer: AnsweredRequest): void;
   /** A page of this origin was refused; the operator may want to let it in. */
   onOriginRefused(origin: string): void;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
+}
+
+export interface AnsweredRequest {
+  readonly requestId: string;
+  /** Null where the request was refused before anybody asked whose it is. */
+  readonly keyId: string | null;
+  readonly method: string;
+  /** Its pattern; `unmatched` where no route is. */
+  readonly route: string;
+  readonly status: number;
+  readonly tookMs: number;
+  readonly jobId: string | null;
+  readonly incidentId: string | null;
 }
 
 export interface DefectiveRequest {

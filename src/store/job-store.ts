@@ -4,7 +4,18 @@ import { endedJobStates, type JobState, jobStates } from "../core/words.ts";
 import { type AttemptLimits, cancelHeld, commitResult, failAttempt, releaseAttempt } from "./attempt-ends.ts";
 import { claimJob, findNextDueAtMs } from "./claim.ts";
 import type { Database } from "./database.ts";
-import { artifactsOf, endJob, findArtifactRow, findHeld, findJob, insertArtifact, type JobRow, toLease, toView } from "./job-rows.ts";
+import {
+  artifactsOf,
+  endedAbout,
+  endJob,
+  findArtifactRow,
+  findHeld,
+  findJob,
+  insertArtifact,
+  type JobRow,
+  toLease,
+  toView,
+} from "./job-rows.ts";
 import { createSubmissions } from "./submissions.ts";
 import { pruneJobs, releaseHeld, sweepJobs } from "./sweeping.ts";
 
@@ -79,7 +90,7 @@ function cancelJob(database: Database, jobId: string, by: string): "cancelled" |
   if (row === undefined) return "absent";
   if (row.state === "queued") {
     endJob(database, jobId, { state: "cancelled" });
-    database.record({ kind: "job.cancelled", actor: by, jobId, data: {} });
+    database.record({ kind: "job.cancelled", actor: by, jobId, data: endedAbout(database, row) });
     return "cancelled";
   }
   if (row.state !== "running") return "ended";
@@ -125,14 +136,20 @@ function endQueuedJob(database: Database, jobId: string, end: QueuedEnd): "ok" |
   if (row.state !== "queued") return "refused";
   if (end.kind === "failed") {
     endJob(database, jobId, { state: "failed", code: end.code, message: end.message });
-    database.record({ kind: "job.failed", jobId, data: { code: end.code, message: end.message } });
+    database.record({ kind: "job.failed", jobId, data: { code: end.code, message: end.message, ...endedAbout(database, row) } });
     return "ok";
   }
   const standIn = artifactsOf(database, jobId).find((artifact) => artifact.kind === "stand_in");
   if (standIn === undefined) return "refused";
   const result: JobResult = end.result;
   endJob(database, jobId, { state: "succeeded", result });
-  const data = { served_by: result.servedBy.kind, simulated: result.servedBy.isSimulated, sha256: standIn.sha256 };
+  const data = {
+    served_by: result.servedBy.kind,
+    simulated: result.servedBy.isSimulated,
+    sha256: standIn.sha256,
+    changed: false,
+    ...endedAbout(database, row),
+  };
   database.record({ kind: "job.succeeded", jobId, data });
   return "ok";
 }
@@ -238,6 +255,11 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
         return row === undefined ? null : toView(database, row);
       }),
     standingOf: async (jobId) => database.read(() => findStanding(database, jobId)),
+    waitingSinceMs: async () =>
+      database.read(() => {
+        const sql = "select min(run_at) as since from jobs where state = 'queued' and run_at <= ?";
+        return database.get<{ since: number | null }>(sql, database.clock.nowMs())?.since ?? null;
+      }),
     list: async (query) => database.read(() => listJobs(database, query)),
     counts: async () =>
       database.read(() => {

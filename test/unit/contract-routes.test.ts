@@ -27,6 +27,7 @@ const table = `
   open      GET /livez
   open      GET /readyz
   open      GET /health
+  viewer    GET /metrics
   viewer    GET /api/v1/system/health
   viewer    GET /api/v1/status
   viewer    GET /api/v1/queue

@@ -16,6 +16,7 @@ import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
 import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
 import type {
+  AnsweredRequest,
   HealthView,
   RecoveryOrder,
   RecoveryTriggered,
@@ -65,6 +66,7 @@ export interface ServerWorld {
   readonly artifacts: ArtifactFiles;
   readonly ports: ServerPorts;
   readonly defects: unknown[];
+  readonly answers: AnsweredRequest[];
   /** Origins of pages that were refused. */
   readonly refusedOrigins: string[];
   readonly orders: RecoveryOrder[];
@@ -196,6 +198,8 @@ function makePorts(
         return () => listeners.delete(listener);
       },
     },
+    metrics: async (listenerCount) => `# TYPE understudy_stream_clients gauge\nunderstudy_stream_clients ${listenerCount}\n`,
+    onAnswered: (answer) => world().answers.push(answer),
     keys: store.keys,
     onOriginRefused: (origin) => world().refusedOrigins.push(origin),
     onDefect: (thrown) => world().defects.push(thrown),
@@ -239,6 +243,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     artifacts,
     ports,
     defects: [],
+    answers: [],
     refusedOrigins: [],
     orders: [],
     status: ready,

@@ -124,6 +124,8 @@ export interface JobStore {
   standingOf(jobId: string): Promise<JobStanding | null>;
   /** Keyset by (created, id). */
   list(query: JobQuery): Promise<{ readonly jobs: readonly JobView[]; readonly cursor: string | null }>;
+  /** Since when the job that waits longest could be claimed; null when none waits. */
+  waitingSinceMs(): Promise<number | null>;
   counts(): Promise<Readonly<Record<JobState, number>>>;
   /** Queued jobs without a stand-in whose fallback is not `wait`, oldest first: what the stand-in desk works through. */
   listAwaitingStandIn(limit: number): Promise<readonly JobView[]>;
