@@ -15,7 +15,6 @@ import { supervisorMachine } from "../machines/supervisor.machine.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
-import type { GpuExpectation } from "../recovery/health.ts";
 import { validateLadders } from "../recovery/ladders.ts";
 import type { ServerPorts } from "../server/server-ports.ts";
 import { createMetrics } from "../telemetry/metrics/metrics.ts";
@@ -29,6 +28,7 @@ import { recoveryActors } from "./actors/recovery-actors.ts";
 import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { gpuExpectationOf } from "./gpu-expectation.ts";
 import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
@@ -114,12 +114,6 @@ function behindDrills(ports: ServicePorts, drill: DrillState): Pick<ServicePorts
     disk: { ...disk, freeBytes: async () => (drill.hides("disk") ? 0 : disk.freeBytes()) },
     probe: { ...probe, measure: (options) => (drill.hides("telemetry") ? lost() : probe.measure(options)) },
   };
-}
-
-/** Simulated cards are always there; real ones where the configuration says so. */
-function gpuExpectationOf({ workers }: Config): GpuExpectation {
-  if (workers.some(({ kind, device }) => kind === "simulator" || device === "cuda")) return "always";
-  return workers.every(({ device }) => device === "cpu") ? "never" : "asFound";
 }
 
 /** Null when nobody can say. */
