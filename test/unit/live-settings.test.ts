@@ -42,6 +42,9 @@ describe("live settings", () => {
       "consent.fallback",
       "consent.allow",
       "consent.floor",
+      "ownConsent.fallback",
+      "ownConsent.allow",
+      "ownConsent.floor",
     ]);
   });
 
