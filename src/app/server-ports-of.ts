@@ -1,9 +1,10 @@
 import type { JobView } from "../core/job.ts";
-import { createAdmission } from "../jobs/admission.ts";
+import { createAdmission, type ServingMachine } from "../jobs/admission.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type { AdmissionPort, ControlPort, ServerPorts, ServiceStatus, StreamFrame, StreamPort } from "../server/server-ports.ts";
 import { createDrillDesk } from "./drills/drill-desk.ts";
+import { machineOf } from "./host-memory.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
@@ -12,9 +13,10 @@ import type { Supervisor } from "./supervisor-actor.ts";
 
 function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueued: () => void): AdmissionPort {
   const { config, links } = parts;
-  const largestCardBytes = (): number | null => {
-    const totals = links.list().map((link) => link.client.identity.device.totalBytes);
-    return totals.length === 0 ? null : Math.max(...totals);
+  const largest = (): ServingMachine | null => {
+    const identities = links.list().map((link) => link.client.identity);
+    const [identity] = identities.toSorted((one, other) => other.device.totalBytes - one.device.totalBytes);
+    return identity === undefined ? null : { machine: machineOf(identity, parts.hostMemory.known()), profiles: identity.profiles };
   };
   return createAdmission(
     {
@@ -23,7 +25,8 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
       disk: parts.disk,
       clock: parts.clock,
       chance: parts.chance,
-      deviceTotalBytes: largestCardBytes,
+      largest,
+      clipTimeOf: parts.clips.timeOf,
       isDraining: () => supervisor.getSnapshot().context.mode === "draining",
       isSimulated: () => config.workers.every((worker) => worker.kind === "simulator"),
       onAvailable: () => {

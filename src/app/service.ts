@@ -26,6 +26,7 @@ import { recoveryActors } from "./actors/recovery-actors.ts";
 import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { createHostMemory } from "./host-memory.ts";
 import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
@@ -141,6 +142,7 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
     gpu,
     progress: createProgressBoard(clock),
     profiles: createProfileBook(config.loadProfile),
+    hostMemory: createHostMemory(probe),
     loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
     ...(await openLearnedBooks(store, clock)),

@@ -7,8 +7,9 @@ import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
-import type { ArtifactKind } from "../../src/core/words.ts";
+import { type ArtifactKind, loadProfiles } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
+import { clipTimeOf, emptyClips } from "../../src/recovery/clip-time.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
 import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
@@ -114,7 +115,14 @@ function makePorts(
       disk: { freeBytes: async () => world().freeBytes },
       clock: parts.clock,
       chance: parts.chance,
-      deviceTotalBytes: () => 80 * 1024 ** 3,
+      largest: () => ({
+        machine: {
+          device: { kind: "card", uuid: "card", name: "NVIDIA H100 80GB HBM3", totalBytes: 80 * 1024 ** 3, isSimulated: false },
+          hostBytes: 128 * 1024 ** 3,
+        },
+        profiles: loadProfiles,
+      }),
+      clipTimeOf: (question) => clipTimeOf(emptyClips, question),
       isDraining: () => world().status.mode === "draining",
       isSimulated: () => world().status.isSimulated,
       onAvailable: () => undefined,
