@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { helpText, parseArguments } from "./cli/arguments.ts";
 import { backUp, pause, resume, showStatus } from "./cli/client-commands.ts";
+import { showDoctor } from "./cli/doctor-command.ts";
 import { listDrills, runDrill } from "./cli/drill-commands.ts";
 import { runModels } from "./cli/models-commands.ts";
 import { showReplay } from "./cli/replay.ts";
@@ -56,6 +57,8 @@ async function run(argv: readonly string[]): Promise<number> {
     }
     case "models":
       return runModels(loadConfig(wanted.flags, wanted.configPath), wanted, readHubEnvironment(process.env));
+    case "doctor":
+      return showDoctor(loadConfig(wanted.flags, wanted.configPath), readHubEnvironment(process.env), wanted.isJson);
     case "backup":
       return backUp(loadConfig(wanted.flags, wanted.configPath), resolve(wanted.targetPath));
     case "replay":

@@ -9,10 +9,17 @@ interface Common {
 
 export type Arguments =
   | (Common & { readonly command: "serve" | "status" | "resume" })
+  | (Common & { readonly command: "doctor"; readonly isJson: boolean })
   | (Common & { readonly command: "pause"; readonly isReleasing: boolean })
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
-  | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
+  | (Common & {
+      readonly command: "models";
+      readonly verb: ModelsVerb;
+      readonly model: string;
+      readonly revision: string | null;
+      readonly isAnyway: boolean;
+    })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "help" }
@@ -36,6 +43,8 @@ const options = {
   "keep-workers": { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
+  anyway: { type: "boolean" },
+  json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -72,6 +81,11 @@ const commands = {
     says: "start the service; it tells its address",
     options: ["host", "port", "state-dir", "config", "worker", "python", "device", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
   },
+  doctor: {
+    usage: "doctor [--json]",
+    says: "what is there, what is missing and how to get it; takes the flags of serve; 1 when something needed is missing",
+    options: ["host", "port", "state-dir", "config", "worker", "python", "device", "json"],
+  },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
   pause: {
     usage: "pause [--release-gpu]",
@@ -89,7 +103,7 @@ const commands = {
   models: {
     usage: "models VERB [MODEL]",
     says: "list, pull, verify or remove; MODEL is an id of the list, or org/name of the hub",
-    options: ["state-dir", "config", "revision"],
+    options: ["state-dir", "config", "revision", "anyway"],
     operand: "list, or pull, verify or remove and the name of a model",
     verbs: { list: false, pull: true, verify: true, remove: true },
   },
@@ -130,6 +144,7 @@ Flags of serve
 
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
+      --anyway            pull a model that this machine cannot carry
 
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
@@ -171,17 +186,22 @@ interface Given {
   readonly operand: string;
   readonly isReleasing: boolean;
   readonly revision: string | null;
+  readonly isAnyway: boolean;
+  readonly isJson: boolean;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, { verb, operand, isReleasing, revision }: Given, common: Common): Arguments {
+function wantedOf(command: Command, given: Given, common: Common): Arguments {
+  const { verb, operand, isReleasing, revision, isAnyway, isJson } = given;
   switch (command) {
     case "pause":
       return { command, isReleasing, ...common };
     case "drill":
       return { command, drill: verb === "list" ? null : operand, ...common };
     case "models":
-      return { command, verb: verb as ModelsVerb, model: operand, revision, ...common };
+      return { command, verb: verb as ModelsVerb, model: operand, revision, isAnyway, ...common };
+    case "doctor":
+      return { command, isJson, ...common };
     case "replay":
       return { command, incidentId: operand, ...common };
     case "backup":
@@ -214,6 +234,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const given = Object.entries(settingOf).filter(([name]) => values[name as OptionName] !== undefined);
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
+  const isAnyway = values.anyway === true;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
-  return wantedOf(first, { verb, operand, isReleasing: values["release-gpu"] === true, revision }, { configPath, flags });
+  if (isAnyway && verb !== "pull") return refuse(`models ${verb} does not take --anyway`);
+  const isReleasing = values["release-gpu"] === true;
+  return wantedOf(first, { verb, operand, isReleasing, revision, isAnyway, isJson: values.json === true }, { configPath, flags });
 }

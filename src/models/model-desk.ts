@@ -3,9 +3,11 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelError, UnderstudyError } from "../core/errors.ts";
 import type { ModelDesk, ModelState, ModelStatus, PullAsked, PullOutcome, PullProgress, VerifyReport } from "../core/ports/model-desk.ts";
+import { secondMs } from "../core/units.ts";
 import { savedBytesOf } from "./blob-transfer.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";
 import { isComplete } from "./check-blob.ts";
+import { chooseFiles } from "./model-files.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { type PullPorts, pullModel } from "./pull-model.ts";
 import type { ModelRegistry, ModelSource } from "./registry.ts";
@@ -110,6 +112,27 @@ class Desk implements ModelDesk {
   async verify(name: string, options: { readonly isRehash?: boolean; readonly revision?: string } = {}): Promise<VerifyReport> {
     const wanted = wantedOf(this.#registry.sourceOf(name, options.revision));
     return verifyModel(wanted, this.#ports, { isRehash: options.isRehash ?? false, signal: this.#closing.signal });
+  }
+
+  async askHub(name: string, withinMs: number): Promise<void> {
+    const { repository, revision, files } = wantedOf(this.#registry.sourceOf(name));
+    const { hub, clock } = this.#ports;
+    const limit = new AbortController();
+    const sentence = `The hub ${new URL(hub.endpoint).host} did not answer within ${Math.round(withinMs / secondMs)} s.`;
+    const timer = clock.setTimer(() => limit.abort(new ModelError("NETWORK_UNREACHABLE", sentence, { retryable: true })), withinMs);
+    try {
+      const commit = await hub.resolveCommit(repository, revision, limit.signal);
+      const [smallest] = chooseFiles(await hub.listFiles(repository, commit, limit.signal), files).toSorted(
+        (one, other) => one.sizeBytes - other.sizeBytes,
+      );
+      if (smallest === undefined) throw new ModelError("MODEL_NOT_AVAILABLE", `${repository} has none of the wanted files.`);
+      // Listings of gated models are public; their files are not.
+      const range = { repository, commit, path: smallest.path, fromByte: 0, toByte: 1, ifRange: null, address: null };
+      const { response } = await hub.openRange(range, limit.signal);
+      await response.body?.cancel();
+    } finally {
+      clock.clearTimer(timer);
+    }
   }
 
   async localPath(name: string, revision?: string): Promise<string | null> {

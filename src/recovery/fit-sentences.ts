@@ -28,6 +28,9 @@ export function placementSentence(machine: MachineFacts, { model, verdict, clips
   const where = machineWords(machine);
   const fitting = clips.find(({ profile }) => profile !== null);
   const row = fitting?.rows.find(({ profile }) => profile === fitting.profile);
+  // The last one is the test render: what is larger does not fit, and what is between was not asked.
+  if (fitting !== undefined && row !== undefined && fitting === clips.at(-1))
+    return `${model} fits ${where} for clips below the usual sizes alone, in memory mode ${row.profile}: a test render takes ${needWords(row)}.`;
   if (fitting !== undefined && row !== undefined)
     return `${model} fits ${where} in memory mode ${row.profile}: ${clipWords(fitting.clip)} takes ${needWords(row)}.`;
   const [largest] = clips;

@@ -77,6 +77,8 @@ export interface ModelDesk {
   /** Ends a pull and frees what is not a whole file. */
   cancel(name: string): Promise<void>;
   verify(name: string, options?: { readonly isRehash?: boolean; readonly revision?: string }): Promise<VerifyReport>;
+  /** Resolves when the hub lets the model be read now. Throws ModelError with what stands against it. One byte is asked for, and none is kept. */
+  askHub(name: string, withinMs: number): Promise<void>;
   /** The snapshot's folder when every file is there and verified, else null. */
   localPath(name: string, revision?: string): Promise<string | null>;
   /** Deletes the repository from the cache, all its revisions. */
