@@ -6,7 +6,7 @@ import { knownModels, modelEntry } from "../core/model-catalog.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import { clipTimeOf } from "../recovery/clip-time.ts";
 import { clipTimeSentence, placementSentence, refusalSentence } from "../recovery/fit-sentences.ts";
-import { type FitVerdict, findCarried, placeModel } from "../recovery/placement.ts";
+import { type FitVerdict, findInstead, placeModel } from "../recovery/placement.ts";
 import { readFacts } from "../store/read-facts.ts";
 import { type LearnedFacts, learnedFactsOf } from "./learned-books.ts";
 import { type RealMachine, realMachine } from "./look-at-machine.ts";
@@ -46,7 +46,7 @@ export interface Fitness {
 export function fitnessOf({ machine, learned }: FitnessWorld, model: string): Fitness {
   const { facts, profiles } = machine;
   const placement = placeModel(facts, model, profiles, learned.envelopes);
-  const carried = placement.verdict === "tooLarge" ? findCarried(facts, knownModels(), profiles, learned.envelopes) : null;
+  const carried = placement.verdict === "tooLarge" ? findInstead(facts, model, knownModels(), profiles, learned.envelopes) : null;
   // Nobody waits for a test render: how long a clip takes is asked of the usual ones.
   const largest = placement.clips.slice(0, -1).find(({ profile }) => profile !== null);
   const time =

@@ -14,7 +14,7 @@ import {
   notePeak,
   predictPeak,
 } from "../recovery/envelopes.ts";
-import { type Clip, findCarried, type MachineFacts, type ModelPlacement, placeModel } from "../recovery/placement.ts";
+import { type Clip, findInstead, type MachineFacts, type ModelPlacement, placeModel } from "../recovery/placement.ts";
 import { emptyHistory, limitsOf, noteStep, type StepHistory, type StepLimits, type StepPlace } from "../recovery/step-history.ts";
 
 const keys = { envelopes: "learned.envelopes", steps: "learned.steps", clips: "learned.clips" } as const;
@@ -32,8 +32,8 @@ export interface EnvelopeBook {
   peakOf(place: EnvelopePlace, envelope: Envelope): number;
   /** Every memory mode of a model, by what renders taught and the registry's figures; passing objections of a card do not count. */
   placeModel(machine: MachineFacts, model: ModelId, profiles: readonly LoadProfile[]): ModelPlacement;
-  /** The first of these models that the machine carries. */
-  findCarried(machine: MachineFacts, models: readonly ModelId[], profiles: readonly LoadProfile[]): ModelPlacement | null;
+  /** Another of these models that the machine carries. */
+  findInstead(machine: MachineFacts, model: ModelId, models: readonly ModelId[], profiles: readonly LoadProfile[]): ModelPlacement | null;
   /** When what speaks against this size on this card falls; null when nothing does. */
   misfitEndsAtMs(deviceUuid: string, envelope: Envelope): number | null;
   noteMisfit(place: EnvelopePlace, envelope: Envelope): Promise<void>;
@@ -81,7 +81,7 @@ export async function openLearnedBooks({ facts }: Pick<Store, "facts">, clock: C
       fits: (place, envelope, totalBytes) => fitsCard(table, place, envelope, totalBytes, clock.nowMs()),
       peakOf: (place, envelope) => predictPeak(table, place, envelope).bytes,
       placeModel: (machine, model, profiles) => placeModel(machine, model, profiles, table),
-      findCarried: (machine, models, profiles) => findCarried(machine, models, profiles, table),
+      findInstead: (machine, model, models, profiles) => findInstead(machine, model, models, profiles, table),
       misfitEndsAtMs: (deviceUuid, envelope) => misfitEndsAtMs(table, deviceUuid, envelope, clock.nowMs()),
       noteMisfit: (place, envelope) => keep(noteMisfit(table, place, envelope, clock.nowMs())),
       noteFit: (place, envelope) => keep(noteFit(table, place, envelope)),

@@ -83,7 +83,7 @@ const commands = {
   },
   doctor: {
     usage: "doctor [--json]",
-    says: "what is there, what is missing and how to get it; takes the flags of serve; 1 when something needed is missing",
+    says: "what is there, what is missing and how to get it; takes the flags of serve too",
     options: ["host", "port", "state-dir", "config", "worker", "python", "device", "json"],
   },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },

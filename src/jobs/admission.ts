@@ -1,3 +1,4 @@
+import type { EstimateView } from "../contract/service-views.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { UnderstudyError } from "../core/errors.ts";
@@ -32,15 +33,6 @@ export interface ServingMachine {
   readonly profiles: readonly LoadProfile[];
 }
 
-/** In which memory mode an accepted job will be rendered, and how long that takes; as of its submission. */
-export interface Estimate {
-  readonly profile: LoadProfile;
-  /** At the peak: of the card, and of the host. */
-  readonly deviceBytes: number;
-  readonly hostBytes: number;
-  readonly time: ClipTime;
-}
-
 export interface AdmissionLimits {
   readonly minFreeBytes: number;
   readonly deadlineMs: number;
@@ -61,7 +53,7 @@ export interface Submission {
 
 export type Admission =
   /** `estimate`: null while no worker has told what its card is, and for a workflow, which nobody can read. */
-  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: Estimate | null }
+  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
   | { readonly kind: "unfit"; readonly message: string }
@@ -113,7 +105,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
     return disk.freeBytes;
   };
   /** How the machine carries it, or why it cannot; null when none has told its size yet. */
-  const judge = (spec: JobSpec): Estimate | string | null => {
+  const judge = (spec: JobSpec): EstimateView | string | null => {
     const serving = ports.largest();
     if (serving === null || spec.workflow !== null) return null;
     const { machine } = serving;

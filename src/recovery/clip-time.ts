@@ -62,7 +62,12 @@ export function clipTimeOf(history: ClipHistory, { device, model, clip, profile 
   const own = history[keyOf({ deviceUuid: device.uuid, profile }, model, clip)] ?? [];
   const perStepMs = quantile(own, 0.5);
   if (perStepMs !== null)
-    return { kind: "known", ms: perStepMs * clip.steps, source: "history", basis: `${own.length} clips of this size on this machine` };
+    return {
+      kind: "known",
+      ms: perStepMs * clip.steps,
+      source: "history",
+      basis: `${own.length} ${own.length === 1 ? "clip" : "clips"} of this size on this machine`,
+    };
   if (device.kind === "processor") return { kind: "unknown", why: "no clip of this size was rendered on this processor yet" };
   if (device.isSimulated) return { kind: "unknown", why: "no clip of this size was rendered on this simulated card yet" };
   const tokens = tokenCount(model, clip);

@@ -15,8 +15,12 @@ export const machineWords = ({ device, hostBytes }: MachineFacts): string =>
 
 export const clipWords = ({ width, height, frames }: Clip): string => `${width}x${height} with ${frames} frames`;
 
-const needWords = ({ deviceBytes, hostBytes, source }: PlacementRow): string => {
-  const parts = [...(deviceBytes > 0 ? [`${formatBytes(deviceBytes)} of the card`] : []), `${formatBytes(hostBytes)} of host memory`];
+/** A simulated card's weights take nothing of the host. */
+const needWords = (machine: MachineFacts, { deviceBytes, hostBytes, source }: PlacementRow): string => {
+  const parts = [
+    ...(deviceBytes > 0 ? [`${formatBytes(deviceBytes)} of the card`] : []),
+    ...(machine.hostBytes === Number.POSITIVE_INFINITY ? [] : [`${formatBytes(hostBytes)} of host memory`]),
+  ];
   return `${parts.join(" and ")} (${source === "learned" ? "measured on this machine" : "the registry's figures, not measured here"})`;
 };
 
@@ -30,16 +34,16 @@ export function placementSentence(machine: MachineFacts, { model, verdict, clips
   const row = fitting?.rows.find(({ profile }) => profile === fitting.profile);
   // The last one is the test render: what is larger does not fit, and what is between was not asked.
   if (fitting !== undefined && row !== undefined && fitting === clips.at(-1))
-    return `${model} fits ${where} for clips below the usual sizes alone, in memory mode ${row.profile}: a test render takes ${needWords(row)}.`;
+    return `${model} fits ${where} for clips below the usual sizes alone, in memory mode ${row.profile}: a test render takes ${needWords(machine, row)}.`;
   if (fitting !== undefined && row !== undefined)
-    return `${model} fits ${where} in memory mode ${row.profile}: ${clipWords(fitting.clip)} takes ${needWords(row)}.`;
+    return `${model} fits ${where} in memory mode ${row.profile}: ${clipWords(fitting.clip)} takes ${needWords(machine, row)}.`;
   const [largest] = clips;
   const leanest = largest === undefined ? undefined : leanestOf(largest);
   if (verdict === "unknown" && leanest !== undefined && largest !== undefined)
-    return `Whether ${model} fits is unknown on ${where}: ${clipWords(largest.clip)} takes at least ${needWords(leanest)}.`;
+    return `Whether ${model} fits is unknown on ${where}: ${clipWords(largest.clip)} takes at least ${needWords(machine, leanest)}.`;
   const smallest = clips.at(-1);
   const least = smallest === undefined ? undefined : leanestOf(smallest);
-  const need = least === undefined ? "" : ` even a test render takes ${needWords(least)}`;
+  const need = least === undefined ? "" : ` even a test render takes ${needWords(machine, least)}`;
   return `${model} fits ${where} in no memory mode:${need}.`;
 }
 

@@ -122,12 +122,19 @@ export function placeModel(machine: MachineFacts, model: ModelId, profiles: read
   return { model, clips, profile, verdict: profile !== null ? "fits" : isOpen ? "unknown" : "tooLarge" };
 }
 
-/** The first of these models that this machine carries, and how; null when it carries none. */
-export function findCarried(
+/** Another model that this machine carries, and how: one that asks for the same input first. Null when it carries none. */
+export function findInstead(
   machine: MachineFacts,
+  model: ModelId,
   models: readonly ModelId[],
   profiles: readonly LoadProfile[],
   table: EnvelopeTable,
 ): ModelPlacement | null {
-  return models.map((model) => placeModel(machine, model, profiles, table)).find(({ verdict }) => verdict === "fits") ?? null;
+  const wantsImage = (one: ModelId): number => Number(modelEntry(one).needsImage !== modelEntry(model).needsImage);
+  return (
+    models
+      .toSorted((one, other) => wantsImage(one) - wantsImage(other))
+      .map((other) => placeModel(machine, other, profiles, table))
+      .find(({ verdict }) => verdict === "fits") ?? null
+  );
 }

@@ -7,6 +7,7 @@
 import type { RecoveryAnalytics } from "../contract/analytics-wire.ts";
 import type { IncidentStory } from "../contract/incident-story.ts";
 import type {
+  EstimateView,
   HealthView,
   IncidentView,
   RecoveryAttemptView,
@@ -76,7 +77,7 @@ export interface ServerSubmission {
 }
 
 export type AdmissionOutcome =
-  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView }
+  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
   | { readonly kind: "unfit"; readonly message: string }

@@ -130,8 +130,12 @@ describe("whether it fits, before a byte is fetched", () => {
     onH100({ mini });
     const { code, text } = await run("pull", "mini");
     expect(code).toBe(0);
-    expect(text).toMatch(/^mini fits NVIDIA H100 80GB HBM3 with 79\.6 GiB .* in memory mode model-offload: 1280x720 with 81 frames takes /m);
-    expect(text).toMatch(/^A clip of 1280x720 with 81 frames in 40 steps takes about 4 min 0 s \(published: the tests, .* on one H100\)\.$/m);
+    expect(text).toMatch(
+      /^mini fits NVIDIA H100 80GB HBM3 with 79\.6 GiB .* in memory mode model-offload: 1280x720 with 81 frames takes /m,
+    );
+    expect(text).toMatch(
+      /^A clip of 1280x720 with 81 frames in 40 steps takes about 4 min 0 s \(published: the tests, .* on one H100\)\.$/m,
+    );
     expect(text.indexOf("fits")).toBeLessThan(text.indexOf("100 %"));
   });
 
@@ -140,13 +144,17 @@ describe("whether it fits, before a byte is fetched", () => {
     world.hub.resetCounts();
     const refused = await run("pull", "giant");
     expect(refused.code).toBe(1);
-    expect(refused.text).toMatch(/^understudy: giant fits NVIDIA H100 .* in no memory mode: even a test render takes 200\.0 GiB of the card .* does, in memory mode model-offload\. With --anyway /);
+    expect(refused.text).toMatch(
+      /^understudy: giant fits NVIDIA H100 .* in no memory mode: even a test render takes 200\.0 GiB of the card .* does, in memory mode model-offload\. With --anyway /,
+    );
     expect(world.hub.bytesServed()).toBe(0);
     expect(await run("pull", "giant", "--anyway")).toMatchObject({ code: 0, text: expect.stringContaining("every file matches its hash") });
   });
 
   it("is unknown for a repository that no registry describes, and said so", async () => {
-    expect((await run("pull", repository)).text).toContain(`Whether ${repository} fits this machine is unknown: no registry says what it needs.`);
+    expect((await run("pull", repository)).text).toContain(
+      `Whether ${repository} fits this machine is unknown: no registry says what it needs.`,
+    );
   });
 });
 

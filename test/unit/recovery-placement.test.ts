@@ -4,7 +4,7 @@ import { type LoadProfile, loadProfiles, modelIds } from "../../src/core/words.t
 import { clipTimeOf, emptyClips, noteClip } from "../../src/recovery/clip-time.ts";
 import { emptyEnvelopes, notePeak } from "../../src/recovery/envelopes.ts";
 import { clipTimeSentence, durationWords, placementSentence, refusalSentence } from "../../src/recovery/fit-sentences.ts";
-import { type DeviceFacts, findCarried, type MachineFacts, placeModel } from "../../src/recovery/placement.ts";
+import { type DeviceFacts, findInstead, type MachineFacts, placeModel } from "../../src/recovery/placement.ts";
 
 /** What the Python worker offers on a card. */
 const offered: readonly LoadProfile[] = ["model-offload", "tiling", "group-offload"];
@@ -86,7 +86,8 @@ describe("what is said of it", () => {
 
   it("a refusal names a model that fits, in which memory mode, or that none does", () => {
     const small = machine(rtx4090, 32);
-    const refuse = (one: MachineFacts) => refusalSentence(one, usual(one, "T2V-A14B"), findCarried(one, modelIds, offered, emptyEnvelopes));
+    const refuse = (one: MachineFacts) =>
+      refusalSentence(one, usual(one, "T2V-A14B"), findInstead(one, "T2V-A14B", modelIds, offered, emptyEnvelopes));
     expect(refuse(small)).toMatch(/in no memory mode: even a test render takes .* TI2V-5B does, in memory mode model-offload\.$/);
     expect(refuse(machine(card("old", 2), 4))).toMatch(/No model of the registry does\.$/);
   });

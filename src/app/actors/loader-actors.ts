@@ -36,7 +36,7 @@ async function chooseProfile(parts: ServiceParts, { workerId, model }: LoadOrder
   if (placement.verdict === "tooLarge")
     throw new UnderstudyError(
       "MODEL_DOES_NOT_FIT",
-      refusalSentence(machine, placement, envelopes.findCarried(machine, identity.models, offered)),
+      refusalSentence(machine, placement, envelopes.findInstead(machine, model, identity.models, offered)),
     );
   const { uuid, totalBytes } = identity.device;
   const isWorthTrying = (profile: LoadProfile): boolean =>

@@ -45,18 +45,18 @@ function refuseAdmission(context: HttpContext, outcome: Refused): Response {
 function answerSubmitted(
   context: HttpContext,
   ports: ServerPorts,
-  job: JobView,
-  isReplayed: boolean,
+  { job, estimate, kind }: Extract<AdmissionOutcome, { readonly job: JobView }>,
   warnings: readonly string[],
 ): Response {
   const { sentence, mode, isDegradedActive } = ports.status();
   const body = toSubmitted(job, {
     message: sentence,
+    estimate,
     isRealEnabled: mode !== "mock" && mode !== "draining",
     isDegraded: isDegradedActive,
     warnings,
   });
-  if (isReplayed) context.header("idempotency-replayed", "true");
+  if (kind === "duplicate") context.header("idempotency-replayed", "true");
   if (job.isSimulated) context.header("x-understudy-simulated", "true");
   return context.json(body, 200);
 }
@@ -93,7 +93,7 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
     ...(isSimulated && read.imageHashes.length > 0 ? [unreadImage] : []),
     ...(!isSimulated && read.imageHashes.some((hash) => hash.startsWith("end_image:")) ? [unreadEndImage] : []),
   ];
-  return answerSubmitted(context, ports, outcome.job, outcome.kind === "duplicate", warnings);
+  return answerSubmitted(context, ports, outcome, warnings);
 }
 
 export function addGenerationRoutes(app: Hono<HttpEnv>, ports: ServerPorts, options: AppOptions): void {
