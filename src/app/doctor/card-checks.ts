@@ -66,7 +66,7 @@ export function checkKernelLog(path = "/dev/kmsg") {
   if ("unavailable" in log)
     return missing(
       `${log.unavailable}; faults that a card's driver writes there (XID) are not seen.`,
-      "Let this user read it (group adm, or kernel.dmesg_restrict=0).",
+      "Give the service CAP_SYSLOG (as deploy/understudy.service does), or set kernel.dmesg_restrict=0.",
     );
   log.close();
   return ok("Faults that a card's driver writes to the kernel's log (XID) are seen.");
