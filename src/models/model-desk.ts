@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelError, UnderstudyError } from "../core/errors.ts";
-import type { ModelDesk, ModelState, ModelStatus, PullAsked, PullOutcome, PullProgress, VerifyReport } from "../core/ports/model-desk.ts";
+import type { ModelDesk, ModelState, ModelStatus, PullAsked, PullEnding, PullOutcome, PullProgress, VerifyReport } from "../core/ports/model-desk.ts";
 import { secondMs } from "../core/units.ts";
 import { savedBytesOf } from "./blob-transfer.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";
@@ -34,6 +34,7 @@ class Desk implements ModelDesk {
   readonly #asked = new Map<string, PullAsked>();
   readonly #ended = new Map<string, "paused" | UnderstudyError>();
   readonly #listeners = new Set<(name: string, progress: PullProgress) => void>();
+  readonly #endListeners = new Set<(name: string, ending: PullEnding) => void>();
   readonly #closing = new AbortController();
 
   constructor(registry: ModelRegistry, ports: PullPorts) {
@@ -79,6 +80,11 @@ class Desk implements ModelDesk {
   onProgress(listener: (name: string, progress: PullProgress) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onEnded(listener: (name: string, ending: PullEnding) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
   }
 
   async pull(name: string, asked: PullAsked = {}): Promise<PullOutcome> {
@@ -161,18 +167,26 @@ class Desk implements ModelDesk {
       if (running !== undefined) running.progress = progress;
       for (const listener of this.#listeners) listener(name, progress);
     };
+    let ending: PullEnding = { kind: "failed", code: "INTERNAL_ERROR", message: "A defect of this program ended the download." };
     try {
-      return { kind: "complete", ...(await pullModel(wanted, this.#ports, { signal: giveUp.signal, onProgress, isRepair })) };
+      const result = await pullModel(wanted, this.#ports, { signal: giveUp.signal, onProgress, isRepair });
+      ending = { kind: "complete" };
+      return { kind: "complete", ...result };
     } catch (thrown) {
       if (giveUp.signal.aborted && thrown === giveUp.signal.reason) {
         const kind = giveUp.signal.reason as Ending;
         if (kind === "paused") this.#ended.set(name, kind);
+        ending = { kind };
         return { kind };
       }
-      if (thrown instanceof UnderstudyError) this.#ended.set(name, thrown);
+      if (thrown instanceof UnderstudyError) {
+        this.#ended.set(name, thrown);
+        ending = { kind: "failed", code: thrown.code, message: thrown.message };
+      }
       throw thrown;
     } finally {
       this.#running.delete(name);
+      for (const listener of this.#endListeners) listener(name, ending);
     }
   }
 

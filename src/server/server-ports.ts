@@ -6,6 +6,7 @@
 
 import type { RecoveryAnalytics } from "../contract/analytics-wire.ts";
 import type { IncidentStory } from "../contract/incident-story.ts";
+import type { DownloadAnswer, DownloadView, FileCheckView, ModelView, SuggestionView } from "../contract/model-views.ts";
 import type {
   EstimateView,
   HealthView,
@@ -56,6 +57,7 @@ export interface ServerPorts {
   readonly control: ControlPort;
   readonly intake: IntakePort;
   readonly drills: DrillPort;
+  readonly models: ModelPort;
   readonly streams: StreamPort;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
@@ -146,6 +148,22 @@ export interface DrillPort {
   run(name: string, by: ActorName): Promise<ScoreCard | null>;
 }
 
+/** `absent`: there is no model of this name. */
+export interface ModelPort {
+  list(): Promise<readonly ModelView[]>;
+  find(model: string): Promise<ModelView | null>;
+  downloads(): Promise<readonly DownloadView[]>;
+  /** Answers when it has ended, or after `waitMs`. Throws UnderstudyError MODEL_DOES_NOT_FIT, DRAINING. */
+  download(order: { readonly model: string; readonly isForced: boolean; readonly isAnyway: boolean; readonly waitMs: number }): Promise<DownloadAnswer | "absent">;
+  /** False where there was nothing to pause, to resume or to cancel. */
+  manage(model: string, action: "pause" | "resume" | "cancel"): Promise<boolean | "absent">;
+  /** @param isRehash reads every byte again */
+  verify(model: string, isRehash: boolean): Promise<FileCheckView | "absent">;
+  hardware(): { readonly card: string | null; readonly cardBytes: number | null; readonly hostBytes: number | null } | null;
+  /** Throws UnderstudyError MODEL_DOES_NOT_FIT when nothing would be carried. */
+  suggest(wish: { readonly model: string; readonly width: number; readonly height: number; readonly maxWaitMs: number | null }): SuggestionView | "absent";
+}
+
 export type KillOutcome =
   | { readonly kind: "killed"; readonly workerId: string; readonly pid: number }
   | { readonly kind: "absent"; readonly message: string }
@@ -156,6 +174,7 @@ export type StreamFrame =
   | { readonly kind: "progress"; readonly progress: JobProgress }
   | { readonly kind: "health"; readonly health: HealthView }
   | { readonly kind: "sample"; readonly sample: Sample }
+  | { readonly kind: "download"; readonly download: DownloadView }
   | { readonly kind: "mode"; readonly mode: Mode; readonly sentence: string }
   | { readonly kind: "recoveryAttempt"; readonly attempt: RecoveryAttemptView };
 
