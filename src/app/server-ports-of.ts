@@ -2,7 +2,15 @@ import type { JobView } from "../core/job.ts";
 import { createAdmission, type ServingMachine } from "../jobs/admission.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
-import type { AdmissionPort, ControlPort, ServerPorts, ServiceStatus, StreamFrame, StreamPort } from "../server/server-ports.ts";
+import type {
+  AdmissionPort,
+  ControlPort,
+  QuarantinePort,
+  ServerPorts,
+  ServiceStatus,
+  StreamFrame,
+  StreamPort,
+} from "../server/server-ports.ts";
 import { createDrillDesk } from "./drills/drill-desk.ts";
 import { machineOf } from "./host-memory.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
@@ -28,6 +36,7 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
       largest,
       clipTimeOf: parts.clips.timeOf,
       isDraining: () => supervisor.getSnapshot().context.mode === "draining",
+      isIntakeDrained: () => supervisor.getSnapshot().context.drain !== null,
       isSimulated: () => config.workers.every((worker) => worker.kind === "simulator"),
       onAvailable: () => {
         supervisor.send({ type: "jobs.becameAvailable" });
@@ -62,6 +71,17 @@ function createControl(parts: StatusParts, supervisor: Supervisor): ControlPort 
       host.signal(link.ref, "SIGKILL");
       return { kind: "killed", workerId: id, pid: link.ref.pid };
     },
+  };
+}
+
+function createQuarantine({ store: { jobs } }: StatusParts, onAvailable: () => void): QuarantinePort {
+  return {
+    release: async (jobId, by) => {
+      const outcome = await jobs.requeue(jobId, by);
+      if (outcome === "ok") onAvailable();
+      return outcome;
+    },
+    drop: (jobId, by) => jobs.drop(jobId, by),
   };
 }
 
@@ -101,6 +121,10 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
   const admission = createAdmissionPort(parts, supervisor, onQueued);
   return {
     jobs: parts.store.jobs,
+    quarantine: createQuarantine(parts, () => {
+      supervisor.send({ type: "jobs.becameAvailable" });
+      onQueued();
+    }),
     events: parts.store.events,
     artifacts: parts.artifacts,
     clock: parts.clock,

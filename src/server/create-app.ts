@@ -11,6 +11,7 @@ import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
 import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
+import { addJobsRoutes } from "./routes/jobs-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
@@ -40,6 +41,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);
   addIntakeRoutes(app, ports);
+  addJobsRoutes(app, ports, options);
   addOutputRoutes(app, ports);
   addRecoveryRoutes(app, ports);
   addDrillRoutes(app, ports);

@@ -67,6 +67,7 @@ export interface ServerWorld {
   status: ServiceStatus;
   triggered: RecoveryTriggered;
   freeBytes: number;
+  isIntakeDrained: boolean;
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
   /** How many listen for frames. */
@@ -124,6 +125,7 @@ function makePorts(
       }),
       clipTimeOf: (question) => clipTimeOf(emptyClips, question),
       isDraining: () => world().status.mode === "draining",
+      isIntakeDrained: () => world().isIntakeDrained,
       isSimulated: () => world().status.isSimulated,
       onAvailable: () => undefined,
     },
@@ -132,6 +134,7 @@ function makePorts(
   return {
     ...parts,
     jobs: store.jobs,
+    quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
     events: store.events,
     admission,
     status: () => world().status,
@@ -156,10 +159,18 @@ function makePorts(
     intake: {
       pause: async ({ isReleasing }) => ({
         isPaused: true,
+        isDrained: world().isIntakeDrained,
         restingWorkers: isReleasing ? ["worker-0"] : [],
         holdingWorkers: isReleasing ? [] : ["worker-0"],
       }),
-      resume: async () => ({ isPaused: false, restingWorkers: [], holdingWorkers: ["worker-0"] }),
+      drain: async () => {
+        world().isIntakeDrained = true;
+        return { isPaused: false, isDrained: true, restingWorkers: [], holdingWorkers: ["worker-0"] };
+      },
+      resume: async () => {
+        world().isIntakeDrained = false;
+        return { isPaused: false, isDrained: false, restingWorkers: [], holdingWorkers: ["worker-0"] };
+      },
     },
     incidents: createIncidentDesk(store, parts.clock),
     control: {
@@ -228,6 +239,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
       actions: [{ action: "clear_gpu_cache", outcome: "effective", reason: "4.2 GiB more are free" }],
     },
     freeBytes: 1e12,
+    isIntakeDrained: false,
     progress: new Map(),
     frame: (frame) => {
       for (const listener of listeners) listener(frame);

@@ -21,7 +21,7 @@ export const readiness = apiRoute({
   tags,
   summary: "A submission can be made durable, also where only stand-ins are served.",
   responses: { 200: jsonAnswer(readinessSchema, "It is ready.") },
-  refusals: ["DRAINING", "DISK_FULL"],
+  refusals: ["DRAINING", "INTAKE_DRAINED", "DISK_FULL"],
 });
 
 export const serviceHealth = apiRoute({
