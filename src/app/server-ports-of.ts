@@ -138,6 +138,8 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     drills: createDrillDesk({ parts, supervisor, admission }),
     intake: createIntakeDesk(parts, supervisor, onQueued),
     streams: createStreams(parts, hub, status),
+    keys: parts.store.keys,
+    onOriginRefused: (origin) => parts.logger.warn({ event: "origin.refused", origin, allowWith: `--allow-origin ${origin}` }),
     onDefect: (thrown, request) => {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       parts.logger.error({ event: "request.defect", ...request, message });

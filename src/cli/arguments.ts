@@ -1,5 +1,7 @@
 /** What was typed → what is wanted. Pure: no file, no process. */
 import { parseArgs } from "node:util";
+import { type KeyRole, keyRoles } from "../core/words.ts";
+import type { TokenOrder, TokenVerb } from "./token-commands.ts";
 
 interface Common {
   readonly configPath: string | null;
@@ -13,6 +15,7 @@ export type Arguments =
   | (Common & { readonly command: "pause"; readonly isReleasing: boolean })
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
+<<<<<<< HEAD
   | (Common & {
       readonly command: "models";
       readonly verb: ModelsVerb;
@@ -20,6 +23,10 @@ export type Arguments =
       readonly revision: string | null;
       readonly isAnyway: boolean;
     })
+=======
+  | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
+  | (Common & TokenOrder & { readonly command: "token" })
+>>>>>>> main
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "help" }
@@ -43,8 +50,15 @@ const options = {
   "keep-workers": { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
+<<<<<<< HEAD
   anyway: { type: "boolean" },
   json: { type: "boolean" },
+=======
+  role: { type: "string" },
+  label: { type: "string" },
+  "allow-origin": { type: "string", multiple: true },
+  insecure: { type: "boolean" },
+>>>>>>> main
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -62,6 +76,8 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
+  "allow-origin": "allowedOrigins",
+  insecure: "insecure",
 };
 
 interface CommandRow {
@@ -79,7 +95,21 @@ const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
-    options: ["host", "port", "state-dir", "config", "worker", "python", "device", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
+    options: [
+      "host",
+      "port",
+      "allow-origin",
+      "insecure",
+      "state-dir",
+      "config",
+      "worker",
+      "python",
+      "device",
+      "sim-gpu",
+      "sim-gpus",
+      "sim-speed",
+      "keep-workers",
+    ],
   },
   doctor: {
     usage: "doctor [--json]",
@@ -113,6 +143,13 @@ const commands = {
     options: ["state-dir", "config"],
     operand: "the id of an incident",
   },
+  token: {
+    usage: "token VERB [KEY]",
+    says: "create, list or revoke keys; create needs --role",
+    options: ["state-dir", "config", "role", "label"],
+    operand: "create, list, or revoke and the id of a key",
+    verbs: { create: false, list: false, revoke: true },
+  },
   backup: {
     usage: "backup PATH",
     says: "a consistent copy of the database, while the service runs",
@@ -133,7 +170,9 @@ ${usageLines}
 
 Flags of serve
   -p, --port PORT         port to listen on; 0 takes a free one (9000)
-      --host HOST         address to listen on; others than loopback need a key in UNDERSTUDY_API_KEY (127.0.0.1)
+      --host HOST         address to listen on; others than loopback need a key: understudy token create (127.0.0.1)
+      --allow-origin URL  a web page of another origin that may call the service; may be repeated
+      --insecure          lets everybody who reaches the address do everything, without any key
       --worker KIND       what renders: simulator or diffusers (simulator)
       --python PATH       interpreter of the diffusers worker (what npm run worker:install made)
       --device DEVICE     where it renders: auto, cuda or cpu (auto)
@@ -145,6 +184,10 @@ Flags of serve
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
       --anyway            pull a model that this machine cannot carry
+
+Flags of token create
+      --role ROLE         what the key may do: viewer looks, submitter also submits and cancels, operator does everything
+      --label TEXT        what the key is for
 
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
@@ -186,6 +229,7 @@ interface Given {
   readonly operand: string;
   readonly isReleasing: boolean;
   readonly revision: string | null;
+<<<<<<< HEAD
   readonly isAnyway: boolean;
   readonly isJson: boolean;
 }
@@ -193,7 +237,17 @@ interface Given {
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
 function wantedOf(command: Command, given: Given, common: Common): Arguments {
   const { verb, operand, isReleasing, revision, isAnyway, isJson } = given;
+=======
+  readonly role: KeyRole;
+  readonly label: string;
+}
+
+/** The command with what was given to it; verb and operand are there where its row asks for them. */
+function wantedOf(command: Command, { verb, operand, isReleasing, revision, role, label }: Given, common: Common): Arguments {
+>>>>>>> main
   switch (command) {
+    case "token":
+      return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
     case "pause":
       return { command, isReleasing, ...common };
     case "drill":
@@ -236,7 +290,22 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const revision = typeof values.revision === "string" ? values.revision : null;
   const isAnyway = values.anyway === true;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
+<<<<<<< HEAD
   if (isAnyway && verb !== "pull") return refuse(`models ${verb} does not take --anyway`);
   const isReleasing = values["release-gpu"] === true;
   return wantedOf(first, { verb, operand, isReleasing, revision, isAnyway, isJson: values.json === true }, { configPath, flags });
+=======
+  const role = keyRoles.find((known) => known === values.role);
+  if (verb === "create" && role === undefined) return refuse(`token create needs --role ${keyRoles.join(", ")}`);
+  if (verb !== "create" && (values.role ?? values.label) !== undefined) return refuse(`token ${verb} takes no --role and no --label`);
+  const typed: Given = {
+    verb,
+    operand,
+    isReleasing: values["release-gpu"] === true,
+    revision,
+    role: role ?? "viewer",
+    label: typeof values.label === "string" ? values.label.slice(0, 200) : "",
+  };
+  return wantedOf(first, typed, { configPath, flags });
+>>>>>>> main
 }

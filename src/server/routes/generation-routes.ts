@@ -8,7 +8,7 @@ import type { AppOptions, HttpContext, HttpEnv } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import { readSubmission } from "../read-submission.ts";
 import { refuseAdmission } from "../refuse-admission.ts";
-import type { ServerPorts } from "../server-ports.ts";
+import type { AdmissionOutcome, ServerPorts } from "../server-ports.ts";
 
 const acceptableKey = /^[\x21-\x7e]{1,255}$/;
 const largestSeed = 2 ** 31 - 1;
