@@ -58,13 +58,10 @@ async function run(argv: readonly string[]): Promise<number> {
     }
     case "models":
       return runModels(loadConfig(wanted.flags, wanted.configPath), wanted, readHubEnvironment(process.env));
-<<<<<<< HEAD
     case "doctor":
       return showDoctor(loadConfig(wanted.flags, wanted.configPath), readHubEnvironment(process.env), wanted.isJson);
-=======
     case "token":
       return runToken(loadConfig(wanted.flags, wanted.configPath), wanted);
->>>>>>> main
     case "backup":
       return backUp(loadConfig(wanted.flags, wanted.configPath), resolve(wanted.targetPath));
     case "replay":

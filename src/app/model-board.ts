@@ -1,18 +1,16 @@
 /** What clients may know and do with models: files by the desk, what is loaded by the machines' snapshots, what fits by the one table. */
 import type { DownloadAnswer, DownloadView, FileCheckView, FitView, FitWord, ModelView } from "../contract/model-views.ts";
 import { ModelError, UnderstudyError } from "../core/errors.ts";
-import { isKnownModel, knownModels, modelEntry } from "../core/model-catalog.ts";
+import { isKnownModel, knownModels } from "../core/model-catalog.ts";
 import type { ModelDesk, ModelState, ModelStatus, PullEnding, PullProgress } from "../core/ports/model-desk.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
-import { profilesFrom } from "../jobs/fit.ts";
 import type { ServingMachine } from "../jobs/admission.ts";
-import type { ModelLoaderContext } from "../machines/model-loader-types.ts";
-import { childIds } from "../machines/supervisor-route.ts";
+import { profilesFrom } from "../jobs/fit.ts";
 import { placementSentence, refusalSentence } from "../recovery/fit-sentences.ts";
-import type { Clip, FitVerdict, ModelPlacement } from "../recovery/placement.ts";
+import type { FitVerdict, ModelPlacement } from "../recovery/placement.ts";
 import type { ModelPort } from "../server/server-ports.ts";
 import type { ServiceParts } from "./service-ports.ts";
-import type { Supervisor } from "./supervisor-actor.ts";
+import { suggestModel } from "./suggest-model.ts";
 
 type BoardParts = Pick<ServiceParts, "clock" | "config" | "models" | "envelopes" | "clips">;
 
@@ -32,6 +30,17 @@ const endingOf = { complete: "completed", paused: "paused", cancelled: "cancelle
   DownloadView["state"]
 >;
 
+const nothingYet: PullProgress = {
+  phase: "listing",
+  doneBytes: 0,
+  totalBytes: 0,
+  bytesPerSecond: 0,
+  etaMs: null,
+  doneFileCount: 0,
+  fileCount: 0,
+  trouble: null,
+};
+
 const nobody: FitView = { word: "unknown", profile: null, deviceBytes: null, sentence: "No worker has told yet what its card is." };
 
 function fitOf(placement: ModelPlacement, serving: ServingMachine): FitView {
@@ -45,6 +54,8 @@ function fitOf(placement: ModelPlacement, serving: ServingMachine): FitView {
   };
 }
 
+const endSentenceOf = (ending: PullEnding): string | null => (ending.kind === "failed" ? ending.message : null);
+
 const downloadOfProgress = (model: ModelId, progress: PullProgress, atMs: number): DownloadView => ({
   model,
   state: "downloading",
@@ -56,22 +67,20 @@ const downloadOfProgress = (model: ModelId, progress: PullProgress, atMs: number
   atMs,
 });
 
+const downloadOfEnding = (model: ModelId, ending: PullEnding, progress: PullProgress | null, atMs: number): DownloadView => ({
+  ...downloadOfProgress(model, progress ?? nothingYet, atMs),
+  state: endingOf[ending.kind],
+  bytesPerSecond: 0,
+  etaMs: null,
+  trouble: endSentenceOf(ending),
+});
+
 function downloadOfStatus({ id, state, presentBytes, totalBytes, progress, error }: ModelStatus, atMs: number): DownloadView | null {
   if (progress !== null) return downloadOfProgress(id, progress, atMs);
   const download = stateOf[state];
   if (download === undefined) return null;
   const trouble = error?.message ?? null;
   return { model: id, state: download, doneBytes: presentBytes, totalBytes, bytesPerSecond: 0, etaMs: null, trouble, atMs };
-}
-
-/** Which worker holds it, and how. */
-function loadedProfileOf(supervisor: Supervisor, model: ModelId): LoadProfile | null {
-  const { context, children } = supervisor.getSnapshot();
-  for (const { id } of context.configured) {
-    const loader = children[childIds.loader(id)]?.getSnapshot() as { readonly context?: ModelLoaderContext } | undefined;
-    if (loader?.context?.resident?.model === model) return loader.context.resident.profile;
-  }
-  return null;
 }
 
 /** Real files where a real worker may hold the model; the simulator's have none. */
@@ -101,15 +110,22 @@ async function download(desk: ModelDesk, order: Parameters<ModelPort["download"]
   return Promise.race([pulled, wait.then(() => started)]);
 }
 
-export function createModelBoard(parts: BoardParts, supervisor: Supervisor, largest: () => ServingMachine | null): ModelBoard {
-  const { clock, config, envelopes, clips } = parts;
+export interface BoardFacts {
+  /** The largest card that serves; null while no worker has told of one. */
+  readonly largest: () => ServingMachine | null;
+  /** In which memory mode a worker holds the model; null when none does. */
+  readonly loadedProfileOf: (model: ModelId) => LoadProfile | null;
+}
+
+export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }: BoardFacts): ModelBoard {
+  const { clock, config, envelopes } = parts;
   const offeredBy = (serving: ServingMachine): readonly LoadProfile[] =>
     profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
   const placed = (model: ModelId): { readonly serving: ServingMachine; readonly placement: ModelPlacement } | null => {
     const serving = largest();
     return serving === null ? null : { serving, placement: envelopes.placeModel(serving.machine, model, offeredBy(serving)) };
   };
-  const fit = (model: ModelId): FitView => {
+  const judge = (model: ModelId): FitView => {
     const known = placed(model);
     return known === null ? nobody : fitOf(known.placement, known.serving);
   };
@@ -122,8 +138,8 @@ export function createModelBoard(parts: BoardParts, supervisor: Supervisor, larg
   };
   const view = async (model: ModelId): Promise<ModelView> => {
     const desk = deskOf(parts, model);
-    const loadedProfile = loadedProfileOf(supervisor, model);
-    const loaded = { id: model, isLoaded: loadedProfile !== null, loadedProfile, fit: fit(model) };
+    const loadedProfile = loadedProfileOf(model);
+    const loaded = { id: model, isLoaded: loadedProfile !== null, loadedProfile, fit: judge(model) };
     if (desk === null) return { ...loaded, isSimulated: true, isAvailable: true, presentBytes: 0, path: null, download: null, error: null };
     const status = await desk.statusOf(model);
     const files = { presentBytes: status.presentBytes, path: status.path, error: status.error?.message ?? null };
@@ -140,11 +156,12 @@ export function createModelBoard(parts: BoardParts, supervisor: Supervisor, larg
       const desk = deskOf(parts, order.model);
       if (desk === null) return { kind: "alreadyAvailable", message: "It is simulated: there are no files to fetch." };
       if (!order.isAnyway) refuseUnfit(order.model);
-      const waiting = new AbortController();
+      const waited = Promise.withResolvers<void>();
+      const timer = clock.setTimer(() => waited.resolve(), order.waitMs);
       try {
-        return await download(desk, order, clock.sleep(order.waitMs, waiting.signal));
+        return await download(desk, order, waited.promise);
       } finally {
-        waiting.abort();
+        clock.clearTimer(timer);
       }
     },
     manage: async (model, action) => {
@@ -176,11 +193,11 @@ export function createModelBoard(parts: BoardParts, supervisor: Supervisor, larg
       const isCounted = hostBytes !== null && Number.isFinite(hostBytes);
       return { card: isCard ? device.name : null, cardBytes: isCard ? device.totalBytes : null, hostBytes: isCounted ? hostBytes : null };
     },
-    suggest: ({ model, width, height, maxWaitMs }) => (isKnownModel(model) ? suggestOf({ model, width, height, maxWaitMs }) : "absent"),
+    suggest: (wish) => (isKnownModel(wish.model) ? suggestModel(parts, largest(), wish) : "absent"),
     onDownload: (listener) => {
       const desk = parts.models?.desk;
       desk?.onProgress((model, progress) => listener(downloadOfProgress(model, progress, clock.nowMs())));
-      desk?.onEnded((model, ending) => listener(downloadOfEnding(model, ending, desk.progressOf(model), clock.nowMs())));
+      desk?.onEnded((model, ending, progress) => listener(downloadOfEnding(model, ending, progress, clock.nowMs())));
     },
   };
 }

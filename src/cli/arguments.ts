@@ -15,7 +15,6 @@ export type Arguments =
   | (Common & { readonly command: "pause"; readonly isReleasing: boolean })
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
-<<<<<<< HEAD
   | (Common & {
       readonly command: "models";
       readonly verb: ModelsVerb;
@@ -23,10 +22,7 @@ export type Arguments =
       readonly revision: string | null;
       readonly isAnyway: boolean;
     })
-=======
-  | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
   | (Common & TokenOrder & { readonly command: "token" })
->>>>>>> main
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "help" }
@@ -50,15 +46,12 @@ const options = {
   "keep-workers": { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
-<<<<<<< HEAD
   anyway: { type: "boolean" },
   json: { type: "boolean" },
-=======
   role: { type: "string" },
   label: { type: "string" },
   "allow-origin": { type: "string", multiple: true },
   insecure: { type: "boolean" },
->>>>>>> main
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -229,22 +222,15 @@ interface Given {
   readonly operand: string;
   readonly isReleasing: boolean;
   readonly revision: string | null;
-<<<<<<< HEAD
   readonly isAnyway: boolean;
   readonly isJson: boolean;
-}
-
-/** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, given: Given, common: Common): Arguments {
-  const { verb, operand, isReleasing, revision, isAnyway, isJson } = given;
-=======
   readonly role: KeyRole;
   readonly label: string;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, { verb, operand, isReleasing, revision, role, label }: Given, common: Common): Arguments {
->>>>>>> main
+function wantedOf(command: Command, given: Given, common: Common): Arguments {
+  const { verb, operand, isReleasing, revision, isAnyway, isJson, role, label } = given;
   switch (command) {
     case "token":
       return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
@@ -290,11 +276,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const revision = typeof values.revision === "string" ? values.revision : null;
   const isAnyway = values.anyway === true;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
-<<<<<<< HEAD
   if (isAnyway && verb !== "pull") return refuse(`models ${verb} does not take --anyway`);
-  const isReleasing = values["release-gpu"] === true;
-  return wantedOf(first, { verb, operand, isReleasing, revision, isAnyway, isJson: values.json === true }, { configPath, flags });
-=======
   const role = keyRoles.find((known) => known === values.role);
   if (verb === "create" && role === undefined) return refuse(`token create needs --role ${keyRoles.join(", ")}`);
   if (verb !== "create" && (values.role ?? values.label) !== undefined) return refuse(`token ${verb} takes no --role and no --label`);
@@ -303,9 +285,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
     operand,
     isReleasing: values["release-gpu"] === true,
     revision,
+    isAnyway,
+    isJson: values.json === true,
     role: role ?? "viewer",
     label: typeof values.label === "string" ? values.label.slice(0, 200) : "",
   };
   return wantedOf(first, typed, { configPath, flags });
->>>>>>> main
 }

@@ -2,7 +2,17 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelError, UnderstudyError } from "../core/errors.ts";
-import type { ModelDesk, ModelState, ModelStatus, PullAsked, PullEnding, PullOutcome, PullProgress, VerifyReport } from "../core/ports/model-desk.ts";
+import type {
+  ModelDesk,
+  ModelState,
+  ModelStatus,
+  PullAsked,
+  PullEnding,
+  PullEndListener,
+  PullOutcome,
+  PullProgress,
+  VerifyReport,
+} from "../core/ports/model-desk.ts";
 import { secondMs } from "../core/units.ts";
 import { savedBytesOf } from "./blob-transfer.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";
@@ -34,7 +44,7 @@ class Desk implements ModelDesk {
   readonly #asked = new Map<string, PullAsked>();
   readonly #ended = new Map<string, "paused" | UnderstudyError>();
   readonly #listeners = new Set<(name: string, progress: PullProgress) => void>();
-  readonly #endListeners = new Set<(name: string, ending: PullEnding) => void>();
+  readonly #endListeners = new Set<PullEndListener>();
   readonly #closing = new AbortController();
 
   constructor(registry: ModelRegistry, ports: PullPorts) {
@@ -82,7 +92,7 @@ class Desk implements ModelDesk {
     return () => this.#listeners.delete(listener);
   }
 
-  onEnded(listener: (name: string, ending: PullEnding) => void): () => void {
+  onEnded(listener: PullEndListener): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
   }
@@ -185,8 +195,9 @@ class Desk implements ModelDesk {
       }
       throw thrown;
     } finally {
+      const progress = this.progressOf(name);
       this.#running.delete(name);
-      for (const listener of this.#endListeners) listener(name, ending);
+      for (const listener of this.#endListeners) listener(name, ending, progress);
     }
   }
 

@@ -12,6 +12,7 @@ import { addGenerationRoutes } from "./routes/generation-routes.ts";
 import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
 import { addJobsRoutes } from "./routes/jobs-routes.ts";
+import { addModelRoutes } from "./routes/model-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
@@ -52,6 +53,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addIntakeRoutes(app, ports);
   addJobsRoutes(app, ports, options);
   addOutputRoutes(app, ports);
+  addModelRoutes(app, ports);
   addRecoveryRoutes(app, ports);
   addDrillRoutes(app, ports);
   addIncidentRoutes(app, ports);

@@ -175,14 +175,24 @@ export interface ModelPort {
   find(model: string): Promise<ModelView | null>;
   downloads(): Promise<readonly DownloadView[]>;
   /** Answers when it has ended, or after `waitMs`. Throws UnderstudyError MODEL_DOES_NOT_FIT, DRAINING. */
-  download(order: { readonly model: string; readonly isForced: boolean; readonly isAnyway: boolean; readonly waitMs: number }): Promise<DownloadAnswer | "absent">;
+  download(order: {
+    readonly model: string;
+    readonly isForced: boolean;
+    readonly isAnyway: boolean;
+    readonly waitMs: number;
+  }): Promise<DownloadAnswer | "absent">;
   /** False where there was nothing to pause, to resume or to cancel. */
   manage(model: string, action: "pause" | "resume" | "cancel"): Promise<boolean | "absent">;
   /** @param isRehash reads every byte again */
   verify(model: string, isRehash: boolean): Promise<FileCheckView | "absent">;
   hardware(): { readonly card: string | null; readonly cardBytes: number | null; readonly hostBytes: number | null } | null;
   /** Throws UnderstudyError MODEL_DOES_NOT_FIT when nothing would be carried. */
-  suggest(wish: { readonly model: string; readonly width: number; readonly height: number; readonly maxWaitMs: number | null }): SuggestionView | "absent";
+  suggest(wish: {
+    readonly model: string;
+    readonly width: number;
+    readonly height: number;
+    readonly maxWaitMs: number | null;
+  }): SuggestionView | "absent";
 }
 
 export type KillOutcome =

@@ -44,6 +44,7 @@ export function createSimModels(clock: Clock, { broken, found }: SimModels, isHu
     statusOf,
     progressOf: () => null,
     onProgress: () => () => undefined,
+    onEnded: () => () => undefined,
     pull,
     pause: async () => false,
     resume: pull,

@@ -15,6 +15,7 @@ import { createApp } from "../../src/server/create-app.ts";
 import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
 import type {
   HealthView,
+  ModelPort,
   RecoveryOrder,
   RecoveryTriggered,
   ServerPorts,
@@ -86,6 +87,7 @@ export interface ServerWorld {
 }
 
 export interface WorldOptions extends Partial<AppOptions> {
+  readonly models?: ModelPort;
   readonly maxQueuedJobs?: number;
 }
 
@@ -108,11 +110,24 @@ export const smallJob = {
   num_frames: 33,
 };
 
+/** A service that knows no model. */
+const noModels: ModelPort = {
+  list: async () => [],
+  find: async () => null,
+  downloads: async () => [],
+  download: async () => "absent",
+  manage: async () => "absent",
+  verify: async () => "absent",
+  hardware: () => null,
+  suggest: () => "absent",
+};
+
 function makePorts(
   world: () => ServerWorld,
   store: Store,
   parts: Pick<ServerPorts, "clock" | "chance"> & { readonly artifacts: ArtifactFiles },
   listeners: Set<(frame: StreamFrame) => void>,
+  models: ModelPort = noModels,
 ): ServerPorts {
   const admission = createAdmission(
     {
@@ -138,6 +153,7 @@ function makePorts(
   );
   return {
     ...parts,
+    models,
     jobs: store.jobs,
     quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
     events: store.events,
@@ -198,13 +214,13 @@ function makePorts(
 }
 
 export function createServerWorld(clock: Clock, options: WorldOptions = {}): ServerWorld {
-  const { maxQueuedJobs, ...appOptions } = options;
+  const { maxQueuedJobs, models, ...appOptions } = options;
   const stateDir = mkdtempSync(join(tmpdir(), "understudy-server-"));
   const chance = createSeededChance(7);
   const store = openStore({ path: ":memory:", clock, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs }) });
   const artifacts = createArtifactFiles({ stateDir, clock });
   const listeners = new Set<(frame: StreamFrame) => void>();
-  const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners);
+  const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners, models);
   const app = createApp(ports, { ...appDefaults, ...appOptions });
   const submit: ServerWorld["submit"] = async (fields = {}, headers = {}) =>
     app.request("/api/v1/generation/submit", {

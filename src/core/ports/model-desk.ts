@@ -56,7 +56,11 @@ export interface ModelStatus {
 
 export type PullOutcome = ({ readonly kind: "complete" } & PullResult) | { readonly kind: "paused" } | { readonly kind: "cancelled" };
 
-export type PullEnding = { readonly kind: PullOutcome["kind"] } | { readonly kind: "failed"; readonly code: string; readonly message: string };
+export type PullEnding =
+  | { readonly kind: PullOutcome["kind"] }
+  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+
+export type PullEndListener = (name: string, ending: PullEnding, progress: PullProgress | null) => void;
 
 export interface PullAsked {
   readonly revision?: string;
@@ -70,8 +74,8 @@ export interface ModelDesk {
   progressOf(name: string): PullProgress | null;
   /** At most four times a second for each pull. Returns its own end. */
   onProgress(listener: (name: string, progress: PullProgress) => void): () => void;
-  /** After each pull, however it ended. Returns its own end. */
-  onEnded(listener: (name: string, ending: PullEnding) => void): () => void;
+  /** After each pull, however it ended, with the last progress that it told. Returns its own end. */
+  onEnded(listener: PullEndListener): () => void;
   /** Joins a pull of this name that is under way. Throws ModelError; what came is kept. */
   pull(name: string, asked?: PullAsked): Promise<PullOutcome>;
   /** Resolves when nothing is written any more; what came is kept. False when there was nothing to pause. */

@@ -1,5 +1,6 @@
 /** Server-sent events: the event log as it grows, and the health of host and card. */
 import type { Hono } from "hono";
+import { toDownload } from "../../contract/model-wire.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { toProgress, toRow, toSystemStats } from "../../contract/stream-wire.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
@@ -36,6 +37,8 @@ function toSseFrames(frame: StreamFrame): SseEvent[] {
       ];
     case "sample":
       return [{ event: "system_stats", data: toSystemStats(frame.sample) }];
+    case "download":
+      return [{ event: "download_progress", data: toDownload(frame.download) }];
     case "mode":
       return [
         { event: "mode", data: { mode: frame.mode, sentence: frame.sentence } },
@@ -175,7 +178,7 @@ export function addEventStreamRoutes(app: Hono<HttpEnv>, ports: ServerPorts, hub
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame) => {
-        if (frame.kind !== "progress") for (const event of toSseFrames(frame)) channel().send(event);
+        if (frame.kind !== "progress" && frame.kind !== "download") for (const event of toSseFrames(frame)) channel().send(event);
       },
       begin: async () => {
         const { health, mode, sentence } = ports.status();

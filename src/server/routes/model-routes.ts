@@ -102,7 +102,9 @@ function addReads(app: ApiApp, ports: ServerPorts): void {
   });
   app.openapi(showModelHealth, async (context) => {
     const views = await models.list();
-    const rows = views.map((view) => [view.id, { status: toModel(view).status, is_loaded: view.isLoaded, issues: issuesOf(view) }] as const);
+    const rows = views.map(
+      (view) => [view.id, { status: toModel(view).status, is_loaded: view.isLoaded, issues: issuesOf(view) }] as const,
+    );
     const issues = rows.flatMap(([, row]) => row.issues);
     const isServing = views.some(({ isLoaded }) => isLoaded);
     const status = issues.length > 0 ? ("degraded" as const) : isServing ? ("healthy" as const) : ("unknown" as const);

@@ -3,6 +3,7 @@ import { upgradeWebSocket } from "@hono/node-server";
 import type { Hono } from "hono";
 import type { WSContext } from "hono/ws";
 import type { WebSocket } from "ws";
+import { toDownload } from "../../contract/model-wire.ts";
 import { toAttempt, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { bothWays, toProgress, toSystemStats } from "../../contract/stream-wire.ts";
 import { messageOfJob, toTask } from "../../contract/task-wire.ts";
@@ -15,7 +16,14 @@ import type { ServerPorts, StreamFrame } from "../server-ports.ts";
 import type { StreamHub } from "../streams/stream-hub.ts";
 
 /** Frames by topic; a client has all of them until it unsubscribes. */
-const topics = ["system_stats", "generation_progress", "queue_updates", "health_monitoring", "fallback_notifications"] as const;
+const topics = [
+  "system_stats",
+  "generation_progress",
+  "queue_updates",
+  "health_monitoring",
+  "fallback_notifications",
+  "download_progress",
+] as const;
 type Topic = (typeof topics)[number];
 
 /** A client that reads nothing is let go before it costs more memory than this. */
@@ -94,6 +102,14 @@ function sendFrame(client: Client, frame: StreamFrame): void {
     client.send("generation_progress", { task_id: progress.job_id, status: "processing", stage: progress.phase, ...progress });
   }
   if (frame.kind === "recoveryAttempt" && has("fallback_notifications")) client.send("recovery_attempt", toAttempt(frame.attempt));
+  if (frame.kind === "download" && has("download_progress")) {
+    const download = toDownload(frame.download);
+    client.send("download_progress", download);
+    if (frame.download.state === "completed" || frame.download.state === "failed") {
+      const message = download.error ?? `${download.model_type} is complete, and every file matches its hash.`;
+      client.send("model_download_complete", { model_type: download.model_type, status: download.status, message });
+    }
+  }
   if (frame.kind === "sample" && has("system_stats")) client.send("system_stats_update", toSystemStats(frame.sample));
   if (frame.kind === "health" && has("health_monitoring")) {
     client.send("health_status", toHealthStatus(frame.health));
