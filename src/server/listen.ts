@@ -6,6 +6,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, UnderstudyError } from "../core/errors.ts";
 import type { ServerApp } from "./http-types.ts";
+import { chooseProtocol } from "./safety/socket-protocols.ts";
 
 export interface ListenOptions {
   readonly host: string;
@@ -104,7 +105,7 @@ export async function listen(app: ServerApp, options: ListenOptions): Promise<Li
     const ways = "make a key with understudy token create --role operator, set UNDERSTUDY_API_KEY, or listen on 127.0.0.1";
     throw new UnderstudyError("INSECURE_BINDING", `Others can reach ${options.host}, and there is no key yet: ${ways}.`);
   }
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: longestWebSocketMessageBytes });
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: longestWebSocketMessageBytes, handleProtocols: chooseProtocol });
   const server = createAdaptorServer({
     fetch: app.fetch,
     createServer,

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { problemSchema } from "../../src/contract/problem.ts";
 import { StoreError } from "../../src/core/errors.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import { chooseProtocol } from "../../src/server/safety/socket-protocols.ts";
 import { createServerWorld, type ServerWorld, type WorldOptions } from "./server-world.ts";
 
 let world: ServerWorld;
@@ -105,6 +106,33 @@ describe("key", () => {
     start({ apiKey: "a-long-enough-key" });
     expect((await ask("/api/v1/queue", { authorization: "Bearer a-long-enough-key" })).status).toBe(200);
     expect((await ask("/api/v1/queue", { authorization: `Basic ${btoa("anybody:a-long-enough-key")}` })).status).toBe(401);
+  });
+});
+
+describe("a key among the protocols of a WebSocket", () => {
+  const apiKey = "schlüssel, mit allem: +/=";
+  const carrying = (key: string) => `understudy, understudy.key.${Buffer.from(key).toString("base64url")}`;
+  const upgrade = (headers: Record<string, string>) => ask("/ws", { upgrade: "websocket", ...headers });
+  it("opens what an upgrade asks for, and nothing else", async () => {
+    start({ apiKey });
+    // Without a socket nothing can be upgraded: 426 says that the route itself was reached.
+    expect((await upgrade({ "sec-websocket-protocol": carrying(apiKey) })).status).toBe(426);
+    expect((await ask("/api/v1/queue", { "sec-websocket-protocol": carrying(apiKey) })).status).toBe(401);
+  });
+
+  it.each([carrying("another key"), "understudy", "understudy.key.", "", "understudy.key.%%%"])("refuses %s", async (protocols) => {
+    start({ apiKey });
+    expect((await upgrade({ "sec-websocket-protocol": protocols })).status).toBe(401);
+  });
+
+  it("does not stand in for a header that is wrong", async () => {
+    start({ apiKey });
+    expect((await upgrade({ authorization: "Bearer wrong", "sec-websocket-protocol": carrying(apiKey) })).status).toBe(401);
+  });
+
+  it("is never answered", () => {
+    expect(chooseProtocol(new Set([`understudy.key.${btoa("k")}`, "understudy"]))).toBe("understudy");
+    expect(chooseProtocol(new Set([`understudy.key.${btoa("k")}`]))).toBe(false);
   });
 });
 

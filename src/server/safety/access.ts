@@ -7,12 +7,17 @@ import type { HttpContext, HttpEnv, HttpMiddleware } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import type { KeyHolder, Keyring } from "./keyring.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
+import { keyOfProtocols } from "./socket-protocols.ts";
 
-/** `Bearer <key>`. */
+/** `Bearer <key>`; on a WebSocket also the key that a browser can only send among the protocols. */
 function keyOf(context: HttpContext): string | null {
-  const [scheme, value] = (context.req.header("authorization") ?? "").split(" ", 2);
+  const authorization = context.req.header("authorization");
+  if (authorization === undefined && isUpgrade(context)) return keyOfProtocols(context.req.header("sec-websocket-protocol"));
+  const [scheme, value] = (authorization ?? "").split(" ", 2);
   return scheme?.toLowerCase() === "bearer" && value !== undefined ? value : null;
 }
+
+const isUpgrade = (context: HttpContext): boolean => context.req.header("upgrade")?.toLowerCase() === "websocket";
 
 /** `GET /api/v1/queue/:id` → the role that it needs. */
 export function rolesOf(app: OpenAPIHono<HttpEnv>): ReadonlyMap<string, AccessRole> {
