@@ -9,6 +9,7 @@ import { createArtifactFiles } from "../store/artifact-files.ts";
 import { createDiskGauge } from "../store/disk-gauge.ts";
 import { openStore } from "../store/open-store.ts";
 import { createLogger } from "../telemetry/logger.ts";
+import { createWebhookSender } from "../webhooks/webhook-sender.ts";
 import { diffusersCommand } from "../workers/diffusers-command.ts";
 import { createProcessRegistry, type ProcessRegistry } from "../workers/process-registry.ts";
 import { simulatorCommand } from "../workers/simulator-command.ts";
@@ -59,8 +60,12 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     path: join(stateDir, "understudy.db"),
     clock,
     makeRoom: disk.releaseBallast,
-    maxQueuedJobs: queue.maxJobCount,
-    maxQueuedJobsPerKey: queue.maxJobsPerKeyCount,
+    get maxQueuedJobs() {
+      return config.queue.maxJobCount;
+    },
+    get maxQueuedJobsPerKey() {
+      return config.queue.maxJobsPerKeyCount;
+    },
     quarantineDeaths: queue.quarantineDeathCount,
     hostLossLimit: queue.hostLossCount,
     maxAttempts: queue.attemptCount,
@@ -91,6 +96,7 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     media,
     host,
     probe,
+    webhooks: createWebhookSender({ clock, ...config.webhook }),
     logger,
     registry,
     models: desk === null || files === null ? null : { desk, place: files.place },

@@ -67,7 +67,9 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
     },
     {
       minFreeBytes: config.disk.minFreeBytes,
-      deadlineMs: config.queue.deadlineMs,
+      get deadlineMs() {
+        return config.queue.deadlineMs;
+      },
       preferredProfile: config.loadProfile,
       alternative: config.alternative,
     },
@@ -153,6 +155,7 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
       supervisor.send({ type: "jobs.becameAvailable" });
       onQueued();
     }),
+    webhooks: { listOf: parts.store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
     events: parts.store.events,
     artifacts: parts.artifacts,
     clock: parts.clock,

@@ -6,6 +6,7 @@ import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { ModelId } from "../core/words.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
 import { StandInDesk } from "../jobs/stand-in-desk.ts";
+import { WebhookDesk } from "../jobs/webhook-desk.ts";
 import { healthMonitorMachine } from "../machines/health-monitor.machine.ts";
 import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
@@ -52,6 +53,8 @@ export interface Service {
   readonly parts: ServiceParts;
   /** Adopts or starts the workers. Called once, when the service can already answer. */
   start(): void;
+  /** Ends intake and lets jobs in hand end, for so long at most; resolves when none is in hand any more, or the time is over. */
+  finishJobs(withinMs: number): Promise<void>;
   /** Ends intake, writes attempts down, ends workers; resolves when the supervisor has stopped. */
   drain(shape: StopShape): Promise<void>;
   /** Stops this process's part and lets workers go on. */
@@ -194,10 +197,27 @@ function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAt
         if (diskWatch.isShort()) return "the disk is full";
         return supervisor.getSnapshot().context.mode === "loading" ? "the main model is loading" : "the main model is being repaired";
       },
-      afterMs: config.standIn.afterMs,
+      get afterMs() {
+        return config.standIn.afterMs;
+      },
       onProblem: (message, jobId) => logger.warn({ event: "standIn.failed", jobId, message }),
     },
   );
+}
+
+/** Rows that may have filled the outbox of webhooks. */
+const toldKinds: ReadonlySet<string> = new Set(["job.stoodIn", "job.succeeded", "job.failed", "job.expired", "job.quarantined"]);
+
+function createWebhooks({ clock, chance, store, webhooks, config, logger }: ServiceParts): WebhookDesk {
+  const { tryCount, retryFirstMs, retryLongestMs } = config.webhook;
+  const desk = new WebhookDesk(
+    { outbox: store.webhooks, sender: webhooks, clock, chance },
+    { tryCount, retryFirstMs, retryLongestMs, onProblem: (message) => logger.warn({ event: "webhook.notNoted", message }) },
+  );
+  store.events.subscribe((rows) => {
+    if (rows.some(({ kind }) => toldKinds.has(kind))) desk.wake();
+  });
+  return desk;
 }
 
 /** Resolves when the supervisor has stopped, or has failed: then there is nothing left to wait for. */
@@ -205,6 +225,26 @@ function waitUntilStopped(supervisor: Supervisor): Promise<void> {
   return new Promise((resolve) => {
     if (supervisor.getSnapshot().status !== "active") resolve();
     else supervisor.subscribe({ complete: () => resolve(), error: () => resolve() });
+  });
+}
+
+/** Resolves when the supervisor no longer waits for jobs in hand. */
+function waitUntilFinished(supervisor: Supervisor): Promise<void> {
+  const isFinishing = (): boolean => {
+    const snapshot = supervisor.getSnapshot();
+    return snapshot.status === "active" && snapshot.matches({ draining: "finishing" });
+  };
+  return new Promise((resolve) => {
+    if (!isFinishing()) return resolve();
+    const subscription = supervisor.subscribe({
+      next: () => {
+        if (isFinishing()) return;
+        subscription.unsubscribe();
+        resolve();
+      },
+      complete: () => resolve(),
+      error: () => resolve(),
+    });
   });
 }
 
@@ -217,6 +257,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const supervisor = await createSupervisor(parts, hub);
   const route = createRouteWatch(parts, supervisor);
   const standIns = createStandIns(parts, supervisor, route.lostAtMs);
+  const webhooks = createWebhooks(parts);
   const lookAtRoute = (): void => {
     if (route.hasChanged()) standIns.wake();
   };
@@ -240,16 +281,22 @@ export async function createService(ports: ServicePorts, config: Config, version
     start: () => {
       supervisor.start();
       standIns.wake();
+      webhooks.wake();
       upkeep.begin();
+    },
+    finishJobs: async (withinMs) => {
+      if (withinMs === 0) return;
+      supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
+      await waitUntilFinished(supervisor);
     },
     drain: async (shape) => {
       const stopped = waitUntilStopped(supervisor);
-      supervisor.send({ type: "service.drain", shape });
-      await Promise.all([upkeep.stop(), standIns.stop(), stopped]);
+      supervisor.send({ type: "service.drain", shape, finishMs: 0 });
+      await Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop(), stopped]);
       await finish();
     },
     abandon: async () => {
-      await Promise.all([upkeep.stop(), standIns.stop()]);
+      await Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]);
       supervisor.stop();
       await finish();
     },

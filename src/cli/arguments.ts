@@ -1,6 +1,7 @@
 /** What was typed → what is wanted. Pure: no file, no process. */
 import { parseArgs } from "node:util";
 import { type KeyRole, keyRoles } from "../core/words.ts";
+import { type JobsOption, type JobsVerb, type JobsWanted, jobsOptions, jobsVerbs, readJobs } from "./jobs-arguments.ts";
 import type { TokenOrder, TokenVerb } from "./token-commands.ts";
 
 interface Common {
@@ -10,8 +11,9 @@ interface Common {
 }
 
 export type Arguments =
-  | (Common & { readonly command: "serve" | "status" | "resume" })
-  | (Common & { readonly command: "doctor"; readonly isJson: boolean })
+  | (Common & { readonly command: "serve" | "drain" | "resume" })
+  | (Common & { readonly command: "status" | "doctor"; readonly isJson: boolean })
+  | (Common & { readonly command: "jobs"; readonly wanted: JobsWanted })
   | (Common & { readonly command: "pause"; readonly isReleasing: boolean })
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
@@ -22,6 +24,7 @@ export type Arguments =
       readonly revision: string | null;
       readonly isAnyway: boolean;
     })
+  | (Common & { readonly command: "config"; readonly verb: ConfigVerb; readonly withSources: boolean })
   | (Common & TokenOrder & { readonly command: "token" })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
@@ -30,6 +33,7 @@ export type Arguments =
   /** One sentence; the exit code is 2. */
   | { readonly command: "refused"; readonly message: string };
 
+export type ConfigVerb = "check" | "schema" | "show";
 export type ModelsVerb = "list" | "pull" | "verify" | "remove";
 
 const options = {
@@ -47,9 +51,10 @@ const options = {
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
   anyway: { type: "boolean" },
+  ...jobsOptions,
   json: { type: "boolean" },
+  sources: { type: "boolean" },
   role: { type: "string" },
-  label: { type: "string" },
   "allow-origin": { type: "string", multiple: true },
   insecure: { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -83,39 +88,57 @@ interface CommandRow {
   readonly verbs?: Readonly<Record<string, boolean>>;
 }
 
+const serveOptions = [
+  "host",
+  "port",
+  "allow-origin",
+  "insecure",
+  "state-dir",
+  "config",
+  "worker",
+  "python",
+  "device",
+  "sim-gpu",
+  "sim-gpus",
+  "sim-speed",
+  "keep-workers",
+] as const satisfies readonly OptionName[];
+
 /** Every command, in the order of the help text. */
 const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
-    options: [
-      "host",
-      "port",
-      "allow-origin",
-      "insecure",
-      "state-dir",
-      "config",
-      "worker",
-      "python",
-      "device",
-      "sim-gpu",
-      "sim-gpus",
-      "sim-speed",
-      "keep-workers",
-    ],
+    options: serveOptions,
+  },
+  status: {
+    usage: "status [--json]",
+    says: "what the running service is doing; 0 when it is ready, 4 when it works with limits",
+    options: ["state-dir", "config", "json"],
+  },
+  jobs: {
+    usage: "jobs VERB [PROMPT|ID]",
+    says: "submit a prompt, list, or show, cancel or retry a job; docs/jobs.md",
+    options: ["state-dir", "config", "json", ...(Object.keys(jobsOptions) as JobsOption[])],
+    operand: "list, submit and a prompt, or show, cancel or retry and the id of a job",
+    verbs: jobsVerbs,
+  },
+  drain: {
+    usage: "drain",
+    says: "accept nothing new; what was accepted is rendered",
+    options: ["state-dir", "config"],
   },
   doctor: {
     usage: "doctor [--json]",
     says: "what is there, what is missing and how to get it; takes the flags of serve too",
-    options: ["host", "port", "state-dir", "config", "worker", "python", "device", "json"],
+    options: [...serveOptions, "json"],
   },
-  status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
   pause: {
     usage: "pause [--release-gpu]",
     says: "let no job begin; with the flag workers end when idle, and their cards are free",
     options: ["state-dir", "config", "release-gpu"],
   },
-  resume: { usage: "resume", says: "take jobs again", options: ["state-dir", "config"] },
+  resume: { usage: "resume", says: "end a pause or a drain", options: ["state-dir", "config"] },
   drill: {
     usage: "drill list|run NAME",
     says: "do a fault to the running service, and score what follows; 1 when it is not passed",
@@ -129,6 +152,13 @@ const commands = {
     options: ["state-dir", "config", "revision", "anyway"],
     operand: "list, or pull, verify or remove and the name of a model",
     verbs: { list: false, pull: true, verify: true, remove: true },
+  },
+  config: {
+    usage: "config VERB",
+    says: "check: is it sound, with these flags? show: what is in force; schema: as JSON Schema",
+    options: [...serveOptions, "sources"],
+    operand: "check, show or schema",
+    verbs: { check: false, show: false, schema: false },
   },
   replay: {
     usage: "replay INCIDENT",
@@ -174,6 +204,17 @@ Flags of serve
       --sim-speed NUMBER  how fast it plays; 1 takes 2 % of a real H100's time (1)
       --keep-workers      on SIGTERM renders go on, and the next start takes them up
 
+Flags of jobs submit (retry takes --wait and --key, list takes --label and --model)
+      --wait              follow it to its end: a bar on a terminal, a line per 10 % elsewhere; Ctrl-C leaves the job running
+      --model MODEL, --size 1280x720, --frames N, --fps N, --steps N, --seed N, --image FILE
+      --fallback CONSENT  stand_in_then_real, wait, fail or stand_in
+      --allow LIST        of frames, resolution, alternative_model
+      --priority N, --deadline 2h, --label LABEL, --webhook URL, --key IDEMPOTENCY-KEY
+Flags of jobs list
+      --state LIST, --since 2026-11-23T17:40:00Z, --limit N
+Flags of jobs and status
+      --json              the service's own answer on stdout
+
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
       --anyway            pull a model that this machine cannot carry
@@ -182,16 +223,20 @@ Flags of token create
       --role ROLE         what the key may do: viewer looks, submitter also submits and cancels, operator does everything
       --label TEXT        what the key is for
 
+Flags of config: those of serve, and
+      --sources           show tells who set what
+
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
-  -c, --config FILE       settings as JSON; also UNDERSTUDY_CONFIG
+  -c, --config FILE       settings as YAML or JSON; also UNDERSTUDY_CONFIG
   -h, --help              this text
   -v, --version           the version
 
 Every setting has an environment variable too (UNDERSTUDY_PORT, UNDERSTUDY_STAND_IN_AFTER, ...).
 A flag wins over the environment, the environment over the file, the file over the default. docs/configuration.md lists all.
 
-Exit codes: 0 all right, 1 it failed, 2 it was not understood.
+Exit codes: 0 all right, 1 it failed, 2 it was not understood, 3 no service answers, 4 it works with limits (status) or a stand-in
+is all there is (jobs submit --wait), 130 Ctrl-C.
 `;
 
 const refuse = (message: string): Arguments => ({ command: "refused", message: `understudy: ${message}; --help lists what there is.` });
@@ -226,12 +271,16 @@ interface Given {
   readonly isJson: boolean;
   readonly role: KeyRole;
   readonly label: string;
+  readonly withSources: boolean;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, given: Given, common: Common): Arguments {
-  const { verb, operand, isReleasing, revision, isAnyway, isJson, role, label } = given;
+function wantedOf(command: Exclude<Command, "jobs">, given: Given, common: Common): Arguments {
+  const { verb, operand, isReleasing, revision, isAnyway, isJson, role, label, withSources } = given;
   switch (command) {
+    case "status":
+    case "doctor":
+      return { command, isJson, ...common };
     case "token":
       return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
     case "pause":
@@ -240,8 +289,8 @@ function wantedOf(command: Command, given: Given, common: Common): Arguments {
       return { command, drill: verb === "list" ? null : operand, ...common };
     case "models":
       return { command, verb: verb as ModelsVerb, model: operand, revision, isAnyway, ...common };
-    case "doctor":
-      return { command, isJson, ...common };
+    case "config":
+      return { command, verb: verb as ConfigVerb, withSources, ...common };
     case "replay":
       return { command, incidentId: operand, ...common };
     case "backup":
@@ -277,6 +326,12 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const isAnyway = values.anyway === true;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
   if (isAnyway && verb !== "pull") return refuse(`models ${verb} does not take --anyway`);
+  if (first === "jobs") {
+    const wanted = readJobs(verb as JobsVerb, operand, values);
+    return typeof wanted === "string" ? refuse(wanted) : { command: first, wanted, configPath, flags };
+  }
+  const withSources = values.sources === true;
+  if (withSources && verb !== "show") return refuse(`config ${verb} does not take --sources`);
   const role = keyRoles.find((known) => known === values.role);
   if (verb === "create" && role === undefined) return refuse(`token create needs --role ${keyRoles.join(", ")}`);
   if (verb !== "create" && (values.role ?? values.label) !== undefined) return refuse(`token ${verb} takes no --role and no --label`);
@@ -288,7 +343,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
     isAnyway,
     isJson: values.json === true,
     role: role ?? "viewer",
-    label: typeof values.label === "string" ? values.label.slice(0, 200) : "",
+    label: String(values.label ?? "").slice(0, 200),
+    withSources,
   };
   return wantedOf(first, typed, { configPath, flags });
 }
