@@ -77,7 +77,7 @@ describe("the command line", () => {
     [["resume", "--release-gpu"], "resume does not take --release-gpu"],
     [["pause", "now"], "pause takes no now"],
     [["models", "verify", "a", "--anyway"], "models verify does not take --anyway"],
-    [["status", "--json"], "status does not take --json"],
+    [["pause", "--json"], "pause does not take --json"],
   ])("%j is refused with what is wrong", (typed, message) => {
     expect(parseArguments(typed)).toMatchObject({ command: "refused", message: expect.stringContaining(message) });
   });
