@@ -1,10 +1,11 @@
-import { judgePull } from "../app/judge-pull.ts";
+import { resolve } from "node:path";
+import { judgePull, type PullWorld } from "../app/judge-pull.ts";
 import { knowConfiguredModels } from "../app/known-models.ts";
 import { openModels } from "../app/open-models.ts";
 import type { HubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
 import { createSystemChance } from "../core/chance.ts";
-import { createSystemClock, type SystemClock } from "../core/clock.ts";
+import { createSystemClock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
 import type { ModelDesk, ModelStatus, PullProgress } from "../core/ports/model-desk.ts";
 import { formatBytes } from "../core/units.ts";
@@ -99,8 +100,8 @@ async function remove(desk: ModelDesk, { model }: ModelsWanted): Promise<number>
 const verbs: Readonly<Record<ModelsVerb, (desk: ModelDesk, wanted: ModelsWanted) => Promise<number>>> = { list, pull, verify, remove };
 
 /** Before a byte is fetched. Throws ModelError MODEL_DOES_NOT_FIT. */
-async function sayFitness(config: Config, { model, isAnyway }: ModelsWanted, clock: SystemClock): Promise<void> {
-  const { isRefused, sentences, refusal } = await judgePull(config, model, clock);
+async function sayFitness(config: Config, { model, isAnyway }: ModelsWanted, world: PullWorld): Promise<void> {
+  const { isRefused, sentences, refusal } = await judgePull(config, model, world);
   if (isRefused && !isAnyway)
     throw new ModelError("MODEL_DOES_NOT_FIT", `${refusal} With --anyway it is fetched all the same, for another machine.`);
   for (const sentence of sentences) say(sentence);
@@ -112,7 +113,7 @@ export async function runModels(config: Config, wanted: ModelsWanted, environmen
   const clock = createSystemClock();
   const desk = openModels(config, environment, { clock, chance: createSystemChance() });
   try {
-    if (wanted.verb === "pull") await sayFitness(config, wanted, clock);
+    if (wanted.verb === "pull") await sayFitness(config, wanted, { desk, clock, cacheDir: resolve(environment.cacheDir) });
     return await verbs[wanted.verb](desk, wanted);
   } finally {
     await desk.close();

@@ -136,6 +136,7 @@ describe("whether it fits, before a byte is fetched", () => {
     expect(text).toMatch(
       /^A clip of 1280x720 with 81 frames in 40 steps takes about 4 min 0 s \(published: the tests, .* on one H100\)\.$/m,
     );
+    expect(text).toMatch(/^\S+ has \d.* free; 64\.0 MiB to fetch, by the registry\.$/m);
     expect(text.indexOf("fits")).toBeLessThan(text.indexOf("100 %"));
   });
 

@@ -92,6 +92,15 @@ describe("what is said of it", () => {
     expect(refuse(machine(card("old", 2), 4))).toMatch(/No model of the registry does\.$/);
   });
 
+  it("says when only clips below the usual sizes fit", () => {
+    const processor = machine({ kind: "processor", uuid: "CPU-worker-0" }, 23);
+    const placement = placeModel(processor, "TI2V-5B", ["tiling"], emptyEnvelopes);
+    expect(placement.verdict).toBe("fits");
+    expect(placementSentence(processor, placement)).toMatch(
+      /for clips below the usual sizes alone, in memory mode tiling: a test render takes /,
+    );
+  });
+
   it("says unknown with what is missing to know it", () => {
     expect(placementSentence(machine(unknownCard, 256), usual(machine(unknownCard, 256), "TI2V-5B"))).toMatch(
       /^Whether TI2V-5B fits is unknown on a card that is not known \(nvidia-smi did not answer within 10000 ms\)/,
