@@ -136,7 +136,7 @@ export const validateModelFiles = apiRoute({
   refusals: [notFound, "MODEL_BUSY"],
 });
 
-export const integrationSchema = z.strictObject({
+const integrationSchema = z.strictObject({
   initialized: z.boolean(),
   simulated: z.boolean(),
   model_manager_available: z.boolean(),
@@ -163,7 +163,7 @@ export const showIntegration = apiRoute({
   responses: { 200: jsonAnswer(integrationSchema, "The parts and their counts.") },
 });
 
-export const modelHealthSchema = z.strictObject({
+const modelHealthSchema = z.strictObject({
   status: z.enum(["healthy", "degraded", "unknown"]),
   issues: z.array(z.string()),
   models: z.record(z.string(), z.strictObject({ status: z.string(), is_loaded: z.boolean(), issues: z.array(z.string()) })),
