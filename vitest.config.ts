@@ -12,6 +12,7 @@ export default defineConfig({
       "test/fixtures/**",
       "test/conformance/diffusers.test.ts",
       "test/worker/**",
+      "test/openai/python-sdk.test.ts",
     ],
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -85,7 +85,8 @@ export function renderContract(): string {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string };
   const consent = { fallback: "stand_in_then_real", allow: [], floor: null } as const;
   const doors = { apiKey: null, allowedHosts: [], allowedOrigins: [], isExposed: false, isInsecure: false };
-  const app = createApp({} as ServerPorts, { ...doors, rateLimit: { perSecond: 1, burstCount: 1 }, consent });
+  const limits = { rateLimit: { perSecond: 1, burstCount: 1 }, resultMaxAgeMs: 0 };
+  const app = createApp({} as ServerPorts, { ...doors, ...limits, consent, ownConsent: consent });
   return `${JSON.stringify(describeApi(app, version), null, 1)}\n`;
 }
 

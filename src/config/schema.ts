@@ -182,17 +182,20 @@ const floorSchema = group({
   frames: wholeNumber(33, { min: 1, max: 1_000 }),
 });
 
-const consentSchema = group({
-  fallback: live(
-    oneOf(fallbackConsents)
-      .default("stand_in_then_real")
-      .describe("What a job gets while no worker can give real output, unless it says so itself."),
-  ),
-  allow: live(
-    listOf(oneOf(reductionKinds)).prefault(["frames", "resolution"]).describe("What may be reduced when memory does not suffice."),
-  ),
-  floor: live(floorSchema.nullable().prefault({ width: 854, height: 480, frames: 33 }).describe("How far; null for no floor.")),
-}).prefault({});
+const consentSchema = (allowed: readonly (typeof reductionKinds)[number][]) =>
+  group({
+    fallback: live(
+      oneOf(fallbackConsents)
+        .default("stand_in_then_real")
+        .describe("What a job gets while no worker can give real output, unless it says so itself."),
+    ),
+    allow: live(
+      listOf(oneOf(reductionKinds))
+        .prefault([...allowed])
+        .describe("What may be reduced when memory does not suffice."),
+    ),
+    floor: live(floorSchema.nullable().prefault({ width: 854, height: 480, frames: 33 }).describe("How far; null for no floor.")),
+  }).prefault({});
 
 const standInSchema = group({
   after: live(duration("2s", { min: "0s", max: "1h" }).describe("How long a job waits for a usable worker before its stand-in is made.")),
@@ -309,7 +312,8 @@ export const settingsSchema = z.strictObject({
   retention: retentionSchema,
   models: modelsSchema,
   webhook: webhookSchema,
-  consent: consentSchema.describe("For requests of the seed's routes that say nothing about it."),
+  consent: consentSchema(["frames", "resolution"]).describe("For requests of the seed's routes that say nothing about it."),
+  ownConsent: consentSchema([]).describe("The same for requests of our own and of the OpenAI-compatible routes."),
 });
 
 /** A relation between two fields that must hold; the path names the smallest group that holds both. */

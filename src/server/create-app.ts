@@ -23,6 +23,7 @@ import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
 import { addStatusRoutes } from "./routes/status-routes.ts";
 import { addSystemRoutes } from "./routes/system-routes.ts";
+import { addVideosRoutes } from "./routes/videos-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
 import { bodyLimit } from "./safety/body-limit.ts";
@@ -57,6 +58,7 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
   app.use(recordCalls(ports.events));
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);
+  addVideosRoutes(app, ports, options);
   addIntakeRoutes(app, ports);
   addJobsRoutes(app, ports, options);
   addOutputRoutes(app, ports);

@@ -1,5 +1,5 @@
 import type { JobResult, JobView, RenderPlan } from "../core/job.ts";
-import type { JobQuery, JobStore } from "../core/ports/job-store.ts";
+import type { JobQuery, JobStanding, JobStore } from "../core/ports/job-store.ts";
 import { endedJobStates, type JobState, jobStates } from "../core/words.ts";
 import { type AttemptLimits, cancelHeld, commitResult, failAttempt, releaseAttempt } from "./attempt-ends.ts";
 import { claimJob, findNextDueAtMs } from "./claim.ts";
@@ -31,21 +31,25 @@ interface Position {
 
 const encodeCursor = ({ createdAtMs, id }: Position): string => `${createdAtMs}.${id}`;
 
+const beforeAll: Position = { createdAtMs: -1, id: "" };
+
 function decodeCursor(cursor: string | undefined): Position {
   const match = /^(\d{1,16})\.(.{1,64})$/.exec(cursor ?? "");
   if (match?.[1] === undefined || match[2] === undefined) return { createdAtMs: Number.MAX_SAFE_INTEGER, id: "" };
   return { createdAtMs: Number(match[1]), id: match[2] };
 }
 
-const listed = `select * from jobs j where state in (select value from json_each(?)) and (created_at < ? or (created_at = ? and id < ?))
+const listed = (beyond: "<" | ">", direction: "asc" | "desc"): string => `select * from jobs j
+  where state in (select value from json_each(?)) and (created_at ${beyond} ? or (created_at = ? and id ${beyond} ?))
   and created_at between ? and ? and model = coalesce(?, model) and not exists (
     select 1 from json_each(?) wanted where not exists (select 1 from job_labels l where l.job_id = j.id and l.label = wanted.value)
-  ) order by created_at desc, id desc limit ?`;
+  ) order by created_at ${direction}, id ${direction} limit ?`;
 
 function listJobs(database: Database, query: JobQuery): { jobs: JobView[]; cursor: string | null } {
-  const from = decodeCursor(query.cursor);
+  const isOldestFirst = query.isOldestFirst === true;
+  const from = query.after ?? (query.cursor === undefined && isOldestFirst ? beforeAll : decodeCursor(query.cursor));
   const rows = database.all<JobRow>(
-    listed,
+    isOldestFirst ? listed(">", "asc") : listed("<", "desc"),
     JSON.stringify(query.states ?? jobStates),
     from.createdAtMs,
     from.createdAtMs,
@@ -60,6 +64,25 @@ function listJobs(database: Database, query: JobQuery): { jobs: JobView[]; curso
   const last = page.at(-1);
   const cursor = rows.length > query.limit && last !== undefined ? encodeCursor({ createdAtMs: last.created_at, id: last.id }) : null;
   return { jobs: page.map((row) => toView(database, row)), cursor };
+}
+
+function findStanding(database: Database, jobId: string): JobStanding | null {
+  const row = findJob(database, jobId);
+  if (row === undefined) return null;
+  const ahead = database.get<{ count: number }>(
+    `select count(*) as count from jobs where state = 'queued'
+     and (priority > ? or (priority = ? and (created_at < ? or (created_at = ? and id < ?))))`,
+    row.priority,
+    row.priority,
+    row.created_at,
+    row.created_at,
+    jobId,
+  );
+  const incident = database.get<{ id: string }>(
+    "select incident_id as id from incident_jobs where job_id = ? order by touched_at desc, rowid desc limit 1",
+    jobId,
+  );
+  return { aheadCount: row.state === "queued" ? (ahead?.count ?? 0) : null, incidentId: incident?.id ?? null };
 }
 
 function cancelJob(database: Database, jobId: string, by: string): "cancelled" | "requested" | "ended" | "absent" {
@@ -231,6 +254,7 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
         const row = findJob(database, jobId);
         return row === undefined ? null : toView(database, row);
       }),
+    standingOf: async (jobId) => database.read(() => findStanding(database, jobId)),
     waitingSinceMs: async () =>
       database.read(() => {
         const sql = "select min(run_at) as since from jobs where state = 'queued' and run_at <= ?";

@@ -2,11 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createIncidentDesk } from "../../src/app/incident-desk.ts";
+import { createJobOutlook } from "../../src/app/job-outlook.ts";
+import { removeJob } from "../../src/app/remove-job.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
+import { dayMs } from "../../src/core/units.ts";
 import type { ArtifactKind } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
@@ -91,6 +94,8 @@ export interface WorldOptions extends Partial<AppOptions> {
 }
 
 const appDefaults: AppOptions = {
+  ownConsent: { fallback: "stand_in_then_real", allow: [], floor: { width: 854, height: 480, frames: 33 } },
+  resultMaxAgeMs: 30 * dayMs,
   apiKey: null,
   allowedHosts: [],
   allowedOrigins: [],
@@ -174,8 +179,14 @@ function makePorts(
       },
     },
     incidents: createIncidentDesk(store, parts.clock),
+    outlook: createJobOutlook(store, {
+      progressOf: (jobId) => world().progress.get(jobId) ?? null,
+      running: () => [...world().progress.values()],
+      usableWorkerCount: () => world().status.workers.filter(({ tags }) => tags.includes("servable")).length,
+    }),
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
+      removeJob: (jobId, by) => removeJob({ store, ...parts, cancelJob: (id, who) => store.jobs.cancel(id, who) }, jobId, by),
       killWorker: async (workerId) =>
         workerId === null || workerId === "worker-0"
           ? { kind: "killed", workerId: "worker-0", pid: 4242 }
