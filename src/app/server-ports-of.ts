@@ -14,9 +14,11 @@ import type {
 import { createDrillDesk } from "./drills/drill-desk.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
+import { listLoras } from "./lora-shelf.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
 import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
 import type { Supervisor } from "./supervisor-actor.ts";
+import { createTelemetryDesk } from "./telemetry-desk.ts";
 
 function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueued: () => void): AdmissionPort {
   const { config, links } = parts;
@@ -61,6 +63,14 @@ function createControl(parts: StatusParts, supervisor: Supervisor): ControlPort 
         supervisor.getSnapshot().children[childIds.pipeline(view.workerId)]?.send({ type: "job.cancel", jobId } as never);
       return outcome;
     },
+    removeJob: async (jobId, by) => {
+      const outcome = await store.jobs.remove(jobId, by);
+      if (outcome.kind !== "removed") return outcome.kind;
+      // What cannot be deleted now is swept by age.
+      const files = outcome.artifacts.map(({ name }) => parts.artifacts.remove(name));
+      await Promise.allSettled([...files, parts.artifacts.removeCheckpoints(jobId)]);
+      return "removed";
+    },
     killWorker: async (workerId, by) => {
       const id = workerId ?? config.workers[0]?.id ?? "";
       const link = links.get(id);
@@ -101,6 +111,7 @@ function createStreams(parts: StatusParts, hub: FactHub, status: () => ServiceSt
   const publish = (frame: StreamFrame): void => {
     for (const listener of listeners) listener(frame);
   };
+  parts.samples.onSample((sample) => publish({ kind: "sample", sample }));
   parts.progress.onProgress((progress) => publish({ kind: "progress", progress }));
   hub.subscribe((fact) => {
     const frame = frameOf(fact, status);
@@ -132,6 +143,8 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     admission,
     status,
     progressOf: parts.progress.of,
+    telemetry: createTelemetryDesk(parts),
+    listLoras: () => listLoras(parts.config.models.loraDir),
     recovery: createRecoveryDesk(parts, supervisor, hub),
     incidents: createIncidentDesk(parts.store, parts.clock),
     control: createControl(parts, supervisor),

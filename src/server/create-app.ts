@@ -20,7 +20,7 @@ import { addQueueRoutes } from "./routes/queue-routes.ts";
 import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
 import { addStatusRoutes } from "./routes/status-routes.ts";
-import { addSystemRoutes } from "./routes/system-routes.ts";
+import { addFigureRoutes, addSystemRoutes } from "./routes/system-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
 import { bodyLimit } from "./safety/body-limit.ts";
@@ -60,6 +60,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addDrillRoutes(app, ports);
   addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
+  addFigureRoutes(app, ports);
   addStatusRoutes(app, ports);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);

@@ -62,6 +62,9 @@ export interface ServerPorts {
   readonly intake: IntakePort;
   readonly drills: DrillPort;
   readonly streams: StreamPort;
+  readonly telemetry: TelemetryPort;
+  /** The LoRA files that a job may name, by name. */
+  listLoras(): Promise<readonly LoraFile[]>;
   /** A page of this origin was refused; the operator may want to let it in. */
   onOriginRefused(origin: string): void;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
@@ -107,6 +110,8 @@ export interface RecoveryPort {
   reset(by: ActorName): Promise<RecoveryReset>;
   /** A fresh measurement; one that cannot be made is a view with `overallStatus: "error"`, not a rejection. */
   checkHealth(): Promise<HealthView>;
+  /** False when it was so already. */
+  setMonitoring(isOn: boolean, by: ActorName): Promise<boolean>;
 }
 
 export interface IncidentPort {
@@ -114,6 +119,20 @@ export interface IncidentPort {
   /** Null when there is none, or it is no longer kept. */
   find(id: string): Promise<IncidentStory | null>;
   analytics(sinceMs: number): Promise<RecoveryAnalytics>;
+}
+
+export interface TelemetryPort {
+  /** Now, or within the last two samples. Rejects with UnderstudyError SYSTEM_RESOURCE when nothing can be measured. */
+  measure(): Promise<Sample>;
+  /** Oldest first, at most a day. */
+  since(fromMs: number): readonly Sample[];
+}
+
+export interface LoraFile {
+  /** Below the LoRA directory. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly modifiedAtMs: number;
 }
 
 export interface RecoveryOrder {
@@ -126,6 +145,8 @@ export interface RecoveryOrder {
 
 export interface ControlPort {
   cancelJob(jobId: string, by: ActorName): Promise<"cancelled" | "requested" | "ended" | "absent">;
+  /** Deletes an ended job with its files; `refused` while it has not ended. */
+  removeJob(jobId: string, by: ActorName): Promise<"removed" | "refused" | "absent">;
   /** Simulators only: ends the worker's process with SIGKILL. Null takes the one that carries the main model. */
   killWorker(workerId: string | null, by: ActorName): Promise<KillOutcome>;
 }

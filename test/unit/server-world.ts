@@ -7,6 +7,7 @@ import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
+import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import type { ArtifactKind } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
@@ -55,6 +56,14 @@ export const ready: ServiceStatus = {
   unreadyReason: null,
 };
 
+/** A host without any card. */
+export const sampleOfHost: Sample = {
+  atMs: 0,
+  gpuKind: "absent",
+  gpus: [],
+  host: { cpuRatio: 0.125, memoryRatio: 0.255, memoryUsedBytes: 8 * 1024 ** 3, memoryTotalBytes: 32 * 1024 ** 3, diskFreeBytes: 1e12 },
+};
+
 /** Everything real but the machines: store, artifact files and admission are the service's own. */
 export interface ServerWorld {
   readonly app: ServerApp;
@@ -68,6 +77,7 @@ export interface ServerWorld {
   status: ServiceStatus;
   triggered: RecoveryTriggered;
   freeBytes: number;
+  sample: Sample;
   isIntakeDrained: boolean;
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
@@ -149,6 +159,11 @@ function makePorts(
         message: "The test render is still running.",
       }),
       checkHealth: async () => ({ ...healthy, checkedAtMs: parts.clock.nowMs() }),
+      setMonitoring: async (isOn) => {
+        const isNew = world().status.isHealthMonitored !== isOn;
+        world().status = { ...world().status, isHealthMonitored: isOn };
+        return isNew;
+      },
     },
     drills: {
       list: async () => [{ name: "kill", description: "The worker is killed.", obstacle: null, cards: [] }],
@@ -174,11 +189,21 @@ function makePorts(
     incidents: createIncidentDesk(store, parts.clock),
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
+      removeJob: async (jobId, by) => {
+        const outcome = await store.jobs.remove(jobId, by);
+        if (outcome.kind === "removed") for (const { name } of outcome.artifacts) await parts.artifacts.remove(name);
+        return outcome.kind;
+      },
       killWorker: async (workerId) =>
         workerId === null || workerId === "worker-0"
           ? { kind: "killed", workerId: "worker-0", pid: 4242 }
           : { kind: "absent", message: `There is no worker ${workerId}.` },
     },
+    telemetry: {
+      measure: async () => world().sample,
+      since: (fromMs) => (world().sample.atMs >= fromMs ? [world().sample] : []),
+    },
+    listLoras: async () => [{ path: "animals/fox.safetensors", bytes: 300_000_000, modifiedAtMs: 1_760_000_000_000 }],
     streams: {
       subscribe: (listener) => {
         listeners.add(listener);
@@ -241,6 +266,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
       actions: [{ action: "clear_gpu_cache", outcome: "effective", reason: "4.2 GiB more are free" }],
     },
     freeBytes: 1e12,
+    sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
     progress: new Map(),
     frame: (frame) => {

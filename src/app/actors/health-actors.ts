@@ -11,7 +11,9 @@ export const healthActors = (parts: ServiceParts) => ({
     const take = async (): Promise<void> => {
       try {
         const sample = await parts.probe.measure();
-        if (!isOver) sendBack({ type: "sample.taken", sample });
+        if (isOver) return;
+        parts.samples.note(sample);
+        sendBack({ type: "sample.taken", sample });
       } catch (thrown) {
         if (!isOver) sendBack({ type: "sample.failed", message: messageOf(thrown), atMs: parts.clock.nowMs() });
       }
