@@ -5,25 +5,14 @@ import type { ServerPorts } from "./server-ports.ts";
 /** `active`: nothing is shown and the job has not ended. `stopping`: it was cancelled, and its render still has the card. */
 export type Removal = "removed" | "absent" | "active" | "stopping";
 
-const longestWaitMs = 10_000;
-const lookEveryMs = 100;
+type Ports = Pick<ServerPorts, "jobs" | "control">;
 
-type Ports = Pick<ServerPorts, "jobs" | "control" | "clock">;
-
-/** The owed part ends first: nobody will look at it any more. */
+/** What the seed's clients may delete: what ended, and a stand-in whose real video is owed, which ends first. */
 export async function removeJob(ports: Ports, id: string, by: string): Promise<Removal> {
   const job = await ports.jobs.get(id);
   if (job === null) return "absent";
-  const hasEnded = job.state !== "queued" && job.state !== "running";
-  if (!hasEnded && shownArtifact(job) === undefined) return "active";
-  if (!hasEnded) await ports.control.cancelJob(id, by);
-  const untilMs = ports.clock.nowMs() + longestWaitMs;
-  for (;;) {
-    const outcome = await ports.control.removeJob(id, by);
-    if (outcome !== "refused") return outcome;
-    if (ports.clock.nowMs() >= untilMs) return "stopping";
-    await ports.clock.sleep(lookEveryMs);
-  }
+  const isActive = (job.state === "queued" || job.state === "running") && shownArtifact(job) === undefined;
+  return isActive ? "active" : ports.control.removeJob(id, by);
 }
 
 const pageCount = 500;

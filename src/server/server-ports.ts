@@ -56,6 +56,7 @@ export interface ServerPorts {
   status(): ServiceStatus;
   /** Where a running job is; null when it is not running. */
   progressOf(jobId: string): JobProgress | null;
+  readonly outlook: OutlookPort;
   readonly recovery: RecoveryPort;
   readonly incidents: IncidentPort;
   readonly control: ControlPort;
@@ -65,10 +66,27 @@ export interface ServerPorts {
   readonly telemetry: TelemetryPort;
   /** The LoRA files that a job may name, by name. */
   listLoras(): Promise<readonly LoraFile[]>;
+  /** The text of one scrape. */
+  metrics(listenerCount: number): Promise<string>;
+  /** Called for every answer; the bodies and addresses are not in it. */
+  onAnswered(answer: AnsweredRequest): void;
   /** A page of this origin was refused; the operator may want to let it in. */
   onOriginRefused(origin: string): void;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
+}
+
+export interface AnsweredRequest {
+  readonly requestId: string;
+  /** Null where the request was refused before anybody asked whose it is. */
+  readonly keyId: string | null;
+  readonly method: string;
+  /** Its pattern; `unmatched` where no route is. */
+  readonly route: string;
+  readonly status: number;
+  readonly tookMs: number;
+  readonly jobId: string | null;
+  readonly incidentId: string | null;
 }
 
 export interface DefectiveRequest {
@@ -101,6 +119,19 @@ export type AdmissionOutcome =
 export interface AdmissionPort {
   /** Durable when it resolves. Throws UnderstudyError DRAINING, INTAKE_DRAINED, STORE_UNAVAILABLE, STORE_CORRUPT. */
   submit(submission: ServerSubmission): Promise<AdmissionOutcome>;
+}
+
+/** What a job that has not ended can expect, as far as something is known. */
+export interface JobOutlook {
+  /** 1 for the next one; null when it does not wait. */
+  readonly queuePosition: number | null;
+  /** Until its real result, by what renders of this service took; null while nothing is known. */
+  readonly etaMs: number | null;
+  readonly incidentId: string | null;
+}
+
+export interface OutlookPort {
+  of(job: JobView): Promise<JobOutlook>;
 }
 
 export interface RecoveryPort {
@@ -145,8 +176,8 @@ export interface RecoveryOrder {
 
 export interface ControlPort {
   cancelJob(jobId: string, by: ActorName): Promise<"cancelled" | "requested" | "ended" | "absent">;
-  /** Deletes an ended job with its files; `refused` while it has not ended. */
-  removeJob(jobId: string, by: ActorName): Promise<"removed" | "refused" | "absent">;
+  /** Ends what is still owed of a job, and deletes it with its files. `stopping`: its render has not let the card go yet. */
+  removeJob(jobId: string, by: ActorName): Promise<"removed" | "stopping" | "absent">;
   /** Simulators only: ends the worker's process with SIGKILL. Null takes the one that carries the main model. */
   killWorker(workerId: string | null, by: ActorName): Promise<KillOutcome>;
 }
