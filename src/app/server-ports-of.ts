@@ -18,12 +18,14 @@ import { machineOf } from "./host-memory.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
 import { createJobOutlook } from "./job-outlook.ts";
+import { listLoras } from "./lora-shelf.ts";
 import { createModelBoard, type ModelBoard } from "./model-board.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
 import { removeJob } from "./remove-job.ts";
 import { figuresOf } from "./scrape.ts";
 import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
 import type { Supervisor } from "./supervisor-actor.ts";
+import { createTelemetryDesk } from "./telemetry-desk.ts";
 
 /** The largest card that serves, as its worker told it. */
 function largestMachine({ links, hostMemory }: StatusParts): ServingMachine | null {
@@ -133,6 +135,7 @@ function createStreams(parts: StatusParts, hub: FactHub, status: () => ServiceSt
     for (const listener of listeners) listener(frame);
   };
   models.onDownload((download) => publish({ kind: "download", download }));
+  parts.samples.onSample((sample) => publish({ kind: "sample", sample }));
   parts.progress.onProgress((progress) => publish({ kind: "progress", progress }));
   hub.subscribe((fact) => {
     const frame = frameOf(fact, status);
@@ -170,6 +173,8 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     admission,
     status,
     progressOf: parts.progress.of,
+    telemetry: createTelemetryDesk(parts),
+    listLoras: () => listLoras(parts.config.models.loraDir),
     outlook: createJobOutlook(parts.store, {
       progressOf: parts.progress.of,
       running: parts.progress.list,

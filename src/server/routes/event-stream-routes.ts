@@ -2,7 +2,8 @@
 import { streamEvents, streamHealth } from "../../contract/api/stream-api.ts";
 import { toDownload } from "../../contract/model-wire.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
-import { toProgress, toRow, toSystemStats } from "../../contract/stream-wire.ts";
+import { toStats } from "../../contract/stats-wire.ts";
+import { toProgress, toRow } from "../../contract/stream-wire.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
@@ -37,7 +38,7 @@ function toSseFrames(frame: StreamFrame): SseEvent[] {
         { event: "health_status", data: toHealthStatus(frame.health) },
       ];
     case "sample":
-      return [{ event: "system_stats", data: toSystemStats(frame.sample) }];
+      return [{ event: "system_stats", data: toStats(frame.sample) }];
     case "download":
       return [{ event: "download_progress", data: toDownload(frame.download) }];
     case "mode":
