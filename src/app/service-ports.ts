@@ -14,10 +14,12 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics/metrics.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { DrillState } from "./drills/drill-state.ts";
-import type { EnvelopeBook, StepBook } from "./learned-books.ts";
+import type { HostMemory } from "./host-memory.ts";
+import type { ClipBook, EnvelopeBook, StepBook } from "./learned-books.ts";
 import type { LoadGate } from "./load-gate.ts";
 import type { ProfileBook } from "./profile-book.ts";
 import type { ProgressBoard } from "./progress-board.ts";
+import type { SampleBoard } from "./sample-board.ts";
 import type { WorkerLinks } from "./worker-links.ts";
 
 /** The outside world of one service. The simulation gives another one. */
@@ -48,12 +50,15 @@ export interface ServiceParts extends ServicePorts {
   readonly epoch: number;
   readonly links: WorkerLinks;
   readonly progress: ProgressBoard;
+  readonly samples: SampleBoard;
   readonly profiles: ProfileBook;
   readonly gpu: GpuAdapter;
   readonly diskWatch: DiskWatch;
   readonly drill: DrillState;
   readonly envelopes: EnvelopeBook;
   readonly steps: StepBook;
+  readonly clips: ClipBook;
+  readonly hostMemory: HostMemory;
   readonly loadGate: LoadGate;
   readonly metrics: Metrics;
 }

@@ -29,6 +29,7 @@ import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
 import { gpuExpectationOf } from "./gpu-expectation.ts";
+import { createHostMemory } from "./host-memory.ts";
 import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
@@ -40,6 +41,7 @@ import { createFactHub, type FactHub } from "./recovery-desk.ts";
 import { openRecoveryLedger } from "./recovery-ledger.ts";
 import { readResumedFacts } from "./resume-facts.ts";
 import { createRouteWatch } from "./route-watch.ts";
+import { createSampleBoard } from "./sample-board.ts";
 import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
 import type { StatusParts } from "./service-status.ts";
@@ -141,7 +143,9 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
     links,
     gpu,
     progress: createProgressBoard(clock),
+    samples: createSampleBoard(),
     profiles: createProfileBook(config.loadProfile),
+    hostMemory: createHostMemory(probe),
     loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
     metrics: createMetrics({
       version,

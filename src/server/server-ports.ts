@@ -6,7 +6,9 @@
 
 import type { RecoveryAnalytics } from "../contract/analytics-wire.ts";
 import type { IncidentStory } from "../contract/incident-story.ts";
+import type { DownloadAnswer, DownloadView, FileCheckView, ModelView, SuggestionView } from "../contract/model-views.ts";
 import type {
+  EstimateView,
   HealthView,
   IncidentView,
   RecoveryAttemptView,
@@ -62,7 +64,11 @@ export interface ServerPorts {
   readonly control: ControlPort;
   readonly intake: IntakePort;
   readonly drills: DrillPort;
+  readonly models: ModelPort;
   readonly streams: StreamPort;
+  readonly telemetry: TelemetryPort;
+  /** The LoRA files that a job may name, by name. */
+  listLoras(): Promise<readonly LoraFile[]>;
   /** The text of one scrape. */
   metrics(listenerCount: number): Promise<string>;
   /** Called for every answer; the bodies and addresses are not in it. */
@@ -107,7 +113,7 @@ export interface ServerSubmission {
 }
 
 export type AdmissionOutcome =
-  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView }
+  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
   | { readonly kind: "unfit"; readonly message: string }
@@ -138,6 +144,8 @@ export interface RecoveryPort {
   reset(by: ActorName): Promise<RecoveryReset>;
   /** A fresh measurement; one that cannot be made is a view with `overallStatus: "error"`, not a rejection. */
   checkHealth(): Promise<HealthView>;
+  /** False when it was so already. */
+  setMonitoring(isOn: boolean, by: ActorName): Promise<boolean>;
 }
 
 export interface IncidentPort {
@@ -145,6 +153,20 @@ export interface IncidentPort {
   /** Null when there is none, or it is no longer kept. */
   find(id: string): Promise<IncidentStory | null>;
   analytics(sinceMs: number): Promise<RecoveryAnalytics>;
+}
+
+export interface TelemetryPort {
+  /** Now, or within the last two samples. Rejects with UnderstudyError SYSTEM_RESOURCE when nothing can be measured. */
+  measure(): Promise<Sample>;
+  /** Oldest first, at most a day. */
+  since(fromMs: number): readonly Sample[];
+}
+
+export interface LoraFile {
+  /** Below the LoRA directory. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly modifiedAtMs: number;
 }
 
 export interface RecoveryOrder {
@@ -206,6 +228,32 @@ export interface DrillPort {
   run(name: string, by: ActorName): Promise<ScoreCard | null>;
 }
 
+/** `absent`: there is no model of this name. */
+export interface ModelPort {
+  list(): Promise<readonly ModelView[]>;
+  find(model: string): Promise<ModelView | null>;
+  downloads(): Promise<readonly DownloadView[]>;
+  /** Answers when it has ended, or after `waitMs`. Throws UnderstudyError MODEL_DOES_NOT_FIT, DRAINING. */
+  download(order: {
+    readonly model: string;
+    readonly isForced: boolean;
+    readonly isAnyway: boolean;
+    readonly waitMs: number;
+  }): Promise<DownloadAnswer | "absent">;
+  /** False where there was nothing to pause, to resume or to cancel. */
+  manage(model: string, action: "pause" | "resume" | "cancel"): Promise<boolean | "absent">;
+  /** @param isRehash reads every byte again */
+  verify(model: string, isRehash: boolean): Promise<FileCheckView | "absent">;
+  hardware(): { readonly card: string | null; readonly cardBytes: number | null; readonly hostBytes: number | null } | null;
+  /** Throws UnderstudyError MODEL_DOES_NOT_FIT when nothing would be carried. */
+  suggest(wish: {
+    readonly model: string;
+    readonly width: number;
+    readonly height: number;
+    readonly maxWaitMs: number | null;
+  }): SuggestionView | "absent";
+}
+
 export type KillOutcome =
   | { readonly kind: "killed"; readonly workerId: string; readonly pid: number }
   | { readonly kind: "absent"; readonly message: string }
@@ -216,6 +264,7 @@ export type StreamFrame =
   | { readonly kind: "progress"; readonly progress: JobProgress }
   | { readonly kind: "health"; readonly health: HealthView }
   | { readonly kind: "sample"; readonly sample: Sample }
+  | { readonly kind: "download"; readonly download: DownloadView }
   | { readonly kind: "mode"; readonly mode: Mode; readonly sentence: string }
   | { readonly kind: "recoveryAttempt"; readonly attempt: RecoveryAttemptView };
 

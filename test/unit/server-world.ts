@@ -9,15 +9,18 @@ import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
+import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { dayMs } from "../../src/core/units.ts";
-import type { ArtifactKind } from "../../src/core/words.ts";
+import { type ArtifactKind, loadProfiles } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
+import { clipTimeOf, emptyClips } from "../../src/recovery/clip-time.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
 import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
 import type {
   AnsweredRequest,
   HealthView,
+  ModelPort,
   RecoveryOrder,
   RecoveryTriggered,
   ServerPorts,
@@ -59,6 +62,14 @@ export const ready: ServiceStatus = {
   unreadyReason: null,
 };
 
+/** A host without any card. */
+export const sampleOfHost: Sample = {
+  atMs: 0,
+  gpuKind: "absent",
+  gpus: [],
+  host: { cpuRatio: 0.125, memoryRatio: 0.255, memoryUsedBytes: 8 * 1024 ** 3, memoryTotalBytes: 32 * 1024 ** 3, diskFreeBytes: 1e12 },
+};
+
 /** Everything real but the machines: store, artifact files and admission are the service's own. */
 export interface ServerWorld {
   readonly app: ServerApp;
@@ -73,6 +84,7 @@ export interface ServerWorld {
   status: ServiceStatus;
   triggered: RecoveryTriggered;
   freeBytes: number;
+  sample: Sample;
   isIntakeDrained: boolean;
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
@@ -90,6 +102,7 @@ export interface ServerWorld {
 }
 
 export interface WorldOptions extends Partial<AppOptions> {
+  readonly models?: ModelPort;
   readonly maxQueuedJobs?: number;
 }
 
@@ -114,11 +127,24 @@ export const smallJob = {
   num_frames: 33,
 };
 
+/** A service that knows no model. */
+const noModels: ModelPort = {
+  list: async () => [],
+  find: async () => null,
+  downloads: async () => [],
+  download: async () => "absent",
+  manage: async () => "absent",
+  verify: async () => "absent",
+  hardware: () => null,
+  suggest: () => "absent",
+};
+
 function makePorts(
   world: () => ServerWorld,
   store: Store,
   parts: Pick<ServerPorts, "clock" | "chance"> & { readonly artifacts: ArtifactFiles },
   listeners: Set<(frame: StreamFrame) => void>,
+  models: ModelPort = noModels,
 ): ServerPorts {
   const admission = createAdmission(
     {
@@ -127,7 +153,14 @@ function makePorts(
       disk: { freeBytes: async () => world().freeBytes },
       clock: parts.clock,
       chance: parts.chance,
-      deviceTotalBytes: () => 80 * 1024 ** 3,
+      largest: () => ({
+        machine: {
+          device: { kind: "card", uuid: "card", name: "NVIDIA H100 80GB HBM3", totalBytes: 80 * 1024 ** 3, isSimulated: false },
+          hostBytes: 128 * 1024 ** 3,
+        },
+        profiles: loadProfiles,
+      }),
+      clipTimeOf: (question) => clipTimeOf(emptyClips, question),
       isDraining: () => world().status.mode === "draining",
       isIntakeDrained: () => world().isIntakeDrained,
       isSimulated: () => world().status.isSimulated,
@@ -137,6 +170,7 @@ function makePorts(
   );
   return {
     ...parts,
+    models,
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: (url) => (url.startsWith("https://") ? null : `${url} is not called.`) },
     quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
@@ -156,6 +190,11 @@ function makePorts(
         message: "The test render is still running.",
       }),
       checkHealth: async () => ({ ...healthy, checkedAtMs: parts.clock.nowMs() }),
+      setMonitoring: async (isOn) => {
+        const isNew = world().status.isHealthMonitored !== isOn;
+        world().status = { ...world().status, isHealthMonitored: isOn };
+        return isNew;
+      },
     },
     drills: {
       list: async () => [{ name: "kill", description: "The worker is killed.", obstacle: null, cards: [] }],
@@ -192,6 +231,11 @@ function makePorts(
           ? { kind: "killed", workerId: "worker-0", pid: 4242 }
           : { kind: "absent", message: `There is no worker ${workerId}.` },
     },
+    telemetry: {
+      measure: async () => world().sample,
+      since: (fromMs) => (world().sample.atMs >= fromMs ? [world().sample] : []),
+    },
+    listLoras: async () => [{ path: "animals/fox.safetensors", bytes: 300_000_000, modifiedAtMs: 1_760_000_000_000 }],
     streams: {
       subscribe: (listener) => {
         listeners.add(listener);
@@ -207,13 +251,13 @@ function makePorts(
 }
 
 export function createServerWorld(clock: Clock, options: WorldOptions = {}): ServerWorld {
-  const { maxQueuedJobs, ...appOptions } = options;
+  const { maxQueuedJobs, models, ...appOptions } = options;
   const stateDir = mkdtempSync(join(tmpdir(), "understudy-server-"));
   const chance = createSeededChance(7);
   const store = openStore({ path: ":memory:", clock, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs }) });
   const artifacts = createArtifactFiles({ stateDir, clock });
   const listeners = new Set<(frame: StreamFrame) => void>();
-  const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners);
+  const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners, models);
   const app = createApp(ports, { ...appDefaults, ...appOptions });
   const submit: ServerWorld["submit"] = async (fields = {}, headers = {}) =>
     app.request("/api/v1/generation/submit", {
@@ -257,6 +301,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
       actions: [{ action: "clear_gpu_cache", outcome: "effective", reason: "4.2 GiB more are free" }],
     },
     freeBytes: 1e12,
+    sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
     progress: new Map(),
     frame: (frame) => {

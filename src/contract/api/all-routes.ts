@@ -5,6 +5,7 @@ import * as generation from "./generation-api.ts";
 import * as incidents from "./incident-api.ts";
 import * as intake from "./intake-api.ts";
 import * as jobs from "./jobs-api.ts";
+import * as models from "./model-api.ts";
 import * as outputs from "./output-api.ts";
 import * as probes from "./probe-api.ts";
 import * as queue from "./queue-api.ts";
@@ -12,6 +13,7 @@ import * as recovery from "./recovery-api.ts";
 import * as simulator from "./simulator-api.ts";
 import * as status from "./status-api.ts";
 import * as streams from "./stream-api.ts";
+import * as system from "./system-api.ts";
 import * as videos from "./videos-api.ts";
 
 export const routeFiles = {
@@ -21,6 +23,7 @@ export const routeFiles = {
   incidents,
   intake,
   jobs,
+  models,
   outputs,
   probes,
   queue,
@@ -28,6 +31,7 @@ export const routeFiles = {
   simulator,
   status,
   streams,
+  system,
   videos,
 };
 

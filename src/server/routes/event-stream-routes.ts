@@ -1,7 +1,9 @@
 /** Server-sent events: the event log as it grows, and the health of host and card. */
 import { streamEvents, streamHealth } from "../../contract/api/stream-api.ts";
+import { toDownload } from "../../contract/model-wire.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
-import { toProgress, toRow, toSystemStats } from "../../contract/stream-wire.ts";
+import { toStats } from "../../contract/stats-wire.ts";
+import { toProgress, toRow } from "../../contract/stream-wire.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
@@ -36,7 +38,9 @@ function toSseFrames(frame: StreamFrame): SseEvent[] {
         { event: "health_status", data: toHealthStatus(frame.health) },
       ];
     case "sample":
-      return [{ event: "system_stats", data: toSystemStats(frame.sample) }];
+      return [{ event: "system_stats", data: toStats(frame.sample) }];
+    case "download":
+      return [{ event: "download_progress", data: toDownload(frame.download) }];
     case "mode":
       return [
         { event: "mode", data: { mode: frame.mode, sentence: frame.sentence } },
@@ -176,7 +180,7 @@ export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: Strea
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame) => {
-        if (frame.kind !== "progress") for (const event of toSseFrames(frame)) channel().send(event);
+        if (frame.kind !== "progress" && frame.kind !== "download") for (const event of toSseFrames(frame)) channel().send(event);
       },
       begin: async () => {
         const { health, mode, sentence } = ports.status();

@@ -1,5 +1,6 @@
 /** Submitting a job, and looking at one. */
-import { generate, showGeneration, submitGeneration } from "../../contract/api/generation-api.ts";
+import { detectModelType, generate, showGeneration, submitGeneration } from "../../contract/api/generation-api.ts";
+import { detectModel } from "../../contract/detect-model.ts";
 import { idempotencyBodyOf, parseSubmission, toConsent, toRenderRequest } from "../../contract/submit-request.ts";
 import { toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
 import { drawInteger } from "../../core/chance.ts";
@@ -9,22 +10,28 @@ import type { AppOptions, HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import { readSubmission } from "../read-submission.ts";
 import { refuseAdmission } from "../refuse-admission.ts";
-import type { ServerPorts } from "../server-ports.ts";
+import type { AdmissionOutcome, ServerPorts } from "../server-ports.ts";
 
 const largestSeed = 2 ** 31 - 1;
 const unreadImage = "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";
 const unreadEndImage =
   "The end image was checked, but no model of this service ends at an image: the video follows the prompt and the image.";
 
-function answerSubmitted(context: HttpContext, ports: ServerPorts, job: JobView, isReplayed: boolean, warnings: readonly string[]) {
+function answerSubmitted(
+  context: HttpContext,
+  ports: ServerPorts,
+  { job, estimate, kind }: Extract<AdmissionOutcome, { readonly job: JobView }>,
+  warnings: readonly string[],
+) {
   const { sentence, mode, isDegradedActive } = ports.status();
   const body = toSubmitted(job, {
     message: sentence,
+    estimate,
     isRealEnabled: mode !== "mock" && mode !== "draining",
     isDegraded: isDegradedActive,
     warnings,
   });
-  if (isReplayed) context.header("idempotency-replayed", "true");
+  if (kind === "duplicate") context.header("idempotency-replayed", "true");
   if (job.isSimulated) context.header("x-understudy-simulated", "true");
   return context.json(body, 200);
 }
@@ -54,7 +61,7 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
     ...(isSimulated && read.imageHashes.length > 0 ? [unreadImage] : []),
     ...(!isSimulated && read.imageHashes.some((hash) => hash.startsWith("end_image:")) ? [unreadEndImage] : []),
   ];
-  return answerSubmitted(context, ports, outcome.job, outcome.kind === "duplicate", warnings);
+  return answerSubmitted(context, ports, outcome, warnings);
 }
 
 export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
@@ -64,5 +71,10 @@ export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: Ap
     const job = await ports.jobs.get(context.req.valid("param").id);
     if (job === null) return refuse(context, { code: "JOB_NOT_FOUND", detail: "Task not found" });
     return context.json(toJobStatus(job, ports.progressOf(job.id)), 200, { "cache-control": "no-cache" });
+  });
+  app.openapi(detectModelType, (context) => {
+    const { has_image: image, has_end_image: endImage } = context.req.valid("query");
+    const isYes = (text: string | undefined): boolean => text === "true" || text === "1";
+    return context.json(detectModel({ hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }), 200);
   });
 }
