@@ -12,14 +12,12 @@ export const taskStatuses = ["pending", "processing", "completed", "failed", "ca
 export type TaskStatus = (typeof taskStatuses)[number];
 export const realResults = ["pending", "delivered", "failed", "cancelled", "expired"] as const;
 
-const servedBySchema = z
-  .strictObject({
-    worker: z.string(),
-    model: z.string(),
-    kind: z.enum(["real", "stand_in"]),
-    simulated: z.boolean(),
-  })
-  .meta({ id: "ServedBy" });
+const servedBySchema = z.strictObject({
+  worker: z.string(),
+  model: z.string(),
+  kind: z.enum(["real", "stand_in"]),
+  simulated: z.boolean(),
+});
 const changeSchema = z
   .strictObject({
     field: z.string(),
