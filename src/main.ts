@@ -7,6 +7,7 @@ import { listDrills, runDrill } from "./cli/drill-commands.ts";
 import { runModels } from "./cli/models-commands.ts";
 import { showReplay } from "./cli/replay.ts";
 import { serve } from "./cli/serve.ts";
+import { runWorkerCheck } from "./cli/worker-commands.ts";
 import { readHubEnvironment } from "./config/hub-environment.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import type { Config } from "./config/schema.ts";
@@ -17,11 +18,11 @@ function readVersion(): string {
   return String((JSON.parse(text) as { version: string }).version);
 }
 
-function readFileText(path: string): string {
+function readFileText(path: string, what = "configuration file"): string {
   try {
     return readFileSync(path, "utf8");
   } catch (thrown) {
-    throw new UnderstudyError("CONFIGURATION_INVALID", `The configuration file ${path} cannot be read.`, { cause: thrown });
+    throw new UnderstudyError("CONFIGURATION_INVALID", `The ${what} ${path} cannot be read.`, { cause: thrown });
   }
 }
 
@@ -56,6 +57,10 @@ async function run(argv: readonly string[]): Promise<number> {
     }
     case "models":
       return runModels(loadConfig(wanted.flags, wanted.configPath), wanted, readHubEnvironment(process.env));
+    case "worker": {
+      const { program, promisesPath: path } = wanted;
+      return runWorkerCheck(program, path === null ? null : { path, text: readFileText(path, "file of promises") });
+    }
     case "backup":
       return backUp(loadConfig(wanted.flags, wanted.configPath), resolve(wanted.targetPath));
     case "replay":

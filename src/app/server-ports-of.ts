@@ -36,6 +36,8 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
       deadlineMs: config.queue.deadlineMs,
       preferredProfile: config.loadProfile,
       alternative: config.alternative,
+      // A simulator plays every request; of what another program can do, it tells itself when it is given the job.
+      takesLoras: config.models.loraDir !== null || config.workers.some(({ kind }) => kind !== "diffusers"),
     },
   );
 }

@@ -1,5 +1,6 @@
 /** What was typed → what is wanted. Pure: no file, no process. */
 import { parseArgs } from "node:util";
+import { parseWorkerArguments } from "./worker-arguments.ts";
 
 interface Common {
   readonly configPath: string | null;
@@ -15,6 +16,7 @@ export type Arguments =
   | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
+  | { readonly command: "worker"; readonly promisesPath: string | null; readonly program: readonly string[] }
   | { readonly command: "help" }
   | { readonly command: "version" }
   /** One sentence; the exit code is 2. */
@@ -108,7 +110,13 @@ const commands = {
 } as const satisfies Record<string, CommandRow>;
 type Command = keyof typeof commands;
 
-const usageLines = Object.values(commands)
+/** Its arguments are parsed apart: most of them belong to another program. */
+const workerUsage = {
+  usage: "worker check COMMAND",
+  says: "hold any worker to the protocol: what holds, what is broken, what is unsupported",
+};
+
+const usageLines = [...Object.values(commands), workerUsage]
   .map(({ usage, says }) => `  understudy ${usage.padEnd(22)} ${says}`)
   .join("\n");
 
@@ -130,6 +138,9 @@ Flags of serve
 
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
+
+Flags of worker check, before the command
+      --promises FILE     what the worker promises beyond the protocol, as JSON (worker/README.md)
 
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
@@ -191,8 +202,15 @@ function wantedOf(command: Command, { verb, operand, isReleasing, revision }: Gi
   }
 }
 
+function parseWorker(argv: readonly string[]): Arguments {
+  const parsed = parseWorkerArguments(argv);
+  if (parsed.kind === "refused") return refuse(parsed.message);
+  return parsed.kind === "help" ? { command: "help" } : { command: "worker", promisesPath: parsed.promisesPath, program: parsed.program };
+}
+
 /** `argv` without the program's own two entries. */
 export function parseArguments(argv: readonly string[]): Arguments {
+  if (argv[0] === "worker") return parseWorker(argv.slice(1));
   const { values, positionals, tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
   const [first = "serve", ...rest] = positionals;
   const command = isCommand(first) ? first : "serve";

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobProgress, JobView, ServedBy } from "../core/job.ts";
 import { peakBytes } from "../core/model-catalog.ts";
-import type { JobState } from "../core/words.ts";
+import { type JobState, loraExperts } from "../core/words.ts";
 import { modelName } from "./model-name.ts";
 
 export const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"] as const;
@@ -242,6 +242,7 @@ export const submittedSchema = z.strictObject({
     end_image_path: z.null(),
     lora_path: z.string().nullable(),
     lora_strength: z.number(),
+    loras: z.array(z.object({ name: z.string(), strength: z.number(), expert: z.enum(loraExperts) })).optional(),
     fallback: z.string(),
     allow: z.array(z.string()),
   }),
@@ -280,6 +281,7 @@ export function toSubmitted(job: JobView, about: SubmittedAbout): z.infer<typeof
       end_image_path: null,
       lora_path: request.loraPath,
       lora_strength: request.loraStrength,
+      ...(request.loras === undefined ? {} : { loras: [...request.loras] }),
       fallback: consent.fallback,
       allow: [...consent.allow],
     },

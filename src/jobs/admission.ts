@@ -29,6 +29,8 @@ export interface AdmissionLimits {
   readonly deadlineMs: number;
   readonly preferredProfile: LoadProfile;
   readonly alternative: ModelId | null;
+  /** Whether any worker has a folder of LoRAs. */
+  readonly takesLoras: boolean;
 }
 
 export interface Submission {
@@ -46,7 +48,7 @@ export type Admission =
   | { readonly kind: "accepted" | "duplicate"; readonly job: JobView }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
-  | { readonly kind: "unfit"; readonly message: string }
+  | { readonly kind: "unfit" | "loraUnsupported"; readonly message: string }
   | { readonly kind: "diskFull"; readonly freeBytes: number };
 
 const diskLookMs = 1_000;
@@ -73,6 +75,9 @@ function unfitSentence(question: FitQuestion, totalBytes: number): string {
   const advice = smaller === null ? "No smaller size of it fits either." : `${sizeOf(smaller)} of ${smaller.model} would fit.`;
   return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode; this card has ${formatBytes(totalBytes)}. ${advice}`;
 }
+
+const hasLoras = ({ request }: JobSpec): boolean => request.loraPath !== null || (request.loras ?? []).length > 0;
+const noLoras = "LORA_UNSUPPORTED: this service has no folder of LoRAs (models.loraDir).";
 
 const keepImage = (ports: AdmissionPorts, jobId: string, { bytes, mimeType }: NonNullable<Submission["image"]>): Promise<ArtifactRef> =>
   ports.artifacts.publishBytes(bytes, { jobId, kind: "image", mimeType });
@@ -102,6 +107,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
         throw new UnderstudyError("DRAINING", "The service is stopping; submit again after it has started.", { retryable: true });
       const free = await freeBytes();
       if (free < limits.minFreeBytes) return { kind: "diskFull", freeBytes: free };
+      if (hasLoras(submission.spec) && !limits.takesLoras) return { kind: "loraUnsupported", message: noLoras };
       const unfitness = findUnfitness(submission.spec);
       if (unfitness !== null) return { kind: "unfit", message: unfitness };
       const id = ports.chance.uuid();

@@ -79,7 +79,7 @@ export type AdmissionOutcome =
   | { readonly kind: "accepted" | "duplicate"; readonly job: JobView }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
-  | { readonly kind: "unfit"; readonly message: string }
+  | { readonly kind: "unfit" | "loraUnsupported"; readonly message: string }
   | { readonly kind: "diskFull"; readonly freeBytes: number };
 
 export interface AdmissionPort {

@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
+import type { Provocation } from "../../src/contract/worker-promises.ts";
 import type { RenderRequest } from "../../src/core/job.ts";
 import { secondMs } from "../../src/core/units.ts";
+import type { WorkerSubject } from "../../src/workers/conformance/subject.ts";
 import { diffusersCommand } from "../../src/workers/diffusers-command.ts";
-import type { Provocation, WorkerSubject } from "./subject.ts";
 import { tinyModelsDir } from "./tiny-models.ts";
 
 const shortRequest: RenderRequest = {
@@ -42,6 +43,8 @@ export const diffusersSubject: WorkerSubject = {
     poisonedContext: planted("poison"),
     blockedMainThread: planted("hang"),
     badConfiguration: { UNDERSTUDY_MODELS: "/nowhere/models.json" },
-    orphanTime: (limitMs) => ({ UNDERSTUDY_ORPHAN_MS: String(limitMs) }),
+    orphanVariable: "UNDERSTUDY_ORPHAN_MS",
+    clearsCache: true,
+    countsWeights: true,
   },
 };

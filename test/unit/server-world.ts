@@ -66,6 +66,7 @@ export interface ServerWorld {
   status: ServiceStatus;
   triggered: RecoveryTriggered;
   freeBytes: number;
+  takesLoras: boolean;
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
   /** How many listen for frames. */
@@ -119,7 +120,15 @@ function makePorts(
       isSimulated: () => world().status.isSimulated,
       onAvailable: () => undefined,
     },
-    { minFreeBytes: 1_000, deadlineMs: 86_400_000, preferredProfile: "model-offload", alternative: "TI2V-5B" },
+    {
+      minFreeBytes: 1_000,
+      deadlineMs: 86_400_000,
+      preferredProfile: "model-offload",
+      alternative: "TI2V-5B",
+      get takesLoras() {
+        return world().takesLoras;
+      },
+    },
   );
   return {
     ...parts,
@@ -220,6 +229,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
       actions: [{ action: "clear_gpu_cache", outcome: "effective", reason: "4.2 GiB more are free" }],
     },
     freeBytes: 1e12,
+    takesLoras: true,
     progress: new Map(),
     frame: (frame) => {
       for (const listener of listeners) listener(frame);

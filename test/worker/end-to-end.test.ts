@@ -3,7 +3,7 @@
  * own, and videos that another decoder plays.
  */
 import { execFile } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { createCanvas } from "@napi-rs/canvas";
@@ -25,8 +25,8 @@ const understudy = async (...args: string[]): Promise<string> => {
   const { stdout } = await promisify(execFile)(process.execPath, command, { env: { ...process.env, ...tiny.env } });
   return stdout;
 };
-const start = async (): Promise<RunningService> => {
-  service = await startService({ stateDir, env: { ...tiny.env, UNDERSTUDY_SUPERVISION_CHECKPOINT: "1ms" }, limitMs: 60_000 });
+const start = async (args: readonly string[] = []): Promise<RunningService> => {
+  service = await startService({ stateDir, args, env: { ...tiny.env, UNDERSTUDY_SUPERVISION_CHECKPOINT: "1ms" }, limitMs: 60_000 });
   return service;
 };
 const small = { resolution: "128x64", steps: 8, num_frames: 9 };
@@ -70,6 +70,12 @@ describe("the real worker", { timeout: 180_000 }, () => {
       simulated: false,
       served_by: { kind: "real", simulated: false, model: "T2V-A14B" },
     });
+    const withLora = {
+      method: "POST",
+      body: JSON.stringify({ model_type: "T2V-A14B", prompt: "a fox", ...small, lora_path: "ink.safetensors" }),
+    };
+    const refused = await running.json("/api/v1/generation/submit", { ...withLora, headers: { "content-type": "application/json" } });
+    expect(refused).toMatchObject({ status: 422, body: { code: "LORA_UNSUPPORTED" } });
     // What is verified is neither fetched nor asked for again.
     expect(tiny.hub.served).toEqual([]);
     // A size that the pipeline cannot render is rendered at the next one and cropped.
@@ -87,6 +93,17 @@ describe("the real worker", { timeout: 180_000 }, () => {
       expect(await deliveredFrames(running, id)).toBe(9);
     }
     expect(tiny.hub.bytesServed()).toBeGreaterThan(0);
+  });
+
+  it.each(["ltx-video", "cogvideox"])("renders with the pipeline %s, which nothing but the registry file describes", async (model) => {
+    const configPath = join(directory.path, "config.json");
+    writeFileSync(configPath, JSON.stringify({ workers: [{ id: "worker-0", models: ["T2V-A14B", model] }] }));
+    const running = await start(["--config", configPath]);
+    await isReady(running);
+    const id = await running.submit({ ...small, model_type: model, resolution: model === "cogvideox" ? "64x64" : "128x64" });
+    await delivered(running, id, 120_000);
+    expect(await deliveredFrames(running, id)).toBe(9);
+    expect((await running.json(`/api/v1/generate/${id}`)).body).toMatchObject({ is_mock: false, served_by: { kind: "real", model } });
   });
 
   it("killed in mid-denoise goes on from its checkpoint, and no step is rendered twice", async () => {

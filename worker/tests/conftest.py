@@ -19,7 +19,7 @@ from understudy_worker.pipelines.worker import DiffusersWorker  # noqa: E402, of
 from understudy_worker.surface import Job, RenderRequest  # noqa: E402
 
 FIXTURES = Path(__file__).parents[2] / "test" / "fixtures" / "tiny-wan"
-MODELS = ("T2V-A14B", "I2V-A14B", "TI2V-5B", "CogVideoX")
+MODELS = ("T2V-A14B", "I2V-A14B", "TI2V-5B", "CogVideoX", "LTX-Video")
 
 MakeWorker = Callable[..., DiffusersWorker]
 MakeJob = Callable[..., Job]

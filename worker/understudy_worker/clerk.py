@@ -84,7 +84,7 @@ class RequestClerk:
         self._desk.cancel(name.job_id, name.fence, lambda: reply({}))
 
     def _generate(self, params: Any, reply: Reply) -> None:
-        job = read.job(params)
+        job = read.job(params, self._worker.models)
 
         def check(resident: str | None) -> None:
             if resident != job.request.model:
@@ -96,9 +96,7 @@ class RequestClerk:
         self._main.post(lambda: self._main.render(job))
 
     def _load(self, params: Any, reply: Reply) -> None:
-        model, profile = read.load_order(params)
-        if model not in self._worker.models:
-            raise Unsupported(f"{model} is not a model of this worker")
+        model, profile = read.load_order(params, self._worker.models)
         self._call(lambda: self._main.load(model, profile), "load", reply, beside_render=False)
 
     def _unload(self, _params: Any, reply: Reply) -> None:
@@ -111,7 +109,7 @@ class RequestClerk:
         self._call(lambda: self._main.act(action, profile), "idle", reply, beside_render=True)
 
     def _prove(self, params: Any, reply: Reply) -> None:
-        probe = read.probe_order(params)
+        probe = read.probe_order(params, self._worker.models)
         self._call(lambda: self._main.prove(probe), "idle", reply, beside_render=True)
 
     def _shutdown(self, params: Any, reply: Reply) -> None:

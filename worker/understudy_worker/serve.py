@@ -223,7 +223,10 @@ def serve(worker: Worker | Callable[[], Worker]) -> NoReturn:
     """Serves one worker until its process ends. Exit code 78 and a sentence when its settings are wrong."""
     try:
         settings = read_settings()
-        Main(worker if isinstance(worker, Worker) else worker(), settings).run()
+        made = worker if isinstance(worker, Worker) else worker()
+        if not made.models:
+            raise ConfigurationError(f"{type(made).__name__} names no model (`models`).")
+        Main(made, settings).run()
     except ConfigurationError as thrown:
         say(str(thrown))
         quit_now(EXIT_CONFIGURATION)

@@ -33,6 +33,8 @@ function refuseAdmission(context: HttpContext, outcome: Refused): Response {
       });
     case "unfit":
       return refuse(context, { code: "ENVELOPE_TOO_LARGE", detail: outcome.message });
+    case "loraUnsupported":
+      return refuse(context, { code: "LORA_UNSUPPORTED", detail: outcome.message });
     case "diskFull":
       return refuse(context, {
         code: "DISK_FULL",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { exitCodeConfiguration, exitCodePoisoned } from "../../src/contract/worker-protocol.ts";
-import { secondMs } from "../../src/core/units.ts";
+import { exitCodeConfiguration, exitCodePoisoned } from "../../contract/worker-protocol.ts";
+import { secondMs } from "../../core/units.ts";
 import { promised, untilCompleted, untilDenoising, untilFailed, type WorkerCheck } from "./check.ts";
 
 /** Long enough for a blocked main thread to be told from a busy one. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import type { ProcessExit } from "../../src/core/ports/worker.ts";
-import { secondMs } from "../../src/core/units.ts";
+import type { ProcessExit } from "../../core/ports/worker.ts";
+import { secondMs } from "../../core/units.ts";
 import type { StartedWorker, WorkerBench } from "./bench.ts";
 import { promised, untilCompleted, untilDenoising, type WorkerCheck } from "./check.ts";
 import type { Decode } from "./subject.ts";
@@ -32,6 +32,10 @@ async function resume(
   assert.equal(frames, longRequest.frames);
   return { reachedStep, resumedFromStep: report.resumedFromStep, exit };
 }
+
+const soonAnOrphan = ({ subject }: WorkerBench): Readonly<Record<string, string>> => ({
+  [promised(subject.promises.orphanVariable)]: "300",
+});
 
 const stopWays: readonly (readonly [how: string, stop: (worker: StartedWorker) => Promise<void>])[] = [
   ["shutdown", ({ client }) => client.shutdown("conformance")],
@@ -72,18 +76,17 @@ export const endingChecks: readonly WorkerCheck[] = [
   },
   {
     name: "ends by itself when nobody has connected for its orphan time",
-    needs: ["orphanTime"],
+    needs: ["orphanVariable"],
     run: async (bench) => {
-      const env = promised(bench.subject.promises.orphanTime)(300);
-      const { exited } = await bench.spawn(env);
+      const { exited } = await bench.spawn(soonAnOrphan(bench));
       assert.equal((await exited).code, 0);
     },
   },
   {
     name: "while somebody is connected it does not count as an orphan, and a render is finished first",
-    needs: ["orphanTime"],
+    needs: ["orphanVariable"],
     run: async (bench) => {
-      const worker = await bench.start(promised(bench.subject.promises.orphanTime)(300));
+      const worker = await bench.start(soonAnOrphan(bench));
       await bench.load(worker);
       const order = bench.order(bench.subject.shortRequest);
       await worker.client.generate(order);

@@ -1,6 +1,7 @@
-import type { GenerateOrder, RenderReport, WorkerNotice } from "../../src/core/ports/worker.ts";
+import type { PromiseName } from "../../contract/worker-promises.ts";
+import type { GenerateOrder, RenderReport, WorkerNotice } from "../../core/ports/worker.ts";
 import type { StartedWorker, WorkerBench } from "./bench.ts";
-import type { Decode, PromiseName } from "./subject.ts";
+import type { Decode } from "./subject.ts";
 
 /** One thing that every worker does, or says that it cannot. Rejects with an AssertionError when it does not hold. */
 export interface WorkerCheck {
