@@ -39,9 +39,9 @@ export const diffusersSubject: WorkerSubject = {
   promises: {
     checkpointEverySteps: 1,
     checkpointAtEnd: true,
-    outOfMemory: planted("oom"),
-    poisonedContext: planted("poison"),
-    blockedMainThread: planted("hang"),
+    outOfMemory: planted("oom@denoise:3"),
+    poisonedContext: planted("poison@denoise:3"),
+    blockedMainThread: planted("hang@denoise:3"),
     badConfiguration: { UNDERSTUDY_MODELS: "/nowhere/models.json" },
     orphanVariable: "UNDERSTUDY_ORPHAN_MS",
     clearsCache: true,

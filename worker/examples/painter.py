@@ -8,10 +8,13 @@ import numpy as np
 from understudy_worker import Job, OnStep, Worker, serve
 from understudy_worker.mux import Clip, write_clip
 
+Picture = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
-def paint(clip: np.ndarray) -> np.ndarray:  # yours: one step from noise towards the picture
-    drawn = np.indices(clip.shape).sum(axis=0) % 256
-    return clip + 0.2 * (drawn - clip)
+
+def paint(clip: Picture) -> Picture:  # yours: one step from noise towards the picture
+    drawn = np.indices(clip.shape).sum(axis=0) % 256.0
+    clip += 0.2 * (drawn - clip)
+    return clip
 
 
 class Painter(Worker):

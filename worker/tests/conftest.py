@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# Threads of a tiny model wait for each other longer than they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from understudy_worker.__main__ import prepare
 
 prepare()
@@ -42,6 +45,7 @@ def environment(tiny: Path) -> dict[str, str]:
     """Of a worker process that renders with the tiny models."""
     return {
         "PATH": os.environ["PATH"],
+        "OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"],
         "PYTHONPATH": str(Path(__file__).parents[1]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "UNDERSTUDY_MODELS": str(tiny / "models.json"),

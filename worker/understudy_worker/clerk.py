@@ -36,8 +36,10 @@ class RequestClerk:
         self._desk = desk
         self._main = main
         device = worker.identity()
-        self._identity = {
+        self._actions = frozenset(worker.actions())
+        self._identity: dict[str, Any] = {
             "kind": worker.kind,
+            "plays_faults": worker.plays_faults,
             "device": {"uuid": device.uuid, "name": device.name, "total_bytes": device.total_bytes},
             "models": list(worker.models),
             "profiles": list(worker.profiles),
@@ -55,6 +57,7 @@ class RequestClerk:
             "action/run": self._act,
             "probe": self._prove,
             "shutdown": self._shutdown,
+            "fault/inject": self._inject,
         }
 
     def identity(self) -> dict[str, Any]:
@@ -104,13 +107,17 @@ class RequestClerk:
 
     def _act(self, params: Any, reply: Reply) -> None:
         action, profile = read.action_order(params)
-        if action not in self._identity["actions"]:
+        if action not in self._actions:
             raise Unsupported(f"{action} is not an action of this worker")
         self._call(lambda: self._main.act(action, profile), "idle", reply, beside_render=True)
 
     def _prove(self, params: Any, reply: Reply) -> None:
         probe = read.probe_order(params, self._worker.models)
         self._call(lambda: self._main.prove(probe), "idle", reply, beside_render=True)
+
+    def _inject(self, params: Any, reply: Reply) -> None:
+        self._worker.inject(read.Fields(params, "fault/inject").text("card"))
+        reply({})
 
     def _shutdown(self, params: Any, reply: Reply) -> None:
         read.Fields(params, "shutdown").text("reason")

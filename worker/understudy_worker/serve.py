@@ -42,6 +42,8 @@ class Main:
     """Everything that has the device. One of it runs at a time, on the thread that calls `run`."""
 
     def __init__(self, worker: Worker, settings: Settings) -> None:
+        if not worker.models:
+            raise ConfigurationError(f"{type(worker).__name__} names no model (`models`).")
         self._worker = worker
         self._pulse = Pulse()
         self._desk = Desk(worker.memory())
@@ -223,10 +225,7 @@ def serve(worker: Worker | Callable[[], Worker]) -> NoReturn:
     """Serves one worker until its process ends. Exit code 78 and a sentence when its settings are wrong."""
     try:
         settings = read_settings()
-        made = worker if isinstance(worker, Worker) else worker()
-        if not made.models:
-            raise ConfigurationError(f"{type(made).__name__} names no model (`models`).")
-        Main(made, settings).run()
+        Main(worker if isinstance(worker, Worker) else worker(), settings).run()
     except ConfigurationError as thrown:
         say(str(thrown))
         quit_now(EXIT_CONFIGURATION)

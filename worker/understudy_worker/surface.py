@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from understudy_worker.errors import Unsupported
 from understudy_worker.memory import Memory, host_memory, reset_host_peak
 
 Phase = Literal["encode", "denoise", "decode", "mux"]
@@ -120,6 +121,8 @@ class Worker:
     models: Sequence[str] = ()
     """By the names that the service's list of models gives them; at least one."""
     profiles: Sequence[str] = ("full",)
+    plays_faults: bool = False
+    """Whether it takes the test cards of drills; a worker that serves people does not."""
 
     def load(self, model: str, profile: str, on_ratio: Callable[[float], None]) -> None:
         raise NotImplementedError
@@ -150,6 +153,10 @@ class Worker:
 
     def admit(self, job: Job) -> None:
         """Refuses a job that this worker cannot render. Called on the link's thread: look, do not touch."""
+
+    def inject(self, card: str) -> None:
+        """Plays a test card from now on."""
+        raise Unsupported("this worker plays no faults")
 
     def why_not(self, profile: str) -> str:
         """Why a profile that is not among `profiles` is not offered here."""

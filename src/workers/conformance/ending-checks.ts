@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import type { ProcessExit } from "../../core/ports/worker.ts";
 import { secondMs } from "../../core/units.ts";
 import type { StartedWorker, WorkerBench } from "./bench.ts";
-import { promised, untilCompleted, untilDenoising, type WorkerCheck } from "./check.ts";
+import { promised, untilCompleted, untilDenoising, untilExited, type WorkerCheck } from "./check.ts";
 import type { Decode } from "./subject.ts";
 
 /** Interrupts the long render at `atStep` and renders it to its end in another process. The steps are counted over both. */
@@ -20,7 +20,7 @@ async function resume(
   await first.client.generate(order);
   const { step: reachedStep } = await untilDenoising(bench, first, order, atStep);
   await interrupt(first);
-  const exit = await first.exited;
+  const exit = await untilExited(bench, first);
   assert.equal(existsSync(order.outputPath), false, "an interrupted render leaves no file under the result's name");
   const second = await bench.start();
   await bench.load(second);
@@ -70,7 +70,7 @@ export const endingChecks: readonly WorkerCheck[] = [
     run: async (bench) => {
       const worker = await bench.start();
       await worker.client.shutdown("conformance");
-      assert.equal((await worker.exited).code, 0);
+      assert.equal((await untilExited(bench, worker)).code, 0);
       assert.equal(worker.deviceFile(), null, "it holds no device any more");
     },
   },
@@ -78,8 +78,8 @@ export const endingChecks: readonly WorkerCheck[] = [
     name: "ends by itself when nobody has connected for its orphan time",
     needs: ["orphanVariable"],
     run: async (bench) => {
-      const { exited } = await bench.spawn(soonAnOrphan(bench));
-      assert.equal((await exited).code, 0);
+      const worker = await bench.spawn(soonAnOrphan(bench));
+      assert.equal((await untilExited(bench, worker)).code, 0);
     },
   },
   {
@@ -91,8 +91,8 @@ export const endingChecks: readonly WorkerCheck[] = [
       const order = bench.order(bench.subject.shortRequest);
       await worker.client.generate(order);
       worker.client.close();
-      const ended = await Promise.race([worker.exited, bench.clock.sleep(bench.subject.patienceMs.render + 10 * secondMs)]);
-      assert.ok(ended !== undefined && ended.code === 0, "an orphan that has finished ends");
+      const { code } = await untilExited(bench, worker, bench.subject.patienceMs.render + 10 * secondMs);
+      assert.equal(code, 0, "an orphan that has finished ends");
       assert.ok(existsSync(order.outputPath), "the render was finished before the end");
     },
   },

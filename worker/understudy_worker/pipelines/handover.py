@@ -53,7 +53,7 @@ def handing_over(vae: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def noticing_first_pass(denoisers: list[torch.nn.Module], notice: Callable[[], None]) -> Iterator[None]:
-    """Calls `notice` before the first pass of any: prompt and picture are encoded then. What it raises ends the call."""
+    """Calls `notice` before the first pass of any: prompt and picture are encoded. What it raises ends the call."""
     hooks: list[Any] = []
 
     def first(*_: Any) -> None:

@@ -161,6 +161,4 @@ def latents_of(kept: Checkpoint) -> Latents:
 
 def kept_for(bench: Bench, request: RenderRequest, directory: Path | None, lora_dir: Path | None) -> Checkpoint | None:
     """What a render of the request has left for a proof of one phase."""
-    return (
-        None if directory is None else kept_of(directory, fingerprint_of(bench.entry, request, bench.pipe, lora_dir))
-    )
+    return None if directory is None else kept_of(directory, fingerprint_of(bench.entry, request, bench.pipe, lora_dir))
