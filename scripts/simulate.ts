@@ -1,6 +1,6 @@
 /**
- * `npm run simulate -- [--seed 1] [--hours 100] [--jobs 1] [--seeds 1]`: hours of the whole service on a virtual clock. `--jobs 2`
- * is two processes with seeds of their own; `--seeds 10` goes through ten seeds in each. A failing seed prints its replay.
+ * `npm run simulate -- [--seed 1] [--hours 100] [--jobs 1] [--seeds 1] [--workers 3]`: hours of the whole service on a virtual
+ * clock. Without `--workers` each seed has two, three or four of them. `--jobs 2` is two processes with seeds of their own; `--seeds 10` goes through ten seeds in each. A failing seed prints its replay.
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -14,6 +14,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1" },
     hours: { type: "string", default: "100" },
     jobs: { type: "string", default: "1" },
+    workers: { type: "string" },
   },
 });
 const [seed, seedCount, hours, jobCount] = [values.seed, values.seeds, values.hours, values.jobs].map(Number) as [
@@ -22,16 +23,19 @@ const [seed, seedCount, hours, jobCount] = [values.seed, values.seeds, values.ho
   number,
   number,
 ];
-const wholeNumbers = [seed, seedCount, jobCount].every((number) => Number.isSafeInteger(number) && number > 0);
+const workers = values.workers === undefined ? {} : { workers: Number(values.workers) };
+const wholeNumbers = [seed, seedCount, jobCount, workers.workers ?? 1].every((number) => Number.isSafeInteger(number) && number > 0);
 if (!wholeNumbers || !(Number.isFinite(hours) && hours > 0)) {
-  console.error("seed, seeds, hours and jobs must be numbers above 0; for instance: npm run simulate -- --seed 7 --hours 50 --jobs 2");
+  console.error(
+    "seed, seeds, hours, jobs and workers must be numbers above 0; for instance: npm run simulate -- --seed 7 --hours 50 --jobs 2",
+  );
   process.exit(2);
 }
 
 async function runSeed(one: number): Promise<Run> {
   const clock = createSystemClock();
   const startedAtMs = clock.nowMs();
-  const figures = await runSimulation({ seed: one, hours });
+  const figures = await runSimulation({ seed: one, hours, ...workers });
   clock.stop();
   const run: Run = { figures, seconds: (clock.nowMs() - startedAtMs) / 1_000 };
   console.log(`seed ${one}: ${describeFigures(sumOf([run]))}; sha256 ${figures.digest}`);
@@ -47,9 +51,9 @@ async function runSeeds(first: number): Promise<Run[]> {
 }
 
 function runElsewhere(first: number): Promise<Run[]> {
-  const child = fork(import.meta.filename, ["--seed", String(first), "--seeds", String(seedCount), "--hours", String(hours)], {
-    serialization: "advanced",
-  });
+  const flags = { seed: first, seeds: seedCount, hours, ...workers };
+  const list = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = fork(import.meta.filename, list, { serialization: "advanced" });
   return new Promise((resolve, reject) => {
     let runs: Run[] = [];
     child.on("message", (message: Run[]) => {

@@ -34,8 +34,8 @@ const vitest = await startVitest("test", [], {
   reporters: [reporter],
   env: { MUTANTS: JSON.stringify(assignments) },
   pool: "forks",
-  testTimeout: 5_000,
-  hookTimeout: 5_000,
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
   dangerouslyIgnoreUnhandledErrors: true,
 });
 await vitest.close();

@@ -1,9 +1,14 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { type Clock, createSystemClock, type TimerHandle } from "../../src/core/clock.ts";
 import type { Assignment, ChunkMessage, Finding } from "../../test/mutation/assignment.ts";
+import { processorMs } from "./processor-time.ts";
 
-/** Longer than the slowest test on a busy machine; a mutant in which one takes longer hangs, and whoever waits would notice. */
-const silenceMs = 90_000;
+/**
+ * Longer than the slowest test: a mutant in which one takes longer hangs. Of the processor's time, because on a busy machine every
+ * test takes long.
+ */
+const silenceMs = 60_000;
+const lookEveryMs = 5_000;
 /** A process keeps every mutant's copy of the tests until it ends. */
 const chunkSize = 20;
 
@@ -29,15 +34,18 @@ function runChunk(assignments: readonly Assignment[], clock: Clock, onFinding: (
   return new Promise((resolve, reject) => {
     let isSilent = false;
     let watch: TimerHandle | undefined;
-    const heard = (): void => {
-      clock.clearTimer(watch);
-      watch = clock.setTimer(() => {
-        isSilent = true;
-        // Its test process hangs in a loop and hears nothing: the whole group ends.
-        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-      }, silenceMs);
+    let heardAtMs = 0;
+    const look = (): void => {
+      watch = clock.setTimer(look, lookEveryMs);
+      if (child.pid === undefined || processorMs(child.pid) - heardAtMs < silenceMs) return;
+      isSilent = true;
+      // Its test process hangs in a loop and hears nothing: the whole group ends.
+      process.kill(-child.pid, "SIGKILL");
     };
-    heard();
+    const heard = (): void => {
+      heardAtMs = child.pid === undefined ? 0 : processorMs(child.pid);
+    };
+    look();
     child.on("message", (message: ChunkMessage) => {
       heard();
       if (message.kind === "found") note(message.killedBy);
@@ -46,7 +54,7 @@ function runChunk(assignments: readonly Assignment[], clock: Clock, onFinding: (
     child.once("error", reject);
     child.once("close", (code) => {
       clock.clearTimer(watch);
-      if (isSilent) note(`no end within ${silenceMs / 1_000} s`);
+      if (isSilent) note(`no end within ${silenceMs / 1_000} s of the processor`);
       else if (findings.length < assignments.length)
         reject(new Error(`a process ended with ${code} before all of its mutants were looked at`));
       resolve({ findings, rest: assignments.slice(findings.length) });

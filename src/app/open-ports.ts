@@ -10,6 +10,7 @@ import { createDiskGauge } from "../store/disk-gauge.ts";
 import { openStore } from "../store/open-store.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { diffusersCommand } from "../workers/diffusers-command.ts";
+import { ownCommand } from "../workers/own-command.ts";
 import { createProcessRegistry, type ProcessRegistry } from "../workers/process-registry.ts";
 import { simulatorCommand } from "../workers/simulator-command.ts";
 import { createWorkerHost, type SystemWorkerHost } from "../workers/worker-host.ts";
@@ -33,6 +34,8 @@ function commandFor(
   files: WorkerModels | null,
 ): WorkerCommand {
   const worker = workers.find(({ id }) => id === workerId);
+  const loraDir = models.loraDir === null ? undefined : resolve(models.loraDir);
+  if (worker?.kind === "own") return ownCommand({ program: worker.command, checkpointMs: supervision.checkpointMs, loraDir });
   if (worker === undefined || worker.kind === "simulator" || files === null)
     return simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
   const { python, device, cardNumber } = worker;
@@ -40,7 +43,7 @@ function commandFor(
     python: python ?? undefined,
     modelsDir: files.modelsDir,
     registry: files.listPath,
-    loraDir: models.loraDir === null ? undefined : resolve(models.loraDir),
+    loraDir,
     device: device === "auto" ? undefined : device,
     checkpointMs: supervision.checkpointMs,
   });
@@ -67,8 +70,9 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
   const artifacts = createArtifactFiles({ stateDir, clock });
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
   const hasRealWorker = config.workers.some(({ kind }) => kind !== "simulator");
-  const files = hasRealWorker ? createWorkerModels(stateDir, registryOf(config).entries) : null;
-  const desk = hasRealWorker ? openModels(config, readHubEnvironment(process.env), { clock, chance }) : null;
+  const needsFiles = config.workers.some(({ kind }) => kind === "diffusers");
+  const files = needsFiles ? createWorkerModels(stateDir, registryOf(config).entries) : null;
+  const desk = needsFiles ? openModels(config, readHubEnvironment(process.env), { clock, chance }) : null;
   const commandOf = (workerId: string): WorkerCommand => commandFor(config, workerId, deviceDir, files);
   const host = createWorkerHost({ stateDir, clock, chance, commandOf, registry });
   const probe = createSystemProbe({

@@ -1,6 +1,6 @@
 import type { Fault } from "../core/fault.ts";
 import type { Store } from "../core/ports/event-log.ts";
-import type { FailureType } from "../core/words.ts";
+import type { FailureType, ModelId } from "../core/words.ts";
 import type { ResumedFacts } from "../machines/supervisor-types.ts";
 import { factKeys } from "./actors/recorder.ts";
 
@@ -15,6 +15,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
   const cooldowns = await store.facts.read(factKeys.cooldowns);
   const breakers = await store.facts.read(factKeys.breakers);
   const pause = await store.facts.read(factKeys.pause);
+  const drain = await store.facts.read(factKeys.drain);
   const open = await store.incidents.listOpen();
   const incidents = open.flatMap((row): Incident[] => {
     const fault = row.data["fault"] as Fault | undefined;
@@ -27,6 +28,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
         workerId: row.workerId,
         openedAtMs: row.openedAtMs,
         failureType: row.failureType as FailureType,
+        model: (row.data["model"] as ModelId | null | undefined) ?? null,
         // Rows of an older program kept no evidence.
         fault: { ...fault, evidence: fault.evidence ?? {} },
         resume,
@@ -38,6 +40,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
     cooldowns: (cooldowns as ResumedFacts["cooldowns"] | null) ?? {},
     breakers: (breakers as ResumedFacts["breakers"] | null) ?? {},
     pause: (pause as ResumedFacts["pause"]) ?? null,
+    drain: (drain as ResumedFacts["drain"]) ?? null,
     incidents,
   };
 }

@@ -2,7 +2,15 @@ import type { JobView } from "../core/job.ts";
 import { createAdmission } from "../jobs/admission.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
-import type { AdmissionPort, ControlPort, ServerPorts, ServiceStatus, StreamFrame, StreamPort } from "../server/server-ports.ts";
+import type {
+  AdmissionPort,
+  ControlPort,
+  QuarantinePort,
+  ServerPorts,
+  ServiceStatus,
+  StreamFrame,
+  StreamPort,
+} from "../server/server-ports.ts";
 import { createDrillDesk } from "./drills/drill-desk.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
@@ -25,6 +33,7 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
       chance: parts.chance,
       deviceTotalBytes: largestCardBytes,
       isDraining: () => supervisor.getSnapshot().context.mode === "draining",
+      isIntakeDrained: () => supervisor.getSnapshot().context.drain !== null,
       isSimulated: () => config.workers.every((worker) => worker.kind === "simulator"),
       onAvailable: () => {
         supervisor.send({ type: "jobs.becameAvailable" });
@@ -64,6 +73,17 @@ function createControl(parts: StatusParts, supervisor: Supervisor): ControlPort 
   };
 }
 
+function createQuarantine({ store: { jobs } }: StatusParts, onAvailable: () => void): QuarantinePort {
+  return {
+    release: async (jobId, by) => {
+      const outcome = await jobs.requeue(jobId, by);
+      if (outcome === "ok") onAvailable();
+      return outcome;
+    },
+    drop: (jobId, by) => jobs.drop(jobId, by),
+  };
+}
+
 /** What a fact looks like to those who listen; null when it is a row of the timeline and nothing else. */
 function frameOf(fact: SupervisorFact, status: () => ServiceStatus): StreamFrame | null {
   if (fact.type === "mode.changed") return { kind: "mode", mode: fact.to, sentence: status().sentence };
@@ -100,6 +120,10 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
   const admission = createAdmissionPort(parts, supervisor, onQueued);
   return {
     jobs: parts.store.jobs,
+    quarantine: createQuarantine(parts, () => {
+      supervisor.send({ type: "jobs.becameAvailable" });
+      onQueued();
+    }),
     events: parts.store.events,
     artifacts: parts.artifacts,
     clock: parts.clock,

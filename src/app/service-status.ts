@@ -5,7 +5,7 @@ import { isUsable, type OpenIncident } from "../machines/supervisor-facts.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import { actedOnConfidence } from "../recovery/leak.ts";
 import { recoveryStatistics } from "../recovery/statistics.ts";
-import type { HealthView, RecoveryAttemptView, ServiceStatus, WorkerStatus } from "../server/server-ports.ts";
+import type { HealthView, RecoveryAttemptView, ServiceStatus, UnreadyReason, WorkerStatus } from "../server/server-ports.ts";
 import { pathOfValue } from "../telemetry/transitions.ts";
 import type { LeakWatch } from "./leak-watch.ts";
 import type { LedgerEntry, RecoveryLedger } from "./recovery-ledger.ts";
@@ -62,6 +62,8 @@ const simulatedNote = " The card is simulated, and every frame says so.";
 function sentenceOf({ context }: SupervisorSnapshot, isSimulated: boolean): string {
   const all = Object.values(context.workers);
   const usableCount = all.filter(isUsable).length;
+  if (context.drain !== null && context.mode !== "draining")
+    return "Drained by an operator. Nothing new is taken; what was accepted is rendered.";
   if (context.pause !== null && context.mode !== "draining")
     return "Paused by an operator. A video submitted now is kept, and rendered after a resume.";
   if (all.length > 0 && all.every((worker) => worker.process === "resting"))
@@ -120,6 +122,12 @@ export function readHealth(snapshot: SupervisorSnapshot): HealthReport | null {
   return child?.context === undefined ? null : healthReportOf(child.context);
 }
 
+function unreadyReasonOf({ diskWatch }: StatusParts, { context }: SupervisorSnapshot): UnreadyReason | null {
+  if (context.mode === "draining") return { code: "DRAINING", message: "The service is stopping." };
+  if (diskWatch.isShort()) return { code: "DISK_FULL", message: "The state directory's disk is below its floor." };
+  return context.drain === null ? null : { code: "INTAKE_DRAINED", message: "An operator has drained the intake." };
+}
+
 /** A cheap read of the machines' snapshots. */
 export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): ServiceStatus {
   const { context } = snapshot;
@@ -153,11 +161,6 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
     isMockEnabled: context.mode === "mock",
     isDegradedActive: context.mode === "degraded" || context.mode === "recovering" || context.mode === "mock",
     running: parts.progress.list(),
-    unreadyReason:
-      context.mode === "draining"
-        ? { code: "DRAINING", message: "The service is stopping." }
-        : parts.diskWatch.isShort()
-          ? { code: "DISK_FULL", message: "The state directory's disk is below its floor." }
-          : null,
+    unreadyReason: unreadyReasonOf(parts, snapshot),
   };
 }

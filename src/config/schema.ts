@@ -271,6 +271,11 @@ function listContradictions(
     [recovery.lookBack.firstMs <= recovery.lookBack.longestMs, "recovery", "must not have lookBackLongest below lookBackFirst"],
     [recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs, "recovery", "must not have breakerLongest below breakerFirst"],
     [new Set(ids).size === ids.length, "workers", "must have different ids"],
+    [
+      workers.every((worker) => ((settings.renderer.kind ?? worker.kind) === "own") === worker.command.length > 0),
+      "workers",
+      "must have a command exactly where the kind is own",
+    ],
     [workers.some((worker) => worker.models.includes(lead)), "lead", `must be a model of a worker, and none has ${lead}`],
     [alternative !== lead, "alternative", "must be another model than lead"],
   ];

@@ -56,6 +56,9 @@ const words: Readonly<Record<string, Words>> = {
   "job.changed": (row) => `Job${short(row.jobId)} is rendered in a changed form, as it allows, because memory does not suffice.`,
   "job.adopted": (row) => `Job${short(row.jobId)} went on through a restart of the service.`,
   "job.expired": (row) => `Job${short(row.jobId)} passed its deadline.`,
+  "job.dropped": (row) => `Job${short(row.jobId)} was dropped by an operator.`,
+  "webhook.abandoned": (row) =>
+    `The webhook of job${short(row.jobId)} could not be told: ${plain(row.data["problem"], "every try failed")}`,
   "job.requeued": (row) => `Job${short(row.jobId)} was put back into the queue.`,
   "job.stoodIn": (row) => `Job${short(row.jobId)} shows a stand-in: ${plain(row.data["reason"], "no real video is possible now")}`,
   "render.began": (row) => `The render of job${short(row.jobId)} began.`,
@@ -93,6 +96,7 @@ const words: Readonly<Record<string, Words>> = {
   "recovery.triggered": (row) => `A repair was asked for: ${plain(row.data["failure_type"], "of everything")}.`,
   "recovery.reset": () => "Recovery was reset.",
   "intake.paused": (row) => (row.data["release_gpu"] === true ? "Paused, and the cards are given back." : "Paused: no job begins."),
+  "intake.drained": () => "Drained: nothing new is taken; what was accepted is rendered.",
   "intake.resumed": () => "Jobs are taken again.",
   "disk.short": () => "The disk is full: nothing is accepted or rendered until there is room.",
   "disk.recovered": () => "The disk has room again.",

@@ -65,7 +65,9 @@ const fields = z.strictObject({
   pipelineClass: z
     .string()
     .min(1)
-    .describe("Class of diffusers that loads it, such as WanPipeline; any video pipeline that tells its steps."),
+    .describe(
+      "Class of diffusers that loads it, such as WanPipeline; any video pipeline that tells its steps; none for a worker of your own.",
+    ),
   image: z.enum(["none", "optional", "required"]).default("none").describe("Whether a video begins from an image."),
   imagePipelineClass: z
     .string()

@@ -33,7 +33,7 @@ export interface ServiceStatus {
 }
 
 export interface UnreadyReason {
-  readonly code: Extract<ErrorCode, "DRAINING" | "DISK_FULL" | "STORE_UNAVAILABLE">;
+  readonly code: Extract<ErrorCode, "DRAINING" | "INTAKE_DRAINED" | "DISK_FULL" | "STORE_UNAVAILABLE">;
   readonly message: string;
 }
 

@@ -100,3 +100,20 @@ export const toReadiness = (status: ServiceStatus): z.infer<typeof readinessSche
   simulated: status.isSimulated,
   message: status.sentence,
 });
+
+export const serviceHealthSchema = z.strictObject({
+  status: z.enum(systemStatuses),
+  /** Seconds, as the seed sends them. */
+  timestamp: z.number(),
+  version: z.string(),
+  mode: z.enum(modes),
+  simulated: z.boolean(),
+});
+
+export const toServiceHealth = (status: ServiceStatus, nowMs: number): z.infer<typeof serviceHealthSchema> => ({
+  status: systemStatusOf(status),
+  timestamp: nowMs / 1_000,
+  version: status.version,
+  mode: status.mode,
+  simulated: status.isSimulated,
+});

@@ -29,6 +29,7 @@ export const errorCodes = {
   },
   QUEUE_FULL: { status: 429, meaning: "The queue holds as many jobs as it may.", nextStep: "Wait until a job has ended." },
   UNAUTHENTICATED: { status: 401, meaning: "A key is needed.", nextStep: "Send Authorization: Bearer <key>." },
+  ROLE_INSUFFICIENT: { status: 403, meaning: "The key's role does not allow this.", nextStep: "Use a key of the role that is named." },
   ORIGIN_REFUSED: { status: 403, meaning: "The request comes from a foreign page.", nextStep: "Call from the service's own address." },
   HOST_REFUSED: {
     status: 421,
@@ -48,6 +49,11 @@ export const errorCodes = {
     nextStep: "Start a version at least that new.",
   },
   DRAINING: { status: 503, meaning: "The service is stopping and takes no new work.", nextStep: "Try again after it has started again." },
+  INTAKE_DRAINED: {
+    status: 503,
+    meaning: "An operator has drained the intake: nothing new is taken, and what was accepted is rendered.",
+    nextStep: "Submit again after an operator has resumed it.",
+  },
   FEATURE_UNSUPPORTED: { status: 501, meaning: "This service does not do that.", nextStep: "Use one of the routes in /openapi.json." },
   INTERNAL_ERROR: { status: 500, meaning: "A defect of this program.", nextStep: "Report it with the request id." },
   ENVELOPE_TOO_LARGE: {

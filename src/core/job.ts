@@ -57,6 +57,12 @@ export interface NewJob {
   readonly isSimulated: boolean;
   /** Published before the job is written. */
   readonly image?: ArtifactRef;
+  /** Words of the submitter, to find it by. */
+  readonly labels?: readonly string[];
+  /** Who is told how it ends; it may hold a secret, and is shown to nobody. */
+  readonly webhookUrl?: string | null;
+  /** The ended job that this one is a new try of. */
+  readonly retryOf?: string | null;
 }
 
 /** How an attempt is rendered where that is not as it was asked: what the job's consent allowed to change. */
@@ -170,6 +176,10 @@ export interface JobView {
   readonly result: JobResult | null;
   readonly artifacts: readonly JobArtifact[];
   readonly attemptList: readonly AttemptView[];
+  /** In the order of the alphabet. */
+  readonly labels: readonly string[];
+  readonly webhookUrl: string | null;
+  readonly retryOf: string | null;
 }
 
 /** Where a running job is. Lives in memory only: progress is never a row. */

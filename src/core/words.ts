@@ -114,3 +114,9 @@ export type HealthStatus = (typeof healthStatuses)[number];
 /** Tags that every subsystem machine carries; outsiders ask tags, never state names. */
 export const machineTags = ["loading", "degraded", "recovering", "mock", "servable", "busy"] as const;
 export type MachineTag = (typeof machineTags)[number];
+
+/** What a key may do: each role may do what those before it may. `open` needs no key. */
+export const accessRoles = ["open", "viewer", "submitter", "operator"] as const;
+export type AccessRole = (typeof accessRoles)[number];
+/** Roles that a key can have. */
+export type KeyRole = Exclude<AccessRole, "open">;

@@ -19,6 +19,8 @@ export interface AdmissionPorts {
   /** Memory of the largest card that serves; null while no worker has told it. */
   readonly deviceTotalBytes: () => number | null;
   readonly isDraining: () => boolean;
+  /** An operator lets nothing new in. */
+  readonly isIntakeDrained: () => boolean;
   readonly isSimulated: () => boolean;
   /** Called after the fsync, so that an idle pipeline claims at once. */
   readonly onAvailable: () => void;
@@ -42,6 +44,9 @@ export interface Submission {
   readonly image?: { readonly bytes: Uint8Array; readonly mimeType: string };
   readonly priority?: number;
   readonly deadlineMs?: number;
+  readonly labels?: readonly string[];
+  readonly webhookUrl?: string | null;
+  readonly retryOf?: string | null;
 }
 
 export type Admission =
@@ -86,7 +91,15 @@ export interface AdmissionDesk {
   submit(submission: Submission): Promise<Admission>;
 }
 
-/** Decides whether a submission is taken, and takes it durably. Throws UnderstudyError DRAINING while the service stops. */
+/** Why nobody is let in now, whatever they ask; null when the door is open. */
+function closedDoor({ isDraining, isIntakeDrained }: AdmissionPorts): UnderstudyError | null {
+  if (isDraining())
+    return new UnderstudyError("DRAINING", "The service is stopping; submit again after it has started.", { retryable: true });
+  const detail = "An operator has drained the intake; submit again after it was resumed. What was accepted is rendered.";
+  return isIntakeDrained() ? new UnderstudyError("INTAKE_DRAINED", detail, { retryable: true, details: { retryAfterMs: 60_000 } }) : null;
+}
+
+/** Decides whether a submission is taken, and takes it durably. Throws UnderstudyError DRAINING or INTAKE_DRAINED while nothing is taken. */
 export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits): AdmissionDesk {
   let disk = { freeBytes: Number.POSITIVE_INFINITY, atMs: Number.NEGATIVE_INFINITY };
   const freeBytes = async (): Promise<number> => {
@@ -103,8 +116,8 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
   };
   return {
     submit: async (submission) => {
-      if (ports.isDraining())
-        throw new UnderstudyError("DRAINING", "The service is stopping; submit again after it has started.", { retryable: true });
+      const closed = closedDoor(ports);
+      if (closed !== null) throw closed;
       const free = await freeBytes();
       if (free < limits.minFreeBytes) return { kind: "diskFull", freeBytes: free };
       if (hasLoras(submission.spec) && !limits.takesLoras) return { kind: "loraUnsupported", message: noLoras };
@@ -124,6 +137,9 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
         priority: submission.priority ?? 0,
         deadlineAtMs: ports.clock.nowMs() + (submission.deadlineMs ?? limits.deadlineMs),
         isSimulated: ports.isSimulated(),
+        labels: submission.labels ?? [],
+        webhookUrl: submission.webhookUrl ?? null,
+        retryOf: submission.retryOf ?? null,
       });
       if (outcome.kind === "created") ports.onAvailable();
       else if (image !== null) await ports.artifacts.remove(image.name);

@@ -85,7 +85,7 @@ export const modelLoaderSetup = setup({
     loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
       throw new Error("loadModel was not provided");
     }),
-    /** The test render; resolves with null when it passed, else with the fault. */
+    /** The test render of the wanted model, which must be on the card; resolves with null when it passed, else with the fault. */
     proveModel: fromPromise<Fault | null, LoadOrder>(() => Promise.reject(new Error("proveModel was not provided"))),
     unloadModel: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("unloadModel was not provided"))),
     /** Asked before a second try: leftovers of the first may hold the memory. */
@@ -97,8 +97,6 @@ export const modelLoaderSetup = setup({
     isPresent: (_, params: { resolution: Resolution }) => params.resolution.kind === "present",
     isSound: (_, params: { brokenFile: string | null }) => params.brokenFile === null,
     isProven: (_, params: { fault: Fault | null }) => params.fault === null,
-    isAlreadyServing: ({ context }, params: { model: ModelId; profile: LoadProfile; isForced: boolean }) =>
-      !params.isForced && context.resident?.model === params.model && context.resident.profile === params.profile,
     isWantedAlready: ({ context }, params: { model: ModelId; profile: LoadProfile }) =>
       context.wanted.model === params.model && context.wanted.profile === params.profile,
     fetchesRemain: ({ context }) => context.fetchCount < context.limits.fetchCount,
@@ -107,7 +105,7 @@ export const modelLoaderSetup = setup({
   },
   actions: {
     noteConnected: assign({ isWorkerConnected: true, tryCount: 0 }),
-    noteExited: assign({ isWorkerConnected: false, resident: null }),
+    noteExited: assign({ isWorkerConnected: false }),
     want: assign((_, params: { model: ModelId; profile: LoadProfile }) => ({
       wanted: { model: params.model, profile: params.profile },
       tryCount: 0,
@@ -116,13 +114,10 @@ export const modelLoaderSetup = setup({
     forgetFetches: assign({ fetchCount: 0 }),
     countTry: assign({ tryCount: ({ context }) => context.tryCount + 1 }),
     forgetTries: assign({ tryCount: 0, fault: null }),
-    noteResident: assign(({ context }) => ({ resident: context.wanted })),
     noteAdopted: assign(({ context }, params: { profile: LoadProfile | null }) => ({
       isWorkerConnected: true,
-      resident: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },
       wanted: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },
     })),
-    noteUnloaded: assign({ resident: null }),
     noteFault: assign((_, params: { fault: Fault | null }) => ({ fault: params.fault })),
     reportProven: sendTo(
       ({ context }) => context.parent,

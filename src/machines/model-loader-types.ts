@@ -49,7 +49,7 @@ export type LoadFact =
 
 export type ModelLoaderEvent =
   | LoadFact
-  | { readonly type: "model.load"; readonly model: ModelId; readonly profile: LoadProfile; readonly isForced?: boolean }
+  | { readonly type: "model.load"; readonly model: ModelId; readonly profile: LoadProfile }
   /** The wanted model is to be ready: joins what is under way, proves what is loaded, loads what is not. */
   | { readonly type: "model.ensure" }
   /** The wanted model once more, from the start. */
@@ -89,7 +89,6 @@ export interface ModelLoaderContext {
   readonly clock: Pick<Clock, "nowMs">;
   readonly limits: ModelLoaderLimits;
   readonly wanted: { readonly model: ModelId; readonly profile: LoadProfile };
-  readonly resident: { readonly model: ModelId; readonly profile: LoadProfile } | null;
   readonly isWorkerConnected: boolean;
   readonly tryCount: number;
   /** Fetches in this load. */

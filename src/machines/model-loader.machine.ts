@@ -2,8 +2,8 @@
  * Owns which model a worker holds, and in which memory mode.
  * Life: unloaded → resolving → (downloading →) verifying → loading → proving → ready; failed {retryable, permanent}.
  * Survives: a worker that ends (it loads again when the next one connects), a load that stands still, and one failed try,
- * before whose repetition it asks for a cache clear. A failed reload keeps the old model's name out of `resident` only
- * when the worker says so.
+ * before whose repetition it asks for a cache clear. What is on the card is known to the worker alone (recovery loads
+ * too), so nothing here remembers it: a wish for a model begins a load, and a proof begins with a look.
  */
 import { corruptFault, joinSameLoad, modelLoaderSetup, orderOf, overdueFault, rejectionFault } from "./model-loader-setup.ts";
 import { defaultModelLoaderLimits } from "./model-loader-types.ts";
@@ -16,7 +16,6 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
     clock: input.clock,
     limits: { ...defaultModelLoaderLimits, ...input.limits },
     wanted: { model: input.model, profile: input.profile },
-    resident: null,
     isWorkerConnected: false,
     tryCount: 0,
     fetchCount: 0,
@@ -168,7 +167,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
           {
             guard: { type: "isProven", params: ({ event }) => ({ fault: event.output }) },
             target: "ready",
-            actions: [{ type: "noteResident" }, { type: "forgetTries" }],
+            actions: { type: "forgetTries" },
           },
           { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.output }) } },
         ],
@@ -185,13 +184,6 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       entry: { type: "reportProven" },
       on: {
         "model.ensure": { actions: { type: "reportProven" } },
-        "model.load": {
-          guard: {
-            type: "isAlreadyServing",
-            params: ({ event }) => ({ model: event.model, profile: event.profile, isForced: event.isForced ?? false }),
-          },
-          actions: { type: "reportProven" },
-        },
         "model.unload": { target: "unloading" },
         "model.verify": { target: "verifying" },
       },
@@ -201,7 +193,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       invoke: {
         src: "unloadModel",
         input: ({ context }) => ({ workerId: context.workerId }),
-        onDone: { target: "unloaded", actions: [{ type: "noteUnloaded" }, { type: "reportUnloaded" }] },
+        onDone: { target: "unloaded", actions: { type: "reportUnloaded" } },
         onError: {
           target: "failed",
           actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("unloading", event.error) }) },

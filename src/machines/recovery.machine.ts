@@ -9,9 +9,10 @@ import { contextOf } from "./recovery-context.ts";
 import { recoverySetup, targetOf } from "./recovery-setup.ts";
 import type { RecoveryOutput } from "./recovery-types.ts";
 
-/** What follows a failed proof: the next rung, the next climb, or the wait for the next look-back. */
-const afterRefutation = [
-  { guard: "isClimbing", target: "#recovery.choosing" },
+/** The next rung of a climb that is under way. */
+const goOn = { guard: "isClimbing", target: "#recovery.choosing" } as const;
+/** What follows a failed proof outside a climb: the next one, or the wait for the next look-back. */
+const climbAgain = [
   { guard: "mayClimb", target: "#recovery.choosing", actions: "startClimb" },
   { guard: "climbsRemain", target: "#recovery.standingIn" },
   { target: "#recovery.exhausted" },
@@ -147,7 +148,8 @@ export const recoveryMachine = recoverySetup.createMachine({
           { guard: "isNothingToRepair", target: "resolved" },
           { target: "returning", actions: "concludeRung" },
         ],
-        "repair.refuted": afterRefutation,
+        // Before the first climb a restart or a test render was proven; nothing stands in the way of that climb.
+        "repair.refuted": [goOn, { target: "#recovery.choosing", actions: "startClimb" }],
       },
       states: {
         awaitingWorker: {
@@ -234,7 +236,7 @@ export const recoveryMachine = recoverySetup.createMachine({
         "fault.joined": {
           actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }, "suspendPipeline", "signalRefuted"],
         },
-        "repair.refuted": afterRefutation,
+        "repair.refuted": [goOn, ...climbAgain],
       },
       after: { returnIdleMs: { guard: "isTrialJobMissing", target: "resolved" }, returnJobMs: { target: "resolved" } },
     },
@@ -278,14 +280,11 @@ export const recoveryMachine = recoverySetup.createMachine({
       },
       on: {
         "recovery.probe": { target: "probing" },
-        "fault.joined": [
-          {
-            guard: "mayClimb",
-            target: "choosing",
-            actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }, "startClimb"],
-          },
-          { actions: { type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) } },
-        ],
+        "fault.joined": {
+          guard: "mayClimb",
+          target: "choosing",
+          actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }, "startClimb"],
+        },
         "worker.connected": { actions: ["noteConnected", "requestModel"] },
         "model.proven": { guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) }, target: "probing" },
       },
@@ -312,7 +311,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       },
       on: {
         "probe.judged": [{ guard: "isRepaired", target: "returning" }, { actions: ["noteProvenFailure", "signalRefuted"] }],
-        "repair.refuted": afterRefutation,
+        "repair.refuted": climbAgain,
       },
       after: { canaryMs: { actions: "signalRefuted" } },
     },

@@ -1,4 +1,4 @@
-import type { FailureType, Mode } from "../core/words.ts";
+import type { FailureType, Mode, ModelId } from "../core/words.ts";
 import { type ModeFacts, modeOf } from "../recovery/mode.ts";
 
 /** What the supervisor knows of one worker, from the reports of its children. */
@@ -35,6 +35,8 @@ export interface OpenIncident {
   readonly key: string;
   readonly workerId: string;
   readonly failureType: FailureType;
+  /** That failed; null where the fault is about none: then it is the worker's own. */
+  readonly model: ModelId | null;
   /**
    * `checking`: an operator asked, and a test render decides whether there is anything to repair · `returning`: the main
    * model passed its proof, and one job is let through before all are.

@@ -52,6 +52,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     key,
     workerId,
     failureType: fault.failureType,
+    model,
     stage: origin === "manual" ? "checking" : "working",
     joinedCount: 0,
     openedAtMs: nowMs,
@@ -59,7 +60,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const cooldownUntilMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
-    tell({ type: "incident.opened", id: incident.id, key, workerId, failureType: fault.failureType, fault, jobId, atMs: nowMs }),
+    tell({ type: "incident.opened", id: incident.id, key, workerId, failureType: fault.failureType, fault, model, jobId, atMs: nowMs }),
     {
       ...nothing,
       spawns: [{ incident, origin, fault, jobId, cooldownUntilMs: cooldownUntilMs > nowMs ? cooldownUntilMs : null, resume: null }],

@@ -1,4 +1,4 @@
-/** What an operator, or idleness, decides about taking jobs: pause, resume, and giving a card back meanwhile. */
+/** What an operator, or idleness, decides about taking jobs: pause, drain, resume, and giving a card back meanwhile. */
 import { childIds, type Handlers, join, nothing, type Route, send, tell, updateWorker } from "./supervisor-route.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
 
@@ -82,11 +82,15 @@ export const intakeHandlers: Handlers = {
       isReleasing ? forEachWorker(context, release) : nothing,
     );
   },
+  "intake.drain": (context, { by }) => {
+    const drain = { by, atMs: context.clock.nowMs() };
+    return join({ ...nothing, change: { drain } }, tell({ type: "intake.drained", drain }));
+  },
   "intake.resume": (context, { by }) =>
-    context.pause === null
+    context.pause === null && context.drain === null
       ? nothing
       : join(
-          { ...nothing, change: { pause: null } },
+          { ...nothing, change: { pause: null, drain: null } },
           tell({ type: "intake.resumed", by }),
           toAllPipelines(context, { type: "pipeline.unpause" }),
           forEachWorker(context, wake),

@@ -27,6 +27,9 @@ export interface Pause {
   readonly atMs: number;
 }
 
+/** Nothing new is accepted until an operator resumes. */
+export type IntakeDrain = Pick<Pause, "by" | "atMs">;
+
 export interface SupervisorLimits {
   /** How long pipelines may take to write their attempts down, and workers to end, when the service stops. */
   readonly drainMs: number;
@@ -53,18 +56,20 @@ export interface ResumedFacts {
   readonly cooldowns: Readonly<Record<string, number>>;
   readonly breakers: Readonly<Record<string, { readonly untilMs: number; readonly openingCount: number }>>;
   readonly pause: Pause | null;
+  readonly drain: IntakeDrain | null;
   readonly incidents: readonly {
     readonly id: string;
     readonly key: string;
     readonly workerId: string;
     readonly openedAtMs: number;
     readonly failureType: FailureType;
+    readonly model: ModelId | null;
     readonly fault: Fault;
     readonly resume: RecoveryResume;
   }[];
 }
 
-export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, pause: null, incidents: [] };
+export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, pause: null, drain: null, incidents: [] };
 
 export interface SupervisorInput {
   readonly epoch: number;
@@ -88,6 +93,7 @@ export type SupervisorFact =
       readonly workerId: string;
       readonly failureType: FailureType;
       readonly fault: Fault;
+      readonly model: ModelId | null;
       readonly jobId: string | null;
       readonly atMs: number;
     }
@@ -133,6 +139,7 @@ export type SupervisorFact =
       readonly breakers: ResumedFacts["breakers"];
     }
   | { readonly type: "intake.paused"; readonly pause: Pause }
+  | { readonly type: "intake.drained"; readonly drain: IntakeDrain }
   | { readonly type: "intake.resumed"; readonly by: string }
   | { readonly type: "health.changed" | "health.checked"; readonly health: HealthReport }
   | { readonly type: "child.crashed" | "child.abandoned"; readonly childId: string; readonly message: string };
@@ -156,6 +163,7 @@ export interface SupervisorContext {
   readonly mode: Mode;
   readonly areStandInsHeld: boolean;
   readonly pause: Pause | null;
+  readonly drain: IntakeDrain | null;
   readonly isDrilling: boolean;
   readonly stopShape: StopShape;
 }
@@ -164,6 +172,8 @@ export type SupervisorRequest =
   | { readonly type: "service.drain"; readonly shape: StopShape }
   | { readonly type: "jobs.becameAvailable" }
   | { readonly type: "intake.pause"; readonly isReleasing: boolean; readonly by: string }
+  /** Nothing new is accepted; what was accepted is rendered. */
+  | { readonly type: "intake.drain"; readonly by: string }
   | { readonly type: "intake.resume"; readonly by: string }
   | { readonly type: "workers.release" }
   /** Loads the worker's model once more from the start; no job begins on it meanwhile. */

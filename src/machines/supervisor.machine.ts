@@ -121,12 +121,13 @@ const supervisor = supervisorSetup.extend({
         enqueue.sendTo(childIds.worker(workerId), { type: "worker.adopt" });
       }
       for (const incident of context.resumed.incidents) {
-        const { id, key, workerId, failureType, fault, openedAtMs, resume: resumed } = incident;
+        const { id, key, workerId, failureType, model, fault, openedAtMs, resume: resumed } = incident;
         const opened: OpenIncident = {
           id,
           key,
           workerId,
           failureType,
+          model,
           stage: resumed.kind === "exhausted" ? "exhausted" : "standingIn",
           joinedCount: 0,
           openedAtMs,
@@ -240,7 +241,7 @@ function spawnRecovery(
     input: {
       incidentId: incident.id,
       workerId: incident.workerId,
-      model: worker?.model ?? null,
+      model: incident.model ?? worker?.model ?? null,
       jobId,
       origin,
       fault,
@@ -278,13 +279,14 @@ export const supervisorMachine = supervisor.createMachine({
     draws: input.draws ?? [],
     workers: Object.fromEntries(input.workers.map(({ id }) => [id, unknownWorker])),
     incidents: Object.fromEntries(
-      (input.resumed?.incidents ?? []).map(({ id, key, workerId, failureType, openedAtMs, resume }) => [
+      (input.resumed?.incidents ?? []).map(({ id, key, workerId, failureType, model, openedAtMs, resume }) => [
         id,
         {
           id,
           key,
           workerId,
           failureType,
+          model,
           stage: resume.kind === "exhausted" ? ("exhausted" as const) : ("standingIn" as const),
           joinedCount: 0,
           openedAtMs,
@@ -299,6 +301,7 @@ export const supervisorMachine = supervisor.createMachine({
     mode: "loading",
     areStandInsHeld: false,
     pause: input.resumed?.pause ?? null,
+    drain: input.resumed?.drain ?? null,
     isDrilling: false,
     stopShape: "ladder",
   }),

@@ -2,8 +2,8 @@
  * The HTTP application: safety first, then one file of routes a resource.
  * Usable by `app.request(…)` without a socket; `listen.ts` puts it on one.
  */
-import { Hono } from "hono";
-import type { AppOptions, HttpEnv, ServerApp } from "./http-types.ts";
+import { createApiApp } from "./api-app.ts";
+import type { AppOptions, ServerApp } from "./http-types.ts";
 import { createOpenStreams } from "./open-streams.ts";
 import { installProblems } from "./problems.ts";
 import { addDrillRoutes } from "./routes/drill-routes.ts";
@@ -11,6 +11,7 @@ import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
 import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
+import { addJobsRoutes } from "./routes/jobs-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
@@ -18,10 +19,11 @@ import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
 import { addSystemRoutes } from "./routes/system-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
-import { bearerKey } from "./safety/bearer-key.ts";
+import { access } from "./safety/access.ts";
 import { bodyLimit } from "./safety/body-limit.ts";
 import { foreignOrigin } from "./safety/foreign-origin.ts";
 import { hostAllowList } from "./safety/host-allow-list.ts";
+import { createKeyring } from "./safety/keyring.ts";
 import { knownMethods } from "./safety/known-methods.ts";
 import { requestId } from "./safety/request-id.ts";
 import { secureHeaders } from "./safety/secure-headers.ts";
@@ -29,15 +31,17 @@ import type { ServerPorts } from "./server-ports.ts";
 import { createStreamHub } from "./streams/stream-hub.ts";
 
 export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
-  const app = new Hono<HttpEnv>();
+  const app = createApiApp();
   const streams = createOpenStreams();
   const hub = createStreamHub(ports);
+  const keyring = createKeyring(options.apiKey);
   installProblems(app, ports);
   app.use(requestId(ports.chance), secureHeaders, hostAllowList(options.allowedHosts), foreignOrigin(options.allowedOrigins));
-  app.use(bearerKey(options.apiKey), knownMethods(app), bodyLimit());
+  app.use(access(app, keyring), knownMethods(app), bodyLimit());
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);
   addIntakeRoutes(app, ports);
+  addJobsRoutes(app, ports, options);
   addOutputRoutes(app, ports);
   addRecoveryRoutes(app, ports);
   addDrillRoutes(app, ports);
@@ -47,5 +51,5 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addEventStreamRoutes(app, ports, hub, streams);
   addWebSocketRoute(app, ports, hub, streams);
   addPageRoutes(app);
-  return Object.assign(app, { streams, isProtected: options.apiKey !== null });
+  return Object.assign(app, { streams, isProtected: keyring.isLocked() });
 }

@@ -1,5 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
-import type { Context, Hono, MiddlewareHandler } from "hono";
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context, MiddlewareHandler } from "hono";
 import type { Consent } from "../core/job.ts";
 import type { OpenStreams } from "./open-streams.ts";
 
@@ -30,7 +31,7 @@ export interface AppOptions {
 }
 
 /** The application and what has to be ended with it. Usable by `request` without any socket. */
-export type ServerApp = Hono<HttpEnv> & {
+export type ServerApp = OpenAPIHono<HttpEnv> & {
   readonly streams: OpenStreams;
   /** A key is asked for. */
   readonly isProtected: boolean;

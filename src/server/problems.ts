@@ -1,8 +1,8 @@
 /** Every refusal and every defect leaves the server through here, as problem+json; never a stack. */
-import type { Hono } from "hono";
+import type { Hono, TypedResponse } from "hono";
 import { HTTPException } from "hono/http-exception";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { longestRetryAfterMs, type ProblemAbout, toProblem } from "../contract/problem.ts";
+import type { ClientErrorStatusCode, ServerErrorStatusCode } from "hono/utils/http-status";
+import { longestRetryAfterMs, type Problem, type ProblemAbout, toProblem } from "../contract/problem.ts";
 import { type ErrorCode, errorCodes } from "../core/error-codes.ts";
 import { UnderstudyError } from "../core/errors.ts";
 import type { HttpContext, HttpEnv } from "./http-types.ts";
@@ -10,11 +10,14 @@ import type { ServerPorts } from "./server-ports.ts";
 
 export type Refusal = Omit<ProblemAbout, "requestId"> & { readonly headers?: Readonly<Record<string, string>> };
 
+/** A response that the contract's `default` answer describes. */
+export type Refused = Response & TypedResponse<Problem, ClientErrorStatusCode | ServerErrorStatusCode, "json">;
+
 /** What a client may wait for when nothing better is known. */
 const usualRetryAfterMs = 5_000;
 
 /** Answers a refusal. 429 and 503 always say when to come back, and a conflict says that coming back is useless. */
-export function refuse(context: HttpContext, { headers = {}, ...refusal }: Refusal): Response {
+export function refuse(context: HttpContext, { headers = {}, ...refusal }: Refusal): Refused {
   const status = refusal.status ?? errorCodes[refusal.code].status;
   const isTemporary = status === 429 || status === 503;
   const retryAfterMs = isTemporary ? Math.min(refusal.retryAfterMs ?? usualRetryAfterMs, longestRetryAfterMs) : undefined;
@@ -23,7 +26,7 @@ export function refuse(context: HttpContext, { headers = {}, ...refusal }: Refus
     requestId: context.get("requestId") ?? "",
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
-  return context.body(JSON.stringify(problem), status as ContentfulStatusCode, {
+  return context.json(problem, status as Refused["_status"], {
     "content-type": "application/problem+json",
     "cache-control": "no-store",
     ...(retryAfterMs === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) }),

@@ -41,6 +41,7 @@ export type {
 
 export interface ServerPorts {
   readonly jobs: Pick<JobStore, "get" | "list" | "counts" | "findArtifact">;
+  readonly quarantine: QuarantinePort;
   readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe">;
   readonly artifacts: Pick<ArtifactFiles, "read">;
   readonly clock: Clock;
@@ -73,6 +74,11 @@ export interface ServerSubmission {
   readonly idempotencyKey: string | null;
   readonly idempotencyBody: string | null;
   readonly image?: { readonly bytes: Uint8Array; readonly mimeType: string };
+  readonly priority?: number;
+  readonly deadlineMs?: number;
+  readonly labels?: readonly string[];
+  readonly webhookUrl?: string | null;
+  readonly retryOf?: string | null;
 }
 
 export type AdmissionOutcome =
@@ -83,7 +89,7 @@ export type AdmissionOutcome =
   | { readonly kind: "diskFull"; readonly freeBytes: number };
 
 export interface AdmissionPort {
-  /** Durable when it resolves. Throws UnderstudyError DRAINING, STORE_UNAVAILABLE, STORE_CORRUPT. */
+  /** Durable when it resolves. Throws UnderstudyError DRAINING, INTAKE_DRAINED, STORE_UNAVAILABLE, STORE_CORRUPT. */
   submit(submission: ServerSubmission): Promise<AdmissionOutcome>;
 }
 
@@ -117,9 +123,17 @@ export interface ControlPort {
   killWorker(workerId: string | null, by: ActorName): Promise<KillOutcome>;
 }
 
+/** What an operator does with a job that was set aside. */
+export interface QuarantinePort {
+  release(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
+  drop(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
+}
+
 /** Where a pause or its end has got to. */
 export interface IntakeView {
   readonly isPaused: boolean;
+  /** Nothing new is accepted. */
+  readonly isDrained: boolean;
   /** Workers whose process has ended, so that their card is free. */
   readonly restingWorkers: readonly string[];
   /** Workers that still hold their card: a job or a repair ends first. */
@@ -129,6 +143,9 @@ export interface IntakeView {
 export interface IntakePort {
   /** Workers take no new job; with `isReleasing` they end when idle. Waits for that at most `waitMs`. */
   pause(order: { readonly isReleasing: boolean; readonly waitMs: number; readonly by: ActorName }): Promise<IntakeView>;
+  /** Submissions are refused from now on; what was accepted is rendered. */
+  drain(by: ActorName): Promise<IntakeView>;
+  /** Ends a pause and a drain. */
   resume(by: ActorName): Promise<IntakeView>;
 }
 

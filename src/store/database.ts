@@ -88,7 +88,7 @@ class SqliteDatabase implements Database {
   readonly #statements = new Map<string, StatementSync>();
   readonly #publisher = createPublisher();
   readonly #closers: (() => void)[] = [];
-  readonly #projections = new Map<string, (row: EventRow) => void>();
+  readonly #projections = new Map<string, ((row: EventRow) => void)[]>();
   #recorded: EventRow[] = [];
 
   constructor(options: DatabaseOptions) {
@@ -153,12 +153,12 @@ class SqliteDatabase implements Database {
     const written = this.#statement(insertEvent).run(atMs, kind, actor, jobId, incidentId, workerId, JSON.stringify(data));
     const row = { seq: Number(written.lastInsertRowid), atMs, kind, actor, jobId, incidentId, workerId, data };
     this.#recorded.push(row);
-    this.#projections.get(kind)?.(row);
+    for (const follow of this.#projections.get(kind) ?? []) follow(row);
     return row;
   }
 
   project(kinds: readonly string[], follow: (row: EventRow) => void): void {
-    for (const kind of kinds) this.#projections.set(kind, follow);
+    for (const kind of kinds) this.#projections.set(kind, [...(this.#projections.get(kind) ?? []), follow]);
   }
 
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {

@@ -31,6 +31,8 @@ export interface JobRow {
   readonly error_code: string | null;
   readonly error_message: string | null;
   readonly result: string | null;
+  readonly webhook_url: string | null;
+  readonly retry_of: string | null;
 }
 
 interface ArtifactRow {
@@ -93,6 +95,9 @@ export function findArtifactRow(database: Database, sha256: string): { jobId: st
   return row === undefined ? null : { jobId: row.job_id, artifact: toArtifact(row) };
 }
 
+export const labelsOf = (database: Database, jobId: string): string[] =>
+  database.all<{ label: string }>("select label from job_labels where job_id = ? order by label", jobId).map((row) => row.label);
+
 export const specText = ({ request, consent }: JobSpec): string => JSON.stringify({ request, consent });
 
 function toSpec(row: JobRow): JobSpec {
@@ -128,6 +133,9 @@ export function toView(database: Database, row: JobRow): JobView {
         row.id,
       )
       .map(toAttempt),
+    labels: labelsOf(database, row.id),
+    webhookUrl: row.webhook_url,
+    retryOf: row.retry_of,
   };
 }
 

@@ -25,16 +25,23 @@ function decodeCursor(cursor: string | undefined): Position {
   return { createdAtMs: Number(match[1]), id: match[2] };
 }
 
+const listed = `select * from jobs j where state in (select value from json_each(?)) and (created_at < ? or (created_at = ? and id < ?))
+  and created_at between ? and ? and model = coalesce(?, model) and not exists (
+    select 1 from json_each(?) wanted where not exists (select 1 from job_labels l where l.job_id = j.id and l.label = wanted.value)
+  ) order by created_at desc, id desc limit ?`;
+
 function listJobs(database: Database, query: JobQuery): { jobs: JobView[]; cursor: string | null } {
-  const states = JSON.stringify(query.states ?? jobStates);
   const from = decodeCursor(query.cursor);
   const rows = database.all<JobRow>(
-    `select * from jobs where state in (select value from json_each(?)) and (created_at < ? or (created_at = ? and id < ?))
-     order by created_at desc, id desc limit ?`,
-    states,
+    listed,
+    JSON.stringify(query.states ?? jobStates),
     from.createdAtMs,
     from.createdAtMs,
     from.id,
+    query.fromMs ?? 0,
+    query.untilMs ?? Number.MAX_SAFE_INTEGER,
+    query.model ?? null,
+    JSON.stringify(query.labels ?? []),
     query.limit + 1,
   );
   const page = rows.slice(0, query.limit);
@@ -62,7 +69,7 @@ function cancelJob(database: Database, jobId: string, by: string): "cancelled" |
 function requeueJob(database: Database, jobId: string, by: string): "ok" | "refused" | "absent" {
   const row = findJob(database, jobId);
   if (row === undefined) return "absent";
-  if (row.state !== "quarantined" && row.state !== "failed") return "refused";
+  if (row.state !== "quarantined") return "refused";
   const nowMs = database.clock.nowMs();
   const spanMs = Math.max(0, row.deadline_at - row.created_at);
   database.run(
@@ -73,6 +80,16 @@ function requeueJob(database: Database, jobId: string, by: string): "ok" | "refu
     jobId,
   );
   database.record({ kind: "job.requeued", actor: by, jobId, data: { from: row.state } });
+  return "ok";
+}
+
+function dropJob(database: Database, jobId: string, by: string): "ok" | "refused" | "absent" {
+  const row = findJob(database, jobId);
+  if (row === undefined) return "absent";
+  if (row.state !== "quarantined") return "refused";
+  // The retention counts from now: until then an operator had to see it.
+  database.run("update jobs set state = 'failed', ended_at = ? where id = ?", database.clock.nowMs(), jobId);
+  database.record({ kind: "job.dropped", actor: by, jobId, data: { code: row.error_code } });
   return "ok";
 }
 
@@ -181,6 +198,7 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
       }),
     endQueued: async (jobId, end) => database.write(() => endQueuedJob(database, jobId, end)),
     requeue: async (jobId, by) => database.write(() => requeueJob(database, jobId, by)),
+    drop: async (jobId, by) => database.write(() => dropJob(database, jobId, by)),
     attach: async (jobId, artifact, about) => database.write(() => attachArtifact(database, jobId, artifact, about)),
     adopt: async (jobId, fence, epoch, leaseMs) => database.write(() => adoptJob(database, jobId, fence, epoch, leaseMs)),
     releaseOlderEpochs: async (epoch) =>

@@ -108,6 +108,32 @@ const migrations: readonly string[] = [
   create index incident_jobs_by_job on incident_jobs (job_id);
   create index events_by_kind on events (kind, at_ms) where kind <> 'machine.transitioned';
   `,
+  `
+  alter table jobs add column webhook_url text;
+  alter table jobs add column retry_of text;
+  create table job_labels (
+    job_id text not null references jobs (id) on delete cascade,
+    label text not null,
+    primary key (job_id, label)
+  ) strict, without rowid;
+  create index job_labels_by_label on job_labels (label, job_id);
+  create table webhook_deliveries (
+    seq integer primary key,
+    job_id text not null references jobs (id) on delete cascade,
+    type text not null,
+    origin text not null,
+    facts text not null,
+    occurred_at integer not null,
+    state text not null default 'pending',
+    tries integer not null default 0,
+    next_try_at integer not null,
+    last_status integer,
+    last_problem text,
+    ended_at integer
+  ) strict;
+  create index webhook_deliveries_by_due on webhook_deliveries (next_try_at, seq) where state = 'pending';
+  create index webhook_deliveries_by_job on webhook_deliveries (job_id, seq);
+  `,
 ];
 
 export const schemaVersion = migrations.length;

@@ -4,6 +4,7 @@ import { type Database, type DatabaseOptions, openDatabase } from "./database.ts
 import { createEventLog } from "./event-log.ts";
 import { createIncidentStore } from "./incident-store.ts";
 import { createJobStore } from "./job-store.ts";
+import { createWebhookOutbox } from "./webhook-outbox.ts";
 
 export interface StoreOptions extends DatabaseOptions {
   readonly maxQueuedJobs?: number;
@@ -51,6 +52,7 @@ export function openStore(options: StoreOptions): Store {
     events: createEventLog(database),
     incidents: createIncidentStore(database),
     facts: createFactStore(database),
+    webhooks: createWebhookOutbox(database),
     nextEpoch: async () =>
       database.write(() => {
         const epoch = Number(readFact(database, epochKey) ?? 0) + 1;

@@ -11,7 +11,7 @@ interface Waiting {
 }
 
 const insertJob = `insert into jobs (id, state, spec, model, workflow, fallback, api_key_id, idempotency_key, idempotency_body, priority,
-  is_simulated, created_at, run_at, deadline_at) values (?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  is_simulated, created_at, run_at, deadline_at, webhook_url, retry_of) values (?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 function findRepeated(database: Database, job: NewJob): JobRow | undefined {
   if (job.idempotencyKey === null) return undefined;
@@ -44,10 +44,14 @@ function submitOne(database: Database, job: NewJob, maxQueuedJobs: number): Subm
     nowMs,
     nowMs,
     job.deadlineAtMs,
+    job.webhookUrl ?? null,
+    job.retryOf ?? null,
   );
+  for (const label of new Set(job.labels)) database.run("insert into job_labels (job_id, label) values (?, ?)", job.id, label);
   if (job.image !== undefined) insertArtifact(database, job.id, 0, job.image, { servedBy: null, reason: null });
   const { width, height, frames, steps, model } = spec.request;
-  const data = { model, width, height, frames, steps, simulated: job.isSimulated };
+  const retry = job.retryOf == null ? {} : { retry_of: job.retryOf };
+  const data = { model, width, height, frames, steps, simulated: job.isSimulated, ...retry };
   database.record({ kind: "job.submitted", actor: `client:${job.apiKeyId}`, jobId: job.id, data });
   const row = findJob(database, job.id);
   if (row === undefined) throw new Error("a job that was just written is not there");

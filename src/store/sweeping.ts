@@ -70,6 +70,9 @@ export function pruneJobs(database: Database, retention: Retention): { jobCount:
     keptBytes += bytes;
     if (keptBytes > retention.resultMaxBytes) jobs.add(id);
   }
+  // What is still to be told needs its job; tries are bounded, so the next cleaning takes it.
+  const telling = database.all<{ job_id: string }>("select distinct job_id from webhook_deliveries where state = 'pending'");
+  for (const { job_id } of telling) jobs.delete(job_id);
   const names = standIns.map((row) => row.name);
   for (const id of jobs) {
     names.push(...database.all<NamedRow>("select job_id, name from artifacts where job_id = ?", id).map((row) => row.name));

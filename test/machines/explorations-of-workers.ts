@@ -79,7 +79,7 @@ export const modelLoader: Exploration = {
   // Without a worker there is nothing to load onto; a proven model stays until it is asked for otherwise.
   restsIn: ["unloaded", "ready"],
   staysReachable: ["servable", "degraded"],
-  problemsOf: ({ context, path }) => (path === "ready" && context["resident"] === null ? ["ready without a model"] : []),
+  problemsOf: ({ context, path }) => (path === "ready" && context["isWorkerConnected"] === false ? ["ready without a worker"] : []),
 };
 
 export const pipeline: Exploration = {

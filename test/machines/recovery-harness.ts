@@ -32,6 +32,10 @@ export interface World {
   failing: readonly RecoveryAction[];
   facts: RungFacts;
   canProbe: boolean;
+  /** The failed size still fails, although a test render passes. */
+  isSizeBroken: boolean;
+  /** The loader proves the model that it is asked for. */
+  doesModelLoad: boolean;
   standInPlays: boolean;
   isBudgetSpent: boolean;
   /** The worker that is restarted comes back. */
@@ -69,7 +73,9 @@ function provide(world: World, clock: VirtualClock) {
         return { evidence: measured(action, isCure), neededBytes: 10 * gibibyte, filesMatch: isCure, isConditionGone: isCure, error: null };
       }),
       proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(async ({ input }) =>
-        input.jobId === null ? { verdict: "unknown", reason: "no job" } : probe(),
+        input.jobId === null
+          ? { verdict: "unknown", reason: "no job" }
+          : { ...(await probe()), ...(world.isSizeBroken ? { verdict: "failed" as const } : {}) },
       ),
       runCanary: fromPromise<ProbeAnswer, RecoveryTarget>(probe),
       renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(async () => {
@@ -104,6 +110,8 @@ export function openIncident(failureType: FailureType, input: Partial<RecoveryIn
     failing: [],
     facts: unknownFacts,
     canProbe: true,
+    isSizeBroken: false,
+    doesModelLoad: true,
     standInPlays: true,
     isBudgetSpent: false,
     doesWorkerReturn: true,
@@ -157,5 +165,6 @@ function answer(report: RecoveryReport, actor: Incident["actor"], world: World, 
     if (world.cure === "restart_pipeline") world.isBroken = false;
     later(() => actor.send({ type: "worker.connected", ...w0 }), 3_000);
   }
-  if (report.type === "model.load") later(() => actor.send({ type: "model.proven", ...w0, model: report.model }), 2_000);
+  if (report.type === "model.load" && world.doesModelLoad)
+    later(() => actor.send({ type: "model.proven", ...w0, model: report.model }), 2_000);
 }

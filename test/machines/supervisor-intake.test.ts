@@ -27,6 +27,7 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     mode: "ready",
     areStandInsHeld: false,
     pause: null,
+    drain: null,
     isDrilling: false,
     stopShape: "ladder",
   };
@@ -76,6 +77,7 @@ describe("a pause", () => {
       key: "k",
       workerId: "a",
       failureType: "vram_exhaustion",
+      model: null,
       stage: "working",
       joinedCount: 0,
       openedAtMs: 0,
@@ -110,6 +112,23 @@ describe("a resume", () => {
 
   it("without a pause changes nothing", () => {
     expect(play(contextOf({ a: serving }), resume)).toMatchObject({ sent: [], facts: [] });
+  });
+});
+
+describe("a drain of the intake", () => {
+  const drain: SupervisorEvent = { type: "intake.drain", by: "operator:local" };
+
+  it("stops no worker and no job, and says so", () => {
+    const drained = play(contextOf({ a: { ...serving, jobId: "job-1" } }), drain);
+    expect(drained).toMatchObject({ sent: [], facts: ["intake.drained"] });
+    expect(drained.context.drain).toMatchObject({ by: "operator:local" });
+    expect(drained.context.mode).toBe(contextOf({ a: serving }).mode);
+  });
+
+  it("ends with a resume, like a pause beside it", () => {
+    const after = play(contextOf({ a: serving }), drain, pause(false), resume);
+    expect([after.context.drain, after.context.pause]).toEqual([null, null]);
+    expect(after.facts.filter((fact) => fact === "intake.resumed")).toHaveLength(1);
   });
 });
 

@@ -36,6 +36,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     mode: "ready",
     areStandInsHeld: false,
     pause: null,
+    drain: null,
     isDrilling: false,
     stopShape: "ladder",
     ...change,
@@ -68,9 +69,10 @@ describe("the supervisor's incidents", () => {
   it("opens one for a fault and gives it a recovery of its own", () => {
     const route = suffer(contextWith(), "a", faultOf("vram_exhaustion"));
     expect(route.spawns).toMatchObject([
-      { incident: { id: "inc-3-1", workerId: "a", failureType: "vram_exhaustion" }, cooldownUntilMs: null },
+      { incident: { id: "inc-3-1", workerId: "a", failureType: "vram_exhaustion", model: "T2V-A14B" }, cooldownUntilMs: null },
     ]);
-    expect(route.facts).toMatchObject([{ type: "incident.opened", id: "inc-3-1" }]);
+    // Once the files of the worker's first model were repaired, whichever model had failed.
+    expect(route.facts).toMatchObject([{ type: "incident.opened", id: "inc-3-1", model: "T2V-A14B" }]);
   });
 
   it("opens none for a request's own fault", () => {
@@ -103,7 +105,16 @@ describe("the supervisor's incidents", () => {
     const incidents = Object.fromEntries(
       types.map((id) => [
         id,
-        { id, key: id, workerId: "a", failureType: "network_error" as const, stage: "working" as const, joinedCount: 0, openedAtMs: 0 },
+        {
+          id,
+          key: id,
+          workerId: "a",
+          failureType: "network_error" as const,
+          model: null,
+          stage: "working" as const,
+          joinedCount: 0,
+          openedAtMs: 0,
+        },
       ]),
     );
     const route = suffer(contextWith({ incidents }), "a", faultOf("vram_exhaustion"));

@@ -16,7 +16,12 @@ const shared = (machine: string): readonly Proof[] => [
 ];
 
 const own: Readonly<Record<string, readonly string[]>> = {
-  recovery: ["../machines/recovery.test.ts", "../unit/recovery-ladders.test.ts", "../unit/recovery-verdicts.test.ts"],
+  recovery: [
+    "../machines/recovery.test.ts",
+    "../machines/recovery-waiting.test.ts",
+    "../unit/recovery-ladders.test.ts",
+    "../unit/recovery-verdicts.test.ts",
+  ],
   "circuit-breaker": ["../machines/circuit-breaker.test.ts"],
   pipeline: ["../machines/pipeline.test.ts", "../machines/pipeline-interruptions.test.ts"],
   worker: ["../machines/worker.test.ts"],

@@ -31,7 +31,8 @@ function checkEnd(world: World, job: JobView, owed: OwedJob): string[] {
     default: {
       const isConsented = job.errorCode === "NO_REAL_ROUTE" && owed.consent === "fail";
       const isSetAside = world.mayGiveUp && job.errorCode !== "JOB_DEADLINE_EXCEEDED" && job.errorCode !== "NO_REAL_ROUTE";
-      return isConsented || isSetAside ? [] : [`job ${job.id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`];
+      const isBlamed = world.workerWorld.blamedJobs.has(job.id);
+      return isConsented || isSetAside || isBlamed ? [] : [`job ${job.id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`];
     }
   }
 }
@@ -39,7 +40,8 @@ function checkEnd(world: World, job: JobView, owed: OwedJob): string[] {
 function countAnswer(world: World, job: JobView): void {
   const { answers, counts } = world;
   const hasResult = job.artifacts.some((artifact) => artifact.kind === "result");
-  if (job.state === "succeeded") answers[hasResult ? "real" : "standIn"] += 1;
+  const isChanged = (job.result?.changes.length ?? 0) > 0;
+  if (job.state === "succeeded") answers[hasResult ? (isChanged ? "changed" : "real") : "standIn"] += 1;
   else answers[job.state === "cancelled" ? "cancelled" : "refused"] += 1;
   if (hasResult && job.artifacts.some((artifact) => artifact.kind === "stand_in")) counts.stoodInMeanwhile += 1;
 }
@@ -75,5 +77,7 @@ export async function checkEndOfWorld(world: World): Promise<void> {
     const job = await world.observer.jobs.get(id);
     world.problems.push(`job ${id} is still ${job?.state} long after the last fault`);
   }
+  for (const { id, failureType } of await world.observer.incidents.listOpen())
+    world.problems.push(`incident ${id} (${failureType}) is still open long after the last fault`);
   if (world.current === null) world.problems.push("no supervisor lives at the end");
 }

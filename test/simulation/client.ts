@@ -4,7 +4,7 @@ import type { FallbackConsent } from "../../src/core/words.ts";
 import { checkAnswer, type ShownOutput, type ShownTask } from "./truth.ts";
 import type { World } from "./world.ts";
 
-export const stepsPerJob = 40;
+export const stepsPerJob = 16;
 
 const tryEveryMs = 5 * secondMs;
 const patienceCount = 2_000;
@@ -33,12 +33,13 @@ async function ask(world: World, path: string, init: RequestInit = {}): Promise<
 export async function submitJob(world: World, key: string): Promise<void> {
   const consent = drawConsent(world);
   const model = world.chance.next() < 0.15 ? "TI2V-5B" : "T2V-A14B";
+  const isLarge = world.chance.next() < 0.3;
   const body = JSON.stringify({
     model_type: model,
     prompt: "a red fox",
-    resolution: "854x480",
+    resolution: isLarge ? "1280x720" : "854x480",
     steps: stepsPerJob,
-    num_frames: 33,
+    num_frames: isLarge ? 81 : 33,
     seed: 7,
     fallback: consent,
   });
@@ -50,6 +51,11 @@ export async function submitJob(world: World, key: string): Promise<void> {
       world.counts.jobs += 1;
       if (world.chance.next() < cancelRatio) void cancelLater(world, id);
       await keepLooking(world, id);
+      return;
+    }
+    // Nothing that the job allows fits now, and the answer says what would.
+    if (answer?.status === 422) {
+      world.answers.refused += 1;
       return;
     }
     if (answer !== null && answer.status < 500 && answer.status !== 429) {

@@ -18,6 +18,8 @@ export interface Journal {
   /** Results that were complete while no supervisor lived, and were committed all the same. */
   readonly keptResultCount: number;
   readonly heldSinceMs: ReadonlyMap<string, number>;
+  /** From the opening of each incident that was repaired to its end. */
+  readonly recoveryMs: readonly number[];
   /** SHA-256 over all rows: the same seed gives the same. */
   digest(): string;
 }
@@ -35,6 +37,8 @@ export function createJournal(keptAttempts: ReadonlySet<string>): Journal {
   const hash = createHash("sha256");
   const jobs = new Map<string, AttemptsOfJob>();
   const heldSinceMs = new Map<string, number>();
+  const openedAtMs = new Map<string, number>();
+  const recoveryMs: number[] = [];
   const problems: string[] = [];
   let rowCount = 0;
   let lastSeq = 0;
@@ -77,6 +81,13 @@ export function createJournal(keptAttempts: ReadonlySet<string>): Journal {
       if (fence !== job.heldFence) problems.push(`job ${jobId} was adopted under fence ${fence}, which it had lost`);
     } else if (endKinds.has(row.kind)) letGo(jobId, job);
   };
+  const readIncident = (incidentId: string, { kind, atMs, data }: EventRow): void => {
+    if (kind === "incident.opened") openedAtMs.set(incidentId, atMs);
+    if (kind !== "incident.closed") return;
+    const openedMs = openedAtMs.get(incidentId);
+    openedAtMs.delete(incidentId);
+    if (openedMs !== undefined && data["status"] === "resolved") recoveryMs.push(atMs - openedMs);
+  };
   return {
     read: (row) => {
       if (row.seq <= lastSeq) problems.push(`row ${row.seq} came after row ${lastSeq}`);
@@ -85,11 +96,13 @@ export function createJournal(keptAttempts: ReadonlySet<string>): Journal {
       const { seq, atMs, kind, actor, jobId, incidentId, workerId, data } = row;
       hash.update(`${JSON.stringify([seq, atMs, kind, actor, jobId, incidentId, workerId, data])}\n`);
       if (jobId !== null) readJob(jobId, row);
+      if (incidentId !== null) readIncident(incidentId, row);
       if (kind === "machine.transitioned" && /heartbeat/i.test(String(data["event"])))
         problems.push(`a heartbeat became an event of ${String(data["actor"])}`);
     },
     problems,
     heldSinceMs,
+    recoveryMs,
     get rowCount() {
       return rowCount;
     },

@@ -11,6 +11,7 @@ import { openStore } from "../../src/store/open-store.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { type CrashPoints, createCrashPoints } from "./crash-points.ts";
 import { createSimHost } from "./sim-host.ts";
+import { createSimModels } from "./sim-models.ts";
 import { createSimArtifacts, createSimDiskGauge, createSimMedia, createSimProbe } from "./sim-ports.ts";
 import type { World } from "./world.ts";
 
@@ -61,6 +62,7 @@ function reopenStore(world: World, clock: Clock, points: CrashPoints): Store {
     jobs: guard(opened.jobs, "jobs"),
     incidents: guard(opened.incidents, "incidents"),
     facts: guard(opened.facts, "facts"),
+    webhooks: guard(opened.webhooks, "webhooks"),
     events: guard(opened.events, "events"),
   };
 }
@@ -79,9 +81,9 @@ function openPorts(world: World, points: CrashPoints, host: ServicePorts["host"]
     ),
     media: points.wrap(troubles.wrap(createSimMedia({ ...workerWorld, clock }), "media"), "media"),
     host: points.wrap(host, "host"),
-    probe: points.wrap(troubles.wrap(createSimProbe(clock, chance, world.workers), "probe"), "probe"),
+    probe: points.wrap(troubles.wrap(createSimProbe({ ...workerWorld, clock }, world.workers, troubles), "probe"), "probe"),
     logger: silentLogger,
-    models: null,
+    models: createSimModels(clock, world.models, () => troubles.isIn("hub")),
   };
 }
 

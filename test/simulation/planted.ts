@@ -10,7 +10,7 @@ export function createHang(): (world: World) => void {
     const plant = (): void => {
       const worker = [...workers.values()].find(({ isAlive }) => isAlive);
       if (worker === undefined) clock.setTimer(plant, minuteMs);
-      else worker.armed = { fault: "stall", atStep: 3 };
+      else worker.armed = { fault: "stall", phase: "denoise", atStep: 3 };
     };
     clock.setTimer(plant, minuteMs);
   };

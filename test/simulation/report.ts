@@ -1,3 +1,4 @@
+import { secondMs } from "../../src/core/units.ts";
 import type { SimulationFigures } from "./simulation.ts";
 
 /** One run and the seconds of real time that it took. */
@@ -7,12 +8,14 @@ export interface Run {
 }
 
 const counted = ["hours", "jobs", "faults", "crashes", "cancels", "looks", "adoptions", "keptResults", "stoodInMeanwhile", "rows"] as const;
-const answered = ["real", "standIn", "refused", "cancelled"] as const;
+const answered = ["real", "changed", "standIn", "refused", "cancelled"] as const;
 
 export interface Sum {
   readonly seconds: number;
   readonly counts: Readonly<Record<(typeof counted)[number], number>>;
   readonly answers: Readonly<Record<(typeof answered)[number], number>>;
+  /** Ascending. */
+  readonly recoveryMs: readonly number[];
 }
 
 const sumBy = <Key extends string>(keys: readonly Key[], amountOf: (key: Key) => number): Record<Key, number> =>
@@ -25,21 +28,26 @@ export function sumOf(runs: readonly Run[]): Sum {
     seconds: Math.max(0, ...runs.map(({ seconds }) => seconds)),
     counts: sumBy(counted, (key) => total((figures) => figures[key])),
     answers: sumBy(answered, (key) => total((figures) => figures.answers[key])),
+    recoveryMs: runs.flatMap(({ figures }) => figures.recoveryMs).toSorted((one, other) => one - other),
   };
 }
 
 /** How much was simulated a minute, and how jobs were answered. */
-export function describeFigures({ seconds, counts, answers }: Sum): string {
+export function describeFigures({ seconds, counts, answers, recoveryMs }: Sum): string {
   const perMinute = (count: number): string => String(Math.round((count / Math.max(seconds, 0.001)) * 60));
-  const all = Math.max(1, answers.real + answers.standIn + answers.refused + answers.cancelled);
+  const all = Math.max(1, answers.real + answers.changed + answers.standIn + answers.refused + answers.cancelled);
   const share = (count: number): string => `${((count / all) * 100).toFixed(1)} %`;
   const { hours, jobs, faults, crashes } = counts;
+  const recoverySeconds = (ratio: number): string =>
+    ((recoveryMs[Math.floor(ratio * (recoveryMs.length - 1))] ?? Number.NaN) / secondMs).toFixed(1);
   return [
     `${hours} h in ${seconds.toFixed(1)} s`,
     `a minute: ${perMinute(hours)} h, ${perMinute(jobs)} jobs, ${perMinute(faults)} faults, ${perMinute(crashes)} crashes`,
-    `${jobs} jobs: ${share(answers.real)} real (${counts.stoodInMeanwhile} after a stand-in), ${share(answers.standIn)} stand-in, ${share(answers.refused)} refused, ${share(answers.cancelled)} cancelled`,
+    `${jobs} jobs: ${share(answers.real)} real (${counts.stoodInMeanwhile} after a stand-in), ${share(answers.changed)} changed, ${share(answers.standIn)} stand-in, ${share(answers.refused)} refused, ${share(answers.cancelled)} cancelled`,
+    `${recoveryMs.length} recoveries of ${faults} faults: p50 ${recoverySeconds(0.5)} s, p95 ${recoverySeconds(0.95)} s`,
     `${counts.looks} answers compared, ${counts.adoptions} adoptions, ${counts.keptResults} kept results, ${counts.rows} rows`,
   ].join("; ");
 }
 
-export const replayOf = ({ seed, hours }: SimulationFigures): string => `npm run simulate -- --seed ${seed} --hours ${hours}`;
+export const replayOf = ({ seed, hours, workers }: SimulationFigures): string =>
+  `npm run simulate -- --seed ${seed} --hours ${hours} --workers ${workers}`;

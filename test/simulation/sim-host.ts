@@ -3,7 +3,11 @@ import { drawInteger } from "../../src/core/chance.ts";
 import { WorkerError } from "../../src/core/errors.ts";
 import type { ProcessRef, WorkerClient, WorkerHost, WorkerIdentity, WorkerNotice } from "../../src/core/ports/worker.ts";
 import { loadProfiles, modelIds, phases, recoveryActions } from "../../src/core/words.ts";
-import { deviceTotalBytes, SimWorker, type SimWorkerWorld, type WorkerEnd } from "./sim-worker.ts";
+import { SimWorker } from "./sim-worker.ts";
+import { deviceTotalBytes, type SimWorkerWorld, type WorkerEnd } from "./sim-worker-types.ts";
+
+/** One card a worker. */
+export const deviceOf = (workerId: string): string => `SIM-${workerId}`;
 
 export interface SimHost extends WorkerHost {
   readonly workers: Map<string, SimWorker>;
@@ -16,7 +20,7 @@ function identityOf(worker: SimWorker): WorkerIdentity {
     pid: worker.pid,
     kind: "simulator",
     isSimulated: true,
-    device: { uuid: "SIM-0", name: "Simulated 80 GiB", totalBytes: deviceTotalBytes },
+    device: { uuid: worker.deviceUuid, name: "Simulated 80 GiB", totalBytes: deviceTotalBytes },
     models: modelIds,
     profiles: loadProfiles,
     actions: recoveryActions,
@@ -65,10 +69,10 @@ function createClient(worker: SimWorker): WorkerClient {
       call(() => {
         const before = worker.memory();
         if (order.profile !== undefined) worker.profile = order.profile;
-        worker.leakBytes = 0;
+        if (order.action === "clear_gpu_cache") worker.cachedBytes = 0;
         return { applied: [order.action], before, after: worker.memory() };
       }),
-    probe: (_order, signal) => call(() => worker.probe(), signal),
+    probe: (order, signal) => call(() => worker.probe(order), signal),
     stats: () => call(() => ({ memory: worker.memory(), residentModel: worker.model, profile: worker.profile, jobsDone: worker.jobsDone })),
     shutdown: () => call(() => worker.shutdown()),
     injectFault: () => Promise.reject(new WorkerError("FEATURE_UNSUPPORTED", "arm the worker directly")),
@@ -115,7 +119,7 @@ export function createSimHost(
     spawn: async (workerId) => {
       const former = workers.get(workerId);
       if (former?.isAlive === true) throw new WorkerError("WORKER_ERROR", `worker ${workerId} is alive already`);
-      const worker = new SimWorker(world, drawInteger(chance, 1_000, 4_000_000));
+      const worker = new SimWorker(world, drawInteger(chance, 1_000, 4_000_000), deviceOf(workerId));
       workers.set(workerId, worker);
       return refOf(workerId, worker);
     },
@@ -159,10 +163,15 @@ export function createSimHost(
       if (worker?.isAlive !== true) return false;
       if (signal === "SIGKILL") worker.die({ code: null, signal });
       else if (signal === "SIGTERM") worker.terminate();
+      else if (signal === "SIGCONT") worker.resume();
       return true;
     },
     isGone: (ref) => workerOf(ref)?.isAlive !== true,
-    stateLetter: (ref) => (workerOf(ref)?.isAlive === true ? "S" : null),
+    stateLetter: (ref) => {
+      const worker = workerOf(ref);
+      if (worker?.isAlive !== true) return null;
+      return worker.isStopped ? "T" : "S";
+    },
     forget: async () => undefined,
   };
 }

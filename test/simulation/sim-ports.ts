@@ -1,12 +1,13 @@
-import type { Chance } from "../../src/core/chance.ts";
-import type { Clock } from "../../src/core/clock.ts";
 import { MediaError, StoreError } from "../../src/core/errors.ts";
 import type { ArtifactFiles, DiskGauge } from "../../src/core/ports/artifact-files.ts";
 import type { Media } from "../../src/core/ports/media.ts";
-import type { TelemetryProbe } from "../../src/core/ports/telemetry-probe.ts";
+import type { GpuSample, TelemetryProbe } from "../../src/core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../src/core/units.ts";
-import type { SimWorker, SimWorkerWorld } from "./sim-worker.ts";
-import { deviceTotalBytes } from "./sim-worker.ts";
+import { emptyDetails } from "../../src/gpu/empty-details.ts";
+import { deviceOf } from "./sim-host.ts";
+import type { SimWorker } from "./sim-worker.ts";
+import { deviceTotalBytes, type SimWorkerWorld } from "./sim-worker-types.ts";
+import type { Troubles } from "./troubles.ts";
 
 export interface PublishedFile {
   readonly kind: string;
@@ -125,32 +126,49 @@ export function createSimDiskGauge(isFull: () => boolean): DiskGauge {
   };
 }
 
-export function createSimProbe(clock: Clock, chance: Chance, workers: ReadonlyMap<string, SimWorker>): TelemetryProbe {
+const heatedMask = 0x40;
+
+function measureCard(deviceUuid: string, worker: SimWorker, weather: SimWorkerWorld["weather"], isHot: boolean): GpuSample {
+  const ownBytes = worker.isAlive ? worker.memory().reservedBytes : 0;
+  return {
+    uuid: deviceUuid,
+    name: "Simulated 80 GiB",
+    totalBytes: deviceTotalBytes,
+    usedBytes: Math.min(deviceTotalBytes, ownBytes + weather.neighbourBytesOf(deviceUuid)),
+    utilizationRatio: 0.5,
+    temperatureCelsius: isHot ? 93 : 60,
+    unavailable: {},
+    details: { ...emptyDetails, throttleMask: isHot ? heatedMask : 0 },
+  };
+}
+
+/** What is measured from outside: the host, and every card that is not lost. */
+export function createSimProbe(
+  { clock, chance, weather }: SimWorkerWorld,
+  workers: ReadonlyMap<string, SimWorker>,
+  { isIn }: Pick<Troubles, "isIn">,
+): TelemetryProbe {
   return {
     measure: async () => {
-      const usedBytes = [...workers.values()]
-        .filter((worker) => worker.isAlive)
-        .reduce((sum, worker) => sum + worker.memory().reservedBytes, 0);
+      const all = [...workers].map(([workerId, worker]) => ({ uuid: deviceOf(workerId), worker }));
+      const present = all.filter(({ uuid }) => !weather.isLost(uuid));
+      const atMs = clock.nowMs();
       return {
-        atMs: clock.nowMs(),
+        atMs,
         gpuKind: "simulated",
-        gpus: [
-          {
-            uuid: "SIM-0",
-            name: "Simulated 80 GiB",
-            totalBytes: deviceTotalBytes,
-            usedBytes,
-            utilizationRatio: 0.5,
-            temperatureCelsius: 60,
-            unavailable: {},
-          },
-        ],
+        gpus: present.map(({ uuid, worker }) => measureCard(uuid, worker, weather, isIn(`heat ${uuid}`))),
+        gpuStatus: {
+          state: "measured",
+          reason: null,
+          measuredAtMs: atMs,
+          evidence: present.length < all.length ? { missingDeviceCount: all.length - present.length } : {},
+        },
         host: {
-          cpuRatio: 0.2 + chance.next() * 0.2,
-          memoryRatio: 0.4,
+          cpuRatio: isIn("cpu") ? 0.98 : 0.2 + chance.next() * 0.2,
+          memoryRatio: isIn("hostMemory") ? 0.97 : 0.4,
           memoryUsedBytes: gibibyte,
           memoryTotalBytes: 4 * gibibyte,
-          diskFreeBytes: 100 * gibibyte,
+          diskFreeBytes: isIn("disk") ? gibibyte : 100 * gibibyte,
         },
       };
     },

@@ -1,37 +1,20 @@
-import { type Chance, drawInteger } from "../../src/core/chance.ts";
-import type { Clock, TimerHandle } from "../../src/core/clock.ts";
+import { drawInteger } from "../../src/core/chance.ts";
+import type { TimerHandle } from "../../src/core/clock.ts";
 import { WorkerError } from "../../src/core/errors.ts";
 import type { DeviceMemory, WorkerFailure } from "../../src/core/fault.ts";
 import { peakBytes, residentBytes } from "../../src/core/model-catalog.ts";
-import type { AttachReport, GenerateOrder, ProbeReport, RenderReport, WorkerNotice } from "../../src/core/ports/worker.ts";
+import type { AttachReport, GenerateOrder, ProbeOrder, ProbeReport, RenderReport, WorkerNotice } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { type LoadProfile, type ModelId, type Phase, phases } from "../../src/core/words.ts";
-
-export const deviceTotalBytes = 80 * gibibyte;
-
-/** What happens to the attempt that it is armed for, at a step of the denoise phase. */
-export const armedFaults = ["crash", "exit", "hang", "stall", "oom", "poison", "corrupt", "silent", "cut", "lost"] as const;
-export type ArmedFault = (typeof armedFaults)[number];
-
-/** What goes wrong outside renders, for the next calls of its kind. */
-export interface BadCalls {
-  loads: number;
-  probes: number;
-}
-
-/** The exit as the operating system tells it, and what the process wrote last. */
-export interface WorkerEnd {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly logTail?: string;
-}
+import { libraryFailure } from "../../src/workers/simulator/library-errors.ts";
+import { failureTexts, shortageText } from "./sim-failures.ts";
+import { type Armed, type BadCalls, deviceTotalBytes, type SimWorkerWorld, type WorkerEnd } from "./sim-worker-types.ts";
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
-const traceback = `Traceback (most recent call last):
-  File "worker/engine.py", line 212, in denoise
-    latents = self.step(latents)
-RuntimeError: shape mismatch in scheduler state`;
+/** The allocator's cache after a render. */
+const cacheBytes = gibibyte;
+const slowFactor = 3;
 
 interface Render {
   readonly order: GenerateOrder;
@@ -42,38 +25,21 @@ interface Render {
   stepsRendered: number;
 }
 
-export interface SimFile {
-  readonly plays: boolean;
-  readonly madeBy: "worker" | "media";
-  readonly order: GenerateOrder;
-}
-
-export interface SimWorkerWorld {
-  readonly clock: Clock;
-  readonly chance: Chance;
-  /** Checkpoints outlive workers: denoise steps done, by job. */
-  readonly checkpoints: Map<string, number>;
-  /** Files by path, and who really made them. */
-  readonly files: Map<string, SimFile>;
-  /** Attempts (`job:fence`) whose result was complete while no supervisor listened. */
-  readonly keptAttempts: Set<string>;
-  readonly stepMs: number;
-  readonly heartbeatMs: number;
-  readonly checkpointEverySteps: number;
-}
-
 /** One in-process worker with the wire's semantics: it outlives its supervisor, keeps a result until it is acknowledged. */
 export class SimWorker {
   readonly pid: number;
+  readonly deviceUuid: string;
   readonly token: string;
   readonly startTicks: number;
   isAlive = true;
   isConnectable = false;
+  isStopped = false;
   model: ModelId | null = null;
   profile: LoadProfile | null = null;
   leakBytes = 0;
+  cachedBytes = 0;
   jobsDone = 0;
-  armed: { readonly fault: ArmedFault; readonly atStep: number } | null = null;
+  armed: Armed | null = null;
   readonly bad: BadCalls = { loads: 0, probes: 0 };
   readonly exitListeners = new Set<(exit: WorkerEnd) => void>();
   #listener: ((notice: WorkerNotice) => void) | null = null;
@@ -84,12 +50,15 @@ export class SimWorker {
   #movedAtMs = 0;
   #isSilent = false;
   #isHung = false;
+  #isTermPending = false;
+  #slowness = 1;
   #heartbeat: TimerHandle | undefined;
   readonly #world: SimWorkerWorld;
 
-  constructor(world: SimWorkerWorld, pid: number) {
+  constructor(world: SimWorkerWorld, pid: number, deviceUuid: string) {
     this.#world = world;
     this.pid = pid;
+    this.deviceUuid = deviceUuid;
     this.token = world.chance.token();
     this.startTicks = world.clock.nowMs();
     world.clock.setTimer(
@@ -104,7 +73,7 @@ export class SimWorker {
   #beat(): void {
     this.#heartbeat = this.#world.clock.setTimer(() => {
       if (!this.isAlive) return;
-      if (!this.#isSilent) this.#send({ kind: "heartbeat", mainThreadIdleMs: this.#isHung ? 600_000 : 0 });
+      if (!this.#isSilent && !this.isStopped) this.#send({ kind: "heartbeat", mainThreadIdleMs: this.#isHung ? 600_000 : 0 });
       this.#beat();
     }, this.#world.heartbeatMs);
   }
@@ -113,21 +82,50 @@ export class SimWorker {
     this.#listener?.(notice);
   }
 
+  /** Neither its own render nor another call gets an answer. */
+  get #isStill(): boolean {
+    return this.#isHung || this.isStopped;
+  }
+
+  #residentBytes(): number {
+    return this.model === null || this.profile === null ? 0 : residentBytes(this.model, this.profile);
+  }
+
+  /** Beside the resident model. */
+  #workingBytes(): number {
+    const request = this.#render?.order.request;
+    if (request === undefined || this.profile === null) return 0;
+    return Math.max(0, peakBytes(request.model, request, this.profile) - this.#residentBytes());
+  }
+
   memory(): DeviceMemory {
-    const resident = this.model === null || this.profile === null ? 0 : residentBytes(this.model, this.profile);
-    const working =
-      this.#render === null || this.profile === null
-        ? 0
-        : peakBytes(this.#render.order.request.model, this.#render.order.request, this.profile) - resident;
-    const allocatedBytes = resident + this.leakBytes + Math.max(0, working);
-    const reservedBytes = allocatedBytes + gibibyte;
+    const allocatedBytes = this.#residentBytes() + this.leakBytes + this.#workingBytes();
+    const reservedBytes = allocatedBytes + this.cachedBytes;
     return {
       totalBytes: deviceTotalBytes,
       allocatedBytes,
       reservedBytes,
-      freeBytes: deviceTotalBytes - reservedBytes,
+      freeBytes: Math.max(0, deviceTotalBytes - reservedBytes - this.#world.weather.neighbourBytesOf(this.deviceUuid)),
       peakBytes: reservedBytes,
     };
+  }
+
+  /** What the framework says when so much is wanted in all and the card does not have it; null when it has. */
+  #shortageOf(wantedBytes: number): string | null {
+    const neighbourBytes = this.#world.weather.neighbourBytesOf(this.deviceUuid);
+    if (wantedBytes + this.leakBytes + neighbourBytes <= deviceTotalBytes) return null;
+    return shortageText(wantedBytes, this.memory(), neighbourBytes);
+  }
+
+  /** A card that is gone, or that does not carry what is wanted. */
+  #refusalOf(phase: WorkerFailure["phase"], wantedBytes: number): WorkerFailure | null {
+    const isLost = this.#world.weather.isLost(this.deviceUuid);
+    const shortage = isLost ? null : this.#shortageOf(wantedBytes);
+    if (!isLost && shortage === null) return null;
+    const { exceptionType, message } = isLost
+      ? libraryFailure("gpu-lost", () => undefined)
+      : { exceptionType: "torch.OutOfMemoryError", message: shortage ?? "" };
+    return { phase, step: null, exceptionType, message, causes: [], deviceUsable: !isLost, memory: this.memory() };
   }
 
   attachListener(listener: (notice: WorkerNotice) => void, onReplaced: () => void): void {
@@ -170,6 +168,7 @@ export class SimWorker {
     if (this.#render !== null) throw new WorkerError("WORKER_ERROR", "busy with another job");
     this.#result = null;
     this.#failure = null;
+    this.cachedBytes = cacheBytes;
     const resumedFromStep = Math.min(order.request.steps, this.#world.checkpoints.get(order.jobId) ?? 0);
     this.#render = { order, resumedFromStep, phase: "encode", step: 0, timer: undefined, stepsRendered: 0 };
     this.#schedule();
@@ -183,12 +182,17 @@ export class SimWorker {
     const render = this.#render;
     if (render === null) return;
     this.#movedAtMs = this.#world.clock.nowMs();
-    render.timer = this.#world.clock.setTimer(() => this.#turn(render), this.#world.stepMs);
+    render.timer = this.#world.clock.setTimer(() => this.#turn(render), this.#world.stepMs * this.#slowness);
   }
 
   #turn(render: Render): void {
-    if (!this.isAlive || this.#isHung || this.#render !== render) return;
+    if (!this.isAlive || this.#isStill || this.#render !== render) return;
     if (this.#firesArmed(render)) return;
+    const refusal = this.#refusalOf(render.phase, this.#residentBytes() + this.#workingBytes());
+    if (refusal !== null) {
+      this.#fail(render, refusal);
+      return;
+    }
     render.step += 1;
     if (render.phase === "denoise") {
       render.stepsRendered += 1;
@@ -239,36 +243,49 @@ export class SimWorker {
     if (isTold) this.#send({ kind: "completed", report: this.#result });
   }
 
-  #fail(render: Render, exceptionType: string, message: string, deviceUsable: boolean): void {
+  /** A device that is not usable any more ends its process. */
+  #fail(render: Render, { exceptionType, message, deviceUsable }: Pick<WorkerFailure, "exceptionType" | "message" | "deviceUsable">): void {
     this.#render = null;
-    const failure: WorkerFailure = {
-      phase: render.phase,
-      step: render.step,
-      exceptionType,
-      message,
-      causes: [],
-      deviceUsable,
-      memory: this.memory(),
-    };
-    this.#failure = { order: render.order, failure };
-    this.#send({ kind: "failed", jobId: render.order.jobId, fence: render.order.fence, failure });
+    const { phase, step, order } = render;
+    const failure: WorkerFailure = { phase, step, exceptionType, message, causes: [], deviceUsable, memory: this.memory() };
+    this.#failure = { order, failure };
+    this.#send({ kind: "failed", jobId: order.jobId, fence: order.fence, failure });
+    if (deviceUsable === false) this.#world.clock.setTimer(() => this.die({ code: 75, signal: null }), 20);
+  }
+
+  #raise(render: Render, errorName: string): void {
+    let deviceUsable = true;
+    const { exceptionType, message } = libraryFailure(errorName, () => {
+      deviceUsable = false;
+    });
+    if (errorName === "request") this.#world.blamedJobs.add(render.order.jobId);
+    this.#fail(render, { exceptionType, message, deviceUsable });
   }
 
   #firesArmed(render: Render): boolean {
     const { armed } = this;
-    if (armed === null || render.phase !== "denoise" || render.step < armed.atStep) return false;
+    if (armed === null || render.phase !== armed.phase || render.step < armed.atStep) return false;
     this.armed = null;
     switch (armed.fault) {
       case "crash":
         this.die({ code: null, signal: "SIGSEGV" });
         return true;
       case "exit":
-        this.die({ code: 1, signal: null, logTail: traceback });
+        this.die({ code: 1, signal: null, logTail: failureTexts.traceback });
         return true;
       case "hang":
         this.#isHung = true;
         this.#isSilent = true;
         return true;
+      case "stop":
+        this.isStopped = true;
+        return true;
+      case "slow":
+        this.#slowness = slowFactor;
+        return false;
+      case "leak":
+        this.leakBytes += 8 * gibibyte;
+        return false;
       case "cut":
         // The connection breaks; the render goes on, and nobody hears of it.
         this.#onReplaced?.();
@@ -285,16 +302,13 @@ export class SimWorker {
         this.#isHung = true;
         return true;
       case "oom":
-        this.#fail(
-          render,
-          "torch.OutOfMemoryError",
-          "CUDA out of memory. Tried to allocate 12.00 GiB. GPU 0 has a total capacity of 80.00 GiB of which 2.00 GiB is free. Of the allocated memory 60.00 GiB is allocated by PyTorch, and 14.00 GiB is reserved by PyTorch but unallocated.",
-          true,
-        );
+        this.#fail(render, { ...failureTexts.outOfMemory, deviceUsable: true });
         return true;
       case "poison":
-        this.#fail(render, "torch.AcceleratorError", "CUDA error: an illegal memory access was encountered", false);
-        this.#world.clock.setTimer(() => this.die({ code: 75, signal: null }), 20);
+        this.#fail(render, { ...failureTexts.poisoned, deviceUsable: false });
+        return true;
+      case "raise":
+        this.#raise(render, armed.errorName ?? "model-file");
         return true;
       case "corrupt":
         this.#complete(render, false);
@@ -305,34 +319,55 @@ export class SimWorker {
   async cancel(jobId: string, fence: number): Promise<void> {
     const render = this.#render;
     if (render === null || render.order.jobId !== jobId || render.order.fence !== fence) return;
-    if (this.#isHung) await never();
+    if (this.#isStill) await never();
     await this.#world.clock.sleep(this.#world.stepMs / 2);
     this.#world.clock.clearTimer(render.timer);
     if (this.#render === render) this.#render = null;
   }
 
   async load(model: ModelId, profile: LoadProfile): Promise<{ memory: DeviceMemory; tookMs: number }> {
-    if (this.#isHung) await never();
+    if (this.#isStill) await never();
     for (const ratio of [0.25, 0.5, 0.75, 1]) {
       await this.#world.clock.sleep(500);
-      if (ratio === 0.5 && this.bad.loads > 0) {
-        this.bad.loads -= 1;
+      const message = ratio === 0.5 ? this.#loadRefusal(model, profile) : null;
+      if (message !== null) {
         this.model = null;
-        throw new WorkerError("WORKER_ERROR", "CUDA out of memory. Tried to allocate 2.00 GiB.", { retryable: true });
+        throw new WorkerError("WORKER_ERROR", message, { retryable: true });
       }
       this.#send({ kind: "loadProgress", model, ratio });
     }
     this.model = model;
     this.profile = profile;
+    this.cachedBytes = 0;
     return { memory: this.memory(), tookMs: 2_000 };
   }
 
-  async probe(): Promise<ProbeReport> {
-    if (this.#isHung) await never();
+  #loadRefusal(model: ModelId, profile: LoadProfile): string | null {
+    if (this.#world.brokenModels.has(model)) return libraryFailure("model-file", () => undefined).message;
+    if (this.bad.loads === 0) return this.#refusalOf("load", residentBytes(model, profile))?.message ?? null;
+    this.bad.loads -= 1;
+    return "CUDA out of memory. Tried to allocate 2.00 GiB.";
+  }
+
+  async probe(order: ProbeOrder): Promise<ProbeReport> {
+    if (this.#isStill) await never();
     await this.#world.clock.sleep(200);
     const isBad = this.bad.probes > 0;
     if (isBad) this.bad.probes -= 1;
-    return { passed: this.model !== null && !isBad, expertsUsed: 2, tookMs: 200, failure: null };
+    const wantedBytes =
+      order.kind === "phase" && this.profile !== null
+        ? peakBytes(order.request.model, order.request, this.profile)
+        : this.#residentBytes() + gibibyte;
+    const failure = this.#refusalOf(order.kind === "phase" ? order.phase : "denoise", wantedBytes);
+    return { passed: this.model !== null && !isBad && failure === null, expertsUsed: 2, tookMs: 200, failure };
+  }
+
+  /** SIGCONT: since SIGSTOP nothing of the process ran. */
+  resume(): void {
+    if (!this.isStopped) return;
+    this.isStopped = false;
+    if (this.#isTermPending) this.terminate();
+    else this.#schedule();
   }
 
   die(exit: WorkerEnd): void {
@@ -349,13 +384,14 @@ export class SimWorker {
 
   /** A clean end on request: the checkpoint of the steps so far is kept. One that hangs does not hear it. */
   async shutdown(): Promise<void> {
-    if (this.#isHung) await never();
+    if (this.#isStill) await never();
     this.terminate();
   }
 
   /** SIGTERM: a process that stands still as a whole hears nothing but SIGKILL. */
   terminate(): void {
-    if (this.#isHung && this.#isSilent) return;
+    this.#isTermPending = this.isStopped;
+    if (this.isStopped || (this.#isHung && this.#isSilent)) return;
     const render = this.#render;
     if (render !== null && render.phase === "denoise") this.#world.checkpoints.set(render.order.jobId, render.step);
     this.#world.clock.setTimer(() => this.die({ code: 0, signal: null }), 100);

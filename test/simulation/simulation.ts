@@ -10,6 +10,8 @@ import { type Answers, createWorld, readTimeline, type World } from "./world.ts"
 export interface SimulationOptions extends LifeOptions {
   readonly seed: number;
   readonly hours: number;
+  /** Two to four by the seed. */
+  readonly workers?: number;
   readonly jobsPerHour?: number;
   readonly faultsPerHour?: number;
   readonly crashesPerHour?: number;
@@ -20,6 +22,7 @@ export interface SimulationOptions extends LifeOptions {
 export interface SimulationFigures {
   readonly seed: number;
   readonly hours: number;
+  readonly workers: number;
   readonly jobs: number;
   readonly faults: number;
   readonly crashes: number;
@@ -33,6 +36,10 @@ export interface SimulationFigures {
   /** Of the real answers: those that a stand-in had preceded. */
   readonly stoodInMeanwhile: number;
   readonly crashPlaces: ReadonlyMap<string, number>;
+  /** By the name of the fault. */
+  readonly faultCounts: ReadonlyMap<string, number>;
+  /** From the opening of each incident that was repaired to its end. */
+  readonly recoveryMs: readonly number[];
   /** SHA-256 over all event rows: the same seed gives the same. */
   readonly digest: string;
   /** Empty when every invariant held. */
@@ -71,8 +78,8 @@ function armCrash(world: World): void {
 
 /** Hours of the whole service on a virtual clock: arrivals, faults, cancels and crashes of the supervisor, from one seed. */
 export async function runSimulation(options: SimulationOptions): Promise<SimulationFigures> {
-  const { seed, hours, jobsPerHour = 6, faultsPerHour = 2, crashesPerHour = 0.5, onRow } = options;
-  const world = createWorld(seed, options);
+  const { seed, hours, workers, jobsPerHour = 6, faultsPerHour = 2.2, crashesPerHour = 0.5, onRow } = options;
+  const world = createWorld(seed, options, workers);
   const { clock, counts, journal } = world;
   const untilMs = clock.nowMs() + hours * hourMs;
   let submissionCount = 0;
@@ -91,7 +98,9 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
   while (clock.nowMs() < untilMs && world.problems.length === 0) await goOn(Math.min(checkEveryMs, untilMs - clock.nowMs()));
   world.isOver = true;
   world.current?.points.arm(Number.POSITIVE_INFINITY);
-  for (let waitedMs = 0; waitedMs < graceMs && (world.owed.size > 0 || waitedMs === 0); waitedMs += checkEveryMs) await goOn(checkEveryMs);
+  const isUnsettled = async (): Promise<boolean> => world.owed.size > 0 || (await world.observer.incidents.listOpen()).length > 0;
+  for (let waitedMs = 0; waitedMs < graceMs && (waitedMs === 0 || (await isUnsettled())); waitedMs += checkEveryMs)
+    await goOn(checkEveryMs);
   await clock.advance(secondMs);
   await readTimeline(world, onRow);
   await checkEndOfWorld(world);
@@ -99,12 +108,15 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
   return {
     seed,
     hours,
+    workers: world.config.workers.length,
     ...counts,
     adoptions: journal.adoptionCount,
     keptResults: journal.keptResultCount,
     rows: journal.rowCount,
     answers: world.answers,
     crashPlaces: world.crashPlaces,
+    faultCounts: world.faultCounts,
+    recoveryMs: journal.recoveryMs,
     digest: journal.digest(),
     problems: [...new Set([...world.problems, ...journal.problems])],
   };

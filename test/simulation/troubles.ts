@@ -2,12 +2,16 @@ import type { Clock } from "../../src/core/clock.ts";
 import { MediaError, StoreError, UnderstudyError } from "../../src/core/errors.ts";
 
 /** Parts of the outside world that fail as a whole for a while. */
-export const breakablePorts = ["store", "artifacts", "media", "probe", "disk"] as const;
+export const breakablePorts = ["store", "artifacts", "media", "probe"] as const;
 export type BreakablePort = (typeof breakablePorts)[number];
-/** A full disk refuses nothing by itself: the gauge tells. */
-type RefusingPort = Exclude<BreakablePort, "disk">;
+/** They refuse nothing by themselves: gauges and measurements tell, or the hub of the models does not answer. */
+export const hostConditions = ["disk", "cpu", "hostMemory", "hub"] as const;
+/** Of one card: others take its memory, it grows hot, or it is gone. */
+export const deviceConditions = ["neighbour", "heat", "cardLost"] as const;
+export type DeviceCondition = (typeof deviceConditions)[number];
+export type Trouble = BreakablePort | (typeof hostConditions)[number] | `${DeviceCondition} ${string}`;
 
-const refusals: Readonly<Record<RefusingPort, () => Error>> = {
+const refusals: Readonly<Record<BreakablePort, () => Error>> = {
   store: () => new StoreError("STORE_UNAVAILABLE", "The database cannot be used now: disk I/O error.", { retryable: true }),
   artifacts: () => new StoreError("STORE_UNAVAILABLE", "no space left on device", { retryable: true }),
   media: () => new MediaError("OUTPUT_INVALID", "The media child ended.", { retryable: true }),
@@ -17,17 +21,17 @@ const refusals: Readonly<Record<RefusingPort, () => Error>> = {
 const synchronousMethods: ReadonlySet<string> = new Set(["note", "subscribe", "stagingPath", "checkpointDir", "pathOf", "read"]);
 
 export interface Troubles {
-  begin(port: BreakablePort, spanMs: number): void;
-  isIn(port: BreakablePort): boolean;
+  begin(trouble: Trouble, spanMs: number): void;
+  isIn(trouble: Trouble): boolean;
   /** Asynchronous methods reject without an effect while the port is out of order. */
-  wrap<Port extends object>(port: Port, name: RefusingPort): Port;
+  wrap<Port extends object>(port: Port, name: BreakablePort): Port;
 }
 
 export function createTroubles(clock: Clock): Troubles {
-  const untilMs = new Map<BreakablePort, number>();
-  const isIn = (port: BreakablePort): boolean => clock.nowMs() < (untilMs.get(port) ?? 0);
+  const untilMs = new Map<Trouble, number>();
+  const isIn = (trouble: Trouble): boolean => clock.nowMs() < (untilMs.get(trouble) ?? 0);
   return {
-    begin: (port, spanMs) => untilMs.set(port, clock.nowMs() + spanMs),
+    begin: (trouble, spanMs) => untilMs.set(trouble, clock.nowMs() + spanMs),
     isIn,
     wrap: (port, name) =>
       new Proxy(port, {

@@ -2,14 +2,16 @@ import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { type Chance, createSeededChance } from "../../src/core/chance.ts";
 import type { EventRow, Store } from "../../src/core/ports/event-log.ts";
-import { secondMs } from "../../src/core/units.ts";
+import { gibibyte, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import type { FallbackConsent } from "../../src/core/words.ts";
 import { openStore, type StoreOptions } from "../../src/store/open-store.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import type { Life, LifeOptions } from "./life.ts";
+import type { SimModels } from "./sim-models.ts";
 import type { SimDisk } from "./sim-ports.ts";
-import type { SimWorker, SimWorkerWorld } from "./sim-worker.ts";
+import type { SimWorker } from "./sim-worker.ts";
+import { type DeviceWeather, deviceTotalBytes, type SimWorkerWorld } from "./sim-worker-types.ts";
 import { createTroubles, type Troubles } from "./troubles.ts";
 import { createStays, type Stays } from "./waits.ts";
 
@@ -21,7 +23,10 @@ export interface OwedJob {
 
 /** How jobs ended for their clients. */
 export interface Answers {
+  /** As it was asked. */
   real: number;
+  /** Real, in the smaller form that the job had allowed. */
+  changed: number;
   standIn: number;
   refused: number;
   cancelled: number;
@@ -42,12 +47,15 @@ export interface World {
   readonly workerWorld: SimWorkerWorld;
   readonly workers: Map<string, SimWorker>;
   readonly disk: SimDisk;
+  readonly models: SimModels;
   readonly troubles: Troubles;
   readonly journal: Journal;
   readonly stays: Stays;
   readonly seenCalls: Set<string>;
   /** `before jobs.commit` → how often a life ended there. */
   readonly crashPlaces: Map<string, number>;
+  /** By the name of the strike. */
+  readonly faultCounts: Map<string, number>;
   /** Acknowledged, and not yet seen to have ended well. */
   readonly owed: Map<string, OwedJob>;
   readonly problems: string[];
@@ -64,17 +72,31 @@ let databaseCount = 0;
 const generous = { "recovery.budgetActions": "100000", "supervision.crashLoopDeaths": "100000" };
 const generousStore = { quarantineDeaths: 100, hostLossLimit: 100_000, maxAttempts: 1_000 };
 
-function readConfig(mayGiveUp: boolean): Config {
+/** Two, three or four cards, by the seed. */
+const drawWorkerCount = (seed: number): number => 2 + (Math.floor(seed / 3) % 3);
+
+/** Beside a neighbour of this size only smaller requests fit. */
+const neighbourBytes = deviceTotalBytes / 2 + 2 * gibibyte;
+
+const weatherOf = ({ isIn }: Troubles): DeviceWeather => ({
+  neighbourBytesOf: (deviceUuid) => (isIn(`neighbour ${deviceUuid}`) ? neighbourBytes : 0),
+  isLost: (deviceUuid) => isIn(`cardLost ${deviceUuid}`),
+});
+
+function readConfig(mayGiveUp: boolean, workerCount: number): Config {
   const answer = parseConfig({
     environment: { HOME: "/nowhere", UNDERSTUDY_LOG_LEVEL: "silent" },
-    flags: { "health.sample": "60s", ...(mayGiveUp ? {} : generous) },
+    flags: { "health.sample": "60s", "sim.gpus": String(workerCount), ...(mayGiveUp ? {} : generous) },
   });
   if (answer.kind === "refused") throw new Error(answer.message);
   return answer.config;
 }
 
-export function createWorld(seed: number, lifeOptions: LifeOptions): World {
+export function createWorld(seed: number, lifeOptions: LifeOptions, workerCount = drawWorkerCount(seed)): World {
   const clock = createVirtualClock();
+  const troubles = createTroubles(clock);
+  const models: SimModels = { broken: new Set(), found: new Set() };
+  const blamedJobs = new Set<string>();
   const chance = createSeededChance(seed);
   const mayGiveUp = seed % 3 === 0;
   databaseCount += 1;
@@ -83,30 +105,35 @@ export function createWorld(seed: number, lifeOptions: LifeOptions): World {
   return {
     clock,
     chance,
-    config: readConfig(mayGiveUp),
+    config: readConfig(mayGiveUp, workerCount),
     storeOptions,
     mayGiveUp,
     observer: openStore({ ...storeOptions, clock }),
     workerWorld: {
       clock,
       chance,
+      weather: weatherOf(troubles),
+      brokenModels: models.broken,
+      blamedJobs,
       checkpoints: new Map(),
       files: new Map(),
       keptAttempts,
-      stepMs: 5 * secondMs,
+      stepMs: 12 * secondMs,
       heartbeatMs: 5 * secondMs,
-      checkpointEverySteps: 5,
+      checkpointEverySteps: 2,
     },
     workers: new Map(),
     disk: { published: new Map() },
-    troubles: createTroubles(clock),
+    models,
+    troubles,
     journal: createJournal(keptAttempts),
     stays: createStays(),
     seenCalls: new Set(),
     crashPlaces: new Map(),
+    faultCounts: new Map(),
     owed: new Map(),
     problems: [],
-    answers: { real: 0, standIn: 0, refused: 0, cancelled: 0 },
+    answers: { real: 0, changed: 0, standIn: 0, refused: 0, cancelled: 0 },
     counts: { jobs: 0, faults: 0, crashes: 0, cancels: 0, looks: 0, stoodInMeanwhile: 0 },
     lifeOptions,
     current: null,

@@ -115,10 +115,11 @@ export function describeAttempts(world: JobStoreWorld): void {
       await next();
       await world.clock.advance(leaseMs);
       await world.jobs.sweep();
-      await world.jobs.fail(await next(), world.failure({ isRetryable: false }));
+      await world.jobs.fail(await next(), world.failure({ kind: "death" }));
+      await world.jobs.fail(await next(), world.failure({ kind: "death" }));
       expect(await world.jobs.requeue(jobId, "operator:local")).toBe("ok");
       await next();
-      expect(fences).toEqual([1, 2, 3, 4]);
+      expect(fences).toEqual([1, 2, 3, 4, 5]);
     });
   });
 

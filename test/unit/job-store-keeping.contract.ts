@@ -30,13 +30,28 @@ export function describeKeeping(world: JobStoreWorld): void {
       });
     });
 
-    it("can put back only what failed or was set aside", async () => {
+    it("drops a job from quarantine for good: it stays failed with its evidence, and the retention counts from then", async () => {
+      const id = await world.setAside();
+      await world.clock.advance(2 * dayMs);
+      expect(await world.jobs.drop(id, "operator:local")).toBe("ok");
+      expect(await world.jobs.get(id)).toMatchObject({
+        state: "failed",
+        errorCode: "JOB_QUARANTINED",
+        endedAtMs: world.clock.nowMs(),
+        attemptList: [{ outcome: "death" }, { outcome: "death", evidence: { freeBytes: 12 } }],
+      });
+      expect(world.rows.at(-1)).toMatchObject({ kind: "job.dropped", actor: "operator:local", jobId: id });
+      expect([await world.jobs.drop(id, "operator:local"), await world.jobs.requeue(id, "operator:local")]).toEqual(["refused", "refused"]);
+    });
+
+    it.each(["requeue", "drop"] as const)("can %s only what was set aside", async (act) => {
       const [queued, lease] = [await world.submit({ priority: -1 }), await world.claimNew()];
-      expect(await world.jobs.requeue(queued, "operator:local")).toBe("refused");
-      expect(await world.jobs.requeue(lease.jobId, "operator:local")).toBe("refused");
+      const failed = await world.claimNew({ priority: 1 });
+      await world.jobs.fail(failed, world.failure({ isRetryable: false }));
+      for (const id of [queued, lease.jobId, failed.jobId]) expect(await world.jobs[act](id, "operator:local")).toBe("refused");
       await world.finish(lease);
-      expect(await world.jobs.requeue(lease.jobId, "operator:local")).toBe("refused");
-      expect(await world.jobs.requeue("job-unknown", "operator:local")).toBe("absent");
+      expect(await world.jobs[act](lease.jobId, "operator:local")).toBe("refused");
+      expect(await world.jobs[act]("job-unknown", "operator:local")).toBe("absent");
     });
 
     it("deletes an ended job with its rows, and is told which files are left; never a living one", async () => {

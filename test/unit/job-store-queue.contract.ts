@@ -6,7 +6,14 @@ import { artifactOf, type JobStoreWorld, leaseMs, secretPrompt } from "./job-sto
 export function describeQueue(world: JobStoreWorld): void {
   describe("submission", () => {
     it("keeps every field of the job", async () => {
-      const job = world.newJob({ priority: 3, workflow: '{"nodes":[]}', apiKeyId: "alice" });
+      const job = world.newJob({
+        priority: 3,
+        workflow: '{"nodes":[]}',
+        apiKeyId: "alice",
+        labels: ["team=b", "a"],
+        webhookUrl: "https://example.org/told",
+        retryOf: "job-before",
+      });
       await world.jobs.submit(job);
       expect(await world.jobs.get(job.id)).toEqual({
         id: job.id,
@@ -31,6 +38,9 @@ export function describeQueue(world: JobStoreWorld): void {
         result: null,
         artifacts: [],
         attemptList: [],
+        labels: ["a", "team=b"],
+        webhookUrl: "https://example.org/told",
+        retryOf: "job-before",
       });
     });
 
@@ -177,6 +187,21 @@ export function describeQueue(world: JobStoreWorld): void {
         lease.jobId,
       ]);
       expect(await world.jobs.counts()).toEqual({ queued: 0, running: 1, succeeded: 0, failed: 0, cancelled: 1, quarantined: 0 });
+    });
+
+    it("filters by labels, all of which a job must have, by model and by the time of submission", async () => {
+      const first = await world.submit({ labels: ["nightly", "team=a"], model: "TI2V-5B" });
+      await world.clock.advance(minuteMs);
+      const second = await world.submit({ labels: ["nightly"] });
+      const atMs = world.clock.nowMs();
+      const found = async (query: Partial<Parameters<typeof world.jobs.list>[0]>): Promise<string[]> =>
+        (await world.jobs.list({ limit: 9, ...query })).jobs.map(({ id }) => id);
+      expect(await found({ labels: ["nightly"] })).toEqual([second, first]);
+      expect(await found({ labels: ["nightly", "team=a"] })).toEqual([first]);
+      expect(await found({ labels: ["night"] })).toEqual([]);
+      expect(await found({ model: "T2V-A14B" })).toEqual([second]);
+      expect([await found({ fromMs: atMs }), await found({ fromMs: atMs + 1 })]).toEqual([[second], []]);
+      expect([await found({ untilMs: atMs }), await found({ untilMs: atMs - 1 })]).toEqual([[second, first], [first]]);
     });
 
     it("finds an artifact by its hash", async () => {

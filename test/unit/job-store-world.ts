@@ -28,6 +28,9 @@ export interface JobOptions {
   readonly apiKeyId?: string;
   readonly deadlineAtMs?: number;
   readonly workflow?: string;
+  readonly labels?: readonly string[];
+  readonly webhookUrl?: string;
+  readonly retryOf?: string;
 }
 
 export const leaseMs = 30 * secondMs;
@@ -82,6 +85,9 @@ export function makeJob(deadlineAtMs: number, options: JobOptions = {}): NewJob 
     priority: options.priority ?? 0,
     deadlineAtMs: options.deadlineAtMs ?? deadlineAtMs,
     isSimulated: true,
+    labels: options.labels ?? [],
+    webhookUrl: options.webhookUrl ?? null,
+    retryOf: options.retryOf ?? null,
   };
 }
 
@@ -166,6 +172,14 @@ export class JobStoreWorld {
     const lease = await this.claim();
     expect(lease.jobId).toBe(id);
     return lease;
+  }
+
+  /** Claims it until its workers have died often enough. */
+  async setAside(options: JobOptions = {}): Promise<string> {
+    const id = await this.submit(options);
+    for (const outcome of ["retry", "quarantined"])
+      expect(await this.jobs.fail(await this.claim(), this.failure({ kind: "death" }))).toBe(outcome);
+    return id;
   }
 
   finish(lease: Lease): Promise<string> {

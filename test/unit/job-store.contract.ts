@@ -3,6 +3,7 @@ import { describeAttempts } from "./job-store-attempts.contract.ts";
 import { describeEnds } from "./job-store-ends.contract.ts";
 import { describeKeeping } from "./job-store-keeping.contract.ts";
 import { describeQueue } from "./job-store-queue.contract.ts";
+import { describeWebhooks } from "./job-store-webhooks.contract.ts";
 import { JobStoreWorld, type OpenJobStore } from "./job-store-world.ts";
 
 /** What every store of jobs must do, whatever engine is behind it. */
@@ -15,5 +16,6 @@ export function describeJobStore(engine: string, open: OpenJobStore): void {
     describeAttempts(world);
     describeEnds(world);
     describeKeeping(world);
+    describeWebhooks(world);
   });
 }

@@ -67,6 +67,7 @@ export interface ServerWorld {
   triggered: RecoveryTriggered;
   freeBytes: number;
   takesLoras: boolean;
+  isIntakeDrained: boolean;
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
   /** How many listen for frames. */
@@ -117,6 +118,7 @@ function makePorts(
       chance: parts.chance,
       deviceTotalBytes: () => 80 * 1024 ** 3,
       isDraining: () => world().status.mode === "draining",
+      isIntakeDrained: () => world().isIntakeDrained,
       isSimulated: () => world().status.isSimulated,
       onAvailable: () => undefined,
     },
@@ -133,6 +135,7 @@ function makePorts(
   return {
     ...parts,
     jobs: store.jobs,
+    quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
     events: store.events,
     admission,
     status: () => world().status,
@@ -157,10 +160,18 @@ function makePorts(
     intake: {
       pause: async ({ isReleasing }) => ({
         isPaused: true,
+        isDrained: world().isIntakeDrained,
         restingWorkers: isReleasing ? ["worker-0"] : [],
         holdingWorkers: isReleasing ? [] : ["worker-0"],
       }),
-      resume: async () => ({ isPaused: false, restingWorkers: [], holdingWorkers: ["worker-0"] }),
+      drain: async () => {
+        world().isIntakeDrained = true;
+        return { isPaused: false, isDrained: true, restingWorkers: [], holdingWorkers: ["worker-0"] };
+      },
+      resume: async () => {
+        world().isIntakeDrained = false;
+        return { isPaused: false, isDrained: false, restingWorkers: [], holdingWorkers: ["worker-0"] };
+      },
     },
     incidents: createIncidentDesk(store, parts.clock),
     control: {
@@ -230,6 +241,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     },
     freeBytes: 1e12,
     takesLoras: true,
+    isIntakeDrained: false,
     progress: new Map(),
     frame: (frame) => {
       for (const listener of listeners) listener(frame);

@@ -19,7 +19,7 @@ def paint(clip: Picture) -> Picture:  # yours: one step from noise towards the p
 
 class Painter(Worker):
     kind = "painter"
-    models = ("TI2V-5B",)  # the names in the service's list of models
+    models = ("painter",)  # as the service's registry file calls them
 
     def load(self, model: str, profile: str, on_ratio: Callable[[float], None]) -> None:
         on_ratio(1.0)  # yours: read the weights, tell how far you are

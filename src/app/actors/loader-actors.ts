@@ -7,6 +7,7 @@ import type { WorkerClient } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { LoadProfile } from "../../core/words.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
+import { rejectionFault } from "../../machines/model-loader-setup.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
 import { classify } from "../../recovery/classify.ts";
 import { downloadFiles, findBrokenFile, placeFiles, resolveFiles } from "../effects/model-files.ts";
@@ -81,7 +82,11 @@ function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEv
 }
 
 async function prove(parts: ServiceParts, order: LoadOrder, signal: AbortSignal): Promise<Fault | null> {
-  const report = await clientOf(parts, order.workerId).probe({ kind: "canary", model: order.model }, signal);
+  const client = clientOf(parts, order.workerId);
+  // Recovery may have put another model on the card since: its test render would prove nothing about this one.
+  if ((await client.stats(signal)).residentModel !== order.model)
+    return rejectionFault("the test render", new Error(`${order.model} is not on the card`));
+  const report = await client.probe({ kind: "canary", model: order.model }, signal);
   if (report.passed) return null;
   return report.failure === null
     ? classify({ phase: "load", message: "the test render did not finish" })

@@ -6,7 +6,13 @@ import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 import { sanitise, sanitiseText } from "../incident-evidence.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
-export const factKeys = { budget: "budget.spentAtMs", cooldowns: "cooldowns", breakers: "breakers", pause: "pause" } as const;
+export const factKeys = {
+  budget: "budget.spentAtMs",
+  cooldowns: "cooldowns",
+  breakers: "breakers",
+  pause: "pause",
+  drain: "drain",
+} as const;
 
 export type FactListener = (fact: SupervisorFact) => void;
 
@@ -73,8 +79,8 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
   const { store } = parts;
   switch (fact.type) {
     case "incident.opened": {
-      const { id, key, workerId, failureType, fault, jobId, atMs } = fact;
-      const data = { fault: faultOf(fact), job_id: jobId };
+      const { id, key, workerId, failureType, fault, model, jobId, atMs } = fact;
+      const data = { fault: faultOf(fact), model, job_id: jobId };
       await store.incidents.open({ id, key, openedAtMs: atMs, failureType, workerId, firstEvidenceAtMs: firstSignOf(fault, atMs), data });
       return;
     }
@@ -103,7 +109,11 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
       await store.facts.write(factKeys.pause, fact.pause, [{ kind: fact.type, actor: by, data: { release_gpu: isReleasing } }]);
       return;
     }
+    case "intake.drained":
+      await store.facts.write(factKeys.drain, fact.drain, [{ kind: fact.type, actor: fact.drain.by, data: {} }]);
+      return;
     case "intake.resumed":
+      await store.facts.write(factKeys.drain, null);
       await store.facts.write(factKeys.pause, null, [{ kind: fact.type, actor: fact.by, data: {} }]);
       return;
     default: {

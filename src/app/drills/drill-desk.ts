@@ -31,11 +31,12 @@ function obstacleOf({ parts }: DrillPorts, { fault }: Drill): string | null {
 
 /** A drill measures what one fault does: with anything else wrong, or with other jobs, it would measure that. */
 function findHindrance({ parts, supervisor }: DrillPorts): string | null {
-  const { mode, incidents, pause, cooldowns } = supervisor.getSnapshot().context;
+  const { mode, incidents, pause, drain, cooldowns } = supervisor.getSnapshot().context;
   const calmAtMs = Math.max(0, ...Object.values(cooldowns));
   const nowMs = parts.clock.nowMs();
   if (parts.drill.running !== null) return `The drill ${parts.drill.running} is running; wait for its end.`;
   if (pause !== null) return "The service is paused; resume it first.";
+  if (drain !== null) return "The intake is drained; resume it first.";
   if (mode !== "ready") return `The service is not ready (its mode is ${mode}); a drill starts from a sound service.`;
   if (Object.keys(incidents).length > 0) return "An incident is open; a drill starts from a sound service.";
   if (calmAtMs > nowMs) return `Recovery cools down after its last climb; try again in ${Math.ceil((calmAtMs - nowMs) / secondMs)} s.`;

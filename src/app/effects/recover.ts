@@ -102,7 +102,7 @@ async function offload(
   const profile = leanerProfile(client, stats.profile);
   if (profile === null) throw new UnderstudyError("WORKER_ERROR", "the leanest load profile is in use already");
   ports.setProfile(target.workerId, profile);
-  return ports.gpu.enableOffload(target.workerId, { model: target.model ?? stats.residentModel ?? ports.leadModel, profile }, signal);
+  return ports.gpu.enableOffload(target.workerId, { model: stats.residentModel ?? target.model ?? ports.leadModel, profile }, signal);
 }
 
 function reductionOf(ports: RecoverPorts, target: RecoveryTarget, job: JobView | null, stats: WorkerStats): Fit | null {

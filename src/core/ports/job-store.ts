@@ -28,6 +28,12 @@ export interface ClaimRequest {
 
 export interface JobQuery {
   readonly states?: readonly JobState[];
+  /** A job must have all of them. */
+  readonly labels?: readonly string[];
+  readonly model?: ModelId;
+  /** When it was submitted; inclusive. */
+  readonly fromMs?: number;
+  readonly untilMs?: number;
   readonly limit: number;
   readonly cursor?: string;
 }
@@ -80,8 +86,10 @@ export interface JobStore {
       | { readonly kind: "failed"; readonly code: "NO_REAL_ROUTE" | "STAND_IN_FAILED"; readonly message: string }
       | { readonly kind: "stoodIn"; readonly result: JobResult },
   ): Promise<"ok" | "refused" | "absent">;
-  /** Out of quarantine or failure, with a fresh budget. */
+  /** Out of quarantine and back into the queue, with a fresh budget and a fresh deadline. */
   requeue(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
+  /** Out of quarantine for good: it stays failed, with its evidence, until the retention. */
+  drop(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
   /** Stand-in or thumbnail. Idempotent; a stand-in is refused once the result exists. */
   attach(
     jobId: string,

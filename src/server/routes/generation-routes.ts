@@ -4,45 +4,17 @@ import { idempotencyBodyOf, parseSubmission, toConsent, toRenderRequest } from "
 import { toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
 import { drawInteger } from "../../core/chance.ts";
 import type { JobView } from "../../core/job.ts";
-import { formatBytes } from "../../core/units.ts";
 import type { AppOptions, HttpContext, HttpEnv } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import { readSubmission } from "../read-submission.ts";
-import type { AdmissionOutcome, ServerPorts } from "../server-ports.ts";
+import { refuseAdmission } from "../refuse-admission.ts";
+import type { ServerPorts } from "../server-ports.ts";
 
 const acceptableKey = /^[\x21-\x7e]{1,255}$/;
 const largestSeed = 2 ** 31 - 1;
 const unreadImage = "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";
 const unreadEndImage =
   "The end image was checked, but no model of this service ends at an image: the video follows the prompt and the image.";
-
-type Refused = Exclude<AdmissionOutcome, { readonly job: JobView }>;
-
-function refuseAdmission(context: HttpContext, outcome: Refused): Response {
-  switch (outcome.kind) {
-    case "conflict":
-      return refuse(context, {
-        code: "IDEMPOTENCY_KEY_REUSED",
-        detail: `This idempotency key belongs to job ${outcome.jobId}, which asked for something else.`,
-      });
-    case "queueFull":
-      return refuse(context, {
-        code: "QUEUE_FULL",
-        detail: `The queue holds ${outcome.limit} jobs, which is its limit.`,
-        retryAfterMs: 30_000,
-      });
-    case "unfit":
-      return refuse(context, { code: "ENVELOPE_TOO_LARGE", detail: outcome.message });
-    case "loraUnsupported":
-      return refuse(context, { code: "LORA_UNSUPPORTED", detail: outcome.message });
-    case "diskFull":
-      return refuse(context, {
-        code: "DISK_FULL",
-        detail: `Only ${formatBytes(outcome.freeBytes)} of disk is free; nothing is accepted until there is more.`,
-        retryAfterMs: 60_000,
-      });
-  }
-}
 
 function answerSubmitted(
   context: HttpContext,

@@ -1,0 +1,34 @@
+/** What an admission that takes nothing becomes over HTTP. */
+import type { JobView } from "../core/job.ts";
+import { formatBytes } from "../core/units.ts";
+import type { HttpContext } from "./http-types.ts";
+import { type Refused, refuse } from "./problems.ts";
+import type { AdmissionOutcome } from "./server-ports.ts";
+
+export type NotAdmitted = Exclude<AdmissionOutcome, { readonly job: JobView }>;
+
+export function refuseAdmission(context: HttpContext, outcome: NotAdmitted): Refused {
+  switch (outcome.kind) {
+    case "conflict":
+      return refuse(context, {
+        code: "IDEMPOTENCY_KEY_REUSED",
+        detail: `This idempotency key belongs to job ${outcome.jobId}, which asked for something else.`,
+      });
+    case "queueFull":
+      return refuse(context, {
+        code: "QUEUE_FULL",
+        detail: `The queue holds ${outcome.limit} jobs, which is its limit.`,
+        retryAfterMs: 30_000,
+      });
+    case "unfit":
+      return refuse(context, { code: "ENVELOPE_TOO_LARGE", detail: outcome.message });
+    case "loraUnsupported":
+      return refuse(context, { code: "LORA_UNSUPPORTED", detail: outcome.message });
+    case "diskFull":
+      return refuse(context, {
+        code: "DISK_FULL",
+        detail: `Only ${formatBytes(outcome.freeBytes)} of disk is free; nothing is accepted until there is more.`,
+        retryAfterMs: 60_000,
+      });
+  }
+}

@@ -1,0 +1,137 @@
+/** Jobs in our own words. */
+import { cancelJob, drainIntake, dropJob, listJobs, releaseJob, retryJob, showJob, submitJob } from "../../contract/api/jobs-api.ts";
+import { toIntake } from "../../contract/intake-wire.ts";
+import { problemOfSubmission, submissionText, toJob, toJobDetail, toOwnConsent, toRequest } from "../../contract/jobs-wire.ts";
+import { drawInteger } from "../../core/chance.ts";
+import type { JobView } from "../../core/job.ts";
+import type { ApiApp } from "../api-app.ts";
+import type { AppOptions, HttpContext } from "../http-types.ts";
+import { type Refused, refuse } from "../problems.ts";
+import { readImage } from "../read-image.ts";
+import { refuseAdmission } from "../refuse-admission.ts";
+import { resubmissionOf } from "../resubmission.ts";
+import type { ServerPorts, ServerSubmission } from "../server-ports.ts";
+
+const largestSeed = 2 ** 31 - 1;
+const fresh = { "cache-control": "no-cache" };
+
+const notFound = (context: HttpContext, id: string): Refused =>
+  refuse(context, { code: "JOB_NOT_FOUND", detail: `There is no job ${id.slice(0, 64)}, or it is older than what is kept.` });
+
+const conflict = (context: HttpContext, detail: string): Refused => refuse(context, { code: "JOB_STATE_CONFLICT", detail });
+
+const actorOf = (context: HttpContext, role: "client" | "operator"): string => `${role}:${context.get("apiKeyId")}`;
+
+/** The one way in, for a submission and for a new try. */
+async function admit(context: HttpContext, ports: ServerPorts, submission: ServerSubmission) {
+  const outcome = await ports.admission.submit(submission);
+  if (!("job" in outcome)) return refuseAdmission(context, outcome);
+  const { job } = outcome;
+  const isReplayed = outcome.kind === "duplicate";
+  const headers = {
+    location: `/api/v1/jobs/${job.id}`,
+    ...(isReplayed ? { "idempotency-replayed": "true" } : {}),
+    ...(job.isSimulated ? { "x-understudy-simulated": "true" } : {}),
+  };
+  return context.json(toJobDetail(job, ports.progressOf(job.id)), isReplayed ? 200 : 201, headers);
+}
+
+function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
+  app.openapi(submitJob, async (context) => {
+    const fields = context.req.valid("json");
+    const { "idempotency-key": key = null } = context.req.valid("header");
+    const image = fields.image === undefined ? null : readImage(fields.image);
+    if (typeof image === "string") return refuse(context, { code: "REQUEST_INVALID", param: "image", detail: image });
+    const problem = problemOfSubmission(fields, { hasImage: image !== null });
+    if (problem !== null) return refuse(context, { code: "REQUEST_INVALID", ...problem });
+    return admit(context, ports, {
+      spec: {
+        request: toRequest(fields, () => drawInteger(ports.chance, 0, largestSeed)),
+        consent: toOwnConsent(fields, options.consent),
+        workflow: null,
+      },
+      apiKeyId: context.get("apiKeyId"),
+      idempotencyKey: key,
+      idempotencyBody: key === null ? null : submissionText(fields, image?.sha256 ?? null),
+      priority: fields.priority,
+      labels: fields.labels,
+      ...(fields.deadline_ms === undefined ? {} : { deadlineMs: fields.deadline_ms }),
+      ...(image === null ? {} : { image: { bytes: image.bytes, mimeType: image.mimeType } }),
+    });
+  });
+
+  app.openapi(retryJob, async (context) => {
+    const { id } = context.req.valid("param");
+    const job = await ports.jobs.get(id);
+    if (job === null) return notFound(context, id);
+    if (job.state === "quarantined") {
+      const detail = "This job was set aside because it ended the worker; an operator releases or drops it.";
+      return refuse(context, { code: "JOB_QUARANTINED", detail });
+    }
+    if (job.state !== "failed" && job.state !== "cancelled")
+      return conflict(context, `Only what failed or was cancelled is tried again; this job is ${job.state}.`);
+    const { "idempotency-key": key = null } = context.req.valid("header");
+    return admit(context, ports, await resubmissionOf(job, ports, { apiKeyId: context.get("apiKeyId"), idempotencyKey: key }));
+  });
+}
+
+function addReading(app: ApiApp, ports: ServerPorts): void {
+  app.openapi(listJobs, async (context) => {
+    const { state, label, model, since, until, limit, cursor } = context.req.valid("query");
+    const page = await ports.jobs.list({
+      limit,
+      ...(state === undefined ? {} : { states: state }),
+      ...(label === undefined ? {} : { labels: label }),
+      ...(model === undefined ? {} : { model }),
+      ...(since === undefined ? {} : { fromMs: since }),
+      ...(until === undefined ? {} : { untilMs: until }),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    const jobs = page.jobs.map((job) => toJob(job, ports.progressOf(job.id)));
+    return context.json({ jobs, ...(page.cursor === null ? {} : { cursor: page.cursor }) }, 200, fresh);
+  });
+
+  app.openapi(showJob, async (context) => {
+    const { id } = context.req.valid("param");
+    const job = await ports.jobs.get(id);
+    return job === null ? notFound(context, id) : context.json(toJobDetail(job, ports.progressOf(id)), 200, fresh);
+  });
+}
+
+type Ended = "ok" | "refused" | "absent";
+
+function addChanges(app: ApiApp, ports: ServerPorts): void {
+  /** How the job is after it was changed; one that is gone meanwhile is not found. */
+  const answer = async (context: HttpContext, id: string, outcome: Ended, refusal: (job: JobView) => string) => {
+    const job = outcome === "absent" ? null : await ports.jobs.get(id);
+    if (job === null) return notFound(context, id);
+    if (outcome === "refused") return conflict(context, refusal(job));
+    return context.json(toJobDetail(job, ports.progressOf(id)), 200, fresh);
+  };
+  const notAside = (job: JobView): string => `Only a job that was set aside is released or dropped; this job is ${job.state}.`;
+
+  app.openapi(cancelJob, async (context) => {
+    const { id } = context.req.valid("param");
+    const outcome = await ports.control.cancelJob(id, actorOf(context, "client"));
+    const ended = outcome === "absent" ? "absent" : outcome === "ended" ? "refused" : "ok";
+    return answer(context, id, ended, (job) => `It has ended already: this job is ${job.state}.`);
+  });
+
+  app.openapi(releaseJob, async (context) => {
+    const { id } = context.req.valid("param");
+    return answer(context, id, await ports.quarantine.release(id, actorOf(context, "operator")), notAside);
+  });
+
+  app.openapi(dropJob, async (context) => {
+    const { id } = context.req.valid("param");
+    return answer(context, id, await ports.quarantine.drop(id, actorOf(context, "operator")), notAside);
+  });
+
+  app.openapi(drainIntake, async (context) => context.json(toIntake(await ports.intake.drain(actorOf(context, "operator")), false), 200));
+}
+
+export function addJobsRoutes(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
+  addSubmission(app, ports, options);
+  addReading(app, ports);
+  addChanges(app, ports);
+}

@@ -1,0 +1,158 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { classify } from "../../src/recovery/classify.ts";
+import { type Incident, openIncident, w0 } from "./recovery-harness.ts";
+
+let running: Incident | undefined;
+afterEach(() => running?.actor.stop());
+const open = (...args: Parameters<typeof openIncident>): Incident => {
+  running = openIncident(...args);
+  return running;
+};
+const fault = classify({ message: "odd" });
+const connected = { type: "worker.connected", ...w0 } as const;
+const proven = (model: string) => ({ type: "model.proven", ...w0, model }) as const;
+const loadFailed = (model: string) => ({ type: "model.loadFailed", ...w0, model }) as const;
+const loadsAsked = ({ parent }: Incident): number => parent.ofType("model.load").length;
+
+describe("two probes", () => {
+  it("are both asked after a reload: a test render, then the phase that failed", async () => {
+    const incident = open("vram_exhaustion", { jobId: "j1" }, { cure: "enable_cpu_offload" });
+    await incident.until(() => incident.is("returning"));
+    expect(incident.rungs().at(-1)).toBe("enable_cpu_offload effective");
+    expect(incident.parent.ofType("canary.passed")).toHaveLength(1);
+    expect(incident.parent.ofType("rung.ended").at(-1)?.result.reason).toContain("failed phase");
+  });
+  it("do not stand for each other: a test render that passes while the failed size still fails ends nothing", async () => {
+    const incident = open("vram_exhaustion", { jobId: "j1" }, { cure: "enable_cpu_offload", isSizeBroken: true });
+    await incident.until(() => incident.is("standingIn"));
+    expect(incident.rungs()).toContain("enable_cpu_offload ineffective");
+    expect(incident.parent.ofType("canary.passed")).toHaveLength(1);
+    expect(incident.parent.ofType("incident.resolved")).toEqual([]);
+  });
+});
+
+describe("a worker that comes back", () => {
+  it("is not tested before its own model is proven, whatever else it proves meanwhile", async () => {
+    const incident = open("generation_pipeline_error", { origin: "workerDeath" }, { isBroken: false, doesModelLoad: false });
+    incident.actor.send(connected);
+    incident.actor.send(proven("TI2V-5B"));
+    incident.actor.send(loadFailed("TI2V-5B"));
+    await incident.clock.advance(10_000);
+    expect(incident.is({ verifying: "awaitingWorker" })).toBe(true);
+    incident.actor.send(proven("T2V-A14B"));
+    expect(incident.is({ verifying: "runningCanary" })).toBe(true);
+  });
+  it("is tested at once when no model is wanted of it", async () => {
+    const incident = open("generation_pipeline_error", { origin: "workerDeath", model: null }, { isBroken: false });
+    incident.actor.send(connected);
+    expect(incident.is({ verifying: "runningCanary" })).toBe(true);
+    await incident.until(() => incident.is("returning"));
+    expect(incident.rungs()).toEqual(["restart_pipeline effective"]);
+    expect(loadsAsked(incident)).toBe(0);
+  });
+  it("has failed its restart when its model does not load, and is climbed for", async () => {
+    const incident = open("generation_pipeline_error", { origin: "workerDeath" }, { doesModelLoad: false });
+    incident.actor.send(connected);
+    incident.actor.send(loadFailed("T2V-A14B"));
+    await incident.clock.advance(100);
+    expect(incident.rungs()[0]).toBe("restart_pipeline failed");
+    expect(incident.actor.getSnapshot().context.climbCount).toBe(1);
+  });
+});
+
+describe("while a stand-in serves", () => {
+  const standingIn = async (world: Parameters<typeof openIncident>[2] = {}): Promise<Incident> => {
+    const incident = open("network_error", {}, { doesModelLoad: false, ...world });
+    await incident.until(() => incident.is("standingIn"));
+    return incident;
+  };
+  it("a worker that connects is asked for its model, and the proof of that one is looked at once", async () => {
+    const incident = await standingIn();
+    const askedBefore = loadsAsked(incident);
+    incident.actor.send(connected);
+    expect(loadsAsked(incident)).toBe(askedBefore + 1);
+    incident.actor.send(proven("TI2V-5B"));
+    expect(incident.is("standingIn")).toBe(true);
+    incident.actor.send(proven("T2V-A14B"));
+    expect(incident.is("probing")).toBe(true);
+  });
+  it("the time of the next look begins a probe", async () => {
+    const incident = await standingIn();
+    await incident.clock.advance(29_999);
+    expect(incident.is("standingIn")).toBe(true);
+    await incident.clock.advance(1);
+    expect(incident.is("probing")).toBe(true);
+  });
+  it("a fault after the cooldown begins the next climb at its first rung", async () => {
+    const incident = open("network_error", { limits: { cooldownMs: 5_000 } });
+    await incident.until(() => incident.is("standingIn"));
+    await incident.clock.advance(5_000);
+    expect(incident.is("standingIn")).toBe(true);
+    incident.actor.send({ type: "fault.joined", fault });
+    expect(incident.is("choosing")).toBe(true);
+    expect(incident.actor.getSnapshot().context).toMatchObject({ climbCount: 2, joinedFaultCount: 1, nextRungIndex: 0 });
+  });
+  it("a fault inside the cooldown is counted, and nothing is climbed", async () => {
+    const incident = await standingIn();
+    incident.actor.send({ type: "fault.joined", fault });
+    expect(incident.is("standingIn")).toBe(true);
+    expect(incident.actor.getSnapshot().context.joinedFaultCount).toBe(1);
+  });
+});
+
+describe("a look back that fails", () => {
+  it("waits for the next one while climbs remain and the budget does not allow one", async () => {
+    const incident = open("network_error", {}, { isBudgetSpent: true });
+    await incident.until(() => incident.is("standingIn"));
+    await incident.until(() => incident.is("probing"));
+    await incident.until(() => !incident.is("probing"));
+    expect(incident.is("standingIn")).toBe(true);
+    expect(incident.parent.ofType("incident.exhausted")).toEqual([]);
+  });
+});
+
+describe("an incident that needs a person", () => {
+  it("asks for the model of a worker that connects all the same, and looks when that is proven", async () => {
+    const incident = open("network_error", { limits: { climbCount: 1 } }, { doesModelLoad: false });
+    await incident.until(() => incident.is("exhausted"));
+    const askedBefore = loadsAsked(incident);
+    incident.actor.send(connected);
+    expect(loadsAsked(incident)).toBe(askedBefore + 1);
+    incident.actor.send(proven("TI2V-5B"));
+    expect(incident.is("exhausted")).toBe(true);
+    incident.actor.send(proven("T2V-A14B"));
+    expect(incident.is("probing")).toBe(true);
+  });
+  it("is looked at when an operator asks", async () => {
+    const incident = open("network_error", { limits: { climbCount: 1 } });
+    await incident.until(() => incident.is("exhausted"));
+    incident.actor.send({ type: "recovery.probe" });
+    expect(incident.is("probing")).toBe(true);
+  });
+});
+
+describe("an incident inside a cooldown", () => {
+  it("is looked at when an operator asks", async () => {
+    const incident = open("network_error", { cooldownUntilMs: 1_760_000_000_000 + 20_000 });
+    expect(incident.is("coolingDown")).toBe(true);
+    incident.actor.send({ type: "recovery.probe" });
+    expect(incident.is("probing")).toBe(true);
+  });
+});
+
+describe("a fault of the job that was let through first", () => {
+  it("is answered by the next rung, and nothing is done between", async () => {
+    const incident = open("vram_exhaustion", {}, { cure: "clear_gpu_cache" });
+    await incident.until(() => incident.is("returning"));
+    incident.world.isBroken = true;
+    incident.world.cure = null;
+    incident.actor.send({ type: "fault.joined", fault });
+    await incident.until(() => incident.is("standingIn"));
+    expect(incident.world.performed).toEqual([
+      "clear_gpu_cache",
+      "apply_vram_optimization",
+      "enable_cpu_offload",
+      "reduce_generation_params",
+    ]);
+  });
+});

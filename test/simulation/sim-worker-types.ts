@@ -1,0 +1,78 @@
+import type { Chance } from "../../src/core/chance.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import type { GenerateOrder } from "../../src/core/ports/worker.ts";
+import { gibibyte } from "../../src/core/units.ts";
+import type { ModelId, Phase } from "../../src/core/words.ts";
+
+export const deviceTotalBytes = 80 * gibibyte;
+
+/** What happens to the attempt that it is armed for. */
+export const armedFaults = [
+  "crash",
+  "exit",
+  "hang",
+  "stop",
+  "stall",
+  "slow",
+  "leak",
+  "oom",
+  "poison",
+  "raise",
+  "corrupt",
+  "silent",
+  "cut",
+  "lost",
+] as const;
+export type ArmedFault = (typeof armedFaults)[number];
+
+export interface Armed {
+  readonly fault: ArmedFault;
+  readonly phase: Phase;
+  readonly atStep: number;
+  /** `raise`: the name of a library's error. */
+  readonly errorName?: string;
+}
+
+/** What goes wrong outside renders, for the next calls of its kind. */
+export interface BadCalls {
+  loads: number;
+  probes: number;
+}
+
+/** The exit as the operating system tells it, and what the process wrote last. */
+export interface WorkerEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly logTail?: string;
+}
+
+export interface SimFile {
+  readonly plays: boolean;
+  readonly madeBy: "worker" | "media";
+  readonly order: GenerateOrder;
+}
+
+/** What surrounds the cards: others may take their memory, heat them up or lose them. */
+export interface DeviceWeather {
+  neighbourBytesOf(deviceUuid: string): number;
+  isLost(deviceUuid: string): boolean;
+}
+
+export interface SimWorkerWorld {
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly weather: DeviceWeather;
+  /** Models whose files on the disk are broken: they cannot be loaded. */
+  readonly brokenModels: ReadonlySet<ModelId>;
+  /** Checkpoints outlive workers: denoise steps done, by job. */
+  readonly checkpoints: Map<string, number>;
+  /** Files by path, and who really made them. */
+  readonly files: Map<string, SimFile>;
+  /** Attempts (`job:fence`) whose result was complete while no supervisor listened. */
+  readonly keptAttempts: Set<string>;
+  /** Jobs whose own request a worker called wrong: these may fail. */
+  readonly blamedJobs: Set<string>;
+  readonly stepMs: number;
+  readonly heartbeatMs: number;
+  readonly checkpointEverySteps: number;
+}
