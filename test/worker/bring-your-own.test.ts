@@ -44,8 +44,8 @@ function writeReadmeFiles(dir: string): string {
   const blocks = [...readFileSync(join(workerPackageDir, "README.md"), "utf8").matchAll(/```json\n(.*?)```/gs)].map(
     ([, text = ""]) => text,
   );
-  const [config, registry] = blocks.map((text) => JSON.parse(text) as Record<string, unknown>);
-  const [worker] = config?.["workers"] as readonly Record<string, unknown>[];
+  const [config = {}, registry] = blocks.map((text) => JSON.parse(text) as { readonly workers?: readonly object[] });
+  const [worker = {}] = config.workers ?? [];
   const command = [installedPython, "-B", join(workerPackageDir, "examples", "painter.py")];
   writeFileSync(join(dir, "models.json"), JSON.stringify(registry));
   const settings = { ...config, workers: [{ ...worker, command }], models: { registry: join(dir, "models.json") } };
