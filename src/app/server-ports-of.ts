@@ -42,7 +42,9 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
     },
     {
       minFreeBytes: config.disk.minFreeBytes,
-      deadlineMs: config.queue.deadlineMs,
+      get deadlineMs() {
+        return config.queue.deadlineMs;
+      },
       preferredProfile: config.loadProfile,
       alternative: config.alternative,
       // A simulator plays every request; of what another program can do, it tells itself when it is given the job.
@@ -137,6 +139,8 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     drills: createDrillDesk({ parts, supervisor, admission }),
     intake: createIntakeDesk(parts, supervisor, onQueued),
     streams: createStreams(parts, hub, status),
+    keys: parts.store.keys,
+    onOriginRefused: (origin) => parts.logger.warn({ event: "origin.refused", origin, allowWith: `--allow-origin ${origin}` }),
     onDefect: (thrown, request) => {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       parts.logger.error({ event: "request.defect", ...request, message });

@@ -1,5 +1,7 @@
 /** What was typed → what is wanted. Pure: no file, no process. */
 import { parseArgs } from "node:util";
+import { type KeyRole, keyRoles } from "../core/words.ts";
+import type { TokenOrder, TokenVerb } from "./token-commands.ts";
 import { parseWorkerArguments } from "./worker-arguments.ts";
 
 interface Common {
@@ -14,6 +16,8 @@ export type Arguments =
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
   | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
+  | (Common & { readonly command: "config"; readonly verb: ConfigVerb; readonly withSources: boolean })
+  | (Common & TokenOrder & { readonly command: "token" })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "worker"; readonly promisesPath: string | null; readonly program: readonly string[] }
@@ -22,6 +26,7 @@ export type Arguments =
   /** One sentence; the exit code is 2. */
   | { readonly command: "refused"; readonly message: string };
 
+export type ConfigVerb = "check" | "schema" | "show";
 export type ModelsVerb = "list" | "pull" | "verify" | "remove";
 
 const options = {
@@ -38,6 +43,11 @@ const options = {
   "keep-workers": { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
+  sources: { type: "boolean" },
+  role: { type: "string" },
+  label: { type: "string" },
+  "allow-origin": { type: "string", multiple: true },
+  insecure: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -55,6 +65,8 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
+  "allow-origin": "allowedOrigins",
+  insecure: "insecure",
 };
 
 interface CommandRow {
@@ -67,12 +79,28 @@ interface CommandRow {
   readonly verbs?: Readonly<Record<string, boolean>>;
 }
 
+const serveOptions = [
+  "host",
+  "port",
+  "allow-origin",
+  "insecure",
+  "state-dir",
+  "config",
+  "worker",
+  "python",
+  "device",
+  "sim-gpu",
+  "sim-gpus",
+  "sim-speed",
+  "keep-workers",
+] as const satisfies readonly OptionName[];
+
 /** Every command, in the order of the help text. */
 const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
-    options: ["host", "port", "state-dir", "config", "worker", "python", "device", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
+    options: serveOptions,
   },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
   pause: {
@@ -95,11 +123,25 @@ const commands = {
     operand: "list, or pull, verify or remove and the name of a model",
     verbs: { list: false, pull: true, verify: true, remove: true },
   },
+  config: {
+    usage: "config VERB",
+    says: "check: is it sound, with these flags? show: what is in force; schema: as JSON Schema",
+    options: [...serveOptions, "sources"],
+    operand: "check, show or schema",
+    verbs: { check: false, show: false, schema: false },
+  },
   replay: {
     usage: "replay INCIDENT",
     says: "an incident once more, step by step; 1 when a step differs from its row",
     options: ["state-dir", "config"],
     operand: "the id of an incident",
+  },
+  token: {
+    usage: "token VERB [KEY]",
+    says: "create, list or revoke keys; create needs --role",
+    options: ["state-dir", "config", "role", "label"],
+    operand: "create, list, or revoke and the id of a key",
+    verbs: { create: false, list: false, revoke: true },
   },
   backup: {
     usage: "backup PATH",
@@ -127,7 +169,9 @@ ${usageLines}
 
 Flags of serve
   -p, --port PORT         port to listen on; 0 takes a free one (9000)
-      --host HOST         address to listen on; others than loopback need a key in UNDERSTUDY_API_KEY (127.0.0.1)
+      --host HOST         address to listen on; others than loopback need a key: understudy token create (127.0.0.1)
+      --allow-origin URL  a web page of another origin that may call the service; may be repeated
+      --insecure          lets everybody who reaches the address do everything, without any key
       --worker KIND       what renders: simulator or diffusers (simulator)
       --python PATH       interpreter of the diffusers worker (what npm run worker:install made)
       --device DEVICE     where it renders: auto, cuda or cpu (auto)
@@ -142,9 +186,16 @@ Flags of models pull and verify
 Flags of worker check, before the command
       --promises FILE     what the worker promises beyond the protocol, as JSON (worker/README.md)
 
+Flags of token create
+      --role ROLE         what the key may do: viewer looks, submitter also submits and cancels, operator does everything
+      --label TEXT        what the key is for
+
+Flags of config: those of serve, and
+      --sources           show tells who set what
+
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
-  -c, --config FILE       settings as JSON; also UNDERSTUDY_CONFIG
+  -c, --config FILE       settings as YAML or JSON; also UNDERSTUDY_CONFIG
   -h, --help              this text
   -v, --version           the version
 
@@ -182,17 +233,25 @@ interface Given {
   readonly operand: string;
   readonly isReleasing: boolean;
   readonly revision: string | null;
+  readonly role: KeyRole;
+  readonly label: string;
+  readonly withSources: boolean;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, { verb, operand, isReleasing, revision }: Given, common: Common): Arguments {
+function wantedOf(command: Command, given: Given, common: Common): Arguments {
+  const { verb, operand, isReleasing, revision, role, label, withSources } = given;
   switch (command) {
+    case "token":
+      return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
     case "pause":
       return { command, isReleasing, ...common };
     case "drill":
       return { command, drill: verb === "list" ? null : operand, ...common };
     case "models":
       return { command, verb: verb as ModelsVerb, model: operand, revision, ...common };
+    case "config":
+      return { command, verb: verb as ConfigVerb, withSources, ...common };
     case "replay":
       return { command, incidentId: operand, ...common };
     case "backup":
@@ -233,5 +292,19 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
-  return wantedOf(first, { verb, operand, isReleasing: values["release-gpu"] === true, revision }, { configPath, flags });
+  const withSources = values.sources === true;
+  if (withSources && verb !== "show") return refuse(`config ${verb} does not take --sources`);
+  const role = keyRoles.find((known) => known === values.role);
+  if (verb === "create" && role === undefined) return refuse(`token create needs --role ${keyRoles.join(", ")}`);
+  if (verb !== "create" && (values.role ?? values.label) !== undefined) return refuse(`token ${verb} takes no --role and no --label`);
+  const typed: Given = {
+    verb,
+    operand,
+    isReleasing: values["release-gpu"] === true,
+    revision,
+    role: role ?? "viewer",
+    label: typeof values.label === "string" ? values.label.slice(0, 200) : "",
+    withSources,
+  };
+  return wantedOf(first, typed, { configPath, flags });
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { checkWorker } from "../app/check-worker.ts";
 import { type PromiseFile, promiseFileSchema } from "../contract/worker-promises.ts";
 import { UnderstudyError } from "../core/errors.ts";
@@ -28,12 +29,22 @@ const reasonOf = (cause: unknown): string => {
     .join("\n");
 };
 
+function readPromises(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (thrown) {
+    throw new UnderstudyError("CONFIGURATION_INVALID", `The file of promises ${path} cannot be read.`, { cause: thrown });
+  }
+}
+
+export interface WorkerCheckWanted {
+  readonly program: readonly string[];
+  readonly promisesPath: string | null;
+}
+
 /** `understudy worker check`: prints what holds, what does not, and what the worker does not promise; 1 when one does not hold. */
-export async function runWorkerCheck(
-  program: readonly string[],
-  promises: { readonly path: string; readonly text: string } | null,
-): Promise<number> {
-  const file = promises === null ? promiseFileSchema.parse({}) : parsePromises(promises.path, promises.text);
+export async function runWorkerCheck({ program, promisesPath: path }: WorkerCheckWanted): Promise<number> {
+  const file = path === null ? promiseFileSchema.parse({}) : parsePromises(path, readPromises(path));
   const counts = { passed: 0, unsupported: 0, failed: 0 };
   say(`Checking ${program.join(" ")}`);
   await checkWorker(program, file, {

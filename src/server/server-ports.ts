@@ -24,6 +24,7 @@ import type { JobProgress, JobSpec, JobView } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { EventLog, IncidentStore } from "../core/ports/event-log.ts";
 import type { ActorName, JobStore } from "../core/ports/job-store.ts";
+import type { KeyStore } from "../core/ports/key-store.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { FailureType, Mode } from "../core/words.ts";
 
@@ -42,7 +43,8 @@ export type {
 export interface ServerPorts {
   readonly jobs: Pick<JobStore, "get" | "list" | "counts" | "findArtifact">;
   readonly quarantine: QuarantinePort;
-  readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe">;
+  readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe" | "note">;
+  readonly keys: Pick<KeyStore, "find" | "hasAny">;
   readonly artifacts: Pick<ArtifactFiles, "read">;
   readonly clock: Clock;
   readonly chance: Chance;
@@ -57,6 +59,8 @@ export interface ServerPorts {
   readonly intake: IntakePort;
   readonly drills: DrillPort;
   readonly streams: StreamPort;
+  /** A page of this origin was refused; the operator may want to let it in. */
+  onOriginRefused(origin: string): void;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
 }

@@ -4,10 +4,13 @@ import { type Database, type DatabaseOptions, openDatabase } from "./database.ts
 import { createEventLog } from "./event-log.ts";
 import { createIncidentStore } from "./incident-store.ts";
 import { createJobStore } from "./job-store.ts";
+import { createKeyStore } from "./key-store.ts";
 import { createWebhookOutbox } from "./webhook-outbox.ts";
 
 export interface StoreOptions extends DatabaseOptions {
+  /** These two are asked for at every submission. */
   readonly maxQueuedJobs?: number;
+  readonly maxQueuedJobsPerKey?: number;
   readonly quarantineDeaths?: number;
   readonly hostLossLimit?: number;
   readonly maxAttempts?: number;
@@ -44,7 +47,12 @@ export function openStore(options: StoreOptions): Store {
   const database = openDatabase(options);
   return {
     jobs: createJobStore(database, {
-      maxQueuedJobs: options.maxQueuedJobs ?? 1_000,
+      get maxQueuedJobs() {
+        return options.maxQueuedJobs ?? 1_000;
+      },
+      get maxQueuedJobsPerKey() {
+        return options.maxQueuedJobsPerKey ?? options.maxQueuedJobs ?? 1_000;
+      },
       quarantineDeaths: options.quarantineDeaths ?? 2,
       hostLossLimit: options.hostLossLimit ?? 5,
       maxAttempts: options.maxAttempts ?? 8,
@@ -52,6 +60,7 @@ export function openStore(options: StoreOptions): Store {
     events: createEventLog(database),
     incidents: createIncidentStore(database),
     facts: createFactStore(database),
+    keys: createKeyStore(database),
     webhooks: createWebhookOutbox(database),
     nextEpoch: async () =>
       database.write(() => {

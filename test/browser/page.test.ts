@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
 import { launchBrowser, type OpenPage, openPage } from "./open-page.ts";
 
+const apiKey = "a-key-of-the-test-0123456789abcdef";
 let browser: Browser;
 const pages: OpenPage[] = [];
 const started: RunningService[] = [];
@@ -138,6 +139,10 @@ describe("the page", () => {
   it("finds the service again after a restart, and goes on by itself", async () => {
     const first = await start();
     const page = await open(first);
+    const numbers: (string | undefined)[] = [];
+    page.page.on("request", (request) => {
+      if (request.url().endsWith("/api/v1/events")) numbers.push(request.headers()["last-event-id"]);
+    });
     await isReady(page);
     first.process.kill("SIGINT");
     await first.ended;
@@ -151,6 +156,7 @@ describe("the page", () => {
     await until("the clip of a job made afterwards", async () => (await page.text("clip")).includes(name));
     await page.plays();
     expect((await page.events()).filter((line) => line.includes(`Job ${name} was accepted`))).toHaveLength(1);
+    expect(numbers.at(-1)).toMatch(/^\d+$/);
   });
 
   it("fits a telephone, light and dark", async () => {
@@ -221,12 +227,48 @@ describe("the page", () => {
     await until("the refusal is shown", async () => /prompt/i.test(await page.text("answer")));
   });
 
-  it("works behind a key, which the browser asks for as a password", async () => {
-    const key = "a-key-of-the-test-0123456789abcdef";
-    const service = await start({ env: { UNDERSTUDY_API_KEY: key } });
-    const page = await open(service, { httpCredentials: { username: "", password: key } });
+  it("asks for a key where one is needed, keeps it for this tab, and streams, submits and plays with it", async () => {
+    const service = await start({ env: { UNDERSTUDY_API_KEY: apiKey } });
+    const page = await open(service);
+    const form = page.page.getByRole("form", { name: "Key" });
+    const give = async (key: string): Promise<void> => {
+      await form.getByLabel(/key/).fill(key);
+      await form.getByRole("button").click();
+    };
+    await form.waitFor();
+    expect(await form.textContent()).toContain("This service asks for a key.");
+    await page.picture("key");
+    await give("a-wrong-key");
+    await until("the wrong key is refused", async () => (await form.count()) === 1 && /not valid/.test((await form.textContent()) ?? ""));
+    await give(apiKey);
     await isReady(page);
+    expect(await form.count()).toBe(0);
     await makeVideo(page);
+    await until("the clip comes as a blob", async () => (await page.shown()).address.startsWith("blob:"));
     await page.plays();
+    await page.page.reload();
+    await isReady(page);
+    await page.plays();
+    expect(await form.count()).toBe(0);
+    expect(page.problems.filter((problem) => !problem.includes("401"))).toEqual([]);
+
+    const other = await open(service);
+    await other.page.getByRole("form", { name: "Key" }).waitFor();
+    expect(await other.text("mode-word")).toBe("connecting");
+  });
+
+  it("opens a WebSocket with the key among its protocols, and none without", async () => {
+    const page = await open(await start({ env: { UNDERSTUDY_API_KEY: apiKey } }));
+    const first = (protocols: readonly string[]): Promise<string> =>
+      page.page.evaluate(`new Promise((resolve) => {
+        const socket = new WebSocket(location.origin.replace("http", "ws") + "/ws", ${JSON.stringify(protocols)});
+        socket.onmessage = ({ data }) => resolve(socket.protocol + " " + JSON.parse(data).type);
+        socket.onerror = () => resolve("refused");
+      })`);
+    expect(await first(["understudy", `understudy.key.${Buffer.from(apiKey).toString("base64url")}`])).toBe(
+      "understudy connection_established",
+    );
+    expect(await first(["understudy", `understudy.key.${Buffer.from("another").toString("base64url")}`])).toBe("refused");
+    expect(await first(["understudy"])).toBe("refused");
   });
 });

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { problemSchema } from "../../src/contract/problem.ts";
 import { StoreError } from "../../src/core/errors.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import { chooseProtocol } from "../../src/server/safety/socket-protocols.ts";
 import { createServerWorld, type ServerWorld, type WorldOptions } from "./server-world.ts";
 
 let world: ServerWorld;
@@ -105,6 +106,78 @@ describe("key", () => {
     start({ apiKey: "a-long-enough-key" });
     expect((await ask("/api/v1/queue", { authorization: "Bearer a-long-enough-key" })).status).toBe(200);
     expect((await ask("/api/v1/queue", { authorization: `Basic ${btoa("anybody:a-long-enough-key")}` })).status).toBe(401);
+  });
+});
+
+describe("a key among the protocols of a WebSocket", () => {
+  const apiKey = "schlüssel, mit allem: +/=";
+  const carrying = (key: string) => `understudy, understudy.key.${Buffer.from(key).toString("base64url")}`;
+  const upgrade = (headers: Record<string, string>) => ask("/ws", { upgrade: "websocket", ...headers });
+  it("opens what an upgrade asks for, and nothing else", async () => {
+    start({ apiKey });
+    // Without a socket nothing can be upgraded: 426 says that the route itself was reached.
+    expect((await upgrade({ "sec-websocket-protocol": carrying(apiKey) })).status).toBe(426);
+    expect((await ask("/api/v1/queue", { "sec-websocket-protocol": carrying(apiKey) })).status).toBe(401);
+  });
+
+  it.each([carrying("another key"), "understudy", "understudy.key.", "", "understudy.key.%%%"])("refuses %s", async (protocols) => {
+    start({ apiKey });
+    expect((await upgrade({ "sec-websocket-protocol": protocols })).status).toBe(401);
+  });
+
+  it("does not stand in for a header that is wrong", async () => {
+    start({ apiKey });
+    expect((await upgrade({ authorization: "Bearer wrong", "sec-websocket-protocol": carrying(apiKey) })).status).toBe(401);
+  });
+
+  it("is never answered", () => {
+    expect(chooseProtocol(new Set([`understudy.key.${btoa("k")}`, "understudy"]))).toBe("understudy");
+    expect(chooseProtocol(new Set([`understudy.key.${btoa("k")}`]))).toBe(false);
+  });
+});
+
+describe("one caller", () => {
+  const rateLimit = { perSecond: 2, burstCount: 3 };
+  const statuses = async (count: number, headers: Record<string, string> = {}): Promise<number[]> => {
+    const answers = await Promise.all(Array.from({ length: count }, () => ask("/api/v1/queue", headers)));
+    return answers.map((answer) => answer.status);
+  };
+
+  it("may ask as often as the limit says, and is told when to come back", async () => {
+    const clock = createVirtualClock();
+    world = createServerWorld(clock, { rateLimit });
+    expect(await statuses(3)).toEqual([200, 200, 200]);
+    const refused = await ask("/api/v1/queue");
+    expect([refused.status, refused.headers.get("retry-after"), await codeOf(refused)]).toEqual([429, "1", "RATE_LIMITED"]);
+    await clock.advance(1_000);
+    expect(await statuses(3)).toEqual([200, 200, 429]);
+  });
+
+  it("takes nothing from another", async () => {
+    start({ rateLimit, apiKey: "a-long-enough-key" });
+    expect(await statuses(4)).toEqual([401, 401, 401, 429]);
+    expect(await statuses(4, { authorization: "Bearer a-long-enough-key" })).toEqual([200, 200, 200, 429]);
+  });
+});
+
+describe("a refused page", () => {
+  it("is told the flag that lets it in, and so is the operator", async () => {
+    start();
+    const headers = { host: "localhost:9000", origin: "http://localhost:3000" };
+    const preflight = await ask("/api/v1/queue", { ...headers, "access-control-request-method": "GET" }, "OPTIONS");
+    const answer = await ask("/api/v1/recovery/reset", headers, "POST");
+    for (const refused of [preflight, answer]) {
+      expect(refused.status).toBe(403);
+      expect(problemSchema.parse(await refused.json()).detail).toContain("--allow-origin http://localhost:3000");
+    }
+    expect(world.refusedOrigins).toEqual(["http://localhost:3000", "http://localhost:3000"]);
+  });
+
+  it("cannot put a text of its own into answer or log", async () => {
+    start();
+    const answer = await ask("/api/v1/recovery/reset", { host: "localhost", origin: "http://evil.example/<script>" }, "POST");
+    expect([answer.status, (await answer.text()).includes("script")]).toEqual([403, false]);
+    expect(world.refusedOrigins).toEqual([]);
   });
 });
 

@@ -1,4 +1,7 @@
-/** The page follows the event stream; a snapshot brings it up to date, at first and after every loss of the connection. */
+/** The page follows the event stream: a snapshot brings it up to date, and rows keep it so, also after a loss of the connection. */
+import { ask, show } from "./key.js";
+import { follow } from "./stream.js";
+
 const at = (id) => document.getElementById(id);
 const modes = { degraded: "working with limits", recovering: "repairing itself", mock: "stand-ins only", draining: "stopping" };
 const phases = { encode: "reading the prompt", denoise: "rendering", decode: "decoding the frames", mux: "writing the file" };
@@ -13,9 +16,10 @@ const stages = {
 const waiting = "waits for its turn";
 const ends = ["job.succeeded", "job.failed", "job.cancelled", "job.quarantined", "job.expired"];
 const eventCount = 10;
-const reconnectMs = 1_000;
 /** Jobs that are not at their end, oldest first: id → { text, percent, isRunning }. */
 let jobs = new Map();
+/** The kinds of rows that have words, as the snapshot says. */
+let described = new Set();
 
 function showMode({ mode, sentence }) {
   document.body.dataset.mode = mode;
@@ -50,14 +54,13 @@ function showClip(video) {
   const standIn = `Stand-in, not the real video${video.real_result === "pending" ? ", which follows" : ""}.`;
   at("clip-kind").textContent = video.is_mock ? standIn : video.simulated ? "Simulated video." : "Real video.";
   at("clip-text").textContent = `${video.prompt} (job ${video.id.slice(0, 8)})`;
-  if (at("video").getAttribute("src") === video.artifact_url) return;
   at("video").controls = true;
   at("video").autoplay = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-  at("video").src = video.artifact_url;
+  void show(at("video"), video.artifact_url);
 }
 
 /** A row of the event log: words for the list, and what it means for its job. */
-async function follow({ kind, job_id: id, ...row }) {
+async function takeRow({ kind, job_id: id, ...row }) {
   if (row.text !== undefined) showRow(row);
   if (!kind.startsWith("job.")) return;
   if (ends.includes(kind)) jobs.delete(id);
@@ -65,34 +68,28 @@ async function follow({ kind, job_id: id, ...row }) {
   showJobs();
   if (kind !== "job.succeeded" && kind !== "job.stoodIn") return;
   // Without a connection the stream says so, and the next snapshot holds the clip.
-  const answer = await fetch(`/api/v1/outputs/${id}`).catch(() => undefined);
+  const answer = await ask(`/api/v1/outputs/${id}`).catch(() => undefined);
   if (answer?.ok) showClip(await answer.json());
 }
 
-function connect() {
-  const stream = new EventSource("/api/v1/events");
-  const hear = (kind, show) => stream.addEventListener(kind, (event) => show(JSON.parse(event.data)));
-  const onRow = (event) => void follow(JSON.parse(event.data));
-  hear("mode", showMode);
-  hear("progress", showProgress);
-  hear("snapshot", (snapshot) => {
-    showMode(snapshot);
-    const open = snapshot.tasks.filter((task) => ["pending", "processing"].includes(task.status) || task.real_result === "pending");
-    jobs = new Map(open.toReversed().map(({ id }) => [id, { text: waiting, isRunning: false }]));
-    showJobs();
-    snapshot.running.forEach(showProgress);
-    at("events").replaceChildren();
-    snapshot.recent.forEach(showRow);
-    at("kill").hidden = !snapshot.simulated;
-    if (snapshot.last_output !== undefined) showClip(snapshot.last_output);
-    // Named events reach only their own listeners; the snapshot says which of them have words.
-    for (const kind of snapshot.described_kinds) stream.addEventListener(kind, onRow);
-  });
-  stream.addEventListener("error", () => {
-    stream.close();
-    showMode({ mode: "not connected", sentence: "The service does not answer. The page connects again by itself." });
-    setTimeout(connect, reconnectMs);
-  });
+function takeSnapshot(snapshot) {
+  showMode(snapshot);
+  const open = snapshot.tasks.filter((task) => ["pending", "processing"].includes(task.status) || task.real_result === "pending");
+  jobs = new Map(open.toReversed().map(({ id }) => [id, { text: waiting, isRunning: false }]));
+  showJobs();
+  snapshot.running.forEach(showProgress);
+  at("events").replaceChildren();
+  snapshot.recent.forEach(showRow);
+  at("kill").hidden = !snapshot.simulated;
+  described = new Set(snapshot.described_kinds);
+  if (snapshot.last_output !== undefined) showClip(snapshot.last_output);
+}
+
+function hear(kind, data) {
+  if (kind === "mode") showMode(data);
+  else if (kind === "progress") showProgress(data);
+  else if (kind === "snapshot") takeSnapshot(data);
+  else if (described.has(kind)) void takeRow(data);
 }
 
 /** Posts once at a time and says what came of it; the button keeps the focus. */
@@ -100,7 +97,7 @@ async function press(button, path, body) {
   if (button.ariaBusy === "true") return;
   button.ariaBusy = "true";
   try {
-    const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const answer = await ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
     const { detail, message, task_id: id } = await answer.json();
     at("answer").textContent = !answer.ok ? detail : id === undefined ? `${message}.` : `Accepted as job ${id.slice(0, 8)}.`;
   } catch {
@@ -115,4 +112,5 @@ at("make").addEventListener("submit", (event) => {
   void press(at("make-one"), "/api/v1/generation/submit", body);
 });
 at("kill").addEventListener("click", () => void press(at("kill"), "/api/v1/simulator/kill", {}));
-connect();
+const noAnswer = { mode: "not connected", sentence: "The service does not answer. The page connects again by itself." };
+void follow("/api/v1/events", { hear, lost: () => showMode(noAnswer) });

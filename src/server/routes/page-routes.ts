@@ -1,4 +1,4 @@
-/** The page: four files, read once. The build copies them beside the compiled server. */
+/** The page's files, read once. The build copies them beside the compiled server. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pageFile } from "../../contract/api/page-api.ts";
@@ -7,6 +7,8 @@ import type { ApiApp } from "../api-app.ts";
 const files = [
   { path: "/", name: "index.html", type: "text/html; charset=utf-8" },
   { path: "/page.js", name: "page.js", type: "text/javascript; charset=utf-8" },
+  { path: "/key.js", name: "key.js", type: "text/javascript; charset=utf-8" },
+  { path: "/stream.js", name: "stream.js", type: "text/javascript; charset=utf-8" },
   { path: "/page.css", name: "page.css", type: "text/css; charset=utf-8" },
   { path: "/icon.svg", name: "icon.svg", type: "image/svg+xml" },
 ] as const;
