@@ -13,10 +13,17 @@ export interface ServiceAnswer {
 }
 
 /** Asks the service that runs on this state directory. Throws UnderstudyError with one sentence when none answers. */
-export async function askService(config: Config, method: "GET" | "POST", path: string, body?: object): Promise<ServiceAnswer> {
+export async function askService(
+  config: Config,
+  method: "GET" | "POST",
+  path: string,
+  body?: object,
+  further: Readonly<Record<string, string>> = {},
+): Promise<ServiceAnswer> {
   const address = readAddress(config.stateDir);
-  if (address === null) throw new UnderstudyError("NOT_FOUND", `No service runs on ${config.stateDir}; npm start starts one.`);
+  if (address === null) throw new UnderstudyError("SERVICE_UNREACHABLE", `No service runs on ${config.stateDir}; npm start starts one.`);
   const headers = {
+    ...further,
     ...(config.apiKey === null ? {} : { authorization: `Bearer ${config.apiKey}` }),
     ...(body === undefined ? {} : { "content-type": "application/json" }),
   };
@@ -24,7 +31,7 @@ export async function askService(config: Config, method: "GET" | "POST", path: s
     const answer = await fetch(`${address}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     return { address, isOk: answer.ok, body: (await answer.json()) as Record<string, unknown> };
   } catch (thrown) {
-    throw new UnderstudyError("NOT_FOUND", `The service at ${address} does not answer.`, { cause: thrown });
+    throw new UnderstudyError("SERVICE_UNREACHABLE", `The service at ${address} does not answer.`, { cause: thrown });
   }
 }
 

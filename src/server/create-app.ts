@@ -17,6 +17,7 @@ import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
 import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
+import { addStatusRoutes } from "./routes/status-routes.ts";
 import { addSystemRoutes } from "./routes/system-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
@@ -56,6 +57,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addDrillRoutes(app, ports);
   addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
+  addStatusRoutes(app, ports);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);
   addWebSocketRoute(app, ports, hub, streams);
