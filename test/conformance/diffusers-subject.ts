@@ -35,7 +35,7 @@ export const diffusersSubject: WorkerSubject = {
   profile: "full",
   shortRequest,
   longRequest: { ...shortRequest, frames: 5, steps: 60 },
-  patienceMs: { start: 60 * secondMs, load: 30 * secondMs, render: 60 * secondMs, step: 5 * secondMs },
+  patienceMs: { start: 240 * secondMs, load: 120 * secondMs, render: 240 * secondMs, step: 20 * secondMs },
   promises: {
     checkpointEverySteps: 1,
     checkpointAtEnd: true,

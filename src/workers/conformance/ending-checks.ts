@@ -33,8 +33,8 @@ async function resume(
   return { reachedStep, resumedFromStep: report.resumedFromStep, exit };
 }
 
-const soonAnOrphan = ({ subject }: WorkerBench): Readonly<Record<string, string>> => ({
-  [promised(subject.promises.orphanVariable)]: "300",
+const orphanAfter = ({ subject }: WorkerBench, limitMs: number): Readonly<Record<string, string>> => ({
+  [promised(subject.promises.orphanVariable)]: String(limitMs),
 });
 
 const stopWays: readonly (readonly [how: string, stop: (worker: StartedWorker) => Promise<void>])[] = [
@@ -78,7 +78,7 @@ export const endingChecks: readonly WorkerCheck[] = [
     name: "ends by itself when nobody has connected for its orphan time",
     needs: ["orphanVariable"],
     run: async (bench) => {
-      const worker = await bench.spawn(soonAnOrphan(bench));
+      const worker = await bench.spawn(orphanAfter(bench, 300));
       assert.equal((await untilExited(bench, worker)).code, 0);
     },
   },
@@ -86,7 +86,7 @@ export const endingChecks: readonly WorkerCheck[] = [
     name: "while somebody is connected it does not count as an orphan, and a render is finished first",
     needs: ["orphanVariable"],
     run: async (bench) => {
-      const worker = await bench.start(soonAnOrphan(bench));
+      const worker = await bench.start(orphanAfter(bench, 3 * secondMs));
       await bench.load(worker);
       const order = bench.order(bench.subject.shortRequest);
       await worker.client.generate(order);
