@@ -11,6 +11,8 @@ export default defineConfig({
       "test/fixtures/**",
       "test/conformance/diffusers.test.ts",
       "test/worker/**",
+      "test/worker-drills/**",
+      "test/gpu/**",
     ],
     testTimeout: 30_000,
     hookTimeout: 30_000,

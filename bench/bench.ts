@@ -8,6 +8,7 @@ import { benchSubmissions } from "./durable-submissions.ts";
 import { benchIdle } from "./idle-supervisor.ts";
 import { benchEvents } from "./machine-events.ts";
 import { benchDownload } from "./model-download.ts";
+import { benchRender } from "./render.ts";
 import type { BenchOptions, BenchResult } from "./result.ts";
 import { benchStart } from "./start-with-jobs.ts";
 import { benchStatus } from "./status-route.ts";
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<readon
   status: benchStatus,
   start: benchStart,
   download: benchDownload,
+  render: benchRender,
   idle: benchIdle,
 };
 

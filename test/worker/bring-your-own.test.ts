@@ -57,7 +57,7 @@ it("a service with the two files of the README renders with it, proves it by a t
   const directory = makeStateDir();
   const service = await startService({ stateDir: directory.path, args: ["--config", writeReadmeFiles(directory.path)], limitMs: 60_000 });
   try {
-    await isReady(service);
+    await isReady(service, 120_000);
     const id = await service.submit({ model_type: "painter", resolution: "128x64", steps: 6, num_frames: 9 });
     await delivered(service, id, 120_000);
     expect(await deliveredFrames(service, id)).toBe(9);
