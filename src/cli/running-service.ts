@@ -1,6 +1,23 @@
 import { readAddress } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
+import { createApiClient } from "../contract/api/api-client.ts";
 import { UnderstudyError } from "../core/errors.ts";
+
+/** The service that runs on this state directory, typed by the contract. Throws UnderstudyError when there is none. */
+function locate(config: Config): { readonly address: string; readonly headers: Record<string, string> } {
+  const address = readAddress(config.stateDir);
+  if (address === null) throw new UnderstudyError("SERVICE_UNREACHABLE", `No service runs on ${config.stateDir}; npm start starts one.`);
+  return { address, headers: config.apiKey === null ? {} : { authorization: `Bearer ${config.apiKey}` } };
+}
+
+export function connect(config: Config): ReturnType<typeof createApiClient> {
+  const { address, headers } = locate(config);
+  const reach: typeof fetch = (...order) =>
+    fetch(...order).catch((thrown: unknown) => {
+      throw new UnderstudyError("SERVICE_UNREACHABLE", `The service at ${address} does not answer.`, { cause: thrown });
+    });
+  return createApiClient(address, { headers, fetch: reach });
+}
 
 export const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -20,13 +37,8 @@ export async function askService(
   body?: object,
   further: Readonly<Record<string, string>> = {},
 ): Promise<ServiceAnswer> {
-  const address = readAddress(config.stateDir);
-  if (address === null) throw new UnderstudyError("SERVICE_UNREACHABLE", `No service runs on ${config.stateDir}; npm start starts one.`);
-  const headers = {
-    ...further,
-    ...(config.apiKey === null ? {} : { authorization: `Bearer ${config.apiKey}` }),
-    ...(body === undefined ? {} : { "content-type": "application/json" }),
-  };
+  const { address, headers: keyed } = locate(config);
+  const headers = { ...further, ...keyed, ...(body === undefined ? {} : { "content-type": "application/json" }) };
   try {
     const answer = await fetch(`${address}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     return { address, isOk: answer.ok, body: (await answer.json()) as Record<string, unknown> };
@@ -36,7 +48,7 @@ export async function askService(
 }
 
 /** The sentence of a refusal: its detail and, where there is one, what to do next. */
-export function refusalOf({ body }: ServiceAnswer): string {
+export function refusalOf({ body }: Pick<ServiceAnswer, "body">): string {
   const parts = [body["detail"] ?? body["message"] ?? "The service refused.", body["next_step"] ?? ""];
   return parts
     .map(String)

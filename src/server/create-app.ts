@@ -5,7 +5,9 @@
 import { createApiApp } from "./api-app.ts";
 import type { AppOptions, ServerApp } from "./http-types.ts";
 import { createOpenStreams } from "./open-streams.ts";
+import { registerSecurity } from "./openapi-document.ts";
 import { installProblems } from "./problems.ts";
+import { addDocumentRoutes } from "./routes/document-routes.ts";
 import { addDrillRoutes } from "./routes/drill-routes.ts";
 import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
@@ -40,6 +42,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   const keyring = createKeyring({ environmentKey: options.apiKey, keys: ports.keys, clock: ports.clock });
   const limiter = createRateLimiter(options.rateLimit, ports.clock);
   installProblems(app, ports);
+  registerSecurity(app);
   app.use(
     requestId(ports.chance),
     secureHeaders,
@@ -62,5 +65,6 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addEventStreamRoutes(app, ports, hub, streams);
   addWebSocketRoute(app, ports, hub, streams);
   addPageRoutes(app);
+  addDocumentRoutes(app, ports);
   return Object.assign(app, { streams, isProtected: keyring.isLocked });
 }

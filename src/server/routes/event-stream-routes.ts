@@ -1,9 +1,10 @@
 /** Server-sent events: the event log as it grows, and the health of host and card. */
-import type { Hono } from "hono";
+import { streamEvents, streamHealth } from "../../contract/api/stream-api.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { toProgress, toRow, toSystemStats } from "../../contract/stream-wire.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
-import type { HttpContext, HttpEnv } from "../http-types.ts";
+import type { ApiApp } from "../api-app.ts";
+import type { HttpContext } from "../http-types.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import { refuse } from "../problems.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
@@ -151,10 +152,10 @@ function openStream(context: HttpContext, { ports, hub, streams }: StreamParts, 
   return context.body(channel.body, 200, streamHeaders);
 }
 
-export function addEventStreamRoutes(app: Hono<HttpEnv>, ports: ServerPorts, hub: StreamHub, streams: OpenStreams): void {
+export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: StreamHub, streams: OpenStreams): void {
   const parts: StreamParts = { ports, hub, streams };
-  app.get("/api/v1/events", async (context) => {
-    const start = await replayStart(ports, context.req.header("last-event-id"));
+  app.openapi(streamEvents, async (context) => {
+    const start = await replayStart(ports, context.req.valid("header")["last-event-id"]);
     return openStream(context, parts, (channel) => {
       const feed = createRowFeed(ports, channel);
       let after = start;
@@ -171,7 +172,7 @@ export function addEventStreamRoutes(app: Hono<HttpEnv>, ports: ServerPorts, hub
       };
     });
   });
-  app.get("/api/v1/health/stream", (context) =>
+  app.openapi(streamHealth, (context) =>
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame) => {
