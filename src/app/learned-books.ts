@@ -12,7 +12,16 @@ import {
   notePeak,
   predictPeak,
 } from "../recovery/envelopes.ts";
-import { emptyHistory, limitsOf, noteStep, type StepHistory, type StepLimits, type StepPlace } from "../recovery/step-history.ts";
+import {
+  emptyHistory,
+  expectedMs,
+  limitsOf,
+  noteStep,
+  type Reached,
+  type StepHistory,
+  type StepLimits,
+  type StepPlace,
+} from "../recovery/step-history.ts";
 
 const keys = { envelopes: "learned.envelopes", steps: "learned.steps" } as const;
 
@@ -20,6 +29,8 @@ const keys = { envelopes: "learned.envelopes", steps: "learned.steps" } as const
 export interface StepBook {
   note(place: StepPlace, tookMs: number): void;
   limitsOf(place: StepPlace): StepLimits;
+  /** What is left of a render; null while too little is known. */
+  expectedMs(reached: Reached): number | null;
 }
 
 /** Which sizes fit which card in which memory mode. */
@@ -65,6 +76,7 @@ export async function openLearnedBooks({ facts }: Pick<Store, "facts">, clock: C
         history = noteStep(history, place, tookMs);
       },
       limitsOf: (place) => limitsOf(history, place),
+      expectedMs: (reached) => expectedMs(history, reached),
     },
   };
 }

@@ -72,17 +72,32 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
   const profile = ports.profiles.of(workerId);
   const placeOf = (at: Phase): StepPlace => ({ phase: at, profile, envelope: effectiveRequest(lease) });
   let lastAtMs: number | null = null;
+  let phaseBeganAtMs: number | null = null;
+  /** A phase that was seen from its beginning to its end. */
+  const notePhaseTime = (nowMs: number): void => {
+    if (phase !== null && phaseBeganAtMs !== null) ports.steps.note({ ...placeOf(phase), phase: `whole ${phase}` }, nowMs - phaseBeganAtMs);
+  };
   /** From one step of a phase to the next; the first one of a phase holds what came before it too. */
   const noteStepTime = (reached: Reached): void => {
     const nowMs = ports.clock.nowMs();
     if (lastAtMs !== null && reached.phase === phase) ports.steps.note(placeOf(reached.phase), nowMs - lastAtMs);
     lastAtMs = nowMs;
   };
+  const leftMs = ({ phase: at, step, of }: Reached, nowMs: number): number | null =>
+    ports.steps.expectedMs({
+      ...{ phase: at, step, of, profile, envelope: effectiveRequest(lease) },
+      denoiseSteps: effectiveRequest(lease).steps,
+      inPhaseMs: nowMs - (at === phase ? (phaseBeganAtMs ?? nowMs) : nowMs),
+    });
   const noteProgress = (reached: Reached): void => {
+    const nowMs = ports.clock.nowMs();
     noteStepTime(reached);
-    ports.progress.note({ jobId: lease.jobId, workerId, phase: reached.phase, step: reached.step, of: reached.of });
+    const { step, of } = reached;
+    ports.progress.note({ jobId: lease.jobId, workerId, phase: reached.phase, step, of, leftMs: leftMs(reached, nowMs) });
     if (reached.phase !== phase) {
+      notePhaseTime(nowMs);
       phase = reached.phase;
+      phaseBeganAtMs = reached.step === 0 ? nowMs : null;
       report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: ports.steps.limitsOf(placeOf(phase)) });
     }
     report({ kind: "stepProgressed", phase: reached.phase, step: reached.step, of: reached.of });
@@ -91,8 +106,10 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
   const stopListening = ports.links.onNotice(workerId, (notice) => {
     if (isOver || !isAbout(notice, lease)) return;
     if (notice.kind === "progress") noteProgress(notice);
-    else if (notice.kind === "completed") end({ kind: "completed", report: notice.report });
-    else if (notice.kind === "failed") end({ kind: "failed", fault: classify({ workerFailure: notice.failure }) });
+    else if (notice.kind === "completed") {
+      notePhaseTime(ports.clock.nowMs());
+      end({ kind: "completed", report: notice.report });
+    } else if (notice.kind === "failed") end({ kind: "failed", fault: classify({ workerFailure: notice.failure }) });
   });
   const begin = async (): Promise<void> => {
     const attach = order.isUnderWay ? await clientOf(ports, workerId).attach() : null;
