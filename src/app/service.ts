@@ -15,9 +15,10 @@ import { supervisorMachine } from "../machines/supervisor.machine.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
-import type { GpuExpectation } from "../recovery/health.ts";
 import { validateLadders } from "../recovery/ladders.ts";
 import type { ServerPorts } from "../server/server-ports.ts";
+import { createMetrics } from "../telemetry/metrics/metrics.ts";
+import { logRows } from "../telemetry/row-log.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { healthActors } from "./actors/health-actors.ts";
 import { loaderActors } from "./actors/loader-actors.ts";
@@ -27,6 +28,7 @@ import { recoveryActors } from "./actors/recovery-actors.ts";
 import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { gpuExpectationOf } from "./gpu-expectation.ts";
 import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
@@ -112,12 +114,6 @@ function behindDrills(ports: ServicePorts, drill: DrillState): Pick<ServicePorts
   };
 }
 
-/** Simulated cards are always there; real ones where the configuration says so. */
-function gpuExpectationOf({ workers }: Config): GpuExpectation {
-  if (workers.some(({ kind, device }) => kind === "simulator" || device === "cuda")) return "always";
-  return workers.every(({ device }) => device === "cpu") ? "never" : "asFound";
-}
-
 /** Null when nobody can say. */
 const measureFreeHostBytes = (probe: TelemetryProbe): Promise<number | null> =>
   probe.measure().then(
@@ -125,7 +121,7 @@ const measureFreeHostBytes = (probe: TelemetryProbe): Promise<number | null> =>
     () => null,
   );
 
-async function openParts(ports: ServicePorts, config: Config): Promise<ServiceParts> {
+async function openParts(ports: ServicePorts, config: Config, version: string): Promise<ServiceParts> {
   const { clock, store } = ports;
   const links = createWorkerLinks();
   const drill = new DrillState();
@@ -145,6 +141,12 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
     progress: createProgressBoard(clock),
     profiles: createProfileBook(config.loadProfile),
     loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
+    metrics: createMetrics({
+      version,
+      startedAtMs: clock.nowMs(),
+      workerIds: config.workers.map(({ id }) => id),
+      models: [...new Set(config.workers.flatMap(({ models }) => models))],
+    }),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
     ...(await openLearnedBooks(store, clock)),
   };
@@ -154,14 +156,17 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
 const firstModelOf = ({ models }: WorkerConfig, { lead }: Config): ModelId => (models.includes(lead) ? lead : (models[0] ?? lead));
 
 async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supervisor> {
-  const { clock, store, config, chance, logger } = parts;
+  const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
   const subscriber = createTransitionSubscriber({
     logger,
     nowMs: turnClock.nowMs,
     isRecorded: isRecordedActor,
-    note: (frame) => store.events.note(rowOfTransition(frame)),
+    note: (frame) => {
+      store.events.note(rowOfTransition(frame));
+      metrics.transition(frame, turnClock.nowMs());
+    },
   });
   return createActor(wireMachine(parts, hub), {
     id: "supervisor",
@@ -246,10 +251,26 @@ function waitUntilFinished(supervisor: Supervisor): Promise<void> {
   });
 }
 
+/** Metrics and log lines of what is not a transition. Returns the end of it. */
+function countAndLog({ store, progress, metrics, logger, models }: ServiceParts): () => void {
+  const ends = [
+    store.events.subscribe((rows) => {
+      metrics.rows(rows);
+      logRows(logger, rows);
+    }),
+    progress.onProgress(metrics.progress),
+    models?.desk.onProgress(metrics.pulled),
+  ];
+  return () => {
+    for (const end of ends) end?.();
+  };
+}
+
 /** Puts one service together from the outside world's ports; the same for the real one and for the simulation. */
 export async function createService(ports: ServicePorts, config: Config, version: string): Promise<Service> {
-  const parts = await openParts(ports, config);
+  const parts = await openParts(ports, config, version);
   const { clock, store, links } = parts;
+  const stopCounting = countAndLog(parts);
   const hub = createFactHub();
   const ledger = await openRecoveryLedger(store);
   const supervisor = await createSupervisor(parts, hub);
@@ -269,6 +290,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const statusParts: StatusParts = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
   const finish = async (): Promise<void> => {
     leaks.stop();
+    stopCounting();
     for (const link of links.list()) links.close(link.workerId);
     await store.events.flush();
   };

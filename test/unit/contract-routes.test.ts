@@ -27,6 +27,7 @@ const table = `
   open      GET /livez
   open      GET /readyz
   open      GET /health
+  viewer    GET /metrics
   viewer    GET /api/v1/system/health
   viewer    GET /api/v1/status
   viewer    GET /api/v1/queue
@@ -65,6 +66,16 @@ const table = `
   viewer    GET /api/v1/events
   viewer    GET /api/v1/health/stream
   viewer    GET /ws
+  submitter POST /v1/videos
+  viewer    GET /v1/videos
+  viewer    GET /v1/videos/:id
+  submitter DELETE /v1/videos/:id
+  viewer    GET /v1/videos/:id/content
+  submitter POST /v1/videos/:id/remix
+  submitter POST /v1/videos/edits
+  submitter POST /v1/videos/extensions
+  viewer    GET /v1/models
+  viewer    GET /v1/models/:model
 `;
 const rows = table
   .trim()
