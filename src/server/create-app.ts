@@ -22,7 +22,7 @@ import { addQueueRoutes } from "./routes/queue-routes.ts";
 import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
 import { addStatusRoutes } from "./routes/status-routes.ts";
-import { addSystemRoutes } from "./routes/system-routes.ts";
+import { addFigureRoutes, addSystemRoutes } from "./routes/system-routes.ts";
 import { addVideosRoutes } from "./routes/videos-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
@@ -66,6 +66,7 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
   addDrillRoutes(app, ports);
   addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
+  addFigureRoutes(app, ports);
   addMetricsRoute(app, ports, streams);
   addStatusRoutes(app, ports);
   addSimulatorRoutes(app, ports);
