@@ -1,7 +1,7 @@
 /**
  * The worker protocol, version 1: JSON-RPC 2.0 with LSP framing over a Unix socket. snake_case on the wire.
  * The worker listens; the supervisor connects and calls `initialize` first. A new connection with the right token
- * replaces the old one. Every worker passes test/conformance.
+ * replaces the old one. Every worker passes the checks of src/workers/conformance.
  */
 import { z } from "zod";
 import { loadProfiles, loraExperts, phases, recoveryActions } from "../core/words.ts";
