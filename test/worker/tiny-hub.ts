@@ -43,7 +43,7 @@ const models = {
     pipelineClass: "CogVideoXPipeline",
     sizes: { step: 16, cell: 16, further: ["64x64"] },
     frames: { step: 8, offset: 1 },
-    render: { ...render, guidanceScale: 6 },
+    render: { ...render, guidanceScale: 6, maxSequenceLength: 16 },
   },
   "ltx-video": {
     ...common,
