@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import { readHubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
-import { createSystemChance } from "../core/chance.ts";
+import { type Chance, createSystemChance } from "../core/chance.ts";
 import type { SystemClock } from "../core/clock.ts";
 import { createSystemProbe } from "../gpu/telemetry/system-probe.ts";
 import { createMediaClient } from "../media/media-client.ts";
@@ -51,6 +51,13 @@ function commandFor(
   return cardNumber === null ? command : { ...command, env: { ...command.env, CUDA_VISIBLE_DEVICES: String(cardNumber) } };
 }
 
+/** Models on the disk, which diffusers workers alone read; a worker of one's own has its own. */
+function openFiles(config: Config, means: { readonly clock: SystemClock; readonly chance: Chance }) {
+  if (!config.workers.some(({ kind }) => kind === "diffusers")) return { files: null, desk: null };
+  const files = createWorkerModels(config.stateDir, registryOf(config).entries);
+  return { files, desk: openModels(config, readHubEnvironment(process.env), means) };
+}
+
 /** The real outside world of one state directory, which the caller has locked. */
 export async function openPorts(config: Config, clock: SystemClock): Promise<SystemPorts> {
   const { stateDir, queue } = config;
@@ -76,9 +83,7 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
   const artifacts = createArtifactFiles({ stateDir, clock });
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
   const hasRealWorker = config.workers.some(({ kind }) => kind !== "simulator");
-  const needsFiles = config.workers.some(({ kind }) => kind === "diffusers");
-  const files = needsFiles ? createWorkerModels(stateDir, registryOf(config).entries) : null;
-  const desk = needsFiles ? openModels(config, readHubEnvironment(process.env), { clock, chance }) : null;
+  const { files, desk } = openFiles(config, { clock, chance });
   const commandOf = (workerId: string): WorkerCommand => commandFor(config, workerId, deviceDir, files);
   const host = createWorkerHost({ stateDir, clock, chance, commandOf, registry });
   const probe = createSystemProbe({

@@ -7,11 +7,12 @@ import type { RenderReport, WorkerClient, WorkerNotice, WorkerRequest } from "..
 import { secondMs } from "../../core/units.ts";
 import type { Phase } from "../../core/words.ts";
 import { classify } from "../../recovery/classify.ts";
-import type { StepLimits, StepPlace } from "../../recovery/step-history.ts";
+import type { StepLimits } from "../../recovery/step-history.ts";
 import type { StepBook } from "../learned-books.ts";
 import type { ProfileBook } from "../profile-book.ts";
 import type { ProgressBoard } from "../progress-board.ts";
 import type { WorkerLinks } from "../worker-links.ts";
+import { createRenderTimes, type Reached } from "./render-times.ts";
 
 export interface RenderPorts {
   readonly links: WorkerLinks;
@@ -24,13 +25,6 @@ export interface RenderPorts {
 
 /** A thread inside one long step looks the same for a while. */
 const stillFromMs = 10 * secondMs;
-
-interface Reached {
-  readonly phase: Phase;
-  readonly step: number;
-  readonly of: number;
-  readonly longPhaseMs?: number;
-}
 
 export type RenderFact =
   | { readonly kind: "phaseStarted"; readonly phase: Phase; readonly longPhaseMs: number | null; readonly limits: StepLimits }
@@ -74,38 +68,14 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     isOver = true;
     report(fact);
   };
-  const profile = ports.profiles.of(workerId);
-  const placeOf = (at: Phase): StepPlace => ({ phase: at, profile, envelope: effectiveRequest(lease) });
-  let lastAtMs: number | null = null;
-  let phaseBeganAtMs: number | null = null;
-  /** A phase that was seen from its beginning to its end. */
-  const notePhaseTime = (nowMs: number): void => {
-    if (phase !== null && phaseBeganAtMs !== null) ports.steps.note({ ...placeOf(phase), phase: `whole ${phase}` }, nowMs - phaseBeganAtMs);
-  };
-  /** From one step of a phase to the next; the first one of a phase holds what came before it too. */
-  const noteStepTime = (reached: Reached): void => {
-    const nowMs = ports.clock.nowMs();
-    if (lastAtMs !== null && reached.phase === phase) ports.steps.note(placeOf(reached.phase), nowMs - lastAtMs);
-    lastAtMs = nowMs;
-  };
-  const leftMs = ({ phase: at, step, of }: Reached, nowMs: number): number | null =>
-    ports.steps.expectedMs({
-      ...{ phase: at, step, of, profile, envelope: effectiveRequest(lease) },
-      denoiseSteps: effectiveRequest(lease).steps,
-      inPhaseMs: nowMs - (at === phase ? (phaseBeganAtMs ?? nowMs) : nowMs),
-    });
+  const times = createRenderTimes(ports, lease, ports.profiles.of(workerId));
   const noteProgress = (reached: Reached): void => {
-    const nowMs = ports.clock.nowMs();
-    noteStepTime(reached);
+    const { leftMs, begun } = times.note(reached);
     const { step, of } = reached;
-    ports.progress.note({ jobId: lease.jobId, workerId, phase: reached.phase, step, of, leftMs: leftMs(reached, nowMs) });
-    if (reached.phase !== phase) {
-      notePhaseTime(nowMs);
-      phase = reached.phase;
-      phaseBeganAtMs = reached.step === 0 ? nowMs : null;
-      report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: ports.steps.limitsOf(placeOf(phase)) });
-    }
-    report({ kind: "stepProgressed", phase: reached.phase, step: reached.step, of: reached.of });
+    phase = reached.phase;
+    ports.progress.note({ jobId: lease.jobId, workerId, phase, step, of, leftMs });
+    if (begun !== null) report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: begun });
+    report({ kind: "stepProgressed", phase, step, of });
   };
   let isStill = false;
   const noteIdle = (idleMs: number): void => {
@@ -119,7 +89,7 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     if (isOver || !isAbout(notice, lease)) return;
     if (notice.kind === "progress") noteProgress(notice);
     else if (notice.kind === "completed") {
-      notePhaseTime(ports.clock.nowMs());
+      times.end();
       end({ kind: "completed", report: notice.report });
     } else if (notice.kind === "failed") end({ kind: "failed", fault: classify({ workerFailure: notice.failure }) });
   });
