@@ -29,6 +29,7 @@ import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
 import { gpuExpectationOf } from "./gpu-expectation.ts";
+import { createHostMemory } from "./host-memory.ts";
 import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
@@ -55,6 +56,8 @@ export interface Service {
   readonly parts: ServiceParts;
   /** Adopts or starts the workers. Called once, when the service can already answer. */
   start(): void;
+  /** What waits by a setting looks at it again, because it may have changed. */
+  lookAgain(): void;
   /** Ends intake and lets jobs in hand end, for so long at most; resolves when none is in hand any more, or the time is over. */
   finishJobs(withinMs: number): Promise<void>;
   /** Ends intake, writes attempts down, ends workers; resolves when the supervisor has stopped. */
@@ -142,6 +145,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
     progress: createProgressBoard(clock),
     samples: createSampleBoard(),
     profiles: createProfileBook(config.loadProfile),
+    hostMemory: createHostMemory(probe),
     loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
     metrics: createMetrics({
       version,
@@ -306,6 +310,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       webhooks.wake();
       upkeep.begin();
     },
+    lookAgain: () => standIns.wake(),
     finishJobs: async (withinMs) => {
       if (withinMs === 0) return;
       supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
