@@ -25,7 +25,6 @@ import {
   type StepPlace,
 } from "../recovery/step-history.ts";
 import { type Clip, findInstead, type MachineFacts, type ModelPlacement, placeModel } from "../recovery/placement.ts";
-import { emptyHistory, limitsOf, noteStep, type StepHistory, type StepLimits, type StepPlace } from "../recovery/step-history.ts";
 
 const keys = { envelopes: "learned.envelopes", steps: "learned.steps", clips: "learned.clips" } as const;
 

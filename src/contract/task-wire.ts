@@ -3,9 +3,8 @@ import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobProgress, JobView, ServedBy } from "../core/job.ts";
 import { peakBytes } from "../core/model-catalog.ts";
-import { type JobState, loraExperts } from "../core/words.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
-import { type JobState, loadProfiles } from "../core/words.ts";
+import { type JobState, loadProfiles, loraExperts } from "../core/words.ts";
 import { modelName } from "./model-name.ts";
 import type { EstimateView } from "./service-views.ts";
 

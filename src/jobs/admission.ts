@@ -142,8 +142,6 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
       const free = await freeBytes();
       if (free < limits.minFreeBytes) return { kind: "diskFull", freeBytes: free };
       if (hasLoras(submission.spec) && !limits.takesLoras) return { kind: "loraUnsupported", message: noLoras };
-      const unfitness = findUnfitness(submission.spec);
-      if (unfitness !== null) return { kind: "unfit", message: unfitness };
       const estimate = judge(submission.spec);
       if (typeof estimate === "string") return { kind: "unfit", message: estimate };
       const id = ports.chance.uuid();
