@@ -14,6 +14,7 @@ import {
   notePeak,
   predictPeak,
 } from "../recovery/envelopes.ts";
+import { type Clip, findInstead, type MachineFacts, type ModelPlacement, placeModel } from "../recovery/placement.ts";
 import {
   emptyHistory,
   expectedMs,
@@ -24,7 +25,6 @@ import {
   type StepLimits,
   type StepPlace,
 } from "../recovery/step-history.ts";
-import { type Clip, findInstead, type MachineFacts, type ModelPlacement, placeModel } from "../recovery/placement.ts";
 
 const keys = { envelopes: "learned.envelopes", steps: "learned.steps", clips: "learned.clips" } as const;
 
