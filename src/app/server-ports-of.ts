@@ -1,4 +1,5 @@
 import type { JobView } from "../core/job.ts";
+import type { MachineStep } from "../core/ports/machine-feed.ts";
 import { createAdmission } from "../jobs/admission.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
@@ -94,7 +95,12 @@ function frameOf(fact: SupervisorFact, status: () => ServiceStatus): StreamFrame
   return { kind: "recoveryAttempt", attempt: attemptViewOf({ failureType, workerId, incidentId, result }) };
 }
 
-function createStreams(parts: StatusParts, hub: FactHub, status: () => ServiceStatus): StreamPort {
+/** The machines as the server may show them, and each of their steps. */
+export interface MachineSource extends MachinePort {
+  subscribe(listener: (step: MachineStep) => void): () => void;
+}
+
+function createStreams(parts: StatusParts, { hub, machines }: Sources, status: () => ServiceStatus): StreamPort {
   const listeners = new Set<(frame: StreamFrame) => void>();
   const publish = (frame: StreamFrame): void => {
     for (const listener of listeners) listener(frame);
@@ -104,16 +110,29 @@ function createStreams(parts: StatusParts, hub: FactHub, status: () => ServiceSt
     const frame = frameOf(fact, status);
     if (frame !== null) publish(frame);
   });
+  /** Steps are told only while somebody listens. */
+  let leave: (() => void) | undefined;
   return {
     subscribe: (listener) => {
+      leave ??= machines.subscribe((step) => publish({ kind: "step", step }));
       listeners.add(listener);
-      return () => listeners.delete(listener);
+      return () => {
+        if (!listeners.delete(listener) || listeners.size > 0) return;
+        leave?.();
+        leave = undefined;
+      };
     },
   };
 }
 
+interface Sources {
+  readonly hub: FactHub;
+  readonly machines: MachineSource;
+}
+
 /** Everything that the server may ask of this service. */
-export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hub: FactHub, onQueued: () => void): ServerPorts {
+export function createServerPorts(parts: StatusParts, supervisor: Supervisor, sources: Sources, onQueued: () => void): ServerPorts {
+  const { hub, machines } = sources;
   const status = (): ServiceStatus => statusOf(parts, supervisor.getSnapshot());
   const admission = createAdmissionPort(parts, supervisor, onQueued);
   return {
@@ -134,7 +153,8 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     control: createControl(parts, supervisor),
     drills: createDrillDesk({ parts, supervisor, admission }),
     intake: createIntakeDesk(parts, supervisor, onQueued),
-    streams: createStreams(parts, hub, status),
+    machines,
+    streams: createStreams(parts, sources, status),
     onDefect: (thrown, request) => {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       parts.logger.error({ event: "request.defect", ...request, message });

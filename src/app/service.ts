@@ -6,6 +6,7 @@ import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { ModelId } from "../core/words.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
 import { StandInDesk } from "../jobs/stand-in-desk.ts";
+import { circuitBreakerMachine } from "../machines/circuit-breaker.machine.ts";
 import { healthMonitorMachine } from "../machines/health-monitor.machine.ts";
 import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
@@ -17,6 +18,9 @@ import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts
 import type { GpuExpectation } from "../recovery/health.ts";
 import { validateLadders } from "../recovery/ladders.ts";
 import type { ServerPorts } from "../server/server-ports.ts";
+import { chartOf } from "../telemetry/chart.ts";
+import { createMachineBook, type MachineBook } from "../telemetry/machine-book.ts";
+import { createStatelyFeed, type StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { healthActors } from "./actors/health-actors.ts";
 import { loaderActors } from "./actors/loader-actors.ts";
@@ -150,17 +154,38 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
 /** The main model where the worker may load it, else the first of its own. */
 const firstModelOf = ({ models }: WorkerConfig, { lead }: Config): ModelId => (models.includes(lead) ? lead : (models[0] ?? lead));
 
-async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supervisor> {
+/** What is drawn of each machine: the same for every service, so it is made once. */
+const charts = [
+  chartOf("circuit-breaker", circuitBreakerMachine),
+  chartOf("health-monitor", healthMonitorMachine),
+  chartOf("model-loader", modelLoaderMachine),
+  chartOf("pipeline", pipelineMachine),
+  chartOf("recovery", recoveryMachine),
+  chartOf("supervisor", supervisorMachine),
+  chartOf("worker", workerMachine),
+];
+
+interface Watched {
+  readonly supervisor: Supervisor;
+  readonly book: MachineBook;
+  readonly stately: StatelyFeed | null;
+}
+
+async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watched> {
   const { clock, store, config, chance, logger } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
+  const book = createMachineBook(turnClock.nowMs);
+  const stately = config.inspect ? createStatelyFeed(book.refs) : null;
   const subscriber = createTransitionSubscriber({
     logger,
     nowMs: turnClock.nowMs,
     isRecorded: isRecordedActor,
     note: (frame) => store.events.note(rowOfTransition(frame)),
+    book,
+    stately,
   });
-  return createActor(wireMachine(parts, hub), {
+  const supervisor = createActor(wireMachine(parts, hub), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
@@ -175,6 +200,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supe
       draws: Array.from({ length: drawCount }, () => chance.next()),
     },
   });
+  return { supervisor, book, stately };
 }
 
 function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAtMs: () => number | null): StandInDesk {
@@ -212,7 +238,8 @@ export async function createService(ports: ServicePorts, config: Config, version
   const { clock, store, links } = parts;
   const hub = createFactHub();
   const ledger = await openRecoveryLedger(store);
-  const supervisor = await createSupervisor(parts, hub);
+  const { supervisor, book, stately } = await createSupervisor(parts, hub);
+  const machines = { charts: () => charts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
   const route = createRouteWatch(parts, supervisor);
   const standIns = createStandIns(parts, supervisor, route.lostAtMs);
   const lookAtRoute = (): void => {
@@ -232,7 +259,7 @@ export async function createService(ports: ServicePorts, config: Config, version
     await store.events.flush();
   };
   return {
-    serverPorts: createServerPorts(statusParts, supervisor, hub, () => standIns.wake()),
+    serverPorts: createServerPorts(statusParts, supervisor, { hub, machines }, () => standIns.wake()),
     supervisor,
     parts,
     start: () => {

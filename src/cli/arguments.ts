@@ -34,6 +34,7 @@ const options = {
   "sim-gpus": { type: "string" },
   "sim-speed": { type: "string" },
   "keep-workers": { type: "boolean" },
+  inspect: { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -53,6 +54,7 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
+  inspect: "inspect",
 };
 
 interface CommandRow {
@@ -70,7 +72,20 @@ const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
-    options: ["host", "port", "state-dir", "config", "worker", "python", "device", "sim-gpu", "sim-gpus", "sim-speed", "keep-workers"],
+    options: [
+      "host",
+      "port",
+      "state-dir",
+      "config",
+      "worker",
+      "python",
+      "device",
+      "sim-gpu",
+      "sim-gpus",
+      "sim-speed",
+      "keep-workers",
+      "inspect",
+    ],
   },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
   pause: {
@@ -127,6 +142,7 @@ Flags of serve
       --sim-gpus NUMBER   how many such cards, one worker each (1)
       --sim-speed NUMBER  how fast it plays; 1 takes 2 % of a real H100's time (1)
       --keep-workers      on SIGTERM renders go on, and the next start takes them up
+      --inspect           let the Stately Inspector watch the machines, from this computer only
 
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)

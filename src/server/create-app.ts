@@ -12,6 +12,7 @@ import { addGenerationRoutes } from "./routes/generation-routes.ts";
 import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
 import { addJobsRoutes } from "./routes/jobs-routes.ts";
+import { addMachineRoutes } from "./routes/machine-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
@@ -49,6 +50,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addSystemRoutes(app, ports, options);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);
+  addMachineRoutes(app, { ports, hub, streams });
   addWebSocketRoute(app, ports, hub, streams);
   addPageRoutes(app);
   return Object.assign(app, { streams, isProtected: keyring.isLocked() });

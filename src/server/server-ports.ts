@@ -24,6 +24,7 @@ import type { JobProgress, JobSpec, JobView } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { EventLog, IncidentStore } from "../core/ports/event-log.ts";
 import type { ActorName, JobStore } from "../core/ports/job-store.ts";
+import type { InspectorFeed, MachineFeed, MachineStep } from "../core/ports/machine-feed.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { FailureType, Mode } from "../core/words.ts";
 
@@ -56,6 +57,7 @@ export interface ServerPorts {
   readonly control: ControlPort;
   readonly intake: IntakePort;
   readonly drills: DrillPort;
+  readonly machines: MachinePort;
   readonly streams: StreamPort;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
@@ -162,6 +164,11 @@ export interface DrillPort {
   run(name: string, by: ActorName): Promise<ScoreCard | null>;
 }
 
+export interface MachinePort extends MachineFeed {
+  /** Null unless the service was started for inspection. */
+  readonly inspector: InspectorFeed | null;
+}
+
 export type KillOutcome =
   | { readonly kind: "killed"; readonly workerId: string; readonly pid: number }
   | { readonly kind: "absent"; readonly message: string }
@@ -173,6 +180,7 @@ export type StreamFrame =
   | { readonly kind: "health"; readonly health: HealthView }
   | { readonly kind: "sample"; readonly sample: Sample }
   | { readonly kind: "mode"; readonly mode: Mode; readonly sentence: string }
+  | { readonly kind: "step"; readonly step: MachineStep }
   | { readonly kind: "recoveryAttempt"; readonly attempt: RecoveryAttemptView };
 
 export interface StreamPort {

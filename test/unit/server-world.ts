@@ -165,6 +165,7 @@ function makePorts(
       },
     },
     incidents: createIncidentDesk(store, parts.clock),
+    machines: { charts: () => [], actors: () => [], inspector: null },
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
       killWorker: async (workerId) =>
