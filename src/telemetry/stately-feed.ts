@@ -50,8 +50,9 @@ function shownInspection(event: InspectionEvent): InspectionEvent | null {
   const actorRef = { id, sessionId, logic: { config: logic.config }, ...parent };
   const common = { rootId: event.rootId, actorRef };
   if (event.type === "@xstate.actor") {
-    const snapshot = shownSnapshot(ref.getSnapshot());
-    return { ...common, type: event.type, actorRef: { ...actorRef, getSnapshot: () => snapshot } } as unknown as InspectionEvent;
+    // An actor is announced before it has a snapshot; the package reads it a turn later.
+    const getSnapshot = (): Frame => shownSnapshot(ref.getSnapshot());
+    return { ...common, type: event.type, actorRef: { ...actorRef, getSnapshot } } as unknown as InspectionEvent;
   }
   if (event.type === "@xstate.event") {
     const source = event.sourceRef === undefined ? undefined : { sessionId: asActor(event.sourceRef).sessionId };

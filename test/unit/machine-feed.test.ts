@@ -134,8 +134,8 @@ describe("the book of machines", () => {
     expect(steps.map(({ actor, path, from, isLast }) => [actor, from, path, isLast])).toEqual([
       ["toy/child", null, "resting", false],
       ["toy", "waiting.calm", "working", false],
-      ["toy/child", "resting", "rested", true],
       ["toy", "working", "waiting.calm", false],
+      ["toy/child", "resting", "rested", true],
     ]);
   });
 
