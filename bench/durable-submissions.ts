@@ -58,7 +58,12 @@ export async function benchSubmissions(): Promise<BenchResult[]> {
   const directory = makeStateDir();
   const service = await startService({
     stateDir: directory.path,
-    env: { UNDERSTUDY_QUEUE_MAX_JOBS: "10000", UNDERSTUDY_LOG_LEVEL: "warn" },
+    env: {
+      UNDERSTUDY_QUEUE_MAX_JOBS: "10000",
+      UNDERSTUDY_QUEUE_MAX_JOBS_PER_KEY: "10000",
+      UNDERSTUDY_LIMITS_PER_SECOND: "100000",
+      UNDERSTUDY_LOG_LEVEL: "warn",
+    },
   });
   try {
     const url = new URL(service.url);

@@ -7,6 +7,7 @@ import { listDrills, runDrill } from "./cli/drill-commands.ts";
 import { runModels } from "./cli/models-commands.ts";
 import { showReplay } from "./cli/replay.ts";
 import { serve } from "./cli/serve.ts";
+import { runToken } from "./cli/token-commands.ts";
 import { readHubEnvironment } from "./config/hub-environment.ts";
 import { parseConfig } from "./config/parse-config.ts";
 import type { Config } from "./config/schema.ts";
@@ -56,6 +57,8 @@ async function run(argv: readonly string[]): Promise<number> {
     }
     case "models":
       return runModels(loadConfig(wanted.flags, wanted.configPath), wanted, readHubEnvironment(process.env));
+    case "token":
+      return runToken(loadConfig(wanted.flags, wanted.configPath), wanted);
     case "backup":
       return backUp(loadConfig(wanted.flags, wanted.configPath), resolve(wanted.targetPath));
     case "replay":

@@ -60,6 +60,7 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     clock,
     makeRoom: disk.releaseBallast,
     maxQueuedJobs: queue.maxJobCount,
+    maxQueuedJobsPerKey: queue.maxJobsPerKeyCount,
     quarantineDeaths: queue.quarantineDeathCount,
     hostLossLimit: queue.hostLossCount,
     maxAttempts: queue.attemptCount,

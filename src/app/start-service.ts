@@ -1,7 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import { createSystemClock } from "../core/clock.ts";
 import { createApp } from "../server/create-app.ts";
-import { listen } from "../server/listen.ts";
+import { isLoopback, listen } from "../server/listen.ts";
 import { lockStateDir, removeSupervisorFile, writeSupervisorFile } from "../store/state-lock.ts";
 import { knowConfiguredModels } from "./known-models.ts";
 import { openPorts } from "./open-ports.ts";
@@ -38,9 +38,12 @@ export async function startService(config: Config, version: string): Promise<Run
       apiKey: config.apiKey,
       allowedHosts: [config.host, ...config.allowedHosts],
       allowedOrigins: config.allowedOrigins,
+      isExposed: !isLoopback(config.host),
+      isInsecure: config.isInsecure,
+      rateLimit: config.rateLimit,
       consent: config.consent,
     });
-    const listening = await listen(app, { host: config.host, port: config.port, clock });
+    const listening = await listen(app, { host: config.host, port: config.port, clock, isInsecure: config.isInsecure });
     writeSupervisorFile(config.stateDir, { pid: process.pid, address: listening.address });
     service.start();
     process.on("exit", ports.registry.killAll);

@@ -1,5 +1,7 @@
 /** What was typed → what is wanted. Pure: no file, no process. */
 import { parseArgs } from "node:util";
+import { type KeyRole, keyRoles } from "../core/words.ts";
+import type { TokenOrder, TokenVerb } from "./token-commands.ts";
 
 interface Common {
   readonly configPath: string | null;
@@ -13,6 +15,7 @@ export type Arguments =
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
   | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
+  | (Common & TokenOrder & { readonly command: "token" })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
   | { readonly command: "help" }
@@ -37,6 +40,10 @@ const options = {
   inspect: { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
+  role: { type: "string" },
+  label: { type: "string" },
+  "allow-origin": { type: "string", multiple: true },
+  insecure: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -54,7 +61,12 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
+<<<<<<< HEAD
   inspect: "inspect",
+=======
+  "allow-origin": "allowedOrigins",
+  insecure: "insecure",
+>>>>>>> h-live-land
 };
 
 interface CommandRow {
@@ -75,6 +87,11 @@ const commands = {
     options: [
       "host",
       "port",
+<<<<<<< HEAD
+=======
+      "allow-origin",
+      "insecure",
+>>>>>>> h-live-land
       "state-dir",
       "config",
       "worker",
@@ -84,7 +101,10 @@ const commands = {
       "sim-gpus",
       "sim-speed",
       "keep-workers",
+<<<<<<< HEAD
       "inspect",
+=======
+>>>>>>> h-live-land
     ],
   },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
@@ -114,6 +134,13 @@ const commands = {
     options: ["state-dir", "config"],
     operand: "the id of an incident",
   },
+  token: {
+    usage: "token VERB [KEY]",
+    says: "create, list or revoke keys; create needs --role",
+    options: ["state-dir", "config", "role", "label"],
+    operand: "create, list, or revoke and the id of a key",
+    verbs: { create: false, list: false, revoke: true },
+  },
   backup: {
     usage: "backup PATH",
     says: "a consistent copy of the database, while the service runs",
@@ -134,7 +161,9 @@ ${usageLines}
 
 Flags of serve
   -p, --port PORT         port to listen on; 0 takes a free one (9000)
-      --host HOST         address to listen on; others than loopback need a key in UNDERSTUDY_API_KEY (127.0.0.1)
+      --host HOST         address to listen on; others than loopback need a key: understudy token create (127.0.0.1)
+      --allow-origin URL  a web page of another origin that may call the service; may be repeated
+      --insecure          lets everybody who reaches the address do everything, without any key
       --worker KIND       what renders: simulator or diffusers (simulator)
       --python PATH       interpreter of the diffusers worker (what npm run worker:install made)
       --device DEVICE     where it renders: auto, cuda or cpu (auto)
@@ -146,6 +175,10 @@ Flags of serve
 
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
+
+Flags of token create
+      --role ROLE         what the key may do: viewer looks, submitter also submits and cancels, operator does everything
+      --label TEXT        what the key is for
 
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
@@ -187,11 +220,15 @@ interface Given {
   readonly operand: string;
   readonly isReleasing: boolean;
   readonly revision: string | null;
+  readonly role: KeyRole;
+  readonly label: string;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, { verb, operand, isReleasing, revision }: Given, common: Common): Arguments {
+function wantedOf(command: Command, { verb, operand, isReleasing, revision, role, label }: Given, common: Common): Arguments {
   switch (command) {
+    case "token":
+      return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
     case "pause":
       return { command, isReleasing, ...common };
     case "drill":
@@ -231,5 +268,16 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
-  return wantedOf(first, { verb, operand, isReleasing: values["release-gpu"] === true, revision }, { configPath, flags });
+  const role = keyRoles.find((known) => known === values.role);
+  if (verb === "create" && role === undefined) return refuse(`token create needs --role ${keyRoles.join(", ")}`);
+  if (verb !== "create" && (values.role ?? values.label) !== undefined) return refuse(`token ${verb} takes no --role and no --label`);
+  const typed: Given = {
+    verb,
+    operand,
+    isReleasing: values["release-gpu"] === true,
+    revision,
+    role: role ?? "viewer",
+    label: typeof values.label === "string" ? values.label.slice(0, 200) : "",
+  };
+  return wantedOf(first, typed, { configPath, flags });
 }

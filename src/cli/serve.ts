@@ -16,6 +16,7 @@ function banner(config: Config, address: string): string {
     "",
     `  Understudy is at ${address}`,
     whatRenders(config),
+    ...(config.isInsecure ? ["  INSECURE: everybody who reaches this address may do everything."] : []),
     `  State: ${config.stateDir}`,
     "",
     "  Make a video:",

@@ -23,7 +23,7 @@ export type ConfigAnswer =
 
 export interface ConfigRefusal {
   readonly kind: "refused";
-  readonly code: Extract<ErrorCode, "CONFIGURATION_INVALID" | "INSECURE_BINDING">;
+  readonly code: Extract<ErrorCode, "CONFIGURATION_INVALID">;
   /** One sentence for people; never holds a secret. */
   readonly message: string;
 }
@@ -31,9 +31,9 @@ export interface ConfigRefusal {
 const defaultsName = "the defaults";
 const secretPath = "apiKey";
 
-const refuse = (message: string, code: ConfigRefusal["code"] = "CONFIGURATION_INVALID"): ConfigRefusal => ({
+const refuse = (message: string): ConfigRefusal => ({
   kind: "refused",
-  code,
+  code: "CONFIGURATION_INVALID",
   message,
 });
 
@@ -95,8 +95,6 @@ function sentenceOf(issue: z.core.$ZodIssue, sources: ReadonlyMap<string, string
   return `Configuration: ${path} ${issue.message} (from ${sourceOf(path, sources)}).`;
 }
 
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
-
 /** Precedence: flag > environment > file > default. */
 export function parseConfig(texts: ConfigTexts): ConfigAnswer {
   const layers = readLayers(texts);
@@ -106,13 +104,6 @@ export function parseConfig(texts: ConfigTexts): ConfigAnswer {
   if (!parsed.success) {
     const [first] = parsed.error.issues;
     return refuse(first === undefined ? "Configuration: it is not acceptable." : sentenceOf(first, sources));
-  }
-  const { host, apiKey } = parsed.data;
-  if (!isLoopback(host) && apiKey === null) {
-    return refuse(
-      `Configuration: others can reach ${host}, so a key is needed; set UNDERSTUDY_API_KEY, or listen on 127.0.0.1.`,
-      "INSECURE_BINDING",
-    );
   }
   return { kind: "accepted", config: parsed.data, sources };
 }

@@ -53,8 +53,14 @@ const diskSchema = group({
   .prefault({})
   .transform(({ minFree, warnFree, ballast }) => ({ minFreeBytes: minFree, warnFreeBytes: warnFree, ballastBytes: ballast }));
 
+const limitsSchema = group({
+  perSecond: decimal(200, { min: 0.1, max: 1_000_000 }).describe("Requests a second that one caller may make; above it the answer is 429."),
+  burst: wholeNumber(2_000, { min: 1, max: 10_000_000 }).describe("Requests that may come at once after a quiet time."),
+}).prefault({});
+
 const queueSchema = group({
   maxJobs: wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs at most; further submissions are answered 429."),
+  maxJobsPerKey: wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs of one key at most; the same answer."),
   deadline: duration("24h", { min: "1s", max: "7d" }).describe("Past it a job without a result fails, unless the request names its own."),
   quarantineDeaths: wholeNumber(2, { min: 1, max: 100 }).describe("Workers that a job may end before it is set aside."),
   hostLosses: wholeNumber(5, { min: 1, max: 100_000 }).describe(
@@ -65,6 +71,7 @@ const queueSchema = group({
   .prefault({})
   .transform((queue) => ({
     maxJobCount: queue.maxJobs,
+    maxJobsPerKeyCount: queue.maxJobsPerKey,
     deadlineMs: queue.deadline,
     quarantineDeathCount: queue.quarantineDeaths,
     hostLossCount: queue.hostLosses,
@@ -200,12 +207,7 @@ const modelsSchema = group({
 
 /** What people may write; `configSchema` turns it into what the program reads. */
 export const settingsSchema = z.strictObject({
-  host: z
-    .string()
-    .min(1)
-    .max(255)
-    .default("127.0.0.1")
-    .describe("Address to listen on; one that others can reach needs UNDERSTUDY_API_KEY."),
+  host: z.string().min(1).max(255).default("127.0.0.1").describe("Address to listen on; one that others can reach needs a key."),
   port: wholeNumber(9000, { min: 0, max: 65_535 }).describe("Port to listen on; 0 takes a free one."),
   stateDir: z
     .string()
@@ -218,6 +220,8 @@ export const settingsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe("Secret that clients send as Bearer token; only from the environment."),
+  insecure: yesOrNo(false).describe("Lets everybody who reaches the address do everything, without any key."),
+  limits: limitsSchema,
   allowedHosts: listOf(z.string().min(1).max(255)).prefault([]).describe("Further host names under which clients reach this service."),
   allowedOrigins: listOf(z.url({ protocol: /^https?$/, error: "must be an origin such as https://example.org" }))
     .prefault([])
@@ -282,7 +286,7 @@ export const configSchema = settingsSchema
   .superRefine((settings, context) => {
     for (const { path, message } of listContradictions(settings)) context.addIssue({ code: "custom", path: [...path], message });
   })
-  .transform(({ keepWorkers, lease, health, disk, sim, renderer, workers, ...rest }) => ({
+  .transform(({ insecure, limits, keepWorkers, lease, health, disk, sim, renderer, workers, ...rest }) => ({
     ...rest,
     workers: expandWorkers(workers, sim.gpus).map((worker) => ({
       ...worker,
@@ -293,6 +297,8 @@ export const configSchema = settingsSchema
       python: renderer.python ?? worker.python,
       device: renderer.device ?? worker.device,
     })),
+    isInsecure: insecure,
+    rateLimit: { perSecond: limits.perSecond, burstCount: limits.burst },
     isKeepingWorkers: keepWorkers,
     leaseMs: lease,
     disk: { minFreeBytes: disk.minFreeBytes, ballastBytes: disk.ballastBytes },

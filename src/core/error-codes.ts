@@ -28,6 +28,7 @@ export const errorCodes = {
     nextStep: "Use a new key for a new request.",
   },
   QUEUE_FULL: { status: 429, meaning: "The queue holds as many jobs as it may.", nextStep: "Wait until a job has ended." },
+  RATE_LIMITED: { status: 429, meaning: "One caller asks too often.", nextStep: "Wait for as long as Retry-After says." },
   UNAUTHENTICATED: { status: 401, meaning: "A key is needed.", nextStep: "Send Authorization: Bearer <key>." },
   ROLE_INSUFFICIENT: { status: 403, meaning: "The key's role does not allow this.", nextStep: "Use a key of the role that is named." },
   ORIGIN_REFUSED: { status: 403, meaning: "The request comes from a foreign page.", nextStep: "Call from the service's own address." },

@@ -118,4 +118,5 @@ export type MachineTag = (typeof machineTags)[number];
 export const accessRoles = ["open", "viewer", "submitter", "operator"] as const;
 export type AccessRole = (typeof accessRoles)[number];
 /** Roles that a key can have. */
-export type KeyRole = Exclude<AccessRole, "open">;
+export const keyRoles = ["viewer", "submitter", "operator"] as const satisfies readonly AccessRole[];
+export type KeyRole = (typeof keyRoles)[number];

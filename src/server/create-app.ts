@@ -26,6 +26,8 @@ import { foreignOrigin } from "./safety/foreign-origin.ts";
 import { hostAllowList } from "./safety/host-allow-list.ts";
 import { createKeyring } from "./safety/keyring.ts";
 import { knownMethods } from "./safety/known-methods.ts";
+import { createRateLimiter } from "./safety/rate-limiter.ts";
+import { recordCalls } from "./safety/record-calls.ts";
 import { requestId } from "./safety/request-id.ts";
 import { secureHeaders } from "./safety/secure-headers.ts";
 import type { ServerPorts } from "./server-ports.ts";
@@ -35,10 +37,17 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   const app = createApiApp();
   const streams = createOpenStreams();
   const hub = createStreamHub(ports);
-  const keyring = createKeyring(options.apiKey);
+  const keyring = createKeyring({ environmentKey: options.apiKey, keys: ports.keys, clock: ports.clock });
+  const limiter = createRateLimiter(options.rateLimit, ports.clock);
   installProblems(app, ports);
-  app.use(requestId(ports.chance), secureHeaders, hostAllowList(options.allowedHosts), foreignOrigin(options.allowedOrigins));
-  app.use(access(app, keyring), knownMethods(app), bodyLimit());
+  app.use(
+    requestId(ports.chance),
+    secureHeaders,
+    hostAllowList(options.allowedHosts),
+    foreignOrigin(options.allowedOrigins, ports.onOriginRefused),
+  );
+  app.use(access(app, { keyring, limiter, isClosed: options.isExposed, isInsecure: options.isInsecure }), knownMethods(app), bodyLimit());
+  app.use(recordCalls(ports.events));
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);
   addIntakeRoutes(app, ports);
@@ -53,5 +62,5 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addMachineRoutes(app, { ports, hub, streams });
   addWebSocketRoute(app, ports, hub, streams);
   addPageRoutes(app);
-  return Object.assign(app, { streams, isProtected: keyring.isLocked() });
+  return Object.assign(app, { streams, isProtected: keyring.isLocked });
 }

@@ -2,13 +2,17 @@ import type { HttpBindings } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import type { Consent } from "../core/job.ts";
+import type { ActorName } from "../core/ports/job-store.ts";
 import type { OpenStreams } from "./open-streams.ts";
+import type { RateLimit } from "./safety/rate-limiter.ts";
 
 /** What middleware leaves for the routes behind it. */
 export interface RequestVariables {
   requestId: string;
   /** Whose request this is, as the store records it. */
   apiKeyId: string;
+  /** The same, as rows of the event log name it. */
+  actor: ActorName;
 }
 
 export interface HttpEnv {
@@ -20,12 +24,17 @@ export type HttpContext = Context<HttpEnv>;
 export type HttpMiddleware = MiddlewareHandler<HttpEnv>;
 
 export interface AppOptions {
-  /** Null: no key is needed, and only a loopback address may be listened on. */
+  /** The key of the environment, which may do everything; further ones lie in the store. */
   readonly apiKey: string | null;
   /** Host names besides localhost, 127.0.0.1 and [::1] under which clients may reach this service. */
   readonly allowedHosts: readonly string[];
   /** Origins of foreign pages that may call it. */
   readonly allowedOrigins: readonly string[];
+  /** Others than this host can reach the service: nobody may act without a key. */
+  readonly isExposed: boolean;
+  /** Whoever started the service said that nobody needs a key. */
+  readonly isInsecure: boolean;
+  readonly rateLimit: RateLimit;
   /** For requests that say nothing about fallback and changes. */
   readonly consent: Consent;
 }
@@ -33,6 +42,6 @@ export interface AppOptions {
 /** The application and what has to be ended with it. Usable by `request` without any socket. */
 export type ServerApp = OpenAPIHono<HttpEnv> & {
   readonly streams: OpenStreams;
-  /** A key is asked for. */
-  readonly isProtected: boolean;
+  /** There is a key, without which only open routes answer. */
+  readonly isProtected: () => Promise<boolean>;
 };

@@ -13,6 +13,8 @@ export interface ListenOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly clock: Clock;
+  /** Others may reach the service without any key; whoever starts it said so. */
+  readonly isInsecure: boolean;
 }
 
 export interface Listening {
@@ -33,7 +35,7 @@ const patience: ServerOptions = {
 const mostConnections = 1_000;
 const longestWebSocketMessageBytes = 64 * 1024;
 
-const isLoopback = (host: string): boolean =>
+export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(host);
 
 function startListening(server: Server, { host, port }: ListenOptions): Promise<AddressInfo> {
@@ -99,8 +101,9 @@ function closeWithin(
 
 /** Throws UnderstudyError ADDRESS_IN_USE, INSECURE_BINDING (a reachable address without a key) or CONFIGURATION_INVALID. */
 export async function listen(app: ServerApp, options: ListenOptions): Promise<Listening> {
-  if (!app.isProtected && !isLoopback(options.host)) {
-    throw new UnderstudyError("INSECURE_BINDING", `Others can reach ${options.host}: set UNDERSTUDY_API_KEY, or listen on 127.0.0.1.`);
+  if (!isLoopback(options.host) && !options.isInsecure && !(await app.isProtected())) {
+    const ways = "make a key with understudy token create --role operator, set UNDERSTUDY_API_KEY, or listen on 127.0.0.1";
+    throw new UnderstudyError("INSECURE_BINDING", `Others can reach ${options.host}, and there is no key yet: ${ways}.`);
   }
   const sockets = new WebSocketServer({ noServer: true, maxPayload: longestWebSocketMessageBytes, handleProtocols: chooseProtocol });
   const server = createAdaptorServer({

@@ -25,6 +25,7 @@ import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { EventLog, IncidentStore } from "../core/ports/event-log.ts";
 import type { ActorName, JobStore } from "../core/ports/job-store.ts";
 import type { InspectorFeed, MachineFeed, MachineStep } from "../core/ports/machine-feed.ts";
+import type { KeyStore } from "../core/ports/key-store.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { FailureType, Mode } from "../core/words.ts";
 
@@ -43,7 +44,8 @@ export type {
 export interface ServerPorts {
   readonly jobs: Pick<JobStore, "get" | "list" | "counts" | "findArtifact">;
   readonly quarantine: QuarantinePort;
-  readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe">;
+  readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe" | "note">;
+  readonly keys: Pick<KeyStore, "find" | "hasAny">;
   readonly artifacts: Pick<ArtifactFiles, "read">;
   readonly clock: Clock;
   readonly chance: Chance;
@@ -59,6 +61,8 @@ export interface ServerPorts {
   readonly drills: DrillPort;
   readonly machines: MachinePort;
   readonly streams: StreamPort;
+  /** A page of this origin was refused; the operator may want to let it in. */
+  onOriginRefused(origin: string): void;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
 }

@@ -10,6 +10,7 @@ import { pruneJobs, releaseHeld, sweepJobs } from "./sweeping.ts";
 
 export interface JobLimits extends AttemptLimits {
   readonly maxQueuedJobs: number;
+  readonly maxQueuedJobsPerKey: number;
 }
 
 interface Position {
@@ -180,7 +181,7 @@ const awaitingStandIn = `select * from jobs j where state = 'queued' and fallbac
 /** The durable life of jobs on SQLite. The work is synchronous; the promises are the port's, for engines that are not. */
 export function createJobStore(database: Database, limits: JobLimits): JobStore {
   return {
-    submit: createSubmissions(database, limits.maxQueuedJobs),
+    submit: createSubmissions(database, limits),
     claim: async (request) => database.write(() => claimJob(database, request)),
     nextDueAtMs: async (models, afterMs) => database.read(() => findNextDueAtMs(database, models, afterMs)),
     notePlan: async (lease, plan) => database.write(() => notePlan(database, lease, plan)),

@@ -134,6 +134,16 @@ const migrations: readonly string[] = [
   create index webhook_deliveries_by_due on webhook_deliveries (next_try_at, seq) where state = 'pending';
   create index webhook_deliveries_by_job on webhook_deliveries (job_id, seq);
   `,
+  `
+  create table api_keys (
+    id text primary key,
+    role text not null,
+    label text not null,
+    digest text not null,
+    created_at integer not null,
+    revoked_at integer
+  ) strict;
+  `,
 ];
 
 export const schemaVersion = migrations.length;

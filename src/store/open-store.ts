@@ -4,10 +4,12 @@ import { type Database, type DatabaseOptions, openDatabase } from "./database.ts
 import { createEventLog } from "./event-log.ts";
 import { createIncidentStore } from "./incident-store.ts";
 import { createJobStore } from "./job-store.ts";
+import { createKeyStore } from "./key-store.ts";
 import { createWebhookOutbox } from "./webhook-outbox.ts";
 
 export interface StoreOptions extends DatabaseOptions {
   readonly maxQueuedJobs?: number;
+  readonly maxQueuedJobsPerKey?: number;
   readonly quarantineDeaths?: number;
   readonly hostLossLimit?: number;
   readonly maxAttempts?: number;
@@ -45,6 +47,7 @@ export function openStore(options: StoreOptions): Store {
   return {
     jobs: createJobStore(database, {
       maxQueuedJobs: options.maxQueuedJobs ?? 1_000,
+      maxQueuedJobsPerKey: options.maxQueuedJobsPerKey ?? options.maxQueuedJobs ?? 1_000,
       quarantineDeaths: options.quarantineDeaths ?? 2,
       hostLossLimit: options.hostLossLimit ?? 5,
       maxAttempts: options.maxAttempts ?? 8,
@@ -52,6 +55,7 @@ export function openStore(options: StoreOptions): Store {
     events: createEventLog(database),
     incidents: createIncidentStore(database),
     facts: createFactStore(database),
+    keys: createKeyStore(database),
     webhooks: createWebhookOutbox(database),
     nextEpoch: async () =>
       database.write(() => {

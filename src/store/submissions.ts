@@ -18,15 +18,30 @@ function findRepeated(database: Database, job: NewJob): JobRow | undefined {
   return database.get<JobRow>("select * from jobs where api_key_id = ? and idempotency_key = ?", job.apiKeyId, job.idempotencyKey);
 }
 
-function submitOne(database: Database, job: NewJob, maxQueuedJobs: number): SubmitOutcome {
+export interface QueueBounds {
+  readonly maxQueuedJobs: number;
+  readonly maxQueuedJobsPerKey: number;
+}
+
+/** The bound that one more job would break; null where there is room. */
+function brokenBound(database: Database, { apiKeyId }: NewJob, bounds: QueueBounds): number | null {
+  const queued = database.get<{ count: number }>("select count(*) as count from jobs where state = 'queued'");
+  if ((queued?.count ?? 0) >= bounds.maxQueuedJobs) return bounds.maxQueuedJobs;
+  // While all keys together hold no more than one may, none holds too many.
+  if ((queued?.count ?? 0) < bounds.maxQueuedJobsPerKey) return null;
+  const own = database.get<{ count: number }>("select count(*) as count from jobs where state = 'queued' and api_key_id = ?", apiKeyId);
+  return (own?.count ?? 0) >= bounds.maxQueuedJobsPerKey ? bounds.maxQueuedJobsPerKey : null;
+}
+
+function submitOne(database: Database, job: NewJob, bounds: QueueBounds): SubmitOutcome {
   const repeated = findRepeated(database, job);
   if (repeated !== undefined) {
     return repeated.idempotency_body === job.idempotencyBody
       ? { kind: "duplicate", job: toView(database, repeated) }
       : { kind: "conflict", jobId: repeated.id };
   }
-  const queued = database.get<{ count: number }>("select count(*) as count from jobs where state = 'queued'");
-  if ((queued?.count ?? 0) >= maxQueuedJobs) return { kind: "queueFull", limit: maxQueuedJobs };
+  const limit = brokenBound(database, job, bounds);
+  if (limit !== null) return { kind: "queueFull", limit };
   const nowMs = database.clock.nowMs();
   const { spec } = job;
   database.run(
@@ -59,11 +74,11 @@ function submitOne(database: Database, job: NewJob, maxQueuedJobs: number): Subm
 }
 
 /** Submissions of the same turn of the event loop share one transaction, so one fsync; each is answered after it. */
-export function createSubmissions(database: Database, maxQueuedJobs: number): (job: NewJob) => Promise<SubmitOutcome> {
+export function createSubmissions(database: Database, bounds: QueueBounds): (job: NewJob) => Promise<SubmitOutcome> {
   let waiting: Waiting[] = [];
   const writeAll = (batch: readonly Waiting[]): void => {
     try {
-      const outcomes = database.write(() => batch.map(({ job }) => submitOne(database, job, maxQueuedJobs)));
+      const outcomes = database.write(() => batch.map(({ job }) => submitOne(database, job, bounds)));
       for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] as SubmitOutcome);
     } catch (thrown) {
       // A defect in one job is answered to that one; the others are written without it.

@@ -6,7 +6,7 @@ import { createSystemClock, type SystemClock } from "../../src/core/clock.ts";
 import { findProcessesOf, markName, signalProcess } from "./processes.ts";
 
 export const clock: SystemClock = createSystemClock();
-const launcher = new URL("../../bin/understudy.js", import.meta.url).pathname;
+export const launcher = new URL("../../bin/understudy.js", import.meta.url).pathname;
 
 /** Waits for a state, never for a time: polls `look` until it answers something, and fails with `what` at the deadline. */
 export async function until<Found>(

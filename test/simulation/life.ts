@@ -62,6 +62,7 @@ function reopenStore(world: World, clock: Clock, points: CrashPoints): Store {
     jobs: guard(opened.jobs, "jobs"),
     incidents: guard(opened.incidents, "incidents"),
     facts: guard(opened.facts, "facts"),
+    keys: guard(opened.keys, "keys"),
     webhooks: guard(opened.webhooks, "webhooks"),
     events: guard(opened.events, "events"),
   };
@@ -116,8 +117,9 @@ export async function beginLife(world: World): Promise<void> {
   );
   if (service === null) return;
   service.start();
-  const { consent, allowedHosts, allowedOrigins } = config;
-  const life: Life = { service, app: createApp(service.serverPorts, { apiKey: null, allowedHosts, allowedOrigins, consent }), points };
+  const { consent, allowedHosts, allowedOrigins, rateLimit } = config;
+  const options = { apiKey: null, allowedHosts, allowedOrigins, isExposed: false, isInsecure: false, rateLimit, consent };
+  const life: Life = { service, app: createApp(service.serverPorts, options), points };
   world.current = life;
   world.lifeOptions.onBegun?.(life, world);
 }

@@ -213,22 +213,6 @@ describe("a refusal is one sentence that names the setting and who set it", () =
 });
 
 describe("the key", () => {
-  it("is needed where others can reach the service", () => {
-    expect(parseConfig({ flags: { host: "0.0.0.0" }, environment: home })).toMatchObject({ kind: "refused", code: "INSECURE_BINDING" });
-    expect(accepted({ flags: { host: "0.0.0.0" }, environment: { UNDERSTUDY_API_KEY: key } })).toMatchObject({
-      host: "0.0.0.0",
-      apiKey: key,
-    });
-  });
-
-  it.each(["127.0.0.1", "127.8.9.1", "::1", "localhost"])("is not needed on %s", (host) => {
-    expect(sentence({ flags: { host } })).toBe("accepted");
-  });
-
-  it.each(["0.0.0.0", "::", "192.168.1.4", "127.evil.example", "localhost.example.org"])("is needed on %s", (host) => {
-    expect(parseConfig({ flags: { host }, environment: home })).toMatchObject({ code: "INSECURE_BINDING" });
-  });
-
   it("is taken from the environment only", () => {
     expect(sentence(file({ apiKey: key }))).toContain("must not stand in the file understudy.json");
     expect(sentence({ flags: { apiKey: key } })).toContain("must not stand on the command line");

@@ -71,6 +71,13 @@ export function describeQueue(world: JobStoreWorld): void {
       expect(await world.jobs.submit(world.newJob())).toEqual({ kind: "queueFull", limit: 2 });
     });
 
+    it("holds the limit of one API key, and takes jobs of another", async () => {
+      await world.reopen({ maxQueuedJobs: 10, maxQueuedJobsPerKey: 2 });
+      const answers = await Promise.all([1, 2, 3].map(() => world.jobs.submit(world.newJob({ apiKeyId: "ann" }))));
+      expect(answers.map((answer) => answer.kind)).toEqual(["created", "created", "queueFull"]);
+      expect(await world.jobs.submit(world.newJob({ apiKeyId: "bob" }))).toMatchObject({ kind: "created" });
+    });
+
     it("answers a repeated key also when the queue is full", async () => {
       await world.reopen({ maxQueuedJobs: 1 });
       const id = await world.submit({ key: "k1" });

@@ -8,6 +8,7 @@ import type { ArtifactKind, FallbackConsent, ModelId } from "../../src/core/word
 
 export interface JobLimitOptions {
   readonly maxQueuedJobs?: number;
+  readonly maxQueuedJobsPerKey?: number;
   readonly maxAttempts?: number;
 }
 

@@ -136,6 +136,51 @@ describe("a key among the protocols of a WebSocket", () => {
   });
 });
 
+describe("one caller", () => {
+  const rateLimit = { perSecond: 2, burstCount: 3 };
+  const statuses = async (count: number, headers: Record<string, string> = {}): Promise<number[]> => {
+    const answers = await Promise.all(Array.from({ length: count }, () => ask("/api/v1/queue", headers)));
+    return answers.map((answer) => answer.status);
+  };
+
+  it("may ask as often as the limit says, and is told when to come back", async () => {
+    const clock = createVirtualClock();
+    world = createServerWorld(clock, { rateLimit });
+    expect(await statuses(3)).toEqual([200, 200, 200]);
+    const refused = await ask("/api/v1/queue");
+    expect([refused.status, refused.headers.get("retry-after"), await codeOf(refused)]).toEqual([429, "1", "RATE_LIMITED"]);
+    await clock.advance(1_000);
+    expect(await statuses(3)).toEqual([200, 200, 429]);
+  });
+
+  it("takes nothing from another", async () => {
+    start({ rateLimit, apiKey: "a-long-enough-key" });
+    expect(await statuses(4)).toEqual([401, 401, 401, 429]);
+    expect(await statuses(4, { authorization: "Bearer a-long-enough-key" })).toEqual([200, 200, 200, 429]);
+  });
+});
+
+describe("a refused page", () => {
+  it("is told the flag that lets it in, and so is the operator", async () => {
+    start();
+    const headers = { host: "localhost:9000", origin: "http://localhost:3000" };
+    const preflight = await ask("/api/v1/queue", { ...headers, "access-control-request-method": "GET" }, "OPTIONS");
+    const answer = await ask("/api/v1/recovery/reset", headers, "POST");
+    for (const refused of [preflight, answer]) {
+      expect(refused.status).toBe(403);
+      expect(problemSchema.parse(await refused.json()).detail).toContain("--allow-origin http://localhost:3000");
+    }
+    expect(world.refusedOrigins).toEqual(["http://localhost:3000", "http://localhost:3000"]);
+  });
+
+  it("cannot put a text of its own into answer or log", async () => {
+    start();
+    const answer = await ask("/api/v1/recovery/reset", { host: "localhost", origin: "http://evil.example/<script>" }, "POST");
+    expect([answer.status, (await answer.text()).includes("script")]).toEqual([403, false]);
+    expect(world.refusedOrigins).toEqual([]);
+  });
+});
+
 describe("bodies and methods", () => {
   it("refuses a body above 12 MB, with its length told or not", async () => {
     start();

@@ -11,7 +11,7 @@ let listening: Listening;
 beforeAll(async () => {
   clock = createSystemClock();
   world = createServerWorld(clock);
-  listening = await listen(world.app, { host: "127.0.0.1", port: 0, clock });
+  listening = await listen(world.app, { host: "127.0.0.1", port: 0, clock, isInsecure: false });
 });
 afterAll(async () => {
   await listening.stop(500);
@@ -211,17 +211,21 @@ it.each([
   expect(world.defects).toEqual([]);
 });
 
-it("refuses a taken port and a reachable address without a key, each with a sentence", async () => {
-  await expect(listen(world.app, { host: "127.0.0.1", port: listening.port, clock })).rejects.toMatchObject({
+it("refuses a taken port with a sentence", async () => {
+  await expect(listen(world.app, { host: "127.0.0.1", port: listening.port, clock, isInsecure: false })).rejects.toMatchObject({
     code: "ADDRESS_IN_USE",
     message: expect.stringContaining("--port"),
   });
-  await expect(listen(world.app, { host: "0.0.0.0", port: 0, clock })).rejects.toMatchObject({ code: "INSECURE_BINDING" });
+});
+
+it.each(["0.0.0.0", "::", "192.168.1.4", "127.evil.example", "localhost.example.org"])("listens on %s only with a key", async (host) => {
+  const refused = listen(world.app, { host, port: 0, clock, isInsecure: false });
+  await expect(refused).rejects.toMatchObject({ code: "INSECURE_BINDING", message: expect.stringContaining("understudy token create") });
 });
 
 it("stops within its deadline beside open streams, sockets, half-sent requests and slow readers", async () => {
   const other = createServerWorld(clock);
-  const server = await listen(other.app, { host: "127.0.0.1", port: 0, clock });
+  const server = await listen(other.app, { host: "127.0.0.1", port: 0, clock, isInsecure: false });
   const events = readEvents(await fetch(`${server.address}/api/v1/events`));
   await events.next();
   const socket = await openSocket(server);
@@ -245,7 +249,7 @@ it("stops within its deadline beside open streams, sockets, half-sent requests a
 
 it("stops at once when nothing is under way", async () => {
   const other = createServerWorld(clock);
-  const server = await listen(other.app, { host: "127.0.0.1", port: 0, clock });
+  const server = await listen(other.app, { host: "127.0.0.1", port: 0, clock, isInsecure: false });
   expect((await fetch(`${server.address}/livez`)).status).toBe(200);
   const beginAtMs = clock.nowMs();
   await server.stop(5_000);

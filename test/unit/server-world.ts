@@ -62,6 +62,8 @@ export interface ServerWorld {
   readonly artifacts: ArtifactFiles;
   readonly ports: ServerPorts;
   readonly defects: unknown[];
+  /** Origins of pages that were refused. */
+  readonly refusedOrigins: string[];
   readonly orders: RecoveryOrder[];
   status: ServiceStatus;
   triggered: RecoveryTriggered;
@@ -90,6 +92,9 @@ const appDefaults: AppOptions = {
   apiKey: null,
   allowedHosts: [],
   allowedOrigins: [],
+  isExposed: false,
+  isInsecure: false,
+  rateLimit: { perSecond: 1_000, burstCount: 10_000 },
   consent: { fallback: "stand_in_then_real", allow: ["frames", "resolution"], floor: { width: 854, height: 480, frames: 33 } },
 };
 export const real: ServedBy = { worker: "worker-0", model: "T2V-A14B", kind: "real", isSimulated: true };
@@ -179,6 +184,8 @@ function makePorts(
         return () => listeners.delete(listener);
       },
     },
+    keys: store.keys,
+    onOriginRefused: (origin) => world().refusedOrigins.push(origin),
     onDefect: (thrown) => world().defects.push(thrown),
   };
 }
@@ -220,6 +227,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     artifacts,
     ports,
     defects: [],
+    refusedOrigins: [],
     orders: [],
     status: ready,
     triggered: {

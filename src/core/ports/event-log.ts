@@ -110,6 +110,7 @@ export interface Store {
   readonly events: EventLog;
   readonly incidents: IncidentStore;
   readonly facts: FactStore;
+  readonly keys: import("./key-store.ts").KeyStore;
   readonly webhooks: import("./webhook-outbox.ts").WebhookOutbox;
   /** A number that grows with every start on this state directory. */
   nextEpoch(): Promise<number>;

@@ -59,7 +59,7 @@ export type ActorName = string;
  * All times are the injected clock's.
  */
 export interface JobStore {
-  /** Idempotency keys are unique per API key. `queueFull` when `maxQueuedJobs` are queued. */
+  /** Idempotency keys are unique per API key. `queueFull` when all keys or this one have as many queued jobs as they may. */
   submit(job: NewJob): Promise<SubmitOutcome>;
   /** Raises the job's fence. Priority, then age; null when nothing is claimable now. */
   claim(request: ClaimRequest): Promise<Lease | null>;

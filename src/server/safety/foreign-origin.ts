@@ -3,6 +3,7 @@ import { refuse } from "../problems.ts";
 
 const harmless = new Set(["GET", "HEAD", "OPTIONS"]);
 const allowedHeaders = "authorization, content-type, idempotency-key, last-event-id, x-request-id";
+const exposedHeaders = "x-request-id, retry-after, idempotency-replayed, x-understudy-served-by, x-understudy-simulated";
 
 /** The Host header is ours (it was checked before), so an origin with the same host and port is this service's own page. */
 function isOwn(origin: string, context: HttpContext): boolean {
@@ -12,40 +13,48 @@ function isOwn(origin: string, context: HttpContext): boolean {
   return (protocol === "http:" || protocol === "https:") && new URL(`${protocol}//${own}`).host === host;
 }
 
+/** A browser that says "cross-site" is believed even where the origin looks like ours. */
+function isForeign(context: HttpContext, allowed: ReadonlySet<string>): boolean {
+  const origin = context.req.header("origin");
+  if (origin !== undefined && allowed.has(origin)) return false;
+  const site = context.req.header("sec-fetch-site");
+  if (site === "cross-site" || site === "same-site") return true;
+  return origin !== undefined && !isOwn(origin, context);
+}
+
+/** What a page's address may look like, so that nothing else is repeated or logged. */
+const isPlain = (origin: string): boolean => /^https?:\/\/[a-z0-9.[\]:-]{1,255}$/i.test(origin);
+
 /**
  * A page of another origin must not act here with the browser's reach: every request that is not a mere read, and every
- * WebSocket, needs our own origin or none. Another port is foreign, and so is `Origin: null`.
+ * WebSocket, needs our own origin, an allowed one or none. Another port is foreign, and so is `Origin: null`.
  */
-export function foreignOrigin(allowedOrigins: readonly string[]): HttpMiddleware {
+export function foreignOrigin(allowedOrigins: readonly string[], onRefused: (origin: string) => void): HttpMiddleware {
   const allowed = new Set(allowedOrigins.map((origin) => new URL(origin).origin));
-  const isAllowed = (context: HttpContext): boolean => {
-    const origin = context.req.header("origin");
-    if (origin !== undefined) return allowed.has(origin) || isOwn(origin, context);
-    const site = context.req.header("sec-fetch-site");
-    return site === undefined || site === "same-origin" || site === "none";
+  const refuseForeign = (context: HttpContext): Response => {
+    const origin = context.req.header("origin") ?? "";
+    if (!isPlain(origin)) return refuse(context, { code: "ORIGIN_REFUSED", detail: "The request comes from a foreign page." });
+    onRefused(origin);
+    const detail = `The request comes from a page of ${origin}. To let it in, start the service with --allow-origin ${origin}.`;
+    return refuse(context, { code: "ORIGIN_REFUSED", detail });
   };
   return async (context, next) => {
     const origin = context.req.header("origin");
+    const isPreflight = context.req.method === "OPTIONS" && context.req.header("access-control-request-method") !== undefined;
     if (origin !== undefined && allowed.has(origin)) {
       context.header("access-control-allow-origin", origin);
       context.header("access-control-allow-credentials", "true");
-      context.header("access-control-expose-headers", "x-request-id, retry-after");
+      context.header("access-control-expose-headers", exposedHeaders);
       context.header("vary", "origin");
-      if (context.req.method === "OPTIONS") {
+      if (isPreflight) {
         return context.body(null, 204, {
           "access-control-allow-methods": "GET, POST, PUT, DELETE",
           "access-control-allow-headers": allowedHeaders,
+          "access-control-max-age": "600",
         });
       }
     }
-    const isRead = harmless.has(context.req.method) && context.req.header("upgrade") === undefined;
-    if (isRead || (isAllowed(context) && !isCrossSite(context, allowed))) return next();
-    return refuse(context, { code: "ORIGIN_REFUSED", detail: "The request comes from a foreign page." });
+    const isRead = harmless.has(context.req.method) && !isPreflight && context.req.header("upgrade") === undefined;
+    return isRead || !isForeign(context, allowed) ? next() : refuseForeign(context);
   };
-}
-
-/** A browser that says "cross-site" is believed even where the origin looks like ours. */
-function isCrossSite(context: HttpContext, allowed: ReadonlySet<string>): boolean {
-  const site = context.req.header("sec-fetch-site");
-  return (site === "cross-site" || site === "same-site") && !allowed.has(context.req.header("origin") ?? "");
 }

@@ -1,0 +1,51 @@
+import { listKeys, makeKey, revokeKey } from "../app/key-desk.ts";
+import type { Config } from "../config/schema.ts";
+import { isoOf } from "../core/clock.ts";
+import type { KeyRole } from "../core/words.ts";
+import { say } from "./running-service.ts";
+
+export type TokenVerb = "create" | "list" | "revoke";
+
+const mayDo: Readonly<Record<KeyRole, string>> = {
+  viewer: "look at everything",
+  submitter: "look, submit and cancel",
+  operator: "do everything",
+};
+
+export interface TokenOrder {
+  readonly verb: TokenVerb;
+  readonly keyId: string;
+  readonly role: KeyRole;
+  readonly label: string;
+}
+
+async function create({ stateDir }: Config, role: KeyRole, label: string): Promise<number> {
+  const { text, key } = await makeKey(stateDir, role, label);
+  say(text);
+  say(`Key ${key.id} may ${mayDo[role]}. It is shown this once. Send it as Authorization: Bearer <key>.`);
+  say("From now on the service answers nobody without a key, also after the last one is revoked; --insecure undoes that.");
+  say("This command line takes its key from UNDERSTUDY_API_KEY.");
+  return 0;
+}
+
+async function list({ stateDir }: Config): Promise<number> {
+  const keys = await listKeys(stateDir);
+  if (keys.length === 0) say("There is no key. Whoever reaches the service may do everything.");
+  for (const { id, role, label, createdAtMs, revokedAtMs } of keys) {
+    const end = revokedAtMs === null ? "" : `  revoked ${isoOf(revokedAtMs)}`;
+    say(`${id}  ${role.padEnd(9)}  ${isoOf(createdAtMs)}${end}${label === "" ? "" : `  ${label}`}`);
+  }
+  return 0;
+}
+
+async function revoke({ stateDir }: Config, id: string): Promise<number> {
+  const isRevoked = await revokeKey(stateDir, id);
+  say(isRevoked ? `Key ${id} opens nothing any more.` : `There is no key ${id} that could be revoked; understudy token list shows them.`);
+  return isRevoked ? 0 : 1;
+}
+
+/** Keys of the state directory, while a service runs on it or not. */
+export function runToken(config: Config, { verb, keyId, role, label }: TokenOrder): Promise<number> {
+  if (verb === "create") return create(config, role, label);
+  return verb === "list" ? list(config) : revoke(config, keyId);
+}
