@@ -153,14 +153,10 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
     control: createControl(parts, supervisor),
     drills: createDrillDesk({ parts, supervisor, admission }),
     intake: createIntakeDesk(parts, supervisor, onQueued),
-<<<<<<< HEAD
     machines,
     streams: createStreams(parts, sources, status),
-=======
-    streams: createStreams(parts, hub, status),
     keys: parts.store.keys,
-    onOriginRefused: (origin) => parts.logger.warn({ event: "origin.refused", origin, allowWith: `--allow-origin ${origin}` }),
->>>>>>> h-live-land
+    onOriginRefused: (origin) => parts.logger.warn(event: "origin.refused", origin, allowWith: `--allow-origin $origin` }),
     onDefect: (thrown, request) => {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       parts.logger.error({ event: "request.defect", ...request, message });

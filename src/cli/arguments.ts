@@ -61,12 +61,9 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
-<<<<<<< HEAD
   inspect: "inspect",
-=======
   "allow-origin": "allowedOrigins",
   insecure: "insecure",
->>>>>>> h-live-land
 };
 
 interface CommandRow {
@@ -87,11 +84,8 @@ const commands = {
     options: [
       "host",
       "port",
-<<<<<<< HEAD
-=======
       "allow-origin",
       "insecure",
->>>>>>> h-live-land
       "state-dir",
       "config",
       "worker",
@@ -101,10 +95,7 @@ const commands = {
       "sim-gpus",
       "sim-speed",
       "keep-workers",
-<<<<<<< HEAD
       "inspect",
-=======
->>>>>>> h-live-land
     ],
   },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },

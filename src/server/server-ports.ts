@@ -24,8 +24,8 @@ import type { JobProgress, JobSpec, JobView } from "../core/job.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { EventLog, IncidentStore } from "../core/ports/event-log.ts";
 import type { ActorName, JobStore } from "../core/ports/job-store.ts";
-import type { InspectorFeed, MachineFeed, MachineStep } from "../core/ports/machine-feed.ts";
 import type { KeyStore } from "../core/ports/key-store.ts";
+import type { InspectorFeed, MachineFeed, MachineStep } from "../core/ports/machine-feed.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { FailureType, Mode } from "../core/words.ts";
 

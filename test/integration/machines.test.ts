@@ -48,7 +48,10 @@ describe("the machines of a running service", () => {
     const names = actors.map(({ actor }) => actor);
     expect(names[0]).toBe("supervisor");
     expect(names).toEqual(
-      expect.arrayContaining(["health-monitor", ...["worker", "model-loader", "pipeline", "circuit-breaker"].map((kind) => `worker-0/${kind}`)]),
+      expect.arrayContaining([
+        "health-monitor",
+        ...["worker", "model-loader", "pipeline", "circuit-breaker"].map((kind) => `worker-0/${kind}`),
+      ]),
     );
     for (const { machine, active } of actors) {
       const definition = definitions.find((each) => each.machine === machine);
@@ -93,13 +96,19 @@ describe("the machines of a running service", () => {
       frames.some(({ type, snapshot }) => type === "@xstate.snapshot" && (snapshot as { value?: unknown }).value === "handingOver"),
     );
     // A kill brings an incident with its own actor.
-    await fetch(`${service.url}/api/v1/simulator/kill`, { method: "POST", headers: { ...authorization, "content-type": "application/json" }, body: "{}" });
+    await fetch(`${service.url}/api/v1/simulator/kill`, {
+      method: "POST",
+      headers: { ...authorization, "content-type": "application/json" },
+      body: "{}",
+    });
     await until("an incident has its actor", async () => {
       const now = await machines();
       seen.push(now);
       return now.actors.some(({ machine }) => machine === "recovery");
     });
-    await until("the inspector saw it", () => frames.some(({ type, name }) => type === "@xstate.actor" && String(name).startsWith("recovery/")));
+    await until("the inspector saw it", () =>
+      frames.some(({ type, name }) => type === "@xstate.actor" && String(name).startsWith("recovery/")),
+    );
     socket.close();
     abort.abort();
     expect(JSON.stringify(seen)).toContain(id);
