@@ -6,6 +6,7 @@ import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type {
   AdmissionPort,
   ControlPort,
+  MachinePort,
   QuarantinePort,
   ServerPorts,
   ServiceStatus,
@@ -156,7 +157,7 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
     machines,
     streams: createStreams(parts, sources, status),
     keys: parts.store.keys,
-    onOriginRefused: (origin) => parts.logger.warn(event: "origin.refused", origin, allowWith: `--allow-origin $origin` }),
+    onOriginRefused: (origin) => parts.logger.warn({ event: "origin.refused", origin, allowWith: `--allow-origin ${origin}` }),
     onDefect: (thrown, request) => {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       parts.logger.error({ event: "request.defect", ...request, message });

@@ -42,12 +42,19 @@ function shownSnapshot(snapshot: unknown): Frame {
   };
 }
 
+/** What the machine is; what it begins with is no part of that. */
+function definitionOf(config: unknown): unknown {
+  if (typeof config !== "object" || config === null) return undefined;
+  const { context: _context, ...rest } = config as Readonly<Record<string, unknown>>;
+  return rest;
+}
+
 /** The same event without anything that is not shown; null for kinds that the inspector does not know. */
 function shownInspection(event: InspectionEvent): InspectionEvent | null {
   const ref = asActor(event.actorRef);
   const { id, sessionId, logic, _parent } = ref;
   const parent = _parent === undefined ? {} : { _parent: { sessionId: _parent.sessionId } };
-  const actorRef = { id, sessionId, logic: { config: logic.config }, ...parent };
+  const actorRef = { id, sessionId, logic: { config: definitionOf(logic.config) }, ...parent };
   const common = { rootId: event.rootId, actorRef };
   if (event.type === "@xstate.actor") {
     // An actor is announced before it has a snapshot; the package reads it a turn later.
@@ -86,7 +93,12 @@ export function createStatelyFeed(refs: () => readonly AnyActorRef[]): StatelyFe
       });
       const living = refs();
       const rootId = living[0] === undefined ? "" : asActor(living[0]).sessionId;
-      for (const ref of living) tell(inspector, { type: "@xstate.actor", actorRef: ref, rootId } as unknown as InspectionEvent);
+      for (const ref of living) {
+        const { id, sessionId, logic, _parent } = asActor(ref);
+        const snapshot = ref.getSnapshot();
+        const actorRef = { id, sessionId, logic, _parent, getSnapshot: () => snapshot };
+        tell(inspector, { type: "@xstate.actor", actorRef, rootId } as unknown as InspectionEvent);
+      }
       inspectors.add(inspector);
       return () => {
         isConnected = false;
