@@ -76,10 +76,17 @@ module.exports = {
     },
     {
       name: "core-packages",
-      comment: "core, config, contract and recovery need zod at most; the contract's routes also what describes them",
+      comment: "core, contract, recovery and jobs need zod at most; the contract's routes also what describes them",
       severity: "error",
-      from: { path: below(["core", "config", "contract", "recovery", "jobs"]), pathNot: "^src/contract/api/" },
+      from: { path: below(["core", "contract", "recovery", "jobs"]), pathNot: "^src/contract/api/" },
       to: { path: "(?:^|/)node_modules/", pathNot: package_(["zod"]) },
+    },
+    {
+      name: "config-packages",
+      comment: "config needs zod, and reads and writes YAML",
+      severity: "error",
+      from: { path: below(["config"]) },
+      to: { path: "(?:^|/)node_modules/", pathNot: package_(["zod", "yaml"]) },
     },
     {
       name: "no-node-in-the-middle",

@@ -9,11 +9,15 @@ import { benchIdle } from "./idle-supervisor.ts";
 import { benchEvents } from "./machine-events.ts";
 import { benchDownload } from "./model-download.ts";
 import type { BenchOptions, BenchResult } from "./result.ts";
+import { benchStart } from "./start-with-jobs.ts";
+import { benchStatus } from "./status-route.ts";
 
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<readonly BenchResult[]>>> = {
   events: benchEvents,
   submissions: benchSubmissions,
   gap: benchGap,
+  status: benchStatus,
+  start: benchStart,
   download: benchDownload,
   idle: benchIdle,
 };

@@ -1,6 +1,7 @@
-/** Writes docs/errors.md and docs/configuration.md from the source; with `--check` fails when they are not current. */
+/** Writes the generated pages and files below docs/ from the source; with `--check` fails when they are not current. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { settings } from "../src/config/settings.ts";
+import { configJsonSchema, secretSettings, settings } from "../src/config/settings.ts";
+import { exampleSettings } from "../src/config/write-settings.ts";
 import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
@@ -31,21 +32,28 @@ function defaultOf(value: unknown): string {
 
 export function renderSettings(): string {
   const rows = settings.map(
-    ({ path, environmentName, byDefault, description }) =>
-      `| \`${path}\` | \`${environmentName}\` | ${cell(defaultOf(byDefault))} | ${cell(description)} |`,
+    ({ path, environmentName, byDefault, bounds, isLive, description }) =>
+      `| \`${path}\` | \`${environmentName}\` | ${cell(defaultOf(byDefault))} | ${cell(bounds)} | ${isLive ? "yes" : ""} | ${cell(description)} |`,
+  );
+  const secrets = secretSettings.map(
+    ({ path, environmentName }) => `\`${path}\` from \`${environmentName}\` or, as a file, \`${environmentName}_FILE\``,
   );
   return [
     "# Settings",
     notice("src/config/schema.ts"),
     "",
-    "A flag wins over the environment, the environment over the file (`--config FILE`, JSON), the file over the default. Times are",
+    "A flag wins over the environment, the environment over the file (`--config FILE`, YAML or JSON), the file over the default. Times are",
     'written with their unit (`"500ms"`, `"30s"`, `"10m"`, `"24h"`, `"30d"`), sizes too (`"64MiB"`, `"2GiB"`), shares as `0.8` or `"80%"`.',
     "A name that is not in this list is an error, and so is a value out of its bounds: nothing is corrected silently.",
     "",
-    "A list stands in an environment variable with commas or as JSON. `apiKey` is taken from the environment only.",
+    `A list stands in an environment variable with commas or as JSON. Secrets are taken from the environment only: ${secrets.join("; ")}.`,
     "",
-    "| Setting | Environment | Default | What it is |",
-    "|---|---|---|---|",
+    "`understudy config check` looks at a configuration without starting anything, `config show --sources` tells what is in force and who set it.",
+    "[understudy.example.yaml](understudy.example.yaml) holds every setting with its default, and [config.schema.json](config.schema.json) describes",
+    "the file for editors. On SIGHUP the service reads the file again; settings marked *live* take effect at once, others at the next start.",
+    "",
+    "| Setting | Environment | Default | Bounds | Live | What it is |",
+    "|---|---|---|---|---|---|",
     ...rows,
     "",
     "Each entry of `workers` has an `id`, and may have `kind`, `gpu`, `speed`, `fault` and `models`:",
@@ -68,8 +76,19 @@ export function renderSettings(): string {
   ].join("\n");
 }
 
+const exampleHead = `# yaml-language-server: $schema=./config.schema.json
+# Every setting of Understudy with its default. Generated from src/config/schema.ts by scripts/generate-docs.ts.
+# Keep only the lines that you change. A comment ends with what may be written and the environment variable.
+
+`;
+
 if (import.meta.main) {
-  const pages = { "docs/errors.md": renderErrors(errorCodes), "docs/configuration.md": renderSettings() };
+  const pages = {
+    "docs/errors.md": renderErrors(errorCodes),
+    "docs/configuration.md": renderSettings(),
+    "docs/config.schema.json": `${JSON.stringify(configJsonSchema, null, 2)}\n`,
+    "docs/understudy.example.yaml": `${exampleHead}${exampleSettings()}`,
+  };
   const isCheck = process.argv.includes("--check");
   for (const [path, text] of Object.entries(pages)) {
     const url = new URL(`../${path}`, import.meta.url);

@@ -59,8 +59,12 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     path: join(stateDir, "understudy.db"),
     clock,
     makeRoom: disk.releaseBallast,
-    maxQueuedJobs: queue.maxJobCount,
-    maxQueuedJobsPerKey: queue.maxJobsPerKeyCount,
+    get maxQueuedJobs() {
+      return config.queue.maxJobCount;
+    },
+    get maxQueuedJobsPerKey() {
+      return config.queue.maxJobsPerKeyCount;
+    },
     quarantineDeaths: queue.quarantineDeathCount,
     hostLossLimit: queue.hostLossCount,
     maxAttempts: queue.attemptCount,

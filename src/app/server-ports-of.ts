@@ -44,7 +44,9 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
     },
     {
       minFreeBytes: config.disk.minFreeBytes,
-      deadlineMs: config.queue.deadlineMs,
+      get deadlineMs() {
+        return config.queue.deadlineMs;
+      },
       preferredProfile: config.loadProfile,
       alternative: config.alternative,
     },

@@ -55,6 +55,8 @@ export interface Service {
   readonly parts: ServiceParts;
   /** Adopts or starts the workers. Called once, when the service can already answer. */
   start(): void;
+  /** Ends intake and lets jobs in hand end, for so long at most; resolves when none is in hand any more, or the time is over. */
+  finishJobs(withinMs: number): Promise<void>;
   /** Ends intake, writes attempts down, ends workers; resolves when the supervisor has stopped. */
   drain(shape: StopShape): Promise<void>;
   /** Stops this process's part and lets workers go on. */
@@ -218,7 +220,9 @@ function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAt
         if (diskWatch.isShort()) return "the disk is full";
         return supervisor.getSnapshot().context.mode === "loading" ? "the main model is loading" : "the main model is being repaired";
       },
-      afterMs: config.standIn.afterMs,
+      get afterMs() {
+        return config.standIn.afterMs;
+      },
       onProblem: (message, jobId) => logger.warn({ event: "standIn.failed", jobId, message }),
     },
   );
@@ -229,6 +233,26 @@ function waitUntilStopped(supervisor: Supervisor): Promise<void> {
   return new Promise((resolve) => {
     if (supervisor.getSnapshot().status !== "active") resolve();
     else supervisor.subscribe({ complete: () => resolve(), error: () => resolve() });
+  });
+}
+
+/** Resolves when the supervisor no longer waits for jobs in hand. */
+function waitUntilFinished(supervisor: Supervisor): Promise<void> {
+  const isFinishing = (): boolean => {
+    const snapshot = supervisor.getSnapshot();
+    return snapshot.status === "active" && snapshot.matches({ draining: "finishing" });
+  };
+  return new Promise((resolve) => {
+    if (!isFinishing()) return resolve();
+    const subscription = supervisor.subscribe({
+      next: () => {
+        if (isFinishing()) return;
+        subscription.unsubscribe();
+        resolve();
+      },
+      complete: () => resolve(),
+      error: () => resolve(),
+    });
   });
 }
 
@@ -267,9 +291,14 @@ export async function createService(ports: ServicePorts, config: Config, version
       standIns.wake();
       upkeep.begin();
     },
+    finishJobs: async (withinMs) => {
+      if (withinMs === 0) return;
+      supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
+      await waitUntilFinished(supervisor);
+    },
     drain: async (shape) => {
       const stopped = waitUntilStopped(supervisor);
-      supervisor.send({ type: "service.drain", shape });
+      supervisor.send({ type: "service.drain", shape, finishMs: 0 });
       await Promise.all([upkeep.stop(), standIns.stop(), stopped]);
       await finish();
     },

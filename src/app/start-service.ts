@@ -1,19 +1,25 @@
-import type { Config } from "../config/schema.ts";
+import type { AcceptedConfig, ConfigAnswer } from "../config/parse-config.ts";
 import { createSystemClock } from "../core/clock.ts";
 import { createApp } from "../server/create-app.ts";
 import { isLoopback, listen } from "../server/listen.ts";
 import { lockStateDir, removeSupervisorFile, writeSupervisorFile } from "../store/state-lock.ts";
 import { knowConfiguredModels } from "./known-models.ts";
+import { createLiveConfig, createReload } from "./live-config.ts";
 import { openPorts } from "./open-ports.ts";
 import { createService, type Service } from "./service.ts";
 
 export interface RunningSupervisor {
   readonly address: string;
   readonly service: Service;
-  /** Ends intake and streams, writes attempts down, ends workers with a last checkpoint. Idempotent. */
-  stop(): Promise<void>;
+  /**
+   * Ends intake and streams, writes attempts down, ends workers with a last checkpoint. Jobs in hand may end first, for so
+   * long; answers and streams go on meanwhile. Idempotent.
+   */
+  stop(finishMs: number): Promise<void>;
   /** The same, but renders go on for the next start to take up. */
   leave(): Promise<void>;
+  /** What was read again: live settings take effect, and what is not acceptable changes nothing. Both are logged. */
+  reload(answer: ConfigAnswer): Promise<void>;
   /** At once: every process that was started here. */
   killAll(): void;
 }
@@ -24,7 +30,9 @@ const streamsEndMs = 2_000;
  * Locks the state directory, opens everything, listens, and only then writes its address. What fails is undone: nothing is
  * left half-started. Throws UnderstudyError with one sentence.
  */
-export async function startService(config: Config, version: string): Promise<RunningSupervisor> {
+export async function startService(accepted: AcceptedConfig, version: string): Promise<RunningSupervisor> {
+  const live = createLiveConfig(accepted.config);
+  const { config } = live;
   knowConfiguredModels(config);
   const clock = createSystemClock();
   const lock = lockStateDir(config.stateDir);
@@ -41,7 +49,9 @@ export async function startService(config: Config, version: string): Promise<Run
       isExposed: !isLoopback(config.host),
       isInsecure: config.isInsecure,
       rateLimit: config.rateLimit,
-      consent: config.consent,
+      get consent() {
+        return config.consent;
+      },
     });
     const listening = await listen(app, { host: config.host, port: config.port, clock, isInsecure: config.isInsecure });
     writeSupervisorFile(config.stateDir, { pid: process.pid, address: listening.address });
@@ -58,12 +68,13 @@ export async function startService(config: Config, version: string): Promise<Run
     return {
       address: listening.address,
       service,
-      stop: () => (ended ??= end(() => service.drain("quick"))),
+      stop: (finishMs) => (ended ??= service.finishJobs(finishMs).then(() => end(() => service.drain("quick")))),
       leave: () =>
         (ended ??= end(async () => {
           for (const link of service.parts.links.list()) ports.registry.disown(link.ref.pid);
           await service.abandon();
         })),
+      reload: createReload(accepted, live, ports),
       killAll: ports.registry.killAll,
     };
   } catch (thrown) {

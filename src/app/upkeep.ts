@@ -39,9 +39,9 @@ async function releaseOlder(parts: ServiceParts, supervisor: Supervisor): Promis
 
 /** Lets the workers rest when no job was there for so long; 0 never does. */
 function createIdleWatch({ clock, store, config }: ServiceParts, supervisor: Supervisor): () => Promise<void> {
-  const { idleUnloadMs } = config.supervision;
   let idleSinceMs: number | null = null;
   return async () => {
+    const { idleUnloadMs } = config.supervision;
     if (idleUnloadMs === 0) return;
     const { queued, running } = await store.jobs.counts();
     if (queued + running > 0) idleSinceMs = null;
@@ -63,7 +63,7 @@ export interface Upkeep {
  */
 export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook: () => void): Upkeep {
   const { store, disk, diskWatch, artifacts, media, logger } = parts;
-  const { retention } = parts.config;
+  const { config } = parts;
   let isOlderReleased = false;
   const attempt = (event: string, work: Promise<void>): void => {
     work.catch((thrown: unknown) => logger.error({ event, message: messageOf(thrown) }));
@@ -84,8 +84,9 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
     if ((await store.jobs.counts()).queued > 0) supervisor.send({ type: "jobs.becameAvailable" });
     await watchIdleness();
   });
-  const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };
-  const stopCleaning = repeat(parts, "housekeeping", retention.everyMs, async () => {
+  const stopCleaning = repeat(parts, "housekeeping", config.retention.everyMs, async () => {
+    const { retention } = config;
+    const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };
     await keepHouse({ jobs: store.jobs, events: store.events, artifacts }, limits);
     await disk.restoreBallast();
     await makeGenericStandIn({ artifacts, media });

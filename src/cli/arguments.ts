@@ -15,6 +15,7 @@ export type Arguments =
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
   | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
+  | (Common & { readonly command: "config"; readonly verb: ConfigVerb; readonly withSources: boolean })
   | (Common & TokenOrder & { readonly command: "token" })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
@@ -23,6 +24,7 @@ export type Arguments =
   /** One sentence; the exit code is 2. */
   | { readonly command: "refused"; readonly message: string };
 
+export type ConfigVerb = "check" | "schema" | "show";
 export type ModelsVerb = "list" | "pull" | "verify" | "remove";
 
 const options = {
@@ -40,6 +42,7 @@ const options = {
   inspect: { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
+  sources: { type: "boolean" },
   role: { type: "string" },
   label: { type: "string" },
   "allow-origin": { type: "string", multiple: true },
@@ -76,11 +79,28 @@ interface CommandRow {
   readonly verbs?: Readonly<Record<string, boolean>>;
 }
 
+const serveOptions = [
+  "host",
+  "port",
+  "allow-origin",
+  "insecure",
+  "state-dir",
+  "config",
+  "worker",
+  "python",
+  "device",
+  "sim-gpu",
+  "sim-gpus",
+  "sim-speed",
+  "keep-workers",
+] as const satisfies readonly OptionName[];
+
 /** Every command, in the order of the help text. */
 const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
+<<<<<<< HEAD
     options: [
       "host",
       "port",
@@ -97,6 +117,9 @@ const commands = {
       "keep-workers",
       "inspect",
     ],
+=======
+    options: serveOptions,
+>>>>>>> main
   },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
   pause: {
@@ -118,6 +141,13 @@ const commands = {
     options: ["state-dir", "config", "revision"],
     operand: "list, or pull, verify or remove and the name of a model",
     verbs: { list: false, pull: true, verify: true, remove: true },
+  },
+  config: {
+    usage: "config VERB",
+    says: "check: is it sound, with these flags? show: what is in force; schema: as JSON Schema",
+    options: [...serveOptions, "sources"],
+    operand: "check, show or schema",
+    verbs: { check: false, show: false, schema: false },
   },
   replay: {
     usage: "replay INCIDENT",
@@ -171,9 +201,12 @@ Flags of token create
       --role ROLE         what the key may do: viewer looks, submitter also submits and cancels, operator does everything
       --label TEXT        what the key is for
 
+Flags of config: those of serve, and
+      --sources           show tells who set what
+
 Flags of all commands
       --state-dir DIR     database, videos and run files ($XDG_STATE_HOME/understudy or ~/.local/state/understudy)
-  -c, --config FILE       settings as JSON; also UNDERSTUDY_CONFIG
+  -c, --config FILE       settings as YAML or JSON; also UNDERSTUDY_CONFIG
   -h, --help              this text
   -v, --version           the version
 
@@ -213,10 +246,12 @@ interface Given {
   readonly revision: string | null;
   readonly role: KeyRole;
   readonly label: string;
+  readonly withSources: boolean;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, { verb, operand, isReleasing, revision, role, label }: Given, common: Common): Arguments {
+function wantedOf(command: Command, given: Given, common: Common): Arguments {
+  const { verb, operand, isReleasing, revision, role, label, withSources } = given;
   switch (command) {
     case "token":
       return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
@@ -226,6 +261,8 @@ function wantedOf(command: Command, { verb, operand, isReleasing, revision, role
       return { command, drill: verb === "list" ? null : operand, ...common };
     case "models":
       return { command, verb: verb as ModelsVerb, model: operand, revision, ...common };
+    case "config":
+      return { command, verb: verb as ConfigVerb, withSources, ...common };
     case "replay":
       return { command, incidentId: operand, ...common };
     case "backup":
@@ -259,6 +296,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
+  const withSources = values.sources === true;
+  if (withSources && verb !== "show") return refuse(`config ${verb} does not take --sources`);
   const role = keyRoles.find((known) => known === values.role);
   if (verb === "create" && role === undefined) return refuse(`token create needs --role ${keyRoles.join(", ")}`);
   if (verb !== "create" && (values.role ?? values.label) !== undefined) return refuse(`token ${verb} takes no --role and no --label`);
@@ -269,6 +308,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     revision,
     role: role ?? "viewer",
     label: typeof values.label === "string" ? values.label.slice(0, 200) : "",
+    withSources,
   };
   return wantedOf(first, typed, { configPath, flags });
 }

@@ -1,5 +1,9 @@
 import { startService } from "../app/start-service.ts";
+import type { ConfigAnswer } from "../config/parse-config.ts";
 import type { Config } from "../config/schema.ts";
+import { UnderstudyError } from "../core/errors.ts";
+import { secondMs } from "../core/units.ts";
+import { type ConfigOrigin, loadConfig, readConfig } from "./load-config.ts";
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -29,9 +33,21 @@ function banner(config: Config, address: string): string {
   ].join("\n");
 }
 
+/** A file that cannot be read now is refused like one with a mistake: the service goes on. */
+function readAgain(origin: ConfigOrigin): ConfigAnswer {
+  try {
+    return readConfig(origin);
+  } catch (thrown) {
+    if (!(thrown instanceof UnderstudyError)) throw thrown;
+    return { kind: "refused", code: "CONFIGURATION_INVALID", message: thrown.message, problems: [thrown.message] };
+  }
+}
+
 /** Runs the service until a signal; resolves with the exit code. */
-export async function serve(config: Config, version: string): Promise<number> {
-  const running = await startService(config, version);
+export async function serve(origin: ConfigOrigin, version: string): Promise<number> {
+  const accepted = loadConfig(origin);
+  const running = await startService(accepted, version);
+  const { config } = running.service.parts;
   say(banner(config, running.address));
   const told = new Set<number>();
   const tellWorkers = running.service.parts.store.events.subscribe((rows) => {
@@ -54,9 +70,14 @@ export async function serve(config: Config, version: string): Promise<number> {
       isEnding = true;
       tellWorkers();
       const isLeaving = signal === "SIGTERM" && config.isKeepingWorkers;
-      say(isLeaving ? "\n  Leaving; renders go on." : "\n  Stopping; what was accepted is kept. Once more ends at once.");
-      void (isLeaving ? running.leave() : running.stop()).then(() => resolve(0));
+      const finishMs = signal === "SIGTERM" ? config.stop.drainMs : 0;
+      const waiting = finishMs === 0 ? "" : ` Jobs in hand may end within ${finishMs / secondMs} s.`;
+      say(isLeaving ? "\n  Leaving; renders go on." : `\n  Stopping; what was accepted is kept.${waiting} Once more ends at once.`);
+      void (isLeaving ? running.leave() : running.stop(finishMs)).then(() => resolve(0));
     };
+    process.on("SIGHUP", () => {
+      if (!isEnding) void running.reload(readAgain(origin));
+    });
     process.on("SIGINT", () => end("SIGINT"));
     process.on("SIGTERM", () => end("SIGTERM"));
   });

@@ -1,12 +1,26 @@
+/** The kinds of settings. Words in `meta` that begin with `x-` are our own: the JSON Schema, the page and the example have them. */
 import { z } from "zod";
 import { parseBytes, parseDurationMs } from "../core/units.ts";
+
+/** It may be changed while the service runs: SIGHUP reads the file again. */
+export const live = <Schema extends z.ZodType>(schema: Schema): Schema => schema.meta({ "x-reload": true });
+
+/** Never in a file, on the command line or in an answer: only in the environment, or in a file that the environment names. */
+export const secret = <Schema extends z.ZodType>(schema: Schema): Schema => schema.meta({ "x-secret": true });
 
 interface Bounds {
   readonly min: string;
   readonly max: string;
 }
 
-function parsed(parse: (text: string) => number | undefined, kind: string, example: string, bounds: Bounds, byDefault: string) {
+interface Measure {
+  readonly parse: (text: string) => number | undefined;
+  readonly kind: string;
+  readonly example: string;
+  readonly units: string;
+}
+
+function measured({ parse, kind, example, units }: Measure, bounds: Bounds, byDefault: string) {
   const low = parse(bounds.min) ?? Number.NaN;
   const high = parse(bounds.max) ?? Number.NaN;
   return z
@@ -19,14 +33,18 @@ function parsed(parse: (text: string) => number | undefined, kind: string, examp
       context.addIssue({ code: "custom", message });
       return z.NEVER;
     })
-    .prefault(byDefault);
+    .prefault(byDefault)
+    .meta({ pattern: `^\\s*\\d+(\\.\\d+)?\\s*(${units})\\s*$`, "x-bounds": `${bounds.min} to ${bounds.max}` });
 }
 
+const times: Measure = { parse: parseDurationMs, kind: "time", example: "30s", units: "ms|s|m|h|d" };
+const sizes: Measure = { parse: parseBytes, kind: "size", example: "2GiB", units: "B|[KMGT]iB|[KMGT]B" };
+
 /** A time that people write as `"30s"` and the program reads in ms. */
-export const duration = (byDefault: string, bounds: Bounds) => parsed(parseDurationMs, "time", "30s", bounds, byDefault);
+export const duration = (byDefault: string, bounds: Bounds) => measured(times, bounds, byDefault);
 
 /** An amount that people write as `"12GiB"` and the program reads in bytes. */
-export const amount = (byDefault: string, bounds: Bounds) => parsed(parseBytes, "size", "2GiB", bounds, byDefault);
+export const amount = (byDefault: string, bounds: Bounds) => measured(sizes, bounds, byDefault);
 
 /** Environment variables and flags are text; a number may come as its digits. */
 const numberOf = (value: unknown): unknown => (typeof value === "string" && value.trim() !== "" ? Number(value) : value);
@@ -49,9 +67,13 @@ export const decimal = (byDefault: number, range: { readonly min: number; readon
 /** `0.8` or `"80%"`, read as 0..1. */
 export function ratio(byDefault: string) {
   const words = { error: 'must be a share from 0 to 1, or from "0%" to "100%"' };
-  const read = (value: unknown): unknown =>
-    typeof value === "string" && value.endsWith("%") ? Number(value.slice(0, -1)) / 100 : numberOf(value);
-  return z.preprocess(read, z.number(words).min(0, words).max(1, words)).prefault(byDefault);
+  const share = z.number(words).min(0, words).max(1, words);
+  const text = z
+    .string(words)
+    .regex(/^\d+(\.\d+)?%?$/, words)
+    .transform((written) => Number.parseFloat(written) / (written.endsWith("%") ? 100 : 1))
+    .refine((value) => value <= 1, words);
+  return z.union([share, text], words).prefault(byDefault).meta({ "x-bounds": "0% to 100%" });
 }
 
 export function yesOrNo(byDefault: boolean) {
@@ -61,7 +83,7 @@ export function yesOrNo(byDefault: boolean) {
 
 /** Settings that belong together; an unknown key inside is an error. */
 export const group = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  z.strictObject(shape, { error: "must be a group of settings in braces" });
+  z.strictObject(shape, { error: "must be a group of settings; one that sets nothing is written {}" });
 
 /** One of `words`; the sentence lists them. */
 export const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) =>

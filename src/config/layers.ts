@@ -7,6 +7,8 @@ export interface Layer {
   /** For sentences: `--port`, `UNDERSTUDY_PORT`, `the file understudy.json`. */
   readonly name: string;
   readonly tree: Tree;
+  /** Of files only: the line of a setting. */
+  readonly lineOf?: (path: readonly PropertyKey[]) => number | null;
 }
 
 export function isTree(value: unknown): value is Tree {
@@ -18,13 +20,16 @@ export function treeOf(path: string, value: unknown): Tree {
   return path.split(".").reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
 }
 
+/** What every object has is no setting: as a key of its own it would be overlooked, as an assignment it would do worse. */
+export const forbiddenKey = "__proto__";
+
 function merge(below: Tree, above: Tree): Tree {
-  const merged: Record<string, unknown> = { ...below };
+  const merged = new Map(Object.entries(below));
   for (const [key, value] of Object.entries(above)) {
-    const before = Object.hasOwn(merged, key) ? merged[key] : undefined;
-    merged[key] = isTree(before) && isTree(value) ? merge(before, value) : value;
+    const before = merged.get(key);
+    merged.set(key, isTree(before) && isTree(value) ? merge(before, value) : value);
   }
-  return merged;
+  return Object.fromEntries(merged);
 }
 
 /** Later layers win; groups are merged, lists are replaced. */
@@ -36,3 +41,7 @@ export function listPaths(tree: Tree, prefix = ""): readonly string[] {
     isTree(value) && Object.keys(value).length > 0 ? listPaths(value, `${prefix}${key}.`) : [`${prefix}${key}`],
   );
 }
+
+/** What lies at the dotted path; undefined where the tree does not set it. */
+export const valueAt = (tree: Tree, path: string): unknown =>
+  path.split(".").reduce<unknown>((inner, key) => (isTree(inner) && Object.hasOwn(inner, key) ? inner[key] : undefined), tree);

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { failureTypes, fallbackConsents, loadProfiles, recoveryActions, reductionKinds } from "../core/words.ts";
-import { amount, decimal, duration, group, listOf, oneOf, ratio, wholeNumber, yesOrNo } from "./fields.ts";
+import { amount, decimal, duration, group, listOf, live, oneOf, ratio, secret, wholeNumber, yesOrNo } from "./fields.ts";
 import { expandWorkers, modelName, rendererSchema, simSchema, workerSchema } from "./worker-settings.ts";
 
 /** Whose cards are measured. */
@@ -59,9 +59,11 @@ const limitsSchema = group({
 }).prefault({});
 
 const queueSchema = group({
-  maxJobs: wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs at most; further submissions are answered 429."),
-  maxJobsPerKey: wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs of one key at most; the same answer."),
-  deadline: duration("24h", { min: "1s", max: "7d" }).describe("Past it a job without a result fails, unless the request names its own."),
+  maxJobs: live(wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs at most; further submissions are answered 429.")),
+  maxJobsPerKey: live(wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs of one key at most; the same answer.")),
+  deadline: live(
+    duration("24h", { min: "1s", max: "7d" }).describe("Past it a job without a result fails, unless the request names its own."),
+  ),
   quarantineDeaths: wholeNumber(2, { min: 1, max: 100 }).describe("Workers that a job may end before it is set aside."),
   hostLosses: wholeNumber(5, { min: 1, max: 100_000 }).describe(
     "Workers that may die under a job through no fault of its own until it fails.",
@@ -84,9 +86,14 @@ const stopSchema = group({
   ),
   term: duration("10s", { min: "100ms", max: "10m" }).describe("How long it may take after SIGTERM, before SIGKILL."),
   kill: duration("5s", { min: "100ms", max: "10m" }).describe("How long the kernel may take to remove it after SIGKILL."),
+  drain: live(
+    duration("0s", { min: "0s", max: "24h" }).describe(
+      "On SIGTERM jobs in hand may end for so long, while no other is taken; 0s gives them back at once, and the next start goes on.",
+    ),
+  ),
 })
   .prefault({})
-  .transform(({ request, term, kill }) => ({ requestMs: request, termMs: term, killMs: kill }));
+  .transform(({ request, term, kill, drain }) => ({ requestMs: request, termMs: term, killMs: kill, drainMs: drain }));
 
 const supervisionSchema = group({
   silence: duration("10s", { min: "500ms", max: "10m" }).describe("Without a heartbeat for so long a worker is stopped and restarted."),
@@ -101,8 +108,10 @@ const supervisionSchema = group({
   checkpoint: duration("30s", { min: "1ms", max: "1h" }).describe(
     "At most so much of a render's work is lost with its worker, or one step where a step takes longer.",
   ),
-  idleUnload: duration("0s", { min: "0s", max: "30d" }).describe(
-    "After so long without a job the workers end and give their cards back; the next job starts them. 0s keeps them.",
+  idleUnload: live(
+    duration("0s", { min: "0s", max: "30d" }).describe(
+      "After so long without a job the workers end and give their cards back; the next job starts them. 0s keeps them.",
+    ),
   ),
 })
   .prefault({})
@@ -146,11 +155,11 @@ const recoverySchema = group({
   }));
 
 const retentionSchema = group({
-  results: duration("30d", { min: "1m", max: "3650d" }).describe("Age at which a result and its job are deleted."),
-  resultsSize: amount("50GiB", { min: "1MiB", max: "1024TiB" }).describe("Bytes of results at most; the oldest go first."),
-  standIns: duration("7d", { min: "1m", max: "3650d" }).describe("Age at which a stand-in is deleted."),
-  events: duration("30d", { min: "1m", max: "3650d" }).describe("Age at which an event is deleted."),
-  leftovers: duration("1h", { min: "1m", max: "30d" }).describe("Age at which a file that no job names is deleted."),
+  results: live(duration("30d", { min: "1m", max: "3650d" }).describe("Age at which a result and its job are deleted.")),
+  resultsSize: live(amount("50GiB", { min: "1MiB", max: "1024TiB" }).describe("Bytes of results at most; the oldest go first.")),
+  standIns: live(duration("7d", { min: "1m", max: "3650d" }).describe("Age at which a stand-in is deleted.")),
+  events: live(duration("30d", { min: "1m", max: "3650d" }).describe("Age at which an event is deleted.")),
+  leftovers: live(duration("1h", { min: "1m", max: "30d" }).describe("Age at which a file that no job names is deleted.")),
   every: duration("1h", { min: "1s", max: "24h" }).describe("Time between two such cleanings."),
 })
   .prefault({})
@@ -170,15 +179,19 @@ const floorSchema = group({
 });
 
 const consentSchema = group({
-  fallback: oneOf(fallbackConsents)
-    .default("stand_in_then_real")
-    .describe("What a job gets while no worker can give real output, unless it says so itself."),
-  allow: listOf(oneOf(reductionKinds)).prefault(["frames", "resolution"]).describe("What may be reduced when memory does not suffice."),
-  floor: floorSchema.nullable().prefault({ width: 854, height: 480, frames: 33 }).describe("How far; null for no floor."),
+  fallback: live(
+    oneOf(fallbackConsents)
+      .default("stand_in_then_real")
+      .describe("What a job gets while no worker can give real output, unless it says so itself."),
+  ),
+  allow: live(
+    listOf(oneOf(reductionKinds)).prefault(["frames", "resolution"]).describe("What may be reduced when memory does not suffice."),
+  ),
+  floor: live(floorSchema.nullable().prefault({ width: 854, height: 480, frames: 33 }).describe("How far; null for no floor.")),
 }).prefault({});
 
 const standInSchema = group({
-  after: duration("2s", { min: "0s", max: "1h" }).describe("How long a job waits for a usable worker before its stand-in is made."),
+  after: live(duration("2s", { min: "0s", max: "1h" }).describe("How long a job waits for a usable worker before its stand-in is made.")),
 })
   .prefault({})
   .transform(({ after }) => ({ afterMs: after }));
@@ -213,20 +226,22 @@ export const settingsSchema = z.strictObject({
     .string()
     .min(1, "must name a directory")
     .describe("Directory of the database, videos and run files; one supervisor at a time."),
-  apiKey: z
-    .string()
-    .min(16, "must have at least 16 characters")
-    .max(512)
-    .nullable()
-    .default(null)
-    .describe("Secret that clients send as Bearer token; only from the environment."),
+  apiKey: secret(
+    z
+      .string()
+      .min(16, "must have at least 16 characters")
+      .max(512)
+      .nullable()
+      .default(null)
+      .describe("Secret that clients send as Bearer token; only from the environment, or from a file that it names."),
+  ),
   insecure: yesOrNo(false).describe("Lets everybody who reaches the address do everything, without any key."),
   limits: limitsSchema,
   allowedHosts: listOf(z.string().min(1).max(255)).prefault([]).describe("Further host names under which clients reach this service."),
   allowedOrigins: listOf(z.url({ protocol: /^https?$/, error: "must be an origin such as https://example.org" }))
     .prefault([])
     .describe("Web pages of other origins that may call this service."),
-  logLevel: oneOf(logLevels).default("warn").describe("JSON lines on stderr; info has one line a transition."),
+  logLevel: live(oneOf(logLevels).default("warn").describe("JSON lines on stderr; info has one line a transition.")),
   lead: modelName.default("T2V-A14B").describe("The main model: what the mode and the test render are about."),
   alternative: z
     .preprocess((value) => (value === "none" ? null : value), modelName.nullable())
@@ -277,6 +292,7 @@ function listContradictions(
     [recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs, "recovery", "must not have breakerLongest below breakerFirst"],
     [new Set(ids).size === ids.length, "workers", "must have different ids"],
     [workers.some((worker) => worker.models.includes(lead)), "lead", `must be a model of a worker, and none has ${lead}`],
+    [!(settings.keepWorkers && settings.stop.drainMs > 0), "stop.drain", "must be 0s with keepWorkers, because renders go on anyway"],
     [alternative !== lead, "alternative", "must be another model than lead"],
   ];
   return rules.filter(([holds]) => !holds).map(([, path, message]) => ({ path: path.split("."), message }));

@@ -37,6 +37,12 @@ function healthWords({ status, issues }: EventRow["data"]): string {
   return known.length > 0 ? known.join(" ") : "The health of host or card changed.";
 }
 
+function reloadWords({ applied, waiting }: EventRow["data"]): string {
+  const listed = (names: unknown): string => (Array.isArray(names) ? names.join(", ") : "");
+  const later = listed(waiting) === "" ? "" : ` Other changes wait for the next start: ${listed(waiting)}.`;
+  return `The configuration was read again; ${listed(applied) === "" ? "nothing takes effect" : `these take effect: ${listed(applied)}`}.${later}`;
+}
+
 const words: Readonly<Record<string, Words>> = {
   "service.started": () => "The service started.",
   "service.stopped": () => "The service stopped.",
@@ -98,6 +104,7 @@ const words: Readonly<Record<string, Words>> = {
   "intake.paused": (row) => (row.data["release_gpu"] === true ? "Paused, and the cards are given back." : "Paused: no job begins."),
   "intake.drained": () => "Drained: nothing new is taken; what was accepted is rendered.",
   "intake.resumed": () => "Jobs are taken again.",
+  "configuration.reloaded": (row) => reloadWords(row.data),
   "disk.short": () => "The disk is full: nothing is accepted or rendered until there is room.",
   "disk.recovered": () => "The disk has room again.",
   "drill.began": (row) => `A drill began: ${plain(row.data["drill"], "one")}.`,

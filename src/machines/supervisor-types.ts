@@ -166,10 +166,13 @@ export interface SupervisorContext {
   readonly drain: IntakeDrain | null;
   readonly isDrilling: boolean;
   readonly stopShape: StopShape;
+  /** How long jobs in hand may go on while the service stops. */
+  readonly finishMs: number;
 }
 
 export type SupervisorRequest =
-  | { readonly type: "service.drain"; readonly shape: StopShape }
+  /** Jobs in hand may end within `finishMs`; 0 gives them back at once. */
+  | { readonly type: "service.drain"; readonly shape: StopShape; readonly finishMs: number }
   | { readonly type: "jobs.becameAvailable" }
   | { readonly type: "intake.pause"; readonly isReleasing: boolean; readonly by: string }
   /** Nothing new is accepted; what was accepted is rendered. */

@@ -1,6 +1,6 @@
 /**
  * The parent: starts every other machine, routes between them, opens incidents, keeps budget and cooldowns.
- * Life: starting → running → draining {settling → stopping} → stopped.
+ * Life: starting → running → draining {finishing → settling → stopping} → stopped.
  * Survives: a child that dies by error (it is started again, three times in ten minutes), and its own restart: durable facts
  * come back as absolute times in `input.resumed`.
  */
@@ -62,6 +62,7 @@ const supervisorSetup = setup({
   },
   delays: {
     drainMs: ({ context }) => limitsOf(context).drainMs,
+    finishMs: ({ context }) => context.finishMs,
     startMs: () => 0,
   },
 });
@@ -73,6 +74,8 @@ interface Enqueue {
 
 const supervisor = supervisorSetup.extend({
   guards: {
+    mayJobsEnd: (_, params: { finishMs: number }) => params.finishMs > 0,
+    isNobodyBusy: ({ context }) => Object.values(context.workers).every((worker) => worker.jobId === null),
     areAllSettled: ({ context }) => Object.values(context.workers).every((worker) => worker.isPipelineStopped),
     areAllStopped: ({ context }) =>
       Object.values(context.workers).every((worker) => worker.process === "stopped" || worker.process === "resting"),
@@ -194,14 +197,23 @@ const supervisor = supervisorSetup.extend({
         enqueue.sendTo(params.childId, { type: "worker.adopt" });
       }
     }),
-    beginDrain: enqueueActions(({ context, enqueue, self }, params: { shape: StopShape }) => {
+    letJobsEnd: enqueueActions(({ context, enqueue, self }, params: { shape: StopShape; finishMs: number }) => {
+      const sends = context.configured.map(({ id }) => ({ to: childIds.pipeline(id), event: { type: "pipeline.pause" } }));
+      const facts: SupervisorFact[] = [{ type: "mode.changed", from: context.mode, to: "draining" }];
+      carryOut(
+        { context, enqueue, self },
+        { change: { stopShape: params.shape, finishMs: params.finishMs, mode: "draining" }, sends, facts, spawns: [] },
+      );
+    }),
+    beginDrain: enqueueActions(({ context, enqueue, self }, params: { shape: StopShape | null }) => {
       const sends = [
         ...Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.stop" } })),
         ...context.configured.map(({ id }) => ({ to: childIds.pipeline(id), event: { type: "pipeline.stop" } })),
         { to: childIds.health, event: { type: "monitor.stop" } },
       ];
-      const facts: SupervisorFact[] = [{ type: "mode.changed", from: context.mode, to: "draining" }];
-      carryOut({ context, enqueue, self }, { change: { stopShape: params.shape, mode: "draining" }, sends, facts, spawns: [] });
+      const facts: SupervisorFact[] = context.mode === "draining" ? [] : [{ type: "mode.changed", from: context.mode, to: "draining" }];
+      const stopShape = params.shape ?? context.stopShape;
+      carryOut({ context, enqueue, self }, { change: { stopShape, mode: "draining" }, sends, facts, spawns: [] });
     }),
     stopWorkers: enqueueActions(({ context, enqueue, self }) => {
       const sends = context.configured.map(({ id }) => ({
@@ -304,6 +316,7 @@ export const supervisorMachine = supervisor.createMachine({
     drain: input.resumed?.drain ?? null,
     isDrilling: false,
     stopShape: "ladder",
+    finishMs: 0,
   }),
   output: ({ context }) => ({ epoch: context.epoch }),
   initial: "starting",
@@ -319,17 +332,29 @@ export const supervisorMachine = supervisor.createMachine({
       description: "Everything runs; reports are routed and incidents opened.",
       tags: ["servable"],
       on: {
-        "service.drain": { target: "draining", actions: { type: "beginDrain", params: ({ event }) => ({ shape: event.shape }) } },
+        "service.drain": [
+          {
+            guard: { type: "mayJobsEnd", params: ({ event }) => ({ finishMs: event.finishMs }) },
+            target: "draining.finishing",
+            actions: { type: "letJobsEnd", params: ({ event }) => ({ shape: event.shape, finishMs: event.finishMs }) },
+          },
+          { target: "draining", actions: { type: "beginDrain", params: ({ event }) => ({ shape: event.shape }) } },
+        ],
         "child.respawn": { actions: { type: "respawnChild", params: ({ event }) => ({ childId: event.childId }) } },
         "xstate.error.actor.*": { actions: { type: "noteCrash" } },
         "*": { actions: { type: "route" } },
       },
     },
     draining: {
-      description: "The service stops: attempts are written down, then workers end.",
+      description: "The service stops: jobs in hand may end where that was asked for, attempts are written down, then workers end.",
       initial: "settling",
       on: { "xstate.error.actor.*": { actions: { type: "noteCrash" } }, "*": { actions: { type: "routeWhileDraining" } } },
       states: {
+        finishing: {
+          description: "Jobs in hand may end, for so long as was allowed; no other begins.",
+          always: { guard: "isNobodyBusy", target: "settling", actions: { type: "beginDrain", params: { shape: null } } },
+          after: { finishMs: { target: "settling", actions: { type: "beginDrain", params: { shape: null } } } },
+        },
         settling: {
           description: "Pipelines write down how their attempts ended.",
           always: { guard: "areAllSettled", target: "stopping" },

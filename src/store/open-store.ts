@@ -8,6 +8,7 @@ import { createKeyStore } from "./key-store.ts";
 import { createWebhookOutbox } from "./webhook-outbox.ts";
 
 export interface StoreOptions extends DatabaseOptions {
+  /** These two are asked for at every submission. */
   readonly maxQueuedJobs?: number;
   readonly maxQueuedJobsPerKey?: number;
   readonly quarantineDeaths?: number;
@@ -46,8 +47,12 @@ export function openStore(options: StoreOptions): Store {
   const database = openDatabase(options);
   return {
     jobs: createJobStore(database, {
-      maxQueuedJobs: options.maxQueuedJobs ?? 1_000,
-      maxQueuedJobsPerKey: options.maxQueuedJobsPerKey ?? options.maxQueuedJobs ?? 1_000,
+      get maxQueuedJobs() {
+        return options.maxQueuedJobs ?? 1_000;
+      },
+      get maxQueuedJobsPerKey() {
+        return options.maxQueuedJobsPerKey ?? options.maxQueuedJobs ?? 1_000;
+      },
       quarantineDeaths: options.quarantineDeaths ?? 2,
       hostLossLimit: options.hostLossLimit ?? 5,
       maxAttempts: options.maxAttempts ?? 8,

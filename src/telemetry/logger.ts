@@ -8,6 +8,7 @@ export interface Logger {
   info(line: Readonly<Record<string, unknown>>): void;
   warn(line: Readonly<Record<string, unknown>>): void;
   error(line: Readonly<Record<string, unknown>>): void;
+  setLevel(level: LogLevel): void;
 }
 
 /** JSON lines on stderr, so that stdout stays for people. */
@@ -22,7 +23,15 @@ export function createLogger(options: { readonly level: LogLevel; readonly nowMs
     },
     pino.destination({ dest: 2, sync: false }),
   );
-  return { info: (line) => log.info(line), warn: (line) => log.warn(line), error: (line) => log.error(line) };
+  return {
+    info: (line) => log.info(line),
+    warn: (line) => log.warn(line),
+    error: (line) => log.error(line),
+    setLevel: (level) => {
+      log.level = level;
+    },
+  };
 }
 
-export const silentLogger: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+const ignore = (): void => undefined;
+export const silentLogger: Logger = { info: ignore, warn: ignore, error: ignore, setLevel: ignore };

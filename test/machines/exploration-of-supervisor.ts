@@ -18,6 +18,12 @@ const alone = supervisorMachine.provide({
     stopWorkers: () => undefined,
     noteCrash: () => undefined,
     beginDrain: assign({ mode: "draining" }),
+    // Whether a job is in hand is no part of a running state here: where none is, it is as if there were no time to end one.
+    letJobsEnd: assign(({ context }) => ({
+      mode: "draining" as const,
+      finishMs: hourMs,
+      workers: Object.fromEntries(Object.entries(context.workers).map(([id, worker]) => [id, { ...worker, jobId: "j1" }])),
+    })),
     route: assign(({ context, event }) => routeOf(context, event, false).change),
     routeWhileDraining: assign(({ context, event }) => routeOf(context, event, true).change),
   },
@@ -47,7 +53,8 @@ export const supervisor: Exploration = {
     },
   ],
   events: [
-    { type: "service.drain", shape: "quick", isOperator: true },
+    { type: "service.drain", shape: "quick", finishMs: 0, isOperator: true },
+    { type: "service.drain", shape: "quick", finishMs: hourMs, isOperator: true },
     { type: "recovery.trigger", failureType: "vram_exhaustion", isForced: false, workerId, fault: outOfMemory, isOperator: true },
     { type: "recovery.reset", isOperator: true },
     { type: "worker.connected", workerId, worker: { ...connectedWorker, ref: processRef }, isAdopted: false },

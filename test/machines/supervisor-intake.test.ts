@@ -30,6 +30,7 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     drain: null,
     isDrilling: false,
     stopShape: "ladder",
+    finishMs: 0,
   };
 }
 

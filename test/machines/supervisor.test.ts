@@ -39,6 +39,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     drain: null,
     isDrilling: false,
     stopShape: "ladder",
+    finishMs: 0,
     ...change,
   };
 }

@@ -60,6 +60,8 @@ describe("the command line", () => {
     [["models", "list"], { command: "models", verb: "list", model: "", revision: null }],
     [["models", "pull", "T2V-A14B"], { command: "models", verb: "pull", model: "T2V-A14B", revision: null }],
     [["models", "verify", "a/b", "--revision", "v1"], { command: "models", verb: "verify", model: "a/b", revision: "v1" }],
+    [["config", "check"], { command: "config", verb: "check", withSources: false }],
+    [["config", "show", "--sources"], { command: "config", verb: "show", withSources: true }],
   ])("%j is understood", (typed, wanted) => {
     expect(parseArguments(typed)).toEqual({ ...wanted, configPath: null, flags: {} });
   });
@@ -126,6 +128,8 @@ describe("the command line", () => {
     [["models", "list", "a"], "models takes no a"],
     [["models", "pull"], "models needs list, or pull, verify or remove and the name of a model"],
     [["models", "push", "a"], "models needs list, or pull, verify or remove and the name of a model"],
+    [["config"], "config needs check, show or schema"],
+    [["config", "check", "--sources"], "config check does not take --sources"],
     [["models", "remove", "a", "--revision", "v1"], "models remove does not take --revision"],
   ])("%j is refused with one sentence", (typed, sentence) => {
     expect(parseArguments(typed)).toEqual({ command: "refused", message: `understudy: ${sentence}; --help lists what there is.` });

@@ -73,10 +73,10 @@ describe("the defaults", () => {
   });
 
   it("without a home the state directory has to be named", () => {
-    expect(parseConfig({})).toEqual({
+    expect(parseConfig({})).toMatchObject({
       kind: "refused",
       code: "CONFIGURATION_INVALID",
-      message: "Configuration: stateDir has no default here, because HOME is not set; say --state-dir.",
+      problems: ["Configuration: stateDir has no default here, because HOME is not set; say --state-dir."],
     });
     expect(parseConfig({ flags: { stateDir: "/srv/state" } }).kind).toBe("accepted");
   });
@@ -163,51 +163,57 @@ describe("a refusal is one sentence that names the setting and who set it", () =
   it.each<[string, ConfigTexts]>([
     ["Configuration: port must be a whole number from 0 to 65535 (from --port).", { flags: { port: "http" } }],
     ["Configuration: port must be a whole number from 0 to 65535 (from UNDERSTUDY_PORT).", { environment: { UNDERSTUDY_PORT: "70000" } }],
-    ['Configuration: lease must be a time with its unit, such as "30s" (from the file understudy.json).', file({ lease: 30 })],
+    ['Configuration: lease must be a time with its unit, such as "30s" (from the file understudy.json, line 1).', file({ lease: 30 })],
     [
-      'Configuration: disk.minFree must be a size with its unit, such as "2GiB" (from the file understudy.json).',
+      'Configuration: disk.minFree must be a size with its unit, such as "2GiB" (from the file understudy.json, line 1).',
       file({ disk: { minFree: "2 bananas" } }),
     ],
-    ["Configuration: standIn.after must be from 0s to 1h (from the file understudy.json).", file({ standIn: { after: "2h" } })],
+    ["Configuration: standIn.after must be from 0s to 1h (from the file understudy.json, line 1).", file({ standIn: { after: "2h" } })],
     [
-      'Configuration: health.cpu.warning must be a share from 0 to 1, or from "0%" to "100%" (from the file understudy.json).',
+      'Configuration: health.cpu.warning must be a share from 0 to 1, or from "0%" to "100%" (from the file understudy.json, line 1).',
       file({ health: { cpu: { warning: 80 } } }),
     ],
     [
-      "Configuration: health.cpu must not have its critical level below its warning (from the file understudy.json).",
+      "Configuration: health.cpu must not have its critical level below its warning (from the file understudy.json, line 1).",
       file({ health: { cpu: { warning: "99%" } } }),
     ],
     [
-      "Configuration: there is no setting disk.minfree (from the file understudy.json); docs/configuration.md lists all.",
+      "Configuration: there is no setting disk.minfree (from the file understudy.json, line 1); docs/configuration.md lists all.",
       file({ disk: { minfree: "1GiB" } }),
     ],
     [
-      "Configuration: there is no setting recovery.ladders.tiredness (from the file understudy.json); docs/configuration.md lists all.",
+      "Configuration: there is no setting recovery.ladders.tiredness (from the file understudy.json, line 1); docs/configuration.md lists all.",
       file({ recovery: { ladders: { tiredness: [] } } }),
     ],
-    ["Configuration: disk must be a group of settings in braces (from the file understudy.json).", file({ disk: 3 })],
-    ["Configuration: sim.gpu must be one of sim80, rtx4090, a100, h100, h200 (from --sim-gpu).", { flags: { "sim.gpu": "rtx9999" } }],
-    ["Configuration: workers must have different ids (from the file understudy.json).", file({ workers: [{ id: "a" }, { id: "a" }] })],
     [
-      "Configuration: workers.0.speed must be a number from 0.01 to 1000 (from the file understudy.json).",
+      "Configuration: disk must be a group of settings; one that sets nothing is written {} (from the file understudy.json, line 1).",
+      file({ disk: 3 }),
+    ],
+    ["Configuration: sim.gpu must be one of sim80, rtx4090, a100, h100, h200 (from --sim-gpu).", { flags: { "sim.gpu": "rtx9999" } }],
+    [
+      "Configuration: workers must have different ids (from the file understudy.json, line 1).",
+      file({ workers: [{ id: "a" }, { id: "a" }] }),
+    ],
+    [
+      "Configuration: workers[0].speed must be a number from 0.01 to 1000 (from the file understudy.json, line 1).",
       file({ workers: [{ id: "a", speed: 0 }] }),
     ],
     [
-      "Configuration: lead must be a model of a worker, and none has T2V-A14B (from the file understudy.json).",
+      "Configuration: lead must be a model of a worker, and none has T2V-A14B (from the file understudy.json, line 1).",
       file({ lead: "T2V-A14B", workers: [{ id: "a", models: ["TI2V-5B"] }] }),
     ],
     [
       "Configuration: alternative must be another model than lead (from UNDERSTUDY_ALTERNATIVE).",
       { environment: { UNDERSTUDY_ALTERNATIVE: "T2V-A14B" } },
     ],
-    ["Configuration: the file understudy.json must hold one JSON object.", file([1])],
+    ["Configuration: the file understudy.json must hold one group of settings.", file([1])],
   ])("%s", (expected, texts) => {
     expect(sentence(texts)).toBe(expected);
   });
 
-  it("a file that is no JSON is named", () => {
+  it("a file that is neither YAML nor JSON is named", () => {
     expect(sentence({ file: { path: "/etc/understudy.json", text: "{ port: 1" } })).toMatch(
-      /^Configuration: the file \/etc\/understudy\.json is not valid JSON \(.+\)\.$/,
+      /^Configuration: the file \/etc\/understudy\.json is neither YAML nor JSON \(line 1: .+\)\.$/,
     );
   });
 });

@@ -51,8 +51,9 @@ export function access(app: OpenAPIHono<HttpEnv>, { keyring, limiter, isClosed, 
   let table: ReadonlyMap<string, AccessRole> | undefined;
   const definedFor = (context: HttpContext): AccessRole | undefined => {
     table ??= rolesOf(app);
-    const roles = matchedRoutes(context).map(({ method, path }) => table?.get(`${method} ${path}`));
-    return roles.find((role) => role !== undefined);
+    // What answers stands last, behind the middleware.
+    const answering = matchedRoutes(context).at(-1);
+    return answering === undefined ? undefined : table.get(`${answering.method} ${answering.path}`);
   };
   const holderOf = async (key: string | null): Promise<KeyHolder | null> => {
     if (isInsecure) return anybody;
