@@ -93,6 +93,7 @@ const serveOptions = [
   "sim-gpus",
   "sim-speed",
   "keep-workers",
+  "inspect",
 ] as const satisfies readonly OptionName[];
 
 /** Every command, in the order of the help text. */
@@ -100,26 +101,7 @@ const commands = {
   serve: {
     usage: "[serve] [flags]",
     says: "start the service; it tells its address",
-<<<<<<< HEAD
-    options: [
-      "host",
-      "port",
-      "allow-origin",
-      "insecure",
-      "state-dir",
-      "config",
-      "worker",
-      "python",
-      "device",
-      "sim-gpu",
-      "sim-gpus",
-      "sim-speed",
-      "keep-workers",
-      "inspect",
-    ],
-=======
     options: serveOptions,
->>>>>>> main
   },
   status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
   pause: {

@@ -26,7 +26,7 @@ export interface MachineBook {
   /** The actor took an event; `frame` is what the subscriber makes of it. */
   noteTransition(ref: AnyActorRef, frame: TransitionFrame): void;
   actors(): readonly MachineActorDetails[];
-  /** The living actors themselves, in order of their start. */
+  /** The living actors themselves, parents first. */
   refs(): readonly AnyActorRef[];
   subscribe(listener: (step: MachineStep) => void): () => void;
 }
@@ -64,8 +64,16 @@ function takesOf(snapshot: AnyMachineSnapshot): MachineActorDetails["takes"] {
   return [...guards].map(([event, condition]) => ({ event, condition }));
 }
 
+/** A parent's first step is told after those of the children that it starts. */
+const depthOf = (ref: AnyActorRef): number => {
+  const { _parent: parent } = ref as unknown as { readonly _parent?: AnyActorRef };
+  return parent === undefined ? 0 : 1 + depthOf(parent);
+};
+
 export function createMachineBook(nowMs: () => number): MachineBook {
   const entries = new Map<string, Entry>();
+  const living = (): readonly Entry[] =>
+    [...entries.values()].filter(({ ref }) => isLiving(ref)).toSorted((a, b) => depthOf(a.ref) - depthOf(b.ref));
   const listeners = new Set<(step: MachineStep) => void>();
   const entryOf = (ref: AnyActorRef): Entry => {
     const id = idOf(ref);
@@ -100,15 +108,13 @@ export function createMachineBook(nowMs: () => number): MachineBook {
     },
     actors: () => {
       const now = nowMs();
-      return [...entries.values()]
-        .filter(({ ref }) => isLiving(ref))
-        .map((entry) => {
-          const snapshot = snapshotOf(entry.ref);
-          const path = entry.recent.at(-1)?.to ?? "";
-          return { ...viewOf(entry, path, now), takes: takesOf(snapshot), context: shownFields(snapshot.context), recent: entry.recent };
-        });
+      return living().map((entry) => {
+        const snapshot = snapshotOf(entry.ref);
+        const path = entry.recent.at(-1)?.to ?? "";
+        return { ...viewOf(entry, path, now), takes: takesOf(snapshot), context: shownFields(snapshot.context), recent: entry.recent };
+      });
     },
-    refs: () => [...entries.values()].map(({ ref }) => ref).filter(isLiving),
+    refs: () => living().map(({ ref }) => ref),
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -82,7 +82,7 @@ export interface MachineStep extends MachineActor {
 
 export interface MachineFeed {
   charts(): readonly Chart[];
-  /** Every living actor; the root first, then in order of their start. */
+  /** Every living actor; parents before their children. */
   actors(): readonly MachineActorDetails[];
 }
 
