@@ -11,8 +11,8 @@ const directory = makeStateDir();
 let service: RunningService;
 
 beforeAll(async () => {
-  service = await startService({ stateDir: directory.path, args: ["--inspect"], limitMs: 50_000, env: { UNDERSTUDY_API_KEY: key } }, 60_000);
-});
+  service = await startService({ stateDir: directory.path, args: ["--inspect"], limitMs: 50_000, env: { UNDERSTUDY_API_KEY: key } });
+}, 60_000);
 afterAll(async () => {
   await endService(service);
   directory.remove();
@@ -89,9 +89,10 @@ describe("the machines of a running service", () => {
     const { frames, socket } = await inspect(authorization);
     const seen: unknown[] = [];
     const id = await service.submit({ prompt: marked }, authorization);
+    const lastOfRender = "inHand.generating.muxing";
     const paths: string[] = [];
     const ofRecovery: string[] = [];
-    while (!paths.includes("handingOver") || ofRecovery.length === 0) {
+    while (!paths.includes(lastOfRender) || ofRecovery.length === 0) {
       const event = await stream.next();
       seen.push(event);
       if (event?.event !== "step") continue;
@@ -105,12 +106,9 @@ describe("the machines of a running service", () => {
     }
     expect(paths).toEqual(expect.arrayContaining(["claiming", "inHand.preparing", "settling"]));
     await until("the inspector saw the render and the incident", () => {
-      const values = frames
-        .filter(({ type }) => type === "@xstate.snapshot")
-        .map(({ snapshot }) => (snapshot as { value?: unknown }).value);
-      return (
-        values.includes("handingOver") && frames.some(({ type, name }) => type === "@xstate.actor" && String(name).startsWith("recovery/"))
-      );
+      const states = frames.filter(({ type }) => type === "@xstate.snapshot").map(({ snapshot }) => JSON.stringify(snapshot));
+      const hasRendered = states.some((state) => state.includes('"value":{"inHand":{"generating":"muxing"}}'));
+      return hasRendered && frames.some(({ type, name }) => type === "@xstate.actor" && String(name).startsWith("recovery/"));
     });
     socket.close();
     abort.abort();

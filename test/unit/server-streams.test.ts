@@ -226,7 +226,7 @@ describe("the event stream", () => {
     expect(answer.status).toBe(422);
     expect(await answer.json()).toMatchObject({
       code: "REQUEST_INVALID",
-      param: "topics",
+      error: { param: "topics" },
       detail: expect.stringContaining("jobs, incidents"),
     });
   });
