@@ -15,9 +15,10 @@ const arrows = {
   models: ["core", "config", "contract"],
   store: ["core", "config"],
   media: ["core", "config"],
+  webhooks: ["core"],
   telemetry: ["core", "config"],
   server: ["core", "contract", "config"],
-  app: ["core", "config", "contract", "recovery", "machines", "jobs", "gpu", "workers", "models", "store", "media", "telemetry", "server"],
+  app: ["core", "config", "contract", "recovery", "machines", "jobs", "gpu", "workers", "models", "store", "media", "telemetry", "webhooks", "server"],
   cli: ["app", "config", "core", "contract"],
 };
 

@@ -19,7 +19,7 @@ setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 const clock = createSystemClock();
 const world = createServerWorld(clock, { rateLimit: { perSecond: 1e6, burstCount: 1e6 } });
-const listening = await listen(world.app, { host: "127.0.0.1", port: 0, clock });
+const listening = await listen(world.app, { host: "127.0.0.1", port: 0, isInsecure: false, clock });
 
 async function obey({ count, everyMs, textLength }: SseOrder): Promise<void> {
   const text = "x".repeat(textLength);

@@ -19,4 +19,9 @@ for (const asset of assets) {
   mkdirSync(dirname(target), { recursive: true });
   cpSync(join(root, asset), target);
 }
+// Swagger UI is a package of developers; its two files and their licence go into ours.
+const swagger = join(root, "node_modules", "swagger-ui-dist");
+const swaggerFiles = ["swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css", "LICENSE", "NOTICE"];
+mkdirSync(join(root, "dist", "server", "swagger-ui"), { recursive: true });
+for (const name of swaggerFiles) cpSync(join(swagger, name), join(root, "dist", "server", "swagger-ui", name));
 console.log(`build: dist is ready, ${assets.length} assets copied`);

@@ -3,6 +3,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { configJsonSchema, secretSettings, settings } from "../src/config/settings.ts";
 import { exampleSettings } from "../src/config/write-settings.ts";
 import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
+import { createApp } from "../src/server/create-app.ts";
+import { describeApi } from "../src/server/openapi-document.ts";
+import type { ServerPorts } from "../src/server/server-ports.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -76,6 +79,15 @@ export function renderSettings(): string {
   ].join("\n");
 }
 
+/** Routes are defined without anything behind them. */
+export function renderContract(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string };
+  const consent = { fallback: "stand_in_then_real", allow: [], floor: null } as const;
+  const doors = { apiKey: null, allowedHosts: [], allowedOrigins: [], isExposed: false, isInsecure: false };
+  const app = createApp({} as ServerPorts, { ...doors, rateLimit: { perSecond: 1, burstCount: 1 }, consent });
+  return `${JSON.stringify(describeApi(app, version), null, 1)}\n`;
+}
+
 const exampleHead = `# yaml-language-server: $schema=./config.schema.json
 # Every setting of Understudy with its default. Generated from src/config/schema.ts by scripts/generate-docs.ts.
 # Keep only the lines that you change. A comment ends with what may be written and the environment variable.
@@ -83,13 +95,15 @@ const exampleHead = `# yaml-language-server: $schema=./config.schema.json
 `;
 
 if (import.meta.main) {
+  const isCheck = process.argv.includes("--check");
   const pages = {
     "docs/errors.md": renderErrors(errorCodes),
     "docs/configuration.md": renderSettings(),
     "docs/config.schema.json": `${JSON.stringify(configJsonSchema, null, 2)}\n`,
     "docs/understudy.example.yaml": `${exampleHead}${exampleSettings()}`,
+    // Whether it is current is a test's question: it is made of every route.
+    ...(isCheck ? {} : { "docs/openapi.json": renderContract() }),
   };
-  const isCheck = process.argv.includes("--check");
   for (const [path, text] of Object.entries(pages)) {
     const url = new URL(`../${path}`, import.meta.url);
     const isCurrent = existsSync(url) && readFileSync(url, "utf8") === text;

@@ -2,13 +2,16 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { helpText, parseArguments } from "./cli/arguments.ts";
-import { backUp, pause, resume, showStatus } from "./cli/client-commands.ts";
+import { backUp, drain, pause, resume } from "./cli/client-commands.ts";
 import { runConfig } from "./cli/config-commands.ts";
 import { listDrills, runDrill } from "./cli/drill-commands.ts";
+import { exitCodes } from "./cli/exit-codes.ts";
+import { runJobs } from "./cli/jobs-commands.ts";
 import { loadConfig } from "./cli/load-config.ts";
 import { runModels } from "./cli/models-commands.ts";
 import { showReplay } from "./cli/replay.ts";
 import { serve } from "./cli/serve.ts";
+import { showStatus } from "./cli/status-command.ts";
 import { runToken } from "./cli/token-commands.ts";
 import { readHubEnvironment } from "./config/hub-environment.ts";
 import { UnderstudyError } from "./core/errors.ts";
@@ -29,9 +32,13 @@ async function run(argv: readonly string[]): Promise<number> {
       return 0;
     case "refused":
       process.stderr.write(`${wanted.message}\n`);
-      return 2;
+      return exitCodes.usage;
     case "status":
-      return showStatus(loadConfig(wanted).config);
+      return showStatus(loadConfig(wanted).config, wanted.isJson);
+    case "jobs":
+      return runJobs(loadConfig(wanted).config, wanted.wanted);
+    case "drain":
+      return drain(loadConfig(wanted).config);
     case "pause":
       return pause(loadConfig(wanted).config, wanted.isReleasing);
     case "resume":
@@ -60,5 +67,5 @@ try {
 } catch (thrown) {
   if (!(thrown instanceof UnderstudyError)) throw thrown;
   process.stderr.write(`understudy: ${thrown.message}\n`);
-  process.exit(1);
+  process.exit(thrown.code === "SERVICE_UNREACHABLE" ? exitCodes.unreachable : exitCodes.failed);
 }

@@ -19,6 +19,7 @@ function viewOf(supervisor: Supervisor): IntakeView {
 /** Pause, drain and resume as an operator asks for them. */
 export function createIntakeDesk({ clock }: Pick<ServiceParts, "clock">, supervisor: Supervisor, onResumed: () => void): IntakePort {
   return {
+    view: () => viewOf(supervisor),
     pause: async ({ isReleasing, waitMs, by }) => {
       supervisor.send({ type: "intake.pause", isReleasing, by });
       const untilMs = clock.nowMs() + waitMs;

@@ -9,6 +9,7 @@ import { createArtifactFiles } from "../store/artifact-files.ts";
 import { createDiskGauge } from "../store/disk-gauge.ts";
 import { openStore } from "../store/open-store.ts";
 import { createLogger } from "../telemetry/logger.ts";
+import { createWebhookSender } from "../webhooks/webhook-sender.ts";
 import { diffusersCommand } from "../workers/diffusers-command.ts";
 import { createProcessRegistry, type ProcessRegistry } from "../workers/process-registry.ts";
 import { simulatorCommand } from "../workers/simulator-command.ts";
@@ -95,6 +96,7 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     media,
     host,
     probe,
+    webhooks: createWebhookSender({ clock, ...config.webhook }),
     logger,
     registry,
     models: desk === null || files === null ? null : { desk, place: files.place },

@@ -144,6 +144,7 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
       supervisor.send({ type: "jobs.becameAvailable" });
       onQueued();
     }),
+    webhooks: { listOf: parts.store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
     events: parts.store.events,
     artifacts: parts.artifacts,
     clock: parts.clock,

@@ -7,6 +7,7 @@ import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
 import type { Media } from "../core/ports/media.ts";
 import type { ModelDesk } from "../core/ports/model-desk.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
+import type { WebhookSender } from "../core/ports/webhook-sender.ts";
 import type { WorkerHost } from "../core/ports/worker.ts";
 import type { ModelId } from "../core/words.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -28,6 +29,7 @@ export interface ServicePorts {
   readonly media: Media;
   readonly host: WorkerHost;
   readonly probe: TelemetryProbe;
+  readonly webhooks: WebhookSender;
   readonly logger: Logger;
   /** Null where every worker is simulated: their models have no files. */
   readonly models: ModelPorts | null;

@@ -6,6 +6,7 @@ import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { ModelId } from "../core/words.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
 import { StandInDesk } from "../jobs/stand-in-desk.ts";
+import { WebhookDesk } from "../jobs/webhook-desk.ts";
 import { circuitBreakerMachine } from "../machines/circuit-breaker.machine.ts";
 import { healthMonitorMachine } from "../machines/health-monitor.machine.ts";
 import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
@@ -228,6 +229,21 @@ function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAt
   );
 }
 
+/** Rows that may have filled the outbox of webhooks. */
+const toldKinds: ReadonlySet<string> = new Set(["job.stoodIn", "job.succeeded", "job.failed", "job.expired", "job.quarantined"]);
+
+function createWebhooks({ clock, chance, store, webhooks, config, logger }: ServiceParts): WebhookDesk {
+  const { tryCount, retryFirstMs, retryLongestMs } = config.webhook;
+  const desk = new WebhookDesk(
+    { outbox: store.webhooks, sender: webhooks, clock, chance },
+    { tryCount, retryFirstMs, retryLongestMs, onProblem: (message) => logger.warn({ event: "webhook.notNoted", message }) },
+  );
+  store.events.subscribe((rows) => {
+    if (rows.some(({ kind }) => toldKinds.has(kind))) desk.wake();
+  });
+  return desk;
+}
+
 /** Resolves when the supervisor has stopped, or has failed: then there is nothing left to wait for. */
 function waitUntilStopped(supervisor: Supervisor): Promise<void> {
   return new Promise((resolve) => {
@@ -266,6 +282,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const machines = { charts: () => charts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
   const route = createRouteWatch(parts, supervisor);
   const standIns = createStandIns(parts, supervisor, route.lostAtMs);
+  const webhooks = createWebhooks(parts);
   const lookAtRoute = (): void => {
     if (route.hasChanged()) standIns.wake();
   };
@@ -289,6 +306,7 @@ export async function createService(ports: ServicePorts, config: Config, version
     start: () => {
       supervisor.start();
       standIns.wake();
+      webhooks.wake();
       upkeep.begin();
     },
     finishJobs: async (withinMs) => {
@@ -299,11 +317,11 @@ export async function createService(ports: ServicePorts, config: Config, version
     drain: async (shape) => {
       const stopped = waitUntilStopped(supervisor);
       supervisor.send({ type: "service.drain", shape, finishMs: 0 });
-      await Promise.all([upkeep.stop(), standIns.stop(), stopped]);
+      await Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop(), stopped]);
       await finish();
     },
     abandon: async () => {
-      await Promise.all([upkeep.stop(), standIns.stop()]);
+      await Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]);
       supervisor.stop();
       await finish();
     },

@@ -1,6 +1,7 @@
 /** What was typed → what is wanted. Pure: no file, no process. */
 import { parseArgs } from "node:util";
 import { type KeyRole, keyRoles } from "../core/words.ts";
+import { type JobsOption, type JobsVerb, type JobsWanted, jobsOptions, jobsVerbs, readJobs } from "./jobs-arguments.ts";
 import type { TokenOrder, TokenVerb } from "./token-commands.ts";
 
 interface Common {
@@ -10,7 +11,9 @@ interface Common {
 }
 
 export type Arguments =
-  | (Common & { readonly command: "serve" | "status" | "resume" })
+  | (Common & { readonly command: "serve" | "drain" | "resume" })
+  | (Common & { readonly command: "status"; readonly isJson: boolean })
+  | (Common & { readonly command: "jobs"; readonly wanted: JobsWanted })
   | (Common & { readonly command: "pause"; readonly isReleasing: boolean })
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
@@ -42,9 +45,10 @@ const options = {
   inspect: { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
+  ...jobsOptions,
+  json: { type: "boolean" },
   sources: { type: "boolean" },
   role: { type: "string" },
-  label: { type: "string" },
   "allow-origin": { type: "string", multiple: true },
   insecure: { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -103,13 +107,29 @@ const commands = {
     says: "start the service; it tells its address",
     options: serveOptions,
   },
-  status: { usage: "status", says: "what the running service is doing", options: ["state-dir", "config"] },
+  status: {
+    usage: "status [--json]",
+    says: "what the running service is doing; 0 when it is ready, 4 when it works with limits",
+    options: ["state-dir", "config", "json"],
+  },
+  jobs: {
+    usage: "jobs VERB [PROMPT|ID]",
+    says: "submit a prompt, list, or show, cancel or retry a job; docs/jobs.md",
+    options: ["state-dir", "config", "json", ...(Object.keys(jobsOptions) as JobsOption[])],
+    operand: "list, submit and a prompt, or show, cancel or retry and the id of a job",
+    verbs: jobsVerbs,
+  },
+  drain: {
+    usage: "drain",
+    says: "accept nothing new; what was accepted is rendered",
+    options: ["state-dir", "config"],
+  },
   pause: {
     usage: "pause [--release-gpu]",
     says: "let no job begin; with the flag workers end when idle, and their cards are free",
     options: ["state-dir", "config", "release-gpu"],
   },
-  resume: { usage: "resume", says: "take jobs again", options: ["state-dir", "config"] },
+  resume: { usage: "resume", says: "end a pause or a drain", options: ["state-dir", "config"] },
   drill: {
     usage: "drill list|run NAME",
     says: "do a fault to the running service, and score what follows; 1 when it is not passed",
@@ -176,6 +196,17 @@ Flags of serve
       --keep-workers      on SIGTERM renders go on, and the next start takes them up
       --inspect           let the Stately Inspector watch the machines, from this computer only
 
+Flags of jobs submit (retry takes --wait and --key, list takes --label and --model)
+      --wait              follow it to its end: a bar on a terminal, a line per 10 % elsewhere; Ctrl-C leaves the job running
+      --model MODEL, --size 1280x720, --frames N, --fps N, --steps N, --seed N, --image FILE
+      --fallback CONSENT  stand_in_then_real, wait, fail or stand_in
+      --allow LIST        of frames, resolution, alternative_model
+      --priority N, --deadline 2h, --label LABEL, --webhook URL, --key IDEMPOTENCY-KEY
+Flags of jobs list
+      --state LIST, --since 2026-11-23T17:40:00Z, --limit N
+Flags of jobs and status
+      --json              the service's own answer on stdout
+
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
 
@@ -195,7 +226,8 @@ Flags of all commands
 Every setting has an environment variable too (UNDERSTUDY_PORT, UNDERSTUDY_STAND_IN_AFTER, ...).
 A flag wins over the environment, the environment over the file, the file over the default. docs/configuration.md lists all.
 
-Exit codes: 0 all right, 1 it failed, 2 it was not understood.
+Exit codes: 0 all right, 1 it failed, 2 it was not understood, 3 no service answers, 4 it works with limits (status) or a stand-in
+is all there is (jobs submit --wait), 130 Ctrl-C.
 `;
 
 const refuse = (message: string): Arguments => ({ command: "refused", message: `understudy: ${message}; --help lists what there is.` });
@@ -226,15 +258,18 @@ interface Given {
   readonly operand: string;
   readonly isReleasing: boolean;
   readonly revision: string | null;
+  readonly isJson: boolean;
   readonly role: KeyRole;
   readonly label: string;
   readonly withSources: boolean;
 }
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
-function wantedOf(command: Command, given: Given, common: Common): Arguments {
-  const { verb, operand, isReleasing, revision, role, label, withSources } = given;
+function wantedOf(command: Exclude<Command, "jobs">, given: Given, common: Common): Arguments {
+  const { verb, operand, isReleasing, revision, isJson, role, label, withSources } = given;
   switch (command) {
+    case "status":
+      return { command, isJson, ...common };
     case "token":
       return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
     case "pause":
@@ -278,6 +313,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
+  if (first === "jobs") {
+    const wanted = readJobs(verb as JobsVerb, operand, values);
+    return typeof wanted === "string" ? refuse(wanted) : { command: first, wanted, configPath, flags };
+  }
   const withSources = values.sources === true;
   if (withSources && verb !== "show") return refuse(`config ${verb} does not take --sources`);
   const role = keyRoles.find((known) => known === values.role);
@@ -288,8 +327,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
     operand,
     isReleasing: values["release-gpu"] === true,
     revision,
+    isJson: values.json === true,
     role: role ?? "viewer",
-    label: typeof values.label === "string" ? values.label.slice(0, 200) : "",
+    label: String(values.label ?? "").slice(0, 200),
     withSources,
   };
   return wantedOf(first, typed, { configPath, flags });

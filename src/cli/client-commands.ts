@@ -1,28 +1,36 @@
 import { join } from "node:path";
 import { backupStore } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
-import { askService, refusalOf, say } from "./running-service.ts";
-
-/** Prints what the running service says of itself; 1 when it can take nothing now. */
-export async function showStatus(config: Config): Promise<number> {
-  const { address, isOk, body } = await askService(config, "GET", "/readyz");
-  say(`${address}\n${JSON.stringify(body, null, 2)}`);
-  return isOk ? 0 : 1;
-}
+import { connect, refusalOf, say } from "./running-service.ts";
 
 /** Workers take no new job; with `isReleasing` they end when idle. 1 when a card is not free yet. */
 export async function pause(config: Config, isReleasing: boolean): Promise<number> {
-  const answer = await askService(config, "POST", "/api/v1/jobs/pause", { release_gpu: isReleasing });
-  say(answer.isOk ? String(answer.body["message"]) : refusalOf(answer));
-  const holding = answer.body["holding_workers"];
-  const isHeld = isReleasing && Array.isArray(holding) && holding.length > 0;
-  return answer.isOk && !isHeld ? 0 : 1;
+  const answer = await connect(config).api.v1.jobs.pause.$post({ json: { release_gpu: isReleasing } });
+  if (answer.status !== 200) return sayRefusal(await answer.json());
+  const { message, holding_workers: holding } = await answer.json();
+  say(message);
+  return isReleasing && holding.length > 0 ? 1 : 0;
 }
 
+/** Nothing new is accepted; what was accepted is rendered. */
+export async function drain(config: Config): Promise<number> {
+  const answer = await connect(config).api.v1.jobs.drain.$post();
+  if (answer.status !== 200) return sayRefusal(await answer.json());
+  say((await answer.json()).message);
+  return 0;
+}
+
+/** Ends a pause and a drain. */
 export async function resume(config: Config): Promise<number> {
-  const answer = await askService(config, "POST", "/api/v1/jobs/resume", {});
-  say(answer.isOk ? String(answer.body["message"]) : refusalOf(answer));
-  return answer.isOk ? 0 : 1;
+  const answer = await connect(config).api.v1.jobs.resume.$post();
+  if (answer.status !== 200) return sayRefusal(await answer.json());
+  say((await answer.json()).message);
+  return 0;
+}
+
+function sayRefusal(body: Readonly<Record<string, unknown>>): 1 {
+  say(refusalOf({ body }));
+  return 1;
 }
 
 /** A consistent copy of the database, while a service runs on it or not. */

@@ -3,6 +3,12 @@ import { formatBytes, minuteMs, secondMs } from "../core/units.ts";
 
 const barWidth = 24;
 
+/** `[######------------------]` */
+export function drawBar(percent: number): string {
+  const fullCount = Math.round((barWidth * percent) / 100);
+  return `[${"#".repeat(fullCount)}${"-".repeat(barWidth - fullCount)}]`;
+}
+
 const percentOf = ({ doneBytes, totalBytes }: PullProgress): number => (totalBytes === 0 ? 0 : Math.floor((100 * doneBytes) / totalBytes));
 
 function timeWords(etaMs: number | null): string {
@@ -17,8 +23,7 @@ const amounts = (progress: PullProgress): string =>
 /** The state of a pull on one line of a terminal, at most `columns` wide. */
 export function barLine(progress: PullProgress, columns: number): string {
   if (progress.phase === "listing") return `asking the hub ${progress.trouble ?? ""}`.trim().slice(0, columns);
-  const fullCount = Math.round((barWidth * percentOf(progress)) / 100);
-  const bar = `[${"#".repeat(fullCount)}${"-".repeat(barWidth - fullCount)}]`;
+  const bar = drawBar(percentOf(progress));
   const now =
     progress.phase === "checking"
       ? "checking what is there"

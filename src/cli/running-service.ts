@@ -1,6 +1,23 @@
 import { readAddress } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
+import { createApiClient } from "../contract/api/api-client.ts";
 import { UnderstudyError } from "../core/errors.ts";
+
+/** The service that runs on this state directory, typed by the contract. Throws UnderstudyError when there is none. */
+function locate(config: Config): { readonly address: string; readonly headers: Record<string, string> } {
+  const address = readAddress(config.stateDir);
+  if (address === null) throw new UnderstudyError("SERVICE_UNREACHABLE", `No service runs on ${config.stateDir}; npm start starts one.`);
+  return { address, headers: config.apiKey === null ? {} : { authorization: `Bearer ${config.apiKey}` } };
+}
+
+export function connect(config: Config): ReturnType<typeof createApiClient> {
+  const { address, headers } = locate(config);
+  const reach: typeof fetch = (...order) =>
+    fetch(...order).catch((thrown: unknown) => {
+      throw new UnderstudyError("SERVICE_UNREACHABLE", `The service at ${address} does not answer.`, { cause: thrown });
+    });
+  return createApiClient(address, { headers, fetch: reach });
+}
 
 export const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -13,23 +30,25 @@ export interface ServiceAnswer {
 }
 
 /** Asks the service that runs on this state directory. Throws UnderstudyError with one sentence when none answers. */
-export async function askService(config: Config, method: "GET" | "POST", path: string, body?: object): Promise<ServiceAnswer> {
-  const address = readAddress(config.stateDir);
-  if (address === null) throw new UnderstudyError("NOT_FOUND", `No service runs on ${config.stateDir}; npm start starts one.`);
-  const headers = {
-    ...(config.apiKey === null ? {} : { authorization: `Bearer ${config.apiKey}` }),
-    ...(body === undefined ? {} : { "content-type": "application/json" }),
-  };
+export async function askService(
+  config: Config,
+  method: "GET" | "POST",
+  path: string,
+  body?: object,
+  further: Readonly<Record<string, string>> = {},
+): Promise<ServiceAnswer> {
+  const { address, headers: keyed } = locate(config);
+  const headers = { ...further, ...keyed, ...(body === undefined ? {} : { "content-type": "application/json" }) };
   try {
     const answer = await fetch(`${address}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     return { address, isOk: answer.ok, body: (await answer.json()) as Record<string, unknown> };
   } catch (thrown) {
-    throw new UnderstudyError("NOT_FOUND", `The service at ${address} does not answer.`, { cause: thrown });
+    throw new UnderstudyError("SERVICE_UNREACHABLE", `The service at ${address} does not answer.`, { cause: thrown });
   }
 }
 
 /** The sentence of a refusal: its detail and, where there is one, what to do next. */
-export function refusalOf({ body }: ServiceAnswer): string {
+export function refusalOf({ body }: Pick<ServiceAnswer, "body">): string {
   const parts = [body["detail"] ?? body["message"] ?? "The service refused.", body["next_step"] ?? ""];
   return parts
     .map(String)

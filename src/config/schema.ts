@@ -196,6 +196,39 @@ const standInSchema = group({
   .prefault({})
   .transform(({ after }) => ({ afterMs: after }));
 
+/** A name, an address, or a network such as 10.1.0.0/16. */
+const listedHost = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.string().regex(/^(?!\d+(\.\d+)*$)[A-Za-z0-9.-]{1,253}$/)], {
+  error: "must be a host name, an address or a network such as 10.1.0.0/16",
+});
+
+const webhookSchema = group({
+  secret: secret(
+    z
+      .string()
+      .min(24, "must have at least 24 characters")
+      .max(512)
+      .nullable()
+      .default(null)
+      .describe("Key of the signatures; only from the environment, or from a file that it names. Without it no job may have a webhook."),
+  ),
+  allow: listOf(listedHost)
+    .prefault([])
+    .describe("Names, addresses and networks (10.1.0.0/16) that webhooks may have although they are not public."),
+  tries: wholeNumber(12, { min: 1, max: 1_000 }).describe("Tries of one delivery until it is given up; the job shows it."),
+  retryFirst: duration("5s", { min: "100ms", max: "1h" }).describe("Wait after its first failure; doubles."),
+  retryLongest: duration("1h", { min: "100ms", max: "24h" }).describe("Longest such wait."),
+  answer: duration("10s", { min: "100ms", max: "5m" }).describe("How long a receiver may take, looking its name up included."),
+})
+  .prefault({})
+  .transform(({ allow, tries, retryFirst, retryLongest, answer, ...rest }) => ({
+    ...rest,
+    allow,
+    tryCount: tries,
+    retryFirstMs: retryFirst,
+    retryLongestMs: retryLongest,
+    answerMs: answer,
+  }));
+
 const modelsSchema = group({
   registry: z.string().min(1).max(4_096).nullable().default(null).describe("JSON file that describes further models; docs/models.md."),
   connections: wholeNumber(8, { min: 1, max: 64 }).describe("Connections to the hub that one download uses at once."),
@@ -272,6 +305,7 @@ export const settingsSchema = z.strictObject({
   standIn: standInSchema,
   retention: retentionSchema,
   models: modelsSchema,
+  webhook: webhookSchema,
   consent: consentSchema.describe("For requests of the seed's routes that say nothing about it."),
 });
 
@@ -279,7 +313,7 @@ export const settingsSchema = z.strictObject({
 function listContradictions(
   settings: z.output<typeof settingsSchema>,
 ): readonly { readonly path: readonly string[]; readonly message: string }[] {
-  const { health, disk, recovery, workers, lead, alternative } = settings;
+  const { health, disk, recovery, webhook, workers, lead, alternative } = settings;
   const ids = expandWorkers(workers, settings.sim.gpus).map((worker) => worker.id);
   const rules: readonly (readonly [boolean, string, string])[] = [
     ...(["cpu", "memory", "pressure", "vram", "temperature"] as const).map(
@@ -289,6 +323,7 @@ function listContradictions(
     [health.inodes.warning >= health.inodes.critical, "health.inodes", "must not have its critical level above its warning"],
     [disk.warnFreeBytes >= disk.minFreeBytes, "disk", "must not have warnFree below minFree"],
     [recovery.lookBack.firstMs <= recovery.lookBack.longestMs, "recovery", "must not have lookBackLongest below lookBackFirst"],
+    [webhook.retryFirstMs <= webhook.retryLongestMs, "webhook", "must not have retryLongest below retryFirst"],
     [recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs, "recovery", "must not have breakerLongest below breakerFirst"],
     [new Set(ids).size === ids.length, "workers", "must have different ids"],
     [workers.some((worker) => worker.models.includes(lead)), "lead", `must be a model of a worker, and none has ${lead}`],

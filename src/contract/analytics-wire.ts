@@ -52,39 +52,41 @@ const durationsSchema = z.strictObject({
 
 const count = z.number().int();
 
-export const analyticsSchema = z.strictObject({
-  since: z.iso.datetime(),
-  until: z.iso.datetime(),
-  partial: z.boolean(),
-  incidents: z.strictObject({ opened: count, resolved: count, open: count, otherwise_closed: count }),
-  actions: z.array(
-    z.strictObject({
-      failure_type: z.enum(failureTypes),
-      action: z.enum(recoveryActions),
-      tried: count,
-      effective: count,
-      ineffective: count,
-      failed: count,
-      unknown: count,
-      skipped: count,
-      duration: durationsSchema,
+export const analyticsSchema = z
+  .strictObject({
+    since: z.iso.datetime(),
+    until: z.iso.datetime(),
+    partial: z.boolean(),
+    incidents: z.strictObject({ opened: count, resolved: count, open: count, otherwise_closed: count }),
+    actions: z.array(
+      z.strictObject({
+        failure_type: z.enum(failureTypes),
+        action: z.enum(recoveryActions),
+        tried: count,
+        effective: count,
+        ineffective: count,
+        failed: count,
+        unknown: count,
+        skipped: count,
+        duration: durationsSchema,
+      }),
+    ),
+    time_to_detect: durationsSchema,
+    time_to_first_answer: durationsSchema.extend({
+      queue_position: durationsSchema,
+      stand_in: durationsSchema,
+      real_result: durationsSchema,
     }),
-  ),
-  time_to_detect: durationsSchema,
-  time_to_first_answer: durationsSchema.extend({
-    queue_position: durationsSchema,
-    stand_in: durationsSchema,
-    real_result: durationsSchema,
-  }),
-  time_to_recover: durationsSchema,
-  modes: z.strictObject({
-    observed_ms: count,
-    stopped_ms: count,
-    /** 0..1 of the observed time; null when nothing was observed. */
-    share: z.record(z.enum(modes), z.number()).nullable(),
-    reason: z.string().optional(),
-  }),
-});
+    time_to_recover: durationsSchema,
+    modes: z.strictObject({
+      observed_ms: count,
+      stopped_ms: count,
+      /** 0..1 of the observed time; null when nothing was observed. */
+      share: z.record(z.enum(modes), z.number()).nullable(),
+      reason: z.string().optional(),
+    }),
+  })
+  .meta({ id: "Analytics" });
 
 const toDurations = ({ count: cases, meanMs, p50Ms, p95Ms, reason }: Durations): z.infer<typeof durationsSchema> => ({
   count: cases,

@@ -4,35 +4,39 @@ import type { ScoreCard } from "../core/drill.ts";
 
 const ms = z.number().nonnegative();
 
-export const scoreCardSchema = z.strictObject({
-  drill: z.string(),
-  passed: z.boolean(),
-  started_at: z.iso.datetime(),
-  took_ms: ms,
-  /** Since the fault; null where that stage was not reached. */
-  detected_ms: ms.nullable(),
-  answered_ms: ms.nullable(),
-  recovered_ms: ms.nullable(),
-  jobs_lost: z.number().int().nonnegative(),
-  false_claims: z.array(z.string()),
-  recognised_as: z.array(z.string()),
-  actions: z.array(z.string()),
-  targets: z.strictObject({ detected_ms: ms, answered_ms: ms, recovered_ms: ms }),
-});
+export const scoreCardSchema = z
+  .strictObject({
+    drill: z.string(),
+    passed: z.boolean(),
+    started_at: z.iso.datetime(),
+    took_ms: ms,
+    /** Since the fault; null where that stage was not reached. */
+    detected_ms: ms.nullable(),
+    answered_ms: ms.nullable(),
+    recovered_ms: ms.nullable(),
+    jobs_lost: z.number().int().nonnegative(),
+    false_claims: z.array(z.string()),
+    recognised_as: z.array(z.string()),
+    actions: z.array(z.string()),
+    targets: z.strictObject({ detected_ms: ms, answered_ms: ms, recovered_ms: ms }),
+  })
+  .meta({ id: "ScoreCard" });
 export type ScoreCardWire = z.infer<typeof scoreCardSchema>;
 
-export const drillListSchema = z.strictObject({
-  drills: z.array(
-    z.strictObject({
-      name: z.string(),
-      description: z.string(),
-      /** Why it cannot be run here; absent when it can. */
-      obstacle: z.string().optional(),
-      /** Newest first. */
-      score_cards: z.array(scoreCardSchema),
-    }),
-  ),
-});
+export const drillListSchema = z
+  .strictObject({
+    drills: z.array(
+      z.strictObject({
+        name: z.string(),
+        description: z.string(),
+        /** Why it cannot be run here; absent when it can. */
+        obstacle: z.string().optional(),
+        /** Newest first. */
+        score_cards: z.array(scoreCardSchema),
+      }),
+    ),
+  })
+  .meta({ id: "Drills" });
 
 export function toScoreCard(card: ScoreCard): ScoreCardWire {
   const { targets } = card;

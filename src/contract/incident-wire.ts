@@ -11,24 +11,28 @@ const time = z.iso.datetime();
 const ms = z.number().int();
 const fields = z.record(z.string(), z.unknown());
 
-export const incidentSummarySchema = z.strictObject({
-  id: z.string(),
-  status: z.enum(incidentStatuses),
-  failure_type: z.enum(failureTypes),
-  worker_id: z.string().optional(),
-  code: z.string().optional(),
-  message: z.string().optional(),
-  opened_at: time,
-  closed_at: time.optional(),
-  open_for_ms: ms,
-  /** From the fault's first sign to the opening; absent where nothing was observed. */
-  detected_after_ms: ms.optional(),
-  /** From the opening to what those who waited got first; absent where nobody waited or nothing came yet. */
-  answers: z.strictObject({ queued_after_ms: ms.optional(), stood_in_after_ms: ms.optional(), real_after_ms: ms.optional() }),
-});
+export const incidentSummarySchema = z
+  .strictObject({
+    id: z.string(),
+    status: z.enum(incidentStatuses),
+    failure_type: z.enum(failureTypes),
+    worker_id: z.string().optional(),
+    code: z.string().optional(),
+    message: z.string().optional(),
+    opened_at: time,
+    closed_at: time.optional(),
+    open_for_ms: ms,
+    /** From the fault's first sign to the opening; absent where nothing was observed. */
+    detected_after_ms: ms.optional(),
+    /** From the opening to what those who waited got first; absent where nobody waited or nothing came yet. */
+    answers: z.strictObject({ queued_after_ms: ms.optional(), stood_in_after_ms: ms.optional(), real_after_ms: ms.optional() }),
+  })
+  .meta({ id: "IncidentSummary" });
 export type IncidentSummary = z.infer<typeof incidentSummarySchema>;
 
-export const incidentListSchema = z.strictObject({ incidents: z.array(incidentSummarySchema), cursor: z.string().optional() });
+export const incidentListSchema = z
+  .strictObject({ incidents: z.array(incidentSummarySchema), cursor: z.string().optional() })
+  .meta({ id: "Incidents" });
 
 type Named<Name extends string> = { readonly [Key in Name]?: number };
 
@@ -82,44 +86,46 @@ const timelineSchema = z.strictObject({
   data: fields,
 });
 
-export const incidentReportSchema = incidentSummarySchema.extend({
-  /** Worker and card are simulated. */
-  simulated: z.boolean(),
-  /** Plain words: how it ended, or where it stands. */
-  ending: z.string(),
-  /** How it began: fault, workerDeath, health, manual, forced; absent for a record without its first step. */
-  origin: z.string().optional(),
-  cause: causeSchema,
-  joined: z.array(z.strictObject({ at: time, job_id: z.string().optional(), cause: causeSchema })),
-  rungs: z.array(
-    z.strictObject({
-      action: z.enum(recoveryActions),
-      outcome: z.enum(outcomes),
-      reason: z.string(),
-      climb: z.number().int(),
-      started_at: time,
-      took_ms: ms,
-      evidence: fields.optional(),
-    }),
-  ),
-  canaries: z.array(z.strictObject({ at: time, passed: z.boolean(), reason: z.string().optional() })),
-  jobs: z.array(
-    z.strictObject({
-      id: z.string(),
-      touched_at: time,
-      because: z.string(),
-      /** `removed`: it was deleted since. */
-      state: z.string(),
-      ended_at: time.optional(),
-      served_by: z.string().optional(),
-      error: z.string().optional(),
-    }),
-  ),
-  job_count: z.number().int(),
-  acts: z.array(z.strictObject({ at: time, by: z.string(), kind: z.string(), text: z.string().optional() })),
-  timeline: z.array(timelineSchema),
-  timeline_truncated: z.boolean(),
-});
+export const incidentReportSchema = incidentSummarySchema
+  .extend({
+    /** Worker and card are simulated. */
+    simulated: z.boolean(),
+    /** Plain words: how it ended, or where it stands. */
+    ending: z.string(),
+    /** How it began: fault, workerDeath, health, manual, forced; absent for a record without its first step. */
+    origin: z.string().optional(),
+    cause: causeSchema,
+    joined: z.array(z.strictObject({ at: time, job_id: z.string().optional(), cause: causeSchema })),
+    rungs: z.array(
+      z.strictObject({
+        action: z.enum(recoveryActions),
+        outcome: z.enum(outcomes),
+        reason: z.string(),
+        climb: z.number().int(),
+        started_at: time,
+        took_ms: ms,
+        evidence: fields.optional(),
+      }),
+    ),
+    canaries: z.array(z.strictObject({ at: time, passed: z.boolean(), reason: z.string().optional() })),
+    jobs: z.array(
+      z.strictObject({
+        id: z.string(),
+        touched_at: time,
+        because: z.string(),
+        /** `removed`: it was deleted since. */
+        state: z.string(),
+        ended_at: time.optional(),
+        served_by: z.string().optional(),
+        error: z.string().optional(),
+      }),
+    ),
+    job_count: z.number().int(),
+    acts: z.array(z.strictObject({ at: time, by: z.string(), kind: z.string(), text: z.string().optional() })),
+    timeline: z.array(timelineSchema),
+    timeline_truncated: z.boolean(),
+  })
+  .meta({ id: "Incident" });
 export type IncidentReport = z.infer<typeof incidentReportSchema>;
 type Rung = IncidentReport["rungs"][number];
 

@@ -1,16 +1,18 @@
 /** Pause, drain and resume on the wire. */
 import { z } from "zod";
 
-export const intakeSchema = z.strictObject({
-  paused: z.boolean(),
-  /** Submissions are refused; what was accepted is rendered. */
-  drained: z.boolean(),
-  /** Workers that have ended, so that their card is free. */
-  resting_workers: z.array(z.string()),
-  /** Workers that still hold their card. */
-  holding_workers: z.array(z.string()),
-  message: z.string(),
-});
+export const intakeSchema = z
+  .strictObject({
+    paused: z.boolean(),
+    /** Submissions are refused; what was accepted is rendered. */
+    drained: z.boolean(),
+    /** Workers that have ended, so that their card is free. */
+    resting_workers: z.array(z.string()),
+    /** Workers that still hold their card. */
+    holding_workers: z.array(z.string()),
+    message: z.string(),
+  })
+  .meta({ id: "Intake" });
 
 export interface IntakeFacts {
   readonly isPaused: boolean;

@@ -4,10 +4,12 @@ import { isoOf } from "../core/clock.ts";
 import type { AttemptView, Change, Consent, JobArtifact, JobProgress, JobView, RenderRequest } from "../core/job.ts";
 import { isKnownModel, knownModels, modelEntry, resolutionsOf } from "../core/model-catalog.ts";
 import { dayMs, secondMs } from "../core/units.ts";
+import type { WebhookDelivery } from "../core/webhook.ts";
 import { artifactKinds, fallbackConsents, jobStates, phases, reductionKinds } from "../core/words.ts";
 import { modelName } from "./model-name.ts";
 import { snakeKeys } from "./stream-wire.ts";
 import { messageOfJob, toTruth, truthShape } from "./task-wire.ts";
+import { jobWebhookSchema, toJobWebhook } from "./webhook-wire.ts";
 
 const time = z.iso.datetime();
 const whole = (low: number, high: number) => z.number().int().min(low).max(high);
@@ -51,6 +53,10 @@ export const jobSubmissionSchema = z
       .optional()
       .describe("From now; past it a job without a result fails."),
     labels: z.array(label).max(longestLabelCount).default([]).describe("Words to find it by."),
+    webhook: z
+      .strictObject({ url: z.string().min(1).max(2_048) })
+      .optional()
+      .describe("Is told of the stand-in and of the end, signed."),
   })
   .meta({ id: "JobSubmission" });
 export type JobSubmission = z.infer<typeof jobSubmissionSchema>;
@@ -165,6 +171,7 @@ export const jobDetailSchema = jobSchema
     host_losses: z.number().int(),
     attempts: z.array(attemptSchema),
     artifacts: z.array(artifactSchema),
+    webhook: jobWebhookSchema.optional(),
   })
   .meta({ id: "JobDetail" });
 export type JobDetail = z.infer<typeof jobDetailSchema>;
@@ -246,10 +253,11 @@ function toArtifact({ kind, sha256, bytes, mimeType, createdAtMs, servedBy, reas
   };
 }
 
-export const toJobDetail = (job: JobView, progress: JobProgress | null): JobDetail => ({
+export const toJobDetail = (job: JobView, progress: JobProgress | null, deliveries: readonly WebhookDelivery[]): JobDetail => ({
   ...toJob(job, progress),
   deaths: job.deaths,
   host_losses: job.hostLosses,
   attempts: job.attemptList.map(toAttempt),
   artifacts: job.artifacts.map(toArtifact),
+  ...(job.webhookUrl === null ? {} : { webhook: toJobWebhook(job.webhookUrl, deliveries) }),
 });

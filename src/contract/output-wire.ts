@@ -5,28 +5,32 @@ import type { JobArtifact, JobResult, JobView } from "../core/job.ts";
 import { modelName } from "./model-name.ts";
 import { shownArtifact, toTruth, truthShape } from "./task-wire.ts";
 
-export const videoSchema = z.strictObject({
-  id: z.string(),
-  filename: z.string(),
-  prompt: z.string(),
-  model_type: modelName,
-  resolution: z.string(),
-  file_size_mb: z.number(),
-  created_at: z.iso.datetime(),
-  duration: z.string().optional(),
-  duration_seconds: z.number().optional(),
-  generation_time_minutes: z.number().optional(),
-  thumbnail_url: z.string(),
-  download_url: z.string(),
-  video_url: z.string(),
-  artifact_url: z.string(),
-  sha256: z.string(),
-  thumbnail_path: z.string().min(1),
-  output_path: z.string(),
-  ...truthShape,
-});
+export const videoSchema = z
+  .strictObject({
+    id: z.string(),
+    filename: z.string(),
+    prompt: z.string(),
+    model_type: modelName,
+    resolution: z.string(),
+    file_size_mb: z.number(),
+    created_at: z.iso.datetime(),
+    duration: z.string().optional(),
+    duration_seconds: z.number().optional(),
+    generation_time_minutes: z.number().optional(),
+    thumbnail_url: z.string(),
+    download_url: z.string(),
+    video_url: z.string(),
+    artifact_url: z.string(),
+    sha256: z.string(),
+    thumbnail_path: z.string().min(1),
+    output_path: z.string(),
+    ...truthShape,
+  })
+  .meta({ id: "Video" });
 export type Video = z.infer<typeof videoSchema>;
-export const outputsSchema = z.strictObject({ videos: z.array(videoSchema), total_count: z.number().int(), total_size_mb: z.number() });
+export const outputsSchema = z
+  .strictObject({ videos: z.array(videoSchema), total_count: z.number().int(), total_size_mb: z.number() })
+  .meta({ id: "Outputs" });
 
 const megabytes = (bytes: number): number => Number((bytes / 1e6).toFixed(2));
 

@@ -2,19 +2,21 @@
 import { z } from "zod";
 import { type ErrorCode, errorCodes } from "../core/error-codes.ts";
 
-export const problemSchema = z.strictObject({
-  type: z.string(),
-  title: z.string(),
-  status: z.number().int(),
-  code: z.string(),
-  detail: z.string(),
-  message: z.string(),
-  error: z.strictObject({ message: z.string(), type: z.string(), code: z.string(), param: z.string().optional() }),
-  next_step: z.string(),
-  request_id: z.string(),
-  incident_id: z.string().optional(),
-  retry_after_ms: z.number().int().optional(),
-});
+export const problemSchema = z
+  .strictObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    code: z.string(),
+    detail: z.string(),
+    message: z.string(),
+    error: z.strictObject({ message: z.string(), type: z.string(), code: z.string(), param: z.string().optional() }),
+    next_step: z.string(),
+    request_id: z.string(),
+    incident_id: z.string().optional(),
+    retry_after_ms: z.number().int().optional(),
+  })
+  .meta({ id: "Problem" });
 export type Problem = z.infer<typeof problemSchema>;
 
 export interface ProblemAbout {

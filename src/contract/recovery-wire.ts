@@ -8,21 +8,23 @@ import type { HealthView, IncidentView, RecoveryAttemptView, RecoveryReset, Reco
 const time = z.iso.datetime();
 const tallies = z.record(z.string(), z.strictObject({ total: z.number().int(), successful: z.number().int() }));
 
-export const healthSchema = z.strictObject({
-  overall_status: z.enum(healthStatuses),
-  cpu_usage_percent: z.number(),
-  memory_usage_percent: z.number(),
-  vram_usage_percent: z.number(),
-  /** The percentages above that could not be measured; they are 0 for clients that compute with them. */
-  unmeasured: z.array(z.string()).optional(),
-  gpu_available: z.boolean(),
-  model_loading_functional: z.boolean(),
-  generation_pipeline_functional: z.boolean(),
-  issues: z.array(z.string()),
-  recommendations: z.array(z.string()),
-  last_check: time,
-  last_check_timestamp: time,
-});
+export const healthSchema = z
+  .strictObject({
+    overall_status: z.enum(healthStatuses),
+    cpu_usage_percent: z.number(),
+    memory_usage_percent: z.number(),
+    vram_usage_percent: z.number(),
+    /** The percentages above that could not be measured; they are 0 for clients that compute with them. */
+    unmeasured: z.array(z.string()).optional(),
+    gpu_available: z.boolean(),
+    model_loading_functional: z.boolean(),
+    generation_pipeline_functional: z.boolean(),
+    issues: z.array(z.string()),
+    recommendations: z.array(z.string()),
+    last_check: time,
+    last_check_timestamp: time,
+  })
+  .meta({ id: "Health" });
 
 const percent = (ratio: number | null): number => (ratio === null ? 0 : Number((ratio * 100).toFixed(1)));
 
@@ -45,18 +47,20 @@ export function toHealth(health: HealthView): z.infer<typeof healthSchema> {
   };
 }
 
-export const attemptSchema = z.strictObject({
-  failure_type: z.enum(failureTypes),
-  action: z.enum(recoveryActions),
-  outcome: z.enum(outcomes),
-  success: z.boolean(),
-  timestamp: time,
-  /** Seconds. */
-  recovery_time: z.number(),
-  error_message: z.string().nullable(),
-  worker_id: z.string().optional(),
-  incident_id: z.string().optional(),
-});
+export const attemptSchema = z
+  .strictObject({
+    failure_type: z.enum(failureTypes),
+    action: z.enum(recoveryActions),
+    outcome: z.enum(outcomes),
+    success: z.boolean(),
+    timestamp: time,
+    /** Seconds. */
+    recovery_time: z.number(),
+    error_message: z.string().nullable(),
+    worker_id: z.string().optional(),
+    incident_id: z.string().optional(),
+  })
+  .meta({ id: "RecoveryAttempt" });
 
 export function toAttempt(attempt: RecoveryAttemptView): z.infer<typeof attemptSchema> {
   const isSuccess = attempt.outcome === "effective";
@@ -112,13 +116,15 @@ export const toSystemStatus = (mode: Mode, sentence: string): z.infer<typeof sys
   mock_mode_enabled: mode === "mock",
 });
 
-export const incidentSchema = z.strictObject({
-  id: z.string(),
-  failure_type: z.enum(failureTypes),
-  worker_id: z.string().optional(),
-  opened_at: time,
-  sentence: z.string(),
-});
+export const incidentSchema = z
+  .strictObject({
+    id: z.string(),
+    failure_type: z.enum(failureTypes),
+    worker_id: z.string().optional(),
+    opened_at: time,
+    sentence: z.string(),
+  })
+  .meta({ id: "OpenIncident" });
 
 export const toIncident = (incident: IncidentView): z.infer<typeof incidentSchema> => ({
   id: incident.id,
@@ -128,29 +134,31 @@ export const toIncident = (incident: IncidentView): z.infer<typeof incidentSchem
   sentence: incident.sentence,
 });
 
-export const recoveryStatusSchema = z.strictObject({
-  recovery_system_active: z.literal(true),
-  health_monitoring_active: z.boolean(),
-  mock_generation_enabled: z.boolean(),
-  degraded_mode_active: z.boolean(),
-  recovery_statistics: z.strictObject({
-    total_attempts: z.number().int(),
-    successful_attempts: z.number().int(),
-    success_rate: z.number(),
-    average_recovery_time: z.number(),
-    failure_types: tallies,
-    recovery_actions: tallies,
+export const recoveryStatusSchema = z
+  .strictObject({
+    recovery_system_active: z.literal(true),
+    health_monitoring_active: z.boolean(),
     mock_generation_enabled: z.boolean(),
     degraded_mode_active: z.boolean(),
-  }),
-  current_health_status: healthSchema.nullable(),
-  timestamp: time,
-  mode: z.enum(modes),
-  sentence: z.string(),
-  simulated: z.boolean(),
-  open_incidents: z.array(incidentSchema),
-  recovery_attempts: z.array(attemptSchema),
-});
+    recovery_statistics: z.strictObject({
+      total_attempts: z.number().int(),
+      successful_attempts: z.number().int(),
+      success_rate: z.number(),
+      average_recovery_time: z.number(),
+      failure_types: tallies,
+      recovery_actions: tallies,
+      mock_generation_enabled: z.boolean(),
+      degraded_mode_active: z.boolean(),
+    }),
+    current_health_status: healthSchema.nullable(),
+    timestamp: time,
+    mode: z.enum(modes),
+    sentence: z.string(),
+    simulated: z.boolean(),
+    open_incidents: z.array(incidentSchema),
+    recovery_attempts: z.array(attemptSchema),
+  })
+  .meta({ id: "RecoveryStatus" });
 
 export function toRecoveryStatus(status: ServiceStatus, nowMs: number): z.infer<typeof recoveryStatusSchema> {
   const statistics = status.recoveryStatistics;
@@ -178,12 +186,14 @@ export function toRecoveryStatus(status: ServiceStatus, nowMs: number): z.infer<
   };
 }
 
-export const actionsSchema = z.strictObject({
-  failure_types: z.array(z.enum(failureTypes)),
-  recovery_actions: z.array(z.enum(recoveryActions)),
-  failure_type_descriptions: z.record(z.string(), z.string()),
-  recovery_action_descriptions: z.record(z.string(), z.string()),
-});
+export const actionsSchema = z
+  .strictObject({
+    failure_types: z.array(z.enum(failureTypes)),
+    recovery_actions: z.array(z.enum(recoveryActions)),
+    failure_type_descriptions: z.record(z.string(), z.string()),
+    recovery_action_descriptions: z.record(z.string(), z.string()),
+  })
+  .meta({ id: "RecoveryActions" });
 
 export const toActions = (): z.infer<typeof actionsSchema> => ({
   failure_types: [...failureTypes],
@@ -192,18 +202,20 @@ export const toActions = (): z.infer<typeof actionsSchema> => ({
   recovery_action_descriptions: { ...recoveryActionDescriptions },
 });
 
-export const triggeredSchema = z.strictObject({
-  recovery_triggered: z.literal(true),
-  failure_type: z.enum(failureTypes),
-  success: z.boolean(),
-  message: z.string(),
-  timestamp: time,
-  pending: z.boolean(),
-  outcome: z.literal("standing_in").optional(),
-  real_generation_enabled: z.boolean(),
-  incident_id: z.string().optional(),
-  actions: z.array(z.strictObject({ action: z.enum(recoveryActions), outcome: z.enum(outcomes), reason: z.string() })),
-});
+export const triggeredSchema = z
+  .strictObject({
+    recovery_triggered: z.literal(true),
+    failure_type: z.enum(failureTypes),
+    success: z.boolean(),
+    message: z.string(),
+    timestamp: time,
+    pending: z.boolean(),
+    outcome: z.literal("standing_in").optional(),
+    real_generation_enabled: z.boolean(),
+    incident_id: z.string().optional(),
+    actions: z.array(z.strictObject({ action: z.enum(recoveryActions), outcome: z.enum(outcomes), reason: z.string() })),
+  })
+  .meta({ id: "Triggered" });
 
 export function toTriggered(failureType: FailureType, triggered: RecoveryTriggered, nowMs: number): z.infer<typeof triggeredSchema> {
   return {
@@ -220,14 +232,16 @@ export function toTriggered(failureType: FailureType, triggered: RecoveryTrigger
   };
 }
 
-export const resetSchema = z.strictObject({
-  recovery_state_reset: z.literal(true),
-  mock_generation_disabled: z.boolean(),
-  real_generation_enabled: z.boolean(),
-  probe: z.enum(["passed", "running", "failed"]),
-  message: z.string(),
-  timestamp: time,
-});
+export const resetSchema = z
+  .strictObject({
+    recovery_state_reset: z.literal(true),
+    mock_generation_disabled: z.boolean(),
+    real_generation_enabled: z.boolean(),
+    probe: z.enum(["passed", "running", "failed"]),
+    message: z.string(),
+    timestamp: time,
+  })
+  .meta({ id: "Reset" });
 
 export const toReset = (reset: RecoveryReset, nowMs: number): z.infer<typeof resetSchema> => ({
   recovery_state_reset: true,

@@ -1,4 +1,6 @@
 /** What a client of the event stream may ask for: the first word of a row's kind belongs to one topic. */
+import { z } from "zod";
+
 export const streamTopics = ["jobs", "incidents", "workers", "health", "machines", "service"] as const;
 export type StreamTopic = (typeof streamTopics)[number];
 
@@ -16,10 +18,14 @@ const topicOfSubject = new Map(streamTopics.flatMap((topic) => subjects[topic].m
 
 export const topicOfKind = (kind: string): StreamTopic => topicOfSubject.get(kind.slice(0, kind.indexOf("."))) ?? "service";
 
-/** `jobs,health` → both; absent = all. Null where a name is none of ours. */
-export function parseTopics(text: string | undefined): ReadonlySet<StreamTopic> | null {
-  if (text === undefined) return new Set(streamTopics);
-  const asked = text.split(",").map((name) => name.trim());
-  const known = streamTopics.filter((topic) => asked.includes(topic));
-  return known.length === new Set(asked).size ? new Set(known) : null;
-}
+const anyTopic = `(?:${streamTopics.join("|")})`;
+
+/** `jobs,health` */
+export const topicsParam = z
+  .string()
+  .regex(new RegExp(`^${anyTopic}(?:,${anyTopic})*$`), `must be some of ${streamTopics.join(", ")}, with commas between`)
+  .optional()
+  .describe("What is sent of rows and frames; everything without it.");
+
+export const topicsOf = (text: string | undefined): ReadonlySet<StreamTopic> =>
+  new Set(streamTopics.filter((topic) => text === undefined || text.split(",").includes(topic)));

@@ -13,33 +13,35 @@ export function systemStatusOf(status: ServiceStatus): (typeof systemStatuses)[n
   return status.mode === "ready" && overall === "healthy" ? "healthy" : "degraded";
 }
 
-export const systemHealthSchema = z.strictObject({
-  status: z.enum(systemStatuses),
-  message: z.string(),
-  mode: z.enum(modes),
-  simulated: z.boolean(),
-  overall_status: z.enum(healthStatuses),
-  port: z.number().int(),
-  timestamp: z.iso.datetime(),
-  api_version: z.string(),
-  system: z.string(),
-  service: z.literal("understudy"),
-  backend_online: z.literal(true),
-  database_connected: z.boolean(),
-  gpu_available: z.boolean(),
-  uptime: z.number(),
-  active_tasks: z.number().int(),
-  system_info: z.strictObject({ issues: z.array(z.string()), warnings: z.array(z.string()), recommendations: z.array(z.string()) }),
-  endpoints: z.strictObject({ health: z.string(), docs: z.string(), websocket: z.string(), api_base: z.string() }),
-  connectivity: z.strictObject({
-    cors_enabled: z.boolean(),
-    allowed_origins: z.array(z.string()),
-    websocket_available: z.literal(true),
-    request_origin: z.string().optional(),
-    host_header: z.string(),
-  }),
-  server_info: z.strictObject({ configured_port: z.number().int(), detected_port: z.number().int(), environment: z.string() }),
-});
+export const systemHealthSchema = z
+  .strictObject({
+    status: z.enum(systemStatuses),
+    message: z.string(),
+    mode: z.enum(modes),
+    simulated: z.boolean(),
+    overall_status: z.enum(healthStatuses),
+    port: z.number().int(),
+    timestamp: z.iso.datetime(),
+    api_version: z.string(),
+    system: z.string(),
+    service: z.literal("understudy"),
+    backend_online: z.literal(true),
+    database_connected: z.boolean(),
+    gpu_available: z.boolean(),
+    uptime: z.number(),
+    active_tasks: z.number().int(),
+    system_info: z.strictObject({ issues: z.array(z.string()), warnings: z.array(z.string()), recommendations: z.array(z.string()) }),
+    endpoints: z.strictObject({ health: z.string(), docs: z.string(), websocket: z.string(), api_base: z.string() }),
+    connectivity: z.strictObject({
+      cors_enabled: z.boolean(),
+      allowed_origins: z.array(z.string()),
+      websocket_available: z.literal(true),
+      request_origin: z.string().optional(),
+      host_header: z.string(),
+    }),
+    server_info: z.strictObject({ configured_port: z.number().int(), detected_port: z.number().int(), environment: z.string() }),
+  })
+  .meta({ id: "SystemHealth" });
 
 export interface SystemHealthAbout {
   readonly nowMs: number;
@@ -74,7 +76,7 @@ export function toSystemHealth(status: ServiceStatus, about: SystemHealthAbout):
       warnings: isGrave ? [] : issues,
       recommendations: [...(status.health?.recommendations ?? [])],
     },
-    endpoints: { health: "/api/v1/system/health", docs: "/", websocket: "/ws", api_base: "/api/v1" },
+    endpoints: { health: "/api/v1/system/health", docs: "/docs", websocket: "/ws", api_base: "/api/v1" },
     connectivity: {
       cors_enabled: about.allowedOrigins.length > 0,
       allowed_origins: [...about.allowedOrigins],
@@ -86,12 +88,14 @@ export function toSystemHealth(status: ServiceStatus, about: SystemHealthAbout):
   };
 }
 
-export const readinessSchema = z.strictObject({
-  status: z.literal("ready"),
-  mode: z.enum(modes),
-  simulated: z.boolean(),
-  message: z.string(),
-});
+export const readinessSchema = z
+  .strictObject({
+    status: z.literal("ready"),
+    mode: z.enum(modes),
+    simulated: z.boolean(),
+    message: z.string(),
+  })
+  .meta({ id: "Readiness" });
 
 /** Ready = a submission can be made durable, also while only stand-ins serve. */
 export const toReadiness = (status: ServiceStatus): z.infer<typeof readinessSchema> => ({
@@ -101,14 +105,16 @@ export const toReadiness = (status: ServiceStatus): z.infer<typeof readinessSche
   message: status.sentence,
 });
 
-export const serviceHealthSchema = z.strictObject({
-  status: z.enum(systemStatuses),
-  /** Seconds, as the seed sends them. */
-  timestamp: z.number(),
-  version: z.string(),
-  mode: z.enum(modes),
-  simulated: z.boolean(),
-});
+export const serviceHealthSchema = z
+  .strictObject({
+    status: z.enum(systemStatuses),
+    /** Seconds, as the seed sends them. */
+    timestamp: z.number(),
+    version: z.string(),
+    mode: z.enum(modes),
+    simulated: z.boolean(),
+  })
+  .meta({ id: "ServiceHealth" });
 
 export const toServiceHealth = (status: ServiceStatus, nowMs: number): z.infer<typeof serviceHealthSchema> => ({
   status: systemStatusOf(status),

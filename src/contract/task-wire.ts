@@ -10,18 +10,22 @@ export const taskStatuses = ["pending", "processing", "completed", "failed", "ca
 export type TaskStatus = (typeof taskStatuses)[number];
 export const realResults = ["pending", "delivered", "failed", "cancelled", "expired"] as const;
 
-const servedBySchema = z.strictObject({
-  worker: z.string(),
-  model: z.string(),
-  kind: z.enum(["real", "stand_in"]),
-  simulated: z.boolean(),
-});
-const changeSchema = z.strictObject({
-  field: z.string(),
-  from: z.union([z.string(), z.number()]),
-  to: z.union([z.string(), z.number()]),
-  why: z.string(),
-});
+const servedBySchema = z
+  .strictObject({
+    worker: z.string(),
+    model: z.string(),
+    kind: z.enum(["real", "stand_in"]),
+    simulated: z.boolean(),
+  })
+  .meta({ id: "ServedBy" });
+const changeSchema = z
+  .strictObject({
+    field: z.string(),
+    from: z.union([z.string(), z.number()]),
+    to: z.union([z.string(), z.number()]),
+    why: z.string(),
+  })
+  .meta({ id: "Change" });
 
 /** Present on everything that shows what a job became. */
 export const truthShape = {
@@ -34,31 +38,33 @@ export const truthShape = {
   changes: z.array(changeSchema).optional(),
 };
 
-export const taskSchema = z.strictObject({
-  id: z.string(),
-  model_type: modelName,
-  prompt: z.string(),
-  resolution: z.string().regex(/^\d+x\d+$/),
-  steps: z.number().int(),
-  num_frames: z.number().int(),
-  fps: z.number(),
-  seed: z.number().int(),
-  lora_path: z.string().optional(),
-  lora_strength: z.number(),
-  status: z.enum(taskStatuses),
-  progress: z.number().int().min(0).max(100),
-  phase: z.string().optional(),
-  eta_seconds: z.number().int().optional(),
-  created_at: z.iso.datetime(),
-  started_at: z.iso.datetime().optional(),
-  completed_at: z.iso.datetime().optional(),
-  output_path: z.string().optional(),
-  error_message: z.string().optional(),
-  error_code: z.string().optional(),
-  cancel_requested: z.boolean().optional(),
-  attempts: z.number().int(),
-  ...truthShape,
-});
+export const taskSchema = z
+  .strictObject({
+    id: z.string(),
+    model_type: modelName,
+    prompt: z.string(),
+    resolution: z.string().regex(/^\d+x\d+$/),
+    steps: z.number().int(),
+    num_frames: z.number().int(),
+    fps: z.number(),
+    seed: z.number().int(),
+    lora_path: z.string().optional(),
+    lora_strength: z.number(),
+    status: z.enum(taskStatuses),
+    progress: z.number().int().min(0).max(100),
+    phase: z.string().optional(),
+    eta_seconds: z.number().int().optional(),
+    created_at: z.iso.datetime(),
+    started_at: z.iso.datetime().optional(),
+    completed_at: z.iso.datetime().optional(),
+    output_path: z.string().optional(),
+    error_message: z.string().optional(),
+    error_code: z.string().optional(),
+    cancel_requested: z.boolean().optional(),
+    attempts: z.number().int(),
+    ...truthShape,
+  })
+  .meta({ id: "Task" });
 export type Task = z.infer<typeof taskSchema>;
 type Truth = Pick<Task, keyof typeof truthShape>;
 
@@ -187,7 +193,7 @@ export function messageOfJob(job: JobView): string {
   return sentences[job.state];
 }
 
-export const jobStatusSchema = taskSchema.extend({ task_id: z.string(), message: z.string() });
+export const jobStatusSchema = taskSchema.extend({ task_id: z.string(), message: z.string() }).meta({ id: "JobStatus" });
 export const toJobStatus = (job: JobView, progress: JobProgress | null): z.infer<typeof jobStatusSchema> => ({
   task_id: job.id,
   ...toTask(job, progress),
@@ -197,17 +203,19 @@ export const toJobStatus = (job: JobView, progress: JobProgress | null): z.infer
 /** What later generations of the seed's client call its models. */
 const shortModelNames: Readonly<Record<string, string>> = { "T2V-A14B": "t2v", "I2V-A14B": "i2v", "TI2V-5B": "ti2v" };
 
-export const queueSchema = z.strictObject({
-  tasks: z.array(taskSchema),
-  /** The same tasks for later generations of the seed's client. */
-  queue: z.array(taskSchema.extend({ model_type: z.string() })),
-  total_tasks: z.number().int(),
-  pending_tasks: z.number().int(),
-  processing_tasks: z.number().int(),
-  completed_tasks: z.number().int(),
-  failed_tasks: z.number().int(),
-  cancelled_tasks: z.number().int(),
-});
+export const queueSchema = z
+  .strictObject({
+    tasks: z.array(taskSchema),
+    /** The same tasks for later generations of the seed's client. */
+    queue: z.array(taskSchema.extend({ model_type: z.string() })),
+    total_tasks: z.number().int(),
+    pending_tasks: z.number().int(),
+    processing_tasks: z.number().int(),
+    completed_tasks: z.number().int(),
+    failed_tasks: z.number().int(),
+    cancelled_tasks: z.number().int(),
+  })
+  .meta({ id: "Queue" });
 
 /** The counts are of real renders: a job whose stand-in is shown stays pending until its real video is there. */
 export function toQueue(tasks: readonly Task[], counts: Readonly<Record<JobState, number>>): z.infer<typeof queueSchema> {
@@ -223,32 +231,34 @@ export function toQueue(tasks: readonly Task[], counts: Readonly<Record<JobState
   };
 }
 
-export const submittedSchema = z.strictObject({
-  task_id: z.string(),
-  status: z.enum(taskStatuses),
-  message: z.string(),
-  real_ai_enabled: z.boolean(),
-  hardware_optimized: z.boolean(),
-  estimated_vram_gb: z.number().nullable(),
-  parameters: z.strictObject({
-    model_type: modelName,
-    prompt: z.string(),
-    resolution: z.string(),
-    steps: z.number().int(),
-    num_frames: z.number().int(),
-    fps: z.number(),
-    seed: z.number().int(),
-    image_path: z.null(),
-    end_image_path: z.null(),
-    lora_path: z.string().nullable(),
-    lora_strength: z.number(),
-    fallback: z.string(),
-    allow: z.array(z.string()),
-  }),
-  is_mock: z.boolean(),
-  simulated: z.boolean(),
-  warnings: z.array(z.string()).optional(),
-});
+export const submittedSchema = z
+  .strictObject({
+    task_id: z.string(),
+    status: z.enum(taskStatuses),
+    message: z.string(),
+    real_ai_enabled: z.boolean(),
+    hardware_optimized: z.boolean(),
+    estimated_vram_gb: z.number().nullable(),
+    parameters: z.strictObject({
+      model_type: modelName,
+      prompt: z.string(),
+      resolution: z.string(),
+      steps: z.number().int(),
+      num_frames: z.number().int(),
+      fps: z.number(),
+      seed: z.number().int(),
+      image_path: z.null(),
+      end_image_path: z.null(),
+      lora_path: z.string().nullable(),
+      lora_strength: z.number(),
+      fallback: z.string(),
+      allow: z.array(z.string()),
+    }),
+    is_mock: z.boolean(),
+    simulated: z.boolean(),
+    warnings: z.array(z.string()).optional(),
+  })
+  .meta({ id: "Submitted" });
 
 export interface SubmittedAbout {
   readonly message: string;

@@ -55,6 +55,16 @@ export const errorCodes = {
     meaning: "An operator has drained the intake: nothing new is taken, and what was accepted is rendered.",
     nextStep: "Submit again after an operator has resumed it.",
   },
+  WEBHOOK_REFUSED: {
+    status: 422,
+    meaning: "The webhook's address is not one that this service calls, or there is no secret to sign with.",
+    nextStep: "Use a public http or https address, or have an operator list it in webhook.allow.",
+  },
+  SERVICE_UNREACHABLE: {
+    status: 503,
+    meaning: "No service answers the command line.",
+    nextStep: "Start one on this state directory, or name another with --state-dir.",
+  },
   FEATURE_UNSUPPORTED: { status: 501, meaning: "This service does not do that.", nextStep: "Use one of the routes in /openapi.json." },
   INTERNAL_ERROR: { status: 500, meaning: "A defect of this program.", nextStep: "Report it with the request id." },
   ENVELOPE_TOO_LARGE: {

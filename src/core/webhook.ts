@@ -28,6 +28,8 @@ export interface WebhookDelivery {
   readonly jobId: string;
   readonly type: WebhookType;
   readonly url: string;
+  /** Of the address; who is busy is told by it. */
+  readonly origin: string;
   readonly occurredAtMs: number;
   readonly facts: WebhookFacts;
   readonly state: DeliveryState;

@@ -5,7 +5,9 @@
 import { createApiApp } from "./api-app.ts";
 import type { AppOptions, ServerApp } from "./http-types.ts";
 import { createOpenStreams } from "./open-streams.ts";
+import { registerSecurity } from "./openapi-document.ts";
 import { installProblems } from "./problems.ts";
+import { addDocumentRoutes } from "./routes/document-routes.ts";
 import { addDrillRoutes } from "./routes/drill-routes.ts";
 import { addEventStreamRoutes } from "./routes/event-stream-routes.ts";
 import { addGenerationRoutes } from "./routes/generation-routes.ts";
@@ -18,6 +20,7 @@ import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
 import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
+import { addStatusRoutes } from "./routes/status-routes.ts";
 import { addSystemRoutes } from "./routes/system-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
@@ -40,6 +43,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   const keyring = createKeyring({ environmentKey: options.apiKey, keys: ports.keys, clock: ports.clock });
   const limiter = createRateLimiter(options.rateLimit, ports.clock);
   installProblems(app, ports);
+  registerSecurity(app);
   app.use(
     requestId(ports.chance),
     secureHeaders,
@@ -57,10 +61,12 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addDrillRoutes(app, ports);
   addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
+  addStatusRoutes(app, ports);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);
   addMachineRoutes(app, { ports, hub, streams });
   addWebSocketRoute(app, ports, hub, streams);
   addPageRoutes(app);
+  addDocumentRoutes(app, ports);
   return Object.assign(app, { streams, isProtected: keyring.isLocked });
 }

@@ -27,6 +27,8 @@ import type { ActorName, JobStore } from "../core/ports/job-store.ts";
 import type { KeyStore } from "../core/ports/key-store.ts";
 import type { InspectorFeed, MachineFeed, MachineStep } from "../core/ports/machine-feed.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
+import type { WebhookOutbox } from "../core/ports/webhook-outbox.ts";
+import type { WebhookSender } from "../core/ports/webhook-sender.ts";
 import type { FailureType, Mode } from "../core/words.ts";
 
 export type {
@@ -44,6 +46,7 @@ export type {
 export interface ServerPorts {
   readonly jobs: Pick<JobStore, "get" | "list" | "counts" | "findArtifact">;
   readonly quarantine: QuarantinePort;
+  readonly webhooks: WebhookPort;
   readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe" | "note">;
   readonly keys: Pick<KeyStore, "find" | "hasAny">;
   readonly artifacts: Pick<ArtifactFiles, "read">;
@@ -135,6 +138,9 @@ export interface QuarantinePort {
   drop(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
 }
 
+/** What webhooks were told, and whether an address may be one. */
+export type WebhookPort = Pick<WebhookOutbox, "listOf"> & Pick<WebhookSender, "problemOf">;
+
 /** Where a pause or its end has got to. */
 export interface IntakeView {
   readonly isPaused: boolean;
@@ -147,6 +153,7 @@ export interface IntakeView {
 }
 
 export interface IntakePort {
+  view(): IntakeView;
   /** Workers take no new job; with `isReleasing` they end when idle. Waits for that at most `waitMs`. */
   pause(order: { readonly isReleasing: boolean; readonly waitMs: number; readonly by: ActorName }): Promise<IntakeView>;
   /** Submissions are refused from now on; what was accepted is rendered. */

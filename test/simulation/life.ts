@@ -83,6 +83,7 @@ function openPorts(world: World, points: CrashPoints, host: ServicePorts["host"]
     media: points.wrap(troubles.wrap(createSimMedia({ ...workerWorld, clock }), "media"), "media"),
     host: points.wrap(host, "host"),
     probe: points.wrap(troubles.wrap(createSimProbe({ ...workerWorld, clock }, world.workers, troubles), "probe"), "probe"),
+    webhooks: { problemOf: () => null, send: async () => ({ kind: "answered", status: 200 }) },
     logger: silentLogger,
     models: createSimModels(clock, world.models, () => troubles.isIn("hub")),
   };

@@ -100,8 +100,61 @@ describe("the command line", () => {
     expect(parseArguments(["replay"])).toMatchObject({ message: expect.stringContaining("replay needs the id of an incident") });
   });
 
+  it("turns a submission into what the service is asked", () => {
+    const typed = parseArguments([
+      ..."jobs submit".split(" "),
+      "a red fox",
+      ..."--size 854x480 --fps 16 --steps 20 --allow frames,resolution --deadline 2h --label a --label b,c".split(" "),
+      ..."--webhook https://example.org/x --key k-1 --wait --json --state-dir /s".split(" "),
+    ]);
+    expect(typed).toEqual({
+      command: "jobs",
+      configPath: null,
+      flags: { stateDir: "/s" },
+      wanted: {
+        verb: "submit",
+        operand: "a red fox",
+        fields: {
+          prompt: "a red fox",
+          size: "854x480",
+          frames_per_second: 16,
+          steps: 20,
+          allow: ["frames", "resolution"],
+          labels: ["a", "b", "c"],
+          webhook: { url: "https://example.org/x" },
+          deadline_ms: 7_200_000,
+        },
+        query: {},
+        imagePath: null,
+        idempotencyKey: "k-1",
+        isWaiting: true,
+        isJson: true,
+      },
+    });
+  });
+
+  it("narrows a list", () => {
+    const typed = parseArguments("jobs list --state failed,cancelled --label a --since 2026-11-23T17:40:00Z --limit 5".split(" "));
+    const query = { state: "failed,cancelled", label: "a", since: "2026-11-23T17:40:00Z", limit: "5" };
+    expect(typed).toMatchObject({ command: "jobs", wanted: { verb: "list", operand: "", fields: {}, query } });
+  });
+
+  it.each([
+    [["jobs"], "jobs needs list, submit and a prompt"],
+    [["jobs", "submit"], "jobs needs"],
+    [["jobs", "list", "--steps", "3"], "jobs list does not take --steps"],
+    [["jobs", "submit", "x", "--deadline", "soon"], "--deadline needs a time with its unit"],
+    [["status", "--wait"], "status does not take --wait"],
+  ])("refuses %j", (typed, sentence) => {
+    expect(parseArguments(typed)).toMatchObject({ command: "refused", message: expect.stringContaining(sentence) });
+  });
+
   it("status knows where to look", () => {
-    expect(parseArguments(["status", "--state-dir", "/s"])).toEqual({ command: "status", configPath: null, flags: { stateDir: "/s" } });
+    expect(parseArguments(["status", "--state-dir", "/s"])).toMatchObject({
+      command: "status",
+      configPath: null,
+      flags: { stateDir: "/s" },
+    });
   });
 
   it.each([

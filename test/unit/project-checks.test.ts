@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { findUnreadFields, listFieldPaths, namesReadIn } from "../../scripts/check-config-read.ts";
-import { renderErrors, renderSettings } from "../../scripts/generate-docs.ts";
+import { renderContract, renderErrors, renderSettings } from "../../scripts/generate-docs.ts";
 import { parse } from "../../scripts/rules/banned-forms.ts";
 import { errorCodes } from "../../src/core/error-codes.ts";
 
@@ -32,6 +32,7 @@ describe("generated documents", () => {
   it("are current", () => {
     expect(read("docs/errors.md")).toBe(renderErrors(errorCodes));
     expect(read("docs/configuration.md")).toBe(renderSettings());
+    expect(read("docs/openapi.json")).toBe(renderContract());
   });
 
   it("every setting says what it is", () => {

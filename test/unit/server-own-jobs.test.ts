@@ -90,6 +90,8 @@ describe("submitting a job in our own words", () => {
     ["a LoRA outside its folder", { lora_path: "../x.safetensors" }, "lora_path"],
     ["a LoRA that may run code", { lora_path: "x.ckpt" }, "lora_path"],
     ["an image that is none", { image: "aGVsbG8=" }, "image"],
+    ["a webhook without an address", { webhook: {} }, "webhook"],
+    ["a webhook that is not called", { webhook: { url: "http://127.0.0.1/" } }, "WEBHOOK_REFUSED"],
     ["no image for a model that needs one", { model: "I2V-A14B" }, "image"],
   ])("refuses %s with 422, and keeps nothing", async (_name, fields, param) => {
     const answer = await post("/api/v1/jobs", { ...wanted, ...fields });
@@ -168,6 +170,29 @@ describe("one job", () => {
     ]);
     expect(job.artifacts.map(({ kind }) => kind)).toEqual(["result", "thumbnail"]);
     for (const { url = "" } of job.artifacts) expect((await get(url)).status).toBe(200);
+  });
+
+  it("shows what its webhook was told, and of its address the origin alone", async () => {
+    const { id } = await submitted({ webhook: { url: "https://example.org:8443/hook/hidden?key=hidden" } });
+    await world.finish();
+    const [{ seq } = { seq: 0 }] = await world.store.webhooks.listOf(id);
+    await world.store.webhooks.noteTry(seq, { kind: "dead", status: 500, problem: "The receiver answered 500." });
+    const answer = await get(`/api/v1/jobs/${id}`);
+    const text = await answer.text();
+    expect(jobDetailSchema.parse(JSON.parse(text)).webhook).toEqual({
+      origin: "https://example.org:8443",
+      deliveries: [
+        expect.objectContaining({
+          id: `${id}.${seq}`,
+          type: "job.succeeded",
+          state: "dead",
+          try_count: 1,
+          last_status: 500,
+          last_problem: "The receiver answered 500.",
+        }),
+      ],
+    });
+    expect(text).not.toContain("hidden");
   });
 
   it("never calls a stand-in the result", async () => {

@@ -131,6 +131,7 @@ function makePorts(
   return {
     ...parts,
     jobs: store.jobs,
+    webhooks: { listOf: store.webhooks.listOf, problemOf: (url) => (url.startsWith("https://") ? null : `${url} is not called.`) },
     quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
     events: store.events,
     admission,
@@ -154,6 +155,7 @@ function makePorts(
       run: async () => null,
     },
     intake: {
+      view: () => ({ isPaused: false, isDrained: world().isIntakeDrained, restingWorkers: [], holdingWorkers: ["worker-0"] }),
       pause: async ({ isReleasing }) => ({
         isPaused: true,
         isDrained: world().isIntakeDrained,

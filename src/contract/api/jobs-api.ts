@@ -43,7 +43,7 @@ export const submitJob = apiRoute({
   summary: "Submits a job; the answer comes when it is on the disk.",
   request: { headers: idempotencyHeader, body: jsonBody(jobSubmissionSchema) },
   responses: admitted,
-  refusals: [...admissionRefusals, "REQUEST_MALFORMED"],
+  refusals: [...admissionRefusals, "REQUEST_MALFORMED", "WEBHOOK_REFUSED"],
 });
 
 const listedWith = <Word extends string>(what: string, isWord: (word: string) => word is Word, longestCount: number) =>

@@ -1,18 +1,18 @@
 /** Drills against the running service: a fault, and how well the service stood it. */
-import type { Hono } from "hono";
+import { listDrills, runDrill } from "../../contract/api/drill-api.ts";
 import { toDrillList, toScoreCard } from "../../contract/drill-wire.ts";
-import type { HttpEnv } from "../http-types.ts";
+import type { ApiApp } from "../api-app.ts";
 import { refuse } from "../problems.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
-export function addDrillRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void {
-  app.get("/api/v1/recovery/drills", async (context) => context.json(toDrillList(await ports.drills.list())));
+export function addDrillRoutes(app: ApiApp, ports: ServerPorts): void {
+  app.openapi(listDrills, async (context) => context.json(toDrillList(await ports.drills.list()), 200));
 
   /** Answers when the drill has ended, which takes from seconds to some minutes. */
-  app.post("/api/v1/recovery/drills/:name", async (context) => {
-    const name = context.req.param("name");
+  app.openapi(runDrill, async (context) => {
+    const { name } = context.req.valid("param");
     const card = await ports.drills.run(name, `operator:${context.get("apiKeyId")}`);
-    if (card !== null) return context.json(toScoreCard(card));
+    if (card !== null) return context.json(toScoreCard(card), 200);
     const names = (await ports.drills.list()).map((drill) => drill.name);
     return refuse(context, { code: "NOT_FOUND", detail: `There is no drill ${name.slice(0, 60)}; there are ${names.join(", ")}.` });
   });

@@ -1,12 +1,11 @@
 /** Server-sent events: the event log as it grows, and the health of host and card. */
-import type { Hono } from "hono";
+import { streamEvents, streamHealth } from "../../contract/api/stream-api.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
-import { parseTopics, type StreamTopic, streamTopics, topicOfKind } from "../../contract/stream-topics.ts";
+import { type StreamTopic, topicOfKind, topicsOf } from "../../contract/stream-topics.ts";
 import { toProgress, toRow, toSystemStats } from "../../contract/stream-wire.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
-import type { HttpEnv } from "../http-types.ts";
+import type { ApiApp } from "../api-app.ts";
 import type { OpenStreams } from "../open-streams.ts";
-import { refuse } from "../problems.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
 import { makeSnapshot } from "../streams/make-snapshot.ts";
 import { openStream, type StreamParts } from "../streams/open-stream.ts";
@@ -118,17 +117,11 @@ function createRowFeed(ports: ServerPorts, topics: ReadonlySet<StreamTopic>, cha
   };
 }
 
-export function addEventStreamRoutes(app: Hono<HttpEnv>, ports: ServerPorts, hub: StreamHub, streams: OpenStreams): void {
+export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: StreamHub, streams: OpenStreams): void {
   const parts: StreamParts = { ports, hub, streams };
-  app.get("/api/v1/events", async (context) => {
-    const topics = parseTopics(context.req.query("topics"));
-    if (topics === null)
-      return refuse(context, {
-        code: "REQUEST_INVALID",
-        param: "topics",
-        detail: `topics are ${streamTopics.join(", ")}, with commas between.`,
-      });
-    const start = await replayStart(ports, context.req.header("last-event-id"));
+  app.openapi(streamEvents, async (context) => {
+    const topics = topicsOf(context.req.valid("query").topics);
+    const start = await replayStart(ports, context.req.valid("header")["last-event-id"]);
     return openStream(context, parts, (channel) => {
       const feed = createRowFeed(ports, topics, channel);
       let after = start;
@@ -146,7 +139,7 @@ export function addEventStreamRoutes(app: Hono<HttpEnv>, ports: ServerPorts, hub
       };
     });
   });
-  app.get("/api/v1/health/stream", (context) =>
+  app.openapi(streamHealth, (context) =>
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame) => {

@@ -1,28 +1,22 @@
 /** Submitting a job, and looking at one. */
-import type { Hono } from "hono";
+import { generate, showGeneration, submitGeneration } from "../../contract/api/generation-api.ts";
 import { idempotencyBodyOf, parseSubmission, toConsent, toRenderRequest } from "../../contract/submit-request.ts";
 import { toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
 import { drawInteger } from "../../core/chance.ts";
 import type { JobView } from "../../core/job.ts";
-import type { AppOptions, HttpContext, HttpEnv } from "../http-types.ts";
+import type { ApiApp } from "../api-app.ts";
+import type { AppOptions, HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import { readSubmission } from "../read-submission.ts";
 import { refuseAdmission } from "../refuse-admission.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
-const acceptableKey = /^[\x21-\x7e]{1,255}$/;
 const largestSeed = 2 ** 31 - 1;
 const unreadImage = "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";
 const unreadEndImage =
   "The end image was checked, but no model of this service ends at an image: the video follows the prompt and the image.";
 
-function answerSubmitted(
-  context: HttpContext,
-  ports: ServerPorts,
-  job: JobView,
-  isReplayed: boolean,
-  warnings: readonly string[],
-): Response {
+function answerSubmitted(context: HttpContext, ports: ServerPorts, job: JobView, isReplayed: boolean, warnings: readonly string[]) {
   const { sentence, mode, isDegradedActive } = ports.status();
   const body = toSubmitted(job, {
     message: sentence,
@@ -36,15 +30,8 @@ function answerSubmitted(
 }
 
 /** The body is parsed here and made durable by the admission; nothing else happens on this path. */
-async function submit(context: HttpContext, ports: ServerPorts, options: AppOptions): Promise<Response> {
+async function submit(context: HttpContext, ports: ServerPorts, options: AppOptions) {
   const key = context.req.header("idempotency-key") ?? null;
-  if (key !== null && !acceptableKey.test(key)) {
-    return refuse(context, {
-      code: "REQUEST_INVALID",
-      param: "Idempotency-Key",
-      detail: "Idempotency-Key must have 1 to 255 printable characters without spaces.",
-    });
-  }
   const read = await readSubmission(context);
   if (read.kind === "refused") return refuse(context, read.refusal);
   const parsed = parseSubmission(read.fields, { hasImage: read.image !== undefined });
@@ -70,11 +57,11 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
   return answerSubmitted(context, ports, outcome.job, outcome.kind === "duplicate", warnings);
 }
 
-export function addGenerationRoutes(app: Hono<HttpEnv>, ports: ServerPorts, options: AppOptions): void {
-  app.post("/api/v1/generation/submit", (context) => submit(context, ports, options));
-  app.post("/api/v1/generate", (context) => submit(context, ports, options));
-  app.get("/api/v1/generate/:id", async (context) => {
-    const job = await ports.jobs.get(context.req.param("id"));
+export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
+  app.openapi(submitGeneration, (context) => submit(context, ports, options));
+  app.openapi(generate, (context) => submit(context, ports, options));
+  app.openapi(showGeneration, async (context) => {
+    const job = await ports.jobs.get(context.req.valid("param").id);
     if (job === null) return refuse(context, { code: "JOB_NOT_FOUND", detail: "Task not found" });
     return context.json(toJobStatus(job, ports.progressOf(job.id)), 200, { "cache-control": "no-cache" });
   });

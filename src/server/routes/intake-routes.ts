@@ -1,7 +1,7 @@
 /** Pausing and resuming the workers, as an operator asks. */
-import type { Hono } from "hono";
+import { pauseIntake, resumeIntake } from "../../contract/api/intake-api.ts";
 import { toIntake } from "../../contract/intake-wire.ts";
-import type { HttpEnv } from "../http-types.ts";
+import type { ApiApp } from "../api-app.ts";
 import { refuse } from "../problems.ts";
 import { readOptionalJson } from "../read-optional-json.ts";
 import type { ServerPorts } from "../server-ports.ts";
@@ -9,18 +9,18 @@ import type { ServerPorts } from "../server-ports.ts";
 /** The stop ladder's own time is longer; the answer says then which workers still hold their card. */
 const releaseWaitMs = 30_000;
 
-export function addIntakeRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void {
-  app.post("/api/v1/jobs/pause", async (context) => {
+export function addIntakeRoutes(app: ApiApp, ports: ServerPorts): void {
+  app.openapi(pauseIntake, async (context) => {
     const body = await readOptionalJson(context);
     if (body.kind === "malformed") return refuse(context, { code: "REQUEST_MALFORMED", detail: body.detail });
     const wanted = body.fields["release_gpu"] ?? false;
     if (typeof wanted !== "boolean")
       return refuse(context, { code: "REQUEST_INVALID", param: "release_gpu", detail: "release_gpu must be true or false." });
     const by = `operator:${context.get("apiKeyId")}`;
-    return context.json(toIntake(await ports.intake.pause({ isReleasing: wanted, waitMs: releaseWaitMs, by }), wanted));
+    return context.json(toIntake(await ports.intake.pause({ isReleasing: wanted, waitMs: releaseWaitMs, by }), wanted), 200);
   });
 
-  app.post("/api/v1/jobs/resume", async (context) =>
-    context.json(toIntake(await ports.intake.resume(`operator:${context.get("apiKeyId")}`), false)),
+  app.openapi(resumeIntake, async (context) =>
+    context.json(toIntake(await ports.intake.resume(`operator:${context.get("apiKeyId")}`), false), 200),
   );
 }

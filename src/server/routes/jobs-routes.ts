@@ -1,7 +1,15 @@
 /** Jobs in our own words. */
 import { cancelJob, drainIntake, dropJob, listJobs, releaseJob, retryJob, showJob, submitJob } from "../../contract/api/jobs-api.ts";
 import { toIntake } from "../../contract/intake-wire.ts";
-import { problemOfSubmission, submissionText, toJob, toJobDetail, toOwnConsent, toRequest } from "../../contract/jobs-wire.ts";
+import {
+  type JobDetail,
+  problemOfSubmission,
+  submissionText,
+  toJob,
+  toJobDetail,
+  toOwnConsent,
+  toRequest,
+} from "../../contract/jobs-wire.ts";
 import { drawInteger } from "../../core/chance.ts";
 import type { JobView } from "../../core/job.ts";
 import type { ApiApp } from "../api-app.ts";
@@ -22,6 +30,9 @@ const conflict = (context: HttpContext, detail: string): Refused => refuse(conte
 
 const actorOf = (context: HttpContext, role: "client" | "operator"): string => `${role}:${context.get("apiKeyId")}`;
 
+const detailOf = async (ports: ServerPorts, job: JobView): Promise<JobDetail> =>
+  toJobDetail(job, ports.progressOf(job.id), job.webhookUrl === null ? [] : await ports.webhooks.listOf(job.id));
+
 /** The one way in, for a submission and for a new try. */
 async function admit(context: HttpContext, ports: ServerPorts, submission: ServerSubmission) {
   const outcome = await ports.admission.submit(submission);
@@ -33,7 +44,7 @@ async function admit(context: HttpContext, ports: ServerPorts, submission: Serve
     ...(isReplayed ? { "idempotency-replayed": "true" } : {}),
     ...(job.isSimulated ? { "x-understudy-simulated": "true" } : {}),
   };
-  return context.json(toJobDetail(job, ports.progressOf(job.id)), isReplayed ? 200 : 201, headers);
+  return context.json(await detailOf(ports, job), isReplayed ? 200 : 201, headers);
 }
 
 function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
@@ -44,6 +55,9 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
     if (typeof image === "string") return refuse(context, { code: "REQUEST_INVALID", param: "image", detail: image });
     const problem = problemOfSubmission(fields, { hasImage: image !== null });
     if (problem !== null) return refuse(context, { code: "REQUEST_INVALID", ...problem });
+    const { url = null } = fields.webhook ?? {};
+    const refusal = url === null ? null : ports.webhooks.problemOf(url);
+    if (refusal !== null) return refuse(context, { code: "WEBHOOK_REFUSED", param: "webhook.url", detail: refusal });
     return admit(context, ports, {
       spec: {
         request: toRequest(fields, () => drawInteger(ports.chance, 0, largestSeed)),
@@ -55,6 +69,7 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
       idempotencyBody: key === null ? null : submissionText(fields, image?.sha256 ?? null),
       priority: fields.priority,
       labels: fields.labels,
+      webhookUrl: url,
       ...(fields.deadline_ms === undefined ? {} : { deadlineMs: fields.deadline_ms }),
       ...(image === null ? {} : { image: { bytes: image.bytes, mimeType: image.mimeType } }),
     });
@@ -94,7 +109,7 @@ function addReading(app: ApiApp, ports: ServerPorts): void {
   app.openapi(showJob, async (context) => {
     const { id } = context.req.valid("param");
     const job = await ports.jobs.get(id);
-    return job === null ? notFound(context, id) : context.json(toJobDetail(job, ports.progressOf(id)), 200, fresh);
+    return job === null ? notFound(context, id) : context.json(await detailOf(ports, job), 200, fresh);
   });
 }
 
@@ -106,7 +121,7 @@ function addChanges(app: ApiApp, ports: ServerPorts): void {
     const job = outcome === "absent" ? null : await ports.jobs.get(id);
     if (job === null) return notFound(context, id);
     if (outcome === "refused") return conflict(context, refusal(job));
-    return context.json(toJobDetail(job, ports.progressOf(id)), 200, fresh);
+    return context.json(await detailOf(ports, job), 200, fresh);
   };
   const notAside = (job: JobView): string => `Only a job that was set aside is released or dropped; this job is ${job.state}.`;
 

@@ -1,12 +1,22 @@
 /** Finished videos and their files. Addresses by job may change their content once, from stand-in to real; addresses by hash never. */
-import type { Hono } from "hono";
+
+import { longestListCount } from "../../contract/api/list-params.ts";
+import {
+  downloadVideo,
+  listOutputs,
+  showArtifact,
+  showOutput,
+  showThumbnail,
+  showThumbnailByName,
+  showVideo,
+} from "../../contract/api/output-api.ts";
 import { toOutputs, toVideo, type Video } from "../../contract/output-wire.ts";
 import { artifactOf, shownArtifact } from "../../contract/task-wire.ts";
 import type { JobArtifact, JobView } from "../../core/job.ts";
+import type { ApiApp } from "../api-app.ts";
 import { serveArtifact } from "../artifact-response.ts";
-import type { HttpContext, HttpEnv } from "../http-types.ts";
+import type { HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
-import { longestListCount, readLimit } from "../read-limit.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 const notFoundTexts = { video: "Video file not found", entry: "Video not found", thumbnail: "Thumbnail not found" } as const;
@@ -55,27 +65,27 @@ async function serveThumbnail(context: HttpContext, ports: ServerPorts, id: stri
   });
 }
 
-export function addOutputRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void {
-  app.get("/api/v1/outputs", async (context) => {
-    const limit = readLimit(context.req.query("limit"));
-    if (limit === null)
-      return refuse(context, { code: "REQUEST_INVALID", param: "limit", detail: "limit must be a whole number from 1 to 1000." });
+export function addOutputRoutes(app: ApiApp, ports: ServerPorts): void {
+  app.openapi(listOutputs, async (context) => {
+    const { limit } = context.req.valid("query");
     return context.json(toOutputs(await listVideos(ports, limit)), 200, { "cache-control": "no-cache" });
   });
-  app.get("/api/v1/outputs/:id", async (context) => {
-    const job = await ports.jobs.get(context.req.param("id"));
+  app.openapi(showOutput, async (context) => {
+    const job = await ports.jobs.get(context.req.valid("param").id);
     const video = job === null ? null : toVideo(job);
     return video === null
       ? refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.entry })
       : context.json(video, 200, { "cache-control": "no-cache" });
   });
-  app.get("/api/v1/outputs/:id/video", (context) => serveVideo(context, ports, context.req.param("id"), "inline"));
-  app.get("/api/v1/outputs/:id/download", (context) => serveVideo(context, ports, context.req.param("id"), "attachment"));
-  app.get("/api/v1/outputs/:id/thumbnail", (context) => serveThumbnail(context, ports, context.req.param("id")));
+  app.openapi(showVideo, (context) => serveVideo(context, ports, context.req.valid("param").id, "inline"));
+  app.openapi(downloadVideo, (context) => serveVideo(context, ports, context.req.valid("param").id, "attachment"));
+  app.openapi(showThumbnail, (context) => serveThumbnail(context, ports, context.req.valid("param").id));
   /** Where the seed's gallery looks for the base name of `thumbnail_path`. */
-  app.get("/thumbnails/:name", (context) => serveThumbnail(context, ports, context.req.param("name").replace(/_thumb\.jpg$/, "")));
-  app.get("/artifacts/:sha256", async (context) => {
-    const sha256 = context.req.param("sha256");
+  app.openapi(showThumbnailByName, (context) =>
+    serveThumbnail(context, ports, context.req.valid("param").name.replace(/_thumb\.jpg$/, "")),
+  );
+  app.openapi(showArtifact, async (context) => {
+    const { sha256 } = context.req.valid("param");
     const found = /^[0-9a-f]{64}$/.test(sha256) ? await ports.jobs.findArtifact(sha256) : null;
     if (found === null) return refuse(context, { code: "NOT_FOUND", detail: "No artifact has this hash." });
     const { artifact, jobId } = found;

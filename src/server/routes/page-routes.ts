@@ -13,28 +13,40 @@ const page = (name: string): URL => new URL(`../page/${name}`, import.meta.url);
 const chart = (name: string): URL => new URL(`../../../visualizations/${name}`, import.meta.url);
 const machines = ["circuit-breaker", "health-monitor", "model-loader", "pipeline", "recovery", "supervisor", "worker"];
 
-const files = [
+const files: readonly PageFile[] = [
   { path: "/", type: html, url: page("index.html") },
   { path: "/machines", type: html, url: page("machines.html") },
-  { path: "/inspector", type: html, url: page("inspector.html") },
+  // It hands frames to a window of another origin, which a page that is cut off from what it opens could not.
+  { path: "/inspector", type: html, url: page("inspector.html"), openerPolicy: "same-origin-allow-popups" },
   ...["page.js", "key.js", "stream.js", "machines.js", "inspector.js"].map((name) => ({ path: `/${name}`, type: script, url: page(name) })),
   ...["page.css", "machines.css"].map((name) => ({ path: `/${name}`, type: style, url: page(name) })),
   { path: "/icon.svg", type: drawing, url: page("icon.svg") },
   ...machines.map((name) => ({ path: `/machines/${name}.svg`, type: drawing, url: chart(`${name}.svg`) })),
 ];
 
-/** Hands its frames to a window of another origin, which a page that is cut off from what it opens could not. */
-const opensWindows = "/inspector";
+export interface PageFile {
+  readonly path: string;
+  readonly type: string;
+  readonly url: URL;
+  readonly openerPolicy?: string;
+}
+
+/** Serves one file of a page, read when it is first asked for. */
+export function addPageFile(app: ApiApp, { path, type, url, openerPolicy }: PageFile): void {
+  let kept: { readonly text: string; readonly etag: string } | undefined;
+  const read = (): { readonly text: string; readonly etag: string } => {
+    const text = readFileSync(url, "utf8");
+    return { text, etag: `"${createHash("sha256").update(text).digest("hex").slice(0, 32)}"` };
+  };
+  app.openapi(pageFile(path, type), (context) => {
+    kept ??= read();
+    if (openerPolicy !== undefined) context.header("cross-origin-opener-policy", openerPolicy);
+    const headers = { etag: kept.etag, "cache-control": "no-cache" };
+    if (context.req.header("if-none-match") === kept.etag) return context.body(null, 304, headers);
+    return context.body(kept.text, 200, { ...headers, "content-type": type });
+  });
+}
 
 export function addPageRoutes(app: ApiApp): void {
-  for (const { path, type, url } of files) {
-    const text = readFileSync(url, "utf8");
-    const etag = `"${createHash("sha256").update(text).digest("hex").slice(0, 32)}"`;
-    app.openapi(pageFile(path, type), (context) => {
-      if (path === opensWindows) context.header("cross-origin-opener-policy", "same-origin-allow-popups");
-      const headers = { etag, "cache-control": "no-cache" };
-      if (context.req.header("if-none-match") === etag) return context.body(null, 304, headers);
-      return context.body(text, 200, { ...headers, "content-type": type });
-    });
-  }
+  for (const file of files) addPageFile(app, file);
 }

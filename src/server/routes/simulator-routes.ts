@@ -1,12 +1,12 @@
 /** Faults on request, with simulated workers only. */
-import type { Hono } from "hono";
-import type { HttpEnv } from "../http-types.ts";
+import { killWorker } from "../../contract/api/simulator-api.ts";
+import type { ApiApp } from "../api-app.ts";
 import { refuse } from "../problems.ts";
 import { readOptionalJson } from "../read-optional-json.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
-export function addSimulatorRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void {
-  app.post("/api/v1/simulator/kill", async (context) => {
+export function addSimulatorRoutes(app: ApiApp, ports: ServerPorts): void {
+  app.openapi(killWorker, async (context) => {
     const body = await readOptionalJson(context);
     if (body.kind === "malformed") return refuse(context, { code: "REQUEST_MALFORMED", detail: body.detail });
     const workerId = body.fields["worker_id"] ?? null;
@@ -16,6 +16,6 @@ export function addSimulatorRoutes(app: Hono<HttpEnv>, ports: ServerPorts): void
     const outcome = await ports.control.killWorker(workerId, `operator:${context.get("apiKeyId")}`);
     if (outcome.kind === "absent") return refuse(context, { code: "NOT_FOUND", detail: outcome.message });
     if (outcome.kind === "notSimulated") return refuse(context, { code: "FEATURE_UNSUPPORTED", detail: outcome.message });
-    return context.json({ message: `${outcome.workerId} was killed`, worker_id: outcome.workerId, pid: outcome.pid });
+    return context.json({ message: `${outcome.workerId} was killed`, worker_id: outcome.workerId, pid: outcome.pid }, 200);
   });
 }

@@ -1,14 +1,15 @@
 /** `/ws`: the seed's socket. Frames are flat and also lie under `data`, because its server and its client disagree. */
 import { upgradeWebSocket } from "@hono/node-server";
-import type { Hono } from "hono";
 import type { WSContext } from "hono/ws";
 import type { WebSocket } from "ws";
+import { openSocket } from "../../contract/api/stream-api.ts";
 import { toAttempt, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { bothWays, toProgress, toSystemStats } from "../../contract/stream-wire.ts";
 import { messageOfJob, toTask } from "../../contract/task-wire.ts";
 import { isoOf } from "../../core/clock.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
-import type { HttpEnv } from "../http-types.ts";
+import type { ApiApp } from "../api-app.ts";
+import type { HttpContext } from "../http-types.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import { refuse } from "../problems.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
@@ -151,7 +152,7 @@ function createSession(ports: ServerPorts, hub: StreamHub, streams: OpenStreams)
   };
 }
 
-export function addWebSocketRoute(app: Hono<HttpEnv>, ports: ServerPorts, hub: StreamHub, streams: OpenStreams): void {
+export function addWebSocketRoute(app: ApiApp, ports: ServerPorts, hub: StreamHub, streams: OpenStreams): void {
   const upgrade = upgradeWebSocket(() => {
     const session = createSession(ports, hub, streams);
     return {
@@ -161,10 +162,10 @@ export function addWebSocketRoute(app: Hono<HttpEnv>, ports: ServerPorts, hub: S
       onError: () => session.close(),
     };
   });
-  app.get("/ws", async (context, next) => {
+  app.openapi(openSocket, async (context, next) => {
     if (streams.hasEnded()) return refuse(context, { code: "DRAINING", detail: "The service is stopping." });
     const isUpgrade = context.req.header("upgrade")?.toLowerCase() === "websocket" && context.env?.incoming !== undefined;
-    if (isUpgrade) return upgrade(context, next);
+    if (isUpgrade) return (await upgrade(context as HttpContext, next)) as Response;
     return refuse(context, {
       code: "REQUEST_MALFORMED",
       status: 426,

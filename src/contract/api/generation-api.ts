@@ -1,0 +1,83 @@
+/** Submitting a job, and looking at one. */
+import { z } from "zod";
+import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
+import { type SubmitFields, submitSchema } from "../submit-request.ts";
+import { jobStatusSchema, submittedSchema } from "../task-wire.ts";
+import { apiRoute, jsonAnswer } from "./api-route.ts";
+import { documentedBody, type JsonSchema, looseObject } from "./documented-body.ts";
+
+const tags = ["generation"];
+
+/** What clients write: everything but model and prompt may be left out. */
+export type SubmitBody = Pick<SubmitFields, "model_type" | "prompt"> & Partial<SubmitFields>;
+
+function fieldsSchema(image: JsonSchema): JsonSchema {
+  const json = looseObject(submitSchema);
+  const resolutions = [...new Set(knownModels().flatMap(resolutionsOf))];
+  return {
+    ...json,
+    properties: {
+      ...json.properties,
+      model_type: { type: "string", enum: [...knownModels()] },
+      prompt: { ...(json.properties["prompt"] as object), minLength: 1, pattern: "\\S" },
+      resolution: { type: "string", enum: resolutions, default: "1280x720" },
+      image,
+      end_image: image,
+    },
+  };
+}
+
+const file: JsonSchema = { type: "string", format: "binary", description: "JPEG, PNG or WebP, at most 10 MB." };
+const noFile: JsonSchema = { enum: [null, ""], description: "Images are files of a form." };
+
+const submission = {
+  headers: z.object({
+    "idempotency-key": z
+      .string()
+      .regex(/^[\x21-\x7e]{1,255}$/, "must have 1 to 255 printable characters without spaces")
+      .optional()
+      .describe("The same key with the same fields gives the first job back."),
+  }),
+  body: documentedBody<SubmitBody>(
+    { "application/json": () => fieldsSchema(noFile), "multipart/form-data": () => fieldsSchema(file) },
+    true,
+  ),
+};
+const refusals = [
+  "REQUEST_MALFORMED",
+  "MEDIA_TYPE_UNSUPPORTED",
+  "REQUEST_INVALID",
+  "ENVELOPE_TOO_LARGE",
+  "IDEMPOTENCY_KEY_REUSED",
+  "QUEUE_FULL",
+  "DRAINING",
+  "INTAKE_DRAINED",
+  "DISK_FULL",
+  "STORE_UNAVAILABLE",
+] as const;
+
+const submitTo = <Path extends string>(path: Path, summary: string) =>
+  apiRoute({
+    method: "post",
+    path,
+    role: "submitter",
+    tags,
+    summary,
+    request: submission,
+    responses: { 200: jsonAnswer(submittedSchema, "It is durable.") },
+    refusals,
+  });
+
+export const submitGeneration = submitTo("/api/v1/generation/submit", "Takes a job, durably, as the seed does.");
+export const generate = submitTo("/api/v1/generate", "The same under the seed's other name.");
+
+export const showGeneration = apiRoute({
+  method: "get",
+  path: "/api/v1/generate/{id}",
+  role: "viewer",
+  tags,
+  summary: "One job, where it is and what it became.",
+  request: { params: z.object({ id: z.string() }) },
+  responses: { 200: jsonAnswer(jobStatusSchema, "The job.") },
+  refusals: ["JOB_NOT_FOUND"],
+});

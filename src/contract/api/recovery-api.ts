@@ -1,0 +1,79 @@
+/** The seed's recovery endpoints. `trigger` and `reset` answer 200 also when nothing could be repaired, as the seed does. */
+import { z } from "zod";
+import { failureTypes } from "../../core/words.ts";
+import { actionsSchema, healthSchema, recoveryStatusSchema, resetSchema, triggeredSchema } from "../recovery-wire.ts";
+import { apiRoute, jsonAnswer } from "./api-route.ts";
+import { documentedBody } from "./documented-body.ts";
+
+const tags = ["recovery"];
+
+export const showRecovery = apiRoute({
+  method: "get",
+  path: "/api/v1/recovery/status",
+  role: "viewer",
+  tags,
+  summary: "What recovery does and what it was worth.",
+  responses: { 200: jsonAnswer(recoveryStatusSchema, "The status.") },
+});
+
+export const checkHealth = apiRoute({
+  method: "get",
+  path: "/api/v1/recovery/health",
+  role: "viewer",
+  tags,
+  summary: "Measures host and cards now; a measurement that fails is an answer too.",
+  responses: { 200: jsonAnswer(healthSchema, "The measurement.") },
+});
+
+export const listActions = apiRoute({
+  method: "get",
+  path: "/api/v1/recovery/actions",
+  role: "viewer",
+  tags,
+  summary: "Which failure types and actions there are.",
+  responses: { 200: jsonAnswer(actionsSchema, "Their names and what they mean.") },
+});
+
+export interface TriggerBody {
+  readonly failure_type: (typeof failureTypes)[number];
+  /** Climbs although a test render passes, and suspends the job in hand. */
+  readonly force?: boolean;
+  /** The seed's clients send it; it is not read. */
+  readonly context?: Readonly<Record<string, unknown>>;
+}
+
+export const triggerRecovery = apiRoute({
+  method: "post",
+  path: "/api/v1/recovery/trigger",
+  role: "operator",
+  tags,
+  summary: "Repairs what is broken, and answers when that has ended.",
+  request: {
+    query: z.object({
+      failure_type: z.string().optional().describe("Where the body names none."),
+      wait: z
+        .string()
+        .regex(/^\d{1,6}$/, "must be a number of seconds")
+        .optional()
+        .describe("Seconds to wait for the end, at most 120; 0 answers at once."),
+      force: z.string().optional().describe("Where the body does not say it: true or 1."),
+    }),
+    body: documentedBody<TriggerBody>({
+      "application/json": () => ({
+        type: "object",
+        properties: { failure_type: { type: "string", enum: [...failureTypes] }, force: { type: "boolean" }, context: {} },
+      }),
+    }),
+  },
+  responses: { 200: jsonAnswer(triggeredSchema, "What was done, also when it did not help.") },
+  refusals: ["REQUEST_MALFORMED", { code: "REQUEST_INVALID", status: 400 }, "REQUEST_INVALID"],
+});
+
+export const resetRecovery = apiRoute({
+  method: "post",
+  path: "/api/v1/recovery/reset",
+  role: "operator",
+  tags,
+  summary: "Forgets cooldowns and stand-in mode, and proves the main model again.",
+  responses: { 200: jsonAnswer(resetSchema, "What came of it within ten seconds.") },
+});

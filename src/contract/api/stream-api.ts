@@ -1,0 +1,41 @@
+/** What stays open: server-sent events and the seed's socket. */
+import { z } from "zod";
+import { topicsParam } from "../stream-topics.ts";
+import { apiRoute } from "./api-route.ts";
+
+const tags = ["streams"];
+const events = { "text/event-stream": { schema: z.string() } };
+
+export const streamEvents = apiRoute({
+  method: "get",
+  path: "/api/v1/events",
+  role: "viewer",
+  tags,
+  summary: "The event log as it grows: a snapshot first, or what was missed since Last-Event-ID.",
+  request: {
+    query: z.object({ topics: topicsParam }),
+    headers: z.object({ "last-event-id": z.string().optional().describe("Number of the last row that was read.") }),
+  },
+  responses: { 200: { description: "Events without end.", content: events } },
+  refusals: ["REQUEST_INVALID", "DRAINING"],
+});
+
+export const streamHealth = apiRoute({
+  method: "get",
+  path: "/api/v1/health/stream",
+  role: "viewer",
+  tags,
+  summary: "Measurements of host and cards as they are made.",
+  responses: { 200: { description: "Events without end.", content: events } },
+  refusals: ["DRAINING"],
+});
+
+export const openSocket = apiRoute({
+  method: "get",
+  path: "/ws",
+  role: "viewer",
+  tags,
+  summary: "The seed's WebSocket: frames of jobs, queue, measurements and recovery by topic.",
+  responses: { 101: { description: "The socket is open." } },
+  refusals: [{ code: "REQUEST_MALFORMED", status: 426 }, "DRAINING"],
+});
