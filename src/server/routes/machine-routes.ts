@@ -4,7 +4,6 @@ import type { WSContext } from "hono/ws";
 import type { WebSocket } from "ws";
 import { inspectMachines, listMachines, streamMachines } from "../../contract/api/machine-api.ts";
 import { toActors, toMachines, toStep } from "../../contract/machine-wire.ts";
-import type { InspectorFeed } from "../../core/ports/machine-feed.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
@@ -22,7 +21,7 @@ function isFromHere(context: HttpContext): boolean {
   return address === "::1" || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(address);
 }
 
-function createInspection(feed: InspectorFeed, { streams }: StreamParts) {
+function createInspection({ ports, streams }: StreamParts) {
   return upgradeWebSocket(() => {
     let leave: (() => void)[] = [];
     const close = (): void => {
@@ -32,6 +31,8 @@ function createInspection(feed: InspectorFeed, { streams }: StreamParts) {
     return {
       onOpen: (_event, socket) => {
         const { raw } = socket as WSContext<WebSocket>;
+        const feed = ports.machines.inspector;
+        if (feed === null) return;
         leave = [
           feed.connect((frame) => {
             if ((raw?.bufferedAmount ?? 0) > longestBufferedBytes) socket.close(tryAgainLater, "You read too slowly");
@@ -48,20 +49,22 @@ function createInspection(feed: InspectorFeed, { streams }: StreamParts) {
 
 export function addMachineRoutes(app: ApiApp, parts: StreamParts): void {
   const { ports, streams } = parts;
-  const { machines, clock } = ports;
-  app.openapi(listMachines, (context) => context.json(toMachines(machines.charts(), machines.actors(), clock.nowMs()), 200));
+  app.openapi(listMachines, (context) =>
+    context.json(toMachines(ports.machines.charts(), ports.machines.actors(), ports.clock.nowMs()), 200),
+  );
   app.openapi(streamMachines, (context) =>
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame: StreamFrame) => {
-        if (frame.kind === "step") channel().send({ event: "step", data: toStep(frame.step, clock.nowMs()) });
+        if (frame.kind === "step") channel().send({ event: "step", data: toStep(frame.step, ports.clock.nowMs()) });
       },
-      begin: async () => channel().send({ event: "snapshot", data: toActors(machines.actors(), clock.nowMs()) }),
+      begin: async () => channel().send({ event: "snapshot", data: toActors(ports.machines.actors(), ports.clock.nowMs()) }),
     })),
   );
-  const inspection = machines.inspector === null ? null : createInspection(machines.inspector, parts);
+  const inspection = createInspection(parts);
   app.openapi(inspectMachines, (context, next) => {
-    if (inspection === null) return refuse(context, { code: "NOT_FOUND", detail: "Start the service with --inspect to inspect it." });
+    if (ports.machines.inspector === null)
+      return refuse(context, { code: "NOT_FOUND", detail: "Start the service with --inspect to inspect it." });
     if (streams.hasEnded()) return refuse(context, { code: "DRAINING", detail: "The service is stopping." });
     if (context.req.header("upgrade")?.toLowerCase() !== "websocket" || context.env?.incoming === undefined)
       return refuse(context, {
