@@ -1,4 +1,4 @@
-/** Writes the generated pages and files below docs/ from the source; with `--check` fails when they are not current. */
+/** Writes the generated files below docs/ and deploy/ from the source; with `--check` fails when they are not current. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { configJsonSchema, secretSettings, settings } from "../src/config/settings.ts";
 import { exampleSettings } from "../src/config/write-settings.ts";
@@ -6,6 +6,7 @@ import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
 import { createApp } from "../src/server/create-app.ts";
 import { describeApi } from "../src/server/openapi-document.ts";
 import type { ServerPorts } from "../src/server/server-ports.ts";
+import { renderDashboard } from "./grafana/dashboard.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -84,7 +85,8 @@ export function renderContract(): string {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string };
   const consent = { fallback: "stand_in_then_real", allow: [], floor: null } as const;
   const doors = { apiKey: null, allowedHosts: [], allowedOrigins: [], isExposed: false, isInsecure: false };
-  const app = createApp({} as ServerPorts, { ...doors, rateLimit: { perSecond: 1, burstCount: 1 }, consent });
+  const limits = { rateLimit: { perSecond: 1, burstCount: 1 }, resultMaxAgeMs: 0 };
+  const app = createApp({} as ServerPorts, { ...doors, ...limits, consent, ownConsent: consent });
   return `${JSON.stringify(describeApi(app, version), null, 1)}\n`;
 }
 
@@ -100,6 +102,7 @@ if (import.meta.main) {
     "docs/errors.md": renderErrors(errorCodes),
     "docs/configuration.md": renderSettings(),
     "docs/config.schema.json": `${JSON.stringify(configJsonSchema, null, 2)}\n`,
+    "deploy/grafana/understudy.json": renderDashboard(),
     "docs/understudy.example.yaml": `${exampleHead}${exampleSettings()}`,
     // Whether it is current is a test's question: it is made of every route.
     ...(isCheck ? {} : { "docs/openapi.json": renderContract() }),

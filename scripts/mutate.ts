@@ -65,7 +65,7 @@ const onFinding = ({ mutant, killedBy }: Finding): void => {
 console.log(isSampled ? `${chosen.length} of ${wanted.length} mutants, drawn by seed ${seed}` : `${chosen.length} mutants`);
 const findings = await runAssignments(assignments, jobCount, onFinding);
 clock.stop();
-const { scores, survivors, problems } = judge(findings, equivalents, known);
+const { scores, survivors, problems } = judge(findings, equivalents, known, isSampled);
 console.log(describeScores(scores));
 for (const problem of problems) console.error(problem);
 console.log(`${survivors.length} survived; ${((clock.nowMs() - startedAtMs) / 1_000).toFixed(0)} s`);

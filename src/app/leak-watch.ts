@@ -16,6 +16,8 @@ interface Watched {
 export interface LeakWatch {
   /** Null while too few jobs of this process have ended. */
   trendOf(workerId: string): LeakTrend | null;
+  /** What its process held after its last job, in bytes; null before that was measured. */
+  residueOf(workerId: string): number | null;
   stop(): void;
 }
 
@@ -53,5 +55,10 @@ export function createLeakWatch(parts: ServiceParts, supervisor: Supervisor): Le
       look(workerId).catch((thrown: unknown) => logger.warn({ event: "leak.notMeasured", workerId, message: messageOf(thrown) }));
     }
   };
-  return { trendOf, stop: store.events.subscribe(note) };
+  const residueOf = (workerId: string): number | null => {
+    const known = watched.get(workerId);
+    // A process that has ended holds nothing any more.
+    return known !== undefined && known.pid === links.get(workerId)?.ref.pid ? (known.residues.at(-1)?.bytes ?? null) : null;
+  };
+  return { trendOf, residueOf, stop: store.events.subscribe(note) };
 }

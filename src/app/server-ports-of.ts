@@ -1,6 +1,7 @@
 import type { JobView } from "../core/job.ts";
 import type { MachineStep } from "../core/ports/machine-feed.ts";
 import { createAdmission } from "../jobs/admission.ts";
+import { isUsable } from "../machines/supervisor-facts.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type {
@@ -16,7 +17,10 @@ import type {
 import { createDrillDesk } from "./drills/drill-desk.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
+import { createJobOutlook } from "./job-outlook.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
+import { removeJob } from "./remove-job.ts";
+import { figuresOf } from "./scrape.ts";
 import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
 import type { Supervisor } from "./supervisor-actor.ts";
 
@@ -55,14 +59,16 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
 
 function createControl(parts: StatusParts, supervisor: Supervisor): ControlPort {
   const { store, links, host, config } = parts;
+  const cancelJob: ControlPort["cancelJob"] = async (jobId, by) => {
+    const outcome = await store.jobs.cancel(jobId, by);
+    const view: JobView | null = outcome === "requested" ? await store.jobs.get(jobId) : null;
+    if (view?.workerId != null)
+      supervisor.getSnapshot().children[childIds.pipeline(view.workerId)]?.send({ type: "job.cancel", jobId } as never);
+    return outcome;
+  };
   return {
-    cancelJob: async (jobId, by) => {
-      const outcome = await store.jobs.cancel(jobId, by);
-      const view: JobView | null = outcome === "requested" ? await store.jobs.get(jobId) : null;
-      if (view?.workerId != null)
-        supervisor.getSnapshot().children[childIds.pipeline(view.workerId)]?.send({ type: "job.cancel", jobId } as never);
-      return outcome;
-    },
+    cancelJob,
+    removeJob: (jobId, by) => removeJob({ ...parts, cancelJob }, jobId, by),
     killWorker: async (workerId, by) => {
       const id = workerId ?? config.workers[0]?.id ?? "";
       const link = links.get(id);
@@ -138,6 +144,7 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
   const { hub, machines } = sources;
   const status = (): ServiceStatus => statusOf(parts, supervisor.getSnapshot());
   const admission = createAdmissionPort(parts, supervisor, onQueued);
+  const drills = createDrillDesk({ parts, supervisor, admission });
   return {
     jobs: parts.store.jobs,
     quarantine: createQuarantine(parts, () => {
@@ -152,13 +159,24 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
     admission,
     status,
     progressOf: parts.progress.of,
+    outlook: createJobOutlook(parts.store, {
+      progressOf: parts.progress.of,
+      running: parts.progress.list,
+      usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
+    }),
     recovery: createRecoveryDesk(parts, supervisor, hub),
     incidents: createIncidentDesk(parts.store, parts.clock),
     control: createControl(parts, supervisor),
-    drills: createDrillDesk({ parts, supervisor, admission }),
+    drills,
     intake: createIntakeDesk(parts, supervisor, onQueued),
     machines,
     streams: createStreams(parts, sources, status),
+    metrics: async (listenerCount) => parts.metrics.render(await figuresOf(parts, supervisor, drills), listenerCount),
+    onAnswered: ({ requestId, keyId, jobId, incidentId, ...answer }) => {
+      parts.metrics.answered(answer);
+      const ids = Object.entries({ keyId, jobId, incidentId }).filter(([, id]) => id !== null);
+      parts.logger.info({ event: "request.answered", requestId, ...answer, ...Object.fromEntries(ids) });
+    },
     keys: parts.store.keys,
     onOriginRefused: (origin) => parts.logger.warn({ event: "origin.refused", origin, allowWith: `--allow-origin ${origin}` }),
     onDefect: (thrown, request) => {

@@ -11,6 +11,7 @@ import type { WebhookSender } from "../core/ports/webhook-sender.ts";
 import type { WorkerHost } from "../core/ports/worker.ts";
 import type { ModelId } from "../core/words.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics/metrics.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { DrillState } from "./drills/drill-state.ts";
 import type { EnvelopeBook, StepBook } from "./learned-books.ts";
@@ -54,4 +55,5 @@ export interface ServiceParts extends ServicePorts {
   readonly envelopes: EnvelopeBook;
   readonly steps: StepBook;
   readonly loadGate: LoadGate;
+  readonly metrics: Metrics;
 }

@@ -106,7 +106,7 @@ function stateOf(child: AnyActorRef | undefined): { path: string; tags: string[]
 
 export interface StatusParts extends ServiceParts {
   readonly ledger: RecoveryLedger;
-  readonly leaks: Pick<LeakWatch, "trendOf">;
+  readonly leaks: Pick<LeakWatch, "trendOf" | "residueOf">;
   readonly startedAtMs: number;
   readonly version: string;
 }

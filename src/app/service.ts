@@ -7,7 +7,6 @@ import type { ModelId } from "../core/words.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
 import { StandInDesk } from "../jobs/stand-in-desk.ts";
 import { WebhookDesk } from "../jobs/webhook-desk.ts";
-import { circuitBreakerMachine } from "../machines/circuit-breaker.machine.ts";
 import { healthMonitorMachine } from "../machines/health-monitor.machine.ts";
 import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
@@ -16,11 +15,11 @@ import { supervisorMachine } from "../machines/supervisor.machine.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
-import type { GpuExpectation } from "../recovery/health.ts";
 import { validateLadders } from "../recovery/ladders.ts";
 import type { ServerPorts } from "../server/server-ports.ts";
-import { chartOf } from "../telemetry/chart.ts";
 import { createMachineBook, type MachineBook } from "../telemetry/machine-book.ts";
+import { createMetrics } from "../telemetry/metrics/metrics.ts";
+import { logRows } from "../telemetry/row-log.ts";
 import { createStatelyFeed, type StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { healthActors } from "./actors/health-actors.ts";
@@ -31,10 +30,12 @@ import { recoveryActors } from "./actors/recovery-actors.ts";
 import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { gpuExpectationOf } from "./gpu-expectation.ts";
 import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
 import { LoadGate } from "./load-gate.ts";
+import { machineCharts } from "./machine-charts.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
 import { createProofClip } from "./proof-clip.ts";
@@ -116,12 +117,6 @@ function behindDrills(ports: ServicePorts, drill: DrillState): Pick<ServicePorts
   };
 }
 
-/** Simulated cards are always there; real ones where the configuration says so. */
-function gpuExpectationOf({ workers }: Config): GpuExpectation {
-  if (workers.some(({ kind, device }) => kind === "simulator" || device === "cuda")) return "always";
-  return workers.every(({ device }) => device === "cpu") ? "never" : "asFound";
-}
-
 /** Null when nobody can say. */
 const measureFreeHostBytes = (probe: TelemetryProbe): Promise<number | null> =>
   probe.measure().then(
@@ -129,7 +124,7 @@ const measureFreeHostBytes = (probe: TelemetryProbe): Promise<number | null> =>
     () => null,
   );
 
-async function openParts(ports: ServicePorts, config: Config): Promise<ServiceParts> {
+async function openParts(ports: ServicePorts, config: Config, version: string): Promise<ServiceParts> {
   const { clock, store } = ports;
   const links = createWorkerLinks();
   const drill = new DrillState();
@@ -149,6 +144,12 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
     progress: createProgressBoard(clock),
     profiles: createProfileBook(config.loadProfile),
     loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
+    metrics: createMetrics({
+      version,
+      startedAtMs: clock.nowMs(),
+      workerIds: config.workers.map(({ id }) => id),
+      models: [...new Set(config.workers.flatMap(({ models }) => models))],
+    }),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
     ...(await openLearnedBooks(store, clock)),
   };
@@ -157,17 +158,6 @@ async function openParts(ports: ServicePorts, config: Config): Promise<ServicePa
 /** The main model where the worker may load it, else the first of its own. */
 const firstModelOf = ({ models }: WorkerConfig, { lead }: Config): ModelId => (models.includes(lead) ? lead : (models[0] ?? lead));
 
-/** What is drawn of each machine: the same for every service, so it is made once. */
-const charts = [
-  chartOf("circuit-breaker", circuitBreakerMachine),
-  chartOf("health-monitor", healthMonitorMachine),
-  chartOf("model-loader", modelLoaderMachine),
-  chartOf("pipeline", pipelineMachine),
-  chartOf("recovery", recoveryMachine),
-  chartOf("supervisor", supervisorMachine),
-  chartOf("worker", workerMachine),
-];
-
 interface Watched {
   readonly supervisor: Supervisor;
   readonly book: MachineBook;
@@ -175,7 +165,7 @@ interface Watched {
 }
 
 async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watched> {
-  const { clock, store, config, chance, logger } = parts;
+  const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
   const book = createMachineBook(turnClock.nowMs);
@@ -184,7 +174,10 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watc
     logger,
     nowMs: turnClock.nowMs,
     isRecorded: isRecordedActor,
-    note: (frame) => store.events.note(rowOfTransition(frame)),
+    note: (frame) => {
+      store.events.note(rowOfTransition(frame));
+      metrics.transition(frame, turnClock.nowMs());
+    },
     book,
     stately,
   });
@@ -272,14 +265,30 @@ function waitUntilFinished(supervisor: Supervisor): Promise<void> {
   });
 }
 
+/** Metrics and log lines of what is not a transition. Returns the end of it. */
+function countAndLog({ store, progress, metrics, logger, models }: ServiceParts): () => void {
+  const ends = [
+    store.events.subscribe((rows) => {
+      metrics.rows(rows);
+      logRows(logger, rows);
+    }),
+    progress.onProgress(metrics.progress),
+    models?.desk.onProgress(metrics.pulled),
+  ];
+  return () => {
+    for (const end of ends) end?.();
+  };
+}
+
 /** Puts one service together from the outside world's ports; the same for the real one and for the simulation. */
 export async function createService(ports: ServicePorts, config: Config, version: string): Promise<Service> {
-  const parts = await openParts(ports, config);
+  const parts = await openParts(ports, config, version);
   const { clock, store, links } = parts;
+  const stopCounting = countAndLog(parts);
   const hub = createFactHub();
   const ledger = await openRecoveryLedger(store);
   const { supervisor, book, stately } = await createSupervisor(parts, hub);
-  const machines = { charts: () => charts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
+  const machines = { charts: () => machineCharts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
   const route = createRouteWatch(parts, supervisor);
   const standIns = createStandIns(parts, supervisor, route.lostAtMs);
   const webhooks = createWebhooks(parts);
@@ -296,6 +305,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const statusParts: StatusParts = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
   const finish = async (): Promise<void> => {
     leaks.stop();
+    stopCounting();
     for (const link of links.list()) links.close(link.workerId);
     await store.events.flush();
   };

@@ -52,6 +52,12 @@ export async function startService(accepted: AcceptedConfig, version: string): P
       get consent() {
         return config.consent;
       },
+      get ownConsent() {
+        return config.ownConsent;
+      },
+      get resultMaxAgeMs() {
+        return config.retention.resultMaxAgeMs;
+      },
     });
     const listening = await listen(app, { host: config.host, port: config.port, clock, isInsecure: config.isInsecure });
     writeSupervisorFile(config.stateDir, { pid: process.pid, address: listening.address });

@@ -98,6 +98,9 @@ const stopSchema = group({
 const supervisionSchema = group({
   silence: duration("10s", { min: "500ms", max: "10m" }).describe("Without a heartbeat for so long a worker is stopped and restarted."),
   loadingSilence: duration("60s", { min: "500ms", max: "1h" }).describe("The same while it loads a model."),
+  stillness: duration("5m", { min: "1s", max: "1h" }).describe(
+    "A worker without a job whose main thread does nothing for so long is stopped and restarted, although its heartbeats go on.",
+  ),
   crashLoopDeaths: wholeNumber(5, { min: 2, max: 100_000 }).describe(
     "Deaths within the window until a worker is not restarted by itself any more.",
   ),
@@ -118,6 +121,7 @@ const supervisionSchema = group({
   .transform((supervision) => ({
     silenceMs: supervision.silence,
     loadingSilenceMs: supervision.loadingSilence,
+    stillnessMs: supervision.stillness,
     crashLoopDeathCount: supervision.crashLoopDeaths,
     crashLoopWindowMs: supervision.crashLoopWindow,
     backoffLongestMs: supervision.backoffLongest,
@@ -178,17 +182,20 @@ const floorSchema = group({
   frames: wholeNumber(33, { min: 1, max: 1_000 }),
 });
 
-const consentSchema = group({
-  fallback: live(
-    oneOf(fallbackConsents)
-      .default("stand_in_then_real")
-      .describe("What a job gets while no worker can give real output, unless it says so itself."),
-  ),
-  allow: live(
-    listOf(oneOf(reductionKinds)).prefault(["frames", "resolution"]).describe("What may be reduced when memory does not suffice."),
-  ),
-  floor: live(floorSchema.nullable().prefault({ width: 854, height: 480, frames: 33 }).describe("How far; null for no floor.")),
-}).prefault({});
+const consentSchema = (allowed: readonly (typeof reductionKinds)[number][]) =>
+  group({
+    fallback: live(
+      oneOf(fallbackConsents)
+        .default("stand_in_then_real")
+        .describe("What a job gets while no worker can give real output, unless it says so itself."),
+    ),
+    allow: live(
+      listOf(oneOf(reductionKinds))
+        .prefault([...allowed])
+        .describe("What may be reduced when memory does not suffice."),
+    ),
+    floor: live(floorSchema.nullable().prefault({ width: 854, height: 480, frames: 33 }).describe("How far; null for no floor.")),
+  }).prefault({});
 
 const standInSchema = group({
   after: live(duration("2s", { min: "0s", max: "1h" }).describe("How long a job waits for a usable worker before its stand-in is made.")),
@@ -306,7 +313,8 @@ export const settingsSchema = z.strictObject({
   retention: retentionSchema,
   models: modelsSchema,
   webhook: webhookSchema,
-  consent: consentSchema.describe("For requests of the seed's routes that say nothing about it."),
+  consent: consentSchema(["frames", "resolution"]).describe("For requests of the seed's routes that say nothing about it."),
+  ownConsent: consentSchema([]).describe("The same for requests of our own and of the OpenAI-compatible routes."),
 });
 
 /** A relation between two fields that must hold; the path names the smallest group that holds both. */

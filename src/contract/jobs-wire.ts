@@ -89,8 +89,16 @@ export function toRequest(submission: JobSubmission, drawSeed: () => number): Re
   };
 }
 
-/** Nothing is reduced unless the submission says so: these routes are for programs that know what they asked for. */
-export function toOwnConsent({ fallback, allow = [], floor }: JobSubmission, defaults: Consent): Consent {
+/** What a submission itself says of it. */
+export interface GivenConsent {
+  readonly fallback?: Consent["fallback"] | undefined;
+  readonly allow?: Consent["allow"] | undefined;
+  readonly floor?: Consent["floor"] | undefined;
+}
+
+/** By default nothing is reduced unless the submission says so: these routes are for programs that know what they asked for. */
+export function toOwnConsent({ fallback, allow: given, floor }: GivenConsent, defaults: Consent): Consent {
+  const allow = given ?? defaults.allow;
   return { fallback: fallback ?? defaults.fallback, allow, floor: floor ?? (allow.length === 0 ? null : defaults.floor) };
 }
 

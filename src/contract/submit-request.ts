@@ -10,7 +10,7 @@ const fromText = (value: unknown): unknown => {
   const text = value.trim();
   return /^[+-]?\d{1,16}(?:\.\d{1,16})?$/.test(text) ? Number(text) : value;
 };
-const wholeNumber = (low: number, high: number) =>
+export const wholeNumber = (low: number, high: number) =>
   z.preprocess(
     fromText,
     z
@@ -19,7 +19,7 @@ const wholeNumber = (low: number, high: number) =>
       .min(low, `must be at least ${low}`)
       .max(high, `must be at most ${high}`),
   );
-const emptyIsAbsent = <Inner extends z.ZodType>(inner: Inner) =>
+export const emptyIsAbsent = <Inner extends z.ZodType>(inner: Inner) =>
   z.preprocess((value) => (value === "" || value === null ? undefined : value), inner.optional());
 
 const listed = (values: readonly string[]): string => `[${values.map((value) => `'${value}'`).join(", ")}]`;

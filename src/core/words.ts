@@ -120,3 +120,10 @@ export type AccessRole = (typeof accessRoles)[number];
 /** Roles that a key can have. */
 export const keyRoles = ["viewer", "submitter", "operator"] as const satisfies readonly AccessRole[];
 export type KeyRole = (typeof keyRoles)[number];
+
+/** What a worker's process is. `resting`: stopped to give the card back, and started again when it is wanted. */
+export const workerConditions = ["down", "connected", "crashLooping", "stopped", "resting"] as const;
+export type WorkerCondition = (typeof workerConditions)[number];
+
+export const breakerStates = ["closed", "open", "halfOpen"] as const;
+export type BreakerState = (typeof breakerStates)[number];

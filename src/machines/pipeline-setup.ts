@@ -1,6 +1,6 @@
 /** Everything that the pipeline's chart names: guards, actions, delays, and the effects that src/app provides. */
 import { assign, enqueueActions, fromCallback, fromPromise, sendTo, setup, spawnChild } from "xstate";
-import type { Fault } from "../core/fault.ts";
+import type { Evidence, Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { RenderReport } from "../core/ports/worker.ts";
 import type { MachineTag, ModelId, Phase } from "../core/words.ts";
@@ -60,6 +60,11 @@ export const faultOfPreparation = (preparation: Preparation): Fault =>
 const phaseStates = { encode: "encoding", denoise: "denoising", decode: "decoding", mux: "muxing" } as const;
 /** Without progress for so long the phase in hand has stalled; a phase that was announced as long extends its own limit. */
 const stallMsOf = ({ stepLimits, longPhaseMs }: PipelineContext): number => Math.max(stepLimits.stallMs, longPhaseMs ?? 0);
+/** What is known about a render that does not move. */
+const stallOf = (context: PipelineContext): Evidence => ({
+  stalledForMs: stallMsOf(context),
+  ...(context.stillSinceMs === null ? {} : { mainThreadIdleMs: context.clock.nowMs() - context.stillSinceMs }),
+});
 type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
 
 /** One transition a phase, guarded by the phase's name. */
@@ -141,6 +146,7 @@ export const pipelineSetup = setup({
       isWorkerConnected: true,
       lease: params.lease,
       isUnderWay: true,
+      stillSinceMs: null,
       report: null,
     })),
     storeLease: assign((_, params: { lease: Lease | null }) => ({
@@ -149,6 +155,7 @@ export const pipelineSetup = setup({
       report: null,
       settlement: null,
       longPhaseMs: null,
+      stillSinceMs: null,
       stepLimits: unknownLimits,
       wantedModel: null,
     })),
@@ -174,9 +181,10 @@ export const pipelineSetup = setup({
       longPhaseMs: params.longPhaseMs,
       stepLimits: params.limits,
     })),
+    noteStill: assign((_, params: { sinceMs: number | null }) => ({ stillSinceMs: params.sinceMs })),
     storeSettlement: assign((_, params: { settlement: Settlement }) => ({ settlement: params.settlement })),
     storeStall: assign(({ context }) => ({
-      settlement: { kind: "death" as const, evidence: { stalledForMs: stallMsOf(context) }, isOwnDoing: false },
+      settlement: { kind: "death" as const, evidence: stallOf(context), isOwnDoing: false },
     })),
     setAdmission: assign((_, params: { admission: Admission }) => ({ admission: params.admission })),
     spendAdmission: assign(({ context }) => ({ admission: context.admission === "one" ? ("none" as const) : context.admission })),
@@ -257,7 +265,7 @@ export const pipelineSetup = setup({
         type: "pipeline.stalled",
         workerId: context.workerId,
         jobId: context.lease?.jobId ?? "",
-        stalledForMs: stallMsOf(context),
+        evidence: stallOf(context),
       }),
     ),
     requestKill: sendTo(

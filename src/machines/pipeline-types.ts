@@ -52,6 +52,8 @@ export type Settlement =
 export type RenderFact =
   | { readonly type: "phase.started"; readonly phase: Phase; readonly longPhaseMs: number | null; readonly limits: StepLimits }
   | { readonly type: "step.progressed"; readonly phase: Phase; readonly step: number; readonly of: number }
+  /** The worker's main thread has done nothing since then, although heartbeats come; null: it moves again. */
+  | { readonly type: "render.stoodStill"; readonly sinceMs: number | null }
   | { readonly type: "render.completed"; readonly report: RenderReport }
   | { readonly type: "render.failed"; readonly fault: Fault }
   | { readonly type: "lease.lost" }
@@ -83,7 +85,7 @@ export type PipelineReport =
   | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: false }
   | { readonly type: "pipeline.suspended"; readonly workerId: string }
   | { readonly type: "pipeline.resumed"; readonly workerId: string }
-  | { readonly type: "pipeline.stalled"; readonly workerId: string; readonly jobId: string; readonly stalledForMs: number }
+  | { readonly type: "pipeline.stalled"; readonly workerId: string; readonly jobId: string; readonly evidence: Evidence }
   | { readonly type: "pipeline.stopped"; readonly workerId: string }
   | { readonly type: "device.freed"; readonly workerId: string }
   | { readonly type: "worker.restart"; readonly workerId: string; readonly reason: string }
@@ -115,6 +117,8 @@ export interface PipelineContext {
   /** The worker has this render in hand already. */
   readonly isUnderWay: boolean;
   readonly longPhaseMs: number | null;
+  /** Since when the worker's main thread does nothing under this render; null while it moves. */
+  readonly stillSinceMs: number | null;
   /** By this machine's own history of the phase in hand. */
   readonly stepLimits: StepLimits;
   /** The model that the job in hand waits for; null when it waits for none. */

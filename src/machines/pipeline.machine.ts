@@ -26,6 +26,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
     lease: null,
     isUnderWay: false,
     longPhaseMs: null,
+    stillSinceMs: null,
     stepLimits: unknownLimits,
     wantedModel: null,
     dueAtMs: null,
@@ -216,6 +217,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
           },
           on: {
             "phase.started": phaseTransitions,
+            "render.stoodStill": { actions: { type: "noteStill", params: ({ event }) => ({ sinceMs: event.sinceMs }) } },
             "render.completed": {
               target: "#pipeline.handingOver",
               actions: { type: "storeReport", params: ({ event }) => ({ report: event.report }) },
@@ -241,6 +243,21 @@ export const pipelineMachine = pipelineSetup.createMachine({
       description: "The file is there; its check and commit go on beside the next job.",
       tags: ["busy", "servable"],
       always: { guard: "canHandOver", target: "idle", actions: [{ type: "spawnCommit" }, { type: "noteNews" }] },
+      // The commit before it may take longer than a lease lasts.
+      invoke: {
+        src: "keepLease",
+        input: leaseOrder,
+        onError: {
+          target: "settling",
+          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease could not be kept" } } },
+        },
+      },
+      on: {
+        "lease.lost": {
+          target: "settling",
+          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease was lost" } } },
+        },
+      },
       after: {
         commitMs: {
           target: "settling",

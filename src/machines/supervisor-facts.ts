@@ -1,12 +1,11 @@
-import type { FailureType, Mode, ModelId } from "../core/words.ts";
+import type { BreakerState, FailureType, Mode, ModelId, WorkerCondition } from "../core/words.ts";
 import { type ModeFacts, modeOf } from "../recovery/mode.ts";
 
 /** What the supervisor knows of one worker, from the reports of its children. */
 export interface WorkerFacts {
-  /** `resting`: stopped to give the card back, and started again when it is wanted. */
-  readonly process: "down" | "connected" | "crashLooping" | "stopped" | "resting";
+  readonly process: WorkerCondition;
   readonly isProven: boolean;
-  readonly breaker: "closed" | "open" | "halfOpen";
+  readonly breaker: BreakerState;
   readonly jobId: string | null;
   readonly deviceUuid: string | null;
   readonly isPipelineStopped: boolean;

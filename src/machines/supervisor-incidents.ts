@@ -75,6 +75,18 @@ export function setStage(context: SupervisorContext, incidentId: string, stage: 
     : { ...nothing, change: { incidents: { ...context.incidents, [incidentId]: { ...incident, stage } } } };
 }
 
+/** Its actor is gone by an error: nobody would ever give back what it holds. */
+export function abandonIncident(context: SupervisorContext, incidentId: string): Route {
+  const incident = context.incidents[incidentId];
+  if (incident === undefined) return nothing;
+  const { workerId } = incident;
+  return join(
+    closeIncident(context, incidentId, "abandoned", 0),
+    send(childIds.pipeline(workerId), { type: "pipeline.resume", by: incidentId }),
+    send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved: false }),
+  );
+}
+
 export function closeIncident(context: SupervisorContext, incidentId: string, status: "resolved" | "abandoned", climbCount: number): Route {
   const { [incidentId]: closed, ...incidents } = context.incidents;
   return closed === undefined

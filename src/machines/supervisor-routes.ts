@@ -171,14 +171,20 @@ const jobHandlers: Handlers = {
   },
   "render.planned": (context, { workerId, peakBytes: planned }) =>
     noteKnown(context, workerId, Math.max(context.workers[workerId]?.knownBytes ?? 0, planned)),
+  // No budget: that a job wants another model or memory mode is work and no repair, and a spent budget must not stop the work.
   "model.wanted": (_, { workerId, model, profile }) => send(childIds.loader(workerId), { type: "model.load", model, profile }),
   "pipeline.suspended": (context, { workerId }) =>
     join(recycleIfAsked(context, workerId), toIncidents(context, workerId, { type: "pipeline.suspended", workerId })),
   // The pipeline has its worker restarted; the incident waits for that like for any other death, and proves it.
-  "pipeline.stalled": (context, { workerId, jobId, stalledForMs }) => {
-    const fault = classify({ stalledForMs });
+  "pipeline.stalled": (context, { workerId, jobId, evidence }) => {
+    const fault = classify(evidence);
+    const { stalledForMs, mainThreadIdleMs } = evidence;
     return join(
-      tell({ type: "pipeline.stalled", workerId, data: { job_id: jobId, stalled_for_ms: stalledForMs } }),
+      tell({
+        type: "pipeline.stalled",
+        workerId,
+        data: { job_id: jobId, stalled_for_ms: stalledForMs, main_thread_idle_ms: mainThreadIdleMs ?? null },
+      }),
       send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin(context, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
     );

@@ -13,7 +13,8 @@ import { modelLoaderMachine } from "./model-loader.machine.ts";
 import { pipelineMachine } from "./pipeline.machine.ts";
 import { recoveryMachine } from "./recovery.machine.ts";
 import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
-import { childIds, type IncidentSpawn, type Route } from "./supervisor-route.ts";
+import { abandonIncident } from "./supervisor-incidents.ts";
+import { childIds, type IncidentSpawn, join, nothing, type Route } from "./supervisor-route.ts";
 import { routeOf } from "./supervisor-routes.ts";
 import {
   nothingResumed,
@@ -95,32 +96,10 @@ const supervisor = supervisorSetup.extend({
       });
       for (const worker of context.configured) {
         const { id: workerId } = worker;
-        const resume = context.resumed.breakers[workerId];
-        enqueue.spawnChild("circuitBreaker", {
-          id: childIds.breaker(workerId),
-          input: {
-            workerId,
-            parent: self,
-            clock,
-            ...(limits.breaker === undefined ? {} : { limits: limits.breaker }),
-            ...(resume === undefined ? {} : { resume }),
-          },
-        });
+        enqueue.spawnChild("circuitBreaker", { id: childIds.breaker(workerId), input: breakerInput(context, workerId, self) });
         enqueue.spawnChild("modelLoader", { id: childIds.loader(workerId), input: loaderInput(context, worker, self) });
-        enqueue.spawnChild("pipeline", {
-          id: childIds.pipeline(workerId),
-          input: {
-            workerId,
-            parent: self,
-            clock,
-            isPaused: context.pause !== null,
-            ...(limits.pipeline === undefined ? {} : { limits: limits.pipeline }),
-          },
-        });
-        enqueue.spawnChild("worker", {
-          id: childIds.worker(workerId),
-          input: { workerId, parent: self, clock, draws: context.draws, ...(limits.worker === undefined ? {} : { limits: limits.worker }) },
-        });
+        enqueue.spawnChild("pipeline", { id: childIds.pipeline(workerId), input: pipelineInput(context, workerId, self) });
+        enqueue.spawnChild("worker", { id: childIds.worker(workerId), input: workerInput(context, workerId, self) });
         enqueue.sendTo(childIds.worker(workerId), { type: "worker.adopt" });
       }
       for (const incident of context.resumed.incidents) {
@@ -156,10 +135,10 @@ const supervisor = supervisorSetup.extend({
       const isRespawned = recent.length <= respawnCount && childId !== childIds.recorder && !childId.startsWith("recovery/");
       enqueue.stopChild(childId);
       const fact: SupervisorFact = { type: isRespawned ? "child.crashed" : "child.abandoned", childId, message };
-      const { [childId.replace("recovery/", "")]: _lost, ...incidents } = context.incidents;
+      const abandoned = abandonIncident(context, childId.replace("recovery/", ""));
       carryOut(
         { context, enqueue, self },
-        { change: { crashes: { ...context.crashes, [childId]: recent }, incidents }, sends: [], spawns: [], facts: [fact] },
+        join(abandoned, { ...nothing, change: { crashes: { ...context.crashes, [childId]: recent } }, facts: [fact] }),
       );
       if (isRespawned) enqueue.raise({ type: "child.respawn", childId }, { delay: respawnMs, id: `respawn-${childId}-${nowMs}` });
     }),
@@ -181,19 +160,19 @@ const supervisor = supervisorSetup.extend({
       }
       if (worker === undefined) return;
       if (kind === "circuit-breaker")
-        enqueue.spawnChild("circuitBreaker", { id: params.childId, input: { workerId, parent: self, clock } });
+        enqueue.spawnChild("circuitBreaker", { id: params.childId, input: breakerInput(context, workerId, self) });
       if (kind === "model-loader") {
         enqueue.spawnChild("modelLoader", { id: params.childId, input: loaderInput(context, worker, self) });
         if (facts.process === "connected")
           enqueue.sendTo(params.childId, { type: "worker.connected", residentModel: null, profile: null, isAdopted: false });
       }
       if (kind === "pipeline") {
-        enqueue.spawnChild("pipeline", { id: params.childId, input: { workerId, parent: self, clock, isPaused: context.pause !== null } });
+        enqueue.spawnChild("pipeline", { id: params.childId, input: pipelineInput(context, workerId, self) });
         if (facts.process === "connected") enqueue.sendTo(params.childId, { type: "worker.connected", adopted: null });
         if (facts.isProven) enqueue.sendTo(params.childId, { type: "model.proven", model: worker.model });
       }
       if (kind === "worker") {
-        enqueue.spawnChild("worker", { id: params.childId, input: { workerId, parent: self, clock, draws: context.draws } });
+        enqueue.spawnChild("worker", { id: params.childId, input: workerInput(context, workerId, self) });
         enqueue.sendTo(params.childId, { type: "worker.adopt" });
       }
     }),
@@ -230,16 +209,27 @@ type Arguments = { readonly context: SupervisorContext; readonly enqueue: unknow
 // biome-ignore lint/suspicious/noExplicitAny: the enqueuer's own type is not exported and differs by action
 type AnyEnqueue = any;
 
+type Limits = SupervisorContext["limits"];
+
+/** What every child of a worker is given, at the start and when it is started again. */
+function childInput(context: SupervisorContext, workerId: string, self: unknown, limits: Limits[keyof Limits]) {
+  return { workerId, parent: self, clock: context.clock, ...(limits === undefined ? {} : { limits }) };
+}
+
+function breakerInput(context: SupervisorContext, workerId: string, self: unknown): never {
+  const resume = context.breakers[workerId];
+  return { ...childInput(context, workerId, self, context.limits.breaker), ...(resume === undefined ? {} : { resume }) } as never;
+}
+
+const pipelineInput = (context: SupervisorContext, workerId: string, self: unknown): never =>
+  ({ ...childInput(context, workerId, self, context.limits.pipeline), isPaused: context.pause !== null }) as never;
+
+const workerInput = (context: SupervisorContext, workerId: string, self: unknown): never =>
+  ({ ...childInput(context, workerId, self, context.limits.worker), draws: context.draws }) as never;
+
 function loaderInput(context: SupervisorContext, worker: SupervisedWorker, self: unknown): never {
-  const { loader } = context.limits;
-  return {
-    workerId: worker.id,
-    parent: self,
-    clock: context.clock,
-    model: worker.model,
-    profile: worker.profile,
-    ...(loader === undefined ? {} : { limits: loader }),
-  } as never;
+  const { id, model, profile } = worker;
+  return { ...childInput(context, id, self, context.limits.loader), model, profile } as never;
 }
 
 function spawnRecovery(

@@ -41,7 +41,15 @@ export type StopShape = "ladder" | "silent" | "quick";
 /** Emitted by the process watch while a process lives. */
 export type WorkerFact =
   | { readonly type: "process.exited"; readonly exit: ProcessExit; readonly evidence: Evidence }
-  | { readonly type: "worker.fellSilent"; readonly silentForMs: number; readonly processState: string | null };
+  | {
+      readonly type: "worker.fellSilent";
+      readonly silentForMs: number;
+      readonly processState: string | null;
+      /** As its last heartbeat told it; null when there was none. */
+      readonly mainThreadIdleMs: number | null;
+    }
+  /** Its heartbeats go on, and its main thread has done nothing for so long. */
+  | { readonly type: "worker.stoodStill"; readonly mainThreadIdleMs: number };
 
 export type WorkerEvent =
   | WorkerFact

@@ -20,6 +20,12 @@ import {
 
 const unexplained: Evidence = {};
 
+const silenceOf = ({ silentForMs, processState, mainThreadIdleMs }: Extract<WorkerEvent, { type: "worker.fellSilent" }>): Evidence => ({
+  silentForMs,
+  ...(processState === null ? {} : { processState }),
+  ...(mainThreadIdleMs === null ? {} : { mainThreadIdleMs }),
+});
+
 function noteDeath(context: WorkerContext): Partial<WorkerContext> {
   const nowMs = context.clock.nowMs();
   const { limits } = context;
@@ -209,7 +215,7 @@ export const workerMachine = setup({
               type: "reportExited",
               params: ({ event }) => ({
                 exit: null,
-                evidence: { silentForMs: event.silentForMs, ...(event.processState === null ? {} : { processState: event.processState }) },
+                evidence: silenceOf(event),
                 isExpected: false,
               }),
             },
@@ -259,7 +265,28 @@ export const workerMachine = setup({
             },
           },
         },
-        idle: { description: "Connected, with no job in hand.", tags: ["servable"], on: { "job.begun": { target: "busy" } } },
+        idle: {
+          description: "Connected, with no job in hand.",
+          tags: ["servable"],
+          on: {
+            "job.begun": { target: "busy" },
+            // The thread that beats lives, and the one that works is dead. Under a job the limit of its phase decides.
+            "worker.stoodStill": {
+              target: "#worker.stopping",
+              actions: [
+                { type: "planRestart", params: { reason: "its main thread stood still", isBudgeted: false, shape: "silent" } },
+                {
+                  type: "reportExited",
+                  params: ({ event }) => ({
+                    exit: null,
+                    evidence: { stalledForMs: event.mainThreadIdleMs, mainThreadIdleMs: event.mainThreadIdleMs },
+                    isExpected: false,
+                  }),
+                },
+              ],
+            },
+          },
+        },
         busy: { description: "Connected, with a job in hand.", tags: ["servable", "busy"], on: { "job.ended": { target: "idle" } } },
       },
     },

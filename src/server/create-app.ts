@@ -2,6 +2,7 @@
  * The HTTP application: safety first, then one file of routes a resource.
  * Usable by `app.request(…)` without a socket; `listen.ts` puts it on one.
  */
+import { answerLog, notingJobs } from "./answer-log.ts";
 import { createApiApp } from "./api-app.ts";
 import type { AppOptions, ServerApp } from "./http-types.ts";
 import { createOpenStreams } from "./open-streams.ts";
@@ -15,6 +16,7 @@ import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
 import { addJobsRoutes } from "./routes/jobs-routes.ts";
 import { addMachineRoutes } from "./routes/machine-routes.ts";
+import { addMetricsRoute } from "./routes/metrics-route.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
@@ -22,6 +24,7 @@ import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
 import { addStatusRoutes } from "./routes/status-routes.ts";
 import { addSystemRoutes } from "./routes/system-routes.ts";
+import { addVideosRoutes } from "./routes/videos-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
 import { bodyLimit } from "./safety/body-limit.ts";
@@ -36,7 +39,8 @@ import { secureHeaders } from "./safety/secure-headers.ts";
 import type { ServerPorts } from "./server-ports.ts";
 import { createStreamHub } from "./streams/stream-hub.ts";
 
-export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
+export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
+  const ports: ServerPorts = { ...given, admission: notingJobs(given.admission) };
   const app = createApiApp();
   const streams = createOpenStreams();
   const hub = createStreamHub(ports);
@@ -46,6 +50,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   registerSecurity(app);
   app.use(
     requestId(ports.chance),
+    answerLog(ports),
     secureHeaders,
     hostAllowList(options.allowedHosts),
     foreignOrigin(options.allowedOrigins, ports.onOriginRefused),
@@ -54,6 +59,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   app.use(recordCalls(ports.events));
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);
+  addVideosRoutes(app, ports, options);
   addIntakeRoutes(app, ports);
   addJobsRoutes(app, ports, options);
   addOutputRoutes(app, ports);
@@ -61,6 +67,7 @@ export function createApp(ports: ServerPorts, options: AppOptions): ServerApp {
   addDrillRoutes(app, ports);
   addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
+  addMetricsRoute(app, ports, streams);
   addStatusRoutes(app, ports);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);

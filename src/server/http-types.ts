@@ -35,8 +35,12 @@ export interface AppOptions {
   /** Whoever started the service said that nobody needs a key. */
   readonly isInsecure: boolean;
   readonly rateLimit: RateLimit;
-  /** For requests that say nothing about fallback and changes. */
+  /** For requests of the seed's routes that say nothing about fallback and changes. */
   readonly consent: Consent;
+  /** The same for our own and the OpenAI-compatible routes. */
+  readonly ownConsent: Consent;
+  /** How long results are kept at most. */
+  readonly resultMaxAgeMs: number;
 }
 
 /** The application and what has to be ended with it. Usable by `request` without any socket. */

@@ -57,6 +57,7 @@ export interface ServerPorts {
   status(): ServiceStatus;
   /** Where a running job is; null when it is not running. */
   progressOf(jobId: string): JobProgress | null;
+  readonly outlook: OutlookPort;
   readonly recovery: RecoveryPort;
   readonly incidents: IncidentPort;
   readonly control: ControlPort;
@@ -64,10 +65,27 @@ export interface ServerPorts {
   readonly drills: DrillPort;
   readonly machines: MachinePort;
   readonly streams: StreamPort;
+  /** The text of one scrape. */
+  metrics(listenerCount: number): Promise<string>;
+  /** Called for every answer; the bodies and addresses are not in it. */
+  onAnswered(answer: AnsweredRequest): void;
   /** A page of this origin was refused; the operator may want to let it in. */
   onOriginRefused(origin: string): void;
   /** Called for what is a defect of this program, once each, before the answer says INTERNAL_ERROR. Never with a body or a prompt. */
   onDefect(thrown: unknown, request: DefectiveRequest): void;
+}
+
+export interface AnsweredRequest {
+  readonly requestId: string;
+  /** Null where the request was refused before anybody asked whose it is. */
+  readonly keyId: string | null;
+  readonly method: string;
+  /** Its pattern; `unmatched` where no route is. */
+  readonly route: string;
+  readonly status: number;
+  readonly tookMs: number;
+  readonly jobId: string | null;
+  readonly incidentId: string | null;
 }
 
 export interface DefectiveRequest {
@@ -102,6 +120,19 @@ export interface AdmissionPort {
   submit(submission: ServerSubmission): Promise<AdmissionOutcome>;
 }
 
+/** What a job that has not ended can expect, as far as something is known. */
+export interface JobOutlook {
+  /** 1 for the next one; null when it does not wait. */
+  readonly queuePosition: number | null;
+  /** Until its real result, by what renders of this service took; null while nothing is known. */
+  readonly etaMs: number | null;
+  readonly incidentId: string | null;
+}
+
+export interface OutlookPort {
+  of(job: JobView): Promise<JobOutlook>;
+}
+
 export interface RecoveryPort {
   /** Answers when the climb has ended, or after `waitMs` with `isPending`. 0 answers at once. */
   trigger(order: RecoveryOrder): Promise<RecoveryTriggered>;
@@ -128,6 +159,8 @@ export interface RecoveryOrder {
 
 export interface ControlPort {
   cancelJob(jobId: string, by: ActorName): Promise<"cancelled" | "requested" | "ended" | "absent">;
+  /** Ends what is still owed of a job, and deletes it with its files. `stopping`: its render has not let the card go yet. */
+  removeJob(jobId: string, by: ActorName): Promise<"removed" | "stopping" | "absent">;
   /** Simulators only: ends the worker's process with SIGKILL. Null takes the one that carries the main model. */
   killWorker(workerId: string | null, by: ActorName): Promise<KillOutcome>;
 }

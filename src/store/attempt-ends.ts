@@ -1,6 +1,6 @@
 import type { ArtifactRef, AttemptFailure, JobResult, LeaseRef } from "../core/job.ts";
 import type { Database } from "./database.ts";
-import { endAttempt, endJob, findHeld, insertArtifact, type JobRow, queueAgain } from "./job-rows.ts";
+import { endAttempt, endedAbout, endJob, findHeld, insertArtifact, type JobRow, queueAgain } from "./job-rows.ts";
 
 export interface AttemptLimits {
   readonly quarantineDeaths: number;
@@ -11,7 +11,12 @@ export interface AttemptLimits {
 export function cancelHeld(database: Database, row: JobRow): void {
   endAttempt(database, { jobId: row.id, fence: row.fence }, "cancelled");
   endJob(database, row.id, { state: "cancelled" });
-  database.record({ kind: "job.cancelled", jobId: row.id, workerId: row.worker_id, data: { fence: row.fence } });
+  database.record({
+    kind: "job.cancelled",
+    jobId: row.id,
+    workerId: row.worker_id,
+    data: { fence: row.fence, ...endedAbout(database, row) },
+  });
 }
 
 export function commitResult(
@@ -45,6 +50,8 @@ export function commitResult(
       sha256: artifact.sha256,
       steps_rendered: result.stepsRendered,
       render_ms: result.renderMs,
+      changed: result.changes.length > 0,
+      ...endedAbout(database, row),
     },
   });
   return "ok";
@@ -115,7 +122,8 @@ export function failAttempt(
   const kind = verdict.kind === "retry" ? "job.retried" : `job.${verdict.kind}`;
   const { attempts, deaths, hostLosses: host_losses } = counted;
   const { code, message } = verdict;
-  const data = { fence: lease.fence, attempt_ended_as: failure.kind, code, message, attempts, deaths, host_losses };
+  const about = endedAbout(database, row);
+  const data = { fence: lease.fence, attempt_ended_as: failure.kind, code, message, attempts, deaths, host_losses, ...about };
   database.record({ kind, jobId: row.id, workerId: row.worker_id, data });
   return verdict.kind;
 }
@@ -129,6 +137,6 @@ export function releaseAttempt(database: Database, lease: LeaseRef, why: string,
   }
   endAttempt(database, lease, "released", { message: why });
   queueAgain(database, row.id, runAtMs);
-  database.record({ kind: "job.released", jobId: row.id, workerId: row.worker_id, data: { fence: lease.fence, why } });
+  database.record({ kind: "job.released", jobId: row.id, workerId: row.worker_id, data: { fence: lease.fence, why, model: row.model } });
   return "ok";
 }

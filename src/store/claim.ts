@@ -62,7 +62,12 @@ export function claimJob(database: Database, request: ClaimRequest): Lease | nul
     epoch,
     nowMs,
   );
-  database.record({ kind: "job.claimed", jobId: chosen.id, workerId, data: { fence, attempt: chosen.attempts + 1 } });
+  database.record({
+    kind: "job.claimed",
+    jobId: chosen.id,
+    workerId,
+    data: { fence, attempt: chosen.attempts + 1, model: chosen.model, waited_ms: nowMs - chosen.run_at },
+  });
   const claimed = findJob(database, chosen.id);
   return claimed === undefined ? null : toLease(database, claimed);
 }

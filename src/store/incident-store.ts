@@ -107,13 +107,12 @@ export function createIncidentStore(database: Database): IncidentStore {
     open: async (incident) => database.write(() => openIncident(database, incident)),
     close: async (id, status, data) =>
       database.write(() => {
-        const changed = database.run(
-          "update incidents set closed_at = ?, status = ? where id = ? and status = 'open'",
-          database.clock.nowMs(),
-          status,
-          id,
-        );
-        if (changed === 1) database.record({ kind: "incident.closed", incidentId: id, data: { ...data, status } });
+        const nowMs = database.clock.nowMs();
+        const changed = database.run("update incidents set closed_at = ?, status = ? where id = ? and status = 'open'", nowMs, status, id);
+        const row = database.get<StoredIncident>("select * from incidents where id = ?", id);
+        if (changed === 0 || row === undefined) return;
+        const about = { failure_type: row.failure_type, open_ms: nowMs - row.opened_at };
+        database.record({ kind: "incident.closed", incidentId: id, data: { ...data, status, ...about } });
       }),
     listOpen: async () =>
       database.read(() =>

@@ -185,6 +185,12 @@ export function insertArtifact(
   return changed === 1;
 }
 
+/** What the row of a job's end says besides the end: whose figures it belongs to. */
+export const endedAbout = (database: Database, row: Pick<JobRow, "model" | "created_at">) => ({
+  model: row.model,
+  age_ms: database.clock.nowMs() - row.created_at,
+});
+
 export function endAttempt(
   database: Database,
   lease: { jobId: string; fence: number },

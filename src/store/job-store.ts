@@ -1,10 +1,21 @@
 import type { JobResult, JobView, RenderPlan } from "../core/job.ts";
-import type { JobQuery, JobStore } from "../core/ports/job-store.ts";
+import type { JobQuery, JobStanding, JobStore } from "../core/ports/job-store.ts";
 import { endedJobStates, type JobState, jobStates } from "../core/words.ts";
 import { type AttemptLimits, cancelHeld, commitResult, failAttempt, releaseAttempt } from "./attempt-ends.ts";
 import { claimJob, findNextDueAtMs } from "./claim.ts";
 import type { Database } from "./database.ts";
-import { artifactsOf, endJob, findArtifactRow, findHeld, findJob, insertArtifact, type JobRow, toLease, toView } from "./job-rows.ts";
+import {
+  artifactsOf,
+  endedAbout,
+  endJob,
+  findArtifactRow,
+  findHeld,
+  findJob,
+  insertArtifact,
+  type JobRow,
+  toLease,
+  toView,
+} from "./job-rows.ts";
 import { createSubmissions } from "./submissions.ts";
 import { pruneJobs, releaseHeld, sweepJobs } from "./sweeping.ts";
 
@@ -20,21 +31,25 @@ interface Position {
 
 const encodeCursor = ({ createdAtMs, id }: Position): string => `${createdAtMs}.${id}`;
 
+const beforeAll: Position = { createdAtMs: -1, id: "" };
+
 function decodeCursor(cursor: string | undefined): Position {
   const match = /^(\d{1,16})\.(.{1,64})$/.exec(cursor ?? "");
   if (match?.[1] === undefined || match[2] === undefined) return { createdAtMs: Number.MAX_SAFE_INTEGER, id: "" };
   return { createdAtMs: Number(match[1]), id: match[2] };
 }
 
-const listed = `select * from jobs j where state in (select value from json_each(?)) and (created_at < ? or (created_at = ? and id < ?))
+const listed = (beyond: "<" | ">", direction: "asc" | "desc"): string => `select * from jobs j
+  where state in (select value from json_each(?)) and (created_at ${beyond} ? or (created_at = ? and id ${beyond} ?))
   and created_at between ? and ? and model = coalesce(?, model) and not exists (
     select 1 from json_each(?) wanted where not exists (select 1 from job_labels l where l.job_id = j.id and l.label = wanted.value)
-  ) order by created_at desc, id desc limit ?`;
+  ) order by created_at ${direction}, id ${direction} limit ?`;
 
 function listJobs(database: Database, query: JobQuery): { jobs: JobView[]; cursor: string | null } {
-  const from = decodeCursor(query.cursor);
+  const isOldestFirst = query.isOldestFirst === true;
+  const from = query.after ?? (query.cursor === undefined && isOldestFirst ? beforeAll : decodeCursor(query.cursor));
   const rows = database.all<JobRow>(
-    listed,
+    isOldestFirst ? listed(">", "asc") : listed("<", "desc"),
     JSON.stringify(query.states ?? jobStates),
     from.createdAtMs,
     from.createdAtMs,
@@ -51,12 +66,31 @@ function listJobs(database: Database, query: JobQuery): { jobs: JobView[]; curso
   return { jobs: page.map((row) => toView(database, row)), cursor };
 }
 
+function findStanding(database: Database, jobId: string): JobStanding | null {
+  const row = findJob(database, jobId);
+  if (row === undefined) return null;
+  const ahead = database.get<{ count: number }>(
+    `select count(*) as count from jobs where state = 'queued'
+     and (priority > ? or (priority = ? and (created_at < ? or (created_at = ? and id < ?))))`,
+    row.priority,
+    row.priority,
+    row.created_at,
+    row.created_at,
+    jobId,
+  );
+  const incident = database.get<{ id: string }>(
+    "select incident_id as id from incident_jobs where job_id = ? order by touched_at desc, rowid desc limit 1",
+    jobId,
+  );
+  return { aheadCount: row.state === "queued" ? (ahead?.count ?? 0) : null, incidentId: incident?.id ?? null };
+}
+
 function cancelJob(database: Database, jobId: string, by: string): "cancelled" | "requested" | "ended" | "absent" {
   const row = findJob(database, jobId);
   if (row === undefined) return "absent";
   if (row.state === "queued") {
     endJob(database, jobId, { state: "cancelled" });
-    database.record({ kind: "job.cancelled", actor: by, jobId, data: {} });
+    database.record({ kind: "job.cancelled", actor: by, jobId, data: endedAbout(database, row) });
     return "cancelled";
   }
   if (row.state !== "running") return "ended";
@@ -102,14 +136,20 @@ function endQueuedJob(database: Database, jobId: string, end: QueuedEnd): "ok" |
   if (row.state !== "queued") return "refused";
   if (end.kind === "failed") {
     endJob(database, jobId, { state: "failed", code: end.code, message: end.message });
-    database.record({ kind: "job.failed", jobId, data: { code: end.code, message: end.message } });
+    database.record({ kind: "job.failed", jobId, data: { code: end.code, message: end.message, ...endedAbout(database, row) } });
     return "ok";
   }
   const standIn = artifactsOf(database, jobId).find((artifact) => artifact.kind === "stand_in");
   if (standIn === undefined) return "refused";
   const result: JobResult = end.result;
   endJob(database, jobId, { state: "succeeded", result });
-  const data = { served_by: result.servedBy.kind, simulated: result.servedBy.isSimulated, sha256: standIn.sha256 };
+  const data = {
+    served_by: result.servedBy.kind,
+    simulated: result.servedBy.isSimulated,
+    sha256: standIn.sha256,
+    changed: false,
+    ...endedAbout(database, row),
+  };
   database.record({ kind: "job.succeeded", jobId, data });
   return "ok";
 }
@@ -213,6 +253,12 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
       database.read(() => {
         const row = findJob(database, jobId);
         return row === undefined ? null : toView(database, row);
+      }),
+    standingOf: async (jobId) => database.read(() => findStanding(database, jobId)),
+    waitingSinceMs: async () =>
+      database.read(() => {
+        const sql = "select min(run_at) as since from jobs where state = 'queued' and run_at <= ?";
+        return database.get<{ since: number | null }>(sql, database.clock.nowMs())?.since ?? null;
       }),
     list: async (query) => database.read(() => listJobs(database, query)),
     counts: async () =>

@@ -1,14 +1,19 @@
 import type { Retention, SweepResult } from "../core/ports/job-store.ts";
 import { cancelHeld } from "./attempt-ends.ts";
 import type { Database } from "./database.ts";
-import { endAttempt, endJob, type JobRow, queueAgain } from "./job-rows.ts";
+import { endAttempt, endedAbout, endJob, type JobRow, queueAgain } from "./job-rows.ts";
 
 const deadlineMessage = "Its deadline passed before its result was ready.";
 
 function expire(database: Database, row: JobRow): void {
   endAttempt(database, { jobId: row.id, fence: row.fence }, "expired");
   endJob(database, row.id, { state: "failed", code: "JOB_DEADLINE_EXCEEDED", message: deadlineMessage });
-  database.record({ kind: "job.expired", jobId: row.id, workerId: row.worker_id, data: { code: "JOB_DEADLINE_EXCEEDED" } });
+  database.record({
+    kind: "job.expired",
+    jobId: row.id,
+    workerId: row.worker_id,
+    data: { code: "JOB_DEADLINE_EXCEEDED", ...endedAbout(database, row) },
+  });
 }
 
 function releaseOne(database: Database, row: JobRow, why: string): boolean {
@@ -18,7 +23,7 @@ function releaseOne(database: Database, row: JobRow, why: string): boolean {
   }
   endAttempt(database, { jobId: row.id, fence: row.fence }, "released", { message: why });
   queueAgain(database, row.id, database.clock.nowMs());
-  database.record({ kind: "job.released", jobId: row.id, workerId: row.worker_id, data: { fence: row.fence, why } });
+  database.record({ kind: "job.released", jobId: row.id, workerId: row.worker_id, data: { fence: row.fence, why, model: row.model } });
   return true;
 }
 

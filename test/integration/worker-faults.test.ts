@@ -17,6 +17,7 @@ let service: RunningService;
 const env = {
   UNDERSTUDY_SIM_SPEED: "2",
   UNDERSTUDY_SUPERVISION_SILENCE: "2s",
+  UNDERSTUDY_SUPERVISION_STILLNESS: "3s",
   UNDERSTUDY_SUPERVISION_BACKOFF_LONGEST: "1s",
   UNDERSTUDY_RECOVERY_COOLDOWN: "0s",
   UNDERSTUDY_RECOVERY_BUDGET_ACTIONS: "1000",
@@ -202,6 +203,38 @@ describe("a worker that does not answer", { timeout: 120_000 }, () => {
   it("because its heartbeat fell silent is ended and replaced", async () => {
     const { codes } = await survive(async () => undefined, { prompt: "a fox [[sim:silent@denoise:5]] [[sim:stall@denoise:6]]" });
     expect(codes).toEqual(["WORKER_SILENT"]);
+  });
+});
+
+/** Renders one job to its end, then waits for what the worker does with nothing in hand. */
+async function afterwards(card: string): Promise<{ exited: Row; fault: Row | undefined; renderCount: number }> {
+  await calm();
+  const since = newestSeq(directory.path);
+  const pid = workerPid();
+  const id = await service.submit({ steps, num_frames: 13, prompt: `a fox [[sim:${card}]]` });
+  await delivered(service, id);
+  const exited = await until("the worker is ended", () => rowsSince(directory.path, since).find(({ kind }) => kind === "worker.exited"));
+  await calm();
+  expect([isAlive(pid), workerPid() === pid]).toEqual([false, false]);
+  const rows = rowsSince(directory.path, since);
+  expect(rows.filter(({ kind, jobId }) => kind === "job.succeeded" && jobId === id)).toHaveLength(1);
+  return { exited, fault: faultsIn(rows)[0], renderCount: rows.filter(({ kind }) => kind === "render.began").length };
+}
+const faultOf = (row: Row | undefined) => row?.data["fault"] as { code: string; decidedBy: string } | undefined;
+
+describe("a worker of which one half lives", { timeout: 120_000 }, () => {
+  it("is replaced when its main thread is dead with nothing in hand, although its heartbeats go on", async () => {
+    const { exited, fault, renderCount } = await afterwards("freeze@denoise:5");
+    expect(exited.data["silent_for_ms"]).toBeUndefined();
+    expect(faultOf(fault)).toMatchObject({ code: "WORKER_STALLED", decidedBy: expect.stringContaining("its main thread did nothing for") });
+    expect(renderCount).toBe(1);
+  });
+
+  it("renders to the end when only its heartbeats are dead, and is replaced after that", async () => {
+    const { exited, fault, renderCount } = await afterwards("silent@denoise:2");
+    expect(exited.data["silent_for_ms"]).toBeGreaterThanOrEqual(2_000);
+    expect(faultOf(fault)?.code).toBe("WORKER_SILENT");
+    expect(renderCount).toBe(1);
   });
 });
 

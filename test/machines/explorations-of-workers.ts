@@ -18,6 +18,7 @@ export const worker: Exploration = {
     { type: "worker.restart", reason: "explored", isBudgeted: true },
     { type: "worker.restart", reason: "explored", isBudgeted: false },
     { type: "worker.stop", shape: "ladder", isOperator: true },
+    { type: "worker.stoodStill", mainThreadIdleMs: 300_000 },
     { type: "job.begun" },
     { type: "job.ended" },
     { type: "budget.granted" },
@@ -92,6 +93,7 @@ export const pipeline: Exploration = {
     { type: "phase.started", phase: "decode", longPhaseMs: 60_000, limits: unknownLimits },
     { type: "phase.started", phase: "mux", longPhaseMs: null, limits: unknownLimits },
     { type: "step.progressed", phase: "denoise", step: 1, of: 40 },
+    { type: "render.stoodStill", sinceMs: 1 },
     { type: "render.completed", report: rendered },
     { type: "render.failed", fault },
     { type: "lease.lost" },
@@ -125,7 +127,7 @@ export const pipeline: Exploration = {
     cancelRender: [true, false],
     settleAttempt: [undefined],
   },
-  omit: [...ignored, "commitCount", "longPhaseMs", "stepLimits", "dueAtMs", "spec", "untilMs", "evidence"],
+  omit: [...ignored, "commitCount", "longPhaseMs", "stillSinceMs", "stepLimits", "dueAtMs", "spec", "untilMs", "evidence"],
   canonical: (path, context) => {
     const hasLease = context["lease"] !== null;
     const isUnsettled = !["settling", "cancelling", "stalled"].includes(path);

@@ -248,9 +248,21 @@ describe("handing over", () => {
     expect(world.state()).toBe("handingOver");
     expect(world.commits).toHaveLength(1);
     expect(world.claims).toHaveLength(2);
+    // Once it waited without its lease, which ran out under a slow check: the job was rendered again.
+    expect(world.kept).toEqual(new Set(["j2"]));
     await world.send(committed("j1"));
     expect(world.commits.map(({ jobId }) => jobId)).toEqual(["j1", "j2"]);
     expect(world.renders).toHaveLength(3);
+  });
+  it("gives the job back when its lease is lost, or cannot be kept, while it waits", async () => {
+    const lost = await render(["j1", "j2"]);
+    await lost.send(completed, completed, { type: "lease.lost" });
+    expect(lost.settlements).toEqual([{ kind: "release", why: "its lease was lost" }]);
+    const away = await render(["j1", "j2"]);
+    await away.send(completed);
+    away.canKeepLease = false;
+    await away.send(completed);
+    expect(away.settlements).toEqual([{ kind: "release", why: "its lease could not be kept" }]);
   });
   it("gives the job back when the commit before it does not end in ten minutes", async () => {
     const world = await render(["j1", "j2"]);
@@ -302,8 +314,28 @@ describe("a render", () => {
     await world.clock.advance(1);
     expect(world.state()).toBe("stalled");
     expect(world.parent.reports.slice(-2)).toEqual([
-      { type: "pipeline.stalled", workerId: "w0", jobId: "j1", stalledForMs: 2 * minuteMs },
+      { type: "pipeline.stalled", workerId: "w0", jobId: "j1", evidence: { stalledForMs: 2 * minuteMs } },
       { type: "worker.restart", workerId: "w0", reason: "its render stalled" },
+    ]);
+  });
+  it("that stalls says since when the worker's main thread does nothing, and forgets it when that moved again", async () => {
+    const stillSince = (world: Awaited<ReturnType<typeof render>>, sinceMs: number | null) =>
+      world.send({ type: "render.stoodStill", sinceMs });
+    const world = await render();
+    await world.send(phase("denoise"));
+    await stillSince(world, world.clock.nowMs());
+    await world.clock.advance(2 * minuteMs);
+    const evidence = { stalledForMs: 2 * minuteMs, mainThreadIdleMs: 2 * minuteMs };
+    expect(world.parent.ofType("pipeline.stalled")).toMatchObject([{ evidence }]);
+    await world.send(exited);
+    expect(world.settlements).toEqual([{ kind: "death", evidence, isOwnDoing: false }]);
+    const moved = await render();
+    await moved.send(phase("denoise"));
+    await stillSince(moved, moved.clock.nowMs());
+    await stillSince(moved, null);
+    await moved.clock.advance(2 * minuteMs);
+    expect(moved.parent.ofType("pipeline.stalled")).toEqual([
+      { type: "pipeline.stalled", workerId: "w0", jobId: "j1", evidence: { stalledForMs: 2 * minuteMs } },
     ]);
   });
   it("may be still for longer in a phase that was announced as long", async () => {

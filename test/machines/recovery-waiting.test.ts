@@ -39,6 +39,7 @@ describe("a worker that comes back", () => {
     incident.actor.send(loadFailed("TI2V-5B"));
     await incident.clock.advance(10_000);
     expect(incident.is({ verifying: "awaitingWorker" })).toBe(true);
+    expect(incident.rungs()).toEqual([]);
     incident.actor.send(proven("T2V-A14B"));
     expect(incident.is({ verifying: "runningCanary" })).toBe(true);
   });
@@ -57,6 +58,8 @@ describe("a worker that comes back", () => {
     await incident.clock.advance(100);
     expect(incident.rungs()[0]).toBe("restart_pipeline failed");
     expect(incident.actor.getSnapshot().context.climbCount).toBe(1);
+    await incident.until(() => incident.is("standingIn"));
+    expect(incident.world.performed).toEqual(["clear_gpu_cache", "apply_vram_optimization"]);
   });
 });
 
@@ -76,12 +79,37 @@ describe("while a stand-in serves", () => {
     incident.actor.send(proven("T2V-A14B"));
     expect(incident.is("probing")).toBe(true);
   });
+  it("a worker that an operator stops stands in once, and is not looked at for that", async () => {
+    const incident = await standingIn();
+    incident.actor.send({ type: "recovery.probe" });
+    incident.actor.send({ type: "worker.stopped", ...w0 });
+    expect(incident.is("standingIn")).toBe(true);
+    const stoodIn = incident.parent.ofType("incident.stoodIn").length;
+    incident.actor.send({ type: "worker.stopped", ...w0 });
+    expect(incident.parent.ofType("incident.stoodIn")).toHaveLength(stoodIn);
+  });
   it("the time of the next look begins a probe", async () => {
     const incident = await standingIn();
     await incident.clock.advance(29_999);
     expect(incident.is("standingIn")).toBe(true);
     await incident.clock.advance(1);
     expect(incident.is("probing")).toBe(true);
+    expect(incident.parent.ofType("incident.stoodIn")).toHaveLength(1);
+  });
+  it("a crash loop that comes after the worker was back stands in again", async () => {
+    const incident = await standingIn();
+    const crashLooped = { type: "worker.crashLooped", ...w0 } as const;
+    incident.actor.send(crashLooped);
+    await incident.clock.advance(1_000);
+    const stoodInBefore = incident.parent.ofType("incident.stoodIn").length;
+    incident.actor.send(crashLooped);
+    expect(incident.parent.ofType("incident.stoodIn")).toHaveLength(stoodInBefore);
+    incident.actor.send({ type: "recovery.probe" });
+    expect(incident.is("probing")).toBe(true);
+    incident.actor.send(connected);
+    incident.actor.send(crashLooped);
+    expect(incident.is("standingIn")).toBe(true);
+    expect(incident.parent.ofType("incident.stoodIn")).toHaveLength(stoodInBefore + 1);
   });
   it("a fault after the cooldown begins the next climb at its first rung", async () => {
     const incident = open("network_error", { limits: { cooldownMs: 5_000 } });
@@ -141,6 +169,39 @@ describe("an incident inside a cooldown", () => {
 });
 
 describe("a fault of the job that was let through first", () => {
+  /** Back by a look, with one job let through, and then that job fails. */
+  const failAfterReturn = async (limits: NonNullable<Parameters<typeof openIncident>[1]>["limits"]): Promise<Incident> => {
+    const incident = open("network_error", { limits: { cooldownMs: 600_000, ...limits } });
+    await incident.until(() => incident.is("standingIn"));
+    incident.world.isBroken = false;
+    await incident.until(() => incident.is("returning"));
+    incident.world.isBroken = true;
+    incident.actor.send({ type: "fault.joined", fault });
+    return incident;
+  };
+  it("begins the first climb when the worker had come back by itself", async () => {
+    const incident = open("generation_pipeline_error", { origin: "workerDeath" }, { isBroken: false });
+    incident.actor.send(connected);
+    await incident.until(() => incident.is("returning"));
+    incident.actor.send({ type: "fault.joined", fault });
+    expect(incident.is("choosing")).toBe(true);
+    expect(incident.actor.getSnapshot().context.climbCount).toBe(1);
+  });
+  it("is stood in for while the cooldown of the last climb lasts", async () => {
+    const incident = await failAfterReturn({});
+    expect(incident.is("standingIn")).toBe(true);
+    expect(incident.actor.getSnapshot().context.climbCount).toBe(1);
+    expect(incident.parent.ofType("incident.exhausted")).toEqual([]);
+  });
+  it("is climbed for once the cooldown is over", async () => {
+    const incident = await failAfterReturn({ cooldownMs: 1_000 });
+    expect(incident.is("choosing")).toBe(true);
+    expect(incident.actor.getSnapshot().context.climbCount).toBe(2);
+  });
+  it("needs a person when no climb is left", async () => {
+    const incident = await failAfterReturn({ climbCount: 1 });
+    expect(incident.is("exhausted")).toBe(true);
+  });
   it("is answered by the next rung, and nothing is done between", async () => {
     const incident = open("vram_exhaustion", {}, { cure: "clear_gpu_cache" });
     await incident.until(() => incident.is("returning"));

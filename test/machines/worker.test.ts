@@ -159,14 +159,32 @@ describe("a living worker", () => {
   });
   it("is stopped without being asked first when it falls silent", async () => {
     const world = await living();
-    await world.tell({ type: "worker.fellSilent", silentForMs: 10_000, processState: "T" });
+    await world.tell({ type: "worker.fellSilent", silentForMs: 10_000, processState: "T", mainThreadIdleMs: 3_000 });
     expect(world.stops).toEqual([{ shape: "silent", reason: "it fell silent" }]);
     expect(world.parent.reports.at(-1)).toMatchObject({
       type: "worker.exited",
       isExpected: false,
-      evidence: { silentForMs: 10_000, processState: "T" },
+      evidence: { silentForMs: 10_000, processState: "T", mainThreadIdleMs: 3_000 },
     });
     expect(world.state()).toBe("backingOff");
+  });
+  it("is stopped without a job when its main thread stands still, whatever its heartbeats say", async () => {
+    const world = await living();
+    await world.tell({ type: "worker.stoodStill", mainThreadIdleMs: 300_000 });
+    expect(world.stops).toEqual([{ shape: "silent", reason: "its main thread stood still" }]);
+    expect(world.parent.reports.at(-1)).toMatchObject({
+      type: "worker.exited",
+      isExpected: false,
+      evidence: { stalledForMs: 300_000, mainThreadIdleMs: 300_000 },
+    });
+    expect(world.state()).toBe("backingOff");
+  });
+  it("is left alone with a job whose step takes long: the limit of its phase decides", async () => {
+    const world = await living();
+    await world.send({ type: "job.begun" });
+    await world.tell({ type: "worker.stoodStill", mainThreadIdleMs: 300_000 });
+    expect(world.state()).toBe("living.busy");
+    expect(world.stops).toEqual([]);
   });
   it("restarts at once when the asker has paid for it, and the end of its process was meant", async () => {
     const world = await living();

@@ -24,10 +24,13 @@ export interface Judgement {
 /** What a machine's proofs must find at least. */
 export const wantedRatio = 0.9;
 
+/** The row that sums the others up. */
+const all = "all";
+
 const proofOf = (killedBy: string): string => /([\w-]+)\.test\.ts/.exec(killedBy)?.[1] ?? "time or an error";
 
 function scoreOf(machine: string, findings: readonly Finding[], isDeclared: (mutant: Mutant) => boolean): Score {
-  const own = findings.filter(({ mutant }) => mutant.machine === machine && mutant.operator !== "nothing");
+  const own = findings.filter(({ mutant }) => (machine === all || mutant.machine === machine) && mutant.operator !== "nothing");
   const counted = own.filter(({ mutant }) => !isDeclared(mutant));
   const killed = counted.filter(({ killedBy }) => killedBy !== null);
   const killers = Map.groupBy(killed, ({ killedBy }) => proofOf(killedBy ?? ""));
@@ -42,13 +45,22 @@ function scoreOf(machine: string, findings: readonly Finding[], isDeclared: (mut
   };
 }
 
-/** `known`: every mutant there is, to find declarations that speak of none. */
-export function judge(findings: readonly Finding[], declared: readonly Equivalent[], known: readonly Mutant[]): Judgement {
+/**
+ * `known`: every mutant there is, to find declarations that speak of none. Of a sample only the sum is judged: it holds too few of
+ * each machine.
+ */
+export function judge(
+  findings: readonly Finding[],
+  declared: readonly Equivalent[],
+  known: readonly Mutant[],
+  isSample: boolean,
+): Judgement {
   const declaredNames = new Set(declared.map(nameOf));
   const knownNames = new Set(known.map(nameOf));
   const isDeclared = (mutant: Mutant): boolean => declaredNames.has(nameOf(mutant));
   const killed = findings.filter(({ killedBy }) => killedBy !== null);
-  const scores = [...new Set(findings.map(({ mutant }) => mutant.machine))].map((machine) => scoreOf(machine, findings, isDeclared));
+  const machines = [...new Set(findings.map(({ mutant }) => mutant.machine))];
+  const scores = [...machines, all].map((machine) => scoreOf(machine, findings, isDeclared));
   return {
     scores,
     survivors: findings
@@ -65,7 +77,7 @@ export function judge(findings: readonly Finding[], declared: readonly Equivalen
         .filter((mutant) => !knownNames.has(nameOf(mutant)))
         .map((mutant) => `declared equivalent, but no mutant: ${nameOf(mutant)}`),
       ...scores
-        .filter(({ killedRatio }) => killedRatio < wantedRatio)
+        .filter(({ machine, killedRatio }) => killedRatio < wantedRatio && (machine === all || !isSample))
         .map(({ machine, killedRatio }) => `${machine}: ${(killedRatio * 100).toFixed(1)} % killed, ${wantedRatio * 100} % are wanted`),
     ],
   };

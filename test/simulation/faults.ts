@@ -19,6 +19,7 @@ const longestTroubleMs = {
   cpu: 10 * minuteMs,
   hostMemory: 10 * minuteMs,
   hub: 20 * minuteMs,
+  crowd: 40 * minuteMs,
   neighbour: 20 * minuteMs,
   heat: 20 * minuteMs,
   cardLost: 30 * minuteMs,
@@ -46,6 +47,7 @@ export const strikes: Readonly<Record<string, Strike>> = {
   ...Object.fromEntries(armedFaults.filter((fault) => fault !== "raise").map((fault) => [fault, arm(fault)])),
   ...Object.fromEntries(libraryErrorNames.map((name) => [`raise ${name}`, arm("raise", name)])),
   kill: (_world, worker) => worker.die({ code: null, signal: "SIGKILL" }),
+  freeze: (_world, worker) => worker.freeze(),
   "refused loads": (world, worker) => {
     worker.bad.loads += drawInteger(world.chance, 1, 3);
     worker.die({ code: null, signal: "SIGSEGV" });

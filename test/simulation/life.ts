@@ -118,8 +118,9 @@ export async function beginLife(world: World): Promise<void> {
   );
   if (service === null) return;
   service.start();
-  const { consent, allowedHosts, allowedOrigins, rateLimit } = config;
-  const options = { apiKey: null, allowedHosts, allowedOrigins, isExposed: false, isInsecure: false, rateLimit, consent };
+  const { consent, ownConsent, allowedHosts, allowedOrigins, rateLimit, retention } = config;
+  const asked = { consent, ownConsent, allowedHosts, allowedOrigins, rateLimit, resultMaxAgeMs: retention.resultMaxAgeMs };
+  const options = { ...asked, apiKey: null, isExposed: false, isInsecure: false };
   const life: Life = { service, app: createApp(service.serverPorts, options), points };
   world.current = life;
   world.lifeOptions.onBegun?.(life, world);

@@ -8,13 +8,15 @@ import { gibibyte } from "../../src/core/units.ts";
 import { type LoadProfile, type ModelId, type Phase, phases } from "../../src/core/words.ts";
 import { libraryFailure } from "../../src/workers/simulator/library-errors.ts";
 import { failureTexts, shortageText } from "./sim-failures.ts";
-import { type Armed, type BadCalls, deviceTotalBytes, type SimWorkerWorld, type WorkerEnd } from "./sim-worker-types.ts";
+import { type Armed, type ArmedFault, type BadCalls, deviceTotalBytes, type SimWorkerWorld, type WorkerEnd } from "./sim-worker-types.ts";
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
 /** The allocator's cache after a render. */
 const cacheBytes = gibibyte;
 const slowFactor = 3;
+/** A render does not end by them. */
+const goesOn: readonly ArmedFault[] = ["slow", "leak", "cut", "silent"];
 
 interface Render {
   readonly order: GenerateOrder;
@@ -49,7 +51,7 @@ export class SimWorker {
   #failure: { readonly order: GenerateOrder; readonly failure: WorkerFailure } | null = null;
   #movedAtMs = 0;
   #isSilent = false;
-  #isHung = false;
+  #hungSinceMs: number | null = null;
   #isTermPending = false;
   #slowness = 1;
   #heartbeat: TimerHandle | undefined;
@@ -73,7 +75,8 @@ export class SimWorker {
   #beat(): void {
     this.#heartbeat = this.#world.clock.setTimer(() => {
       if (!this.isAlive) return;
-      if (!this.#isSilent && !this.isStopped) this.#send({ kind: "heartbeat", mainThreadIdleMs: this.#isHung ? 600_000 : 0 });
+      const mainThreadIdleMs = this.#hungSinceMs === null ? 0 : this.#world.clock.nowMs() - this.#hungSinceMs;
+      if (!this.#isSilent && !this.isStopped) this.#send({ kind: "heartbeat", mainThreadIdleMs });
       this.#beat();
     }, this.#world.heartbeatMs);
   }
@@ -84,7 +87,7 @@ export class SimWorker {
 
   /** Neither its own render nor another call gets an answer. */
   get #isStill(): boolean {
-    return this.#isHung || this.isStopped;
+    return this.#hungSinceMs !== null || this.isStopped;
   }
 
   #residentBytes(): number {
@@ -266,54 +269,40 @@ export class SimWorker {
     const { armed } = this;
     if (armed === null || render.phase !== armed.phase || render.step < armed.atStep) return false;
     this.armed = null;
-    switch (armed.fault) {
-      case "crash":
-        this.die({ code: null, signal: "SIGSEGV" });
-        return true;
-      case "exit":
-        this.die({ code: 1, signal: null, logTail: failureTexts.traceback });
-        return true;
-      case "hang":
-        this.#isHung = true;
+    const plays: Readonly<Record<ArmedFault, () => void>> = {
+      crash: () => this.die({ code: null, signal: "SIGSEGV" }),
+      exit: () => this.die({ code: 1, signal: null, logTail: failureTexts.traceback }),
+      hang: () => {
+        this.freeze();
         this.#isSilent = true;
-        return true;
-      case "stop":
+      },
+      stop: () => {
         this.isStopped = true;
-        return true;
-      case "slow":
+      },
+      slow: () => {
         this.#slowness = slowFactor;
-        return false;
-      case "leak":
+      },
+      leak: () => {
         this.leakBytes += 8 * gibibyte;
-        return false;
-      case "cut":
-        // The connection breaks; the render goes on, and nobody hears of it.
-        this.#onReplaced?.();
-        return false;
-      case "lost":
-        // The file is complete, and the process ends before it could say so.
+      },
+      // The connection breaks; the render goes on, and nobody hears of it.
+      cut: () => this.#onReplaced?.(),
+      // The file is complete, and the process ends before it could say so.
+      lost: () => {
         this.#complete(render, true, false);
         this.die({ code: null, signal: "SIGKILL" });
-        return true;
-      case "silent":
+      },
+      silent: () => {
         this.#isSilent = true;
-        return false;
-      case "stall":
-        this.#isHung = true;
-        return true;
-      case "oom":
-        this.#fail(render, { ...failureTexts.outOfMemory, deviceUsable: true });
-        return true;
-      case "poison":
-        this.#fail(render, { ...failureTexts.poisoned, deviceUsable: false });
-        return true;
-      case "raise":
-        this.#raise(render, armed.errorName ?? "model-file");
-        return true;
-      case "corrupt":
-        this.#complete(render, false);
-        return true;
-    }
+      },
+      stall: () => this.freeze(),
+      oom: () => this.#fail(render, { ...failureTexts.outOfMemory, deviceUsable: true }),
+      poison: () => this.#fail(render, { ...failureTexts.poisoned, deviceUsable: false }),
+      raise: () => this.#raise(render, armed.errorName ?? "model-file"),
+      corrupt: () => this.#complete(render, false),
+    };
+    plays[armed.fault]();
+    return !goesOn.includes(armed.fault);
   }
 
   async cancel(jobId: string, fence: number): Promise<void> {
@@ -362,6 +351,11 @@ export class SimWorker {
     return { passed: this.model !== null && !isBad && failure === null, expertsUsed: 2, tookMs: 200, failure };
   }
 
+  /** The main thread does nothing any more, with or without a render; heartbeats go on. */
+  freeze(): void {
+    this.#hungSinceMs ??= this.#world.clock.nowMs();
+  }
+
   /** SIGCONT: since SIGSTOP nothing of the process ran. */
   resume(): void {
     if (!this.isStopped) return;
@@ -391,7 +385,7 @@ export class SimWorker {
   /** SIGTERM: a process that stands still as a whole hears nothing but SIGKILL. */
   terminate(): void {
     this.#isTermPending = this.isStopped;
-    if (this.isStopped || (this.#isHung && this.#isSilent)) return;
+    if (this.isStopped || (this.#hungSinceMs !== null && this.#isSilent)) return;
     const render = this.#render;
     if (render !== null && render.phase === "denoise") this.#world.checkpoints.set(render.order.jobId, render.step);
     this.#world.clock.setTimer(() => this.die({ code: 0, signal: null }), 100);

@@ -4,8 +4,8 @@ import { MediaError, StoreError, UnderstudyError } from "../../src/core/errors.t
 /** Parts of the outside world that fail as a whole for a while. */
 export const breakablePorts = ["store", "artifacts", "media", "probe"] as const;
 export type BreakablePort = (typeof breakablePorts)[number];
-/** They refuse nothing by themselves: gauges and measurements tell, or the hub of the models does not answer. */
-export const hostConditions = ["disk", "cpu", "hostMemory", "hub"] as const;
+/** They refuse nothing by themselves: gauges tell, the hub of the models does not answer, or others crowd every card. */
+export const hostConditions = ["disk", "cpu", "hostMemory", "hub", "crowd"] as const;
 /** Of one card: others take its memory, it grows hot, or it is gone. */
 export const deviceConditions = ["neighbour", "heat", "cardLost"] as const;
 export type DeviceCondition = (typeof deviceConditions)[number];

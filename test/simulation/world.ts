@@ -75,11 +75,15 @@ const generousStore = { quarantineDeaths: 100, hostLossLimit: 100_000, maxAttemp
 /** Two, three or four cards, by the seed. */
 const drawWorkerCount = (seed: number): number => 2 + (Math.floor(seed / 3) % 3);
 
-/** Beside a neighbour of this size only smaller requests fit. */
+/** Beside a neighbour of this size large requests fit in a leaner memory mode; beside a crowd they do not fit at all. */
 const neighbourBytes = deviceTotalBytes / 2 + 2 * gibibyte;
+const crowdBytes = deviceTotalBytes - 23 * gibibyte;
 
 const weatherOf = ({ isIn }: Troubles): DeviceWeather => ({
-  neighbourBytesOf: (deviceUuid) => (isIn(`neighbour ${deviceUuid}`) ? neighbourBytes : 0),
+  neighbourBytesOf: (deviceUuid) => {
+    if (isIn("crowd")) return crowdBytes;
+    return isIn(`neighbour ${deviceUuid}`) ? neighbourBytes : 0;
+  },
   isLost: (deviceUuid) => isIn(`cardLost ${deviceUuid}`),
 });
 

@@ -185,6 +185,45 @@ export function describeQueue(world: JobStoreWorld): void {
       expect(second.cursor).toBeNull();
     });
 
+    it("lists oldest first too, and behind any job in either direction", async () => {
+      const ids: string[] = [];
+      for (let index = 0; index < 5; index += 1) {
+        if (index % 2 === 0) await world.clock.advance(1);
+        ids.push(await world.submit());
+      }
+      const after = (await world.jobs.get(ids[2] ?? "")) ?? undefined;
+      if (after === undefined) throw new Error("the job is not there");
+      const listed = async (query: { isOldestFirst?: boolean; after?: typeof after }): Promise<string[]> =>
+        (await world.jobs.list({ limit: 9, ...query })).jobs.map(({ id }) => id);
+      expect(await listed({ isOldestFirst: true })).toEqual(ids);
+      expect(await listed({ isOldestFirst: true, after })).toEqual(ids.slice(3));
+      expect(await listed({ after })).toEqual(ids.slice(0, 2).toReversed());
+      expect((await world.jobs.list({ limit: 4, isOldestFirst: true })).cursor).not.toBeNull();
+    });
+
+    it("knows how many go before a job, as they are claimed: priority, then age", async () => {
+      const [first, second] = [await world.submit(), await world.submit()];
+      const urgent = await world.submit({ priority: 5 });
+      const ahead = async (id: string): Promise<number | null | undefined> => (await world.jobs.standingOf(id))?.aheadCount;
+      expect([await ahead(urgent), await ahead(first), await ahead(second)]).toEqual([0, 1, 2]);
+      await world.claim();
+      expect([await ahead(urgent), await ahead(first), await ahead(second)]).toEqual([null, 0, 1]);
+      expect(await world.jobs.standingOf("job-unknown")).toBeNull();
+    });
+
+    it("names the newest incident that a job had to do with", async () => {
+      const lease = await world.claimNew();
+      expect(await world.jobs.standingOf(lease.jobId)).toMatchObject({ incidentId: null });
+      for (const id of ["incident-1", "incident-2"]) {
+        await world.clock.advance(1);
+        const openedAtMs = world.clock.nowMs();
+        const failureType = "generation_pipeline_error";
+        await world.store.incidents.open({ id, key: id, openedAtMs, failureType, workerId: "gpu0", firstEvidenceAtMs: null, data: {} });
+        await world.jobs.fail(id === "incident-1" ? lease : await world.claim(), world.failure());
+      }
+      expect(await world.jobs.standingOf(lease.jobId)).toMatchObject({ incidentId: "incident-2" });
+    });
+
     it("filters by state and counts every state", async () => {
       const lease = await world.claimNew();
       const cancelled = await world.submit();

@@ -181,6 +181,23 @@ describe("a refused page", () => {
   });
 });
 
+describe("an operator's call", () => {
+  it("leaves one row that says who called what, and a refused one none", async () => {
+    start({ apiKey: "a-long-enough-key" });
+    const authorization = "Bearer a-long-enough-key";
+    await ask("/api/v1/recovery/reset", { authorization }, "POST");
+    await ask("/api/v1/queue/nothing/cancel", { authorization }, "POST");
+    await ask("/api/v1/recovery/reset", {}, "POST");
+    await ask("/api/v1/queue", { authorization });
+    await world.store.events.flush();
+    const rows = (await world.store.events.range(0, 100)).filter(({ kind }) => kind === "api.called");
+    expect(rows.map(({ actor, data }) => [actor, data["method"], data["route"], data["status"]])).toEqual([
+      ["operator:environment", "POST", "/api/v1/recovery/reset", 200],
+    ]);
+    expect(JSON.stringify(rows)).not.toContain("a-long-enough-key");
+  });
+});
+
 describe("bodies and methods", () => {
   it("refuses a body above 12 MB, with its length told or not", async () => {
     start();

@@ -2,17 +2,21 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createIncidentDesk } from "../../src/app/incident-desk.ts";
+import { createJobOutlook } from "../../src/app/job-outlook.ts";
+import { removeJob } from "../../src/app/remove-job.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
+import { dayMs } from "../../src/core/units.ts";
 import type { ArtifactKind } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
 import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
 import type {
+  AnsweredRequest,
   HealthView,
   RecoveryOrder,
   RecoveryTriggered,
@@ -62,6 +66,7 @@ export interface ServerWorld {
   readonly artifacts: ArtifactFiles;
   readonly ports: ServerPorts;
   readonly defects: unknown[];
+  readonly answers: AnsweredRequest[];
   /** Origins of pages that were refused. */
   readonly refusedOrigins: string[];
   readonly orders: RecoveryOrder[];
@@ -89,6 +94,8 @@ export interface WorldOptions extends Partial<AppOptions> {
 }
 
 const appDefaults: AppOptions = {
+  ownConsent: { fallback: "stand_in_then_real", allow: [], floor: { width: 854, height: 480, frames: 33 } },
+  resultMaxAgeMs: 30 * dayMs,
   apiKey: null,
   allowedHosts: [],
   allowedOrigins: [],
@@ -173,8 +180,14 @@ function makePorts(
     },
     incidents: createIncidentDesk(store, parts.clock),
     machines: { charts: () => [], actors: () => [], inspector: null },
+    outlook: createJobOutlook(store, {
+      progressOf: (jobId) => world().progress.get(jobId) ?? null,
+      running: () => [...world().progress.values()],
+      usableWorkerCount: () => world().status.workers.filter(({ tags }) => tags.includes("servable")).length,
+    }),
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
+      removeJob: (jobId, by) => removeJob({ store, ...parts, cancelJob: (id, who) => store.jobs.cancel(id, who) }, jobId, by),
       killWorker: async (workerId) =>
         workerId === null || workerId === "worker-0"
           ? { kind: "killed", workerId: "worker-0", pid: 4242 }
@@ -186,6 +199,8 @@ function makePorts(
         return () => listeners.delete(listener);
       },
     },
+    metrics: async (listenerCount) => `# TYPE understudy_stream_clients gauge\nunderstudy_stream_clients ${listenerCount}\n`,
+    onAnswered: (answer) => world().answers.push(answer),
     keys: store.keys,
     onOriginRefused: (origin) => world().refusedOrigins.push(origin),
     onDefect: (thrown) => world().defects.push(thrown),
@@ -229,6 +244,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     artifacts,
     ports,
     defects: [],
+    answers: [],
     refusedOrigins: [],
     orders: [],
     status: ready,

@@ -11,8 +11,10 @@ export const healthActors = (parts: ServiceParts) => ({
     const take = async (): Promise<void> => {
       try {
         const sample = await parts.probe.measure();
+        parts.metrics.sample(sample);
         if (!isOver) sendBack({ type: "sample.taken", sample });
       } catch (thrown) {
+        parts.metrics.sample(null);
         if (!isOver) sendBack({ type: "sample.failed", message: messageOf(thrown), atMs: parts.clock.nowMs() });
       }
       if (!isOver) timer = parts.clock.setTimer(() => void take(), input.everyMs);

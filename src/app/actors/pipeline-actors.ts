@@ -27,6 +27,8 @@ const eventOf = (fact: RenderFact): PipelineEvent => {
       return { type: "phase.started", phase: fact.phase, longPhaseMs: fact.longPhaseMs, limits: fact.limits };
     case "stepProgressed":
       return { type: "step.progressed", phase: fact.phase, step: fact.step, of: fact.of };
+    case "stoodStill":
+      return { type: "render.stoodStill", sinceMs: fact.sinceMs };
     case "completed":
       return { type: "render.completed", report: fact.report };
     case "failed":

@@ -127,9 +127,10 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
 export const recorderActor = (parts: ServiceParts, listener: FactListener) =>
   fromCallback<SupervisorFact, undefined>(({ receive }) => {
     receive((fact) => {
-      void write(parts, fact).catch((thrown: unknown) =>
-        parts.logger.error({ event: "fact.notRecorded", fact: fact.type, message: messageOf(thrown) }),
-      );
+      void write(parts, fact).catch((thrown: unknown) => {
+        parts.metrics.factLost();
+        parts.logger.error({ event: "fact.notRecorded", fact: fact.type, message: messageOf(thrown) });
+      });
       listener(fact);
     });
   });

@@ -1,8 +1,10 @@
 import { fromPromise } from "xstate";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence, StandInAnswer } from "../../machines/recovery-types.ts";
+import { isConditionOver } from "../../recovery/condition.ts";
 import type { RungFacts } from "../../recovery/preconditions.ts";
 import { planReduction } from "../effects/plan-render.ts";
 import { examineRung, performAction, proveEnvelope, type RecoverPorts, runCanary } from "../effects/recover.ts";
+import { gpuExpectationOf } from "../gpu-expectation.ts";
 import type { ProofClip } from "../proof-clip.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
@@ -19,11 +21,13 @@ export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
     envelopes: parts.envelopes,
     profileOf: parts.profiles.of,
     setProfile: parts.profiles.set,
-    isConditionGone: async () => {
-      const sample = await parts.probe.measure();
-      const { memoryRatio, diskFreeBytes } = parts.config.health.thresholds;
-      return sample.host.memoryRatio < memoryRatio.critical && sample.host.diskFreeBytes > diskFreeBytes.critical;
-    },
+    isConditionGone: async ({ fault }) =>
+      isConditionOver(
+        fault.faultClass,
+        await parts.probe.measure({ maxAgeMs: 0 }),
+        parts.config.health.thresholds,
+        gpuExpectationOf(parts.config),
+      ),
   };
   return {
     examine: fromPromise<RungFacts, RecoveryTarget>(({ input, signal }) => examineRung(ports, input, signal)),

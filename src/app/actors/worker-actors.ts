@@ -85,11 +85,23 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
   const watchdog = createSilenceWatchdog({
     clock: parts.clock,
     limitMs: supervision.loadingSilenceMs,
-    onSilent: (silentForMs) => send({ type: "worker.fellSilent", silentForMs, processState: parts.host.stateLetter(ref) }),
+    onSilent: (silentForMs) =>
+      send({ type: "worker.fellSilent", silentForMs, processState: parts.host.stateLetter(ref), mainThreadIdleMs: idleMs }),
     onHeard: () => undefined,
   });
+  let idleMs: number | null = null;
+  let tellFromMs = supervision.stillnessMs;
+  // Told again as it lasts: what was no matter under a job is one after it.
+  const noteIdle = (mainThreadIdleMs: number): void => {
+    idleMs = mainThreadIdleMs;
+    if (idleMs < supervision.stillnessMs) tellFromMs = supervision.stillnessMs;
+    if (idleMs < tellFromMs) return;
+    tellFromMs = idleMs + supervision.stillnessMs;
+    send({ type: "worker.stoodStill", mainThreadIdleMs });
+  };
   const stopNotices = parts.links.onNotice(ref.workerId, (notice) => {
     watchdog.hear();
+    if (notice.kind === "heartbeat") noteIdle(notice.mainThreadIdleMs);
     if (notice.kind === "progress") watchdog.setLimit(supervision.silenceMs);
     else if (notice.kind === "loadProgress") watchdog.setLimit(supervision.loadingSilenceMs);
   });

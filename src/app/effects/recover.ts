@@ -33,7 +33,7 @@ export interface RecoverPorts {
   /** The profile that the next load of this worker takes; made leaner by the offload rung. */
   readonly profileOf: (workerId: string) => LoadProfile;
   readonly setProfile: (workerId: string, profile: LoadProfile) => void;
-  /** True when the condition behind a health fault is no longer measured. */
+  /** Whether the condition behind the fault is measured no more; null when it cannot be measured from outside. */
   readonly isConditionGone: (target: RecoveryTarget) => Promise<boolean | null>;
 }
 

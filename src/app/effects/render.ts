@@ -4,6 +4,7 @@ import type { Evidence, Fault, WorkerFailure } from "../../core/fault.ts";
 import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { RenderReport, WorkerClient, WorkerNotice, WorkerRequest } from "../../core/ports/worker.ts";
+import { secondMs } from "../../core/units.ts";
 import type { Phase } from "../../core/words.ts";
 import { classify } from "../../recovery/classify.ts";
 import type { StepLimits, StepPlace } from "../../recovery/step-history.ts";
@@ -21,6 +22,9 @@ export interface RenderPorts {
   readonly profiles: Pick<ProfileBook, "of">;
 }
 
+/** A thread inside one long step looks the same for a while. */
+const stillFromMs = 10 * secondMs;
+
 interface Reached {
   readonly phase: Phase;
   readonly step: number;
@@ -31,6 +35,7 @@ interface Reached {
 export type RenderFact =
   | { readonly kind: "phaseStarted"; readonly phase: Phase; readonly longPhaseMs: number | null; readonly limits: StepLimits }
   | { readonly kind: "stepProgressed"; readonly phase: Phase; readonly step: number; readonly of: number }
+  | { readonly kind: "stoodStill"; readonly sinceMs: number | null }
   | { readonly kind: "completed"; readonly report: RenderReport }
   | { readonly kind: "failed"; readonly fault: Fault };
 
@@ -87,8 +92,15 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     }
     report({ kind: "stepProgressed", phase: reached.phase, step: reached.step, of: reached.of });
   };
+  let isStill = false;
+  const noteIdle = (idleMs: number): void => {
+    if (idleMs >= stillFromMs === isStill) return;
+    isStill = !isStill;
+    report({ kind: "stoodStill", sinceMs: isStill ? ports.clock.nowMs() - idleMs : null });
+  };
   // Listening comes first: what ends between the question and the answer is heard all the same.
   const stopListening = ports.links.onNotice(workerId, (notice) => {
+    if (notice.kind === "heartbeat" && !isOver) noteIdle(notice.mainThreadIdleMs);
     if (isOver || !isAbout(notice, lease)) return;
     if (notice.kind === "progress") noteProgress(notice);
     else if (notice.kind === "completed") end({ kind: "completed", report: notice.report });

@@ -13,6 +13,7 @@ import * as recovery from "./recovery-api.ts";
 import * as simulator from "./simulator-api.ts";
 import * as status from "./status-api.ts";
 import * as streams from "./stream-api.ts";
+import * as videos from "./videos-api.ts";
 
 export const routeFiles = {
   document,
@@ -29,6 +30,7 @@ export const routeFiles = {
   simulator,
   status,
   streams,
+  videos,
 };
 
 type ValueOf<Group> = Group[keyof Group];

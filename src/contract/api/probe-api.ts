@@ -1,4 +1,4 @@
-/** Probes of a container platform; they carry no key. */
+/** Probes of a container platform, which carry no key, and what an operator watches. */
 import { z } from "zod";
 import { readinessSchema, serviceHealthSchema, systemHealthSchema } from "../system-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
@@ -40,4 +40,13 @@ export const systemHealth = apiRoute({
   tags,
   summary: "One object that pleases every generation of the seed's client.",
   responses: { 200: jsonAnswer(systemHealthSchema, "How the service is.") },
+});
+
+export const metricsText = apiRoute({
+  method: "get",
+  path: "/metrics",
+  role: "viewer",
+  tags,
+  summary: "Counts and measurements in the text format of Prometheus.",
+  responses: { 200: { description: "One scrape.", content: { "text/plain": { schema: z.string() } } } },
 });

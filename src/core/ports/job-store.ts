@@ -36,6 +36,18 @@ export interface JobQuery {
   readonly untilMs?: number;
   readonly limit: number;
   readonly cursor?: string;
+  /** Only what comes behind this job; goes before `cursor`. */
+  readonly after?: Pick<JobView, "id" | "createdAtMs">;
+  /** Newest first unless set. */
+  readonly isOldestFirst?: boolean;
+}
+
+/** Where a job stands among what surrounds it. */
+export interface JobStanding {
+  /** Queued jobs that go before it; null when it is not queued. */
+  readonly aheadCount: number | null;
+  /** The newest incident that it had to do with. */
+  readonly incidentId: string | null;
 }
 
 export interface SweepResult {
@@ -108,8 +120,12 @@ export interface JobStore {
     by: ActorName,
   ): Promise<{ readonly kind: "removed"; readonly artifacts: readonly JobArtifact[] } | { readonly kind: "refused" | "absent" }>;
   get(jobId: string): Promise<JobView | null>;
-  /** Newest first, keyset by (created, id). */
+  /** Null when there is no such job. */
+  standingOf(jobId: string): Promise<JobStanding | null>;
+  /** Keyset by (created, id). */
   list(query: JobQuery): Promise<{ readonly jobs: readonly JobView[]; readonly cursor: string | null }>;
+  /** Since when the job that waits longest could be claimed; null when none waits. */
+  waitingSinceMs(): Promise<number | null>;
   counts(): Promise<Readonly<Record<JobState, number>>>;
   /** Queued jobs without a stand-in whose fallback is not `wait`, oldest first: what the stand-in desk works through. */
   listAwaitingStandIn(limit: number): Promise<readonly JobView[]>;

@@ -61,7 +61,7 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
     return admit(context, ports, {
       spec: {
         request: toRequest(fields, () => drawInteger(ports.chance, 0, largestSeed)),
-        consent: toOwnConsent(fields, options.consent),
+        consent: toOwnConsent(fields, options.ownConsent),
         workflow: null,
       },
       apiKeyId: context.get("apiKeyId"),

@@ -38,6 +38,7 @@ export interface EngineOptions extends Pick<FaultStage, "die" | "silence" | "lie
 /** Renders one job at a time on the simulated device; loads, actions and probes have the device to themselves. */
 export class Engine {
   jobsDone = 0;
+  #isFreezing = false;
   #isPoisoned = false;
   #isStopping = false;
   #render: RenderRun | null = null;
@@ -245,6 +246,9 @@ export class Engine {
       lie,
       block,
       signal: run.abort.signal,
+      freezeWhenIdle: () => {
+        this.#isFreezing = true;
+      },
       poison: () => this.#poison(),
       slowDown: (factor) => {
         run.slowFactor = factor;
@@ -269,6 +273,9 @@ export class Engine {
     else this.#fail(render.order, ended.failure);
     // The context is lost for this process: the report is out, the exit code says the rest.
     if (this.#isPoisoned && !this.#isStopping) this.#end(exitCodePoisoned);
+    if (!this.#isFreezing) return;
+    await this.#options.clock.turn();
+    this.#options.block();
   }
 
   #complete(report: RenderReport): void {

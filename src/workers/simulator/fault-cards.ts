@@ -4,6 +4,7 @@
  *   crash[:SIGNAL]   the process ends by a signal (SIGKILL)     exit:CODE     the process ends with an exit code
  *   hang             the main thread blocks for good            stall         it turns, and the render stands still
  *   lying-heartbeat  it blocks, and the heartbeat denies it     silent        the heartbeats stop
+ *   freeze           it blocks when this render has ended, with nothing in hand
  *   oom              out of memory                              poison        the device's context is lost
  *   leak:SIZE        allocated and never given back             fragment:SIZE reserved in blocks too small to be used
  *   slow:FACTOR      every further step takes so much longer    throttle      the card slows down for its heat, and says so
@@ -24,6 +25,7 @@ export const faultNames = [
   "hang",
   "stall",
   "lying-heartbeat",
+  "freeze",
   "silent",
   "oom",
   "poison",

@@ -17,6 +17,7 @@ export interface FaultStage {
   readonly lie: () => void;
   /** Blocks this thread for good. */
   readonly block: () => void;
+  readonly freezeWhenIdle: () => void;
   readonly poison: () => void;
   readonly slowDown: (factor: number) => void;
   readonly refuseNextLoad: (card: FaultCard) => void;
@@ -44,6 +45,7 @@ const plays: { readonly [Name in FaultCard["name"]]: Play } = {
   },
   exit: (stage, { argument }) => stage.die(Number(argument)),
   hang: (stage) => stage.block(),
+  freeze: (stage) => stage.freezeWhenIdle(),
   stall: (stage) => untilAborted(stage.signal),
   "lying-heartbeat": (stage) => {
     stage.lie();

@@ -1,0 +1,177 @@
+/**
+ * A video as clients of OpenAI's SDK and of vLLM-Omni ask for it, told in the fields of a submission, whose rules are the
+ * only ones. Settings of our own stand under `understudy`.
+ */
+import { z } from "zod";
+import type { Floor } from "../core/job.ts";
+import { isKnownModel, modelEntry } from "../core/model-catalog.ts";
+import type { ModelId } from "../core/words.ts";
+import { emptyIsAbsent, parseSubmission, type SubmitFields, wholeNumber } from "./submit-request.ts";
+
+/** A form carries an object as its JSON. */
+function fromJson(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return value;
+    throw thrown;
+  }
+}
+const asObject = <Inner extends z.ZodType>(inner: Inner) => emptyIsAbsent(z.preprocess(fromJson, inner));
+
+const pixels = wholeNumber(16, 7_680);
+const anything = z.unknown().optional();
+
+const ownSchema = z.strictObject(
+  {
+    allow: anything.describe("Of frames, resolution and alternative_model: what may be reduced when memory does not suffice."),
+    fallback: anything.describe("stand_in_then_real, wait, fail or stand_in: what the job gets while no worker can give real output."),
+    floor: asObject(z.strictObject({ width: pixels, height: pixels, frames: wholeNumber(1, 1_000) }, "must have width, height and frames")),
+  },
+  {
+    error: (issue) =>
+      issue.code === "unrecognized_keys" ? `has no setting ${issue.keys.join(", ").slice(0, 64)}` : "must hold allow, fallback or floor",
+  },
+);
+
+const loraSchema = z.object(
+  { path: anything, local_path: anything, name: anything, scale: anything, strength: anything },
+  "must be an object",
+);
+
+const referenceSchema = z.object({ image_url: anything, file_id: anything }, "must be a file, or an object with image_url");
+
+const isSeconds = (value: unknown): boolean => /^\d{1,3}(\.\d{1,6})?$/.test(String(value)) && Number(value) > 0;
+
+export const videoRequestSchema = z.object({
+  prompt: anything.describe("What the video shows, 1 to 500 characters."),
+  model: emptyIsAbsent(z.string("must be a text")).describe("A name of /v1/models; the main model unless it is named."),
+  seconds: emptyIsAbsent(z.union([z.string(), z.number()]).refine(isSeconds, "must be a number of seconds, such as 4").transform(Number)),
+  size: emptyIsAbsent(z.string("must be a text such as 1280x720")).describe("Width x height, such as 1280x720, which is the default."),
+  input_reference: asObject(referenceSchema).describe("The image from which the video begins: a file, or a data URL in image_url."),
+  image_reference: asObject(referenceSchema).describe("The same under vLLM-Omni's name."),
+  width: emptyIsAbsent(pixels),
+  height: emptyIsAbsent(pixels),
+  num_frames: emptyIsAbsent(wholeNumber(1, 257)).describe("Goes before seconds."),
+  fps: emptyIsAbsent(wholeNumber(1, 60)),
+  num_inference_steps: emptyIsAbsent(wholeNumber(1, 100)),
+  seed: anything,
+  lora: asObject(loraSchema).describe("A file below the LoRA directory, as path or name, and its scale."),
+  extra_params: asObject(z.record(z.string(), z.unknown(), "must be an object")).describe(
+    "Further fields, for clients that keep them apart.",
+  ),
+  understudy: asObject(ownSchema).describe("Settings of this service."),
+});
+type VideoRequest = z.output<typeof videoRequestSchema>;
+
+/** Another video would be made without them, and no model here reads them. */
+const unread = ["video_reference", "audio_reference", "video", "audio"] as const;
+const mostIgnoredNames = 32;
+
+/** How a submission's field is called here. */
+const wireNames: Readonly<Record<string, string>> = {
+  model_type: "model",
+  resolution: "size",
+  steps: "num_inference_steps",
+  image: "input_reference",
+  lora_path: "lora",
+  lora_strength: "lora",
+  fallback: "understudy.fallback",
+  allow: "understudy.allow",
+};
+
+export interface VideoAbout {
+  /** For requests that name no model. */
+  readonly lead: ModelId;
+  readonly hasImageFile: boolean;
+}
+
+export interface AcceptedVideo {
+  readonly kind: "video";
+  readonly fields: SubmitFields;
+  readonly floor: Floor | undefined;
+  /** An image that is not a file of the form: its address, as it was given. */
+  readonly imageUrl: string | undefined;
+  /** Names of fields that have no effect here. */
+  readonly ignored: readonly string[];
+}
+export type ParsedVideo = AcceptedVideo | { readonly kind: "invalid"; readonly param: string; readonly message: string };
+
+const invalid = (param: string, message: string): ParsedVideo => ({ kind: "invalid", param, message });
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null && value !== "";
+
+/** What came apart from the rest counts like the rest; what stands in both is taken from outside. */
+function gather(raw: object): Readonly<Record<string, unknown>> {
+  const extra = "extra_params" in raw ? fromJson(raw.extra_params) : {};
+  return typeof extra === "object" && extra !== null && !Array.isArray(extra) ? { ...extra, ...raw } : { ...raw };
+}
+
+function sizeOf({ size, width, height }: VideoRequest): string | undefined {
+  return width === undefined || height === undefined ? size : `${width}x${height}`;
+}
+
+function toSubmissionFields(request: VideoRequest, lead: ModelId): Record<string, unknown> {
+  const model = request.model ?? lead;
+  const entry = isKnownModel(model) ? modelEntry(model) : undefined;
+  const fps = request.fps ?? entry?.framesPerSecond;
+  const framesOfSeconds = request.seconds === undefined || fps === undefined ? undefined : Math.max(1, Math.round(request.seconds * fps));
+  return {
+    model_type: model,
+    prompt: request.prompt,
+    resolution: sizeOf(request),
+    steps: request.num_inference_steps ?? entry?.defaultSteps,
+    num_frames: request.num_frames ?? framesOfSeconds,
+    fps,
+    seed: request.seed,
+    lora_path: request.lora?.path ?? request.lora?.local_path ?? request.lora?.name,
+    lora_strength: request.lora?.scale ?? request.lora?.strength ?? undefined,
+    fallback: request.understudy?.fallback,
+    allow: request.understudy?.allow,
+  };
+}
+
+/** In the words of this address. */
+function renamed(param: string, message: string, hasSeconds: boolean): ParsedVideo {
+  const name = param === "num_frames" && hasSeconds ? "seconds" : (wireNames[param] ?? param);
+  if (name === "seconds") return invalid(name, `seconds asks for too many frames: num_frames ${message.replace(/^num_frames /, "")}.`);
+  const sentence = message.replace(/^(Invalid )?(\w+)(?=[ .])/, (text, invalidly = "", word) =>
+    word === param ? `${invalidly}${name}` : text,
+  );
+  return invalid(name, /[.\]]$/.test(sentence) ? sentence : `${sentence}.`);
+}
+
+/** `raw` is whatever the body held. Fields that this service does not know are named in `ignored`. */
+export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo {
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return invalid("body", "The body must be an object of fields.");
+  const gathered = gather(raw);
+  const unreadName = unread.find((name) => isGiven(gathered[name]));
+  if (unreadName !== undefined) return invalid(unreadName, `No model of this service reads ${unreadName}.`);
+  const parsed = videoRequestSchema.safeParse(gathered);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const param = issue?.path.join(".") ?? "body";
+    return invalid(param, `${param} ${issue?.message ?? "is not acceptable"}.`);
+  }
+  const request = parsed.data;
+  if ((request.width === undefined) !== (request.height === undefined)) return invalid("width", "width and height belong together.");
+  const reference = request.input_reference ?? request.image_reference;
+  if (isGiven(reference?.file_id)) return invalid("input_reference.file_id", "This service keeps no files; send the image itself.");
+  const url = isGiven(reference?.image_url) ? reference?.image_url : undefined;
+  if (url !== undefined && typeof url !== "string")
+    return invalid("input_reference.image_url", "input_reference.image_url must be a text.");
+  const submission = parseSubmission(toSubmissionFields(request, about.lead), { hasImage: about.hasImageFile || url !== undefined });
+  if (submission.kind === "invalid") {
+    return renamed(submission.param, submission.message, request.num_frames === undefined && request.seconds !== undefined);
+  }
+  return {
+    kind: "video",
+    fields: submission.fields,
+    floor: request.understudy?.floor,
+    imageUrl: url,
+    ignored: Object.keys(gathered)
+      .filter((name) => !(name in videoRequestSchema.shape) && isGiven(gathered[name]))
+      .map((name) => name.slice(0, 64))
+      .slice(0, mostIgnoredNames),
+  };
+}

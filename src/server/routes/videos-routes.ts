@@ -1,0 +1,181 @@
+/** Videos in the shape of OpenAI's API. The job behind one is the same as everywhere else. */
+import { createHash } from "node:crypto";
+import {
+  createVideo,
+  deleteVideo,
+  downloadContent,
+  editVideo,
+  extendVideo,
+  listModels,
+  listVideos,
+  remixVideo,
+  showModel,
+  showVideo,
+} from "../../contract/api/videos-api.ts";
+import { toOwnConsent } from "../../contract/jobs-wire.ts";
+import { idempotencyBodyOf, toRenderRequest } from "../../contract/submit-request.ts";
+import { artifactOf } from "../../contract/task-wire.ts";
+import type { AcceptedVideo } from "../../contract/videos-request.ts";
+import {
+  isCompleted,
+  pollAfterMs,
+  toModelObject,
+  toVideoList,
+  toVideoObject,
+  truthHeadersOf,
+  type VideoObject,
+  videoStatusOf,
+} from "../../contract/videos-wire.ts";
+import { drawInteger } from "../../core/chance.ts";
+import type { ArtifactRef, JobView } from "../../core/job.ts";
+import { isKnownModel, knownModels } from "../../core/model-catalog.ts";
+import type { ApiApp } from "../api-app.ts";
+import { serveArtifact } from "../artifact-response.ts";
+import type { AppOptions, HttpContext } from "../http-types.ts";
+import { type Refused, refuse } from "../problems.ts";
+import { readVideoRequest } from "../read-video-request.ts";
+import { refuseAdmission } from "../refuse-admission.ts";
+import type { ServerPorts } from "../server-ports.ts";
+
+const largestSeed = 2 ** 31 - 1;
+const noCache = { "cache-control": "no-cache" };
+
+const notFound = (context: HttpContext): Refused => refuse(context, { code: "JOB_NOT_FOUND", detail: "There is no video with this id." });
+const notDone = (context: HttpContext, what: string): Refused =>
+  refuse(context, { code: "FEATURE_UNSUPPORTED", detail: `This service makes no ${what}.` });
+
+interface Shown {
+  readonly video: VideoObject;
+  readonly headers: Record<string, string>;
+}
+
+interface Parts {
+  readonly ports: ServerPorts;
+  readonly options: AppOptions;
+}
+
+async function show({ ports, options }: Parts, job: JobView, ignored: readonly string[] = []): Promise<Shown> {
+  const outlook = await ports.outlook.of(job);
+  const { resultMaxAgeMs } = options;
+  const video = toVideoObject(job, { progress: ports.progressOf(job.id), outlook, resultMaxAgeMs, ignored });
+  const pollMs = pollAfterMs(video, outlook.etaMs);
+  const headers = { ...noCache, ...truthHeadersOf(video), ...(pollMs === null ? {} : { "openai-poll-after-ms": String(pollMs) }) };
+  return { video, headers };
+}
+
+/** The same order in another spelling is the same; one that came by another route is not. */
+const keyBodyOf = (video: AcceptedVideo, imageHashes: readonly string[]): string =>
+  JSON.stringify(["videos", idempotencyBodyOf(video.fields, imageHashes), video.floor ?? null]);
+
+function addCreate(app: ApiApp, parts: Parts): void {
+  const { ports, options } = parts;
+  app.openapi(createVideo, async (context) => {
+    const key = context.req.valid("header")["idempotency-key"] ?? null;
+    const read = await readVideoRequest(context, ports.status().model);
+    if ("refusal" in read) return refuse(context, read.refusal);
+    const { video, image } = read;
+    const hashes = image === undefined ? [] : [createHash("sha256").update(image.bytes).digest("hex")];
+    const outcome = await ports.admission.submit({
+      spec: {
+        request: toRenderRequest(video.fields, () => drawInteger(ports.chance, 0, largestSeed)),
+        consent: toOwnConsent({ ...video.fields, floor: video.floor }, options.ownConsent),
+        workflow: null,
+      },
+      apiKeyId: context.get("apiKeyId"),
+      idempotencyKey: key,
+      idempotencyBody: key === null ? null : keyBodyOf(video, hashes),
+      ...(image === undefined ? {} : { image }),
+    });
+    if (!("job" in outcome)) return refuseAdmission(context, outcome);
+    // The simulator draws what the prompt says, whatever the image shows.
+    const unread = image !== undefined && outcome.job.isSimulated ? ["input_reference"] : [];
+    const { video: body, headers } = await show(parts, outcome.job, [...video.ignored, ...unread]);
+    return context.json(body, 200, { ...headers, ...(outcome.kind === "duplicate" ? { "idempotency-replayed": "true" } : {}) });
+  });
+}
+
+function addReads(app: ApiApp, parts: Parts): void {
+  const { ports } = parts;
+  app.openapi(listVideos, async (context) => {
+    const { after: afterId, limit, order } = context.req.valid("query");
+    const after = afterId === undefined ? undefined : await ports.jobs.get(afterId);
+    if (after === null) return refuse(context, { code: "REQUEST_INVALID", param: "after", detail: "after names no video." });
+    const page = await ports.jobs.list({ limit, isOldestFirst: order === "asc", ...(after === undefined ? {} : { after }) });
+    const shown = await Promise.all(page.jobs.map((job) => show(parts, job)));
+    const body = toVideoList(
+      shown.map(({ video }) => video),
+      page.cursor !== null,
+    );
+    return context.json(body, 200, noCache);
+  });
+
+  app.openapi(showVideo, async (context) => {
+    const job = await ports.jobs.get(context.req.valid("param").id);
+    if (job === null) return notFound(context);
+    const { video, headers } = await show(parts, job);
+    return context.json(video, 200, headers);
+  });
+}
+
+/** Why there is no file yet, or never will be. */
+function refuseContent(context: HttpContext, job: JobView, variant: string): Refused {
+  const status = videoStatusOf(job);
+  if (status === "failed") return refuse(context, { code: "NOT_FOUND", detail: `There is no ${variant}: this video has failed.` });
+  if (status === "completed") return refuse(context, { code: "NOT_FOUND", detail: `This video has no ${variant}.` });
+  const standIn = artifactOf(job, "stand_in") === undefined ? "" : " Meanwhile variant=standin has a stand-in.";
+  return refuse(context, { code: "JOB_STATE_CONFLICT", detail: `The ${variant} is not ready: this video is ${status}.${standIn}` });
+}
+
+function addContent(app: ApiApp, parts: Parts): void {
+  const { ports } = parts;
+  app.openapi(downloadContent, async (context) => {
+    const { variant } = context.req.valid("query");
+    const job = await ports.jobs.get(context.req.valid("param").id);
+    if (job === null) return notFound(context);
+    if (variant === "spritesheet") return notDone(context, "spritesheets");
+    const artifacts: Readonly<Record<typeof variant, ArtifactRef | undefined>> = {
+      video: isCompleted(job) ? artifactOf(job, "result") : undefined,
+      thumbnail: isCompleted(job) ? artifactOf(job, "thumbnail") : undefined,
+      standin: artifactOf(job, "stand_in"),
+    };
+    const artifact = artifacts[variant];
+    if (artifact === undefined && variant === "standin")
+      return refuse(context, { code: "NOT_FOUND", detail: "No stand-in was made for this video." });
+    if (artifact === undefined) return refuseContent(context, job, variant);
+    const { video } = await show(parts, job);
+    return serveArtifact(context, ports, artifact, {
+      caching: "no-cache",
+      disposition: "attachment",
+      fileName: variant === "thumbnail" ? `${job.id}.jpg` : `${variant}_${job.id}.mp4`,
+      notFound: `The file of this ${variant} is gone.`,
+      headers: { ...truthHeadersOf(video), "x-understudy-served-by": variant === "standin" ? "stand_in" : "real" },
+    });
+  });
+}
+
+export function addVideosRoutes(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
+  const parts: Parts = { ports, options };
+  addCreate(app, parts);
+  addReads(app, parts);
+  addContent(app, parts);
+  app.openapi(deleteVideo, async (context) => {
+    const { id } = context.req.valid("param");
+    const outcome = await ports.control.removeJob(id, `client:${context.get("apiKeyId")}`);
+    if (outcome === "absent") return notFound(context);
+    return context.json({ id, object: "video.deleted" as const, deleted: outcome === "removed" }, 200);
+  });
+  app.openapi(remixVideo, (context) => notDone(context, "videos from other videos"));
+  app.openapi(editVideo, (context) => notDone(context, "changes to videos"));
+  app.openapi(extendVideo, (context) => notDone(context, "extensions of videos"));
+
+  const modelObject = (id: string) => {
+    const { model, startedAtMs } = ports.status();
+    return toModelObject(id, { isMain: id === model, knownSinceMs: startedAtMs });
+  };
+  app.openapi(listModels, (context) => context.json({ object: "list" as const, data: knownModels().map(modelObject) }, 200, noCache));
+  app.openapi(showModel, (context) => {
+    const { model } = context.req.valid("param");
+    if (isKnownModel(model)) return context.json(modelObject(model), 200, noCache);
+    return refuse(context, { code: "NOT_FOUND", param: "model", detail: `There is no model ${model.slice(0, 64)}.` });
+  });
+}

@@ -1,0 +1,72 @@
+/** Incidents and what was done about them, counted from their rows. */
+import type { EventRow } from "../../core/ports/event-log.ts";
+import { secondMs } from "../../core/units.ts";
+import { failureTypes, outcomes, recoveryActions } from "../../core/words.ts";
+import { type Families, freedBytes, renderSeconds } from "./families.ts";
+
+interface Measure {
+  readonly deviceFreeBytes: number | null;
+}
+
+/** By how much more of the device was free afterwards, as measured beside the worker; null where one side was not measured. */
+function freedBy(evidence: unknown): number | null {
+  const { before, after } = (evidence ?? {}) as { readonly before?: Measure; readonly after?: Measure };
+  if (before?.deviceFreeBytes == null || after?.deviceFreeBytes == null) return null;
+  return Math.max(0, after.deviceFreeBytes - before.deviceFreeBytes);
+}
+
+export interface RecoveryMetrics {
+  row(row: EventRow): void;
+  openIncidents(count: number): void;
+  /** A fact of the supervisor could not be written. */
+  factLost(): void;
+  drills(passed: readonly { readonly drill: string; readonly atMs: number }[]): void;
+}
+
+export function createRecoveryMetrics(families: Families): RecoveryMetrics {
+  const actions = families.counter("recovery_actions_total", "Recovery actions by what a measurement showed.", [
+    "action",
+    "failure_type",
+    "outcome",
+  ]);
+  const took = families.histogram("recovery_action_seconds", "How long recovery actions took, skipped ones aside.", renderSeconds, [
+    "action",
+  ]);
+  const freed = families.histogram("recovery_freed_bytes", "By how much more of the device was free after an action.", freedBytes, [
+    "action",
+  ]);
+  const opened = families.counter("incidents_opened_total", "Incidents that were opened.", ["failure_type"]);
+  const closed = families.histogram("incident_duration_seconds", "How long incidents were open.", renderSeconds, ["failure_type"]);
+  const open = families.gauge("incidents_open", "Incidents that are open.");
+  const lost = families.counter("audit_write_failures_total", "Facts of the service that could not be written to its event log.");
+  const drilled = families.gauge(
+    "drill_last_success_timestamp_seconds",
+    "When a drill was last passed; drills that never were have none.",
+    ["drill"],
+  );
+  // A counter that begins with its first event hides that event from rates.
+  for (const failure_type of failureTypes) {
+    opened.inc({ failure_type }, 0);
+    for (const action of recoveryActions) for (const outcome of outcomes) actions.inc({ action, failure_type, outcome }, 0);
+  }
+  return {
+    row: ({ kind, data }) => {
+      const failure_type = String(data["failure_type"]);
+      if (kind === "incident.opened") opened.inc({ failure_type });
+      if (kind === "incident.closed") closed.observe({ failure_type }, Number(data["open_ms"]) / secondMs);
+      if (kind !== "rung.ended") return;
+      const action = String(data["action"]);
+      const outcome = String(data["outcome"]);
+      actions.inc({ action, failure_type, outcome });
+      if (outcome === "skipped") return;
+      took.observe({ action }, (Number(data["ended_at_ms"]) - Number(data["started_at_ms"])) / secondMs);
+      const bytes = freedBy(data["evidence"]);
+      if (bytes !== null) freed.observe({ action }, bytes);
+    },
+    openIncidents: (count) => open.set(count),
+    factLost: () => lost.inc(),
+    drills: (passed) => {
+      for (const { drill, atMs } of passed) drilled.set({ drill }, atMs / secondMs);
+    },
+  };
+}

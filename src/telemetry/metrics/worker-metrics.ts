@@ -1,0 +1,81 @@
+/** Worker processes, their breakers, and what they keep on their cards. */
+import type { EventRow } from "../../core/ports/event-log.ts";
+import { secondMs } from "../../core/units.ts";
+import { type BreakerState, breakerStates, type WorkerCondition, workerConditions } from "../../core/words.ts";
+import { type Families, setMeasured, setState } from "./families.ts";
+
+export interface WorkerFigures {
+  readonly id: string;
+  readonly condition: WorkerCondition;
+  readonly breaker: BreakerState;
+  readonly isBusy: boolean;
+  /** What it still held on its card after its last job, its model included; null before that was measured. */
+  readonly residueBytes: number | null;
+  /** Until a leak has filled the card, at the pace of the last jobs; null while there is no clear trend. */
+  readonly exhaustionInMs: number | null;
+}
+
+const exitReasons = ["asked", "silence", "signal", "exit"] as const;
+
+function exitReasonOf({ data }: EventRow): (typeof exitReasons)[number] {
+  if (data["expected"] === true) return "asked";
+  if (data["silent_for_ms"] !== undefined) return "silence";
+  return typeof data["signal"] === "string" ? "signal" : "exit";
+}
+
+const breakerKinds: Readonly<Record<string, BreakerState>> = {
+  "breaker.opened": "open",
+  "breaker.halfOpened": "halfOpen",
+  "breaker.closed": "closed",
+};
+
+/** What is counted, from rows. */
+function createWorkerCounts(families: Families, workerIds: readonly string[]): (row: EventRow) => void {
+  const breakerMoves = families.counter("breaker_transitions_total", "Changes of circuit breakers.", ["worker", "to"]);
+  const restartsHelp = "Worker processes that took the place of one that ended, by why it ended.";
+  const restarts = families.counter("worker_restarts_total", restartsHelp, ["worker", "reason"]);
+  const recyclesHelp = "Workers that were started anew between two jobs because they kept memory.";
+  const recycles = families.counter("worker_recycles_total", recyclesHelp, ["worker"]);
+  // A counter that begins with its first event hides that event from rates.
+  for (const worker of workerIds) for (const reason of exitReasons) restarts.inc({ worker, reason }, 0);
+  const endedBy = new Map<string, string>();
+  return (row) => {
+    const { kind, workerId: worker, data } = row;
+    if (worker === null) return;
+    const to = breakerKinds[kind];
+    if (to !== undefined) breakerMoves.inc({ worker, to });
+    if (kind === "worker.recycled") recycles.inc({ worker });
+    if (kind === "worker.exited") endedBy.set(worker, exitReasonOf(row));
+    if (kind !== "worker.connected") return;
+    const reason = endedBy.get(worker);
+    endedBy.delete(worker);
+    if (reason !== undefined && data["adopted"] !== true) restarts.inc({ worker, reason });
+  };
+}
+
+export interface WorkerMetrics {
+  row(row: EventRow): void;
+  workers(figures: readonly WorkerFigures[]): void;
+}
+
+export function createWorkerMetrics(families: Families, workerIds: readonly string[]): WorkerMetrics {
+  const condition = families.gauge("worker_state", "1 for the state that a worker's process is in.", ["worker", "state"]);
+  const breaker = families.gauge("breaker_state", "1 for the state of the circuit breaker before a worker.", ["worker", "state"]);
+  const busy = families.gauge("worker_busy", "1 while a worker has a job in hand.", ["worker"]);
+  const residueHelp = "Memory that a worker held on its card after its last job, its model included.";
+  const residue = families.gauge("gpu_memory_residue_bytes", residueHelp, ["worker"]);
+  const exhaustionHelp = "Time until kept memory fills the card, where the trend is clear.";
+  const exhaustion = families.gauge("gpu_forecast_exhaustion_seconds", exhaustionHelp, ["worker"]);
+  return {
+    row: createWorkerCounts(families, workerIds),
+    workers: (figures) => {
+      for (const { id: worker, condition: current, breaker: state, isBusy, residueBytes, exhaustionInMs } of figures) {
+        busy.set({ worker }, isBusy ? 1 : 0);
+        setState(condition, workerConditions, current, (word) => ({ worker, state: word }));
+        setState(breaker, breakerStates, state, (word) => ({ worker, state: word }));
+        setMeasured(residue, { worker }, residueBytes);
+        setMeasured(exhaustion, { worker }, exhaustionInMs === null ? null : exhaustionInMs / secondMs);
+      }
+    },
+  };
+}
