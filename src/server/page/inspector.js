@@ -9,11 +9,10 @@ let opened;
 let socket;
 let count = 0;
 
-/** Asks once by plain HTTP, so that a key is asked for; 426 says that a socket would be answered. */
+/** Reads something first, so that a key is asked for where one is needed: a socket could not say that it is. */
 async function feed() {
-  const { status } = await ask("/inspect");
-  if (status === 404) return say("The service was not started for this: understudy serve --inspect.");
-  if (status !== 426) return say("The key must be an operator's.");
+  const { ok } = await ask("/api/v1/machines");
+  if (!ok) return say("The service does not answer as it should.");
   socket?.close();
   socket = new WebSocket(`${location.origin.replace("http", "ws")}/inspect`, keyProtocols());
   socket.onmessage = ({ data }) => {
@@ -21,11 +20,13 @@ async function feed() {
     opened.postMessage(JSON.parse(data), viewer);
     say(`${count} frames were handed over.`);
   };
-  socket.onclose = () => say(`The connection ended after ${count} frames. Open the viewer again.`);
+  const refused = "It was refused: the service must be started with understudy serve --inspect, and a key must be an operator's.";
+  socket.onclose = () => say(count === 0 ? refused : `The connection ended after ${count} frames. Open the viewer again.`);
 }
 
 addEventListener("message", ({ origin, source, data }) => {
-  if (origin === viewer && source === opened && data?.type === "@statelyai.connected") void feed();
+  if (origin === viewer && source === opened && data?.type === "@statelyai.connected")
+    feed().catch(() => say("The service does not answer."));
 });
 document.getElementById("open").addEventListener("submit", (event) => {
   event.preventDefault();

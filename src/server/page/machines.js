@@ -35,11 +35,7 @@ function chartOf(machine) {
       machine,
       fetch(`/machines/${machine}.svg`)
         .then((answer) => answer.text())
-        .then((text) => {
-          const drawing = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-          for (const style of drawing.querySelectorAll("style")) style.remove();
-          return drawing;
-        }),
+        .then((text) => new DOMParser().parseFromString(text.replace(/<style>[^]*?<\/style>/, ""), "image/svg+xml").documentElement),
     );
   }
   return charts.get(machine);
@@ -63,6 +59,18 @@ function light(drawing, { active }) {
   }
 }
 
+/** Brings the state that is lit into the frame of a chart that is larger than it. */
+function reveal() {
+  const box = [...at("chart").querySelectorAll(".active > rect")].at(-1)?.getBoundingClientRect();
+  const frame = at("chart").getBoundingClientRect();
+  if (box === undefined) return;
+  at("chart").scrollTop += box.top - frame.top - frame.height / 3;
+  at("chart").scrollLeft += box.left - frame.left - frame.width / 3;
+}
+
+/** `xstate.done.actor.0.pipeline.claiming` says no more than `done`. */
+const eventText = (event) => event.replace(/^xstate\.(done|error|init)\b.*/, "$1").replace(/^xstate\.after\.([^.]+)\..*/, "after $1");
+
 async function showOne() {
   const actor = actors.get(chosen);
   at("one").hidden = actor === undefined;
@@ -76,7 +84,7 @@ async function showOne() {
       const time = document.createElement("time");
       time.dateTime = iso;
       time.textContent = clockOf(iso);
-      line.append(time, `${from ?? "start"} → ${to} (${event})`);
+      line.append(time, `${from ?? "start"} → ${to} (${eventText(event)})`);
       return line;
     }),
   );
@@ -86,6 +94,7 @@ async function showOne() {
   if (drawing === undefined || now?.machine !== actor.machine) return;
   light(drawing, now);
   if (at("chart").firstChild !== drawing) at("chart").replaceChildren(drawing);
+  reveal();
   const leaves = [...drawing.querySelectorAll(".active")].filter(
     (group) => !now.active.some((path) => path.startsWith(`${group.dataset.state}.`)),
   );
