@@ -35,7 +35,7 @@ function chartOf(machine) {
       machine,
       fetch(`/machines/${machine}.svg`)
         .then((answer) => answer.text())
-        .then((text) => new DOMParser().parseFromString(text.replace(/<style>[^]*?<\/style>/, ""), "image/svg+xml").documentElement),
+        .then((text) => new DOMParser().parseFromString(text.replace(/<style>[\s\S]*?<\/style>/, ""), "image/svg+xml").documentElement),
     );
   }
   return charts.get(machine);
