@@ -3,9 +3,10 @@ import type { Fault } from "../core/fault.ts";
 import { secondMs } from "../core/units.ts";
 import type { FailureType } from "../core/words.ts";
 import type { supervisorMachine } from "../machines/supervisor.machine.ts";
+import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type { HealthView, RecoveryOrder, RecoveryPort, RecoveryReset, RecoveryTriggered } from "../server/server-ports.ts";
-import { healthViewOf, readHealth, type StatusParts } from "./service-status.ts";
+import { healthViewOf, isMonitored, readHealth, type StatusParts } from "./service-status.ts";
 
 const answerWithinMs = 10 * secondMs;
 
@@ -152,7 +153,21 @@ async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
   };
 }
 
+/** The operator's own act: the row comes first, and the next start of the service measures again in any case. */
+async function setMonitoring({ parts, supervisor }: Desk, isOn: boolean, by: string): Promise<boolean> {
+  if (isMonitored(supervisor.getSnapshot()) === isOn) return false;
+  await parts.store.events.append([{ kind: isOn ? "monitoring.started" : "monitoring.stopped", actor: by, data: {} }]);
+  if (isOn) supervisor.send({ type: "child.respawn", childId: childIds.health });
+  else supervisor.getSnapshot().children[childIds.health]?.send({ type: "monitor.stop" } as never);
+  return true;
+}
+
 export function createRecoveryDesk(parts: StatusParts, supervisor: Supervisor, hub: FactHub): RecoveryPort {
   const desk: Desk = { parts, supervisor, hub };
-  return { trigger: (order) => trigger(desk, order), reset: (by) => reset(desk, by), checkHealth: () => checkHealth(desk) };
+  return {
+    trigger: (order) => trigger(desk, order),
+    reset: (by) => reset(desk, by),
+    checkHealth: () => checkHealth(desk),
+    setMonitoring: (isOn, by) => setMonitoring(desk, isOn, by),
+  };
 }

@@ -18,11 +18,13 @@ import { createDrillDesk } from "./drills/drill-desk.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
 import { createJobOutlook } from "./job-outlook.ts";
+import { listLoras } from "./lora-shelf.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
 import { removeJob } from "./remove-job.ts";
 import { figuresOf } from "./scrape.ts";
 import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
 import type { Supervisor } from "./supervisor-actor.ts";
+import { createTelemetryDesk } from "./telemetry-desk.ts";
 
 function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueued: () => void): AdmissionPort {
   const { config, links } = parts;
@@ -114,6 +116,7 @@ function createStreams(parts: StatusParts, { hub, machines }: Sources, status: (
   const publish = (frame: StreamFrame): void => {
     for (const listener of listeners) listener(frame);
   };
+  parts.samples.onSample((sample) => publish({ kind: "sample", sample }));
   parts.progress.onProgress((progress) => publish({ kind: "progress", progress }));
   hub.subscribe((fact) => {
     const frame = frameOf(fact, status);
@@ -159,6 +162,8 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
     admission,
     status,
     progressOf: parts.progress.of,
+    telemetry: createTelemetryDesk(parts),
+    listLoras: () => listLoras(parts.config.models.loraDir),
     outlook: createJobOutlook(parts.store, {
       progressOf: parts.progress.of,
       running: parts.progress.list,

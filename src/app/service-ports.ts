@@ -18,6 +18,7 @@ import type { EnvelopeBook, StepBook } from "./learned-books.ts";
 import type { LoadGate } from "./load-gate.ts";
 import type { ProfileBook } from "./profile-book.ts";
 import type { ProgressBoard } from "./progress-board.ts";
+import type { SampleBoard } from "./sample-board.ts";
 import type { WorkerLinks } from "./worker-links.ts";
 
 /** The outside world of one service. The simulation gives another one. */
@@ -48,6 +49,7 @@ export interface ServiceParts extends ServicePorts {
   readonly epoch: number;
   readonly links: WorkerLinks;
   readonly progress: ProgressBoard;
+  readonly samples: SampleBoard;
   readonly profiles: ProfileBook;
   readonly gpu: GpuAdapter;
   readonly diskWatch: DiskWatch;

@@ -128,6 +128,10 @@ function unreadyReasonOf({ diskWatch }: StatusParts, { context }: SupervisorSnap
   return context.drain === null ? null : { code: "INTAKE_DRAINED", message: "An operator has drained the intake." };
 }
 
+/** A monitor that was stopped stays among the children, at its end. */
+export const isMonitored = (snapshot: SupervisorSnapshot): boolean =>
+  (snapshot.children[childIds.health]?.getSnapshot() as { status?: string } | undefined)?.status === "active";
+
 /** A cheap read of the machines' snapshots. */
 export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): ServiceStatus {
   const { context } = snapshot;
@@ -146,7 +150,7 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
     workers: context.configured.map(({ id }) => workerStatus(parts, snapshot, id)),
     health:
       report === null || report.measuredAtMs === null ? null : healthViewOf(report, { isProven: usable.length > 0, isConnected, parts }),
-    isHealthMonitored: snapshot.children[childIds.health] !== undefined,
+    isHealthMonitored: isMonitored(snapshot),
     recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
     recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),
     openIncidents: Object.values(context.incidents)

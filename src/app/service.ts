@@ -43,6 +43,7 @@ import { createFactHub, type FactHub } from "./recovery-desk.ts";
 import { openRecoveryLedger } from "./recovery-ledger.ts";
 import { readResumedFacts } from "./resume-facts.ts";
 import { createRouteWatch } from "./route-watch.ts";
+import { createSampleBoard } from "./sample-board.ts";
 import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
 import type { StatusParts } from "./service-status.ts";
@@ -142,6 +143,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
     links,
     gpu,
     progress: createProgressBoard(clock),
+    samples: createSampleBoard(),
     profiles: createProfileBook(config.loadProfile),
     loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
     metrics: createMetrics({

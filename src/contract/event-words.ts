@@ -100,6 +100,8 @@ const words: Readonly<Record<string, Words>> = {
   "budget.spent": (row) => `A heavy step was allowed: ${plain(row.data["action"], "a repair")}.`,
   "budget.exhausted": () => "Heavy repairs wait, because too many were made within the hour.",
   "recovery.triggered": (row) => `A repair was asked for: ${plain(row.data["failure_type"], "of everything")}.`,
+  "monitoring.stopped": () => "Host and card are not measured any more, as an operator asked.",
+  "monitoring.started": () => "Host and card are measured again.",
   "recovery.reset": () => "Recovery was reset.",
   "intake.paused": (row) => (row.data["release_gpu"] === true ? "Paused, and the cards are given back." : "Paused: no job begins."),
   "intake.drained": () => "Drained: nothing new is taken; what was accepted is rendered.",

@@ -22,7 +22,10 @@ const label = z.string().regex(labelPattern, "must have 1 to 64 letters, digits 
 const floorSchema = z.strictObject({ width: whole(16, 7_680), height: whole(16, 7_680), frames: whole(1, 1_000) });
 
 /** Pickle formats run code when they are opened, and a path that leaves its folder names somebody else's file. */
-const loraPattern = /^(?![/\\])(?![A-Za-z]:)(?!.*(?:^|[/\\])\.\.(?:[/\\]|$))[^\0]{1,243}\.safetensors$/;
+const isConfinedLora = (path: string): boolean =>
+  /^(?![/\\])(?![A-Za-z]:)[^\0]+\.safetensors$/.test(path) && !path.split(/[/\\]/).includes("..");
+/** Cheaper than the whole grammar of base64, of which twelve million characters would hold up everybody else. */
+const isBase64 = (text: string): boolean => text.length % 4 === 0 && !/[^A-Za-z0-9+/=]/.test(text);
 
 export const jobSubmissionSchema = z
   .strictObject({
@@ -37,10 +40,15 @@ export const jobSubmissionSchema = z
     frames_per_second: whole(1, 60).optional(),
     steps: whole(1, 100).default(50),
     seed: whole(0, 2 ** 31 - 1).optional(),
-    lora_path: z.string().regex(loraPattern, "must be the path of a .safetensors file below the LoRA directory").optional(),
+    lora_path: z.string().max(255).refine(isConfinedLora, "must be the path of a .safetensors file below the LoRA directory").optional(),
     lora_strength: z.number().min(0).max(2).default(1),
     /** JPEG, PNG or WebP, in base64. */
-    image: z.base64().max(12_000_000).optional().describe("The image from which the video begins: JPEG, PNG or WebP, in base64."),
+    image: z
+      .string()
+      .max(12_000_000)
+      .refine(isBase64, "must be base64")
+      .optional()
+      .describe("The image from which the video begins: JPEG, PNG or WebP, in base64."),
     fallback: z.enum(fallbackConsents).optional().describe("What the job gets while no worker can give real output."),
     allow: z
       .array(z.enum(reductionKinds))

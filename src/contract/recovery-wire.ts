@@ -77,6 +77,44 @@ export function toAttempt(attempt: RecoveryAttemptView): z.infer<typeof attemptS
   };
 }
 
+/** The seed's list of attempts: the same facts under its names. */
+export const attemptListSchema = z
+  .strictObject({
+    recovery_attempts: z.array(
+      z.strictObject({
+        failure_type: z.enum(failureTypes),
+        action: z.enum(recoveryActions),
+        outcome: z.enum(outcomes),
+        success: z.boolean(),
+        timestamp: time,
+        recovery_time_seconds: z.number(),
+        error_message: z.string().nullable(),
+        context: z.record(z.string(), z.string()),
+      }),
+    ),
+    total_attempts: z.number().int(),
+    showing_recent: z.number().int(),
+    timestamp: time,
+  })
+  .meta({ id: "RecoveryAttempts" });
+
+export function toAttemptList(status: ServiceStatus, limit: number, nowMs: number): z.infer<typeof attemptListSchema> {
+  const shown = status.recoveryAttempts.slice(0, limit).map(toAttempt);
+  return {
+    recovery_attempts: shown.map(({ recovery_time, worker_id, incident_id, ...attempt }) => ({
+      ...attempt,
+      recovery_time_seconds: recovery_time,
+      context: {
+        ...(worker_id === undefined ? {} : { worker_id }),
+        ...(incident_id === undefined ? {} : { incident_id }),
+      },
+    })),
+    total_attempts: status.recoveryStatistics.totalAttempts,
+    showing_recent: shown.length,
+    timestamp: isoOf(nowMs),
+  };
+}
+
 /** The seed's notification of a health check; its shares are percents. */
 export const healthStatusSchema = z.strictObject({
   status: z.enum(healthStatuses),

@@ -3,8 +3,6 @@ import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobProgress } from "../core/job.ts";
 import type { EventRow } from "../core/ports/event-log.ts";
-import type { Sample } from "../core/ports/telemetry-probe.ts";
-import { mebibyte } from "../core/units.ts";
 import { modes, phases } from "../core/words.ts";
 import { describeEvent, listedKinds } from "./event-words.ts";
 import { modelName } from "./model-name.ts";
@@ -131,24 +129,6 @@ export function toSnapshot(
     incidents: status.openIncidents.map(toIncident),
     running: status.running.map(toProgress),
     described_kinds: [...listedKinds],
-  };
-}
-
-/** The eight numbers of the seed's `system_stats_update`; a card that is absent shows zeros, as in the seed. */
-export function toSystemStats(sample: Sample): Readonly<Record<string, number | string>> {
-  const [gpu] = sample.gpus;
-  const percent = (ratio: number): number => Number((ratio * 100).toFixed(1));
-  const gigabytes = (bytes: number): number => Number((bytes / 1024 ** 3).toFixed(2));
-  return {
-    cpu_percent: percent(sample.host.cpuRatio),
-    ram_used_gb: gigabytes(sample.host.memoryUsedBytes),
-    ram_total_gb: gigabytes(sample.host.memoryTotalBytes),
-    ram_percent: percent(sample.host.memoryRatio),
-    gpu_percent: percent(gpu?.utilizationRatio ?? 0),
-    vram_used_mb: Math.round((gpu?.usedBytes ?? 0) / mebibyte),
-    vram_total_mb: Math.round((gpu?.totalBytes ?? 0) / mebibyte),
-    vram_percent: percent((gpu?.usedBytes ?? 0) / (gpu?.totalBytes || 1)),
-    timestamp: isoOf(sample.atMs),
   };
 }
 

@@ -124,6 +124,8 @@ export const pipelineSetup = setup({
     isStopping: ({ context }) => context.isStopping,
     isSuspended: ({ context }) => context.suspendedBy.length > 0,
     servesStandIns: ({ context }) => context.isServingStandIns,
+    /** The worker that it was claimed for is gone, or on its way: it would never be told of the job's end. */
+    hasLeaseInVain: ({ context }, params: { lease: Lease | null }) => params.lease !== null && !context.isWorkerConnected,
     hasLease: (_, params: { lease: Lease | null }) => params.lease !== null,
     isReady: (_, params: { preparation: Preparation }) => params.preparation.kind === "ready",
     /** One load an attempt: a worker that does not hold what was loaded would be asked for ever. */

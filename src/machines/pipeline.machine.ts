@@ -94,6 +94,14 @@ export const pipelineMachine = pipelineSetup.createMachine({
         input: ({ context }) => ({ workerId: context.workerId, residentModel: context.residentModel }),
         onDone: [
           {
+            guard: { type: "hasLeaseInVain", params: ({ event }) => ({ lease: event.output.lease }) },
+            target: "settling",
+            actions: [
+              { type: "storeLease", params: ({ event }) => ({ lease: event.output.lease }) },
+              { type: "storeSettlement", params: { settlement: { kind: "release", why: "its worker ended while it was claimed" } } },
+            ],
+          },
+          {
             guard: { type: "hasLease", params: ({ event }) => ({ lease: event.output.lease }) },
             target: "inHand",
             actions: [

@@ -23,7 +23,7 @@ import { addQueueRoutes } from "./routes/queue-routes.ts";
 import { addRecoveryRoutes } from "./routes/recovery-routes.ts";
 import { addSimulatorRoutes } from "./routes/simulator-routes.ts";
 import { addStatusRoutes } from "./routes/status-routes.ts";
-import { addSystemRoutes } from "./routes/system-routes.ts";
+import { addFigureRoutes, addSystemRoutes } from "./routes/system-routes.ts";
 import { addVideosRoutes } from "./routes/videos-routes.ts";
 import { addWebSocketRoute } from "./routes/websocket-route.ts";
 import { access } from "./safety/access.ts";
@@ -67,6 +67,7 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
   addDrillRoutes(app, ports);
   addIncidentRoutes(app, ports);
   addSystemRoutes(app, ports, options);
+  addFigureRoutes(app, ports);
   addMetricsRoute(app, ports, streams);
   addStatusRoutes(app, ports);
   addSimulatorRoutes(app, ports);

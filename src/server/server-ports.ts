@@ -65,6 +65,9 @@ export interface ServerPorts {
   readonly drills: DrillPort;
   readonly machines: MachinePort;
   readonly streams: StreamPort;
+  readonly telemetry: TelemetryPort;
+  /** The LoRA files that a job may name, by name. */
+  listLoras(): Promise<readonly LoraFile[]>;
   /** The text of one scrape. */
   metrics(listenerCount: number): Promise<string>;
   /** Called for every answer; the bodies and addresses are not in it. */
@@ -140,6 +143,8 @@ export interface RecoveryPort {
   reset(by: ActorName): Promise<RecoveryReset>;
   /** A fresh measurement; one that cannot be made is a view with `overallStatus: "error"`, not a rejection. */
   checkHealth(): Promise<HealthView>;
+  /** False when it was so already. */
+  setMonitoring(isOn: boolean, by: ActorName): Promise<boolean>;
 }
 
 export interface IncidentPort {
@@ -147,6 +152,20 @@ export interface IncidentPort {
   /** Null when there is none, or it is no longer kept. */
   find(id: string): Promise<IncidentStory | null>;
   analytics(sinceMs: number): Promise<RecoveryAnalytics>;
+}
+
+export interface TelemetryPort {
+  /** Now, or within the last two samples. Rejects with UnderstudyError SYSTEM_RESOURCE when nothing can be measured. */
+  measure(): Promise<Sample>;
+  /** Oldest first, at most a day. */
+  since(fromMs: number): readonly Sample[];
+}
+
+export interface LoraFile {
+  /** Below the LoRA directory. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly modifiedAtMs: number;
 }
 
 export interface RecoveryOrder {

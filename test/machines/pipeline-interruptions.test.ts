@@ -67,6 +67,18 @@ describe("a worker that ends", () => {
     await world.send({ ...exited, type: "worker.exited", evidence: {}, isExpected: true });
     expect(world.settlements).toEqual([{ kind: "death", evidence: {}, isOwnDoing: true }]);
   });
+  it("while a job is being claimed for it gives that job back, and no attempt begins", async () => {
+    // Once it was given to a process that was ending on purpose: it stood still until the stall limit, and counted as a death.
+    const world = begin({ waiting: ["j1"] });
+    await world.send(connected);
+    world.actor.send(proven);
+    world.actor.send(exited);
+    await world.clock.settle();
+    expect(world.claims).toHaveLength(1);
+    expect(world.renders).toEqual([]);
+    expect(world.settlements).toEqual([{ kind: "release", why: "its worker ended while it was claimed" }]);
+    expect(world.state()).toBe("idle");
+  });
   it("while an attempt is being settled is known afterwards", async () => {
     const world = await render(["j1", "j2"], { settleAnswers: ["hangs"] });
     await world.send({ type: "lease.lost" });

@@ -42,13 +42,25 @@ const table = `
   viewer    GET /metrics
   viewer    GET /api/v1/system/health
   viewer    GET /api/v1/status
+  open      GET /api/health
+  viewer    GET /api/v1/system/stats
+  viewer    GET /api/v1/system/stats/history
+  viewer    GET /api/v1/system/hardware/profile
+  viewer    GET /api/v1/system/optimization/status
+  viewer    GET /api/v1/system/ports
+  viewer    GET /api/v1/lora
+  viewer    GET /api/v1/lora/list
   viewer    GET /api/v1/queue
   submitter POST /api/v1/queue/:id/cancel
+  submitter DELETE /api/v1/queue/:id
+  operator  POST /api/v1/queue/clear
   submitter POST /api/v1/generation/submit
   submitter POST /api/v1/generate
   viewer    GET /api/v1/generate/:id
+  viewer    GET /api/v1/generation/models/detect
   viewer    GET /api/v1/outputs
   viewer    GET /api/v1/outputs/:id
+  submitter DELETE /api/v1/outputs/:id
   viewer    GET /api/v1/outputs/:id/video
   viewer    GET /api/v1/outputs/:id/download
   viewer    GET /api/v1/outputs/:id/thumbnail
@@ -59,6 +71,10 @@ const table = `
   viewer    GET /api/v1/recovery/actions
   operator  POST /api/v1/recovery/trigger
   operator  POST /api/v1/recovery/reset
+  viewer    GET /api/v1/recovery/recovery-attempts
+  operator  POST /api/v1/recovery/health-monitoring/start
+  operator  POST /api/v1/recovery/health-monitoring/stop
+  operator  POST /api/v1/recovery/enable-mock-generation
   viewer    GET /api/v1/recovery/incidents
   viewer    GET /api/v1/recovery/incidents/:id
   viewer    GET /api/v1/recovery/analytics

@@ -3,7 +3,7 @@ import { describeEvent, modeWords } from "../../src/contract/event-words.ts";
 import { imageProblem, imageTypeOf, longestImageBytes } from "../../src/contract/image-content.ts";
 import { plainName } from "../../src/contract/plain-names.ts";
 import { toProblem } from "../../src/contract/problem.ts";
-import { toSystemStats } from "../../src/contract/stream-wire.ts";
+import { toStats } from "../../src/contract/stats-wire.ts";
 import { idempotencyBodyOf, parseSubmission, type SubmitFields, toRenderRequest } from "../../src/contract/submit-request.ts";
 import { type ErrorCode, errorCodes } from "../../src/core/error-codes.ts";
 import type { EventRow } from "../../src/core/ports/event-log.ts";
@@ -136,13 +136,13 @@ it("shows an absent card as zeros in the seed's statistics", () => {
     temperatureCelsius: null,
     unavailable: {},
   };
-  expect(toSystemStats({ atMs: 0, gpuKind: "absent", gpus: [], host })).toMatchObject({
+  expect(toStats({ atMs: 0, gpuKind: "absent", gpus: [], host })).toMatchObject({
     cpu_percent: 12.3,
     ram_used_gb: 1,
     vram_total_mb: 0,
     vram_percent: 0,
   });
-  expect(toSystemStats({ atMs: 0, gpuKind: "nvidia", gpus: [gpu], host })).toMatchObject({
+  expect(toStats({ atMs: 0, gpuKind: "nvidia", gpus: [gpu], host })).toMatchObject({
     gpu_percent: 0,
     vram_used_mb: 1,
     vram_total_mb: 2,

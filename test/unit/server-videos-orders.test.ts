@@ -175,6 +175,46 @@ it.each([
   expect(understudy.ignored).toEqual(["input_reference"]);
 });
 
+const deep = (count: number): string => `${"[".repeat(count)}${"]".repeat(count)}`;
+it.each([
+  ["a prompt that is an object", { prompt: { toString: "x" } }],
+  ["a model called __proto__", { model: "__proto__" }],
+  ["a model that is a list", { model: ["T2V-A14B"] }],
+  ["a size that is an object", { size: {} }],
+  ["a size of words", { size: "NaNxNaN" }],
+  ["seconds that are endless", { seconds: "1e308" }],
+  ["seconds below nothing", { seconds: -4 }],
+  ["seconds that are true", { seconds: true }],
+  ["a width beyond numbers", { width: 1e308, height: 1e308 }],
+  ["half a frame", { num_frames: 0.5 }],
+  ["no frames", { num_frames: 0 }],
+  ["a seed beyond numbers", { seed: 1e308 }],
+  ["a seed of words", { seed: "NaN" }],
+  ["a LoRA that is a text", { lora: "fox" }],
+  ["extra_params that are a list", { extra_params: "[1]" }],
+  ["extra_params that are deep", { extra_params: deep(5_000) }],
+  ["understudy as a text", { understudy: "yes" }],
+  ["understudy as a list", { understudy: [] }],
+  ["an image that is a number", { input_reference: 7 }],
+  ["an address that is an object", { input_reference: { image_url: {} } }],
+  ["an address of one letter", { input_reference: { image_url: "\u{1f98a}" } }],
+])("answers %s with a refusal and no defect", async (_, change) => {
+  const answer = await send({ ...small, ...change });
+  expect(answer.status).toBe(422);
+  expect(world.defects).toEqual([]);
+});
+
+it.each([
+  "/v1/videos/%00",
+  "/v1/videos/%ff%fe/content",
+  "/v1/videos/..%2f..%2fetc%2fpasswd/content",
+  "/v1/videos/%F0%9F%A6%8A",
+  "/v1/models/%00",
+])("answers 404 to %s", async (path) => {
+  expect((await world.app.request(path)).status).toBe(404);
+  expect(world.defects).toEqual([]);
+});
+
 it.each(["https://example.org/a.png", "http://169.254.169.254/latest", "file:///etc/passwd", "example.org/a.png"])(
   "fetches nothing for a request: %s is refused by a code of its own",
   async (address) => {

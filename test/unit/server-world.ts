@@ -9,6 +9,7 @@ import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
+import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { dayMs } from "../../src/core/units.ts";
 import type { ArtifactKind } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
@@ -59,6 +60,14 @@ export const ready: ServiceStatus = {
   unreadyReason: null,
 };
 
+/** A host without any card. */
+export const sampleOfHost: Sample = {
+  atMs: 0,
+  gpuKind: "absent",
+  gpus: [],
+  host: { cpuRatio: 0.125, memoryRatio: 0.255, memoryUsedBytes: 8 * 1024 ** 3, memoryTotalBytes: 32 * 1024 ** 3, diskFreeBytes: 1e12 },
+};
+
 /** Everything real but the machines: store, artifact files and admission are the service's own. */
 export interface ServerWorld {
   readonly app: ServerApp;
@@ -73,6 +82,7 @@ export interface ServerWorld {
   status: ServiceStatus;
   triggered: RecoveryTriggered;
   freeBytes: number;
+  sample: Sample;
   isIntakeDrained: boolean;
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
@@ -156,6 +166,11 @@ function makePorts(
         message: "The test render is still running.",
       }),
       checkHealth: async () => ({ ...healthy, checkedAtMs: parts.clock.nowMs() }),
+      setMonitoring: async (isOn) => {
+        const isNew = world().status.isHealthMonitored !== isOn;
+        world().status = { ...world().status, isHealthMonitored: isOn };
+        return isNew;
+      },
     },
     drills: {
       list: async () => [{ name: "kill", description: "The worker is killed.", obstacle: null, cards: [] }],
@@ -193,6 +208,11 @@ function makePorts(
           ? { kind: "killed", workerId: "worker-0", pid: 4242 }
           : { kind: "absent", message: `There is no worker ${workerId}.` },
     },
+    telemetry: {
+      measure: async () => world().sample,
+      since: (fromMs) => (world().sample.atMs >= fromMs ? [world().sample] : []),
+    },
+    listLoras: async () => [{ path: "animals/fox.safetensors", bytes: 300_000_000, modifiedAtMs: 1_760_000_000_000 }],
     streams: {
       subscribe: (listener) => {
         listeners.add(listener);
@@ -258,6 +278,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
       actions: [{ action: "clear_gpu_cache", outcome: "effective", reason: "4.2 GiB more are free" }],
     },
     freeBytes: 1e12,
+    sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
     progress: new Map(),
     frame: (frame) => {

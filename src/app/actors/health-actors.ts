@@ -12,7 +12,9 @@ export const healthActors = (parts: ServiceParts) => ({
       try {
         const sample = await parts.probe.measure();
         parts.metrics.sample(sample);
-        if (!isOver) sendBack({ type: "sample.taken", sample });
+        if (isOver) return;
+        parts.samples.note(sample);
+        sendBack({ type: "sample.taken", sample });
       } catch (thrown) {
         parts.metrics.sample(null);
         if (!isOver) sendBack({ type: "sample.failed", message: messageOf(thrown), atMs: parts.clock.nowMs() });

@@ -13,6 +13,7 @@ import * as recovery from "./recovery-api.ts";
 import * as simulator from "./simulator-api.ts";
 import * as status from "./status-api.ts";
 import * as streams from "./stream-api.ts";
+import * as system from "./system-api.ts";
 import * as videos from "./videos-api.ts";
 
 export const routeFiles = {
@@ -30,6 +31,7 @@ export const routeFiles = {
   simulator,
   status,
   streams,
+  system,
   videos,
 };
 

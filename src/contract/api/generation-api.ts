@@ -1,6 +1,7 @@
 /** Submitting a job, and looking at one. */
 import { z } from "zod";
 import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
+import { detectedSchema } from "../detect-model.ts";
 import { type SubmitFields, submitSchema } from "../submit-request.ts";
 import { jobStatusSchema, submittedSchema } from "../task-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
@@ -80,4 +81,17 @@ export const showGeneration = apiRoute({
   request: { params: z.object({ id: z.string() }) },
   responses: { 200: jsonAnswer(jobStatusSchema, "The job.") },
   refusals: ["JOB_NOT_FOUND"],
+});
+
+const truth = z.enum(["true", "false", "1", "0", ""]).optional();
+
+export const detectModelType = apiRoute({
+  method: "get",
+  path: "/api/v1/generation/models/detect",
+  role: "viewer",
+  tags,
+  summary: "Which model suits a prompt: the seed's form asks before it submits.",
+  request: { query: z.object({ prompt: z.string().max(10_000).optional(), has_image: truth, has_end_image: truth }) },
+  responses: { 200: jsonAnswer(detectedSchema, "The model, and why.") },
+  refusals: ["REQUEST_INVALID"],
 });

@@ -46,6 +46,17 @@ export const showOutput = apiRoute({
   refusals: ["NOT_FOUND"],
 });
 
+export const deleteOutput = apiRoute({
+  method: "delete",
+  path: "/api/v1/outputs/{id}",
+  role: "submitter",
+  tags,
+  summary: "Deletes a video with its job. Where it is a stand-in whose real video is owed, that is cancelled first.",
+  request: { params: idParam },
+  responses: { 200: jsonAnswer(z.strictObject({ message: z.string() }), "It is gone.") },
+  refusals: ["NOT_FOUND", "JOB_STATE_CONFLICT"],
+});
+
 const fileOf = <Path extends string, MimeType extends string>(path: Path, summary: string, mimeTypes: readonly MimeType[]) =>
   apiRoute({
     method: "get",

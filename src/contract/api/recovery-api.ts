@@ -1,9 +1,10 @@
 /** The seed's recovery endpoints. `trigger` and `reset` answer 200 also when nothing could be repaired, as the seed does. */
 import { z } from "zod";
 import { failureTypes } from "../../core/words.ts";
-import { actionsSchema, healthSchema, recoveryStatusSchema, resetSchema, triggeredSchema } from "../recovery-wire.ts";
+import { actionsSchema, attemptListSchema, healthSchema, recoveryStatusSchema, resetSchema, triggeredSchema } from "../recovery-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 import { documentedBody } from "./documented-body.ts";
+import { limitParam } from "./list-params.ts";
 
 const tags = ["recovery"];
 
@@ -76,4 +77,51 @@ export const resetRecovery = apiRoute({
   tags,
   summary: "Forgets cooldowns and stand-in mode, and proves the main model again.",
   responses: { 200: jsonAnswer(resetSchema, "What came of it within ten seconds.") },
+});
+
+export const listAttempts = apiRoute({
+  method: "get",
+  path: "/api/v1/recovery/recovery-attempts",
+  role: "viewer",
+  tags,
+  summary: "Actions that ran, newest first.",
+  request: { query: z.object({ limit: limitParam.default(50) }) },
+  responses: { 200: jsonAnswer(attemptListSchema, "The attempts.") },
+  refusals: ["REQUEST_INVALID"],
+});
+
+const time = z.iso.datetime();
+
+export const startMonitoring = apiRoute({
+  method: "post",
+  path: "/api/v1/recovery/health-monitoring/start",
+  role: "operator",
+  tags,
+  summary: "Host and cards are measured again.",
+  responses: {
+    200: jsonAnswer(z.strictObject({ health_monitoring_started: z.boolean(), message: z.string(), timestamp: time }), "They are."),
+  },
+});
+
+export const stopMonitoring = apiRoute({
+  method: "post",
+  path: "/api/v1/recovery/health-monitoring/stop",
+  role: "operator",
+  tags,
+  summary: "Host and cards are not measured until a start of the monitoring or of the service.",
+  responses: {
+    200: jsonAnswer(z.strictObject({ health_monitoring_stopped: z.boolean(), message: z.string(), timestamp: time }), "They are not."),
+  },
+});
+
+export const enableMock = apiRoute({
+  method: "post",
+  path: "/api/v1/recovery/enable-mock-generation",
+  role: "operator",
+  tags,
+  summary: "Confirms that stand-ins serve. They do so by themselves, and never in the place of a main model that works.",
+  responses: {
+    200: jsonAnswer(z.strictObject({ mock_generation_enabled: z.literal(true), message: z.string(), timestamp: time }), "They serve."),
+  },
+  refusals: ["FEATURE_UNSUPPORTED"],
 });

@@ -1,8 +1,9 @@
 /** Server-sent events: the event log as it grows, and the health of host and card. */
 import { streamEvents, streamHealth } from "../../contract/api/stream-api.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
+import { toStats } from "../../contract/stats-wire.ts";
 import { type StreamTopic, topicOfKind, topicsOf } from "../../contract/stream-topics.ts";
-import { toProgress, toRow, toSystemStats } from "../../contract/stream-wire.ts";
+import { toProgress, toRow } from "../../contract/stream-wire.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { OpenStreams } from "../open-streams.ts";
@@ -29,7 +30,7 @@ function toSseFrames(frame: StreamFrame): SseEvent[] {
         { event: "health_status", data: toHealthStatus(frame.health) },
       ];
     case "sample":
-      return [{ event: "system_stats", data: toSystemStats(frame.sample) }];
+      return [{ event: "system_stats", data: toStats(frame.sample) }];
     case "mode":
       return [
         { event: "mode", data: { mode: frame.mode, sentence: frame.sentence } },

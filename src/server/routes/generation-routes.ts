@@ -1,5 +1,6 @@
 /** Submitting a job, and looking at one. */
-import { generate, showGeneration, submitGeneration } from "../../contract/api/generation-api.ts";
+import { detectModelType, generate, showGeneration, submitGeneration } from "../../contract/api/generation-api.ts";
+import { detectModel } from "../../contract/detect-model.ts";
 import { idempotencyBodyOf, parseSubmission, toConsent, toRenderRequest } from "../../contract/submit-request.ts";
 import { toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
 import { drawInteger } from "../../core/chance.ts";
@@ -64,5 +65,10 @@ export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: Ap
     const job = await ports.jobs.get(context.req.valid("param").id);
     if (job === null) return refuse(context, { code: "JOB_NOT_FOUND", detail: "Task not found" });
     return context.json(toJobStatus(job, ports.progressOf(job.id)), 200, { "cache-control": "no-cache" });
+  });
+  app.openapi(detectModelType, (context) => {
+    const { has_image: image, has_end_image: endImage } = context.req.valid("query");
+    const isYes = (text: string | undefined): boolean => text === "true" || text === "1";
+    return context.json(detectModel({ hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }), 200);
   });
 }

@@ -2,6 +2,7 @@
 
 import { longestListCount } from "../../contract/api/list-params.ts";
 import {
+  deleteOutput,
   downloadVideo,
   listOutputs,
   showArtifact,
@@ -17,6 +18,7 @@ import type { ApiApp } from "../api-app.ts";
 import { serveArtifact } from "../artifact-response.ts";
 import type { HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
+import { removeJob } from "../remove-jobs.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 const notFoundTexts = { video: "Video file not found", entry: "Video not found", thumbnail: "Thumbnail not found" } as const;
@@ -76,6 +78,13 @@ export function addOutputRoutes(app: ApiApp, ports: ServerPorts): void {
     return video === null
       ? refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.entry })
       : context.json(video, 200, { "cache-control": "no-cache" });
+  });
+  app.openapi(deleteOutput, async (context) => {
+    const { id } = context.req.valid("param");
+    const outcome = await removeJob(ports, id, `client:${context.get("apiKeyId")}`);
+    if (outcome === "removed") return context.json({ message: "Video deleted successfully" }, 200);
+    if (outcome !== "stopping") return refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.entry });
+    return refuse(context, { code: "JOB_STATE_CONFLICT", detail: "The real render is still being stopped; delete it once more then." });
   });
   app.openapi(showVideo, (context) => serveVideo(context, ports, context.req.valid("param").id, "inline"));
   app.openapi(downloadVideo, (context) => serveVideo(context, ports, context.req.valid("param").id, "attachment"));

@@ -1,8 +1,9 @@
 /** The queue as the seed's clients poll it. */
-import { cancelTask, listQueue } from "../../contract/api/queue-api.ts";
+import { cancelTask, clearQueue, deleteTask, listQueue } from "../../contract/api/queue-api.ts";
 import { statusOf, toQueue, toTask } from "../../contract/task-wire.ts";
 import { type ApiApp, refuseInvalidWith } from "../api-app.ts";
 import { refuse } from "../problems.ts";
+import { clearEnded, removeJob } from "../remove-jobs.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 export function addQueueRoutes(app: ApiApp, ports: ServerPorts): void {
@@ -31,5 +32,25 @@ export function addQueueRoutes(app: ApiApp, ports: ServerPorts): void {
     }
     const message = outcome === "cancelled" ? "Task cancelled" : "Cancellation requested; the render is being stopped";
     return context.json({ message, task_id: id }, 200);
+  });
+
+  app.openapi(deleteTask, async (context) => {
+    const { id } = context.req.valid("param");
+    const outcome = await removeJob(ports, id, `client:${context.get("apiKeyId")}`);
+    switch (outcome) {
+      case "removed":
+        return context.json({ message: "Task deleted", task_id: id }, 200);
+      case "absent":
+        return refuse(context, { code: "JOB_NOT_FOUND", detail: "Task not found" });
+      case "active":
+        return refuse(context, { code: "JOB_STATE_CONFLICT", status: 400, detail: "Cannot delete an active task; cancel it first" });
+      case "stopping":
+        return refuse(context, { code: "JOB_STATE_CONFLICT", detail: "The render is still being stopped; delete it once more then." });
+    }
+  });
+
+  app.openapi(clearQueue, async (context) => {
+    const count = await clearEnded(ports, `operator:${context.get("apiKeyId")}`);
+    return context.json({ message: `Cleared ${count} ${count === 1 ? "task" : "tasks"}`, cleared_tasks: count }, 200);
   });
 }

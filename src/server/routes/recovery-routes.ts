@@ -1,14 +1,26 @@
 /** The seed's recovery endpoints. `trigger` and `reset` answer 200 also when nothing could be repaired, as the seed does. */
-import { checkHealth, listActions, resetRecovery, showRecovery, triggerRecovery } from "../../contract/api/recovery-api.ts";
+import {
+  checkHealth,
+  enableMock,
+  listActions,
+  listAttempts,
+  resetRecovery,
+  showRecovery,
+  startMonitoring,
+  stopMonitoring,
+  triggerRecovery,
+} from "../../contract/api/recovery-api.ts";
 import {
   failureTypeRefusal,
   findFailureType,
   toActions,
+  toAttemptList,
   toHealth,
   toRecoveryStatus,
   toReset,
   toTriggered,
 } from "../../contract/recovery-wire.ts";
+import { isoOf } from "../../core/clock.ts";
 import type { ApiApp } from "../api-app.ts";
 import { refuse } from "../problems.ts";
 import { readOptionalJson } from "../read-optional-json.ts";
@@ -16,6 +28,33 @@ import type { ServerPorts } from "../server-ports.ts";
 
 const longestWaitMs = 120_000;
 const isYes = (value: unknown): boolean => value === true || value === "true" || value === "1";
+
+/** The useful routes of the seed's unmounted router, under its names. */
+function addFurtherRoutes(app: ApiApp, ports: ServerPorts): void {
+  const timestamp = (): string => isoOf(ports.clock.nowMs());
+  app.openapi(listAttempts, (context) => {
+    const { limit } = context.req.valid("query");
+    return context.json(toAttemptList(ports.status(), limit, ports.clock.nowMs()), 200, { "cache-control": "no-store" });
+  });
+  app.openapi(startMonitoring, async (context) => {
+    const isNew = await ports.recovery.setMonitoring(true, `operator:${context.get("apiKeyId")}`);
+    const message = isNew ? "Health monitoring started" : "Health monitoring is already active";
+    return context.json({ health_monitoring_started: true, message, timestamp: timestamp() }, 200);
+  });
+  app.openapi(stopMonitoring, async (context) => {
+    const isNew = await ports.recovery.setMonitoring(false, `operator:${context.get("apiKeyId")}`);
+    const message = isNew ? "Health monitoring stopped" : "Health monitoring was not active";
+    return context.json({ health_monitoring_stopped: true, message, timestamp: timestamp() }, 200);
+  });
+  app.openapi(enableMock, (context) => {
+    const { isMockEnabled, sentence } = ports.status();
+    if (isMockEnabled) return context.json({ mock_generation_enabled: true as const, message: sentence, timestamp: timestamp() }, 200);
+    return refuse(context, {
+      code: "FEATURE_UNSUPPORTED",
+      detail: "Stand-ins serve by themselves while the main model cannot, and never in the place of one that works.",
+    });
+  });
+}
 
 export function addRecoveryRoutes(app: ApiApp, ports: ServerPorts): void {
   const noStore = { "cache-control": "no-store" };
@@ -44,4 +83,5 @@ export function addRecoveryRoutes(app: ApiApp, ports: ServerPorts): void {
     const reset = await ports.recovery.reset(`operator:${context.get("apiKeyId")}`);
     return context.json(toReset(reset, ports.clock.nowMs()), 200, noStore);
   });
+  addFurtherRoutes(app, ports);
 }

@@ -1,7 +1,22 @@
 /** Probes for people, platforms and the seed's clients. */
 import { liveness, readiness, serviceHealth, systemHealth } from "../../contract/api/probe-api.ts";
-import { toReadiness, toServiceHealth, toSystemHealth } from "../../contract/system-wire.ts";
+import {
+  listLoras,
+  listLorasToo,
+  showApiHealth,
+  showHardware,
+  showOptimization,
+  showPorts,
+  showStats,
+  showStatsHistory,
+} from "../../contract/api/system-api.ts";
+import { toLoras } from "../../contract/lora-wire.ts";
+import { toHardwareProfile, toStatsHistory, toSystemStats } from "../../contract/stats-wire.ts";
+import { systemStatusOf, toReadiness, toServiceHealth, toSystemHealth } from "../../contract/system-wire.ts";
+import { isoOf } from "../../core/clock.ts";
+import { hourMs } from "../../core/units.ts";
 import type { ApiApp } from "../api-app.ts";
+import { readHostFacts } from "../host-facts.ts";
 import type { AppOptions } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import type { ServerPorts } from "../server-ports.ts";
@@ -28,4 +43,47 @@ export function addSystemRoutes(app: ApiApp, ports: ServerPorts, options: AppOpt
     });
     return context.json(body, 200, noStore);
   });
+}
+
+/** The port under which the caller reached this service. */
+function portOf(address: string): number {
+  const { port, protocol } = new URL(address);
+  return Number(port || (protocol === "https:" ? 443 : 80));
+}
+
+/** Figures as measured, and small answers that the seed's clients look for. */
+export function addFigureRoutes(app: ApiApp, ports: ServerPorts): void {
+  const host = readHostFacts();
+  app.openapi(showStats, async (context) =>
+    context.json(toSystemStats(await ports.telemetry.measure(), ports.status(), host), 200, noStore),
+  );
+  app.openapi(showStatsHistory, (context) => {
+    const nowMs = ports.clock.nowMs();
+    const sinceMs = Math.round(nowMs - context.req.valid("query").hours * hourMs);
+    return context.json(toStatsHistory(ports.telemetry.since(sinceMs), sinceMs, nowMs), 200, noStore);
+  });
+  app.openapi(showHardware, async (context) =>
+    context.json(toHardwareProfile(await ports.telemetry.measure(), ports.status(), host), 200, noStore),
+  );
+  app.openapi(showOptimization, async (context) => {
+    const status = ports.status();
+    const body = {
+      optimized: status.mode === "ready" && !status.isDegradedActive,
+      mode: status.mode,
+      message: status.sentence,
+      hardware_profile: toHardwareProfile(await ports.telemetry.measure(), status, host),
+      timestamp: isoOf(ports.clock.nowMs()),
+    };
+    return context.json(body, 200, noStore);
+  });
+  app.openapi(showPorts, (context) => {
+    const port = portOf(context.req.url);
+    return context.json({ backend_port: port, frontend_port: port, status: "ok" as const }, 200);
+  });
+  app.openapi(showApiHealth, (context) => {
+    const status = ports.status();
+    return context.json({ status: systemStatusOf(status), api_version: status.version }, 200, noStore);
+  });
+  for (const route of [listLoras, listLorasToo] as const)
+    app.openapi(route as typeof listLoras, async (context) => context.json(toLoras(await ports.listLoras()), 200, noStore));
 }

@@ -3,8 +3,17 @@ import { upgradeWebSocket } from "@hono/node-server";
 import type { WSContext } from "hono/ws";
 import type { WebSocket } from "ws";
 import { openSocket } from "../../contract/api/stream-api.ts";
-import { toAttempt, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
-import { bothWays, toProgress, toSystemStats } from "../../contract/stream-wire.ts";
+import { toAttempt, toSystemStatus } from "../../contract/recovery-wire.ts";
+import {
+  healthFrames,
+  progressFrames,
+  rowFrames,
+  type SocketFrame,
+  type SocketTopic,
+  sampleFrames,
+  socketTopics,
+} from "../../contract/socket-frames.ts";
+import { bothWays } from "../../contract/stream-wire.ts";
 import { messageOfJob, toTask } from "../../contract/task-wire.ts";
 import { isoOf } from "../../core/clock.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
@@ -15,10 +24,6 @@ import { refuse } from "../problems.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
 import type { StreamHub } from "../streams/stream-hub.ts";
 
-/** Frames by topic; a client has all of them until it unsubscribes. */
-const topics = ["system_stats", "generation_progress", "queue_updates", "health_monitoring", "fallback_notifications"] as const;
-type Topic = (typeof topics)[number];
-
 /** A client that reads nothing is let go before it costs more memory than this. */
 const longestBufferedBytes = 1024 * 1024;
 const going = 1001;
@@ -28,11 +33,11 @@ type Fields = Readonly<Record<string, unknown>>;
 
 interface Client {
   readonly id: string;
-  readonly subscribed: Set<Topic>;
+  readonly subscribed: Set<SocketTopic>;
   send(type: string, data: Fields): void;
 }
 
-const isTopic = (value: unknown): value is Topic => topics.some((topic) => topic === value);
+const isTopic = (value: unknown): value is SocketTopic => socketTopics.some((topic) => topic === value);
 
 function parseMessage(text: string): { type: string; data: Fields } | null {
   let parsed: unknown;
@@ -47,6 +52,13 @@ function parseMessage(text: string): { type: string; data: Fields } | null {
   // Flat fields count too: one generation of clients sends `{type, topic}`.
   return { type: parsed.type, data: { ...(parsed as Fields), ...data } };
 }
+
+const statusOfClient = (client: Client, connectionCount: number): Fields => ({
+  connection_id: client.id,
+  active_connections: connectionCount,
+  subscriptions: Object.fromEntries(socketTopics.map((topic) => [topic, client.subscribed.has(topic)])),
+  subscription_counts: { [client.id]: client.subscribed.size },
+});
 
 type Reply = readonly [type: string, data: Fields];
 
@@ -69,7 +81,7 @@ function replyOf(client: Client, text: string, now: string, connectionCount: num
       client.subscribed.delete(topic);
       return ["unsubscription_response", { topic, unsubscribed: true, message: `Unsubscribed from ${topic}` }];
     case "get_status":
-      return ["status_response", { connection_id: client.id, active_connections: connectionCount, subscriptions: [...client.subscribed] }];
+      return ["status_response", statusOfClient(client, connectionCount)];
     default:
       return ["error", { message: `There is no message type ${message.type.slice(0, 64)}.`, received_message: received }];
   }
@@ -77,6 +89,7 @@ function replyOf(client: Client, text: string, now: string, connectionCount: num
 
 /** Job and queue frames of rows. The job is read once for each row; a job that was deleted since has only the queue's frame. */
 async function sendRow(ports: ServerPorts, client: Client, row: EventRow): Promise<void> {
+  sendFrames(client, rowFrames(row));
   if (row.jobId === null || !row.kind.startsWith("job.") || !client.subscribed.has("queue_updates")) return;
   const job = await ports.jobs.get(row.jobId);
   if (job !== null) {
@@ -87,21 +100,23 @@ async function sendRow(ports: ServerPorts, client: Client, row: EventRow): Promi
   client.send("queue_update", { message: "The queue changed.", task_id: row.jobId });
 }
 
-function sendFrame(client: Client, frame: StreamFrame): void {
-  const has = (topic: Topic): boolean => client.subscribed.has(topic);
-  if (frame.kind === "progress" && has("generation_progress")) {
-    const progress = toProgress(frame.progress);
-    client.send("task_update", { task_id: progress.job_id, status: "processing", progress: progress.progress });
-    client.send("generation_progress", { task_id: progress.job_id, status: "processing", stage: progress.phase, ...progress });
+function framesOf(frame: StreamFrame): readonly SocketFrame[] {
+  switch (frame.kind) {
+    case "progress":
+      return progressFrames(frame.progress);
+    case "sample":
+      return sampleFrames(frame.sample);
+    case "health":
+      return healthFrames(frame.health);
+    case "recoveryAttempt":
+      return [{ topic: "fallback_notifications", type: "recovery_attempt", data: toAttempt(frame.attempt) }];
+    case "mode":
+      return [{ topic: "fallback_notifications", type: "system_status", data: toSystemStatus(frame.mode, frame.sentence) }];
   }
-  if (frame.kind === "recoveryAttempt" && has("fallback_notifications")) client.send("recovery_attempt", toAttempt(frame.attempt));
-  if (frame.kind === "sample" && has("system_stats")) client.send("system_stats_update", toSystemStats(frame.sample));
-  if (frame.kind === "health" && has("health_monitoring")) {
-    client.send("health_status", toHealthStatus(frame.health));
-  }
-  if (frame.kind === "mode" && has("fallback_notifications")) {
-    client.send("system_status", toSystemStatus(frame.mode, frame.sentence));
-  }
+}
+
+function sendFrames(client: Client, frames: readonly SocketFrame[]): void {
+  for (const { topic, type, data } of frames) if (client.subscribed.has(topic)) client.send(type, data);
 }
 
 interface Session {
@@ -124,7 +139,7 @@ function createSession(ports: ServerPorts, hub: StreamHub, streams: OpenStreams)
     const raw = socket.raw as WebSocket;
     const opened: Client = {
       id: ports.chance.uuid(),
-      subscribed: new Set(topics),
+      subscribed: new Set(socketTopics),
       send: (type, data) => {
         if (raw.bufferedAmount > longestBufferedBytes) return socket.close(tryAgainLater, "You read too slowly");
         socket.send(JSON.stringify(bothWays(type, { timestamp: now(), ...data })));
@@ -138,10 +153,10 @@ function createSession(ports: ServerPorts, hub: StreamHub, streams: OpenStreams)
           .catch((thrown: unknown) => ports.onDefect(thrown, { requestId: opened.id, method: "GET", path: "/ws" }));
     };
     leave = [
-      hub.subscribe({ rows: tell, frame: (frame) => sendFrame(opened, frame), beat: () => raw.ping() }),
+      hub.subscribe({ rows: tell, frame: (frame) => sendFrames(opened, framesOf(frame)), beat: () => raw.ping() }),
       streams.add(() => socket.close(going, "The service is stopping")),
     ];
-    opened.send("connection_established", { connection_id: opened.id, available_topics: [...topics], message: "Connected" });
+    opened.send("connection_established", { connection_id: opened.id, available_topics: [...socketTopics], message: "Connected" });
   };
   return {
     open,

@@ -3,7 +3,15 @@ import { refuse } from "../problems.ts";
 
 const harmless = new Set(["GET", "HEAD", "OPTIONS"]);
 const allowedHeaders = "authorization, content-type, idempotency-key, last-event-id, x-request-id";
-const exposedHeaders = "x-request-id, retry-after, idempotency-replayed, x-understudy-served-by, x-understudy-simulated";
+const exposedHeaders = [
+  "x-request-id",
+  "retry-after",
+  "idempotency-replayed",
+  "openai-poll-after-ms",
+  "x-understudy-served-by",
+  "x-understudy-changes",
+  "x-understudy-simulated",
+].join(", ");
 
 /** The Host header is ours (it was checked before), so an origin with the same host and port is this service's own page. */
 function isOwn(origin: string, context: HttpContext): boolean {

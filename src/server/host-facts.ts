@@ -1,0 +1,23 @@
+import { arch, cpus, machine, platform, totalmem } from "node:os";
+
+/** What does not change while the process runs. */
+export interface HostFacts {
+  readonly platform: string;
+  readonly architecture: string;
+  readonly processor: string;
+  readonly coreCount: number;
+  readonly memoryBytes: number;
+  readonly nodeVersion: string;
+}
+
+export function readHostFacts(): HostFacts {
+  const processors = cpus();
+  return {
+    platform: platform(),
+    architecture: arch(),
+    processor: processors[0]?.model.trim() || machine(),
+    coreCount: processors.length,
+    memoryBytes: totalmem(),
+    nodeVersion: process.versions.node,
+  };
+}
