@@ -112,6 +112,8 @@ function framesOf(frame: StreamFrame): readonly SocketFrame[] {
       return [{ topic: "fallback_notifications", type: "recovery_attempt", data: toAttempt(frame.attempt) }];
     case "mode":
       return [{ topic: "fallback_notifications", type: "system_status", data: toSystemStatus(frame.mode, frame.sentence) }];
+    case "step":
+      return [];
   }
 }
 
