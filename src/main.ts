@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { helpText, parseArguments } from "./cli/arguments.ts";
 import { backUp, drain, pause, resume } from "./cli/client-commands.ts";
 import { runConfig } from "./cli/config-commands.ts";
+import { showDoctor } from "./cli/doctor-command.ts";
 import { listDrills, runDrill } from "./cli/drill-commands.ts";
 import { exitCodes } from "./cli/exit-codes.ts";
 import { runJobs } from "./cli/jobs-commands.ts";
@@ -51,6 +52,8 @@ async function run(argv: readonly string[]): Promise<number> {
       return runModels(loadConfig(wanted).config, wanted, readHubEnvironment(process.env));
     case "config":
       return runConfig(wanted);
+    case "doctor":
+      return showDoctor(loadConfig(wanted).config, readHubEnvironment(process.env), wanted.isJson);
     case "token":
       return runToken(loadConfig(wanted).config, wanted);
     case "backup":

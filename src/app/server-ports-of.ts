@@ -1,6 +1,7 @@
 import type { JobView } from "../core/job.ts";
 import type { MachineStep } from "../core/ports/machine-feed.ts";
-import { createAdmission } from "../jobs/admission.ts";
+import type { LoadProfile, ModelId } from "../core/words.ts";
+import { createAdmission, type ServingMachine } from "../jobs/admission.ts";
 import { isUsable } from "../machines/supervisor-facts.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
@@ -15,10 +16,12 @@ import type {
   StreamPort,
 } from "../server/server-ports.ts";
 import { createDrillDesk } from "./drills/drill-desk.ts";
+import { machineOf } from "./host-memory.ts";
 import { createIncidentDesk } from "./incident-desk.ts";
 import { createIntakeDesk } from "./intake-desk.ts";
 import { createJobOutlook } from "./job-outlook.ts";
 import { listLoras } from "./lora-shelf.ts";
+import { createModelBoard, type ModelBoard } from "./model-board.ts";
 import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
 import { removeJob } from "./remove-job.ts";
 import { figuresOf } from "./scrape.ts";
@@ -26,12 +29,33 @@ import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
 import type { Supervisor } from "./supervisor-actor.ts";
 import { createTelemetryDesk } from "./telemetry-desk.ts";
 
+/** The largest card that serves, as its worker told it. */
+function largestMachine({ links, hostMemory }: StatusParts): ServingMachine | null {
+  const identities = links.list().map((link) => link.client.identity);
+  const [identity] = identities.toSorted((one, other) => other.device.totalBytes - one.device.totalBytes);
+  return identity === undefined ? null : { machine: machineOf(identity, hostMemory.known()), profiles: identity.profiles };
+}
+
+interface Resident {
+  readonly model: ModelId;
+  readonly profile: LoadProfile;
+}
+
+/** In which memory mode a worker holds it; null when none does. */
+function loadedProfileOf(supervisor: Supervisor, model: ModelId): LoadProfile | null {
+  const { context, children } = supervisor.getSnapshot();
+  for (const { id } of context.configured) {
+    const loader = children[childIds.loader(id)]?.getSnapshot() as
+      | { readonly context?: { readonly resident: Resident | null } }
+      | undefined;
+    const resident = loader?.context?.resident ?? null;
+    if (resident?.model === model) return resident.profile;
+  }
+  return null;
+}
+
 function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueued: () => void): AdmissionPort {
-  const { config, links } = parts;
-  const largestCardBytes = (): number | null => {
-    const totals = links.list().map((link) => link.client.identity.device.totalBytes);
-    return totals.length === 0 ? null : Math.max(...totals);
-  };
+  const { config } = parts;
   return createAdmission(
     {
       jobs: parts.store.jobs,
@@ -39,7 +63,8 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
       disk: parts.disk,
       clock: parts.clock,
       chance: parts.chance,
-      deviceTotalBytes: largestCardBytes,
+      largest: () => largestMachine(parts),
+      clipTimeOf: parts.clips.timeOf,
       isDraining: () => supervisor.getSnapshot().context.mode === "draining",
       isIntakeDrained: () => supervisor.getSnapshot().context.drain !== null,
       isSimulated: () => config.workers.every((worker) => worker.kind === "simulator"),
@@ -111,11 +136,12 @@ export interface MachineSource extends MachinePort {
   subscribe(listener: (step: MachineStep) => void): () => void;
 }
 
-function createStreams(parts: StatusParts, { hub, machines }: Sources, status: () => ServiceStatus): StreamPort {
+function createStreams(parts: StatusParts, { hub, machines }: Sources, status: () => ServiceStatus, models: ModelBoard): StreamPort {
   const listeners = new Set<(frame: StreamFrame) => void>();
   const publish = (frame: StreamFrame): void => {
     for (const listener of listeners) listener(frame);
   };
+  models.onDownload((download) => publish({ kind: "download", download }));
   parts.samples.onSample((sample) => publish({ kind: "sample", sample }));
   parts.progress.onProgress((progress) => publish({ kind: "progress", progress }));
   hub.subscribe((fact) => {
@@ -147,8 +173,13 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
   const { hub, machines } = sources;
   const status = (): ServiceStatus => statusOf(parts, supervisor.getSnapshot());
   const admission = createAdmissionPort(parts, supervisor, onQueued);
+  const models = createModelBoard(parts, {
+    largest: () => largestMachine(parts),
+    loadedProfileOf: (model) => loadedProfileOf(supervisor, model),
+  });
   const drills = createDrillDesk({ parts, supervisor, admission });
   return {
+    models,
     jobs: parts.store.jobs,
     quarantine: createQuarantine(parts, () => {
       supervisor.send({ type: "jobs.becameAvailable" });
@@ -175,7 +206,7 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
     drills,
     intake: createIntakeDesk(parts, supervisor, onQueued),
     machines,
-    streams: createStreams(parts, sources, status),
+    streams: createStreams(parts, sources, status, models),
     metrics: async (listenerCount) => parts.metrics.render(await figuresOf(parts, supervisor, drills), listenerCount),
     onAnswered: ({ requestId, keyId, jobId, incidentId, ...answer }) => {
       parts.metrics.answered(answer);

@@ -14,7 +14,8 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics/metrics.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { DrillState } from "./drills/drill-state.ts";
-import type { EnvelopeBook, StepBook } from "./learned-books.ts";
+import type { HostMemory } from "./host-memory.ts";
+import type { ClipBook, EnvelopeBook, StepBook } from "./learned-books.ts";
 import type { LoadGate } from "./load-gate.ts";
 import type { ProfileBook } from "./profile-book.ts";
 import type { ProgressBoard } from "./progress-board.ts";
@@ -56,6 +57,8 @@ export interface ServiceParts extends ServicePorts {
   readonly drill: DrillState;
   readonly envelopes: EnvelopeBook;
   readonly steps: StepBook;
+  readonly clips: ClipBook;
+  readonly hostMemory: HostMemory;
   readonly loadGate: LoadGate;
   readonly metrics: Metrics;
 }

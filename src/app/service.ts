@@ -31,6 +31,7 @@ import { workerActors } from "./actors/worker-actors.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
 import { gpuExpectationOf } from "./gpu-expectation.ts";
+import { createHostMemory } from "./host-memory.ts";
 import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
@@ -145,6 +146,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
     progress: createProgressBoard(clock),
     samples: createSampleBoard(),
     profiles: createProfileBook(config.loadProfile),
+    hostMemory: createHostMemory(probe),
     loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
     metrics: createMetrics({
       version,

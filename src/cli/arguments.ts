@@ -12,12 +12,18 @@ interface Common {
 
 export type Arguments =
   | (Common & { readonly command: "serve" | "drain" | "resume" })
-  | (Common & { readonly command: "status"; readonly isJson: boolean })
+  | (Common & { readonly command: "status" | "doctor"; readonly isJson: boolean })
   | (Common & { readonly command: "jobs"; readonly wanted: JobsWanted })
   | (Common & { readonly command: "pause"; readonly isReleasing: boolean })
   /** Null lists them. */
   | (Common & { readonly command: "drill"; readonly drill: string | null })
-  | (Common & { readonly command: "models"; readonly verb: ModelsVerb; readonly model: string; readonly revision: string | null })
+  | (Common & {
+      readonly command: "models";
+      readonly verb: ModelsVerb;
+      readonly model: string;
+      readonly revision: string | null;
+      readonly isAnyway: boolean;
+    })
   | (Common & { readonly command: "config"; readonly verb: ConfigVerb; readonly withSources: boolean })
   | (Common & TokenOrder & { readonly command: "token" })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
@@ -45,6 +51,7 @@ const options = {
   inspect: { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
+  anyway: { type: "boolean" },
   ...jobsOptions,
   json: { type: "boolean" },
   sources: { type: "boolean" },
@@ -124,6 +131,11 @@ const commands = {
     says: "accept nothing new; what was accepted is rendered",
     options: ["state-dir", "config"],
   },
+  doctor: {
+    usage: "doctor [--json]",
+    says: "what is there, what is missing and how to get it; takes the flags of serve too",
+    options: [...serveOptions, "json"],
+  },
   pause: {
     usage: "pause [--release-gpu]",
     says: "let no job begin; with the flag workers end when idle, and their cards are free",
@@ -140,7 +152,7 @@ const commands = {
   models: {
     usage: "models VERB [MODEL]",
     says: "list, pull, verify or remove; MODEL is an id of the list, or org/name of the hub",
-    options: ["state-dir", "config", "revision"],
+    options: ["state-dir", "config", "revision", "anyway"],
     operand: "list, or pull, verify or remove and the name of a model",
     verbs: { list: false, pull: true, verify: true, remove: true },
   },
@@ -209,6 +221,7 @@ Flags of jobs and status
 
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
+      --anyway            pull a model that this machine cannot carry
 
 Flags of token create
       --role ROLE         what the key may do: viewer looks, submitter also submits and cancels, operator does everything
@@ -258,6 +271,7 @@ interface Given {
   readonly operand: string;
   readonly isReleasing: boolean;
   readonly revision: string | null;
+  readonly isAnyway: boolean;
   readonly isJson: boolean;
   readonly role: KeyRole;
   readonly label: string;
@@ -266,9 +280,10 @@ interface Given {
 
 /** The command with what was given to it; verb and operand are there where its row asks for them. */
 function wantedOf(command: Exclude<Command, "jobs">, given: Given, common: Common): Arguments {
-  const { verb, operand, isReleasing, revision, isJson, role, label, withSources } = given;
+  const { verb, operand, isReleasing, revision, isAnyway, isJson, role, label, withSources } = given;
   switch (command) {
     case "status":
+    case "doctor":
       return { command, isJson, ...common };
     case "token":
       return { command, verb: verb as TokenVerb, keyId: operand, role, label, ...common };
@@ -277,7 +292,7 @@ function wantedOf(command: Exclude<Command, "jobs">, given: Given, common: Commo
     case "drill":
       return { command, drill: verb === "list" ? null : operand, ...common };
     case "models":
-      return { command, verb: verb as ModelsVerb, model: operand, revision, ...common };
+      return { command, verb: verb as ModelsVerb, model: operand, revision, isAnyway, ...common };
     case "config":
       return { command, verb: verb as ConfigVerb, withSources, ...common };
     case "replay":
@@ -312,7 +327,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const given = Object.entries(settingOf).filter(([name]) => values[name as OptionName] !== undefined);
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
+  const isAnyway = values.anyway === true;
   if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
+  if (isAnyway && verb !== "pull") return refuse(`models ${verb} does not take --anyway`);
   if (first === "jobs") {
     const wanted = readJobs(verb as JobsVerb, operand, values);
     return typeof wanted === "string" ? refuse(wanted) : { command: first, wanted, configPath, flags };
@@ -327,6 +344,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     operand,
     isReleasing: values["release-gpu"] === true,
     revision,
+    isAnyway,
     isJson: values.json === true,
     role: role ?? "viewer",
     label: String(values.label ?? "").slice(0, 200),

@@ -1,8 +1,12 @@
+import { resolve } from "node:path";
+import { judgePull, type PullWorld } from "../app/judge-pull.ts";
+import { knowConfiguredModels } from "../app/known-models.ts";
 import { openModels } from "../app/open-models.ts";
 import type { HubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
 import { createSystemChance } from "../core/chance.ts";
 import { createSystemClock } from "../core/clock.ts";
+import { ModelError } from "../core/errors.ts";
 import type { ModelDesk, ModelStatus, PullProgress } from "../core/ports/model-desk.ts";
 import { formatBytes } from "../core/units.ts";
 import type { ModelsVerb } from "./arguments.ts";
@@ -13,6 +17,7 @@ export interface ModelsWanted {
   readonly verb: ModelsVerb;
   readonly model: string;
   readonly revision: string | null;
+  readonly isAnyway: boolean;
 }
 
 /** A bar that is redrawn on a terminal, lines elsewhere. */
@@ -94,11 +99,21 @@ async function remove(desk: ModelDesk, { model }: ModelsWanted): Promise<number>
 
 const verbs: Readonly<Record<ModelsVerb, (desk: ModelDesk, wanted: ModelsWanted) => Promise<number>>> = { list, pull, verify, remove };
 
+/** Before a byte is fetched. Throws ModelError MODEL_DOES_NOT_FIT. */
+async function sayFitness(config: Config, { model, isAnyway }: ModelsWanted, world: PullWorld): Promise<void> {
+  const { isRefused, sentences, refusal } = await judgePull(config, model, world);
+  if (isRefused && !isAnyway)
+    throw new ModelError("MODEL_DOES_NOT_FIT", `${refusal} With --anyway it is fetched all the same, for another machine.`);
+  for (const sentence of sentences) say(sentence);
+}
+
 /** `understudy models …`: works on the cache itself, whether a service runs or not. */
 export async function runModels(config: Config, wanted: ModelsWanted, environment: HubEnvironment): Promise<number> {
+  knowConfiguredModels(config);
   const clock = createSystemClock();
   const desk = openModels(config, environment, { clock, chance: createSystemChance() });
   try {
+    if (wanted.verb === "pull") await sayFitness(config, wanted, { desk, clock, cacheDir: resolve(environment.cacheDir) });
     return await verbs[wanted.verb](desk, wanted);
   } finally {
     await desk.close();

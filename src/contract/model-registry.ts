@@ -22,6 +22,18 @@ const memoryPriorSchema = z.strictObject({
   perToken: bytes.describe("Memory of each latent token."),
 });
 
+const sizeText = z.string().regex(/^\d{1,4}x\d{1,4}$/, 'must be written like "832x480"');
+
+/** How long a clip took somebody, in model-offload; this machine's own clips replace it. */
+const measurementSchema = z.strictObject({
+  card: z.string().min(1).max(100).describe("Words of the driver's name of the card, such as RTX 4090."),
+  size: sizeText,
+  frames: count,
+  steps: count,
+  seconds: z.number().positive(),
+  by: z.string().min(1).max(200).describe("Who measured it."),
+});
+
 const dtype = z.enum(["float32", "bfloat16", "float16"]);
 
 /** What the pipeline is asked for at every render; nothing of it is left to a default of the library. */
@@ -64,10 +76,7 @@ const fields = z.strictObject({
     .strictObject({
       step: count.describe("Width and height are multiples of it."),
       cell: count.describe("Pixels of one latent cell's side."),
-      further: z
-        .array(z.string().regex(/^\d{1,4}x\d{1,4}$/, 'must be written like "832x480"'))
-        .default([])
-        .describe("Sizes that are offered beside the seed's."),
+      further: z.array(sizeText).default([]).describe("Sizes that are offered beside the seed's."),
     })
     .describe("Legal sizes."),
   frames: z
@@ -76,6 +85,7 @@ const fields = z.strictObject({
     .describe("Legal counts: step × k + offset."),
   defaults: z.strictObject({ frames: count, steps: count, framesPerSecond: count }),
   weights: bytes.describe("Size of all weights; loads keep so much on the card in the profile full."),
+  measured: z.array(measurementSchema).max(200).default([]).describe("How long a clip takes, by who measured it on which card."),
   render: renderSchema,
   profiles: z.partialRecord(z.enum(loadProfiles), memoryPriorSchema).describe("Load profiles that the model can be placed in."),
 });

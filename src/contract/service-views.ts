@@ -1,7 +1,7 @@
 /** The service's snapshots as the program holds them: camelCase, ms, ratios. The other files of this folder put them on the wire. */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { JobProgress } from "../core/job.ts";
-import type { FailureType, HealthStatus, Mode, ModelId, Outcome, RecoveryAction } from "../core/words.ts";
+import type { FailureType, HealthStatus, LoadProfile, Mode, ModelId, Outcome, RecoveryAction } from "../core/words.ts";
 
 export interface ServiceStatus {
   readonly mode: Mode;
@@ -113,4 +113,15 @@ export interface RecoveryReset {
   readonly isRealGenerationEnabled: boolean;
   readonly probe: "passed" | "running" | "failed";
   readonly message: string;
+}
+
+/** In which memory mode an accepted job will be rendered, and how long that takes; as of its submission. */
+export interface EstimateView {
+  readonly profile: LoadProfile;
+  /** At the peak: of the card, and of the host. */
+  readonly deviceBytes: number;
+  readonly hostBytes: number;
+  readonly time:
+    | { readonly kind: "known"; readonly ms: number; readonly source: "history" | "published" | "estimated"; readonly basis: string }
+    | { readonly kind: "unknown"; readonly why: string };
 }

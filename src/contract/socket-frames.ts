@@ -4,6 +4,8 @@ import type { JobProgress } from "../core/job.ts";
 import type { EventRow } from "../core/ports/event-log.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import { mebibyte } from "../core/units.ts";
+import type { DownloadView } from "./model-views.ts";
+import { toDownload } from "./model-wire.ts";
 import { toHealthStatus } from "./recovery-wire.ts";
 import type { HealthView } from "./service-views.ts";
 import { toStats } from "./stats-wire.ts";
@@ -83,6 +85,16 @@ export function healthFrames(health: HealthView): SocketFrame[] {
     { topic: "health_monitoring", type: "health_status", data: toHealthStatus(health) },
     ...alerts.map((message) => ({ topic: "alerts" as const, type: "alert", data: { alert_type: "health", message, severity } })),
   ];
+}
+
+/** How far a download is, and its end as the seed tells it. */
+export function downloadFrames(download: DownloadView): SocketFrame[] {
+  const data = toDownload(download);
+  const { model_type, status, error } = data;
+  const progress: SocketFrame = { topic: "download_progress", type: "download_progress", data };
+  if (status !== "completed" && status !== "failed") return [progress];
+  const message = error ?? `${model_type} is complete, and every file matches its hash.`;
+  return [progress, { topic: "download_progress", type: "model_download_complete", data: { model_type, status, message } }];
 }
 
 /** Rows that are not about a job. */

@@ -3,8 +3,10 @@ import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobProgress, JobView, ServedBy } from "../core/job.ts";
 import { peakBytes } from "../core/model-catalog.ts";
-import type { JobState } from "../core/words.ts";
+import { minuteMs, secondMs } from "../core/units.ts";
+import { type JobState, loadProfiles } from "../core/words.ts";
 import { modelName } from "./model-name.ts";
+import type { EstimateView } from "./service-views.ts";
 
 export const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"] as const;
 export type TaskStatus = (typeof taskStatuses)[number];
@@ -231,6 +233,16 @@ export function toQueue(tasks: readonly Task[], counts: Readonly<Record<JobState
   };
 }
 
+/** How the job will be rendered, as far as that is known when it is submitted. */
+const estimateSchema = z.strictObject({
+  load_profile: z.enum(loadProfiles),
+  vram_gb: z.number().nonnegative(),
+  host_memory_gb: z.number().nonnegative().optional(),
+  seconds: z.int().nonnegative().optional(),
+  source: z.enum(["history", "published", "estimated", "unknown"]),
+  basis: z.string(),
+});
+
 export const submittedSchema = z
   .strictObject({
     task_id: z.string(),
@@ -257,15 +269,34 @@ export const submittedSchema = z
     is_mock: z.boolean(),
     simulated: z.boolean(),
     warnings: z.array(z.string()).optional(),
+    estimated_time_minutes: z.int().min(1).optional(),
+    estimate: estimateSchema.optional(),
   })
   .meta({ id: "Submitted" });
 
 export interface SubmittedAbout {
+  /** Null while no worker has told what its card is. */
+  readonly estimate: EstimateView | null;
   readonly message: string;
   /** The main model, or another real one, would serve now. */
   readonly isRealEnabled: boolean;
   readonly isDegraded: boolean;
   readonly warnings: readonly string[];
+}
+
+const inGb = (bytes: number): number => Number((bytes / 1e9).toFixed(1));
+
+/** What is not known is said with its reason, and has no number. */
+function toEstimate({ profile, deviceBytes, hostBytes, time }: EstimateView, isSimulated: boolean): z.infer<typeof estimateSchema> {
+  return {
+    load_profile: profile,
+    vram_gb: inGb(deviceBytes),
+    // A simulated card's weights take nothing of the host.
+    ...(isSimulated ? {} : { host_memory_gb: inGb(hostBytes) }),
+    ...(time.kind === "known"
+      ? { seconds: Math.round(time.ms / secondMs), source: time.source, basis: time.basis }
+      : { source: "unknown", basis: time.why }),
+  };
 }
 
 /** The seed's own nulls in `parameters` stay: its clients read them. */
@@ -277,7 +308,7 @@ export function toSubmitted(job: JobView, about: SubmittedAbout): z.infer<typeof
     message: about.message,
     real_ai_enabled: about.isRealEnabled,
     hardware_optimized: about.isRealEnabled && !about.isDegraded,
-    estimated_vram_gb: Number((peakBytes(request.model, request, "model-offload") / 1e9).toFixed(1)),
+    estimated_vram_gb: inGb(about.estimate?.deviceBytes ?? peakBytes(request.model, request, "model-offload")),
     parameters: {
       model_type: request.model,
       prompt: request.prompt,
@@ -296,5 +327,9 @@ export function toSubmitted(job: JobView, about: SubmittedAbout): z.infer<typeof
     is_mock: statusOf(job) === "completed" && shownArtifact(job)?.kind === "stand_in",
     simulated: job.isSimulated,
     ...(about.warnings.length === 0 ? {} : { warnings: [...about.warnings] }),
+    ...(about.estimate?.time.kind === "known"
+      ? { estimated_time_minutes: Math.max(1, Math.round(about.estimate.time.ms / minuteMs)) }
+      : {}),
+    ...(about.estimate === null ? {} : { estimate: toEstimate(about.estimate, job.isSimulated) }),
   };
 }

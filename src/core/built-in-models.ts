@@ -1,4 +1,4 @@
-import type { MemoryPrior, ModelEntry } from "./model-entry.ts";
+import type { ClipMeasurement, MemoryPrior, ModelEntry } from "./model-entry.ts";
 import { type LoadProfile, loadProfiles, type modelIds } from "./words.ts";
 
 /** Peak memory and step time of a load profile against `model-offload`. `full` keeps every weight on the card. */
@@ -23,6 +23,17 @@ function priorsOf({ weightBytes, baseBytes, bytesPerToken }: MemoryPrior & { rea
 
 const GB = 1e9;
 
+const by = "Wan2.2's authors (assets/comp_effic.png)";
+
+type Took = readonly [card: string, at480p: number, at720p: number];
+
+/** Seconds of a clip of 81 frames in 40 steps, at 832x480 and at 1280x720. */
+const timesOf = (...rows: readonly Took[]): readonly ClipMeasurement[] =>
+  rows.flatMap(([card, at480p, at720p]) => [
+    { card, width: 832, height: 480, frames: 81, steps: 40, tookMs: at480p * 1_000, by },
+    { card, width: 1280, height: 720, frames: 81, steps: 40, tookMs: at720p * 1_000, by },
+  ]);
+
 const wanFrames = { frameStep: 4, frameOffset: 1, furtherSizes: [] } as const;
 
 /**
@@ -45,8 +56,20 @@ const a14b = {
 
 /** The seed's models. */
 export const builtInEntries: Readonly<Record<(typeof modelIds)[number], ModelEntry>> = {
-  "T2V-A14B": { id: "T2V-A14B", ...a14b, highNoiseStepRatio: 0.325, needsImage: false },
-  "I2V-A14B": { id: "I2V-A14B", ...a14b, highNoiseStepRatio: 0.35, needsImage: true },
+  "T2V-A14B": {
+    id: "T2V-A14B",
+    ...a14b,
+    highNoiseStepRatio: 0.325,
+    needsImage: false,
+    measurements: timesOf(["H100", 326.9, 1_041.5], ["A100", 785.7, 2_735.7], ["H20", 1_133.9, 4_048.7]),
+  },
+  "I2V-A14B": {
+    id: "I2V-A14B",
+    ...a14b,
+    highNoiseStepRatio: 0.35,
+    needsImage: true,
+    measurements: timesOf(["H100", 327.8, 1_055.9], ["A100", 810, 2_810.9], ["H20", 1_117.4, 4_054.7]),
+  },
   /** 22.9 GB and 10.7 s a step on an RTX 4090 at 1280x704x121 (27,280 tokens); an H100 is taken as 2.5 times as fast. */
   "TI2V-5B": {
     id: "TI2V-5B",
@@ -62,6 +85,7 @@ export const builtInEntries: Readonly<Record<(typeof modelIds)[number], ModelEnt
     stepSecondsPerToken: 1.57e-4,
     stepSecondsPerTokenSquared: 0,
     weightBytes: 21 * GB,
+    measurements: [{ card: "RTX 4090", width: 1280, height: 704, frames: 121, steps: 50, tookMs: 534_700, by }],
     ...wanFrames,
   },
 };

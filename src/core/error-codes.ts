@@ -193,6 +193,11 @@ export const errorCodes = {
     meaning: "The hub has no such model, revision or file, or keeps it private.",
     nextStep: "Correct the repository or revision; for a private one set HF_TOKEN.",
   },
+  MODEL_DOES_NOT_FIT: {
+    status: 422,
+    meaning: "This machine carries the model in no memory mode: its card or its memory is too small.",
+    nextStep: "Take the model that the message names, or a larger machine; understudy doctor shows the figures.",
+  },
   MODEL_BUSY: {
     status: 409,
     meaning: "Another process downloads, verifies or removes this model now.",

@@ -6,6 +6,19 @@ export interface MemoryPrior {
   readonly bytesPerToken: number;
 }
 
+/** How long one clip took somebody on one card, with the weights offloaded: the first guess until this machine has its own. */
+export interface ClipMeasurement {
+  /** As it stands in the driver's name of the card, such as `RTX 4090`. */
+  readonly card: string;
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly steps: number;
+  readonly tookMs: number;
+  /** Who measured it. */
+  readonly by: string;
+}
+
 /**
  * What a model can do and needs.
  * Sources: Wan2.2's README and wan/configs, its chart of computational efficiency, diffusers' Wan pipelines.
@@ -28,6 +41,7 @@ export interface ModelEntry {
   readonly stepSecondsPerToken: number;
   readonly stepSecondsPerTokenSquared: number;
   readonly weightBytes: number;
+  readonly measurements: readonly ClipMeasurement[];
   /** Frame counts are `frameStep` × k + `frameOffset`. */
   readonly frameStep: number;
   readonly frameOffset: number;

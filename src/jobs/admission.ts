@@ -1,14 +1,17 @@
+import type { EstimateView } from "../contract/service-views.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { UnderstudyError } from "../core/errors.ts";
-import type { ArtifactRef, JobSpec, JobView } from "../core/job.ts";
-import { peakBytes } from "../core/model-catalog.ts";
+import type { ArtifactRef, JobSpec, JobView, RenderRequest } from "../core/job.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { JobStore } from "../core/ports/job-store.ts";
 import { formatBytes } from "../core/units.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
-import { emptyEnvelopes, fitsCard } from "../recovery/envelopes.ts";
-import { type FitQuestion, findFit, profilesFrom, suggestFit } from "./fit.ts";
+import type { ClipTime, ClipTimeQuestion } from "../recovery/clip-time.ts";
+import { emptyEnvelopes } from "../recovery/envelopes.ts";
+import { machineWords } from "../recovery/fit-sentences.ts";
+import { type MachineFacts, type PlacementRow, placementRow } from "../recovery/placement.ts";
+import { type FitQuestion, findFit, findSmaller, profilesFrom } from "./fit.ts";
 
 export interface AdmissionPorts {
   readonly jobs: JobStore;
@@ -16,14 +19,20 @@ export interface AdmissionPorts {
   readonly disk: Pick<DiskGauge, "freeBytes">;
   readonly clock: Clock;
   readonly chance: Chance;
-  /** Memory of the largest card that serves; null while no worker has told it. */
-  readonly deviceTotalBytes: () => number | null;
+  /** The largest card that serves, and the memory modes of its worker; null while no worker has told them. */
+  readonly largest: () => ServingMachine | null;
+  readonly clipTimeOf: (question: ClipTimeQuestion) => ClipTime;
   readonly isDraining: () => boolean;
   /** An operator lets nothing new in. */
   readonly isIntakeDrained: () => boolean;
   readonly isSimulated: () => boolean;
   /** Called after the fsync, so that an idle pipeline claims at once. */
   readonly onAvailable: () => void;
+}
+
+export interface ServingMachine {
+  readonly machine: MachineFacts;
+  readonly profiles: readonly LoadProfile[];
 }
 
 export interface AdmissionLimits {
@@ -48,7 +57,8 @@ export interface Submission {
 }
 
 export type Admission =
-  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView }
+  /** `estimate`: null while no worker has told what its card is, and for a workflow, which nobody can read. */
+  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
   | { readonly kind: "unfit"; readonly message: string }
@@ -56,27 +66,32 @@ export type Admission =
 
 const diskLookMs = 1_000;
 
-function questionOf({ request, consent }: JobSpec, totalBytes: number, limits: AdmissionLimits): FitQuestion {
-  const place = (profile: LoadProfile) => ({ deviceUuid: "any", profile });
-  return {
-    request,
-    consent,
-    alternative: limits.alternative,
-    profiles: profilesFrom(limits.preferredProfile),
-    resident: null,
-    // Nothing that a single card has learned decides here: what it refuses for minutes, the queue can wait for.
-    fits: (candidate, profile) => fitsCard(emptyEnvelopes, place(profile), candidate, totalBytes, 0),
-  };
-}
+/** Nothing that a single card has learned decides here: what it refuses for minutes, the queue can wait for. */
+const rowOf = (machine: MachineFacts, request: RenderRequest, profile: LoadProfile): PlacementRow =>
+  placementRow(machine, request, profile, emptyEnvelopes);
 
-const sizeOf = ({ width, height, frames }: JobSpec["request"]): string => `${width}x${height} with ${frames} frames`;
+const questionOf = ({ request, consent }: JobSpec, { machine, profiles }: ServingMachine, limits: AdmissionLimits): FitQuestion => ({
+  request,
+  consent,
+  alternative: limits.alternative,
+  profiles: profilesFrom(limits.preferredProfile).filter((profile) => profiles.includes(profile)),
+  resident: null,
+  fits: (candidate, profile) => rowOf(machine, candidate, profile).verdict !== "tooLarge",
+});
 
-function unfitSentence(question: FitQuestion, totalBytes: number): string {
-  const { request } = question;
-  const needed = formatBytes(peakBytes(request.model, request, "fp8"));
-  const smaller = suggestFit(question);
-  const advice = smaller === null ? "No smaller size of it fits either." : `${sizeOf(smaller)} of ${smaller.model} would fit.`;
-  return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode; this card has ${formatBytes(totalBytes)}. ${advice}`;
+const sizeOf = ({ width, height, frames }: RenderRequest): string => `${width}x${height} with ${frames} frames`;
+
+function unfitSentence(question: FitQuestion, machine: MachineFacts): string {
+  const { request, profiles } = question;
+  const rows = profiles.map((profile) => rowOf(machine, request, profile));
+  const needed = formatBytes(Math.min(...rows.map(({ deviceBytes, hostBytes }) => deviceBytes || hostBytes)));
+  const smaller = findSmaller(question);
+  const advice =
+    smaller === null
+      ? "No smaller size of it fits either."
+      : `${sizeOf(smaller.request)} of ${smaller.request.model} would fit, in memory mode ${smaller.profile}.`;
+  const host = rows.every(({ shortOf }) => shortOf === "host") ? ` and ${formatBytes(rows[0]?.hostBytes ?? 0)} of host memory` : "";
+  return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode${host}; this machine has ${machineWords(machine)}. ${advice}`;
 }
 
 const keepImage = (ports: AdmissionPorts, jobId: string, { bytes, mimeType }: NonNullable<Submission["image"]>): Promise<ArtifactRef> =>
@@ -102,12 +117,18 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
     if (nowMs - disk.atMs >= diskLookMs) disk = { freeBytes: await ports.disk.freeBytes(), atMs: nowMs };
     return disk.freeBytes;
   };
-  /** Why no card here can carry it; null when one can, or when none has told its size yet. */
-  const findUnfitness = (spec: JobSpec): string | null => {
-    const totalBytes = ports.deviceTotalBytes();
-    if (totalBytes === null || spec.workflow !== null) return null;
-    const question = questionOf(spec, totalBytes, limits);
-    return findFit(question) === null ? unfitSentence(question, totalBytes) : null;
+  /** How the machine carries it, or why it cannot; null when none has told its size yet. */
+  const judge = (spec: JobSpec): EstimateView | string | null => {
+    const serving = ports.largest();
+    if (serving === null || spec.workflow !== null) return null;
+    const { machine } = serving;
+    const question = questionOf(spec, serving, limits);
+    const fit = findFit(question);
+    if (fit === null) return unfitSentence(question, machine);
+    const { request, profile } = fit;
+    const { deviceBytes, hostBytes } = rowOf(machine, request, profile);
+    const time = ports.clipTimeOf({ device: machine.device, model: request.model, clip: request, profile });
+    return { profile, deviceBytes, hostBytes, time };
   };
   return {
     submit: async (submission) => {
@@ -115,8 +136,8 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
       if (closed !== null) throw closed;
       const free = await freeBytes();
       if (free < limits.minFreeBytes) return { kind: "diskFull", freeBytes: free };
-      const unfitness = findUnfitness(submission.spec);
-      if (unfitness !== null) return { kind: "unfit", message: unfitness };
+      const estimate = judge(submission.spec);
+      if (typeof estimate === "string") return { kind: "unfit", message: estimate };
       const id = ports.chance.uuid();
       // A crash from here to the job's row leaves a file that nobody names, which is swept.
       const image = submission.image === undefined ? null : await keepImage(ports, id, submission.image);
@@ -138,7 +159,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
       if (outcome.kind === "created") ports.onAvailable();
       else if (image !== null) await ports.artifacts.remove(image.name);
       if (outcome.kind === "conflict" || outcome.kind === "queueFull") return outcome;
-      return { kind: outcome.kind === "created" ? "accepted" : "duplicate", job: outcome.job };
+      return { kind: outcome.kind === "created" ? "accepted" : "duplicate", job: outcome.job, estimate };
     },
   };
 }

@@ -86,6 +86,5 @@ export function findFit(question: FitQuestion): Fit | null {
 }
 
 /** What would fit if everything were allowed; null when not even the smallest variant does. */
-export function suggestFit(question: FitQuestion): RenderRequest | null {
-  return findFit({ ...question, consent: { ...question.consent, allow: reductionKinds, floor: null } })?.request ?? null;
-}
+export const findSmaller = (question: FitQuestion): Fit | null =>
+  findFit({ ...question, consent: { ...question.consent, allow: reductionKinds, floor: null } });

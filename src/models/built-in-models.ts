@@ -29,6 +29,14 @@ function entryOf(id: keyof typeof builtInEntries, written: Written): ModelEntryT
     sizes: { step: model.sizeStep, cell: model.cellPixels },
     defaults: { frames: model.defaultFrames, steps: model.defaultSteps, framesPerSecond: model.framesPerSecond },
     weights: inBytes(model.weightBytes),
+    measured: model.measurements.map(({ card, width, height, frames, steps, tookMs, by }) => ({
+      card,
+      size: `${width}x${height}`,
+      frames,
+      steps,
+      seconds: tookMs / 1_000,
+      by,
+    })),
     profiles: Object.fromEntries(priors),
   };
 }

@@ -2,10 +2,22 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelError, UnderstudyError } from "../core/errors.ts";
-import type { ModelDesk, ModelState, ModelStatus, PullAsked, PullOutcome, PullProgress, VerifyReport } from "../core/ports/model-desk.ts";
+import type {
+  ModelDesk,
+  ModelState,
+  ModelStatus,
+  PullAsked,
+  PullEnding,
+  PullEndListener,
+  PullOutcome,
+  PullProgress,
+  VerifyReport,
+} from "../core/ports/model-desk.ts";
+import { secondMs } from "../core/units.ts";
 import { savedBytesOf } from "./blob-transfer.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";
 import { isComplete } from "./check-blob.ts";
+import { chooseFiles } from "./model-files.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { type PullPorts, pullModel } from "./pull-model.ts";
 import type { ModelRegistry, ModelSource } from "./registry.ts";
@@ -32,6 +44,7 @@ class Desk implements ModelDesk {
   readonly #asked = new Map<string, PullAsked>();
   readonly #ended = new Map<string, "paused" | UnderstudyError>();
   readonly #listeners = new Set<(name: string, progress: PullProgress) => void>();
+  readonly #endListeners = new Set<PullEndListener>();
   readonly #closing = new AbortController();
 
   constructor(registry: ModelRegistry, ports: PullPorts) {
@@ -79,6 +92,11 @@ class Desk implements ModelDesk {
     return () => this.#listeners.delete(listener);
   }
 
+  onEnded(listener: PullEndListener): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
+  }
+
   async pull(name: string, asked: PullAsked = {}): Promise<PullOutcome> {
     const running = this.#running.get(name);
     if (running !== undefined) return running.outcome;
@@ -112,6 +130,27 @@ class Desk implements ModelDesk {
     return verifyModel(wanted, this.#ports, { isRehash: options.isRehash ?? false, signal: this.#closing.signal });
   }
 
+  async askHub(name: string, withinMs: number): Promise<void> {
+    const { repository, revision, files } = wantedOf(this.#registry.sourceOf(name));
+    const { hub, clock } = this.#ports;
+    const limit = new AbortController();
+    const sentence = `The hub ${new URL(hub.endpoint).host} did not answer within ${Math.round(withinMs / secondMs)} s.`;
+    const timer = clock.setTimer(() => limit.abort(new ModelError("NETWORK_UNREACHABLE", sentence, { retryable: true })), withinMs);
+    try {
+      const commit = await hub.resolveCommit(repository, revision, limit.signal);
+      const [smallest] = chooseFiles(await hub.listFiles(repository, commit, limit.signal), files).toSorted(
+        (one, other) => one.sizeBytes - other.sizeBytes,
+      );
+      if (smallest === undefined) throw new ModelError("MODEL_NOT_AVAILABLE", `${repository} has none of the wanted files.`);
+      // Listings of gated models are public; their files are not.
+      const range = { repository, commit, path: smallest.path, fromByte: 0, toByte: 1, ifRange: null, address: null };
+      const { response } = await hub.openRange(range, limit.signal);
+      await response.body?.cancel();
+    } finally {
+      clock.clearTimer(timer);
+    }
+  }
+
   async localPath(name: string, revision?: string): Promise<string | null> {
     return (await this.statusOf(name, revision)).path;
   }
@@ -138,18 +177,27 @@ class Desk implements ModelDesk {
       if (running !== undefined) running.progress = progress;
       for (const listener of this.#listeners) listener(name, progress);
     };
+    let ending: PullEnding = { kind: "failed", code: "INTERNAL_ERROR", message: "A defect of this program ended the download." };
     try {
-      return { kind: "complete", ...(await pullModel(wanted, this.#ports, { signal: giveUp.signal, onProgress, isRepair })) };
+      const result = await pullModel(wanted, this.#ports, { signal: giveUp.signal, onProgress, isRepair });
+      ending = { kind: "complete" };
+      return { kind: "complete", ...result };
     } catch (thrown) {
       if (giveUp.signal.aborted && thrown === giveUp.signal.reason) {
         const kind = giveUp.signal.reason as Ending;
         if (kind === "paused") this.#ended.set(name, kind);
+        ending = { kind };
         return { kind };
       }
-      if (thrown instanceof UnderstudyError) this.#ended.set(name, thrown);
+      if (thrown instanceof UnderstudyError) {
+        this.#ended.set(name, thrown);
+        ending = { kind: "failed", code: thrown.code, message: thrown.message };
+      }
       throw thrown;
     } finally {
+      const progress = this.progressOf(name);
       this.#running.delete(name);
+      for (const listener of this.#endListeners) listener(name, ending, progress);
     }
   }
 

@@ -1,7 +1,12 @@
 import type { RegistryEntry } from "../contract/model-registry.ts";
 import { builtInEntries } from "../core/built-in-models.ts";
-import type { ModelEntry } from "../core/model-entry.ts";
+import type { ClipMeasurement, ModelEntry } from "../core/model-entry.ts";
 import type { LoadProfile } from "../core/words.ts";
+
+function toMeasurement({ card, size, frames, steps, seconds, by }: RegistryEntry["measured"][number]): ClipMeasurement {
+  const [width = 0, height = 0] = size.split("x").map(Number);
+  return { card, width, height, frames, steps, tookMs: seconds * 1_000, by };
+}
 
 /** The entry as this service plans by it. How long a step takes on which card nobody has measured: it is learned. */
 export function toModelEntry(entry: RegistryEntry): ModelEntry {
@@ -24,6 +29,7 @@ export function toModelEntry(entry: RegistryEntry): ModelEntry {
     stepSecondsPerToken,
     stepSecondsPerTokenSquared,
     weightBytes: weights,
+    measurements: entry.measured.map(toMeasurement),
     profiles: Object.fromEntries(
       Object.entries(entry.profiles).map(([profile, prior]) => [
         profile as LoadProfile,

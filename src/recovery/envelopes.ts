@@ -50,6 +50,9 @@ const keptPeakCount = 256;
 /** What the allocator and the driver need beside the model, as a share of the card. */
 const headroomRatio = 0.03;
 
+/** Whether a card of this size has room for such a peak. */
+export const hasRoom = (totalBytes: number, peak: number): boolean => peak <= totalBytes * (1 - headroomRatio);
+
 const tokensOf = (envelope: Envelope): number => tokenCount(envelope.model, envelope);
 
 type Entry = Pick<Misfit, "deviceUuid" | "profile" | "model" | "tokens">;
@@ -111,7 +114,7 @@ export function fitsCard(table: EnvelopeTable, place: EnvelopePlace, envelope: E
   const isRefuted = table.misfits.some(
     (misfit) => misfit.untilMs > nowMs && isAt(misfit, place, envelope.model) && misfit.tokens <= tokens,
   );
-  return !isRefuted && predictPeak(table, place, envelope).bytes <= totalBytes * (1 - headroomRatio);
+  return !isRefuted && hasRoom(totalBytes, predictPeak(table, place, envelope).bytes);
 }
 
 /** When the oldest objection to this size on this card falls; null when there is none. */

@@ -122,6 +122,7 @@ export const ownErrorClasses: Partial<Record<ErrorCode, FaultClass>> = {
   MODEL_GATED: "authentication",
   MODEL_ACCESS_DENIED: "authentication",
   MODEL_NOT_FOUND: "notFound",
+  MODEL_DOES_NOT_FIT: "workerConfiguration",
   NETWORK_UNREACHABLE: "network",
   DISK_FULL: "diskFull",
   HOST_OUT_OF_MEMORY: "hostAllocation",

@@ -17,6 +17,7 @@ import { addIntakeRoutes } from "./routes/intake-routes.ts";
 import { addJobsRoutes } from "./routes/jobs-routes.ts";
 import { addMachineRoutes } from "./routes/machine-routes.ts";
 import { addMetricsRoute } from "./routes/metrics-route.ts";
+import { addModelRoutes } from "./routes/model-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
 import { addPageRoutes } from "./routes/page-routes.ts";
 import { addQueueRoutes } from "./routes/queue-routes.ts";
@@ -63,6 +64,7 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
   addIntakeRoutes(app, ports);
   addJobsRoutes(app, ports, options);
   addOutputRoutes(app, ports);
+  addModelRoutes(app, ports);
   addRecoveryRoutes(app, ports);
   addDrillRoutes(app, ports);
   addIncidentRoutes(app, ports);

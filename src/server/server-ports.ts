@@ -6,7 +6,9 @@
 
 import type { RecoveryAnalytics } from "../contract/analytics-wire.ts";
 import type { IncidentStory } from "../contract/incident-story.ts";
+import type { DownloadAnswer, DownloadView, FileCheckView, ModelView, SuggestionView } from "../contract/model-views.ts";
 import type {
+  EstimateView,
   HealthView,
   IncidentView,
   RecoveryAttemptView,
@@ -64,6 +66,7 @@ export interface ServerPorts {
   readonly intake: IntakePort;
   readonly drills: DrillPort;
   readonly machines: MachinePort;
+  readonly models: ModelPort;
   readonly streams: StreamPort;
   readonly telemetry: TelemetryPort;
   /** The LoRA files that a job may name, by name. */
@@ -112,7 +115,7 @@ export interface ServerSubmission {
 }
 
 export type AdmissionOutcome =
-  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView }
+  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
   | { readonly kind: "unfit"; readonly message: string }
@@ -232,6 +235,32 @@ export interface MachinePort extends MachineFeed {
   readonly inspector: InspectorFeed | null;
 }
 
+/** `absent`: there is no model of this name. */
+export interface ModelPort {
+  list(): Promise<readonly ModelView[]>;
+  find(model: string): Promise<ModelView | null>;
+  downloads(): Promise<readonly DownloadView[]>;
+  /** Answers when it has ended, or after `waitMs`. Throws UnderstudyError MODEL_DOES_NOT_FIT, DRAINING. */
+  download(order: {
+    readonly model: string;
+    readonly isForced: boolean;
+    readonly isAnyway: boolean;
+    readonly waitMs: number;
+  }): Promise<DownloadAnswer | "absent">;
+  /** False where there was nothing to pause, to resume or to cancel. */
+  manage(model: string, action: "pause" | "resume" | "cancel"): Promise<boolean | "absent">;
+  /** @param isRehash reads every byte again */
+  verify(model: string, isRehash: boolean): Promise<FileCheckView | "absent">;
+  hardware(): { readonly card: string | null; readonly cardBytes: number | null; readonly hostBytes: number | null } | null;
+  /** Throws UnderstudyError MODEL_DOES_NOT_FIT when nothing would be carried. */
+  suggest(wish: {
+    readonly model: string;
+    readonly width: number;
+    readonly height: number;
+    readonly maxWaitMs: number | null;
+  }): SuggestionView | "absent";
+}
+
 export type KillOutcome =
   | { readonly kind: "killed"; readonly workerId: string; readonly pid: number }
   | { readonly kind: "absent"; readonly message: string }
@@ -242,6 +271,7 @@ export type StreamFrame =
   | { readonly kind: "progress"; readonly progress: JobProgress }
   | { readonly kind: "health"; readonly health: HealthView }
   | { readonly kind: "sample"; readonly sample: Sample }
+  | { readonly kind: "download"; readonly download: DownloadView }
   | { readonly kind: "mode"; readonly mode: Mode; readonly sentence: string }
   | { readonly kind: "step"; readonly step: MachineStep }
   | { readonly kind: "recoveryAttempt"; readonly attempt: RecoveryAttemptView };

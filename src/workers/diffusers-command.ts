@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { workerEnvironment } from "../contract/worker-protocol.ts";
+import type { LoadProfile } from "../core/words.ts";
 import type { WorkerCommand } from "./worker-process.ts";
 
 export interface DiffusersSettings {
@@ -18,6 +19,12 @@ export interface DiffusersSettings {
   /** At most so much of a render's work is lost with the process; 30 s without one. */
   readonly checkpointMs?: number | undefined;
 }
+
+/** Memory modes that the worker offers, before it runs and can say so (worker/understudy_worker/pipelines/placement.py). */
+export const diffusersProfiles: Readonly<Record<"card" | "processor", readonly LoadProfile[]>> = {
+  card: ["full", "model-offload", "tiling", "group-offload"],
+  processor: ["full", "tiling"],
+};
 
 const beside = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { barLine, createPlainLines } from "../../src/cli/progress-lines.ts";
@@ -10,6 +10,8 @@ import { bigPath, ModelWorld, repository, wantedFiles } from "./model-world.ts";
 
 const program = new URL("../../src/main.ts", import.meta.url).pathname;
 
+/** Further variables of the next commands. */
+let further: Readonly<Record<string, string>> = {};
 let world: ModelWorld;
 let child: ChildProcess | undefined;
 beforeEach(async () => {
@@ -18,6 +20,7 @@ beforeEach(async () => {
 afterEach(async () => {
   child?.kill("SIGKILL");
   child = undefined;
+  further = {};
   await world.stop();
 });
 
@@ -34,6 +37,7 @@ function start(...words: readonly string[]): { process: ChildProcess; ended: Pro
     HF_ENDPOINT: world.hub.endpoint,
     HF_TOKEN: "hf_very_secret_token",
     UNDERSTUDY_MODELS_MARGIN: "1MiB",
+    ...further,
   };
   const started = spawn(process.execPath, [program, "models", ...words, "--state-dir", world.stateDir], {
     env,
@@ -95,6 +99,63 @@ describe("understudy models", () => {
     expect(code).toBe(1);
     expect(text).toContain("understudy: test-org/tiny-wan is gated: accept its licence");
     expect(text).not.toContain("hf_very_secret_token");
+  });
+});
+
+/** What a pull of a model of the registry file says on a machine with an H100. */
+function onH100(models: object): void {
+  const registry = join(world.folder, "registry.json");
+  const control = join(world.folder, "smi");
+  writeFileSync(registry, JSON.stringify({ models }));
+  writeFileSync(control, "normal\n");
+  further = {
+    UNDERSTUDY_MODELS_REGISTRY: registry,
+    UNDERSTUDY_HEALTH_NVIDIA_SMI: new URL("../fixtures/nvidia-smi/nvidia-smi", import.meta.url).pathname,
+    FAKE_NVIDIA_SMI: control,
+  };
+}
+const mini = {
+  repository,
+  pipelineClass: "WanPipeline",
+  sizes: { step: 16, cell: 16 },
+  defaults: { frames: 81, steps: 40, framesPerSecond: 16 },
+  weights: "64MiB",
+  render: { guidanceScale: 4 },
+  profiles: { "model-offload": { base: "1GiB", perToken: "1KiB" } },
+  measured: [{ card: "H100", size: "1280x720", frames: 81, steps: 40, seconds: 240, by: "the tests" }],
+};
+
+describe("whether it fits, before a byte is fetched", () => {
+  it("is said with memory mode, needs and time, and the pull goes on", async () => {
+    onH100({ mini });
+    const { code, text } = await run("pull", "mini");
+    expect(code).toBe(0);
+    expect(text).toMatch(
+      /^mini fits NVIDIA H100 80GB HBM3 with 79\.6 GiB .* in memory mode model-offload: 1280x720 with 81 frames takes /m,
+    );
+    expect(text).toMatch(
+      /^A clip of 1280x720 with 81 frames in 40 steps takes about 4 min 0 s \(published: the tests, .* on one H100\)\.$/m,
+    );
+    expect(text).toMatch(/^\S+ has \d.* free; 64\.0 MiB to fetch, by the registry\.$/m);
+    expect(text.indexOf("fits")).toBeLessThan(text.indexOf("100 %"));
+  });
+
+  it("refuses what no memory mode carries, names a model that fits, and fetches it for another machine when told to", async () => {
+    onH100({ mini, giant: { ...mini, profiles: { "model-offload": { base: "200GiB", perToken: "1KiB" } } } });
+    world.hub.resetCounts();
+    const refused = await run("pull", "giant");
+    expect(refused.code).toBe(1);
+    expect(refused.text).toMatch(
+      /^understudy: giant fits NVIDIA H100 .* in no memory mode: even a test render takes 200\.0 GiB of the card .* does, in memory mode model-offload\. With --anyway /,
+    );
+    expect(world.hub.bytesServed()).toBe(0);
+    expect(await run("pull", "giant", "--anyway")).toMatchObject({ code: 0, text: expect.stringContaining("every file matches its hash") });
+  });
+
+  it("is unknown for a repository that no registry describes, and said so", async () => {
+    expect((await run("pull", repository)).text).toContain(
+      `Whether ${repository} fits this machine is unknown: no registry says what it needs.`,
+    );
   });
 });
 

@@ -44,6 +44,7 @@ export function createSimModels(clock: Clock, { broken, found }: SimModels, isHu
     statusOf,
     progressOf: () => null,
     onProgress: () => () => undefined,
+    onEnded: () => () => undefined,
     pull,
     pause: async () => false,
     resume: pull,
@@ -54,6 +55,7 @@ export function createSimModels(clock: Clock, { broken, found }: SimModels, isHu
       const problems = found.has(name) ? [{ path: "model.safetensors", kind: "corrupt" as const }] : [];
       return { isKnown: true, commit, fileCount: 10, hashedFileCount: options?.isRehash === true ? 10 : 0, problems };
     },
+    askHub: unused("askHub"),
     localPath: async (name) => (found.has(name) ? null : pathOf(name)),
     remove: unused("remove"),
     close: async () => undefined,

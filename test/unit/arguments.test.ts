@@ -57,9 +57,12 @@ describe("the command line", () => {
     [["resume"], { command: "resume" }],
     [["drill", "list"], { command: "drill", drill: null }],
     [["drill", "run", "kill"], { command: "drill", drill: "kill" }],
-    [["models", "list"], { command: "models", verb: "list", model: "", revision: null }],
-    [["models", "pull", "T2V-A14B"], { command: "models", verb: "pull", model: "T2V-A14B", revision: null }],
-    [["models", "verify", "a/b", "--revision", "v1"], { command: "models", verb: "verify", model: "a/b", revision: "v1" }],
+    [["models", "list"], { command: "models", verb: "list", model: "", revision: null, isAnyway: false }],
+    [["models", "pull", "T2V-A14B"], { command: "models", verb: "pull", model: "T2V-A14B", revision: null, isAnyway: false }],
+    [["models", "verify", "a/b", "--revision", "v1"], { command: "models", verb: "verify", model: "a/b", revision: "v1", isAnyway: false }],
+    [["models", "pull", "a/b", "--anyway"], { command: "models", verb: "pull", model: "a/b", revision: null, isAnyway: true }],
+    [["doctor"], { command: "doctor", isJson: false }],
+    [["doctor", "--json"], { command: "doctor", isJson: true }],
     [["config", "check"], { command: "config", verb: "check", withSources: false }],
     [["config", "show", "--sources"], { command: "config", verb: "show", withSources: true }],
   ])("%j is understood", (typed, wanted) => {
@@ -73,6 +76,8 @@ describe("the command line", () => {
     [["drill", "list", "kill"], "drill takes no kill"],
     [["resume", "--release-gpu"], "resume does not take --release-gpu"],
     [["pause", "now"], "pause takes no now"],
+    [["models", "verify", "a", "--anyway"], "models verify does not take --anyway"],
+    [["pause", "--json"], "pause does not take --json"],
   ])("%j is refused with what is wrong", (typed, message) => {
     expect(parseArguments(typed)).toMatchObject({ command: "refused", message: expect.stringContaining(message) });
   });

@@ -91,6 +91,18 @@ const table = `
   operator  POST /api/v1/jobs/pause
   operator  POST /api/v1/jobs/resume
   operator  POST /api/v1/simulator/kill
+  viewer    GET /api/v1/models/status
+  viewer    GET /api/v1/models/status/:type
+  viewer    GET /api/v1/models/summary
+  operator  POST /api/v1/models/download
+  viewer    GET /api/v1/models/download/progress
+  viewer    GET /api/v1/models/download/progress/:type
+  operator  POST /api/v1/models/download/manage
+  operator  POST /api/v1/models/verify/:type
+  operator  POST /api/v1/models/validate/:type
+  viewer    GET /api/v1/models/integration/status
+  viewer    GET /api/v1/models/health
+  viewer    POST /api/v1/models/fallback/suggest
   viewer    GET /api/v1/events
   viewer    GET /api/v1/health/stream
   viewer    GET /ws

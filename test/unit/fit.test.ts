@@ -3,7 +3,7 @@ import type { Consent, RenderRequest } from "../../src/core/job.ts";
 import { peakBytes } from "../../src/core/model-catalog.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import type { LoadProfile } from "../../src/core/words.ts";
-import { type FitQuestion, findFit, profilesFrom, suggestFit } from "../../src/jobs/fit.ts";
+import { type FitQuestion, findFit, findSmaller, profilesFrom } from "../../src/jobs/fit.ts";
 
 const request: RenderRequest = {
   model: "T2V-A14B",
@@ -75,9 +75,9 @@ describe("how a job is rendered", () => {
   });
 
   it("names what would fit if everything were allowed", () => {
-    const suggested = suggestFit(question(24));
+    const suggested = findSmaller(question(24))?.request ?? null;
     expect(suggested).not.toBeNull();
-    expect(suggestFit(question(24, { fits: () => false }))).toBeNull();
+    expect(findSmaller(question(24, { fits: () => false }))).toBeNull();
     const leanest: LoadProfile = "fp8";
     expect(peakBytes(suggested?.model ?? "T2V-A14B", suggested ?? request, leanest)).toBeLessThanOrEqual(24 * gibibyte);
   });

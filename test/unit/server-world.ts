@@ -11,14 +11,16 @@ import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { dayMs } from "../../src/core/units.ts";
-import type { ArtifactKind } from "../../src/core/words.ts";
+import { type ArtifactKind, loadProfiles } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
+import { clipTimeOf, emptyClips } from "../../src/recovery/clip-time.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
 import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
 import type {
   AnsweredRequest,
   HealthView,
+  ModelPort,
   RecoveryOrder,
   RecoveryTriggered,
   ServerPorts,
@@ -100,6 +102,7 @@ export interface ServerWorld {
 }
 
 export interface WorldOptions extends Partial<AppOptions> {
+  readonly models?: ModelPort;
   readonly maxQueuedJobs?: number;
 }
 
@@ -124,11 +127,24 @@ export const smallJob = {
   num_frames: 33,
 };
 
+/** A service that knows no model. */
+const noModels: ModelPort = {
+  list: async () => [],
+  find: async () => null,
+  downloads: async () => [],
+  download: async () => "absent",
+  manage: async () => "absent",
+  verify: async () => "absent",
+  hardware: () => null,
+  suggest: () => "absent",
+};
+
 function makePorts(
   world: () => ServerWorld,
   store: Store,
   parts: Pick<ServerPorts, "clock" | "chance"> & { readonly artifacts: ArtifactFiles },
   listeners: Set<(frame: StreamFrame) => void>,
+  models: ModelPort = noModels,
 ): ServerPorts {
   const admission = createAdmission(
     {
@@ -137,7 +153,14 @@ function makePorts(
       disk: { freeBytes: async () => world().freeBytes },
       clock: parts.clock,
       chance: parts.chance,
-      deviceTotalBytes: () => 80 * 1024 ** 3,
+      largest: () => ({
+        machine: {
+          device: { kind: "card", uuid: "card", name: "NVIDIA H100 80GB HBM3", totalBytes: 80 * 1024 ** 3, isSimulated: false },
+          hostBytes: 128 * 1024 ** 3,
+        },
+        profiles: loadProfiles,
+      }),
+      clipTimeOf: (question) => clipTimeOf(emptyClips, question),
       isDraining: () => world().status.mode === "draining",
       isIntakeDrained: () => world().isIntakeDrained,
       isSimulated: () => world().status.isSimulated,
@@ -147,6 +170,7 @@ function makePorts(
   );
   return {
     ...parts,
+    models,
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: (url) => (url.startsWith("https://") ? null : `${url} is not called.`) },
     quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
@@ -228,13 +252,13 @@ function makePorts(
 }
 
 export function createServerWorld(clock: Clock, options: WorldOptions = {}): ServerWorld {
-  const { maxQueuedJobs, ...appOptions } = options;
+  const { maxQueuedJobs, models, ...appOptions } = options;
   const stateDir = mkdtempSync(join(tmpdir(), "understudy-server-"));
   const chance = createSeededChance(7);
   const store = openStore({ path: ":memory:", clock, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs }) });
   const artifacts = createArtifactFiles({ stateDir, clock });
   const listeners = new Set<(frame: StreamFrame) => void>();
-  const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners);
+  const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners, models);
   const app = createApp(ports, { ...appDefaults, ...appOptions });
   const submit: ServerWorld["submit"] = async (fields = {}, headers = {}) =>
     app.request("/api/v1/generation/submit", {

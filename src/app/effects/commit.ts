@@ -97,7 +97,9 @@ async function acceptAndAcknowledge(
     ?.acknowledge(jobId, lease.fence)
     .catch(() => undefined);
   if (acceptance.kind === "committed") {
-    await parts.envelopes.notePeak(place, effectiveRequest(lease), report.peakBytes);
+    const rendered = effectiveRequest(lease);
+    await parts.envelopes.notePeak(place, rendered, report.peakBytes);
+    if (report.stepsRendered >= rendered.steps) await parts.clips.note(place, rendered.model, rendered, report.renderMs);
     return { type: "artifact.committed", jobId };
   }
   return { type: "artifact.refused", jobId, problem: acceptance.kind === "refused" ? acceptance.problem : acceptance.kind, fault };

@@ -6,6 +6,7 @@ import * as incidents from "./incident-api.ts";
 import * as intake from "./intake-api.ts";
 import * as jobs from "./jobs-api.ts";
 import * as machines from "./machine-api.ts";
+import * as models from "./model-api.ts";
 import * as outputs from "./output-api.ts";
 import * as probes from "./probe-api.ts";
 import * as queue from "./queue-api.ts";
@@ -24,6 +25,7 @@ export const routeFiles = {
   intake,
   jobs,
   machines,
+  models,
   outputs,
   probes,
   queue,

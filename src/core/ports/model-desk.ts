@@ -56,6 +56,12 @@ export interface ModelStatus {
 
 export type PullOutcome = ({ readonly kind: "complete" } & PullResult) | { readonly kind: "paused" } | { readonly kind: "cancelled" };
 
+export type PullEnding =
+  | { readonly kind: PullOutcome["kind"] }
+  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+
+export type PullEndListener = (name: string, ending: PullEnding, progress: PullProgress | null) => void;
+
 export interface PullAsked {
   readonly revision?: string;
   /** Stays at the commit of the last pull, and asks the hub only for what is missing or wrong. */
@@ -68,6 +74,8 @@ export interface ModelDesk {
   progressOf(name: string): PullProgress | null;
   /** At most four times a second for each pull. Returns its own end. */
   onProgress(listener: (name: string, progress: PullProgress) => void): () => void;
+  /** After each pull, however it ended, with the last progress that it told. Returns its own end. */
+  onEnded(listener: PullEndListener): () => void;
   /** Joins a pull of this name that is under way. Throws ModelError; what came is kept. */
   pull(name: string, asked?: PullAsked): Promise<PullOutcome>;
   /** Resolves when nothing is written any more; what came is kept. False when there was nothing to pause. */
@@ -77,6 +85,8 @@ export interface ModelDesk {
   /** Ends a pull and frees what is not a whole file. */
   cancel(name: string): Promise<void>;
   verify(name: string, options?: { readonly isRehash?: boolean; readonly revision?: string }): Promise<VerifyReport>;
+  /** Resolves when the hub lets the model be read now. Throws ModelError with what stands against it. One byte is asked for, and none is kept. */
+  askHub(name: string, withinMs: number): Promise<void>;
   /** The snapshot's folder when every file is there and verified, else null. */
   localPath(name: string, revision?: string): Promise<string | null>;
   /** Deletes the repository from the cache, all its revisions. */

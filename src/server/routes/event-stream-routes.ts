@@ -1,5 +1,6 @@
 /** Server-sent events: the event log as it grows, and the health of host and card. */
 import { streamEvents, streamHealth } from "../../contract/api/stream-api.ts";
+import { toDownload } from "../../contract/model-wire.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { toStats } from "../../contract/stats-wire.ts";
 import { type StreamTopic, topicOfKind, topicsOf } from "../../contract/stream-topics.ts";
@@ -31,6 +32,8 @@ function toSseFrames(frame: StreamFrame): SseEvent[] {
       ];
     case "sample":
       return [{ event: "system_stats", data: toStats(frame.sample) }];
+    case "download":
+      return [{ event: "download_progress", data: toDownload(frame.download) }];
     case "mode":
       return [
         { event: "mode", data: { mode: frame.mode, sentence: frame.sentence } },
@@ -49,6 +52,7 @@ const topicOfFrame: Readonly<Record<StreamFrame["kind"], StreamTopic>> = {
   health: "health",
   sample: "health",
   mode: "service",
+  download: "workers",
   recoveryAttempt: "incidents",
   step: "machines",
 };
@@ -144,7 +148,7 @@ export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: Strea
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame) => {
-        if (frame.kind !== "progress") for (const event of toSseFrames(frame)) channel().send(event);
+        if (frame.kind !== "progress" && frame.kind !== "download") for (const event of toSseFrames(frame)) channel().send(event);
       },
       begin: async () => {
         const { health, mode, sentence } = ports.status();

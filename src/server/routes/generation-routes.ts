@@ -10,22 +10,28 @@ import type { AppOptions, HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import { readSubmission } from "../read-submission.ts";
 import { refuseAdmission } from "../refuse-admission.ts";
-import type { ServerPorts } from "../server-ports.ts";
+import type { AdmissionOutcome, ServerPorts } from "../server-ports.ts";
 
 const largestSeed = 2 ** 31 - 1;
 const unreadImage = "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";
 const unreadEndImage =
   "The end image was checked, but no model of this service ends at an image: the video follows the prompt and the image.";
 
-function answerSubmitted(context: HttpContext, ports: ServerPorts, job: JobView, isReplayed: boolean, warnings: readonly string[]) {
+function answerSubmitted(
+  context: HttpContext,
+  ports: ServerPorts,
+  { job, estimate, kind }: Extract<AdmissionOutcome, { readonly job: JobView }>,
+  warnings: readonly string[],
+) {
   const { sentence, mode, isDegradedActive } = ports.status();
   const body = toSubmitted(job, {
     message: sentence,
+    estimate,
     isRealEnabled: mode !== "mock" && mode !== "draining",
     isDegraded: isDegradedActive,
     warnings,
   });
-  if (isReplayed) context.header("idempotency-replayed", "true");
+  if (kind === "duplicate") context.header("idempotency-replayed", "true");
   if (job.isSimulated) context.header("x-understudy-simulated", "true");
   return context.json(body, 200);
 }
@@ -55,7 +61,7 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
     ...(isSimulated && read.imageHashes.length > 0 ? [unreadImage] : []),
     ...(!isSimulated && read.imageHashes.some((hash) => hash.startsWith("end_image:")) ? [unreadEndImage] : []),
   ];
-  return answerSubmitted(context, ports, outcome.job, outcome.kind === "duplicate", warnings);
+  return answerSubmitted(context, ports, outcome, warnings);
 }
 
 export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: AppOptions): void {

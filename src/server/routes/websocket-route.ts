@@ -5,6 +5,7 @@ import type { WebSocket } from "ws";
 import { openSocket } from "../../contract/api/stream-api.ts";
 import { toAttempt, toSystemStatus } from "../../contract/recovery-wire.ts";
 import {
+  downloadFrames,
   healthFrames,
   progressFrames,
   rowFrames,
@@ -110,6 +111,8 @@ function framesOf(frame: StreamFrame): readonly SocketFrame[] {
       return healthFrames(frame.health);
     case "recoveryAttempt":
       return [{ topic: "fallback_notifications", type: "recovery_attempt", data: toAttempt(frame.attempt) }];
+    case "download":
+      return downloadFrames(frame.download);
     case "mode":
       return [{ topic: "fallback_notifications", type: "system_status", data: toSystemStatus(frame.mode, frame.sentence) }];
     case "step":

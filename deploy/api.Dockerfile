@@ -1,5 +1,7 @@
-# The service with its simulator. It listens on all addresses, so it starts only with a key:
-#   docker build -t understudy . && docker run --init -e UNDERSTUDY_API_KEY=... -p 9000:9000 -v understudy:/state understudy
+# The service without Python and without weights: it renders with its simulator, as a staging double for applications.
+# It listens on all addresses, so it starts only with a key. From the project's root:
+#   docker build -f deploy/api.Dockerfile -t understudy .
+#   docker run --init -e UNDERSTUDY_API_KEY=... -p 127.0.0.1:9000:9000 -v understudy:/state understudy
 # Clients that use another name than localhost need UNDERSTUDY_ALLOWED_HOSTS. --init reaps ended workers.
 
 FROM node:24-slim AS build
@@ -7,7 +9,10 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 # The image has Node.js 24 already, so no package's install script is needed.
 RUN npm ci --ignore-scripts
-COPY . .
+COPY bin ./bin
+COPY scripts ./scripts
+COPY src ./src
+COPY tsconfig.json tsconfig.build.json README.md LICENSE ./
 RUN node scripts/build.ts && npm prune --omit=dev --ignore-scripts
 
 FROM node:24-slim

@@ -1,0 +1,20 @@
+import { existsSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { toStoreError } from "./database.ts";
+
+const busyMs = 5_000;
+
+/** The durable facts of a database that a service may be using now; nothing is written. Empty where there is none yet. Throws StoreError. */
+export function readFacts(databasePath: string): ReadonlyMap<string, unknown> {
+  if (!existsSync(databasePath)) return new Map();
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(databasePath, { readOnly: true, timeout: busyMs });
+    const rows = database.prepare("select key, value from facts").all() as unknown as { key: string; value: string }[];
+    return new Map(rows.map(({ key, value }) => [key, JSON.parse(value)]));
+  } catch (thrown) {
+    throw toStoreError(thrown);
+  } finally {
+    database?.close();
+  }
+}
