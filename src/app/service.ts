@@ -59,6 +59,8 @@ export interface Service {
   readonly parts: ServiceParts;
   /** Adopts or starts the workers. Called once, when the service can already answer. */
   start(): void;
+  /** What waits by a setting looks at it again, because it may have changed. */
+  lookAgain(): void;
   /** Ends intake and lets jobs in hand end, for so long at most; resolves when none is in hand any more, or the time is over. */
   finishJobs(withinMs: number): Promise<void>;
   /** Ends intake, writes attempts down, ends workers; resolves when the supervisor has stopped. */
@@ -323,6 +325,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       webhooks.wake();
       upkeep.begin();
     },
+    lookAgain: () => standIns.wake(),
     finishJobs: async (withinMs) => {
       if (withinMs === 0) return;
       supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
