@@ -10,6 +10,7 @@ import { benchEvents } from "./machine-events.ts";
 import { benchDownload } from "./model-download.ts";
 import { benchRender } from "./render.ts";
 import type { BenchOptions, BenchResult } from "./result.ts";
+import { benchSse } from "./sse-clients.ts";
 import { benchStart } from "./start-with-jobs.ts";
 import { benchStatus } from "./status-route.ts";
 
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<readon
   submissions: benchSubmissions,
   gap: benchGap,
   status: benchStatus,
+  sse: benchSse,
   start: benchStart,
   download: benchDownload,
   render: benchRender,

@@ -50,6 +50,7 @@ const options = {
   "sim-gpus": { type: "string" },
   "sim-speed": { type: "string" },
   "keep-workers": { type: "boolean" },
+  inspect: { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
   anyway: { type: "boolean" },
@@ -76,6 +77,7 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
+  inspect: "inspect",
   "allow-origin": "allowedOrigins",
   insecure: "insecure",
 };
@@ -104,6 +106,7 @@ const serveOptions = [
   "sim-gpus",
   "sim-speed",
   "keep-workers",
+  "inspect",
 ] as const satisfies readonly OptionName[];
 
 /** Every command, in the order of the help text. */
@@ -211,6 +214,7 @@ Flags of serve
       --sim-gpus NUMBER   how many such cards, one worker each (1)
       --sim-speed NUMBER  how fast it plays; 1 takes 2 % of a real H100's time (1)
       --keep-workers      on SIGTERM renders go on, and the next start takes them up
+      --inspect           let the Stately Inspector watch the machines, from this computer only
 
 Flags of jobs submit (retry takes --wait and --key, list takes --label and --model)
       --wait              follow it to its end: a bar on a terminal, a line per 10 % elsewhere; Ctrl-C leaves the job running

@@ -299,6 +299,7 @@ export const settingsSchema = z.strictObject({
   sim: simSchema,
   renderer: rendererSchema,
   keepWorkers: yesOrNo(false).describe("On SIGTERM renders go on, and the next start on the state directory takes them up."),
+  inspect: yesOrNo(false).describe("A WebSocket at /inspect feeds the Stately Inspector; only operators on this machine can open it."),
   lease: duration("30s", { min: "1s", max: "10m" }).describe(
     "How long a silent supervisor keeps the right to a job; renewed at a third of it.",
   ),

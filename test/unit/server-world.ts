@@ -227,6 +227,7 @@ function makePorts(
       },
     },
     incidents: createIncidentDesk(store, parts.clock),
+    machines: { charts: () => [], actors: () => [], inspector: null },
     outlook: createJobOutlook(store, {
       progressOf: (jobId) => world().progress.get(jobId) ?? null,
       running: () => [...world().progress.values()],
