@@ -22,11 +22,15 @@ export function createLiveConfig(first: Config): LiveConfig {
   };
 }
 
-/** Puts what was read again in force, as far as that can be done while the service runs; what is refused changes nothing. */
+/**
+ * Puts what was read again in force, as far as that can be done while the service runs; what is refused changes nothing.
+ * @param onChange for who waits by a setting as it was before
+ */
 export function createReload(
   first: AcceptedConfig,
   live: LiveConfig,
   { logger, store }: Pick<ServicePorts, "logger" | "store">,
+  onChange: () => void,
 ): (answer: ConfigAnswer) => Promise<void> {
   let running = first;
   return async (answer) => {
@@ -38,6 +42,7 @@ export function createReload(
     running = reload.accepted;
     live.replace(running.config);
     logger.setLevel(running.config.logLevel);
+    onChange();
     const { applied, waiting } = reload;
     logger.warn({ event: "configuration.reloaded", applied, waiting });
     await store.events.append([{ kind: "configuration.reloaded", data: { applied, waiting } }]);

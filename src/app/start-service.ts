@@ -80,7 +80,7 @@ export async function startService(accepted: AcceptedConfig, version: string): P
           for (const link of service.parts.links.list()) ports.registry.disown(link.ref.pid);
           await service.abandon();
         })),
-      reload: createReload(accepted, live, ports),
+      reload: createReload(accepted, live, ports, service.lookAgain),
       killAll: ports.registry.killAll,
     };
   } catch (thrown) {

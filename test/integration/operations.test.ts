@@ -4,19 +4,24 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { lookIntoStore, rowsSince } from "../harness/rows.ts";
 import { clock, endService, makeStateDir, type RunningService, smallJob, startService, until } from "../harness/running-service.ts";
-import { delivered, inPhase, isReady } from "../harness/tasks.ts";
+import { delivered, inPhase, taskOf } from "../harness/tasks.ts";
 
 const ends: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).toReversed()) await end();
 });
 
-async function start(env: Readonly<Record<string, string>>, args: readonly string[] = [], at?: string): Promise<RunningService> {
+async function start(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+  at?: string,
+  mode = "ready",
+): Promise<RunningService> {
   const directory = makeStateDir();
   ends.push(directory.remove);
   const service = await startService({ stateDir: at ?? directory.path, env, args });
   ends.push(() => endService(service));
-  await isReady(service);
+  await until(`it is ${mode}`, async () => (await service.json("/readyz")).body["mode"] === mode, 90_000);
   return service;
 }
 
@@ -30,9 +35,9 @@ const refused = (service: RunningService): Promise<{ status: number; body: Recor
     body: JSON.stringify(smallJob),
   });
 
-describe("SIGTERM with time to finish", { timeout: 90_000 }, () => {
+describe("SIGTERM with time to finish", { timeout: 240_000 }, () => {
   it("lets the job in hand end, takes no other, and answers probes meanwhile", async () => {
-    const service = await start({ UNDERSTUDY_STOP_DRAIN: "60s", UNDERSTUDY_SIM_SPEED: "4" });
+    const service = await start({ UNDERSTUDY_STOP_DRAIN: "10m", UNDERSTUDY_SIM_SPEED: "4" });
     const inHand = await service.submit({ steps: 60, num_frames: 49 });
     const waiting = await service.submit({ steps: 12 });
     await inPhase(service, inHand, "denoise", 10);
@@ -57,7 +62,7 @@ describe("SIGTERM with time to finish", { timeout: 90_000 }, () => {
     expect(clock.nowMs() - beganAtMs).toBeLessThan(6_000);
     expect(stateOf(first, id)).toBe("queued");
     const second = await start({ UNDERSTUDY_SIM_SPEED: "8" }, [], first.stateDir);
-    await delivered(second, id);
+    await delivered(second, id, 180_000);
   });
 
   it("stops at once on a second signal", async () => {
@@ -71,22 +76,29 @@ describe("SIGTERM with time to finish", { timeout: 90_000 }, () => {
   });
 });
 
-describe("SIGHUP", { timeout: 60_000 }, () => {
+describe("SIGHUP", { timeout: 180_000 }, () => {
   /** Its log level is the file's, not the harness's. */
   const fromFile = { UNDERSTUDY_LOG_LEVEL: "" };
 
-  async function startWith(text: string): Promise<{ service: RunningService; reload: (text: string) => Promise<void> }> {
+  async function startWith(
+    text: string,
+    env: Readonly<Record<string, string>> = {},
+    mode = "ready",
+  ): Promise<{ service: RunningService; reload: (text: string) => Promise<void> }> {
     const directory = makeStateDir();
     ends.push(directory.remove);
     const path = join(directory.path, "understudy.yaml");
     writeFileSync(path, text);
-    const service = await start(fromFile, ["--config", path]);
+    const service = await start({ ...fromFile, ...env }, ["--config", path], undefined, mode);
     let count = 0;
     const reload = async (next: string): Promise<void> => {
       writeFileSync(path, next);
       service.process.kill("SIGHUP");
       count += 1;
-      await until("it was read again", () => (service.output().match(/"event":"configuration\./g) ?? []).length === count);
+      await until(
+        "it was read again",
+        () => (service.output().match(/"level":"(?:warn|error)".*"event":"configuration\./g) ?? []).length === count,
+      );
     };
     return { service, reload };
   }
@@ -104,7 +116,11 @@ describe("SIGHUP", { timeout: 60_000 }, () => {
     await service.json("/api/v1/jobs/pause", { method: "POST" });
     await reload("queue: { maxJobs: 1, deadline: 2h }\nconsent: { fallback: wait }\nlogLevel: info\nlease: 45s\n");
     const applied = ["logLevel", "queue.maxJobs", "queue.deadline", "consent.fallback"];
-    expect(lines(service).at(-1)).toMatchObject({ event: "configuration.reloaded", applied, waiting: ["lease"] });
+    expect(lines(service).find(({ level }) => level === "warn")).toMatchObject({
+      event: "configuration.reloaded",
+      applied,
+      waiting: ["lease"],
+    });
     const id = await service.submit();
     expect((await refused(service)).status).toBe(429);
     const job = lookIntoStore(service.stateDir, (database) =>
@@ -114,6 +130,17 @@ describe("SIGHUP", { timeout: 60_000 }, () => {
     await service.json("/api/v1/jobs/resume", { method: "POST" });
     await until("transitions are logged now", () => service.output().includes("machine.transitioned"));
     expect(rowsSince(service.stateDir).find((row) => row.kind === "configuration.reloaded")?.data).toEqual({ applied, waiting: ["lease"] });
+  });
+
+  it("is seen by who waits already, and by the stop that follows", async () => {
+    // The model takes minutes to load, so that the job waits for a worker.
+    const { service, reload } = await startWith("standIn: { after: 1h }\n", { UNDERSTUDY_SIM_SPEED: "0.02" }, "loading");
+    const id = await service.submit();
+    await reload("standIn: { after: 0s }\nstop: { drain: 7s }\n");
+    await until("its stand-in is shown", async () => (await taskOf(service, id)).is_mock, 30_000);
+    service.process.kill("SIGTERM");
+    await until("it says how long", () => service.output().includes("Jobs in hand may end within 7 s"));
+    expect(await service.ended).toBe(0);
   });
 
   it("lets workers rest once that is asked for", async () => {
