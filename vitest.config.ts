@@ -12,6 +12,8 @@ export default defineConfig({
       "test/fixtures/**",
       "test/conformance/diffusers.test.ts",
       "test/worker/**",
+      "test/worker-drills/**",
+      "test/gpu/**",
       "test/openai/python-sdk.test.ts",
     ],
     testTimeout: 30_000,

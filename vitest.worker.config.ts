@@ -7,7 +7,7 @@ export default defineConfig({
     maxWorkers: 1,
     globalSetup: ["test/conformance/tiny-models.ts"],
     pool: "forks",
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 720_000,
+    hookTimeout: 720_000,
   },
 });

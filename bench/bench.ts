@@ -8,7 +8,9 @@ import { benchSubmissions } from "./durable-submissions.ts";
 import { benchIdle } from "./idle-supervisor.ts";
 import { benchEvents } from "./machine-events.ts";
 import { benchDownload } from "./model-download.ts";
+import { benchRender } from "./render.ts";
 import type { BenchOptions, BenchResult } from "./result.ts";
+import { benchSse } from "./sse-clients.ts";
 import { benchStart } from "./start-with-jobs.ts";
 import { benchStatus } from "./status-route.ts";
 
@@ -17,8 +19,10 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<readon
   submissions: benchSubmissions,
   gap: benchGap,
   status: benchStatus,
+  sse: benchSse,
   start: benchStart,
   download: benchDownload,
+  render: benchRender,
   idle: benchIdle,
 };
 

@@ -14,6 +14,7 @@ import { showReplay } from "./cli/replay.ts";
 import { serve } from "./cli/serve.ts";
 import { showStatus } from "./cli/status-command.ts";
 import { runToken } from "./cli/token-commands.ts";
+import { runWorkerCheck } from "./cli/worker-commands.ts";
 import { readHubEnvironment } from "./config/hub-environment.ts";
 import { UnderstudyError } from "./core/errors.ts";
 
@@ -50,6 +51,8 @@ async function run(argv: readonly string[]): Promise<number> {
     }
     case "models":
       return runModels(loadConfig(wanted).config, wanted, readHubEnvironment(process.env));
+    case "worker":
+      return runWorkerCheck(wanted);
     case "config":
       return runConfig(wanted);
     case "doctor":

@@ -1,4 +1,5 @@
-import { type Chart, chartOf, flatten } from "./chart.ts";
+import type { Chart } from "../../src/core/ports/machine-feed.ts";
+import { chartOf, flatten } from "../../src/telemetry/chart.ts";
 import { drawMermaid } from "./draw-mermaid.ts";
 import { drawSvg } from "./draw-svg.ts";
 import { loadMachines } from "./machine-files.ts";

@@ -1,4 +1,5 @@
-import { anyStateId, type Chart, type ChartState } from "./chart.ts";
+import type { Chart, ChartState } from "../../src/core/ports/machine-feed.ts";
+import { anyStateId } from "../../src/telemetry/chart.ts";
 
 const idOf = (id: string): string => id.replaceAll(/[^A-Za-z0-9]/g, "_");
 /** Colons and semicolons end a label in Mermaid. */

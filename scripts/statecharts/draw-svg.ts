@@ -1,5 +1,6 @@
 import elkBundle, { type ELK, type ElkExtendedEdge, type ElkNode, type ElkPoint } from "elkjs/lib/elk.bundled.js";
-import { anyStateId, type Chart, type ChartEdge, type ChartState } from "./chart.ts";
+import type { Chart, ChartEdge, ChartState } from "../../src/core/ports/machine-feed.ts";
+import { anyStateId } from "../../src/telemetry/chart.ts";
 
 /** Under nodenext the bundle's default import has no construct signature. */
 const Elk = elkBundle as unknown as new () => ELK;
@@ -96,7 +97,7 @@ function drawState(state: ChartState, placed: ReadonlyMap<string, ElkNode>): str
       `<text class="small" x="${x + sizes.padding}" y="${round(y + 35 + index * sizes.line)}" font-size="${sizes.small}">${escapeText(caption)}</text>`,
   );
   return [
-    `<g><title>${escapeText(state.description)}</title>`,
+    `<g data-state="${state.id.slice(state.id.indexOf(".") + 1)}"><title>${escapeText(state.description)}</title>`,
     `<rect class="${kind}" x="${x}" y="${y}" width="${round(box?.width)}" height="${round(box?.height)}" rx="9"/>`,
     state.isInitial ? `<circle class="start" cx="${x}" cy="${y}" r="5"/>` : "",
     `<text class="name" x="${x + sizes.padding}" y="${y + 20}" font-size="${sizes.name}">${escapeText(state.name)}</text>`,

@@ -15,7 +15,16 @@ import {
   predictPeak,
 } from "../recovery/envelopes.ts";
 import { type Clip, findInstead, type MachineFacts, type ModelPlacement, placeModel } from "../recovery/placement.ts";
-import { emptyHistory, limitsOf, noteStep, type StepHistory, type StepLimits, type StepPlace } from "../recovery/step-history.ts";
+import {
+  emptyHistory,
+  expectedMs,
+  limitsOf,
+  noteStep,
+  type Reached,
+  type StepHistory,
+  type StepLimits,
+  type StepPlace,
+} from "../recovery/step-history.ts";
 
 const keys = { envelopes: "learned.envelopes", steps: "learned.steps", clips: "learned.clips" } as const;
 
@@ -23,6 +32,8 @@ const keys = { envelopes: "learned.envelopes", steps: "learned.steps", clips: "l
 export interface StepBook {
   note(place: StepPlace, tookMs: number): void;
   limitsOf(place: StepPlace): StepLimits;
+  /** What is left of a render; null while too little is known. */
+  expectedMs(reached: Reached): number | null;
 }
 
 /** Which sizes fit which card in which memory mode. */
@@ -95,6 +106,7 @@ export async function openLearnedBooks({ facts }: Pick<Store, "facts">, clock: C
         history = noteStep(history, place, tookMs);
       },
       limitsOf: (place) => limitsOf(history, place),
+      expectedMs: (reached) => expectedMs(history, reached),
     },
     clips: {
       note: async (place, model, clip, tookMs) => {

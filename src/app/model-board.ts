@@ -110,6 +110,32 @@ async function download(desk: ModelDesk, order: Parameters<ModelPort["download"]
   return Promise.race([pulled, wait.then(() => started)]);
 }
 
+async function manage(desk: ModelDesk | null, model: ModelId, action: "pause" | "resume" | "cancel"): Promise<boolean> {
+  if (desk === null) return false;
+  if (action === "pause") return desk.pause(model);
+  const { state } = await desk.statusOf(model);
+  if (state === "complete" || state === "absent") return false;
+  // Its end is told on the stream and kept in the status; nobody waits for it here.
+  if (action === "resume") void desk.resume(model).catch(() => undefined);
+  else await desk.cancel(model);
+  return true;
+}
+
+/** A simulated model has no files, and none of them is wrong. */
+async function verify(desk: ModelDesk | null, model: ModelId, isRehash: boolean): Promise<FileCheckView> {
+  if (desk === null) return { model, isKnown: true, fileCount: 0, hashedFileCount: 0, problems: [] };
+  const { isKnown, fileCount, hashedFileCount, problems } = await desk.verify(model, { isRehash });
+  return { model, isKnown, fileCount, hashedFileCount, problems };
+}
+
+function hardwareOf(serving: ServingMachine | null): ReturnType<ModelPort["hardware"]> {
+  if (serving === null) return null;
+  const { device, hostBytes } = serving.machine;
+  const card = device.kind === "card" ? device : null;
+  const isCounted = hostBytes !== null && Number.isFinite(hostBytes);
+  return { card: card?.name ?? null, cardBytes: card?.totalBytes ?? null, hostBytes: isCounted ? hostBytes : null };
+}
+
 export interface BoardFacts {
   /** The largest card that serves; null while no worker has told of one. */
   readonly largest: () => ServingMachine | null;
@@ -164,35 +190,9 @@ export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }
         clock.clearTimer(timer);
       }
     },
-    manage: async (model, action) => {
-      if (!isKnownModel(model)) return "absent";
-      const desk = deskOf(parts, model);
-      const state = desk === null ? "complete" : (await desk.statusOf(model)).state;
-      if (desk === null) return false;
-      if (action === "pause") return desk.pause(model);
-      const isOver = state === "complete" || state === "absent";
-      if (action === "resume") {
-        // Its end is told on the stream and kept in the status; nobody waits for it here.
-        if (!isOver) void desk.resume(model).catch(() => undefined);
-        return !isOver;
-      }
-      if (!isOver) await desk.cancel(model);
-      return !isOver;
-    },
-    verify: async (model, isRehash): Promise<FileCheckView | "absent"> => {
-      if (!isKnownModel(model)) return "absent";
-      const report = await deskOf(parts, model)?.verify(model, { isRehash });
-      const { isKnown, fileCount, hashedFileCount, problems } = report ?? { isKnown: true, fileCount: 0, hashedFileCount: 0, problems: [] };
-      return { model, isKnown, fileCount, hashedFileCount, problems };
-    },
-    hardware: () => {
-      const serving = largest();
-      if (serving === null) return null;
-      const { device, hostBytes } = serving.machine;
-      const isCard = device.kind === "card";
-      const isCounted = hostBytes !== null && Number.isFinite(hostBytes);
-      return { card: isCard ? device.name : null, cardBytes: isCard ? device.totalBytes : null, hostBytes: isCounted ? hostBytes : null };
-    },
+    manage: async (model, action) => (isKnownModel(model) ? manage(deskOf(parts, model), model, action) : "absent"),
+    verify: async (model, isRehash) => (isKnownModel(model) ? verify(deskOf(parts, model), model, isRehash) : "absent"),
+    hardware: () => hardwareOf(largest()),
     suggest: (wish) => (isKnownModel(wish.model) ? suggestModel(parts, largest(), wish) : "absent"),
     onDownload: (listener) => {
       const desk = parts.models?.desk;

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import { readHubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
-import { createSystemChance } from "../core/chance.ts";
+import { type Chance, createSystemChance } from "../core/chance.ts";
 import type { SystemClock } from "../core/clock.ts";
 import { createSystemProbe } from "../gpu/telemetry/system-probe.ts";
 import { createMediaClient } from "../media/media-client.ts";
@@ -11,6 +11,7 @@ import { openStore } from "../store/open-store.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { createWebhookSender } from "../webhooks/webhook-sender.ts";
 import { diffusersCommand } from "../workers/diffusers-command.ts";
+import { ownCommand } from "../workers/own-command.ts";
 import { createProcessRegistry, type ProcessRegistry } from "../workers/process-registry.ts";
 import { simulatorCommand } from "../workers/simulator-command.ts";
 import { createWorkerHost, type SystemWorkerHost } from "../workers/worker-host.ts";
@@ -34,6 +35,8 @@ function commandFor(
   files: WorkerModels | null,
 ): WorkerCommand {
   const worker = workers.find(({ id }) => id === workerId);
+  const loraDir = models.loraDir === null ? undefined : resolve(models.loraDir);
+  if (worker?.kind === "own") return ownCommand({ program: worker.command, checkpointMs: supervision.checkpointMs, loraDir });
   if (worker === undefined || worker.kind === "simulator" || files === null)
     return simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
   const { python, device, cardNumber } = worker;
@@ -41,11 +44,18 @@ function commandFor(
     python: python ?? undefined,
     modelsDir: files.modelsDir,
     registry: files.listPath,
-    loraDir: models.loraDir === null ? undefined : resolve(models.loraDir),
+    loraDir,
     device: device === "auto" ? undefined : device,
     checkpointMs: supervision.checkpointMs,
   });
   return cardNumber === null ? command : { ...command, env: { ...command.env, CUDA_VISIBLE_DEVICES: String(cardNumber) } };
+}
+
+/** Models on the disk, which diffusers workers alone read; a worker of one's own has its own. */
+function openFiles(config: Config, means: { readonly clock: SystemClock; readonly chance: Chance }) {
+  if (!config.workers.some(({ kind }) => kind === "diffusers")) return { files: null, desk: null };
+  const files = createWorkerModels(config.stateDir, registryOf(config).entries);
+  return { files, desk: openModels(config, readHubEnvironment(process.env), means) };
 }
 
 /** The real outside world of one state directory, which the caller has locked. */
@@ -73,8 +83,7 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
   const artifacts = createArtifactFiles({ stateDir, clock });
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
   const hasRealWorker = config.workers.some(({ kind }) => kind !== "simulator");
-  const files = hasRealWorker ? createWorkerModels(stateDir, registryOf(config).entries) : null;
-  const desk = hasRealWorker ? openModels(config, readHubEnvironment(process.env), { clock, chance }) : null;
+  const { files, desk } = openFiles(config, { clock, chance });
   const commandOf = (workerId: string): WorkerCommand => commandFor(config, workerId, deviceDir, files);
   const host = createWorkerHost({ stateDir, clock, chance, commandOf, registry });
   const probe = createSystemProbe({

@@ -16,6 +16,8 @@ export interface ProgressNote {
   readonly phase: Phase;
   readonly step: number;
   readonly of: number;
+  /** What is left by this machine's own history; without it the board goes by this attempt's pace. */
+  readonly leftMs?: number | null;
 }
 
 export interface ProgressBoard {
@@ -44,13 +46,13 @@ export function createProgressBoard(clock: Clock): ProgressBoard {
     return doneRatio < 0.05 ? null : Math.round(((nowMs - entry.startedAtMs) / doneRatio) * (1 - ratio));
   };
   return {
-    note: (noted) => {
+    note: ({ leftMs = null, ...noted }) => {
       const [start, length] = spans[noted.phase];
       const entry = entries.get(noted.jobId);
       const reached = start + length * (noted.of === 0 ? 0 : Math.min(1, noted.step / noted.of));
       const ratio = Math.max(entry?.progress.ratio ?? 0, reached);
       const nowMs = clock.nowMs();
-      const progress: JobProgress = { ...noted, ratio, atMs: nowMs, etaMs: etaOf(entry, ratio, nowMs) };
+      const progress: JobProgress = { ...noted, ratio, atMs: nowMs, etaMs: leftMs ?? etaOf(entry, ratio, nowMs) };
       entries.set(noted.jobId, { startedAtMs: entry?.startedAtMs ?? nowMs, startRatio: entry?.startRatio ?? ratio, progress });
       for (const listener of listeners) listener(progress);
     },

@@ -1,4 +1,5 @@
 import type { JobView } from "../core/job.ts";
+import type { MachineStep } from "../core/ports/machine-feed.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 import { createAdmission, type ServingMachine } from "../jobs/admission.ts";
 import { isUsable } from "../machines/supervisor-facts.ts";
@@ -7,6 +8,7 @@ import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type {
   AdmissionPort,
   ControlPort,
+  MachinePort,
   QuarantinePort,
   ServerPorts,
   ServiceStatus,
@@ -78,6 +80,8 @@ function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueue
       },
       preferredProfile: config.loadProfile,
       alternative: config.alternative,
+      // A simulator plays every request; of what another program can do, it tells itself when it is given the job.
+      takesLoras: config.models.loraDir !== null || config.workers.some(({ kind }) => kind !== "diffusers"),
     },
   );
 }
@@ -129,7 +133,12 @@ function frameOf(fact: SupervisorFact, status: () => ServiceStatus): StreamFrame
   return { kind: "recoveryAttempt", attempt: attemptViewOf({ failureType, workerId, incidentId, result }) };
 }
 
-function createStreams(parts: StatusParts, hub: FactHub, status: () => ServiceStatus, models: ModelBoard): StreamPort {
+/** The machines as the server may show them, and each of their steps. */
+export interface MachineSource extends MachinePort {
+  subscribe(listener: (step: MachineStep) => void): () => void;
+}
+
+function createStreams(parts: StatusParts, { hub, machines }: Sources, status: () => ServiceStatus, models: ModelBoard): StreamPort {
   const listeners = new Set<(frame: StreamFrame) => void>();
   const publish = (frame: StreamFrame): void => {
     for (const listener of listeners) listener(frame);
@@ -141,16 +150,29 @@ function createStreams(parts: StatusParts, hub: FactHub, status: () => ServiceSt
     const frame = frameOf(fact, status);
     if (frame !== null) publish(frame);
   });
+  /** Steps are told only while somebody listens. */
+  let leave: (() => void) | undefined;
   return {
     subscribe: (listener) => {
+      leave ??= machines.subscribe((step) => publish({ kind: "step", step }));
       listeners.add(listener);
-      return () => listeners.delete(listener);
+      return () => {
+        if (!listeners.delete(listener) || listeners.size > 0) return;
+        leave?.();
+        leave = undefined;
+      };
     },
   };
 }
 
+interface Sources {
+  readonly hub: FactHub;
+  readonly machines: MachineSource;
+}
+
 /** Everything that the server may ask of this service. */
-export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hub: FactHub, onQueued: () => void): ServerPorts {
+export function createServerPorts(parts: StatusParts, supervisor: Supervisor, sources: Sources, onQueued: () => void): ServerPorts {
+  const { hub, machines } = sources;
   const status = (): ServiceStatus => statusOf(parts, supervisor.getSnapshot());
   const admission = createAdmissionPort(parts, supervisor, onQueued);
   const models = createModelBoard(parts, {
@@ -185,7 +207,8 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, hu
     control: createControl(parts, supervisor),
     drills,
     intake: createIntakeDesk(parts, supervisor, onQueued),
-    streams: createStreams(parts, hub, status, models),
+    machines,
+    streams: createStreams(parts, sources, status, models),
     metrics: async (listenerCount) => parts.metrics.render(await figuresOf(parts, supervisor, drills), listenerCount),
     onAnswered: ({ requestId, keyId, jobId, incidentId, ...answer }) => {
       parts.metrics.answered(answer);

@@ -17,8 +17,10 @@ import { workerMachine } from "../machines/worker.machine.ts";
 import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
 import { validateLadders } from "../recovery/ladders.ts";
 import type { ServerPorts } from "../server/server-ports.ts";
+import { createMachineBook, type MachineBook } from "../telemetry/machine-book.ts";
 import { createMetrics } from "../telemetry/metrics/metrics.ts";
 import { logRows } from "../telemetry/row-log.ts";
+import { createStatelyFeed, type StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { healthActors } from "./actors/health-actors.ts";
 import { loaderActors } from "./actors/loader-actors.ts";
@@ -34,6 +36,7 @@ import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
 import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
 import { LoadGate } from "./load-gate.ts";
+import { machineCharts } from "./machine-charts.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
 import { createProofClip } from "./proof-clip.ts";
@@ -161,10 +164,18 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
 /** The main model where the worker may load it, else the first of its own. */
 const firstModelOf = ({ models }: WorkerConfig, { lead }: Config): ModelId => (models.includes(lead) ? lead : (models[0] ?? lead));
 
-async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supervisor> {
+interface Watched {
+  readonly supervisor: Supervisor;
+  readonly book: MachineBook;
+  readonly stately: StatelyFeed | null;
+}
+
+async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watched> {
   const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
+  const book = createMachineBook(turnClock.nowMs);
+  const stately = config.inspect ? createStatelyFeed(book.refs) : null;
   const subscriber = createTransitionSubscriber({
     logger,
     nowMs: turnClock.nowMs,
@@ -173,8 +184,10 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supe
       store.events.note(rowOfTransition(frame));
       metrics.transition(frame, turnClock.nowMs());
     },
+    book,
+    stately,
   });
-  return createActor(wireMachine(parts, hub), {
+  const supervisor = createActor(wireMachine(parts, hub), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
@@ -189,6 +202,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Supe
       draws: Array.from({ length: drawCount }, () => chance.next()),
     },
   });
+  return { supervisor, book, stately };
 }
 
 function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAtMs: () => number | null): StandInDesk {
@@ -279,7 +293,8 @@ export async function createService(ports: ServicePorts, config: Config, version
   const stopCounting = countAndLog(parts);
   const hub = createFactHub();
   const ledger = await openRecoveryLedger(store);
-  const supervisor = await createSupervisor(parts, hub);
+  const { supervisor, book, stately } = await createSupervisor(parts, hub);
+  const machines = { charts: () => machineCharts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
   const route = createRouteWatch(parts, supervisor);
   const standIns = createStandIns(parts, supervisor, route.lostAtMs);
   const webhooks = createWebhooks(parts);
@@ -301,7 +316,7 @@ export async function createService(ports: ServicePorts, config: Config, version
     await store.events.flush();
   };
   return {
-    serverPorts: createServerPorts(statusParts, supervisor, hub, () => standIns.wake()),
+    serverPorts: createServerPorts(statusParts, supervisor, { hub, machines }, () => standIns.wake()),
     supervisor,
     parts,
     start: () => {

@@ -18,7 +18,9 @@ export function createWorkerModels(stateDir: string, entries: readonly RegistryE
   mkdirSync(modelsDir, { recursive: true, mode: 0o700 });
   const placeOf = (model: ModelId): string => join(modelsDir, model);
   const listPath = join(modelsDir, "models.json");
-  const list = Object.fromEntries(entries.map((entry) => [entry.id, toWorkerEntry(entry, placeOf(entry.id))]));
+  // What only a worker of one's own renders, no pipeline class loads.
+  const ofDiffusers = entries.filter(({ pipelineClass }) => pipelineClass !== "none");
+  const list = Object.fromEntries(ofDiffusers.map((entry) => [entry.id, toWorkerEntry(entry, placeOf(entry.id))]));
   writeFileSync(listPath, JSON.stringify(list, null, 2));
   return {
     listPath,

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { type KeyRole, keyRoles } from "../core/words.ts";
 import { type JobsOption, type JobsVerb, type JobsWanted, jobsOptions, jobsVerbs, readJobs } from "./jobs-arguments.ts";
 import type { TokenOrder, TokenVerb } from "./token-commands.ts";
+import { parseWorkerArguments } from "./worker-arguments.ts";
 
 interface Common {
   readonly configPath: string | null;
@@ -28,6 +29,7 @@ export type Arguments =
   | (Common & TokenOrder & { readonly command: "token" })
   | (Common & { readonly command: "backup"; readonly targetPath: string })
   | (Common & { readonly command: "replay"; readonly incidentId: string })
+  | { readonly command: "worker"; readonly promisesPath: string | null; readonly program: readonly string[] }
   | { readonly command: "help" }
   | { readonly command: "version" }
   /** One sentence; the exit code is 2. */
@@ -48,6 +50,7 @@ const options = {
   "sim-gpus": { type: "string" },
   "sim-speed": { type: "string" },
   "keep-workers": { type: "boolean" },
+  inspect: { type: "boolean" },
   "release-gpu": { type: "boolean" },
   revision: { type: "string" },
   anyway: { type: "boolean" },
@@ -74,6 +77,7 @@ const settingOf: Partial<Record<OptionName, string>> = {
   "sim-gpus": "sim.gpus",
   "sim-speed": "sim.speed",
   "keep-workers": "keepWorkers",
+  inspect: "inspect",
   "allow-origin": "allowedOrigins",
   insecure: "insecure",
 };
@@ -102,6 +106,7 @@ const serveOptions = [
   "sim-gpus",
   "sim-speed",
   "keep-workers",
+  "inspect",
 ] as const satisfies readonly OptionName[];
 
 /** Every command, in the order of the help text. */
@@ -182,7 +187,13 @@ const commands = {
 } as const satisfies Record<string, CommandRow>;
 type Command = keyof typeof commands;
 
-const usageLines = Object.values(commands)
+/** Its arguments are parsed apart: most of them belong to another program. */
+const workerUsage = {
+  usage: "worker check COMMAND",
+  says: "hold any worker to the protocol: what holds, what is broken, what is unsupported",
+};
+
+const usageLines = [...Object.values(commands), workerUsage]
   .map(({ usage, says }) => `  understudy ${usage.padEnd(22)} ${says}`)
   .join("\n");
 
@@ -203,6 +214,7 @@ Flags of serve
       --sim-gpus NUMBER   how many such cards, one worker each (1)
       --sim-speed NUMBER  how fast it plays; 1 takes 2 % of a real H100's time (1)
       --keep-workers      on SIGTERM renders go on, and the next start takes them up
+      --inspect           let the Stately Inspector watch the machines, from this computer only
 
 Flags of jobs submit (retry takes --wait and --key, list takes --label and --model)
       --wait              follow it to its end: a bar on a terminal, a line per 10 % elsewhere; Ctrl-C leaves the job running
@@ -218,6 +230,9 @@ Flags of jobs and status
 Flags of models pull and verify
       --revision REV      branch, tag or commit of the model (what the registry says, or main)
       --anyway            pull a model that this machine cannot carry
+
+Flags of worker check, before the command
+      --promises FILE     what the worker promises beyond the protocol, as JSON (worker/README.md)
 
 Flags of token create
       --role ROLE         what the key may do: viewer looks, submitter also submits and cancels, operator does everything
@@ -300,8 +315,15 @@ function wantedOf(command: Exclude<Command, "jobs">, given: Given, common: Commo
   }
 }
 
+function parseWorker(argv: readonly string[]): Arguments {
+  const parsed = parseWorkerArguments(argv);
+  if (parsed.kind === "refused") return refuse(parsed.message);
+  return parsed.kind === "help" ? { command: "help" } : { command: "worker", promisesPath: parsed.promisesPath, program: parsed.program };
+}
+
 /** `argv` without the program's own two entries. */
 export function parseArguments(argv: readonly string[]): Arguments {
+  if (argv[0] === "worker") return parseWorker(argv.slice(1));
   const { values, positionals, tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
   const [first = "serve", ...rest] = positionals;
   const command = isCommand(first) ? first : "serve";

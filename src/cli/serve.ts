@@ -27,6 +27,9 @@ function banner(config: Config, address: string): string {
     `    curl -s ${address}/api/v1/generation/submit -H 'content-type: application/json' -d ${body}`,
     "  Watch:",
     `    curl -N ${address}/api/v1/events`,
+    ...(config.inspect
+      ? ["  Inspect the machines (opens Stately's hosted viewer, which is fed by your browser):", `    ${address}/inspector`]
+      : []),
   ].join("\n");
 }
 

@@ -299,6 +299,7 @@ export const settingsSchema = z.strictObject({
   sim: simSchema,
   renderer: rendererSchema,
   keepWorkers: yesOrNo(false).describe("On SIGTERM renders go on, and the next start on the state directory takes them up."),
+  inspect: yesOrNo(false).describe("A WebSocket at /inspect feeds the Stately Inspector; only operators on this machine can open it."),
   lease: duration("30s", { min: "1s", max: "10m" }).describe(
     "How long a silent supervisor keeps the right to a job; renewed at a third of it.",
   ),
@@ -333,6 +334,11 @@ function listContradictions(
     [webhook.retryFirstMs <= webhook.retryLongestMs, "webhook", "must not have retryLongest below retryFirst"],
     [recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs, "recovery", "must not have breakerLongest below breakerFirst"],
     [new Set(ids).size === ids.length, "workers", "must have different ids"],
+    [
+      workers.every((worker) => ((settings.renderer.kind ?? worker.kind) === "own") === worker.command.length > 0),
+      "workers",
+      "must have a command exactly where the kind is own",
+    ],
     [workers.some((worker) => worker.models.includes(lead)), "lead", `must be a model of a worker, and none has ${lead}`],
     [!(settings.keepWorkers && settings.stop.drainMs > 0), "stop.drain", "must be 0s with keepWorkers, because renders go on anyway"],
     [alternative !== lead, "alternative", "must be another model than lead"],

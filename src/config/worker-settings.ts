@@ -10,7 +10,7 @@ export type SimulatedGpu = (typeof simulatedGpus)[number];
 /** Whether there is such a model is known when the registry file has been read. */
 export const modelName = z.string().regex(modelNamePattern, "must be the name of a model");
 
-export const workerKinds = ["simulator", "diffusers"] as const;
+export const workerKinds = ["simulator", "diffusers", "own"] as const;
 
 export const workerSchema = group({
   id: z
@@ -19,7 +19,12 @@ export const workerSchema = group({
     .describe("Names the worker in files, events and answers."),
   kind: oneOf(workerKinds)
     .default("simulator")
-    .describe("What renders. The simulator needs no GPU and labels all that it makes; diffusers is the Python worker that renders."),
+    .describe(
+      "What renders. The simulator needs no GPU and labels all that it makes; diffusers is the Python worker that renders; own is the program that command names.",
+    ),
+  command: listOf(z.string().min(1).max(4_096))
+    .prefault([])
+    .describe("Program and arguments of a worker of your own, started without a shell; worker/README.md."),
   python: z
     .string()
     .min(1)

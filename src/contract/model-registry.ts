@@ -48,6 +48,10 @@ const renderSchema = z
     dtype: dtype.default("bfloat16"),
     vaeDtype: dtype.default("float32"),
     leanAttention: z.string().optional().describe("Attention backend of diffusers that takes less memory; without it PyTorch's own stays."),
+    arguments: z
+      .record(z.string().regex(/^[a-z][a-z0-9_]*$/), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+      .default({})
+      .describe("Further arguments of the pipeline's call, by diffusers' own names."),
     mostFrames: count.default(257),
     largestPixels: count.default(1_920 * 1_088).describe("Width × height at most."),
   })
@@ -70,8 +74,18 @@ const fields = z.strictObject({
     .min(1)
     .default(["*"])
     .describe("Patterns of wanted paths; * matches slashes too. Weights are taken as safetensors only, whatever matches."),
-  pipelineClass: z.string().min(1).describe("Class of diffusers that loads it, such as WanPipeline."),
+  pipelineClass: z
+    .string()
+    .min(1)
+    .describe(
+      "Class of diffusers that loads it, such as WanPipeline; any video pipeline that tells its steps; none for a worker of your own.",
+    ),
   image: z.enum(["none", "optional", "required"]).default("none").describe("Whether a video begins from an image."),
+  imagePipelineClass: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Class that begins from an image with the same parts, where the image is optional."),
   sizes: z
     .strictObject({
       step: count.describe("Width and height are multiples of it."),
@@ -90,9 +104,13 @@ const fields = z.strictObject({
   profiles: z.partialRecord(z.enum(loadProfiles), memoryPriorSchema).describe("Load profiles that the model can be placed in."),
 });
 
-export const modelEntrySchema = fields.refine((entry) => (entry.repository === undefined) !== (entry.folder === undefined), {
-  error: "must have either a repository or a folder",
-});
+export const modelEntrySchema = fields
+  .refine((entry) => (entry.repository === undefined) !== (entry.folder === undefined), {
+    error: "must have either a repository or a folder",
+  })
+  .refine((entry) => (entry.image === "optional") === (entry.imagePipelineClass !== undefined), {
+    error: "must name an imagePipelineClass exactly where the image is optional",
+  });
 
 export const modelRegistrySchema = z.strictObject({
   models: z.record(z.string().regex(modelNamePattern, "must be letters, digits, dots, hyphens and underscores"), modelEntrySchema),

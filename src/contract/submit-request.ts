@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Consent, RenderRequest } from "../core/job.ts";
 import { isKnownModel, knownModels, modelEntry, resolutionsOf } from "../core/model-catalog.ts";
-import { fallbackConsents, reductionKinds } from "../core/words.ts";
+import { fallbackConsents, loraExperts, reductionKinds } from "../core/words.ts";
 
 /** Form fields arrive as strings, and two generations of the seed's client send numbers as strings in JSON too. */
 const fromText = (value: unknown): unknown => {
@@ -34,6 +34,23 @@ const loraPathSchema = z
   .refine(isConfined, "must be a path below the LoRA directory")
   .refine((path) => !pickleEndings.test(path), "must name a .safetensors file");
 
+const loraStrengthSchema = z.preprocess(
+  fromText,
+  z.number("must be a number from 0 to 2").min(0, "must be at least 0").max(2, "must be at most 2"),
+);
+const mostLoras = 8;
+
+/** A form has no lists: there a list is its JSON. */
+function fromJsonText(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return value;
+    throw thrown;
+  }
+}
+
 export const longestPromptLength = 500;
 
 export const submitSchema = z.object({
@@ -49,9 +66,24 @@ export const submitSchema = z.object({
   fps: emptyIsAbsent(wholeNumber(1, 60)),
   seed: emptyIsAbsent(wholeNumber(0, 2 ** 31 - 1)),
   lora_path: emptyIsAbsent(loraPathSchema),
-  lora_strength: z
-    .preprocess(fromText, z.number("must be a number from 0 to 2").min(0, "must be at least 0").max(2, "must be at most 2"))
-    .default(1),
+  lora_strength: loraStrengthSchema.default(1),
+  loras: emptyIsAbsent(
+    z
+      .preprocess(
+        fromJsonText,
+        z
+          .array(
+            z.object({
+              name: loraPathSchema.min(1, "must not be empty"),
+              strength: loraStrengthSchema.default(1),
+              expert: z.enum(loraExperts, { error: `must be one of: ${listed(loraExperts)}` }).default("both"),
+            }),
+            "must be a list of { name, strength, expert }",
+          )
+          .max(mostLoras, `must have at most ${mostLoras} entries`),
+      )
+      .describe("Further LoRAs, each for both experts of the model or for one."),
+  ),
   fallback: emptyIsAbsent(z.enum(fallbackConsents, { error: `must be one of: ${listed(fallbackConsents)}` })),
   allow: emptyIsAbsent(
     z.preprocess(
@@ -119,6 +151,7 @@ export function toRenderRequest(fields: SubmitFields, drawSeed: () => number): R
     seed: fields.seed ?? drawSeed(),
     loraPath: fields.lora_path ?? null,
     loraStrength: fields.lora_strength,
+    ...(fields.loras === undefined || fields.loras.length === 0 ? {} : { loras: fields.loras }),
   };
 }
 

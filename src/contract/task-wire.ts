@@ -4,7 +4,7 @@ import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobProgress, JobView, ServedBy } from "../core/job.ts";
 import { peakBytes } from "../core/model-catalog.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
-import { type JobState, loadProfiles } from "../core/words.ts";
+import { type JobState, loadProfiles, loraExperts } from "../core/words.ts";
 import { modelName } from "./model-name.ts";
 import type { EstimateView } from "./service-views.ts";
 
@@ -261,6 +261,7 @@ export const submittedSchema = z
       end_image_path: z.null(),
       lora_path: z.string().nullable(),
       lora_strength: z.number(),
+      loras: z.array(z.object({ name: z.string(), strength: z.number(), expert: z.enum(loraExperts) })).optional(),
       fallback: z.string(),
       allow: z.array(z.string()),
     }),
@@ -319,6 +320,7 @@ export function toSubmitted(job: JobView, about: SubmittedAbout): z.infer<typeof
       end_image_path: null,
       lora_path: request.loraPath,
       lora_strength: request.loraStrength,
+      ...(request.loras === undefined ? {} : { loras: [...request.loras] }),
       fallback: consent.fallback,
       allow: [...consent.allow],
     },

@@ -1,7 +1,7 @@
 /**
  * The worker protocol, version 1: JSON-RPC 2.0 with LSP framing over a Unix socket. snake_case on the wire.
  * The worker listens; the supervisor connects and calls `initialize` first. A new connection with the right token
- * replaces the old one. Every worker passes test/conformance.
+ * replaces the old one. Every worker passes the checks of src/workers/conformance.
  */
 import { z } from "zod";
 import { loadProfiles, loraExperts, phases, recoveryActions } from "../core/words.ts";
@@ -70,6 +70,8 @@ export const methods = {
       pid: z.number().int(),
       kind: z.string(),
       simulated: z.boolean(),
+      /** It takes the test cards of drills, in prompts and by `fault/inject`. */
+      plays_faults: z.boolean().optional(),
       device: z.object({ uuid: z.string(), name: z.string(), total_bytes: bytes }),
       models: z.array(modelName),
       profiles: z.array(z.enum(loadProfiles)),
@@ -134,7 +136,7 @@ export const methods = {
     }),
   },
   shutdown: { params: z.object({ reason: z.string() }), result: z.object({}) },
-  /** Simulators only. */
+  /** For workers that play faults. */
   "fault/inject": { params: z.object({ card: z.string() }), result: z.object({}) },
 } as const;
 

@@ -77,6 +77,11 @@ export const errorCodes = {
     meaning: "The request fits this card in no load profile and no change that the job allows.",
     nextStep: "Ask for fewer frames or a smaller size.",
   },
+  LORA_UNSUPPORTED: {
+    status: 422,
+    meaning: "No worker here can render with this LoRA: it does not fit the model, or this service has no folder of LoRAs.",
+    nextStep: "Leave the LoRA out, name another one, or set models.loraDir.",
+  },
   JOB_DEADLINE_EXCEEDED: {
     status: 504,
     meaning: "The job's deadline passed before its result was ready.",

@@ -44,6 +44,7 @@ export type Attribution = (typeof attributions)[number];
 /** What can go wrong, more finely than by code: several classes share a code and differ in what helps. */
 export const faultClassNames = [
   "request",
+  "loraUnsupported",
   "modelFile",
   "authentication",
   "notFound",

@@ -40,6 +40,8 @@ export interface AdmissionLimits {
   readonly deadlineMs: number;
   readonly preferredProfile: LoadProfile;
   readonly alternative: ModelId | null;
+  /** Whether any worker has a folder of LoRAs. */
+  readonly takesLoras: boolean;
 }
 
 export interface Submission {
@@ -61,7 +63,7 @@ export type Admission =
   | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
-  | { readonly kind: "unfit"; readonly message: string }
+  | { readonly kind: "unfit" | "loraUnsupported"; readonly message: string }
   | { readonly kind: "diskFull"; readonly freeBytes: number };
 
 const diskLookMs = 1_000;
@@ -93,6 +95,9 @@ function unfitSentence(question: FitQuestion, machine: MachineFacts): string {
   const host = rows.every(({ shortOf }) => shortOf === "host") ? ` and ${formatBytes(rows[0]?.hostBytes ?? 0)} of host memory` : "";
   return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode${host}; this machine has ${machineWords(machine)}. ${advice}`;
 }
+
+const hasLoras = ({ request }: JobSpec): boolean => request.loraPath !== null || (request.loras ?? []).length > 0;
+const noLoras = "LORA_UNSUPPORTED: this service has no folder of LoRAs (models.loraDir).";
 
 const keepImage = (ports: AdmissionPorts, jobId: string, { bytes, mimeType }: NonNullable<Submission["image"]>): Promise<ArtifactRef> =>
   ports.artifacts.publishBytes(bytes, { jobId, kind: "image", mimeType });
@@ -136,6 +141,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
       if (closed !== null) throw closed;
       const free = await freeBytes();
       if (free < limits.minFreeBytes) return { kind: "diskFull", freeBytes: free };
+      if (hasLoras(submission.spec) && !limits.takesLoras) return { kind: "loraUnsupported", message: noLoras };
       const estimate = judge(submission.spec);
       if (typeof estimate === "string") return { kind: "unfit", message: estimate };
       const id = ports.chance.uuid();

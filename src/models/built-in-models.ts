@@ -13,7 +13,7 @@ const inBytes = (value: number): string => `${Math.round(value)}B`;
 /** Fractions of a byte matter when they are taken thousands of times. */
 const inExactBytes = (value: number): string => `${value.toFixed(2)}B`;
 
-type Written = Pick<ModelEntryText, "repository" | "pipelineClass" | "image" | "render">;
+type Written = Pick<ModelEntryText, "repository" | "pipelineClass" | "image" | "imagePipelineClass" | "render">;
 
 /** Figures come from the one catalogue; here they are only put into the registry's form. */
 function entryOf(id: keyof typeof builtInEntries, written: Written): ModelEntryText {
@@ -58,6 +58,7 @@ export const builtInModels: Readonly<Record<string, ModelEntryText>> = {
     repository: "Wan-AI/Wan2.2-TI2V-5B-Diffusers",
     pipelineClass: "WanPipeline",
     image: "optional",
+    imagePipelineClass: "WanImageToVideoPipeline",
     render: { guidanceScale: 5, flowShift: 5 },
   }),
 };

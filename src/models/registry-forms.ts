@@ -40,12 +40,15 @@ export function toModelEntry(entry: RegistryEntry): ModelEntry {
 }
 
 /** The entry as the Python worker reads it. @param folder of the model's files, or the link that will lead to them */
-export function toWorkerEntry({ pipelineClass, sizes, frames, defaults, image, render, profiles }: RegistryEntry, folder: string): object {
+export function toWorkerEntry(entry: RegistryEntry, folder: string): object {
+  const { pipelineClass, imagePipelineClass, sizes, frames, defaults, image, render, profiles } = entry;
   return {
     pipeline: pipelineClass,
+    image_pipeline: imagePipelineClass ?? null,
     folder,
     size_step: sizes.step,
     frame_step: frames.step,
+    frame_offset: frames.offset,
     most_frames: render.mostFrames,
     largest_pixels: render.largestPixels,
     frames_per_second: defaults.framesPerSecond,
@@ -54,6 +57,7 @@ export function toWorkerEntry({ pipelineClass, sizes, frames, defaults, image, r
     boundary_ratio: render.boundaryRatio ?? null,
     flow_shift: render.flowShift ?? null,
     image,
+    arguments: render.arguments,
     negative_prompt: render.negativePrompt,
     max_sequence_length: render.maxSequenceLength,
     dtype: render.dtype,

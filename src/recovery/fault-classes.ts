@@ -39,6 +39,7 @@ const unavailable = {
 /** Classes of faults, each with its place in the six failure types (design §5). */
 export const faultClasses = {
   request: { ...plain, code: "REQUEST_INVALID", attribution: "request", failureType: null, retryable: false },
+  loraUnsupported: { ...plain, code: "LORA_UNSUPPORTED", attribution: "request", failureType: null, retryable: false },
   modelFile: { ...plain, code: "MODEL_FILE_CORRUPT", attribution: "model", failureType: "model_loading_failure" },
   authentication: { ...unavailable, operatorAction: "Accept the model's licence and configure a token that may read it." },
   notFound: { ...unavailable, operatorAction: "Correct the model's repository, revision or file name in the configuration." },

@@ -22,8 +22,14 @@ export interface FaultSignature {
  */
 export const faultSignatures: readonly FaultSignature[] = [
   {
+    faultClass: "loraUnsupported",
+    types: ["LoraUnsupported"], // the Python worker's own
+    texts: [],
+    confidence: 0.95,
+  },
+  {
     faultClass: "request",
-    types: ["RequestError", "LoraUnsupported"], // the Python worker's own: asking again does not help
+    types: ["RequestError"], // the Python worker's own: asking again does not help
     texts: [
       "`height` and `width` have to be divisible by 16", // [D] check_inputs, also all down to Cannot forward
       "Provide either `prompt`",

@@ -1,6 +1,6 @@
 import { tokenCount } from "../core/model-catalog.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
-import type { LoadProfile, Phase } from "../core/words.ts";
+import { type LoadProfile, type Phase, phases } from "../core/words.ts";
 import type { Envelope } from "./envelopes.ts";
 
 /** How long this machine's own steps took, newest last, by phase and envelope. Plain data; every change makes a new one. */
@@ -16,7 +16,8 @@ export const unknownLimits = { stallMs: 15 * minuteMs, cancelMs: 5 * minuteMs } 
 const leastLimits = { stallMs: minuteMs, cancelMs: 10 * secondMs } as const;
 
 export interface StepPlace {
-  readonly phase: Phase;
+  /** `whole` beside it: all of the phase, not one step. */
+  readonly phase: Phase | `whole ${Phase}`;
   readonly profile: LoadProfile;
   readonly envelope: Envelope;
 }
@@ -56,4 +57,31 @@ export function limitsOf(history: StepHistory, place: StepPlace): StepLimits {
   const p95Ms = stepP95Ms(history, place);
   if (p95Ms === null) return unknownLimits;
   return { stallMs: Math.max(leastLimits.stallMs, 4 * p95Ms), cancelMs: Math.max(leastLimits.cancelMs, 2 * p95Ms) };
+}
+
+export interface Reached {
+  readonly profile: LoadProfile;
+  readonly envelope: Envelope;
+  readonly phase: Phase;
+  readonly step: number;
+  readonly of: number;
+  /** Steps of the denoising. */
+  readonly denoiseSteps: number;
+  readonly inPhaseMs: number;
+}
+
+/** What is left of a render, by the middle of what this machine's own renders took; null while it has not seen all that is left. */
+export function expectedMs(history: StepHistory, reached: Reached): number | null {
+  const middle = (phase: StepPlace["phase"]): number | null => quantile(history[keyOf({ ...reached, phase })] ?? [], 0.5);
+  const denoiseMs = (steps: number): number | null => {
+    const stepMs = middle("denoise");
+    return stepMs === null ? null : stepMs * steps;
+  };
+  const leftOf = (phase: Phase): number | null => {
+    if (phase === "denoise") return denoiseMs(phase === reached.phase ? reached.of - reached.step : reached.denoiseSteps);
+    const wholeMs = middle(`whole ${phase}`);
+    return wholeMs === null ? null : Math.max(0, wholeMs - (phase === reached.phase ? reached.inPhaseMs : 0));
+  };
+  const left = phases.slice(phases.indexOf(reached.phase)).map(leftOf);
+  return left.some((ms) => ms === null) ? null : left.reduce<number>((sum, ms) => sum + (ms ?? 0), 0);
 }

@@ -15,6 +15,7 @@ import { addGenerationRoutes } from "./routes/generation-routes.ts";
 import { addIncidentRoutes } from "./routes/incident-routes.ts";
 import { addIntakeRoutes } from "./routes/intake-routes.ts";
 import { addJobsRoutes } from "./routes/jobs-routes.ts";
+import { addMachineRoutes } from "./routes/machine-routes.ts";
 import { addMetricsRoute } from "./routes/metrics-route.ts";
 import { addModelRoutes } from "./routes/model-routes.ts";
 import { addOutputRoutes } from "./routes/output-routes.ts";
@@ -73,6 +74,7 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
   addStatusRoutes(app, ports);
   addSimulatorRoutes(app, ports);
   addEventStreamRoutes(app, ports, hub, streams);
+  addMachineRoutes(app, { ports, hub, streams });
   addWebSocketRoute(app, ports, hub, streams);
   addPageRoutes(app);
   addDocumentRoutes(app, ports);

@@ -32,7 +32,8 @@ const patience: ServerOptions = {
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 };
-const mostConnections = 1_000;
+/** A thousand that watch, and room for those who ask beside them. */
+const mostConnections = 1_200;
 const longestWebSocketMessageBytes = 64 * 1024;
 
 export const isLoopback = (host: string): boolean =>

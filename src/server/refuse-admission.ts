@@ -22,6 +22,8 @@ export function refuseAdmission(context: HttpContext, outcome: NotAdmitted): Ref
       });
     case "unfit":
       return refuse(context, { code: "ENVELOPE_TOO_LARGE", detail: outcome.message });
+    case "loraUnsupported":
+      return refuse(context, { code: "LORA_UNSUPPORTED", detail: outcome.message });
     case "diskFull":
       return refuse(context, {
         code: "DISK_FULL",

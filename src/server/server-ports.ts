@@ -27,6 +27,7 @@ import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { EventLog, IncidentStore } from "../core/ports/event-log.ts";
 import type { ActorName, JobStore } from "../core/ports/job-store.ts";
 import type { KeyStore } from "../core/ports/key-store.ts";
+import type { InspectorFeed, MachineFeed, MachineStep } from "../core/ports/machine-feed.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { WebhookOutbox } from "../core/ports/webhook-outbox.ts";
 import type { WebhookSender } from "../core/ports/webhook-sender.ts";
@@ -64,6 +65,7 @@ export interface ServerPorts {
   readonly control: ControlPort;
   readonly intake: IntakePort;
   readonly drills: DrillPort;
+  readonly machines: MachinePort;
   readonly models: ModelPort;
   readonly streams: StreamPort;
   readonly telemetry: TelemetryPort;
@@ -116,7 +118,7 @@ export type AdmissionOutcome =
   | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
-  | { readonly kind: "unfit"; readonly message: string }
+  | { readonly kind: "unfit" | "loraUnsupported"; readonly message: string }
   | { readonly kind: "diskFull"; readonly freeBytes: number };
 
 export interface AdmissionPort {
@@ -228,6 +230,11 @@ export interface DrillPort {
   run(name: string, by: ActorName): Promise<ScoreCard | null>;
 }
 
+export interface MachinePort extends MachineFeed {
+  /** Null unless the service was started for inspection. */
+  readonly inspector: InspectorFeed | null;
+}
+
 /** `absent`: there is no model of this name. */
 export interface ModelPort {
   list(): Promise<readonly ModelView[]>;
@@ -266,6 +273,7 @@ export type StreamFrame =
   | { readonly kind: "sample"; readonly sample: Sample }
   | { readonly kind: "download"; readonly download: DownloadView }
   | { readonly kind: "mode"; readonly mode: Mode; readonly sentence: string }
+  | { readonly kind: "step"; readonly step: MachineStep }
   | { readonly kind: "recoveryAttempt"; readonly attempt: RecoveryAttemptView };
 
 export interface StreamPort {

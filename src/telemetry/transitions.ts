@@ -1,5 +1,7 @@
 import type { AnyActorRef, InspectionEvent, StateValue } from "xstate";
 import type { Logger } from "./logger.ts";
+import type { MachineBook } from "./machine-book.ts";
+import type { StatelyFeed } from "./stately-feed.ts";
 
 /** One event as a machine took it, with all that a pure run of the same machine needs to do the same again. */
 export interface RecordedStep {
@@ -31,6 +33,9 @@ export interface TransitionSinks {
   readonly isRecorded: (actor: string) => boolean;
   /** One buffered row of the event log. */
   readonly note: (frame: TransitionFrame) => void;
+  readonly book: Pick<MachineBook, "noteAction" | "noteTransition">;
+  /** Null where nobody may inspect. */
+  readonly stately: Pick<StatelyFeed, "inspect"> | null;
 }
 
 export interface TransitionSubscriber {
@@ -79,7 +84,8 @@ function createStepRecorder({ nowMs, isRecorded }: Pick<TransitionSinks, "nowMs"
 }
 
 /**
- * The one subscriber: every transition of every machine becomes one log line, one count, one row and one stream frame.
+ * The one subscriber: every transition of every machine becomes one log line, one count, one row, one note in the book and
+ * one stream frame.
  * An exception in an inspector would surface in the caller's `send` and lose the event, so none leaves here.
  */
 export function createTransitionSubscriber(sinks: TransitionSinks): TransitionSubscriber {
@@ -101,10 +107,13 @@ export function createTransitionSubscriber(sinks: TransitionSinks): TransitionSu
       sinks.logger.info({ actor, from, to, tags, event: "machine.transitioned", trigger: event.type });
     }
     sinks.note(frame);
+    sinks.book.noteTransition(actorRef, frame);
   };
   const observe = (event: InspectionEvent): void => {
     if (event.type === "@xstate.event") recorder.hear(event);
+    if (event.type === "@xstate.action") sinks.book.noteAction(event);
     if (event.type === "@xstate.snapshot") noteSnapshot(event.actorRef as AnyActorRef, event.snapshot as SnapshotLike, event.event);
+    sinks.stately?.inspect(event);
   };
   return {
     counts,

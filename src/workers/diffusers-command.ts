@@ -6,10 +6,10 @@ import type { WorkerCommand } from "./worker-process.ts";
 export interface DiffusersSettings {
   /** The interpreter with the worker's packages; what `npm run worker:install` made, without one. */
   readonly python?: string | undefined;
-  /** Below it lie the models' diffusers folders, such as `Wan-AI/Wan2.2-T2V-A14B-Diffusers`. Absolute. */
+  /** Below it lie the models' diffusers folders, as far as the list names them by relative paths. Absolute. */
   readonly modelsDir: string;
-  /** A list of models in place of the worker's own (`worker/understudy_worker/pipelines/models.json`). Absolute. */
-  readonly registry?: string | undefined;
+  /** The list of models, in the worker's form. Absolute. */
+  readonly registry: string;
   /** Without it jobs with a LoRA are refused. Absolute. */
   readonly loraDir?: string | undefined;
   /** `cuda` where PyTorch finds a card, else `cpu`, without one. The command's environment chooses the card itself. */

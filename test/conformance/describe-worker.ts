@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createSystemClock } from "../../src/core/clock.ts";
-import { createWorkerBench, type WorkerBench } from "./bench.ts";
+import { createWorkerBench, type WorkerBench } from "../../src/workers/conformance/bench.ts";
+import type { WorkerSubject } from "../../src/workers/conformance/subject.ts";
+import { runCheck, workerChecks } from "../../src/workers/conformance/worker-conformance.ts";
 import { decodeWithFfmpeg } from "./ffmpeg-decode.ts";
-import type { WorkerSubject } from "./subject.ts";
-import { runCheck, workerChecks } from "./worker-conformance.ts";
 
 /** The checks as tests. What the worker is expected not to support is named, so that nothing drops out unseen. */
 export function describeWorker(subject: WorkerSubject, unsupported: readonly string[] = []): void {

@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
+import type { Provocation } from "../../src/contract/worker-promises.ts";
 import type { RenderRequest } from "../../src/core/job.ts";
 import { secondMs } from "../../src/core/units.ts";
+import type { WorkerSubject } from "../../src/workers/conformance/subject.ts";
 import { diffusersCommand } from "../../src/workers/diffusers-command.ts";
-import type { Provocation, WorkerSubject } from "./subject.ts";
 import { tinyModelsDir } from "./tiny-models.ts";
 
 const shortRequest: RenderRequest = {
@@ -34,14 +35,16 @@ export const diffusersSubject: WorkerSubject = {
   profile: "full",
   shortRequest,
   longRequest: { ...shortRequest, frames: 5, steps: 60 },
-  patienceMs: { start: 60 * secondMs, load: 30 * secondMs, render: 60 * secondMs, step: 5 * secondMs },
+  patienceMs: { start: 240 * secondMs, load: 120 * secondMs, render: 240 * secondMs, step: 20 * secondMs },
   promises: {
     checkpointEverySteps: 1,
     checkpointAtEnd: true,
-    outOfMemory: planted("oom"),
-    poisonedContext: planted("poison"),
-    blockedMainThread: planted("hang"),
+    outOfMemory: planted("oom@denoise:3"),
+    poisonedContext: planted("poison@denoise:3"),
+    blockedMainThread: planted("hang@denoise:3"),
     badConfiguration: { UNDERSTUDY_MODELS: "/nowhere/models.json" },
-    orphanTime: (limitMs) => ({ UNDERSTUDY_ORPHAN_MS: String(limitMs) }),
+    orphanVariable: "UNDERSTUDY_ORPHAN_MS",
+    clearsCache: true,
+    countsWeights: true,
   },
 };

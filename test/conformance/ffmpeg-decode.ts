@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import ffmpeg from "@ffmpeg-installer/ffmpeg";
-import type { Decode } from "./subject.ts";
+import type { Decode } from "../../src/workers/conformance/subject.ts";
 
 const run = promisify(execFile);
 const limitMs = 30_000;

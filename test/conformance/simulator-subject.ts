@@ -2,8 +2,8 @@ import type { RenderRequest } from "../../src/core/job.ts";
 import { stepSeconds } from "../../src/core/model-catalog.ts";
 import { secondMs } from "../../src/core/units.ts";
 import type { LoadProfile } from "../../src/core/words.ts";
+import type { WorkerSubject } from "../../src/workers/conformance/subject.ts";
 import { simulatorCommand } from "../../src/workers/simulator-command.ts";
-import type { WorkerSubject } from "./subject.ts";
 
 const shortRequest: RenderRequest = {
   model: "T2V-A14B",
@@ -38,6 +38,8 @@ export const simulatorSubject: WorkerSubject = {
     poisonedContext: { by: "prompt", words: "[[sim:poison@denoise:2]]" },
     blockedMainThread: { by: "environment", env: { UNDERSTUDY_SIM_FAULT: "hang@denoise:3" } },
     badConfiguration: { UNDERSTUDY_SIM_GPU: "no-such-card" },
-    orphanTime: (limitMs) => ({ UNDERSTUDY_ORPHAN_MS: String(limitMs) }),
+    orphanVariable: "UNDERSTUDY_ORPHAN_MS",
+    clearsCache: true,
+    countsWeights: true,
   },
 };

@@ -15,15 +15,19 @@ export interface Task {
 export const taskOf = async (service: RunningService, id: string): Promise<Task> =>
   (await service.json<Task>(`/api/v1/generate/${id}`)).body;
 
-export const isReady = (service: RunningService): Promise<unknown> =>
-  until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready");
+export const isReady = (service: RunningService, limitMs?: number): Promise<unknown> =>
+  until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", limitMs);
 
 /** Rendering, and no stand-in is shown: that one would be complete whatever the render has reached. */
-export const inPhase = (service: RunningService, id: string, phase: string, percent = 0): Promise<unknown> =>
-  until(`the job is in its ${phase} phase at ${percent} %`, async () => {
-    const task = await taskOf(service, id);
-    return task.status === "processing" && task.phase === phase && task.progress >= percent;
-  });
+export const inPhase = (service: RunningService, id: string, phase: string, percent = 0, limitMs?: number): Promise<unknown> =>
+  until(
+    `the job is in its ${phase} phase at ${percent} %`,
+    async () => {
+      const task = await taskOf(service, id);
+      return task.status === "processing" && task.phase === phase && task.progress >= percent;
+    },
+    limitMs,
+  );
 
 /** The real result, not a stand-in that was shown before it. */
 export const delivered = (service: RunningService, id: string, limitMs = 60_000): Promise<unknown> =>

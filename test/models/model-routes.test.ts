@@ -96,7 +96,7 @@ const download = (fields: object = {}) => post("download", { model_type: "mini",
 async function fetchAll(fields: object = {}): Promise<void> {
   const { body } = await download(fields);
   expect(["download_started", "download_completed"]).toContain(body["status"]);
-  await files.until("the end", () => downloads.at(-1)?.state === "completed");
+  await files.until("the end", () => downloads.at(-1)?.state === "completed", 25_000);
 }
 const progress = async () => downloadSchema.nullable().parse((await get("download/progress/mini")).body);
 const slowly = () => files.hub.add({ kind: "slow", path: bigPath, bytesPerSecond: mebibyte / 4 });
@@ -151,7 +151,7 @@ describe("what is told of models", () => {
   });
 });
 
-describe("a download", () => {
+describe("a download", { timeout: 90_000 }, () => {
   it("brings every file, and says so once more without fetching", async () => {
     await fetchAll();
     files.hub.resetCounts();
@@ -197,7 +197,7 @@ describe("a download", () => {
     slowly();
     expect(await progress()).toBeNull();
     expect(await download()).toMatchObject({ body: { status: "download_started" } });
-    await files.until("bytes", () => files.hub.bytesServed(bigPath) > mebibyte / 4);
+    await files.until("bytes", () => files.hub.bytesServed(bigPath) > mebibyte / 4, 25_000);
     expect(await progress()).toMatchObject({ status: "downloading", progress: expect.any(Number) });
     expect((await get("download/progress")).body).toMatchObject({ mini: { model_type: "mini", status: "downloading" } });
     expect(await post("download/manage", { model_id: "mini", action: "pause" })).toMatchObject({ body: { success: true } });
@@ -206,7 +206,7 @@ describe("a download", () => {
     files.hub.clearFaults();
     files.hub.resetCounts();
     expect(await post("download/manage", { model_id: "mini", action: "resume" })).toMatchObject({ body: { success: true } });
-    await files.until("the end", () => downloads.at(-1)?.state === "completed");
+    await files.until("the end", () => downloads.at(-1)?.state === "completed", 25_000);
     expect(files.hub.bytesServed(bigPath)).toBeLessThan(wantedFiles[bigPath]?.length ?? 0);
     expect(await progress()).toBeNull();
     expect(await post("download/manage", { model_id: "mini", action: "pause" })).toMatchObject({ body: { success: false } });
@@ -215,7 +215,7 @@ describe("a download", () => {
   it("that is cancelled leaves no half file", async () => {
     slowly();
     await download();
-    await files.until("bytes", () => files.hub.bytesServed(bigPath) > mebibyte / 4);
+    await files.until("bytes", () => files.hub.bytesServed(bigPath) > mebibyte / 4, 25_000);
     expect(await post("download/manage", { model_id: "mini", action: "cancel" })).toMatchObject({ body: { success: true } });
     expect(downloads.at(-1)).toMatchObject({ state: "cancelled" });
     expect((await get("status/mini")).body).not.toHaveProperty("error_message");

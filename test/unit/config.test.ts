@@ -38,6 +38,7 @@ describe("the defaults", () => {
     expect(accepted().workers).toEqual([
       {
         id: "worker-0",
+        command: [],
         kind: "simulator",
         gpu: "sim80",
         speed: 1,
@@ -231,4 +232,11 @@ describe("the key", () => {
     );
     expect(sentence(file({ apiKey: key }))).not.toContain(key);
   });
+});
+
+it.each([
+  ["own without a command", { id: "w", kind: "own" }],
+  ["a command of another kind", { id: "w", kind: "simulator", command: ["python3"] }],
+])("refuses a worker that is %s", (_, worker) => {
+  expect(sentence(file({ workers: [worker] }))).toMatch(/workers.* must have a command exactly where the kind is own/);
 });

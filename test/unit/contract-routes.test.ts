@@ -19,6 +19,18 @@ const table = `
   open      GET /key.js
   open      GET /stream.js
   open      GET /icon.svg
+  open      GET /machines
+  open      GET /machines.js
+  open      GET /machines.css
+  open      GET /machines/circuit-breaker.svg
+  open      GET /machines/health-monitor.svg
+  open      GET /machines/model-loader.svg
+  open      GET /machines/pipeline.svg
+  open      GET /machines/recovery.svg
+  open      GET /machines/supervisor.svg
+  open      GET /machines/worker.svg
+  open      GET /inspector
+  open      GET /inspector.js
   open      GET /docs
   open      GET /docs/start.js
   open      GET /docs/swagger-ui-bundle.js
@@ -94,6 +106,9 @@ const table = `
   viewer    GET /api/v1/events
   viewer    GET /api/v1/health/stream
   viewer    GET /ws
+  viewer    GET /api/v1/machines
+  viewer    GET /api/v1/machines/stream
+  operator  GET /inspect
   submitter POST /v1/videos
   viewer    GET /v1/videos
   viewer    GET /v1/videos/:id
@@ -137,7 +152,9 @@ describe("every route of the running application", () => {
     const typed = Object.values(routeFiles)
       .flatMap((file) => Object.values(file) as { readonly method: string; readonly path: string }[])
       .map(({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`);
-    const pages = rows.map(([route]) => route).filter((route) => /^GET \/(?:$|docs|[a-z]+\.(?:js|css|svg)$)/.test(route));
+    const pages = rows
+      .map(([route]) => route)
+      .filter((route) => /^GET \/(?:$|docs|machines(?:$|\/)|inspector$|[a-z]+\.(?:js|css|svg)$)/.test(route));
     expect([...typed, ...pages].toSorted()).toEqual(rows.map(([route]) => route).toSorted());
   });
 });

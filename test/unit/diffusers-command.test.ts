@@ -4,15 +4,15 @@ import { diffusersCommand, installedPython, workerPackageDir } from "../../src/w
 
 describe("the command of the diffusers worker", () => {
   it("starts the interpreter itself, as a module, and its package is where the path says", () => {
-    const { file, args, env } = diffusersCommand({ modelsDir: "/models" });
+    const { file, args, env } = diffusersCommand({ modelsDir: "/models", registry: "/etc/models.json" });
     expect([file, args]).toEqual([installedPython, ["-B", "-m", "understudy_worker"]]);
     expect(env["PYTHONPATH"]).toBe(workerPackageDir);
     expect(existsSync(`${workerPackageDir}/understudy_worker/__main__.py`)).toBe(true);
   });
 
   it("hands on what was set, and leaves the worker's own defaults alone", () => {
-    const { env } = diffusersCommand({ modelsDir: "/models" });
-    expect(Object.keys(env).filter((name) => name.startsWith("UNDERSTUDY_"))).toEqual(["UNDERSTUDY_MODELS_DIR"]);
+    const { env } = diffusersCommand({ modelsDir: "/models", registry: "/etc/models.json" });
+    expect(Object.keys(env).filter((name) => name.startsWith("UNDERSTUDY_"))).toEqual(["UNDERSTUDY_MODELS_DIR", "UNDERSTUDY_MODELS"]);
     const set = diffusersCommand({
       python: "/opt/python",
       modelsDir: "/models",

@@ -27,6 +27,7 @@ type Flag = "poisoned" | "final" | "person";
 /** Code, attribution, failure type (design §5) and the flags that are not at rest. */
 const expected: Readonly<Record<FaultClass, readonly [ErrorCode, Attribution, FailureType | null, ...Flag[]]>> = {
   request: ["REQUEST_INVALID", "request", null, "final"],
+  loraUnsupported: ["LORA_UNSUPPORTED", "request", null, "final"],
   modelFile: ["MODEL_FILE_CORRUPT", "model", "model_loading_failure"],
   authentication: ["MODEL_NOT_AVAILABLE", "configuration", "model_loading_failure", "final", "person"],
   notFound: ["MODEL_NOT_AVAILABLE", "configuration", "model_loading_failure", "final", "person"],

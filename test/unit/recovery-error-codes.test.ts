@@ -22,7 +22,7 @@ describe("error codes", () => {
     expect(codes.filter((code) => !isUsed(code))).toEqual([]);
   });
   it("of faults are the service's inability, except that of a request", () => {
-    for (const [faultClass, { code }] of Object.entries(faultClasses))
-      expect([faultClass, errorCodes[code].status]).toEqual([faultClass, faultClass === "request" ? 422 : 503]);
+    for (const [faultClass, { code, attribution }] of Object.entries(faultClasses))
+      expect([faultClass, errorCodes[code].status]).toEqual([faultClass, attribution === "request" ? 422 : 503]);
   });
 });

@@ -21,7 +21,7 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   ],
   [
     "a LoRA that does not fit",
-    "request",
+    "loraUnsupported",
     failure("understudy_worker.errors.LoraUnsupported", "LORA_UNSUPPORTED: ink.safetensors does not fit this model"),
   ],
   ["a black clip", "badOutput", failure("understudy_worker.errors.BadOutputError", "the clip is black", { phase: "mux" })],

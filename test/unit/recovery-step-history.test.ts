@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 import {
   emptyHistory,
+  expectedMs,
   limitsOf,
   noteStep,
   quantile,
@@ -65,5 +66,30 @@ describe("a quantile", () => {
     [Array.from({ length: 100 }, (_, index) => index + 1), 0.95, 95],
   ])("of %j at %d is %j", (samples, share, value) => {
     expect(quantile(samples, share)).toBe(value);
+  });
+});
+
+describe("what is left of a render", () => {
+  const { profile, envelope } = place;
+  const reached = { profile, envelope, phase: "denoise", step: 10, of: 40, denoiseSteps: 40, inPhaseMs: 20_000 } as const;
+  const noted = (history: StepHistory, phase: StepPlace["phase"], ...tookMs: readonly number[]): StepHistory =>
+    tookMs.reduce((known, ms) => noteStep(known, { ...place, phase }, ms), history);
+  const denoised = noted(emptyHistory, "denoise", 1_000, 2_000, 9_000);
+  const whole = noted(noted(noted(denoised, "whole decode", 5_000), "whole mux", 3_000), "whole encode", 4_000);
+
+  it("is unknown until every phase that is left was seen", () => {
+    expect(expectedMs(emptyHistory, reached)).toBeNull();
+    expect(expectedMs(denoised, reached)).toBeNull();
+    expect(expectedMs(noted(denoised, "whole decode", 5_000), reached)).toBeNull();
+  });
+
+  it("is the middle of this machine's own steps, and of its own phases after them", () => {
+    expect(expectedMs(whole, reached)).toBe(30 * 2_000 + 5_000 + 3_000);
+    expect(expectedMs(whole, { ...reached, phase: "encode", step: 0, of: 1, inPhaseMs: 1_000 })).toBe(3_000 + 40 * 2_000 + 8_000);
+    expect(expectedMs(whole, { ...reached, phase: "decode", step: 0, of: 1, inPhaseMs: 6_000 })).toBe(3_000);
+  });
+
+  it("of another size is not known from this one", () => {
+    expect(expectedMs(whole, { ...reached, envelope: { ...envelope, frames: 33 } })).toBeNull();
   });
 });

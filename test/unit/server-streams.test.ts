@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { listedKinds } from "../../src/contract/event-words.ts";
 import { attemptSchema, healthStatusSchema, systemStatusSchema } from "../../src/contract/recovery-wire.ts";
+import { topicOfKind } from "../../src/contract/stream-topics.ts";
 import { rowSchema, snapshotSchema } from "../../src/contract/stream-wire.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { createSseChannel, longestQueueCount } from "../../src/server/streams/sse-channel.ts";
+import { createSseChannel, longestQueueCount, longestQueueLength } from "../../src/server/streams/sse-channel.ts";
 import { createServerWorld, healthy, readEvents, type ServerWorld } from "./server-world.ts";
 
 let clock: VirtualClock;
@@ -193,6 +195,48 @@ describe("the event stream", () => {
     expect((await world.app.request("/api/v1/events")).status).toBe(503);
   });
 
+  it("sends of rows and frames only the topics that a client asks for, live and again after a cut", async () => {
+    await world.submitted();
+    const after = await world.store.events.newestSeq();
+    const { next, cancel } = await open({}, "/api/v1/events?topics=workers,service");
+    expect((await next())?.event).toBe("snapshot");
+    await world.submitted();
+    await world.store.events.append([
+      { kind: "incident.opened", data: {} },
+      { kind: "worker.exited", data: {} },
+      { kind: "retention.applied", data: {} },
+    ]);
+    world.frame({ kind: "health", health: healthy });
+    world.frame({ kind: "mode", mode: "mock", sentence: "Stand-ins only." });
+    const heard = [await next(), await next(), await next(), await next()];
+    expect(heard.map((event) => event?.event)).toEqual(["worker.exited", "retention.applied", "mode", "system_status"]);
+    expect(heard[0]?.id).toBe(String(after + 3));
+    await cancel();
+    const again = await open({ "last-event-id": String(after) }, "/api/v1/events?topics=jobs");
+    expect((await again.next())?.event).toBe("job.submitted");
+    const id = await world.submitted();
+    let row = await again.next();
+    while (row?.event === "mode") row = await again.next();
+    expect(row?.data["job_id"]).toBe(id);
+    await again.cancel();
+  });
+
+  it.each(["dances", "", "jobs,dances", "jobs,,health"])("refuses the topics %j and says which there are", async (topics) => {
+    const answer = await world.app.request(`/api/v1/events?topics=${topics}`);
+    expect(answer.status).toBe(422);
+    expect(await answer.json()).toMatchObject({
+      code: "REQUEST_INVALID",
+      error: { param: "topics" },
+      detail: expect.stringContaining("jobs, incidents"),
+    });
+  });
+
+  it("knows a topic for every kind of row that has words", () => {
+    const topics = new Set(listedKinds.map(topicOfKind));
+    expect([...topics].toSorted()).toEqual(["health", "incidents", "jobs", "service", "workers"]);
+    expect(topicOfKind("machine.transitioned")).toBe("machines");
+  });
+
   it("drops what a client does not read, and brings it up to date by a snapshot once it reads again", async () => {
     const { next, cancel } = await open();
     await next();
@@ -245,6 +289,20 @@ describe("the health stream", () => {
 });
 
 describe("an SSE channel", () => {
+  it("counts the weight of what waits, and lets a single heavy event in", async () => {
+    let resyncCount = 0;
+    const channel = createSseChannel({ onResync: () => (resyncCount += 1), onClosed: () => undefined });
+    const reader = channel.body.getReader();
+    for (let number = 0; number < 20; number += 1) channel.send({ event: "small", data: number });
+    channel.send({ event: "heavy", data: "x".repeat(2 * longestQueueLength) });
+    const heard: string[] = [];
+    while (!heard.at(-1)?.startsWith("event: resync")) heard.push(new TextDecoder().decode((await reader.read()).value));
+    expect([heard.some((text) => text.startsWith("event: heavy")), resyncCount]).toEqual([false, 1]);
+    channel.send({ event: "heavy", data: "x".repeat(2 * longestQueueLength) });
+    expect(new TextDecoder().decode((await reader.read()).value)).toContain("event: heavy");
+    await reader.cancel();
+  });
+
   it("holds no more than its bound for a client that never reads", () => {
     let resyncCount = 0;
     const channel = createSseChannel({ onResync: () => (resyncCount += 1), onClosed: () => undefined });

@@ -250,3 +250,44 @@ it("says in the answer that only stand-ins are possible now", async () => {
   const body = submittedSchema.parse(await (await post(JSON.stringify(smallJob))).json());
   expect(body).toMatchObject({ real_ai_enabled: false, hardware_optimized: false, message: "Stand-ins only: no real video right now." });
 });
+
+const loras = [
+  { name: "styles/ink.safetensors", strength: 0.5, expert: "high" },
+  { name: "grain.safetensors", strength: "1", expert: undefined },
+];
+
+it("takes several LoRAs, each with its strength and the expert that it changes, in a form as JSON", async () => {
+  const taken = [
+    { name: "styles/ink.safetensors", strength: 0.5, expert: "high" },
+    { name: "grain.safetensors", strength: 1, expert: "both" },
+  ];
+  for (const answer of [await world.submit({ loras }), await postForm({ ...textFields, loras: JSON.stringify(loras) })]) {
+    const { task_id: id, parameters } = submittedSchema.parse(await answer.json());
+    expect(parameters.loras).toEqual(taken);
+    expect((await world.store.jobs.get(id))?.spec.request.loras).toEqual(taken);
+  }
+});
+
+it.each([
+  ["a path above the folder", [{ name: "../ink.safetensors" }]],
+  ["a pickle", [{ name: "ink.pt" }]],
+  ["an unknown expert", [{ name: "ink.safetensors", expert: "third" }]],
+  ["no list", "ink.safetensors"],
+  ["too many", Array.from({ length: 9 }, () => ({ name: "ink.safetensors" }))],
+])("refuses LoRAs with %s", async (_, given) => {
+  const answer = await world.submit({ loras: given });
+  expect([answer.status, problemSchema.parse(await answer.json())]).toMatchObject([
+    422,
+    { code: "REQUEST_INVALID", error: { param: "loras" } },
+  ]);
+});
+
+it.each([{ lora_path: "ink.safetensors" }, { loras: [{ name: "ink.safetensors" }] }])(
+  "answers 422 LORA_UNSUPPORTED where no worker takes LoRAs, and the same without one is taken: %j",
+  async (fields) => {
+    world.takesLoras = false;
+    const answer = await world.submit(fields);
+    expect([answer.status, problemSchema.parse(await answer.json())]).toMatchObject([422, { code: "LORA_UNSUPPORTED" }]);
+    expect((await world.submit()).status).toBe(200);
+  },
+);

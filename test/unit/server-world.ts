@@ -84,6 +84,7 @@ export interface ServerWorld {
   status: ServiceStatus;
   triggered: RecoveryTriggered;
   freeBytes: number;
+  takesLoras: boolean;
   sample: Sample;
   isIntakeDrained: boolean;
   readonly progress: Map<string, JobProgress>;
@@ -166,7 +167,15 @@ function makePorts(
       isSimulated: () => world().status.isSimulated,
       onAvailable: () => undefined,
     },
-    { minFreeBytes: 1_000, deadlineMs: 86_400_000, preferredProfile: "model-offload", alternative: "TI2V-5B" },
+    {
+      minFreeBytes: 1_000,
+      deadlineMs: 86_400_000,
+      preferredProfile: "model-offload",
+      alternative: "TI2V-5B",
+      get takesLoras() {
+        return world().takesLoras;
+      },
+    },
   );
   return {
     ...parts,
@@ -218,6 +227,7 @@ function makePorts(
       },
     },
     incidents: createIncidentDesk(store, parts.clock),
+    machines: { charts: () => [], actors: () => [], inspector: null },
     outlook: createJobOutlook(store, {
       progressOf: (jobId) => world().progress.get(jobId) ?? null,
       running: () => [...world().progress.values()],
@@ -301,6 +311,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
       actions: [{ action: "clear_gpu_cache", outcome: "effective", reason: "4.2 GiB more are free" }],
     },
     freeBytes: 1e12,
+    takesLoras: true,
     sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
     progress: new Map(),

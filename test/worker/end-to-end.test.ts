@@ -3,7 +3,7 @@
  * own, and videos that another decoder plays.
  */
 import { execFile } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { createCanvas } from "@napi-rs/canvas";
@@ -25,10 +25,12 @@ const understudy = async (...args: string[]): Promise<string> => {
   const { stdout } = await promisify(execFile)(process.execPath, command, { env: { ...process.env, ...tiny.env } });
   return stdout;
 };
-const start = async (): Promise<RunningService> => {
-  service = await startService({ stateDir, env: { ...tiny.env, UNDERSTUDY_SUPERVISION_CHECKPOINT: "1ms" }, limitMs: 60_000 });
+const start = async (args: readonly string[] = []): Promise<RunningService> => {
+  service = await startService({ stateDir, args, env: { ...tiny.env, UNDERSTUDY_SUPERVISION_CHECKPOINT: "1ms" }, limitMs: 60_000 });
   return service;
 };
+/** Importing torch and diffusers takes 12 s of a processor, and others may want it too. */
+const patienceMs = 240_000;
 const small = { resolution: "128x64", steps: 8, num_frames: 9 };
 /** Long enough that something can be done to it in the middle. */
 const long = { resolution: "128x64", steps: 100, num_frames: 33 };
@@ -56,48 +58,65 @@ afterAll(async () => {
   directory.remove();
 });
 
-describe("the real worker", { timeout: 180_000 }, () => {
+describe("the real worker", { timeout: 3 * patienceMs }, () => {
   it("renders what was pulled, at the asked size and length, and says that it is real", async () => {
     expect(await understudy("models", "pull", "T2V-A14B")).toContain("every file matches its hash");
     tiny.hub.resetCounts();
     const running = await start();
-    await isReady(running);
+    await isReady(running, patienceMs);
     const id = await running.submit(small);
-    await delivered(running, id);
+    await delivered(running, id, patienceMs);
     expect(await deliveredFrames(running, id)).toBe(9);
     expect((await running.json(`/api/v1/generate/${id}`)).body).toMatchObject({
       is_mock: false,
       simulated: false,
       served_by: { kind: "real", simulated: false, model: "T2V-A14B" },
     });
+    const withLora = {
+      method: "POST",
+      body: JSON.stringify({ model_type: "T2V-A14B", prompt: "a fox", ...small, lora_path: "ink.safetensors" }),
+    };
+    const refused = await running.json("/api/v1/generation/submit", { ...withLora, headers: { "content-type": "application/json" } });
+    expect(refused).toMatchObject({ status: 422, body: { code: "LORA_UNSUPPORTED" } });
     // What is verified is neither fetched nor asked for again.
     expect(tiny.hub.served).toEqual([]);
     // A size that the pipeline cannot render is rendered at the next one and cropped.
     const odd = await running.submit({ ...small, resolution: "120x60", num_frames: 7 });
-    await delivered(running, odd);
+    await delivered(running, odd, patienceMs);
     expect(await deliveredFrames(running, odd)).toBe(7);
   });
 
   it("fetches the model of a job that needs another one, and begins videos from the job's image", async () => {
     const running = await start();
-    await isReady(running);
+    await isReady(running, patienceMs);
     for (const model of ["I2V-A14B", "TI2V-5B"]) {
       const id = await submitImage(running, model);
-      await delivered(running, id, 120_000);
+      await delivered(running, id, patienceMs);
       expect(await deliveredFrames(running, id)).toBe(9);
     }
     expect(tiny.hub.bytesServed()).toBeGreaterThan(0);
   });
 
+  it.each(["ltx-video", "cogvideox"])("renders with the pipeline %s, which nothing but the registry file describes", async (model) => {
+    const configPath = join(directory.path, "config.json");
+    writeFileSync(configPath, JSON.stringify({ workers: [{ id: "worker-0", models: ["T2V-A14B", model] }] }));
+    const running = await start(["--config", configPath]);
+    await isReady(running, patienceMs);
+    const id = await running.submit({ ...small, model_type: model, resolution: model === "cogvideox" ? "64x64" : "128x64" });
+    await delivered(running, id, patienceMs);
+    expect(await deliveredFrames(running, id)).toBe(9);
+    expect((await running.json(`/api/v1/generate/${id}`)).body).toMatchObject({ is_mock: false, served_by: { kind: "real", model } });
+  });
+
   it("killed in mid-denoise goes on from its checkpoint, and no step is rendered twice", async () => {
     const running = await start();
-    await isReady(running);
+    await isReady(running, patienceMs);
     const since = newestSeq(stateDir);
     const id = await running.submit(long);
-    await inPhase(running, id, "denoise", 20);
+    await inPhase(running, id, "denoise", 20, patienceMs);
     const pid = running.worker()?.pid ?? 0;
     process.kill(pid, "SIGKILL");
-    await delivered(running, id, 120_000);
+    await delivered(running, id, patienceMs);
     expect(await deliveredFrames(running, id)).toBe(33);
     const [render] = rendersOf(await rowsAfterRender(stateDir, since));
     expect(render?.resumed_from_step).toBeGreaterThan(0);
@@ -107,15 +126,15 @@ describe("the real worker", { timeout: 180_000 }, () => {
 
   it("is adopted when the supervisor is killed in mid-denoise: same process, one render", async () => {
     const first = await start();
-    await isReady(first);
+    await isReady(first, patienceMs);
     const since = newestSeq(stateDir);
     const id = await first.submit(long);
-    await inPhase(first, id, "denoise", 10);
+    await inPhase(first, id, "denoise", 10, patienceMs);
     const pid = first.worker()?.pid ?? 0;
     first.process.kill("SIGKILL");
     await first.ended;
     const second = await start();
-    await delivered(second, id, 120_000);
+    await delivered(second, id, patienceMs);
     expect(second.worker()?.pid).toBe(pid);
     const rows = await rowsAfterRender(stateDir, since);
     expect(rendersOf(rows).map((row) => row.steps_rendered)).toEqual([100]);
@@ -124,7 +143,7 @@ describe("the real worker", { timeout: 180_000 }, () => {
 
   it("stops with the service, and leaves no process", async () => {
     const running = await start();
-    await isReady(running);
+    await isReady(running, patienceMs);
     const pid = running.worker()?.pid ?? 0;
     running.process.kill("SIGINT");
     expect(await running.ended).toBe(0);
@@ -143,7 +162,7 @@ describe("the real worker", { timeout: 180_000 }, () => {
     tiny.hub.resetCounts();
     const running = await start();
     const id = await running.submit(small);
-    await delivered(running, id, 120_000);
+    await delivered(running, id, patienceMs);
     const fetched = new Set(tiny.hub.served.filter(({ bytes }) => bytes > 0).map((served) => served.path));
     expect([...fetched].filter((name) => name.includes("safetensors"))).toHaveLength(1);
   });

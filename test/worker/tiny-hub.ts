@@ -33,6 +33,7 @@ const models = {
     repository: "tiny/wan-ti2v",
     pipelineClass: "WanPipeline",
     image: "optional",
+    imagePipelineClass: "WanImageToVideoPipeline",
     sizes: { step: 32, cell: 32, further: ["128x64"] },
     render: { ...render, guidanceScale: 5 },
   },
@@ -41,10 +42,19 @@ const models = {
     repository: "tiny/cogvideox",
     pipelineClass: "CogVideoXPipeline",
     sizes: { step: 16, cell: 16, further: ["64x64"] },
-    render: { ...render, guidanceScale: 6 },
+    frames: { step: 8, offset: 1 },
+    render: { ...render, guidanceScale: 6, maxSequenceLength: 16 },
+  },
+  "ltx-video": {
+    ...common,
+    repository: "tiny/ltx-video",
+    pipelineClass: "LTXPipeline",
+    sizes: { step: 32, cell: 32, further: ["128x64"] },
+    frames: { step: 8, offset: 1 },
+    render: { ...render, guidanceScale: 3.5, arguments: { decode_timestep: 0.05, decode_noise_scale: 0.025 } },
   },
 };
-const folders = { "wan-t2v": "t2v", "wan-i2v": "i2v", "wan-ti2v": "ti2v", cogvideox: "cogvideox" };
+const folders = { "wan-t2v": "t2v", "wan-i2v": "i2v", "wan-ti2v": "ti2v", cogvideox: "cogvideox", "ltx-video": "ltx" };
 
 export interface TinyHub {
   readonly hub: FakeHub;

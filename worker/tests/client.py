@@ -19,8 +19,9 @@ from understudy_worker.framing import encode
 from understudy_worker.surface import Job
 
 TOKEN = "the token of a test"
-START_SECONDS = 90.0
-PATIENCE_SECONDS = 90.0
+START_SECONDS = 240.0
+"""Importing torch and diffusers takes 12 s of a processor, and others may want it too."""
+PATIENCE_SECONDS = 240.0
 
 
 class Supervisor:
@@ -38,8 +39,12 @@ class Supervisor:
         self._next = 0
         self._buffer = b""
         self._socket = socket.socket(socket.AF_UNIX)
-        self._connect(path)
-        assert "result" in self.ask("initialize", protocol=1, token=TOKEN)
+        try:
+            self._connect(path)
+            assert "result" in self.ask("initialize", protocol=1, token=TOKEN)
+        except BaseException:
+            self.close()
+            raise
 
     def _connect(self, path: str) -> None:
         deadline = time.monotonic() + START_SECONDS

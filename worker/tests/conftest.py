@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# Threads of a tiny model wait for each other longer than they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from understudy_worker.__main__ import prepare
 
 prepare()
@@ -19,7 +22,7 @@ from understudy_worker.pipelines.worker import DiffusersWorker  # noqa: E402, of
 from understudy_worker.surface import Job, RenderRequest  # noqa: E402
 
 FIXTURES = Path(__file__).parents[2] / "test" / "fixtures" / "tiny-wan"
-MODELS = ("T2V-A14B", "I2V-A14B", "TI2V-5B", "CogVideoX")
+MODELS = ("T2V-A14B", "I2V-A14B", "TI2V-5B", "CogVideoX", "LTX-Video")
 
 MakeWorker = Callable[..., DiffusersWorker]
 MakeJob = Callable[..., Job]
@@ -42,6 +45,7 @@ def environment(tiny: Path) -> dict[str, str]:
     """Of a worker process that renders with the tiny models."""
     return {
         "PATH": os.environ["PATH"],
+        "OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"],
         "PYTHONPATH": str(Path(__file__).parents[1]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "UNDERSTUDY_MODELS": str(tiny / "models.json"),

@@ -9,7 +9,7 @@ import torch
 
 from conftest import MakeJob, MakeWorker, quiet
 from understudy_worker.errors import Unsupported
-from understudy_worker.pipelines.kinds import denoisers
+from understudy_worker.pipelines.experts import denoisers
 from understudy_worker.pipelines.placement import is_tiled
 from understudy_worker.surface import PHASES, Probe
 
@@ -71,7 +71,9 @@ def test_the_next_leaner_profile_is_taken_in_place_and_the_way_back_too(make_wor
         offload("model-offload")
 
 
-@pytest.mark.parametrize(("model", "experts"), [("T2V-A14B", 2), ("I2V-A14B", 2), ("TI2V-5B", 1), ("CogVideoX", 1)])
+@pytest.mark.parametrize(
+    ("model", "experts"), [("T2V-A14B", 2), ("I2V-A14B", 2), ("TI2V-5B", 1), ("CogVideoX", 1), ("LTX-Video", 1)]
+)
 def test_a_canary_uses_every_expert_and_leaves_the_boundary_where_it_was(
     make_worker: MakeWorker, model: str, experts: int
 ) -> None:

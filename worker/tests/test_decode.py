@@ -9,7 +9,7 @@ import torch
 from conftest import MakeJob, MakeWorker, quiet
 from understudy_worker.errors import BadOutputError
 from understudy_worker.mux import decoded_facts
-from understudy_worker.pipelines.kinds import denoisers
+from understudy_worker.pipelines.experts import denoisers
 from understudy_worker.pipelines.worker import DiffusersWorker
 
 

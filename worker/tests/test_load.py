@@ -57,6 +57,25 @@ def test_files_of_another_model_are_found_out(
         make_worker(UNDERSTUDY_MODELS_DIR=str(copied))
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"arguments": {"no_such": 1}}, "does not take"),
+        ({"arguments": {"height": 64}}, "does not take"),
+        ({"pipeline": "CogVideoXPipeline", "folder": "cogvideox", "flow_shift": 3.0}, "has no shift"),
+    ],
+)
+def test_a_list_that_asks_for_what_the_pipeline_does_not_know_is_found_out(
+    make_worker: MakeWorker, copied: Path, change: dict[str, object], reason: str
+) -> None:
+    path = copied / "models.json"
+    listed = json.loads(path.read_text(encoding="utf-8"))
+    listed["TI2V-5B"] = {**listed["CogVideoX"], **change} if "pipeline" in change else {**listed["TI2V-5B"], **change}
+    path.write_text(json.dumps(listed), encoding="utf-8")
+    with pytest.raises(ModelFilesError, match=reason):
+        make_worker("TI2V-5B", UNDERSTUDY_MODELS=str(path), UNDERSTUDY_MODELS_DIR=str(copied))
+
+
 def test_a_shift_of_the_list_replaces_the_files_own(make_worker: MakeWorker, copied: Path) -> None:
     path = copied / "models.json"
     listed = json.loads(path.read_text(encoding="utf-8"))

@@ -134,8 +134,8 @@ def test_a_prompt_is_never_written_to_the_log(supervise: Supervise, make_job: Ma
 
 def test_the_example_worker_renders_with_a_function_of_its_own(supervise: Supervise, make_job: MakeJob) -> None:
     worker = supervise([str(Path(__file__).parents[1] / "examples" / "painter.py")])
-    worker.load("TI2V-5B")
-    job = make_job(model="TI2V-5B", width=96, height=62, frames=7)
+    worker.load("painter")
+    job = make_job(model="painter", width=96, height=62, frames=7)
     worker.generate(job)
     worker.until(lambda: worker.said("completed") or worker.said("failed"))
     facts = decoded_facts(job.output_path)

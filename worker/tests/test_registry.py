@@ -8,10 +8,29 @@ import pytest
 
 from understudy_worker.errors import ConfigurationError, RequestError
 from understudy_worker.pipelines.plan import Envelope, plan
-from understudy_worker.pipelines.registry import DEFAULT_REGISTRY, entry_of, read_registry
+from understudy_worker.pipelines.registry import ModelEntry, entry_of, read_registry
 from understudy_worker.surface import RenderRequest
 
-SHIPPED: dict[str, dict[str, Any]] = json.loads(DEFAULT_REGISTRY.read_text(encoding="utf-8"))
+COMMON: dict[str, Any] = {
+    "pipeline": "WanPipeline",
+    "folder": "wan",
+    "size_step": 16,
+    "frame_step": 4,
+    "most_frames": 257,
+    "largest_pixels": 1920 * 1088,
+    "frames_per_second": 16,
+    "guidance_scale": 4.0,
+}
+LISTED: dict[str, dict[str, Any]] = {
+    "T2V-A14B": {**COMMON, "guidance_scale_2": 3.0, "boundary_ratio": 0.875, "flow_shift": 12.0},
+    "I2V-A14B": {**COMMON, "pipeline": "WanImageToVideoPipeline", "image": "required"},
+    "TI2V-5B": {**COMMON, "size_step": 32, "image": "optional", "image_pipeline": "WanImageToVideoPipeline"},
+    "even": {**COMMON, "frame_step": 8, "frame_offset": 0},
+}
+
+
+def listed(model: str, **change: Any) -> ModelEntry:
+    return entry_of(model, {**LISTED[model], **change}, Path("/models"))
 
 
 def request(model: str, **fields: Any) -> RenderRequest:
@@ -19,20 +38,25 @@ def request(model: str, **fields: Any) -> RenderRequest:
     return RenderRequest(**{"model": model, "prompt": "a fox", "seed": 1, **given, **fields})
 
 
-def test_the_shipped_list_holds_the_three_models_of_wan_below_the_models_directory() -> None:
-    registry = read_registry(DEFAULT_REGISTRY, Path("/models"))
-    assert {name: (entry.pipeline, entry.size_step, entry.expert_count) for name, entry in registry.items()} == {
-        "T2V-A14B": ("WanPipeline", 16, 2),
-        "I2V-A14B": ("WanImageToVideoPipeline", 16, 2),
-        "TI2V-5B": ("WanPipeline", 32, 1),
+def test_a_list_is_read_and_relative_folders_lie_below_the_models_directory(tmp_path: Path) -> None:
+    (tmp_path / "models.json").write_text(json.dumps(LISTED), encoding="utf-8")
+    registry = read_registry(tmp_path / "models.json", Path("/models"))
+    assert {name: entry.expert_count for name, entry in registry.items()} == {
+        "T2V-A14B": 2,
+        "I2V-A14B": 1,
+        "TI2V-5B": 1,
+        "even": 1,
     }
-    assert registry["T2V-A14B"].folder == Path("/models/Wan-AI/Wan2.2-T2V-A14B-Diffusers")
+    assert registry["T2V-A14B"].folder == Path("/models/wan")
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("pipeline", "StableDiffusionPipeline"),
+        ("pipeline", "AutoencoderKLWan"),
+        ("pipeline", "NoSuchPipeline"),
+        ("arguments", {"a": [1]}),
+        ("frame_offset", -1),
         ("size_step", 0),
         ("frame_step", "4"),
         ("boundary_ratio", 1.5),
@@ -47,11 +71,11 @@ def test_the_shipped_list_holds_the_three_models_of_wan_below_the_models_directo
 )
 def test_a_wrong_field_is_refused_with_the_model_and_its_name(field: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=rf"T2V-A14B.*{field}"):
-        entry_of("T2V-A14B", {**SHIPPED["T2V-A14B"], field: value}, Path("/models"))
+        listed("T2V-A14B", **{field: value})
 
 
 def test_a_missing_field_is_refused() -> None:
-    given = {name: value for name, value in SHIPPED["T2V-A14B"].items() if name != "folder"}
+    given = {name: value for name, value in LISTED["T2V-A14B"].items() if name != "folder"}
     with pytest.raises(ConfigurationError, match="folder is missing"):
         entry_of("T2V-A14B", given, Path("/models"))
 
@@ -60,13 +84,13 @@ def test_a_missing_field_is_refused() -> None:
     "change",
     [
         {"boundary_ratio": None},
-        {"pipeline": "CogVideoXPipeline"},
-        {"pipeline": "CogVideoXPipeline", "boundary_ratio": None, "guidance_scale_2": None, "image": "optional"},
+        {"image": "optional"},
+        {"image_pipeline": "WanImageToVideoPipeline"},
     ],
 )
 def test_fields_that_do_not_go_together_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        entry_of("T2V-A14B", {**SHIPPED["T2V-A14B"], **change}, Path("/models"))
+        listed("T2V-A14B", **change)
 
 
 def test_a_list_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -84,12 +108,13 @@ def test_a_list_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("T2V-A14B", (1920, 1080, 80), (1920, 1088, 81)),
         ("TI2V-5B", (1280, 720, 121), (1280, 736, 121)),
         ("TI2V-5B", (1280, 704, 1), (1280, 704, 1)),
+        ("even", (1280, 704, 9), (1280, 704, 16)),
     ],
 )
 def test_what_is_asked_is_rendered_at_the_next_legal_size_and_count(
     model: str, asked: tuple[int, int, int], rendered: tuple[int, int, int]
 ) -> None:
-    entry = entry_of(model, SHIPPED[model], Path("/models"))
+    entry = listed(model)
     width, height, frames = asked
     assert plan(entry, request(model, width=width, height=height, frames=frames)) == Envelope(*rendered)
 
@@ -105,6 +130,6 @@ def test_what_is_asked_is_rendered_at_the_next_legal_size_and_count(
     ],
 )
 def test_what_a_model_cannot_render_is_refused(model: str, fields: dict[str, Any]) -> None:
-    entry = entry_of(model, SHIPPED[model], Path("/models"))
+    entry = listed(model)
     with pytest.raises(RequestError):
         plan(entry, request(model, **fields))

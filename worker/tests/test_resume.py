@@ -45,6 +45,8 @@ def stop_at(worker: DiffusersWorker, step: int):  # type: ignore[no-untyped-def]
         ("I2V-A14B", 4),
         ("TI2V-5B", 3),
         ("CogVideoX", 3),
+        ("LTX-Video", 3),
+        ("LTX-Video", 6),
     ],
 )
 def test_a_resumed_render_is_bit_for_bit_the_uninterrupted_one(

@@ -36,8 +36,10 @@ class RequestClerk:
         self._desk = desk
         self._main = main
         device = worker.identity()
-        self._identity = {
+        self._actions = frozenset(worker.actions())
+        self._identity: dict[str, Any] = {
             "kind": worker.kind,
+            "plays_faults": worker.plays_faults,
             "device": {"uuid": device.uuid, "name": device.name, "total_bytes": device.total_bytes},
             "models": list(worker.models),
             "profiles": list(worker.profiles),
@@ -55,6 +57,7 @@ class RequestClerk:
             "action/run": self._act,
             "probe": self._prove,
             "shutdown": self._shutdown,
+            "fault/inject": self._inject,
         }
 
     def identity(self) -> dict[str, Any]:
@@ -84,7 +87,7 @@ class RequestClerk:
         self._desk.cancel(name.job_id, name.fence, lambda: reply({}))
 
     def _generate(self, params: Any, reply: Reply) -> None:
-        job = read.job(params)
+        job = read.job(params, self._worker.models)
 
         def check(resident: str | None) -> None:
             if resident != job.request.model:
@@ -96,9 +99,7 @@ class RequestClerk:
         self._main.post(lambda: self._main.render(job))
 
     def _load(self, params: Any, reply: Reply) -> None:
-        model, profile = read.load_order(params)
-        if model not in self._worker.models:
-            raise Unsupported(f"{model} is not a model of this worker")
+        model, profile = read.load_order(params, self._worker.models)
         self._call(lambda: self._main.load(model, profile), "load", reply, beside_render=False)
 
     def _unload(self, _params: Any, reply: Reply) -> None:
@@ -106,13 +107,17 @@ class RequestClerk:
 
     def _act(self, params: Any, reply: Reply) -> None:
         action, profile = read.action_order(params)
-        if action not in self._identity["actions"]:
+        if action not in self._actions:
             raise Unsupported(f"{action} is not an action of this worker")
         self._call(lambda: self._main.act(action, profile), "idle", reply, beside_render=True)
 
     def _prove(self, params: Any, reply: Reply) -> None:
-        probe = read.probe_order(params)
+        probe = read.probe_order(params, self._worker.models)
         self._call(lambda: self._main.prove(probe), "idle", reply, beside_render=True)
+
+    def _inject(self, params: Any, reply: Reply) -> None:
+        self._worker.inject(read.Fields(params, "fault/inject").text("card"))
+        reply({})
 
     def _shutdown(self, params: Any, reply: Reply) -> None:
         read.Fields(params, "shutdown").text("reason")

@@ -83,8 +83,9 @@ class Desk:
         with self._lock:
             if render.phase != phase or long_phase_ms is not None:
                 render.long_phase_ms = long_phase_ms or 0
+            if (render.phase, render.step) != (phase, step):
+                render.moved_at = time.monotonic()
             render.phase, render.step, render.of = phase, step, of
-            render.moved_at = time.monotonic()
 
     def note_memory(self, memory: Memory) -> None:
         with self._lock:

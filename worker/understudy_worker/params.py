@@ -12,7 +12,6 @@ from understudy_worker.errors import InvalidParams
 from understudy_worker.surface import (
     EXPERTS,
     LOAD_PROFILES,
-    MODEL_IDS,
     PHASES,
     RECOVERY_ACTIONS,
     Job,
@@ -87,9 +86,9 @@ def _lora(fields: Fields) -> Lora:
     return Lora(name=fields.text("name"), strength=fields.number("strength"), expert=expert or "both")
 
 
-def render_request(fields: Fields) -> RenderRequest:
+def render_request(fields: Fields, models: Sequence[str]) -> RenderRequest:
     request = RenderRequest(
-        model=fields.one_of("model", MODEL_IDS),
+        model=fields.one_of("model", models),
         prompt=fields.text("prompt"),
         width=fields.whole("width", 1),
         height=fields.whole("height", 1),
@@ -107,12 +106,12 @@ def render_request(fields: Fields) -> RenderRequest:
     return request
 
 
-def job(params: Any) -> Job:
+def job(params: Any, models: Sequence[str]) -> Job:
     fields = Fields(params, "generate")
     return Job(
         job_id=fields.text("job_id"),
         fence=fields.whole("fence"),
-        request=render_request(fields.inner("request")),
+        request=render_request(fields.inner("request"), models),
         workflow=fields.optional_text("workflow"),
         output_path=Path(fields.text("output_path")),
         checkpoint_dir=Path(fields.text("checkpoint_dir")),
@@ -130,9 +129,9 @@ def job_name(method: str, params: Any) -> JobName:
     return JobName(job_id=fields.text("job_id"), fence=fields.whole("fence"))
 
 
-def load_order(params: Any) -> tuple[str, str]:
+def load_order(params: Any, models: Sequence[str]) -> tuple[str, str]:
     fields = Fields(params, "model/load")
-    return fields.one_of("model", MODEL_IDS), fields.one_of("profile", LOAD_PROFILES)
+    return fields.one_of("model", models), fields.one_of("profile", LOAD_PROFILES)
 
 
 def action_order(params: Any) -> tuple[str, str | None]:
@@ -140,16 +139,16 @@ def action_order(params: Any) -> tuple[str, str | None]:
     return fields.one_of("action", RECOVERY_ACTIONS), fields.optional_one_of("profile", LOAD_PROFILES)
 
 
-def probe_order(params: Any) -> Probe:
+def probe_order(params: Any, models: Sequence[str]) -> Probe:
     fields = Fields(params, "probe")
     kind = fields.one_of("kind", ("alive", "canary", "phase"))
     if kind == "alive":
         return Probe(kind="alive")
     if kind == "canary":
-        return Probe(kind="canary", model=fields.one_of("model", MODEL_IDS))
+        return Probe(kind="canary", model=fields.one_of("model", models))
     return Probe(
         kind="phase",
         phase=cast(Phase, fields.one_of("phase", PHASES)),
-        request=render_request(fields.inner("request")),
+        request=render_request(fields.inner("request"), models),
         checkpoint_dir=Path(fields.text("checkpoint_dir")),
     )

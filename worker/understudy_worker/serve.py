@@ -42,6 +42,8 @@ class Main:
     """Everything that has the device. One of it runs at a time, on the thread that calls `run`."""
 
     def __init__(self, worker: Worker, settings: Settings) -> None:
+        if not worker.models:
+            raise ConfigurationError(f"{type(worker).__name__} names no model (`models`).")
         self._worker = worker
         self._pulse = Pulse()
         self._desk = Desk(worker.memory())

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from understudy_worker.errors import Unsupported
 from understudy_worker.memory import Memory, host_memory, reset_host_peak
 
 Phase = Literal["encode", "denoise", "decode", "mux"]
 PHASES: tuple[Phase, ...] = ("encode", "denoise", "decode", "mux")
-MODEL_IDS = ("T2V-A14B", "I2V-A14B", "TI2V-5B")
 LOAD_PROFILES = ("full", "model-offload", "tiling", "group-offload", "fp8")
 RECOVERY_ACTIONS = (
     "fallback_to_mock",
@@ -114,11 +115,14 @@ Action = Callable[[str | None], Applied]
 
 
 class Worker:
-    """One model at a time on one device. Everything but `kind` and `models` is called on the main thread."""
+    """One model at a time on one device. Everything but `kind`, `models` and `admit` is called on the main thread."""
 
     kind: str = "python"
-    models: Sequence[str] = MODEL_IDS
+    models: Sequence[str] = ()
+    """By the names that the service's list of models gives them; at least one."""
     profiles: Sequence[str] = ("full",)
+    plays_faults: bool = False
+    """Whether it takes the test cards of drills; a worker that serves people does not."""
 
     def load(self, model: str, profile: str, on_ratio: Callable[[float], None]) -> None:
         raise NotImplementedError
@@ -137,11 +141,22 @@ class Worker:
         return {}
 
     def prove(self, probe: Probe, on_step: OnStep) -> int:
-        """Renders a canary, or a phase, and answers how many experts took part; raises what a render would."""
-        return 0
+        """
+        Renders a canary, or a phase, and answers how many experts took part; raises what a render would. Here: a whole
+        clip of two steps, the smallest one or, for a phase, of the request's size, into a folder that goes away.
+        """
+        smallest = RenderRequest(probe.model or "", "a red fox runs across fresh snow", 64, 64, 5, 8.0, 2, 1)
+        request = smallest if probe.request is None else replace(probe.request, steps=min(2, probe.request.steps))
+        with tempfile.TemporaryDirectory(prefix="understudy-proof-") as place:
+            self.render(Job("proof", 0, request, None, Path(place) / "proof.mp4", Path(place)), on_step)
+        return 1
 
     def admit(self, job: Job) -> None:
         """Refuses a job that this worker cannot render. Called on the link's thread: look, do not touch."""
+
+    def inject(self, card: str) -> None:
+        """Plays a test card from now on."""
+        raise Unsupported("this worker plays no faults")
 
     def why_not(self, profile: str) -> str:
         """Why a profile that is not among `profiles` is not offered here."""

@@ -24,9 +24,9 @@ export interface DrillDesk {
 type Cards = Readonly<Record<string, readonly ScoreCard[]>>;
 
 function obstacleOf({ parts }: DrillPorts, { fault }: Drill): string | null {
-  const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
+  const playsFaults = parts.links.list().every(({ client }) => client.identity.playsFaults === true);
   const needsCards = fault.kind === "card" || fault.kind === "loadCard";
-  return needsCards && !isSimulated ? "Only simulated workers can play this fault." : null;
+  return needsCards && !playsFaults ? "Only workers that play faults, such as the simulator, can be drilled so." : null;
 }
 
 /** A drill measures what one fault does: with anything else wrong, or with other jobs, it would measure that. */

@@ -7,11 +7,12 @@ import type { RenderReport, WorkerClient, WorkerNotice, WorkerRequest } from "..
 import { secondMs } from "../../core/units.ts";
 import type { Phase } from "../../core/words.ts";
 import { classify } from "../../recovery/classify.ts";
-import type { StepLimits, StepPlace } from "../../recovery/step-history.ts";
+import type { StepLimits } from "../../recovery/step-history.ts";
 import type { StepBook } from "../learned-books.ts";
 import type { ProfileBook } from "../profile-book.ts";
 import type { ProgressBoard } from "../progress-board.ts";
 import type { WorkerLinks } from "../worker-links.ts";
+import { createRenderTimes, type Reached } from "./render-times.ts";
 
 export interface RenderPorts {
   readonly links: WorkerLinks;
@@ -24,13 +25,6 @@ export interface RenderPorts {
 
 /** A thread inside one long step looks the same for a while. */
 const stillFromMs = 10 * secondMs;
-
-interface Reached {
-  readonly phase: Phase;
-  readonly step: number;
-  readonly of: number;
-  readonly longPhaseMs?: number;
-}
 
 export type RenderFact =
   | { readonly kind: "phaseStarted"; readonly phase: Phase; readonly longPhaseMs: number | null; readonly limits: StepLimits }
@@ -74,23 +68,14 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     isOver = true;
     report(fact);
   };
-  const profile = ports.profiles.of(workerId);
-  const placeOf = (at: Phase): StepPlace => ({ phase: at, profile, envelope: effectiveRequest(lease) });
-  let lastAtMs: number | null = null;
-  /** From one step of a phase to the next; the first one of a phase holds what came before it too. */
-  const noteStepTime = (reached: Reached): void => {
-    const nowMs = ports.clock.nowMs();
-    if (lastAtMs !== null && reached.phase === phase) ports.steps.note(placeOf(reached.phase), nowMs - lastAtMs);
-    lastAtMs = nowMs;
-  };
+  const times = createRenderTimes(ports, lease, ports.profiles.of(workerId));
   const noteProgress = (reached: Reached): void => {
-    noteStepTime(reached);
-    ports.progress.note({ jobId: lease.jobId, workerId, phase: reached.phase, step: reached.step, of: reached.of });
-    if (reached.phase !== phase) {
-      phase = reached.phase;
-      report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: ports.steps.limitsOf(placeOf(phase)) });
-    }
-    report({ kind: "stepProgressed", phase: reached.phase, step: reached.step, of: reached.of });
+    const { leftMs, begun } = times.note(reached);
+    const { step, of } = reached;
+    phase = reached.phase;
+    ports.progress.note({ jobId: lease.jobId, workerId, phase, step, of, leftMs });
+    if (begun !== null) report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: begun });
+    report({ kind: "stepProgressed", phase, step, of });
   };
   let isStill = false;
   const noteIdle = (idleMs: number): void => {
@@ -103,8 +88,10 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     if (notice.kind === "heartbeat" && !isOver) noteIdle(notice.mainThreadIdleMs);
     if (isOver || !isAbout(notice, lease)) return;
     if (notice.kind === "progress") noteProgress(notice);
-    else if (notice.kind === "completed") end({ kind: "completed", report: notice.report });
-    else if (notice.kind === "failed") end({ kind: "failed", fault: classify({ workerFailure: notice.failure }) });
+    else if (notice.kind === "completed") {
+      times.end();
+      end({ kind: "completed", report: notice.report });
+    } else if (notice.kind === "failed") end({ kind: "failed", fault: classify({ workerFailure: notice.failure }) });
   });
   const begin = async (): Promise<void> => {
     const attach = order.isUnderWay ? await clientOf(ports, workerId).attach() : null;

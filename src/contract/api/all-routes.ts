@@ -5,6 +5,7 @@ import * as generation from "./generation-api.ts";
 import * as incidents from "./incident-api.ts";
 import * as intake from "./intake-api.ts";
 import * as jobs from "./jobs-api.ts";
+import * as machines from "./machine-api.ts";
 import * as models from "./model-api.ts";
 import * as outputs from "./output-api.ts";
 import * as probes from "./probe-api.ts";
@@ -23,6 +24,7 @@ export const routeFiles = {
   incidents,
   intake,
   jobs,
+  machines,
   models,
   outputs,
   probes,

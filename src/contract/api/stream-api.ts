@@ -1,5 +1,6 @@
 /** What stays open: server-sent events and the seed's socket. */
 import { z } from "zod";
+import { topicsParam } from "../stream-topics.ts";
 import { apiRoute } from "./api-route.ts";
 
 const tags = ["streams"];
@@ -11,9 +12,12 @@ export const streamEvents = apiRoute({
   role: "viewer",
   tags,
   summary: "The event log as it grows: a snapshot first, or what was missed since Last-Event-ID.",
-  request: { headers: z.object({ "last-event-id": z.string().optional().describe("Number of the last row that was read.") }) },
+  request: {
+    query: z.object({ topics: topicsParam }),
+    headers: z.object({ "last-event-id": z.string().optional().describe("Number of the last row that was read.") }),
+  },
   responses: { 200: { description: "Events without end.", content: events } },
-  refusals: ["DRAINING"],
+  refusals: ["REQUEST_INVALID", "DRAINING"],
 });
 
 export const streamHealth = apiRoute({

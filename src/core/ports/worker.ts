@@ -17,6 +17,8 @@ export interface WorkerIdentity {
   readonly pid: number;
   readonly kind: string;
   readonly isSimulated: boolean;
+  /** It takes the test cards of drills. */
+  readonly playsFaults?: boolean;
   readonly device: { readonly uuid: string; readonly name: string; readonly totalBytes: number };
   readonly models: readonly ModelId[];
   readonly profiles: readonly LoadProfile[];

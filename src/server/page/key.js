@@ -55,3 +55,10 @@ export async function show(element, path) {
   if (element.src.startsWith("blob:")) URL.revokeObjectURL(element.src);
   element.src = answer === null ? path : URL.createObjectURL(await answer.blob());
 }
+
+/** How a WebSocket carries the key, which it can send nowhere else but in an address. */
+export function keyProtocols() {
+  const key = keyNow();
+  if (key === null) return ["understudy"];
+  return ["understudy", `understudy.key.${btoa(key).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`];
+}

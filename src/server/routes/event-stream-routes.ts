@@ -3,27 +3,20 @@ import { streamEvents, streamHealth } from "../../contract/api/stream-api.ts";
 import { toDownload } from "../../contract/model-wire.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { toStats } from "../../contract/stats-wire.ts";
+import { type StreamTopic, topicOfKind, topicsOf } from "../../contract/stream-topics.ts";
 import { toProgress, toRow } from "../../contract/stream-wire.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import type { ApiApp } from "../api-app.ts";
-import type { HttpContext } from "../http-types.ts";
 import type { OpenStreams } from "../open-streams.ts";
-import { refuse } from "../problems.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
 import { makeSnapshot } from "../streams/make-snapshot.ts";
-import { createSseChannel, type SseChannel, type SseEvent } from "../streams/sse-channel.ts";
+import { openStream, type StreamParts } from "../streams/open-stream.ts";
+import type { SseChannel, SseEvent } from "../streams/sse-channel.ts";
 import type { StreamHub } from "../streams/stream-hub.ts";
 
 /** Whoever missed more than this gets a snapshot. */
 const longestReplayCount = 2_000;
 const replayBatchCount = 200;
-
-const streamHeaders = {
-  "content-type": "text/event-stream; charset=utf-8",
-  "cache-control": "no-cache, no-transform",
-  // nginx would hold events back.
-  "x-accel-buffering": "no",
-};
 
 const toSseRow = (row: EventRow): SseEvent => ({ event: row.kind, id: row.seq, data: toRow(row) });
 
@@ -48,8 +41,21 @@ function toSseFrames(frame: StreamFrame): SseEvent[] {
       ];
     case "recoveryAttempt":
       return [{ event: "recovery_attempt", data: toAttempt(frame.attempt) }];
+    case "step":
+      // They have a stream of their own; here their rows tell the same.
+      return [];
   }
 }
+
+const topicOfFrame: Readonly<Record<StreamFrame["kind"], StreamTopic>> = {
+  progress: "jobs",
+  health: "health",
+  sample: "health",
+  mode: "service",
+  download: "workers",
+  recoveryAttempt: "incidents",
+  step: "machines",
+};
 
 /** The row after which to go on; null asks for a snapshot: no id, an unknown one, or one from the future. */
 async function replayStart(ports: ServerPorts, header: string | undefined): Promise<number | null> {
@@ -67,7 +73,7 @@ interface RowFeed {
 }
 
 /** Feeds one client: first what it missed, then rows as they are written, in order and each once. */
-function createRowFeed(ports: ServerPorts, channel: () => SseChannel): RowFeed {
+function createRowFeed(ports: ServerPorts, topics: ReadonlySet<StreamTopic>, channel: () => SseChannel): RowFeed {
   let lastSeq = 0;
   /** Behind, rows that are written are not held in memory: they are read from the log again. */
   let isLive = false;
@@ -77,7 +83,7 @@ function createRowFeed(ports: ServerPorts, channel: () => SseChannel): RowFeed {
   const send = (row: EventRow): void => {
     if (row.seq <= lastSeq) return;
     lastSeq = row.seq;
-    channel().send(toSseRow(row));
+    if (topics.has(topicOfKind(row.kind))) channel().send(toSseRow(row));
   };
   const catchUp = async (begun: number): Promise<void> => {
     for (;;) {
@@ -116,57 +122,19 @@ function createRowFeed(ports: ServerPorts, channel: () => SseChannel): RowFeed {
   };
 }
 
-interface StreamParts {
-  readonly ports: ServerPorts;
-  readonly hub: StreamHub;
-  readonly streams: OpenStreams;
-}
-
-interface Feed {
-  readonly rows: (rows: readonly EventRow[]) => void;
-  readonly frame: (frame: StreamFrame) => void;
-  /** Sends what the client must know first, also after it lagged. */
-  readonly begin: () => Promise<void>;
-}
-
-/** Opens the stream at once; what the client must know first follows when it has been read. */
-function openStream(context: HttpContext, { ports, hub, streams }: StreamParts, makeFeed: (channel: () => SseChannel) => Feed): Response {
-  if (streams.hasEnded()) return refuse(context, { code: "DRAINING", detail: "The service is stopping." });
-  const begin = (): void => {
-    feed.begin().catch((thrown: unknown) => {
-      ports.onDefect(thrown, { requestId: context.get("requestId"), method: context.req.method, path: context.req.path });
-      channel.end("error");
-    });
-  };
-  let leave: (() => void)[] = [];
-  const channel = createSseChannel({
-    onResync: begin,
-    onClosed: () => {
-      for (const step of leave) step();
-      leave = [];
-    },
-  });
-  const feed = makeFeed(() => channel);
-  leave = [
-    hub.subscribe({ rows: feed.rows, frame: feed.frame, beat: () => channel.comment("heartbeat") }),
-    streams.add(() => channel.end("stopping")),
-  ];
-  if (context.req.method === "HEAD") channel.end("head");
-  else begin();
-  return context.body(channel.body, 200, streamHeaders);
-}
-
 export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: StreamHub, streams: OpenStreams): void {
   const parts: StreamParts = { ports, hub, streams };
   app.openapi(streamEvents, async (context) => {
+    const topics = topicsOf(context.req.valid("query").topics);
     const start = await replayStart(ports, context.req.valid("header")["last-event-id"]);
     return openStream(context, parts, (channel) => {
-      const feed = createRowFeed(ports, channel);
+      const feed = createRowFeed(ports, topics, channel);
       let after = start;
       return {
         rows: feed.rows,
         frame: (frame) => {
-          if (frame.kind !== "sample") for (const event of toSseFrames(frame)) channel().send(event);
+          if (frame.kind !== "sample" && topics.has(topicOfFrame[frame.kind]))
+            for (const event of toSseFrames(frame)) channel().send(event);
         },
         begin: () => {
           const from = after;

@@ -16,7 +16,7 @@ import {
 import type { DownloadAnswer, ModelView } from "../../contract/model-views.ts";
 import { toDownload, toModel, toModels, toModelsSummary, toSuggestion, toValidated, toVerified } from "../../contract/model-wire.ts";
 import { isoOf } from "../../core/clock.ts";
-import { minuteMs, secondMs } from "../../core/units.ts";
+import { gibibyte, minuteMs, secondMs } from "../../core/units.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
@@ -48,6 +48,14 @@ const issuesOf = ({ error, fit, isLoaded }: ModelView): string[] => [
   ...(isLoaded && fit.word === "too_large" ? [fit.sentence] : []),
 ];
 
+const inGb = (bytes: number): number => Number((bytes / gibibyte).toFixed(1));
+
+const profileOf = ({ card, cardBytes, hostBytes }: NonNullable<ReturnType<ServerPorts["models"]["hardware"]>>) => ({
+  ...(card === null ? {} : { gpu_model: card }),
+  ...(cardBytes === null ? {} : { vram_gb: inGb(cardBytes) }),
+  ...(hostBytes === null ? {} : { total_memory_gb: inGb(hostBytes) }),
+});
+
 function addReads(app: ApiApp, ports: ServerPorts): void {
   const { models, clock } = ports;
   app.openapi(listModels, async (context) => context.json(toModels(await models.list(), clock.nowMs()), 200, noStore));
@@ -70,18 +78,7 @@ function addReads(app: ApiApp, ports: ServerPorts): void {
   app.openapi(showIntegration, async (context) => {
     const views = await models.list();
     const hardware = models.hardware();
-    const inGb = (bytes: number): number => Number((bytes / 1024 ** 3).toFixed(1));
     const { workers, isSimulated } = ports.status();
-    const profile =
-      hardware === null
-        ? {}
-        : {
-            hardware_profile: {
-              ...(hardware.card === null ? {} : { gpu_model: hardware.card }),
-              ...(hardware.cardBytes === null ? {} : { vram_gb: inGb(hardware.cardBytes) }),
-              ...(hardware.hostBytes === null ? {} : { total_memory_gb: inGb(hardware.hostBytes) }),
-            },
-          };
     const body = {
       initialized: workers.some(({ pid }) => pid !== undefined),
       simulated: isSimulated,
@@ -95,7 +92,7 @@ function addReads(app: ApiApp, ports: ServerPorts): void {
       available_models: views.filter(({ isAvailable }) => isAvailable).length,
       loaded_models: views.filter(({ isLoaded }) => isLoaded).length,
       active_downloads: views.filter(({ download }) => download?.state === "downloading").length,
-      ...profile,
+      ...(hardware === null ? {} : { hardware_profile: profileOf(hardware) }),
       timestamp: isoOf(clock.nowMs()),
     };
     return context.json(body, 200, noStore);

@@ -115,6 +115,8 @@ function framesOf(frame: StreamFrame): readonly SocketFrame[] {
       return downloadFrames(frame.download);
     case "mode":
       return [{ topic: "fallback_notifications", type: "system_status", data: toSystemStatus(frame.mode, frame.sentence) }];
+    case "step":
+      return [];
   }
 }
 

@@ -27,6 +27,8 @@ export interface SseChannelOptions {
 
 /** About a minute of busy traffic. */
 export const longestQueueCount = 500;
+/** Characters that wait, whatever they say; a single event waits at any length. */
+export const longestQueueLength = 1024 * 1024;
 /** The stream holds this much for a reader that is slow, before the queue begins to fill. */
 const bufferedChunkCount = 16;
 const reconnectMs = 2_000;
@@ -52,6 +54,7 @@ function createWaiters(): { wait: () => Promise<void>; tell: () => void } {
 
 export function createSseChannel(options: SseChannelOptions): SseChannel {
   let queue: string[] = [];
+  let queueLength = 0;
   let isLagging = false;
   let isClosed = false;
   const readers = createWaiters();
@@ -64,7 +67,11 @@ export function createSseChannel(options: SseChannelOptions): SseChannel {
   };
   const hasRoom = (): boolean => (controller?.desiredSize ?? 0) > 0;
   const drain = (): void => {
-    while (queue.length > 0 && hasRoom()) controller?.enqueue(encoder.encode(queue.shift() ?? ""));
+    while (queue.length > 0 && hasRoom()) {
+      const text = queue.shift() ?? "";
+      queueLength -= text.length;
+      controller?.enqueue(encoder.encode(text));
+    }
     if (queue.length === 0) readers.tell();
     if (!isLagging || !hasRoom()) return;
     isLagging = false;
@@ -74,8 +81,10 @@ export function createSseChannel(options: SseChannelOptions): SseChannel {
   const push = (text: string): void => {
     if (isClosed || isLagging) return;
     queue.push(text);
-    if (queue.length > longestQueueCount) {
+    queueLength += text.length;
+    if (queue.length > longestQueueCount || (queue.length > 1 && queueLength > longestQueueLength)) {
       queue = [];
+      queueLength = 0;
       isLagging = true;
     }
     drain();

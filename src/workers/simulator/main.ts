@@ -62,6 +62,7 @@ const identity: WorkerIdentity = {
   pid: process.pid,
   kind: "simulator",
   isSimulated: true,
+  playsFaults: true,
   device: { uuid: device.uuid, name: device.name, totalBytes: device.totalBytes },
   models: modelIds,
   profiles: loadProfiles,

@@ -16,7 +16,7 @@ from safetensors.torch import save as bytes_of
 from understudy_worker.mux import sync
 
 FILE_NAME = "denoise.checkpoint"
-VERSION = 1
+VERSION = 2
 _DIGEST_BYTES = 64
 
 
@@ -27,9 +27,10 @@ class Checkpoint:
     step: int
     """Denoise steps that are done."""
     is_final: bool
-    """The latents are the pipeline's own result: only decoding is left."""
+    """The latents are what the VAE decodes: only that is left."""
     latents: torch.Tensor
-    scheduler: dict[str, Any]
+    beside: dict[str, Any]
+    """The scheduler's state; of final latents the further arguments of the decode."""
     placed: dict[str, str]
     """Profile and attention backend: on a card the bits are the same under the same ones only."""
 
@@ -47,7 +48,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         "step": checkpoint.step,
         "is_final": checkpoint.is_final,
         "placed": checkpoint.placed,
-        "scheduler": {name: _flat(value, name, tensors) for name, value in checkpoint.scheduler.items()},
+        "beside": {name: _flat(value, name, tensors) for name, value in checkpoint.beside.items()},
     }
     body = bytes_of(tensors, metadata={"meta": json.dumps(meta)})
     path = directory / FILE_NAME
@@ -82,7 +83,7 @@ def read_checkpoint(directory: Path, fingerprint: str) -> Checkpoint | None:
         step=meta["step"],
         is_final=meta["is_final"],
         latents=tensors["latents"],
-        scheduler={name: _deep(value, tensors) for name, value in meta["scheduler"].items()},
+        beside={name: _deep(value, tensors) for name, value in meta["beside"].items()},
         placed=meta["placed"],
     )
 
@@ -107,7 +108,7 @@ def _flat(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
         return [_flat(inner, f"{name}.{index}", tensors) for index, inner in enumerate(value)]
     if value is None or isinstance(value, int | float | str):
         return value
-    raise TypeError(f"the scheduler's {name} cannot be kept: {type(value).__name__}")
+    raise TypeError(f"{name} cannot be kept in a checkpoint: {type(value).__name__}")
 
 
 def _deep(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

@@ -9,16 +9,16 @@ import torch
 
 from understudy_worker.errors import BadOutputError
 from understudy_worker.mux import Frame
-from understudy_worker.pipelines.kinds import Kind
+from understudy_worker.pipelines.handover import Latents
 from understudy_worker.pipelines.leftovers import drop_leftovers
 from understudy_worker.pipelines.placement import is_tiled, set_tiling
 
 
-def decode(pipe: Any, kind: Kind, latents: torch.Tensor, frames: int, say: Callable[[str], None]) -> torch.Tensor:
+def decode(pipe: Any, latents: Latents, say: Callable[[str], None]) -> torch.Tensor:
     """The video on the host: 1 × 3 × frames × height × width, from -1 to 1."""
     shortage = None
     try:
-        video = _decode_once(pipe, kind, latents, frames)
+        video = _decode_once(pipe, latents)
     except torch.OutOfMemoryError as thrown:
         if is_tiled(pipe) or not hasattr(pipe.vae, "enable_tiling"):
             raise
@@ -29,7 +29,7 @@ def decode(pipe: Any, kind: Kind, latents: torch.Tensor, frames: int, say: Calla
         drop_leftovers(pipe)
         set_tiling(pipe, is_on=True)
         try:
-            video = _decode_once(pipe, kind, latents, frames)
+            video = _decode_once(pipe, latents)
         finally:
             set_tiling(pipe, is_on=False)
     if not bool(torch.isfinite(video).all()):
@@ -37,9 +37,12 @@ def decode(pipe: Any, kind: Kind, latents: torch.Tensor, frames: int, say: Calla
     return video
 
 
-def _decode_once(pipe: Any, kind: Kind, latents: torch.Tensor, frames: int) -> torch.Tensor:
+def _decode_once(pipe: Any, latents: Latents) -> torch.Tensor:
+    device = pipe._execution_device
+    rest = [value.to(device) if isinstance(value, torch.Tensor) else value for value in latents.rest]
     with torch.no_grad():
-        return kind.decode(pipe, latents, frames).to("cpu")
+        video: torch.Tensor = pipe.vae.decode(latents.tensor.to(device), *rest, return_dict=False)[0]
+        return video.to("cpu")
 
 
 def pictures(video: torch.Tensor) -> Iterator[Frame]:

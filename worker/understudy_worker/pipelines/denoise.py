@@ -11,16 +11,13 @@ from typing import Any
 import torch
 from PIL import Image
 
+from understudy_worker.pipelines.ask import arguments_of
+from understudy_worker.pipelines.experts import denoisers
+from understudy_worker.pipelines.handover import HandedOver, Latents, handing_over, noticing_first_pass
 from understudy_worker.pipelines.plan import Envelope
 from understudy_worker.pipelines.registry import ModelEntry
-from understudy_worker.pipelines.resume import State, can_resume, capture, resuming
+from understudy_worker.pipelines.resume import NOISE, State, can_resume, capture, draw_on, resuming
 from understudy_worker.surface import RenderRequest
-
-
-@dataclass(frozen=True)
-class Prompt:
-    embeds: torch.Tensor
-    negative_embeds: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -29,8 +26,8 @@ class Progress:
 
     step: int
     latents: torch.Tensor
-    scheduler: State | None
-    """None for a scheduler whose state is not known."""
+    state: State | None
+    """Of scheduler and noise; None for a scheduler whose state is not known."""
 
 
 @dataclass(frozen=True)
@@ -39,64 +36,61 @@ class Start:
 
     step: int = 0
     latents: torch.Tensor | None = None
-    scheduler: State | None = None
+    state: State | None = None
 
 
-def encode(pipe: Any, entry: ModelEntry, text: str) -> Prompt:
-    with torch.no_grad():
-        embeds, negative = pipe.encode_prompt(
-            prompt=text,
-            negative_prompt=entry.negative_prompt,
-            do_classifier_free_guidance=entry.guidance_scale > 1,
-            num_videos_per_prompt=1,
-            max_sequence_length=entry.max_sequence_length,
-            device=pipe._execution_device,
-        )
-    return Prompt(embeds, negative)
+@dataclass(frozen=True)
+class Order:
+    request: RenderRequest
+    envelope: Envelope
+    picture: Image.Image | None = None
 
 
 def denoise(
     pipe: Any,
     entry: ModelEntry,
-    request: RenderRequest,
-    envelope: Envelope,
-    prompt: Prompt,
-    picture: Image.Image | None,
+    order: Order,
     start: Start,
+    on_encoded: Callable[[], None],
     on_step: Callable[[Progress], None],
-) -> torch.Tensor:
-    """The final latents. What `on_step` raises ends the call: diffusers' own interrupt returns noise as a result."""
+) -> Latents:
+    """
+    What the VAE is to decode. What `on_encoded` or `on_step` raises ends the call: diffusers' own interrupt returns
+    noise as a result.
+    """
 
     def on_step_end(_pipe: Any, index: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         scheduler = pipe.scheduler
         inner = getattr(scheduler, "_inner", scheduler)
-        state = capture(inner) if can_resume(inner) else None
+        state = {**capture(inner), NOISE: generator.get_state()} if can_resume(inner) else None
         on_step(Progress(start.step + index + 1, tensors["latents"], state))
         return tensors
 
-    given: dict[str, Any] = {} if picture is None else {"image": picture}
-    if entry.boundary_ratio is not None:
-        given["guidance_scale_2"] = entry.guidance_scale_2
-    goes_on = nullcontext() if start.scheduler is None else resuming(pipe, start.scheduler, start.step)
-    with goes_on:
-        found = pipe(
-            prompt_embeds=prompt.embeds,
-            negative_prompt_embeds=prompt.negative_embeds,
-            height=envelope.height,
-            width=envelope.width,
-            num_frames=envelope.frames,
-            num_inference_steps=request.steps,
-            guidance_scale=entry.guidance_scale,
-            # On the host, whatever the device: the same seed is the same noise everywhere.
-            generator=torch.Generator("cpu").manual_seed(request.seed),
-            latents=start.latents,
-            output_type="latent",
-            max_sequence_length=entry.max_sequence_length,
-            callback_on_step_end=on_step_end,
-            callback_on_step_end_tensor_inputs=["latents"],
-            **given,
-        )
-    latents: torch.Tensor = found.frames
+    def on_first_pass() -> None:
+        draw_on(generator, start.state)
+        on_encoded()
+
+    # On the host, whatever the device: the same seed is the same noise everywhere.
+    generator = torch.Generator("cpu").manual_seed(order.request.seed)
+    # With all steps done before there is no pass; else it is what was drawn before the first that does not count.
+    draw_on(generator, start.state)
+    asked = arguments_of(pipe, entry, order.request, order.envelope, order.picture)
+    goes_on = nullcontext() if start.state is None else resuming(pipe, start.state, start.step)
+    with goes_on, handing_over(pipe.vae), noticing_first_pass(denoisers(pipe), on_first_pass):
+        try:
+            pipe(
+                **asked,
+                generator=generator,
+                latents=start.latents,
+                callback_on_step_end=on_step_end,
+                callback_on_step_end_tensor_inputs=["latents"],
+            )
+        except HandedOver as done:
+            latents = done.latents
+        else:
+            raise RuntimeError(f"{type(pipe).__name__} has ended without a decode by its VAE")
+    # The call was left before it could put its models back where its profile has them.
+    pipe.maybe_free_model_hooks()
     return latents
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import diffusers
 import torch
 
 from understudy_worker.errors import ModelFilesError
+from understudy_worker.pipelines.ask import check_call
 from understudy_worker.pipelines.registry import ModelEntry
 
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -74,18 +76,18 @@ def load_pipeline(entry: ModelEntry, on_ratio: Callable[[float], None]) -> Any:
     )
     pipe.set_progress_bar_config(disable=True)
     _check_boundary(entry, pipe)
-    if entry.flow_shift is not None:
-        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, flow_shift=entry.flow_shift)
+    check_call(pipe, entry)
+    _shift(pipe, entry)
     on_ratio(0.95)
     return pipe
 
 
 def as_image_pipeline(pipe: Any, image_class: str) -> Any:
-    """The same components, beginning from a picture."""
-    if type(pipe).__name__ == image_class:
-        return pipe
-    rest = {"boundary_ratio": pipe.config.boundary_ratio, "expand_timesteps": pipe.config.expand_timesteps}
-    made = getattr(diffusers, image_class)(**pipe.components, **rest, image_encoder=None, image_processor=None)
+    """The same components and settings in the class that begins from a picture."""
+    kind = getattr(diffusers, image_class)
+    known = {**dict(pipe.config), **pipe.components}
+    wanted = inspect.signature(kind.__init__).parameters
+    made = kind(**{name: known[name] for name in wanted if name in known and name != "self"})
     made.set_progress_bar_config(disable=True)
     return made
 
@@ -108,6 +110,16 @@ def _check_boundary(entry: ModelEntry, pipe: Any) -> None:
         raise ModelFilesError(
             f"{entry.folder.name} hands over at {found}, and the list of models says {entry.boundary_ratio}"
         )
+
+
+def _shift(pipe: Any, entry: ModelEntry) -> None:
+    if entry.flow_shift is None:
+        return
+    config = pipe.scheduler.config
+    name = next((name for name in ("flow_shift", "shift") if name in config), None)
+    if name is None:
+        raise ModelFilesError(f"{type(pipe.scheduler).__name__} has no shift, and the list of models names one")
+    pipe.scheduler = type(pipe.scheduler).from_config(config, **{name: entry.flow_shift})
 
 
 def _bytes_below(folder: Path) -> int:

@@ -9,7 +9,7 @@ from diffusers.hooks import apply_group_offloading
 
 from understudy_worker.errors import Unsupported
 from understudy_worker.pipelines.device import TorchDevice
-from understudy_worker.pipelines.kinds import denoisers
+from understudy_worker.pipelines.experts import denoisers
 
 OFFERED = ("full", "model-offload", "tiling", "group-offload")
 ON_PROCESSOR = ("full", "tiling")

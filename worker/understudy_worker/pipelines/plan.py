@@ -41,7 +41,8 @@ def plan(entry: ModelEntry, request: RenderRequest) -> Envelope:
         raise RequestError(f"{entry.model} begins from a picture, and the request names none (image_path)")
     if entry.image == "none" and request.image_path is not None:
         raise RequestError(f"{entry.model} takes no picture (image_path)")
-    return Envelope(width, height, _up(request.frames - 1, entry.frame_step) + 1)
+    offset = entry.frame_offset
+    return Envelope(width, height, _up(max(0, request.frames - offset), entry.frame_step) + offset)
 
 
 def encode_limit_ms(*, is_cuda: bool) -> int:

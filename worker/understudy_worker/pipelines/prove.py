@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from understudy_worker.errors import Interrupted
 from understudy_worker.mux import Clip, write_clip
 from understudy_worker.pipelines.decode import decode
-from understudy_worker.pipelines.denoise import Progress, Prompt, Start, denoise, encode
-from understudy_worker.pipelines.kinds import KINDS, denoisers
+from understudy_worker.pipelines.denoise import Order, Progress, Start, denoise
+from understudy_worker.pipelines.experts import denoisers
+from understudy_worker.pipelines.handover import Latents
 from understudy_worker.pipelines.picture import read_picture
 from understudy_worker.pipelines.plan import Envelope, plan
 from understudy_worker.pipelines.registry import ModelEntry
@@ -28,8 +28,8 @@ CANARY_FRAMES = 5
 CANARY_SIDE = 64
 
 
-class EnoughSteps(Interrupted):
-    """A phase's proof needs two steps, not all."""
+class Enough(Interrupted):
+    """A phase's proof needs its phase, and two steps, not all."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def canary(bench: Bench) -> int:
     needs_picture = entry.image == "required"
     picture = _gray_picture(envelope) if needs_picture else None
     pipe = bench.picture_pipe if needs_picture else bench.pipe
-    prompt = encode(pipe, entry, request.prompt)
+    order = Order(request, envelope, picture)
     with _used_experts(pipe) as used, _boundary_between(pipe, entry):
-        latents = denoise(pipe, entry, request, envelope, prompt, picture, Start(), lambda _: None)
-    decode(pipe, KINDS[entry.pipeline], latents, envelope.frames, lambda _: None)
+        latents = denoise(pipe, entry, order, Start(), lambda: None, lambda _: None)
+    decode(pipe, latents, lambda _: None)
     return len(used)
 
 
@@ -100,49 +100,57 @@ def _boundary_between(pipe: Any, entry: ModelEntry) -> Iterator[None]:
         pipe.register_to_config(boundary_ratio=entry.boundary_ratio)
 
 
-def phase(bench: Bench, which: Phase, request: RenderRequest, start: Start) -> int:
-    """Raises what a render of the request would raise in this phase."""
-    entry = bench.entry
-    envelope = plan(entry, request)
-    pipe = bench.pipe if request.image_path is None else bench.picture_pipe
+def phase(bench: Bench, which: Phase, request: RenderRequest, start: Start | None, latents: Latents | None) -> int:
+    """
+    Raises what a render of the request would raise in this phase. `start` and `latents` are what such a render has
+    left; where it has left none, the proof begins at the first step, and decodes what one step made.
+    """
+    envelope = plan(bench.entry, request)
     if which == "encode":
-        encode(pipe, entry, request.prompt)
+        _steps(bench, request, envelope, Start(), 0)
     elif which == "denoise":
-        picture = read_picture(request.image_path, envelope)
-        _two_steps(bench, request, envelope, encode(pipe, entry, request.prompt), picture, start)
+        _steps(bench, request, envelope, start or Start(), 2)
     elif which == "decode":
-        latents = start.latents if start.latents is not None else _noise(pipe, entry, envelope)
-        decode(pipe, KINDS[entry.pipeline], latents, envelope.frames, lambda _: None)
+        pipe = bench.pipe if request.image_path is None else bench.picture_pipe
+        decode(pipe, latents or _latents_of_one_step(bench, request, envelope), lambda _: None)
     else:
         _mux_noise(request, envelope)
     return 1
 
 
-def _two_steps(
-    bench: Bench, request: RenderRequest, envelope: Envelope, prompt: Prompt, picture: Any, start: Start
-) -> None:
-    pipe = bench.pipe if picture is None else bench.picture_pipe
-    begun = start if start.step < request.steps else Start()
-    last = min(request.steps, begun.step + 2)
+def _steps(bench: Bench, request: RenderRequest, envelope: Envelope, start: Start, count: int) -> None:
+    """The encoding, and so many steps; one resumed in its last step has one left."""
+    last = min(request.steps, start.step + count)
+
+    def on_encoded() -> None:
+        if count == 0:
+            raise Enough
 
     def on_step(progress: Progress) -> None:
         if progress.step >= last:
-            raise EnoughSteps
+            raise Enough
 
     try:
-        denoise(pipe, bench.entry, request, envelope, prompt, picture, begun, on_step)
-    except EnoughSteps:
+        _denoise(bench, request, envelope, start, on_encoded, on_step)
+    except Enough:
         return
 
 
-def _noise(pipe: Any, entry: ModelEntry, envelope: Envelope) -> torch.Tensor:
-    """Latents of a render's shape, where no render has left any."""
-    frames = (envelope.frames - 1) // pipe.vae_scale_factor_temporal + 1
-    rows, columns = envelope.height // pipe.vae_scale_factor_spatial, envelope.width // pipe.vae_scale_factor_spatial
-    generator = torch.Generator("cpu").manual_seed(1)
-    if entry.pipeline == "CogVideoXPipeline":
-        return torch.randn(1, frames, pipe.vae.config.latent_channels, rows, columns, generator=generator)
-    return torch.randn(1, pipe.vae.config.z_dim, frames, rows, columns, generator=generator)
+def _denoise(
+    bench: Bench,
+    request: RenderRequest,
+    envelope: Envelope,
+    start: Start,
+    on_encoded: Callable[[], None],
+    on_step: Callable[[Progress], None],
+) -> Latents:
+    picture = read_picture(request.image_path, envelope)
+    pipe = bench.pipe if picture is None else bench.picture_pipe
+    return denoise(pipe, bench.entry, Order(request, envelope, picture), start, on_encoded, on_step)
+
+
+def _latents_of_one_step(bench: Bench, request: RenderRequest, envelope: Envelope) -> Latents:
+    return _denoise(bench, replace(request, steps=1), envelope, Start(), lambda: None, lambda _: None)
 
 
 def _mux_noise(request: RenderRequest, envelope: Envelope) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import diffusers
+
 from understudy_worker.errors import ConfigurationError
-from understudy_worker.pipelines.kinds import KINDS
 from understudy_worker.surface import LOAD_PROFILES
 
 ImageRule = Literal["none", "optional", "required"]
 DTYPES = ("float32", "bfloat16", "float16")
-DEFAULT_REGISTRY = Path(__file__).with_name("models.json")
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,19 @@ class ModelEntry:
 
     model: str
     pipeline: str
-    """Name of a class in `kinds.KINDS`."""
+    """Name of a pipeline class of diffusers."""
     folder: Path
     """A diffusers folder; relative ones lie below the models' directory."""
     size_step: int
     """Width and height are multiples of it."""
     frame_step: int
-    """Frame counts are one more than a multiple of it."""
+    """Frame counts are `frame_offset` more than a multiple of it."""
     most_frames: int
     largest_pixels: int
     """Width × height at most."""
     frames_per_second: float
     guidance_scale: float
+    frame_offset: int = 1
     guidance_scale_2: float | None = None
     """Of the low-noise expert."""
     boundary_ratio: float | None = None
@@ -42,6 +43,10 @@ class ModelEntry:
     flow_shift: float | None = None
     """Replaces the shift that the files name."""
     image: ImageRule = "none"
+    image_pipeline: str | None = None
+    """The class that begins from a picture with the same components, where a picture is optional."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the pipeline's call, by their names."""
     negative_prompt: str = ""
     max_sequence_length: int = 512
     dtype: str = "bfloat16"
@@ -69,12 +74,12 @@ def read_registry(path: Path, models_dir: Path) -> dict[str, ModelEntry]:
 def entry_of(model: str, given: Any, models_dir: Path) -> ModelEntry:
     if not isinstance(given, dict):
         raise ConfigurationError(f"Model {model}: expected an object.")
-    known = {field.name: field for field in fields(ModelEntry) if field.name != "model"}
+    known = {one.name: one for one in fields(ModelEntry) if one.name != "model"}
     for name in given:
         if name not in known:
             raise ConfigurationError(f"Model {model}: there is no field {name}.")
-    for name, field in known.items():
-        if name not in given and field.default is MISSING:
+    for name, one in known.items():
+        if name not in given and one.default is MISSING and one.default_factory is MISSING:
             raise ConfigurationError(f"Model {model}: the field {name} is missing.")
     values = {name: _checked(model, name, value) for name, value in given.items()}
     values["folder"] = models_dir / cast(str, values["folder"])
@@ -106,15 +111,27 @@ def _is_share(value: Any) -> bool:
     return value is None or (_is_number(value) and 0 < value < 1)
 
 
+def _is_pipeline(value: Any) -> bool:
+    found = getattr(diffusers, value, None) if _is_text(value) else None
+    return isinstance(found, type) and issubclass(found, diffusers.DiffusionPipeline)
+
+
+def _is_arguments(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        argument is None or isinstance(argument, str | int | float) for argument in value.values()
+    )
+
+
 def _is_list_of(words: tuple[str, ...], value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0 and all(word in words for word in value)
 
 
 _RULES: Mapping[str, tuple[str, Any]] = {
-    "pipeline": (f"one of {', '.join(KINDS)}", lambda value: value in KINDS),
+    "pipeline": ("a pipeline class of diffusers", _is_pipeline),
     "folder": ("a path", lambda value: _is_text(value) and value != ""),
     "size_step": ("a whole number above 0", _is_whole),
     "frame_step": ("a whole number above 0", _is_whole),
+    "frame_offset": ("a whole number", lambda value: _is_whole(value) or (value == 0 and not isinstance(value, bool))),
     "most_frames": ("a whole number above 0", _is_whole),
     "largest_pixels": ("a whole number above 0", _is_whole),
     "frames_per_second": ("a number above 0", lambda value: _is_number(value) and value > 0),
@@ -126,6 +143,8 @@ _RULES: Mapping[str, tuple[str, Any]] = {
     "boundary_ratio": ("a number between 0 and 1, or null", _is_share),
     "flow_shift": ("a number above 0, or null", lambda value: value is None or (_is_number(value) and value > 0)),
     "image": ("none, optional or required", lambda value: value in ("none", "optional", "required")),
+    "image_pipeline": ("a pipeline class of diffusers, or null", lambda value: value is None or _is_pipeline(value)),
+    "arguments": ("an object of texts and numbers", _is_arguments),
     "negative_prompt": ("a text", _is_text),
     "max_sequence_length": ("a whole number above 0", _is_whole),
     "dtype": (f"one of {', '.join(DTYPES)}", lambda value: value in DTYPES),
@@ -139,7 +158,5 @@ def _check_whole(entry: ModelEntry) -> None:
     """What no field shows alone; diffusers would refuse it late, or change the render without a word."""
     if entry.guidance_scale_2 is not None and entry.boundary_ratio is None:
         raise ConfigurationError(f"Model {entry.model}: guidance_scale_2 needs a boundary_ratio.")
-    if entry.boundary_ratio is not None and not KINDS[entry.pipeline].has_experts:
-        raise ConfigurationError(f"Model {entry.model}: {entry.pipeline} has one expert and no boundary_ratio.")
-    if entry.image != "none" and KINDS[entry.pipeline].image_class is None:
-        raise ConfigurationError(f"Model {entry.model}: {entry.pipeline} takes no picture.")
+    if (entry.image == "optional") != (entry.image_pipeline is not None):
+        raise ConfigurationError(f"Model {entry.model}: image_pipeline goes with an optional image.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import torch
@@ -30,6 +31,8 @@ SCHEDULER_STATE: dict[str, tuple[str, ...]] = {
 """What each scheduler carries from one step to the next; one that is not listed cannot be resumed."""
 
 State = dict[str, Any]
+NOISE = "noise"
+"""In a state the generator's own, beside the scheduler's: some pipelines draw noise after the last step too."""
 
 
 def can_resume(scheduler: Any) -> bool:
@@ -42,7 +45,14 @@ def capture(scheduler: Any) -> State:
 
 def restore(scheduler: Any, state: State, device: torch.device) -> None:
     for name, value in state.items():
-        setattr(scheduler, name, _to(value, device))
+        if name != NOISE:
+            setattr(scheduler, name, _to(value, device))
+
+
+def draw_on(generator: torch.Generator, state: State | None) -> None:
+    """The next noise is the one that the uninterrupted render would have drawn."""
+    if state is not None:
+        generator.set_state(state[NOISE])
 
 
 def _to(value: Any, device: torch.device) -> Any:
@@ -56,17 +66,20 @@ class ResumedScheduler:
 
     def __init__(self, inner: Any, state: State, start: int) -> None:
         self._inner = inner
-        self._state = state
         self._start = start
+
+        # A pipeline looks at the signature to see whether it may name the noise levels itself.
+        @wraps(inner.set_timesteps)
+        def set_timesteps(*args: Any, device: Any = None, **kwargs: Any) -> None:
+            inner.set_timesteps(*args, device=device, **kwargs)
+            restore(inner, state, torch.device(device or "cpu"))
+
+        self.set_timesteps = set_timesteps
 
     @property
     def timesteps(self) -> torch.Tensor:
         left: torch.Tensor = self._inner.timesteps[self._start :]
         return left
-
-    def set_timesteps(self, *args: Any, device: Any = None, **kwargs: Any) -> None:
-        self._inner.set_timesteps(*args, device=device, **kwargs)
-        restore(self._inner, self._state, torch.device(device or "cpu"))
 
     def set_begin_index(self, begin_index: int = 0) -> None:
         """Kept from the scheduler: the state that was put back says where it is."""

@@ -13,15 +13,17 @@ from understudy_worker.mux import Clip, write_clip
 from understudy_worker.pipelines import lora
 from understudy_worker.pipelines.checkpoint import Checkpoint, CorruptCheckpoint, read_checkpoint, write_checkpoint
 from understudy_worker.pipelines.decode import decode, pictures
-from understudy_worker.pipelines.denoise import Progress, Saver, Start, denoise, encode
+from understudy_worker.pipelines.denoise import Order, Progress, Saver, Start, denoise
 from understudy_worker.pipelines.fingerprint import fingerprint_of
-from understudy_worker.pipelines.kinds import KINDS
+from understudy_worker.pipelines.handover import Latents
 from understudy_worker.pipelines.picture import read_picture
 from understudy_worker.pipelines.plan import decode_limit_ms, encode_limit_ms, plan
 from understudy_worker.pipelines.prove import Bench
 from understudy_worker.serve import say
 from understudy_worker.surface import Job, OnStep, Rendered, RenderRequest
 
+REST = "rest"
+"""What final latents are decoded with, among what lies beside them."""
 MUX_PARTS = 10
 MUX_LIMIT_MS = 60_000
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -49,7 +51,7 @@ class RenderRun:
             steps = self._job.request.steps
             on_step("encode", 1, 1)
             on_step("denoise", steps, steps)
-            latents = kept.latents
+            latents = latents_of(kept)
         else:
             latents = self._denoised(start_of(kept), save_every_ms, on_step)
         video = self._decoded(latents, on_step)
@@ -61,8 +63,8 @@ class RenderRun:
     def checkpoint(self) -> None:
         """Of the latest step; nothing for a scheduler whose state is not known."""
         latest = self._latest
-        if latest is not None and latest.scheduler is not None:
-            self._write(latest.step, latest.latents, latest.scheduler, is_final=False)
+        if latest is not None and latest.state is not None:
+            self._write(latest.step, latest.latents, latest.state, is_final=False)
 
     def _kept(self) -> Checkpoint | None:
         kept = kept_of(self._job.checkpoint_dir, self._fingerprint)
@@ -70,17 +72,25 @@ class RenderRun:
             say(f"the checkpoint of step {kept.step} was made with {kept.placed}, and goes on with {self._placed}")
         return kept
 
-    def _denoised(self, start: Start, save_every_ms: float, on_step: OnStep) -> torch.Tensor:
-        pipe, entry, request = self._pipe, self._bench.entry, self._job.request
-        with lora.loras_of(pipe, request, self._lora_dir):
-            prompt = encode(pipe, entry, request.prompt)
+    def _denoised(self, start: Start, save_every_ms: float, on_step: OnStep) -> Latents:
+        request = self._job.request
+        encoded: list[bool] = []
+
+        def on_encoded() -> None:
+            encoded.append(True)
             on_step("encode", 1, 1)
-            picture = read_picture(request.image_path, self._envelope)
             on_step("denoise", start.step, request.steps)
-            follow = self._follower(Saver(save_every_ms), on_step)
-            latents = denoise(pipe, entry, request, self._envelope, prompt, picture, start, follow)
+
+        order = Order(request, self._envelope, read_picture(request.image_path, self._envelope))
+        follow = self._follower(Saver(save_every_ms), on_step)
+        with lora.loras_of(self._pipe, request, self._lora_dir):
+            latents = denoise(self._pipe, self._bench.entry, order, start, on_encoded, follow)
+        # With every step done before, no pass has said it.
+        if not encoded:
+            on_encoded()
         # The decode may fail, or end the process: what was denoised is kept for it.
-        self._write(request.steps, latents, {}, is_final=True)
+        beside = {REST: list(latents.rest)}
+        self._write(request.steps, latents.tensor, beside, is_final=True)
         self._latest = None
         return latents
 
@@ -96,8 +106,8 @@ class RenderRun:
 
         return follow
 
-    def _write(self, step: int, latents: torch.Tensor, scheduler: dict[str, Any], *, is_final: bool) -> None:
-        checkpoint = Checkpoint(self._fingerprint, step, is_final, latents, scheduler, self._placed)
+    def _write(self, step: int, latents: torch.Tensor, beside: dict[str, Any], *, is_final: bool) -> None:
+        checkpoint = Checkpoint(self._fingerprint, step, is_final, latents, beside, self._placed)
         try:
             write_checkpoint(self._job.checkpoint_dir, checkpoint)
         except OSError as thrown:
@@ -106,10 +116,10 @@ class RenderRun:
             # A render does not end for want of its own insurance; the checkpoint before this one stands.
             say(f"no room for the checkpoint of step {step}")
 
-    def _decoded(self, latents: torch.Tensor, on_step: OnStep) -> torch.Tensor:
+    def _decoded(self, latents: Latents, on_step: OnStep) -> torch.Tensor:
         envelope = self._envelope
         on_step("decode", 0, 1, long_phase_ms=decode_limit_ms(envelope, is_cuda=self._is_cuda))
-        video = decode(self._pipe, KINDS[self._bench.entry.pipeline], latents, envelope.frames, say)
+        video = decode(self._pipe, latents, say)
         found = (video.shape[4], video.shape[3], video.shape[2])
         if found != (envelope.width, envelope.height, envelope.frames):
             raise RuntimeError(f"diffusers rendered {found}, not {envelope}: the list of models does not fit the model")
@@ -142,11 +152,13 @@ def kept_of(directory: Path, fingerprint: str) -> Checkpoint | None:
 def start_of(kept: Checkpoint | None) -> Start:
     if kept is None:
         return Start()
-    return Start(kept.step, kept.latents, None if kept.is_final else kept.scheduler)
+    return Start(kept.step, kept.latents, kept.beside)
 
 
-def start_for(bench: Bench, request: RenderRequest, directory: Path | None, lora_dir: Path | None) -> Start:
-    """Where a proof of one phase begins."""
-    if directory is None:
-        return Start()
-    return start_of(kept_of(directory, fingerprint_of(bench.entry, request, bench.pipe, lora_dir)))
+def latents_of(kept: Checkpoint) -> Latents:
+    return Latents(kept.latents, tuple(kept.beside[REST]))
+
+
+def kept_for(bench: Bench, request: RenderRequest, directory: Path | None, lora_dir: Path | None) -> Checkpoint | None:
+    """What a render of the request has left for a proof of one phase."""
+    return None if directory is None else kept_of(directory, fingerprint_of(bench.entry, request, bench.pipe, lora_dir))

@@ -11,17 +11,16 @@ from understudy_worker.errors import Unsupported
 from understudy_worker.memory import Memory
 from understudy_worker.pipelines import lora, prove
 from understudy_worker.pipelines.device import TorchDevice
-from understudy_worker.pipelines.kinds import KINDS, denoisers
+from understudy_worker.pipelines.experts import denoisers
 from understudy_worker.pipelines.leftovers import drop_leftovers
 from understudy_worker.pipelines.load import as_image_pipeline, load_pipeline, weight_bytes
 from understudy_worker.pipelines.placement import IN_PLACE, move, place, profiles_of, set_tiling, why_not
 from understudy_worker.pipelines.plan import plan
 from understudy_worker.pipelines.prove import Bench
-from understudy_worker.pipelines.registry import DEFAULT_REGISTRY, ModelEntry, read_registry
-from understudy_worker.pipelines.run import RenderRun, start_for
-from understudy_worker.settings import positive
+from understudy_worker.pipelines.registry import ModelEntry, read_registry
+from understudy_worker.pipelines.run import RenderRun, kept_for, latents_of, start_of
+from understudy_worker.settings import positive, required
 from understudy_worker.surface import (
-    MODEL_IDS,
     Action,
     Applied,
     DeviceIdentity,
@@ -40,7 +39,7 @@ class DiffusersWorker(Worker):
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         models_dir = Path(environment.get("UNDERSTUDY_MODELS_DIR", "") or ".")
-        self._registry = read_registry(Path(environment.get("UNDERSTUDY_MODELS", "") or DEFAULT_REGISTRY), models_dir)
+        self._registry = read_registry(Path(required(environment, "UNDERSTUDY_MODELS")), models_dir)
         lora_dir = environment.get("UNDERSTUDY_LORA_DIR", "")
         self._lora_dir = Path(lora_dir) if lora_dir != "" else None
         self._save_every_ms = positive(environment, "UNDERSTUDY_CHECKPOINT_MS", CHECKPOINT_MS)
@@ -48,8 +47,7 @@ class DiffusersWorker(Worker):
         self._bench: Bench | None = None
         self._profile = "full"
         self._run: RenderRun | None = None
-        # The protocol has a list of models; others can be rendered through this class, not over the wire.
-        self.models = [model for model in self._registry if model in MODEL_IDS]
+        self.models = list(self._registry)
         self.profiles = profiles_of(self._device)
 
     # Where it lies
@@ -158,8 +156,11 @@ class DiffusersWorker(Worker):
         if probe.phase is None or probe.request is None:
             return 0
         bench = self._need_bench()
-        start = start_for(bench, probe.request, probe.checkpoint_dir, self._lora_dir)
-        return prove.phase(bench, probe.phase, probe.request, start)
+        kept = kept_for(bench, probe.request, probe.checkpoint_dir, self._lora_dir)
+        is_final = kept is not None and kept.is_final
+        start = start_of(None if is_final else kept)
+        latents = latents_of(kept) if kept is not None and is_final else None
+        return prove.phase(bench, probe.phase, probe.request, start, latents)
 
     def settle(self, *, is_clean: bool) -> None:
         self._run = None
@@ -185,5 +186,4 @@ class DiffusersWorker(Worker):
 
 
 def _picture_pipe(pipe: Any, entry: ModelEntry) -> Any:
-    image_class = KINDS[entry.pipeline].image_class
-    return pipe if entry.image == "none" or image_class is None else as_image_pipeline(pipe, image_class)
+    return pipe if entry.image_pipeline is None else as_image_pipeline(pipe, entry.image_pipeline)

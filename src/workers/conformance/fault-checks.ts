@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { exitCodeConfiguration, exitCodePoisoned } from "../../src/contract/worker-protocol.ts";
-import { secondMs } from "../../src/core/units.ts";
-import { promised, untilCompleted, untilDenoising, untilFailed, type WorkerCheck } from "./check.ts";
+import { exitCodeConfiguration, exitCodePoisoned } from "../../contract/worker-protocol.ts";
+import { secondMs } from "../../core/units.ts";
+import { promised, untilCompleted, untilDenoising, untilExited, untilFailed, type WorkerCheck } from "./check.ts";
 
 /** Long enough for a blocked main thread to be told from a busy one. */
 const blockedForMs = 2 * secondMs;
@@ -44,15 +44,15 @@ export const faultChecks: readonly WorkerCheck[] = [
       const { failure } = await untilFailed(bench, worker, order);
       assert.equal(failure.deviceUsable, false);
       assert.match(failure.message, /CUDA error/);
-      assert.deepEqual((await worker.exited).code, exitCodePoisoned);
+      assert.equal((await untilExited(bench, worker)).code, exitCodePoisoned);
     },
   },
   {
     name: "refuses a bad configuration with exit code 78 and a sentence in its log",
     needs: ["badConfiguration"],
     run: async (bench) => {
-      const { exited } = await bench.spawn(promised(bench.subject.promises.badConfiguration));
-      const { code, logTail } = await exited;
+      const worker = await bench.spawn(promised(bench.subject.promises.badConfiguration));
+      const { code, logTail } = await untilExited(bench, worker);
       assert.equal(code, exitCodeConfiguration);
       assert.notEqual(logTail.trim(), "");
     },

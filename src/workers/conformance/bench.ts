@@ -9,14 +9,15 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
-import { protocolVersion, workerEnvironment } from "../../src/contract/worker-protocol.ts";
-import { createSystemChance } from "../../src/core/chance.ts";
-import type { SystemClock } from "../../src/core/clock.ts";
-import type { RenderRequest } from "../../src/core/job.ts";
-import type { GenerateOrder, ProcessExit, ProcessRef, WorkerClient, WorkerNotice } from "../../src/core/ports/worker.ts";
-import { createProcessRegistry } from "../../src/workers/process-registry.ts";
-import { createWorkerHost, type SystemWorkerHost } from "../../src/workers/worker-host.ts";
-import type { Provocation, WorkerSubject } from "./subject.ts";
+import type { Provocation } from "../../contract/worker-promises.ts";
+import { protocolVersion, workerEnvironment } from "../../contract/worker-protocol.ts";
+import { createSystemChance } from "../../core/chance.ts";
+import type { SystemClock } from "../../core/clock.ts";
+import type { RenderRequest } from "../../core/job.ts";
+import type { GenerateOrder, ProcessExit, ProcessRef, WorkerClient, WorkerNotice } from "../../core/ports/worker.ts";
+import { createProcessRegistry } from "../process-registry.ts";
+import { createWorkerHost, type SystemWorkerHost } from "../worker-host.ts";
+import type { WorkerSubject } from "./subject.ts";
 
 /** What the wire said to one request. */
 export type WireAnswer =

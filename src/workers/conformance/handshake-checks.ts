@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { methods, protocolVersion, rpcErrors } from "../../src/contract/worker-protocol.ts";
-import { toWire } from "../../src/workers/wire-mapping.ts";
+import { methods, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";
+import { toWire } from "../wire-mapping.ts";
 import type { RawConnection, WorkerBench } from "./bench.ts";
 import type { WorkerCheck } from "./check.ts";
 
@@ -82,13 +82,12 @@ export const handshakeChecks: readonly WorkerCheck[] = [
     run: async (bench) => {
       const { client } = await bench.common();
       const { subject } = bench;
-      const { device, models, profiles, phases, actions } = client.identity;
+      const { device, models, profiles, phases } = client.identity;
       assert.notEqual(device.uuid, "");
       assert.ok(device.totalBytes > 0);
       assert.ok(models.includes(subject.shortRequest.model));
       assert.ok(profiles.includes(subject.profile));
       assert.deepEqual(phases, ["encode", "denoise", "decode", "mux"]);
-      assert.ok(actions.includes("clear_gpu_cache"));
     },
   },
   {

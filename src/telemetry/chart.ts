@@ -1,33 +1,5 @@
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from "xstate";
-
-/** One state as it is drawn. */
-export interface ChartState {
-  readonly id: string;
-  readonly name: string;
-  readonly description: string;
-  readonly tags: readonly string[];
-  readonly actors: readonly string[];
-  readonly isInitial: boolean;
-  readonly isFinal: boolean;
-  readonly isParallel: boolean;
-  readonly children: readonly ChartState[];
-}
-
-/** All transitions from one state to another, with a line each. */
-export interface ChartEdge {
-  readonly from: string;
-  readonly to: string;
-  readonly labels: readonly string[];
-}
-
-export interface Chart {
-  readonly id: string;
-  readonly name: string;
-  readonly states: readonly ChartState[];
-  readonly edges: readonly ChartEdge[];
-  /** Some transitions hold in every state; they leave from this pseudo state. */
-  readonly hasAnyState: boolean;
-}
+import type { Chart, ChartState } from "../core/ports/machine-feed.ts";
 
 export const anyStateId = "any";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import type { ProcessExit } from "../../src/core/ports/worker.ts";
-import { secondMs } from "../../src/core/units.ts";
+import type { ProcessExit } from "../../core/ports/worker.ts";
+import { secondMs } from "../../core/units.ts";
 import type { StartedWorker, WorkerBench } from "./bench.ts";
-import { promised, untilCompleted, untilDenoising, type WorkerCheck } from "./check.ts";
+import { promised, untilCompleted, untilDenoising, untilExited, type WorkerCheck } from "./check.ts";
 import type { Decode } from "./subject.ts";
 
 /** Interrupts the long render at `atStep` and renders it to its end in another process. The steps are counted over both. */
@@ -20,7 +20,7 @@ async function resume(
   await first.client.generate(order);
   const { step: reachedStep } = await untilDenoising(bench, first, order, atStep);
   await interrupt(first);
-  const exit = await first.exited;
+  const exit = await untilExited(bench, first);
   assert.equal(existsSync(order.outputPath), false, "an interrupted render leaves no file under the result's name");
   const second = await bench.start();
   await bench.load(second);
@@ -32,6 +32,10 @@ async function resume(
   assert.equal(frames, longRequest.frames);
   return { reachedStep, resumedFromStep: report.resumedFromStep, exit };
 }
+
+const orphanAfter = ({ subject }: WorkerBench, limitMs: number): Readonly<Record<string, string>> => ({
+  [promised(subject.promises.orphanVariable)]: String(limitMs),
+});
 
 const stopWays: readonly (readonly [how: string, stop: (worker: StartedWorker) => Promise<void>])[] = [
   ["shutdown", ({ client }) => client.shutdown("conformance")],
@@ -66,30 +70,29 @@ export const endingChecks: readonly WorkerCheck[] = [
     run: async (bench) => {
       const worker = await bench.start();
       await worker.client.shutdown("conformance");
-      assert.equal((await worker.exited).code, 0);
+      assert.equal((await untilExited(bench, worker)).code, 0);
       assert.equal(worker.deviceFile(), null, "it holds no device any more");
     },
   },
   {
     name: "ends by itself when nobody has connected for its orphan time",
-    needs: ["orphanTime"],
+    needs: ["orphanVariable"],
     run: async (bench) => {
-      const env = promised(bench.subject.promises.orphanTime)(300);
-      const { exited } = await bench.spawn(env);
-      assert.equal((await exited).code, 0);
+      const worker = await bench.spawn(orphanAfter(bench, 300));
+      assert.equal((await untilExited(bench, worker)).code, 0);
     },
   },
   {
     name: "while somebody is connected it does not count as an orphan, and a render is finished first",
-    needs: ["orphanTime"],
+    needs: ["orphanVariable"],
     run: async (bench) => {
-      const worker = await bench.start(promised(bench.subject.promises.orphanTime)(300));
+      const worker = await bench.start(orphanAfter(bench, 3 * secondMs));
       await bench.load(worker);
       const order = bench.order(bench.subject.shortRequest);
       await worker.client.generate(order);
       worker.client.close();
-      const ended = await Promise.race([worker.exited, bench.clock.sleep(bench.subject.patienceMs.render + 10 * secondMs)]);
-      assert.ok(ended !== undefined && ended.code === 0, "an orphan that has finished ends");
+      const { code } = await untilExited(bench, worker, bench.subject.patienceMs.render + 10 * secondMs);
+      assert.equal(code, 0, "an orphan that has finished ends");
       assert.ok(existsSync(order.outputPath), "the render was finished before the end");
     },
   },

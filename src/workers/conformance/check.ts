@@ -1,6 +1,7 @@
-import type { GenerateOrder, RenderReport, WorkerNotice } from "../../src/core/ports/worker.ts";
-import type { StartedWorker, WorkerBench } from "./bench.ts";
-import type { Decode, PromiseName } from "./subject.ts";
+import type { PromiseName } from "../../contract/worker-promises.ts";
+import type { GenerateOrder, ProcessExit, RenderReport, WorkerNotice } from "../../core/ports/worker.ts";
+import type { SpawnedWorker, StartedWorker, WorkerBench } from "./bench.ts";
+import type { Decode } from "./subject.ts";
 
 /** One thing that every worker does, or says that it cannot. Rejects with an AssertionError when it does not hold. */
 export interface WorkerCheck {
@@ -45,6 +46,19 @@ export function untilFailed(bench: WorkerBench, worker: StartedWorker, order: Ge
     () => worker.notices.find((notice): notice is Failed => notice.kind === "failed" && notice.jobId === order.jobId) ?? null,
     bench.subject.patienceMs.render,
   );
+}
+
+/** A worker that does not end breaks its check; it does not hold it up. */
+export async function untilExited(
+  bench: WorkerBench,
+  { exited }: SpawnedWorker,
+  limitMs = bench.subject.patienceMs.start,
+): Promise<ProcessExit> {
+  let exit: ProcessExit | null = null;
+  void exited.then((ended) => {
+    exit = ended;
+  });
+  return bench.until("the process ends", () => exit, limitMs);
 }
 
 /** Resolves with the first progress of the denoise phase at or after this step. */

@@ -2,6 +2,7 @@
  * What every worker must do, whatever it is written in: the checks as data, run against a real process over its socket.
  * They need no test runner. A check that needs a promise which the subject does not make is `unsupported`.
  */
+import type { PromiseName } from "../../contract/worker-promises.ts";
 import type { WorkerBench } from "./bench.ts";
 import type { WorkerCheck } from "./check.ts";
 import { deviceChecks } from "./device-checks.ts";
@@ -9,7 +10,7 @@ import { endingChecks } from "./ending-checks.ts";
 import { faultChecks } from "./fault-checks.ts";
 import { handshakeChecks } from "./handshake-checks.ts";
 import { renderChecks } from "./render-checks.ts";
-import type { Decode, PromiseName } from "./subject.ts";
+import type { Decode } from "./subject.ts";
 
 export const workerChecks: readonly WorkerCheck[] = [...handshakeChecks, ...renderChecks, ...deviceChecks, ...faultChecks, ...endingChecks];
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { modelEntry } from "../../src/core/model-catalog.ts";
-import { secondMs } from "../../src/core/units.ts";
+import { isKnownModel, modelEntry } from "../../core/model-catalog.ts";
+import { secondMs } from "../../core/units.ts";
 import { promised, untilCompleted, type WorkerCheck } from "./check.ts";
 
 /** What the worker says and what others see of it may differ by the context and by rounding, not by more. */
@@ -15,7 +15,10 @@ export const deviceChecks: readonly WorkerCheck[] = [
       const { model } = bench.subject.shortRequest;
       const report = await client.probe({ kind: "canary", model });
       assert.equal(report.failure, null);
-      assert.deepEqual([report.passed, report.expertsUsed], [true, modelEntry(model).expertCount]);
+      assert.equal(report.passed, true);
+      // How many experts a model of one's own has, nobody else knows.
+      if (isKnownModel(model)) assert.equal(report.expertsUsed, modelEntry(model).expertCount);
+      else assert.ok(report.expertsUsed >= 1);
     },
   },
   {
@@ -38,6 +41,18 @@ export const deviceChecks: readonly WorkerCheck[] = [
       const { request, checkpointDir } = bench.order(bench.subject.shortRequest);
       const report = await client.probe({ kind: "phase", phase: "denoise", request, checkpointDir });
       assert.deepEqual([report.passed, report.failure], [true, null]);
+    },
+  },
+  {
+    name: "clears its cache between two jobs: it tells the memory before and after, and what it applied",
+    needs: ["clearsCache"],
+    run: async (bench) => {
+      const { client } = await bench.common();
+      assert.ok(client.identity.actions.includes("clear_gpu_cache"));
+      const first = await client.runAction({ action: "clear_gpu_cache" });
+      for (const { totalBytes, reservedBytes, allocatedBytes } of [first.before, first.after])
+        assert.ok(totalBytes >= reservedBytes && reservedBytes >= allocatedBytes);
+      assert.deepEqual((await client.runAction({ action: "clear_gpu_cache" })).applied, [], "with nothing to clear nothing is claimed");
     },
   },
   {

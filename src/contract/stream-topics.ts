@@ -1,0 +1,31 @@
+/** What a client of the event stream may ask for: the first word of a row's kind belongs to one topic. */
+import { z } from "zod";
+
+export const streamTopics = ["jobs", "incidents", "workers", "health", "machines", "service"] as const;
+export type StreamTopic = (typeof streamTopics)[number];
+
+const subjects: Readonly<Record<StreamTopic, readonly string[]>> = {
+  jobs: ["job", "render", "webhook"],
+  incidents: ["incident", "rung", "climb", "canary", "cooldown", "breaker", "budget", "recovery"],
+  workers: ["worker", "model", "pipeline", "child"],
+  health: ["health"],
+  machines: ["machine"],
+  // And whatever has no topic of its own.
+  service: [],
+};
+
+const topicOfSubject = new Map(streamTopics.flatMap((topic) => subjects[topic].map((subject) => [subject, topic] as const)));
+
+export const topicOfKind = (kind: string): StreamTopic => topicOfSubject.get(kind.slice(0, kind.indexOf("."))) ?? "service";
+
+const anyTopic = `(?:${streamTopics.join("|")})`;
+
+/** `jobs,health` */
+export const topicsParam = z
+  .string()
+  .regex(new RegExp(`^${anyTopic}(?:,${anyTopic})*$`), `must be some of ${streamTopics.join(", ")}, with commas between`)
+  .optional()
+  .describe("What is sent of rows and frames; everything without it.");
+
+export const topicsOf = (text: string | undefined): ReadonlySet<StreamTopic> =>
+  new Set(streamTopics.filter((topic) => text === undefined || text.split(",").includes(topic)));

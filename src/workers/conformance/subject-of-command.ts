@@ -1,0 +1,97 @@
+import type { PromiseFile } from "../../contract/worker-promises.ts";
+import type { SystemClock } from "../../core/clock.ts";
+import { WorkerError } from "../../core/errors.ts";
+import type { RenderRequest } from "../../core/job.ts";
+import type { WorkerIdentity } from "../../core/ports/worker.ts";
+import { secondMs } from "../../core/units.ts";
+import type { WorkerCommand } from "../worker-process.ts";
+import { createWorkerBench, type WorkerBench } from "./bench.ts";
+import { isProgressOf, untilCompleted } from "./check.ts";
+import type { WorkerSubject } from "./subject.ts";
+
+/** The long render denoises for so long, so that checks meet it in the middle, on a busy machine too. */
+const longDenoiseMs = 4 * secondMs;
+const fewestSteps = 40;
+const mostSteps = 20_000;
+
+/** Some 60 frames a second on the wire are enough to time a step by. */
+function stepMsOf(times: readonly number[]): number {
+  const first = times[0];
+  const last = times.at(-1);
+  return first === undefined || last === undefined || times.length < 2 ? 0 : (last - first) / (times.length - 1);
+}
+
+const requestOf = (file: PromiseFile, model: string): RenderRequest => ({
+  model,
+  prompt: "a red fox runs across fresh snow",
+  width: file.width,
+  height: file.height,
+  frames: file.frames,
+  framesPerSecond: 16,
+  steps: file.steps,
+  seed: 7,
+  loraPath: null,
+  loraStrength: 1,
+  ...(file.image === undefined ? {} : { imagePath: file.image }),
+});
+
+/** Milliseconds of a denoise step, by one short render. */
+async function timeStep(bench: WorkerBench): Promise<number> {
+  const worker = await bench.common();
+  const order = bench.order(bench.subject.shortRequest);
+  const isOurs = isProgressOf(order);
+  const times: number[] = [];
+  worker.client.onNotice((notice) => {
+    if (isOurs(notice) && notice.phase === "denoise") times.push(bench.clock.nowMs());
+  });
+  await worker.client.generate(order);
+  await untilCompleted(bench, worker, order);
+  await worker.client.acknowledge(order.jobId, order.fence);
+  return stepMsOf(times);
+}
+
+async function withBench<Found>(subject: WorkerSubject, clock: SystemClock, look: (bench: WorkerBench) => Promise<Found>): Promise<Found> {
+  const bench = createWorkerBench(subject, clock);
+  try {
+    return await look(bench);
+  } finally {
+    bench.end();
+  }
+}
+
+function firstOf(what: string, wanted: string | undefined, offered: readonly string[]): string {
+  const found = wanted ?? offered[0];
+  if (found !== undefined && offered.includes(found)) return found;
+  const there = offered.length === 0 ? "none" : offered.join(", ");
+  throw new WorkerError(
+    "WORKER_CONFIGURATION",
+    `The worker offers no ${what}${wanted === undefined ? "" : ` ${wanted}`}; it has ${there}.`,
+  );
+}
+
+/** A subject of a command that nobody knows yet: started once for its own description, once to learn how fast it is. */
+export async function subjectOfCommand(command: WorkerCommand, file: PromiseFile, clock: SystemClock): Promise<WorkerSubject> {
+  const anyRequest = requestOf(file, file.model ?? "any");
+  const unknown: WorkerSubject = {
+    name: [command.file, ...command.args].join(" "),
+    command,
+    profile: file.profile ?? "full",
+    shortRequest: anyRequest,
+    longRequest: anyRequest,
+    patienceMs: {
+      start: file.startSeconds * secondMs,
+      load: file.loadSeconds * secondMs,
+      render: file.renderSeconds * secondMs,
+      step: file.stepSeconds * secondMs,
+    },
+    promises: file.promises,
+  };
+  const identity: WorkerIdentity = await withBench(unknown, clock, async (bench) => (await bench.start()).client.identity);
+  const shortRequest = requestOf(file, firstOf("model", file.model, identity.models));
+  const profile = firstOf("profile", file.profile, identity.profiles) as WorkerSubject["profile"];
+  const clearsCache = identity.actions.includes("clear_gpu_cache") ? ({ clearsCache: true } as const) : {};
+  const known = { ...unknown, shortRequest, profile, longRequest: shortRequest, promises: { ...file.promises, ...clearsCache } };
+  const stepMs = await withBench(known, clock, timeStep);
+  const steps = stepMs === 0 ? mostSteps : Math.min(mostSteps, Math.max(fewestSteps, Math.ceil(longDenoiseMs / stepMs)));
+  return { ...known, longRequest: { ...shortRequest, steps } };
+}

@@ -1,0 +1,37 @@
+import type { WorkerPromises } from "../../contract/worker-promises.ts";
+import type { RenderRequest } from "../../core/job.ts";
+import type { LoadProfile } from "../../core/words.ts";
+import type { WorkerCommand } from "../worker-process.ts";
+
+/** How patient the checks are, in this worker's measure. */
+export interface PatienceMs {
+  /** From spawn to handshake. */
+  readonly start: number;
+  readonly load: number;
+  /** The whole of the short render, or of the long one. */
+  readonly render: number;
+  /** One denoise step of the long render, the worst one. */
+  readonly step: number;
+}
+
+/** One kind of worker, as the conformance suite meets it. */
+export interface WorkerSubject {
+  readonly name: string;
+  readonly command: WorkerCommand;
+  readonly profile: LoadProfile;
+  /** Ends within seconds. */
+  readonly shortRequest: RenderRequest;
+  /** Denoises long enough to be met in the middle, and over at least two checkpoints where there are any. */
+  readonly longRequest: RenderRequest;
+  readonly patienceMs: PatienceMs;
+  readonly promises: WorkerPromises;
+}
+
+export interface DecodedFacts {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+}
+
+/** Decodes a whole file by a program that the worker does not use itself; rejects when it does not play. */
+export type Decode = (path: string) => Promise<DecodedFacts>;
