@@ -18,7 +18,22 @@ const arrows = {
   webhooks: ["core"],
   telemetry: ["core", "config"],
   server: ["core", "contract", "config"],
-  app: ["core", "config", "contract", "recovery", "machines", "jobs", "gpu", "workers", "models", "store", "media", "telemetry", "webhooks", "server"],
+  app: [
+    "core",
+    "config",
+    "contract",
+    "recovery",
+    "machines",
+    "jobs",
+    "gpu",
+    "workers",
+    "models",
+    "store",
+    "media",
+    "telemetry",
+    "webhooks",
+    "server",
+  ],
   cli: ["app", "config", "core", "contract"],
 };
 

@@ -1,5 +1,5 @@
 import type { NewEvent } from "../core/ports/event-log.ts";
-import type { RecordedStep, TransitionFrame } from "../telemetry/transitions.ts";
+import type { RecordedStep, TransitionFrame } from "../telemetry/transition-frame.ts";
 import { sanitise } from "./incident-evidence.ts";
 
 const recoveryPrefix = "recovery/";

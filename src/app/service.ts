@@ -77,6 +77,7 @@ function subsystemLimits(config: Config): SubsystemLimits {
     worker: {
       crashLoopDeathCount: supervision.crashLoopDeathCount,
       crashLoopWindowMs: supervision.crashLoopWindowMs,
+      handshakeMs: supervision.handshakeMs,
       backoffMs: defaultWorkerLimits.backoffMs.map((ms) => Math.min(ms, supervision.backoffLongestMs)),
     },
     breaker: { ...recovery.breaker },

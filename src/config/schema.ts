@@ -101,6 +101,9 @@ const supervisionSchema = group({
   stillness: duration("5m", { min: "1s", max: "1h" }).describe(
     "A worker without a job whose main thread does nothing for so long is stopped and restarted, although its heartbeats go on.",
   ),
+  handshake: duration("2m", { min: "1s", max: "1h" }).describe(
+    "How long a new worker may take until it answers; a Python worker imports gigabytes first, which a slow disk or a busy host draws out.",
+  ),
   crashLoopDeaths: wholeNumber(5, { min: 2, max: 100_000 }).describe(
     "Deaths within the window until a worker is not restarted by itself any more.",
   ),
@@ -122,6 +125,7 @@ const supervisionSchema = group({
     silenceMs: supervision.silence,
     loadingSilenceMs: supervision.loadingSilence,
     stillnessMs: supervision.stillness,
+    handshakeMs: supervision.handshake,
     crashLoopDeathCount: supervision.crashLoopDeaths,
     crashLoopWindowMs: supervision.crashLoopWindow,
     backoffLongestMs: supervision.backoffLongest,

@@ -24,7 +24,7 @@ export interface WorkerLimits {
 
 export const defaultWorkerLimits: WorkerLimits = {
   spawnMs: 30 * secondMs,
-  handshakeMs: minuteMs,
+  handshakeMs: 2 * minuteMs,
   adoptMs: 15 * secondMs,
   backoffMs: [1, 2, 4, 8, 16, 32, 60].map((seconds) => seconds * secondMs),
   backoffJitterRatio: 0.2,

@@ -5,7 +5,7 @@
 import { type AnyActorRef, type AnyMachineSnapshot, getNextTransitions, type InspectionEvent, type StateValue } from "xstate";
 import type { MachineActor, MachineActorDetails, MachineDeadline, MachineStep, MachineTransition } from "../core/ports/machine-feed.ts";
 import { shownFields } from "./shown-fields.ts";
-import type { TransitionFrame } from "./transitions.ts";
+import type { TransitionFrame } from "./transition-frame.ts";
 
 const recentCount = 20;
 

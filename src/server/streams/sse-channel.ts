@@ -52,9 +52,40 @@ function createWaiters(): { wait: () => Promise<void>; tell: () => void } {
   };
 }
 
+interface WaitingTexts {
+  /** False when they are more than one reader may cost: then all are gone. */
+  add(text: string): boolean;
+  take(): string | undefined;
+  readonly count: () => number;
+  readonly all: () => readonly string[];
+}
+
+function createWaitingTexts(): WaitingTexts {
+  let texts: string[] = [];
+  let length = 0;
+  return {
+    add: (text) => {
+      texts.push(text);
+      length += text.length;
+      const isWithin = texts.length <= longestQueueCount && (texts.length === 1 || length <= longestQueueLength);
+      if (!isWithin) {
+        texts = [];
+        length = 0;
+      }
+      return isWithin;
+    },
+    take: () => {
+      const text = texts.shift();
+      length -= text?.length ?? 0;
+      return text;
+    },
+    count: () => texts.length,
+    all: () => texts,
+  };
+}
+
 export function createSseChannel(options: SseChannelOptions): SseChannel {
-  let queue: string[] = [];
-  let queueLength = 0;
+  const waiting = createWaitingTexts();
   let isLagging = false;
   let isClosed = false;
   const readers = createWaiters();
@@ -67,12 +98,8 @@ export function createSseChannel(options: SseChannelOptions): SseChannel {
   };
   const hasRoom = (): boolean => (controller?.desiredSize ?? 0) > 0;
   const drain = (): void => {
-    while (queue.length > 0 && hasRoom()) {
-      const text = queue.shift() ?? "";
-      queueLength -= text.length;
-      controller?.enqueue(encoder.encode(text));
-    }
-    if (queue.length === 0) readers.tell();
+    while (waiting.count() > 0 && hasRoom()) controller?.enqueue(encoder.encode(waiting.take()));
+    if (waiting.count() === 0) readers.tell();
     if (!isLagging || !hasRoom()) return;
     isLagging = false;
     controller?.enqueue(encoder.encode(encodeSse({ event: "resync", data: { reason: "lagging" } })));
@@ -80,13 +107,7 @@ export function createSseChannel(options: SseChannelOptions): SseChannel {
   };
   const push = (text: string): void => {
     if (isClosed || isLagging) return;
-    queue.push(text);
-    queueLength += text.length;
-    if (queue.length > longestQueueCount || (queue.length > 1 && queueLength > longestQueueLength)) {
-      queue = [];
-      queueLength = 0;
-      isLagging = true;
-    }
+    isLagging = !waiting.add(text);
     drain();
   };
   const body = new ReadableStream<Uint8Array>(
@@ -107,13 +128,13 @@ export function createSseChannel(options: SseChannelOptions): SseChannel {
     end: (reason) => {
       if (isClosed) return;
       close();
-      const rest = [...queue, encodeSse({ event: "bye", data: { reason } })];
+      const rest = [...waiting.all(), encodeSse({ event: "bye", data: { reason } })];
       controller?.enqueue(encoder.encode(rest.join("")));
       controller?.close();
     },
     isClosed: () => isClosed,
     drained: async () => {
-      if (queue.length > 0 && !isClosed) await readers.wait();
+      if (waiting.count() > 0 && !isClosed) await readers.wait();
     },
   };
 }

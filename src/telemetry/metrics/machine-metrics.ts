@@ -1,7 +1,7 @@
 /** The mode and the statecharts. */
 import { secondMs } from "../../core/units.ts";
 import { type Mode, modes } from "../../core/words.ts";
-import type { TransitionFrame } from "../transitions.ts";
+import type { TransitionFrame } from "../transition-frame.ts";
 import { type Families, setState } from "./families.ts";
 
 /** `worker-0/pipeline` → `pipeline`; `recovery/inc-1-1` → `recovery`; `worker-0` → `worker`. */
