@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 const root = new URL("..", import.meta.url).pathname;
 
 /** Name → its requirements, every version pinned. */
-const tools = { openai: "test/openai/requirements.txt" } as const;
+const tools = { openai: "test/openai/requirements.txt", schemathesis: "test/schema/requirements.txt" } as const;
 export type PythonTool = keyof typeof tools;
 
 const notPossible = 75;

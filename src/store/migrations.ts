@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../core/errors.ts";
 
 /** Each entry is applied once, in a transaction, and never changed afterwards. Times are epoch ms; JSON is text. */
-const migrations: readonly string[] = [
+export const migrations: readonly string[] = [
   `
   create table jobs (
     id text primary key,

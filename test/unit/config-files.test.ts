@@ -38,7 +38,7 @@ describe("a configuration file", () => {
 
   it("is refused with the place and the line of everything that is wrong in it", () => {
     expect(problems(yaml("port: 9100\nworkers:\n  - id: a\n    kind: vlc\n  - id: b\n    speed: fast\nlease: 3\n"))).toEqual([
-      "Configuration: workers[0].kind must be one of simulator, diffusers (from the file understudy.yaml, line 4).",
+      "Configuration: workers[0].kind must be one of simulator, diffusers, own (from the file understudy.yaml, line 4).",
       "Configuration: workers[1].speed must be a number from 0.01 to 1000 (from the file understudy.yaml, line 6).",
       'Configuration: lease must be a time with its unit, such as "30s" (from the file understudy.yaml, line 7).',
     ]);

@@ -8,6 +8,7 @@ import { analyticsSchema, toAnalytics } from "../../src/contract/analytics-wire.
 import type { EventRow, IncidentRow } from "../../src/core/ports/event-log.ts";
 import { hourMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import { migrations } from "../../src/store/migrations.ts";
 import { openStore } from "../../src/store/open-store.ts";
 
 const rung = (outcome: string, tookMs: number): EventRow => ({
@@ -131,17 +132,11 @@ describe("analytics of a store", () => {
     const directory = mkdtempSync(join(tmpdir(), "understudy-test-"));
     const path = join(directory, "understudy.db");
     const clock = createVirtualClock();
-    const about = { key: "k", openedAtMs: 1_000, failureType: "network_error", workerId: "w", firstEvidenceAtMs: null, data: {} };
-    const older = openStore({ path, clock });
-    await older.incidents.open({ id: "inc-1-1", ...about });
-    await older.close();
     const database = new DatabaseSync(path);
+    database.exec(`${migrations[0]}; pragma user_version = 1`);
     database.exec(
-      "drop table incident_jobs; drop index incidents_by_age; drop index events_by_kind; alter table attempts drop column plan",
+      "insert into incidents (id, key, opened_at, status, failure_type, worker_id, data) values ('inc-1-1', 'k', 1000, 'open', 'network_error', 'w', '{}')",
     );
-    for (const column of ["first_evidence_at", "queued_at", "stood_in_at", "real_at"])
-      database.exec(`alter table incidents drop column ${column}`);
-    database.exec("pragma user_version = 1");
     database.close();
     const newer = openStore({ path, clock });
     await newer.events.append([{ kind: "incident.joined", incidentId: "inc-1-1", jobId: "j", data: {} }]);

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
 import { detectedSchema } from "../detect-model.ts";
-import { type SubmitFields, submitSchema } from "../submit-request.ts";
+import { longestPromptLength, type SubmitFields, submitSchema } from "../submit-request.ts";
 import { jobStatusSchema, submittedSchema } from "../task-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 import { documentedBody, type JsonSchema, looseObject } from "./documented-body.ts";
@@ -91,7 +91,7 @@ export const detectModelType = apiRoute({
   role: "viewer",
   tags,
   summary: "Which model suits a prompt: the seed's form asks before it submits.",
-  request: { query: z.object({ prompt: z.string().max(10_000).optional(), has_image: truth, has_end_image: truth }) },
+  request: { query: z.object({ prompt: z.string().max(longestPromptLength).optional(), has_image: truth, has_end_image: truth }) },
   responses: { 200: jsonAnswer(detectedSchema, "The model, and why.") },
   refusals: ["REQUEST_INVALID"],
 });

@@ -144,7 +144,16 @@ export const downloadContent = apiRoute({
 const notDone = <Path extends string>(path: Path, summary: string) =>
   apiRoute({ method: "post", path, role: "submitter", tags, summary, responses: {}, refusals: ["FEATURE_UNSUPPORTED"] });
 
-export const remixVideo = notDone("/v1/videos/{id}/remix", "Not done here: a video made from another one.");
+export const remixVideo = apiRoute({
+  method: "post",
+  path: "/v1/videos/{id}/remix",
+  role: "submitter",
+  tags,
+  summary: "Not done here: a video made from another one.",
+  request: { params: idParam },
+  responses: {},
+  refusals: ["FEATURE_UNSUPPORTED"],
+});
 export const editVideo = notDone("/v1/videos/edits", "Not done here: a changed video.");
 export const extendVideo = notDone("/v1/videos/extensions", "Not done here: a longer video.");
 
