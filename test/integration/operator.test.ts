@@ -78,5 +78,5 @@ describe("a pause", { timeout: 60_000 }, () => {
 
 it("says in one sentence that no service runs", async () => {
   const said = await understudy("/nowhere/at/all", "pause");
-  expect(said).toEqual({ status: 1, output: "understudy: No service runs on /nowhere/at/all; npm start starts one.\n" });
+  expect(said).toEqual({ status: 3, output: "understudy: No service runs on /nowhere/at/all; npm start starts one.\n" });
 });

@@ -64,15 +64,19 @@ const defects: Readonly<Record<string, { readonly planted: Partial<SimulationOpt
     found: /was committed under fence \d+, which it had lost/,
   },
   "a stand-in that is answered as the real video": {
-    planted: withJobs((jobs) => ({
-      get: async (jobId) => {
-        const job = await jobs.get(jobId);
-        const standIn = job?.artifacts.find(({ kind }) => kind === "stand_in");
-        if (job === null || standIn?.servedBy == null || job.artifacts.some(({ kind }) => kind === "result")) return job;
-        const passedOff = { ...standIn, kind: "result", servedBy: { ...standIn.servedBy, kind: "real" } } as const;
-        return { ...job, state: "succeeded", artifacts: [passedOff] };
-      },
-    })),
+    // Where one worker is all there is, stand-ins are needed often.
+    planted: {
+      workers: 1,
+      ...withJobs((jobs) => ({
+        get: async (jobId) => {
+          const job = await jobs.get(jobId);
+          const standIn = job?.artifacts.find(({ kind }) => kind === "stand_in");
+          if (job === null || standIn?.servedBy == null || job.artifacts.some(({ kind }) => kind === "result")) return job;
+          const passedOff = { ...standIn, kind: "result", servedBy: { ...standIn.servedBy, kind: "real" } } as const;
+          return { ...job, state: "succeeded", artifacts: [passedOff] };
+        },
+      })),
+    },
     found: /shows a stand-in as the real video/,
   },
   "a machine state whose deadline is not armed": {
