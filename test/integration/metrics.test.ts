@@ -27,8 +27,20 @@ beforeAll(async () => {
     async () => /jobs_finished_total\{model="T2V-A14B",outcome="succeeded"\} 1/.test(await scrape()),
     90_000,
   );
-  await until("the incident is closed", async () => valueIn(await scrape(), "understudy_incidents_open") === 0, 60_000);
-  text = await scrape();
+  // Rows are told a moment after what they tell of, and the mode follows the last of them.
+  const isTold = (scraped: string): boolean =>
+    valueIn(scraped, "understudy_incidents_open") === 0 &&
+    valueIn(scraped, 'understudy_mode{mode="ready"}') === 1 &&
+    /^understudy_incident_duration_seconds_count\{failure_type="\w+"\} 1$/m.test(scraped) &&
+    valueIn(scraped, 'understudy_job_duration_seconds_count{model="T2V-A14B"}') === 1;
+  text = await until(
+    "the incident is closed and all of it is told",
+    async () => {
+      const scraped = await scrape();
+      return isTold(scraped) ? scraped : undefined;
+    },
+    60_000,
+  );
 }, 180_000);
 afterAll(async () => {
   await endService(service);
