@@ -27,10 +27,11 @@ beforeAll(async () => {
     async () => /jobs_finished_total\{model="T2V-A14B",outcome="succeeded"\} 1/.test(await scrape()),
     90_000,
   );
-  // Rows are told a moment after what they tell of, and the mode follows the last of them.
+  // Rows are told a moment after what they tell of, the mode follows the last of them, and a dead worker's card is measured again later.
   const isTold = (scraped: string): boolean =>
     valueIn(scraped, "understudy_incidents_open") === 0 &&
     valueIn(scraped, 'understudy_mode{mode="ready"}') === 1 &&
+    scraped.includes("understudy_gpu_info{") &&
     /^understudy_incident_duration_seconds_count\{failure_type="\w+"\} 1$/m.test(scraped) &&
     valueIn(scraped, 'understudy_job_duration_seconds_count{model="T2V-A14B"}') === 1;
   text = await until(
