@@ -1,7 +1,7 @@
 import type { HttpContext, HttpMiddleware } from "../http-types.ts";
 import { refuse } from "../problems.ts";
+import { harmlessMethods } from "./harmless-methods.ts";
 
-const harmless = new Set(["GET", "HEAD", "OPTIONS"]);
 const allowedHeaders = "authorization, content-type, idempotency-key, last-event-id, x-request-id";
 const exposedHeaders = [
   "x-request-id",
@@ -62,7 +62,7 @@ export function foreignOrigin(allowedOrigins: readonly string[], onRefused: (ori
         });
       }
     }
-    const isRead = harmless.has(context.req.method) && !isPreflight && context.req.header("upgrade") === undefined;
+    const isRead = harmlessMethods.has(context.req.method) && !isPreflight && context.req.header("upgrade") === undefined;
     return isRead || !isForeign(context, allowed) ? next() : refuseForeign(context);
   };
 }

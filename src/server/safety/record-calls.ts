@@ -1,8 +1,7 @@
 import { routePath } from "hono/route";
 import type { HttpMiddleware } from "../http-types.ts";
 import type { ServerPorts } from "../server-ports.ts";
-
-const harmless = new Set(["GET", "HEAD", "OPTIONS"]);
+import { harmlessMethods } from "./harmless-methods.ts";
 
 /**
  * Who called what: one row for every call of an operator that may have changed something; what a submitter does to a job stands
@@ -12,7 +11,7 @@ export function recordCalls(events: Pick<ServerPorts["events"], "note">): HttpMi
   return async (context, next) => {
     await next();
     const { status } = context.res;
-    if (harmless.has(context.req.method) || status >= 400 || !context.get("actor").startsWith("operator:")) return;
+    if (harmlessMethods.has(context.req.method) || status >= 400 || !context.get("actor").startsWith("operator:")) return;
     events.note({
       kind: "api.called",
       actor: context.get("actor"),
