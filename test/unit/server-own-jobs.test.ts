@@ -6,7 +6,7 @@ import { type JobDetail, jobDetailSchema, jobListSchema } from "../../src/contra
 import type { AttemptFailure } from "../../src/core/job.ts";
 import { dayMs, minuteMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { createServerWorld, type ServerWorld } from "./server-world.ts";
+import { createServerWorld, png, type ServerWorld } from "./server-world.ts";
 
 let clock: VirtualClock;
 let world: ServerWorld;
@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => world.close());
 
 const wanted = { model: "T2V-A14B", prompt: "a red fox runs across fresh snow", size: "854x480", frames: 33, steps: 12 };
-const onePixel = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64");
+const onePixel = Buffer.from(png);
 
 const post = (path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> =>
   Promise.resolve(

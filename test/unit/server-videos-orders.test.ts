@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import { createServerWorld, type ServerWorld } from "./server-world.ts";
-import { png, pngUrl, refusalOf, small, videoIn, videosClient } from "./videos-client.ts";
+import { createServerWorld, png, type ServerWorld } from "./server-world.ts";
+import { pngUrl, refusalOf, small, videoIn, videosClient } from "./videos-client.ts";
 
 const clock = createVirtualClock();
 let world: ServerWorld;

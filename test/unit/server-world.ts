@@ -9,10 +9,12 @@ import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
+import type { Media } from "../../src/core/ports/media.ts";
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { dayMs } from "../../src/core/units.ts";
 import { type ArtifactKind, loadProfiles } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
+import { findImageProblem } from "../../src/media/image-probe.ts";
 import { clipTimeOf, emptyClips } from "../../src/recovery/clip-time.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
@@ -87,6 +89,8 @@ export interface ServerWorld {
   takesLoras: boolean;
   sample: Sample;
   isIntakeDrained: boolean;
+  /** The media child's own look, in this process. */
+  imageProblemOf: Media["imageProblemOf"];
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
   /** How many listen for frames. */
@@ -127,6 +131,11 @@ export const smallJob = {
   steps: 12,
   num_frames: 33,
 };
+
+/** One pixel. */
+export const png = new Uint8Array(
+  Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64"),
+);
 
 /** A service that knows no model. */
 const noModels: ModelPort = {
@@ -179,6 +188,7 @@ function makePorts(
   );
   return {
     ...parts,
+    images: { imageProblemOf: (image) => world().imageProblemOf(image) },
     models,
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: (url) => (url.startsWith("https://") ? null : `${url} is not called.`) },
@@ -314,6 +324,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     takesLoras: true,
     sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
+    imageProblemOf: findImageProblem,
     progress: new Map(),
     frame: (frame) => {
       for (const listener of listeners) listener(frame);

@@ -1,5 +1,4 @@
 /** Videos in the shape of OpenAI's API. The job behind one is the same as everywhere else. */
-import { createHash } from "node:crypto";
 import {
   createVideo,
   deleteVideo,
@@ -71,10 +70,10 @@ function addCreate(app: ApiApp, parts: Parts): void {
   const { ports, options } = parts;
   app.openapi(createVideo, async (context) => {
     const key = context.req.valid("header")["idempotency-key"] ?? null;
-    const read = await readVideoRequest(context, ports.status().model);
+    const read = await readVideoRequest(context, ports, ports.status().model);
     if ("refusal" in read) return refuse(context, read.refusal);
     const { video, image } = read;
-    const hashes = image === undefined ? [] : [createHash("sha256").update(image.bytes).digest("hex")];
+    const hashes = image === undefined ? [] : [image.sha256];
     const outcome = await ports.admission.submit({
       spec: {
         request: toRenderRequest(video.fields, () => drawInteger(ports.chance, 0, largestSeed)),
