@@ -126,6 +126,8 @@ export type AdmissionOutcome =
 export interface AdmissionPort {
   /** Durable when it resolves. Throws UnderstudyError DRAINING, INTAKE_DRAINED, STORE_UNAVAILABLE, STORE_CORRUPT. */
   submit(submission: ServerSubmission): Promise<AdmissionOutcome>;
+  /** How such a job would be rendered now; a sentence where nothing can be said of it. */
+  estimateOf(spec: JobSpec): EstimateView | string;
 }
 
 /** What a job that has not ended can expect, as far as something is known. */

@@ -89,6 +89,8 @@ export interface ServerWorld {
   takesLoras: boolean;
   sample: Sample;
   isIntakeDrained: boolean;
+  /** A worker has told what its card is. */
+  isCardKnown: boolean;
   /** The media child's own look, in this process. */
   imageProblemOf: Media["imageProblemOf"];
   readonly progress: Map<string, JobProgress>;
@@ -163,13 +165,16 @@ function makePorts(
       disk: { freeBytes: async () => world().freeBytes },
       clock: parts.clock,
       chance: parts.chance,
-      largest: () => ({
-        machine: {
-          device: { kind: "card", uuid: "card", name: "NVIDIA H100 80GB HBM3", totalBytes: 80 * 1024 ** 3, isSimulated: false },
-          hostBytes: 128 * 1024 ** 3,
-        },
-        profiles: loadProfiles,
-      }),
+      largest: () =>
+        world().isCardKnown
+          ? {
+              machine: {
+                device: { kind: "card", uuid: "card", name: "NVIDIA H100 80GB HBM3", totalBytes: 80 * 1024 ** 3, isSimulated: false },
+                hostBytes: 128 * 1024 ** 3,
+              },
+              profiles: loadProfiles,
+            }
+          : null,
       clipTimeOf: (question) => clipTimeOf(emptyClips, question),
       isDraining: () => world().status.mode === "draining",
       isIntakeDrained: () => world().isIntakeDrained,
@@ -324,6 +329,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     takesLoras: true,
     sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
+    isCardKnown: true,
     imageProblemOf: findImageProblem,
     progress: new Map(),
     frame: (frame) => {

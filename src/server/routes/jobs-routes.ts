@@ -31,7 +31,11 @@ const conflict = (context: HttpContext, detail: string): Refused => refuse(conte
 const actorOf = (context: HttpContext, role: "client" | "operator"): string => `${role}:${context.get("apiKeyId")}`;
 
 const detailOf = async (ports: ServerPorts, job: JobView): Promise<JobDetail> =>
-  toJobDetail(job, ports.progressOf(job.id), job.webhookUrl === null ? [] : await ports.webhooks.listOf(job.id));
+  toJobDetail(job, {
+    progress: ports.progressOf(job.id),
+    deliveries: job.webhookUrl === null ? [] : await ports.webhooks.listOf(job.id),
+    estimate: ports.admission.estimateOf(job.spec),
+  });
 
 /** The one way in, for a submission and for a new try. */
 async function admit(context: HttpContext, ports: ServerPorts, submission: ServerSubmission) {

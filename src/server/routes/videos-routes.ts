@@ -56,7 +56,8 @@ interface Parts {
 async function show({ ports, options }: Parts, job: JobView, ignored: readonly string[] = []): Promise<Shown> {
   const outlook = await ports.outlook.of(job);
   const { resultMaxAgeMs } = options;
-  const video = toVideoObject(job, { progress: ports.progressOf(job.id), outlook, resultMaxAgeMs, ignored });
+  const estimate = ports.admission.estimateOf(job.spec);
+  const video = toVideoObject(job, { progress: ports.progressOf(job.id), outlook, estimate, resultMaxAgeMs, ignored });
   const pollMs = pollAfterMs(video, outlook.etaMs);
   const headers = { ...noCache, ...truthHeadersOf(video), ...(pollMs === null ? {} : { "openai-poll-after-ms": String(pollMs) }) };
   return { video, headers };
