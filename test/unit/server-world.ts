@@ -89,7 +89,6 @@ export interface ServerWorld {
   takesLoras: boolean;
   sample: Sample;
   isIntakeDrained: boolean;
-  /** A worker has told what its card is. */
   isCardKnown: boolean;
   /** The media child's own look, in this process. */
   imageProblemOf: Media["imageProblemOf"];
@@ -134,7 +133,6 @@ export const smallJob = {
   num_frames: 33,
 };
 
-/** One pixel. */
 export const png = new Uint8Array(
   Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64"),
 );
