@@ -105,7 +105,16 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     media,
     host,
     probe,
-    webhooks: createWebhookSender({ clock, ...config.webhook }),
+    webhooks: createWebhookSender({
+      clock,
+      secret: config.webhook.secret,
+      get allow() {
+        return config.webhook.allow;
+      },
+      get answerMs() {
+        return config.webhook.answerMs;
+      },
+    }),
     logger,
     registry,
     models: desk === null || files === null ? null : { desk, place: files.place },

@@ -233,10 +233,20 @@ function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAt
 const toldKinds: ReadonlySet<string> = new Set(["job.stoodIn", "job.succeeded", "job.failed", "job.expired", "job.quarantined"]);
 
 function createWebhooks({ clock, chance, store, webhooks, config, logger }: ServiceParts): WebhookDesk {
-  const { tryCount, retryFirstMs, retryLongestMs } = config.webhook;
   const desk = new WebhookDesk(
     { outbox: store.webhooks, sender: webhooks, clock, chance },
-    { tryCount, retryFirstMs, retryLongestMs, onProblem: (message) => logger.warn({ event: "webhook.notNoted", message }) },
+    {
+      get tryCount() {
+        return config.webhook.tryCount;
+      },
+      get retryFirstMs() {
+        return config.webhook.retryFirstMs;
+      },
+      get retryLongestMs() {
+        return config.webhook.retryLongestMs;
+      },
+      onProblem: (message) => logger.warn({ event: "webhook.notNoted", message }),
+    },
   );
   store.events.subscribe((rows) => {
     if (rows.some(({ kind }) => toldKinds.has(kind))) desk.wake();

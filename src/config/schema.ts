@@ -222,13 +222,15 @@ const webhookSchema = group({
       .default(null)
       .describe("Key of the signatures; only from the environment, or from a file that it names. Without it no job may have a webhook."),
   ),
-  allow: listOf(listedHost)
-    .prefault([])
-    .describe("Names, addresses and networks (10.1.0.0/16) that webhooks may have although they are not public."),
-  tries: wholeNumber(12, { min: 1, max: 1_000 }).describe("Tries of one delivery until it is given up; the job shows it."),
-  retryFirst: duration("5s", { min: "100ms", max: "1h" }).describe("Wait after its first failure; doubles."),
-  retryLongest: duration("1h", { min: "100ms", max: "24h" }).describe("Longest such wait."),
-  answer: duration("10s", { min: "100ms", max: "5m" }).describe("How long a receiver may take, looking its name up included."),
+  allow: live(
+    listOf(listedHost)
+      .prefault([])
+      .describe("Names, addresses and networks (10.1.0.0/16) that webhooks may have although they are not public."),
+  ),
+  tries: live(wholeNumber(12, { min: 1, max: 1_000 }).describe("Tries of one delivery until it is given up; the job shows it.")),
+  retryFirst: live(duration("5s", { min: "100ms", max: "1h" }).describe("Wait after its first failure; doubles.")),
+  retryLongest: live(duration("1h", { min: "100ms", max: "24h" }).describe("Longest such wait.")),
+  answer: live(duration("10s", { min: "100ms", max: "5m" }).describe("How long a receiver may take, looking its name up included.")),
 })
   .prefault({})
   .transform(({ allow, tries, retryFirst, retryLongest, answer, ...rest }) => ({

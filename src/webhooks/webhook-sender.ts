@@ -106,8 +106,9 @@ function headersOf({ id, body }: WebhookMessage, key: string, nowMs: number): Re
 
 /** Sends webhooks over HTTP, signed, to checked addresses alone; follows no redirect and uses no proxy. */
 export function createWebhookSender(options: WebhookSenderOptions): WebhookSender {
-  const { clock, secret, answerMs } = options;
-  const rules = createAddressRules(options.allow);
+  const { clock, secret } = options;
+  /** As of now: an operator may change the list while the service runs. */
+  const rulesNow = (): AddressRules => createAddressRules(options.allow);
   const lookUp = options.lookUp ?? ((host: string) => lookUpName(host, { all: true }));
 
   const trySend = async (message: WebhookMessage, key: string, whenOver: AbortSignal): Promise<SendOutcome> => {
@@ -115,7 +116,7 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
     if (typeof url === "string") return { kind: "refused", problem: url };
     let target: FoundAddress | string;
     try {
-      target = await findAddress(url, rules, lookUp);
+      target = await findAddress(url, rulesNow(), lookUp);
     } catch (thrown) {
       return { kind: "unanswered", problem: `${hostOf(url)} could not be looked up (${codeOf(thrown)}).` };
     }
@@ -132,11 +133,12 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
       const url = readTarget(text);
       if (typeof url === "string") return url;
       const host = hostOf(url);
-      if (isRefusedAsWritten(host, rules)) return refusal(host);
+      if (isRefusedAsWritten(host, rulesNow())) return refusal(host);
       return secret === null ? noSecret : null;
     },
     send: async (message, signal) => {
       if (secret === null) return { kind: "unanswered", problem: noSecret };
+      const { answerMs } = options;
       const over = new AbortController();
       const expired = Promise.withResolvers<SendOutcome>();
       const stopped = Promise.withResolvers<SendOutcome>();

@@ -24,7 +24,8 @@ afterEach(async () => {
 
 describe("live settings", () => {
   // Those of consent, log level, queue, stand-ins, rest and drain are changed in a running process by
-  // test/integration/operations.test.ts; those of the retention here.
+  // test/integration/operations.test.ts; those of the retention here, and those of webhooks where
+  // test/unit/webhook-sender.test.ts and webhook-desk.test.ts change them between two tries.
   it("are these and no others", () => {
     expect(settings.filter(({ isLive }) => isLive).map(({ path }) => path)).toEqual([
       "logLevel",
@@ -39,6 +40,11 @@ describe("live settings", () => {
       "retention.standIns",
       "retention.events",
       "retention.leftovers",
+      "webhook.allow",
+      "webhook.tries",
+      "webhook.retryFirst",
+      "webhook.retryLongest",
+      "webhook.answer",
       "consent.fallback",
       "consent.allow",
       "consent.floor",

@@ -18,6 +18,7 @@ let world: JobStoreWorld;
 let desk: WebhookDesk;
 let sent: { readonly message: WebhookMessage; readonly atMs: number }[];
 let problems: string[];
+let settings: { tryCount: number; retryFirstMs: number; retryLongestMs: number };
 let answer: (message: WebhookMessage, signal: AbortSignal) => Promise<SendOutcome>;
 
 function open(outbox: Partial<WebhookOutbox> = {}): void {
@@ -26,12 +27,8 @@ function open(outbox: Partial<WebhookOutbox> = {}): void {
     return answer(message, signal);
   };
   const ports = { outbox: { ...world.store.webhooks, ...outbox }, sender: { send }, clock, chance: createSeededChance(3) };
-  desk = new WebhookDesk(ports, {
-    tryCount: 5,
-    retryFirstMs: 5 * secondMs,
-    retryLongestMs: 20 * secondMs,
-    onProblem: (message) => problems.push(message),
-  });
+  settings = { tryCount: 5, retryFirstMs: 5 * secondMs, retryLongestMs: 20 * secondMs };
+  desk = new WebhookDesk(ports, Object.assign(settings, { onProblem: (message: string) => problems.push(message) }));
 }
 
 beforeEach(() => {
@@ -104,6 +101,19 @@ describe("the webhook desk", () => {
       lastStatus: 503,
       lastProblem: "The receiver answered 503.",
     });
+  });
+
+  it("goes by the settings of the moment, whatever they were at the first try", async () => {
+    answer = async () => broken;
+    const jobId = await succeed();
+    desk.wake();
+    await clock.advance(secondMs);
+    expect(sent).toHaveLength(1);
+    Object.assign(settings, { tryCount: 3, retryFirstMs: minuteMs, retryLongestMs: minuteMs });
+    await clock.advance(hourMs);
+    expect(sent).toHaveLength(3);
+    expect((sent[2]?.atMs ?? 0) - (sent[1]?.atMs ?? 0)).toBeGreaterThanOrEqual(0.8 * minuteMs);
+    expect(await deliveryOf(jobId)).toMatchObject({ state: "dead", tryCount: 3 });
   });
 
   it("goes on after failures as soon as the receiver is well again", async () => {

@@ -126,6 +126,26 @@ describe("an address that is not public", () => {
     expect(senderWith({ allow: ["localhost"] }).problemOf("http://localhost:9/")).toBeNull();
   });
 
+  it("may be called from the moment on at which the operator lists it, and no longer than it is listed", async () => {
+    const settings = { clock, secret, allow: [] as string[], answerMs: 10_000 };
+    const sender = createWebhookSender(settings);
+    const outcomes: string[] = [];
+    for (const allow of [[], ["127.0.0.1"], []]) {
+      settings.allow = allow;
+      expect(sender.problemOf(receiver.origin) === null).toBe(allow.length > 0);
+      outcomes.push((await sender.send(messageTo(receiver.origin), never)).kind);
+    }
+    expect(outcomes).toEqual(["refused", "answered", "refused"]);
+  });
+
+  it("is waited for as long as the setting of the moment says", async () => {
+    const settings = { clock, secret, allow: ["127.0.0.1"], answerMs: 10_000 };
+    const sender = createWebhookSender(settings);
+    receiver.answer = "hang";
+    settings.answerMs = 100;
+    expect(await sender.send(messageTo(receiver.origin), never)).toMatchObject({ problem: "The receiver did not answer within 100 ms." });
+  });
+
   it("is not reached by a name that leads elsewhere the second time: the checked address is the one that is called", async () => {
     const answers = [at("127.0.0.1"), at("10.9.9.9")];
     let askedCount = 0;
