@@ -190,6 +190,7 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
     webhooks: { listOf: parts.store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
     events: parts.store.events,
     artifacts: parts.artifacts,
+    images: parts.media,
     clock: parts.clock,
     chance: parts.chance,
     admission,

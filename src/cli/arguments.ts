@@ -219,6 +219,7 @@ Flags of serve
 Flags of jobs submit (retry takes --wait and --key, list takes --label and --model)
       --wait              follow it to its end: a bar on a terminal, a line per 10 % elsewhere; Ctrl-C leaves the job running
       --model MODEL, --size 1280x720, --frames N, --fps N, --steps N, --seed N, --image FILE
+      --lora FILE[:0.8]   a LoRA below models.loraDir and its strength; once for each
       --fallback CONSENT  stand_in_then_real, wait, fail or stand_in
       --allow LIST        of frames, resolution, alternative_model
       --priority N, --deadline 2h, --label LABEL, --webhook URL, --key IDEMPOTENCY-KEY

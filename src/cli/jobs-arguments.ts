@@ -12,6 +12,7 @@ export const jobsOptions = {
   steps: { type: "string" },
   seed: { type: "string" },
   image: { type: "string" },
+  lora: { type: "string", multiple: true },
   fallback: { type: "string" },
   allow: { type: "string" },
   priority: { type: "string" },
@@ -36,6 +37,7 @@ export const optionsOfVerb: Readonly<Record<JobsVerb, readonly JobsOption[]>> = 
     "steps",
     "seed",
     "image",
+    "lora",
     "fallback",
     "allow",
     "priority",
@@ -77,6 +79,12 @@ const numberOf = (text: string): string | number => (/^-?\d{1,15}(?:\.\d{1,15})?
 const plainFields = { model: "model", size: "size", fallback: "fallback" } as const;
 const numberFields = { frames: "frames", fps: "frames_per_second", steps: "steps", seed: "seed", priority: "priority" } as const;
 
+/** `name` or `name:strength`. */
+function loraOf(text: string): Record<string, unknown> {
+  const [, name = text, strength] = /^(.*):([^:]*)$/.exec(text) ?? [];
+  return strength === undefined ? { name } : { name, strength: numberOf(strength) };
+}
+
 function fieldsOf(given: GivenOptions, prompt: string): Record<string, unknown> {
   const deadlineMs = given["deadline"] === undefined ? undefined : parseDurationMs(String(given["deadline"]));
   const named = (table: Readonly<Record<string, string>>, read: (text: string) => unknown) =>
@@ -84,6 +92,7 @@ function fieldsOf(given: GivenOptions, prompt: string): Record<string, unknown> 
   return {
     prompt,
     ...Object.fromEntries([...named(plainFields, (text) => text), ...named(numberFields, numberOf)]),
+    ...(given["lora"] === undefined ? {} : { loras: texts(given["lora"]).map(loraOf) }),
     ...(given["allow"] === undefined ? {} : { allow: texts(given["allow"]) }),
     ...(given["label"] === undefined ? {} : { labels: texts(given["label"]) }),
     ...(given["webhook"] === undefined ? {} : { webhook: { url: String(given["webhook"]) } }),

@@ -5,9 +5,12 @@ import type { AttemptView, Change, Consent, JobArtifact, JobProgress, JobView, R
 import { isKnownModel, knownModels, modelEntry, resolutionsOf } from "../core/model-catalog.ts";
 import { dayMs, secondMs } from "../core/units.ts";
 import type { WebhookDelivery } from "../core/webhook.ts";
-import { artifactKinds, fallbackConsents, jobStates, phases, reductionKinds } from "../core/words.ts";
+import { artifactKinds, fallbackConsents, jobStates, loraExperts, phases, reductionKinds } from "../core/words.ts";
+import { jobEstimateSchema, toJobEstimate } from "./estimate-wire.ts";
 import { modelName } from "./model-name.ts";
+import type { EstimateView } from "./service-views.ts";
 import { snakeKeys } from "./stream-wire.ts";
+import { mostLoras } from "./submit-request.ts";
 import { messageOfJob, toTruth, truthShape } from "./task-wire.ts";
 import { jobWebhookSchema, toJobWebhook } from "./webhook-wire.ts";
 
@@ -24,6 +27,9 @@ const floorSchema = z.strictObject({ width: whole(16, 7_680), height: whole(16, 
 /** Pickle formats run code when they are opened, and a path that leaves its folder names somebody else's file. */
 const isConfinedLora = (path: string): boolean =>
   /^(?![/\\])(?![A-Za-z]:)[^\0]+\.safetensors$/.test(path) && !path.split(/[/\\]/).includes("..");
+const loraFile = z.string().max(255).refine(isConfinedLora, "must be the path of a .safetensors file below the LoRA directory");
+const loraStrength = z.number().min(0).max(2).default(1);
+const loraSchema = z.strictObject({ name: loraFile, strength: loraStrength, expert: z.enum(loraExperts).default("both") });
 /** Cheaper than the whole grammar of base64, of which twelve million characters would hold up everybody else. */
 const isBase64 = (text: string): boolean => text.length % 4 === 0 && !/[^A-Za-z0-9+/=]/.test(text);
 
@@ -40,8 +46,9 @@ export const jobSubmissionSchema = z
     frames_per_second: whole(1, 60).optional(),
     steps: whole(1, 100).default(50),
     seed: whole(0, 2 ** 31 - 1).optional(),
-    lora_path: z.string().max(255).refine(isConfinedLora, "must be the path of a .safetensors file below the LoRA directory").optional(),
-    lora_strength: z.number().min(0).max(2).default(1),
+    lora_path: loraFile.optional(),
+    lora_strength: loraStrength,
+    loras: z.array(loraSchema).max(mostLoras).optional().describe("Further LoRAs, each for both experts of the model or for one."),
     /** JPEG, PNG or WebP, in base64. */
     image: z
       .string()
@@ -94,6 +101,7 @@ export function toRequest(submission: JobSubmission, drawSeed: () => number): Re
     seed: submission.seed ?? drawSeed(),
     loraPath: submission.lora_path ?? null,
     loraStrength: submission.lora_strength,
+    ...(submission.loras === undefined || submission.loras.length === 0 ? {} : { loras: submission.loras }),
   };
 }
 
@@ -160,6 +168,7 @@ export const jobSchema = z
     seed: z.number().int(),
     lora_path: z.string().optional(),
     lora_strength: z.number(),
+    loras: z.array(z.strictObject({ name: z.string(), strength: z.number(), expert: z.enum(loraExperts) })).optional(),
     fallback: z.enum(fallbackConsents),
     allow: z.array(z.enum(reductionKinds)),
     floor: floorSchema.optional(),
@@ -187,6 +196,8 @@ export const jobDetailSchema = jobSchema
     host_losses: z.number().int(),
     attempts: z.array(attemptSchema),
     artifacts: z.array(artifactSchema),
+    /** Of a job that has not ended: as it would be rendered now. */
+    estimate: jobEstimateSchema.optional(),
     webhook: jobWebhookSchema.optional(),
   })
   .meta({ id: "JobDetail" });
@@ -221,6 +232,7 @@ export function toJob(job: JobView, progress: JobProgress | null): JobWire {
     seed: request.seed,
     ...(request.loraPath === null ? {} : { lora_path: request.loraPath }),
     lora_strength: request.loraStrength,
+    ...(request.loras === undefined ? {} : { loras: [...request.loras] }),
     fallback: consent.fallback,
     allow: [...consent.allow],
     ...(floor === null ? {} : { floor: { width: floor.width, height: floor.height, frames: floor.frames } }),
@@ -269,11 +281,18 @@ function toArtifact({ kind, sha256, bytes, mimeType, createdAtMs, servedBy, reas
   };
 }
 
-export const toJobDetail = (job: JobView, progress: JobProgress | null, deliveries: readonly WebhookDelivery[]): JobDetail => ({
+export interface JobAbout {
+  readonly progress: JobProgress | null;
+  readonly deliveries: readonly WebhookDelivery[];
+  readonly estimate: EstimateView | string;
+}
+
+export const toJobDetail = (job: JobView, { progress, deliveries, estimate }: JobAbout): JobDetail => ({
   ...toJob(job, progress),
   deaths: job.deaths,
   host_losses: job.hostLosses,
   attempts: job.attemptList.map(toAttempt),
   artifacts: job.artifacts.map(toArtifact),
+  ...(job.state === "queued" || job.state === "running" ? { estimate: toJobEstimate(estimate, job.isSimulated) } : {}),
   ...(job.webhookUrl === null ? {} : { webhook: toJobWebhook(job.webhookUrl, deliveries) }),
 });

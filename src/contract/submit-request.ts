@@ -38,7 +38,7 @@ const loraStrengthSchema = z.preprocess(
   fromText,
   z.number("must be a number from 0 to 2").min(0, "must be at least 0").max(2, "must be at most 2"),
 );
-const mostLoras = 8;
+export const mostLoras = 8;
 
 /** A form has no lists: there a list is its JSON. */
 function fromJsonText(value: unknown): unknown {

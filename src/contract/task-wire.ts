@@ -3,8 +3,9 @@ import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobProgress, JobView, ServedBy } from "../core/job.ts";
 import { peakBytes } from "../core/model-catalog.ts";
-import { minuteMs, secondMs } from "../core/units.ts";
-import { type JobState, loadProfiles, loraExperts } from "../core/words.ts";
+import { minuteMs } from "../core/units.ts";
+import { type JobState, loraExperts } from "../core/words.ts";
+import { estimateSchema, inGb, toEstimate } from "./estimate-wire.ts";
 import { modelName } from "./model-name.ts";
 import type { EstimateView } from "./service-views.ts";
 
@@ -231,16 +232,6 @@ export function toQueue(tasks: readonly Task[], counts: Readonly<Record<JobState
   };
 }
 
-/** How the job will be rendered, as far as that is known when it is submitted. */
-const estimateSchema = z.strictObject({
-  load_profile: z.enum(loadProfiles),
-  vram_gb: z.number().nonnegative(),
-  host_memory_gb: z.number().nonnegative().optional(),
-  seconds: z.int().nonnegative().optional(),
-  source: z.enum(["history", "published", "estimated", "unknown"]),
-  basis: z.string(),
-});
-
 export const submittedSchema = z
   .strictObject({
     task_id: z.string(),
@@ -281,21 +272,6 @@ export interface SubmittedAbout {
   readonly isRealEnabled: boolean;
   readonly isDegraded: boolean;
   readonly warnings: readonly string[];
-}
-
-const inGb = (bytes: number): number => Number((bytes / 1e9).toFixed(1));
-
-/** What is not known is said with its reason, and has no number. */
-function toEstimate({ profile, deviceBytes, hostBytes, time }: EstimateView, isSimulated: boolean): z.infer<typeof estimateSchema> {
-  return {
-    load_profile: profile,
-    vram_gb: inGb(deviceBytes),
-    // A simulated card's weights take nothing of the host.
-    ...(isSimulated ? {} : { host_memory_gb: inGb(hostBytes) }),
-    ...(time.kind === "known"
-      ? { seconds: Math.round(time.ms / secondMs), source: time.source, basis: time.basis }
-      : { source: "unknown", basis: time.why }),
-  };
 }
 
 /** The seed's own nulls in `parameters` stay: its clients read them. */

@@ -27,11 +27,14 @@ const ownSchema = z.strictObject(
   {
     allow: anything.describe("Of frames, resolution and alternative_model: what may be reduced when memory does not suffice."),
     fallback: anything.describe("stand_in_then_real, wait, fail or stand_in: what the job gets while no worker can give real output."),
+    loras: anything.describe("A list of { name, strength, expert }: further LoRAs, each for both experts of the model or for one."),
     floor: asObject(z.strictObject({ width: pixels, height: pixels, frames: wholeNumber(1, 1_000) }, "must have width, height and frames")),
   },
   {
     error: (issue) =>
-      issue.code === "unrecognized_keys" ? `has no setting ${issue.keys.join(", ").slice(0, 64)}` : "must hold allow, fallback or floor",
+      issue.code === "unrecognized_keys"
+        ? `has no setting ${issue.keys.join(", ").slice(0, 64)}`
+        : "must hold allow, fallback, floor or loras",
   },
 );
 
@@ -77,6 +80,7 @@ const wireNames: Readonly<Record<string, string>> = {
   image: "input_reference",
   lora_path: "lora",
   lora_strength: "lora",
+  loras: "understudy.loras",
   fallback: "understudy.fallback",
   allow: "understudy.allow",
 };
@@ -126,6 +130,7 @@ function toSubmissionFields(request: VideoRequest, lead: ModelId): Record<string
     seed: request.seed,
     lora_path: request.lora?.path ?? request.lora?.local_path ?? request.lora?.name,
     lora_strength: request.lora?.scale ?? request.lora?.strength ?? undefined,
+    loras: request.understudy?.loras,
     fallback: request.understudy?.fallback,
     allow: request.understudy?.allow,
   };

@@ -6,6 +6,8 @@ import { z } from "zod";
 import type { AttemptView, JobProgress, JobView, RenderRequest } from "../core/job.ts";
 import { modelEntry, resolutionsOf } from "../core/model-catalog.ts";
 import { type ModelId, phases } from "../core/words.ts";
+import { jobEstimateSchema, toJobEstimate } from "./estimate-wire.ts";
+import type { EstimateView } from "./service-views.ts";
 import { artifactOf, toTruth, truthShape } from "./task-wire.ts";
 
 export const videoStatuses = ["queued", "in_progress", "completed", "failed"] as const;
@@ -35,6 +37,8 @@ const understudySchema = z
     incident_id: z.string().nullable(),
     queue_position: z.number().int().nullable(),
     eta_seconds: z.number().int().nullable(),
+    /** As it would be rendered now; null for a video that has ended. */
+    estimate: jobEstimateSchema.nullable(),
     phase: z.enum(phases).nullable(),
     simulated: z.boolean(),
     cancel_requested: z.boolean(),
@@ -85,6 +89,8 @@ export const videoDeletedSchema = z.strictObject({
 export interface VideoAbout {
   readonly progress: JobProgress | null;
   readonly outlook: { readonly queuePosition: number | null; readonly etaMs: number | null; readonly incidentId: string | null };
+  /** A sentence where nothing can be said. */
+  readonly estimate: EstimateView | string;
   readonly resultMaxAgeMs: number;
   readonly ignored?: readonly string[];
 }
@@ -154,6 +160,7 @@ function toUnderstudy(job: JobView, about: VideoAbout): VideoObject["understudy"
     incident_id: outlook.incidentId,
     queue_position: outlook.queuePosition,
     eta_seconds: outlook.etaMs === null ? null : Math.ceil(outlook.etaMs / 1_000),
+    estimate: isOpen(job) ? toJobEstimate(about.estimate, job.isSimulated) : null,
     phase: job.state === "running" ? (progress?.phase ?? null) : null,
     simulated: job.isSimulated,
     cancel_requested: job.state === "running" && job.isCancelRequested,

@@ -23,6 +23,11 @@ export const errorCodes = {
     meaning: "An image was named by its address; this service fetches nothing on behalf of a request.",
     nextStep: "Send the image as a file of a multipart form, or as a data URL.",
   },
+  IMAGE_UNCHECKED: {
+    status: 503,
+    meaning: "The image could not be decoded now, sound or not, so nothing was accepted.",
+    nextStep: "Send it again after Retry-After; where it lasts, save the image anew and smaller.",
+  },
   NOT_FOUND: { status: 404, meaning: "There is nothing under this address.", nextStep: "Check the address and the id." },
   METHOD_NOT_ALLOWED: { status: 405, meaning: "This address does not take this method.", nextStep: "Use a method named in Allow." },
   JOB_NOT_FOUND: { status: 404, meaning: "No job has this id.", nextStep: "Check the id; jobs are pruned after the retention." },

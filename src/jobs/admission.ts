@@ -99,11 +99,16 @@ function unfitSentence(question: FitQuestion, machine: MachineFacts): string {
 const hasLoras = ({ request }: JobSpec): boolean => request.loraPath !== null || (request.loras ?? []).length > 0;
 const noLoras = "LORA_UNSUPPORTED: this service has no folder of LoRAs (models.loraDir).";
 
+const noCardYet = "No worker has told yet what its card is.";
+const unreadable = "A workflow is opaque: what it takes shows when it has been rendered.";
+
 const keepImage = (ports: AdmissionPorts, jobId: string, { bytes, mimeType }: NonNullable<Submission["image"]>): Promise<ArtifactRef> =>
   ports.artifacts.publishBytes(bytes, { jobId, kind: "image", mimeType });
 
 export interface AdmissionDesk {
   submit(submission: Submission): Promise<Admission>;
+  /** How such a job would be rendered now; a sentence where nothing can be said of it. */
+  estimateOf(spec: JobSpec): EstimateView | string;
 }
 
 /** Why nobody is let in now, whatever they ask; null when the door is open. */
@@ -136,6 +141,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
     return { profile, deviceBytes, hostBytes, time };
   };
   return {
+    estimateOf: (spec) => judge(spec) ?? (spec.workflow === null ? noCardYet : unreadable),
     submit: async (submission) => {
       const closed = closedDoor(ports);
       if (closed !== null) throw closed;

@@ -6,7 +6,8 @@ import { constants, setPriority } from "node:os";
 import { createSystemClock, type TimerHandle } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { probeArtifact } from "./artifact-probe.ts";
-import type { MediaAnswer, MediaCall, MediaRequest } from "./media-protocol.ts";
+import { findImageProblem } from "./image-probe.ts";
+import type { MediaAnswer, MediaCall, MediaRequest, MediaValue } from "./media-protocol.ts";
 import { renderStandIn } from "./stand-in.ts";
 import { renderThumbnail } from "./thumbnail.ts";
 
@@ -20,7 +21,7 @@ process.on("SIGINT", () => undefined);
 process.on("disconnect", () => process.exit(0));
 setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
-async function perform(request: MediaRequest): Promise<Extract<MediaAnswer, { kind: "done" }>["value"]> {
+async function perform(request: MediaRequest): Promise<MediaValue> {
   switch (request.kind) {
     case "standIn":
       return renderStandIn(request.order);
@@ -29,6 +30,8 @@ async function perform(request: MediaRequest): Promise<Extract<MediaAnswer, { ki
       return null;
     case "probe":
       return probeArtifact(request.path);
+    case "image":
+      return findImageProblem(request.image);
   }
 }
 

@@ -1,59 +1,50 @@
-import type { Clock } from "../core/clock.ts";
 import { MediaError } from "../core/errors.ts";
-import type { ArtifactProbe, Media, MediaFile } from "../core/ports/media.ts";
-import { MediaProcess } from "./media-process.ts";
-import type { MediaRequest } from "./media-protocol.ts";
+import type { ArtifactProbe, Media, MediaFile, UploadedImage } from "../core/ports/media.ts";
+import { minuteMs, secondMs } from "../core/units.ts";
+import { createMediaLane, type MediaClientOptions, type MediaLane } from "./media-lane.ts";
 
-export interface MediaClientOptions {
-  readonly clock: Clock;
-  readonly onSpawn?: (pid: number) => void;
-  readonly onExit?: (pid: number) => void;
-}
+/** A 720p clip of five seconds decodes in a few seconds on one busy core. */
+const clipLimitMs = 2 * minuteMs;
+/** The largest picture decodes in two seconds on one core, and all that may wait before it in sixteen. */
+const imageLimitMs = 30 * secondMs;
+const waitingImageCount = 8;
 
-/** The child's death in the middle of a call costs one retry; a second one is the caller's to see. */
-const tries = 2;
+const unchecked = (detail: string, cause?: unknown): MediaError =>
+  new MediaError("IMAGE_UNCHECKED", `${detail} Nothing was accepted; send it again.`, {
+    retryable: true,
+    ...(cause === undefined ? {} : { cause }),
+  });
 
-/** Starts the media child when it is needed. This module loads no media code itself. */
-export function createMediaClient({ clock, onSpawn, onExit }: MediaClientOptions): Media {
-  let child: MediaProcess | null = null;
-  let isStopped = false;
-
-  const start = (): MediaProcess => {
-    const started = new MediaProcess(clock);
-    const { pid } = started;
-    if (pid !== undefined) onSpawn?.(pid);
-    void started.ended.then(() => {
-      if (pid !== undefined) onExit?.(pid);
-      if (child === started) child = null;
-    });
-    return started;
-  };
-  const call = async (request: MediaRequest): Promise<MediaFile | ArtifactProbe | null> => {
-    for (let attempt = 1; ; attempt += 1) {
-      if (isStopped) throw new MediaError("DRAINING", "The service is stopping.");
-      if (child === null || child.hasEnded) child = start();
-      try {
-        const answer = await child.ask(request);
-        if (answer.kind === "failed") throw new MediaError("OUTPUT_INVALID", answer.message);
-        return answer.value;
-      } catch (thrown) {
-        const isPassing = thrown instanceof MediaError && thrown.retryable;
-        if (!isPassing || attempt >= tries) throw thrown;
-      }
+/** Uploaded pictures are decoded apart from clips: none waits for a stand-in, and one that ends the decoder ends no clip. */
+function createImageDesk(lane: MediaLane): Media["imageProblemOf"] {
+  let waiting = 0;
+  return async (image: UploadedImage) => {
+    if (waiting >= waitingImageCount) throw unchecked("Too many pictures wait to be decoded.");
+    waiting += 1;
+    try {
+      return (await lane.call({ kind: "image", image })) as string | null;
+    } catch (thrown) {
+      if (!(thrown instanceof MediaError) || thrown.code === "DRAINING") throw thrown;
+      throw unchecked("The picture could not be decoded: its decoder ended or did not answer in time.", thrown);
+    } finally {
+      waiting -= 1;
     }
   };
+}
+
+/** Starts a media child when it is needed. This module loads no media code itself. */
+export function createMediaClient(options: MediaClientOptions): Media {
+  const clips = createMediaLane(options, clipLimitMs);
+  const images = createMediaLane(options, imageLimitMs);
   return {
-    renderStandIn: async (order) => (await call({ kind: "standIn", order })) as MediaFile,
+    renderStandIn: async (order) => (await clips.call({ kind: "standIn", order })) as MediaFile,
     renderThumbnail: async (order) => {
-      await call({ kind: "thumbnail", order });
+      await clips.call({ kind: "thumbnail", order });
     },
-    probe: async (path) => (await call({ kind: "probe", path })) as ArtifactProbe,
+    probe: async (path) => (await clips.call({ kind: "probe", path })) as ArtifactProbe,
+    imageProblemOf: createImageDesk(images),
     stop: async () => {
-      isStopped = true;
-      const current = child;
-      if (current === null) return;
-      current.kill();
-      await current.ended;
+      await Promise.all([clips.stop(), images.stop()]);
     },
   };
 }

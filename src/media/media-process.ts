@@ -3,7 +3,6 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../core/clock.ts";
 import { MediaError } from "../core/errors.ts";
-import { minuteMs } from "../core/units.ts";
 import type { MediaAnswer, MediaRequest } from "./media-protocol.ts";
 
 interface Call {
@@ -11,8 +10,6 @@ interface Call {
   readonly reject: (thrown: MediaError) => void;
 }
 
-/** A 720p clip of five seconds decodes in a few seconds on one busy core. */
-const callLimitMs = 2 * minuteMs;
 const program = fileURLToPath(new URL(`./media-child${extname(import.meta.url)}`, import.meta.url));
 
 /** One life of the media child, seen from its parent: calls by number, all of them rejected when it ends. */
@@ -23,10 +20,12 @@ export class MediaProcess {
   #nextId = 1;
   readonly #calls = new Map<number, Call>();
   readonly #clock: Clock;
+  readonly #callLimitMs: number;
   readonly #process: ChildProcess;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, callLimitMs: number) {
     this.#clock = clock;
+    this.#callLimitMs = callLimitMs;
     this.#process = fork(program, [], { stdio: ["ignore", "ignore", "ignore", "ipc"], serialization: "advanced", execArgv: [] });
     this.pid = this.#process.pid;
     this.#process.on("message", (answer: MediaAnswer) => this.#take(answer.id)?.resolve(answer));
@@ -56,9 +55,9 @@ export class MediaProcess {
       const id = this.#nextId;
       this.#nextId += 1;
       const timer = this.#clock.setTimer(() => {
-        this.#take(id)?.reject(new MediaError("OUTPUT_INVALID", `The media child did not answer within ${callLimitMs} ms.`));
+        this.#take(id)?.reject(new MediaError("OUTPUT_INVALID", `The media child did not answer within ${this.#callLimitMs} ms.`));
         this.kill();
-      }, callLimitMs);
+      }, this.#callLimitMs);
       const settled =
         <Value>(finish: (value: Value) => void) =>
         (value: Value): void => {

@@ -1,18 +1,28 @@
-/** An image that came as text in a JSON body. */
+/** An image that came with a submission, by whatever way: judged by its content, and decoded whole before it counts. */
 import { createHash } from "node:crypto";
-import { type ImageType, imageProblem, imageTypeOf } from "../contract/image-content.ts";
+import { imageProblem, imageTypeOf } from "../contract/image-content.ts";
+import type { UploadedImage } from "../core/ports/media.ts";
+import type { Refusal } from "./problems.ts";
+import type { ServerPorts } from "./server-ports.ts";
 
-export interface ReadImage {
-  readonly bytes: Uint8Array;
-  readonly mimeType: ImageType;
+export interface ReadImage extends UploadedImage {
   readonly sha256: string;
 }
 
-/** One sentence where it is none. */
-export function readImage(base64: string): ReadImage | string {
-  const bytes = new Uint8Array(Buffer.from(base64, "base64"));
+export type ImagePorts = Pick<ServerPorts, "images">;
+
+/** @param param how the caller names it. Throws MediaError IMAGE_UNCHECKED where no image can be decoded now. */
+export async function readImage(
+  { images }: ImagePorts,
+  param: string,
+  bytes: Uint8Array,
+): Promise<ReadImage | { readonly refusal: Refusal }> {
+  const refused = (detail: string) => ({ refusal: { code: "REQUEST_INVALID", param, detail: `${detail}.` } }) as const;
   const mimeType = imageTypeOf(bytes);
-  const problem = imageProblem("image", bytes);
-  if (problem !== null || mimeType === null) return `${problem ?? "image is no image"}.`;
-  return { bytes, mimeType, sha256: createHash("sha256").update(bytes).digest("hex") };
+  const problem = imageProblem(param, bytes);
+  if (problem !== null || mimeType === null) return refused(problem ?? `${param} is no image`);
+  const image = { bytes, mimeType };
+  const damage = await images.imageProblemOf(image);
+  if (damage !== null) return refused(`${param} ${damage}`);
+  return { ...image, sha256: createHash("sha256").update(bytes).digest("hex") };
 }

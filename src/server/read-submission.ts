@@ -1,8 +1,8 @@
 /** Reads a submission's body, JSON or form, into fields and images. */
-import { createHash } from "node:crypto";
-import { type ImageType, imageProblem, imageTypeOf } from "../contract/image-content.ts";
+import type { UploadedImage } from "../core/ports/media.ts";
 import type { HttpContext } from "./http-types.ts";
 import type { Refusal } from "./problems.ts";
+import { type ImagePorts, readImage } from "./read-image.ts";
 
 export interface ReadSubmission {
   readonly kind: "read";
@@ -11,11 +11,6 @@ export interface ReadSubmission {
   readonly imageHashes: readonly string[];
   /** From which the video begins. */
   readonly image?: UploadedImage;
-}
-
-export interface UploadedImage {
-  readonly bytes: Uint8Array;
-  readonly mimeType: ImageType;
 }
 
 export type BodyRead = ReadSubmission | { readonly kind: "refused"; readonly refusal: Refusal };
@@ -42,7 +37,7 @@ function readJson(text: string): BodyRead {
   return { kind: "read", fields: parsed, imageHashes: [] };
 }
 
-async function readForm(context: HttpContext): Promise<BodyRead> {
+async function readForm(context: HttpContext, ports: ImagePorts): Promise<BodyRead> {
   let form: FormData;
   try {
     form = await context.req.formData();
@@ -59,19 +54,17 @@ async function readForm(context: HttpContext): Promise<BodyRead> {
     const value = form.get(name);
     if (value === null || value === "") continue;
     if (typeof value === "string") return invalid(name, `${name} must be a file`);
-    const bytes = new Uint8Array(await value.arrayBuffer());
-    const mimeType = imageTypeOf(bytes);
-    const problem = imageProblem(name, bytes);
-    if (problem !== null || mimeType === null) return invalid(name, problem ?? `${name} is no image`);
-    if (name === "image") image = { bytes, mimeType };
-    imageHashes.push(`${name}:${createHash("sha256").update(bytes).digest("hex")}`);
+    const read = await readImage(ports, name, new Uint8Array(await value.arrayBuffer()));
+    if ("refusal" in read) return refused(read.refusal);
+    if (name === "image") image = read;
+    imageHashes.push(`${name}:${read.sha256}`);
   }
   return { kind: "read", fields, imageHashes, ...(image === undefined ? {} : { image }) };
 }
 
-export async function readSubmission(context: HttpContext): Promise<BodyRead> {
+export async function readSubmission(context: HttpContext, ports: ImagePorts): Promise<BodyRead> {
   const type = (context.req.header("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (type === "application/json" || type.endsWith("+json")) return readJson(await context.req.text());
-  if (type === "multipart/form-data" || type === "application/x-www-form-urlencoded") return readForm(context);
+  if (type === "multipart/form-data" || type === "application/x-www-form-urlencoded") return readForm(context, ports);
   return refused({ code: "MEDIA_TYPE_UNSUPPORTED", detail: "Send application/json or multipart/form-data." });
 }

@@ -1,10 +1,10 @@
 /** Reads the body of a video's order, form or JSON, and the image that it brings. */
-import { type ImageType, imageProblem, imageTypeOf } from "../contract/image-content.ts";
 import { type AcceptedVideo, parseVideoRequest } from "../contract/videos-request.ts";
 import type { ModelId } from "../core/words.ts";
 import { expandForm } from "./expand-form.ts";
 import type { HttpContext } from "./http-types.ts";
 import type { Refusal } from "./problems.ts";
+import { type ImagePorts, type ReadImage, readImage } from "./read-image.ts";
 
 interface RawBody {
   readonly fields: unknown;
@@ -13,7 +13,7 @@ interface RawBody {
 
 export interface ReadVideo {
   readonly video: AcceptedVideo;
-  readonly image?: { readonly bytes: Uint8Array; readonly mimeType: ImageType };
+  readonly image?: ReadImage;
 }
 
 type OrRefusal<Value> = Value | { readonly refusal: Refusal };
@@ -74,13 +74,7 @@ function bytesOfUrl(url: string): OrRefusal<Uint8Array> {
   };
 }
 
-function readImage(param: string, bytes: Uint8Array): OrRefusal<NonNullable<ReadVideo["image"]>> {
-  const mimeType = imageTypeOf(bytes);
-  const problem = imageProblem(param, bytes);
-  return problem !== null || mimeType === null ? invalid(param, `${problem ?? `${param} is no image`}.`) : { bytes, mimeType };
-}
-
-export async function readVideoRequest(context: HttpContext, lead: ModelId): Promise<OrRefusal<ReadVideo>> {
+export async function readVideoRequest(context: HttpContext, ports: ImagePorts, lead: ModelId): Promise<OrRefusal<ReadVideo>> {
   const body = await readBody(context);
   if ("refusal" in body) return body;
   const parsed = parseVideoRequest(body.fields, { lead, hasImageFile: body.image !== undefined });
@@ -89,6 +83,6 @@ export async function readVideoRequest(context: HttpContext, lead: ModelId): Pro
   if (fromUrl !== undefined && "refusal" in fromUrl) return fromUrl;
   const bytes = body.image ?? fromUrl;
   if (bytes === undefined) return { video: parsed };
-  const image = readImage(body.image === undefined ? urlField : "input_reference", bytes);
+  const image = await readImage(ports, body.image === undefined ? urlField : "input_reference", bytes);
   return "refusal" in image ? image : { video: parsed, image };
 }

@@ -28,6 +28,7 @@ import type { EventLog, IncidentStore } from "../core/ports/event-log.ts";
 import type { ActorName, JobStore } from "../core/ports/job-store.ts";
 import type { KeyStore } from "../core/ports/key-store.ts";
 import type { InspectorFeed, MachineFeed, MachineStep } from "../core/ports/machine-feed.ts";
+import type { Media } from "../core/ports/media.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { WebhookOutbox } from "../core/ports/webhook-outbox.ts";
 import type { WebhookSender } from "../core/ports/webhook-sender.ts";
@@ -52,6 +53,7 @@ export interface ServerPorts {
   readonly events: Pick<EventLog, "range" | "newestSeq" | "oldestSeq" | "subscribe" | "note">;
   readonly keys: Pick<KeyStore, "find" | "hasAny">;
   readonly artifacts: Pick<ArtifactFiles, "read">;
+  readonly images: Pick<Media, "imageProblemOf">;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly admission: AdmissionPort;
@@ -124,6 +126,8 @@ export type AdmissionOutcome =
 export interface AdmissionPort {
   /** Durable when it resolves. Throws UnderstudyError DRAINING, INTAKE_DRAINED, STORE_UNAVAILABLE, STORE_CORRUPT. */
   submit(submission: ServerSubmission): Promise<AdmissionOutcome>;
+  /** How such a job would be rendered now; a sentence where nothing can be said of it. */
+  estimateOf(spec: JobSpec): EstimateView | string;
 }
 
 /** What a job that has not ended can expect, as far as something is known. */

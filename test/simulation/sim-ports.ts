@@ -114,6 +114,7 @@ export function createSimMedia(world: SimWorkerWorld): Media {
         problem: problem(plays),
       };
     },
+    imageProblemOf: async () => null,
     stop: async () => undefined,
   };
 }

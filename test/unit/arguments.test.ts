@@ -110,7 +110,9 @@ describe("the command line", () => {
       ..."jobs submit".split(" "),
       "a red fox",
       ..."--size 854x480 --fps 16 --steps 20 --allow frames,resolution --deadline 2h --label a --label b,c".split(" "),
-      ..."--webhook https://example.org/x --key k-1 --wait --json --state-dir /s".split(" "),
+      ..."--lora fox.safetensors --lora d:/a.safetensors:0.8 --webhook https://example.org/x --key k-1 --wait --json --state-dir /s".split(
+        " ",
+      ),
     ]);
     expect(typed).toEqual({
       command: "jobs",
@@ -126,6 +128,7 @@ describe("the command line", () => {
           steps: 20,
           allow: ["frames", "resolution"],
           labels: ["a", "b", "c"],
+          loras: [{ name: "fox.safetensors" }, { name: "d:/a.safetensors", strength: 0.8 }],
           webhook: { url: "https://example.org/x" },
           deadline_ms: 7_200_000,
         },

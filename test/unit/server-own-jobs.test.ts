@@ -6,7 +6,7 @@ import { type JobDetail, jobDetailSchema, jobListSchema } from "../../src/contra
 import type { AttemptFailure } from "../../src/core/job.ts";
 import { dayMs, minuteMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { createServerWorld, type ServerWorld } from "./server-world.ts";
+import { createServerWorld, png, type ServerWorld } from "./server-world.ts";
 
 let clock: VirtualClock;
 let world: ServerWorld;
@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => world.close());
 
 const wanted = { model: "T2V-A14B", prompt: "a red fox runs across fresh snow", size: "854x480", frames: 33, steps: 12 };
-const onePixel = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64");
+const onePixel = Buffer.from(png);
 
 const post = (path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> =>
   Promise.resolve(
@@ -89,6 +89,9 @@ describe("submitting a job in our own words", () => {
     ["a label with a comma", { labels: ["a,b"] }, "labels"],
     ["a LoRA outside its folder", { lora_path: "../x.safetensors" }, "lora_path"],
     ["a LoRA that may run code", { lora_path: "x.ckpt" }, "lora_path"],
+    ["a LoRA of the list outside its folder", { loras: [{ name: "/x.safetensors" }] }, "loras"],
+    ["a LoRA for an expert that there is not", { loras: [{ name: "x.safetensors", expert: "third" }] }, "loras"],
+    ["nine LoRAs", { loras: Array(9).fill({ name: "x.safetensors" }) }, "loras"],
     ["an image that is none", { image: "aGVsbG8=" }, "image"],
     ["a webhook without an address", { webhook: {} }, "webhook"],
     ["a webhook that is not called", { webhook: { url: "http://127.0.0.1/" } }, "WEBHOOK_REFUSED"],
@@ -105,6 +108,44 @@ describe("submitting a job in our own words", () => {
     expect(job.artifacts).toMatchObject([{ kind: "image", bytes: onePixel.length, mime_type: "image/png" }]);
     const image = (await world.store.jobs.get(job.id))?.artifacts[0];
     expect(readFileSync(world.artifacts.pathOf(image ?? { name: "" }))).toEqual(onePixel);
+  });
+
+  it("takes LoRAs with their strength and expert, and a new try has them too", async () => {
+    const loras = [{ name: "fox.safetensors" }, { name: "snow/deep.safetensors", strength: 0.5, expert: "high" }];
+    const kept = [
+      { name: "fox.safetensors", strength: 1, expert: "both" },
+      { name: "snow/deep.safetensors", strength: 0.5, expert: "high" },
+    ];
+    const job = await submitted({ loras });
+    expect(job.loras).toEqual(kept);
+    expect((await world.store.jobs.get(job.id))?.spec.request.loras).toEqual(kept);
+    await post(`/api/v1/jobs/${job.id}/cancel`);
+    expect((await detailOf(await post(`/api/v1/jobs/${job.id}/retry`))).loras).toEqual(kept);
+    expect((await submitted({ loras: [] })).loras).toBeUndefined();
+  });
+
+  it("refuses LoRAs where no worker has a folder of them", async () => {
+    world.takesLoras = false;
+    const answer = await post("/api/v1/jobs", { ...wanted, loras: [{ name: "fox.safetensors" }] });
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([422, "LORA_UNSUPPORTED"]);
+    expect((await listed()).jobs).toEqual([]);
+  });
+
+  it("says what the job will take while it has not ended, and no number where nothing is known", async () => {
+    const job = await submitted();
+    expect(job.estimate).toMatchObject({ load_profile: "model-offload", vram_gb: 33.5, seconds: 37, source: "estimated" });
+    expect(job.estimate?.basis).not.toBe("");
+    expect((await show(job.id)).estimate).toEqual(job.estimate);
+    world.isCardKnown = false;
+    expect((await show(job.id)).estimate).toEqual({
+      load_profile: null,
+      vram_gb: null,
+      seconds: null,
+      source: "unknown",
+      basis: "No worker has told yet what its card is.",
+    });
+    await post(`/api/v1/jobs/${job.id}/cancel`);
+    expect((await show(job.id)).estimate).toBeUndefined();
   });
 
   it("answers a repeated Idempotency-Key with the first job, and another request under it with 409", async () => {

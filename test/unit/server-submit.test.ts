@@ -3,15 +3,13 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { problemSchema } from "../../src/contract/problem.ts";
 import { submittedSchema } from "../../src/contract/task-wire.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import { createServerWorld, type ServerWorld, smallJob } from "./server-world.ts";
+import { createServerWorld, png, type ServerWorld, smallJob } from "./server-world.ts";
 
 let world: ServerWorld;
 beforeEach(() => {
   world = createServerWorld(createVirtualClock(), { maxQueuedJobs: 5 });
 });
 afterEach(() => world.close());
-
-const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0]);
 
 function form(fields: Record<string, string | Blob>): FormData {
   const body = new FormData();
@@ -196,7 +194,8 @@ it("judges an image by its content, not by its name", async () => {
   large.set(png);
   expect((await postForm({ ...textFields, image: new File([large], "fox.png") })).status).toBe(422);
   const webp = new TextEncoder().encode("RIFF0000WEBPVP8 ");
-  expect((await postForm({ ...textFields, image: new File([webp], "fox") })).status).toBe(200);
+  expect((await postForm({ ...textFields, image: new File([webp], "fox") })).status).toBe(422);
+  expect((await postForm({ ...textFields, image: new File([png], "fox.webp", { type: "image/webp" }) })).status).toBe(200);
 });
 
 it("gives the first job back when an idempotency key comes again, in any spelling, and 409 for another request", async () => {

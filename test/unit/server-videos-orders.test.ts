@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import { createServerWorld, type ServerWorld } from "./server-world.ts";
-import { png, pngUrl, refusalOf, small, videoIn, videosClient } from "./videos-client.ts";
+import { createServerWorld, png, type ServerWorld } from "./server-world.ts";
+import { pngUrl, refusalOf, small, videoIn, videosClient } from "./videos-client.ts";
 
 const clock = createVirtualClock();
 let world: ServerWorld;
@@ -89,6 +89,44 @@ it("takes the flat names of vLLM-Omni, and what stands in extra_params", async (
   expect(seconds).toBe("1.375");
 });
 
+it.each([
+  [
+    "a form",
+    () =>
+      sendForm([
+        ["prompt", "a fox"],
+        ["size", "854x480"],
+        ["understudy[loras]", JSON.stringify([{ name: "fox.safetensors" }])],
+      ]),
+  ],
+  ["JSON", () => send({ ...small, understudy: { loras: [{ name: "fox.safetensors" }] } })],
+])("takes several LoRAs in %s", async (_, order) => {
+  const { id } = await videoIn(await order());
+  expect((await specOf(id)).request.loras).toEqual([{ name: "fox.safetensors", strength: 1, expert: "both" }]);
+});
+
+it("says what the video will take until it has ended, and null for what nobody knows", async () => {
+  const { id, understudy } = await create();
+  expect(understudy.estimate).toMatchObject({
+    load_profile: "model-offload",
+    vram_gb: 33.5,
+    seconds: 122,
+    source: "estimated",
+  });
+  const shown = async () => (await videoIn(await world.app.request(`/v1/videos/${id}`))).understudy.estimate;
+  expect(await shown()).toEqual(understudy.estimate);
+  world.isCardKnown = false;
+  expect(await shown()).toMatchObject({
+    load_profile: null,
+    vram_gb: null,
+    seconds: null,
+    source: "unknown",
+    basis: expect.stringContaining("No worker"),
+  });
+  await world.store.jobs.cancel(id, "client:x");
+  expect(await shown()).toBeNull();
+});
+
 it("says which fields had no effect", async () => {
   expect((await create({ guidance_scale: 5, negative_prompt: "", extra_params: { flow_shift: 3 } })).understudy.ignored).toEqual([
     "flow_shift",
@@ -108,6 +146,7 @@ it.each([
   ["a width alone", { width: 854 }, "width"],
   ["an unknown consent", { understudy: { allow: ["steps"] } }, "understudy.allow"],
   ["an unknown setting of our own", { understudy: { alow: ["frames"] } }, "understudy"],
+  ["a list of LoRAs that is none", { understudy: { loras: "fox" } }, "understudy.loras"],
   ["half a floor", { understudy: { floor: { width: 854 } } }, "understudy.floor.height"],
   ["a video to begin from", { video_reference: "x" }, "video_reference"],
   ["a file that is kept elsewhere", { input_reference: { file_id: "file-1" } }, "input_reference.file_id"],

@@ -9,10 +9,12 @@ import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
+import type { Media } from "../../src/core/ports/media.ts";
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { dayMs } from "../../src/core/units.ts";
 import { type ArtifactKind, loadProfiles } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
+import { findImageProblem } from "../../src/media/image-probe.ts";
 import { clipTimeOf, emptyClips } from "../../src/recovery/clip-time.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
@@ -87,6 +89,9 @@ export interface ServerWorld {
   takesLoras: boolean;
   sample: Sample;
   isIntakeDrained: boolean;
+  isCardKnown: boolean;
+  /** The media child's own look, in this process. */
+  imageProblemOf: Media["imageProblemOf"];
   readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
   /** How many listen for frames. */
@@ -128,6 +133,10 @@ export const smallJob = {
   num_frames: 33,
 };
 
+export const png = new Uint8Array(
+  Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64"),
+);
+
 /** A service that knows no model. */
 const noModels: ModelPort = {
   list: async () => [],
@@ -154,13 +163,16 @@ function makePorts(
       disk: { freeBytes: async () => world().freeBytes },
       clock: parts.clock,
       chance: parts.chance,
-      largest: () => ({
-        machine: {
-          device: { kind: "card", uuid: "card", name: "NVIDIA H100 80GB HBM3", totalBytes: 80 * 1024 ** 3, isSimulated: false },
-          hostBytes: 128 * 1024 ** 3,
-        },
-        profiles: loadProfiles,
-      }),
+      largest: () =>
+        world().isCardKnown
+          ? {
+              machine: {
+                device: { kind: "card", uuid: "card", name: "NVIDIA H100 80GB HBM3", totalBytes: 80 * 1024 ** 3, isSimulated: false },
+                hostBytes: 128 * 1024 ** 3,
+              },
+              profiles: loadProfiles,
+            }
+          : null,
       clipTimeOf: (question) => clipTimeOf(emptyClips, question),
       isDraining: () => world().status.mode === "draining",
       isIntakeDrained: () => world().isIntakeDrained,
@@ -179,6 +191,7 @@ function makePorts(
   );
   return {
     ...parts,
+    images: { imageProblemOf: (image) => world().imageProblemOf(image) },
     models,
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: (url) => (url.startsWith("https://") ? null : `${url} is not called.`) },
@@ -314,6 +327,8 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     takesLoras: true,
     sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
+    isCardKnown: true,
+    imageProblemOf: findImageProblem,
     progress: new Map(),
     frame: (frame) => {
       for (const listener of listeners) listener(frame);

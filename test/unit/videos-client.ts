@@ -1,11 +1,10 @@
 import { problemSchema } from "../../src/contract/problem.ts";
 import { type VideoObject, videoListSchema, videoObjectSchema } from "../../src/contract/videos-wire.ts";
 import type { JobSpec } from "../../src/core/job.ts";
-import type { ServerWorld } from "./server-world.ts";
+import { png, type ServerWorld } from "./server-world.ts";
 
 export const small = { prompt: "a red fox runs across fresh snow", size: "854x480", seconds: "2" };
 
-export const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0]);
 export const pngUrl = `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
 
 type Headers = Readonly<Record<string, string>>;

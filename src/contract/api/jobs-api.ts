@@ -21,7 +21,9 @@ const idempotencyHeader = z.object({
 
 const admissionRefusals = [
   "REQUEST_INVALID",
+  "IMAGE_UNCHECKED",
   "ENVELOPE_TOO_LARGE",
+  "LORA_UNSUPPORTED",
   "IDEMPOTENCY_KEY_REUSED",
   "QUEUE_FULL",
   "DISK_FULL",

@@ -39,7 +39,7 @@ function answerSubmitted(
 /** The body is parsed here and made durable by the admission; nothing else happens on this path. */
 async function submit(context: HttpContext, ports: ServerPorts, options: AppOptions) {
   const key = context.req.header("idempotency-key") ?? null;
-  const read = await readSubmission(context);
+  const read = await readSubmission(context, ports);
   if (read.kind === "refused") return refuse(context, read.refusal);
   const parsed = parseSubmission(read.fields, { hasImage: read.image !== undefined });
   if (parsed.kind === "invalid") return refuse(context, { code: "REQUEST_INVALID", detail: parsed.message, param: parsed.param });

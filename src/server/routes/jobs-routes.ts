@@ -29,7 +29,11 @@ const notFound = (context: HttpContext, id: string): Refused =>
 const conflict = (context: HttpContext, detail: string): Refused => refuse(context, { code: "JOB_STATE_CONFLICT", detail });
 
 const detailOf = async (ports: ServerPorts, job: JobView): Promise<JobDetail> =>
-  toJobDetail(job, ports.progressOf(job.id), job.webhookUrl === null ? [] : await ports.webhooks.listOf(job.id));
+  toJobDetail(job, {
+    progress: ports.progressOf(job.id),
+    deliveries: job.webhookUrl === null ? [] : await ports.webhooks.listOf(job.id),
+    estimate: ports.admission.estimateOf(job.spec),
+  });
 
 /** The one way in, for a submission and for a new try. */
 async function admit(context: HttpContext, ports: ServerPorts, submission: ServerSubmission) {
@@ -49,13 +53,13 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
   app.openapi(submitJob, async (context) => {
     const fields = context.req.valid("json");
     const { "idempotency-key": key = null } = context.req.valid("header");
-    const image = fields.image === undefined ? null : readImage(fields.image);
-    if (typeof image === "string") return refuse(context, { code: "REQUEST_INVALID", param: "image", detail: image });
-    const problem = problemOfSubmission(fields, { hasImage: image !== null });
+    const problem = problemOfSubmission(fields, { hasImage: fields.image !== undefined });
     if (problem !== null) return refuse(context, { code: "REQUEST_INVALID", ...problem });
     const { url = null } = fields.webhook ?? {};
     const refusal = url === null ? null : ports.webhooks.problemOf(url);
     if (refusal !== null) return refuse(context, { code: "WEBHOOK_REFUSED", param: "webhook.url", detail: refusal });
+    const image = fields.image === undefined ? null : await readImage(ports, "image", Buffer.from(fields.image, "base64"));
+    if (image !== null && "refusal" in image) return refuse(context, image.refusal);
     return admit(context, ports, {
       spec: {
         request: toRequest(fields, () => drawInteger(ports.chance, 0, largestSeed)),
@@ -69,7 +73,7 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
       labels: fields.labels,
       webhookUrl: url,
       ...(fields.deadline_ms === undefined ? {} : { deadlineMs: fields.deadline_ms }),
-      ...(image === null ? {} : { image: { bytes: image.bytes, mimeType: image.mimeType } }),
+      ...(image === null ? {} : { image }),
     });
   });
 

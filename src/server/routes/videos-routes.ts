@@ -1,5 +1,4 @@
 /** Videos in the shape of OpenAI's API. The job behind one is the same as everywhere else. */
-import { createHash } from "node:crypto";
 import {
   createVideo,
   deleteVideo,
@@ -57,7 +56,8 @@ interface Parts {
 async function show({ ports, options }: Parts, job: JobView, ignored: readonly string[] = []): Promise<Shown> {
   const outlook = await ports.outlook.of(job);
   const { resultMaxAgeMs } = options;
-  const video = toVideoObject(job, { progress: ports.progressOf(job.id), outlook, resultMaxAgeMs, ignored });
+  const estimate = ports.admission.estimateOf(job.spec);
+  const video = toVideoObject(job, { progress: ports.progressOf(job.id), outlook, estimate, resultMaxAgeMs, ignored });
   const pollMs = pollAfterMs(video, outlook.etaMs);
   const headers = { ...noCache, ...truthHeadersOf(video), ...(pollMs === null ? {} : { "openai-poll-after-ms": String(pollMs) }) };
   return { video, headers };
@@ -71,10 +71,10 @@ function addCreate(app: ApiApp, parts: Parts): void {
   const { ports, options } = parts;
   app.openapi(createVideo, async (context) => {
     const key = context.req.valid("header")["idempotency-key"] ?? null;
-    const read = await readVideoRequest(context, ports.status().model);
+    const read = await readVideoRequest(context, ports, ports.status().model);
     if ("refusal" in read) return refuse(context, read.refusal);
     const { video, image } = read;
-    const hashes = image === undefined ? [] : [createHash("sha256").update(image.bytes).digest("hex")];
+    const hashes = image === undefined ? [] : [image.sha256];
     const outcome = await ports.admission.submit({
       spec: {
         request: toRenderRequest(video.fields, () => drawInteger(ports.chance, 0, largestSeed)),
