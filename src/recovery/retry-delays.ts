@@ -8,12 +8,10 @@ export interface RetryTable {
   readonly longestMs: number;
 }
 
-/** The seed's tables (design §5). */
+/** The seed's tables (design §5), as far as something is tried again inside a rung: a restart and a setting are tried once. */
 export const retryTables = {
   model_download: { retryCount: 3, firstMs: 5 * secondMs, factor: 2, longestMs: 60 * secondMs },
   model_loading: { retryCount: 2, firstMs: 2 * secondMs, factor: 1.5, longestMs: 10 * secondMs },
-  pipeline_restart: { retryCount: 2, firstMs: 2 * secondMs, factor: 1.5, longestMs: 10 * secondMs },
-  optimization_apply: { retryCount: 2, firstMs: secondMs, factor: 1, longestMs: secondMs },
 } as const satisfies Record<string, RetryTable>;
 
 export type RetryKind = keyof typeof retryTables;

@@ -34,8 +34,6 @@ describe("waits", () => {
   it.each([
     ["model_download", [5_000, 10_000, 20_000, null]],
     ["model_loading", [2_000, 3_000, null]],
-    ["pipeline_restart", [2_000, 3_000, null]],
-    ["optimization_apply", [1_000, 1_000, null]],
   ] as const)("between the retries of %s follow the seed's table", (kind, expected) => {
     expect(expected.map((_, index) => retryDelayMs(kind, index + 1, 0.5))).toEqual(expected);
   });

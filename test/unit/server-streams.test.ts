@@ -4,7 +4,7 @@ import { attemptSchema, healthStatusSchema, systemStatusSchema } from "../../src
 import { topicOfKind } from "../../src/contract/stream-topics.ts";
 import { rowSchema, snapshotSchema } from "../../src/contract/stream-wire.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { createSseChannel, longestQueueCount, longestQueueLength } from "../../src/server/streams/sse-channel.ts";
+import { createSseChannel, encodeSse, longestQueueBytes, longestQueueCount } from "../../src/server/streams/sse-channel.ts";
 import { createServerWorld, healthy, readEvents, type ServerWorld } from "./server-world.ts";
 
 let clock: VirtualClock;
@@ -81,6 +81,32 @@ describe("the event stream", () => {
     expect(rowSchema.parse(submitted?.data)).toMatchObject({ job_id: id, actor: "client:local" });
     expect(rowSchema.parse(exited?.data).data).toEqual({ exit_code: 137, at_ms: 5, models: { "T2V-A14B": { is_loaded: true } } });
     await cancel();
+  });
+
+  it("encodes a row and a frame once for all clients, who hold the same bytes", async () => {
+    const decoder = new TextDecoder();
+    const open = async () => ((await world.app.request("/api/v1/events")).body as ReadableStream<Uint8Array>).getReader();
+    const readers = [await open(), await open()];
+    const chunksOf = (event: string) =>
+      Promise.all(
+        readers.map(async (reader) => {
+          for (;;) {
+            const { value, done } = await reader.read();
+            if (done || decoder.decode(value).startsWith(`event: ${event}\n`)) return value;
+          }
+        }),
+      );
+    await chunksOf("snapshot");
+    // The first row may still be read from the log by each client for itself.
+    for (const kind of ["disk.short", "worker.exited"] as const) {
+      await world.store.events.append([{ kind, data: {} }]);
+      const [first, second] = await chunksOf(kind);
+      if (kind === "worker.exited") expect(first).toBe(second);
+    }
+    world.frame({ kind: "mode", mode: "ready", sentence: "All is well." });
+    const [first, second] = await chunksOf("mode");
+    expect(first).toBe(second);
+    await Promise.all(readers.map((reader) => reader.cancel()));
   });
 
   it("replays what was missed after Last-Event-ID and then goes on", async () => {
@@ -293,12 +319,12 @@ describe("an SSE channel", () => {
     let resyncCount = 0;
     const channel = createSseChannel({ onResync: () => (resyncCount += 1), onClosed: () => undefined });
     const reader = channel.body.getReader();
-    for (let number = 0; number < 20; number += 1) channel.send({ event: "small", data: number });
-    channel.send({ event: "heavy", data: "x".repeat(2 * longestQueueLength) });
+    for (let number = 0; number < 20; number += 1) channel.send(encodeSse({ event: "small", data: number }));
+    channel.send(encodeSse({ event: "heavy", data: "x".repeat(2 * longestQueueBytes) }));
     const heard: string[] = [];
     while (!heard.at(-1)?.startsWith("event: resync")) heard.push(new TextDecoder().decode((await reader.read()).value));
     expect([heard.some((text) => text.startsWith("event: heavy")), resyncCount]).toEqual([false, 1]);
-    channel.send({ event: "heavy", data: "x".repeat(2 * longestQueueLength) });
+    channel.send(encodeSse({ event: "heavy", data: "x".repeat(2 * longestQueueBytes) }));
     expect(new TextDecoder().decode((await reader.read()).value)).toContain("event: heavy");
     await reader.cancel();
   });
@@ -306,7 +332,7 @@ describe("an SSE channel", () => {
   it("holds no more than its bound for a client that never reads", () => {
     let resyncCount = 0;
     const channel = createSseChannel({ onResync: () => (resyncCount += 1), onClosed: () => undefined });
-    for (let number = 0; number < 10 * longestQueueCount; number += 1) channel.send({ event: "x", data: number });
+    for (let number = 0; number < 10 * longestQueueCount; number += 1) channel.send(encodeSse({ event: "x", data: number }));
     expect(resyncCount).toBe(0);
     channel.end("stopping");
     expect(channel.isClosed()).toBe(true);

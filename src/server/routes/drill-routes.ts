@@ -11,7 +11,7 @@ export function addDrillRoutes(app: ApiApp, ports: ServerPorts): void {
   /** Answers when the drill has ended, which takes from seconds to some minutes. */
   app.openapi(runDrill, async (context) => {
     const { name } = context.req.valid("param");
-    const card = await ports.drills.run(name, `operator:${context.get("apiKeyId")}`);
+    const card = await ports.drills.run(name, context.get("actor"));
     if (card !== null) return context.json(toScoreCard(card), 200);
     const names = (await ports.drills.list()).map((drill) => drill.name);
     return refuse(context, { code: "NOT_FOUND", detail: `There is no drill ${name.slice(0, 60)}; there are ${names.join(", ")}.` });

@@ -10,15 +10,16 @@ import type { ApiApp } from "../api-app.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
 import { makeSnapshot } from "../streams/make-snapshot.ts";
+import { onceEach } from "../streams/once-each.ts";
 import { openStream, type StreamParts } from "../streams/open-stream.ts";
-import type { SseChannel, SseEvent } from "../streams/sse-channel.ts";
+import { encodeSse, type SseChannel, type SseEvent } from "../streams/sse-channel.ts";
 import type { StreamHub } from "../streams/stream-hub.ts";
 
 /** Whoever missed more than this gets a snapshot. */
 const longestReplayCount = 2_000;
 const replayBatchCount = 200;
 
-const toSseRow = (row: EventRow): SseEvent => ({ event: row.kind, id: row.seq, data: toRow(row) });
+const encodeRow = onceEach((row: EventRow) => encodeSse({ event: row.kind, id: row.seq, data: toRow(row) }));
 
 /** Frames without a number, the seed's notifications among them. A reader that misses one misses nothing that a later one does not say. */
 function toSseFrames(frame: StreamFrame): SseEvent[] {
@@ -46,6 +47,8 @@ function toSseFrames(frame: StreamFrame): SseEvent[] {
       return [];
   }
 }
+
+const encodeFrame = onceEach((frame: StreamFrame) => toSseFrames(frame).map(encodeSse));
 
 const topicOfFrame: Readonly<Record<StreamFrame["kind"], StreamTopic>> = {
   progress: "jobs",
@@ -83,7 +86,7 @@ function createRowFeed(ports: ServerPorts, topics: ReadonlySet<StreamTopic>, cha
   const send = (row: EventRow): void => {
     if (row.seq <= lastSeq) return;
     lastSeq = row.seq;
-    if (topics.has(topicOfKind(row.kind))) channel().send(toSseRow(row));
+    if (topics.has(topicOfKind(row.kind))) channel().send(encodeRow(row));
   };
   const catchUp = async (begun: number): Promise<void> => {
     for (;;) {
@@ -100,14 +103,14 @@ function createRowFeed(ports: ServerPorts, topics: ReadonlySet<StreamTopic>, cha
   const sendSnapshot = async (begun: number): Promise<void> => {
     const snapshot = await makeSnapshot(ports);
     lastSeq = snapshot.seq;
-    channel().send({ event: "snapshot", id: snapshot.seq, data: snapshot });
+    channel().send(encodeSse({ event: "snapshot", id: snapshot.seq, data: snapshot }));
     await catchUp(begun);
   };
   const replay = async (after: number, begun: number): Promise<void> => {
     lastSeq = after;
     await catchUp(begun);
     const { mode, sentence } = ports.status();
-    channel().send({ event: "mode", data: { mode, sentence } });
+    channel().send(encodeSse({ event: "mode", data: { mode, sentence } }));
   };
   return {
     rows: (rows) => {
@@ -134,7 +137,7 @@ export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: Strea
         rows: feed.rows,
         frame: (frame) => {
           if (frame.kind !== "sample" && topics.has(topicOfFrame[frame.kind]))
-            for (const event of toSseFrames(frame)) channel().send(event);
+            for (const event of encodeFrame(frame)) channel().send(event);
         },
         begin: () => {
           const from = after;
@@ -148,12 +151,12 @@ export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: Strea
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame) => {
-        if (frame.kind !== "progress" && frame.kind !== "download") for (const event of toSseFrames(frame)) channel().send(event);
+        if (frame.kind !== "progress" && frame.kind !== "download") for (const event of encodeFrame(frame)) channel().send(event);
       },
       begin: async () => {
         const { health, mode, sentence } = ports.status();
         const known = health === null ? { overall_status: "unknown" } : toHealth(health);
-        channel().send({ event: "snapshot", data: { ...known, mode, sentence } });
+        channel().send(encodeSse({ event: "snapshot", data: { ...known, mode, sentence } }));
       },
     })),
   );

@@ -28,8 +28,6 @@ const notFound = (context: HttpContext, id: string): Refused =>
 
 const conflict = (context: HttpContext, detail: string): Refused => refuse(context, { code: "JOB_STATE_CONFLICT", detail });
 
-const actorOf = (context: HttpContext, role: "client" | "operator"): string => `${role}:${context.get("apiKeyId")}`;
-
 const detailOf = async (ports: ServerPorts, job: JobView): Promise<JobDetail> =>
   toJobDetail(job, {
     progress: ports.progressOf(job.id),
@@ -131,22 +129,22 @@ function addChanges(app: ApiApp, ports: ServerPorts): void {
 
   app.openapi(cancelJob, async (context) => {
     const { id } = context.req.valid("param");
-    const outcome = await ports.control.cancelJob(id, actorOf(context, "client"));
+    const outcome = await ports.control.cancelJob(id, context.get("actor"));
     const ended = outcome === "absent" ? "absent" : outcome === "ended" ? "refused" : "ok";
     return answer(context, id, ended, (job) => `It has ended already: this job is ${job.state}.`);
   });
 
   app.openapi(releaseJob, async (context) => {
     const { id } = context.req.valid("param");
-    return answer(context, id, await ports.quarantine.release(id, actorOf(context, "operator")), notAside);
+    return answer(context, id, await ports.quarantine.release(id, context.get("actor")), notAside);
   });
 
   app.openapi(dropJob, async (context) => {
     const { id } = context.req.valid("param");
-    return answer(context, id, await ports.quarantine.drop(id, actorOf(context, "operator")), notAside);
+    return answer(context, id, await ports.quarantine.drop(id, context.get("actor")), notAside);
   });
 
-  app.openapi(drainIntake, async (context) => context.json(toIntake(await ports.intake.drain(actorOf(context, "operator")), false), 200));
+  app.openapi(drainIntake, async (context) => context.json(toIntake(await ports.intake.drain(context.get("actor")), false), 200));
 }
 
 export function addJobsRoutes(app: ApiApp, ports: ServerPorts, options: AppOptions): void {

@@ -9,6 +9,7 @@ import type { HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import type { StreamFrame } from "../server-ports.ts";
 import { openStream, type StreamParts } from "../streams/open-stream.ts";
+import { encodeSse } from "../streams/sse-channel.ts";
 
 /** A viewer that reads nothing is let go before it costs more memory than this. */
 const longestBufferedBytes = 4 * 1024 * 1024;
@@ -56,9 +57,9 @@ export function addMachineRoutes(app: ApiApp, parts: StreamParts): void {
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame: StreamFrame) => {
-        if (frame.kind === "step") channel().send({ event: "step", data: toStep(frame.step, ports.clock.nowMs()) });
+        if (frame.kind === "step") channel().send(encodeSse({ event: "step", data: toStep(frame.step, ports.clock.nowMs()) }));
       },
-      begin: async () => channel().send({ event: "snapshot", data: toActors(ports.machines.actors(), ports.clock.nowMs()) }),
+      begin: async () => channel().send(encodeSse({ event: "snapshot", data: toActors(ports.machines.actors(), ports.clock.nowMs()) })),
     })),
   );
   const inspection = createInspection(parts);

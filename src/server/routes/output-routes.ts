@@ -81,7 +81,7 @@ export function addOutputRoutes(app: ApiApp, ports: ServerPorts): void {
   });
   app.openapi(deleteOutput, async (context) => {
     const { id } = context.req.valid("param");
-    const outcome = await removeJob(ports, id, `client:${context.get("apiKeyId")}`);
+    const outcome = await removeJob(ports, id, context.get("actor"));
     if (outcome === "removed") return context.json({ message: "Video deleted successfully" }, 200);
     if (outcome !== "stopping") return refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.entry });
     return refuse(context, { code: "JOB_STATE_CONFLICT", detail: "The real render is still being stopped; delete it once more then." });

@@ -24,7 +24,7 @@ export function addQueueRoutes(app: ApiApp, ports: ServerPorts): void {
     const before = await ports.jobs.get(id);
     const notFound = () => refuse(context, { code: "JOB_NOT_FOUND", detail: "Task not found" });
     if (before === null) return notFound();
-    const outcome = await ports.control.cancelJob(id, `client:${context.get("apiKeyId")}`);
+    const outcome = await ports.control.cancelJob(id, context.get("actor"));
     if (outcome === "absent") return notFound();
     if (outcome === "ended") {
       const status = statusOf((await ports.jobs.get(id)) ?? before);
@@ -36,7 +36,7 @@ export function addQueueRoutes(app: ApiApp, ports: ServerPorts): void {
 
   app.openapi(deleteTask, async (context) => {
     const { id } = context.req.valid("param");
-    const outcome = await removeJob(ports, id, `client:${context.get("apiKeyId")}`);
+    const outcome = await removeJob(ports, id, context.get("actor"));
     switch (outcome) {
       case "removed":
         return context.json({ message: "Task deleted", task_id: id }, 200);
@@ -50,7 +50,7 @@ export function addQueueRoutes(app: ApiApp, ports: ServerPorts): void {
   });
 
   app.openapi(clearQueue, async (context) => {
-    const count = await clearEnded(ports, `operator:${context.get("apiKeyId")}`);
+    const count = await clearEnded(ports, context.get("actor"));
     return context.json({ message: `Cleared ${count} ${count === 1 ? "task" : "tasks"}`, cleared_tasks: count }, 200);
   });
 }

@@ -37,12 +37,12 @@ function addFurtherRoutes(app: ApiApp, ports: ServerPorts): void {
     return context.json(toAttemptList(ports.status(), limit, ports.clock.nowMs()), 200, { "cache-control": "no-store" });
   });
   app.openapi(startMonitoring, async (context) => {
-    const isNew = await ports.recovery.setMonitoring(true, `operator:${context.get("apiKeyId")}`);
+    const isNew = await ports.recovery.setMonitoring(true, context.get("actor"));
     const message = isNew ? "Health monitoring started" : "Health monitoring is already active";
     return context.json({ health_monitoring_started: true, message, timestamp: timestamp() }, 200);
   });
   app.openapi(stopMonitoring, async (context) => {
-    const isNew = await ports.recovery.setMonitoring(false, `operator:${context.get("apiKeyId")}`);
+    const isNew = await ports.recovery.setMonitoring(false, context.get("actor"));
     const message = isNew ? "Health monitoring stopped" : "Health monitoring was not active";
     return context.json({ health_monitoring_stopped: true, message, timestamp: timestamp() }, 200);
   });
@@ -74,13 +74,13 @@ export function addRecoveryRoutes(app: ApiApp, ports: ServerPorts): void {
       failureType,
       isForced: isYes(body.fields["force"]) || isYes(query.force),
       waitMs: query.wait === undefined ? longestWaitMs : Math.min(Number(query.wait) * 1_000, longestWaitMs),
-      by: `operator:${context.get("apiKeyId")}`,
+      by: context.get("actor"),
     });
     return context.json(toTriggered(failureType, triggered, ports.clock.nowMs()), 200, noStore);
   });
 
   app.openapi(resetRecovery, async (context) => {
-    const reset = await ports.recovery.reset(`operator:${context.get("apiKeyId")}`);
+    const reset = await ports.recovery.reset(context.get("actor"));
     return context.json(toReset(reset, ports.clock.nowMs()), 200, noStore);
   });
   addFurtherRoutes(app, ports);

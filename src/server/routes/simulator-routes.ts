@@ -13,7 +13,7 @@ export function addSimulatorRoutes(app: ApiApp, ports: ServerPorts): void {
     if (workerId !== null && (typeof workerId !== "string" || workerId.length > 64)) {
       return refuse(context, { code: "REQUEST_INVALID", param: "worker_id", detail: "worker_id must be a worker's name." });
     }
-    const outcome = await ports.control.killWorker(workerId, `operator:${context.get("apiKeyId")}`);
+    const outcome = await ports.control.killWorker(workerId, context.get("actor"));
     if (outcome.kind === "absent") return refuse(context, { code: "NOT_FOUND", detail: outcome.message });
     if (outcome.kind === "notSimulated") return refuse(context, { code: "FEATURE_UNSUPPORTED", detail: outcome.message });
     return context.json({ message: `${outcome.workerId} was killed`, worker_id: outcome.workerId, pid: outcome.pid }, 200);

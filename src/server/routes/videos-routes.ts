@@ -160,7 +160,7 @@ export function addVideosRoutes(app: ApiApp, ports: ServerPorts, options: AppOpt
   addContent(app, parts);
   app.openapi(deleteVideo, async (context) => {
     const { id } = context.req.valid("param");
-    const outcome = await ports.control.removeJob(id, `client:${context.get("apiKeyId")}`);
+    const outcome = await ports.control.removeJob(id, context.get("actor"));
     if (outcome === "absent") return notFound(context);
     return context.json({ id, object: "video.deleted" as const, deleted: outcome === "removed" }, 200);
   });

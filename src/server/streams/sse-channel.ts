@@ -9,7 +9,8 @@ export interface SseEvent {
 
 export interface SseChannel {
   readonly body: ReadableStream<Uint8Array>;
-  send(event: SseEvent): void;
+  /** What `encodeSse` made; all clients that are told the same hold the same bytes. */
+  send(event: Uint8Array): void;
   comment(text: string): void;
   /** Sends what waits and `bye`, then closes. */
   end(reason: string): void;
@@ -27,16 +28,16 @@ export interface SseChannelOptions {
 
 /** About a minute of busy traffic. */
 export const longestQueueCount = 500;
-/** Characters that wait, whatever they say; a single event waits at any length. */
-export const longestQueueLength = 1024 * 1024;
+/** Bytes that wait, whatever they say; a single event waits at any length. */
+export const longestQueueBytes = 1024 * 1024;
 /** The stream holds this much for a reader that is slow, before the queue begins to fill. */
 const bufferedChunkCount = 16;
 const reconnectMs = 2_000;
 
 const encoder = new TextEncoder();
 
-export function encodeSse({ event, data, id }: SseEvent): string {
-  return `event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
+export function encodeSse({ event, data, id }: SseEvent): Uint8Array {
+  return encoder.encode(`event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`);
 }
 
 /** Callers that wait for the same moment, each told once. */
@@ -52,40 +53,40 @@ function createWaiters(): { wait: () => Promise<void>; tell: () => void } {
   };
 }
 
-interface WaitingTexts {
+interface WaitingChunks {
   /** False when they are more than one reader may cost: then all are gone. */
-  add(text: string): boolean;
-  take(): string | undefined;
+  add(chunk: Uint8Array): boolean;
+  take(): Uint8Array | undefined;
   readonly count: () => number;
-  readonly all: () => readonly string[];
+  readonly all: () => readonly Uint8Array[];
 }
 
-function createWaitingTexts(): WaitingTexts {
-  let texts: string[] = [];
-  let length = 0;
+function createWaitingChunks(): WaitingChunks {
+  let chunks: Uint8Array[] = [];
+  let bytes = 0;
   return {
-    add: (text) => {
-      texts.push(text);
-      length += text.length;
-      const isWithin = texts.length <= longestQueueCount && (texts.length === 1 || length <= longestQueueLength);
+    add: (chunk) => {
+      chunks.push(chunk);
+      bytes += chunk.byteLength;
+      const isWithin = chunks.length <= longestQueueCount && (chunks.length === 1 || bytes <= longestQueueBytes);
       if (!isWithin) {
-        texts = [];
-        length = 0;
+        chunks = [];
+        bytes = 0;
       }
       return isWithin;
     },
     take: () => {
-      const text = texts.shift();
-      length -= text?.length ?? 0;
-      return text;
+      const chunk = chunks.shift();
+      bytes -= chunk?.byteLength ?? 0;
+      return chunk;
     },
-    count: () => texts.length,
-    all: () => texts,
+    count: () => chunks.length,
+    all: () => chunks,
   };
 }
 
 export function createSseChannel(options: SseChannelOptions): SseChannel {
-  const waiting = createWaitingTexts();
+  const waiting = createWaitingChunks();
   let isLagging = false;
   let isClosed = false;
   const readers = createWaiters();
@@ -98,16 +99,20 @@ export function createSseChannel(options: SseChannelOptions): SseChannel {
   };
   const hasRoom = (): boolean => (controller?.desiredSize ?? 0) > 0;
   const drain = (): void => {
-    while (waiting.count() > 0 && hasRoom()) controller?.enqueue(encoder.encode(waiting.take()));
+    while (hasRoom()) {
+      const chunk = waiting.take();
+      if (chunk === undefined) break;
+      controller?.enqueue(chunk);
+    }
     if (waiting.count() === 0) readers.tell();
     if (!isLagging || !hasRoom()) return;
     isLagging = false;
-    controller?.enqueue(encoder.encode(encodeSse({ event: "resync", data: { reason: "lagging" } })));
+    controller?.enqueue(encodeSse({ event: "resync", data: { reason: "lagging" } }));
     options.onResync();
   };
-  const push = (text: string): void => {
+  const push = (chunk: Uint8Array): void => {
     if (isClosed || isLagging) return;
-    isLagging = !waiting.add(text);
+    isLagging = !waiting.add(chunk);
     drain();
   };
   const body = new ReadableStream<Uint8Array>(
@@ -123,13 +128,12 @@ export function createSseChannel(options: SseChannelOptions): SseChannel {
   );
   return {
     body,
-    send: (event) => push(encodeSse(event)),
-    comment: (text) => push(`: ${text}\n\n`),
+    send: push,
+    comment: (text) => push(encoder.encode(`: ${text}\n\n`)),
     end: (reason) => {
       if (isClosed) return;
       close();
-      const rest = [...waiting.all(), encodeSse({ event: "bye", data: { reason } })];
-      controller?.enqueue(encoder.encode(rest.join("")));
+      for (const chunk of [...waiting.all(), encodeSse({ event: "bye", data: { reason } })]) controller?.enqueue(chunk);
       controller?.close();
     },
     isClosed: () => isClosed,
