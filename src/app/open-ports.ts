@@ -3,6 +3,7 @@ import { readHubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
 import { type Chance, createSystemChance } from "../core/chance.ts";
 import type { SystemClock } from "../core/clock.ts";
+import type { WebhookSender } from "../core/ports/webhook-sender.ts";
 import { createSystemProbe } from "../gpu/telemetry/system-probe.ts";
 import { createMediaClient } from "../media/media-client.ts";
 import { createArtifactFiles } from "../store/artifact-files.ts";
@@ -58,6 +59,19 @@ function openFiles(config: Config, means: { readonly clock: SystemClock; readonl
   return { files, desk: openModels(config, readHubEnvironment(process.env), means) };
 }
 
+function openWebhookSender(config: Config, clock: SystemClock): WebhookSender {
+  return createWebhookSender({
+    clock,
+    secret: config.webhook.secret,
+    get allow() {
+      return config.webhook.allow;
+    },
+    get answerMs() {
+      return config.webhook.answerMs;
+    },
+  });
+}
+
 /** The real outside world of one state directory, which the caller has locked. */
 export async function openPorts(config: Config, clock: SystemClock): Promise<SystemPorts> {
   const { stateDir, queue } = config;
@@ -105,16 +119,7 @@ export async function openPorts(config: Config, clock: SystemClock): Promise<Sys
     media,
     host,
     probe,
-    webhooks: createWebhookSender({
-      clock,
-      secret: config.webhook.secret,
-      get allow() {
-        return config.webhook.allow;
-      },
-      get answerMs() {
-        return config.webhook.answerMs;
-      },
-    }),
+    webhooks: openWebhookSender(config, clock),
     logger,
     registry,
     models: desk === null || files === null ? null : { desk, place: files.place },
