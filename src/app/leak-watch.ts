@@ -23,21 +23,21 @@ export interface LeakWatch {
 
 /**
  * Memory that stays: allocated by the worker's framework beside the model as it was after its load. The allocator's cache
- * does not count, because it is given back on request.
+ * does not count, because it is given back on request. The worker measures it, with each finished render: whoever asks later
+ * may find the next job under way.
  */
 export function createLeakWatch(parts: ServiceParts, supervisor: Supervisor): LeakWatch {
-  const { clock, store, links, logger } = parts;
+  const { store, links, logger } = parts;
   const watched = new Map<string, Watched>();
   const limitOf = (workerId: string): number => (links.clientOf(workerId)?.identity.device.totalBytes ?? 0) * limitRatio;
   const trendOf = (workerId: string): LeakTrend | null => leakTrend(watched.get(workerId)?.residues ?? [], limitOf(workerId));
 
-  const look = async (workerId: string): Promise<void> => {
+  const look = async (workerId: string, residue: Residue): Promise<void> => {
     const link = links.get(workerId);
     if (link === null) return;
-    const { memory } = await link.client.stats();
     const known = watched.get(workerId);
     const residues = known?.pid === link.ref.pid ? known.residues : [];
-    watched.set(workerId, { pid: link.ref.pid, residues: noteResidue(residues, { atMs: clock.nowMs(), bytes: memory.allocatedBytes }) });
+    watched.set(workerId, { pid: link.ref.pid, residues: noteResidue(residues, residue) });
     const trend = trendOf(workerId);
     if (!isRecycleDue(trend)) return;
     watched.delete(workerId);
@@ -50,9 +50,12 @@ export function createLeakWatch(parts: ServiceParts, supervisor: Supervisor): Le
     supervisor.send({ type: "worker.recycle", workerId });
   };
   const note = (rows: readonly EventRow[]): void => {
-    for (const { kind, workerId } of rows) {
-      if (kind !== "job.succeeded" || workerId === null) continue;
-      look(workerId).catch((thrown: unknown) => logger.warn({ event: "leak.notMeasured", workerId, message: messageOf(thrown) }));
+    for (const { kind, workerId, atMs, data } of rows) {
+      const bytes = data["held_bytes"];
+      if (kind !== "render.completed" || workerId === null || typeof bytes !== "number") continue;
+      look(workerId, { atMs, bytes }).catch((thrown: unknown) =>
+        logger.warn({ event: "worker.notRecycled", workerId, message: messageOf(thrown) }),
+      );
     }
   };
   const residueOf = (workerId: string): number | null => {

@@ -59,6 +59,8 @@ export const reportSchema = z.object({
   resumed_from_step: count,
   render_ms: z.number().nonnegative(),
   peak_bytes: bytes,
+  /** Allocated once the device was free of the job and nothing else had begun: what stays beside the model is a leak. */
+  held_bytes: bytes,
 });
 
 /** Requests: method → params and result. */

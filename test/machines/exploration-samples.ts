@@ -59,6 +59,7 @@ export const rendered: RenderReport = {
   resumedFromStep: 0,
   renderMs: 1,
   peakBytes: 1,
+  heldBytes: 1,
 };
 
 export const processRef: ProcessRef = { workerId: "w0", pid: 7, startTicks: 1, bootId: "b", socketPath: "s", token: "t" };

@@ -242,6 +242,7 @@ export class SimWorker {
       resumedFromStep: render.resumedFromStep,
       renderMs: 1_000,
       peakBytes: this.memory().peakBytes,
+      heldBytes: this.memory().allocatedBytes,
     };
     if (isTold) this.#send({ kind: "completed", report: this.#result });
   }

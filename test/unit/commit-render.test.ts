@@ -52,6 +52,7 @@ const report = (): RenderReport => ({
   resumedFromStep: 0,
   renderMs: 9_000,
   peakBytes: 0,
+  heldBytes: 0,
 });
 
 /** The service's parts around a real store, with a disk and a media child that do as told. */

@@ -261,4 +261,15 @@ describe("the simulated engine", () => {
     if (large.kind === "failed" || small.kind === "failed") throw new Error("a render failed");
     expect(small.report.peakBytes).toBeLessThan(large.report.peakBytes);
   });
+
+  it("reports what stays once the device is free of the render, a leak included", async () => {
+    const engine = startEngine();
+    await engine.load("TI2V-5B", "model-offload");
+    const loadedBytes = device.memory().allocatedBytes;
+    const clean = await endOf(engine, orderOf("", { model: "TI2V-5B" }));
+    const leaking = await endOf(engine, orderOf("[[sim:leak:2GiB@denoise:1]]", { model: "TI2V-5B" }));
+    if (clean.kind === "failed" || leaking.kind === "failed") throw new Error("a render failed");
+    expect(clean.report.heldBytes).toBe(loadedBytes);
+    expect(leaking.report.heldBytes).toBe(loadedBytes + 2 * gibibyte);
+  });
 });

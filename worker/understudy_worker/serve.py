@@ -136,6 +136,8 @@ class Main:
             say(f"job {job.job_id}: {failure['exception_type']} in {phase}")
         # Out of the `except` block: a caught exception holds the frames, and they hold the tensors.
         self._settle(failure, is_clean=report is not None)
+        if report is not None:
+            report["held_bytes"] = self._worker.memory().allocated_bytes
         self._end(job, report, failure)
 
     def failed(self, thrown: Exception, phase: str) -> dict[str, Any]:

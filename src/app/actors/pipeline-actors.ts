@@ -150,7 +150,12 @@ export const pipelineActors = (parts: ServiceParts) => {
           parts.store.events.note({
             kind: "render.completed",
             ...about,
-            data: { fence: input.lease.fence, steps_rendered: fact.report.stepsRendered, resumed_from_step: fact.report.resumedFromStep },
+            data: {
+              fence: input.lease.fence,
+              steps_rendered: fact.report.stepsRendered,
+              resumed_from_step: fact.report.resumedFromStep,
+              held_bytes: fact.report.heldBytes,
+            },
           });
         if (fact.kind === "failed") noteMisfit(parts, input, fact.fault);
         sendBack(eventOf(fact));

@@ -32,6 +32,16 @@ async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal
   return { ref, identity: client.identity, attach, lease: null };
 }
 
+/** How a process ended is told by its watch, with the evidence: a handshake that notices the end first leaves it to it. */
+async function shakeHands(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
+  try {
+    return await connect(parts, ref, signal);
+  } catch (thrown) {
+    if (!parts.host.isGone(ref)) throw thrown;
+    return await new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  }
+}
+
 const stopShapes = (parts: ServiceParts): Readonly<Record<StopShape, StopLimits>> => ({
   ladder: parts.config.stop,
   silent: { requestMs: 0, termMs: Math.min(5_000, parts.config.stop.termMs), killMs: parts.config.stop.killMs },
@@ -129,7 +139,7 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
 
 export const workerActors = (parts: ServiceParts) => ({
   spawnProcess: fromPromise<ProcessRef, { workerId: string }>(({ input }) => spawn(parts, input.workerId)),
-  handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) => connect(parts, input.ref, signal)),
+  handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) => shakeHands(parts, input.ref, signal)),
   adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(({ input }) => adopt(parts, input.workerId)),
   watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ input, sendBack }) => watch(parts, input.ref, sendBack)),
   stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(({ input }) =>

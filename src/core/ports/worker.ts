@@ -52,6 +52,8 @@ export interface RenderReport {
   readonly resumedFromStep: number;
   readonly renderMs: number;
   readonly peakBytes: number;
+  /** Allocated once the device was free of the job and before anything else began. */
+  readonly heldBytes: number;
 }
 
 export type WorkerNotice =

@@ -85,6 +85,7 @@ export const renderChecks: readonly WorkerCheck[] = [
       else assert.ok(rendered.width >= width && rendered.height >= height);
       assert.deepEqual([report.stepsRendered, report.resumedFromStep], [shortRequest.steps, 0]);
       assert.ok(report.peakBytes > 0 && report.renderMs >= 0);
+      assert.equal(report.heldBytes, (await worker.client.stats()).memory.allocatedBytes);
       await worker.client.acknowledge(order.jobId, order.fence);
     },
   },

@@ -72,7 +72,7 @@ export class RenderRun {
   }
 
   /** Rejects with the fault that was met, or with the abort's reason. */
-  async run(): Promise<RenderReport> {
+  async run(): Promise<Omit<RenderReport, "heldBytes">> {
     const { device, placement, clock } = this.#tools;
     const { request } = this.order;
     const startedAtMs = clock.nowMs();
