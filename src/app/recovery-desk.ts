@@ -1,4 +1,5 @@
 import type { Actor } from "xstate";
+import { messageOf } from "../core/errors.ts";
 import type { Fault } from "../core/fault.ts";
 import { secondMs } from "../core/units.ts";
 import type { FailureType } from "../core/words.ts";
@@ -6,9 +7,12 @@ import type { supervisorMachine } from "../machines/supervisor.machine.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type { HealthView, RecoveryOrder, RecoveryPort, RecoveryReset, RecoveryTriggered } from "../server/server-ports.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import { healthViewOf, isMonitored, readHealth, type StatusParts } from "./service-status.ts";
 
 const answerWithinMs = 10 * secondMs;
+/** So long a trigger waits for the job in its worker's hand before it says that it is queued behind it. */
+const phaseEndMs = 30 * secondMs;
 
 function operatorFault(failureType: FailureType): Fault {
   return {
@@ -32,11 +36,19 @@ export interface FactHub {
   subscribe(listener: (fact: SupervisorFact) => void): () => void;
 }
 
-export function createFactHub(): FactHub {
+/** A listener that fails holds up neither the others nor the record. */
+export function createFactHub(logger: Logger): FactHub {
   const listeners = new Set<(fact: SupervisorFact) => void>();
+  const tell = (listener: (fact: SupervisorFact) => void, fact: SupervisorFact): void => {
+    try {
+      listener(fact);
+    } catch (thrown) {
+      logger.error({ event: "fact.notTold", fact: fact.type, message: messageOf(thrown) });
+    }
+  };
   return {
     publish: (fact) => {
-      for (const listener of listeners) listener(fact);
+      for (const listener of listeners) tell(listener, fact);
     },
     subscribe: (listener) => {
       listeners.add(listener);
@@ -55,10 +67,19 @@ function answerOf(supervisor: Supervisor, incidentId: string | null, rungs: read
   const actions = rungs.map(({ result }) => ({ action: result.action, outcome: result.outcome, reason: result.reason }));
   const hasNothingRun = actions.every(({ outcome }) => outcome === "skipped");
   const common = { isPending, incidentId, isStandingIn, isRealGenerationEnabled: mode === "ready" || mode === "degraded", actions };
+  const jobInHand = behindJob(supervisor, incidentId);
+  if (isPending && jobInHand !== null) return { ...common, isSuccess: false, message: `Recovery queued behind job ${jobInHand}` };
   if (isPending) return { ...common, isSuccess: false, message: "Recovery is under way; look at the incident for its end." };
   if (effective !== undefined) return { ...common, isSuccess: true, message: `Recovery successful using ${effective.result.action}` };
   if (hasNothingRun) return { ...common, isSuccess: true, message: "Nothing to repair: test render passed" };
   return { ...common, isSuccess: false, message: `All recovery strategies failed for ${rungs.at(-1)?.failureType ?? "this failure"}` };
+}
+
+/** The job that a trigger waits for: nothing is asked of a worker that renders. */
+function behindJob(supervisor: Supervisor, incidentId: string | null): string | null {
+  const { incidents, workers } = supervisor.getSnapshot().context;
+  const incident = incidentId === null ? undefined : incidents[incidentId];
+  return incident?.stage === "checking" ? (workers[incident.workerId]?.jobId ?? null) : null;
 }
 
 interface Desk {
@@ -74,7 +95,7 @@ function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId
     const rungs: RungEnded[] = [];
     const end = (isPending: boolean): void => {
       unsubscribe();
-      parts.clock.clearTimer(timer);
+      for (const timer of timers) parts.clock.clearTimer(timer);
       resolve(answerOf(supervisor, incidentId, rungs, isPending));
     };
     const unsubscribe = hub.subscribe((fact) => {
@@ -84,15 +105,25 @@ function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId
       const isEnd = fact.type === "incident.closed" || fact.type === "incident.stoodIn" || fact.type === "incident.exhausted";
       if (isEnd && fact.id === incidentId) end(false);
     });
-    const timer = parts.clock.setTimer(() => end(true), order.waitMs);
+    const endIfQueued = (): void => {
+      if (behindJob(supervisor, incidentId) !== null) end(true);
+    };
+    const timers = [parts.clock.setTimer(() => end(true), order.waitMs), parts.clock.setTimer(endIfQueued, phaseEndMs)];
     const { failureType, isForced } = order;
     supervisor.send({ type: "recovery.trigger", failureType, isForced, workerId, fault: operatorFault(failureType) });
   });
 }
 
+/** Whom a trigger is about when it names nobody: the worker that has this trouble, or any, and else the first one. */
+function troubledWorker({ parts, supervisor }: Desk, failureType: FailureType): string {
+  const open = Object.values(supervisor.getSnapshot().context.incidents);
+  const incident = open.find((candidate) => candidate.failureType === failureType) ?? open[0];
+  return incident?.workerId ?? parts.config.workers[0]?.id ?? "";
+}
+
 async function trigger(desk: Desk, order: RecoveryOrder): Promise<RecoveryTriggered> {
   const { parts, supervisor } = desk;
-  const workerId = parts.config.workers[0]?.id ?? "";
+  const workerId = order.workerId ?? troubledWorker(desk, order.failureType);
   const { cooldowns, mode } = supervisor.getSnapshot().context;
   const leftMs = (cooldowns[`${workerId}/${order.failureType}`] ?? 0) - parts.clock.nowMs();
   if (leftMs > 0 && !order.isForced) {

@@ -302,7 +302,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const parts = await openParts(ports, config, version);
   const { clock, store, links } = parts;
   const stopCounting = countAndLog(parts);
-  const hub = createFactHub();
+  const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
   const { supervisor, book, stately } = await createSupervisor(parts, hub);
   const machines = { charts: () => machineCharts, actors: book.actors, subscribe: book.subscribe, inspector: stately };

@@ -344,6 +344,8 @@ export const pipelineMachine = pipelineSetup.createMachine({
           target: "inHand.generating",
           actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, { type: "reportBegun" }],
         },
+        // Another incident of the same worker need not wait for what is so already.
+        "pipeline.suspend": { actions: [{ type: "hold", params: ({ event }) => ({ by: event.by }) }, { type: "reportSuspended" }] },
       },
       after: { suspendedMs: { target: "idle", actions: [{ type: "letAllGo" }, { type: "endStandIns" }] } },
     },
@@ -355,6 +357,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
         { guard: "servesNoStandIns", target: "idle" },
       ],
       on: {
+        "pipeline.suspend": { actions: [{ type: "hold", params: ({ event }) => ({ by: event.by }) }, { type: "reportSuspended" }] },
         "pipeline.admit": {
           target: "idle",
           actions: [

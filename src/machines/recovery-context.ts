@@ -8,8 +8,7 @@ const endsByItself = ({ origin, fault, ladder }: RecoveryInput): boolean =>
 function startOf(input: RecoveryInput): RecoveryContext["start"] {
   if (input.resume !== undefined) return input.resume.kind;
   if (input.cooldownUntilMs != null && input.cooldownUntilMs > input.clock.nowMs()) return "coolingDown";
-  if (input.origin === "workerDeath" || input.origin === "manual") return input.origin;
-  return endsByItself(input) ? "workerDeath" : "climb";
+  return input.origin === "workerDeath" || endsByItself(input) ? "workerDeath" : "climb";
 }
 
 /** The context of an incident that begins, or goes on after a restart of the service. */
@@ -31,6 +30,7 @@ export function contextOf(input: RecoveryInput): RecoveryContext {
     start: startOf(input),
     isClimbing: false,
     climbCount: resume?.climbCount ?? 0,
+    forgivenClimbCount: 0,
     nextRungIndex: 0,
     choice: null,
     rung: null,

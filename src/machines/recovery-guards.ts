@@ -8,6 +8,8 @@ interface Args {
 
 const isWorkerDown = ({ workerState }: RecoveryContext): boolean => workerState === "crashLooping" || workerState === "stopped";
 const hasPassed = (atMs: number | null, { clock }: RecoveryContext): boolean => atMs === null || clock.nowMs() >= atMs;
+const climbsRemain = ({ climbCount, forgivenClimbCount, limits }: RecoveryContext): boolean =>
+  climbCount - forgivenClimbCount < limits.climbCount;
 const probesOf = ({ rung, jobId }: RecoveryContext): { readonly canary: boolean; readonly envelope: boolean } =>
   rung === null ? { canary: true, envelope: false } : probesFor(rung.action, jobId !== null);
 
@@ -17,8 +19,9 @@ export const recoveryGuards = {
   startsExhausted: ({ context }: Args) => context.start === "exhausted",
   startsCoolingDown: ({ context }: Args) => context.start === "coolingDown",
   startsWithDeath: ({ context }: Args) => context.start === "workerDeath",
-  startsWithCanary: ({ context }: Args) => context.start === "manual",
-  isOnlyMeasured: ({ context }: Args) => context.origin === "health" && !context.hasProvenFailure,
+  /** An operator asked, and a test render decides whether there is anything to repair. */
+  isAskedFor: ({ context }: Args) => context.origin === "manual",
+  mayWait: ({ context }: Args) => (context.origin === "health" || context.origin === "manual") && !context.hasProvenFailure,
   isUnprovenStandIn: ({ context }: Args) => context.choice?.action === "fallback_to_mock" && !context.hasProvenFailure,
   isStandIn: ({ context }: Args) => context.choice?.action === "fallback_to_mock",
   isHeavyChoice: ({ context }: Args) => context.choice?.isHeavy === true,
@@ -31,11 +34,11 @@ export const recoveryGuards = {
   isNothingToRepair: ({ context }: Args) => context.origin === "manual" && context.climbCount === 0,
   isClimbing: ({ context }: Args) => context.isClimbing,
   mayClimb: ({ context }: Args) =>
-    context.climbCount < context.limits.climbCount &&
+    climbsRemain(context) &&
     !isWorkerDown(context) &&
     hasPassed(context.budgetRetryAtMs, context) &&
     hasPassed(context.cooldownUntilMs, context),
-  climbsRemain: ({ context }: Args) => context.climbCount < context.limits.climbCount,
+  climbsRemain: ({ context }: Args) => climbsRemain(context),
   hasModel: ({ context }: Args) => context.model !== null,
   isOwnModel: ({ context }: Args, params: { readonly model: ModelId }) => context.model === params.model,
   isTrialJobMissing: ({ context }: Args) => !context.isTrialJobBegun,

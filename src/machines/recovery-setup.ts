@@ -65,6 +65,7 @@ export const recoverySetup = setup({
   guards: recoveryGuards,
   actions: {
     startClimb: assign(({ context }) => ({ isClimbing: true, climbCount: context.climbCount + 1, nextRungIndex: 0 })),
+    forgiveClimbs: assign(({ context }) => steps.forgiveClimbs(context)),
     clearStart: assign({ start: null }),
     clearChoice: assign({ choice: null }),
     chooseNext: enqueueActions((args, params: { facts: RungFacts }) => take(args, steps.chooseNext(args.context, params.facts))),

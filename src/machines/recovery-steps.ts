@@ -91,6 +91,13 @@ export function noteJoined(context: RecoveryContext, fault: Fault): Partial<Reco
   };
 }
 
+/** An operator may have removed what was in the way: every climb is open again, but for the one under way, and no cooldown holds. */
+export const forgiveClimbs = ({ climbCount, isClimbing }: RecoveryContext): Partial<RecoveryContext> => ({
+  forgivenClimbCount: isClimbing ? climbCount - 1 : climbCount,
+  cooldownUntilMs: null,
+  isExhausted: false,
+});
+
 export function armLookBack(context: RecoveryContext): Partial<RecoveryContext> {
   const { lookBackCount, lookBackAtMs, clock, limits } = context;
   const isResumed = lookBackAtMs !== null && lookBackAtMs > clock.nowMs();

@@ -86,9 +86,11 @@ export interface RecoveryContext {
   readonly clock: Pick<Clock, "nowMs">;
   readonly limits: RecoveryLimits;
   /** Where the machine goes first; `null` once it has gone. */
-  readonly start: "standingIn" | "exhausted" | "coolingDown" | "workerDeath" | "manual" | "climb" | null;
+  readonly start: "standingIn" | "exhausted" | "coolingDown" | "workerDeath" | "climb" | null;
   readonly isClimbing: boolean;
   readonly climbCount: number;
+  /** Climbs before an operator's reset: they no longer count against the limit. */
+  readonly forgivenClimbCount: number;
   readonly nextRungIndex: number;
   /** What examining chose; null until it has. */
   readonly choice: RungChoice | null;
@@ -153,6 +155,8 @@ export type RecoveryReport =
 
 export type RecoveryEvent =
   | { readonly type: "recovery.probe" }
+  /** An operator's: every climb is open again. */
+  | { readonly type: "recovery.reset" }
   | { readonly type: "recovery.stop" }
   | { readonly type: "fault.joined"; readonly fault: Fault }
   | { readonly type: "worker.connected"; readonly workerId: string }

@@ -29,6 +29,7 @@ export const recoveryMachine = recoverySetup.createMachine({
   }),
   on: {
     "recovery.stop": { target: ".stopped" },
+    "recovery.reset": { actions: "forgiveClimbs" },
     "fault.joined": { actions: { type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) } },
     "worker.connected": { actions: "noteConnected" },
     "worker.crashLooped": {
@@ -61,13 +62,17 @@ export const recoveryMachine = recoverySetup.createMachine({
         { guard: "startsExhausted", target: "exhausted" },
         { guard: "startsCoolingDown", target: "coolingDown" },
         { guard: "startsWithDeath", target: "verifying.awaitingWorker", actions: "startJoinedRestart" },
-        { guard: "startsWithCanary", target: "verifying.runningCanary" },
       ],
-      on: { "pipeline.suspended": { target: "choosing", actions: "startClimb" } },
+      on: {
+        "pipeline.suspended": [
+          { guard: "isAskedFor", target: "verifying.runningCanary" },
+          { target: "choosing", actions: "startClimb" },
+        ],
+      },
       after: {
         suspendMs: [
-          // Measured trouble never interrupts a job: ask again until the job has ended.
-          { guard: "isOnlyMeasured", target: "diagnosing", reenter: true },
+          // Neither measured trouble nor an operator's question interrupts a job: ask again until the job has ended.
+          { guard: "mayWait", target: "diagnosing", reenter: true },
           { target: "choosing", actions: "startClimb" },
         ],
       },
@@ -280,6 +285,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       },
       on: {
         "recovery.probe": { target: "probing" },
+        "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
         "fault.joined": {
           guard: "mayClimb",
           target: "choosing",
@@ -319,7 +325,10 @@ export const recoveryMachine = recoverySetup.createMachine({
       description: "A climb for this kind of failure has just ended; the fallback chain serves until the cooldown is over.",
       tags: ["mock", "degraded"],
       entry: ["serveStandIns", "reportStoodIn"],
-      on: { "recovery.probe": { target: "probing" } },
+      on: {
+        "recovery.probe": { target: "probing" },
+        "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
+      },
       after: { cooldownMs: { target: "probing" } },
     },
     exhausted: {
@@ -328,6 +337,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       entry: ["armLookBack", "serveStandIns", "holdBreaker", "reportExhausted"],
       on: {
         "recovery.probe": { target: "probing" },
+        "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
         "worker.connected": { actions: ["noteConnected", "requestModel"] },
         "model.proven": { guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) }, target: "probing" },
       },

@@ -1,3 +1,4 @@
+import type { Fault } from "../core/fault.ts";
 import type { BreakerState, FailureType, Mode, ModelId, WorkerCondition } from "../core/words.ts";
 import { type ModeFacts, modeOf } from "../recovery/mode.ts";
 
@@ -41,8 +42,12 @@ export interface OpenIncident {
    * model passed its proof, and one job is let through before all are.
    */
   readonly stage: "checking" | "working" | "returning" | "standingIn" | "exhausted";
+  readonly fault: Fault;
   readonly joinedCount: number;
   readonly openedAtMs: number;
+  /** As last reported: an actor that is started again goes on from here. */
+  readonly climbCount: number;
+  readonly lookBackCount: number;
 }
 
 export type WorkersFacts = Readonly<Record<string, WorkerFacts>>;

@@ -54,8 +54,11 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     failureType: fault.failureType,
     model,
     stage: origin === "manual" ? "checking" : "working",
+    fault,
     joinedCount: 0,
     openedAtMs: nowMs,
+    climbCount: 0,
+    lookBackCount: 0,
   };
   const cooldownUntilMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
   return join(
@@ -68,14 +71,17 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   );
 }
 
-export function setStage(context: SupervisorContext, incidentId: string, stage: OpenIncident["stage"]): Route {
+type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount">>;
+
+/** What its actor has reported of an incident. */
+export function noteIncident(context: SupervisorContext, incidentId: string, known: Known): Route {
   const incident = context.incidents[incidentId];
   return incident === undefined
     ? nothing
-    : { ...nothing, change: { incidents: { ...context.incidents, [incidentId]: { ...incident, stage } } } };
+    : { ...nothing, change: { incidents: { ...context.incidents, [incidentId]: { ...incident, ...known } } } };
 }
 
-/** Its actor is gone by an error: nobody would ever give back what it holds. */
+/** Its actor is gone by errors, for good: nobody would ever give back what it holds. */
 export function abandonIncident(context: SupervisorContext, incidentId: string): Route {
   const incident = context.incidents[incidentId];
   if (incident === undefined) return nothing;

@@ -3,7 +3,7 @@ import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
-import { closeIncident, cooldownKey, openOrJoin, setStage } from "./supervisor-incidents.ts";
+import { closeIncident, cooldownKey, noteIncident, openOrJoin } from "./supervisor-incidents.ts";
 import { intakeHandlers, noteStopped, recycleIfAsked, releaseIfPaused } from "./supervisor-intake.ts";
 import { childIds, type Handlers, join, nothing, type Route, send, tell, toIncidents, updateWorker } from "./supervisor-route.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
@@ -200,6 +200,11 @@ const canaryAnswered = (event: CanaryReport): Route =>
     send(childIds.breaker(event.workerId), { type: event.type, workerId: event.workerId }),
   );
 
+const countsOf = ({ climbCount, lookBackCount }: { readonly climbCount: number; readonly lookBackCount: number }) => ({
+  climbCount,
+  lookBackCount,
+});
+
 const toPipeline =
   (type: "pipeline.resume" | "pipeline.suspend" | "pipeline.standIn") =>
   (_: SupervisorContext, event: Extract<RecoveryReport, { type: typeof type }>) =>
@@ -211,7 +216,7 @@ const recoveryHandlers: Handlers = {
   "pipeline.standIn": toPipeline("pipeline.standIn"),
   "pipeline.admit": (context, { incidentId, workerId, admission }) =>
     join(
-      admission === "one" ? setStage(context, incidentId, "returning") : nothing,
+      admission === "one" ? noteIncident(context, incidentId, { stage: "returning" }) : nothing,
       send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
     ),
   "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.ensure" }),
@@ -220,7 +225,7 @@ const recoveryHandlers: Handlers = {
     send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved }),
   "rung.started": (context, event) =>
     join(
-      setStage(context, event.incidentId, "working"),
+      noteIncident(context, event.incidentId, { stage: "working", climbCount: event.climb }),
       tell({ type: "rung.started", ...about(event), data: { action: event.action, failure_type: event.failureType, climb: event.climb } }),
     ),
   "rung.ended": (_, event) =>
@@ -236,13 +241,13 @@ const recoveryHandlers: Handlers = {
   // A look back that succeeded is work again; an operator's check that did is over.
   "canary.passed": (context, event: CanaryReport) =>
     join(
-      context.incidents[event.incidentId]?.stage === "checking" ? nothing : setStage(context, event.incidentId, "working"),
+      context.incidents[event.incidentId]?.stage === "checking" ? nothing : noteIncident(context, event.incidentId, { stage: "working" }),
       canaryAnswered(event),
     ),
   "canary.failed": (_, event: CanaryReport) => canaryAnswered(event),
   "incident.stoodIn": (context, event) =>
     join(
-      setStage(context, event.incidentId, "standingIn"),
+      noteIncident(context, event.incidentId, { stage: "standingIn", ...countsOf(event) }),
       tell({
         type: "incident.stoodIn",
         ...about(event),
@@ -251,7 +256,7 @@ const recoveryHandlers: Handlers = {
     ),
   "incident.exhausted": (context, event) =>
     join(
-      setStage(context, event.incidentId, "exhausted"),
+      noteIncident(context, event.incidentId, { stage: "exhausted", ...countsOf(event) }),
       tell({
         type: "incident.exhausted",
         ...about(event),
@@ -268,7 +273,7 @@ const recoveryHandlers: Handlers = {
     ...nothing,
     change: { cooldowns: {} },
     facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
-    sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.probe" } })),
+    sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.reset" } })),
   }),
   "recovery.probeAll": (context) => ({
     ...nothing,
@@ -308,10 +313,15 @@ const otherHandlers: Handlers = {
 
 const handlers: Handlers = { ...workerHandlers, ...jobHandlers, ...recoveryHandlers, ...otherHandlers, ...intakeHandlers };
 
-/** What one event means for everybody else; the new mode follows from the new facts. */
+/** What one event means for everybody else. */
 export function routeOf(context: SupervisorContext, event: SupervisorEvent, isDraining: boolean): Route {
   const handle = handlers[event.type] as ((context: SupervisorContext, event: SupervisorEvent) => Route) | undefined;
   const route = handle === undefined ? nothing : handle(context, event);
+  return withMode(context, route, isDraining);
+}
+
+/** The new mode follows from the new facts. */
+export function withMode(context: SupervisorContext, route: Route, isDraining: boolean): Route {
   const next = { ...context, ...route.change };
   const mode = modeFrom(next.workers, next.incidents, isDraining);
   if (mode === context.mode) return route;

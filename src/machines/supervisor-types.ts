@@ -10,7 +10,7 @@ import type { HealthMonitorLimits, HealthMonitorReport, HealthReport } from "./h
 import type { ModelLoaderLimits, ModelLoaderReport } from "./model-loader-types.ts";
 import type { PipelineLimits, PipelineReport } from "./pipeline-types.ts";
 import type { RecoveryLimits, RecoveryReport, RecoveryResume } from "./recovery-types.ts";
-import type { OpenIncidents, WorkersFacts } from "./supervisor-facts.ts";
+import type { OpenIncident, OpenIncidents, WorkersFacts } from "./supervisor-facts.ts";
 import type { StopShape, WorkerLimits, WorkerReport } from "./worker-types.ts";
 
 export interface SupervisedWorker {
@@ -36,7 +36,6 @@ export interface SupervisorLimits {
   readonly respawnMs: number;
   readonly respawnCount: number;
   readonly respawnWindowMs: number;
-  readonly openIncidentCount: number;
 }
 
 export interface SubsystemLimits {
@@ -57,16 +56,11 @@ export interface ResumedFacts {
   readonly breakers: Readonly<Record<string, { readonly untilMs: number; readonly openingCount: number }>>;
   readonly pause: Pause | null;
   readonly drain: IntakeDrain | null;
-  readonly incidents: readonly {
-    readonly id: string;
-    readonly key: string;
-    readonly workerId: string;
-    readonly openedAtMs: number;
-    readonly failureType: FailureType;
-    readonly model: ModelId | null;
-    readonly fault: Fault;
-    readonly resume: RecoveryResume;
-  }[];
+  readonly incidents: readonly ResumedIncident[];
+}
+
+export interface ResumedIncident extends Omit<OpenIncident, "stage" | "joinedCount" | "climbCount" | "lookBackCount"> {
+  readonly resume: RecoveryResume;
 }
 
 export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, pause: null, drain: null, incidents: [] };

@@ -12,12 +12,14 @@ import { healthMonitorMachine } from "./health-monitor.machine.ts";
 import { modelLoaderMachine } from "./model-loader.machine.ts";
 import { pipelineMachine } from "./pipeline.machine.ts";
 import { recoveryMachine } from "./recovery.machine.ts";
+import type { RecoveryResume } from "./recovery-types.ts";
 import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
 import { abandonIncident } from "./supervisor-incidents.ts";
 import { childIds, type IncidentSpawn, join, nothing, type Route } from "./supervisor-route.ts";
-import { routeOf } from "./supervisor-routes.ts";
+import { routeOf, withMode } from "./supervisor-routes.ts";
 import {
   nothingResumed,
+  type ResumedIncident,
   type SupervisedWorker,
   type SupervisorContext,
   type SupervisorEvent,
@@ -33,7 +35,6 @@ export const defaultSupervisorLimits: SupervisorLimits = {
   respawnMs: secondMs,
   respawnCount: 3,
   respawnWindowMs: 10 * minuteMs,
-  openIncidentCount: 8,
 };
 
 const limitsOf = (context: SupervisorContext): SupervisorLimits => ({ ...defaultSupervisorLimits, ...context.limits.supervisor });
@@ -102,23 +103,8 @@ const supervisor = supervisorSetup.extend({
         enqueue.spawnChild("worker", { id: childIds.worker(workerId), input: workerInput(context, workerId, self) });
         enqueue.sendTo(childIds.worker(workerId), { type: "worker.adopt" });
       }
-      for (const incident of context.resumed.incidents) {
-        const { id, key, workerId, failureType, model, fault, openedAtMs, resume: resumed } = incident;
-        const opened: OpenIncident = {
-          id,
-          key,
-          workerId,
-          failureType,
-          model,
-          stage: resumed.kind === "exhausted" ? "exhausted" : "standingIn",
-          joinedCount: 0,
-          openedAtMs,
-        };
-        spawnRecovery(
-          { context, enqueue, self },
-          { incident: opened, origin: "fault", fault, jobId: null, cooldownUntilMs: null, resume: resumed },
-        );
-      }
+      for (const { resume, ...incident } of context.resumed.incidents)
+        resumeRecovery({ context, enqueue, self }, openedOf({ resume, ...incident }), resume);
     }),
     route: enqueueActions(({ context, event, enqueue, self }) => {
       carryOut({ context, enqueue, self }, routeOf(context, event, false));
@@ -132,15 +118,18 @@ const supervisor = supervisorSetup.extend({
       const { respawnCount, respawnWindowMs, respawnMs } = limitsOf(context);
       const recent = [...(context.crashes[childId] ?? []), nowMs].filter((atMs) => nowMs - atMs < respawnWindowMs);
       const message = "error" in event && event.error instanceof Error ? event.error.message : "no message";
-      const isRespawned = recent.length <= respawnCount && childId !== childIds.recorder && !childId.startsWith("recovery/");
+      const isRespawned = recent.length <= respawnCount;
+      const isRecorder = childId === childIds.recorder;
       enqueue.stopChild(childId);
+      // At once: until it is back every fact would be lost.
+      if (isRecorder && isRespawned) enqueue.spawnChild("recorder", { id: childIds.recorder });
       const fact: SupervisorFact = { type: isRespawned ? "child.crashed" : "child.abandoned", childId, message };
-      const abandoned = abandonIncident(context, childId.replace("recovery/", ""));
-      carryOut(
-        { context, enqueue, self },
-        join(abandoned, { ...nothing, change: { crashes: { ...context.crashes, [childId]: recent } }, facts: [fact] }),
-      );
-      if (isRespawned) enqueue.raise({ type: "child.respawn", childId }, { delay: respawnMs, id: `respawn-${childId}-${nowMs}` });
+      if (!isRecorder || isRespawned) enqueue.sendTo(childIds.recorder, fact);
+      const noted: Route = { ...nothing, change: { crashes: { ...context.crashes, [childId]: recent } } };
+      const abandoned = isRespawned ? nothing : abandonIncident(context, childId.replace("recovery/", ""));
+      carryOut({ context, enqueue, self }, withMode(context, join(abandoned, noted), context.mode === "draining"));
+      if (isRespawned && !isRecorder)
+        enqueue.raise({ type: "child.respawn", childId }, { delay: respawnMs, id: `respawn-${childId}-${nowMs}` });
     }),
     respawnChild: enqueueActions(({ context, enqueue, self }, params: { childId: string }) => {
       const [workerId = "", kind = ""] = params.childId.split("/");
@@ -158,9 +147,17 @@ const supervisor = supervisorSetup.extend({
           },
         });
       }
+      const incident = context.incidents[params.childId.replace("recovery/", "")];
+      if (incident !== undefined) {
+        const { climbCount, lookBackCount } = incident;
+        resumeRecovery({ context, enqueue, self }, incident, { kind: "standingIn", untilMs: clock.nowMs(), climbCount, lookBackCount });
+      }
       if (worker === undefined) return;
-      if (kind === "circuit-breaker")
+      if (kind === "circuit-breaker") {
         enqueue.spawnChild("circuitBreaker", { id: params.childId, input: breakerInput(context, workerId, self) });
+        for (const { id, stage } of incidentsOf(context, workerId))
+          if (stage !== "returning") enqueue.sendTo(params.childId, { type: "breaker.hold", workerId, incidentId: id });
+      }
       if (kind === "model-loader") {
         enqueue.spawnChild("modelLoader", { id: params.childId, input: loaderInput(context, worker, self) });
         if (facts.process === "connected")
@@ -258,12 +255,28 @@ function spawnRecovery(
   });
 }
 
+/** It looks back when its time comes: a test render decides whether there is anything left to repair. */
+function resumeRecovery(around: Arguments, incident: OpenIncident, resume: RecoveryResume): void {
+  spawnRecovery(around, { incident, origin: "fault", fault: incident.fault, jobId: null, cooldownUntilMs: null, resume });
+}
+
+const openedOf = ({ resume, ...incident }: ResumedIncident): OpenIncident => ({
+  ...incident,
+  stage: resume.kind === "exhausted" ? "exhausted" : "standingIn",
+  joinedCount: 0,
+  climbCount: resume.climbCount,
+  lookBackCount: resume.lookBackCount,
+});
+
+const incidentsOf = (context: SupervisorContext, workerId: string): readonly OpenIncident[] =>
+  Object.values(context.incidents).filter((incident) => incident.workerId === workerId);
+
 /** Facts first: they are written before anybody acts on them. A child that is down is told nothing. */
 function carryOut({ context, enqueue, self }: Arguments, route: Route): void {
   const queue = enqueue as Enqueue & AnyEnqueue;
   const { children } = (self as { getSnapshot(): { children: Record<string, unknown> } }).getSnapshot();
   queue.assign(route.change);
-  for (const fact of route.facts) queue.sendTo(childIds.recorder, fact as never);
+  if (children[childIds.recorder] !== undefined) for (const fact of route.facts) queue.sendTo(childIds.recorder, fact as never);
   for (const spawn of route.spawns) spawnRecovery({ context, enqueue, self }, spawn);
   for (const { to, event } of route.sends) if (children[to] !== undefined) queue.sendTo(to, event as never);
 }
@@ -280,21 +293,7 @@ export const supervisorMachine = supervisor.createMachine({
     resumed: input.resumed ?? nothingResumed,
     draws: input.draws ?? [],
     workers: Object.fromEntries(input.workers.map(({ id }) => [id, unknownWorker])),
-    incidents: Object.fromEntries(
-      (input.resumed?.incidents ?? []).map(({ id, key, workerId, failureType, model, openedAtMs, resume }) => [
-        id,
-        {
-          id,
-          key,
-          workerId,
-          failureType,
-          model,
-          stage: resume.kind === "exhausted" ? ("exhausted" as const) : ("standingIn" as const),
-          joinedCount: 0,
-          openedAtMs,
-        },
-      ]),
-    ),
+    incidents: Object.fromEntries((input.resumed?.incidents ?? []).map((incident) => [incident.id, openedOf(incident)])),
     incidentCount: 0,
     budgetSpentAtMs: input.resumed?.budgetSpentAtMs ?? [],
     cooldowns: input.resumed?.cooldowns ?? {},

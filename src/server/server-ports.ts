@@ -177,6 +177,8 @@ export interface LoraFile {
 
 export interface RecoveryOrder {
   readonly failureType: FailureType;
+  /** Null: the worker that is in trouble, or the first one. */
+  readonly workerId: string | null;
   /** Climbs although a test render passes, and suspends the job in hand. */
   readonly isForced: boolean;
   readonly waitMs: number;

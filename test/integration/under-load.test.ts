@@ -112,3 +112,29 @@ describe("a trigger on a healthy, idle service", { timeout: 60_000 }, () => {
     expect(kinds).not.toContain("mode.changed");
   });
 });
+
+describe("a trigger while a job renders", { timeout: 90_000 }, () => {
+  it("waits behind it, says so, and finds nothing to repair once it has ended", async () => {
+    await ready();
+    const since = clock.nowMs();
+    const pid = service.worker()?.pid;
+    const id = await service.submit({ steps: 100, num_frames: 81 });
+    await until("it renders", async () => (await service.json<{ phase?: string }>(`/api/v1/generate/${id}`)).body.phase === "denoise");
+    const { body } = await service.json<{ incident_id: string }>("/api/v1/recovery/trigger?wait=1", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ failure_type: "model_loading_failure" }),
+    });
+    expect(body).toMatchObject({ success: false, pending: true, message: `Recovery queued behind job ${id}`, actions: [] });
+    const incident = await until("the incident has ended", async () => {
+      const answer = await service.json<{ status: string }>(`/api/v1/recovery/incidents/${body.incident_id}`);
+      return answer.body.status === "open" ? null : answer.body;
+    });
+    expect(incident.status).toBe("resolved");
+    const kinds = rowsAfter(since).map((row) => row.kind);
+    expect(kinds.indexOf("render.completed")).toBeLessThan(kinds.indexOf("canary.passed"));
+    expect(kinds).not.toContain("rung.started");
+    expect(kinds).not.toContain("worker.exited");
+    expect(service.worker()?.pid).toBe(pid);
+  });
+});

@@ -84,10 +84,10 @@ describe("recovery", () => {
   it("comes to an answering state by time alone, when nothing ever replies", () => {
     const graph = graphOf("recovery");
     const reaching = canReach(graph, isAnswering, (edge) => edge.isTimed);
-    // Measured trouble never interrupts a job: that wait lasts as long as the job.
-    const waiting = liveStates(graph).filter(
-      (state) => !reaching.has(state.key) && !(state.path === "diagnosing" && state.context["origin"] === "health"),
-    );
+    // Measured trouble and an operator's question never interrupt a job: that wait lasts as long as the job.
+    const isPatient = ({ path, context }: ReachedState): boolean =>
+      path === "diagnosing" && (context["origin"] === "health" || context["origin"] === "manual");
+    const waiting = liveStates(graph).filter((state) => !reaching.has(state.key) && !isPatient(state));
     expect(pathsOf(waiting)).toEqual([]);
   });
 });

@@ -44,6 +44,9 @@ const resumes: readonly RecoveryResume["kind"][] = ["standingIn", "coolingDown",
 /** A deadline that is absent, or over, holds nothing back. */
 const isAhead = (atMs: unknown): boolean => typeof atMs === "number" && atMs > explorationClock.startMs;
 
+const countedClimbs = (context: Readonly<Record<string, unknown>>): number =>
+  (context["climbCount"] as number) - (context["forgivenClimbCount"] as number);
+
 const recovery: Exploration = {
   machine: recoveryMachine,
   inputs: [
@@ -58,6 +61,7 @@ const recovery: Exploration = {
   ],
   events: [
     { type: "recovery.probe", isOperator: true },
+    { type: "recovery.reset", isOperator: true },
     { type: "recovery.stop", isOperator: true },
     { type: "fault.joined", fault },
     { type: "fault.joined", fault: poisoned },
@@ -119,6 +123,9 @@ const recovery: Exploration = {
     ...context,
     // Once it has climbed, an incident is the same whatever began it.
     origin: context["climbCount"] === 0 ? context["origin"] : "fault",
+    // What counts against the limit; that there was a climb at all decides whether there may be nothing to repair.
+    climbCount: countedClimbs(context),
+    forgivenClimbCount: context["climbCount"] === 0 ? 0 : 1,
     choice: path.startsWith("choosing") ? context["choice"] : null,
     proof: path.startsWith("verifying") || path === "acting" || context["rung"] !== null ? context["proof"] : null,
     nextRungIndex: context["isClimbing"] === true ? context["nextRungIndex"] : 0,
@@ -132,7 +139,7 @@ const recovery: Exploration = {
   problemsOf: ({ context, path, world }: ReachedState) => {
     const problems = [];
     if ((world["spent"] ?? 0) > bounds.budget) problems.push("more heavy steps than the budget has");
-    if ((context["climbCount"] as number) > bounds.climbs) problems.push("more climbs than allowed");
+    if (countedClimbs(context) > bounds.climbs) problems.push("more climbs than allowed");
     if (path === "standingIn" && context["hasProvenFailure"] !== true) problems.push("a stand-in without a proven failure");
     return problems;
   },

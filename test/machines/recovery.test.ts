@@ -166,6 +166,25 @@ describe("looking back", () => {
     incident.world.isBroken = false;
     expect(await incident.until(() => incident.actor.getSnapshot().status === "done", 900_000)).toBe(true);
   });
+  it("climbs anew after an operator's reset, as often as before it", async () => {
+    const incident = open("network_error");
+    await incident.until(() => incident.is("exhausted"), 4 * 3_600_000);
+    const climbs = () => incident.parent.ofType("climb.ended").length;
+    expect(climbs()).toBe(3);
+    incident.actor.send({ type: "recovery.reset" });
+    expect(incident.is("probing")).toBe(true);
+    await incident.clock.advance(4 * 3_600_000);
+    expect(climbs()).toBe(6);
+    expect(incident.parent.ofType("incident.exhausted")).toHaveLength(2);
+  });
+  it("a reset ends its cooldown, and keeps the climb under way", async () => {
+    const waiting = open("network_error", { cooldownUntilMs: 1_760_000_000_000 + 3_600_000 });
+    waiting.actor.send({ type: "recovery.reset" });
+    await waiting.clock.advance(2_000);
+    expect(waiting.actor.getSnapshot().context.climbCount).toBe(1);
+    waiting.actor.send({ type: "recovery.reset" });
+    expect(waiting.actor.getSnapshot().context).toMatchObject({ climbCount: 1, forgivenClimbCount: 0, isClimbing: true });
+  });
   it("looks at once when an operator asks", async () => {
     const incident = open("network_error");
     await incident.until(() => incident.is("standingIn"));
@@ -277,6 +296,16 @@ describe("a manual trigger", () => {
     await incident.clock.advance(2_000);
     expect(incident.actor.getSnapshot().output).toMatchObject({ ending: "resolved", climbCount: 0 });
     expect(incident.rungs()).toEqual([]);
+  });
+  it("never interrupts a running job: nothing is asked of the card until it has ended", async () => {
+    const incident = open("vram_exhaustion", { origin: "manual" }, { isBroken: false, doesPhaseEnd: false });
+    await incident.clock.advance(3_600_000);
+    expect(incident.is("diagnosing")).toBe(true);
+    expect(incident.parent.ofType("canary.passed")).toEqual([]);
+    incident.actor.send({ type: "pipeline.suspended", ...w0 });
+    await incident.clock.advance(2_000);
+    expect(incident.actor.getSnapshot().output).toMatchObject({ ending: "resolved", climbCount: 0 });
+    expect(incident.world.performed).toEqual([]);
   });
   it("climbs when it fails", async () => {
     const incident = open("vram_exhaustion", { origin: "manual" }, { cure: "clear_gpu_cache" });

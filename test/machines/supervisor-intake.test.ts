@@ -3,6 +3,7 @@ import { unknownWorker, type WorkerFacts } from "../../src/machines/supervisor-f
 import { childIds, type Route } from "../../src/machines/supervisor-route.ts";
 import { routeOf } from "../../src/machines/supervisor-routes.ts";
 import { nothingResumed, type SupervisorContext, type SupervisorEvent } from "../../src/machines/supervisor-types.ts";
+import { classify } from "../../src/recovery/classify.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
 
 const serving: WorkerFacts = { ...unknownWorker, process: "connected", isProven: true, deviceUuid: "card" };
@@ -80,8 +81,11 @@ describe("a pause", () => {
       failureType: "vram_exhaustion",
       model: null,
       stage: "working",
+      fault: classify({}),
       joinedCount: 0,
       openedAtMs: 0,
+      climbCount: 0,
+      lookBackCount: 0,
     } as const;
     const during = play({ ...contextOf({ a: serving }), incidents: { i: incident } }, pause(true));
     expect(during.sent).not.toContain(stopOf("a"));

@@ -113,8 +113,11 @@ describe("the supervisor's incidents", () => {
           failureType: "network_error" as const,
           model: null,
           stage: "working" as const,
+          fault: faultOf("network_error"),
           joinedCount: 0,
           openedAtMs: 0,
+          climbCount: 0,
+          lookBackCount: 0,
         },
       ]),
     );

@@ -101,7 +101,20 @@ describe("trigger and reset", () => {
       pending: false,
       actions: [{ action: "clear_gpu_cache", outcome: "effective" }],
     });
-    expect(world.orders).toEqual([{ failureType: "vram_exhaustion", isForced: false, waitMs: 120_000, by: "operator:local" }]);
+    expect(world.orders).toEqual([
+      { failureType: "vram_exhaustion", workerId: null, isForced: false, waitMs: 120_000, by: "operator:local" },
+    ]);
+  });
+
+  it("is about the worker that it names, and refuses one that is not there by naming those that are", async () => {
+    await trigger({ failure_type: "vram_exhaustion", worker_id: "worker-0" });
+    expect(world.orders).toMatchObject([{ workerId: "worker-0" }]);
+    for (const worker_id of ["worker-9", 7]) {
+      const answer = await trigger({ failure_type: "vram_exhaustion", worker_id });
+      expect(answer.status).toBe(400);
+      expect(await answer.text()).toContain("There is no such worker; there are worker-0.");
+    }
+    expect(world.orders).toHaveLength(1);
   });
 
   it("answers 200 with success false when nothing could be repaired", async () => {

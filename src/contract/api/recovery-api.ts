@@ -39,6 +39,8 @@ export interface TriggerBody {
   readonly failure_type: (typeof failureTypes)[number];
   /** Climbs although a test render passes, and suspends the job in hand. */
   readonly force?: boolean;
+  /** Whose; else the worker that is in trouble, or the first one. */
+  readonly worker_id?: string;
   /** The seed's clients send it; it is not read. */
   readonly context?: Readonly<Record<string, unknown>>;
 }
@@ -58,11 +60,17 @@ export const triggerRecovery = apiRoute({
         .optional()
         .describe("Seconds to wait for the end, at most 120; 0 answers at once."),
       force: z.string().optional().describe("Where the body does not say it: true or 1."),
+      worker_id: z.string().optional().describe("Where the body names none; else the worker that is in trouble, or the first one."),
     }),
     body: documentedBody<TriggerBody>({
       "application/json": () => ({
         type: "object",
-        properties: { failure_type: { type: "string", enum: [...failureTypes] }, force: { type: "boolean" }, context: {} },
+        properties: {
+          failure_type: { type: "string", enum: [...failureTypes] },
+          force: { type: "boolean" },
+          worker_id: { type: "string" },
+          context: {},
+        },
       }),
     }),
   },

@@ -70,8 +70,15 @@ export function addRecoveryRoutes(app: ApiApp, ports: ServerPorts): void {
     const failureType = findFailureType(given);
     if (failureType === undefined)
       return refuse(context, { code: "REQUEST_INVALID", status: 400, param: "failure_type", detail: failureTypeRefusal(given) });
+    const workerId = body.fields["worker_id"] ?? query.worker_id ?? null;
+    const { workers } = ports.status();
+    if (workerId !== null && !workers.some(({ id }) => id === workerId)) {
+      const detail = `There is no such worker; there are ${workers.map(({ id }) => id).join(", ")}.`;
+      return refuse(context, { code: "REQUEST_INVALID", status: 400, param: "worker_id", detail });
+    }
     const triggered = await ports.recovery.trigger({
       failureType,
+      workerId: workerId as string | null,
       isForced: isYes(body.fields["force"]) || isYes(query.force),
       waitMs: query.wait === undefined ? longestWaitMs : Math.min(Number(query.wait) * 1_000, longestWaitMs),
       by: context.get("actor"),

@@ -1,0 +1,136 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { type Actor, createActor, fromCallback } from "xstate";
+import { toActorClock } from "../../src/core/clock.ts";
+import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
+import { supervisorMachine } from "../../src/machines/supervisor.machine.ts";
+import { childIds } from "../../src/machines/supervisor-route.ts";
+import type { SupervisorFact } from "../../src/machines/supervisor-types.ts";
+import { classify } from "../../src/recovery/classify.ts";
+import { defaultLadders } from "../../src/recovery/ladders.ts";
+
+interface Heard {
+  readonly type: string;
+}
+
+/** A supervisor whose children only listen, keep what they were given, and die when they are told `boom`. */
+interface World {
+  readonly clock: VirtualClock;
+  readonly actor: Actor<typeof supervisorMachine>;
+  readonly facts: SupervisorFact[];
+  /** What each child was started with, in order. */
+  readonly started: { readonly kind: string; readonly input: Record<string, unknown> }[];
+  readonly heard: { readonly kind: string; readonly event: Heard }[];
+  readonly kill: (childId: string) => void;
+}
+
+let world: World;
+afterEach(() => world.actor.stop());
+
+function start(): World {
+  const clock = createVirtualClock();
+  const facts: SupervisorFact[] = [];
+  const started: World["started"] = [];
+  const heard: World["heard"] = [];
+  const child = (kind: string): never =>
+    fromCallback<Heard, Record<string, unknown>>(({ input, receive }) => {
+      started.push({ kind, input });
+      receive((event) => {
+        if (event.type === "boom") throw new Error("boom");
+        if (kind === "recorder") facts.push(event as SupervisorFact);
+        else heard.push({ kind, event });
+      });
+    }) as never;
+  const kinds = ["worker", "modelLoader", "pipeline", "circuitBreaker", "healthMonitor", "recovery", "recorder"] as const;
+  const machine = supervisorMachine.provide({ actors: Object.fromEntries(kinds.map((kind) => [kind, child(kind)])) });
+  const workers = [{ id: "a", model: "T2V-A14B", profile: "model-offload" }] as const;
+  const input = { epoch: 1, workers, ladders: defaultLadders, clock, gpuExpectation: "never" } as const;
+  const actor = createActor(machine, { input: input as never, clock: toActorClock(clock) }).start();
+  const kill = (childId: string): void => actor.getSnapshot().children[childId]?.send({ type: "boom" } as never);
+  return { clock, actor, facts, started, heard, kill };
+}
+
+const fault = classify({ exitSignal: "SIGSEGV" });
+const modeOf = (): string => world.actor.getSnapshot().context.mode;
+const kindsOf = (): readonly string[] => world.facts.map(({ type }) => type);
+
+/** One sound worker, and one incident that waits for its look back after a climb. */
+async function withIncident(): Promise<string> {
+  world = start();
+  await world.clock.advance(1);
+  const about = { workerId: "a" } as const;
+  world.actor.send({
+    type: "fault.raised",
+    ...about,
+    report: { workerId: "a", fault, model: null, jobId: null },
+    isHealthOnly: false,
+  } as never);
+  const incidentId = Object.keys(world.actor.getSnapshot().context.incidents)[0] ?? "";
+  world.actor.send({
+    type: "incident.stoodIn",
+    ...about,
+    incidentId,
+    lookBackAtMs: world.clock.nowMs() + 30_000,
+    climbCount: 2,
+    lookBackCount: 1,
+  });
+  return incidentId;
+}
+
+describe("an incident whose actor dies", () => {
+  it("goes on, with its climbs counted, and is not called over", async () => {
+    const incidentId = await withIncident();
+    world.kill(childIds.recovery(incidentId));
+    await world.clock.advance(1_000);
+    const recoveries = world.started.filter(({ kind }) => kind === "recovery");
+    expect(recoveries).toHaveLength(2);
+    expect(recoveries[1]?.input).toMatchObject({
+      incidentId,
+      fault,
+      resume: { kind: "standingIn", untilMs: world.clock.nowMs(), climbCount: 2, lookBackCount: 1 },
+    });
+    expect(kindsOf()).toContain("child.crashed");
+    expect(kindsOf()).not.toContain("incident.closed");
+  });
+
+  it("is given up when it dies again and again: what it held is given back, and the mode is that of what is left", async () => {
+    const incidentId = await withIncident();
+    expect(modeOf()).toBe("mock");
+    for (let death = 0; death < 4; death += 1) {
+      world.kill(childIds.recovery(incidentId));
+      await world.clock.advance(1_000);
+    }
+    expect(world.facts.findLast(({ type }) => type === "incident.closed")).toMatchObject({ id: incidentId, status: "abandoned" });
+    expect(world.heard).toContainEqual({ kind: "pipeline", event: { type: "pipeline.resume", by: incidentId } });
+    expect(modeOf()).toBe("loading");
+    expect(kindsOf().slice(-2)).toContain("mode.changed");
+  });
+});
+
+it("a breaker that is started again is held by the incidents that had it", async () => {
+  const incidentId = await withIncident();
+  const before = world.heard.length;
+  world.kill(childIds.breaker("a"));
+  await world.clock.advance(1_000);
+  expect(world.heard.slice(before)).toContainEqual({
+    kind: "circuitBreaker",
+    event: { type: "breaker.hold", workerId: "a", incidentId },
+  });
+});
+
+describe("a recorder that dies", () => {
+  it("is there again for the very next fact, and for that of its own death", async () => {
+    await withIncident();
+    world.kill(childIds.recorder);
+    await world.clock.turn();
+    world.actor.send({ type: "recovery.reset" });
+    expect(kindsOf().slice(-2)).toEqual(["child.crashed", "cooldown.started"]);
+  });
+
+  it("again and again does not take the supervisor with it", async () => {
+    await withIncident();
+    for (let death = 0; death < 5; death += 1) world.kill(childIds.recorder);
+    await world.clock.turn();
+    world.actor.send({ type: "recovery.reset" });
+    expect(world.actor.getSnapshot().status).toBe("active");
+  });
+});
