@@ -1,9 +1,8 @@
 import { createActor } from "xstate";
-import type { Config, WorkerConfig } from "../config/schema.ts";
+import type { Config } from "../config/schema.ts";
 import { toActorClock } from "../core/clock.ts";
 import { messageOf, UnderstudyError } from "../core/errors.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
-import type { ModelId } from "../core/words.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
 import { StandInDesk } from "../jobs/stand-in-desk.ts";
 import { WebhookDesk } from "../jobs/webhook-desk.ts";
@@ -37,6 +36,7 @@ import { createLeakWatch } from "./leak-watch.ts";
 import { openLearnedBooks } from "./learned-books.ts";
 import { LoadGate } from "./load-gate.ts";
 import { machineCharts } from "./machine-charts.ts";
+import { ownModelOf } from "./own-model.ts";
 import { createProfileBook } from "./profile-book.ts";
 import { createProgressBoard } from "./progress-board.ts";
 import { createProofClip } from "./proof-clip.ts";
@@ -162,9 +162,6 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
   };
 }
 
-/** The main model where the worker may load it, else the first of its own. */
-const firstModelOf = ({ models }: WorkerConfig, { lead }: Config): ModelId => (models.includes(lead) ? lead : (models[0] ?? lead));
-
 interface Watched {
   readonly supervisor: Supervisor;
   readonly book: MachineBook;
@@ -194,7 +191,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watc
     inspect: subscriber.inspect,
     input: {
       epoch: parts.epoch,
-      workers: config.workers.map((worker) => ({ id: worker.id, model: firstModelOf(worker, config), profile: config.loadProfile })),
+      workers: config.workers.map(({ id }) => ({ id, model: ownModelOf(config, id), profile: config.loadProfile })),
       ladders: laddersOf(config),
       clock: turnClock,
       gpuExpectation: gpuExpectationOf(config),

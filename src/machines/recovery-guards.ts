@@ -39,8 +39,8 @@ export const recoveryGuards = {
     hasPassed(context.budgetRetryAtMs, context) &&
     hasPassed(context.cooldownUntilMs, context),
   climbsRemain: ({ context }: Args) => climbsRemain(context),
-  hasModel: ({ context }: Args) => context.model !== null,
-  isOwnModel: ({ context }: Args, params: { readonly model: ModelId }) => context.model === params.model,
+  /** A fault of one model is over with that model; any other with whatever model the worker had in use. */
+  isOwnModel: ({ context }: Args, params: { readonly model: ModelId }) => context.model === null || context.model === params.model,
   isTrialJobMissing: ({ context }: Args) => !context.isTrialJobBegun,
   jobSucceeded: (_: Args, params: { readonly isSuccessful: boolean }) => params.isSuccessful,
   isNewlyDown: ({ context }: Args) => !isWorkerDown(context),

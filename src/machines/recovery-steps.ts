@@ -161,9 +161,7 @@ export function restartWhenCrashLooping(context: RecoveryContext): Step {
   return onlyReport({ type: "worker.restart", ...about(context), reason: "look back", isBudgeted: false });
 }
 
-export function requestModel(context: RecoveryContext): Step {
-  return context.model === null ? nothing : onlyReport({ type: "model.load", ...about(context), model: context.model });
-}
+export const requestModel = (context: RecoveryContext): Step => onlyReport({ type: "model.load", ...about(context) });
 
 export const requestRestart = (context: RecoveryContext): Step =>
   onlyReport({ type: "worker.restart", ...about(context), reason: context.fault.message, isBudgeted: true });

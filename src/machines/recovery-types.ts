@@ -59,6 +59,7 @@ export type RecoveryResume =
 export interface RecoveryInput {
   readonly incidentId: string;
   readonly workerId: string;
+  /** Whose fault it is; null where it is no model's. */
   readonly model: ModelId | null;
   readonly jobId: string | null;
   readonly origin: RecoveryOrigin;
@@ -124,7 +125,8 @@ export type RecoveryReport =
   | ({ readonly type: "pipeline.admit"; readonly admission: "none" | "one" | "all" } & About)
   /** `isBudgeted`: the budget was asked already. */
   | ({ readonly type: "worker.restart"; readonly reason: string; readonly isBudgeted: boolean } & About)
-  | ({ readonly type: "model.load"; readonly model: ModelId } & About)
+  /** The model that the worker is to hold is to be ready. */
+  | ({ readonly type: "model.load" } & About)
   | ({ readonly type: "breaker.hold" } & About)
   | ({ readonly type: "breaker.release"; readonly isResolved: boolean } & About)
   | ({ readonly type: "budget.request"; readonly action: RecoveryAction } & About)

@@ -160,10 +160,7 @@ export const recoveryMachine = recoverySetup.createMachine({
         awaitingWorker: {
           description: "The worker process starts again and loads its model.",
           on: {
-            "worker.connected": [
-              { guard: "hasModel", actions: ["noteConnected", "storeRestart", "requestModel"] },
-              { target: "runningCanary", actions: ["noteConnected", "storeRestart"] },
-            ],
+            "worker.connected": { actions: ["noteConnected", "storeRestart", "requestModel"] },
             "model.proven": {
               guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) },
               target: "runningCanary",

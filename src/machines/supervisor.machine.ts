@@ -234,13 +234,12 @@ function spawnRecovery(
   { incident, origin, fault, jobId, cooldownUntilMs, resume }: IncidentSpawn,
 ): void {
   const { recovery } = context.limits;
-  const worker = context.configured.find((candidate) => candidate.id === incident.workerId);
   (enqueue as AnyEnqueue).spawnChild("recovery", {
     id: childIds.recovery(incident.id),
     input: {
       incidentId: incident.id,
       workerId: incident.workerId,
-      model: incident.model ?? worker?.model ?? null,
+      model: incident.model,
       jobId,
       origin,
       fault,

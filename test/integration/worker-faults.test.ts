@@ -158,6 +158,20 @@ describe("a worker that is killed", { timeout: 120_000 }, () => {
     expect(reached).toBeGreaterThan(apart);
   });
 
+  it("in denoise of a model that is not its first one is back with that model at once", async () => {
+    const { rows, helped } = await survive(
+      async (id) => {
+        await inPhase(service, id, "denoise");
+        process.kill(workerPid(), "SIGKILL");
+      },
+      { model_type: "TI2V-5B", resolution: "1280x720" },
+    );
+    expect(helped).toEqual(["restart_pipeline"]);
+    const rungs = rows.filter(({ kind, data }) => kind === "rung.ended" && data["outcome"] === "failed");
+    expect(rungs).toEqual([]);
+    expect(rows.filter(({ kind }) => kind === "model.proven").at(-1)?.data["model"]).toBe("TI2V-5B");
+  });
+
   it("while it loads its model costs no job", async () => {
     const { rows } = await survive(async () => {
       const first = workerPid();

@@ -166,5 +166,5 @@ function answer(report: RecoveryReport, actor: Incident["actor"], world: World, 
     later(() => actor.send({ type: "worker.connected", ...w0 }), 3_000);
   }
   if (report.type === "model.load" && world.doesModelLoad)
-    later(() => actor.send({ type: "model.proven", ...w0, model: report.model }), 2_000);
+    later(() => actor.send({ type: "model.proven", ...w0, model: "T2V-A14B" }), 2_000);
 }

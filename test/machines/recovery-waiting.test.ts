@@ -43,13 +43,15 @@ describe("a worker that comes back", () => {
     incident.actor.send(proven("T2V-A14B"));
     expect(incident.is({ verifying: "runningCanary" })).toBe(true);
   });
-  it("is tested at once when no model is wanted of it", async () => {
-    const incident = open("generation_pipeline_error", { origin: "workerDeath", model: null }, { isBroken: false });
+  it("is tested with whatever model it holds again, where the fault was no model's", async () => {
+    const incident = open("generation_pipeline_error", { origin: "workerDeath", model: null }, { isBroken: false, doesModelLoad: false });
     incident.actor.send(connected);
+    expect(loadsAsked(incident)).toBe(1);
+    expect(incident.is({ verifying: "awaitingWorker" })).toBe(true);
+    incident.actor.send(proven("TI2V-5B"));
     expect(incident.is({ verifying: "runningCanary" })).toBe(true);
     await incident.until(() => incident.is("returning"));
     expect(incident.rungs()).toEqual(["restart_pipeline effective"]);
-    expect(loadsAsked(incident)).toBe(0);
   });
   it("has failed its restart when its model does not load, and is climbed for", async () => {
     const incident = open("generation_pipeline_error", { origin: "workerDeath" }, { doesModelLoad: false });

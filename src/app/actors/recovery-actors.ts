@@ -5,6 +5,7 @@ import type { RungFacts } from "../../recovery/preconditions.ts";
 import { planReduction } from "../effects/plan-render.ts";
 import { examineRung, performAction, proveEnvelope, type RecoverPorts, runCanary } from "../effects/recover.ts";
 import { gpuExpectationOf } from "../gpu-expectation.ts";
+import { ownModelOf } from "../own-model.ts";
 import type { ProofClip } from "../proof-clip.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
@@ -15,7 +16,7 @@ export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
     links: parts.links,
     gpu: parts.gpu,
     probe: parts.probe,
-    leadModel: parts.config.lead,
+    ownModelOf: (workerId) => ownModelOf(parts.config, workerId),
     models: parts.models,
     planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
     envelopes: parts.envelopes,

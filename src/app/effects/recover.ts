@@ -25,7 +25,8 @@ export interface RecoverPorts {
   readonly links: WorkerLinks;
   readonly gpu: GpuAdapter;
   readonly probe: TelemetryProbe;
-  readonly leadModel: ModelId;
+  /** The model that a worker holds when no job wants another. */
+  readonly ownModelOf: (workerId: string) => ModelId;
   readonly models: ModelPorts | null;
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
@@ -102,7 +103,11 @@ async function offload(
   const profile = leanerProfile(client, stats.profile);
   if (profile === null) throw new UnderstudyError("WORKER_ERROR", "the leanest load profile is in use already");
   ports.setProfile(target.workerId, profile);
-  return ports.gpu.enableOffload(target.workerId, { model: stats.residentModel ?? target.model ?? ports.leadModel, profile }, signal);
+  return ports.gpu.enableOffload(
+    target.workerId,
+    { model: stats.residentModel ?? target.model ?? ports.ownModelOf(target.workerId), profile },
+    signal,
+  );
 }
 
 function reductionOf(ports: RecoverPorts, target: RecoveryTarget, job: JobView | null, stats: WorkerStats): Fit | null {
@@ -145,7 +150,7 @@ async function measureAround(ports: RecoverPorts, target: PerformActionInput, si
     case "reduce_generation_params":
       return reduce(ports, target, client, job, signal);
     case "retry_model_download":
-      return { ...noEvidence, filesMatch: await repairFiles(ports.models, target.model ?? ports.leadModel) };
+      return { ...noEvidence, filesMatch: await repairFiles(ports.models, target.model ?? ports.ownModelOf(target.workerId)) };
     case "system_health_check":
       return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
     case "restart_pipeline":
@@ -164,7 +169,7 @@ export async function performAction(ports: RecoverPorts, target: PerformActionIn
   }
 }
 
-/** Where nothing is on the card, the proof begins with a load; why it was refused, null when it was not. */
+/** Where the model is not on the card, the proof begins with a load; why it was refused, null when it was not. */
 async function loadForProof(
   ports: RecoverPorts,
   client: WorkerClient,
@@ -181,13 +186,19 @@ async function loadForProof(
   }
 }
 
+/** A fault of a model's own is over when that very model renders; any other when the worker renders with what it holds. */
+function modelToProve(ports: RecoverPorts, { workerId, model, fault }: RecoveryTarget, { residentModel }: WorkerStats): ModelId {
+  const faulty = fault.attribution === "model" ? model : null;
+  return faulty ?? residentModel ?? model ?? ports.ownModelOf(workerId);
+}
+
 /** The test render: 2 steps, one of each expert where there are two, asserted by the worker's own count. */
 export async function runCanary(ports: RecoverPorts, target: RecoveryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
   const client = ports.links.clientOf(target.workerId);
   if (client === null) return { verdict: "failed", reason: "the worker is not connected" };
   const stats = await client.stats(signal);
-  const model = stats.residentModel ?? target.model ?? ports.leadModel;
-  if (stats.residentModel === null) {
+  const model = modelToProve(ports, target, stats);
+  if (stats.residentModel !== model) {
     const refusal = await loadForProof(ports, client, target.workerId, model, signal);
     if (refusal !== null) return { verdict: "failed", reason: refusal };
   }
