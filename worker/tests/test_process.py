@@ -29,6 +29,15 @@ def supervise(environment: dict[str, str]) -> Iterator[Supervise]:
         supervisor.close()
 
 
+@pytest.fixture(scope="module")
+def standing(environment: dict[str, str]) -> Iterator[Supervisor]:
+    """One process with its model loaded, for tests that leave it as it was: a start takes seconds."""
+    supervisor = Supervisor(environment)
+    supervisor.load("T2V-A14B")
+    yield supervisor
+    supervisor.close()
+
+
 @pytest.mark.parametrize("model", ["T2V-A14B", "I2V-A14B"])
 def test_after_kill_9_a_new_process_renders_the_rest_and_the_file_is_the_same(
     supervise: Supervise, make_worker: MakeWorker, make_job: MakeJob, model: str
@@ -87,10 +96,9 @@ def test_a_poisoned_device_is_told_and_the_process_ends_with_75(supervise: Super
 
 
 def test_a_request_that_the_model_cannot_render_is_refused_before_it_begins(
-    supervise: Supervise, make_job: MakeJob
+    standing: Supervisor, make_job: MakeJob
 ) -> None:
-    worker = supervise()
-    worker.load("T2V-A14B")
+    worker = standing
     refused = worker.generate(make_job(width=63))["error"]
     assert refused["data"]["exception_type"] == "understudy_worker.errors.RequestError"
     assert "even" in refused["message"]
@@ -101,18 +109,20 @@ def test_a_request_that_the_model_cannot_render_is_refused_before_it_begins(
 
 
 @pytest.mark.parametrize("profile", ["model-offload", "group-offload", "fp8"])
-def test_a_profile_that_cannot_be_had_here_is_unsupported_with_a_reason(supervise: Supervise, profile: str) -> None:
-    worker = supervise()
+def test_a_profile_that_cannot_be_had_here_is_unsupported_with_a_reason(standing: Supervisor, profile: str) -> None:
+    worker = standing
+    worker.ask("model/load", model="T2V-A14B", profile="full")
     refused = worker.ask("model/load", model="T2V-A14B", profile=profile)["error"]
     assert refused["code"] == -32003
     assert profile in refused["message"]
+    assert worker.ask("attach")["result"]["profile"] == "full", "what was refused has changed nothing"
     assert worker.ask("model/load", model="T2V-A14B", profile="tiling")["result"]["memory"]["allocated_bytes"] > 0
     assert worker.ask("attach")["result"]["profile"] == "tiling"
 
 
-def test_an_action_says_what_it_applied_and_the_memory_before_and_after(supervise: Supervise) -> None:
-    worker = supervise()
-    worker.load("T2V-A14B")
+def test_an_action_says_what_it_applied_and_the_memory_before_and_after(standing: Supervisor) -> None:
+    worker = standing
+    worker.ask("model/load", model="T2V-A14B", profile="full")
     done = worker.ask("action/run", action="enable_cpu_offload")["result"]
     assert done["applied"] == ["profile tiling"]
     for memory in (done["before"], done["after"]):
@@ -124,9 +134,8 @@ def test_an_action_says_what_it_applied_and_the_memory_before_and_after(supervis
     assert worker.ask("attach")["result"]["profile"] == "tiling", "what was refused has changed nothing"
 
 
-def test_a_prompt_is_never_written_to_the_log(supervise: Supervise, make_job: MakeJob) -> None:
-    worker = supervise()
-    worker.load("T2V-A14B")
+def test_a_prompt_is_never_written_to_the_log(standing: Supervisor, make_job: MakeJob) -> None:
+    worker = standing
     worker.generate(make_job(prompt="a very private fox " * 40))
     worker.until(lambda: worker.said("completed") or worker.said("failed"))
     assert "private" not in worker.log.read_text()
@@ -155,10 +164,13 @@ def test_the_example_worker_renders_with_a_function_of_its_own(supervise: Superv
         ({"UNDERSTUDY_WORKER_SOCKET": "/nowhere/at/all"}, "cannot be opened"),
     ],
 )
-def test_a_wrong_setting_ends_with_78_and_a_sentence(
+def test_a_wrong_setting_ends_with_78_and_a_sentence_before_anything_heavy_is_imported(
     environment: dict[str, str], tmp_path: Path, change: dict[str, str], sentence: str
 ) -> None:
+    for heavy in ("torch", "diffusers", "transformers"):
+        (tmp_path / f"{heavy}.py").write_text(f"raise SystemExit('{heavy} was imported')", encoding="utf-8")
     given = {"UNDERSTUDY_WORKER_SOCKET": str(tmp_path / "s"), "UNDERSTUDY_WORKER_TOKEN": "t", **environment, **change}
+    given["PYTHONPATH"] = f"{tmp_path}:{environment['PYTHONPATH']}"
     ended = subprocess.run(
         [sys.executable, "-B", "-m", "understudy_worker"], env=given, capture_output=True, timeout=90, check=False
     )

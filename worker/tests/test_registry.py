@@ -8,7 +8,7 @@ import pytest
 
 from understudy_worker.errors import ConfigurationError, RequestError
 from understudy_worker.pipelines.plan import Envelope, plan
-from understudy_worker.pipelines.registry import ModelEntry, entry_of, read_registry
+from understudy_worker.pipelines.registry import ModelEntry, check_pipelines, entry_of, read_registry
 from understudy_worker.surface import RenderRequest
 
 COMMON: dict[str, Any] = {
@@ -53,8 +53,8 @@ def test_a_list_is_read_and_relative_folders_lie_below_the_models_directory(tmp_
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("pipeline", "AutoencoderKLWan"),
-        ("pipeline", "NoSuchPipeline"),
+        ("pipeline", ""),
+        ("image_pipeline", 1),
         ("arguments", {"a": [1]}),
         ("frame_offset", -1),
         ("size_step", 0),
@@ -72,6 +72,16 @@ def test_a_list_is_read_and_relative_folders_lie_below_the_models_directory(tmp_
 def test_a_wrong_field_is_refused_with_the_model_and_its_name(field: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=rf"T2V-A14B.*{field}"):
         listed("T2V-A14B", **{field: value})
+
+
+@pytest.mark.parametrize("field", ["pipeline", "image_pipeline"])
+@pytest.mark.parametrize("name", ["AutoencoderKLWan", "NoSuchPipeline", "object"])
+def test_a_class_that_is_no_pipeline_of_diffusers_is_refused(field: str, name: str) -> None:
+    check_pipelines({"TI2V-5B": listed("TI2V-5B")})
+    with pytest.raises(
+        ConfigurationError, match=rf"TI2V-5B: {field} must be a pipeline class of diffusers .*, not {name}"
+    ):
+        check_pipelines({"TI2V-5B": listed("TI2V-5B", **{field: name})})
 
 
 def test_a_missing_field_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from understudy_worker.pipelines.options import read_options
 from understudy_worker.serve import EXIT_CONFIGURATION, quit_now, say, serve
 from understudy_worker.surface import Worker
 
@@ -16,6 +17,8 @@ def prepare() -> None:
 
 
 def diffusers_worker() -> Worker:
+    # A wrong setting is told at once, and not after the seconds that the imports take.
+    read_options(os.environ)
     # Imported here: the environment comes first, and a package that is missing is a sentence, not a traceback.
     try:
         import diffusers  # noqa: PLC0415

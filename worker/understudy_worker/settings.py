@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from understudy_worker.errors import ConfigurationError
 
@@ -43,8 +44,12 @@ def positive(environment: Mapping[str, str], name: str, default: float) -> float
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    socket_path = required(environment, SOCKET)
+    folder = Path(socket_path).parent
+    if not folder.is_dir():
+        raise ConfigurationError(f"The socket {socket_path} cannot be opened: there is no folder {folder}.")
     return Settings(
-        socket_path=required(environment, SOCKET),
+        socket_path=socket_path,
         token=required(environment, TOKEN),
         orphan_ms=positive(environment, ORPHAN, TEN_MINUTES_MS),
     )

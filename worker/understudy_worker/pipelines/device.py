@@ -20,8 +20,6 @@ PROBE_SECONDS = 10.0
 class TorchDevice:
     def __init__(self, name: str | None) -> None:
         wanted = name or ("cuda" if torch.cuda.is_available() else "cpu")
-        if wanted not in ("cuda", "cpu"):
-            raise ConfigurationError(f"UNDERSTUDY_DEVICE must be cuda or cpu, not {wanted!r}.")
         if wanted == "cuda" and not torch.cuda.is_available():
             raise ConfigurationError("UNDERSTUDY_DEVICE is cuda, but PyTorch finds no CUDA device.")
         self.device = torch.device("cuda", 0) if wanted == "cuda" else torch.device("cpu")

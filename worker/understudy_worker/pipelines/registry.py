@@ -8,8 +8,6 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import diffusers
-
 from understudy_worker.errors import ConfigurationError
 from understudy_worker.surface import LOAD_PROFILES
 
@@ -71,6 +69,20 @@ def read_registry(path: Path, models_dir: Path) -> dict[str, ModelEntry]:
     return {model: entry_of(model, given, models_dir) for model, given in listed.items()}
 
 
+def check_pipelines(registry: Mapping[str, ModelEntry]) -> None:
+    """Apart from the rest, because it imports diffusers. Raises ConfigurationError for one that is missing."""
+    import diffusers  # noqa: PLC0415
+
+    for entry in registry.values():
+        for name, wanted in (("pipeline", entry.pipeline), ("image_pipeline", entry.image_pipeline)):
+            found = wanted if wanted is None else getattr(diffusers, wanted, object)
+            if found is not None and not (isinstance(found, type) and issubclass(found, diffusers.DiffusionPipeline)):
+                raise ConfigurationError(
+                    f"Model {entry.model}: {name} must be a pipeline class of diffusers {diffusers.__version__},"
+                    f" not {wanted}."
+                )
+
+
 def entry_of(model: str, given: Any, models_dir: Path) -> ModelEntry:
     if not isinstance(given, dict):
         raise ConfigurationError(f"Model {model}: expected an object.")
@@ -111,11 +123,6 @@ def _is_share(value: Any) -> bool:
     return value is None or (_is_number(value) and 0 < value < 1)
 
 
-def _is_pipeline(value: Any) -> bool:
-    found = getattr(diffusers, value, None) if _is_text(value) else None
-    return isinstance(found, type) and issubclass(found, diffusers.DiffusionPipeline)
-
-
 def _is_arguments(value: Any) -> bool:
     return isinstance(value, dict) and all(
         argument is None or isinstance(argument, str | int | float) for argument in value.values()
@@ -127,7 +134,7 @@ def _is_list_of(words: tuple[str, ...], value: Any) -> bool:
 
 
 _RULES: Mapping[str, tuple[str, Any]] = {
-    "pipeline": ("a pipeline class of diffusers", _is_pipeline),
+    "pipeline": ("the name of a pipeline class of diffusers", lambda value: _is_text(value) and value != ""),
     "folder": ("a path", lambda value: _is_text(value) and value != ""),
     "size_step": ("a whole number above 0", _is_whole),
     "frame_step": ("a whole number above 0", _is_whole),
@@ -143,7 +150,10 @@ _RULES: Mapping[str, tuple[str, Any]] = {
     "boundary_ratio": ("a number between 0 and 1, or null", _is_share),
     "flow_shift": ("a number above 0, or null", lambda value: value is None or (_is_number(value) and value > 0)),
     "image": ("none, optional or required", lambda value: value in ("none", "optional", "required")),
-    "image_pipeline": ("a pipeline class of diffusers, or null", lambda value: value is None or _is_pipeline(value)),
+    "image_pipeline": (
+        "the name of a pipeline class of diffusers, or null",
+        lambda value: value is None or (_is_text(value) and value != ""),
+    ),
     "arguments": ("an object of texts and numbers", _is_arguments),
     "negative_prompt": ("a text", _is_text),
     "max_sequence_length": ("a whole number above 0", _is_whole),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from understudy_worker.errors import Unsupported
@@ -14,12 +13,12 @@ from understudy_worker.pipelines.device import TorchDevice
 from understudy_worker.pipelines.experts import denoisers
 from understudy_worker.pipelines.leftovers import drop_leftovers
 from understudy_worker.pipelines.load import as_image_pipeline, load_pipeline, weight_bytes
+from understudy_worker.pipelines.options import read_options
 from understudy_worker.pipelines.placement import IN_PLACE, move, place, profiles_of, set_tiling, why_not
 from understudy_worker.pipelines.plan import plan
 from understudy_worker.pipelines.prove import Bench
-from understudy_worker.pipelines.registry import ModelEntry, read_registry
+from understudy_worker.pipelines.registry import ModelEntry, check_pipelines
 from understudy_worker.pipelines.run import RenderRun, kept_for, latents_of, start_of
-from understudy_worker.settings import positive, required
 from understudy_worker.surface import (
     Action,
     Applied,
@@ -31,19 +30,17 @@ from understudy_worker.surface import (
     Worker,
 )
 
-CHECKPOINT_MS = 30_000.0
-
 
 class DiffusersWorker(Worker):
     kind = "diffusers"
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        models_dir = Path(environment.get("UNDERSTUDY_MODELS_DIR", "") or ".")
-        self._registry = read_registry(Path(required(environment, "UNDERSTUDY_MODELS")), models_dir)
-        lora_dir = environment.get("UNDERSTUDY_LORA_DIR", "")
-        self._lora_dir = Path(lora_dir) if lora_dir != "" else None
-        self._save_every_ms = positive(environment, "UNDERSTUDY_CHECKPOINT_MS", CHECKPOINT_MS)
-        self._device = TorchDevice(environment.get("UNDERSTUDY_DEVICE") or None)
+        options = read_options(environment)
+        check_pipelines(options.registry)
+        self._registry = options.registry
+        self._lora_dir = options.lora_dir
+        self._save_every_ms = options.save_every_ms
+        self._device = TorchDevice(options.device)
         self._bench: Bench | None = None
         self._profile = "full"
         self._run: RenderRun | None = None
