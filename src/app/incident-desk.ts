@@ -17,6 +17,7 @@ const aroundKinds = [
   "worker.killed",
   "model.proven",
   "model.loadFailed",
+  "model.setAside",
   "pipeline.stalled",
   "breaker.opened",
   "breaker.halfOpened",

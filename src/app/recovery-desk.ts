@@ -116,7 +116,7 @@ function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId
 
 /** Whom a trigger is about when it names nobody: the worker that has this trouble, or any, and else the first one. */
 function troubledWorker({ parts, supervisor }: Desk, failureType: FailureType): string {
-  const open = Object.values(supervisor.getSnapshot().context.incidents);
+  const open = Object.values(supervisor.getSnapshot().context.incidents).filter(({ stage }) => stage !== "setAside");
   const incident = open.find((candidate) => candidate.failureType === failureType) ?? open[0];
   return incident?.workerId ?? parts.config.workers[0]?.id ?? "";
 }
@@ -146,7 +146,9 @@ async function reset({ parts, supervisor }: Desk, by: string): Promise<RecoveryR
   await parts.store.events.append([{ kind: "recovery.reset", actor: by, data: {} }]);
   const modeNow = (): string => supervisor.getSnapshot().context.mode;
   const hadIncidents = Object.keys(supervisor.getSnapshot().context.incidents).length > 0;
+  parts.asides.forgive();
   supervisor.send({ type: "recovery.reset" });
+  supervisor.send({ type: "jobs.becameAvailable" });
   const untilMs = parts.clock.nowMs() + answerWithinMs;
   while (hadIncidents && modeNow() !== "ready" && parts.clock.nowMs() < untilMs) await parts.clock.sleep(200);
   const isReady = modeNow() === "ready";

@@ -12,6 +12,7 @@ import type { WorkerHost } from "../core/ports/worker.ts";
 import type { ModelId } from "../core/words.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics/metrics.ts";
+import type { AsideModels } from "./aside-models.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { DrillState } from "./drills/drill-state.ts";
 import type { HostMemory } from "./host-memory.ts";
@@ -60,5 +61,6 @@ export interface ServiceParts extends ServicePorts {
   readonly clips: ClipBook;
   readonly hostMemory: HostMemory;
   readonly loadGate: LoadGate;
+  readonly asides: AsideModels;
   readonly metrics: Metrics;
 }

@@ -27,6 +27,7 @@ import { pipelineActors } from "./actors/pipeline-actors.ts";
 import { recorderActor } from "./actors/recorder.ts";
 import { recoveryActors } from "./actors/recovery-actors.ts";
 import { workerActors } from "./actors/worker-actors.ts";
+import { createAsideModels } from "./aside-models.ts";
 import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
 import { gpuExpectationOf } from "./gpu-expectation.ts";
@@ -43,7 +44,7 @@ import { createProofClip } from "./proof-clip.ts";
 import { createFactHub, type FactHub } from "./recovery-desk.ts";
 import { openRecoveryLedger } from "./recovery-ledger.ts";
 import { readResumedFacts } from "./resume-facts.ts";
-import { createRouteWatch } from "./route-watch.ts";
+import { createRouteWatch, type RouteWatch } from "./route-watch.ts";
 import { createSampleBoard } from "./sample-board.ts";
 import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
@@ -150,6 +151,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
     samples: createSampleBoard(),
     profiles: createProfileBook(config.loadProfile),
     hostMemory: createHostMemory(probe),
+    asides: createAsideModels(clock, config.workers, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
     metrics: createMetrics({
       version,
@@ -203,18 +205,20 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watc
   return { supervisor, book, stately };
 }
 
-function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAtMs: () => number | null): StandInDesk {
+function createStandIns(parts: ServiceParts, supervisor: Supervisor, route: RouteWatch): StandInDesk {
   const { clock, store, artifacts, media, config, logger, diskWatch } = parts;
   return new StandInDesk(
     { jobs: store.jobs, artifacts, media, clock },
     {
-      routeLostAtMs,
+      routeLostAtMs: route.lostAtMs,
+      lostModels: route.lostModels,
       isHeld: () => {
         const { areStandInsHeld, pause } = supervisor.getSnapshot().context;
         return areStandInsHeld || pause !== null;
       },
       isDiskShort: diskWatch.isShort,
-      reason: () => {
+      reason: (model) => {
+        if (route.lostAtMs() === null) return `${model} could not be loaded`;
         if (diskWatch.isShort()) return "the disk is full";
         return supervisor.getSnapshot().context.mode === "loading" ? "the main model is loading" : "the main model is being repaired";
       },
@@ -304,7 +308,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const { supervisor, book, stately } = await createSupervisor(parts, hub);
   const machines = { charts: () => machineCharts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
   const route = createRouteWatch(parts, supervisor);
-  const standIns = createStandIns(parts, supervisor, route.lostAtMs);
+  const standIns = createStandIns(parts, supervisor, route);
   const webhooks = createWebhooks(parts);
   const lookAtRoute = (): void => {
     if (route.hasChanged()) standIns.wake();
@@ -312,6 +316,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const upkeep = createUpkeep(parts, supervisor, lookAtRoute);
   const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
+  hub.subscribe(parts.asides.note);
   supervisor.subscribe({
     next: lookAtRoute,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),

@@ -79,10 +79,14 @@ const words: Readonly<Record<string, Words>> = {
   "pipeline.stalled": (row) => `The render on ${worker(row)} stalled.`,
   "model.proven": (row) => `The model on ${worker(row)} passed its test render.`,
   "model.loadFailed": (row) => `The model on ${worker(row)} could not be loaded.`,
-  "incident.opened": (row) => `Trouble: ${plain(field(row, "failure_type") ?? field(row, "failureType"), "a fault")}. Recovery begins.`,
+  "model.setAside": (row) =>
+    `${plain(row.data["model"], "A model")} could not be loaded on ${worker(row)} and is set aside; the worker goes back to its own.`,
+  "incident.opened": (row) =>
+    row.data["is_set_aside"] === true
+      ? `Trouble: ${plain(row.data["model"], "a model")} cannot be loaded. The next job that wants it tries again after a while.`
+      : `Trouble: ${plain(field(row, "failure_type") ?? field(row, "failureType"), "a fault")}. Recovery begins.`,
   "incident.joined": (row) => `More trouble of the same incident: ${plain(faultMessage(row), "another fault")}`,
-  "incident.closed": (row) =>
-    row.data["status"] === "resolved" ? "Repaired: the main model passed its proof." : "The incident was closed.",
+  "incident.closed": (row) => (row.data["status"] === "resolved" ? "Repaired: the model passed its proof." : "The incident was closed."),
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,

@@ -53,7 +53,13 @@ export const actsOf = ({ rows }: IncidentStory): EventRow[] => rows.filter((row)
 
 /** How it ended, or where it stands; one sentence. */
 export function endingOf(story: IncidentStory): string {
-  const { status } = story.incident;
+  const { status, data } = story.incident;
+  if (data["is_set_aside"] === true) {
+    const model = String(data["model"]);
+    return status === "resolved" || status === "abandoned"
+      ? `${model} was loaded again and passed its proof.`
+      : `It is open: ${model} is set aside, the worker serves its other models, and the next job that wants it tries it again after a while.`;
+  }
   if (status === "resolved") {
     const cure = rungsOf(story).findLast((row) => row.data["outcome"] === "effective" && row.data["action"] !== "fallback_to_mock");
     const words = cure === undefined ? "" : ` ${String(cure.data["action"])} helped: ${String(cure.data["reason"])}.`;

@@ -104,11 +104,14 @@ export function rowFrames(row: EventRow): SocketFrame[] {
     case "model.proven":
       return [{ topic: "model_status", type: "model_loading_progress", data: { ...about, progress: 100, status: "loaded" } }];
     case "model.loadFailed":
+    case "model.setAside":
       return [{ topic: "model_status", type: "model_loading_progress", data: { ...about, progress: 0, status: "failed" } }];
-    case "incident.opened":
-      return [
-        { topic: "alerts", type: "alert", data: { alert_type: "incident", message: "Trouble: recovery begins.", severity: "critical" } },
-      ];
+    case "incident.opened": {
+      const isSetAside = row.data["is_set_aside"] === true;
+      const message = isSetAside ? `${about.model_type} could not be loaded and is set aside.` : "Trouble: recovery begins.";
+      const severity = isSetAside ? "warning" : "critical";
+      return [{ topic: "alerts", type: "alert", data: { alert_type: "incident", message, severity } }];
+    }
     case "incident.closed": {
       const data = { incident_id: row.incidentId ?? "", status: String(row.data["status"] ?? "closed") };
       return [{ topic: "analytics_updates", type: "analytics_update", data }];

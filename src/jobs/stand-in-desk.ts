@@ -1,18 +1,21 @@
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { JobView } from "../core/job.ts";
+import type { ModelId } from "../core/words.ts";
 import type { AcceptPorts } from "./accept-result.ts";
 import { makeStandIn } from "./make-stand-in.ts";
 
 export interface StandInDeskOptions {
   /** Since when no worker can give real output; null while one can. */
   readonly routeLostAtMs: () => number | null;
+  /** Models that no worker can load, although others are rendered, and since when. */
+  readonly lostModels: () => ReadonlyMap<ModelId, number>;
   /** True while the host needs its CPU for the lead: stand-ins wait. */
   readonly isHeld: () => boolean;
   /** True while the disk has no room for a clip of the job's own. */
   readonly isDiskShort: () => boolean;
-  /** Shown in the picture and in the row: why the real video is not there. */
-  readonly reason: () => string;
+  /** Shown in the picture and in the row: why the real video of this model is not there. */
+  readonly reason: (model: ModelId) => string;
   readonly afterMs: number;
   readonly onProblem: (message: string, jobId: string) => void;
 }
@@ -52,9 +55,22 @@ export class StandInDesk {
     await this.#working;
   }
 
+  #untilMs(lostAtMs: number): number {
+    return Math.max(0, lostAtMs + this.#options.afterMs - this.#ports.clock.nowMs());
+  }
+
+  /** Until the first route has been lost for long enough; null when all are there. */
   #dueInMs(): number | null {
     const lostAtMs = this.#options.routeLostAtMs();
-    return lostAtMs === null ? null : Math.max(0, lostAtMs + this.#options.afterMs - this.#ports.clock.nowMs());
+    const waits = [...(lostAtMs === null ? [] : [lostAtMs]), ...this.#options.lostModels().values()].map((ms) => this.#untilMs(ms));
+    return waits.length === 0 ? null : Math.min(...waits);
+  }
+
+  /** Whose jobs are served now; null = those of every model. */
+  #dueModels(): readonly ModelId[] | null {
+    const lostAtMs = this.#options.routeLostAtMs();
+    if (lostAtMs !== null && this.#untilMs(lostAtMs) === 0) return null;
+    return [...this.#options.lostModels()].filter(([, sinceMs]) => this.#untilMs(sinceMs) === 0).map(([model]) => model);
   }
 
   #mayWork(): boolean {
@@ -88,7 +104,7 @@ export class StandInDesk {
   async #work(): Promise<void> {
     let isSound = true;
     while (isSound && this.#mayWork()) {
-      const waiting = await this.#ports.jobs.listAwaitingStandIn(batchCount);
+      const waiting = await this.#ports.jobs.listAwaitingStandIn(batchCount, this.#dueModels());
       if (waiting.length === 0) return;
       for (const job of waiting) {
         if (!this.#mayWork()) return;
@@ -99,7 +115,7 @@ export class StandInDesk {
   }
 
   async #serve(job: JobView): Promise<boolean> {
-    const reason = this.#options.reason();
+    const reason = this.#options.reason(job.spec.request.model);
     if (job.spec.consent.fallback === "fail") {
       const message = `No worker can give real output now (${reason}), and this job does not want to wait.`;
       await this.#ports.jobs.endQueued(job.id, { kind: "failed", code: "NO_REAL_ROUTE", message });

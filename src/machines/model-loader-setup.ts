@@ -10,6 +10,7 @@ import type {
   ModelLoaderInput,
   ModelLoaderReport,
   Resolution,
+  VerifyOrder,
 } from "./model-loader-types.ts";
 
 export const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder => ({ workerId: context.workerId, ...context.wanted });
@@ -81,7 +82,7 @@ export const modelLoaderSetup = setup({
       throw new Error("downloadModel was not provided");
     }),
     /** Every file matches its hash; resolves with the name of the first that does not, or null. */
-    verifyModel: fromPromise<string | null, LoadOrder>(() => Promise.reject(new Error("verifyModel was not provided"))),
+    verifyModel: fromPromise<string | null, VerifyOrder>(() => Promise.reject(new Error("verifyModel was not provided"))),
     loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
       throw new Error("loadModel was not provided");
     }),
@@ -93,6 +94,11 @@ export const modelLoaderSetup = setup({
   },
   guards: {
     isConnected: ({ context }) => context.isWorkerConnected,
+    /** Wanted by a job, and not the model that this worker is there for. */
+    isOfJob: ({ context }) => context.wanted.model !== context.own.model,
+    /** The worker says that the files are not what they should be, and they were not read since. */
+    areFilesSuspect: ({ context }) =>
+      context.wanted.model !== context.own.model && context.fault?.attribution === "model" && !context.areFilesReadAgain,
     triesRemain: ({ context }) => context.tryCount < context.limits.retryCount && context.fault?.retryable === true,
     isPresent: (_, params: { resolution: Resolution }) => params.resolution.kind === "present",
     isSound: (_, params: { brokenFile: string | null }) => params.brokenFile === null,
@@ -109,11 +115,23 @@ export const modelLoaderSetup = setup({
     want: assign((_, params: { model: ModelId; profile: LoadProfile }) => ({
       wanted: { model: params.model, profile: params.profile },
       tryCount: 0,
+      areFilesReadAgain: false,
     })),
+    wantOwn: assign({ wanted: ({ context }) => context.own, tryCount: 0, areFilesReadAgain: false, fault: null }),
+    readAgain: assign({ areFilesReadAgain: true }),
+    setAside: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({
+        type: "model.setAside",
+        workerId: context.workerId,
+        model: context.wanted.model,
+        fault: context.fault ?? overdueFault("loading"),
+      }),
+    ),
     countFetch: assign({ fetchCount: ({ context }) => context.fetchCount + 1 }),
     forgetFetches: assign({ fetchCount: 0 }),
     countTry: assign({ tryCount: ({ context }) => context.tryCount + 1 }),
-    forgetTries: assign({ tryCount: 0, fault: null }),
+    forgetTries: assign({ tryCount: 0, areFilesReadAgain: false, fault: null }),
     noteAdopted: assign(({ context }, params: { profile: LoadProfile | null }) => ({
       isWorkerConnected: true,
       wanted: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },

@@ -39,6 +39,11 @@ export interface LoadOrder {
   readonly profile: LoadProfile;
 }
 
+export interface VerifyOrder extends LoadOrder {
+  /** Every file is read again, whether or not it seems to have changed since it was verified. */
+  readonly isRehash: boolean;
+}
+
 export type LoadFact =
   | { readonly type: "load.progressed"; readonly ratio: number }
   | { readonly type: "load.succeeded" }
@@ -71,6 +76,8 @@ export type ModelLoaderReport =
   | { readonly type: "model.proven"; readonly workerId: string; readonly model: ModelId; readonly profile: LoadProfile }
   | { readonly type: "model.unloaded"; readonly workerId: string }
   | { readonly type: "model.loadFailed"; readonly workerId: string; readonly model: ModelId; readonly fault: Fault }
+  /** A model that a job wanted could not be made ready; the worker goes back to its own. */
+  | { readonly type: "model.setAside"; readonly workerId: string; readonly model: ModelId; readonly fault: Fault }
   | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: false };
 
 export interface ModelLoaderInput {
@@ -88,11 +95,15 @@ export interface ModelLoaderContext {
   readonly parent: ActorRef<Snapshot<unknown>, ModelLoaderReport>;
   readonly clock: Pick<Clock, "nowMs">;
   readonly limits: ModelLoaderLimits;
+  /** What this worker is there for: it holds it when no job wants another. */
+  readonly own: Pick<LoadOrder, "model" | "profile">;
   readonly wanted: { readonly model: ModelId; readonly profile: LoadProfile };
   readonly isWorkerConnected: boolean;
   readonly tryCount: number;
   /** Fetches in this load. */
   readonly fetchCount: number;
+  /** They were, since this model was wanted. */
+  readonly areFilesReadAgain: boolean;
   readonly fault: Fault | null;
 }
 

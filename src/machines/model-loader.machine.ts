@@ -4,6 +4,7 @@
  * Survives: a worker that ends (it loads again when the next one connects), a load that stands still, and one failed try,
  * before whose repetition it asks for a cache clear. What is on the card is known to the worker alone (recovery loads
  * too), so nothing here remembers it: a wish for a model begins a load, and a proof begins with a look.
+ * A model of a job that cannot be loaded is set aside, and the worker has its own model back: it fails nobody else.
  */
 import { corruptFault, joinSameLoad, modelLoaderSetup, orderOf, overdueFault, rejectionFault } from "./model-loader-setup.ts";
 import { defaultModelLoaderLimits } from "./model-loader-types.ts";
@@ -15,15 +16,18 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
     parent: input.parent,
     clock: input.clock,
     limits: { ...defaultModelLoaderLimits, ...input.limits },
+    own: { model: input.model, profile: input.profile },
     wanted: { model: input.model, profile: input.profile },
     isWorkerConnected: false,
     tryCount: 0,
     fetchCount: 0,
+    areFilesReadAgain: false,
     fault: null,
   }),
   initial: "unloaded",
   on: {
-    "worker.exited": { target: ".unloaded", actions: { type: "noteExited" } },
+    // What it died over is not tried again by the next process.
+    "worker.exited": { target: ".unloaded", actions: [{ type: "wantOwn" }, { type: "noteExited" }] },
     "worker.connected": [
       {
         guard: { type: "holdsWanted", params: ({ event }) => ({ residentModel: event.residentModel, isAdopted: event.isAdopted }) },
@@ -118,7 +122,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       on: joinSameLoad,
       invoke: {
         src: "verifyModel",
-        input: orderOf,
+        input: ({ context }) => ({ ...orderOf({ context }), isRehash: context.areFilesReadAgain }),
         onDone: [
           { guard: { type: "isSound", params: ({ event }) => ({ brokenFile: event.output }) }, target: "loading" },
           { guard: "fetchesRemain", target: "downloading", actions: { type: "countFetch" } },
@@ -183,6 +187,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       tags: ["servable"],
       entry: { type: "reportProven" },
       on: {
+        "worker.exited": { target: "unloaded", actions: { type: "noteExited" } },
         "model.ensure": { actions: { type: "reportProven" } },
         "model.unload": { target: "unloading" },
         "model.verify": { target: "verifying" },
@@ -210,7 +215,13 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       states: {
         deciding: {
           description: "Decides whether another try can help.",
-          always: [{ guard: "triesRemain", target: "retryable" }, { target: "permanent" }],
+          always: [
+            // Nobody else repairs the files of a model that only jobs want.
+            { guard: "areFilesSuspect", target: "#modelLoader.verifying", actions: { type: "readAgain" } },
+            { guard: "triesRemain", target: "retryable" },
+            { guard: "isOfJob", target: "#modelLoader.resolving", actions: [{ type: "setAside" }, { type: "wantOwn" }] },
+            { target: "permanent" },
+          ],
         },
         retryable: {
           description: "Clears the cache, waits, and tries again.",

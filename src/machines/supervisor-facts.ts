@@ -39,9 +39,10 @@ export interface OpenIncident {
   readonly model: ModelId | null;
   /**
    * `checking`: an operator asked, and a test render decides whether there is anything to repair · `returning`: the main
-   * model passed its proof, and one job is let through before all are.
+   * model passed its proof, and one job is let through before all are · `setAside`: a model that jobs want beside the
+   * worker's own cannot be loaded; nobody works on it, its next load decides.
    */
-  readonly stage: "checking" | "working" | "returning" | "standingIn" | "exhausted";
+  readonly stage: "checking" | "working" | "returning" | "standingIn" | "exhausted" | "setAside";
   readonly fault: Fault;
   readonly joinedCount: number;
   readonly openedAtMs: number;

@@ -1,4 +1,5 @@
 import type { Fault } from "../core/fault.ts";
+import type { ModelId } from "../core/words.ts";
 import type { RecoveryOrigin } from "./recovery-types.ts";
 import type { OpenIncident } from "./supervisor-facts.ts";
 import { childIds, join, nothing, type Route, send, tell } from "./supervisor-route.ts";
@@ -14,12 +15,17 @@ function incidentKey(context: SupervisorContext, workerId: string, fault: Fault,
   return [place, fault.failureType, fault.code, isShared ? "" : (model ?? "")].join("|");
 }
 
+/** Incidents of the worker as a whole; those of a model that is set aside leave it in peace. */
+export const incidentsOf = ({ incidents }: SupervisorContext, workerId: string): readonly OpenIncident[] =>
+  Object.values(incidents).filter((incident) => incident.workerId === workerId && incident.stage !== "setAside");
+
 export interface Suffered {
   readonly workerId: string;
   readonly fault: Fault;
   readonly model: string | null;
   readonly jobId: string | null;
-  readonly origin: RecoveryOrigin;
+  /** `setAside`: a model that a job wanted failed to load. That is told and kept, and the worker is left in peace. */
+  readonly origin: RecoveryOrigin | "setAside";
 }
 
 function joinIncident(context: SupervisorContext, incident: OpenIncident, suffered: Suffered): Route {
@@ -36,12 +42,13 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const { fault, workerId, jobId, origin, model } = suffered;
   if (fault.failureType === null) return nothing;
   const key = incidentKey(context, workerId, fault, model);
+  const isSetAside = origin === "setAside";
   const open = Object.values(context.incidents);
-  const same = open.find((incident) => incident.key === key);
+  const same = open.find((incident) => incident.key === key && (incident.stage === "setAside") === isSetAside);
   if (same !== undefined) return joinIncident(context, same, suffered);
   // Its worker is down already: whatever fails on it until it is back belongs to that incident.
-  const ofWorker = open.find((incident) => incident.workerId === workerId);
-  if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath"))
+  const ofWorker = incidentsOf(context, workerId)[0];
+  if (ofWorker !== undefined && !isSetAside && (open.length >= openIncidentLimit || origin === "workerDeath"))
     return joinIncident(context, ofWorker, suffered);
   if (open.length >= openIncidentLimit) return nothing;
   const number = context.incidentCount + 1;
@@ -53,23 +60,38 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     workerId,
     failureType: fault.failureType,
     model,
-    stage: origin === "manual" ? "checking" : "working",
+    stage: isSetAside ? "setAside" : origin === "manual" ? "checking" : "working",
     fault,
     joinedCount: 0,
     openedAtMs: nowMs,
     climbCount: 0,
     lookBackCount: 0,
   };
-  const cooldownUntilMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
+  const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
+  const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
-    tell({ type: "incident.opened", id: incident.id, key, workerId, failureType: fault.failureType, fault, model, jobId, atMs: nowMs }),
-    {
-      ...nothing,
-      spawns: [{ incident, origin, fault, jobId, cooldownUntilMs: cooldownUntilMs > nowMs ? cooldownUntilMs : null, resume: null }],
-    },
+    tell({
+      type: "incident.opened",
+      id: incident.id,
+      key,
+      workerId,
+      failureType: fault.failureType,
+      fault,
+      model,
+      jobId,
+      isSetAside,
+      atMs: nowMs,
+    }),
+    { ...nothing, spawns: origin === "setAside" ? [] : [{ incident, origin, fault, jobId, cooldownUntilMs, resume: null }] },
   );
 }
+
+/** It is loaded and has rendered: that is the proof. */
+export const takeModelBack = (context: SupervisorContext, workerId: string, model: ModelId): Route =>
+  Object.values(context.incidents)
+    .filter((incident) => incident.stage === "setAside" && incident.workerId === workerId && incident.model === model)
+    .reduce<Route>((sum, { id }) => join(sum, closeIncident({ ...context, ...sum.change }, id, "resolved", 0)), nothing);
 
 type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount">>;
 

@@ -1,4 +1,5 @@
 /** What an operator, or idleness, decides about taking jobs: pause, drain, resume, and giving a card back meanwhile. */
+import { incidentsOf } from "./supervisor-incidents.ts";
 import { childIds, type Handlers, join, nothing, type Route, send, tell, updateWorker } from "./supervisor-route.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
 
@@ -10,7 +11,7 @@ function release(context: SupervisorContext, workerId: string): Route {
   const worker = context.workers[workerId];
   if (worker?.process !== "connected" || worker.jobId !== null || worker.rest !== "none") return nothing;
   // A repair that is under way would see its worker vanish; it ends first.
-  if (Object.values(context.incidents).some((incident) => incident.workerId === workerId)) return nothing;
+  if (incidentsOf(context, workerId).length > 0) return nothing;
   return join(
     updateWorker(context, workerId, { rest: "asked" }),
     send(childIds.worker(workerId), { type: "worker.stop", shape: "ladder" }),

@@ -3,7 +3,7 @@ import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
-import { closeIncident, cooldownKey, noteIncident, openOrJoin } from "./supervisor-incidents.ts";
+import { closeIncident, cooldownKey, noteIncident, openOrJoin, takeModelBack } from "./supervisor-incidents.ts";
 import { intakeHandlers, noteStopped, recycleIfAsked, releaseIfPaused } from "./supervisor-intake.ts";
 import { childIds, type Handlers, join, nothing, type Route, send, tell, toIncidents, updateWorker } from "./supervisor-route.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
@@ -131,6 +131,7 @@ const workerHandlers: Handlers = {
       send(childIds.pipeline(workerId), { type: "model.proven", model }),
       send(childIds.breaker(workerId), { type: "canary.passed", workerId }),
       toIncidents(context, workerId, { type: "model.proven", workerId, model }),
+      takeModelBack(context, workerId, model),
     );
   },
   "model.loadFailed": (context, { workerId, model, fault }) =>
@@ -140,6 +141,14 @@ const workerHandlers: Handlers = {
       send(childIds.pipeline(workerId), { type: "model.lost" }),
       send(childIds.breaker(workerId), { type: "canary.failed", workerId }),
       toIncidents(context, workerId, { type: "model.loadFailed", workerId, model }),
+    ),
+  // Its worker serves on with the model of its own: no incident suspends it, and its breaker counts nothing.
+  "model.setAside": (context, { workerId, model, fault }) =>
+    join(
+      updateWorker(context, workerId, { isProven: false }),
+      tell({ type: "model.setAside", workerId, data: { model, code: fault.code, message: fault.message } }),
+      send(childIds.pipeline(workerId), { type: "model.lost" }),
+      openOrJoin(context, { workerId, fault, model, jobId: null, origin: "setAside" }),
     ),
   "model.unloaded": (context, { workerId }) =>
     join(updateWorker(context, workerId, { isProven: false }), send(childIds.pipeline(workerId), { type: "model.lost" })),

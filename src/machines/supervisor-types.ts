@@ -61,6 +61,8 @@ export interface ResumedFacts {
 
 export interface ResumedIncident extends Omit<OpenIncident, "stage" | "joinedCount" | "climbCount" | "lookBackCount"> {
   readonly resume: RecoveryResume;
+  /** It was about a model beside the worker's own, which could not be loaded. */
+  readonly isSetAside: boolean;
 }
 
 export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, pause: null, drain: null, incidents: [] };
@@ -89,6 +91,7 @@ export type SupervisorFact =
       readonly fault: Fault;
       readonly model: ModelId | null;
       readonly jobId: string | null;
+      readonly isSetAside: boolean;
       readonly atMs: number;
     }
   | { readonly type: "incident.joined"; readonly id: string; readonly fault: Fault; readonly jobId: string | null }
@@ -123,6 +126,7 @@ export type SupervisorFact =
         | "worker.stopped"
         | "model.proven"
         | "model.loadFailed"
+        | "model.setAside"
         | "pipeline.stalled";
       readonly workerId: string;
       readonly data: Readonly<Record<string, unknown>>;

@@ -14,7 +14,7 @@ import { pipelineMachine } from "./pipeline.machine.ts";
 import { recoveryMachine } from "./recovery.machine.ts";
 import type { RecoveryResume } from "./recovery-types.ts";
 import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
-import { abandonIncident } from "./supervisor-incidents.ts";
+import { abandonIncident, incidentsOf } from "./supervisor-incidents.ts";
 import { childIds, type IncidentSpawn, join, nothing, type Route } from "./supervisor-route.ts";
 import { routeOf, withMode } from "./supervisor-routes.ts";
 import {
@@ -103,8 +103,10 @@ const supervisor = supervisorSetup.extend({
         enqueue.spawnChild("worker", { id: childIds.worker(workerId), input: workerInput(context, workerId, self) });
         enqueue.sendTo(childIds.worker(workerId), { type: "worker.adopt" });
       }
-      for (const { resume, ...incident } of context.resumed.incidents)
-        resumeRecovery({ context, enqueue, self }, openedOf({ resume, ...incident }), resume);
+      for (const { id, resume } of context.resumed.incidents) {
+        const incident = context.incidents[id];
+        if (incident !== undefined && incident.stage !== "setAside") resumeRecovery({ context, enqueue, self }, incident, resume);
+      }
     }),
     route: enqueueActions(({ context, event, enqueue, self }) => {
       carryOut({ context, enqueue, self }, routeOf(context, event, false));
@@ -259,16 +261,12 @@ function resumeRecovery(around: Arguments, incident: OpenIncident, resume: Recov
   spawnRecovery(around, { incident, origin: "fault", fault: incident.fault, jobId: null, cooldownUntilMs: null, resume });
 }
 
-const openedOf = ({ resume, ...incident }: ResumedIncident): OpenIncident => ({
-  ...incident,
-  stage: resume.kind === "exhausted" ? "exhausted" : "standingIn",
-  joinedCount: 0,
-  climbCount: resume.climbCount,
-  lookBackCount: resume.lookBackCount,
-});
-
-const incidentsOf = (context: SupervisorContext, workerId: string): readonly OpenIncident[] =>
-  Object.values(context.incidents).filter((incident) => incident.workerId === workerId);
+/** What was set aside stays so, unless it is the worker's own model by now. */
+function openedOf({ resume, isSetAside, ...incident }: ResumedIncident, workers: readonly SupervisedWorker[]): OpenIncident {
+  const isOwn = workers.some(({ id, model }) => id === incident.workerId && model === incident.model);
+  const stage = isSetAside && !isOwn ? "setAside" : resume.kind === "exhausted" ? "exhausted" : "standingIn";
+  return { ...incident, stage, joinedCount: 0, climbCount: resume.climbCount, lookBackCount: resume.lookBackCount };
+}
 
 /** Facts first: they are written before anybody acts on them. A child that is down is told nothing. */
 function carryOut({ context, enqueue, self }: Arguments, route: Route): void {
@@ -292,7 +290,7 @@ export const supervisorMachine = supervisor.createMachine({
     resumed: input.resumed ?? nothingResumed,
     draws: input.draws ?? [],
     workers: Object.fromEntries(input.workers.map(({ id }) => [id, unknownWorker])),
-    incidents: Object.fromEntries((input.resumed?.incidents ?? []).map((incident) => [incident.id, openedOf(incident)])),
+    incidents: Object.fromEntries((input.resumed?.incidents ?? []).map((incident) => [incident.id, openedOf(incident, input.workers)])),
     incidentCount: 0,
     budgetSpentAtMs: input.resumed?.budgetSpentAtMs ?? [],
     cooldowns: input.resumed?.cooldowns ?? {},

@@ -216,7 +216,8 @@ function adoptJob(
 }
 
 const awaitingStandIn = `select * from jobs j where state = 'queued' and fallback <> 'wait' and is_cancel_requested = 0
-  and not exists (select 1 from artifacts a where a.job_id = j.id and a.kind = 'stand_in') order by created_at, id limit ?`;
+  and (?1 is null or model in (select value from json_each(?1)))
+  and not exists (select 1 from artifacts a where a.job_id = j.id and a.kind = 'stand_in') order by created_at, id limit ?2`;
 
 /** The durable life of jobs on SQLite. The work is synchronous; the promises are the port's, for engines that are not. */
 export function createJobStore(database: Database, limits: JobLimits): JobStore {
@@ -267,8 +268,10 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
         const zero = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<JobState, number>;
         return { ...zero, ...Object.fromEntries(rows.map((row) => [row.state, row.count])) };
       }),
-    listAwaitingStandIn: async (limit) =>
-      database.read(() => database.all<JobRow>(awaitingStandIn, limit).map((row) => toView(database, row))),
+    listAwaitingStandIn: async (limit, models) => {
+      const only = models === null ? null : JSON.stringify(models);
+      return database.read(() => database.all<JobRow>(awaitingStandIn, only, limit).map((row) => toView(database, row)));
+    },
     findArtifact: async (sha256) => database.read(() => findArtifactRow(database, sha256)),
     listArtifactNames: async () =>
       database.read(() => new Set(database.all<{ name: string }>("select name from artifacts").map((row) => row.name))),

@@ -38,7 +38,7 @@ const reportOf = (report: { readonly fault: typeof fault }): SampleEvent["report
   atMs: 0,
 });
 const incidents = Array.from({ length: bounds.incidents }, (_, index) => `inc-1-${index + 1}`);
-const opening = ["fault.raised", "worker.exited", "recovery.trigger"];
+const opening = ["model.setAside", "fault.raised", "worker.exited", "recovery.trigger"];
 
 export const supervisor: Exploration = {
   machine: alone,
@@ -65,6 +65,8 @@ export const supervisor: Exploration = {
     { type: "budget.request", workerId, action: "restart_pipeline" },
     { type: "model.proven", workerId, model: "T2V-A14B", profile: "full" },
     { type: "model.loadFailed", workerId, model: "T2V-A14B", fault },
+    { type: "model.setAside", workerId, model: "TI2V-5B", fault },
+    { type: "model.proven", workerId, model: "TI2V-5B", profile: "full" },
     { type: "job.begun", workerId, jobId: "j1" },
     { type: "job.ended", workerId, jobId: "j1", isSuccessful: true },
     { type: "fault.raised", report: reportOf({ fault }), isHealthOnly: false },

@@ -50,6 +50,7 @@ export const modelLoader: Exploration = {
     { type: "download.cancel", isOperator: true },
     { type: "model.load", model: "T2V-A14B", profile: "full" },
     { type: "model.load", model: "T2V-A14B", profile: "tiling" },
+    { type: "model.load", model: "TI2V-5B", profile: "full" },
     { type: "model.reload" },
     { type: "model.ensure" },
     { type: "model.unload", isOperator: true },

@@ -3,7 +3,7 @@ import { toActorClock } from "../../src/core/clock.ts";
 import type { Fault } from "../../src/core/fault.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { modelLoaderMachine } from "../../src/machines/model-loader.machine.ts";
-import type { LoadOrder, ModelLoaderEvent, ModelLoaderReport, Resolution } from "../../src/machines/model-loader-types.ts";
+import type { LoadOrder, ModelLoaderEvent, ModelLoaderReport, Resolution, VerifyOrder } from "../../src/machines/model-loader-types.ts";
 import { pathOfValue } from "../../src/telemetry/transitions.ts";
 import { createListeningParent, type ListeningParent } from "./listening-parent.ts";
 
@@ -42,6 +42,8 @@ export interface LoaderWorld {
   /** Cache clears, tests of files and looks at the disk. */
   clearCount: number;
   verifyCount: number;
+  /** Of the verifications: those that read every file again. */
+  rehashCount: number;
   resolveCount: number;
 }
 
@@ -61,8 +63,9 @@ function provide(world: Omit<LoaderWorld, "actor">) {
           world.runningDownloadCount -= 1;
         };
       }),
-      verifyModel: fromPromise<string | null, LoadOrder>(() => {
+      verifyModel: fromPromise<string | null, VerifyOrder>(({ input }) => {
         world.verifyCount += 1;
+        world.rehashCount += input.isRehash ? 1 : 0;
         return given(world.verifications.length > 0 ? (world.verifications.shift() ?? null) : null, clock, "the disk");
       }),
       loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input }) => {
@@ -98,6 +101,7 @@ export function startLoader(set: Partial<LoaderWorld> = {}): LoaderWorld {
     runningDownloadCount: 0,
     clearCount: 0,
     verifyCount: 0,
+    rehashCount: 0,
     resolveCount: 0,
     state: () => pathOfValue(actor.getSnapshot().value),
     send: async (...events: readonly ModelLoaderEvent[]) => {

@@ -101,6 +101,47 @@ describe("the supervisor's incidents", () => {
     expect(suffer(context, "a", faultOf("vram_exhaustion")).spawns[0]?.cooldownUntilMs).toBe(nowMs + 5_000);
   });
 
+  const wanted = { type: "model.setAside", workerId: "a", model: "TI2V-5B" } as const;
+  const networkDown = faultOf("network_error", { attribution: "network" });
+  const setAside = (context: SupervisorContext): Route => routeOf(context, { ...wanted, fault: networkDown }, false);
+
+  it("a model that a job wanted and that does not load is told, and its worker is left in peace", () => {
+    const route = setAside(contextWith());
+    expect(route.spawns).toEqual([]);
+    expect(route.facts.slice(0, 2)).toMatchObject([
+      { type: "model.setAside" },
+      { type: "incident.opened", model: "TI2V-5B", isSetAside: true },
+    ]);
+    expect(route.sends).toEqual([{ to: childIds.pipeline("a"), event: { type: "model.lost" } }]);
+    const again = setAside(applied(contextWith(), route));
+    expect(again.facts.map(({ type }) => type)).toEqual(["model.setAside", "incident.joined"]);
+  });
+
+  it("ends it when that very model is proven", () => {
+    const context = applied(contextWith(), setAside(contextWith()));
+    const prove = (model: string, workerId: string): Route =>
+      routeOf(context, { type: "model.proven", workerId, model, profile: "full" }, false);
+    for (const [model, workerId] of [
+      ["T2V-A14B", "a"],
+      ["TI2V-5B", "b"],
+    ] as const)
+      expect(prove(model, workerId).facts.map(({ type }) => type)).not.toContain("incident.closed");
+    const ended = prove("TI2V-5B", "a");
+    expect(ended.facts).toContainEqual({ type: "incident.closed", id: "inc-3-1", status: "resolved", climbCount: 0 });
+    expect(applied(context, ended).incidents).toEqual({});
+  });
+
+  it("opens another for the worker itself meanwhile, even of the same kind", () => {
+    const context = applied(contextWith(), setAside(contextWith()));
+    expect(suffer(context, "a", networkDown).spawns).toHaveLength(1);
+    const death = routeOf(
+      context,
+      { type: "worker.exited", workerId: "a", exit: null, evidence: { exitSignal: "SIGKILL" }, isExpected: false },
+      false,
+    );
+    expect(death.spawns).toMatchObject([{ origin: "workerDeath" }]);
+  });
+
   it("holds at most eight, and joins more to the worker's oldest", () => {
     const types: readonly string[] = ["1", "2", "3", "4", "5", "6", "7", "8"];
     const incidents = Object.fromEntries(

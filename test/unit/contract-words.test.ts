@@ -38,7 +38,7 @@ describe("describeEvent", () => {
     ],
     [row("worker.exited", { workerId: "worker-1", data: { expected: false } }), "Worker-1 ended; it is started again."],
     [row("health.changed", { data: { status: "critical", issues: [{ message: "CPU use is 100 %." }] } }), "CPU use is 100 %."],
-    [row("incident.closed", { data: { status: "resolved" } }), "Repaired: the main model passed its proof."],
+    [row("incident.closed", { data: { status: "resolved" } }), "Repaired: the model passed its proof."],
     [row("incident.joined", { data: { fault: { message: "it hung" } } }), "More trouble of the same incident: it hung."],
     [row("climb.ended", { data: { outcome: "stoodIn" } }), "The steps of this repair are over; a stand-in serves."],
     [row("incident.closed", { data: { status: "abandoned" } }), "The incident was closed."],

@@ -8,7 +8,7 @@ import { minuteMs } from "../../core/units.ts";
 import type { LoadProfile } from "../../core/words.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
 import { rejectionFault } from "../../machines/model-loader-setup.ts";
-import type { LoadOrder, ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
+import type { LoadOrder, ModelLoaderEvent, Resolution, VerifyOrder } from "../../machines/model-loader-types.ts";
 import { classify } from "../../recovery/classify.ts";
 import { refusalSentence } from "../../recovery/fit-sentences.ts";
 import { downloadFiles, findBrokenFile, placeFiles, resolveFiles } from "../effects/model-files.ts";
@@ -108,7 +108,7 @@ async function prove(parts: ServiceParts, order: LoadOrder, signal: AbortSignal)
 export const loaderActors = (parts: ServiceParts) => ({
   resolveModel: fromPromise<Resolution, LoadOrder>(({ input }) => resolveFiles(parts.models, input.model)),
   downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => downloadFiles(parts.models, input.model, sendBack)),
-  verifyModel: fromPromise<string | null, LoadOrder>(({ input }) => findBrokenFile(parts.models, input.model)),
+  verifyModel: fromPromise<string | null, VerifyOrder>(({ input }) => findBrokenFile(parts.models, input.model, input.isRehash)),
   loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => load(parts, input, sendBack)),
   proveModel: fromPromise<Fault | null, LoadOrder>(({ input, signal }) => prove(parts, input, signal)),
   unloadModel: fromPromise<void, { workerId: string }>(async ({ input, signal }) => {

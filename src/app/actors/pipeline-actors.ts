@@ -122,7 +122,8 @@ async function prepare(parts: ServiceParts, { workerId, lease }: LeaseOrder, sig
 
 async function claim(parts: ServiceParts, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {
   if (parts.diskWatch.isShort()) return { lease: null, dueAtMs: null };
-  const models = parts.config.workers.find((worker) => worker.id === order.workerId)?.models ?? [];
+  const offered = parts.config.workers.find((worker) => worker.id === order.workerId)?.models ?? [];
+  const models = offered.filter((model) => !parts.asides.isAside(order.workerId, model));
   const beganAtMs = parts.clock.nowMs();
   const lease = await parts.store.jobs.claim({ ...order, models, epoch: parts.epoch, leaseMs: parts.config.leaseMs });
   return { lease, dueAtMs: lease === null ? await parts.store.jobs.nextDueAtMs(models, beganAtMs) : null };

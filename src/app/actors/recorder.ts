@@ -63,6 +63,7 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "worker.stopped":
     case "model.proven":
     case "model.loadFailed":
+    case "model.setAside":
     case "pipeline.stalled":
       return { kind: fact.type, workerId: fact.workerId, data: fact.data };
     case "health.changed":
@@ -79,8 +80,8 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
   const { store } = parts;
   switch (fact.type) {
     case "incident.opened": {
-      const { id, key, workerId, failureType, fault, model, jobId, atMs } = fact;
-      const data = { fault: faultOf(fact), model, job_id: jobId };
+      const { id, key, workerId, failureType, fault, model, jobId, isSetAside, atMs } = fact;
+      const data = { fault: faultOf(fact), model, job_id: jobId, ...(isSetAside ? { is_set_aside: true } : {}) };
       await store.incidents.open({ id, key, openedAtMs: atMs, failureType, workerId, firstEvidenceAtMs: firstSignOf(fault, atMs), data });
       return;
     }

@@ -14,6 +14,7 @@ const alarms: ReadonlySet<string> = new Set([
   "job.failed",
   "pipeline.stalled",
   "model.loadFailed",
+  "model.setAside",
   "disk.short",
   "health.changed",
 ]);

@@ -66,10 +66,10 @@ export function downloadFiles(files: Files, model: ModelId, send: (event: ModelL
   };
 }
 
-/** The first file that is missing or not what it should be; a file that was verified and has not changed since is not read again. */
-export async function findBrokenFile(files: Files, model: ModelId): Promise<string | null> {
+/** The first file that is missing or not what it should be; without `isRehash` one that was verified and has not changed since is not read again. */
+export async function findBrokenFile(files: Files, model: ModelId, isRehash: boolean): Promise<string | null> {
   if (files === null) return null;
-  const { isKnown, problems } = await files.desk.verify(model);
+  const { isKnown, problems } = await files.desk.verify(model, { isRehash });
   return isKnown ? (problems[0]?.path ?? null) : null;
 }
 

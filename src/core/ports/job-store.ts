@@ -128,7 +128,7 @@ export interface JobStore {
   waitingSinceMs(): Promise<number | null>;
   counts(): Promise<Readonly<Record<JobState, number>>>;
   /** Queued jobs without a stand-in whose fallback is not `wait`, oldest first: what the stand-in desk works through. */
-  listAwaitingStandIn(limit: number): Promise<readonly JobView[]>;
+  listAwaitingStandIn(limit: number, models: readonly ModelId[] | null): Promise<readonly JobView[]>;
   findArtifact(sha256: string): Promise<{ readonly jobId: string; readonly artifact: JobArtifact } | null>;
   /** Names of all artifact files that a row names: everything else in the directory is garbage. */
   listArtifactNames(): Promise<ReadonlySet<string>>;
