@@ -1,5 +1,6 @@
 /** Every check of the Python worker, also those after one that failed: `npm run test:worker`. */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createSystemClock } from "../src/core/clock.ts";
@@ -14,7 +15,7 @@ interface Check {
   readonly cwd: string;
 }
 const sources = ["worker", "test/fixtures/tiny-wan"];
-const checks: Readonly<Record<string, Check>> = {
+const checks = {
   lint: { command: inPython("ruff", "check", ...sources), cwd: root },
   format: { command: inPython("ruff", "format", "--check", ...sources), cwd: root },
   types: { command: inPython("mypy"), cwd: worker },
@@ -23,7 +24,7 @@ const checks: Readonly<Record<string, Check>> = {
     command: [process.execPath, join(root, "node_modules", "vitest", "vitest.mjs"), "run", "--config", "vitest.worker.config.ts"],
     cwd: root,
   },
-};
+} as const satisfies Readonly<Record<string, Check>>;
 
 if (!existsSync(python)) {
   console.error("test:worker: .venv is missing; `npm run worker:install` makes it (about 3 minutes, 6 GiB)");
@@ -31,13 +32,26 @@ if (!existsSync(python)) {
 }
 const clock = createSystemClock();
 const failed: string[] = [];
-for (const [name, { command, cwd }] of Object.entries(checks)) {
+
+/** Its output comes when it has ended: another check may run beside it. */
+async function run(name: string, { command, cwd }: Check): Promise<void> {
   const startedAtMs = clock.nowMs();
   const [file = "", ...args] = command;
-  const { status } = spawnSync(file, args, { cwd, stdio: "inherit" });
-  if (status !== 0) failed.push(name);
-  console.log(`${status === 0 ? "ok  " : "FAIL"} ${name} (${((clock.nowMs() - startedAtMs) / 1_000).toFixed(1)} s)`);
+  const child = spawn(file, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => said.push(data));
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0) failed.push(name);
+  process.stdout.write(Buffer.concat(said));
+  console.log(`${code === 0 ? "ok  " : "FAIL"} ${name} (${((clock.nowMs() - startedAtMs) / 1_000).toFixed(1)} s)`);
 }
+
+async function inTurn(names: readonly (keyof typeof checks)[]): Promise<void> {
+  for (const name of names) await run(name, checks[name]);
+}
+
+// Most of both is the start of worker processes, on one core each.
+await Promise.all([inTurn(["lint", "format", "types", "tests"]), inTurn(["conformance"])]);
 clock.stop();
 console.log(failed.length === 0 ? "test:worker: all passed" : `test:worker: failed: ${failed.join(", ")}`);
 process.exitCode = failed.length === 0 ? 0 : 1;
