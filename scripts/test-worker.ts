@@ -1,4 +1,7 @@
-/** Every check of the Python worker, also those after one that failed: `npm run test:worker`. */
+/**
+ * Every check of the Python worker, also those after one that failed: `npm run test:worker`. With names, those alone:
+ * `npm run test:worker -- types end-to-end`.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -15,15 +18,18 @@ interface Check {
   readonly cwd: string;
 }
 const sources = ["worker", "test/fixtures/tiny-wan"];
+const vitest = (...args: readonly string[]): readonly string[] => {
+  const program = join(root, "node_modules", "vitest", "vitest.mjs");
+  return [process.execPath, program, "run", "--config", "vitest.worker.config.ts", ...args];
+};
 const checks = {
   lint: { command: inPython("ruff", "check", ...sources), cwd: root },
   format: { command: inPython("ruff", "format", "--check", ...sources), cwd: root },
   types: { command: inPython("mypy"), cwd: worker },
   tests: { command: inPython("pytest"), cwd: worker },
-  conformance: {
-    command: [process.execPath, join(root, "node_modules", "vitest", "vitest.mjs"), "run", "--config", "vitest.worker.config.ts"],
-    cwd: root,
-  },
+  conformance: { command: vitest(), cwd: root },
+  /** A part of the one before: the whole service with this worker, killed and restarted. */
+  "end-to-end": { command: vitest("test/worker/end-to-end.test.ts"), cwd: root },
 } as const satisfies Readonly<Record<string, Check>>;
 
 if (!existsSync(python)) {
@@ -46,12 +52,22 @@ async function run(name: string, { command, cwd }: Check): Promise<void> {
   console.log(`${code === 0 ? "ok  " : "FAIL"} ${name} (${((clock.nowMs() - startedAtMs) / 1_000).toFixed(1)} s)`);
 }
 
-async function inTurn(names: readonly (keyof typeof checks)[]): Promise<void> {
+type Name = keyof typeof checks;
+
+async function inTurn(names: readonly Name[]): Promise<void> {
   for (const name of names) await run(name, checks[name]);
 }
 
+const isName = (text: string): text is Name => Object.hasOwn(checks, text);
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !isName(name));
+if (unknown.length > 0) {
+  console.error(`test:worker: there is no check ${unknown.join(", ")}; there are ${Object.keys(checks).join(", ")}`);
+  process.exit(2);
+}
+if (asked.length > 0) await inTurn(asked.filter(isName));
 // Most of both is the start of worker processes, on one core each.
-await Promise.all([inTurn(["lint", "format", "types", "tests"]), inTurn(["conformance"])]);
+else await Promise.all([inTurn(["lint", "format", "types", "tests"]), inTurn(["conformance"])]);
 clock.stop();
 console.log(failed.length === 0 ? "test:worker: all passed" : `test:worker: failed: ${failed.join(", ")}`);
 process.exitCode = failed.length === 0 ? 0 : 1;
