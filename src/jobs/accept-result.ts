@@ -56,8 +56,8 @@ function resultOf(finished: FinishedRender, durationSeconds: number): JobResult 
 }
 
 /** What is left over is swept by age, so a file that cannot be deleted now takes nothing back of what was decided. */
-async function tidy(ports: AcceptPorts, { report, lease }: FinishedRender, isCommitted: boolean): Promise<void> {
-  const leftovers = [ports.artifacts.discardStaged(report.outputPath), isCommitted ? ports.artifacts.removeCheckpoints(lease.jobId) : null];
+async function tidy(ports: AcceptPorts, { report, lease }: FinishedRender, isJobOver: boolean): Promise<void> {
+  const leftovers = [ports.artifacts.discardStaged(report.outputPath), isJobOver ? ports.artifacts.removeCheckpoints(lease.jobId) : null];
   await Promise.allSettled(leftovers);
 }
 
@@ -74,6 +74,7 @@ export async function acceptResult(ports: AcceptPorts, finished: FinishedRender)
   const about = { jobId: lease.jobId, fence: lease.fence, kind: "result", mimeType: "video/mp4" } as const;
   const artifact = await ports.artifacts.publish(report.outputPath, about);
   const outcome = await ports.jobs.commit(lease, artifact, resultOf(finished, probe.durationSeconds), thumbnail);
-  await tidy(ports, finished, outcome === "ok");
+  // Another attempt has the job when this one is stale, and goes on from its checkpoints.
+  await tidy(ports, finished, outcome !== "stale");
   return outcome === "ok" ? { kind: "committed", artifact } : { kind: outcome };
 }

@@ -21,11 +21,14 @@ let clock: VirtualClock;
 let store: Store;
 let lease: Lease;
 let facts: CommitFact[];
+/** Jobs whose checkpoints were removed. */
+let removed: string[];
 
 beforeEach(async () => {
   clock = createVirtualClock();
   store = openStore({ path: ":memory:", clock });
   facts = [];
+  removed = [];
   await store.jobs.submit(makeJob(clock.nowMs() + 24 * hourMs));
   lease = (await store.jobs.claim({ workerId: "gpu0", epoch: 1, models: ["T2V-A14B"], residentModel: null, leaseMs })) as Lease;
 });
@@ -66,7 +69,7 @@ async function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media
       return artifactOf(about, about.kind);
     },
     discardStaged: async () => undefined,
-    removeCheckpoints: async () => undefined,
+    removeCheckpoints: async (jobId) => void removed.push(jobId),
   };
   const media: Partial<Media> = { probe: async () => sound, renderThumbnail: async () => undefined, ...change.media };
   return {
@@ -93,6 +96,16 @@ describe("committing a finished render", () => {
     await clock.advance(secondMs);
     expect(facts).toEqual([{ type: "artifact.committed", jobId: lease.jobId }]);
     expect(await state()).toBe("succeeded");
+  });
+
+  it("ends a job that was cancelled meanwhile as that, and keeps no checkpoint of it", async () => {
+    begin(await partsWith({ refuseUntilMs: 20 * secondMs }));
+    await clock.advance(5 * secondMs);
+    expect(await store.jobs.cancel(lease.jobId, "client:a")).toBe("requested");
+    await clock.advance(minuteMs);
+    expect(facts).toMatchObject([{ type: "artifact.refused", problem: "cancelled", fault: null }]);
+    expect(await state()).toBe("cancelled");
+    expect(removed).toEqual([lease.jobId]);
   });
 
   it("waits for a disk that has no room, keeps the lease meanwhile, and commits the same render", async () => {
