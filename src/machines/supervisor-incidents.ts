@@ -43,12 +43,13 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   if (fault.failureType === null) return nothing;
   const key = incidentKey(context, workerId, fault, model);
   const isSetAside = origin === "setAside";
-  const open = Object.values(context.incidents);
-  const same = open.find((incident) => incident.key === key && (incident.stage === "setAside") === isSetAside);
+  // However many models are aside, a worker in trouble has its incident.
+  const open = Object.values(context.incidents).filter(({ stage }) => (stage === "setAside") === isSetAside);
+  const same = open.find((incident) => incident.key === key);
   if (same !== undefined) return joinIncident(context, same, suffered);
   // Its worker is down already: whatever fails on it until it is back belongs to that incident.
-  const ofWorker = incidentsOf(context, workerId)[0];
-  if (ofWorker !== undefined && !isSetAside && (open.length >= openIncidentLimit || origin === "workerDeath"))
+  const ofWorker = isSetAside ? undefined : open.find((incident) => incident.workerId === workerId);
+  if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath"))
     return joinIncident(context, ofWorker, suffered);
   if (open.length >= openIncidentLimit) return nothing;
   const number = context.incidentCount + 1;

@@ -131,6 +131,13 @@ describe("the supervisor's incidents", () => {
     expect(applied(context, ended).incidents).toEqual({});
   });
 
+  it("opens one for the worker itself, however many models are aside", () => {
+    const aside = setAside(contextWith()).change.incidents?.["inc-3-1"];
+    if (aside === undefined) throw new Error("no incident was opened");
+    const incidents = Object.fromEntries(["1", "2", "3", "4", "5", "6", "7", "8"].map((id) => [id, { ...aside, id, key: id }]));
+    expect(suffer(contextWith({ incidents }), "b", faultOf("vram_exhaustion")).spawns).toHaveLength(1);
+  });
+
   it("opens another for the worker itself meanwhile, even of the same kind", () => {
     const context = applied(contextWith(), setAside(contextWith()));
     expect(suffer(context, "a", networkDown).spawns).toHaveLength(1);

@@ -86,6 +86,17 @@ it("has no inspector unless the service was started for it", async () => {
   expect([answer.status, ((await answer.json()) as { detail: string }).detail]).toEqual([404, expect.stringContaining("--inspect")]);
 });
 
+it.each(["10.0.0.7", "::ffff:192.168.1.9", "128.0.0.1", "fe80::1", undefined])(
+  "is inspected from this computer alone, not from %s",
+  async (remoteAddress) => {
+    Object.assign(world.ports.machines, { inspector: { subscribe: () => () => undefined } });
+    const from = { incoming: { socket: { remoteAddress } } };
+    const answer = await world.app.request("/inspect", { headers: { upgrade: "websocket" } }, from);
+    expect(answer.status).toBe(403);
+    expect(await answer.text()).toContain("Only this computer may inspect the machines.");
+  },
+);
+
 it("serves the pages and a drawing of each machine, without a key", async () => {
   const locked = createServerWorld(clock, { apiKey: "a-long-enough-key" });
   for (const path of ["/machines", "/machines.js", "/machines.css", "/inspector", "/inspector.js", "/machines/model-loader.svg"]) {
