@@ -130,6 +130,25 @@ it("answers pings and subscriptions, and survives what is no message", async () 
   await client.closed;
 });
 
+it("sends how far a download is, and its end with the seed's fields, flat and under data", async () => {
+  const client = await openSocket(listening);
+  await client.next("connection_established");
+  const half = { model: "T2V-A14B", doneBytes: 30e9, totalBytes: 60e9, bytesPerSecond: 100e6, etaMs: 300_000, trouble: null, atMs: 0 };
+  world.frame({ kind: "download", download: { ...half, state: "downloading" } });
+  const progress = { model_type: "T2V-A14B", status: "downloading", progress: 50, speed_mbps: 800, eta_seconds: 300 };
+  expect((await client.next("download_progress")).data).toMatchObject(progress);
+  world.frame({ kind: "download", download: { ...half, state: "failed", trouble: "The hub does not answer." } });
+  const failed = { model_type: "T2V-A14B", status: "failed", message: "The hub does not answer." };
+  expect(await client.next("model_download_complete")).toMatchObject({ ...failed, data: failed });
+  world.frame({ kind: "download", download: { ...half, state: "completed", doneBytes: 60e9 } });
+  expect((await client.next("model_download_complete")).data).toMatchObject({
+    status: "completed",
+    message: expect.stringContaining("complete"),
+  });
+  client.socket.close();
+  await client.closed;
+});
+
 it("sends health, samples and recovery attempts with the seed's fields", async () => {
   const client = await openSocket(listening);
   await client.next("connection_established");
