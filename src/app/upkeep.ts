@@ -88,6 +88,7 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
     const { retention } = config;
     const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };
     await keepHouse({ jobs: store.jobs, events: store.events, artifacts }, limits);
+    supervisor.send({ type: "asides.sweep" });
     await disk.restoreBallast();
     await makeGenericStandIn({ artifacts, media });
   });

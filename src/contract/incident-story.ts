@@ -56,8 +56,9 @@ export function endingOf(story: IncidentStory): string {
   const { status, data } = story.incident;
   if (data["is_set_aside"] === true) {
     const model = String(data["model"]);
-    return status === "resolved" || status === "abandoned"
-      ? `${model} was loaded again and passed its proof.`
+    if (status === "resolved") return `${model} was loaded again and passed its proof.`;
+    return status === "abandoned"
+      ? `It was closed without a proof: no job has wanted ${model} since, and the next one that does tries it again.`
       : `It is open: ${model} is set aside, the worker serves its other models, and the next job that wants it tries it again after a while.`;
   }
   if (status === "resolved") {

@@ -44,8 +44,9 @@ export interface OpenIncident {
    */
   readonly stage: "checking" | "working" | "returning" | "standingIn" | "exhausted" | "setAside";
   readonly fault: Fault;
-  readonly joinedCount: number;
   readonly openedAtMs: number;
+  /** The one that opened it, or that joined it last. */
+  readonly lastFaultAtMs: number;
   /** As last reported: an actor that is started again goes on from here. */
   readonly climbCount: number;
   readonly lookBackCount: number;

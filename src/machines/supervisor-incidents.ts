@@ -1,4 +1,5 @@
 import type { Fault } from "../core/fault.ts";
+import { hourMs } from "../core/units.ts";
 import type { ModelId } from "../core/words.ts";
 import type { RecoveryOrigin } from "./recovery-types.ts";
 import type { OpenIncident } from "./supervisor-facts.ts";
@@ -29,7 +30,7 @@ export interface Suffered {
 }
 
 function joinIncident(context: SupervisorContext, incident: OpenIncident, suffered: Suffered): Route {
-  const joined = { ...incident, joinedCount: incident.joinedCount + 1 };
+  const joined = { ...incident, lastFaultAtMs: context.clock.nowMs() };
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: joined } } },
     tell({ type: "incident.joined", id: incident.id, fault: suffered.fault, jobId: suffered.jobId }),
@@ -63,8 +64,8 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     model,
     stage: isSetAside ? "setAside" : origin === "manual" ? "checking" : "working",
     fault,
-    joinedCount: 0,
     openedAtMs: nowMs,
+    lastFaultAtMs: nowMs,
     climbCount: 0,
     lookBackCount: 0,
   };
@@ -93,6 +94,14 @@ export const takeModelBack = (context: SupervisorContext, workerId: string, mode
   Object.values(context.incidents)
     .filter((incident) => incident.stage === "setAside" && incident.workerId === workerId && incident.model === model)
     .reduce<Route>((sum, { id }) => join(sum, closeIncident({ ...context, ...sum.change }, id, "resolved", 0)), nothing);
+
+/** So long after its last load failed nobody has wanted a model: its incident ends without a proof, and says so. */
+const unwantedAfterMs = hourMs;
+
+export const closeUnwanted = (context: SupervisorContext): Route =>
+  Object.values(context.incidents)
+    .filter(({ stage, lastFaultAtMs }) => stage === "setAside" && context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs)
+    .reduce<Route>((sum, { id }) => join(sum, closeIncident({ ...context, ...sum.change }, id, "abandoned", 0)), nothing);
 
 type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount">>;
 

@@ -3,7 +3,7 @@ import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
-import { closeIncident, cooldownKey, noteIncident, openOrJoin, takeModelBack } from "./supervisor-incidents.ts";
+import { closeIncident, closeUnwanted, cooldownKey, noteIncident, openOrJoin, takeModelBack } from "./supervisor-incidents.ts";
 import { intakeHandlers, noteStopped, recycleIfAsked, releaseIfPaused } from "./supervisor-intake.ts";
 import { childIds, type Handlers, join, nothing, type Route, send, tell, toIncidents, updateWorker } from "./supervisor-route.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
@@ -284,6 +284,7 @@ const recoveryHandlers: Handlers = {
     facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
     sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.reset" } })),
   }),
+  "asides.sweep": closeUnwanted,
   "recovery.probeAll": (context) => ({
     ...nothing,
     sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.probe" } })),

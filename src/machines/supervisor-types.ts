@@ -59,7 +59,7 @@ export interface ResumedFacts {
   readonly incidents: readonly ResumedIncident[];
 }
 
-export interface ResumedIncident extends Omit<OpenIncident, "stage" | "joinedCount" | "climbCount" | "lookBackCount"> {
+export interface ResumedIncident extends Omit<OpenIncident, "stage" | "lastFaultAtMs" | "climbCount" | "lookBackCount"> {
   readonly resume: RecoveryResume;
   /** It was about a model beside the worker's own, which could not be loaded. */
   readonly isSetAside: boolean;
@@ -192,6 +192,8 @@ export type SupervisorRequest =
     }
   | { readonly type: "recovery.reset" }
   | { readonly type: "recovery.probeAll" }
+  /** Now and then: models that are set aside, and that nobody wants any more. */
+  | { readonly type: "asides.sweep" }
   | { readonly type: "health.check" }
   | { readonly type: "child.respawn"; readonly childId: string };
 

@@ -262,10 +262,10 @@ function resumeRecovery(around: Arguments, incident: OpenIncident, resume: Recov
 }
 
 /** What was set aside stays so, unless it is the worker's own model by now. */
-function openedOf({ resume, isSetAside, ...incident }: ResumedIncident, workers: readonly SupervisedWorker[]): OpenIncident {
+function openedOf({ resume, isSetAside, ...incident }: ResumedIncident, workers: readonly SupervisedWorker[], nowMs: number): OpenIncident {
   const isOwn = workers.some(({ id, model }) => id === incident.workerId && model === incident.model);
   const stage = isSetAside && !isOwn ? "setAside" : resume.kind === "exhausted" ? "exhausted" : "standingIn";
-  return { ...incident, stage, joinedCount: 0, climbCount: resume.climbCount, lookBackCount: resume.lookBackCount };
+  return { ...incident, stage, lastFaultAtMs: nowMs, climbCount: resume.climbCount, lookBackCount: resume.lookBackCount };
 }
 
 /** Facts first: they are written before anybody acts on them. A child that is down is told nothing. */
@@ -290,7 +290,9 @@ export const supervisorMachine = supervisor.createMachine({
     resumed: input.resumed ?? nothingResumed,
     draws: input.draws ?? [],
     workers: Object.fromEntries(input.workers.map(({ id }) => [id, unknownWorker])),
-    incidents: Object.fromEntries((input.resumed?.incidents ?? []).map((incident) => [incident.id, openedOf(incident, input.workers)])),
+    incidents: Object.fromEntries(
+      (input.resumed?.incidents ?? []).map((incident) => [incident.id, openedOf(incident, input.workers, input.clock.nowMs())]),
+    ),
     incidentCount: 0,
     budgetSpentAtMs: input.resumed?.budgetSpentAtMs ?? [],
     cooldowns: input.resumed?.cooldowns ?? {},

@@ -57,6 +57,7 @@ export const supervisor: Exploration = {
     { type: "service.drain", shape: "quick", finishMs: hourMs, isOperator: true },
     { type: "recovery.trigger", failureType: "vram_exhaustion", isForced: false, workerId, fault: outOfMemory, isOperator: true },
     { type: "recovery.reset", isOperator: true },
+    { type: "asides.sweep" },
     { type: "worker.connected", workerId, worker: { ...connectedWorker, ref: processRef }, isAdopted: false },
     { type: "worker.exited", workerId, exit: null, evidence: { exitSignal: "SIGSEGV" }, isExpected: false },
     { type: "worker.exited", workerId, exit: null, evidence: {}, isExpected: true },

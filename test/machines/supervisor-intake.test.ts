@@ -82,8 +82,8 @@ describe("a pause", () => {
       model: null,
       stage: "working",
       fault: classify({}),
-      joinedCount: 0,
       openedAtMs: 0,
+      lastFaultAtMs: 0,
       climbCount: 0,
       lookBackCount: 0,
     } as const;

@@ -131,6 +131,20 @@ describe("the supervisor's incidents", () => {
     expect(applied(context, ended).incidents).toEqual({});
   });
 
+  it("ends it without a proof when no job has wanted that model for an hour", () => {
+    const asideAt = (atMs: number): SupervisorContext => {
+      const context = contextWith({ clock: { nowMs: () => atMs } });
+      return applied(context, setAside(context));
+    };
+    const sweep = (context: SupervisorContext): Route =>
+      routeOf({ ...context, clock: { nowMs: () => nowMs } }, { type: "asides.sweep" }, false);
+    expect(sweep(asideAt(nowMs - 3_599_000)).facts).toEqual([]);
+    const swept = sweep(asideAt(nowMs - 3_600_000));
+    expect(swept.facts).toContainEqual({ type: "incident.closed", id: "inc-3-1", status: "abandoned", climbCount: 0 });
+    const longAgo = contextWith({ clock: { nowMs: () => 0 } });
+    expect(sweep(applied(longAgo, suffer(longAgo, "a", faultOf("vram_exhaustion")))).change.incidents).toBeUndefined();
+  });
+
   it("opens one for the worker itself, however many models are aside", () => {
     const aside = setAside(contextWith()).change.incidents?.["inc-3-1"];
     if (aside === undefined) throw new Error("no incident was opened");
@@ -162,8 +176,8 @@ describe("the supervisor's incidents", () => {
           model: null,
           stage: "working" as const,
           fault: faultOf("network_error"),
-          joinedCount: 0,
           openedAtMs: 0,
+          lastFaultAtMs: 0,
           climbCount: 0,
           lookBackCount: 0,
         },
