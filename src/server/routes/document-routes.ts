@@ -22,7 +22,9 @@ export function addDocumentRoutes(app: ApiApp, ports: Pick<ServerPorts, "status"
     return context.json(document as unknown as Record<string, JSONValue>, 200, { "cache-control": "no-cache" });
   });
   const script = "text/javascript; charset=utf-8";
-  addPageFile(app, { path: "/docs", type: "text/html; charset=utf-8", url: new URL("../docs/index.html", import.meta.url) });
+  const docs = new URL("../docs/index.html", import.meta.url);
+  // Swagger's style sheet carries its icons in itself.
+  addPageFile(app, { path: "/docs", type: "text/html; charset=utf-8", url: docs, imageSources: "'self' data:" });
   addPageFile(app, { path: "/docs/start.js", type: script, url: new URL("../docs/start.js", import.meta.url) });
   addPageFile(app, { path: "/docs/swagger-ui-bundle.js", type: script, url: swaggerFile("swagger-ui-bundle.js") });
   addPageFile(app, { path: "/docs/swagger-ui.css", type: "text/css; charset=utf-8", url: swaggerFile("swagger-ui.css") });

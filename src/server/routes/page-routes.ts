@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pageFile } from "../../contract/api/page-api.ts";
 import type { ApiApp } from "../api-app.ts";
+import { contentSecurityPolicy } from "../safety/secure-headers.ts";
 
 const html = "text/html; charset=utf-8";
 const script = "text/javascript; charset=utf-8";
@@ -29,10 +30,12 @@ export interface PageFile {
   readonly type: string;
   readonly url: URL;
   readonly openerPolicy?: string;
+  /** Where its pictures come from, when not from files of its own alone. */
+  readonly imageSources?: string;
 }
 
 /** Serves one file of a page, read when it is first asked for. */
-export function addPageFile(app: ApiApp, { path, type, url, openerPolicy }: PageFile): void {
+export function addPageFile(app: ApiApp, { path, type, url, openerPolicy, imageSources }: PageFile): void {
   let kept: { readonly text: string; readonly etag: string } | undefined;
   const read = (): { readonly text: string; readonly etag: string } => {
     const text = readFileSync(url, "utf8");
@@ -41,6 +44,7 @@ export function addPageFile(app: ApiApp, { path, type, url, openerPolicy }: Page
   app.openapi(pageFile(path, type), (context) => {
     kept ??= read();
     if (openerPolicy !== undefined) context.header("cross-origin-opener-policy", openerPolicy);
+    if (imageSources !== undefined) context.header("content-security-policy", contentSecurityPolicy(imageSources));
     const headers = { etag: kept.etag, "cache-control": "no-cache" };
     if (context.req.header("if-none-match") === kept.etag) return context.body(null, 304, headers);
     return context.body(kept.text, 200, { ...headers, "content-type": type });

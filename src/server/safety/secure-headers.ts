@@ -1,9 +1,12 @@
 import type { HttpMiddleware } from "../http-types.ts";
 
-/** On every answer. The page needs nothing but its own files, so nothing else is allowed; with a key it shows clips as blobs. */
+/** A page needs nothing but its own files, so nothing else is allowed; with a key it shows clips as blobs. */
+export const contentSecurityPolicy = (imageSources = "'self' blob:"): string =>
+  `default-src 'self'; img-src ${imageSources}; media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'`;
+
+/** On every answer. */
 export const securityHeaders: Readonly<Record<string, string>> = {
-  "content-security-policy":
-    "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+  "content-security-policy": contentSecurityPolicy(),
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
   // The filter itself was a hole in old browsers; the seed sends the header, and 0 is its safe value.
