@@ -260,6 +260,24 @@ describe("suspension", () => {
   });
 });
 
+describe("a second incident of the same worker", () => {
+  it.each([
+    ["suspended", []],
+    ["mock", [standIn]],
+  ] as const)("is told at once that the pipeline is %s already, and holds it by itself", async (state, more) => {
+    const world = begin();
+    await world.send(connected, proven, suspend("i1"), ...more);
+    expect(world.state()).toBe(state);
+    const toldBefore = world.parent.ofType("pipeline.suspended").length;
+    await world.send(suspend("i2"));
+    expect(world.parent.ofType("pipeline.suspended")).toHaveLength(toldBefore + 1);
+    await world.send(resume("i1"));
+    expect(world.state()).toBe("suspended");
+    await world.send(resume("i2"));
+    expect(world.state()).toBe("idle");
+  });
+});
+
 describe("a pipeline without a worker", () => {
   it.each([
     ["its suspension ends", [suspend("i1")], resume("i1")],

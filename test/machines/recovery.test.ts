@@ -163,6 +163,9 @@ describe("looking back", () => {
     expect(incident.parent.ofType("climb.ended")).toHaveLength(3);
     expect(incident.world.performed).toHaveLength(3);
     expect(incident.parent.ofType("incident.exhausted")).toHaveLength(1);
+    // Whoever needs a person does not call itself standing in again.
+    const types = incident.parent.types();
+    expect(types.lastIndexOf("incident.stoodIn")).toBeLessThan(types.indexOf("incident.exhausted"));
     incident.world.isBroken = false;
     expect(await incident.until(() => incident.actor.getSnapshot().status === "done", 900_000)).toBe(true);
   });
@@ -182,8 +185,20 @@ describe("looking back", () => {
     waiting.actor.send({ type: "recovery.reset" });
     await waiting.clock.advance(2_000);
     expect(waiting.actor.getSnapshot().context.climbCount).toBe(1);
+    await waiting.until(() => waiting.actor.getSnapshot().context.climbCount === 2, 600_000);
+    const state = waiting.actor.getSnapshot().value;
     waiting.actor.send({ type: "recovery.reset" });
-    expect(waiting.actor.getSnapshot().context).toMatchObject({ climbCount: 1, forgivenClimbCount: 0, isClimbing: true });
+    expect(waiting.actor.getSnapshot().value).toEqual(state);
+    expect(waiting.actor.getSnapshot().context).toMatchObject({ climbCount: 2, forgivenClimbCount: 1, isClimbing: true });
+  });
+  it("a reset looks at once while a stand-in serves", async () => {
+    const incident = open("network_error");
+    await incident.until(() => incident.is("standingIn"));
+    incident.world.isBroken = false;
+    incident.actor.send({ type: "recovery.reset" });
+    expect(incident.is("probing")).toBe(true);
+    await incident.clock.advance(2_000);
+    expect(incident.is("returning")).toBe(true);
   });
   it("looks at once when an operator asks", async () => {
     const incident = open("network_error");

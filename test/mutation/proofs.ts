@@ -25,7 +25,7 @@ const own: Readonly<Record<string, readonly string[]>> = {
   "circuit-breaker": ["../machines/circuit-breaker.test.ts"],
   pipeline: ["../machines/pipeline.test.ts", "../machines/pipeline-interruptions.test.ts"],
   worker: ["../machines/worker.test.ts"],
-  "model-loader": ["../machines/model-loader.test.ts"],
+  "model-loader": ["../machines/model-loader.test.ts", "../machines/model-loader-aside.test.ts"],
 };
 
 /** The machines whose proofs are themselves proven. */
