@@ -45,7 +45,7 @@ const calm = (limitMs = 120_000): Promise<unknown> =>
     limitMs,
   );
 
-/** The service and its next worker in a group of their own: a process's group is known from its start on. */
+/** The service's next worker in a group of its own, in which it is born: a process's group is known from its start on. */
 async function enterMemoryGroup(): Promise<MemoryGroup> {
   const group = openMemoryGroup("drills");
   group.enter(service.pid);
@@ -53,6 +53,8 @@ async function enterMemoryGroup(): Promise<MemoryGroup> {
   signalProcess(pid, "SIGKILL");
   await until("the next worker", () => (service.worker()?.pid ?? pid) !== pid);
   await calm();
+  // Only the worker is short of memory, whatever the service itself has grown to.
+  group.release(service.pid);
   return group;
 }
 

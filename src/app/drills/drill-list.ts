@@ -86,7 +86,8 @@ export const drills: readonly Drill[] = [
     name: "telemetry-lost",
     description: "Host and card cannot be measured for a while.",
     fault: { kind: "blind", what: "telemetry", forMs: 30 * secondMs },
-    targets: { ...standard, detectedMs: 30 * secondMs },
+    // An answer counts from when the fault is known, and no job suffers from this one.
+    targets: { ...standard, detectedMs: 30 * secondMs, answeredMs: 30 * secondMs },
   },
 ];
 
