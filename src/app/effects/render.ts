@@ -62,6 +62,7 @@ export interface RenderOrder {
 export function followRender(ports: RenderPorts, order: RenderOrder, report: (fact: RenderFact) => void): () => void {
   const { workerId, lease } = order;
   let phase: Phase | null = null;
+  let furthestStep = -1;
   let isOver = false;
   const end = (fact: RenderFact): void => {
     if (isOver) return;
@@ -70,9 +71,12 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
   };
   const times = createRenderTimes(ports, lease, ports.profiles.of(workerId));
   const noteProgress = (reached: Reached): void => {
-    const { leftMs, begun } = times.note(reached);
     const { step, of } = reached;
+    // A worker that says the same again and again has not moved; one that announces a long phase once more begins it anew.
+    if (reached.phase === phase && step <= furthestStep && reached.longPhaseMs === undefined) return;
+    const { leftMs, begun } = times.note(reached);
     phase = reached.phase;
+    furthestStep = step;
     ports.progress.note({ jobId: lease.jobId, workerId, phase, step, of, leftMs });
     if (begun !== null) report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: begun });
     report({ kind: "stepProgressed", phase, step, of });
