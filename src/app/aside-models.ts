@@ -4,6 +4,7 @@ import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import { type LookBackLimits, lookBackMs } from "../recovery/rung-deadlines.ts";
 
 interface Aside {
+  readonly model: ModelId;
   readonly sinceMs: number;
   readonly untilMs: number;
   readonly count: number;
@@ -14,8 +15,8 @@ export interface AsideModels {
   note(fact: SupervisorFact): void;
   /** Whether no job of this model is begun there now. */
   isAside(workerId: string, model: ModelId): boolean;
-  /** Since when no worker that offers it begins a job of this model; null while one does. */
-  sinceMs(model: ModelId): number | null;
+  /** Models of which no worker that offers one begins a job now, although others are rendered, and since when. */
+  lost(): ReadonlyMap<ModelId, number>;
   /** An operator may have removed what was in the way: each is tried again by the next job that wants it. */
   forgive(): void;
 }
@@ -35,17 +36,22 @@ export function createAsideModels(
   return {
     note: (fact) => {
       if (fact.type !== "model.setAside" && fact.type !== "model.proven") return;
-      const key = keyOf(fact.workerId, String(fact.data["model"]));
+      const model = String(fact.data["model"]);
+      const key = keyOf(fact.workerId, model);
       const nowMs = clock.nowMs();
       const { sinceMs = nowMs, count = 0 } = aside.get(key) ?? {};
       if (fact.type === "model.proven") aside.delete(key);
-      else aside.set(key, { sinceMs, count: count + 1, untilMs: nowMs + lookBackMs(count, limits()) });
+      else aside.set(key, { model, sinceMs, count: count + 1, untilMs: nowMs + lookBackMs(count, limits()) });
     },
     isAside: (workerId, model) => activeOf(workerId, model) !== null,
-    sinceMs: (model) => {
-      const offering = workers.filter(({ models }) => models.includes(model)).map(({ id }) => activeOf(id, model));
-      const active = offering.filter((known) => known !== null);
-      return active.length === 0 || active.length < offering.length ? null : Math.max(...active.map(({ sinceMs }) => sinceMs));
+    lost: () => {
+      const lost = new Map<ModelId, number>();
+      for (const { model } of aside.values()) {
+        const offering = workers.filter(({ models }) => models.includes(model)).map(({ id }) => activeOf(id, model));
+        const active = offering.filter((known) => known !== null);
+        if (active.length > 0 && active.length === offering.length) lost.set(model, Math.max(...active.map(({ sinceMs }) => sinceMs)));
+      }
+      return lost;
     },
     forgive: () => aside.clear(),
   };

@@ -4,6 +4,7 @@ import type { Fault } from "../core/fault.ts";
 import { secondMs } from "../core/units.ts";
 import type { FailureType } from "../core/words.ts";
 import type { supervisorMachine } from "../machines/supervisor.machine.ts";
+import { cooldownKey } from "../machines/supervisor-incidents.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type { HealthView, RecoveryOrder, RecoveryPort, RecoveryReset, RecoveryTriggered } from "../server/server-ports.ts";
@@ -125,7 +126,7 @@ async function trigger(desk: Desk, order: RecoveryOrder): Promise<RecoveryTrigge
   const { parts, supervisor } = desk;
   const workerId = order.workerId ?? troubledWorker(desk, order.failureType);
   const { cooldowns, mode } = supervisor.getSnapshot().context;
-  const leftMs = (cooldowns[`${workerId}/${order.failureType}`] ?? 0) - parts.clock.nowMs();
+  const leftMs = (cooldowns[cooldownKey(workerId, order.failureType)] ?? 0) - parts.clock.nowMs();
   if (leftMs > 0 && !order.isForced) {
     return {
       isSuccess: false,

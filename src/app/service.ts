@@ -44,7 +44,7 @@ import { createProofClip } from "./proof-clip.ts";
 import { createFactHub, type FactHub } from "./recovery-desk.ts";
 import { openRecoveryLedger } from "./recovery-ledger.ts";
 import { readResumedFacts } from "./resume-facts.ts";
-import { createRouteWatch, type RouteWatch } from "./route-watch.ts";
+import { createRouteWatch } from "./route-watch.ts";
 import { createSampleBoard } from "./sample-board.ts";
 import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
@@ -205,20 +205,20 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watc
   return { supervisor, book, stately };
 }
 
-function createStandIns(parts: ServiceParts, supervisor: Supervisor, route: RouteWatch): StandInDesk {
-  const { clock, store, artifacts, media, config, logger, diskWatch } = parts;
+function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAtMs: () => number | null): StandInDesk {
+  const { clock, store, artifacts, media, config, logger, diskWatch, asides } = parts;
   return new StandInDesk(
     { jobs: store.jobs, artifacts, media, clock },
     {
-      routeLostAtMs: route.lostAtMs,
-      lostModels: route.lostModels,
+      routeLostAtMs,
+      lostModels: asides.lost,
       isHeld: () => {
         const { areStandInsHeld, pause } = supervisor.getSnapshot().context;
         return areStandInsHeld || pause !== null;
       },
       isDiskShort: diskWatch.isShort,
       reason: (model) => {
-        if (route.lostAtMs() === null) return `${model} could not be loaded`;
+        if (routeLostAtMs() === null) return `${model} could not be loaded`;
         if (diskWatch.isShort()) return "the disk is full";
         return supervisor.getSnapshot().context.mode === "loading" ? "the main model is loading" : "the main model is being repaired";
       },
@@ -308,7 +308,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const { supervisor, book, stately } = await createSupervisor(parts, hub);
   const machines = { charts: () => machineCharts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
   const route = createRouteWatch(parts, supervisor);
-  const standIns = createStandIns(parts, supervisor, route);
+  const standIns = createStandIns(parts, supervisor, route.lostAtMs);
   const webhooks = createWebhooks(parts);
   const lookAtRoute = (): void => {
     if (route.hasChanged()) standIns.wake();

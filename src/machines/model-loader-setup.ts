@@ -54,6 +54,9 @@ export function rejectionFault(what: string, thrown: unknown): Fault {
   return { ...overdueFault(what), decidedBy: `${what} was rejected`, message, evidence: { phase: "load", message } };
 }
 
+/** Wanted by a job, and not the model that this worker is there for. */
+const isOfJob = ({ wanted, own }: ModelLoaderContext): boolean => wanted.model !== own.model;
+
 type ModelLoad = Extract<ModelLoaderEvent, { type: "model.load" }>;
 
 /** Whoever asks for the model that is being made ready waits for the same load; another wish begins a load of its own. */
@@ -94,11 +97,9 @@ export const modelLoaderSetup = setup({
   },
   guards: {
     isConnected: ({ context }) => context.isWorkerConnected,
-    /** Wanted by a job, and not the model that this worker is there for. */
-    isOfJob: ({ context }) => context.wanted.model !== context.own.model,
+    isOfJob: ({ context }) => isOfJob(context),
     /** The worker says that the files are not what they should be, and they were not read since. */
-    areFilesSuspect: ({ context }) =>
-      context.wanted.model !== context.own.model && context.fault?.attribution === "model" && !context.areFilesReadAgain,
+    areFilesSuspect: ({ context }) => isOfJob(context) && context.fault?.attribution === "model" && !context.areFilesReadAgain,
     triesRemain: ({ context }) => context.tryCount < context.limits.retryCount && context.fault?.retryable === true,
     isPresent: (_, params: { resolution: Resolution }) => params.resolution.kind === "present",
     isSound: (_, params: { brokenFile: string | null }) => params.brokenFile === null,
@@ -119,15 +120,6 @@ export const modelLoaderSetup = setup({
     })),
     wantOwn: assign({ wanted: ({ context }) => context.own, tryCount: 0, areFilesReadAgain: false, fault: null }),
     readAgain: assign({ areFilesReadAgain: true }),
-    setAside: sendTo(
-      ({ context }) => context.parent,
-      ({ context }): ModelLoaderReport => ({
-        type: "model.setAside",
-        workerId: context.workerId,
-        model: context.wanted.model,
-        fault: context.fault ?? overdueFault("loading"),
-      }),
-    ),
     countFetch: assign({ fetchCount: ({ context }) => context.fetchCount + 1 }),
     forgetFetches: assign({ fetchCount: 0 }),
     countTry: assign({ tryCount: ({ context }) => context.tryCount + 1 }),
@@ -147,8 +139,8 @@ export const modelLoaderSetup = setup({
     ),
     reportFailed: sendTo(
       ({ context }) => context.parent,
-      ({ context }): ModelLoaderReport => ({
-        type: "model.loadFailed",
+      ({ context }, params: { type: "model.loadFailed" | "model.setAside" }): ModelLoaderReport => ({
+        ...params,
         workerId: context.workerId,
         model: context.wanted.model,
         fault: context.fault ?? overdueFault("loading"),

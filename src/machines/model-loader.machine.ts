@@ -219,7 +219,11 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
             // Nobody else repairs the files of a model that only jobs want.
             { guard: "areFilesSuspect", target: "#modelLoader.verifying", actions: { type: "readAgain" } },
             { guard: "triesRemain", target: "retryable" },
-            { guard: "isOfJob", target: "#modelLoader.resolving", actions: [{ type: "setAside" }, { type: "wantOwn" }] },
+            {
+              guard: "isOfJob",
+              target: "#modelLoader.resolving",
+              actions: [{ type: "reportFailed", params: { type: "model.setAside" } }, { type: "wantOwn" }],
+            },
             { target: "permanent" },
           ],
         },
@@ -236,7 +240,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         },
         permanent: {
           description: "Waits for recovery or an operator; looks again by itself after a rest.",
-          entry: [{ type: "reportFailed" }, { type: "raiseFault" }],
+          entry: [{ type: "reportFailed", params: { type: "model.loadFailed" } }, { type: "raiseFault" }],
           after: { permanentRestMs: { target: "#modelLoader.resolving" } },
         },
       },

@@ -74,6 +74,18 @@ export const phaseTransitions = (["encode", "denoise", "decode", "mux"] as const
   actions: { type: "storePhase" as const, params: ({ event }: { event: PhaseStarted }) => event },
 }));
 
+type Suspend = Extract<PipelineEvent, { type: "pipeline.suspend" }>;
+
+/** Another incident of the same worker need not wait for what is so already. */
+export const joinSuspension = {
+  "pipeline.suspend": {
+    actions: [
+      { type: "hold" as const, params: ({ event }: { event: Suspend }) => ({ by: event.by }) },
+      { type: "reportSuspended" as const },
+    ],
+  },
+};
+
 /** A phase: every step starts the stall limit anew. */
 export const phaseState = (name: (typeof phaseStates)[Phase], description: string) => ({
   description,

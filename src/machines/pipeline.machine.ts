@@ -6,7 +6,7 @@
  */
 import type { Lease } from "../core/job.ts";
 import { unknownLimits } from "../recovery/step-history.ts";
-import { faultOfPreparation, leaseOrder, overdue, phaseState, phaseTransitions, pipelineSetup } from "./pipeline-setup.ts";
+import { faultOfPreparation, joinSuspension, leaseOrder, overdue, phaseState, phaseTransitions, pipelineSetup } from "./pipeline-setup.ts";
 import { defaultPipelineLimits } from "./pipeline-types.ts";
 
 export const pipelineMachine = pipelineSetup.createMachine({
@@ -344,8 +344,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
           target: "inHand.generating",
           actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, { type: "reportBegun" }],
         },
-        // Another incident of the same worker need not wait for what is so already.
-        "pipeline.suspend": { actions: [{ type: "hold", params: ({ event }) => ({ by: event.by }) }, { type: "reportSuspended" }] },
+        ...joinSuspension,
       },
       after: { suspendedMs: { target: "idle", actions: [{ type: "letAllGo" }, { type: "endStandIns" }] } },
     },
@@ -357,7 +356,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
         { guard: "servesNoStandIns", target: "idle" },
       ],
       on: {
-        "pipeline.suspend": { actions: [{ type: "hold", params: ({ event }) => ({ by: event.by }) }, { type: "reportSuspended" }] },
+        ...joinSuspension,
         "pipeline.admit": {
           target: "idle",
           actions: [

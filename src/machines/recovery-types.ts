@@ -156,8 +156,7 @@ export type RecoveryReport =
   | ({ readonly type: "incident.resolved"; readonly climbCount: number; readonly atMs: number } & About);
 
 export type RecoveryEvent =
-  | { readonly type: "recovery.probe" }
-  /** An operator's: every climb is open again. */
+  /** An operator's: every climb is open again, and where it waits it looks at once. */
   | { readonly type: "recovery.reset" }
   | { readonly type: "recovery.stop" }
   | { readonly type: "fault.joined"; readonly fault: Fault }

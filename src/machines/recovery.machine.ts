@@ -281,7 +281,6 @@ export const recoveryMachine = recoverySetup.createMachine({
         },
       },
       on: {
-        "recovery.probe": { target: "probing" },
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
         "fault.joined": {
           guard: "mayClimb",
@@ -323,7 +322,6 @@ export const recoveryMachine = recoverySetup.createMachine({
       tags: ["mock", "degraded"],
       entry: ["serveStandIns", "reportStoodIn"],
       on: {
-        "recovery.probe": { target: "probing" },
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
       },
       after: { cooldownMs: { target: "probing" } },
@@ -333,7 +331,6 @@ export const recoveryMachine = recoverySetup.createMachine({
       tags: ["mock", "degraded"],
       entry: ["armLookBack", "serveStandIns", "holdBreaker", "reportExhausted"],
       on: {
-        "recovery.probe": { target: "probing" },
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
         "worker.connected": { actions: ["noteConnected", "requestModel"] },
         "model.proven": { guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) }, target: "probing" },

@@ -89,19 +89,21 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   );
 }
 
+/** Ends those incidents of models that are set aside which are over. */
+function closeAside(context: SupervisorContext, status: "resolved" | "abandoned", isOver: (incident: OpenIncident) => boolean): Route {
+  const over = Object.values(context.incidents).filter((incident) => incident.stage === "setAside" && isOver(incident));
+  return over.reduce<Route>((sum, { id }) => join(sum, closeIncident({ ...context, ...sum.change }, id, status, 0)), nothing);
+}
+
 /** It is loaded and has rendered: that is the proof. */
 export const takeModelBack = (context: SupervisorContext, workerId: string, model: ModelId): Route =>
-  Object.values(context.incidents)
-    .filter((incident) => incident.stage === "setAside" && incident.workerId === workerId && incident.model === model)
-    .reduce<Route>((sum, { id }) => join(sum, closeIncident({ ...context, ...sum.change }, id, "resolved", 0)), nothing);
+  closeAside(context, "resolved", (incident) => incident.workerId === workerId && incident.model === model);
 
 /** So long after its last load failed nobody has wanted a model: its incident ends without a proof, and says so. */
 const unwantedAfterMs = hourMs;
 
 export const closeUnwanted = (context: SupervisorContext): Route =>
-  Object.values(context.incidents)
-    .filter(({ stage, lastFaultAtMs }) => stage === "setAside" && context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs)
-    .reduce<Route>((sum, { id }) => join(sum, closeIncident({ ...context, ...sum.change }, id, "abandoned", 0)), nothing);
+  closeAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
 type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount">>;
 

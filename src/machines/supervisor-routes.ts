@@ -209,10 +209,20 @@ const canaryAnswered = (event: CanaryReport): Route =>
     send(childIds.breaker(event.workerId), { type: event.type, workerId: event.workerId }),
   );
 
-const countsOf = ({ climbCount, lookBackCount }: { readonly climbCount: number; readonly lookBackCount: number }) => ({
-  climbCount,
-  lookBackCount,
-});
+/** Nothing is tried any more but looking back. */
+const nowWaits =
+  (stage: "standingIn" | "exhausted") =>
+  (context: SupervisorContext, event: Extract<RecoveryReport, { type: "incident.stoodIn" | "incident.exhausted" }>): Route => {
+    const { lookBackAtMs, climbCount, lookBackCount } = event;
+    return join(
+      noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount }),
+      tell({
+        type: event.type,
+        ...about(event),
+        data: { look_back_at_ms: lookBackAtMs, climbs: climbCount, look_backs: lookBackCount },
+      }),
+    );
+  };
 
 const toPipeline =
   (type: "pipeline.resume" | "pipeline.suspend" | "pipeline.standIn") =>
@@ -254,24 +264,8 @@ const recoveryHandlers: Handlers = {
       canaryAnswered(event),
     ),
   "canary.failed": (_, event: CanaryReport) => canaryAnswered(event),
-  "incident.stoodIn": (context, event) =>
-    join(
-      noteIncident(context, event.incidentId, { stage: "standingIn", ...countsOf(event) }),
-      tell({
-        type: "incident.stoodIn",
-        ...about(event),
-        data: { look_back_at_ms: event.lookBackAtMs, climbs: event.climbCount, look_backs: event.lookBackCount },
-      }),
-    ),
-  "incident.exhausted": (context, event) =>
-    join(
-      noteIncident(context, event.incidentId, { stage: "exhausted", ...countsOf(event) }),
-      tell({
-        type: "incident.exhausted",
-        ...about(event),
-        data: { look_back_at_ms: event.lookBackAtMs, climbs: event.climbCount, look_backs: event.lookBackCount },
-      }),
-    ),
+  "incident.stoodIn": nowWaits("standingIn"),
+  "incident.exhausted": nowWaits("exhausted"),
   "incident.resolved": (context, event) => {
     const closed = closeIncident(context, event.incidentId, "resolved", event.climbCount);
     return join(closed, releaseIfPaused({ ...context, ...closed.change }, event.workerId));
@@ -285,10 +279,6 @@ const recoveryHandlers: Handlers = {
     sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.reset" } })),
   }),
   "asides.sweep": closeUnwanted,
-  "recovery.probeAll": (context) => ({
-    ...nothing,
-    sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.probe" } })),
-  }),
 };
 
 function breakerMoved(

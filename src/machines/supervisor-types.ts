@@ -191,7 +191,6 @@ export type SupervisorRequest =
       readonly fault: Fault;
     }
   | { readonly type: "recovery.reset" }
-  | { readonly type: "recovery.probeAll" }
   /** Now and then: models that are set aside, and that nobody wants any more. */
   | { readonly type: "asides.sweep" }
   | { readonly type: "health.check" }

@@ -42,6 +42,8 @@ const limitsOf = (context: SupervisorContext): SupervisorLimits => ({ ...default
 /** `xstate.error.actor.worker-0/pipeline` → `worker-0/pipeline`. */
 const failedChildId = (type: string): string => type.replace("xstate.error.actor.", "");
 
+const incidentIdOf = (childId: string): string => childId.replace(childIds.recovery(""), "");
+
 const supervisorSetup = setup({
   types: {
     context: {} as SupervisorContext,
@@ -128,7 +130,7 @@ const supervisor = supervisorSetup.extend({
       const fact: SupervisorFact = { type: isRespawned ? "child.crashed" : "child.abandoned", childId, message };
       if (!isRecorder || isRespawned) enqueue.sendTo(childIds.recorder, fact);
       const noted: Route = { ...nothing, change: { crashes: { ...context.crashes, [childId]: recent } } };
-      const abandoned = isRespawned ? nothing : abandonIncident(context, childId.replace("recovery/", ""));
+      const abandoned = isRespawned ? nothing : abandonIncident(context, incidentIdOf(childId));
       carryOut({ context, enqueue, self }, withMode(context, join(abandoned, noted), context.mode === "draining"));
       if (isRespawned && !isRecorder)
         enqueue.raise({ type: "child.respawn", childId }, { delay: respawnMs, id: `respawn-${childId}-${nowMs}` });
@@ -149,7 +151,7 @@ const supervisor = supervisorSetup.extend({
           },
         });
       }
-      const incident = context.incidents[params.childId.replace("recovery/", "")];
+      const incident = context.incidents[incidentIdOf(params.childId)];
       if (incident !== undefined) {
         const { climbCount, lookBackCount } = incident;
         resumeRecovery({ context, enqueue, self }, incident, { kind: "standingIn", untilMs: clock.nowMs(), climbCount, lookBackCount });

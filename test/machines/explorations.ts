@@ -60,7 +60,6 @@ const recovery: Exploration = {
     })),
   ],
   events: [
-    { type: "recovery.probe", isOperator: true },
     { type: "recovery.reset", isOperator: true },
     { type: "recovery.stop", isOperator: true },
     { type: "fault.joined", fault },

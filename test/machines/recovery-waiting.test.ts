@@ -83,7 +83,7 @@ describe("while a stand-in serves", () => {
   });
   it("a worker that an operator stops stands in once, and is not looked at for that", async () => {
     const incident = await standingIn();
-    incident.actor.send({ type: "recovery.probe" });
+    incident.actor.send({ type: "recovery.reset" });
     incident.actor.send({ type: "worker.stopped", ...w0 });
     expect(incident.is("standingIn")).toBe(true);
     const stoodIn = incident.parent.ofType("incident.stoodIn").length;
@@ -106,7 +106,7 @@ describe("while a stand-in serves", () => {
     const stoodInBefore = incident.parent.ofType("incident.stoodIn").length;
     incident.actor.send(crashLooped);
     expect(incident.parent.ofType("incident.stoodIn")).toHaveLength(stoodInBefore);
-    incident.actor.send({ type: "recovery.probe" });
+    incident.actor.send({ type: "recovery.reset" });
     expect(incident.is("probing")).toBe(true);
     incident.actor.send(connected);
     incident.actor.send(crashLooped);
@@ -156,7 +156,7 @@ describe("an incident that needs a person", () => {
   it("is looked at when an operator asks", async () => {
     const incident = open("network_error", { limits: { climbCount: 1 } });
     await incident.until(() => incident.is("exhausted"));
-    incident.actor.send({ type: "recovery.probe" });
+    incident.actor.send({ type: "recovery.reset" });
     expect(incident.is("probing")).toBe(true);
   });
 });
@@ -165,7 +165,7 @@ describe("an incident inside a cooldown", () => {
   it("is looked at when an operator asks", async () => {
     const incident = open("network_error", { cooldownUntilMs: 1_760_000_000_000 + 20_000 });
     expect(incident.is("coolingDown")).toBe(true);
-    incident.actor.send({ type: "recovery.probe" });
+    incident.actor.send({ type: "recovery.reset" });
     expect(incident.is("probing")).toBe(true);
   });
 });

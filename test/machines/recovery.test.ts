@@ -200,14 +200,6 @@ describe("looking back", () => {
     await incident.clock.advance(2_000);
     expect(incident.is("returning")).toBe(true);
   });
-  it("looks at once when an operator asks", async () => {
-    const incident = open("network_error");
-    await incident.until(() => incident.is("standingIn"));
-    incident.world.isBroken = false;
-    incident.actor.send({ type: "recovery.probe" });
-    await incident.clock.advance(2_000);
-    expect(incident.is("returning")).toBe(true);
-  });
   it("does not climb before the budget's window opens again", async () => {
     const incident = open("network_error", {}, { isBudgetSpent: true });
     await incident.until(() => incident.is("standingIn"));

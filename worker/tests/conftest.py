@@ -18,6 +18,7 @@ from understudy_worker.__main__ import prepare
 
 prepare()
 
+from understudy_worker.pipelines.options import read_options  # noqa: E402, offline first
 from understudy_worker.pipelines.worker import DiffusersWorker  # noqa: E402, offline first
 from understudy_worker.surface import Job, RenderRequest  # noqa: E402
 
@@ -58,7 +59,7 @@ def environment(tiny: Path) -> dict[str, str]:
 @pytest.fixture
 def make_worker(environment: dict[str, str]) -> MakeWorker:
     def make(model: str = "T2V-A14B", profile: str = "full", **more: str) -> DiffusersWorker:
-        worker = DiffusersWorker({**environment, **more})
+        worker = DiffusersWorker(read_options({**environment, **more}))
         worker.load(model, profile, lambda _: None)
         return worker
 

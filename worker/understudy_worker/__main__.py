@@ -18,7 +18,7 @@ def prepare() -> None:
 
 def diffusers_worker() -> Worker:
     # A wrong setting is told at once, and not after the seconds that the imports take.
-    read_options(os.environ)
+    options = read_options(os.environ)
     # Imported here: the environment comes first, and a package that is missing is a sentence, not a traceback.
     try:
         import diffusers  # noqa: PLC0415
@@ -32,7 +32,7 @@ def diffusers_worker() -> Worker:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
-    return DiffusersWorker()
+    return DiffusersWorker(options)
 
 
 if __name__ == "__main__":

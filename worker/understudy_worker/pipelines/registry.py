@@ -73,10 +73,13 @@ def check_pipelines(registry: Mapping[str, ModelEntry]) -> None:
     """Apart from the rest, because it imports diffusers. Raises ConfigurationError for one that is missing."""
     import diffusers  # noqa: PLC0415
 
+    def is_pipeline(name: str) -> bool:
+        found = getattr(diffusers, name, None)
+        return isinstance(found, type) and issubclass(found, diffusers.DiffusionPipeline)
+
     for entry in registry.values():
         for name, wanted in (("pipeline", entry.pipeline), ("image_pipeline", entry.image_pipeline)):
-            found = wanted if wanted is None else getattr(diffusers, wanted, object)
-            if found is not None and not (isinstance(found, type) and issubclass(found, diffusers.DiffusionPipeline)):
+            if wanted is not None and not is_pipeline(wanted):
                 raise ConfigurationError(
                     f"Model {entry.model}: {name} must be a pipeline class of diffusers {diffusers.__version__},"
                     f" not {wanted}."
@@ -119,6 +122,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_name(value: Any) -> bool:
+    return _is_text(value) and value != ""
+
+
 def _is_share(value: Any) -> bool:
     return value is None or (_is_number(value) and 0 < value < 1)
 
@@ -134,8 +141,8 @@ def _is_list_of(words: tuple[str, ...], value: Any) -> bool:
 
 
 _RULES: Mapping[str, tuple[str, Any]] = {
-    "pipeline": ("the name of a pipeline class of diffusers", lambda value: _is_text(value) and value != ""),
-    "folder": ("a path", lambda value: _is_text(value) and value != ""),
+    "pipeline": ("the name of a pipeline class of diffusers", _is_name),
+    "folder": ("a path", _is_name),
     "size_step": ("a whole number above 0", _is_whole),
     "frame_step": ("a whole number above 0", _is_whole),
     "frame_offset": ("a whole number", lambda value: _is_whole(value) or (value == 0 and not isinstance(value, bool))),
@@ -152,7 +159,7 @@ _RULES: Mapping[str, tuple[str, Any]] = {
     "image": ("none, optional or required", lambda value: value in ("none", "optional", "required")),
     "image_pipeline": (
         "the name of a pipeline class of diffusers, or null",
-        lambda value: value is None or (_is_text(value) and value != ""),
+        lambda value: value is None or _is_name(value),
     ),
     "arguments": ("an object of texts and numbers", _is_arguments),
     "negative_prompt": ("a text", _is_text),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from understudy_worker.pipelines.device import TorchDevice
 from understudy_worker.pipelines.experts import denoisers
 from understudy_worker.pipelines.leftovers import drop_leftovers
 from understudy_worker.pipelines.load import as_image_pipeline, load_pipeline, weight_bytes
-from understudy_worker.pipelines.options import read_options
+from understudy_worker.pipelines.options import Options
 from understudy_worker.pipelines.placement import IN_PLACE, move, place, profiles_of, set_tiling, why_not
 from understudy_worker.pipelines.plan import plan
 from understudy_worker.pipelines.prove import Bench
@@ -34,8 +33,7 @@ from understudy_worker.surface import (
 class DiffusersWorker(Worker):
     kind = "diffusers"
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        options = read_options(environment)
+    def __init__(self, options: Options) -> None:
         check_pipelines(options.registry)
         self._registry = options.registry
         self._lora_dir = options.lora_dir
