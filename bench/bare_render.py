@@ -13,6 +13,7 @@ import time
 
 import diffusers
 import imageio_ffmpeg
+import numpy as np
 import torch
 
 ENCODING = ["-crf", "18", "-preset", "medium", "-movflags", "+faststart", "-f", "mp4"]
@@ -38,7 +39,7 @@ def render(pipe: diffusers.DiffusionPipeline, asked: dict[str, object], path: st
     )
     writer.send(None)
     for picture in (video * 255).round().astype("uint8"):
-        writer.send(picture)
+        writer.send(np.ascontiguousarray(picture))
     writer.close()
 
 

@@ -67,7 +67,11 @@ async function pull(desk: ModelDesk, { model, revision }: ModelsWanted): Promise
 async function verify(desk: ModelDesk, { model, revision }: ModelsWanted): Promise<number> {
   const report = await desk.verify(model, { isRehash: true, ...(revision === null ? {} : { revision }) });
   if (!report.isKnown) {
-    say(`${model} was never pulled here, so nothing says which files it should have; pull it first.`);
+    say(
+      desk.canPull(model)
+        ? `${model} was never pulled here, so nothing says which files it should have; pull it first.`
+        : `${model} is a local folder: nothing says which bytes its files should have.`,
+    );
     return 1;
   }
   for (const { path, kind } of report.problems) say(`${kind === "missing" ? "missing" : "wrong bytes"}  ${path}`);

@@ -22,7 +22,7 @@ import { lockRepository } from "./pull-lock.ts";
 import { type PullPorts, pullModel } from "./pull-model.ts";
 import type { ModelRegistry, ModelSource } from "./registry.ts";
 import { VerifiedRecord, type Wanted } from "./verified-record.ts";
-import { verifyModel } from "./verify-model.ts";
+import { unknownReport, verifyModel } from "./verify-model.ts";
 
 interface Running {
   readonly giveUp: AbortController;
@@ -34,8 +34,19 @@ type Ending = "paused" | "cancelled";
 
 const wantedOf = ({ id, repository, revision, files }: ModelSource): Wanted => {
   if (repository !== undefined) return { repository, revision, files };
-  throw new ModelError("CONFIGURATION_INVALID", `${id} is a local folder: it is neither downloaded nor removed.`);
+  throw new ModelError("CONFIGURATION_INVALID", `${id} is a local folder: this program neither fetches nor removes its files.`);
 };
+
+/** A folder that lacks its files is waited for: whoever fills it needs no restart. */
+const missingFolder = (id: string): ModelError =>
+  new ModelError(
+    "MODEL_NOT_AVAILABLE",
+    `The local folder of ${id} holds no ${folderMark}: put the model's files there, or name another folder in the list of models.`,
+    { retryable: true },
+  );
+
+/** Every diffusers pipeline has it at the top. */
+const folderMark = "model_index.json";
 
 class Desk implements ModelDesk {
   readonly #registry: ModelRegistry;
@@ -83,6 +94,10 @@ class Desk implements ModelDesk {
     };
   }
 
+  canPull(name: string): boolean {
+    return this.#registry.entries.find(({ id }) => id === name)?.folder === undefined;
+  }
+
   progressOf(name: string): PullProgress | null {
     return this.#running.get(name)?.progress ?? null;
   }
@@ -100,7 +115,9 @@ class Desk implements ModelDesk {
   async pull(name: string, asked: PullAsked = {}): Promise<PullOutcome> {
     const running = this.#running.get(name);
     if (running !== undefined) return running.outcome;
-    const wanted = wantedOf(this.#registry.sourceOf(name, asked.revision));
+    const source = this.#registry.sourceOf(name, asked.revision);
+    if (source.folder !== undefined && (await this.localPath(name)) === null) throw missingFolder(name);
+    const wanted = wantedOf(source);
     this.#closing.signal.throwIfAborted();
     const giveUp = new AbortController();
     this.#asked.set(name, asked);
@@ -126,8 +143,9 @@ class Desk implements ModelDesk {
   }
 
   async verify(name: string, options: { readonly isRehash?: boolean; readonly revision?: string } = {}): Promise<VerifyReport> {
-    const wanted = wantedOf(this.#registry.sourceOf(name, options.revision));
-    return verifyModel(wanted, this.#ports, { isRehash: options.isRehash ?? false, signal: this.#closing.signal });
+    const source = this.#registry.sourceOf(name, options.revision);
+    if (source.folder !== undefined) return unknownReport;
+    return verifyModel(wantedOf(source), this.#ports, { isRehash: options.isRehash ?? false, signal: this.#closing.signal });
   }
 
   async askHub(name: string, withinMs: number): Promise<void> {
@@ -228,7 +246,7 @@ class Desk implements ModelDesk {
   }
 
   async #folderStatus({ id, revision }: ModelSource, folder: string): Promise<ModelStatus> {
-    const isThere = (await factsOf(join(folder, "model_index.json"))) !== null;
+    const isThere = (await factsOf(join(folder, folderMark))) !== null;
     const names = isThere ? await readdir(folder, { recursive: true }) : [];
     let presentBytes = 0;
     for (const name of names) presentBytes += (await factsOf(join(folder, name)))?.sizeBytes ?? 0;

@@ -6,7 +6,8 @@ import { Hasher } from "./hasher.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { VerifiedRecord, type Wanted } from "./verified-record.ts";
 
-const unknownReport: VerifyReport = { isKnown: false, commit: null, fileCount: 0, hashedFileCount: 0, problems: [] };
+/** Nothing says which files there should be. */
+export const unknownReport: VerifyReport = { isKnown: false, commit: null, fileCount: 0, hashedFileCount: 0, problems: [] };
 
 /**
  * Compares the files of the last pull with their hashes. Without `isRehash` only those are read that changed since they

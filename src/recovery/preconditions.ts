@@ -21,6 +21,8 @@ export interface RungFacts {
   readonly supportedActions: readonly RecoveryAction[] | null;
   /** Actions whose package is missing on this host: they never help here. */
   readonly unavailableActions: readonly RecoveryAction[];
+  /** The model's files come from a hub, not from a folder that somebody else fills. */
+  readonly canFetchFiles: boolean | null;
   /** Other processes hold the memory that is missing. */
   readonly isNeighbourToBlame: boolean;
 }
@@ -33,6 +35,7 @@ export const unknownFacts: RungFacts = {
   hasConsentedReduction: null,
   supportedActions: null,
   unavailableActions: [],
+  canFetchFiles: null,
   isNeighbourToBlame: false,
 };
 
@@ -77,7 +80,8 @@ function reasonToSkipReduction(fault: Fault, facts: RungFacts): string | null {
   return refusalOf(adviceOf(fault)?.measures.reduce);
 }
 
-function reasonToSkipDownload(fault: Fault): string | null {
+function reasonToSkipDownload(fault: Fault, facts: RungFacts): string | null {
+  if (facts.canFetchFiles === false) return "the model is a local folder; there is nothing to download it from";
   if (fault.code === "DISK_FULL") return "the disk is full; a download needs room first";
   return fault.contextPoisoned ? "the device context is poisoned; the model's files are not the cause" : null;
 }

@@ -25,10 +25,10 @@ function parse(block: string): StreamMessage | null {
   return { event: fields.get("event") ?? "message", id: id === undefined ? null : Number(id), data: JSON.parse(data) };
 }
 
-/** Follows `/api/v1/events` from now on, as a page does. */
-export async function followEvents(service: RunningService): Promise<EventReader> {
+/** Follows `/api/v1/events` from now on, as a page does. @param query `?topics=jobs` */
+export async function followEvents(service: RunningService, query = ""): Promise<EventReader> {
   const end = new AbortController();
-  const answer = await fetch(`${service.url}/api/v1/events`, { signal: end.signal });
+  const answer = await fetch(`${service.url}/api/v1/events${query}`, { signal: end.signal });
   const { body } = answer;
   if (answer.status !== 200 || body === null) throw new Error(`the event stream answered ${answer.status}`);
   const messages: StreamMessage[] = [];

@@ -70,8 +70,12 @@ describe("the registry", () => {
       const registry = JSON.stringify({ models: { mine: { ...own, repository: undefined, folder } } });
       const desk = world.openDesk({ registry });
       expect(await desk.statusOf("mine")).toMatchObject({ state: "absent", path: null });
+      expect(desk.canPull("mine")).toBe(false);
+      await expect(desk.pull("mine")).rejects.toThrow(/local folder of mine holds no model_index\.json: put the model's files there/);
       writeFileSync(join(folder, "model_index.json"), "{}");
       expect(await desk.statusOf("mine")).toMatchObject({ state: "complete", path: folder, presentBytes: 2 });
+      // Nothing says which bytes are right, so nothing is wrong: a load goes on to the worker.
+      expect(await desk.verify("mine", { isRehash: true })).toMatchObject({ isKnown: false, problems: [] });
       await expect(desk.pull("mine")).rejects.toThrow(/local folder/);
       await expect(desk.remove("mine")).rejects.toThrow(/local folder/);
     } finally {

@@ -42,6 +42,7 @@ export function createSimModels(clock: Clock, { broken, found }: SimModels, isHu
   const desk: ModelDesk = {
     status: async () => [],
     statusOf,
+    canPull: () => true,
     progressOf: () => null,
     onProgress: () => () => undefined,
     onEnded: () => () => undefined,

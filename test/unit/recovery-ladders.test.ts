@@ -122,6 +122,7 @@ describe("preconditions", () => {
     ["a reduction without consent", "reduce_generation_params", facts({ hasConsentedReduction: false }), "consents"],
     ["what the worker does not offer", "apply_vram_optimization", facts({ supportedActions: ["clear_gpu_cache"] }), "does not offer"],
     ["what lacks a package here", "apply_vram_optimization", facts({ unavailableActions: ["apply_vram_optimization"] }), "package"],
+    ["a download of what nothing offers for download", "retry_model_download", facts({ canFetchFiles: false }), "local folder"],
     ["anything inside a worker that is away", "clear_gpu_cache", facts({ isWorkerConnected: false }), "not connected"],
   ] as const)("skip %s", (_, action, known, reason) => {
     expect(reasonToSkip(action, crash, known)).toContain(reason);

@@ -36,6 +36,19 @@ const small = { resolution: "128x64", steps: 8, num_frames: 9 };
 const long = { resolution: "128x64", steps: 100, num_frames: 33 };
 const png = createCanvas(64, 64).toBuffer("image/png");
 
+function startWith(config: object): Promise<RunningService> {
+  const configPath = join(directory.path, "config.json");
+  writeFileSync(configPath, JSON.stringify(config));
+  return start(["--config", configPath]);
+}
+
+async function rendersReally(running: RunningService, model: string, resolution: string): Promise<void> {
+  const id = await running.submit({ ...small, model_type: model, resolution });
+  await delivered(running, id, patienceMs);
+  expect(await deliveredFrames(running, id)).toBe(9);
+  expect((await running.json(`/api/v1/generate/${id}`)).body).toMatchObject({ is_mock: false, served_by: { kind: "real", model } });
+}
+
 async function submitImage(running: RunningService, model: string): Promise<string> {
   const form = new FormData();
   for (const [name, value] of Object.entries({ model_type: model, prompt: "a fox", ...small })) form.set(name, String(value));
@@ -97,15 +110,16 @@ describe("the real worker", { timeout: 3 * patienceMs }, () => {
     expect(tiny.hub.bytesServed()).toBeGreaterThan(0);
   });
 
-  it.each(["ltx-video", "cogvideox"])("renders with the pipeline %s, which nothing but the registry file describes", async (model) => {
-    const configPath = join(directory.path, "config.json");
-    writeFileSync(configPath, JSON.stringify({ workers: [{ id: "worker-0", models: ["T2V-A14B", model] }] }));
-    const running = await start(["--config", configPath]);
+  it("renders with a pipeline that nothing but the registry file describes", async () => {
+    const running = await startWith({ workers: [{ id: "worker-0", models: ["T2V-A14B", "ltx-video"] }] });
     await isReady(running, patienceMs);
-    const id = await running.submit({ ...small, model_type: model, resolution: model === "cogvideox" ? "64x64" : "128x64" });
-    await delivered(running, id, patienceMs);
-    expect(await deliveredFrames(running, id)).toBe(9);
-    expect((await running.json(`/api/v1/generate/${id}`)).body).toMatchObject({ is_mock: false, served_by: { kind: "real", model } });
+    await rendersReally(running, "ltx-video", "128x64");
+  });
+
+  it("renders from a local folder, which is neither fetched nor hashed", async () => {
+    const running = await startWith({ lead: "cogvideox", alternative: "none", workers: [{ id: "worker-0", models: ["cogvideox"] }] });
+    await isReady(running, patienceMs);
+    await rendersReally(running, "cogvideox", "64x64");
   });
 
   it("killed in mid-denoise goes on from its checkpoint, and no step is rendered twice", async () => {

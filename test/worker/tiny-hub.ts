@@ -39,7 +39,7 @@ const models = {
   },
   cogvideox: {
     ...common,
-    repository: "tiny/cogvideox",
+    folder: join(tinyModelsDir, "cogvideox"),
     pipelineClass: "CogVideoXPipeline",
     sizes: { step: 16, cell: 16, further: ["64x64"] },
     frames: { step: 8, offset: 1 },
@@ -54,7 +54,7 @@ const models = {
     render: { ...render, guidanceScale: 3.5, arguments: { decode_timestep: 0.05, decode_noise_scale: 0.025 } },
   },
 };
-const folders = { "wan-t2v": "t2v", "wan-i2v": "i2v", "wan-ti2v": "ti2v", cogvideox: "cogvideox", "ltx-video": "ltx" };
+const folders = { "wan-t2v": "t2v", "wan-i2v": "i2v", "wan-ti2v": "ti2v", "ltx-video": "ltx" };
 
 export interface TinyHub {
   readonly hub: FakeHub;

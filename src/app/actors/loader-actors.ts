@@ -2,48 +2,21 @@ import { fromCallback, fromPromise } from "xstate";
 import type { TimerHandle } from "../../core/clock.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
-import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
+import { modelEntry } from "../../core/model-catalog.ts";
 import type { WorkerClient } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
-import type { LoadProfile } from "../../core/words.ts";
-import { profilesFrom } from "../../jobs/fit.ts";
 import { rejectionFault } from "../../machines/model-loader-setup.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution, VerifyOrder } from "../../machines/model-loader-types.ts";
 import { classify } from "../../recovery/classify.ts";
-import { refusalSentence } from "../../recovery/fit-sentences.ts";
+import { chooseProfile } from "../effects/choose-profile.ts";
 import { downloadFiles, findBrokenFile, placeFiles, resolveFiles } from "../effects/model-files.ts";
 import { faultOfRejection } from "../effects/render.ts";
-import { machineOf } from "../host-memory.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
 function clientOf(parts: ServiceParts, workerId: string): WorkerClient {
   const client = parts.links.clientOf(workerId);
   if (client === null) throw new UnderstudyError("WORKER_EXITED", "the worker is not connected", { retryable: true });
   return client;
-}
-
-/**
- * The memory mode by the table of what this machine carries, from the one that is asked for on: never by failing. What ran out
- * of memory a moment ago is passed over while another mode is left. Throws UnderstudyError MODEL_DOES_NOT_FIT.
- */
-async function chooseProfile(parts: ServiceParts, { workerId, model }: LoadOrder): Promise<LoadProfile> {
-  const { links, profiles, envelopes, hostMemory } = parts;
-  const asked = profiles.of(workerId);
-  const identity = links.clientOf(workerId)?.identity;
-  if (identity === undefined) return asked;
-  const machine = machineOf(identity, identity.isSimulated ? null : await hostMemory.measure());
-  const offered = profilesFrom(asked).filter((profile) => identity.profiles.includes(profile));
-  const placement = envelopes.placeModel(machine, model, offered);
-  if (placement.verdict === "tooLarge")
-    throw new UnderstudyError(
-      "MODEL_DOES_NOT_FIT",
-      refusalSentence(machine, placement, envelopes.findInstead(machine, model, identity.models, offered)),
-    );
-  const { uuid, totalBytes } = identity.device;
-  const isWorthTrying = (profile: LoadProfile): boolean =>
-    envelopes.fits({ deviceUuid: uuid, profile }, { model, ...canaryRequest(model) }, totalBytes);
-  const carrying = offered.slice(placement.profile === null ? 0 : offered.indexOf(placement.profile));
-  return carrying.find(isWorthTrying) ?? carrying.at(-1) ?? asked;
 }
 
 /** While a load waits for its turn it is not stuck: whoever is before it has a deadline of its own. */
@@ -75,7 +48,7 @@ function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEv
   const begin = async (): Promise<void> => {
     const leave = await takeTurn(parts, order, () => send({ type: "load.progressed", ratio: 0 }), giveUp.signal);
     try {
-      const profile = await chooseProfile(parts, order);
+      const profile = await chooseProfile(parts, order.workerId, order.model);
       parts.profiles.set(order.workerId, profile);
       await placeFiles(parts.models, order.model);
       await clientOf(parts, order.workerId).loadModel({ model: order.model, profile }, giveUp.signal);

@@ -2,6 +2,7 @@ import { fromPromise } from "xstate";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence, StandInAnswer } from "../../machines/recovery-types.ts";
 import { isConditionOver } from "../../recovery/condition.ts";
 import type { RungFacts } from "../../recovery/preconditions.ts";
+import { chooseProfile } from "../effects/choose-profile.ts";
 import { planReduction } from "../effects/plan-render.ts";
 import { examineRung, performAction, proveEnvelope, type RecoverPorts, runCanary } from "../effects/recover.ts";
 import { gpuExpectationOf } from "../gpu-expectation.ts";
@@ -20,7 +21,7 @@ export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
     models: parts.models,
     planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
     envelopes: parts.envelopes,
-    profileOf: parts.profiles.of,
+    chooseProfile: (workerId, model) => chooseProfile(parts, workerId, model),
     setProfile: parts.profiles.set,
     isConditionGone: async ({ fault }) =>
       isConditionOver(

@@ -31,8 +31,9 @@ export interface RecoverPorts {
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
   readonly envelopes: EnvelopeBook;
-  /** The profile that the next load of this worker takes; made leaner by the offload rung. */
-  readonly profileOf: (workerId: string) => LoadProfile;
+  /** The memory mode in which this worker carries the model. Throws UnderstudyError MODEL_DOES_NOT_FIT. */
+  readonly chooseProfile: (workerId: string, model: ModelId) => Promise<LoadProfile>;
+  /** From this one on the next load of the worker chooses; made leaner by the offload rung. */
   readonly setProfile: (workerId: string, profile: LoadProfile) => void;
   /** Whether the condition behind the fault is measured no more; null when it cannot be measured from outside. */
   readonly isConditionGone: (target: RecoveryTarget) => Promise<boolean | null>;
@@ -49,6 +50,8 @@ function clientOf(ports: RecoverPorts, workerId: string): WorkerClient {
   if (client === null) throw new UnderstudyError("WORKER_EXITED", "the worker is not connected", { retryable: true });
   return client;
 }
+
+const modelToFetch = (ports: RecoverPorts, { model, workerId }: RecoveryTarget): ModelId => model ?? ports.ownModelOf(workerId);
 
 export function leanerProfile(client: WorkerClient, current: LoadProfile | null): LoadProfile | null {
   const from = current === null ? 0 : loadProfiles.indexOf(current) + 1;
@@ -74,6 +77,7 @@ export async function examineRung(ports: RecoverPorts, target: RecoveryTarget, s
   return {
     ...unknownFacts,
     isWorkerConnected: true,
+    canFetchFiles: ports.models?.desk.canPull(modelToFetch(ports, target)) ?? null,
     reservedUnallocatedBytes: Math.max(0, stats.memory.reservedBytes - stats.memory.allocatedBytes),
     neededBytes: neededBytesOf(job, stats),
     hasLeanerProfile: leanerProfile(client, stats.profile) !== null,
@@ -150,7 +154,7 @@ async function measureAround(ports: RecoverPorts, target: PerformActionInput, si
     case "reduce_generation_params":
       return reduce(ports, target, client, job, signal);
     case "retry_model_download":
-      return { ...noEvidence, filesMatch: await repairFiles(ports.models, target.model ?? ports.ownModelOf(target.workerId)) };
+      return { ...noEvidence, filesMatch: await repairFiles(ports.models, modelToFetch(ports, target)) };
     case "system_health_check":
       return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
     case "restart_pipeline":
@@ -178,7 +182,9 @@ async function loadForProof(
   signal: AbortSignal,
 ): Promise<string | null> {
   try {
-    await client.loadModel({ model, profile: ports.profileOf(workerId) }, signal);
+    const profile = await ports.chooseProfile(workerId, model);
+    ports.setProfile(workerId, profile);
+    await client.loadModel({ model, profile }, signal);
     return null;
   } catch (thrown) {
     if (!(thrown instanceof UnderstudyError)) throw thrown;

@@ -22,7 +22,7 @@ export interface PullResult {
 }
 
 export interface VerifyReport {
-  /** False when this service never pulled it: then nothing says which files there should be. */
+  /** False for a local folder, and when this service never pulled it: then nothing says which files there should be. */
   readonly isKnown: boolean;
   readonly commit: string | null;
   readonly fileCount: number;
@@ -71,6 +71,8 @@ export interface PullAsked {
 export interface ModelDesk {
   status(): Promise<readonly ModelStatus[]>;
   statusOf(name: string, revision?: string): Promise<ModelStatus>;
+  /** False for a local folder: somebody else fills it. */
+  canPull(name: string): boolean;
   progressOf(name: string): PullProgress | null;
   /** At most four times a second for each pull. Returns its own end. */
   onProgress(listener: (name: string, progress: PullProgress) => void): () => void;

@@ -1,0 +1,33 @@
+import { UnderstudyError } from "../../core/errors.ts";
+import { canaryRequest } from "../../core/model-catalog.ts";
+import type { LoadProfile, ModelId } from "../../core/words.ts";
+import { profilesFrom } from "../../jobs/fit.ts";
+import { refusalSentence } from "../../recovery/fit-sentences.ts";
+import { machineOf } from "../host-memory.ts";
+import type { ServiceParts } from "../service-ports.ts";
+
+export type ChooseProfileParts = Pick<ServiceParts, "links" | "profiles" | "envelopes" | "hostMemory">;
+
+/**
+ * The memory mode by the table of what this machine carries, from the one that is asked for on: never by failing. What ran out
+ * of memory a moment ago is passed over while another mode is left. Throws UnderstudyError MODEL_DOES_NOT_FIT.
+ */
+export async function chooseProfile(parts: ChooseProfileParts, workerId: string, model: ModelId): Promise<LoadProfile> {
+  const { links, profiles, envelopes, hostMemory } = parts;
+  const asked = profiles.of(workerId);
+  const identity = links.clientOf(workerId)?.identity;
+  if (identity === undefined) return asked;
+  const machine = machineOf(identity, identity.isSimulated ? null : await hostMemory.measure());
+  const offered = profilesFrom(asked).filter((profile) => identity.profiles.includes(profile));
+  const placement = envelopes.placeModel(machine, model, offered);
+  if (placement.verdict === "tooLarge")
+    throw new UnderstudyError(
+      "MODEL_DOES_NOT_FIT",
+      refusalSentence(machine, placement, envelopes.findInstead(machine, model, identity.models, offered)),
+    );
+  const { uuid, totalBytes } = identity.device;
+  const isWorthTrying = (profile: LoadProfile): boolean =>
+    envelopes.fits({ deviceUuid: uuid, profile }, { model, ...canaryRequest(model) }, totalBytes);
+  const carrying = offered.slice(placement.profile === null ? 0 : offered.indexOf(placement.profile));
+  return carrying.find(isWorthTrying) ?? carrying.at(-1) ?? asked;
+}
