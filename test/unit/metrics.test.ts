@@ -79,6 +79,15 @@ describe("jobs", () => {
     expect(valueIn(text, 'understudy_attempt_step_seconds_sum{phase="denoise"}')).toBe(2);
     expect(valueIn(text, 'understudy_worker_last_progress_timestamp_seconds{worker="w0"}')).toBe(50);
   });
+
+  it("the last phase is measured also where the job's end is told before the render's", async () => {
+    metrics.progress({ jobId: "a", workerId: "w0", phase: "mux", step: 0, of: 9, ratio: 0, atMs: 1_000, etaMs: null });
+    metrics.rows([
+      row("job.succeeded", { ...ended, served_by: "real", changed: false }, { jobId: "a", atMs: 3_500 }),
+      row("render.completed", {}, { jobId: "a", atMs: 3_000 }),
+    ]);
+    expect(valueIn(await scrape(), 'understudy_job_phase_seconds_sum{phase="mux"}')).toBe(2);
+  });
 });
 
 describe("recovery", () => {

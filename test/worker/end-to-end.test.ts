@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { createCanvas } from "@napi-rs/canvas";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { newestSeq, rendersOf, rowsAfterRender } from "../harness/rows.ts";
-import { endService, isAlive, makeStateDir, type RunningService, startService } from "../harness/running-service.ts";
+import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
 import { delivered, deliveredFrames, inPhase, isReady } from "../harness/tasks.ts";
 import { startTinyHub, type TinyHub } from "./tiny-hub.ts";
 
@@ -116,8 +116,17 @@ describe("the real worker", { timeout: 3 * patienceMs }, () => {
     await rendersReally(running, "ltx-video", "128x64");
   });
 
-  it("renders from a local folder, which is neither fetched nor hashed", async () => {
+  it("renders from a local folder as soon as somebody has filled it", async () => {
     const running = await startWith({ lead: "cogvideox", alternative: "none", workers: [{ id: "worker-0", models: ["cogvideox"] }] });
+    await until(
+      "an incident says what the folder lacks",
+      async () => {
+        const { body } = await running.json<{ incidents: { message: string }[] }>("/api/v1/recovery/incidents");
+        return body.incidents.some(({ message }) => message.includes("put the model's files there"));
+      },
+      patienceMs,
+    );
+    tiny.fillFolder();
     await isReady(running, patienceMs);
     await rendersReally(running, "cogvideox", "64x64");
   });

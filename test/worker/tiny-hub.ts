@@ -11,8 +11,8 @@ const common = {
 };
 const render = { maxSequenceLength: 32, dtype: "float32", negativePrompt: "water" };
 
-/** The seed's three models by their names, with random weights that render in a second. */
-const models = {
+/** The seed's three models by their names, with random weights that render in a second. @param folder of cogvideox */
+const modelsWith = (folder: string) => ({
   "T2V-A14B": {
     ...common,
     repository: "tiny/wan-t2v",
@@ -39,7 +39,7 @@ const models = {
   },
   cogvideox: {
     ...common,
-    folder: join(tinyModelsDir, "cogvideox"),
+    folder,
     pipelineClass: "CogVideoXPipeline",
     sizes: { step: 16, cell: 16, further: ["64x64"] },
     frames: { step: 8, offset: 1 },
@@ -53,11 +53,13 @@ const models = {
     frames: { step: 8, offset: 1 },
     render: { ...render, guidanceScale: 3.5, arguments: { decode_timestep: 0.05, decode_noise_scale: 0.025 } },
   },
-};
+});
 const folders = { "wan-t2v": "t2v", "wan-i2v": "i2v", "wan-ti2v": "ti2v", "ltx-video": "ltx" };
 
 export interface TinyHub {
   readonly hub: FakeHub;
+  /** Puts the files of cogvideox into the local folder that the registry names. */
+  readonly fillFolder: () => void;
   /** What a service needs to know of it. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -71,7 +73,8 @@ export async function startTinyHub(dir: string): Promise<TinyHub> {
     cpSync(join(tinyModelsDir, folder), target, { recursive: true });
   }
   const registry = join(dir, "registry.json");
-  writeFileSync(registry, JSON.stringify({ models }));
+  const folder = join(dir, "cogvideox");
+  writeFileSync(registry, JSON.stringify({ models: modelsWith(folder) }));
   const hub = await startFakeHub({ root, clock });
   const env = {
     HF_ENDPOINT: hub.endpoint,
@@ -81,5 +84,5 @@ export async function startTinyHub(dir: string): Promise<TinyHub> {
     UNDERSTUDY_RENDERER_KIND: "diffusers",
     UNDERSTUDY_RENDERER_DEVICE: "cpu",
   };
-  return { hub, env };
+  return { hub, env, fillFolder: () => cpSync(join(tinyModelsDir, "cogvideox"), folder, { recursive: true }) };
 }

@@ -15,7 +15,7 @@ import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
 import type { EnvelopeBook } from "../learned-books.ts";
 import type { ModelPorts } from "../service-ports.ts";
 import type { WorkerLinks } from "../worker-links.ts";
-import { repairFiles } from "./model-files.ts";
+import { placeFiles, repairFiles } from "./model-files.ts";
 import type { Resident } from "./plan-render.ts";
 import { toWorkerRequest } from "./render.ts";
 
@@ -184,6 +184,7 @@ async function loadForProof(
   try {
     const profile = await ports.chooseProfile(workerId, model);
     ports.setProfile(workerId, profile);
+    await placeFiles(ports.models, model);
     await client.loadModel({ model, profile }, signal);
     return null;
   } catch (thrown) {

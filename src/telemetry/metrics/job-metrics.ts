@@ -80,7 +80,8 @@ export function createJobMetrics(families: Families, models: readonly string[]):
       const ended = attemptEndOf(row);
       if (ended === null) return;
       attempts.inc({ model, outcome: ended, code: typeof data["code"] === "string" ? data["code"] : "none" });
-      if (jobId !== null) phases.forget(jobId);
+      // The end of a render that succeeded is told too, before or after this row.
+      if (jobId !== null && ended !== "succeeded") phases.forget(jobId);
     },
     progress: (progress) => {
       phases.progress(progress);
