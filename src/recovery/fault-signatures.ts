@@ -211,6 +211,8 @@ export const faultSignatures: readonly FaultSignature[] = [
       "file in archive is not in a subdirectory",
       "[enforce fail at…file in archive is not in a subdirectory",
       "Error no file named", // [D]
+      "Unable to load weights from checkpoint file for", // [D] its wrapping of what safetensors refuses
+      "You seem to have cloned a repository without having git-lfs installed", // [D] a pointer in place of the weights
       "value_not_in_list", // [C] the file is absent from the folder's listing
       "Consistency check failed: file should be of size", // [H]
     ],

@@ -25,6 +25,8 @@ export const listedStrings: readonly (readonly [FaultClass, readonly string[]])[
       "PytorchStreamReader failed",
       "file in archive is not in a subdirectory",
       "Error no file named",
+      "Unable to load weights from checkpoint file for",
+      "You seem to have cloned a repository without having git-lfs installed",
       "value_not_in_list",
       "Consistency check failed: file should be of size",
     ],
