@@ -1,7 +1,7 @@
 /** A download with every hash checked, beside plain fetches of the same bytes, and beside Python's snapshot_download where there is one. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSeededChance, createSystemChance } from "../src/core/chance.ts";
@@ -10,6 +10,7 @@ import { mebibyte } from "../src/core/units.ts";
 import { HubClient } from "../src/models/hub-client.ts";
 import { createModelDesk } from "../src/models/model-desk.ts";
 import { loadRegistry } from "../src/models/registry.ts";
+import { installedPython } from "../src/workers/diffusers-command.ts";
 import { type BenchResult, medianOf } from "./result.ts";
 
 const runs = 5;
@@ -95,7 +96,7 @@ export async function benchDownload(): Promise<BenchResult[]> {
   });
   const [address] = (await once(hub.stdout, "data")) as [Buffer];
   const endpoint = address.toString().trim();
-  const python = process.env["UNDERSTUDY_PYTHON"];
+  const python = process.env["UNDERSTUDY_PYTHON"] ?? (existsSync(installedPython) ? installedPython : undefined);
   const seconds: Record<"ours" | "curl" | "python", number[]> = { ours: [], curl: [], python: [] };
   const measure = async (who: keyof typeof seconds, pull: (folder: string) => void): Promise<void> => {
     const folder = mkdtempSync(join(tmpdir(), "understudy-bench-"));
