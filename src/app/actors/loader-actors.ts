@@ -8,8 +8,8 @@ import { minuteMs } from "../../core/units.ts";
 import { rejectionFault } from "../../machines/model-loader-setup.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution, VerifyOrder } from "../../machines/model-loader-types.ts";
 import { classify } from "../../recovery/classify.ts";
-import { chooseProfile } from "../effects/choose-profile.ts";
-import { downloadFiles, findBrokenFile, placeFiles, resolveFiles } from "../effects/model-files.ts";
+import { downloadFiles, findBrokenFile, resolveFiles } from "../effects/model-files.ts";
+import { prepareLoad } from "../effects/prepare-load.ts";
 import { faultOfRejection } from "../effects/render.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
@@ -48,9 +48,7 @@ function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEv
   const begin = async (): Promise<void> => {
     const leave = await takeTurn(parts, order, () => send({ type: "load.progressed", ratio: 0 }), giveUp.signal);
     try {
-      const profile = await chooseProfile(parts, order.workerId, order.model);
-      parts.profiles.set(order.workerId, profile);
-      await placeFiles(parts.models, order.model);
+      const profile = await prepareLoad(parts, order.workerId, order.model);
       await clientOf(parts, order.workerId).loadModel({ model: order.model, profile }, giveUp.signal);
     } finally {
       leave();

@@ -2,8 +2,8 @@ import { fromPromise } from "xstate";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence, StandInAnswer } from "../../machines/recovery-types.ts";
 import { isConditionOver } from "../../recovery/condition.ts";
 import type { RungFacts } from "../../recovery/preconditions.ts";
-import { chooseProfile } from "../effects/choose-profile.ts";
 import { planReduction } from "../effects/plan-render.ts";
+import { prepareLoad } from "../effects/prepare-load.ts";
 import { examineRung, performAction, proveEnvelope, type RecoverPorts, runCanary } from "../effects/recover.ts";
 import { gpuExpectationOf } from "../gpu-expectation.ts";
 import { ownModelOf } from "../own-model.ts";
@@ -21,7 +21,7 @@ export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
     models: parts.models,
     planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
     envelopes: parts.envelopes,
-    chooseProfile: (workerId, model) => chooseProfile(parts, workerId, model),
+    prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
     setProfile: parts.profiles.set,
     isConditionGone: async ({ fault }) =>
       isConditionOver(

@@ -15,7 +15,7 @@ import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
 import type { EnvelopeBook } from "../learned-books.ts";
 import type { ModelPorts } from "../service-ports.ts";
 import type { WorkerLinks } from "../worker-links.ts";
-import { placeFiles, repairFiles } from "./model-files.ts";
+import { repairFiles } from "./model-files.ts";
 import type { Resident } from "./plan-render.ts";
 import { toWorkerRequest } from "./render.ts";
 
@@ -31,8 +31,8 @@ export interface RecoverPorts {
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
   readonly envelopes: EnvelopeBook;
-  /** The memory mode in which this worker carries the model. Throws UnderstudyError MODEL_DOES_NOT_FIT. */
-  readonly chooseProfile: (workerId: string, model: ModelId) => Promise<LoadProfile>;
+  /** Everything that stands before a load; the memory mode in which this worker carries the model. */
+  readonly prepareLoad: (workerId: string, model: ModelId) => Promise<LoadProfile>;
   /** From this one on the next load of the worker chooses; made leaner by the offload rung. */
   readonly setProfile: (workerId: string, profile: LoadProfile) => void;
   /** Whether the condition behind the fault is measured no more; null when it cannot be measured from outside. */
@@ -182,9 +182,7 @@ async function loadForProof(
   signal: AbortSignal,
 ): Promise<string | null> {
   try {
-    const profile = await ports.chooseProfile(workerId, model);
-    ports.setProfile(workerId, profile);
-    await placeFiles(ports.models, model);
+    const profile = await ports.prepareLoad(workerId, model);
     await client.loadModel({ model, profile }, signal);
     return null;
   } catch (thrown) {

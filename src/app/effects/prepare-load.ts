@@ -5,14 +5,15 @@ import { profilesFrom } from "../../jobs/fit.ts";
 import { refusalSentence } from "../../recovery/fit-sentences.ts";
 import { machineOf } from "../host-memory.ts";
 import type { ServiceParts } from "../service-ports.ts";
+import { placeFiles } from "./model-files.ts";
 
-export type ChooseProfileParts = Pick<ServiceParts, "links" | "profiles" | "envelopes" | "hostMemory">;
+type LoadParts = Pick<ServiceParts, "links" | "profiles" | "envelopes" | "hostMemory" | "models">;
 
 /**
  * The memory mode by the table of what this machine carries, from the one that is asked for on: never by failing. What ran out
  * of memory a moment ago is passed over while another mode is left. Throws UnderstudyError MODEL_DOES_NOT_FIT.
  */
-export async function chooseProfile(parts: ChooseProfileParts, workerId: string, model: ModelId): Promise<LoadProfile> {
+async function chooseProfile(parts: LoadParts, workerId: string, model: ModelId): Promise<LoadProfile> {
   const { links, profiles, envelopes, hostMemory } = parts;
   const asked = profiles.of(workerId);
   const identity = links.clientOf(workerId)?.identity;
@@ -30,4 +31,15 @@ export async function chooseProfile(parts: ChooseProfileParts, workerId: string,
     envelopes.fits({ deviceUuid: uuid, profile }, { model, ...canaryRequest(model) }, totalBytes);
   const carrying = offered.slice(placement.profile === null ? 0 : offered.indexOf(placement.profile));
   return carrying.find(isWorthTrying) ?? carrying.at(-1) ?? asked;
+}
+
+/**
+ * What stands before every load, whoever orders it: the mode is chosen and remembered, and the worker finds the files where
+ * they are now. Throws UnderstudyError MODEL_DOES_NOT_FIT or MODEL_NOT_AVAILABLE.
+ */
+export async function prepareLoad(parts: LoadParts, workerId: string, model: ModelId): Promise<LoadProfile> {
+  const profile = await chooseProfile(parts, workerId, model);
+  parts.profiles.set(workerId, profile);
+  await placeFiles(parts.models, model);
+  return profile;
 }
