@@ -45,7 +45,6 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
       model: (row.data["model"] as ModelId | null | undefined) ?? null,
       // Rows of an older program kept no evidence.
       fault: { ...fault, evidence: fault.evidence ?? {} },
-      isSetAside: row.data["is_set_aside"] === true,
       resume: await resumeOf(store, row.id, nowMs),
     });
   }

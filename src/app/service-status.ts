@@ -97,7 +97,7 @@ const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
   returning: "the main model passed its test render; one job is let through before all are",
   standingIn: "stand-ins serve; looks back by itself",
   exhausted: "needs you; looks back by itself",
-  setAside: "set aside, because it could not be loaded; the next job that wants it tries again after a while",
+  setAside: "set aside, and keeps nobody else from serving; the next job that wants it tries again after a while",
 };
 
 function stateOf(child: AnyActorRef | undefined): { path: string; tags: string[] } {
@@ -160,7 +160,7 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
         failureType: incident.failureType,
         workerId: incident.workerId,
         openedAtMs: incident.openedAtMs,
-        sentence: `${incident.stage === "setAside" ? `${incident.model}: ` : ""}${stageSentences[incident.stage]}`,
+        sentence: `${incident.stage === "setAside" ? `${incident.model ?? incident.workerId}: ` : ""}${stageSentences[incident.stage]}`,
       }))
       .toReversed(),
     isMockEnabled: context.mode === "mock",

@@ -1,8 +1,9 @@
 import type { EstimateView } from "../contract/service-views.ts";
+import type { AdmissionOutcome, Submission } from "../contract/submission.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { UnderstudyError } from "../core/errors.ts";
-import type { ArtifactRef, JobSpec, JobView, RenderRequest } from "../core/job.ts";
+import type { ArtifactRef, JobSpec, RenderRequest } from "../core/job.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { JobStore } from "../core/ports/job-store.ts";
 import { formatBytes } from "../core/units.ts";
@@ -44,28 +45,6 @@ export interface AdmissionLimits {
   readonly takesLoras: boolean;
 }
 
-export interface Submission {
-  readonly spec: JobSpec;
-  readonly apiKeyId: string;
-  readonly idempotencyKey: string | null;
-  readonly idempotencyBody: string | null;
-  /** From which the render begins; kept with the job. */
-  readonly image?: { readonly bytes: Uint8Array; readonly mimeType: string };
-  readonly priority?: number;
-  readonly deadlineMs?: number;
-  readonly labels?: readonly string[];
-  readonly webhookUrl?: string | null;
-  readonly retryOf?: string | null;
-}
-
-export type Admission =
-  /** `estimate`: null while no worker has told what its card is, and for a workflow, which nobody can read. */
-  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
-  | { readonly kind: "conflict"; readonly jobId: string }
-  | { readonly kind: "queueFull"; readonly limit: number }
-  | { readonly kind: "unfit" | "loraUnsupported"; readonly message: string }
-  | { readonly kind: "diskFull"; readonly freeBytes: number };
-
 const diskLookMs = 1_000;
 
 /** Nothing that a single card has learned decides here: what it refuses for minutes, the queue can wait for. */
@@ -106,7 +85,7 @@ const keepImage = (ports: AdmissionPorts, jobId: string, { bytes, mimeType }: No
   ports.artifacts.publishBytes(bytes, { jobId, kind: "image", mimeType });
 
 export interface AdmissionDesk {
-  submit(submission: Submission): Promise<Admission>;
+  submit(submission: Submission): Promise<AdmissionOutcome>;
   /** How such a job would be rendered now; a sentence where nothing can be said of it. */
   estimateOf(spec: JobSpec): EstimateView | string;
 }

@@ -39,8 +39,8 @@ export interface OpenIncident {
   readonly model: ModelId | null;
   /**
    * `checking`: an operator asked, and a test render decides whether there is anything to repair · `returning`: the main
-   * model passed its proof, and one job is let through before all are · `setAside`: a model that jobs want beside the
-   * worker's own cannot be loaded; nobody works on it, its next load decides.
+   * model passed its proof, and one job is let through before all are · `setAside`: about no worker as it is configured,
+   * but a model beside a worker's own, which could not be loaded; nobody works on it, its next load decides.
    */
   readonly stage: "checking" | "working" | "returning" | "standingIn" | "exhausted" | "setAside";
   readonly fault: Fault;

@@ -61,8 +61,6 @@ export interface ResumedFacts {
 
 export interface ResumedIncident extends Omit<OpenIncident, "stage" | "lastFaultAtMs" | "climbCount" | "lookBackCount"> {
   readonly resume: RecoveryResume;
-  /** It was about a model beside the worker's own, which could not be loaded. */
-  readonly isSetAside: boolean;
 }
 
 export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, pause: null, drain: null, incidents: [] };

@@ -263,10 +263,14 @@ function resumeRecovery(around: Arguments, incident: OpenIncident, resume: Recov
   spawnRecovery(around, { incident, origin: "fault", fault: incident.fault, jobId: null, cooldownUntilMs: null, resume });
 }
 
-/** What was set aside stays so, unless it is the worker's own model by now. */
-function openedOf({ resume, isSetAside, ...incident }: ResumedIncident, workers: readonly SupervisedWorker[], nowMs: number): OpenIncident {
-  const isOwn = workers.some(({ id, model }) => id === incident.workerId && model === incident.model);
-  const stage = isSetAside && !isOwn ? "setAside" : resume.kind === "exhausted" ? "exhausted" : "standingIn";
+/**
+ * An incident that came back is about the worker as it is configured now. One about another model, or about a worker that is
+ * gone, is set aside: it keeps nobody from serving, and ends when that model is proven or when nobody has wanted it for long.
+ */
+function openedOf({ resume, ...incident }: ResumedIncident, workers: readonly SupervisedWorker[], nowMs: number): OpenIncident {
+  const worker = workers.find(({ id }) => id === incident.workerId);
+  const isOfWorker = worker !== undefined && (incident.model === null || incident.model === worker.model);
+  const stage = !isOfWorker ? "setAside" : resume.kind === "exhausted" ? "exhausted" : "standingIn";
   return { ...incident, stage, lastFaultAtMs: nowMs, climbCount: resume.climbCount, lookBackCount: resume.lookBackCount };
 }
 

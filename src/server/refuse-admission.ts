@@ -1,9 +1,10 @@
 /** What an admission that takes nothing becomes over HTTP. */
+
+import type { AdmissionOutcome } from "../contract/submission.ts";
 import type { JobView } from "../core/job.ts";
 import { formatBytes } from "../core/units.ts";
 import type { HttpContext } from "./http-types.ts";
 import { type Refused, refuse } from "./problems.ts";
-import type { AdmissionOutcome } from "./server-ports.ts";
 
 export type NotAdmitted = Exclude<AdmissionOutcome, { readonly job: JobView }>;
 

@@ -1,9 +1,11 @@
 /** An ended job once more: a new job that names the old one, whose record stays as it is. */
+
+import type { Submission } from "../contract/submission.ts";
 import type { JobView } from "../core/job.ts";
-import type { ServerPorts, ServerSubmission } from "./server-ports.ts";
+import type { ServerPorts } from "./server-ports.ts";
 
 /** The image goes along as a copy: the files of the old job go with its own retention. */
-async function imageOf(job: JobView, { artifacts }: Pick<ServerPorts, "artifacts">): Promise<ServerSubmission["image"]> {
+async function imageOf(job: JobView, { artifacts }: Pick<ServerPorts, "artifacts">): Promise<Submission["image"]> {
   const image = job.artifacts.find(({ kind }) => kind === "image");
   if (image === undefined) return undefined;
   return { bytes: new Uint8Array(await new Response(artifacts.read(image)).arrayBuffer()), mimeType: image.mimeType };
@@ -13,8 +15,8 @@ async function imageOf(job: JobView, { artifacts }: Pick<ServerPorts, "artifacts
 export async function resubmissionOf(
   job: JobView,
   ports: Pick<ServerPorts, "artifacts">,
-  who: Pick<ServerSubmission, "apiKeyId" | "idempotencyKey">,
-): Promise<ServerSubmission> {
+  who: Pick<Submission, "apiKeyId" | "idempotencyKey">,
+): Promise<Submission> {
   const image = await imageOf(job, ports);
   return {
     ...who,

@@ -19,6 +19,7 @@ import type {
   UnreadyReason,
   WorkerStatus,
 } from "../contract/service-views.ts";
+import type { AdmissionOutcome, Submission } from "../contract/submission.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ScoreCard } from "../core/drill.ts";
@@ -102,30 +103,9 @@ export interface DefectiveRequest {
   readonly path: string;
 }
 
-/** Structurally what src/jobs/admission.ts takes and answers. */
-export interface ServerSubmission {
-  readonly spec: JobSpec;
-  readonly apiKeyId: string;
-  readonly idempotencyKey: string | null;
-  readonly idempotencyBody: string | null;
-  readonly image?: { readonly bytes: Uint8Array; readonly mimeType: string };
-  readonly priority?: number;
-  readonly deadlineMs?: number;
-  readonly labels?: readonly string[];
-  readonly webhookUrl?: string | null;
-  readonly retryOf?: string | null;
-}
-
-export type AdmissionOutcome =
-  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
-  | { readonly kind: "conflict"; readonly jobId: string }
-  | { readonly kind: "queueFull"; readonly limit: number }
-  | { readonly kind: "unfit" | "loraUnsupported"; readonly message: string }
-  | { readonly kind: "diskFull"; readonly freeBytes: number };
-
 export interface AdmissionPort {
   /** Durable when it resolves. Throws UnderstudyError DRAINING, INTAKE_DRAINED, STORE_UNAVAILABLE, STORE_CORRUPT. */
-  submit(submission: ServerSubmission): Promise<AdmissionOutcome>;
+  submit(submission: Submission): Promise<AdmissionOutcome>;
   /** How such a job would be rendered now; a sentence where nothing can be said of it. */
   estimateOf(spec: JobSpec): EstimateView | string;
 }

@@ -4,7 +4,7 @@ import { toActorClock } from "../../src/core/clock.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { supervisorMachine } from "../../src/machines/supervisor.machine.ts";
 import { childIds } from "../../src/machines/supervisor-route.ts";
-import type { SupervisorFact } from "../../src/machines/supervisor-types.ts";
+import { nothingResumed, type ResumedIncident, type SupervisorFact } from "../../src/machines/supervisor-types.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
 
@@ -26,7 +26,7 @@ interface World {
 let world: World;
 afterEach(() => world.actor.stop());
 
-function start(): World {
+function start(incidents: readonly ResumedIncident[] = []): World {
   const clock = createVirtualClock();
   const facts: SupervisorFact[] = [];
   const started: World["started"] = [];
@@ -43,7 +43,8 @@ function start(): World {
   const kinds = ["worker", "modelLoader", "pipeline", "circuitBreaker", "healthMonitor", "recovery", "recorder"] as const;
   const machine = supervisorMachine.provide({ actors: Object.fromEntries(kinds.map((kind) => [kind, child(kind)])) });
   const workers = [{ id: "a", model: "T2V-A14B", profile: "model-offload" }] as const;
-  const input = { epoch: 1, workers, ladders: defaultLadders, clock, gpuExpectation: "never" } as const;
+  const resumed = { ...nothingResumed, incidents };
+  const input = { epoch: 1, workers, ladders: defaultLadders, clock, gpuExpectation: "never", resumed } as const;
   const actor = createActor(machine, { input: input as never, clock: toActorClock(clock) }).start();
   const kill = (childId: string): void => actor.getSnapshot().children[childId]?.send({ type: "boom" } as never);
   return { clock, actor, facts, started, heard, kill };
@@ -75,6 +76,41 @@ async function withIncident(): Promise<string> {
   });
   return incidentId;
 }
+
+describe("incidents of an earlier supervisor", () => {
+  const leftOpen = (id: string, workerId: string, model: string | null): ResumedIncident => ({
+    ...{ id, key: id, workerId, model, fault },
+    failureType: "model_loading_failure",
+    openedAtMs: 1,
+    resume: { kind: "exhausted", untilMs: 1, climbCount: 3, lookBackCount: 5 },
+  });
+  const resumedOf = ({ started }: World): unknown[] =>
+    started.filter(({ kind }) => kind === "recovery").map(({ input }) => input["incidentId"]);
+
+  const stagesOf = (): unknown[] => Object.values(world.actor.getSnapshot().context.incidents).map(({ stage }) => stage);
+
+  it("go on where they are about a worker and its model as they are configured now", async () => {
+    world = start([leftOpen("own", "a", "T2V-A14B"), leftOpen("whole", "a", null)]);
+    await world.clock.advance(1);
+    expect(resumedOf(world)).toEqual(["own", "whole"]);
+    expect(stagesOf()).toEqual(["exhausted", "exhausted"]);
+  });
+
+  it("keep nobody from serving where they are about a model or a worker that the configuration no longer names", async () => {
+    world = start([leftOpen("other", "a", "TI2V-5B"), leftOpen("gone", "z", null)]);
+    await world.clock.advance(1);
+    expect(resumedOf(world)).toEqual([]);
+    expect(stagesOf()).toEqual(["setAside", "setAside"]);
+    world.actor.send({ type: "model.proven", workerId: "a", model: "TI2V-5B", profile: "full" });
+    await world.clock.advance(3_600_000);
+    world.actor.send({ type: "asides.sweep" });
+    const closed = world.facts.filter(({ type }) => type === "incident.closed");
+    expect(closed).toMatchObject([
+      { id: "other", status: "resolved" },
+      { id: "gone", status: "abandoned" },
+    ]);
+  });
+});
 
 describe("an incident whose actor dies", () => {
   it("goes on, with its climbs counted, and is not called over", async () => {

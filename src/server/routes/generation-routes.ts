@@ -1,6 +1,7 @@
 /** Submitting a job, and looking at one. */
 import { detectModelType, generate, showGeneration, submitGeneration } from "../../contract/api/generation-api.ts";
 import { detectModel } from "../../contract/detect-model.ts";
+import type { AdmissionOutcome } from "../../contract/submission.ts";
 import { idempotencyBodyOf, parseSubmission, toConsent, toRenderRequest } from "../../contract/submit-request.ts";
 import { toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
 import { drawInteger } from "../../core/chance.ts";
@@ -10,7 +11,7 @@ import type { AppOptions, HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import { readSubmission } from "../read-submission.ts";
 import { refuseAdmission } from "../refuse-admission.ts";
-import type { AdmissionOutcome, ServerPorts } from "../server-ports.ts";
+import type { ServerPorts } from "../server-ports.ts";
 
 const largestSeed = 2 ** 31 - 1;
 const unreadImage = "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";

@@ -10,6 +10,7 @@ import {
   toOwnConsent,
   toRequest,
 } from "../../contract/jobs-wire.ts";
+import type { Submission } from "../../contract/submission.ts";
 import { drawInteger } from "../../core/chance.ts";
 import type { JobView } from "../../core/job.ts";
 import type { ApiApp } from "../api-app.ts";
@@ -18,7 +19,7 @@ import { type Refused, refuse } from "../problems.ts";
 import { readImage } from "../read-image.ts";
 import { refuseAdmission } from "../refuse-admission.ts";
 import { resubmissionOf } from "../resubmission.ts";
-import type { ServerPorts, ServerSubmission } from "../server-ports.ts";
+import type { ServerPorts } from "../server-ports.ts";
 
 const largestSeed = 2 ** 31 - 1;
 const fresh = { "cache-control": "no-cache" };
@@ -36,7 +37,7 @@ const detailOf = async (ports: ServerPorts, job: JobView): Promise<JobDetail> =>
   });
 
 /** The one way in, for a submission and for a new try. */
-async function admit(context: HttpContext, ports: ServerPorts, submission: ServerSubmission) {
+async function admit(context: HttpContext, ports: ServerPorts, submission: Submission) {
   const outcome = await ports.admission.submit(submission);
   if (!("job" in outcome)) return refuseAdmission(context, outcome);
   const { job } = outcome;

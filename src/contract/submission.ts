@@ -1,0 +1,25 @@
+/** What a route hands over when somebody submits, and what becomes of it. */
+import type { JobSpec, JobView } from "../core/job.ts";
+import type { EstimateView } from "./service-views.ts";
+
+export interface Submission {
+  readonly spec: JobSpec;
+  readonly apiKeyId: string;
+  readonly idempotencyKey: string | null;
+  readonly idempotencyBody: string | null;
+  /** From which the render begins; kept with the job. */
+  readonly image?: { readonly bytes: Uint8Array; readonly mimeType: string };
+  readonly priority?: number;
+  readonly deadlineMs?: number;
+  readonly labels?: readonly string[];
+  readonly webhookUrl?: string | null;
+  readonly retryOf?: string | null;
+}
+
+export type AdmissionOutcome =
+  /** `estimate`: null while no worker has told what its card is, and for a workflow, which nobody can read. */
+  | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
+  | { readonly kind: "conflict"; readonly jobId: string }
+  | { readonly kind: "queueFull"; readonly limit: number }
+  | { readonly kind: "unfit" | "loraUnsupported"; readonly message: string }
+  | { readonly kind: "diskFull"; readonly freeBytes: number };
