@@ -26,7 +26,7 @@ export const healthSchema = z
   })
   .meta({ id: "Health" });
 
-const percent = (ratio: number | null): number => (ratio === null ? 0 : Number((ratio * 100).toFixed(1)));
+const percent = (ratio: number | null): number => (ratio === null ? 0 : Math.round(ratio * 1_000) / 10);
 
 export function toHealth(health: HealthView): z.infer<typeof healthSchema> {
   const ratios = { cpu_usage_percent: health.cpuRatio, memory_usage_percent: health.memoryRatio, vram_usage_percent: health.vramRatio };

@@ -17,10 +17,11 @@ const bracketed = (name: string): string => (name.includes(":") && !name.startsW
  */
 export function hostAllowList(allowedHosts: readonly string[]): HttpMiddleware {
   const allowed = new Set([...always, ...allowedHosts.map((host) => hostNameOf(bracketed(host)))]);
+  const isAllowed = (host: string): boolean => allowed.has(hostNameOf(host));
   return async (context, next) => {
-    const { host: urlHost } = new URL(context.req.url);
-    const hosts = [context.req.header("host") ?? urlHost, urlHost];
-    if (hosts.every((host) => allowed.has(hostNameOf(host)))) return next();
+    const urlHost = context.req.url.split("/", 3)[2] ?? "";
+    const host = context.req.header("host") ?? urlHost;
+    if (isAllowed(host) && (urlHost === host || isAllowed(urlHost))) return next();
     return refuse(context, { code: "HOST_REFUSED", detail: "The Host header names a host that this service does not serve." });
   };
 }
