@@ -33,7 +33,8 @@ beforeAll(async () => {
     valueIn(scraped, 'understudy_mode{mode="ready"}') === 1 &&
     scraped.includes("understudy_gpu_info{") &&
     /^understudy_incident_duration_seconds_count\{failure_type="\w+"\} 1$/m.test(scraped) &&
-    valueIn(scraped, 'understudy_job_duration_seconds_count{model="T2V-A14B"}') === 1;
+    valueIn(scraped, 'understudy_job_duration_seconds_count{model="T2V-A14B"}') === 1 &&
+    valueIn(scraped, 'understudy_job_phase_seconds_count{phase="mux"}') === 1;
   text = await until(
     "the incident is closed and all of it is told",
     async () => {
