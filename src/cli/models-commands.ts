@@ -97,7 +97,7 @@ async function list(desk: ModelDesk): Promise<number> {
 async function remove(desk: ModelDesk, { model }: ModelsWanted): Promise<number> {
   const { presentBytes } = await desk.statusOf(model);
   await desk.remove(model);
-  say(`${model} is removed; ${formatBytes(presentBytes)} are free again.`);
+  say(presentBytes === 0 ? `Nothing of ${model} is left here.` : `${model} is removed; ${formatBytes(presentBytes)} are free again.`);
   return 0;
 }
 

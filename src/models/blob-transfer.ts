@@ -220,6 +220,7 @@ export class BlobTransfer {
     // A late write of the old bytes would land on the new ones.
     await Promise.allSettled([...this.#writes]);
     this.#hash = this.#followHash();
+    this.#hash.advance(frontierOf(this.#parts));
     await this.save();
   }
 

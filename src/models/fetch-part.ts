@@ -152,7 +152,7 @@ export async function fetchPart(
   noteProgress: () => void,
 ): Promise<void> {
   const own = transfer.beginAttempt();
-  const stall = new StallTimer(options.clock, options.stallMs);
+  const stall = new StallTimer(options.clock, options.stallMs, transfer.file.path);
   const ended = AbortSignal.any([signal, own.signal, stall.signal]);
   try {
     await run({ transfer, options, own, stall, ended, noteProgress }, part);

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Clock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
+import { mebibyte } from "../core/units.ts";
 import { type Asked, connectionError, refusalOf } from "./hub-refusals.ts";
 import { assertSafePath, type ListedFile } from "./model-files.ts";
 import { StallTimer } from "./stall-timer.ts";
@@ -46,6 +47,9 @@ const treeSchema = z.array(
 const gitIdPattern = /^[0-9a-f]{40}$/;
 const mostPages = 1_000;
 const mostRedirects = 5;
+/** A page has a thousand files at the most; the largest repositories have some ten thousand. */
+const longestAnswerBytes = 32 * mebibyte;
+const mostFiles = 200_000;
 
 export class AddressExpired extends ModelError {
   override readonly name = "ModelError";
@@ -77,6 +81,27 @@ function parseTree(body: unknown, host: string): readonly ListedFile[] {
       if (!gitIdPattern.test(oid)) throw new ModelError("MODEL_NOT_AVAILABLE", `${host} lists ${path} without a usable hash.`);
       return { path, sizeBytes: size, etag: oid, algorithm: "git-sha1" as const };
     });
+}
+
+/** Where an answer sends us on to. Not repeated in the error: such addresses are signed. */
+function nextAddress(text: string, base: string): string {
+  const next = URL.canParse(text, base) ? new URL(text, base) : null;
+  if (next === null || !/^https?:$/.test(next.protocol))
+    throw new ModelError("MODEL_NOT_AVAILABLE", `${new URL(base).host} sends requests on to an address that cannot be used.`);
+  return next.href;
+}
+
+async function readText({ body }: Response, host: string, onBytes: () => void): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let byteCount = 0;
+  for await (const chunk of body ?? []) {
+    onBytes();
+    byteCount += chunk.length;
+    if (byteCount > longestAnswerBytes) throw new ModelError("MODEL_NOT_AVAILABLE", `An answer of ${host} is too long.`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
 }
 
 export class HubClient {
@@ -116,8 +141,9 @@ export class HubClient {
       if (page === mostPages) throw new ModelError("MODEL_NOT_AVAILABLE", `The listing of ${repository} does not end.`);
       const { body, headers } = await this.#readJson(address, asked, signal);
       files.push(...parseTree(body, new URL(this.endpoint).host));
+      if (files.length > mostFiles) throw new ModelError("MODEL_NOT_AVAILABLE", `The listing of ${repository} is too long.`);
       const next: string | undefined = /<([^>]+)>\s*;\s*rel="?next"?/.exec(headers.get("link") ?? "")?.[1];
-      address = next === undefined ? null : new URL(next, address).href;
+      address = next === undefined ? null : nextAddress(next, address);
     }
     return files;
   }
@@ -172,15 +198,15 @@ export class HubClient {
       const location = response.headers.get("location");
       if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return { response, address };
       await response.body?.cancel();
-      address = new URL(location, address).href;
+      address = nextAddress(location, address);
     }
     throw new ModelError("MODEL_NOT_AVAILABLE", `${new URL(start).host} sends requests in a circle.`);
   }
 
   async #readJson(address: string, asked: Asked, signal: AbortSignal): Promise<{ body: unknown; headers: Headers }> {
-    const stall = new StallTimer(this.#clock, this.#stallMs);
-    const ended = AbortSignal.any([signal, stall.signal]);
     const { host } = new URL(this.endpoint);
+    const stall = new StallTimer(this.#clock, this.#stallMs, `an answer of ${host}`);
+    const ended = AbortSignal.any([signal, stall.signal]);
     try {
       const { response } = await this.#follow(address, { accept: "application/json" }, ended);
       stall.noteBytes();
@@ -188,7 +214,7 @@ export class HubClient {
         await response.body?.cancel();
         throw refusalOf(response.status, response.headers, asked, this.#clock.nowMs());
       }
-      const text = await response.text().catch((thrown: unknown) => {
+      const text = await readText(response, host, () => stall.noteBytes()).catch((thrown: unknown) => {
         ended.throwIfAborted();
         throw connectionError(thrown, host);
       });

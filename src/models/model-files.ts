@@ -31,13 +31,15 @@ export function chooseFiles(listed: readonly ListedFile[], patterns: readonly st
   );
 }
 
-/** A path from the network becomes a path on this disk: it must stay below its folder. Throws ModelError. */
+/** What becomes a path on this disk must stay below its folder. */
+export const isSafePath = (path: string): boolean =>
+  path.length <= 1_000 &&
+  !path.includes("\\") &&
+  [...path].every((letter) => letter >= " ") &&
+  path.split("/").every((segment) => segment !== "" && segment !== "." && segment !== ".." && Buffer.byteLength(segment) <= 255);
+
+/** For a path from the network. Throws ModelError. */
 export function assertSafePath(path: string): void {
-  const isSafe =
-    path.length <= 1_000 &&
-    !path.includes("\\") &&
-    [...path].every((letter) => letter >= " ") &&
-    path.split("/").every((segment) => segment !== "" && segment !== "." && segment !== ".." && Buffer.byteLength(segment) <= 255);
-  if (!isSafe)
+  if (!isSafePath(path))
     throw new ModelError("MODEL_NOT_AVAILABLE", `The hub lists a file with an unsafe path: ${JSON.stringify(path.slice(0, 200))}.`);
 }

@@ -10,7 +10,7 @@ import { diskError, factsOf, RepositoryCache } from "./cache-layout.ts";
 import { checkBlob } from "./check-blob.ts";
 import { Hasher } from "./hasher.ts";
 import type { HubClient } from "./hub-client.ts";
-import { assertSafePath, chooseFiles, type ListedFile } from "./model-files.ts";
+import { chooseFiles, isSafePath, type ListedFile } from "./model-files.ts";
 import { ProgressMeter } from "./progress-meter.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { type Retrying, type RetryPolicy, retrying } from "./retrying.ts";
@@ -65,7 +65,8 @@ async function list({ wanted, ports, options, record, retry }: Pull): Promise<Pu
   const { signal } = options;
   const known = record.pulled(wanted);
   if (options.isRepair && known !== null) return known;
-  assertSafePath(revision);
+  if (!isSafePath(revision))
+    throw new ModelError("MODEL_NOT_FOUND", `There can be no revision ${JSON.stringify(revision.slice(0, 200))} of ${repository}.`);
   const commit = await retrying({ ...retry, signal }, () => ports.hub.resolveCommit(repository, revision, signal));
   const listed = await retrying({ ...retry, signal }, () => ports.hub.listFiles(repository, commit, signal));
   const files = chooseFiles(listed, patterns);

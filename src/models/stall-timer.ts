@@ -5,12 +5,15 @@ import { ModelError } from "../core/errors.ts";
 export class StallTimer {
   readonly #clock: Clock;
   readonly #stallMs: number;
+  readonly #what: string;
   readonly #giveUp = new AbortController();
   #handle: TimerHandle | undefined;
 
-  constructor(clock: Clock, stallMs: number) {
+  /** @param what is awaited, for the sentence */
+  constructor(clock: Clock, stallMs: number, what: string) {
     this.#clock = clock;
     this.#stallMs = stallMs;
+    this.#what = what;
     this.noteBytes();
   }
 
@@ -22,7 +25,7 @@ export class StallTimer {
   noteBytes(): void {
     this.#clock.clearTimer(this.#handle);
     this.#handle = this.#clock.setTimer(() => {
-      const sentence = `No byte arrived for ${this.#stallMs / 1_000} s.`;
+      const sentence = `No byte of ${this.#what} arrived for ${this.#stallMs / 1_000} s.`;
       this.#giveUp.abort(new ModelError("NETWORK_UNREACHABLE", sentence, { retryable: true, details: { stallMs: this.#stallMs } }));
     }, this.#stallMs);
   }

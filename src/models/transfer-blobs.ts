@@ -109,6 +109,8 @@ class TransferPool {
           "MODEL_FILE_CORRUPT",
           `${file.path} came ${count} times with bytes that do not match its hash; they were set aside.`,
         );
+      // A file without a byte is whole from its beginning: no connection would take it up.
+      if (transfer.isWhole) await this.#finish(transfer);
     } finally {
       this.#openingCount -= 1;
       this.#wake();

@@ -3,11 +3,25 @@ import type { FileProblem, VerifyReport } from "../core/ports/model-desk.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";
 import { checkBlob } from "./check-blob.ts";
 import { Hasher } from "./hasher.ts";
+import type { ListedFile } from "./model-files.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { VerifiedRecord, type Wanted } from "./verified-record.ts";
 
 /** Nothing says which files there should be. */
 export const unknownReport: VerifyReport = { isKnown: false, commit: null, fileCount: 0, hashedFileCount: 0, problems: [] };
+
+interface Named {
+  readonly cache: RepositoryCache;
+  readonly record: VerifiedRecord;
+  readonly commit: string;
+}
+
+/** Whether the name under which a pipeline opens a file leads to the bytes that were verified. */
+async function nameVerdict({ path, etag }: ListedFile, { cache, record, commit }: Named): Promise<"good" | FileProblem["kind"]> {
+  const facts = await factsOf(join(cache.snapshotPath(commit), path));
+  if (facts === null) return "missing";
+  return record.isVerified(etag, facts) ? "good" : "corrupt";
+}
 
 /**
  * Compares the files of the last pull with their hashes. Without `isRehash` only those are read that changed since they
@@ -31,9 +45,8 @@ export async function verifyModel(
       options.onFile?.(file.path);
       const isRehash = options.isRehash && !hashed.has(file.etag);
       const verdict = await checkBlob(file, { cache, record, hasher, signal: options.signal, isRehash });
-      const target = join(cache.snapshotPath(pulled.commit), file.path);
       if (verdict.kind === "good" && verdict.isHashed) hashed.add(file.etag);
-      const kind = verdict.kind === "good" && (await factsOf(target)) === null ? "missing" : verdict.kind;
+      const kind = verdict.kind === "good" ? await nameVerdict(file, { cache, record, commit: pulled.commit }) : verdict.kind;
       if (kind === "good") continue;
       problems.push({ path: file.path, kind });
       await cache.withdrawFile(pulled.commit, file.path);

@@ -13,6 +13,7 @@ import { loadRegistry } from "../../src/models/registry.ts";
 import { type FakeHub, type FakeHubOptions, startFakeHub } from "../fixtures/fake-hub/fake-hub.ts";
 
 export const repository = "test-org/tiny-wan";
+export const emptyPath = "tokenizer/special_tokens.txt";
 export const bigPath = "transformer/model-00001-of-00002.safetensors";
 
 /** Quick enough for a test, with the shape of the real ones. */
@@ -39,7 +40,7 @@ export function bytesOf(seed: number, count: number): Buffer {
 /** What a pull is to bring, by path. */
 export const wantedFiles: Readonly<Record<string, Buffer>> = {
   "model_index.json": Buffer.from('{"_class_name": "WanPipeline"}'),
-  "tokenizer/special_tokens.txt": Buffer.alloc(0),
+  [emptyPath]: Buffer.alloc(0),
   "transformer/config.json": Buffer.from('{"layers": 2}'),
   [bigPath]: bytesOf(1, 2 * mebibyte + 12_345),
   "transformer/model-00002-of-00002.safetensors": bytesOf(2, 700 * kibibyte),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { kibibyte, mebibyte } from "../../src/core/units.ts";
 import type { HubFault } from "../fixtures/fake-hub/faults.ts";
-import { bigPath, ModelWorld, repository, wantedFiles } from "./model-world.ts";
+import { bigPath, emptyPath, ModelWorld, repository, wantedFiles } from "./model-world.ts";
 
 let world: ModelWorld;
 beforeEach(async () => {
@@ -63,6 +63,11 @@ describe("a pull ends in the right files", () => {
     expect(world.hub.bytesServed(bigPath)).toBeLessThan(1.5 * bigBytes);
   });
 
+  it("when the hub's listing takes longer than a stall, and never stalls", async () => {
+    world.hub.add({ kind: "slow", path: "listing", bytesPerSecond: 1_500 });
+    expect(await world.desk.pull(repository)).toMatchObject({ kind: "complete" });
+  });
+
   it("when the hub has no ranges at all", async () => {
     world.hub.add({ kind: "ignoreRange", path: "*" });
     const outcome = await world.desk.pull(repository);
@@ -85,7 +90,8 @@ describe("a pull fails in one clear sentence", () => {
     ["the hub wants a token", { kind: "unauthorised", path: bigPath }, "MODEL_ACCESS_DENIED", /wants a token; set HF_TOKEN/],
     ["the bytes are wrong every time", { kind: "wrongBytes", path: bigPath }, "MODEL_FILE_CORRUPT", /came 2 times/],
     ["the hub answers 500 every time", { kind: "status", path: bigPath, status: 500 }, "NETWORK_UNREACHABLE", /answered 500/],
-    ["the hub stays silent", { kind: "stall", path: bigPath, afterBytes: 0 }, "NETWORK_UNREACHABLE", /No byte arrived for 0.4 s/],
+    ["the hub stays silent", { kind: "stall", path: bigPath, afterBytes: 0 }, "NETWORK_UNREACHABLE", /No byte of \S+ arrived for 0.4 s/],
+    ["a file without a byte has the hash of another", { kind: "wrongId", path: emptyPath }, "MODEL_FILE_CORRUPT", /came 2 times/],
     ["the listed file is gone", { kind: "status", path: "model_index.json", status: 404 }, "MODEL_NOT_FOUND", /has no model_index/],
   ] as const)("when %s", async (_, fault, code, sentence) => {
     world.hub.add(fault);
@@ -105,11 +111,23 @@ describe("a pull fails in one clear sentence", () => {
   it.each([
     ["no such repository", "test-org/absent", undefined, "MODEL_NOT_FOUND", /no test-org\/absent/],
     ["no such revision", repository, "v9", "MODEL_NOT_FOUND", /no revision v9 of test-org\/tiny-wan/],
-    ["a revision that leads out of the cache", repository, "../../x", "MODEL_NOT_AVAILABLE", /unsafe/],
+    ["a revision that leads out of the cache", repository, "../../x", "MODEL_NOT_FOUND", /no revision "\.\.\/\.\.\/x"/],
     ["a name that is none", "T2V", undefined, "MODEL_NOT_FOUND", /there are T2V-A14B/],
   ])("when there is %s", async (_, name, revision, code, sentence) => {
     const failure = await failureOf(world.desk.pull(name, revision === undefined ? {} : { revision }));
     expect(failure).toMatchObject({ code, message: expect.stringMatching(sentence) });
+    nothingHalfPublished();
+  });
+
+  it.each([
+    ["a file", bigPath, "http://[bad?signature=secret"],
+    ["a file", bigPath, "file:///etc/passwd?signature=secret"],
+    ["the listing", "listing", "http://[bad?signature=secret"],
+  ])("when %s is redirected to what is no address of the web", async (_, path, location) => {
+    world.hub.add({ kind: "status", path, status: 302, headers: { location } });
+    const failure = await failureOf(world.desk.pull(repository));
+    expect(failure).toMatchObject({ code: "MODEL_NOT_AVAILABLE", message: expect.stringContaining("an address that cannot be used") });
+    expect(failure.message).not.toContain("signature");
     nothingHalfPublished();
   });
 

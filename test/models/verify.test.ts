@@ -53,6 +53,16 @@ describe("a verification", () => {
     expect(await world.desk.localPath(repository)).toBe(snapshot);
   });
 
+  it("finds other bytes under a file's name though the blob is right, and a repair brings the name back", async () => {
+    const path = join(snapshot, bigPath);
+    rmSync(path);
+    writeFileSync(path, Buffer.alloc(300_000));
+    expect(await world.desk.verify(repository, { isRehash: true })).toMatchObject({ problems: [{ path: bigPath, kind: "corrupt" }] });
+    expect(existsSync(path)).toBe(false);
+    expect(await world.desk.pull(repository, { isRepair: true })).toMatchObject({ kind: "complete", fetchedFileCount: 0 });
+    expect(world.differences(snapshot)).toEqual([]);
+  });
+
   it("misses a file that is gone", async () => {
     rmSync(blobOf("model_index.json"));
     expect(await world.desk.verify(repository)).toMatchObject({ problems: [{ path: "model_index.json", kind: "missing" }] });
