@@ -5,6 +5,7 @@ import { createMediaClient } from "../media/media-client.ts";
 import { createWorkerBench } from "../workers/conformance/bench.ts";
 import { subjectOfCommand } from "../workers/conformance/subject-of-command.ts";
 import { type CheckOutcome, runCheck, workerChecks } from "../workers/conformance/worker-conformance.ts";
+import { ownCommand } from "../workers/own-command.ts";
 import { createProcessRegistry } from "../workers/process-registry.ts";
 
 export interface WorkerCheckReport {
@@ -27,9 +28,8 @@ export async function checkWorker(program: readonly string[], file: PromiseFile,
     const { width, height, frames } = probe;
     return { width, height, frames };
   };
-  const [command = "", ...args] = program;
   try {
-    const subject = await subjectOfCommand({ file: command, args, env: {} }, file, clock);
+    const subject = await subjectOfCommand(ownCommand({ program }), file, clock);
     report.onSubject({ model: subject.shortRequest.model, profile: subject.profile, longSteps: subject.longRequest.steps });
     const bench = createWorkerBench(subject, clock);
     try {

@@ -1,16 +1,23 @@
+import { delimiter } from "node:path";
 import { workerPackageDir } from "./diffusers-command.ts";
 import type { WorkerCommand } from "./worker-process.ts";
 
 export interface OwnWorkerSettings {
   /** Program and arguments; not empty. */
   readonly program: readonly string[];
-  readonly checkpointMs: number;
+  /** At most so much of a render's work is lost with the process; the worker's own choice without one. */
+  readonly checkpointMs?: number | undefined;
   readonly loraDir?: string | undefined;
 }
 
-/** How a person's own worker is started: as it was written down, with this clone's `understudy_worker` in reach of a Python. */
+/**
+ * How a person's own worker is started: as it was written down, with this clone's `understudy_worker` in reach of a Python,
+ * after whatever the person has put on its path.
+ */
 export function ownCommand({ program, checkpointMs, loraDir }: OwnWorkerSettings): WorkerCommand {
   const [file = "", ...args] = program;
-  const env = { PYTHONPATH: workerPackageDir, PYTHONUNBUFFERED: "1", UNDERSTUDY_CHECKPOINT_MS: String(checkpointMs) };
-  return { file, args, env: loraDir === undefined ? env : { ...env, UNDERSTUDY_LORA_DIR: loraDir } };
+  const path = [process.env["PYTHONPATH"], workerPackageDir].filter((folder) => folder !== undefined && folder !== "");
+  const given = { UNDERSTUDY_CHECKPOINT_MS: checkpointMs?.toString(), UNDERSTUDY_LORA_DIR: loraDir };
+  const known = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return { file, args, env: { PYTHONPATH: path.join(delimiter), PYTHONUNBUFFERED: "1", ...Object.fromEntries(known) } };
 }

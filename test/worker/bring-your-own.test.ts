@@ -11,15 +11,20 @@ import { delivered, deliveredFrames, isReady } from "../harness/tasks.ts";
 
 const launcher = new URL("../../bin/understudy.js", import.meta.url).pathname;
 
-async function check(promises: readonly string[], program: readonly string[]): Promise<{ code: number; lines: readonly string[] }> {
+interface Checked {
+  readonly code: number;
+  readonly lines: readonly string[];
+  readonly error: string;
+}
+
+async function check(promises: readonly string[], program: readonly string[]): Promise<Checked> {
   const args = [launcher, "worker", "check", ...promises, ...program];
-  const env = { ...process.env, PYTHONPATH: workerPackageDir };
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, args, { env });
-    return { code: 0, lines: stdout.split("\n") };
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
+    return { code: 0, lines: stdout.split("\n"), error: stderr };
   } catch (thrown) {
-    const { code, stdout } = thrown as { code: number; stdout: string };
-    return { code, lines: stdout.split("\n") };
+    const { code, stdout, stderr } = thrown as { code: number; stdout: string; stderr: string };
+    return { code, lines: stdout.split("\n"), error: stderr };
   }
 }
 
@@ -37,6 +42,12 @@ it("the example in thirty lines holds all that it promises, and what it does not
   expect(namesThat("holds", lines)).toEqual(checksThat(isPromised));
   expect(namesThat("unsupported", lines)).toEqual(checksThat((names) => !isPromised(names)));
   expect(code).toBe(0);
+});
+
+it("one that ends at its start is shown with the last that it wrote", async () => {
+  const { code, error } = await check([], [installedPython, "-c", "import understudy_worker, missing_package"]);
+  expect(code).toBe(1);
+  expect(error).toMatch(/the worker process has ended\. The last that it wrote:\n(?:.*\n)*.*No module named 'missing_package'/);
 });
 
 /** The two files of worker/README.md, with this clone's paths in them. */

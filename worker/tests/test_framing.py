@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from understudy_worker import framing
@@ -25,6 +27,28 @@ def read_all(content: bytes) -> list[Any]:
 def test_what_is_encoded_is_read_back_one_message_after_the_other() -> None:
     first, second = {"id": 1, "method": "attach", "params": {"name": "Füchsin 🦊"}}, {"id": 2, "result": [None, 0.5]}
     assert read_all(framing.encode(first) + framing.encode(second)) == [first, second]
+
+
+def test_what_json_does_not_know_is_sent_as_near_as_it_can_be_said() -> None:
+    message = {
+        "step": np.int64(3),
+        "ratio": np.float32(0.5),
+        "nothing": float("nan"),
+        "text": "half \udcff",
+        "path": Path("/a"),
+        "sizes": (np.int32(1), [float("inf")]),
+        "fine": [True, None, 7, 0.25, "Füchsin"],
+    }
+    plain = {
+        "step": 3,
+        "ratio": 0.5,
+        "nothing": None,
+        "text": "half ?",
+        "path": "/a",
+        "sizes": [1, [None]],
+        "fine": [True, None, 7, 0.25, "Füchsin"],
+    }
+    assert read_all(framing.encode(message)) == [plain]
 
 
 def test_the_length_counts_bytes_and_not_characters() -> None:

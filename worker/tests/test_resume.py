@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -101,6 +104,35 @@ def test_a_checkpoint_of_another_render_is_not_used(make_worker: MakeWorker, mak
     other = make_job(seed=4)
     done = worker.render(other, quiet)
     assert (done.resumed_from_step, done.steps_rendered) == (0, 6)
+
+
+def test_a_checkpoint_of_other_weights_is_not_used(
+    tiny: Path, tmp_path: Path, make_worker: MakeWorker, make_job: MakeJob
+) -> None:
+    """In the layout of the cache, and as a plain folder; the new file has the size of the old one."""
+    for is_cache in (True, False):
+        models = tmp_path / f"models-{is_cache}"
+        shutil.copytree(tiny, models)
+        weights = next((models / "t2v" / "vae").glob("*.safetensors"))
+        content = weights.read_bytes()
+        if is_cache:
+            link_to_blob(weights, tmp_path / "blobs")
+        job = make_job(f"job-{is_cache}")
+        settings = {"UNDERSTUDY_MODELS": str(models / "models.json"), "UNDERSTUDY_MODELS_DIR": str(models)}
+        make_worker(**settings).render(job, quiet)
+        assert make_worker(**settings).render(job, quiet).resumed_from_step == 6
+        weights.unlink()
+        weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        if is_cache:
+            link_to_blob(weights, tmp_path / "blobs")
+        assert make_worker(**settings).render(job, quiet).resumed_from_step == 0
+
+
+def link_to_blob(path: Path, blobs: Path) -> None:
+    blobs.mkdir(exist_ok=True)
+    blob = blobs / hashlib.sha256(path.read_bytes()).hexdigest()
+    path.rename(blob)
+    path.symlink_to(blob)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import operator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 LONGEST_HEADER_BYTES = 4_096
@@ -15,8 +18,35 @@ class FramingError(Exception):
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    body = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """Whatever a worker put into it: a message that is not sent would be waited for."""
+    try:
+        body = _json(message)
+    except (TypeError, ValueError):
+        body = _json(_plain(message))
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def _json(message: Any) -> bytes:
+    return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _plain(value: Any) -> Any:
+    """JSON has neither NaN nor half a surrogate pair, and does not know the numbers of NumPy."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(content) for key, content in value.items()}
+    for number_of in (operator.index, float):
+        try:
+            number = number_of(value)
+        except (TypeError, ValueError):
+            continue
+        return number if math.isfinite(number) else None
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
+        return [_plain(content) for content in value]
+    return _plain(str(value))
 
 
 def body_bytes(header: bytes) -> int:

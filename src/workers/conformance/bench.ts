@@ -13,10 +13,12 @@ import type { Provocation } from "../../contract/worker-promises.ts";
 import { protocolVersion, workerEnvironment } from "../../contract/worker-protocol.ts";
 import { createSystemChance } from "../../core/chance.ts";
 import type { SystemClock } from "../../core/clock.ts";
+import { WorkerError } from "../../core/errors.ts";
 import type { RenderRequest } from "../../core/job.ts";
 import type { GenerateOrder, ProcessExit, ProcessRef, WorkerClient, WorkerNotice } from "../../core/ports/worker.ts";
 import { createProcessRegistry } from "../process-registry.ts";
 import { createWorkerHost, type SystemWorkerHost } from "../worker-host.ts";
+import { readLogTail } from "../worker-log.ts";
 import type { WorkerSubject } from "./subject.ts";
 
 /** What the wire said to one request. */
@@ -71,6 +73,9 @@ export interface WorkerBench {
 }
 
 const callLimitMs = 10_000;
+const deviceFolder = "device";
+/** Of a worker's log, where it ended before it could be reached. */
+const lastLines = 12;
 
 function openSocket(path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -119,6 +124,14 @@ function environmentOf(given: Provocation | Readonly<Record<string, string>> | u
   return given.by === "environment" ? given.env : {};
 }
 
+interface WorkerPlace {
+  readonly host: SystemWorkerHost;
+  readonly clock: SystemClock;
+  /** The bench's. */
+  readonly directory: string;
+  readonly limitMs: number;
+}
+
 class Worker implements StartedWorker {
   readonly notices: WorkerNotice[] = [];
   readonly ref: ProcessRef;
@@ -127,15 +140,17 @@ class Worker implements StartedWorker {
   readonly #clock: SystemClock;
   readonly #limitMs: number;
   readonly #devicePath: string;
+  readonly #logPath: string;
   #client: WorkerClient | null = null;
 
-  constructor(spawned: SpawnedWorker, place: { host: SystemWorkerHost; clock: SystemClock; deviceDir: string; limitMs: number }) {
+  constructor(spawned: SpawnedWorker, place: WorkerPlace) {
     this.ref = spawned.ref;
     this.exited = spawned.exited;
     this.#host = place.host;
     this.#clock = place.clock;
     this.#limitMs = place.limitMs;
-    this.#devicePath = join(place.deviceDir, `${spawned.ref.pid}.json`);
+    this.#devicePath = join(place.directory, deviceFolder, `${spawned.ref.pid}.json`);
+    this.#logPath = join(place.directory, "run", `${spawned.ref.workerId}.log`);
   }
 
   get client(): WorkerClient {
@@ -151,6 +166,11 @@ class Worker implements StartedWorker {
       client.onNotice((notice) => this.notices.push(notice));
       this.#client = client;
       return client;
+    } catch (thrown) {
+      if (!(thrown instanceof WorkerError && thrown.code === "WORKER_EXITED")) throw thrown;
+      const lastWords = readLogTail(this.#logPath).trim().split("\n").slice(-lastLines).join("\n");
+      const said = lastWords === "" ? "It wrote nothing." : `The last that it wrote:\n${lastWords}`;
+      throw new WorkerError(thrown.code, `${thrown.message}. ${said}`, { cause: thrown });
     } finally {
       this.#clock.clearTimer(timer);
     }
@@ -173,7 +193,7 @@ class Worker implements StartedWorker {
 
 /** The processes of one bench. */
 function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: string) {
-  const deviceDir = join(directory, "device");
+  const deviceDir = join(directory, deviceFolder);
   const registry = createProcessRegistry();
   const hosts: SystemWorkerHost[] = [];
   const own: { host: SystemWorkerHost; ref: ProcessRef }[] = [];
@@ -187,7 +207,7 @@ function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: 
   };
   const start = async (provocation: Provocation | Readonly<Record<string, string>> = {}): Promise<StartedWorker> => {
     const { host, ...spawned } = await spawn(environmentOf(provocation));
-    const worker = new Worker(spawned, { host, clock, deviceDir, limitMs: subject.patienceMs.start });
+    const worker = new Worker(spawned, { host, clock, directory, limitMs: subject.patienceMs.start });
     await worker.connect();
     if (isProvocation(provocation) && provocation.by === "card") await worker.client.injectFault(provocation.card);
     return worker;

@@ -9,15 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import torch
+import transformers
 
 from understudy_worker.pipelines.lora import asked
 from understudy_worker.pipelines.registry import ModelEntry
 from understudy_worker.surface import RenderRequest
 
+SUFFIXES = frozenset((".safetensors", ".json", ".txt", ".model"))
+"""Of files that a pipeline is made of."""
 
-def files_of(folder: Path) -> list[tuple[str, int]]:
-    """Names and sizes: the contents were verified when they were downloaded, and hashing 60 GB takes minutes."""
-    return sorted((str(path.relative_to(folder)), path.stat().st_size) for path in folder.rglob("*.safetensors"))
+
+def files_of(folder: Path) -> list[tuple[str, str]]:
+    """Every file with what tells its content from another one, without a read: hashing 60 GB takes minutes."""
+    return sorted(
+        (str(path.relative_to(folder)), _content_of(path)) for path in folder.rglob("*") if path.suffix in SUFFIXES
+    )
+
+
+def _content_of(path: Path) -> str:
+    """In the Hugging Face cache a link to a blob that is named by its hash; elsewhere size and time of change."""
+    target = path.resolve()
+    if path.is_symlink() and target.parent.name == "blobs":
+        return target.name
+    facts = target.stat()
+    return f"{facts.st_size} {facts.st_mtime_ns}"
 
 
 def fingerprint_of(entry: ModelEntry, request: RenderRequest, pipe: Any, lora_dir: Path | None) -> str:
@@ -31,7 +47,7 @@ def fingerprint_of(entry: ModelEntry, request: RenderRequest, pipe: Any, lora_di
             type(pipe.scheduler).__name__,
             {name: repr(value) for name, value in pipe.scheduler.config.items()},
         ),
-        "diffusers": diffusers.__version__,
+        "versions": [module.__version__ for module in (diffusers, torch, transformers)],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
