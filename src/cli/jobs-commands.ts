@@ -97,7 +97,7 @@ async function list(config: Config, { query, isJson }: JobsWanted): Promise<numb
   else {
     for (const job of jobs) say(listLine(job));
     if (jobs.length === 0) say("There is no such job.");
-    if (cursor !== undefined) say("There are more; --limit shows more of them.");
+    if (cursor !== undefined) process.stderr.write("There are more; --limit shows more of them.\n");
   }
   return exitCodes.ok;
 }

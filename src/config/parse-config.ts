@@ -65,8 +65,17 @@ function defaultStateDir({ XDG_STATE_HOME: stateHome, HOME: home }: Readonly<Rec
   return home === undefined || home === "" ? {} : { stateDir: `${home}/.local/state/understudy` };
 }
 
+/** Flags with a name of their own. */
+const namedFlags: Readonly<Record<string, string>> = {
+  allowedOrigins: "--allow-origin",
+  "renderer.kind": "--worker",
+  "renderer.python": "--python",
+  "renderer.device": "--device",
+};
+
 /** `stateDir` → `--state-dir`, `sim.gpu` → `--sim-gpu`. */
-const flagOf = (path: string): string => `--${path.replaceAll(".", "-").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+const flagOf = (path: string): string =>
+  namedFlags[path] ?? `--${path.replaceAll(".", "-").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 const noSecretFiles = (): never => {
   throw new Error("nobody was given to read files of secrets");

@@ -271,6 +271,7 @@ export const settingsSchema = z.strictObject({
   stateDir: z
     .string()
     .min(1, "must name a directory")
+    .refine((path) => !/^\/(?:proc|sys)(?:\/|$)/.test(path), "must not lie in the kernel's own file systems")
     .describe("Directory of the database, videos and run files; one supervisor at a time."),
   apiKey: secret(
     z

@@ -30,7 +30,7 @@ function messageOf({ isPaused, isDrained, holdingWorkers }: IntakeFacts, isRelea
   if (!isReleasing) return "Paused: what is submitted is kept, and rendered after a resume.";
   return holdingWorkers.length === 0
     ? "Paused, and every card is free."
-    : `Paused; ${holdingWorkers.join(", ")} gives its card back when its work has ended.`;
+    : `Paused; ${holdingWorkers.join(", ")} gives its card back when its work, or the repair under way, has ended.`;
 }
 
 export const toIntake = (facts: IntakeFacts, isReleasing: boolean): z.infer<typeof intakeSchema> => ({

@@ -50,7 +50,9 @@ const isSeconds = (value: unknown): boolean => /^\d{1,3}(\.\d{1,6})?$/.test(Stri
 export const videoRequestSchema = z.object({
   prompt: anything.describe("What the video shows, 1 to 500 characters."),
   model: emptyIsAbsent(z.string("must be a text")).describe("A name of /v1/models; the main model unless it is named."),
-  seconds: emptyIsAbsent(z.union([z.string(), z.number()]).refine(isSeconds, "must be a number of seconds, such as 4").transform(Number)),
+  seconds: emptyIsAbsent(
+    z.union([z.string(), z.number()]).refine(isSeconds, "must be a number of seconds from 0 to 999, such as 4").transform(Number),
+  ),
   size: emptyIsAbsent(z.string("must be a text such as 1280x720")).describe("Width x height, such as 1280x720, which is the default."),
   input_reference: asObject(referenceSchema).describe("The image from which the video begins: a file, or a data URL in image_url."),
   image_reference: asObject(referenceSchema).describe("The same under vLLM-Omni's name."),

@@ -39,13 +39,17 @@ export const errorCodes = {
   },
   QUEUE_FULL: { status: 429, meaning: "The queue holds as many jobs as it may.", nextStep: "Wait until a job has ended." },
   RATE_LIMITED: { status: 429, meaning: "One caller asks too often.", nextStep: "Wait for as long as Retry-After says." },
-  UNAUTHENTICATED: { status: 401, meaning: "A key is needed.", nextStep: "Send Authorization: Bearer <key>." },
+  UNAUTHENTICATED: {
+    status: 401,
+    meaning: "A key is needed.",
+    nextStep: "Send Authorization: Bearer <key>; the command line takes it from UNDERSTUDY_API_KEY.",
+  },
   ROLE_INSUFFICIENT: { status: 403, meaning: "The key's role does not allow this.", nextStep: "Use a key of the role that is named." },
   ORIGIN_REFUSED: { status: 403, meaning: "The request comes from a foreign page.", nextStep: "Call from the service's own address." },
   HOST_REFUSED: {
     status: 421,
     meaning: "The Host header names a host that this service does not serve.",
-    nextStep: "Use 127.0.0.1 or localhost.",
+    nextStep: "Use 127.0.0.1 or localhost, or have an operator list the name in allowedHosts.",
   },
   DISK_FULL: {
     status: 503,
@@ -53,7 +57,11 @@ export const errorCodes = {
     nextStep: "Free disk space; the service goes on by itself.",
   },
   STORE_UNAVAILABLE: { status: 503, meaning: "The store cannot write now.", nextStep: "Try again after Retry-After." },
-  STORE_CORRUPT: { status: 500, meaning: "The store's file is damaged.", nextStep: "Restore it from a backup." },
+  STORE_CORRUPT: {
+    status: 500,
+    meaning: "The store's file is damaged.",
+    nextStep: "Restore it from a backup, as docs/operations.md says.",
+  },
   STORE_SCHEMA_NEWER: {
     status: 500,
     meaning: "The database was written by a newer version.",
@@ -68,7 +76,7 @@ export const errorCodes = {
   WEBHOOK_REFUSED: {
     status: 422,
     meaning: "The webhook's address is not one that this service calls, or there is no secret to sign with.",
-    nextStep: "Use a public http or https address, or have an operator list it in webhook.allow.",
+    nextStep: "Do what the detail says; a public http or https address needs no permission.",
   },
   SERVICE_UNREACHABLE: {
     status: 503,

@@ -72,7 +72,7 @@ function unfitSentence(question: FitQuestion, machine: MachineFacts): string {
       ? "No smaller size of it fits either."
       : `${sizeOf(smaller.request)} of ${smaller.request.model} would fit, in memory mode ${smaller.profile}.`;
   const host = rows.every(({ shortOf }) => shortOf === "host") ? ` and ${formatBytes(rows[0]?.hostBytes ?? 0)} of host memory` : "";
-  return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode${host}; this machine has ${machineWords(machine)}. ${advice}`;
+  return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode${host}; what serves is ${machineWords(machine)}. ${advice}`;
 }
 
 const hasLoras = ({ request }: JobSpec): boolean => request.loraPath !== null || (request.loras ?? []).length > 0;

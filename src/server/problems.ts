@@ -46,7 +46,11 @@ function refusalOf(thrown: UnderstudyError): Refusal {
   };
 }
 
-const codeOfStatus: Readonly<Record<number, ErrorCode>> = { 400: "REQUEST_MALFORMED", 413: "BODY_TOO_LARGE", 404: "NOT_FOUND" };
+const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
+  404: "NOT_FOUND",
+  413: "BODY_TOO_LARGE",
+  415: "MEDIA_TYPE_UNSUPPORTED",
+};
 
 /** Installs the two handlers that see what no route answered. */
 export function installProblems(app: Hono<HttpEnv>, ports: Pick<ServerPorts, "onDefect">): void {

@@ -24,7 +24,11 @@ export function toStoreError(thrown: unknown): unknown {
   if (typeof code !== "number") return thrown;
   const primary = code & 0xff;
   if (corruptCodes.has(primary))
-    return new StoreError("STORE_CORRUPT", `The database is damaged: ${messageOf(thrown)}.`, { cause: thrown });
+    return new StoreError(
+      "STORE_CORRUPT",
+      `The database is damaged: ${messageOf(thrown)}. Put a copy that "understudy backup" made in its place (docs/operations.md).`,
+      { cause: thrown },
+    );
   if (passingCodes.has(primary)) {
     return new StoreError("STORE_UNAVAILABLE", `The database cannot be used now: ${messageOf(thrown)}.`, {
       cause: thrown,

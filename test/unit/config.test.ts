@@ -190,6 +190,11 @@ describe("a refusal is one sentence that names the setting and who set it", () =
       "Configuration: disk must be a group of settings; one that sets nothing is written {} (from the file understudy.json, line 1).",
       file({ disk: 3 }),
     ],
+    [
+      "Configuration: allowedOrigins[0] must be an origin such as https://example.org (from --allow-origin).",
+      { flags: { allowedOrigins: "example" } },
+    ],
+    ["Configuration: stateDir must not lie in the kernel's own file systems (from --state-dir).", { flags: { stateDir: "/proc/x" } }],
     ["Configuration: sim.gpu must be one of sim80, rtx4090, a100, h100, h200 (from --sim-gpu).", { flags: { "sim.gpu": "rtx9999" } }],
     [
       "Configuration: workers must have different ids (from the file understudy.json, line 1).",

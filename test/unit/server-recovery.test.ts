@@ -207,6 +207,7 @@ describe("simulator", () => {
     expect(await (await kill({})).json()).toEqual({ message: "worker-0 was killed", worker_id: "worker-0", pid: 4242 });
     expect((await kill({ worker_id: "worker-9" })).status).toBe(404);
     expect((await kill({ worker_id: 7 })).status).toBe(422);
+    expect((await kill({ worker: "worker-1" })).status).toBe(422);
     world.ports.control.killWorker = async () => ({ kind: "notSimulated", message: "Only simulated workers are killed on request." });
     expect((await kill({})).status).toBe(501);
   });

@@ -151,7 +151,8 @@ it("answers 422 to a number that is too large for a number", async () => {
 it("answers 400 to a form whose boundary is missing and 415 to what it does not read", async () => {
   expect((await post("--x\r\nbroken", "multipart/form-data")).status).toBe(400);
   expect((await post("--x\r\nbroken", "multipart/form-data; boundary=x")).status).toBe(400);
-  expect((await post("prompt", "text/plain")).status).toBe(415);
+  const plain = await post("prompt", "text/plain");
+  expect([plain.status, ((await plain.json()) as { code: string }).code]).toEqual([415, "MEDIA_TYPE_UNSUPPORTED"]);
 });
 
 it("keeps a prompt as it is, whatever its characters", async () => {

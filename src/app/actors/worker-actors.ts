@@ -1,5 +1,5 @@
 import { fromCallback, fromPromise } from "xstate";
-import { WorkerError } from "../../core/errors.ts";
+import { messageOf, WorkerError } from "../../core/errors.ts";
 import type { Evidence } from "../../core/fault.ts";
 import type { MachineEvidence } from "../../core/ports/telemetry-probe.ts";
 import type { ProcessRef } from "../../core/ports/worker.ts";
@@ -22,6 +22,8 @@ async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal
     throw new WorkerError("WORKER_STALLED", `its render has stood still for ${attach.standstillMs} ms`, { retryable: true });
   }
   parts.links.open({ workerId: ref.workerId, ref, client });
+  // What it carries is asked by every submission from now on, also while a model's files are still fetched.
+  if (!client.identity.isSimulated) await parts.hostMemory.measure();
   if (attach.profile !== null) parts.profiles.set(ref.workerId, attach.profile);
   if (attach.jobId === null || attach.fence === null) return { ref, identity: client.identity, attach, lease: null };
   const adopted = await parts.store.jobs.adopt(attach.jobId, attach.fence, parts.epoch, parts.config.leaseMs);
@@ -124,7 +126,10 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
       logTail: exit.logTail,
     };
     parts.links.close(ref.workerId);
-    void parts.host.forget(ref.workerId);
+    // A record that cannot be taken away is replaced by the next process's.
+    parts.host.forget(ref.workerId).catch((thrown: unknown) => {
+      parts.logger.warn({ event: "worker.notForgotten", workerId: ref.workerId, message: messageOf(thrown) });
+    });
     const report = (ofMachine: MachineEvidence): void => send({ type: "process.exited", exit, evidence: { ...ofProcess, ...ofMachine } });
     if (trail === null) report({});
     else void trail.evidence().then(report);

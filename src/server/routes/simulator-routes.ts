@@ -9,6 +9,9 @@ export function addSimulatorRoutes(app: ApiApp, ports: ServerPorts): void {
   app.openapi(killWorker, async (context) => {
     const body = await readOptionalJson(context);
     if (body.kind === "malformed") return refuse(context, { code: "REQUEST_MALFORMED", detail: body.detail });
+    const foreign = Object.keys(body.fields).find((name) => name !== "worker_id");
+    if (foreign !== undefined)
+      return refuse(context, { code: "REQUEST_INVALID", param: foreign, detail: "The only field is worker_id, a worker's name." });
     const workerId = body.fields["worker_id"] ?? null;
     if (workerId !== null && (typeof workerId !== "string" || workerId.length > 64)) {
       return refuse(context, { code: "REQUEST_INVALID", param: "worker_id", detail: "worker_id must be a worker's name." });
