@@ -8,6 +8,10 @@ import { parseOutOfMemory } from "./out-of-memory-text.ts";
 import { type Judge, type Recognition, recognition } from "./recognition.ts";
 import { beginsWith, isNamed, type Thrown, thrownOf } from "./thrown-text.ts";
 
+/** Words of others may be names that every object has, such as `toString`. */
+const rowOf = <Row>(table: Readonly<Record<string, Row | undefined>>, word: string | undefined): Row | undefined =>
+  word !== undefined && Object.hasOwn(table, word) ? table[word] : undefined;
+
 /** Sharpens a want of memory by the numbers in its message. */
 function ofShortage(thrown: readonly Thrown[], phase: Evidence["phase"], plain: Recognition): Recognition {
   const numbers = thrown.map(({ message }) => parseOutOfMemory(message)).find((found) => found?.wantedBytes != null);
@@ -63,18 +67,18 @@ export function ofHttp({ http }: Evidence): Recognition | null {
   const ofStatus = (faultClass = (from === "hub" ? hubStatuses : workerStatuses)[status]): Recognition | null =>
     faultClass === undefined ? null : recognition(faultClass, 0.8, said);
   if (from === "worker") return (status === 400 && body !== undefined ? ofRefusal(body) : null) ?? ofStatus();
-  const byCode = hubErrorCodes[errorCode ?? ""];
+  const byCode = rowOf(hubErrorCodes, errorCode);
   if (byCode !== undefined) return recognition(byCode, 0.95, `${said}, ${errorCode}`);
   return (errorMessage === undefined ? null : ofThrown([thrownOf(errorMessage)], "load")) ?? ofStatus();
 }
 
 export const ofErrorNumber: Judge = ({ errorNumber }) => {
-  const faultClass = errorNumber === undefined ? undefined : errorNumberClasses[errorNumber];
+  const faultClass = rowOf(errorNumberClasses, errorNumber);
   return faultClass === undefined ? null : recognition(faultClass, 0.95, `error number ${errorNumber}`);
 };
 
 /** What this program itself threw. */
 export const ofOwnError: Judge = ({ errorCode }) => {
-  const faultClass = errorCode === undefined ? undefined : ownErrorClasses[errorCode];
+  const faultClass = rowOf(ownErrorClasses, errorCode);
   return faultClass === undefined ? null : recognition(faultClass, 0.8, `error ${errorCode}`);
 };

@@ -17,14 +17,13 @@ afterAll(async () => {
 });
 
 it("a worker's record that can be neither read nor taken away", { timeout: 120_000 }, async () => {
-  const id = await service.submit();
   const record = join(directory.path, "run", "worker-0.json");
-  const pid = service.worker()?.pid ?? 0;
+  const { pid } = await until("the worker is on record", () => service.worker());
   rmSync(record);
   mkdirSync(record);
   process.kill(pid, "SIGKILL");
   await until("the service says so", () => service.output().includes("worker.notForgotten"));
   expect((await fetch(`${service.url}/livez`)).status).toBe(200);
   rmdirSync(record);
-  await delivered(service, id, 100_000);
+  await delivered(service, await service.submit(), 100_000);
 });

@@ -245,6 +245,11 @@ describe("every evidence", () => {
     },
     { requiredKeys: [] },
   );
+  it.each(["toString", "constructor", "__proto__"])("is unknown where its words are names that every object has: %s", (word) => {
+    for (const evidence of [{ errorNumber: word }, { errorCode: word as never }, { http: { from: "hub", status: 418, errorCode: word } }])
+      expect(classify(evidence as Evidence).faultClass).toBe("unknown");
+  });
+
   it("becomes one fault that keeps it", () => {
     fc.assert(
       fc.property(evidences, (evidence) => {
