@@ -7,7 +7,7 @@ import { delivered, isReady } from "../harness/tasks.ts";
 const directory = makeStateDir();
 let service: RunningService;
 beforeAll(async () => {
-  const env = { UNDERSTUDY_SIM_SPEED: "4", UNDERSTUDY_RECOVERY_LOOK_BACK_FIRST: "3s", UNDERSTUDY_STAND_IN_AFTER: "500ms" };
+  const env = { UNDERSTUDY_SIM_SPEED: "4", UNDERSTUDY_RECOVERY_LOOK_BACK_FIRST: "10s", UNDERSTUDY_STAND_IN_AFTER: "500ms" };
   service = await startService({ stateDir: directory.path, env });
 }, 90_000);
 afterAll(async () => {
