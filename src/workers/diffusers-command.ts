@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { workerEnvironment } from "../contract/worker-protocol.ts";
 import type { LoadProfile } from "../core/words.ts";
-import type { WorkerCommand } from "./worker-process.ts";
+import { variablesOf, type WorkerCommand } from "./worker-process.ts";
 
 export interface DiffusersSettings {
   /** The interpreter with the worker's packages; what `npm run worker:install` made, without one. */
@@ -44,11 +44,10 @@ export function diffusersCommand(settings: DiffusersSettings): WorkerCommand {
     UNDERSTUDY_CHECKPOINT_MS: checkpointMs?.toString(),
     [workerEnvironment.deviceDir]: deviceDir,
   };
-  const known = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return {
     file: python,
     // Nothing is imported from the working directory, and no compiled file is written beside the package.
     args: ["-B", "-m", "understudy_worker"],
-    env: { PYTHONPATH: workerPackageDir, PYTHONUNBUFFERED: "1", PYTHONSAFEPATH: "1", ...Object.fromEntries(known) },
+    env: { PYTHONPATH: workerPackageDir, PYTHONUNBUFFERED: "1", PYTHONSAFEPATH: "1", ...variablesOf(given) },
   };
 }

@@ -1,6 +1,6 @@
 import { delimiter } from "node:path";
 import { workerPackageDir } from "./diffusers-command.ts";
-import type { WorkerCommand } from "./worker-process.ts";
+import { variablesOf, type WorkerCommand } from "./worker-process.ts";
 
 export interface OwnWorkerSettings {
   /** Program and arguments; not empty. */
@@ -18,6 +18,5 @@ export function ownCommand({ program, checkpointMs, loraDir }: OwnWorkerSettings
   const [file = "", ...args] = program;
   const path = [process.env["PYTHONPATH"], workerPackageDir].filter((folder) => folder !== undefined && folder !== "");
   const given = { UNDERSTUDY_CHECKPOINT_MS: checkpointMs?.toString(), UNDERSTUDY_LORA_DIR: loraDir };
-  const known = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return { file, args, env: { PYTHONPATH: path.join(delimiter), PYTHONUNBUFFERED: "1", ...Object.fromEntries(known) } };
+  return { file, args, env: { PYTHONPATH: path.join(delimiter), PYTHONUNBUFFERED: "1", ...variablesOf(given) } };
 }

@@ -12,6 +12,10 @@ export interface WorkerCommand {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** The variables that were given. */
+export const variablesOf = (given: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined));
+
 export interface WorkerStart {
   readonly workerId: string;
   readonly command: WorkerCommand;

@@ -18,7 +18,6 @@ import type { RenderRequest } from "../../core/job.ts";
 import type { GenerateOrder, ProcessExit, ProcessRef, WorkerClient, WorkerNotice } from "../../core/ports/worker.ts";
 import { createProcessRegistry } from "../process-registry.ts";
 import { createWorkerHost, type SystemWorkerHost } from "../worker-host.ts";
-import { readLogTail } from "../worker-log.ts";
 import type { WorkerSubject } from "./subject.ts";
 
 /** What the wire said to one request. */
@@ -73,7 +72,6 @@ export interface WorkerBench {
 }
 
 const callLimitMs = 10_000;
-const deviceFolder = "device";
 /** Of a worker's log, where it ended before it could be reached. */
 const lastLines = 12;
 
@@ -124,14 +122,6 @@ function environmentOf(given: Provocation | Readonly<Record<string, string>> | u
   return given.by === "environment" ? given.env : {};
 }
 
-interface WorkerPlace {
-  readonly host: SystemWorkerHost;
-  readonly clock: SystemClock;
-  /** The bench's. */
-  readonly directory: string;
-  readonly limitMs: number;
-}
-
 class Worker implements StartedWorker {
   readonly notices: WorkerNotice[] = [];
   readonly ref: ProcessRef;
@@ -140,17 +130,15 @@ class Worker implements StartedWorker {
   readonly #clock: SystemClock;
   readonly #limitMs: number;
   readonly #devicePath: string;
-  readonly #logPath: string;
   #client: WorkerClient | null = null;
 
-  constructor(spawned: SpawnedWorker, place: WorkerPlace) {
+  constructor(spawned: SpawnedWorker, place: { host: SystemWorkerHost; clock: SystemClock; deviceDir: string; limitMs: number }) {
     this.ref = spawned.ref;
     this.exited = spawned.exited;
     this.#host = place.host;
     this.#clock = place.clock;
     this.#limitMs = place.limitMs;
-    this.#devicePath = join(place.directory, deviceFolder, `${spawned.ref.pid}.json`);
-    this.#logPath = join(place.directory, "run", `${spawned.ref.workerId}.log`);
+    this.#devicePath = join(place.deviceDir, `${spawned.ref.pid}.json`);
   }
 
   get client(): WorkerClient {
@@ -168,7 +156,8 @@ class Worker implements StartedWorker {
       return client;
     } catch (thrown) {
       if (!(thrown instanceof WorkerError && thrown.code === "WORKER_EXITED")) throw thrown;
-      const lastWords = readLogTail(this.#logPath).trim().split("\n").slice(-lastLines).join("\n");
+      const { logTail } = await this.exited;
+      const lastWords = logTail.trim().split("\n").slice(-lastLines).join("\n");
       const said = lastWords === "" ? "It wrote nothing." : `The last that it wrote:\n${lastWords}`;
       throw new WorkerError(thrown.code, `${thrown.message}. ${said}`, { cause: thrown });
     } finally {
@@ -193,7 +182,7 @@ class Worker implements StartedWorker {
 
 /** The processes of one bench. */
 function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: string) {
-  const deviceDir = join(directory, deviceFolder);
+  const deviceDir = join(directory, "device");
   const registry = createProcessRegistry();
   const hosts: SystemWorkerHost[] = [];
   const own: { host: SystemWorkerHost; ref: ProcessRef }[] = [];
@@ -207,7 +196,7 @@ function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: 
   };
   const start = async (provocation: Provocation | Readonly<Record<string, string>> = {}): Promise<StartedWorker> => {
     const { host, ...spawned } = await spawn(environmentOf(provocation));
-    const worker = new Worker(spawned, { host, clock, directory, limitMs: subject.patienceMs.start });
+    const worker = new Worker(spawned, { host, clock, deviceDir, limitMs: subject.patienceMs.start });
     await worker.connect();
     if (isProvocation(provocation) && provocation.by === "card") await worker.client.injectFault(provocation.card);
     return worker;
