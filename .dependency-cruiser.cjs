@@ -46,7 +46,8 @@ const native = package_(["@napi-rs/canvas[^/]*", "@napi-rs/webcodecs[^/]*", "med
 
 const folderRules = Object.entries(arrows).map(([folder, mayImport]) => ({
   name: `${folder}-arrows`,
-  comment: mayImport.length === 0 ? `${folder} imports no other folder` : `${folder} imports only ${mayImport.join(", ")}`,
+  comment:
+    mayImport.length === 0 ? `${folder} imports no other folder` : `${folder} imports only ${mayImport.join(", ")}`,
   severity: "error",
   from: { path: below([folder]), ...(folder === "workers" ? { pathNot: "^src/workers/simulator/" } : {}) },
   to: { path: "^src/", pathNot: below([folder, ...mayImport]) },
@@ -144,7 +145,8 @@ module.exports = {
     },
     {
       name: "nothing-forgotten",
-      comment: "every file is reached from a program: main.ts, the simulator, a child or a thread; the simulation's clock is for tests",
+      comment:
+        "every file is reached from a program: main.ts, the simulator, a child or a thread; the simulation's clock is for tests",
       severity: "error",
       from: { path: "^src/(?:main|workers/simulator/main|.*-(?:child|thread))\\.ts$" },
       to: {

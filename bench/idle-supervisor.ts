@@ -26,14 +26,24 @@ export async function benchIdle({ idleMinutes: minutes }: BenchOptions): Promise
   const directory = makeStateDir();
   const service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_LOG_LEVEL: "warn" }, program });
   try {
-    await until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", 60_000);
+    await until(
+      "the service is ready",
+      async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready",
+      60_000,
+    );
     const before = { cpu: cpuSeconds(service.pid), atMs: clock.nowMs() };
     await clock.sleep(minutes * 60_000);
     const cpuRatio = (cpuSeconds(service.pid) - before.cpu) / ((clock.nowMs() - before.atMs) / 1_000);
     const detail = `over ${minutes} min idle, compiled package`;
     return [
       { what: "CPU of one core", value: cpuRatio * 100, unit: " %", limit: { kind: "atMost", value: 1 }, detail },
-      { what: "RSS without children", value: residentMegabytes(service.pid), unit: " MB", limit: { kind: "atMost", value: 150 }, detail },
+      {
+        what: "RSS without children",
+        value: residentMegabytes(service.pid),
+        unit: " MB",
+        limit: { kind: "atMost", value: 150 },
+        detail,
+      },
     ];
   } finally {
     await endService(service);

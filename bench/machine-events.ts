@@ -11,7 +11,10 @@ import { type BenchResult, medianOf } from "./result.ts";
 const machine = createMachine({
   id: "turnstile",
   initial: "locked",
-  states: { locked: { tags: ["busy"], on: { coin: "unlocked" } }, unlocked: { tags: ["servable"], on: { push: "locked" } } },
+  states: {
+    locked: { tags: ["busy"], on: { coin: "unlocked" } },
+    unlocked: { tags: ["servable"], on: { push: "locked" } },
+  },
 });
 const events = [{ type: "coin" }, { type: "push" }];
 const eventCount = 30_000;
@@ -28,7 +31,10 @@ function createMemorySink(clock: Clock): Database {
       return work();
     },
     read: (work) => work(),
-    record: ({ kind, actor = "service", jobId = null, incidentId = null, workerId = null, data }, atMs = clock.nowMs()) => {
+    record: (
+      { kind, actor = "service", jobId = null, incidentId = null, workerId = null, data },
+      atMs = clock.nowMs(),
+    ) => {
       seq += 1;
       const row = { seq, atMs, kind, actor, jobId, incidentId, workerId, data: { json: JSON.stringify(data) } };
       batch.push(row);
@@ -54,7 +60,8 @@ export async function benchEvents(): Promise<BenchResult[]> {
     logger: createLogger({ level: "warn", nowMs: clock.nowMs }),
     nowMs: clock.nowMs,
     isRecorded: () => false,
-    note: ({ actor, from, to, event, tags }) => log.note({ kind: "machine.transitioned", data: { actor, from, to, event, tags } }),
+    note: ({ actor, from, to, event, tags }) =>
+      log.note({ kind: "machine.transitioned", data: { actor, from, to, event, tags } }),
     book,
     stately: null,
   });

@@ -17,7 +17,9 @@ const runs = 5;
 const repository = "bench-org/bench";
 /** Three big shards and many small files, as a diffusers repository has them. */
 const sizes: Readonly<Record<string, number>> = {
-  ...Object.fromEntries([1, 2, 3].map((shard) => [`transformer/model-0000${shard}-of-00003.safetensors`, 256 * mebibyte])),
+  ...Object.fromEntries(
+    [1, 2, 3].map((shard) => [`transformer/model-0000${shard}-of-00003.safetensors`, 256 * mebibyte]),
+  ),
   "vae/model.safetensors": 64 * mebibyte,
   ...Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`tokenizer/part-${index}.json`, 20_000])),
 };
@@ -91,9 +93,13 @@ export async function pullOnce(endpoint: string, folder: string, name: string): 
 export async function benchDownload(): Promise<BenchResult[]> {
   const root = mkdtempSync(join(tmpdir(), "understudy-bench-hub-"));
   writeFiles(root);
-  const hub = spawn(process.execPath, [new URL("../test/fixtures/fake-hub/main.ts", import.meta.url).pathname, "--root", root], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const hub = spawn(
+    process.execPath,
+    [new URL("../test/fixtures/fake-hub/main.ts", import.meta.url).pathname, "--root", root],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const [address] = (await once(hub.stdout, "data")) as [Buffer];
   const endpoint = address.toString().trim();
   const python = process.env["UNDERSTUDY_PYTHON"] ?? (existsSync(installedPython) ? installedPython : undefined);
@@ -115,7 +121,8 @@ export async function benchDownload(): Promise<BenchResult[]> {
     hub.kill("SIGKILL");
     rmSync(root, { recursive: true, force: true });
   }
-  const words = (who: keyof typeof seconds): string => `${who} ${Math.round(totalBytes / mebibyte / medianOf(seconds[who]))} MiB/s`;
+  const words = (who: keyof typeof seconds): string =>
+    `${who} ${Math.round(totalBytes / mebibyte / medianOf(seconds[who]))} MiB/s`;
   const ratio = (who: "curl" | "python", limit: number, peer: string): BenchResult => ({
     what: `throughput with hashing ÷ ${peer}`,
     value: medianOf(seconds[who]) / medianOf(seconds.ours),
@@ -124,5 +131,7 @@ export async function benchDownload(): Promise<BenchResult[]> {
     detail: `median of ${runs}: ${words("ours")}, ${words(who)}; ${Math.round(totalBytes / mebibyte)} MiB in ${Object.keys(sizes).length} files`,
   });
   const beside = [ratio("curl", 0.3, "one curl without hashing")];
-  return python === undefined ? beside : [...beside, ratio("python", 0.8, "huggingface_hub's snapshot_download without hashing")];
+  return python === undefined
+    ? beside
+    : [...beside, ratio("python", 0.8, "huggingface_hub's snapshot_download without hashing")];
 }

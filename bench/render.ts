@@ -8,7 +8,14 @@ import { fileURLToPath } from "node:url";
 import { installedPython } from "../src/workers/diffusers-command.ts";
 import { setup as buildTinyModels, tinyModelsDir } from "../test/conformance/tiny-models.ts";
 import { type EventReader, followEvents, type StreamMessage } from "../test/harness/event-reader.ts";
-import { clock, endService, makeStateDir, type RunningService, startService, until } from "../test/harness/running-service.ts";
+import {
+  clock,
+  endService,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../test/harness/running-service.ts";
 import { type BenchResult, medianOf } from "./result.ts";
 
 const pairs = 7;
@@ -27,7 +34,14 @@ const registry = {
       sizes: { step: 16, cell: 16, further: [`${size.width}x${size.height}`] },
       defaults: { frames: 33, steps: 100, framesPerSecond: 16 },
       weights: "1MiB",
-      render: { guidanceScale: 3.5, guidanceScale2: 3, boundaryRatio: 0.875, maxSequenceLength: 32, dtype: "float32", negativePrompt },
+      render: {
+        guidanceScale: 3.5,
+        guidanceScale2: 3,
+        boundaryRatio: 0.875,
+        maxSequenceLength: 32,
+        dtype: "float32",
+        negativePrompt,
+      },
       profiles: { full: { base: "1MiB", perToken: "1KiB" }, tiling: { base: "1MiB", perToken: "1KiB" } },
     },
   },
@@ -55,9 +69,16 @@ function startRealService(stateDir: string): Promise<RunningService> {
 /** The end comes by the event stream: a client that asks for it again and again would take the render's time. */
 async function serviceSeconds(service: RunningService, { messages }: EventReader): Promise<number> {
   const startedAtMs = clock.nowMs();
-  const fields = { prompt: job.prompt, steps: job.steps, num_frames: job.frames, resolution: `${size.width}x${size.height}`, seed: 7 };
+  const fields = {
+    prompt: job.prompt,
+    steps: job.steps,
+    num_frames: job.frames,
+    resolution: `${size.width}x${size.height}`,
+    seed: 7,
+  };
   const id = await service.submit({ ...fields, fallback: "wait" });
-  const isEnd = ({ event, data }: StreamMessage): boolean => data["job_id"] === id && /^job\.(?:succeeded|failed)$/.test(event);
+  const isEnd = ({ event, data }: StreamMessage): boolean =>
+    data["job_id"] === id && /^job\.(?:succeeded|failed)$/.test(event);
   await until("the render ends", () => messages.find(isEnd), limitMs);
   const seconds = (clock.nowMs() - startedAtMs) / 1_000;
   const { body } = await service.json<{ status: string; is_mock: boolean }>(`/api/v1/generate/${id}`);
@@ -98,7 +119,11 @@ export async function benchRender(): Promise<BenchResult[]> {
   const bare = startBare(directory.path);
   const stream = await followEvents(service, "?topics=jobs");
   try {
-    await until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", 180_000);
+    await until(
+      "the service is ready",
+      async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready",
+      180_000,
+    );
     // The first render of a process pays for what later ones find warm.
     await bare.seconds();
     await serviceSeconds(service, stream);

@@ -71,7 +71,11 @@ function openClient(port: number, isReading: boolean): Promise<Client> {
 async function openClients(port: number, count: number, isReading: boolean): Promise<Client[]> {
   const clients: Client[] = [];
   while (clients.length < count)
-    clients.push(...(await Promise.all(Array.from({ length: Math.min(50, count - clients.length) }, () => openClient(port, isReading)))));
+    clients.push(
+      ...(await Promise.all(
+        Array.from({ length: Math.min(50, count - clients.length) }, () => openClient(port, isReading)),
+      )),
+    );
   return clients;
 }
 

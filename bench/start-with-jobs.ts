@@ -18,7 +18,9 @@ async function startMs(stateDir: string): Promise<number> {
 function multiplyJobs(stateDir: string): void {
   const database = new DatabaseSync(join(stateDir, "understudy.db"));
   const columns = (
-    database.prepare("select name from pragma_table_info('jobs') where name not in ('id', 'idempotency_key')").all() as { name: string }[]
+    database
+      .prepare("select name from pragma_table_info('jobs') where name not in ('id', 'idempotency_key')")
+      .all() as { name: string }[]
   )
     .map(({ name }) => name)
     .join(", ");
@@ -41,7 +43,8 @@ export async function benchStart(): Promise<BenchResult[]> {
     await startMs(empty.path);
     await startMs(full.path);
     const pairs: { full: number; empty: number }[] = [];
-    for (let round = 0; round < rounds; round += 1) pairs.push({ full: await startMs(full.path), empty: await startMs(empty.path) });
+    for (let round = 0; round < rounds; round += 1)
+      pairs.push({ full: await startMs(full.path), empty: await startMs(empty.path) });
     return [
       {
         what: `start to listening with ${jobCount} jobs / with none`,

@@ -24,14 +24,21 @@ export async function benchStatus(): Promise<BenchResult[]> {
     env: { UNDERSTUDY_LOG_LEVEL: "warn", UNDERSTUDY_LIMITS_PER_SECOND: "1000000", UNDERSTUDY_LIMITS_BURST: "1000000" },
   });
   try {
-    await until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", 60_000);
+    await until(
+      "the service is ready",
+      async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready",
+      60_000,
+    );
     const bare = await startBare((await service.json(path)).body);
     const url = new URL(path, service.url);
     await readsPerSecond({ url, ...load });
     await readsPerSecond({ url: bare.url, ...load });
     const pairs: { service: number; bare: number }[] = [];
     for (let round = 0; round < rounds; round += 1)
-      pairs.push({ service: await readsPerSecond({ url, ...load }), bare: await readsPerSecond({ url: bare.url, ...load }) });
+      pairs.push({
+        service: await readsPerSecond({ url, ...load }),
+        bare: await readsPerSecond({ url: bare.url, ...load }),
+      });
     bare.end();
     const [own, peer] = [medianOf(pairs.map((pair) => pair.service)), medianOf(pairs.map((pair) => pair.bare))];
     return [

@@ -13,7 +13,9 @@ const compiled = new URL("../dist/main.js", import.meta.url);
 
 if (found < lowest) {
   const here = `${process.version} (${process.execPath})`;
-  console.error(`understudy needs Node.js ${lowest} or newer, and this is ${here}; in a clone, npm start brings its own.`);
+  console.error(
+    `understudy needs Node.js ${lowest} or newer, and this is ${here}; in a clone, npm start brings its own.`,
+  );
   process.exitCode = 1;
 } else {
   void import((existsSync(source) ? source : compiled).href);

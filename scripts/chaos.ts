@@ -51,7 +51,14 @@ try {
   const standstill = await proveStandstill();
   console.log(`supervisor stopped for ${stopMs / 1_000} s in mid-denoise: ${JSON.stringify(standstill)}`);
   problems.push(...problemsOf(standstill));
-  const figures = await runChaos({ kills, seed, stateDir, stopMs, env: generousLimits, report: (line) => console.log(line) });
+  const figures = await runChaos({
+    kills,
+    seed,
+    stateDir,
+    stopMs,
+    env: generousLimits,
+    report: (line) => console.log(line),
+  });
   console.log(JSON.stringify(figures, null, 2));
   problems.push(...violationsOf(figures));
 } catch (thrown) {
@@ -61,6 +68,8 @@ if (problems.length === 0) {
   console.log("chaos: nothing lost, nothing committed twice, every job succeeded, no process left behind");
   if (values["state-dir"] === undefined) rmSync(stateDir, { recursive: true, force: true });
 } else {
-  console.log(`chaos: FAILED\n  ${problems.join("\n  ")}\nThe state is kept in ${stateDir}. The same order again: ${replay}`);
+  console.log(
+    `chaos: FAILED\n  ${problems.join("\n  ")}\nThe state is kept in ${stateDir}. The same order again: ${replay}`,
+  );
 }
 process.exit(problems.length === 0 ? 0 : 1);

@@ -10,7 +10,10 @@ import { isTypeScript, listFiles } from "./rules/source-files.ts";
 export function listFieldPaths(value: unknown, prefix = ""): readonly string[] {
   if (Array.isArray(value)) return listFieldPaths(value[0], `${prefix}[].`.replace(".[]", "[]"));
   if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => [`${prefix}${key}`, ...listFieldPaths(inner, `${prefix}${key}.`)]);
+  return Object.entries(value).flatMap(([key, inner]) => [
+    `${prefix}${key}`,
+    ...listFieldPaths(inner, `${prefix}${key}.`),
+  ]);
 }
 
 /** Names that are read in this text: `x.name`, `x["name"]`, `const { name } = x`. */
@@ -18,7 +21,8 @@ export function namesReadIn(path: string, text: string): ReadonlySet<string> {
   const names = new Set<string>();
   const visit = (node: ts.Node): void => {
     if (ts.isPropertyAccessExpression(node)) names.add(node.name.text);
-    else if (ts.isElementAccessExpression(node) && ts.isStringLiteralLike(node.argumentExpression)) names.add(node.argumentExpression.text);
+    else if (ts.isElementAccessExpression(node) && ts.isStringLiteralLike(node.argumentExpression))
+      names.add(node.argumentExpression.text);
     else if (ts.isBindingElement(node)) names.add((node.propertyName ?? node.name).getText());
     ts.forEachChild(node, visit);
   };

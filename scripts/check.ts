@@ -29,5 +29,7 @@ for (const [name, args] of Object.entries(checks)) {
   console.log(`${status === 0 ? "ok  " : "FAIL"} ${name} (${((clock.nowMs() - startedAtMs) / 1_000).toFixed(1)} s)`);
 }
 clock.stop();
-console.log(failed.length === 0 ? `check: all ${Object.keys(checks).length} passed` : `check: failed: ${failed.join(", ")}`);
+console.log(
+  failed.length === 0 ? `check: all ${Object.keys(checks).length} passed` : `check: failed: ${failed.join(", ")}`,
+);
 process.exitCode = failed.length === 0 ? 0 : 1;

@@ -7,7 +7,18 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 const lockPath = new URL("../package-lock.json", import.meta.url);
 const lock = JSON.parse(readFileSync(lockPath, "utf8"));
-const operatingSystems = ["android", "darwin", "linux", "win32", "freebsd", "openbsd", "netbsd", "sunos", "aix", "openharmony"];
+const operatingSystems = [
+  "android",
+  "darwin",
+  "linux",
+  "win32",
+  "freebsd",
+  "openbsd",
+  "netbsd",
+  "sunos",
+  "aix",
+  "openharmony",
+];
 const processors = ["arm64", "x64", "arm", "riscv64", "ppc64", "s390x", "loong64", "mips64el", "ia32", "wasm32"];
 
 let addedCount = 0;
@@ -18,7 +29,8 @@ for (const [owner, entry] of Object.entries(lock.packages)) {
     const words = name.split("/").at(-1).split("-");
     const os = words.find((word) => operatingSystems.includes(word));
     const cpu = words.find((word) => processors.includes(word));
-    const libc = words.includes("musl") || words.includes("musleabihf") ? "musl" : words.includes("gnu") ? "glibc" : undefined;
+    const libc =
+      words.includes("musl") || words.includes("musleabihf") ? "musl" : words.includes("gnu") ? "glibc" : undefined;
     if (os === undefined && cpu === undefined) continue;
     if (!/^\d/.test(version)) continue;
     lock.packages[place] = {

@@ -14,7 +14,9 @@ const notice = (source: string): string =>
   `<!-- Generated from ${source} by scripts/generate-docs.ts. Change that file, then run npm run docs. -->`;
 
 export function renderErrors(codes: Readonly<Record<string, ErrorCodeRow>>): string {
-  const rows = Object.entries(codes).map(([code, row]) => `| \`${code}\` | ${row.status} | ${cell(row.meaning)} | ${cell(row.nextStep)} |`);
+  const rows = Object.entries(codes).map(
+    ([code, row]) => `| \`${code}\` | ${row.status} | ${cell(row.meaning)} | ${cell(row.nextStep)} |`,
+  );
   return [
     "# Error codes",
     notice("src/core/error-codes.ts"),
@@ -82,7 +84,9 @@ export function renderSettings(): string {
 
 /** Routes are defined without anything behind them. */
 export function renderContract(): string {
-  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string };
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    readonly version: string;
+  };
   const consent = { fallback: "stand_in_then_real", allow: [], floor: null } as const;
   const doors = { apiKey: null, allowedHosts: [], allowedOrigins: [], isExposed: false, isInsecure: false };
   const limits = { rateLimit: { perSecond: 1, burstCount: 1 }, resultMaxAgeMs: 0 };

@@ -23,9 +23,16 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
   },
 });
-const [sampleCount, seed, jobCount] = [values.sample ?? "1", values.seed, values.jobs].map(Number) as [number, number, number];
+const [sampleCount, seed, jobCount] = [values.sample ?? "1", values.seed, values.jobs].map(Number) as [
+  number,
+  number,
+  number,
+];
 const unknown = values.machine.filter((machine) => !provenMachines.includes(machine));
-if (unknown.length > 0 || ![sampleCount, seed, jobCount].every((number) => Number.isSafeInteger(number) && number > 0)) {
+if (
+  unknown.length > 0 ||
+  ![sampleCount, seed, jobCount].every((number) => Number.isSafeInteger(number) && number > 0)
+) {
   console.error(`machines are ${provenMachines.join(", ")}; sample, seed and jobs are whole numbers above 0`);
   process.exit(2);
 }
@@ -48,7 +55,10 @@ const chosen = isSampled
     )
   : wanted;
 const unchanged = [...new Set(chosen.map(({ machine }) => machine))].map(
-  (machine): Assignment => ({ mutant: { machine, operator: "nothing", path: "unchanged" }, isQuick: isSampled || values.quick }),
+  (machine): Assignment => ({
+    mutant: { machine, operator: "nothing", path: "unchanged" },
+    isQuick: isSampled || values.quick,
+  }),
 );
 const assignments = [...unchanged, ...chosen.map((mutant): Assignment => ({ mutant, isQuick: values.quick }))];
 
@@ -57,12 +67,15 @@ const startedAtMs = clock.nowMs();
 let doneCount = 0;
 const onFinding = ({ mutant, killedBy }: Finding): void => {
   doneCount += 1;
-  if (killedBy === null && mutant.operator !== "nothing" && !declaredNames.has(nameOf(mutant))) console.log(`survived: ${nameOf(mutant)}`);
+  if (killedBy === null && mutant.operator !== "nothing" && !declaredNames.has(nameOf(mutant)))
+    console.log(`survived: ${nameOf(mutant)}`);
   if (process.env["VERBOSE"]) console.log(`${killedBy === null ? "S" : "K"} ${nameOf(mutant)} BY ${killedBy}`);
   const seconds = (clock.nowMs() - startedAtMs) / 1_000;
   if (doneCount % 25 === 0) console.log(`${doneCount} of ${assignments.length} in ${seconds.toFixed(0)} s`);
 };
-console.log(isSampled ? `${chosen.length} of ${wanted.length} mutants, drawn by seed ${seed}` : `${chosen.length} mutants`);
+console.log(
+  isSampled ? `${chosen.length} of ${wanted.length} mutants, drawn by seed ${seed}` : `${chosen.length} mutants`,
+);
 const findings = await runAssignments(assignments, jobCount, onFinding);
 clock.stop();
 const { scores, survivors, problems } = judge(findings, equivalents, known, isSampled);

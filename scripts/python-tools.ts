@@ -22,11 +22,15 @@ const folderOf = (tool: PythonTool): string => join(root, ".cache", "python", to
 /** The interpreter that sees the tool's packages. */
 export const pythonOf = (tool: PythonTool): string => join(folderOf(tool), "bin", "python");
 
-export type Installed = { readonly kind: "current" | "installed" } | { readonly kind: "notPossible" | "failed"; readonly sentence: string };
+export type Installed =
+  | { readonly kind: "current" | "installed" }
+  | { readonly kind: "notPossible" | "failed"; readonly sentence: string };
 
 function findPython(): string | null {
   const python = process.env["PYTHON"] ?? "python3";
-  const { status, stdout } = spawnSync(python, ["-c", "import sys; print(*sys.version_info[:2])"], { encoding: "utf8" });
+  const { status, stdout } = spawnSync(python, ["-c", "import sys; print(*sys.version_info[:2])"], {
+    encoding: "utf8",
+  });
   const [major = 0, minor = 0] = (stdout ?? "").trim().split(" ").map(Number);
   const isNewEnough = major > leastPython[0] || (major === leastPython[0] && minor >= leastPython[1]);
   return status === 0 && isNewEnough ? python : null;
@@ -39,17 +43,23 @@ function run(file: string, args: readonly string[]): { readonly isFine: boolean;
 
 /** What pip says when nothing answers; a requirement that does not exist is another matter. */
 const isUnreachable = (output: string): boolean =>
-  /NewConnectionError|ConnectTimeout|ReadTimeout|Temporary failure in name resolution|Max retries exceeded/.test(output);
+  /NewConnectionError|ConnectTimeout|ReadTimeout|Temporary failure in name resolution|Max retries exceeded/.test(
+    output,
+  );
 
 export function installTool(tool: PythonTool): Installed {
   const requirements = join(root, tools[tool]);
   const folder = folderOf(tool);
   const stampPath = join(folder, "requirements.sha256");
   const wanted = createHash("sha256").update(readFileSync(requirements)).digest("hex");
-  if (existsSync(pythonOf(tool)) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === wanted) return { kind: "current" };
+  if (existsSync(pythonOf(tool)) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === wanted)
+    return { kind: "current" };
   const python = findPython();
   if (python === null)
-    return { kind: "notPossible", sentence: `There is no Python ${leastPython.join(".")} or newer here; PYTHON may name one.` };
+    return {
+      kind: "notPossible",
+      sentence: `There is no Python ${leastPython.join(".")} or newer here; PYTHON may name one.`,
+    };
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(dirname(folder), { recursive: true });
   if (!run(python, ["-m", "venv", folder]).isFine)
@@ -57,8 +67,18 @@ export function installTool(tool: PythonTool): Installed {
       kind: "notPossible",
       sentence: `${python} cannot make an environment: its module venv is missing (Debian: apt-get install python3-venv).`,
     };
-  const pip = run(pythonOf(tool), ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "-r", requirements]);
-  if (!pip.isFine && isUnreachable(pip.output)) return { kind: "notPossible", sentence: "The package index does not answer." };
+  const pip = run(pythonOf(tool), [
+    "-m",
+    "pip",
+    "install",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--quiet",
+    "-r",
+    requirements,
+  ]);
+  if (!pip.isFine && isUnreachable(pip.output))
+    return { kind: "notPossible", sentence: "The package index does not answer." };
   if (!pip.isFine) return { kind: "failed", sentence: pip.output };
   writeFileSync(stampPath, wanted);
   return { kind: "installed" };

@@ -15,7 +15,9 @@ export interface NeededProgram {
   readonly debianPackage: string;
 }
 
-export type ProgramAnswer = { readonly kind: "found"; readonly path: string } | { readonly kind: "missing"; readonly message: string };
+export type ProgramAnswer =
+  | { readonly kind: "found"; readonly path: string }
+  | { readonly kind: "missing"; readonly message: string };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -45,7 +47,10 @@ export function findProgram(needed: NeededProgram, environment: Environment): Pr
     .flatMap((folder) => names.map((name) => join(folder, name)))
     .find(isExecutable);
   if (path !== undefined) return { kind: "found", path };
-  return { kind: "missing", message: `${need}, and there is none: run \`${commandFor(needed)}\` as root, or name one in ${variable}.` };
+  return {
+    kind: "missing",
+    message: `${need}, and there is none: run \`${commandFor(needed)}\` as root, or name one in ${variable}.`,
+  };
 }
 
 /** The exit code: 0 where it is there, or has been installed. */

@@ -24,7 +24,9 @@ const [seed, seedCount, hours, jobCount] = [values.seed, values.seeds, values.ho
   number,
 ];
 const workers = values.workers === undefined ? {} : { workers: Number(values.workers) };
-const wholeNumbers = [seed, seedCount, jobCount, workers.workers ?? 1].every((number) => Number.isSafeInteger(number) && number > 0);
+const wholeNumbers = [seed, seedCount, jobCount, workers.workers ?? 1].every(
+  (number) => Number.isSafeInteger(number) && number > 0,
+);
 if (!wholeNumbers || !(Number.isFinite(hours) && hours > 0)) {
   console.error(
     "seed, seeds, hours, jobs and workers must be numbers above 0; for instance: npm run simulate -- --seed 7 --hours 50 --jobs 2",
@@ -73,6 +75,7 @@ const processes =
     ? [await runSeeds(seed)]
     : await Promise.all(Array.from({ length: jobCount }, (_, index) => runElsewhere(seed + index * seedCount)));
 const runs = processes.flat();
-if (runs.length > 1) console.log(`all: ${describeFigures({ ...sumOf(runs), seconds: Math.max(...processes.map(secondsOf)) })}`);
+if (runs.length > 1)
+  console.log(`all: ${describeFigures({ ...sumOf(runs), seconds: Math.max(...processes.map(secondsOf)) })}`);
 process.exitCode = runs.every(({ figures }) => figures.problems.length === 0) ? 0 : 1;
 if (process.send !== undefined) process.send(runs, () => process.disconnect());

@@ -16,12 +16,15 @@ function endUntested(reason: string): never {
   process.exit(notPossible);
 }
 
-if (!existsSync(python)) endUntested(".venv is missing, and `npm run worker:install` makes it (about 3 minutes, 6 GiB)");
+if (!existsSync(python))
+  endUntested(".venv is missing, and `npm run worker:install` makes it (about 3 minutes, 6 GiB)");
 const { status, stdout, stderr } = spawnSync(python, ["-B", "-c", question], { encoding: "utf8" });
-if (status !== 0) endUntested(`PyTorch cannot be asked for a card (${stderr.trim().split("\n").at(-1) ?? "no reason given"})`);
+if (status !== 0)
+  endUntested(`PyTorch cannot be asked for a card (${stderr.trim().split("\n").at(-1) ?? "no reason given"})`);
 const card = stdout.trim();
 if (card === "") endUntested("PyTorch finds no CUDA device on this machine");
-if (spawnSync("nvidia-smi", ["-L"]).status !== 0) endUntested("nvidia-smi does not answer, and the card's memory is measured by it");
+if (spawnSync("nvidia-smi", ["-L"]).status !== 0)
+  endUntested("nvidia-smi does not answer, and the card's memory is measured by it");
 console.log(`test:gpu: on ${card}`);
 const vitest = [join(root, "node_modules", "vitest", "vitest.mjs"), "run", "--config", "vitest.gpu.config.ts"];
 process.exitCode = spawnSync(process.execPath, vitest, { cwd: root, stdio: "inherit" }).status ?? 1;

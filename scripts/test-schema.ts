@@ -44,12 +44,37 @@ const service = await startService({
 let status: unknown = 1;
 try {
   const authorization = { authorization: `Bearer ${key}` };
-  await until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", 60_000);
+  await until(
+    "the service is ready",
+    async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready",
+    60_000,
+  );
   const filters = ["--exclude-path-regex", Object.keys(leftOut).join("|")];
   const tool = join(dirname(pythonOf("schemathesis")), "st");
-  const words = ["--config-file", join(root, "test", "schema", "schemathesis.toml"), "run", `${service.url}/openapi.json`];
-  const order = ["--header", `Authorization: ${authorization.authorization}`, "--phases", "examples,coverage,fuzzing", "--seed", "7"];
-  const bounds = ["--max-examples", examplesPerRoute, "--workers", "1", "--request-timeout", "60", "--no-shrink", "--continue-on-failure"];
+  const words = [
+    "--config-file",
+    join(root, "test", "schema", "schemathesis.toml"),
+    "run",
+    `${service.url}/openapi.json`,
+  ];
+  const order = [
+    "--header",
+    `Authorization: ${authorization.authorization}`,
+    "--phases",
+    "examples,coverage,fuzzing",
+    "--seed",
+    "7",
+  ];
+  const bounds = [
+    "--max-examples",
+    examplesPerRoute,
+    "--workers",
+    "1",
+    "--request-timeout",
+    "60",
+    "--no-shrink",
+    "--continue-on-failure",
+  ];
   const child = spawn(tool, [...words, ...order, ...bounds, ...filters], { cwd: directory.path, stdio: "inherit" });
   const timer = clock.setTimer(() => child.kill(), longestSeconds * 1_000);
   [status] = await once(child, "exit");

@@ -65,7 +65,8 @@ if (unknown.length > 0) {
   console.error(`test:worker: there is no check ${unknown.join(", ")}; there are ${Object.keys(checks).join(", ")}`);
   process.exit(2);
 }
-const names = asked.length > 0 ? asked.filter(isName) : (Object.keys(checks) as Name[]).filter((name) => name !== "end-to-end");
+const names =
+  asked.length > 0 ? asked.filter(isName) : (Object.keys(checks) as Name[]).filter((name) => name !== "end-to-end");
 const isOfNode = (name: Name): boolean => name === "conformance" || name === "end-to-end";
 // Most of both is the start of worker processes, on one core each.
 await Promise.all([inTurn(names.filter((name) => !isOfNode(name))), inTurn(names.filter(isOfNode))]);

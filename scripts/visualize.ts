@@ -6,7 +6,9 @@ const folder = new URL("../visualizations/", import.meta.url);
 const wanted = await drawAll();
 
 if (process.argv.includes("--check")) {
-  const present = new Map(readdirSync(folder).map((name): [string, string] => [name, readFileSync(new URL(name, folder), "utf8")]));
+  const present = new Map(
+    readdirSync(folder).map((name): [string, string] => [name, readFileSync(new URL(name, folder), "utf8")]),
+  );
   const stale = listStale(wanted, present);
   for (const sentence of stale) console.error(sentence);
   process.exitCode = stale.length === 0 ? 0 : 1;

@@ -29,14 +29,18 @@ function stamp(): string {
 }
 
 function assertPython(): string {
-  const { status, stdout, error } = spawnSync(python, ["-c", "import sys; print(*sys.version_info[:2])"], { encoding: "utf8" });
+  const { status, stdout, error } = spawnSync(python, ["-c", "import sys; print(*sys.version_info[:2])"], {
+    encoding: "utf8",
+  });
   if (error !== undefined || status !== 0)
     giveUp(
       `there is no Python at ${python}: install Python ${leastPython.join(".")} or newer (Debian: apt-get install python3 python3-venv), or name one in PYTHON.`,
     );
   const [major = 0, minor = 0] = stdout.trim().split(" ").map(Number);
   if (major < leastPython[0] || (major === leastPython[0] && minor < leastPython[1]))
-    giveUp(`${python} is Python ${major}.${minor}, and the worker needs ${leastPython.join(".")} or newer; name another one in PYTHON.`);
+    giveUp(
+      `${python} is Python ${major}.${minor}, and the worker needs ${leastPython.join(".")} or newer; name another one in PYTHON.`,
+    );
   return `${major}.${minor}`;
 }
 

@@ -72,7 +72,12 @@ const rows: readonly { readonly title: string; readonly panels: readonly PanelAb
         title: "What owners got",
         type: "timeseries",
         width: 12,
-        targets: [{ expr: `sum by (outcome) (increase(understudy_jobs_finished_total{${at}}[$__rate_interval]))`, legend: "{{outcome}}" }],
+        targets: [
+          {
+            expr: `sum by (outcome) (increase(understudy_jobs_finished_total{${at}}[$__rate_interval]))`,
+            legend: "{{outcome}}",
+          },
+        ],
       },
       {
         title: "Share without a real video",
@@ -136,7 +141,12 @@ const rows: readonly { readonly title: string; readonly panels: readonly PanelAb
         title: "Submissions",
         type: "timeseries",
         width: 12,
-        targets: [{ expr: `sum by (model) (increase(understudy_jobs_submitted_total{${at}}[$__rate_interval]))`, legend: "{{model}}" }],
+        targets: [
+          {
+            expr: `sum by (model) (increase(understudy_jobs_submitted_total{${at}}[$__rate_interval]))`,
+            legend: "{{model}}",
+          },
+        ],
       },
     ],
   },
@@ -195,7 +205,10 @@ const rows: readonly { readonly title: string; readonly panels: readonly PanelAb
         unit: "bytes",
         width: 8,
         targets: [
-          { expr: `sum by (action) (increase(understudy_recovery_freed_bytes_sum{${at}}[$__rate_interval]))`, legend: "{{action}}" },
+          {
+            expr: `sum by (action) (increase(understudy_recovery_freed_bytes_sum{${at}}[$__rate_interval]))`,
+            legend: "{{action}}",
+          },
         ],
       },
       {
@@ -253,7 +266,10 @@ const rows: readonly { readonly title: string; readonly panels: readonly PanelAb
         type: "timeseries",
         width: 8,
         targets: [
-          { expr: `sum by (machine) (rate(understudy_machine_transitions_total{${at}}[$__rate_interval]))`, legend: "{{machine}}" },
+          {
+            expr: `sum by (machine) (rate(understudy_machine_transitions_total{${at}}[$__rate_interval]))`,
+            legend: "{{machine}}",
+          },
         ],
       },
     ],
@@ -294,7 +310,10 @@ const rows: readonly { readonly title: string; readonly panels: readonly PanelAb
         targets: [
           { expr: `understudy_gpu_utilization_ratio{${at}}`, legend: "{{gpu}}" },
           { expr: `understudy_host_cpu_utilization_ratio{${at}}`, legend: "host" },
-          { expr: `understudy_host_memory_used_bytes{${at}} / understudy_host_memory_total_bytes{${at}}`, legend: "memory of the host" },
+          {
+            expr: `understudy_host_memory_used_bytes{${at}} / understudy_host_memory_total_bytes{${at}}`,
+            legend: "memory of the host",
+          },
         ],
       },
       {
@@ -356,7 +375,11 @@ const rows: readonly { readonly title: string; readonly panels: readonly PanelAb
 const rowHeight = 1;
 const usualHeight = 8;
 
-function panelOf(about: PanelAbout, id: number, gridPos: Readonly<Record<string, number>>): Readonly<Record<string, unknown>> {
+function panelOf(
+  about: PanelAbout,
+  id: number,
+  gridPos: Readonly<Record<string, number>>,
+): Readonly<Record<string, unknown>> {
   const { title, description, type, unit = "short", targets, options = {} } = about;
   return {
     id,
@@ -382,7 +405,14 @@ function layOut(): Readonly<Record<string, unknown>>[] {
   const panels: Readonly<Record<string, unknown>>[] = [];
   let y = 0;
   for (const { title, panels: abouts } of rows) {
-    panels.push({ id: panels.length + 1, type: "row", title, collapsed: false, panels: [], gridPos: { x: 0, y, w: 24, h: rowHeight } });
+    panels.push({
+      id: panels.length + 1,
+      type: "row",
+      title,
+      collapsed: false,
+      panels: [],
+      gridPos: { x: 0, y, w: 24, h: rowHeight },
+    });
     y += rowHeight;
     let x = 0;
     let tallest = 0;

@@ -19,10 +19,14 @@ const reporter: Reporter = {
     if (suite.parent.type !== "module") return;
     const failed = failedIn(suite);
     const reason = failed === undefined ? suite.errors()[0]?.message : failed.fullName.slice(suite.fullName.length + 3);
-    send({ kind: "found", killedBy: suite.state() === "failed" ? (reason ?? "a suite that failed") : null } satisfies ChunkMessage);
+    send({
+      kind: "found",
+      killedBy: suite.state() === "failed" ? (reason ?? "a suite that failed") : null,
+    } satisfies ChunkMessage);
   },
   onTestModuleEnd: (module) => {
-    for (const error of module.errors()) send({ kind: "broken", message: error.stack ?? error.message } satisfies ChunkMessage);
+    for (const error of module.errors())
+      send({ kind: "broken", message: error.stack ?? error.message } satisfies ChunkMessage);
   },
 };
 

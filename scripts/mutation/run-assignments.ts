@@ -18,7 +18,11 @@ interface ChunkEnd {
   readonly rest: readonly Assignment[];
 }
 
-function runChunk(assignments: readonly Assignment[], clock: Clock, onFinding: (finding: Finding) => void): Promise<ChunkEnd> {
+function runChunk(
+  assignments: readonly Assignment[],
+  clock: Clock,
+  onFinding: (finding: Finding) => void,
+): Promise<ChunkEnd> {
   const findings: Finding[] = [];
   const note = (killedBy: string | null): void => {
     const mutant = assignments[findings.length]?.mutant;

@@ -17,7 +17,12 @@ const bannedMembers: Readonly<Record<string, Readonly<Record<string, string>>>> 
   performance: { "*": "performance" },
   process: { hrtime: "process-hrtime", uptime: "process-uptime", nextTick: "next-tick" },
   Math: { random: "math-random" },
-  crypto: { randomUUID: "random-uuid", getRandomValues: "random-values", randomBytes: "random-bytes", randomInt: "random-bytes" },
+  crypto: {
+    randomUUID: "random-uuid",
+    getRandomValues: "random-values",
+    randomBytes: "random-bytes",
+    randomInt: "random-bytes",
+  },
   AbortSignal: { timeout: "abort-signal-timeout" },
   stream: { sleep: "stream-sleep" },
 };
@@ -101,13 +106,20 @@ function importForm(node: ts.ImportDeclaration | ts.ExportDeclaration): string |
   if (table?.["*"] !== undefined) return table["*"];
   const bindings = ts.isImportDeclaration(node) ? node.importClause?.namedBindings : node.exportClause;
   const wholeName = ts.isImportDeclaration(node)
-    ? (node.importClause?.name ?? (bindings !== undefined && ts.isNamespaceImport(bindings) ? bindings.name : undefined))
+    ? (node.importClause?.name ??
+      (bindings !== undefined && ts.isNamespaceImport(bindings) ? bindings.name : undefined))
     : undefined;
   // Under its usual name the members are recognised; under another they would escape.
-  if (wholeName !== undefined && table !== undefined && wholeName.text !== node.moduleSpecifier.text.replace(/^node:/, ""))
+  if (
+    wholeName !== undefined &&
+    table !== undefined &&
+    wholeName.text !== node.moduleSpecifier.text.replace(/^node:/, "")
+  )
     return Object.values(table)[0];
   if (bindings === undefined || !(ts.isNamedImports(bindings) || ts.isNamedExports(bindings))) return undefined;
-  return bindings.elements.map((element) => own(table, (element.propertyName ?? element.name).text)).find((form) => form !== undefined);
+  return bindings.elements
+    .map((element) => own(table, (element.propertyName ?? element.name).text))
+    .find((form) => form !== undefined);
 }
 
 /** True where the identifier is the name of something else: a key, a member, a parameter. */
@@ -130,7 +142,8 @@ function formOf(node: ts.Node): string | undefined {
   if (ts.isPropertyAccessExpression(node) || ts.isElementAccessExpression(node)) return memberForm(node);
   if (ts.isVariableDeclaration(node)) return destructuredForm(node);
   if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return importForm(node);
-  if (ts.isNewExpression(node)) return lastName(node.expression) === "Date" && (node.arguments?.length ?? 0) === 0 ? "new-date" : undefined;
+  if (ts.isNewExpression(node))
+    return lastName(node.expression) === "Date" && (node.arguments?.length ?? 0) === 0 ? "new-date" : undefined;
   if (ts.isCallExpression(node)) return callForm(node);
   if (ts.isIdentifier(node)) return isName(node) ? undefined : own(bannedGlobals, node.text);
   if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddle(node) || ts.isTemplateTail(node)) {
@@ -139,7 +152,8 @@ function formOf(node: ts.Node): string | undefined {
   return undefined;
 }
 
-export const parse = (path: string, text: string): ts.SourceFile => ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+export const parse = (path: string, text: string): ts.SourceFile =>
+  ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
 
 export function findBannedForms(source: ts.SourceFile): readonly Finding[] {
   const found: Finding[] = [];

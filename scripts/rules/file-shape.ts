@@ -30,14 +30,19 @@ function rootName(node: ts.Expression): string {
 const isNamedCause = (property: ts.ObjectLiteralElementLike): boolean =>
   ts.isSpreadAssignment(property) || property.name?.getText() === "cause";
 
-const givesCause = (argument: ts.Expression): boolean => ts.isObjectLiteralExpression(argument) && argument.properties.some(isNamedCause);
+const givesCause = (argument: ts.Expression): boolean =>
+  ts.isObjectLiteralExpression(argument) && argument.properties.some(isNamedCause);
 
 /** New errors thrown in a `catch` that forget what was caught. */
 function findForgottenCauses(clause: ts.CatchClause): readonly ts.Node[] {
   const found: ts.Node[] = [];
   const visit = (node: ts.Node): void => {
     if (isFunction(node)) return;
-    if (ts.isThrowStatement(node) && ts.isNewExpression(node.expression) && !(node.expression.arguments ?? []).some(givesCause))
+    if (
+      ts.isThrowStatement(node) &&
+      ts.isNewExpression(node.expression) &&
+      !(node.expression.arguments ?? []).some(givesCause)
+    )
       found.push(node);
     if (!ts.isCatchClause(node)) ts.forEachChild(node, visit);
   };
@@ -65,12 +70,20 @@ export function findShapeProblems(source: ts.SourceFile, rules: ShapeRules): rea
     if (rules.isFunctionLengthLimited && isFunction(node) && length > longestFunctionLines) {
       found.push({ form: "function-too-long", line, text: `${length} lines, ${longestFunctionLines} at most` });
     }
-    if (ts.isPropertyAccessExpression(node) && switches.includes(node.name.text) && testWords.includes(rootName(node.expression))) {
+    if (
+      ts.isPropertyAccessExpression(node) &&
+      switches.includes(node.name.text) &&
+      testWords.includes(rootName(node.expression))
+    ) {
       found.push({ form: "switched-test", line, text: node.getText(source) });
     }
     const forgotten = ts.isCatchClause(node) ? findForgottenCauses(node) : [];
     for (const thrown of forgotten)
-      found.push({ form: "forgotten-cause", line: lineOf(thrown.getStart(source)), text: thrown.getText(source).split("\n")[0] ?? "" });
+      found.push({
+        form: "forgotten-cause",
+        line: lineOf(thrown.getStart(source)),
+        text: thrown.getText(source).split("\n")[0] ?? "",
+      });
     ts.forEachChild(node, visit);
   };
   visit(source);

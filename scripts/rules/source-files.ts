@@ -2,7 +2,11 @@ import { readdirSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 
 /** Every file below the folders that `isWanted` accepts, relative to the root, with slashes, sorted. */
-export function listFiles(root: string, folders: readonly string[], isWanted: (path: string) => boolean): readonly string[] {
+export function listFiles(
+  root: string,
+  folders: readonly string[],
+  isWanted: (path: string) => boolean,
+): readonly string[] {
   const found = folders.flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }));
   return found
     .filter((entry) => entry.isFile())

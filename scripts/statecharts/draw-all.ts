@@ -46,7 +46,10 @@ export async function drawAll(): Promise<ReadonlyMap<string, string>> {
 const isGenerated = (name: string): boolean => name === "README.md" || name.endsWith(".svg") || name.endsWith(".mmd");
 
 /** Sentences about files that are not what the machines say; empty when all are current. */
-export function listStale(wanted: ReadonlyMap<string, string>, present: ReadonlyMap<string, string>): readonly string[] {
+export function listStale(
+  wanted: ReadonlyMap<string, string>,
+  present: ReadonlyMap<string, string>,
+): readonly string[] {
   const stale = [...wanted]
     .filter(([name, text]) => present.get(name) !== text)
     .map(([name]) => `${name} is not current; run node scripts/visualize.ts`);

@@ -24,6 +24,8 @@ function linesOf(state: ChartState, indent: string): string[] {
 export function drawMermaid(chart: Chart): string {
   const any = chart.hasAnyState ? [`  state "any state" as ${anyStateId}`] : [];
   const states = chart.states.flatMap((state) => linesOf(state, "  "));
-  const edges = chart.edges.map(({ from, to, labels }) => `  ${idOf(from)} --> ${idOf(to)}: ${textOf(labels.join(" | "))}`);
+  const edges = chart.edges.map(
+    ({ from, to, labels }) => `  ${idOf(from)} --> ${idOf(to)}: ${textOf(labels.join(" | "))}`,
+  );
   return ["stateDiagram-v2", ...any, ...states, ...edges, ""].join("\n");
 }

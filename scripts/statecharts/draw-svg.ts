@@ -49,7 +49,8 @@ const styles = `
   }`;
 
 const widthOf = (text: string, size: number): number => text.length * size * sizes.character;
-const escapeText = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const escapeText = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const round = (value: number | undefined): number => Math.round((value ?? 0) * 10) / 10;
 
 function captionOf(state: ChartState): readonly string[] {
@@ -59,7 +60,8 @@ function captionOf(state: ChartState): readonly string[] {
 function nodeOf(state: ChartState): ElkNode {
   const captions = captionOf(state);
   const width =
-    Math.max(widthOf(state.name, sizes.name + 1), ...captions.map((caption) => widthOf(caption, sizes.small))) + 2 * sizes.padding;
+    Math.max(widthOf(state.name, sizes.name + 1), ...captions.map((caption) => widthOf(caption, sizes.small))) +
+    2 * sizes.padding;
   const headHeight = 2 * sizes.padding + sizes.line * (0.6 + captions.length);
   if (state.children.length === 0) return { id: state.id, width: Math.max(90, width), height: headHeight };
   const padding = `[top=${headHeight + 8},left=20,bottom=20,right=20]`;
@@ -113,7 +115,11 @@ function drawState(state: ChartState, placed: ReadonlyMap<string, ElkNode>): str
 function drawHead(before: ElkPoint, tip: ElkPoint): string {
   const along = { x: Math.sign(tip.x - before.x), y: Math.sign(tip.y - before.y) };
   const base = { x: tip.x - along.x * 8, y: tip.y - along.y * 8 };
-  const points = [tip, { x: base.x + along.y * 4, y: base.y + along.x * 4 }, { x: base.x - along.y * 4, y: base.y - along.x * 4 }];
+  const points = [
+    tip,
+    { x: base.x + along.y * 4, y: base.y + along.x * 4 },
+    { x: base.x - along.y * 4, y: base.y - along.x * 4 },
+  ];
   return `<path class="head" d="M ${points.map(({ x, y }) => `${round(x)} ${round(y)}`).join(" L ")} Z"/>`;
 }
 
@@ -138,7 +144,10 @@ function drawLabels(edge: ElkExtendedEdge): string {
     .join("\n");
 }
 
-const placedNodes = (node: ElkNode): [string, ElkNode][] => [[node.id, node], ...(node.children ?? []).flatMap(placedNodes)];
+const placedNodes = (node: ElkNode): [string, ElkNode][] => [
+  [node.id, node],
+  ...(node.children ?? []).flatMap(placedNodes),
+];
 
 /** The chart as one SVG that fits light and dark pages. The same chart always gives the same bytes. */
 export async function drawSvg(chart: Chart): Promise<string> {

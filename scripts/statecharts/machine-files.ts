@@ -23,7 +23,8 @@ export async function loadMachines(): Promise<readonly MachineFile[]> {
       const module: Record<string, unknown> = await import(new URL(file, folder).href);
       const machines = Object.values(module).filter(isMachine);
       const [machine] = machines;
-      if (machine === undefined || machines.length !== 1) throw new Error(`${file} exports ${machines.length} machines instead of one`);
+      if (machine === undefined || machines.length !== 1)
+        throw new Error(`${file} exports ${machines.length} machines instead of one`);
       return { name: file.slice(0, -suffix.length), machine };
     }),
   );

@@ -49,7 +49,8 @@ export function createAsideModels(
       for (const { model } of aside.values()) {
         const offering = workers.filter(({ models }) => models.includes(model)).map(({ id }) => activeOf(id, model));
         const active = offering.filter((known) => known !== null);
-        if (active.length > 0 && active.length === offering.length) lost.set(model, Math.max(...active.map(({ sinceMs }) => sinceMs)));
+        if (active.length > 0 && active.length === offering.length)
+          lost.set(model, Math.max(...active.map(({ sinceMs }) => sinceMs)));
       }
       return lost;
     },

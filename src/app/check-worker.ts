@@ -16,7 +16,11 @@ export interface WorkerCheckReport {
 }
 
 /** Holds any worker to the protocol. Throws WorkerError when it cannot even be started, or renders nothing. */
-export async function checkWorker(program: readonly string[], file: PromiseFile, report: WorkerCheckReport): Promise<void> {
+export async function checkWorker(
+  program: readonly string[],
+  file: PromiseFile,
+  report: WorkerCheckReport,
+): Promise<void> {
   const clock = createSystemClock();
   const registry = createProcessRegistry();
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
@@ -30,7 +34,11 @@ export async function checkWorker(program: readonly string[], file: PromiseFile,
   };
   try {
     const subject = await subjectOfCommand(ownCommand({ program }), file, clock);
-    report.onSubject({ model: subject.shortRequest.model, profile: subject.profile, longSteps: subject.longRequest.steps });
+    report.onSubject({
+      model: subject.shortRequest.model,
+      profile: subject.profile,
+      longSteps: subject.longRequest.steps,
+    });
     const bench = createWorkerBench(subject, clock);
     try {
       for (const check of workerChecks) report.onOutcome(check.name, await runCheck(check, bench, decode));

@@ -46,7 +46,8 @@ export interface Fitness {
 export function fitnessOf({ machine, learned }: FitnessWorld, model: string): Fitness {
   const { facts, profiles } = machine;
   const placement = placeModel(facts, model, profiles, learned.envelopes);
-  const carried = placement.verdict === "tooLarge" ? findInstead(facts, model, knownModels(), profiles, learned.envelopes) : null;
+  const carried =
+    placement.verdict === "tooLarge" ? findInstead(facts, model, knownModels(), profiles, learned.envelopes) : null;
   // Nobody waits for a test render: how long a clip takes is asked of the usual ones.
   const largest = placement.clips.slice(0, -1).find(({ profile }) => profile !== null);
   const time =
@@ -62,7 +63,8 @@ export function fitnessOf({ machine, learned }: FitnessWorld, model: string): Fi
     verdict: placement.verdict,
     sentences: [placementSentence(facts, placement), ...time],
     weightBytes: modelEntry(model).weightBytes,
-    instead: carried === null ? null : `Take ${carried.model}, which fits in memory mode ${carried.profile ?? "unknown"}.`,
+    instead:
+      carried === null ? null : `Take ${carried.model}, which fits in memory mode ${carried.profile ?? "unknown"}.`,
     refusal: refusalSentence(facts, placement, carried),
   };
 }

@@ -6,7 +6,8 @@ import { type FailureType, type Mode, type Outcome, outcomes, type RecoveryActio
 /** Beyond these the newest are counted, and the answer says that it is partial. */
 const counted = { rungCount: 20_000, incidentCount: 5_000, modeCount: 20_000 } as const;
 
-const rank = (sorted: readonly number[], ratio: number): number => sorted[Math.max(0, Math.ceil(sorted.length * ratio) - 1)] ?? 0;
+const rank = (sorted: readonly number[], ratio: number): number =>
+  sorted[Math.max(0, Math.ceil(sorted.length * ratio) - 1)] ?? 0;
 
 /** Nearest rank: a percentile is a time that was measured, also among few. */
 export function durationsOf(spansMs: readonly number[], whyNone: string): Durations {
@@ -42,7 +43,9 @@ export function actionFigures(rows: readonly EventRow[]): ActionFigures[] {
   return [...groups.values()].flatMap((rungs) => {
     const [first] = rungs;
     if (first === undefined) return [];
-    const byOutcome = Object.fromEntries(outcomes.map((outcome) => [outcome, rungs.filter((rung) => rung.outcome === outcome).length]));
+    const byOutcome = Object.fromEntries(
+      outcomes.map((outcome) => [outcome, rungs.filter((rung) => rung.outcome === outcome).length]),
+    );
     const triedMs = rungs.filter(({ outcome }) => outcome !== "skipped").map(({ tookMs }) => tookMs);
     return [
       {
@@ -69,7 +72,8 @@ function earliest({ answers: { queuedAtMs, stoodInAtMs, realAtMs } }: IncidentRo
 type IncidentFigures = Pick<RecoveryAnalytics, "incidents" | "detect" | "firstAnswer" | "answers" | "recover">;
 
 export function incidentFigures(incidents: readonly IncidentRow[]): IncidentFigures {
-  const has = (status: IncidentRow["status"]): IncidentRow[] => incidents.filter((incident) => incident.status === status);
+  const has = (status: IncidentRow["status"]): IncidentRow[] =>
+    incidents.filter((incident) => incident.status === status);
   const [resolved, open] = [has("resolved"), has("open")];
   const noticed = incidents.flatMap(({ openedAtMs, firstEvidenceAtMs }) =>
     firstEvidenceAtMs === null ? [] : [Math.max(0, openedAtMs - firstEvidenceAtMs)],
@@ -148,12 +152,19 @@ export interface AnalyticsPorts {
 }
 
 /** Counted from the rows that an index finds, in slices, so that heartbeats are answered between them. */
-export async function recoveryAnalytics(ports: AnalyticsPorts, sinceMs: number, untilMs: number): Promise<RecoveryAnalytics> {
+export async function recoveryAnalytics(
+  ports: AnalyticsPorts,
+  sinceMs: number,
+  untilMs: number,
+): Promise<RecoveryAnalytics> {
   const { events, incidents, clock } = ports;
   const newest = { fromMs: sinceMs, untilMs, isNewestFirst: true } as const;
   const rungs = await events.find({ of: { kinds: ["rung.ended"] }, ...newest, limit: counted.rungCount });
   await clock.turn();
-  const opened = (await incidents.list({ limit: counted.incidentCount, openedFromMs: sinceMs })) ?? { incidents: [], cursor: null };
+  const opened = (await incidents.list({ limit: counted.incidentCount, openedFromMs: sinceMs })) ?? {
+    incidents: [],
+    cursor: null,
+  };
   await clock.turn();
   const changes = await events.find({ of: { kinds: modeKinds }, ...newest, limit: counted.modeCount });
   const [former] = await events.find({ of: { kinds: modeKinds }, untilMs: sinceMs - 1, limit: 1, isNewestFirst: true });

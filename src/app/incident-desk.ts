@@ -72,9 +72,13 @@ async function findIncident(parts: Parts, id: string): Promise<IncidentStory | n
   const touched = await incidents.jobsOf(id, shown.jobCount);
   const known = await Promise.all(touched.jobs.map(async (touch) => ({ touch, job: await jobs.get(touch.jobId) })));
   const ofJobs = await Promise.all(
-    touched.jobs.map(({ jobId }) => events.find({ of: { jobId }, fromMs: incident.openedAtMs, limit: shown.rowsPerJobCount })),
+    touched.jobs.map(({ jobId }) =>
+      events.find({ of: { jobId }, fromMs: incident.openedAtMs, limit: shown.rowsPerJobCount }),
+    ),
   );
-  const prompts = known.flatMap(({ job }) => job?.spec.request.prompt ?? []).filter((prompt) => prompt.length >= shortestHidden);
+  const prompts = known
+    .flatMap(({ job }) => job?.spec.request.prompt ?? [])
+    .filter((prompt) => prompt.length >= shortestHidden);
   const bySeq = new Map([...own, ...around, ...ofJobs.flat()].map((row) => [row.seq, row]));
   const rows = [...bySeq.values()].toSorted((a, b) => a.seq - b.seq);
   const isTruncated =

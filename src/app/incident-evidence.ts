@@ -9,7 +9,12 @@ const tellingLine =
 
 const isBelowHome = (home: string): string => home.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/\/$/, "");
 const ownHome = homedir();
-const homes = ["/home/[^/\\s\"']+", "/Users/[^/\\s\"']+", "/root", ...(ownHome.length > 1 ? [isBelowHome(ownHome)] : [])].join("|");
+const homes = [
+  "/home/[^/\\s\"']+",
+  "/Users/[^/\\s\"']+",
+  "/root",
+  ...(ownHome.length > 1 ? [isBelowHome(ownHome)] : []),
+].join("|");
 
 const rules: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   // The last part of a path tells which file it was; where it lies tells who somebody is.
@@ -22,7 +27,8 @@ const rules: readonly (readonly [pattern: RegExp, replacement: string])[] = [
 ];
 
 /** A text without prompts, keys, tokens and paths below a home directory. What it has made stays as it is. */
-export const sanitiseText = (text: string): string => rules.reduce((clean, [pattern, by]) => clean.replaceAll(pattern, by), text);
+export const sanitiseText = (text: string): string =>
+  rules.reduce((clean, [pattern, by]) => clean.replaceAll(pattern, by), text);
 
 const tellingLines = (log: string): string =>
   log

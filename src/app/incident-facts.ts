@@ -21,7 +21,10 @@ interface Fact {
 function factOf(report: RecoveryReport): Fact | null {
   switch (report.type) {
     case "rung.started":
-      return { kind: report.type, data: { action: report.action, failure_type: report.failureType, climb: report.climb } };
+      return {
+        kind: report.type,
+        data: { action: report.action, failure_type: report.failureType, climb: report.climb },
+      };
     case "rung.ended": {
       const { action, outcome, reason, evidence, startedAtMs, endedAtMs } = report.result;
       const about = { action, outcome, reason, failure_type: report.failureType, climb: report.climb };
@@ -37,7 +40,10 @@ function factOf(report: RecoveryReport): Fact | null {
     case "incident.stoodIn":
     case "incident.exhausted": {
       const { lookBackAtMs, climbCount, lookBackCount } = report;
-      return { kind: report.type, data: { look_back_at_ms: lookBackAtMs, climbs: climbCount, look_backs: lookBackCount } };
+      return {
+        kind: report.type,
+        data: { look_back_at_ms: lookBackAtMs, climbs: climbCount, look_backs: lookBackCount },
+      };
     }
     case "incident.resolved":
       return { kind: "incident.closed", data: { climbs: report.climbCount, status: "resolved" } };
@@ -65,19 +71,31 @@ const asKept = (data: unknown): unknown => JSON.parse(JSON.stringify(sanitise(da
 const addedByStore: ReadonlySet<string> = new Set(["failure_type", "open_ms"]);
 const asReported = ({ kind, data }: EventRow): Fact => ({
   kind,
-  data: kind === "incident.closed" ? Object.fromEntries(Object.entries(data).filter(([name]) => !addedByStore.has(name))) : data,
+  data:
+    kind === "incident.closed"
+      ? Object.fromEntries(Object.entries(data).filter(([name]) => !addedByStore.has(name)))
+      : data,
 });
 const said = ({ kind, data }: Fact): string => `${kind} ${JSON.stringify(asKept(data))}`;
 
 /** The first fact that the rows and the replayed reports do not share. */
-export function differenceInFacts(rows: readonly EventRow[], reports: readonly RecoveryReport[], isEnded: boolean): Difference[] {
+export function differenceInFacts(
+  rows: readonly EventRow[],
+  reports: readonly RecoveryReport[],
+  isEnded: boolean,
+): Difference[] {
   const facts = reports.flatMap((report) => factOf(report) ?? []);
   const recorded = rows.map(asReported);
   // A life that was cut off may have written facts whose steps still waited in memory.
   const count = isEnded ? Math.max(facts.length, rows.length) : facts.length;
   for (let index = 0; index < count; index += 1) {
     const [row, told, fact] = [rows[index], recorded[index], facts[index]];
-    if (told !== undefined && fact !== undefined && told.kind === fact.kind && isDeepStrictEqual(asKept(told.data), asKept(fact.data)))
+    if (
+      told !== undefined &&
+      fact !== undefined &&
+      told.kind === fact.kind &&
+      isDeepStrictEqual(asKept(told.data), asKept(fact.data))
+    )
       continue;
     return [
       {

@@ -3,7 +3,14 @@
  * the clock stands at each row's time. States, reports and facts must come out as they were written.
  */
 import { isDeepStrictEqual } from "node:util";
-import { type ActorRef, type EventFromLogic, initialTransition, type Snapshot, type SnapshotFrom, transition } from "xstate";
+import {
+  type ActorRef,
+  type EventFromLogic,
+  initialTransition,
+  type Snapshot,
+  type SnapshotFrom,
+  transition,
+} from "xstate";
 import type { EventRow } from "../core/ports/event-log.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import type { RecoveryInput, RecoveryReport } from "../machines/recovery-types.ts";
@@ -59,7 +66,11 @@ const recordedOf = (row: EventRow): RecordedRow | null => {
 function eventOf({ event, step }: RecordedRow): MachineEvent {
   const { error, ...rest } = step.payload;
   const thrown = error as { readonly message?: unknown } | undefined;
-  return { type: event, ...rest, ...(thrown === undefined ? {} : { error: new Error(String(thrown.message)) }) } as never;
+  return {
+    type: event,
+    ...rest,
+    ...(thrown === undefined ? {} : { error: new Error(String(thrown.message)) }),
+  } as never;
 }
 
 function reportsOf(actions: Actions, parent: unknown): RecoveryReport[] {
@@ -79,7 +90,11 @@ function differenceIn(row: RecordedRow, to: string, reports: readonly RecoveryRe
   if (to !== row.to) return { where: `step ${number} (row ${row.seq}), the state`, recorded: row.to, replayed: to };
   if (isDeepStrictEqual(types, row.step.reports)) return null;
   const said = (list: readonly string[]): string => (list.length === 0 ? "nothing" : list.join(", "));
-  return { where: `step ${number} (row ${row.seq}), the reports`, recorded: said(row.step.reports), replayed: said(types) };
+  return {
+    where: `step ${number} (row ${row.seq}), the reports`,
+    recorded: said(row.step.reports),
+    replayed: said(types),
+  };
 }
 
 function replaySteps(rows: readonly RecordedRow[]): ReplayedStep[] {
@@ -91,7 +106,9 @@ function replaySteps(rows: readonly RecordedRow[]): ReplayedStep[] {
     const from: string | null = snapshot === null ? null : pathOfValue(snapshot.value);
     const input = { ...row.step.payload, parent, clock: { nowMs: () => nowMs } } as unknown as RecoveryInput;
     const [next, actions]: [RecoverySnapshot, Actions] =
-      snapshot === null ? initialTransition(recoveryMachine, input) : transition(recoveryMachine, snapshot, eventOf(row));
+      snapshot === null
+        ? initialTransition(recoveryMachine, input)
+        : transition(recoveryMachine, snapshot, eventOf(row));
     snapshot = next;
     const to = pathOfValue(next.value);
     const reports = reportsOf(actions, parent);
@@ -105,7 +122,13 @@ function lostRows(rows: readonly RecordedRow[]): Difference[] {
   return rows.flatMap(({ step, seq }, index) =>
     step.number === index + 1
       ? []
-      : [{ where: `row ${seq}`, recorded: `step ${step.number}`, replayed: `step ${index + 1}: rows are missing before it` }],
+      : [
+          {
+            where: `row ${seq}`,
+            recorded: `step ${step.number}`,
+            replayed: `step ${index + 1}: rows are missing before it`,
+          },
+        ],
   );
 }
 
@@ -146,6 +169,8 @@ function replayLife({ recorded, facts }: Life): ReplayedLife {
 export function replayIncident(rows: readonly EventRow[]): Replay | null {
   const lives = livesOf(rows).map(replayLife);
   if (lives.length === 0) return null;
-  const isSame = lives.every((life) => life.differences.length === 0 && life.steps.every((step) => step.difference === null));
+  const isSame = lives.every(
+    (life) => life.differences.length === 0 && life.steps.every((step) => step.difference === null),
+  );
   return { lives, isSame };
 }

@@ -29,6 +29,15 @@ export function rowOfTransition({ actor, from, to, event, tags, step }: Transiti
   const data = { actor, from, to, event, tags };
   if (step === undefined) return { kind: "machine.transitioned", data };
   const { number, atMs, reports } = step;
-  const stored: StoredStep = { number, at_ms: atMs, payload: sanitise(payloadOf(step.event)) as StoredStep["payload"], reports };
-  return { kind: "machine.transitioned", incidentId: actor.slice(recoveryPrefix.length), data: { ...data, step: stored } };
+  const stored: StoredStep = {
+    number,
+    at_ms: atMs,
+    payload: sanitise(payloadOf(step.event)) as StoredStep["payload"],
+    reports,
+  };
+  return {
+    kind: "machine.transitioned",
+    incidentId: actor.slice(recoveryPrefix.length),
+    data: { ...data, step: stored },
+  };
 }

@@ -12,18 +12,25 @@ function viewOf(supervisor: Supervisor): IntakeView {
     isDrained: drain !== null,
     restingWorkers: named.filter(([, worker]) => worker.process === "resting").map(([id]) => id),
     // One that is down may be ending, or starting: it counts until its end was seen.
-    holdingWorkers: named.filter(([, worker]) => worker.process === "connected" || worker.process === "down").map(([id]) => id),
+    holdingWorkers: named
+      .filter(([, worker]) => worker.process === "connected" || worker.process === "down")
+      .map(([id]) => id),
   };
 }
 
 /** Pause, drain and resume as an operator asks for them. */
-export function createIntakeDesk({ clock }: Pick<ServiceParts, "clock">, supervisor: Supervisor, onResumed: () => void): IntakePort {
+export function createIntakeDesk(
+  { clock }: Pick<ServiceParts, "clock">,
+  supervisor: Supervisor,
+  onResumed: () => void,
+): IntakePort {
   return {
     view: () => viewOf(supervisor),
     pause: async ({ isReleasing, waitMs, by }) => {
       supervisor.send({ type: "intake.pause", isReleasing, by });
       const untilMs = clock.nowMs() + waitMs;
-      while (isReleasing && viewOf(supervisor).holdingWorkers.length > 0 && clock.nowMs() < untilMs) await clock.sleep(lookEveryMs);
+      while (isReleasing && viewOf(supervisor).holdingWorkers.length > 0 && clock.nowMs() < untilMs)
+        await clock.sleep(lookEveryMs);
       return viewOf(supervisor);
     },
     drain: async (by) => {

@@ -28,7 +28,9 @@ async function diskSentence({ desk, cacheDir }: PullWorld, model: string): Promi
   const known = totalBytes ?? (isKnownModel(model) ? modelEntry(model).weightBytes : null);
   const whose = totalBytes === null ? ", by the registry" : "";
   const rest =
-    known === null ? "how much is to fetch the hub will tell" : `${formatBytes(Math.max(0, known - presentBytes))} to fetch${whose}`;
+    known === null
+      ? "how much is to fetch the hub will tell"
+      : `${formatBytes(Math.max(0, known - presentBytes))} to fetch${whose}`;
   return `${cacheDir} has ${formatBytes(bavail * bsize)} free; ${rest}.`;
 }
 

@@ -41,4 +41,5 @@ export function makeKey(stateDir: string, role: KeyRole, label: string): Promise
 
 export const listKeys = (stateDir: string): Promise<readonly StoredKey[]> => withKeys(stateDir, (keys) => keys.list());
 
-export const revokeKey = (stateDir: string, id: string): Promise<boolean> => withKeys(stateDir, (keys) => keys.revoke(id, by));
+export const revokeKey = (stateDir: string, id: string): Promise<boolean> =>
+  withKeys(stateDir, (keys) => keys.revoke(id, by));

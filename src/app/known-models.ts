@@ -11,5 +11,8 @@ export function knowConfiguredModels(config: Config): void {
   const named = [lead, ...(alternative === null ? [] : [alternative]), ...workers.flatMap(({ models }) => models)];
   const unknown = named.find((model) => !isKnownModel(model));
   if (unknown === undefined) return;
-  throw new UnderstudyError("CONFIGURATION_INVALID", `There is no model ${unknown}; there are ${knownModels().join(", ")}.`);
+  throw new UnderstudyError(
+    "CONFIGURATION_INVALID",
+    `There is no model ${unknown}; there are ${knownModels().join(", ")}.`,
+  );
 }

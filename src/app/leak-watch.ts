@@ -29,8 +29,10 @@ export interface LeakWatch {
 export function createLeakWatch(parts: ServiceParts, supervisor: Supervisor): LeakWatch {
   const { store, links, logger } = parts;
   const watched = new Map<string, Watched>();
-  const limitOf = (workerId: string): number => (links.clientOf(workerId)?.identity.device.totalBytes ?? 0) * limitRatio;
-  const trendOf = (workerId: string): LeakTrend | null => leakTrend(watched.get(workerId)?.residues ?? [], limitOf(workerId));
+  const limitOf = (workerId: string): number =>
+    (links.clientOf(workerId)?.identity.device.totalBytes ?? 0) * limitRatio;
+  const trendOf = (workerId: string): LeakTrend | null =>
+    leakTrend(watched.get(workerId)?.residues ?? [], limitOf(workerId));
 
   const look = async (workerId: string, residue: Residue): Promise<void> => {
     const link = links.get(workerId);
@@ -61,7 +63,9 @@ export function createLeakWatch(parts: ServiceParts, supervisor: Supervisor): Le
   const residueOf = (workerId: string): number | null => {
     const known = watched.get(workerId);
     // A process that has ended holds nothing any more.
-    return known !== undefined && known.pid === links.get(workerId)?.ref.pid ? (known.residues.at(-1)?.bytes ?? null) : null;
+    return known !== undefined && known.pid === links.get(workerId)?.ref.pid
+      ? (known.residues.at(-1)?.bytes ?? null)
+      : null;
   };
   return { trendOf, residueOf, stop: store.events.subscribe(note) };
 }

@@ -1,7 +1,14 @@
 import type { Clock } from "../core/clock.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
-import { type ClipHistory, type ClipTime, type ClipTimeQuestion, clipTimeOf, emptyClips, noteClip } from "../recovery/clip-time.ts";
+import {
+  type ClipHistory,
+  type ClipTime,
+  type ClipTimeQuestion,
+  clipTimeOf,
+  emptyClips,
+  noteClip,
+} from "../recovery/clip-time.ts";
 import {
   type Envelope,
   type EnvelopePlace,
@@ -44,7 +51,12 @@ export interface EnvelopeBook {
   /** Every memory mode of a model, by what renders taught and the registry's figures; passing objections of a card do not count. */
   placeModel(machine: MachineFacts, model: ModelId, profiles: readonly LoadProfile[]): ModelPlacement;
   /** Another of these models that the machine carries. */
-  findInstead(machine: MachineFacts, model: ModelId, models: readonly ModelId[], profiles: readonly LoadProfile[]): ModelPlacement | null;
+  findInstead(
+    machine: MachineFacts,
+    model: ModelId,
+    models: readonly ModelId[],
+    profiles: readonly LoadProfile[],
+  ): ModelPlacement | null;
   /** When what speaks against this size on this card falls; null when nothing does. */
   misfitEndsAtMs(deviceUuid: string, envelope: Envelope): number | null;
   noteMisfit(place: EnvelopePlace, envelope: Envelope): Promise<void>;

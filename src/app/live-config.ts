@@ -13,7 +13,10 @@ export interface LiveConfig {
 export function createLiveConfig(first: Config): LiveConfig {
   let current = first;
   const keys = Object.keys(first) as (keyof Config)[];
-  const view = Object.defineProperties({}, Object.fromEntries(keys.map((key) => [key, { enumerable: true, get: () => current[key] }])));
+  const view = Object.defineProperties(
+    {},
+    Object.fromEntries(keys.map((key) => [key, { enumerable: true, get: () => current[key] }])),
+  );
   return {
     config: view as Config,
     replace: (next) => {
@@ -36,7 +39,10 @@ export function createReload(
   return async (answer) => {
     const reload = answer.kind === "refused" ? answer : planReload(running, answer);
     if (reload.kind === "refused") {
-      logger.error({ event: "configuration.refused", message: `${reload.message} The service goes on with what it has.` });
+      logger.error({
+        event: "configuration.refused",
+        message: `${reload.message} The service goes on with what it has.`,
+      });
       return;
     }
     running = reload.accepted;

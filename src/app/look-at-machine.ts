@@ -32,7 +32,8 @@ export async function measureOnce({ stateDir, health }: Config, clock: Clock): P
   });
   try {
     let sample = await probe.measure({ maxAgeMs: 0 });
-    for (let more = 0; more < waitCount && sample.gpuStatus?.state === "unknown"; more += 1) sample = await probe.measure();
+    for (let more = 0; more < waitCount && sample.gpuStatus?.state === "unknown"; more += 1)
+      sample = await probe.measure();
     return sample;
   } finally {
     await probe.stop();
@@ -70,7 +71,8 @@ export interface RealMachine {
 
 export function realMachine(sample: Sample, config: Config): RealMachine {
   const device = deviceOf(sample, config);
-  const offered: readonly LoadProfile[] = device.kind === "processor" ? diffusersProfiles.processor : diffusersProfiles.card;
+  const offered: readonly LoadProfile[] =
+    device.kind === "processor" ? diffusersProfiles.processor : diffusersProfiles.card;
   return {
     facts: { device, hostBytes: sample.host.memoryTotalBytes },
     profiles: profilesFrom(config.loadProfile).filter((profile) => offered.includes(profile)),

@@ -8,10 +8,12 @@ const mostFiles = 1_000;
 export async function listLoras(folder: string | null): Promise<readonly LoraFile[]> {
   if (folder === null) return [];
   const root = resolve(folder);
-  const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch((thrown: NodeJS.ErrnoException) => {
-    if (thrown.code === "ENOENT" || thrown.code === "ENOTDIR") return [];
-    throw thrown;
-  });
+  const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(
+    (thrown: NodeJS.ErrnoException) => {
+      if (thrown.code === "ENOENT" || thrown.code === "ENOTDIR") return [];
+      throw thrown;
+    },
+  );
   const paths = entries
     .filter((entry) => entry.isFile() && entry.name.endsWith(".safetensors"))
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))

@@ -8,7 +8,10 @@ import type { ServiceParts } from "./service-ports.ts";
 const evidenceLimitMs = 2 * secondMs;
 
 /** What kernel and card say about a worker's end; null where the machine tells nothing. The end is reported without it, if need be. */
-export function followMachine({ probe, clock, links, logger }: ServiceParts, { workerId, pid }: ProcessRef): ProcessTrail | null {
+export function followMachine(
+  { probe, clock, links, logger }: ServiceParts,
+  { workerId, pid }: ProcessRef,
+): ProcessTrail | null {
   if (probe.followProcess === undefined) return null;
   const giveUp = (thrown: unknown): null => {
     logger.warn({ event: "machine.untold", actor: workerId, pid, message: messageOf(thrown) });

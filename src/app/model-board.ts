@@ -1,5 +1,12 @@
 /** What clients may know and do with models: files by the desk, what is loaded by the machines' snapshots, what fits by the one table. */
-import type { DownloadAnswer, DownloadView, FileCheckView, FitView, FitWord, ModelView } from "../contract/model-views.ts";
+import type {
+  DownloadAnswer,
+  DownloadView,
+  FileCheckView,
+  FitView,
+  FitWord,
+  ModelView,
+} from "../contract/model-views.ts";
 import { ModelError, UnderstudyError } from "../core/errors.ts";
 import { isKnownModel, knownModels } from "../core/model-catalog.ts";
 import type { ModelDesk, ModelState, ModelStatus, PullEnding, PullProgress } from "../core/ports/model-desk.ts";
@@ -25,10 +32,12 @@ const stateOf: Readonly<Partial<Record<ModelState, DownloadView["state"]>>> = {
   failed: "failed",
   incomplete: "incomplete",
 };
-const endingOf = { complete: "completed", paused: "paused", cancelled: "cancelled", failed: "failed" } as const satisfies Record<
-  PullEnding["kind"],
-  DownloadView["state"]
->;
+const endingOf = {
+  complete: "completed",
+  paused: "paused",
+  cancelled: "cancelled",
+  failed: "failed",
+} as const satisfies Record<PullEnding["kind"], DownloadView["state"]>;
 
 const nothingYet: PullProgress = {
   phase: "listing",
@@ -41,7 +50,12 @@ const nothingYet: PullProgress = {
   trouble: null,
 };
 
-const nobody: FitView = { word: "unknown", profile: null, deviceBytes: null, sentence: "No worker has told yet what its card is." };
+const nobody: FitView = {
+  word: "unknown",
+  profile: null,
+  deviceBytes: null,
+  sentence: "No worker has told yet what its card is.",
+};
 
 function fitOf(placement: ModelPlacement, serving: ServingMachine): FitView {
   const largest = placement.clips.find(({ profile }) => profile !== null);
@@ -67,7 +81,12 @@ const downloadOfProgress = (model: ModelId, progress: PullProgress, atMs: number
   atMs,
 });
 
-const downloadOfEnding = (model: ModelId, ending: PullEnding, progress: PullProgress | null, atMs: number): DownloadView => ({
+const downloadOfEnding = (
+  model: ModelId,
+  ending: PullEnding,
+  progress: PullProgress | null,
+  atMs: number,
+): DownloadView => ({
   ...downloadOfProgress(model, progress ?? nothingYet, atMs),
   state: endingOf[ending.kind],
   bytesPerSecond: 0,
@@ -75,12 +94,24 @@ const downloadOfEnding = (model: ModelId, ending: PullEnding, progress: PullProg
   trouble: endSentenceOf(ending),
 });
 
-function downloadOfStatus({ id, state, presentBytes, totalBytes, progress, error }: ModelStatus, atMs: number): DownloadView | null {
+function downloadOfStatus(
+  { id, state, presentBytes, totalBytes, progress, error }: ModelStatus,
+  atMs: number,
+): DownloadView | null {
   if (progress !== null) return downloadOfProgress(id, progress, atMs);
   const download = stateOf[state];
   if (download === undefined) return null;
   const trouble = error?.message ?? null;
-  return { model: id, state: download, doneBytes: presentBytes, totalBytes, bytesPerSecond: 0, etaMs: null, trouble, atMs };
+  return {
+    model: id,
+    state: download,
+    doneBytes: presentBytes,
+    totalBytes,
+    bytesPerSecond: 0,
+    etaMs: null,
+    trouble,
+    atMs,
+  };
 }
 
 /** Real files where a real worker may hold the model; the simulator's have none. */
@@ -90,12 +121,19 @@ function deskOf({ models, config }: BoardParts, model: ModelId): ModelDesk | nul
   return models !== null && (isReal || !isSimulated) ? models.desk : null;
 }
 
-async function download(desk: ModelDesk, order: Parameters<ModelPort["download"]>[0], wait: Promise<void>): Promise<DownloadAnswer> {
+async function download(
+  desk: ModelDesk,
+  order: Parameters<ModelPort["download"]>[0],
+  wait: Promise<void>,
+): Promise<DownloadAnswer> {
   const { model, isForced } = order;
   const check = isForced ? await desk.verify(model, { isRehash: true }) : null;
   const isBroken = check !== null && check.problems.length > 0;
   if (!isBroken && (await desk.statusOf(model)).state === "complete")
-    return { kind: "alreadyAvailable", message: `All files of ${model} are here${isForced ? ", and match their hashes" : ""}.` };
+    return {
+      kind: "alreadyAvailable",
+      message: `All files of ${model} are here${isForced ? ", and match their hashes" : ""}.`,
+    };
   const pulled = desk.pull(model).then(
     ({ kind }): DownloadAnswer =>
       kind === "complete"
@@ -106,7 +144,10 @@ async function download(desk: ModelDesk, order: Parameters<ModelPort["download"]
       return { kind: "failed", message: thrown.message };
     },
   );
-  const started: DownloadAnswer = { kind: "started", message: `${model} is being fetched; its progress is on the event stream.` };
+  const started: DownloadAnswer = {
+    kind: "started",
+    message: `${model} is being fetched; its progress is on the event stream.`,
+  };
   return Promise.race([pulled, wait.then(() => started)]);
 }
 
@@ -149,7 +190,9 @@ export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }
     profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
   const placed = (model: ModelId): { readonly serving: ServingMachine; readonly placement: ModelPlacement } | null => {
     const serving = largest();
-    return serving === null ? null : { serving, placement: envelopes.placeModel(serving.machine, model, offeredBy(serving)) };
+    return serving === null
+      ? null
+      : { serving, placement: envelopes.placeModel(serving.machine, model, offeredBy(serving)) };
   };
   const judge = (model: ModelId): FitView => {
     const known = placed(model);
@@ -166,7 +209,16 @@ export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }
     const desk = deskOf(parts, model);
     const loadedProfile = loadedProfileOf(model);
     const loaded = { id: model, isLoaded: loadedProfile !== null, loadedProfile, fit: judge(model) };
-    if (desk === null) return { ...loaded, isSimulated: true, isAvailable: true, presentBytes: 0, path: null, download: null, error: null };
+    if (desk === null)
+      return {
+        ...loaded,
+        isSimulated: true,
+        isAvailable: true,
+        presentBytes: 0,
+        path: null,
+        download: null,
+        error: null,
+      };
     const status = await desk.statusOf(model);
     const files = { presentBytes: status.presentBytes, path: status.path, error: status.error?.message ?? null };
     const isAvailable = status.state === "complete";

@@ -12,8 +12,12 @@ export const readAddress = (stateDir: string): string | null => readSupervisorFi
 /** Throws UnderstudyError with one sentence when there is nothing to copy or the target exists. */
 export async function backupStore(databasePath: string, targetPath: string): Promise<void> {
   if (!existsSync(databasePath))
-    throw new UnderstudyError("NOT_FOUND", `There is no database ${databasePath} to copy; name its directory with --state-dir.`);
-  if (existsSync(targetPath)) throw new UnderstudyError("CONFIGURATION_INVALID", `${targetPath} exists already; choose another name.`);
+    throw new UnderstudyError(
+      "NOT_FOUND",
+      `There is no database ${databasePath} to copy; name its directory with --state-dir.`,
+    );
+  if (existsSync(targetPath))
+    throw new UnderstudyError("CONFIGURATION_INVALID", `${targetPath} exists already; choose another name.`);
   const clock = createSystemClock();
   const store = openStore({ path: databasePath, clock });
   try {

@@ -20,7 +20,9 @@ export function readRegistry(config: Config): ModelRegistry {
     return loadRegistry({ path: registryPath, text: readFileSync(registryPath, "utf8") });
   } catch (thrown) {
     if (thrown instanceof ModelError) throw thrown;
-    throw new ModelError("CONFIGURATION_INVALID", `The registry file ${registryPath} cannot be read.`, { cause: thrown });
+    throw new ModelError("CONFIGURATION_INVALID", `The registry file ${registryPath} cannot be read.`, {
+      cause: thrown,
+    });
   }
 }
 

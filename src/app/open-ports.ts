@@ -37,7 +37,8 @@ function commandFor(
 ): WorkerCommand {
   const worker = workers.find(({ id }) => id === workerId);
   const loraDir = models.loraDir === null ? undefined : resolve(models.loraDir);
-  if (worker?.kind === "own") return ownCommand({ program: worker.command, checkpointMs: supervision.checkpointMs, loraDir });
+  if (worker?.kind === "own")
+    return ownCommand({ program: worker.command, checkpointMs: supervision.checkpointMs, loraDir });
   if (worker === undefined || worker.kind === "simulator" || files === null)
     return simulatorCommand({ gpu: worker?.gpu, speed: worker?.speed, faults: worker?.fault, deviceDir });
   const { python, device, cardNumber } = worker;
@@ -49,7 +50,9 @@ function commandFor(
     device: device === "auto" ? undefined : device,
     checkpointMs: supervision.checkpointMs,
   });
-  return cardNumber === null ? command : { ...command, env: { ...command.env, CUDA_VISIBLE_DEVICES: String(cardNumber) } };
+  return cardNumber === null
+    ? command
+    : { ...command, env: { ...command.env, CUDA_VISIBLE_DEVICES: String(cardNumber) } };
 }
 
 /** Models on the disk, which diffusers workers alone read; a worker of one's own has its own. */

@@ -53,7 +53,11 @@ export function createProgressBoard(clock: Clock): ProgressBoard {
       const ratio = Math.max(entry?.progress.ratio ?? 0, reached);
       const nowMs = clock.nowMs();
       const progress: JobProgress = { ...noted, ratio, atMs: nowMs, etaMs: leftMs ?? etaOf(entry, ratio, nowMs) };
-      entries.set(noted.jobId, { startedAtMs: entry?.startedAtMs ?? nowMs, startRatio: entry?.startRatio ?? ratio, progress });
+      entries.set(noted.jobId, {
+        startedAtMs: entry?.startedAtMs ?? nowMs,
+        startRatio: entry?.startRatio ?? ratio,
+        progress,
+      });
       for (const listener of listeners) listener(progress);
     },
     clear: (jobId) => {

@@ -17,7 +17,13 @@ export function createProofClip(media: Media, artifacts: ArtifactFiles): ProofCl
       count += 1;
       const outputPath = artifacts.stagingPath("stand-in-proof", count, "stand_in");
       try {
-        await media.renderStandIn({ outputPath, prompt: "", model: "stand-in", ...clip, reason: "the main model is being repaired" });
+        await media.renderStandIn({
+          outputPath,
+          prompt: "",
+          model: "stand-in",
+          ...clip,
+          reason: "the main model is being repaired",
+        });
         const { plays, problem } = await media.probe(outputPath);
         return { plays, reason: problem ?? "a stand-in was rendered and plays" };
       } catch (thrown) {

@@ -7,7 +7,13 @@ import type { supervisorMachine } from "../machines/supervisor.machine.ts";
 import { cooldownKey } from "../machines/supervisor-incidents.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
-import type { HealthView, RecoveryOrder, RecoveryPort, RecoveryReset, RecoveryTriggered } from "../server/server-ports.ts";
+import type {
+  HealthView,
+  RecoveryOrder,
+  RecoveryPort,
+  RecoveryReset,
+  RecoveryTriggered,
+} from "../server/server-ports.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { healthViewOf, isMonitored, readHealth, type StatusParts } from "./service-status.ts";
 
@@ -61,19 +67,41 @@ export function createFactHub(logger: Logger): FactHub {
 type Supervisor = Pick<Actor<typeof supervisorMachine>, "send" | "getSnapshot">;
 type RungEnded = Extract<SupervisorFact, { type: "rung.ended" }>;
 
-function answerOf(supervisor: Supervisor, incidentId: string | null, rungs: readonly RungEnded[], isPending: boolean): RecoveryTriggered {
+function answerOf(
+  supervisor: Supervisor,
+  incidentId: string | null,
+  rungs: readonly RungEnded[],
+  isPending: boolean,
+): RecoveryTriggered {
   const { mode } = supervisor.getSnapshot().context;
   const effective = rungs.findLast((rung) => rung.result.outcome === "effective");
   const isStandingIn = effective?.result.action === "fallback_to_mock";
-  const actions = rungs.map(({ result }) => ({ action: result.action, outcome: result.outcome, reason: result.reason }));
+  const actions = rungs.map(({ result }) => ({
+    action: result.action,
+    outcome: result.outcome,
+    reason: result.reason,
+  }));
   const hasNothingRun = actions.every(({ outcome }) => outcome === "skipped");
-  const common = { isPending, incidentId, isStandingIn, isRealGenerationEnabled: mode === "ready" || mode === "degraded", actions };
+  const common = {
+    isPending,
+    incidentId,
+    isStandingIn,
+    isRealGenerationEnabled: mode === "ready" || mode === "degraded",
+    actions,
+  };
   const jobInHand = behindJob(supervisor, incidentId);
-  if (isPending && jobInHand !== null) return { ...common, isSuccess: false, message: `Recovery queued behind job ${jobInHand}` };
-  if (isPending) return { ...common, isSuccess: false, message: "Recovery is under way; look at the incident for its end." };
-  if (effective !== undefined) return { ...common, isSuccess: true, message: `Recovery successful using ${effective.result.action}` };
+  if (isPending && jobInHand !== null)
+    return { ...common, isSuccess: false, message: `Recovery queued behind job ${jobInHand}` };
+  if (isPending)
+    return { ...common, isSuccess: false, message: "Recovery is under way; look at the incident for its end." };
+  if (effective !== undefined)
+    return { ...common, isSuccess: true, message: `Recovery successful using ${effective.result.action}` };
   if (hasNothingRun) return { ...common, isSuccess: true, message: "Nothing to repair: test render passed" };
-  return { ...common, isSuccess: false, message: `All recovery strategies failed for ${rungs.at(-1)?.failureType ?? "this failure"}` };
+  return {
+    ...common,
+    isSuccess: false,
+    message: `All recovery strategies failed for ${rungs.at(-1)?.failureType ?? "this failure"}`,
+  };
 }
 
 /** The job that a trigger waits for: nothing is asked of a worker that renders. */
@@ -103,7 +131,8 @@ function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId
       if (fact.type === "incident.opened" && fact.workerId === workerId) incidentId ??= fact.id;
       if (fact.type === "incident.joined") incidentId ??= fact.id;
       if (fact.type === "rung.ended" && fact.id === incidentId) rungs.push(fact);
-      const isEnd = fact.type === "incident.closed" || fact.type === "incident.stoodIn" || fact.type === "incident.exhausted";
+      const isEnd =
+        fact.type === "incident.closed" || fact.type === "incident.stoodIn" || fact.type === "incident.exhausted";
       if (isEnd && fact.id === incidentId) end(false);
     });
     const endIfQueued = (): void => {

@@ -41,7 +41,12 @@ export async function openRecoveryLedger(store: Store): Promise<RecoveryLedger> 
   return {
     note: (fact) => {
       if (fact.type !== "rung.ended") return;
-      entries.push({ failureType: fact.failureType, workerId: fact.workerId, incidentId: fact.id, result: fact.result });
+      entries.push({
+        failureType: fact.failureType,
+        workerId: fact.workerId,
+        incidentId: fact.id,
+        result: fact.result,
+      });
       if (entries.length > keptCount) entries = entries.slice(-keptCount);
     },
     list: () => entries,

@@ -36,7 +36,11 @@ async function waitForEnd({ store, clock }: RemovalParts, jobId: string): Promis
 }
 
 /** The row goes first: a crash leaves files that nobody names, which are swept, and never a row without its files. */
-export async function removeJob(parts: RemovalParts, jobId: string, by: string): Promise<"removed" | "stopping" | "absent"> {
+export async function removeJob(
+  parts: RemovalParts,
+  jobId: string,
+  by: string,
+): Promise<"removed" | "stopping" | "absent"> {
   const { store, artifacts } = parts;
   const cancelled = await parts.cancelJob(jobId, by);
   if (cancelled === "absent") return "absent";

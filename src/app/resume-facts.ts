@@ -12,7 +12,8 @@ const newestRows = 64;
 /** How far an incident had come: its climbs stay counted. It looks back at once, because nobody looked meanwhile. */
 async function resumeOf(store: Store, incidentId: string, nowMs: number): Promise<Incident["resume"]> {
   const rows = await store.events.find({ of: { incidentId }, limit: newestRows, isNewestFirst: true });
-  const numbersOf = (name: string): number[] => rows.map(({ data }) => data[name]).filter((value) => typeof value === "number");
+  const numbersOf = (name: string): number[] =>
+    rows.map(({ data }) => data[name]).filter((value) => typeof value === "number");
   return {
     kind: rows.some(({ kind }) => kind === "incident.exhausted") ? "exhausted" : "standingIn",
     untilMs: nowMs,

@@ -13,9 +13,17 @@ function exhaustionInMs({ leaks, clock }: ScrapeParts, workerId: string): number
 }
 
 /** How things stand when somebody scrapes. */
-export async function figuresOf(parts: ScrapeParts, supervisor: Supervisor, drills: Pick<DrillDesk, "list">): Promise<Figures> {
+export async function figuresOf(
+  parts: ScrapeParts,
+  supervisor: Supervisor,
+  drills: Pick<DrillDesk, "list">,
+): Promise<Figures> {
   const { store, clock, leaks } = parts;
-  const [counts, waitingSinceMs, known] = await Promise.all([store.jobs.counts(), store.jobs.waitingSinceMs(), drills.list()]);
+  const [counts, waitingSinceMs, known] = await Promise.all([
+    store.jobs.counts(),
+    store.jobs.waitingSinceMs(),
+    drills.list(),
+  ]);
   const { context } = supervisor.getSnapshot();
   return {
     mode: context.mode,

@@ -33,7 +33,9 @@ import { createTelemetryDesk } from "./telemetry-desk.ts";
 function largestMachine({ links, hostMemory }: StatusParts): ServingMachine | null {
   const identities = links.list().map((link) => link.client.identity);
   const [identity] = identities.toSorted((one, other) => other.device.totalBytes - one.device.totalBytes);
-  return identity === undefined ? null : { machine: machineOf(identity, hostMemory.known()), profiles: identity.profiles };
+  return identity === undefined
+    ? null
+    : { machine: machineOf(identity, hostMemory.known()), profiles: identity.profiles };
 }
 
 interface Resident {
@@ -102,7 +104,8 @@ function createControl(parts: StatusParts, supervisor: Supervisor): ControlPort 
       const id = workerId ?? config.workers[0]?.id ?? "";
       const link = links.get(id);
       if (link === null) return { kind: "absent", message: `Worker ${id} has no process right now.` };
-      if (!link.client.identity.isSimulated) return { kind: "notSimulated", message: `Worker ${id} is not a simulator.` };
+      if (!link.client.identity.isSimulated)
+        return { kind: "notSimulated", message: `Worker ${id} is not a simulator.` };
       await store.events.append([{ kind: "worker.killed", actor: by, workerId: id, data: { pid: link.ref.pid } }]);
       host.signal(link.ref, "SIGKILL");
       return { kind: "killed", workerId: id, pid: link.ref.pid };
@@ -138,7 +141,12 @@ export interface MachineSource extends MachinePort {
   subscribe(listener: (step: MachineStep) => void): () => void;
 }
 
-function createStreams(parts: StatusParts, { hub, machines }: Sources, status: () => ServiceStatus, models: ModelBoard): StreamPort {
+function createStreams(
+  parts: StatusParts,
+  { hub, machines }: Sources,
+  status: () => ServiceStatus,
+  models: ModelBoard,
+): StreamPort {
   const listeners = new Set<(frame: StreamFrame) => void>();
   const publish = (frame: StreamFrame): void => {
     for (const listener of listeners) listener(frame);
@@ -171,7 +179,12 @@ interface Sources {
 }
 
 /** Everything that the server may ask of this service. */
-export function createServerPorts(parts: StatusParts, supervisor: Supervisor, sources: Sources, onQueued: () => void): ServerPorts {
+export function createServerPorts(
+  parts: StatusParts,
+  supervisor: Supervisor,
+  sources: Sources,
+  onQueued: () => void,
+): ServerPorts {
   const { hub, machines } = sources;
   const status = (): ServiceStatus => statusOf(parts, supervisor.getSnapshot());
   const admission = createAdmissionPort(parts, supervisor, onQueued);
@@ -217,7 +230,8 @@ export function createServerPorts(parts: StatusParts, supervisor: Supervisor, so
       parts.logger.info({ event: "request.answered", requestId, ...answer, ...Object.fromEntries(ids) });
     },
     keys: parts.store.keys,
-    onOriginRefused: (origin) => parts.logger.warn({ event: "origin.refused", origin, allowWith: `--allow-origin ${origin}` }),
+    onOriginRefused: (origin) =>
+      parts.logger.warn({ event: "origin.refused", origin, allowWith: `--allow-origin ${origin}` }),
     onDefect: (thrown, request) => {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       parts.logger.error({ event: "request.defect", ...request, message });

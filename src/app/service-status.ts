@@ -5,7 +5,13 @@ import { isUsable, type OpenIncident } from "../machines/supervisor-facts.ts";
 import { childIds } from "../machines/supervisor-route.ts";
 import { actedOnConfidence } from "../recovery/leak.ts";
 import { recoveryStatistics } from "../recovery/statistics.ts";
-import type { HealthView, RecoveryAttemptView, ServiceStatus, UnreadyReason, WorkerStatus } from "../server/server-ports.ts";
+import type {
+  HealthView,
+  RecoveryAttemptView,
+  ServiceStatus,
+  UnreadyReason,
+  WorkerStatus,
+} from "../server/server-ports.ts";
 import { pathOfValue } from "../telemetry/transitions.ts";
 import type { LeakWatch } from "./leak-watch.ts";
 import type { LedgerEntry, RecoveryLedger } from "./recovery-ledger.ts";
@@ -19,9 +25,12 @@ const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"
 function leakIssues({ config, leaks, clock }: Pick<StatusParts, "config" | "leaks" | "clock">): string[] {
   return config.workers.flatMap(({ id }) => {
     const trend = leaks.trendOf(id);
-    if (trend === null || trend.jobsLeft === null || trend.limitAtMs === null || trend.confidence < actedOnConfidence) return [];
+    if (trend === null || trend.jobsLeft === null || trend.limitAtMs === null || trend.confidence < actedOnConfidence)
+      return [];
     const minutes = Math.max(1, Math.round((trend.limitAtMs - clock.nowMs()) / minuteMs));
-    return [`${id} keeps about ${formatBytes(trend.bytesPerJob)} of every job: limit in about ${trend.jobsLeft} jobs (${minutes} min).`];
+    return [
+      `${id} keeps about ${formatBytes(trend.bytesPerJob)} of every job: limit in about ${trend.jobsLeft} jobs (${minutes} min).`,
+    ];
   });
 }
 
@@ -101,8 +110,13 @@ const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
 };
 
 function stateOf(child: AnyActorRef | undefined): { path: string; tags: string[] } {
-  const snapshot = child?.getSnapshot() as { value?: Parameters<typeof pathOfValue>[0]; tags?: ReadonlySet<string> } | undefined;
-  return { path: snapshot?.value === undefined ? "down" : pathOfValue(snapshot.value), tags: [...(snapshot?.tags ?? [])] };
+  const snapshot = child?.getSnapshot() as
+    | { value?: Parameters<typeof pathOfValue>[0]; tags?: ReadonlySet<string> }
+    | undefined;
+  return {
+    path: snapshot?.value === undefined ? "down" : pathOfValue(snapshot.value),
+    tags: [...(snapshot?.tags ?? [])],
+  };
 }
 
 export interface StatusParts extends ServiceParts {
@@ -115,7 +129,13 @@ export interface StatusParts extends ServiceParts {
 function workerStatus(parts: StatusParts, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
   const link = parts.links.get(workerId);
   const { path, tags } = stateOf(snapshot.children[childIds.worker(workerId)]);
-  return { id: workerId, pid: link?.ref.pid ?? null, state: path, tags, kind: link?.client.identity.kind ?? "simulator" };
+  return {
+    id: workerId,
+    pid: link?.ref.pid ?? null,
+    state: path,
+    tags,
+    kind: link?.client.identity.kind ?? "simulator",
+  };
 }
 
 export function readHealth(snapshot: SupervisorSnapshot): HealthReport | null {
@@ -150,7 +170,9 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
     version: parts.version,
     workers: context.configured.map(({ id }) => workerStatus(parts, snapshot, id)),
     health:
-      report === null || report.measuredAtMs === null ? null : healthViewOf(report, { isProven: usable.length > 0, isConnected, parts }),
+      report === null || report.measuredAtMs === null
+        ? null
+        : healthViewOf(report, { isProven: usable.length > 0, isConnected, parts }),
     isHealthMonitored: isMonitored(snapshot),
     recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
     recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),

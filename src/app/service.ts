@@ -116,7 +116,8 @@ function laddersOf(config: Config) {
 /** The outside world, but for what a drill hides from the service. */
 function behindDrills(ports: ServicePorts, drill: DrillState): Pick<ServicePorts, "disk" | "probe"> {
   const { disk, probe } = ports;
-  const lost = (): Promise<never> => Promise.reject(new UnderstudyError("SYSTEM_RESOURCE", "nothing can be measured during this drill"));
+  const lost = (): Promise<never> =>
+    Promise.reject(new UnderstudyError("SYSTEM_RESOURCE", "nothing can be measured during this drill"));
   return {
     disk: { ...disk, freeBytes: async () => (drill.hides("disk") ? 0 : disk.freeBytes()) },
     probe: { ...probe, measure: (options) => (drill.hides("telemetry") ? lost() : probe.measure(options)) },
@@ -220,7 +221,9 @@ function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAt
       reason: (model) => {
         if (routeLostAtMs() === null) return `${model} could not be loaded`;
         if (diskWatch.isShort()) return "the disk is full";
-        return supervisor.getSnapshot().context.mode === "loading" ? "the main model is loading" : "the main model is being repaired";
+        return supervisor.getSnapshot().context.mode === "loading"
+          ? "the main model is loading"
+          : "the main model is being repaired";
       },
       get afterMs() {
         return config.standIn.afterMs;
@@ -231,7 +234,13 @@ function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAt
 }
 
 /** Rows that may have filled the outbox of webhooks. */
-const toldKinds: ReadonlySet<string> = new Set(["job.stoodIn", "job.succeeded", "job.failed", "job.expired", "job.quarantined"]);
+const toldKinds: ReadonlySet<string> = new Set([
+  "job.stoodIn",
+  "job.succeeded",
+  "job.failed",
+  "job.expired",
+  "job.quarantined",
+]);
 
 function createWebhooks({ clock, chance, store, webhooks, config, logger }: ServiceParts): WebhookDesk {
   const desk = new WebhookDesk(

@@ -20,7 +20,8 @@ const pixelsOf = ({ width, height }: Pick<Clip, "width" | "height">): number => 
 
 /** The wish, then smaller sizes of its model, then the same of the others: models that ask for the same input first. */
 function* candidates({ model, width, height }: Wish): Generator<readonly [ModelId, Clip]> {
-  const asksFor = (one: ModelId): number => Number(one !== model) + Number(modelEntry(one).needsImage !== modelEntry(model).needsImage);
+  const asksFor = (one: ModelId): number =>
+    Number(one !== model) + Number(modelEntry(one).needsImage !== modelEntry(model).needsImage);
   for (const one of knownModels().toSorted((a, b) => asksFor(a) - asksFor(b))) {
     const { defaultFrames: frames, defaultSteps: steps } = modelEntry(one);
     const sizes = resolutionsOf(one).map((text) => text.split("x").map(Number) as [number, number]);
@@ -55,7 +56,9 @@ export function suggestModel(
   const { machine } = serving;
   const offered = profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
   for (const [one, clip] of candidates(wish)) {
-    const profile = offered.find((mode) => placementRow(machine, { model: one, ...clip }, mode, emptyEnvelopes).verdict !== "tooLarge");
+    const profile = offered.find(
+      (mode) => placementRow(machine, { model: one, ...clip }, mode, emptyEnvelopes).verdict !== "tooLarge",
+    );
     if (profile === undefined) continue;
     const time = clips.timeOf({ device: machine.device, model: one, clip, profile });
     const waitMs = time.kind === "known" ? time.ms : null;
@@ -63,7 +66,18 @@ export function suggestModel(
     const isRequested = one === model && clip.width === width && clip.height === height;
     const how = `${one} at ${clipWords(clip)} fits ${deviceWords(machine.device)} in memory mode ${profile}`;
     const wait = time.kind === "known" ? time.basis : `how long it takes is unknown: ${time.why}`;
-    return { model: one, isRequested, width: clip.width, height: clip.height, profile, waitMs, reason: `${how}; ${wait}.` };
+    return {
+      model: one,
+      isRequested,
+      width: clip.width,
+      height: clip.height,
+      profile,
+      waitMs,
+      reason: `${how}; ${wait}.`,
+    };
   }
-  throw new UnderstudyError("MODEL_DOES_NOT_FIT", `No model of the registry fits ${deviceWords(machine.device)} within these wishes.`);
+  throw new UnderstudyError(
+    "MODEL_DOES_NOT_FIT",
+    `No model of the registry fits ${deviceWords(machine.device)} within these wishes.`,
+  );
 }

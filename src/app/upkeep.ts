@@ -14,7 +14,9 @@ function repeat(parts: ServiceParts, name: string, everyMs: number, work: () => 
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await parts.clock.sleep(everyMs, stop.signal);
-      await work().catch((thrown: unknown) => parts.logger.error({ event: `${name}.failed`, message: messageOf(thrown) }));
+      await work().catch((thrown: unknown) =>
+        parts.logger.error({ event: `${name}.failed`, message: messageOf(thrown) }),
+      );
     }
   };
   const running = loop().catch((thrown: unknown) => {
@@ -29,7 +31,9 @@ function repeat(parts: ServiceParts, name: string, everyMs: number, work: () => 
 /** A restarted supervisor adopts first; what it could not adopt by then goes back into the queue. */
 async function releaseOlder(parts: ServiceParts, supervisor: Supervisor): Promise<void> {
   const isAdopting = ({ id }: { readonly id: string }): boolean => {
-    const child = supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as { value?: unknown } | undefined;
+    const child = supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as
+      | { value?: unknown }
+      | undefined;
     return child?.value === "adopting";
   };
   while (parts.config.workers.some(isAdopting)) await parts.clock.sleep(50);
@@ -46,7 +50,8 @@ function createIdleWatch({ clock, store, config }: ServiceParts, supervisor: Sup
     const { queued, running } = await store.jobs.counts();
     if (queued + running > 0) idleSinceMs = null;
     else idleSinceMs ??= clock.nowMs();
-    if (idleSinceMs !== null && clock.nowMs() - idleSinceMs >= idleUnloadMs) supervisor.send({ type: "workers.release" });
+    if (idleSinceMs !== null && clock.nowMs() - idleSinceMs >= idleUnloadMs)
+      supervisor.send({ type: "workers.release" });
   };
 }
 
@@ -73,7 +78,10 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
     const wasShort = diskWatch.isShort();
     await diskWatch.look();
     if (diskWatch.isShort() !== wasShort) {
-      store.events.note({ kind: wasShort ? "disk.recovered" : "disk.short", data: { free_bytes: diskWatch.freeBytes() } });
+      store.events.note({
+        kind: wasShort ? "disk.recovered" : "disk.short",
+        data: { free_bytes: diskWatch.freeBytes() },
+      });
       // While it was short no job was claimed, whatever waited.
       if (wasShort) supervisor.send({ type: "jobs.becameAvailable" });
     }

@@ -255,7 +255,10 @@ Exit codes: 0 all right, 1 it failed, 2 it was not understood, 3 no service answ
 is all there is (jobs submit --wait), 130 Ctrl-C.
 `;
 
-const refuse = (message: string): Arguments => ({ command: "refused", message: `understudy: ${message}; --help lists what there is.` });
+const refuse = (message: string): Arguments => ({
+  command: "refused",
+  message: `understudy: ${message}; --help lists what there is.`,
+});
 
 const isCommand = (word: string): word is Command => Object.hasOwn(commands, word);
 
@@ -272,7 +275,8 @@ function problemOf({ name = "", rawName = "", value }: Token, command: Command):
   const option = name as OptionName;
   const isSwitch = options[option].type === "boolean";
   if (isSwitch && value !== undefined) return `${rawName} takes no value`;
-  if (!isSwitch && (value === undefined || value === "" || String(value).startsWith("--"))) return `${rawName} needs a value`;
+  if (!isSwitch && (value === undefined || value === "" || String(value).startsWith("--")))
+    return `${rawName} needs a value`;
   if (option === "help" || option === "version") return null;
   const taken: readonly OptionName[] = commands[command].options;
   return taken.includes(option) ? null : `${command} does not take ${rawName}`;
@@ -319,13 +323,21 @@ function wantedOf(command: Exclude<Command, "jobs">, given: Given, common: Commo
 function parseWorker(argv: readonly string[]): Arguments {
   const parsed = parseWorkerArguments(argv);
   if (parsed.kind === "refused") return refuse(parsed.message);
-  return parsed.kind === "help" ? { command: "help" } : { command: "worker", promisesPath: parsed.promisesPath, program: parsed.program };
+  return parsed.kind === "help"
+    ? { command: "help" }
+    : { command: "worker", promisesPath: parsed.promisesPath, program: parsed.program };
 }
 
 /** `argv` without the program's own two entries. */
 export function parseArguments(argv: readonly string[]): Arguments {
   if (argv[0] === "worker") return parseWorker(argv.slice(1));
-  const { values, positionals, tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
+  const { values, positionals, tokens } = parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
   const [first = "serve", ...rest] = positionals;
   const command = isCommand(first) ? first : "serve";
   for (const token of tokens) {
@@ -347,7 +359,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const flags = Object.fromEntries(given.map(([name, setting]) => [setting, String(values[name as OptionName])]));
   const revision = typeof values.revision === "string" ? values.revision : null;
   const isAnyway = values.anyway === true;
-  if (revision !== null && verb !== "pull" && verb !== "verify") return refuse(`models ${verb} does not take --revision`);
+  if (revision !== null && verb !== "pull" && verb !== "verify")
+    return refuse(`models ${verb} does not take --revision`);
   if (isAnyway && verb !== "pull") return refuse(`models ${verb} does not take --anyway`);
   if (first === "jobs") {
     const wanted = readJobs(verb as JobsVerb, operand, values);
@@ -357,7 +370,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (withSources && verb !== "show") return refuse(`config ${verb} does not take --sources`);
   const role = keyRoles.find((known) => known === values.role);
   if (verb === "create" && role === undefined) return refuse(`token create needs --role ${keyRoles.join(", ")}`);
-  if (verb !== "create" && (values.role ?? values.label) !== undefined) return refuse(`token ${verb} takes no --role and no --label`);
+  if (verb !== "create" && (values.role ?? values.label) !== undefined)
+    return refuse(`token ${verb} takes no --role and no --label`);
   const typed: Given = {
     verb,
     operand,

@@ -8,13 +8,16 @@ export const percentOf = ({ state, progress }: JobDetail): number =>
 
 function etaWords(etaMs: number | undefined): string {
   if (etaMs === undefined) return "";
-  return etaMs < minuteMs ? `  about ${Math.ceil(etaMs / secondMs)} s left` : `  about ${Math.ceil(etaMs / minuteMs)} min left`;
+  return etaMs < minuteMs
+    ? `  about ${Math.ceil(etaMs / secondMs)} s left`
+    : `  about ${Math.ceil(etaMs / minuteMs)} min left`;
 }
 
 /** Where it is, in a few words; a stand-in is named as one. */
 export function whereabouts(job: JobDetail): string {
   const { state, progress, is_mock: isStandInShown } = job;
-  const standIn = isStandInShown && (state === "queued" || state === "running") ? "  a stand-in is shown meanwhile" : "";
+  const standIn =
+    isStandInShown && (state === "queued" || state === "running") ? "  a stand-in is shown meanwhile" : "";
   if (state === "running" && progress !== undefined)
     return `${progress.phase} ${progress.step} of ${progress.of}${etaWords(progress.eta_ms)}${standIn}`;
   return `${state === "queued" ? "waits for a worker" : state}${standIn}`;

@@ -71,13 +71,21 @@ export interface JobsWanted {
 export type GivenOptions = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
 
 const texts = (value: GivenOptions[string]): string[] =>
-  (Array.isArray(value) ? value : [value]).filter((text) => typeof text === "string").flatMap((text) => text.split(","));
+  (Array.isArray(value) ? value : [value])
+    .filter((text) => typeof text === "string")
+    .flatMap((text) => text.split(","));
 
 /** Numbers become numbers; what is none is sent as it is, and the service says what is wrong with it. */
 const numberOf = (text: string): string | number => (/^-?\d{1,15}(?:\.\d{1,15})?$/.test(text) ? Number(text) : text);
 
 const plainFields = { model: "model", size: "size", fallback: "fallback" } as const;
-const numberFields = { frames: "frames", fps: "frames_per_second", steps: "steps", seed: "seed", priority: "priority" } as const;
+const numberFields = {
+  frames: "frames",
+  fps: "frames_per_second",
+  steps: "steps",
+  seed: "seed",
+  priority: "priority",
+} as const;
 
 /** `name` or `name:strength`. */
 function loraOf(text: string): Record<string, unknown> {
@@ -88,7 +96,9 @@ function loraOf(text: string): Record<string, unknown> {
 function fieldsOf(given: GivenOptions, prompt: string): Record<string, unknown> {
   const deadlineMs = given["deadline"] === undefined ? undefined : parseDurationMs(String(given["deadline"]));
   const named = (table: Readonly<Record<string, string>>, read: (text: string) => unknown) =>
-    Object.entries(table).flatMap(([option, field]) => (given[option] === undefined ? [] : [[field, read(String(given[option]))]]));
+    Object.entries(table).flatMap(([option, field]) =>
+      given[option] === undefined ? [] : [[field, read(String(given[option]))]],
+    );
   return {
     prompt,
     ...Object.fromEntries([...named(plainFields, (text) => text), ...named(numberFields, numberOf)]),

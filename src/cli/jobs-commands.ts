@@ -90,7 +90,11 @@ function listLine(job: JobWire): string {
 }
 
 async function list(config: Config, { query, isJson }: JobsWanted): Promise<number> {
-  const answer = await askService(config, "GET", `/api/v1/jobs?${new URLSearchParams({ limit: usualListCount, ...query }).toString()}`);
+  const answer = await askService(
+    config,
+    "GET",
+    `/api/v1/jobs?${new URLSearchParams({ limit: usualListCount, ...query }).toString()}`,
+  );
   if (!answer.isOk) return refuse(answer, isJson);
   const { jobs, cursor } = jobListSchema.parse(answer.body);
   if (isJson) print(answer.body);
@@ -110,7 +114,9 @@ function detailLines(job: JobDetail): string[] {
     ({ fence, worker_id, outcome, error }) =>
       `  attempt   ${fence} on ${worker_id}: ${outcome ?? "under way"}${error === undefined ? "" : `, ${error.code}: ${error.message}`}`,
   );
-  const artifacts = job.artifacts.map(({ kind, bytes, url }) => `  ${kind.padEnd(9)} ${bytes} bytes  ${url ?? ""}`.trimEnd());
+  const artifacts = job.artifacts.map(({ kind, bytes, url }) =>
+    `  ${kind.padEnd(9)} ${bytes} bytes  ${url ?? ""}`.trimEnd(),
+  );
   const told = (job.webhook?.deliveries ?? []).map(
     ({ type, state, try_count: tries, last_problem: problem }) =>
       `  webhook   ${type}: ${state}, ${tries} tries${problem === undefined ? "" : `; ${problem}`}`,
@@ -133,7 +139,8 @@ function detailLines(job: JobDetail): string[] {
 
 async function showOne(config: Config, { operand, isJson }: JobsWanted, act: "GET" | "cancel"): Promise<number> {
   const path = `/api/v1/jobs/${encodeURIComponent(operand)}`;
-  const answer = act === "GET" ? await askService(config, "GET", path) : await askService(config, "POST", `${path}/cancel`);
+  const answer =
+    act === "GET" ? await askService(config, "GET", path) : await askService(config, "POST", `${path}/cancel`);
   if (!answer.isOk) return refuse(answer, isJson);
   const job = jobDetailSchema.parse(answer.body);
   if (isJson) print(job);

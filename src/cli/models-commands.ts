@@ -79,13 +79,17 @@ async function verify(desk: ModelDesk, { model, revision }: ModelsWanted): Promi
     say(`All ${report.fileCount} files of ${model} match their hashes.`);
     return 0;
   }
-  say(`${report.problems.length} of ${report.fileCount} files are not right; understudy models pull ${model} fetches these alone.`);
+  say(
+    `${report.problems.length} of ${report.fileCount} files are not right; understudy models pull ${model} fetches these alone.`,
+  );
   return 1;
 }
 
 function statusLine({ id, state, presentBytes, totalBytes, source, commit }: ModelStatus): string {
   const size =
-    totalBytes === null || state === "complete" ? formatBytes(presentBytes) : `${formatBytes(presentBytes)} of ${formatBytes(totalBytes)}`;
+    totalBytes === null || state === "complete"
+      ? formatBytes(presentBytes)
+      : `${formatBytes(presentBytes)} of ${formatBytes(totalBytes)}`;
   return `${id.padEnd(14)} ${state.padEnd(11)} ${size.padEnd(22)} ${source}${commit === null ? "" : ` @ ${commit.slice(0, 12)}`}`;
 }
 
@@ -97,17 +101,29 @@ async function list(desk: ModelDesk): Promise<number> {
 async function remove(desk: ModelDesk, { model }: ModelsWanted): Promise<number> {
   const { presentBytes } = await desk.statusOf(model);
   await desk.remove(model);
-  say(presentBytes === 0 ? `Nothing of ${model} is left here.` : `${model} is removed; ${formatBytes(presentBytes)} are free again.`);
+  say(
+    presentBytes === 0
+      ? `Nothing of ${model} is left here.`
+      : `${model} is removed; ${formatBytes(presentBytes)} are free again.`,
+  );
   return 0;
 }
 
-const verbs: Readonly<Record<ModelsVerb, (desk: ModelDesk, wanted: ModelsWanted) => Promise<number>>> = { list, pull, verify, remove };
+const verbs: Readonly<Record<ModelsVerb, (desk: ModelDesk, wanted: ModelsWanted) => Promise<number>>> = {
+  list,
+  pull,
+  verify,
+  remove,
+};
 
 /** Before a byte is fetched. Throws ModelError MODEL_DOES_NOT_FIT. */
 async function sayFitness(config: Config, { model, isAnyway }: ModelsWanted, world: PullWorld): Promise<void> {
   const { isRefused, sentences, refusal } = await judgePull(config, model, world);
   if (isRefused && !isAnyway)
-    throw new ModelError("MODEL_DOES_NOT_FIT", `${refusal} With --anyway it is fetched all the same, for another machine.`);
+    throw new ModelError(
+      "MODEL_DOES_NOT_FIT",
+      `${refusal} With --anyway it is fetched all the same, for another machine.`,
+    );
   for (const sentence of sentences) say(sentence);
 }
 
@@ -117,7 +133,8 @@ export async function runModels(config: Config, wanted: ModelsWanted, environmen
   const clock = createSystemClock();
   const desk = openModels(config, environment, { clock, chance: createSystemChance() });
   try {
-    if (wanted.verb === "pull") await sayFitness(config, wanted, { desk, clock, cacheDir: resolve(environment.cacheDir) });
+    if (wanted.verb === "pull")
+      await sayFitness(config, wanted, { desk, clock, cacheDir: resolve(environment.cacheDir) });
     return await verbs[wanted.verb](desk, wanted);
   } finally {
     await desk.close();

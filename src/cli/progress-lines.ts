@@ -9,12 +9,15 @@ export function drawBar(percent: number): string {
   return `[${"#".repeat(fullCount)}${"-".repeat(barWidth - fullCount)}]`;
 }
 
-const percentOf = ({ doneBytes, totalBytes }: PullProgress): number => (totalBytes === 0 ? 0 : Math.floor((100 * doneBytes) / totalBytes));
+const percentOf = ({ doneBytes, totalBytes }: PullProgress): number =>
+  totalBytes === 0 ? 0 : Math.floor((100 * doneBytes) / totalBytes);
 
 function timeWords(etaMs: number | null): string {
   if (etaMs === null) return "waiting for bytes";
   const minutes = Math.floor(etaMs / minuteMs);
-  return minutes === 0 ? `${Math.ceil(etaMs / secondMs)} s left` : `${minutes} min ${Math.round((etaMs % minuteMs) / secondMs)} s left`;
+  return minutes === 0
+    ? `${Math.ceil(etaMs / secondMs)} s left`
+    : `${minutes} min ${Math.round((etaMs % minuteMs) / secondMs)} s left`;
 }
 
 const amounts = (progress: PullProgress): string =>

@@ -20,7 +20,8 @@ function eventWords(event: string): string {
 }
 
 function reportWords(report: ReplayedStep["reports"][number]): string {
-  if (report.type === "rung.ended") return `${report.type}: ${report.result.action} ${report.result.outcome}, ${report.result.reason}`;
+  if (report.type === "rung.ended")
+    return `${report.type}: ${report.result.action} ${report.result.outcome}, ${report.result.reason}`;
   return "action" in report ? `${report.type}: ${report.action}` : report.type;
 }
 

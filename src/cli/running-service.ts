@@ -6,7 +6,8 @@ import { UnderstudyError } from "../core/errors.ts";
 /** The service that runs on this state directory, typed by the contract. Throws UnderstudyError when there is none. */
 function locate(config: Config): { readonly address: string; readonly headers: Record<string, string> } {
   const address = readAddress(config.stateDir);
-  if (address === null) throw new UnderstudyError("SERVICE_UNREACHABLE", `No service runs on ${config.stateDir}; npm start starts one.`);
+  if (address === null)
+    throw new UnderstudyError("SERVICE_UNREACHABLE", `No service runs on ${config.stateDir}; npm start starts one.`);
   return { address, headers: config.apiKey === null ? {} : { authorization: `Bearer ${config.apiKey}` } };
 }
 
@@ -40,7 +41,11 @@ export async function askService(
   const { address, headers: keyed } = locate(config);
   const headers = { ...further, ...keyed, ...(body === undefined ? {} : { "content-type": "application/json" }) };
   try {
-    const answer = await fetch(`${address}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    const answer = await fetch(`${address}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
     return { address, isOk: answer.ok, body: (await answer.json()) as Record<string, unknown> };
   } catch (thrown) {
     throw new UnderstudyError("SERVICE_UNREACHABLE", `The service at ${address} does not answer.`, { cause: thrown });

@@ -28,7 +28,10 @@ function banner(config: Config, address: string): string {
     "  Watch:",
     `    curl -N ${address}/api/v1/events`,
     ...(config.inspect
-      ? ["  Inspect the machines (opens Stately's hosted viewer, which is fed by your browser):", `    ${address}/inspector`]
+      ? [
+          "  Inspect the machines (opens Stately's hosted viewer, which is fed by your browser):",
+          `    ${address}/inspector`,
+        ]
       : []),
   ].join("\n");
 }
@@ -72,7 +75,11 @@ export async function serve(origin: ConfigOrigin, version: string): Promise<numb
       const isLeaving = signal === "SIGTERM" && config.isKeepingWorkers;
       const finishMs = signal === "SIGTERM" ? config.stop.drainMs : 0;
       const waiting = finishMs === 0 ? "" : ` Jobs in hand may end within ${finishMs / secondMs} s.`;
-      say(isLeaving ? "\n  Leaving; renders go on." : `\n  Stopping; what was accepted is kept.${waiting} Once more ends at once.`);
+      say(
+        isLeaving
+          ? "\n  Leaving; renders go on."
+          : `\n  Stopping; what was accepted is kept.${waiting} Once more ends at once.`,
+      );
       void (isLeaving ? running.leave() : running.stop(finishMs)).then(() => resolve(0));
     };
     process.on("SIGHUP", () => {

@@ -11,7 +11,9 @@ function workerLine({ id, kind, state, pid }: StatusWire["workers"][number]): st
 
 /** For a terminal. */
 export function statusLines(address: string, status: StatusWire): string[] {
-  const counts = jobStates.filter((state) => (status.jobs[state] ?? 0) > 0).map((state) => `${status.jobs[state]} ${state}`);
+  const counts = jobStates
+    .filter((state) => (status.jobs[state] ?? 0) > 0)
+    .map((state) => `${status.jobs[state]} ${state}`);
   return [
     `${address}  ${status.mode}${status.simulated ? " (simulated)" : ""}${status.paused ? ", paused" : ""}${status.drained ? ", drained" : ""}`,
     status.sentence,

@@ -23,7 +23,9 @@ async function create({ stateDir }: Config, role: KeyRole, label: string): Promi
   const { text, key } = await makeKey(stateDir, role, label);
   say(text);
   say(`Key ${key.id} may ${mayDo[role]}. It is shown this once. Send it as Authorization: Bearer <key>.`);
-  say("From now on the service answers nobody without a key, also after the last one is revoked; --insecure undoes that.");
+  say(
+    "From now on the service answers nobody without a key, also after the last one is revoked; --insecure undoes that.",
+  );
   say("This command line takes its key from UNDERSTUDY_API_KEY.");
   return 0;
 }
@@ -40,7 +42,11 @@ async function list({ stateDir }: Config): Promise<number> {
 
 async function revoke({ stateDir }: Config, id: string): Promise<number> {
   const isRevoked = await revokeKey(stateDir, id);
-  say(isRevoked ? `Key ${id} opens nothing any more.` : `There is no key ${id} that could be revoked; understudy token list shows them.`);
+  say(
+    isRevoked
+      ? `Key ${id} opens nothing any more.`
+      : `There is no key ${id} that could be revoked; understudy token list shows them.`,
+  );
   return isRevoked ? 0 : 1;
 }
 

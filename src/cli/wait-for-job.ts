@@ -68,7 +68,8 @@ export async function waitForJob(config: Config, id: string): Promise<Waited> {
       if ("absence" in seen) {
         if (absentSinceMs === null) display.note(`${seen.absence} The job is on its disk; waiting for its next start.`);
         absentSinceMs ??= clock.nowMs();
-        if (clock.nowMs() - absentSinceMs > absenceLimitMs) return { kind: "gone", message: seen.absence, exitCode: exitCodes.unreachable };
+        if (clock.nowMs() - absentSinceMs > absenceLimitMs)
+          return { kind: "gone", message: seen.absence, exitCode: exitCodes.unreachable };
       } else {
         absentSinceMs = null;
         display.show(seen.job);

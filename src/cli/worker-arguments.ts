@@ -17,7 +17,8 @@ export function parseWorkerArguments(argv: readonly string[]): WorkerArguments {
     const [name = "", inline] = (rest.shift() ?? "").split(/=(.*)/s);
     if (name === "--") break;
     if (name === "--help" || name === "-h") return { kind: "help" };
-    if (name !== "--promises") return refuse(`worker check does not take ${name}; flags of the worker follow its command`);
+    if (name !== "--promises")
+      return refuse(`worker check does not take ${name}; flags of the worker follow its command`);
     const value = inline ?? rest.shift();
     if (value === undefined || value === "") return refuse("--promises needs a value");
     promisesPath = value;

@@ -10,15 +10,22 @@ function parsePromises(path: string, text: string): PromiseFile {
     tree = JSON.parse(text);
   } catch (thrown) {
     if (!(thrown instanceof SyntaxError)) throw thrown;
-    throw new UnderstudyError("CONFIGURATION_INVALID", `The file of promises ${path} is not valid JSON (${thrown.message}).`, {
-      cause: thrown,
-    });
+    throw new UnderstudyError(
+      "CONFIGURATION_INVALID",
+      `The file of promises ${path} is not valid JSON (${thrown.message}).`,
+      {
+        cause: thrown,
+      },
+    );
   }
   const parsed = promiseFileSchema.safeParse(tree);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const place = issue?.path.join(".") ?? "";
-  throw new UnderstudyError("CONFIGURATION_INVALID", `The file of promises ${path} is not acceptable: ${place} ${issue?.message ?? ""}.`);
+  throw new UnderstudyError(
+    "CONFIGURATION_INVALID",
+    `The file of promises ${path} is not acceptable: ${place} ${issue?.message ?? ""}.`,
+  );
 }
 
 const reasonOf = (cause: unknown): string => {
@@ -33,7 +40,9 @@ function readPromises(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (thrown) {
-    throw new UnderstudyError("CONFIGURATION_INVALID", `The file of promises ${path} cannot be read.`, { cause: thrown });
+    throw new UnderstudyError("CONFIGURATION_INVALID", `The file of promises ${path} cannot be read.`, {
+      cause: thrown,
+    });
   }
 }
 
@@ -53,7 +62,8 @@ export async function runWorkerCheck({ program, promisesPath: path }: WorkerChec
     onOutcome: (name, outcome) => {
       counts[outcome.kind] += 1;
       if (outcome.kind === "passed") say(`holds       ${name}`);
-      else if (outcome.kind === "unsupported") say(`unsupported ${name}\n            needs the promise ${outcome.missing.join(", ")}`);
+      else if (outcome.kind === "unsupported")
+        say(`unsupported ${name}\n            needs the promise ${outcome.missing.join(", ")}`);
       else say(`BROKEN      ${name}\n${reasonOf(outcome.cause)}`);
     },
   });

@@ -37,7 +37,8 @@ export function readEnvironment(
     if (!name.startsWith("UNDERSTUDY_") || foreignNames.test(name) || text === undefined || text === "") continue;
     const fileSetting = pathOfFileName.get(name);
     const path = fileSetting ?? pathOfName.get(name.replaceAll("__", "_"));
-    if (path === undefined) return refuse(`the environment variable ${name} names no setting; docs/configuration.md lists all.`);
+    if (path === undefined)
+      return refuse(`the environment variable ${name} names no setting; docs/configuration.md lists all.`);
     const twice = layers.find(({ tree }) => valueAt(tree, path) !== undefined);
     if (twice !== undefined) return refuse(`${path} is set by both ${twice.name} and ${name}; leave one of them out.`);
     layers.push({ name, tree: treeOf(path, fileSetting === undefined ? readValue(text) : readSecret(text).trim()) });

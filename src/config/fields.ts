@@ -29,7 +29,9 @@ function measured({ parse, kind, example, units }: Measure, bounds: Bounds, byDe
       const value = parse(text);
       if (value !== undefined && value >= low && value <= high) return value;
       const message =
-        value === undefined ? `must be a ${kind} with its unit, such as "${example}"` : `must be from ${bounds.min} to ${bounds.max}`;
+        value === undefined
+          ? `must be a ${kind} with its unit, such as "${example}"`
+          : `must be from ${bounds.min} to ${bounds.max}`;
       context.addIssue({ code: "custom", message });
       return z.NEVER;
     })
@@ -47,7 +49,8 @@ export const duration = (byDefault: string, bounds: Bounds) => measured(times, b
 export const amount = (byDefault: string, bounds: Bounds) => measured(sizes, bounds, byDefault);
 
 /** Environment variables and flags are text; a number may come as its digits. */
-const numberOf = (value: unknown): unknown => (typeof value === "string" && value.trim() !== "" ? Number(value) : value);
+const numberOf = (value: unknown): unknown =>
+  typeof value === "string" && value.trim() !== "" ? Number(value) : value;
 
 const rangeError = (what: string, min: number, max: number) => ({ error: `must be ${what} from ${min} to ${max}` });
 

@@ -7,7 +7,8 @@ export interface HubEnvironment {
   readonly tokenPath: string;
 }
 
-const given = (text: string | undefined): string | undefined => (text === undefined || text.trim() === "" ? undefined : text.trim());
+const given = (text: string | undefined): string | undefined =>
+  text === undefined || text.trim() === "" ? undefined : text.trim();
 
 export function readHubEnvironment(environment: Readonly<Record<string, string | undefined>>): HubEnvironment {
   const read = (name: string): string | undefined => given(environment[name]);

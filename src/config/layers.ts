@@ -33,7 +33,8 @@ function merge(below: Tree, above: Tree): Tree {
 }
 
 /** Later layers win; groups are merged, lists are replaced. */
-export const mergeLayers = (layers: readonly Layer[]): Tree => layers.reduce<Tree>((below, layer) => merge(below, layer.tree), {});
+export const mergeLayers = (layers: readonly Layer[]): Tree =>
+  layers.reduce<Tree>((below, layer) => merge(below, layer.tree), {});
 
 /** Dotted paths of everything that the tree sets; a list counts as one setting. */
 export function listPaths(tree: Tree, prefix = ""): readonly string[] {
@@ -44,4 +45,6 @@ export function listPaths(tree: Tree, prefix = ""): readonly string[] {
 
 /** What lies at the dotted path; undefined where the tree does not set it. */
 export const valueAt = (tree: Tree, path: string): unknown =>
-  path.split(".").reduce<unknown>((inner, key) => (isTree(inner) && Object.hasOwn(inner, key) ? inner[key] : undefined), tree);
+  path
+    .split(".")
+    .reduce<unknown>((inner, key) => (isTree(inner) && Object.hasOwn(inner, key) ? inner[key] : undefined), tree);

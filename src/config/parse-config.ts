@@ -48,7 +48,9 @@ const refuse = (problems: readonly string[]): ConfigRefusal => ({
 });
 
 const misplaced = (path: string, environmentName: string, where: string): ConfigRefusal =>
-  refuse([`Configuration: ${path} must not stand ${where}; set the environment variable ${environmentName}, or ${environmentName}_FILE.`]);
+  refuse([
+    `Configuration: ${path} must not stand ${where}; set the environment variable ${environmentName}, or ${environmentName}_FILE.`,
+  ]);
 
 function readFile({ path, text }: NonNullable<ConfigTexts["file"]>): Layer | ConfigRefusal {
   const name = `the file ${path}`;
@@ -59,7 +61,10 @@ function readFile({ path, text }: NonNullable<ConfigTexts["file"]>): Layer | Con
   return { name, tree: answer.tree, lineOf: answer.lineOf };
 }
 
-function defaultStateDir({ XDG_STATE_HOME: stateHome, HOME: home }: Readonly<Record<string, string | undefined>>): Tree {
+function defaultStateDir({
+  XDG_STATE_HOME: stateHome,
+  HOME: home,
+}: Readonly<Record<string, string | undefined>>): Tree {
   // The XDG specification calls a relative path invalid, to be ignored.
   if (stateHome?.startsWith("/")) return { stateDir: `${stateHome}/understudy` };
   return home === undefined || home === "" ? {} : { stateDir: `${home}/.local/state/understudy` };
@@ -82,7 +87,12 @@ const noSecretFiles = (): never => {
 };
 
 /** Lowest precedence first. */
-function readLayers({ flags = {}, environment = {}, file, readSecret = noSecretFiles }: ConfigTexts): readonly Layer[] | ConfigRefusal {
+function readLayers({
+  flags = {},
+  environment = {},
+  file,
+  readSecret = noSecretFiles,
+}: ConfigTexts): readonly Layer[] | ConfigRefusal {
   const secret = secretSettings.find(({ path }) => path in flags);
   if (secret !== undefined) return misplaced(secret.path, secret.environmentName, "on the command line");
   const fromFile = file === undefined ? [] : [readFile(file)];
@@ -148,7 +158,8 @@ export function parseConfig(texts: ConfigTexts): ConfigAnswer {
   const layers = readLayers(texts);
   if ("kind" in layers) return layers;
   const forbidden = layers.find(({ tree }) => listPaths(tree).some((path) => path.split(".").includes(forbiddenKey)));
-  if (forbidden !== undefined) return refuse([`Configuration: there is no setting ${forbiddenKey} (from ${forbidden.name}).`]);
+  if (forbidden !== undefined)
+    return refuse([`Configuration: there is no setting ${forbiddenKey} (from ${forbidden.name}).`]);
   const sources = new Map(layers.flatMap(({ name, tree }) => listPaths(tree).map((path) => [path, name] as const)));
   return acceptTree(mergeLayers(layers), { sources, layers });
 }

@@ -18,7 +18,10 @@ export function readFileText(text: string): FileAnswer {
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) {
     const { line } = lines.linePos(problem.pos[0]);
-    return { kind: "refused", reason: `is neither YAML nor JSON (line ${line}: ${problem.message.replace(/\.$/, "")})` };
+    return {
+      kind: "refused",
+      reason: `is neither YAML nor JSON (line ${line}: ${problem.message.replace(/\.$/, "")})`,
+    };
   }
   const tree: unknown = document.toJS() ?? {};
   if (!isTree(tree)) return { kind: "refused", reason: "must hold one group of settings" };

@@ -26,7 +26,10 @@ const isChanged = ({ path, byDefault }: Setting, before: Tree, after: Tree): boo
 export function planReload(running: AcceptedConfig, next: AcceptedConfig): Reload | ConfigRefusal {
   const changed = settings.filter((setting) => isChanged(setting, running.tree, next.tree));
   const live = changed.filter(({ isLive }) => isLive);
-  const tree = live.reduce<Tree>((mixed, { path }) => withValue(mixed, path.split("."), valueAt(next.tree, path)), running.tree);
+  const tree = live.reduce<Tree>(
+    (mixed, { path }) => withValue(mixed, path.split("."), valueAt(next.tree, path)),
+    running.tree,
+  );
   const answer = acceptTree(tree, { sources: next.sources, layers: [] });
   if (answer.kind === "refused") return answer;
   return {

@@ -4,7 +4,19 @@
  */
 import { z } from "zod";
 import { failureTypes, fallbackConsents, loadProfiles, recoveryActions, reductionKinds } from "../core/words.ts";
-import { amount, decimal, duration, group, listOf, live, oneOf, ratio, secret, wholeNumber, yesOrNo } from "./fields.ts";
+import {
+  amount,
+  decimal,
+  duration,
+  group,
+  listOf,
+  live,
+  oneOf,
+  ratio,
+  secret,
+  wholeNumber,
+  yesOrNo,
+} from "./fields.ts";
 import { expandWorkers, modelName, rendererSchema, simSchema, workerSchema } from "./worker-settings.ts";
 
 /** Whose cards are measured. */
@@ -21,10 +33,19 @@ const levels = (warning: string, critical: string, reason: string) =>
 const healthSchema = group({
   cards: oneOf(cardChoices)
     .default("auto")
-    .describe("Which real cards are measured: auto takes what is there, unless every worker is simulated; none asks no tool."),
-  nvidiaSmi: z.string().min(1).max(4_096).default("nvidia-smi").describe("NVIDIA's tool: a name on the PATH, or a path."),
+    .describe(
+      "Which real cards are measured: auto takes what is there, unless every worker is simulated; none asks no tool.",
+    ),
+  nvidiaSmi: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .default("nvidia-smi")
+    .describe("NVIDIA's tool: a name on the PATH, or a path."),
   sample: duration("5s", { min: "100ms", max: "5m" }).describe("Time between two measurements of host and cards."),
-  check: duration("60s", { min: "1s", max: "1h" }).describe("Time between two reported checks; a crossed threshold is reported at once."),
+  check: duration("60s", { min: "1s", max: "1h" }).describe(
+    "Time between two reported checks; a crossed threshold is reported at once.",
+  ),
   cpu: levels("80%", "95%", "Share of the CPU in use; inside a container of its limit."),
   memory: levels("80%", "95%", "Share of the memory in use; inside a container of its limit."),
   pressure: levels("10%", "50%", "Share of the time in which every program of the host waits for memory."),
@@ -44,31 +65,49 @@ const healthSchema = group({
 }).prefault({});
 
 const diskSchema = group({
-  minFree: amount("2GiB", { min: "16MiB", max: "1TiB" }).describe("Below it submissions are refused and nothing is rendered."),
+  minFree: amount("2GiB", { min: "16MiB", max: "1TiB" }).describe(
+    "Below it submissions are refused and nothing is rendered.",
+  ),
   warnFree: amount("5GiB", { min: "16MiB", max: "4TiB" }).describe("Below it health shows a warning."),
   ballast: amount("64MiB", { min: "0B", max: "4GiB" }).describe(
     "A file that is given up on a full disk, so that states can still be recorded.",
   ),
 })
   .prefault({})
-  .transform(({ minFree, warnFree, ballast }) => ({ minFreeBytes: minFree, warnFreeBytes: warnFree, ballastBytes: ballast }));
+  .transform(({ minFree, warnFree, ballast }) => ({
+    minFreeBytes: minFree,
+    warnFreeBytes: warnFree,
+    ballastBytes: ballast,
+  }));
 
 const limitsSchema = group({
-  perSecond: decimal(200, { min: 0.1, max: 1_000_000 }).describe("Requests a second that one caller may make; above it the answer is 429."),
+  perSecond: decimal(200, { min: 0.1, max: 1_000_000 }).describe(
+    "Requests a second that one caller may make; above it the answer is 429.",
+  ),
   burst: wholeNumber(2_000, { min: 1, max: 10_000_000 }).describe("Requests that may come at once after a quiet time."),
 }).prefault({});
 
 const queueSchema = group({
-  maxJobs: live(wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs at most; further submissions are answered 429.")),
-  maxJobsPerKey: live(wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs of one key at most; the same answer.")),
+  maxJobs: live(
+    wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe(
+      "Queued jobs at most; further submissions are answered 429.",
+    ),
+  ),
+  maxJobsPerKey: live(
+    wholeNumber(1_000, { min: 1, max: 1_000_000 }).describe("Queued jobs of one key at most; the same answer."),
+  ),
   deadline: live(
-    duration("24h", { min: "1s", max: "7d" }).describe("Past it a job without a result fails, unless the request names its own."),
+    duration("24h", { min: "1s", max: "7d" }).describe(
+      "Past it a job without a result fails, unless the request names its own.",
+    ),
   ),
   quarantineDeaths: wholeNumber(2, { min: 1, max: 100 }).describe("Workers that a job may end before it is set aside."),
   hostLosses: wholeNumber(5, { min: 1, max: 100_000 }).describe(
     "Workers that may die under a job through no fault of its own until it fails.",
   ),
-  attempts: wholeNumber(8, { min: 1, max: 1_000 }).describe("Tries of a job that end in a retryable error until it fails."),
+  attempts: wholeNumber(8, { min: 1, max: 1_000 }).describe(
+    "Tries of a job that end in a retryable error until it fails.",
+  ),
 })
   .prefault({})
   .transform((queue) => ({
@@ -85,7 +124,9 @@ const stopSchema = group({
     "How long a worker that is asked to end may take, its checkpoint included.",
   ),
   term: duration("10s", { min: "100ms", max: "10m" }).describe("How long it may take after SIGTERM, before SIGKILL."),
-  kill: duration("5s", { min: "100ms", max: "10m" }).describe("How long the kernel may take to remove it after SIGKILL."),
+  kill: duration("5s", { min: "100ms", max: "10m" }).describe(
+    "How long the kernel may take to remove it after SIGKILL.",
+  ),
   drain: live(
     duration("0s", { min: "0s", max: "24h" }).describe(
       "On SIGTERM jobs in hand may end for so long, while no other is taken; 0s gives them back at once, and the next start goes on.",
@@ -96,7 +137,9 @@ const stopSchema = group({
   .transform(({ request, term, kill, drain }) => ({ requestMs: request, termMs: term, killMs: kill, drainMs: drain }));
 
 const supervisionSchema = group({
-  silence: duration("10s", { min: "500ms", max: "10m" }).describe("Without a heartbeat for so long a worker is stopped and restarted."),
+  silence: duration("10s", { min: "500ms", max: "10m" }).describe(
+    "Without a heartbeat for so long a worker is stopped and restarted.",
+  ),
   loadingSilence: duration("60s", { min: "500ms", max: "1h" }).describe("The same while it loads a model."),
   stillness: duration("5m", { min: "1s", max: "1h" }).describe(
     "A worker without a job whose main thread does nothing for so long is stopped and restarted, although its heartbeats go on.",
@@ -142,7 +185,9 @@ const recoverySchema = group({
     "After a climb; a fault within it starts no new one, its job takes the fallback.",
   ),
   climbs: wholeNumber(3, { min: 1, max: 20 }).describe("Climbs in one incident until only probes look back."),
-  budgetActions: wholeNumber(10, { min: 1, max: 100_000 }).describe("Heavy actions (start, reload, download) within the window."),
+  budgetActions: wholeNumber(10, { min: 1, max: 100_000 }).describe(
+    "Heavy actions (start, reload, download) within the window.",
+  ),
   budgetWindow: duration("1h", { min: "1m", max: "24h" }).describe("The window of budgetActions."),
   lookBackFirst: duration("30s", { min: "100ms", max: "1h" }).describe(
     "First wait before a test render looks whether the main model can return; doubles.",
@@ -159,15 +204,25 @@ const recoverySchema = group({
     climbCount: recovery.climbs,
     budget: { heavyActionCount: recovery.budgetActions, windowMs: recovery.budgetWindow },
     lookBack: { firstMs: recovery.lookBackFirst, longestMs: recovery.lookBackLongest },
-    breaker: { faultCount: recovery.breakerFaults, firstOpenMs: recovery.breakerFirst, longestOpenMs: recovery.breakerLongest },
+    breaker: {
+      faultCount: recovery.breakerFaults,
+      firstOpenMs: recovery.breakerFirst,
+      longestOpenMs: recovery.breakerLongest,
+    },
   }));
 
 const retentionSchema = group({
-  results: live(duration("30d", { min: "1m", max: "3650d" }).describe("Age at which a result and its job are deleted.")),
-  resultsSize: live(amount("50GiB", { min: "1MiB", max: "1024TiB" }).describe("Bytes of results at most; the oldest go first.")),
+  results: live(
+    duration("30d", { min: "1m", max: "3650d" }).describe("Age at which a result and its job are deleted."),
+  ),
+  resultsSize: live(
+    amount("50GiB", { min: "1MiB", max: "1024TiB" }).describe("Bytes of results at most; the oldest go first."),
+  ),
   standIns: live(duration("7d", { min: "1m", max: "3650d" }).describe("Age at which a stand-in is deleted.")),
   events: live(duration("30d", { min: "1m", max: "3650d" }).describe("Age at which an event is deleted.")),
-  leftovers: live(duration("1h", { min: "1m", max: "30d" }).describe("Age at which a file that no job names is deleted.")),
+  leftovers: live(
+    duration("1h", { min: "1m", max: "30d" }).describe("Age at which a file that no job names is deleted."),
+  ),
   every: duration("1h", { min: "1s", max: "24h" }).describe("Time between two such cleanings."),
 })
   .prefault({})
@@ -198,19 +253,28 @@ const consentSchema = (allowed: readonly (typeof reductionKinds)[number][]) =>
         .prefault([...allowed])
         .describe("What may be reduced when memory does not suffice."),
     ),
-    floor: live(floorSchema.nullable().prefault({ width: 854, height: 480, frames: 33 }).describe("How far; null for no floor.")),
+    floor: live(
+      floorSchema.nullable().prefault({ width: 854, height: 480, frames: 33 }).describe("How far; null for no floor."),
+    ),
   }).prefault({});
 
 const standInSchema = group({
-  after: live(duration("2s", { min: "0s", max: "1h" }).describe("How long a job waits for a usable worker before its stand-in is made.")),
+  after: live(
+    duration("2s", { min: "0s", max: "1h" }).describe(
+      "How long a job waits for a usable worker before its stand-in is made.",
+    ),
+  ),
 })
   .prefault({})
   .transform(({ after }) => ({ afterMs: after }));
 
 /** A name, an address, or a network such as 10.1.0.0/16. */
-const listedHost = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.string().regex(/^(?!\d+(\.\d+)*$)[A-Za-z0-9.-]{1,253}$/)], {
-  error: "must be a host name, an address or a network such as 10.1.0.0/16",
-});
+const listedHost = z.union(
+  [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.string().regex(/^(?!\d+(\.\d+)*$)[A-Za-z0-9.-]{1,253}$/)],
+  {
+    error: "must be a host name, an address or a network such as 10.1.0.0/16",
+  },
+);
 
 const webhookSchema = group({
   secret: secret(
@@ -220,17 +284,25 @@ const webhookSchema = group({
       .max(512)
       .nullable()
       .default(null)
-      .describe("Key of the signatures; only from the environment, or from a file that it names. Without it no job may have a webhook."),
+      .describe(
+        "Key of the signatures; only from the environment, or from a file that it names. Without it no job may have a webhook.",
+      ),
   ),
   allow: live(
     listOf(listedHost)
       .prefault([])
       .describe("Names, addresses and networks (10.1.0.0/16) that webhooks may have although they are not public."),
   ),
-  tries: live(wholeNumber(12, { min: 1, max: 1_000 }).describe("Tries of one delivery until it is given up; the job shows it.")),
+  tries: live(
+    wholeNumber(12, { min: 1, max: 1_000 }).describe("Tries of one delivery until it is given up; the job shows it."),
+  ),
   retryFirst: live(duration("5s", { min: "100ms", max: "1h" }).describe("Wait after its first failure; doubles.")),
   retryLongest: live(duration("1h", { min: "100ms", max: "24h" }).describe("Longest such wait.")),
-  answer: live(duration("10s", { min: "100ms", max: "5m" }).describe("How long a receiver may take, looking its name up included.")),
+  answer: live(
+    duration("10s", { min: "100ms", max: "5m" }).describe(
+      "How long a receiver may take, looking its name up included.",
+    ),
+  ),
 })
   .prefault({})
   .transform(({ allow, tries, retryFirst, retryLongest, answer, ...rest }) => ({
@@ -243,9 +315,17 @@ const webhookSchema = group({
   }));
 
 const modelsSchema = group({
-  registry: z.string().min(1).max(4_096).nullable().default(null).describe("JSON file that describes further models; docs/models.md."),
+  registry: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .nullable()
+    .default(null)
+    .describe("JSON file that describes further models; docs/models.md."),
   connections: wholeNumber(8, { min: 1, max: 64 }).describe("Connections to the hub that one download uses at once."),
-  stall: duration("30s", { min: "100ms", max: "10m" }).describe("Without a byte for so long a connection is given up and opened again."),
+  stall: duration("30s", { min: "100ms", max: "10m" }).describe(
+    "Without a byte for so long a connection is given up and opened again.",
+  ),
   loraDir: z
     .string()
     .min(1)
@@ -253,7 +333,9 @@ const modelsSchema = group({
     .nullable()
     .default(null)
     .describe("Folder of LoRA files (.safetensors); without it a job with a LoRA is refused."),
-  margin: amount("2GiB", { min: "0B", max: "1024TiB" }).describe("Room that a download must leave on the disk, or it does not begin."),
+  margin: amount("2GiB", { min: "0B", max: "1024TiB" }).describe(
+    "Room that a download must leave on the disk, or it does not begin.",
+  ),
 })
   .prefault({})
   .transform((models) => ({
@@ -266,7 +348,12 @@ const modelsSchema = group({
 
 /** What people may write; `configSchema` turns it into what the program reads. */
 export const settingsSchema = z.strictObject({
-  host: z.string().min(1).max(255).default("127.0.0.1").describe("Address to listen on; one that others can reach needs a key."),
+  host: z
+    .string()
+    .min(1)
+    .max(255)
+    .default("127.0.0.1")
+    .describe("Address to listen on; one that others can reach needs a key."),
   port: wholeNumber(9000, { min: 0, max: 65_535 }).describe("Port to listen on; 0 takes a free one."),
   stateDir: z
     .string()
@@ -284,7 +371,9 @@ export const settingsSchema = z.strictObject({
   ),
   insecure: yesOrNo(false).describe("Lets everybody who reaches the address do everything, without any key."),
   limits: limitsSchema,
-  allowedHosts: listOf(z.string().min(1).max(255)).prefault([]).describe("Further host names under which clients reach this service."),
+  allowedHosts: listOf(z.string().min(1).max(255))
+    .prefault([])
+    .describe("Further host names under which clients reach this service."),
   allowedOrigins: listOf(z.url({ protocol: /^https?$/, error: "must be an origin such as https://example.org" }))
     .prefault([])
     .describe("Web pages of other origins that may call this service."),
@@ -305,8 +394,12 @@ export const settingsSchema = z.strictObject({
     .describe("One entry per supervised worker."),
   sim: simSchema,
   renderer: rendererSchema,
-  keepWorkers: yesOrNo(false).describe("On SIGTERM renders go on, and the next start on the state directory takes them up."),
-  inspect: yesOrNo(false).describe("A WebSocket at /inspect feeds the Stately Inspector; only operators on this machine can open it."),
+  keepWorkers: yesOrNo(false).describe(
+    "On SIGTERM renders go on, and the next start on the state directory takes them up.",
+  ),
+  inspect: yesOrNo(false).describe(
+    "A WebSocket at /inspect feeds the Stately Inspector; only operators on this machine can open it.",
+  ),
   lease: duration("30s", { min: "1s", max: "10m" }).describe(
     "How long a silent supervisor keeps the right to a job; renewed at a third of it.",
   ),
@@ -320,7 +413,9 @@ export const settingsSchema = z.strictObject({
   retention: retentionSchema,
   models: modelsSchema,
   webhook: webhookSchema,
-  consent: consentSchema(["frames", "resolution"]).describe("For requests of the seed's routes that say nothing about it."),
+  consent: consentSchema(["frames", "resolution"]).describe(
+    "For requests of the seed's routes that say nothing about it.",
+  ),
   ownConsent: consentSchema([]).describe("The same for requests of our own and of the OpenAI-compatible routes."),
 });
 
@@ -333,21 +428,45 @@ function listContradictions(
   const rules: readonly (readonly [boolean, string, string])[] = [
     ...(["cpu", "memory", "pressure", "vram", "temperature"] as const).map(
       (name) =>
-        [health[name].warning <= health[name].critical, `health.${name}`, "must not have its critical level below its warning"] as const,
+        [
+          health[name].warning <= health[name].critical,
+          `health.${name}`,
+          "must not have its critical level below its warning",
+        ] as const,
     ),
-    [health.inodes.warning >= health.inodes.critical, "health.inodes", "must not have its critical level above its warning"],
+    [
+      health.inodes.warning >= health.inodes.critical,
+      "health.inodes",
+      "must not have its critical level above its warning",
+    ],
     [disk.warnFreeBytes >= disk.minFreeBytes, "disk", "must not have warnFree below minFree"],
-    [recovery.lookBack.firstMs <= recovery.lookBack.longestMs, "recovery", "must not have lookBackLongest below lookBackFirst"],
+    [
+      recovery.lookBack.firstMs <= recovery.lookBack.longestMs,
+      "recovery",
+      "must not have lookBackLongest below lookBackFirst",
+    ],
     [webhook.retryFirstMs <= webhook.retryLongestMs, "webhook", "must not have retryLongest below retryFirst"],
-    [recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs, "recovery", "must not have breakerLongest below breakerFirst"],
+    [
+      recovery.breaker.firstOpenMs <= recovery.breaker.longestOpenMs,
+      "recovery",
+      "must not have breakerLongest below breakerFirst",
+    ],
     [new Set(ids).size === ids.length, "workers", "must have different ids"],
     [
       workers.every((worker) => ((settings.renderer.kind ?? worker.kind) === "own") === worker.command.length > 0),
       "workers",
       "must have a command exactly where the kind is own",
     ],
-    [workers.some((worker) => worker.models.includes(lead)), "lead", `must be a model of a worker, and none has ${lead}`],
-    [!(settings.keepWorkers && settings.stop.drainMs > 0), "stop.drain", "must be 0s with keepWorkers, because renders go on anyway"],
+    [
+      workers.some((worker) => worker.models.includes(lead)),
+      "lead",
+      `must be a model of a worker, and none has ${lead}`,
+    ],
+    [
+      !(settings.keepWorkers && settings.stop.drainMs > 0),
+      "stop.drain",
+      "must be 0s with keepWorkers, because renders go on anyway",
+    ],
     [alternative !== lead, "alternative", "must be another model than lead"],
   ];
   return rules.filter(([holds]) => !holds).map(([, path, message]) => ({ path: path.split("."), message }));
@@ -355,7 +474,8 @@ function listContradictions(
 
 export const configSchema = settingsSchema
   .superRefine((settings, context) => {
-    for (const { path, message } of listContradictions(settings)) context.addIssue({ code: "custom", path: [...path], message });
+    for (const { path, message } of listContradictions(settings))
+      context.addIssue({ code: "custom", path: [...path], message });
   })
   .transform(({ insecure, limits, keepWorkers, lease, health, disk, sim, renderer, workers, ...rest }) => ({
     ...rest,

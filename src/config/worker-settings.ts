@@ -36,11 +36,19 @@ export const workerSchema = group({
     .default("auto")
     .describe("Where the diffusers worker renders; auto takes a card when there is one."),
   gpu: oneOf(simulatedGpus).default("sim80").describe("The card that the simulator plays; sim80 has 80 GiB."),
-  speed: decimal(1, { min: 0.01, max: 1_000 }).describe("Multiplier of the simulator's speed; 1 takes 2 % of a real H100's time."),
-  fault: z.string().max(2_000).default("").describe("Faults that the simulator plays, such as `oom@denoise:12`, separated by commas."),
+  speed: decimal(1, { min: 0.01, max: 1_000 }).describe(
+    "Multiplier of the simulator's speed; 1 takes 2 % of a real H100's time.",
+  ),
+  fault: z
+    .string()
+    .max(2_000)
+    .default("")
+    .describe("Faults that the simulator plays, such as `oom@denoise:12`, separated by commas."),
   gpus: listOf(z.int().min(0).max(63))
     .prefault([])
-    .describe("Numbers of cards: one worker each, the number appended to its id. Without them one worker with this very id."),
+    .describe(
+      "Numbers of cards: one worker each, the number appended to its id. Without them one worker with this very id.",
+    ),
   models: listOf(modelName)
     .prefault([...modelIds])
     .describe("Models that this worker may load."),
@@ -73,7 +81,9 @@ export function expandWorkers(
 ): readonly (Omit<WorkerSettings, "gpus"> & { readonly cardNumber: number | null })[] {
   return workers.flatMap(({ gpus, ...worker }, place) => {
     const numbers =
-      place === 0 && firstCount !== undefined && firstCount > 1 ? Array.from({ length: firstCount }, (_, number) => number) : gpus;
+      place === 0 && firstCount !== undefined && firstCount > 1
+        ? Array.from({ length: firstCount }, (_, number) => number)
+        : gpus;
     const cards: readonly (number | null)[] = numbers.length === 0 ? [null] : numbers;
     return cards.map((cardNumber) => {
       const id = cardNumber === null ? worker.id : `${worker.id.replace(/-\d+$/, "")}-${cardNumber}`;

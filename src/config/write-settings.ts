@@ -15,7 +15,8 @@ interface Writer {
   readonly isExplaining: boolean;
 }
 
-const indent = (lines: readonly string[], by: string): string[] => lines.map((line) => (line === "" ? "" : `${by}${line}`));
+const indent = (lines: readonly string[], by: string): string[] =>
+  lines.map((line) => (line === "" ? "" : `${by}${line}`));
 
 const plain = (value: unknown): string => stringify(value, { lineWidth: 0, collectionStyle: "flow" }).trim();
 
@@ -23,7 +24,9 @@ function entryLines(entry: unknown, schema: SettingSchema, writer: Writer): stri
   const { items = {} } = schema;
   const given = isTree(entry) ? entry : {};
   const inEntry: Writer = { ...writer, valueOf: (inner, inside) => valueAt(given, inner) ?? inside.default };
-  const lines = writer.isExplaining ? groupLines(items, "", inEntry) : stringify(entry, { lineWidth: 0 }).trimEnd().split("\n");
+  const lines = writer.isExplaining
+    ? groupLines(items, "", inEntry)
+    : stringify(entry, { lineWidth: 0 }).trimEnd().split("\n");
   return ["-", ...indent(lines, "  ")];
 }
 
@@ -52,7 +55,9 @@ function groupLines(schema: SettingSchema, prefix: string, writer: Writer): stri
     const lines = groupLines(inner, `${path}.`, writer);
     const isEmpty = lines.every((line) => line.startsWith("#"));
     const comments =
-      prefix === "" ? ["", ...(writer.isExplaining && inner.description !== undefined ? [`# ${inner.description}`] : [])] : [];
+      prefix === ""
+        ? ["", ...(writer.isExplaining && inner.description !== undefined ? [`# ${inner.description}`] : [])]
+        : [];
     return lines.length === 0 ? [] : [...comments, `${key}:${isEmpty ? " {}" : ""}`, ...indent(lines, "  ")];
   });
 }
@@ -60,7 +65,8 @@ function groupLines(schema: SettingSchema, prefix: string, writer: Writer): stri
 /** The settings that are in force. A secret is told to be set, and never shown. */
 export function showSettings(accepted: AcceptedConfig, { withSources }: { readonly withSources: boolean }): string {
   const lines = groupLines(configJsonSchema, "", {
-    valueOf: (path, schema) => (schema["x-secret"] === true ? undefined : (valueAt(accepted.tree, path) ?? schema.default)),
+    valueOf: (path, schema) =>
+      schema["x-secret"] === true ? undefined : (valueAt(accepted.tree, path) ?? schema.default),
     commentOf: (path) => {
       const source = sourceOf(path, accepted.sources);
       return withSources && source !== defaultsName ? [`from ${source}`] : [];
@@ -90,8 +96,14 @@ function wrap(text: string): string[] {
 const environmentNames = new Map(settings.map(({ path, environmentName }) => [path, environmentName]));
 
 function explain(path: string, schema: SettingSchema): string[] {
-  const notes = [boundsOf(schema), environmentNames.get(path) ?? "", schema["x-reload"] === true ? "SIGHUP applies a change" : ""];
-  return [...wrap(schema.description ?? ""), ...wrap(notes.filter((note) => note !== "").join("; "))].filter((line) => line !== "");
+  const notes = [
+    boundsOf(schema),
+    environmentNames.get(path) ?? "",
+    schema["x-reload"] === true ? "SIGHUP applies a change" : "",
+  ];
+  return [...wrap(schema.description ?? ""), ...wrap(notes.filter((note) => note !== "").join("; "))].filter(
+    (line) => line !== "",
+  );
 }
 
 /** Something that may be written there, for settings that have no default. */

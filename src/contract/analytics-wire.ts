@@ -1,7 +1,15 @@
 /** What recovery was worth, counted from rows. Few cases say so: every percentile stands beside its count. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
-import { type FailureType, failureTypes, type Mode, modes, type Outcome, type RecoveryAction, recoveryActions } from "../core/words.ts";
+import {
+  type FailureType,
+  failureTypes,
+  type Mode,
+  modes,
+  type Outcome,
+  type RecoveryAction,
+  recoveryActions,
+} from "../core/words.ts";
 
 /** Milliseconds of a number of cases; null where nothing was measured, and `reason` says why. */
 export interface Durations {
@@ -30,7 +38,12 @@ export interface ModeShares {
 export interface RecoveryAnalytics {
   readonly sinceMs: number;
   readonly untilMs: number;
-  readonly incidents: { readonly opened: number; readonly resolved: number; readonly open: number; readonly otherwiseClosed: number };
+  readonly incidents: {
+    readonly opened: number;
+    readonly resolved: number;
+    readonly open: number;
+    readonly otherwiseClosed: number;
+  };
   readonly actions: readonly ActionFigures[];
   readonly detect: Durations;
   readonly firstAnswer: Durations;
@@ -99,7 +112,9 @@ const toDurations = ({ count: cases, meanMs, p50Ms, p95Ms, reason }: Durations):
 function toShares({ observedMs, stoppedMs, byModeMs }: ModeShares): z.infer<typeof analyticsSchema>["modes"] {
   const times = { observed_ms: observedMs, stopped_ms: stoppedMs };
   if (observedMs === 0) return { ...times, share: null, reason: "the service did not run in this time" };
-  const share = Object.fromEntries(modes.map((mode) => [mode, Number(((byModeMs[mode] ?? 0) / observedMs).toFixed(4))]));
+  const share = Object.fromEntries(
+    modes.map((mode) => [mode, Number(((byModeMs[mode] ?? 0) / observedMs).toFixed(4))]),
+  );
   return { ...times, share: share as Record<Mode, number> };
 }
 
@@ -114,17 +129,19 @@ export function toAnalytics(view: RecoveryAnalytics): z.infer<typeof analyticsSc
       open: view.incidents.open,
       otherwise_closed: view.incidents.otherwiseClosed,
     },
-    actions: view.actions.map(({ failureType, action, outcomes: { effective, ineffective, failed, unknown, skipped }, durations }) => ({
-      failure_type: failureType,
-      action,
-      tried: effective + ineffective + failed + unknown,
-      effective,
-      ineffective,
-      failed,
-      unknown,
-      skipped,
-      duration: toDurations(durations),
-    })),
+    actions: view.actions.map(
+      ({ failureType, action, outcomes: { effective, ineffective, failed, unknown, skipped }, durations }) => ({
+        failure_type: failureType,
+        action,
+        tried: effective + ineffective + failed + unknown,
+        effective,
+        ineffective,
+        failed,
+        unknown,
+        skipped,
+        duration: toDurations(durations),
+      }),
+    ),
     time_to_detect: toDurations(view.detect),
     time_to_first_answer: {
       ...toDurations(view.firstAnswer),

@@ -11,7 +11,11 @@ export const detectedSchema = z
     /** 0..1 */
     confidence: z.number().min(0).max(1),
     explanation: z.array(z.string()),
-    requirements: z.strictObject({ needs_image: z.boolean(), estimated_vram_gb: z.number(), resolutions: z.array(z.string()) }),
+    requirements: z.strictObject({
+      needs_image: z.boolean(),
+      estimated_vram_gb: z.number(),
+      resolutions: z.array(z.string()),
+    }),
     alternatives: z.array(alternativeSchema),
   })
   .meta({ id: "DetectedModel" });
@@ -24,13 +28,19 @@ export interface DetectionFacts {
 }
 
 /** From text alone the main model where it can, else one that needs no image; from an image the one that begins at it. */
-function chosen({ hasImage, lead }: DetectionFacts): { readonly model: string; readonly confidence: number; readonly why: string } {
+function chosen({ hasImage, lead }: DetectionFacts): {
+  readonly model: string;
+  readonly confidence: number;
+  readonly why: string;
+} {
   const takesImages = knownModels().filter((id) => modelEntry(id).needsImage);
   if (hasImage && takesImages[0] !== undefined && !modelEntry(lead).needsImage)
     return { model: takesImages[0], confidence: 0.9, why: "There is an image, and this model begins at one." };
-  const fromText = modelEntry(lead).needsImage && !hasImage ? knownModels().find((id) => !modelEntry(id).needsImage) : lead;
+  const fromText =
+    modelEntry(lead).needsImage && !hasImage ? knownModels().find((id) => !modelEntry(id).needsImage) : lead;
   const model = fromText ?? lead;
-  const why = model === lead ? "This is the main model of this service." : "There is no image, and this model needs none.";
+  const why =
+    model === lead ? "This is the main model of this service." : "There is no image, and this model needs none.";
   return { model, confidence: model === lead ? 0.95 : 0.8, why };
 }
 
@@ -39,11 +49,18 @@ export function detectModel(facts: DetectionFacts): z.infer<typeof detectedSchem
   const entry = modelEntry(model);
   const envelope = { width: 1_280, height: 720, frames: entry.defaultFrames };
   const bytes = peakBytes(model, envelope, "model-offload");
-  const others = knownModels().filter((id) => id !== model && isKnownModel(id) && (facts.hasImage || !modelEntry(id).needsImage));
+  const others = knownModels().filter(
+    (id) => id !== model && isKnownModel(id) && (facts.hasImage || !modelEntry(id).needsImage),
+  );
   return {
     detected_model_type: model,
     confidence,
-    explanation: [why, ...(facts.hasEndImage ? ["No model of this service ends at an image; the end image is checked and not used."] : [])],
+    explanation: [
+      why,
+      ...(facts.hasEndImage
+        ? ["No model of this service ends at an image; the end image is checked and not used."]
+        : []),
+    ],
     requirements: {
       needs_image: entry.needsImage,
       estimated_vram_gb: Number.isFinite(bytes) ? Number((bytes / 1e9).toFixed(1)) : 0,

@@ -27,7 +27,10 @@ export type JobEstimate = z.infer<typeof jobEstimateSchema>;
 export const inGb = (bytes: number): number => Number((bytes / 1e9).toFixed(1));
 
 /** What is not known is said with its reason, and has no number. */
-export function toEstimate({ profile, deviceBytes, hostBytes, time }: EstimateView, isSimulated: boolean): z.infer<typeof estimateSchema> {
+export function toEstimate(
+  { profile, deviceBytes, hostBytes, time }: EstimateView,
+  isSimulated: boolean,
+): z.infer<typeof estimateSchema> {
   return {
     load_profile: profile,
     vram_gb: inGb(deviceBytes),
@@ -41,7 +44,8 @@ export function toEstimate({ profile, deviceBytes, hostBytes, time }: EstimateVi
 
 /** @param estimate a sentence where nothing can be said: why */
 export function toJobEstimate(estimate: EstimateView | string, isSimulated: boolean): JobEstimate {
-  if (typeof estimate === "string") return { load_profile: null, vram_gb: null, seconds: null, source: "unknown", basis: estimate };
+  if (typeof estimate === "string")
+    return { load_profile: null, vram_gb: null, seconds: null, source: "unknown", basis: estimate };
   const known = toEstimate(estimate, isSimulated);
   return { ...known, seconds: known.seconds ?? null };
 }

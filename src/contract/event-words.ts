@@ -6,15 +6,20 @@ type Words = (row: EventRow) => string | null;
 
 const short = (id: string | null): string => (id === null ? "" : ` ${id.slice(0, 8)}`);
 const worker = (row: EventRow): string => row.workerId ?? "the worker";
-const plain = (text: unknown, otherwise: string): string => (typeof text === "string" && text !== "" ? plainName(text) : otherwise);
+const plain = (text: unknown, otherwise: string): string =>
+  typeof text === "string" && text !== "" ? plainName(text) : otherwise;
 
 /** Names of workers and messages of faults begin and end as they like; a sentence does not. */
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+const sentence = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 /** Fields lie in a row's data, or in the fact that the data holds. */
 function field(row: EventRow, name: string): unknown {
   const { data } = row;
-  const inner = typeof data["result"] === "object" && data["result"] !== null ? (data["result"] as Readonly<Record<string, unknown>>) : {};
+  const inner =
+    typeof data["result"] === "object" && data["result"] !== null
+      ? (data["result"] as Readonly<Record<string, unknown>>)
+      : {};
   return data[name] ?? inner[name];
 }
 
@@ -32,7 +37,9 @@ const outcomeWords: Readonly<Record<string, string>> = {
 
 function healthWords({ status, issues }: EventRow["data"]): string {
   if (status === "healthy") return "Host and card are well.";
-  const messages = Array.isArray(issues) ? (issues as readonly { readonly message?: unknown }[]).map(({ message }) => message) : [];
+  const messages = Array.isArray(issues)
+    ? (issues as readonly { readonly message?: unknown }[]).map(({ message }) => message)
+    : [];
   const known = messages.filter((message) => typeof message === "string");
   return known.length > 0 ? known.join(" ") : "The health of host or card changed.";
 }
@@ -46,7 +53,8 @@ function reloadWords({ applied, waiting }: EventRow["data"]): string {
 const words: Readonly<Record<string, Words>> = {
   "service.started": () => "The service started.",
   "service.stopped": () => "The service stopped.",
-  "mode.changed": (row) => `The service is now ${modeWords[String(row.data["to"])] ?? plain(row.data["to"], "in another mode")}.`,
+  "mode.changed": (row) =>
+    `The service is now ${modeWords[String(row.data["to"])] ?? plain(row.data["to"], "in another mode")}.`,
   "job.submitted": (row) => `Job${short(row.jobId)} was accepted.`,
   "job.claimed": (row) => `Job${short(row.jobId)} is being rendered by ${worker(row)}.`,
   "job.succeeded": (row) =>
@@ -54,24 +62,28 @@ const words: Readonly<Record<string, Words>> = {
       ? `Job${short(row.jobId)} ended with its stand-in.`
       : `Job${short(row.jobId)} is ready: ${row.data["simulated"] === true ? "a simulated video" : "the real video"}.`,
   "job.failed": (row) => `Job${short(row.jobId)} failed: ${plain(row.data["message"], "no reason was given")}`,
-  "job.retried": (row) => `Job${short(row.jobId)} will be tried again: ${plain(row.data["message"], "its attempt failed")}`,
+  "job.retried": (row) =>
+    `Job${short(row.jobId)} will be tried again: ${plain(row.data["message"], "its attempt failed")}`,
   "job.quarantined": (row) => `Job${short(row.jobId)} was set aside, because it ended the worker more than once.`,
   "job.cancelled": (row) => `Job${short(row.jobId)} was cancelled.`,
   "job.cancelRequested": (row) => `Job${short(row.jobId)} is being cancelled.`,
   "job.released": (row) => `Job${short(row.jobId)} waits again.`,
-  "job.changed": (row) => `Job${short(row.jobId)} is rendered in a changed form, as it allows, because memory does not suffice.`,
+  "job.changed": (row) =>
+    `Job${short(row.jobId)} is rendered in a changed form, as it allows, because memory does not suffice.`,
   "job.adopted": (row) => `Job${short(row.jobId)} went on through a restart of the service.`,
   "job.expired": (row) => `Job${short(row.jobId)} passed its deadline.`,
   "job.dropped": (row) => `Job${short(row.jobId)} was dropped by an operator.`,
   "webhook.abandoned": (row) =>
     `The webhook of job${short(row.jobId)} could not be told: ${plain(row.data["problem"], "every try failed")}`,
   "job.requeued": (row) => `Job${short(row.jobId)} was put back into the queue.`,
-  "job.stoodIn": (row) => `Job${short(row.jobId)} shows a stand-in: ${plain(row.data["reason"], "no real video is possible now")}`,
+  "job.stoodIn": (row) =>
+    `Job${short(row.jobId)} shows a stand-in: ${plain(row.data["reason"], "no real video is possible now")}`,
   "render.began": (row) => `The render of job${short(row.jobId)} began.`,
   "render.completed": (row) => `Job${short(row.jobId)} was rendered; its file is being checked.`,
   "worker.connected": (row) => `${worker(row)} is connected.`,
   "worker.adopted": (row) => `${worker(row)} was taken over, still running.`,
-  "worker.exited": (row) => `${worker(row)} ${row.data["expected"] === true ? "ended, as it was asked to" : "ended; it is started again"}.`,
+  "worker.exited": (row) =>
+    `${worker(row)} ${row.data["expected"] === true ? "ended, as it was asked to" : "ended; it is started again"}.`,
   "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
   "worker.stopped": (row) => `${worker(row)} was stopped.`,
   "worker.recycled": (row) => `${worker(row)} keeps memory of finished jobs; it is started anew before that costs one.`,
@@ -86,11 +98,13 @@ const words: Readonly<Record<string, Words>> = {
       ? `Trouble: ${plain(row.data["model"], "a model")} cannot be loaded. The next job that wants it tries again after a while.`
       : `Trouble: ${plain(field(row, "failure_type") ?? field(row, "failureType"), "a fault")}. Recovery begins.`,
   "incident.joined": (row) => `More trouble of the same incident: ${plain(faultMessage(row), "another fault")}`,
-  "incident.closed": (row) => (row.data["status"] === "resolved" ? "Repaired: the model passed its proof." : "The incident was closed."),
+  "incident.closed": (row) =>
+    row.data["status"] === "resolved" ? "Repaired: the model passed its proof." : "The incident was closed.",
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,
-  "rung.ended": (row) => `${plain(field(row, "action"), "a repair")}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
+  "rung.ended": (row) =>
+    `${plain(field(row, "action"), "a repair")}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
   "climb.ended": (row) =>
     row.data["outcome"] === "repaired"
       ? "The steps of this repair are over: it works."
@@ -107,14 +121,16 @@ const words: Readonly<Record<string, Words>> = {
   "monitoring.stopped": () => "Host and card are not measured any more, as an operator asked.",
   "monitoring.started": () => "Host and card are measured again.",
   "recovery.reset": () => "Recovery was reset.",
-  "intake.paused": (row) => (row.data["release_gpu"] === true ? "Paused, and the cards are given back." : "Paused: no job begins."),
+  "intake.paused": (row) =>
+    row.data["release_gpu"] === true ? "Paused, and the cards are given back." : "Paused: no job begins.",
   "intake.drained": () => "Drained: nothing new is taken; what was accepted is rendered.",
   "intake.resumed": () => "Jobs are taken again.",
   "configuration.reloaded": (row) => reloadWords(row.data),
   "disk.short": () => "The disk is full: nothing is accepted or rendered until there is room.",
   "disk.recovered": () => "The disk has room again.",
   "drill.began": (row) => `A drill began: ${plain(row.data["drill"], "one")}.`,
-  "drill.ended": (row) => `The drill ${plain(row.data["drill"], "")} ${row.data["passed"] === true ? "was passed" : "was not passed"}.`,
+  "drill.ended": (row) =>
+    `The drill ${plain(row.data["drill"], "")} ${row.data["passed"] === true ? "was passed" : "was not passed"}.`,
   "disk.ballastReleased": () => "The disk is full; the space that was held back for it is in use now.",
   "health.changed": (row) => healthWords(row.data),
 };

@@ -14,12 +14,17 @@ export function spanOf(spanMs: number): string {
 
 const relative = (afterMs: number): string => `${afterMs < 0 ? "−" : "+"}${spanOf(afterMs)}`;
 /** Text of others (workers, systems) must not become markup, nor break a table. */
-const cell = (text: string): string => text.replaceAll(/[\\`*[\]<>|#]/g, (mark) => `\\${mark}`).replaceAll(/\s*\n\s*/g, " ");
+const cell = (text: string): string =>
+  text.replaceAll(/[\\`*[\]<>|#]/g, (mark) => `\\${mark}`).replaceAll(/\s*\n\s*/g, " ");
 const words = (name: string): string => name.replaceAll("_", " ");
 const plural = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? "" : "s"}`;
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  return [`| ${head.join(" | ")} |`, `|${head.map(() => "---|").join("")}`, ...rows.map((row) => `| ${row.map(cell).join(" | ")} |`)];
+  return [
+    `| ${head.join(" | ")} |`,
+    `|${head.map(() => "---|").join("")}`,
+    ...rows.map((row) => `| ${row.map(cell).join(" | ")} |`),
+  ];
 }
 
 type Measure = { readonly device_free_bytes?: number | null; readonly worker_allocated_bytes?: number | null };
@@ -41,14 +46,19 @@ function whatHappened(report: IncidentReport): string[] {
   const { detected_after_ms: detectedMs, answers, closed_at, worker_id } = report;
   const lines = [
     `- Opened ${report.opened_at}${worker_id === undefined ? "" : ` on ${cell(worker_id)}`}${report.origin === undefined ? "" : ` (began as ${cell(report.origin)})`}.`,
-    closed_at === undefined ? `- Open for ${spanOf(report.open_for_ms)}.` : `- Closed ${closed_at}, after ${spanOf(report.open_for_ms)}.`,
+    closed_at === undefined
+      ? `- Open for ${spanOf(report.open_for_ms)}.`
+      : `- Closed ${closed_at}, after ${spanOf(report.open_for_ms)}.`,
   ];
   if (detectedMs !== undefined) lines.push(`- Noticed ${spanOf(detectedMs)} after its first sign.`);
   if (answers.queued_after_ms !== undefined)
-    lines.push(`- The job that was interrupted had its place in the queue again after ${spanOf(answers.queued_after_ms)}.`);
+    lines.push(
+      `- The job that was interrupted had its place in the queue again after ${spanOf(answers.queued_after_ms)}.`,
+    );
   if (answers.stood_in_after_ms !== undefined)
     lines.push(`- A labelled stand-in could be watched after ${spanOf(answers.stood_in_after_ms)}.`);
-  if (answers.real_after_ms !== undefined) lines.push(`- The first real result came after ${spanOf(answers.real_after_ms)}.`);
+  if (answers.real_after_ms !== undefined)
+    lines.push(`- The first real result came after ${spanOf(answers.real_after_ms)}.`);
   return lines;
 }
 
@@ -69,9 +79,13 @@ function evidenceLines(evidence: object, within: string, known: string | undefin
 }
 
 function cause({ cause: fault, joined, failure_type }: IncidentReport): string[] {
-  const lines = [`- **${cell(fault.code ?? "unknown")}**: ${cell(fault.message ?? failureTypeDescriptions[failure_type])}`];
+  const lines = [
+    `- **${cell(fault.code ?? "unknown")}**: ${cell(fault.message ?? failureTypeDescriptions[failure_type])}`,
+  ];
   if (fault.attribution !== undefined)
-    lines.push(`- Attributed to: ${cell(fault.attribution)}${fault.confidence === undefined ? "" : ` (confidence ${fault.confidence})`}.`);
+    lines.push(
+      `- Attributed to: ${cell(fault.attribution)}${fault.confidence === undefined ? "" : ` (confidence ${fault.confidence})`}.`,
+    );
   if (fault.decided_by !== undefined) lines.push(`- Decided by: ${cell(fault.decided_by)}`);
   if (fault.operator_action !== undefined) lines.push(`- **You have to:** ${cell(fault.operator_action)}`);
   const evidence = evidenceLines(fault.evidence, "", fault.message);
@@ -83,11 +97,18 @@ function cause({ cause: fault, joined, failure_type }: IncidentReport): string[]
 
 function tried({ rungs, canaries }: IncidentReport): string[] {
   const tests = canaries.map(
-    ({ at, passed, reason }) => `- Test render at ${at}: ${passed ? "passed" : "failed"}${reason === undefined ? "" : `, ${cell(reason)}`}`,
+    ({ at, passed, reason }) =>
+      `- Test render at ${at}: ${passed ? "passed" : "failed"}${reason === undefined ? "" : `, ${cell(reason)}`}`,
   );
   const below = tests.length === 0 ? [] : ["", ...tests];
   if (rungs.length === 0) return ["No step was needed or possible.", ...below];
-  const rows = rungs.map((rung) => [words(rung.action), rung.outcome, spanOf(rung.took_ms), rung.reason, measuredOf(rung)]);
+  const rows = rungs.map((rung) => [
+    words(rung.action),
+    rung.outcome,
+    spanOf(rung.took_ms),
+    rung.reason,
+    measuredOf(rung),
+  ]);
   return [...table(["step", "outcome", "took", "why", "measured"], rows), ...below];
 }
 

@@ -38,7 +38,9 @@ export interface Canary {
 
 /** A canary's row says how it ended; the step that follows says what it measured. */
 export function canariesOf(story: IncidentStory): Canary[] {
-  const canaries = [...ofStory(story, "canary.passed"), ...ofStory(story, "canary.failed")].toSorted((a, b) => a.seq - b.seq);
+  const canaries = [...ofStory(story, "canary.passed"), ...ofStory(story, "canary.failed")].toSorted(
+    (a, b) => a.seq - b.seq,
+  );
   return canaries.map((row) => {
     const step = story.rows.find((later) => later.seq > row.seq && stepOf(later)?.reports.includes(row.kind) === true);
     const output = step === undefined ? undefined : (stepOf(step)?.payload["output"] as Fields | undefined);
@@ -62,7 +64,9 @@ export function endingOf(story: IncidentStory): string {
       : `It is open: ${model} is set aside, the worker serves its other models, and the next job that wants it tries it again after a while.`;
   }
   if (status === "resolved") {
-    const cure = rungsOf(story).findLast((row) => row.data["outcome"] === "effective" && row.data["action"] !== "fallback_to_mock");
+    const cure = rungsOf(story).findLast(
+      (row) => row.data["outcome"] === "effective" && row.data["action"] !== "fallback_to_mock",
+    );
     const words = cure === undefined ? "" : ` ${String(cure.data["action"])} helped: ${String(cure.data["reason"])}.`;
     return `The main model passed its proof and serves again.${words}`;
   }

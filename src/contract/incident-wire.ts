@@ -4,7 +4,16 @@ import { isoOf } from "../core/clock.ts";
 import { type EventRow, type IncidentRow, incidentStatuses } from "../core/ports/event-log.ts";
 import { failureTypes, faultClassNames, outcomes, recoveryActions } from "../core/words.ts";
 import { describeEvent } from "./event-words.ts";
-import { actsOf, canariesOf, endingOf, faultOf, type IncidentStory, joinedOf, rungsOf, stepOf } from "./incident-story.ts";
+import {
+  actsOf,
+  canariesOf,
+  endingOf,
+  faultOf,
+  type IncidentStory,
+  joinedOf,
+  rungsOf,
+  stepOf,
+} from "./incident-story.ts";
 import { snakeKeys } from "./stream-wire.ts";
 
 const time = z.iso.datetime();
@@ -25,7 +34,11 @@ export const incidentSummarySchema = z
     /** From the fault's first sign to the opening; absent where nothing was observed. */
     detected_after_ms: ms.optional(),
     /** From the opening to what those who waited got first; absent where nobody waited or nothing came yet. */
-    answers: z.strictObject({ queued_after_ms: ms.optional(), stood_in_after_ms: ms.optional(), real_after_ms: ms.optional() }),
+    answers: z.strictObject({
+      queued_after_ms: ms.optional(),
+      stood_in_after_ms: ms.optional(),
+      real_after_ms: ms.optional(),
+    }),
   })
   .meta({ id: "IncidentSummary" });
 export type IncidentSummary = z.infer<typeof incidentSummarySchema>;
@@ -172,7 +185,8 @@ function toTouched({ touch, job }: IncidentStory["jobs"][number]): IncidentRepor
 /** A step that left the state as it was is for the replay, and no news for people. */
 const isNews = (row: EventRow): boolean => stepOf(row) === null || row.data["from"] !== row.data["to"];
 
-const recoveryMoved = ({ data }: EventRow): string => `Recovery: ${String(data["from"] ?? "begins")} → ${String(data["to"])}.`;
+const recoveryMoved = ({ data }: EventRow): string =>
+  `Recovery: ${String(data["from"] ?? "begins")} → ${String(data["to"])}.`;
 
 function toTimelineEntry(row: EventRow, openedAtMs: number): z.infer<typeof timelineSchema> {
   const text = stepOf(row) === null ? describeEvent(row) : recoveryMoved(row);

@@ -27,9 +27,16 @@ const floorSchema = z.strictObject({ width: whole(16, 7_680), height: whole(16, 
 /** Pickle formats run code when they are opened, and a path that leaves its folder names somebody else's file. */
 const isConfinedLora = (path: string): boolean =>
   /^(?![/\\])(?![A-Za-z]:)[^\0]+\.safetensors$/.test(path) && !path.split(/[/\\]/).includes("..");
-const loraFile = z.string().max(255).refine(isConfinedLora, "must be the path of a .safetensors file below the LoRA directory");
+const loraFile = z
+  .string()
+  .max(255)
+  .refine(isConfinedLora, "must be the path of a .safetensors file below the LoRA directory");
 const loraStrength = z.number().min(0).max(2).default(1);
-const loraSchema = z.strictObject({ name: loraFile, strength: loraStrength, expert: z.enum(loraExperts).default("both") });
+const loraSchema = z.strictObject({
+  name: loraFile,
+  strength: loraStrength,
+  expert: z.enum(loraExperts).default("both"),
+});
 /** Cheaper than the whole grammar of base64, of which twelve million characters would hold up everybody else. */
 const isBase64 = (text: string): boolean => text.length % 4 === 0 && !/[^A-Za-z0-9+/=]/.test(text);
 
@@ -48,7 +55,11 @@ export const jobSubmissionSchema = z
     seed: whole(0, 2 ** 31 - 1).optional(),
     lora_path: loraFile.optional(),
     lora_strength: loraStrength,
-    loras: z.array(loraSchema).max(mostLoras).optional().describe("Further LoRAs, each for both experts of the model or for one."),
+    loras: z
+      .array(loraSchema)
+      .max(mostLoras)
+      .optional()
+      .describe("Further LoRAs, each for both experts of the model or for one."),
     /** JPEG, PNG or WebP, in base64. */
     image: z
       .string()
@@ -83,7 +94,9 @@ export function problemOfSubmission(
 ): { readonly param: string; readonly detail: string } | null {
   const sizes = resolutionsOf(model);
   if (!sizes.includes(size)) return { param: "size", detail: `size must be one of ${sizes.join(", ")}.` };
-  return modelEntry(model).needsImage && !hasImage ? { param: "image", detail: `image is required for ${model}.` } : null;
+  return modelEntry(model).needsImage && !hasImage
+    ? { param: "image", detail: `image is required for ${model}.` }
+    : null;
 }
 
 /** `drawSeed` is asked only when the submission names none. */
@@ -115,7 +128,11 @@ export interface GivenConsent {
 /** By default nothing is reduced unless the submission says so: these routes are for programs that know what they asked for. */
 export function toOwnConsent({ fallback, allow: given, floor }: GivenConsent, defaults: Consent): Consent {
   const allow = given ?? defaults.allow;
-  return { fallback: fallback ?? defaults.fallback, allow, floor: floor ?? (allow.length === 0 ? null : defaults.floor) };
+  return {
+    fallback: fallback ?? defaults.fallback,
+    allow,
+    floor: floor ?? (allow.length === 0 ? null : defaults.floor),
+  };
 }
 
 /** Canonical text of the parsed fields: a drawn seed does not count, an image counts by its hash. */
@@ -203,13 +220,21 @@ export const jobDetailSchema = jobSchema
   .meta({ id: "JobDetail" });
 export type JobDetail = z.infer<typeof jobDetailSchema>;
 
-export const jobListSchema = z.strictObject({ jobs: z.array(jobSchema), cursor: z.string().optional() }).meta({ id: "JobList" });
+export const jobListSchema = z
+  .strictObject({ jobs: z.array(jobSchema), cursor: z.string().optional() })
+  .meta({ id: "JobList" });
 
 const copyChanges = (changes: readonly Change[]): NonNullable<JobWire["changes"]> =>
   changes.map(({ field, from, to, why }) => ({ field, from, to, why }));
 
 function toProgress({ phase, step, of, ratio, etaMs }: JobProgress): z.infer<typeof progressSchema> {
-  return { phase, step, of, ratio: Math.min(1, Math.max(0, ratio)), ...(etaMs === null ? {} : { eta_ms: Math.ceil(etaMs) }) };
+  return {
+    phase,
+    step,
+    of,
+    ratio: Math.min(1, Math.max(0, ratio)),
+    ...(etaMs === null ? {} : { eta_ms: Math.ceil(etaMs) }),
+  };
 }
 
 const errorOf = (code: string | null, message: string | null): { error?: { code: string; message: string } } =>
@@ -266,7 +291,15 @@ function toAttempt(attempt: AttemptView): z.infer<typeof attemptSchema> {
   };
 }
 
-function toArtifact({ kind, sha256, bytes, mimeType, createdAtMs, servedBy, reason }: JobArtifact): z.infer<typeof artifactSchema> {
+function toArtifact({
+  kind,
+  sha256,
+  bytes,
+  mimeType,
+  createdAtMs,
+  servedBy,
+  reason,
+}: JobArtifact): z.infer<typeof artifactSchema> {
   return {
     kind,
     sha256,
@@ -276,7 +309,14 @@ function toArtifact({ kind, sha256, bytes, mimeType, createdAtMs, servedBy, reas
     ...(kind === "image" ? {} : { url: `/artifacts/${sha256}` }),
     ...(servedBy === null
       ? {}
-      : { served_by: { worker: servedBy.worker, model: servedBy.model, kind: servedBy.kind, simulated: servedBy.isSimulated } }),
+      : {
+          served_by: {
+            worker: servedBy.worker,
+            model: servedBy.model,
+            kind: servedBy.kind,
+            simulated: servedBy.isSimulated,
+          },
+        }),
     ...(reason === null ? {} : { reason }),
   };
 }

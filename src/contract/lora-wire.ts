@@ -27,7 +27,13 @@ export function toLoras(files: readonly LoraFacts[]): z.infer<typeof lorasSchema
   return {
     loras: files.map(({ path, bytes, modifiedAtMs }) => {
       const filename = path.split("/").at(-1) ?? path;
-      return { name: filename.replace(/\.safetensors$/, ""), filename, path, size_mb: megabytes(bytes), modified_at: isoOf(modifiedAtMs) };
+      return {
+        name: filename.replace(/\.safetensors$/, ""),
+        filename,
+        path,
+        size_mb: megabytes(bytes),
+        modified_at: isoOf(modifiedAtMs),
+      };
     }),
     total_count: files.length,
     total_size_mb: megabytes(files.reduce((sum, { bytes }) => sum + bytes, 0)),

@@ -66,7 +66,9 @@ export const actorSchema = z
     takes: z.array(z.strictObject({ event: z.string(), condition: z.string().optional() })),
     /** Fields that name and count things; nothing that was written by a person. */
     context: z.record(z.string(), z.unknown()),
-    recent: z.array(z.strictObject({ at: z.iso.datetime(), from: z.string().optional(), to: z.string(), event: z.string() })),
+    recent: z.array(
+      z.strictObject({ at: z.iso.datetime(), from: z.string().optional(), to: z.string(), event: z.string() }),
+    ),
   })
   .meta({ id: "MachineActor" });
 
@@ -80,7 +82,9 @@ export const stepSchema = z.strictObject({
 });
 
 export const actorsSchema = z.strictObject({ at: z.iso.datetime(), actors: z.array(actorSchema) });
-export const machinesSchema = z.strictObject({ ...actorsSchema.shape, definitions: z.array(definitionSchema) }).meta({ id: "Machines" });
+export const machinesSchema = z
+  .strictObject({ ...actorsSchema.shape, definitions: z.array(definitionSchema) })
+  .meta({ id: "Machines" });
 
 const toState = (state: ChartState): StateWire => ({
   id: state.id,
@@ -108,7 +112,11 @@ const toPlace = (view: MachineActor) => ({
   active: [...view.active],
   tags: [...view.tags],
   since: isoOf(view.sinceMs),
-  deadlines: view.deadlines.map(({ delay, state, dueAtMs }) => ({ delay, ...(state === "" ? {} : { state }), due_at: isoOf(dueAtMs) })),
+  deadlines: view.deadlines.map(({ delay, state, dueAtMs }) => ({
+    delay,
+    ...(state === "" ? {} : { state }),
+    due_at: isoOf(dueAtMs),
+  })),
 });
 
 const fromOf = (from: string | null): { from?: string } => (from === null ? {} : { from });

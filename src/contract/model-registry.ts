@@ -41,13 +41,21 @@ const renderSchema = z
   .strictObject({
     guidanceScale: z.number().min(1),
     guidanceScale2: z.number().min(1).optional().describe("Of the low-noise expert."),
-    boundaryRatio: z.number().gt(0).lt(1).optional().describe("Share of the noise below which the second expert takes over."),
+    boundaryRatio: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .optional()
+      .describe("Share of the noise below which the second expert takes over."),
     flowShift: z.number().positive().optional().describe("Replaces the shift that the files name."),
     negativePrompt: z.string().default(""),
     maxSequenceLength: count.default(512),
     dtype: dtype.default("bfloat16"),
     vaeDtype: dtype.default("float32"),
-    leanAttention: z.string().optional().describe("Attention backend of diffusers that takes less memory; without it PyTorch's own stays."),
+    leanAttention: z
+      .string()
+      .optional()
+      .describe("Attention backend of diffusers that takes less memory; without it PyTorch's own stays."),
     arguments: z
       .record(z.string().regex(/^[a-z][a-z0-9_]*$/), z.union([z.string(), z.number(), z.boolean(), z.null()]))
       .default({})
@@ -68,12 +76,19 @@ const fields = z.strictObject({
     .startsWith("/", "must be an absolute path")
     .optional()
     .describe("Local folder in the layout of diffusers; nothing is downloaded."),
-  revision: z.string().min(1).max(255).default("main").describe("Branch, tag or commit; resolved to a commit at each pull."),
+  revision: z
+    .string()
+    .min(1)
+    .max(255)
+    .default("main")
+    .describe("Branch, tag or commit; resolved to a commit at each pull."),
   files: z
     .array(z.string().min(1))
     .min(1)
     .default(["*"])
-    .describe("Patterns of wanted paths; * matches slashes too. Weights are taken as safetensors only, whatever matches."),
+    .describe(
+      "Patterns of wanted paths; * matches slashes too. Weights are taken as safetensors only, whatever matches.",
+    ),
   pipelineClass: z
     .string()
     .min(1)
@@ -99,9 +114,15 @@ const fields = z.strictObject({
     .describe("Legal counts: step × k + offset."),
   defaults: z.strictObject({ frames: count, steps: count, framesPerSecond: count }),
   weights: bytes.describe("Size of all weights; loads keep so much on the card in the profile full."),
-  measured: z.array(measurementSchema).max(200).default([]).describe("How long a clip takes, by who measured it on which card."),
+  measured: z
+    .array(measurementSchema)
+    .max(200)
+    .default([])
+    .describe("How long a clip takes, by who measured it on which card."),
   render: renderSchema,
-  profiles: z.partialRecord(z.enum(loadProfiles), memoryPriorSchema).describe("Load profiles that the model can be placed in."),
+  profiles: z
+    .partialRecord(z.enum(loadProfiles), memoryPriorSchema)
+    .describe("Load profiles that the model can be placed in."),
 });
 
 export const modelEntrySchema = fields
@@ -113,7 +134,10 @@ export const modelEntrySchema = fields
   });
 
 export const modelRegistrySchema = z.strictObject({
-  models: z.record(z.string().regex(modelNamePattern, "must be letters, digits, dots, hyphens and underscores"), modelEntrySchema),
+  models: z.record(
+    z.string().regex(modelNamePattern, "must be letters, digits, dots, hyphens and underscores"),
+    modelEntrySchema,
+  ),
 });
 
 /** What people write. */

@@ -4,7 +4,13 @@ import { isoOf } from "../core/clock.ts";
 import { mebibyte, minuteMs, secondMs } from "../core/units.ts";
 import { loadProfiles } from "../core/words.ts";
 import { modelName } from "./model-name.ts";
-import { type DownloadView, downloadStates, type FileCheckView, type ModelView, type SuggestionView } from "./model-views.ts";
+import {
+  type DownloadView,
+  downloadStates,
+  type FileCheckView,
+  type ModelView,
+  type SuggestionView,
+} from "./model-views.ts";
 
 const fitWords = ["fits", "too_large", "unknown"] as const;
 
@@ -23,7 +29,8 @@ export const downloadSchema = z.strictObject({
 
 export function toDownload(download: DownloadView): z.infer<typeof downloadSchema> {
   const { model, state, doneBytes, totalBytes, bytesPerSecond, etaMs, trouble, atMs } = download;
-  const ratio = state === "completed" ? 1 : totalBytes === null || totalBytes === 0 ? 0 : Math.min(1, doneBytes / totalBytes);
+  const ratio =
+    state === "completed" ? 1 : totalBytes === null || totalBytes === 0 ? 0 : Math.min(1, doneBytes / totalBytes);
   return {
     model_type: model,
     status: state,
@@ -182,7 +189,8 @@ export const toVerified = (check: FileCheckView): z.infer<typeof verifiedSchema>
 });
 
 export function toValidated(check: FileCheckView): z.infer<typeof validatedSchema> {
-  const pathsOf = (wanted: "missing" | "corrupt"): string[] => check.problems.filter(({ kind }) => kind === wanted).map(({ path }) => path);
+  const pathsOf = (wanted: "missing" | "corrupt"): string[] =>
+    check.problems.filter(({ kind }) => kind === wanted).map(({ path }) => path);
   const [missing, corrupt] = [pathsOf("missing"), pathsOf("corrupt")];
   return {
     model_type: check.model,

@@ -46,7 +46,12 @@ export function toProblem(about: ProblemAbout): Problem {
     code: about.code,
     detail: about.detail,
     message: about.detail,
-    error: { message: about.detail, type, code: about.code, ...(about.param === undefined ? {} : { param: about.param }) },
+    error: {
+      message: about.detail,
+      type,
+      code: about.code,
+      ...(about.param === undefined ? {} : { param: about.param }),
+    },
     next_step: row.nextStep,
     request_id: about.requestId,
     ...(about.incidentId === undefined ? {} : { incident_id: about.incidentId }),

@@ -1,9 +1,24 @@
 /** The seed's recovery answers, with its exact fields; what is added says what was measured and proven. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
-import { type FailureType, failureTypes, healthStatuses, type Mode, modes, outcomes, recoveryActions } from "../core/words.ts";
+import {
+  type FailureType,
+  failureTypes,
+  healthStatuses,
+  type Mode,
+  modes,
+  outcomes,
+  recoveryActions,
+} from "../core/words.ts";
 import { failureTypeDescriptions, recoveryActionDescriptions } from "./recovery-texts.ts";
-import type { HealthView, IncidentView, RecoveryAttemptView, RecoveryReset, RecoveryTriggered, ServiceStatus } from "./service-views.ts";
+import type {
+  HealthView,
+  IncidentView,
+  RecoveryAttemptView,
+  RecoveryReset,
+  RecoveryTriggered,
+  ServiceStatus,
+} from "./service-views.ts";
 
 const time = z.iso.datetime();
 const tallies = z.record(z.string(), z.strictObject({ total: z.number().int(), successful: z.number().int() }));
@@ -29,7 +44,11 @@ export const healthSchema = z
 const percent = (ratio: number | null): number => (ratio === null ? 0 : Math.round(ratio * 1_000) / 10);
 
 export function toHealth(health: HealthView): z.infer<typeof healthSchema> {
-  const ratios = { cpu_usage_percent: health.cpuRatio, memory_usage_percent: health.memoryRatio, vram_usage_percent: health.vramRatio };
+  const ratios = {
+    cpu_usage_percent: health.cpuRatio,
+    memory_usage_percent: health.memoryRatio,
+    vram_usage_percent: health.vramRatio,
+  };
   const unmeasured = Object.entries(ratios).flatMap(([name, ratio]) => (ratio === null ? [name] : []));
   return {
     overall_status: health.overallStatus,
@@ -251,11 +270,17 @@ export const triggeredSchema = z
     outcome: z.literal("standing_in").optional(),
     real_generation_enabled: z.boolean(),
     incident_id: z.string().optional(),
-    actions: z.array(z.strictObject({ action: z.enum(recoveryActions), outcome: z.enum(outcomes), reason: z.string() })),
+    actions: z.array(
+      z.strictObject({ action: z.enum(recoveryActions), outcome: z.enum(outcomes), reason: z.string() }),
+    ),
   })
   .meta({ id: "Triggered" });
 
-export function toTriggered(failureType: FailureType, triggered: RecoveryTriggered, nowMs: number): z.infer<typeof triggeredSchema> {
+export function toTriggered(
+  failureType: FailureType,
+  triggered: RecoveryTriggered,
+  nowMs: number,
+): z.infer<typeof triggeredSchema> {
   return {
     recovery_triggered: true,
     failure_type: failureType,

@@ -122,6 +122,11 @@ export interface EstimateView {
   readonly deviceBytes: number;
   readonly hostBytes: number;
   readonly time:
-    | { readonly kind: "known"; readonly ms: number; readonly source: "history" | "published" | "estimated"; readonly basis: string }
+    | {
+        readonly kind: "known";
+        readonly ms: number;
+        readonly source: "history" | "published" | "estimated";
+        readonly basis: string;
+      }
     | { readonly kind: "unknown"; readonly why: string };
 }

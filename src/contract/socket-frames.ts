@@ -46,8 +46,16 @@ export function progressFrames(progress: JobProgress): SocketFrame[] {
   return [
     { topic, type: "task_update", data: about },
     { topic, type: "generation_progress", data: { ...about, stage: wire.phase, ...wire } },
-    { topic, type: "detailed_generation_progress", data: { ...about, stage: wire.phase, message: stageWords[wire.phase] } },
-    { topic, type: "generation_stage", data: { task_id: wire.job_id, stage: wire.phase, stage_progress: stageProgress } },
+    {
+      topic,
+      type: "detailed_generation_progress",
+      data: { ...about, stage: wire.phase, message: stageWords[wire.phase] },
+    },
+    {
+      topic,
+      type: "generation_stage",
+      data: { task_id: wire.job_id, stage: wire.phase, stage_progress: stageProgress },
+    },
   ];
 }
 
@@ -83,7 +91,11 @@ export function healthFrames(health: HealthView): SocketFrame[] {
   const alerts = isAlarming ? health.issues : [];
   return [
     { topic: "health_monitoring", type: "health_status", data: toHealthStatus(health) },
-    ...alerts.map((message) => ({ topic: "alerts" as const, type: "alert", data: { alert_type: "health", message, severity } })),
+    ...alerts.map((message) => ({
+      topic: "alerts" as const,
+      type: "alert",
+      data: { alert_type: "health", message, severity },
+    })),
   ];
 }
 
@@ -94,7 +106,10 @@ export function downloadFrames(download: DownloadView): SocketFrame[] {
   const progress: SocketFrame = { topic: "download_progress", type: "download_progress", data };
   if (status !== "completed" && status !== "failed") return [progress];
   const message = error ?? `${model_type} is complete, and every file matches its hash.`;
-  return [progress, { topic: "download_progress", type: "model_download_complete", data: { model_type, status, message } }];
+  return [
+    progress,
+    { topic: "download_progress", type: "model_download_complete", data: { model_type, status, message } },
+  ];
 }
 
 /** Rows that are not about a job. */
@@ -102,13 +117,19 @@ export function rowFrames(row: EventRow): SocketFrame[] {
   const about = { model_type: String(row.data["model"] ?? ""), task_id: row.jobId ?? "" };
   switch (row.kind) {
     case "model.proven":
-      return [{ topic: "model_status", type: "model_loading_progress", data: { ...about, progress: 100, status: "loaded" } }];
+      return [
+        { topic: "model_status", type: "model_loading_progress", data: { ...about, progress: 100, status: "loaded" } },
+      ];
     case "model.loadFailed":
     case "model.setAside":
-      return [{ topic: "model_status", type: "model_loading_progress", data: { ...about, progress: 0, status: "failed" } }];
+      return [
+        { topic: "model_status", type: "model_loading_progress", data: { ...about, progress: 0, status: "failed" } },
+      ];
     case "incident.opened": {
       const isSetAside = row.data["is_set_aside"] === true;
-      const message = isSetAside ? `${about.model_type} could not be loaded and is set aside.` : "Trouble: recovery begins.";
+      const message = isSetAside
+        ? `${about.model_type} could not be loaded and is set aside.`
+        : "Trouble: recovery begins.";
       const severity = isSetAside ? "warning" : "critical";
       return [{ topic: "alerts", type: "alert", data: { alert_type: "incident", message, severity } }];
     }

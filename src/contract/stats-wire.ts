@@ -103,7 +103,11 @@ function modelStatusOf(status: ServiceStatus, sample: Sample): z.infer<typeof mo
   };
 }
 
-export function toSystemStats(sample: Sample, status: ServiceStatus, host: HostAbout): z.infer<typeof systemStatsSchema> {
+export function toSystemStats(
+  sample: Sample,
+  status: ServiceStatus,
+  host: HostAbout,
+): z.infer<typeof systemStatsSchema> {
   const isEnabled = status.mode !== "mock" && status.mode !== "draining";
   return {
     ...toStats(sample),
@@ -132,7 +136,11 @@ export const statsHistorySchema = z
   })
   .meta({ id: "StatsHistory" });
 
-export function toStatsHistory(samples: readonly Sample[], sinceMs: number, untilMs: number): z.infer<typeof statsHistorySchema> {
+export function toStatsHistory(
+  samples: readonly Sample[],
+  sinceMs: number,
+  untilMs: number,
+): z.infer<typeof statsHistorySchema> {
   const hours = Number(((untilMs - sinceMs) / 3_600_000).toFixed(4));
   return {
     stats: samples.map(toStats),
@@ -155,7 +163,11 @@ export const hardwareProfileSchema = z
   })
   .meta({ id: "HardwareProfile" });
 
-export function toHardwareProfile(sample: Sample, status: ServiceStatus, host: HostAbout): z.infer<typeof hardwareProfileSchema> {
+export function toHardwareProfile(
+  sample: Sample,
+  status: ServiceStatus,
+  host: HostAbout,
+): z.infer<typeof hardwareProfileSchema> {
   const [gpu] = sample.gpus;
   return {
     cpu_model: host.processor,

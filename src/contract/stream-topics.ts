@@ -14,16 +14,22 @@ const subjects: Readonly<Record<StreamTopic, readonly string[]>> = {
   service: [],
 };
 
-const topicOfSubject = new Map(streamTopics.flatMap((topic) => subjects[topic].map((subject) => [subject, topic] as const)));
+const topicOfSubject = new Map(
+  streamTopics.flatMap((topic) => subjects[topic].map((subject) => [subject, topic] as const)),
+);
 
-export const topicOfKind = (kind: string): StreamTopic => topicOfSubject.get(kind.slice(0, kind.indexOf("."))) ?? "service";
+export const topicOfKind = (kind: string): StreamTopic =>
+  topicOfSubject.get(kind.slice(0, kind.indexOf("."))) ?? "service";
 
 const anyTopic = `(?:${streamTopics.join("|")})`;
 
 /** `jobs,health` */
 export const topicsParam = z
   .string()
-  .regex(new RegExp(`^${anyTopic}(?:,${anyTopic})*$`), `must be some of ${streamTopics.join(", ")}, with commas between`)
+  .regex(
+    new RegExp(`^${anyTopic}(?:,${anyTopic})*$`),
+    `must be some of ${streamTopics.join(", ")}, with commas between`,
+  )
   .optional()
   .describe("What is sent of rows and frames; everything without it.");
 

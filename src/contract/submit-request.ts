@@ -54,7 +54,9 @@ function fromJsonText(value: unknown): unknown {
 export const longestPromptLength = 500;
 
 export const submitSchema = z.object({
-  model_type: z.string("is required").refine(isKnownModel, { error: () => `Invalid model type. Must be one of: ${listed(knownModels())}` }),
+  model_type: z
+    .string("is required")
+    .refine(isKnownModel, { error: () => `Invalid model type. Must be one of: ${listed(knownModels())}` }),
   prompt: z
     .string("is required")
     .max(longestPromptLength, `must have at most ${longestPromptLength} characters`)
@@ -108,7 +110,8 @@ export interface UploadedImages {
 }
 
 /** Sentences that begin with a capital letter stand alone; the others need the field's name. */
-const sentenceOf = (param: string, message: string): string => (/^[A-Z]/.test(message) ? message : `${param} ${message}`);
+const sentenceOf = (param: string, message: string): string =>
+  /^[A-Z]/.test(message) ? message : `${param} ${message}`;
 
 /** `raw` is whatever the body held: unknown keys are ignored, as the seed does. */
 export function parseSubmission(raw: unknown, images: UploadedImages): ParsedSubmission {
@@ -125,7 +128,11 @@ export function parseSubmission(raw: unknown, images: UploadedImages): ParsedSub
   }
   const resolutions = resolutionsOf(parsed.data.model_type);
   if (!resolutions.includes(parsed.data.resolution)) {
-    return { kind: "invalid", param: "resolution", message: `Invalid resolution. Must be one of: ${listed(resolutions)}` };
+    return {
+      kind: "invalid",
+      param: "resolution",
+      message: `Invalid resolution. Must be one of: ${listed(resolutions)}`,
+    };
   }
   if (modelEntry(parsed.data.model_type).needsImage && !images.hasImage) {
     return { kind: "invalid", param: "image", message: `image is required for ${parsed.data.model_type}` };
@@ -157,7 +164,11 @@ export function toRenderRequest(fields: SubmitFields, drawSeed: () => number): R
 
 /** What the request says goes before what the configuration says. */
 export function toConsent(fields: SubmitFields, defaults: Consent): Consent {
-  return { fallback: fields.fallback ?? defaults.fallback, allow: fields.allow ?? defaults.allow, floor: defaults.floor };
+  return {
+    fallback: fields.fallback ?? defaults.fallback,
+    allow: fields.allow ?? defaults.allow,
+    floor: defaults.floor,
+  };
 }
 
 /** Canonical text of the parsed fields: two spellings of one request are the same, and a drawn seed does not count. */

@@ -30,7 +30,11 @@ export const systemHealthSchema = z
     gpu_available: z.boolean(),
     uptime: z.number(),
     active_tasks: z.number().int(),
-    system_info: z.strictObject({ issues: z.array(z.string()), warnings: z.array(z.string()), recommendations: z.array(z.string()) }),
+    system_info: z.strictObject({
+      issues: z.array(z.string()),
+      warnings: z.array(z.string()),
+      recommendations: z.array(z.string()),
+    }),
     endpoints: z.strictObject({ health: z.string(), docs: z.string(), websocket: z.string(), api_base: z.string() }),
     connectivity: z.strictObject({
       cors_enabled: z.boolean(),
@@ -39,7 +43,11 @@ export const systemHealthSchema = z
       request_origin: z.string().optional(),
       host_header: z.string(),
     }),
-    server_info: z.strictObject({ configured_port: z.number().int(), detected_port: z.number().int(), environment: z.string() }),
+    server_info: z.strictObject({
+      configured_port: z.number().int(),
+      detected_port: z.number().int(),
+      environment: z.string(),
+    }),
   })
   .meta({ id: "SystemHealth" });
 
@@ -84,7 +92,11 @@ export function toSystemHealth(status: ServiceStatus, about: SystemHealthAbout):
       ...(about.origin === null ? {} : { request_origin: about.origin }),
       host_header: about.host,
     },
-    server_info: { configured_port: about.port, detected_port: about.port, environment: status.isSimulated ? "simulated" : "real" },
+    server_info: {
+      configured_port: about.port,
+      detected_port: about.port,
+      environment: status.isSimulated ? "simulated" : "real",
+    },
   };
 }
 

@@ -82,7 +82,8 @@ export const artifactOf = (job: JobView, kind: JobArtifact["kind"]): JobArtifact
   job.artifacts.find((artifact) => artifact.kind === kind);
 
 /** What there is to see now: the result, else the stand-in. */
-export const shownArtifact = (job: JobView): JobArtifact | undefined => artifactOf(job, "result") ?? artifactOf(job, "stand_in");
+export const shownArtifact = (job: JobView): JobArtifact | undefined =>
+  artifactOf(job, "result") ?? artifactOf(job, "stand_in");
 
 const isStandInShown = (job: JobView): boolean => shownArtifact(job)?.kind === "stand_in";
 
@@ -181,7 +182,9 @@ export function messageOfJob(job: JobView): string {
       expired: "the real video's deadline passed",
     };
     const realResult = realResultOf(job);
-    return realResult === undefined ? "A stand-in was delivered, as the request asked." : `A stand-in is shown; ${rest[realResult]}.`;
+    return realResult === undefined
+      ? "A stand-in was delivered, as the request asked."
+      : `A stand-in is shown; ${rest[realResult]}.`;
   }
   const sentences: Readonly<Record<JobState, string>> = {
     queued: "The job waits for a worker.",
@@ -194,7 +197,9 @@ export function messageOfJob(job: JobView): string {
   return sentences[job.state];
 }
 
-export const jobStatusSchema = taskSchema.extend({ task_id: z.string(), message: z.string() }).meta({ id: "JobStatus" });
+export const jobStatusSchema = taskSchema
+  .extend({ task_id: z.string(), message: z.string() })
+  .meta({ id: "JobStatus" });
 export const toJobStatus = (job: JobView, progress: JobProgress | null): z.infer<typeof jobStatusSchema> => ({
   task_id: job.id,
   ...toTask(job, progress),
@@ -219,7 +224,10 @@ export const queueSchema = z
   .meta({ id: "Queue" });
 
 /** The counts are of real renders: a job whose stand-in is shown stays pending until its real video is there. */
-export function toQueue(tasks: readonly Task[], counts: Readonly<Record<JobState, number>>): z.infer<typeof queueSchema> {
+export function toQueue(
+  tasks: readonly Task[],
+  counts: Readonly<Record<JobState, number>>,
+): z.infer<typeof queueSchema> {
   return {
     tasks: [...tasks],
     queue: tasks.map((task) => ({ ...task, model_type: shortModelNames[task.model_type] ?? task.model_type })),

@@ -25,10 +25,21 @@ const anything = z.unknown().optional();
 
 const ownSchema = z.strictObject(
   {
-    allow: anything.describe("Of frames, resolution and alternative_model: what may be reduced when memory does not suffice."),
-    fallback: anything.describe("stand_in_then_real, wait, fail or stand_in: what the job gets while no worker can give real output."),
-    loras: anything.describe("A list of { name, strength, expert }: further LoRAs, each for both experts of the model or for one."),
-    floor: asObject(z.strictObject({ width: pixels, height: pixels, frames: wholeNumber(1, 1_000) }, "must have width, height and frames")),
+    allow: anything.describe(
+      "Of frames, resolution and alternative_model: what may be reduced when memory does not suffice.",
+    ),
+    fallback: anything.describe(
+      "stand_in_then_real, wait, fail or stand_in: what the job gets while no worker can give real output.",
+    ),
+    loras: anything.describe(
+      "A list of { name, strength, expert }: further LoRAs, each for both experts of the model or for one.",
+    ),
+    floor: asObject(
+      z.strictObject(
+        { width: pixels, height: pixels, frames: wholeNumber(1, 1_000) },
+        "must have width, height and frames",
+      ),
+    ),
   },
   {
     error: (issue) =>
@@ -43,7 +54,10 @@ const loraSchema = z.object(
   "must be an object",
 );
 
-const referenceSchema = z.object({ image_url: anything, file_id: anything }, "must be a file, or an object with image_url");
+const referenceSchema = z.object(
+  { image_url: anything, file_id: anything },
+  "must be a file, or an object with image_url",
+);
 
 const isSeconds = (value: unknown): boolean => /^\d{1,3}(\.\d{1,6})?$/.test(String(value)) && Number(value) > 0;
 
@@ -51,10 +65,17 @@ export const videoRequestSchema = z.object({
   prompt: anything.describe("What the video shows, 1 to 500 characters."),
   model: emptyIsAbsent(z.string("must be a text")).describe("A name of /v1/models; the main model unless it is named."),
   seconds: emptyIsAbsent(
-    z.union([z.string(), z.number()]).refine(isSeconds, "must be a number of seconds from 0 to 999, such as 4").transform(Number),
+    z
+      .union([z.string(), z.number()])
+      .refine(isSeconds, "must be a number of seconds from 0 to 999, such as 4")
+      .transform(Number),
   ),
-  size: emptyIsAbsent(z.string("must be a text such as 1280x720")).describe("Width x height, such as 1280x720, which is the default."),
-  input_reference: asObject(referenceSchema).describe("The image from which the video begins: a file, or a data URL in image_url."),
+  size: emptyIsAbsent(z.string("must be a text such as 1280x720")).describe(
+    "Width x height, such as 1280x720, which is the default.",
+  ),
+  input_reference: asObject(referenceSchema).describe(
+    "The image from which the video begins: a file, or a data URL in image_url.",
+  ),
   image_reference: asObject(referenceSchema).describe("The same under vLLM-Omni's name."),
   width: emptyIsAbsent(pixels),
   height: emptyIsAbsent(pixels),
@@ -102,7 +123,9 @@ export interface AcceptedVideo {
   /** Names of fields that have no effect here. */
   readonly ignored: readonly string[];
 }
-export type ParsedVideo = AcceptedVideo | { readonly kind: "invalid"; readonly param: string; readonly message: string };
+export type ParsedVideo =
+  | AcceptedVideo
+  | { readonly kind: "invalid"; readonly param: string; readonly message: string };
 
 const invalid = (param: string, message: string): ParsedVideo => ({ kind: "invalid", param, message });
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null && value !== "";
@@ -121,7 +144,8 @@ function toSubmissionFields(request: VideoRequest, lead: ModelId): Record<string
   const model = request.model ?? lead;
   const entry = isKnownModel(model) ? modelEntry(model) : undefined;
   const fps = request.fps ?? entry?.framesPerSecond;
-  const framesOfSeconds = request.seconds === undefined || fps === undefined ? undefined : Math.max(1, Math.round(request.seconds * fps));
+  const framesOfSeconds =
+    request.seconds === undefined || fps === undefined ? undefined : Math.max(1, Math.round(request.seconds * fps));
   return {
     model_type: model,
     prompt: request.prompt,
@@ -141,7 +165,8 @@ function toSubmissionFields(request: VideoRequest, lead: ModelId): Record<string
 /** In the words of this address. */
 function renamed(param: string, message: string, hasSeconds: boolean): ParsedVideo {
   const name = param === "num_frames" && hasSeconds ? "seconds" : (wireNames[param] ?? param);
-  if (name === "seconds") return invalid(name, `seconds asks for too many frames: num_frames ${message.replace(/^num_frames /, "")}.`);
+  if (name === "seconds")
+    return invalid(name, `seconds asks for too many frames: num_frames ${message.replace(/^num_frames /, "")}.`);
   const sentence = message.replace(/^(Invalid )?(\w+)(?=[ .])/, (text, invalidly = "", word) =>
     word === param ? `${invalidly}${name}` : text,
   );
@@ -150,7 +175,8 @@ function renamed(param: string, message: string, hasSeconds: boolean): ParsedVid
 
 /** `raw` is whatever the body held. Fields that this service does not know are named in `ignored`. */
 export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo {
-  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return invalid("body", "The body must be an object of fields.");
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw))
+    return invalid("body", "The body must be an object of fields.");
   const gathered = gather(raw);
   const unreadName = unread.find((name) => isGiven(gathered[name]));
   if (unreadName !== undefined) return invalid(unreadName, `No model of this service reads ${unreadName}.`);
@@ -161,15 +187,23 @@ export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo 
     return invalid(param, `${param} ${issue?.message ?? "is not acceptable"}.`);
   }
   const request = parsed.data;
-  if ((request.width === undefined) !== (request.height === undefined)) return invalid("width", "width and height belong together.");
+  if ((request.width === undefined) !== (request.height === undefined))
+    return invalid("width", "width and height belong together.");
   const reference = request.input_reference ?? request.image_reference;
-  if (isGiven(reference?.file_id)) return invalid("input_reference.file_id", "This service keeps no files; send the image itself.");
+  if (isGiven(reference?.file_id))
+    return invalid("input_reference.file_id", "This service keeps no files; send the image itself.");
   const url = isGiven(reference?.image_url) ? reference?.image_url : undefined;
   if (url !== undefined && typeof url !== "string")
     return invalid("input_reference.image_url", "input_reference.image_url must be a text.");
-  const submission = parseSubmission(toSubmissionFields(request, about.lead), { hasImage: about.hasImageFile || url !== undefined });
+  const submission = parseSubmission(toSubmissionFields(request, about.lead), {
+    hasImage: about.hasImageFile || url !== undefined,
+  });
   if (submission.kind === "invalid") {
-    return renamed(submission.param, submission.message, request.num_frames === undefined && request.seconds !== undefined);
+    return renamed(
+      submission.param,
+      submission.message,
+      request.num_frames === undefined && request.seconds !== undefined,
+    );
   }
   return {
     kind: "video",

@@ -88,7 +88,11 @@ export const videoDeletedSchema = z.strictObject({
 
 export interface VideoAbout {
   readonly progress: JobProgress | null;
-  readonly outlook: { readonly queuePosition: number | null; readonly etaMs: number | null; readonly incidentId: string | null };
+  readonly outlook: {
+    readonly queuePosition: number | null;
+    readonly etaMs: number | null;
+    readonly incidentId: string | null;
+  };
   /** A sentence where nothing can be said. */
   readonly estimate: EstimateView | string;
   readonly resultMaxAgeMs: number;
@@ -97,7 +101,8 @@ export interface VideoAbout {
 
 const unixSeconds = (atMs: number): number => Math.floor(atMs / 1_000);
 const sizeText = ({ width, height }: RenderRequest): string => `${width}x${height}`;
-const secondsText = ({ frames, framesPerSecond }: RenderRequest): string => String(Number((frames / framesPerSecond).toFixed(4)));
+const secondsText = ({ frames, framesPerSecond }: RenderRequest): string =>
+  String(Number((frames / framesPerSecond).toFixed(4)));
 
 const toForm = (request: RenderRequest): z.infer<typeof formSchema> => ({
   model: request.model,
@@ -208,7 +213,9 @@ export function truthHeadersOf(video: VideoObject): Record<string, string> {
   const { served_by: servedBy, changes, simulated } = video.understudy;
   return {
     ...(servedBy === null ? {} : { "x-understudy-served-by": servedBy.kind }),
-    ...(changes.length === 0 ? {} : { "x-understudy-changes": changes.map(({ field, from, to }) => `${field}=${from}->${to}`).join(", ") }),
+    ...(changes.length === 0
+      ? {}
+      : { "x-understudy-changes": changes.map(({ field, from, to }) => `${field}=${from}->${to}`).join(", ") }),
     ...(simulated ? { "x-understudy-simulated": "true" } : {}),
   };
 }

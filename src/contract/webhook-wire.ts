@@ -51,8 +51,17 @@ export function toWebhookBody({ type, occurredAtMs, jobId, seq, facts }: Webhook
       simulated: facts.isSimulated,
       ...(servedBy === null
         ? {}
-        : { served_by: { worker: servedBy.worker, model: servedBy.model, kind: servedBy.kind, simulated: servedBy.isSimulated } }),
-      ...(changes.length === 0 ? {} : { changes: changes.map(({ field, from, to, why }) => ({ field, from, to, why })) }),
+        : {
+            served_by: {
+              worker: servedBy.worker,
+              model: servedBy.model,
+              kind: servedBy.kind,
+              simulated: servedBy.isSimulated,
+            },
+          }),
+      ...(changes.length === 0
+        ? {}
+        : { changes: changes.map(({ field, from, to, why }) => ({ field, from, to, why })) }),
       ...(artifact === null
         ? {}
         : {

@@ -44,7 +44,9 @@ export const requestSchema = z.object({
   lora_path: z.string().nullable(),
   lora_strength: z.number(),
   /** More LoRAs, by their names below the worker's directory. */
-  loras: z.array(z.object({ name: z.string(), strength: z.number(), expert: z.enum(loraExperts).optional() })).optional(),
+  loras: z
+    .array(z.object({ name: z.string(), strength: z.number(), expert: z.enum(loraExperts).optional() }))
+    .optional(),
   /** The picture that the video begins from: an absolute path that the worker can read. */
   image_path: z.string().optional(),
 });
@@ -126,7 +128,12 @@ export const methods = {
       z.object({ kind: z.literal("canary"), model: modelName }),
       z.object({ kind: z.literal("phase"), phase: z.enum(phases), request: requestSchema, checkpoint_dir: z.string() }),
     ]),
-    result: z.object({ passed: z.boolean(), experts_used: count, took_ms: z.number(), failure: failureSchema.nullable() }),
+    result: z.object({
+      passed: z.boolean(),
+      experts_used: count,
+      took_ms: z.number(),
+      failure: failureSchema.nullable(),
+    }),
   },
   stats: {
     params: z.object({}),
@@ -164,7 +171,13 @@ export const notifications = {
 export type NotificationName = keyof typeof notifications;
 
 /** JSON-RPC error codes beyond the standard's. `data` is a failureSchema where one is known. */
-export const rpcErrors = { unauthorized: -32001, busy: -32002, unsupported: -32003, failed: -32004, protocolMismatch: -32005 } as const;
+export const rpcErrors = {
+  unauthorized: -32001,
+  busy: -32002,
+  unsupported: -32003,
+  failed: -32004,
+  protocolMismatch: -32005,
+} as const;
 
 /** Environment variables by which a worker is started. */
 export const workerEnvironment = {

@@ -3,7 +3,10 @@ import { type LoadProfile, loadProfiles, type modelIds } from "./words.ts";
 
 /** Peak memory and step time of a load profile against `model-offload`. `full` keeps every weight on the card. */
 export const profileFactors: Readonly<
-  Record<LoadProfile, { readonly activation: number; readonly base: number; readonly time: number; readonly keepsAllWeights: boolean }>
+  Record<
+    LoadProfile,
+    { readonly activation: number; readonly base: number; readonly time: number; readonly keepsAllWeights: boolean }
+  >
 > = {
   full: { base: 1, activation: 1, time: 0.9, keepsAllWeights: true },
   "model-offload": { base: 1, activation: 1, time: 1, keepsAllWeights: false },
@@ -13,10 +16,17 @@ export const profileFactors: Readonly<
 };
 
 /** What measurements in `model-offload` say of the other load profiles. */
-function priorsOf({ weightBytes, baseBytes, bytesPerToken }: MemoryPrior & { readonly weightBytes: number }): ModelEntry["profiles"] {
+function priorsOf({
+  weightBytes,
+  baseBytes,
+  bytesPerToken,
+}: MemoryPrior & { readonly weightBytes: number }): ModelEntry["profiles"] {
   const priors = loadProfiles.map((profile): [LoadProfile, MemoryPrior] => {
     const { base, activation, keepsAllWeights } = profileFactors[profile];
-    return [profile, { baseBytes: keepsAllWeights ? weightBytes : baseBytes * base, bytesPerToken: bytesPerToken * activation }];
+    return [
+      profile,
+      { baseBytes: keepsAllWeights ? weightBytes : baseBytes * base, bytesPerToken: bytesPerToken * activation },
+    ];
   });
   return Object.fromEntries(priors);
 }

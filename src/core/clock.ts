@@ -28,7 +28,11 @@ export function assertDelay(delayMs: number): void {
   if (!Number.isFinite(delayMs)) throw new RangeError(`a timer's delay must be finite, not ${delayMs}`);
 }
 
-export function sleepOn(clock: Pick<Clock, "setTimer" | "clearTimer">, delayMs: number, signal?: AbortSignal): Promise<void> {
+export function sleepOn(
+  clock: Pick<Clock, "setTimer" | "clearTimer">,
+  delayMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
       reject(signal.reason);

@@ -37,6 +37,8 @@ export function isDrillPassed(card: Omit<ScoreCard, "isPassed">): boolean {
     [card.recoveredMs, targets.recoveredMs],
   ] as const;
   return (
-    card.lostJobCount === 0 && card.falseClaims.length === 0 && stages.every(([tookMs, limitMs]) => tookMs !== null && tookMs <= limitMs)
+    card.lostJobCount === 0 &&
+    card.falseClaims.length === 0 &&
+    stages.every(([tookMs, limitMs]) => tookMs !== null && tookMs <= limitMs)
   );
 }

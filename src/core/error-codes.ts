@@ -28,24 +28,56 @@ export const errorCodes = {
     meaning: "The image could not be decoded now, sound or not, so nothing was accepted.",
     nextStep: "Send it again after Retry-After; where it lasts, save the image anew and smaller.",
   },
-  NOT_FOUND: { status: 404, meaning: "There is nothing under this address.", nextStep: "Check the address and the id." },
-  METHOD_NOT_ALLOWED: { status: 405, meaning: "This address does not take this method.", nextStep: "Use a method named in Allow." },
-  JOB_NOT_FOUND: { status: 404, meaning: "No job has this id.", nextStep: "Check the id; jobs are pruned after the retention." },
-  JOB_STATE_CONFLICT: { status: 409, meaning: "The job's state does not allow this.", nextStep: "Look at the job's state first." },
+  NOT_FOUND: {
+    status: 404,
+    meaning: "There is nothing under this address.",
+    nextStep: "Check the address and the id.",
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    meaning: "This address does not take this method.",
+    nextStep: "Use a method named in Allow.",
+  },
+  JOB_NOT_FOUND: {
+    status: 404,
+    meaning: "No job has this id.",
+    nextStep: "Check the id; jobs are pruned after the retention.",
+  },
+  JOB_STATE_CONFLICT: {
+    status: 409,
+    meaning: "The job's state does not allow this.",
+    nextStep: "Look at the job's state first.",
+  },
   IDEMPOTENCY_KEY_REUSED: {
     status: 409,
     meaning: "This idempotency key was used with another request.",
     nextStep: "Use a new key for a new request.",
   },
-  QUEUE_FULL: { status: 429, meaning: "The queue holds as many jobs as it may.", nextStep: "Wait until a job has ended." },
-  RATE_LIMITED: { status: 429, meaning: "One caller asks too often.", nextStep: "Wait for as long as Retry-After says." },
+  QUEUE_FULL: {
+    status: 429,
+    meaning: "The queue holds as many jobs as it may.",
+    nextStep: "Wait until a job has ended.",
+  },
+  RATE_LIMITED: {
+    status: 429,
+    meaning: "One caller asks too often.",
+    nextStep: "Wait for as long as Retry-After says.",
+  },
   UNAUTHENTICATED: {
     status: 401,
     meaning: "A key is needed.",
     nextStep: "Send Authorization: Bearer <key>; the command line takes it from UNDERSTUDY_API_KEY.",
   },
-  ROLE_INSUFFICIENT: { status: 403, meaning: "The key's role does not allow this.", nextStep: "Use a key of the role that is named." },
-  ORIGIN_REFUSED: { status: 403, meaning: "The request comes from a foreign page.", nextStep: "Call from the service's own address." },
+  ROLE_INSUFFICIENT: {
+    status: 403,
+    meaning: "The key's role does not allow this.",
+    nextStep: "Use a key of the role that is named.",
+  },
+  ORIGIN_REFUSED: {
+    status: 403,
+    meaning: "The request comes from a foreign page.",
+    nextStep: "Call from the service's own address.",
+  },
   HOST_REFUSED: {
     status: 421,
     meaning: "The Host header names a host that this service does not serve.",
@@ -67,7 +99,11 @@ export const errorCodes = {
     meaning: "The database was written by a newer version.",
     nextStep: "Start a version at least that new.",
   },
-  DRAINING: { status: 503, meaning: "The service is stopping and takes no new work.", nextStep: "Try again after it has started again." },
+  DRAINING: {
+    status: 503,
+    meaning: "The service is stopping and takes no new work.",
+    nextStep: "Try again after it has started again.",
+  },
   INTAKE_DRAINED: {
     status: 503,
     meaning: "An operator has drained the intake: nothing new is taken, and what was accepted is rendered.",
@@ -83,7 +119,11 @@ export const errorCodes = {
     meaning: "No service answers the command line.",
     nextStep: "Start one on this state directory, or name another with --state-dir.",
   },
-  FEATURE_UNSUPPORTED: { status: 501, meaning: "This service does not do that.", nextStep: "Use one of the routes in /openapi.json." },
+  FEATURE_UNSUPPORTED: {
+    status: 501,
+    meaning: "This service does not do that.",
+    nextStep: "Use one of the routes in /openapi.json.",
+  },
   INTERNAL_ERROR: { status: 500, meaning: "A defect of this program.", nextStep: "Report it with the request id." },
   ENVELOPE_TOO_LARGE: {
     status: 422,
@@ -92,7 +132,8 @@ export const errorCodes = {
   },
   LORA_UNSUPPORTED: {
     status: 422,
-    meaning: "No worker here can render with this LoRA: it does not fit the model, or this service has no folder of LoRAs.",
+    meaning:
+      "No worker here can render with this LoRA: it does not fit the model, or this service has no folder of LoRAs.",
     nextStep: "Leave the LoRA out, name another one, or set models.loraDir.",
   },
   JOB_DEADLINE_EXCEEDED: {
@@ -130,7 +171,11 @@ export const errorCodes = {
     meaning: "The card's memory did not suffice.",
     nextStep: "Recovery acts by itself; where it does not help, ask for fewer frames or a smaller size.",
   },
-  GPU_CONTEXT_POISONED: { status: 503, meaning: "The device context is unusable in this process.", nextStep: "The worker is restarted." },
+  GPU_CONTEXT_POISONED: {
+    status: 503,
+    meaning: "The device context is unusable in this process.",
+    nextStep: "The worker is restarted.",
+  },
   GPU_LOST: {
     status: 503,
     meaning: "The card does not answer on its bus any more.",
@@ -177,9 +222,21 @@ export const errorCodes = {
     nextStep: "Install what the worker names, or turn the optimisation off; renders go on without it.",
   },
   WORKER_EXITED: { status: 503, meaning: "The worker process ended.", nextStep: "It is restarted by itself." },
-  WORKER_SILENT: { status: 503, meaning: "The worker process does not answer.", nextStep: "It is stopped and restarted." },
-  WORKER_STALLED: { status: 503, meaning: "The render made no progress for too long.", nextStep: "The worker is stopped and restarted." },
-  WORKER_PROTOCOL_MISMATCH: { status: 503, meaning: "The worker speaks another protocol version.", nextStep: "Install matching versions." },
+  WORKER_SILENT: {
+    status: 503,
+    meaning: "The worker process does not answer.",
+    nextStep: "It is stopped and restarted.",
+  },
+  WORKER_STALLED: {
+    status: 503,
+    meaning: "The render made no progress for too long.",
+    nextStep: "The worker is stopped and restarted.",
+  },
+  WORKER_PROTOCOL_MISMATCH: {
+    status: 503,
+    meaning: "The worker speaks another protocol version.",
+    nextStep: "Install matching versions.",
+  },
   WORKER_CONFIGURATION: {
     status: 503,
     meaning: "The worker says that its configuration is wrong.",
@@ -190,7 +247,11 @@ export const errorCodes = {
     meaning: "The worker reported an error that matches no known class.",
     nextStep: "Look at the raw evidence in the incident; the worker's log has the rest.",
   },
-  MODEL_FILE_CORRUPT: { status: 503, meaning: "A model file is damaged.", nextStep: "It is verified and fetched again." },
+  MODEL_FILE_CORRUPT: {
+    status: 503,
+    meaning: "A model file is damaged.",
+    nextStep: "It is verified and fetched again.",
+  },
   MODEL_NOT_AVAILABLE: {
     status: 503,
     meaning: "The model cannot be loaded.",
@@ -236,13 +297,21 @@ export const errorCodes = {
     meaning: "A remote host does not answer.",
     nextStep: "It is tried again by itself; check the network when it lasts.",
   },
-  CONFIGURATION_INVALID: { status: 500, meaning: "The configuration is not acceptable.", nextStep: "Correct the named field." },
+  CONFIGURATION_INVALID: {
+    status: 500,
+    meaning: "The configuration is not acceptable.",
+    nextStep: "Correct the named field.",
+  },
   STATE_DIR_IN_USE: {
     status: 500,
     meaning: "Another supervisor owns the state directory.",
     nextStep: "Stop it, or use another directory.",
   },
-  STATE_DIR_UNUSABLE: { status: 500, meaning: "The state directory cannot be written.", nextStep: "Choose a writable directory." },
+  STATE_DIR_UNUSABLE: {
+    status: 500,
+    meaning: "The state directory cannot be written.",
+    nextStep: "Choose a writable directory.",
+  },
   ADDRESS_IN_USE: { status: 500, meaning: "The port is taken.", nextStep: "Stop the other program, or use --port." },
   INSECURE_BINDING: {
     status: 500,

@@ -86,7 +86,8 @@ export interface Lease {
 }
 
 /** What this attempt renders. */
-export const effectiveRequest = ({ plan, spec }: Pick<Lease, "plan" | "spec">): RenderRequest => plan?.request ?? spec.request;
+export const effectiveRequest = ({ plan, spec }: Pick<Lease, "plan" | "spec">): RenderRequest =>
+  plan?.request ?? spec.request;
 
 export type LeaseRef = Pick<Lease, "jobId" | "fence">;
 

@@ -18,7 +18,10 @@ export const isKnownModel = (id: string): boolean => catalog.has(id);
 export function modelEntry(id: ModelId): ModelEntry {
   const entry = catalog.get(id);
   if (entry === undefined)
-    throw new UnderstudyError("CONFIGURATION_INVALID", `There is no model ${id}; there are ${knownModels().join(", ")}.`);
+    throw new UnderstudyError(
+      "CONFIGURATION_INVALID",
+      `There is no model ${id}; there are ${knownModels().join(", ")}.`,
+    );
   return entry;
 }
 
@@ -53,7 +56,9 @@ export function tokenCount(model: ModelId, asked: RenderedEnvelope): number {
 /** Predicted peak on the device while denoising, in bytes; infinite where the model cannot be placed so. */
 export function peakBytes(model: ModelId, asked: RenderedEnvelope, profile: LoadProfile): number {
   const prior = modelEntry(model).profiles[profile];
-  return prior === undefined ? Number.POSITIVE_INFINITY : prior.baseBytes + prior.bytesPerToken * tokenCount(model, asked);
+  return prior === undefined
+    ? Number.POSITIVE_INFINITY
+    : prior.baseBytes + prior.bytesPerToken * tokenCount(model, asked);
 }
 
 /** Predicted memory of the loaded, idle model on the device, in bytes. */
@@ -66,7 +71,9 @@ export function residentBytes(model: ModelId, profile: LoadProfile): number {
 export function stepSeconds(model: ModelId, asked: RenderedEnvelope, profile: LoadProfile): number {
   const entry = modelEntry(model);
   const tokens = tokenCount(model, asked);
-  return (entry.stepSecondsPerToken * tokens + entry.stepSecondsPerTokenSquared * tokens ** 2) * profileFactors[profile].time;
+  return (
+    (entry.stepSecondsPerToken * tokens + entry.stepSecondsPerTokenSquared * tokens ** 2) * profileFactors[profile].time
+  );
 }
 
 /** The smallest legal canary: 5 frames, 2 steps (one of each expert where there are two). */

@@ -41,20 +41,30 @@ async function measured<Value>(what: string, measure: () => Promise<Measured<Val
 /** A board without memory of its own uses the host's: what is free there is what it has. */
 function freeBytesOf({ gpus, gpuStatus, host }: Sample, uuid: string): Measured<number> {
   const gpu = gpus.find((candidate) => candidate.uuid === uuid);
-  if (gpu === undefined) return missing(`the card ${uuid} was not seen${gpuStatus?.reason == null ? "" : `: ${gpuStatus.reason}`}`);
+  if (gpu === undefined)
+    return missing(`the card ${uuid} was not seen${gpuStatus?.reason == null ? "" : `: ${gpuStatus.reason}`}`);
   if (gpu.totalBytes !== null && gpu.usedBytes !== null) return { value: gpu.totalBytes - gpu.usedBytes, note: null };
   if (gpu.details?.sharesHostMemory === true)
     return { value: host.memoryTotalBytes - host.memoryUsedBytes, note: `the card ${uuid} shares the host's memory` };
-  return missing(`the card ${uuid}: ${gpu.unavailable["totalBytes"] ?? gpu.unavailable["usedBytes"] ?? "its memory was not measured"}`);
+  return missing(
+    `the card ${uuid}: ${gpu.unavailable["totalBytes"] ?? gpu.unavailable["usedBytes"] ?? "its memory was not measured"}`,
+  );
 }
 
-function createMeter({ clock, probe, clientOf, deviceOf }: GpuAdapterOptions): (workerId: string) => Promise<EvidenceMeasure> {
+function createMeter({
+  clock,
+  probe,
+  clientOf,
+  deviceOf,
+}: GpuAdapterOptions): (workerId: string) => Promise<EvidenceMeasure> {
   const measureDevice = async (workerId: string): Promise<Measured<number>> => {
     const uuid = deviceOf(workerId);
     if (uuid === null) return missing(`the card of ${workerId} is not known`);
     return freeBytesOf(await probe.measure({ maxAgeMs: lookEveryMs }), uuid);
   };
-  const measureWorker = async (workerId: string): Promise<Measured<{ reservedBytes: number; allocatedBytes: number }>> => {
+  const measureWorker = async (
+    workerId: string,
+  ): Promise<Measured<{ reservedBytes: number; allocatedBytes: number }>> => {
     const client = clientOf(workerId);
     return client === null ? missing("no worker is connected") : { value: (await client.stats()).memory, note: null };
   };
@@ -84,7 +94,8 @@ async function measureUntilFreed(
 ): Promise<EvidenceMeasure> {
   const untilMs = clock.nowMs() + lookAtMostMs;
   const hasRisen = ({ deviceFreeBytes }: EvidenceMeasure): boolean =>
-    before.deviceFreeBytes === null || (deviceFreeBytes !== null && deviceFreeBytes - before.deviceFreeBytes >= expectedBytes);
+    before.deviceFreeBytes === null ||
+    (deviceFreeBytes !== null && deviceFreeBytes - before.deviceFreeBytes >= expectedBytes);
   for (;;) {
     const after = await measure();
     if (hasRisen(after) || clock.nowMs() >= untilMs) return after;
@@ -112,19 +123,41 @@ export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
     const { applied, ...report } = await apply(connected(workerId));
     // What the worker says it gave back is waited for, never believed.
     const saidBytes =
-      report.before === undefined || report.after === undefined ? 0 : report.before.reservedBytes - report.after.reservedBytes;
-    const after = await measureUntilFreed(clock, () => measure(workerId), before, Math.max(neededBytes, saidBytes, 0), signal);
+      report.before === undefined || report.after === undefined
+        ? 0
+        : report.before.reservedBytes - report.after.reservedBytes;
+    const after = await measureUntilFreed(
+      clock,
+      () => measure(workerId),
+      before,
+      Math.max(neededBytes, saidBytes, 0),
+      signal,
+    );
     return { action, before, applied, after };
   };
   return {
     measure,
     clearCache: (workerId, neededBytes, signal) =>
-      act(workerId, "clear_gpu_cache", (client) => client.runAction({ action: "clear_gpu_cache" }, signal), neededBytes, signal),
+      act(
+        workerId,
+        "clear_gpu_cache",
+        (client) => client.runAction({ action: "clear_gpu_cache" }, signal),
+        neededBytes,
+        signal,
+      ),
     applyOptimization: (workerId, signal) =>
-      act(workerId, "apply_vram_optimization", (client) => client.runAction({ action: "apply_vram_optimization" }, signal), 0, signal),
+      act(
+        workerId,
+        "apply_vram_optimization",
+        (client) => client.runAction({ action: "apply_vram_optimization" }, signal),
+        0,
+        signal,
+      ),
     enableOffload: (workerId, { model, profile }, signal) => {
       // Where nothing is resident, as after a load that ran out of memory, there is nothing to reload: it is loaded.
-      const reload = async (client: WorkerClient): Promise<Pick<WorkerActionReport, "applied"> & Partial<WorkerActionReport>> => {
+      const reload = async (
+        client: WorkerClient,
+      ): Promise<Pick<WorkerActionReport, "applied"> & Partial<WorkerActionReport>> => {
         if ((await client.stats(signal)).residentModel === model)
           return client.runAction({ action: "enable_cpu_offload", profile }, signal);
         await client.loadModel({ model, profile }, signal);

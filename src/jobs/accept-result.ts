@@ -45,7 +45,12 @@ async function makeThumbnail(ports: AcceptPorts, lease: Lease, sourcePath: strin
 function resultOf(finished: FinishedRender, durationSeconds: number): JobResult {
   const { lease, report, servedBy } = finished;
   return {
-    servedBy: { worker: servedBy.workerId, model: effectiveRequest(lease).model, kind: "real", isSimulated: servedBy.isSimulated },
+    servedBy: {
+      worker: servedBy.workerId,
+      model: effectiveRequest(lease).model,
+      kind: "real",
+      isSimulated: servedBy.isSimulated,
+    },
     effective: effectiveRequest(lease),
     changes: lease.plan?.changes ?? [],
     renderedSize: `${report.renderedWidth}x${report.renderedHeight}`,
@@ -57,7 +62,10 @@ function resultOf(finished: FinishedRender, durationSeconds: number): JobResult 
 
 /** What is left over is swept by age, so a file that cannot be deleted now takes nothing back of what was decided. */
 async function tidy(ports: AcceptPorts, { report, lease }: FinishedRender, isJobOver: boolean): Promise<void> {
-  const leftovers = [ports.artifacts.discardStaged(report.outputPath), isJobOver ? ports.artifacts.removeCheckpoints(lease.jobId) : null];
+  const leftovers = [
+    ports.artifacts.discardStaged(report.outputPath),
+    isJobOver ? ports.artifacts.removeCheckpoints(lease.jobId) : null,
+  ];
   await Promise.allSettled(leftovers);
 }
 

@@ -51,7 +51,11 @@ const diskLookMs = 1_000;
 const rowOf = (machine: MachineFacts, request: RenderRequest, profile: LoadProfile): PlacementRow =>
   placementRow(machine, request, profile, emptyEnvelopes);
 
-const questionOf = ({ request, consent }: JobSpec, { machine, profiles }: ServingMachine, limits: AdmissionLimits): FitQuestion => ({
+const questionOf = (
+  { request, consent }: JobSpec,
+  { machine, profiles }: ServingMachine,
+  limits: AdmissionLimits,
+): FitQuestion => ({
   request,
   consent,
   alternative: limits.alternative,
@@ -71,7 +75,9 @@ function unfitSentence(question: FitQuestion, machine: MachineFacts): string {
     smaller === null
       ? "No smaller size of it fits either."
       : `${sizeOf(smaller.request)} of ${smaller.request.model} would fit, in memory mode ${smaller.profile}.`;
-  const host = rows.every(({ shortOf }) => shortOf === "host") ? ` and ${formatBytes(rows[0]?.hostBytes ?? 0)} of host memory` : "";
+  const host = rows.every(({ shortOf }) => shortOf === "host")
+    ? ` and ${formatBytes(rows[0]?.hostBytes ?? 0)} of host memory`
+    : "";
   return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode${host}; what serves is ${machineWords(machine)}. ${advice}`;
 }
 
@@ -81,8 +87,11 @@ const noLoras = "LORA_UNSUPPORTED: this service has no folder of LoRAs (models.l
 const noCardYet = "No worker has told yet what its card is.";
 const unreadable = "A workflow is opaque: what it takes shows when it has been rendered.";
 
-const keepImage = (ports: AdmissionPorts, jobId: string, { bytes, mimeType }: NonNullable<Submission["image"]>): Promise<ArtifactRef> =>
-  ports.artifacts.publishBytes(bytes, { jobId, kind: "image", mimeType });
+const keepImage = (
+  ports: AdmissionPorts,
+  jobId: string,
+  { bytes, mimeType }: NonNullable<Submission["image"]>,
+): Promise<ArtifactRef> => ports.artifacts.publishBytes(bytes, { jobId, kind: "image", mimeType });
 
 export interface AdmissionDesk {
   submit(submission: Submission): Promise<AdmissionOutcome>;
@@ -93,9 +102,14 @@ export interface AdmissionDesk {
 /** Why nobody is let in now, whatever they ask; null when the door is open. */
 function closedDoor({ isDraining, isIntakeDrained }: AdmissionPorts): UnderstudyError | null {
   if (isDraining())
-    return new UnderstudyError("DRAINING", "The service is stopping; submit again after it has started.", { retryable: true });
-  const detail = "An operator has drained the intake; submit again after it was resumed. What was accepted is rendered.";
-  return isIntakeDrained() ? new UnderstudyError("INTAKE_DRAINED", detail, { retryable: true, details: { retryAfterMs: 60_000 } }) : null;
+    return new UnderstudyError("DRAINING", "The service is stopping; submit again after it has started.", {
+      retryable: true,
+    });
+  const detail =
+    "An operator has drained the intake; submit again after it was resumed. What was accepted is rendered.";
+  return isIntakeDrained()
+    ? new UnderstudyError("INTAKE_DRAINED", detail, { retryable: true, details: { retryAfterMs: 60_000 } })
+    : null;
 }
 
 /** Decides whether a submission is taken, and takes it durably. Throws UnderstudyError DRAINING or INTAKE_DRAINED while nothing is taken. */

@@ -27,7 +27,9 @@ export function listReductions(request: RenderRequest, consent: Consent, alterna
   const variants: RenderRequest[] = [];
   const fewerFrames = (from: RenderRequest): RenderRequest[] =>
     consent.allow.includes("frames")
-      ? frameSteps.filter((frames) => frames < from.frames && frames >= (consent.floor?.frames ?? 1)).map((frames) => ({ ...from, frames }))
+      ? frameSteps
+          .filter((frames) => frames < from.frames && frames >= (consent.floor?.frames ?? 1))
+          .map((frames) => ({ ...from, frames }))
       : [];
   const smallerSizes = (from: RenderRequest): RenderRequest[] =>
     consent.allow.includes("resolution")
@@ -67,7 +69,8 @@ export interface FitQuestion {
 const why = "the asked form does not fit this card in any memory mode";
 
 /** From the preferred memory mode on, ever leaner. */
-export const profilesFrom = (preferred: LoadProfile): readonly LoadProfile[] => loadProfiles.slice(loadProfiles.indexOf(preferred));
+export const profilesFrom = (preferred: LoadProfile): readonly LoadProfile[] =>
+  loadProfiles.slice(loadProfiles.indexOf(preferred));
 
 function findProfile({ profiles, resident, fits }: FitQuestion, request: RenderRequest): LoadProfile | null {
   const isResident = resident?.model === request.model && profiles.includes(resident.profile);

@@ -13,7 +13,10 @@ const servedBy: ServedBy = { worker: "media", model: "stand-in", kind: "stand_in
 
 const evenOf = (pixels: number): number => Math.max(2, Math.round(pixels / 2) * 2);
 
-export function standInSize(request: { readonly width: number; readonly height: number }): { width: number; height: number } {
+export function standInSize(request: { readonly width: number; readonly height: number }): {
+  width: number;
+  height: number;
+} {
   const scale = Math.min(1, standInLimits.height / request.height);
   return { width: evenOf(request.width * scale), height: evenOf(request.height * scale) };
 }
@@ -25,7 +28,13 @@ const genericClip = { width: 640, height: 360, frames: 33, framesPerSecond: 16 }
 export async function makeGenericStandIn(ports: Pick<AcceptPorts, "artifacts" | "media">): Promise<void> {
   const outputPath = ports.artifacts.genericStandInPath;
   if ((await ports.media.probe(outputPath)).plays) return;
-  await ports.media.renderStandIn({ outputPath, prompt: "", model: "any model", ...genericClip, reason: "no clip can be made now" });
+  await ports.media.renderStandIn({
+    outputPath,
+    prompt: "",
+    model: "any model",
+    ...genericClip,
+    reason: "no clip can be made now",
+  });
 }
 
 interface StandInClip {
@@ -47,7 +56,11 @@ function standInResult(job: JobView, { width, height, frames, framesPerSecond }:
   };
 }
 
-async function renderOwn(ports: AcceptPorts, job: JobView, reason: string): Promise<{ clip: StandInClip; artifact: ArtifactRef }> {
+async function renderOwn(
+  ports: AcceptPorts,
+  job: JobView,
+  reason: string,
+): Promise<{ clip: StandInClip; artifact: ArtifactRef }> {
   const { prompt, model, frames, framesPerSecond, ...asked } = job.spec.request;
   const clip = { ...standInSize(asked), frames: Math.min(frames, standInLimits.frames), framesPerSecond };
   const outputPath = ports.artifacts.stagingPath(job.id, job.fence, "stand_in");
@@ -57,18 +70,27 @@ async function renderOwn(ports: AcceptPorts, job: JobView, reason: string): Prom
   return { clip, artifact };
 }
 
-const aboutStandIn = (job: JobView) => ({ jobId: job.id, fence: job.fence, kind: "stand_in", mimeType: "video/mp4" }) as const;
+const aboutStandIn = (job: JobView) =>
+  ({ jobId: job.id, fence: job.fence, kind: "stand_in", mimeType: "video/mp4" }) as const;
 
 /**
  * Renders, probes and attaches the one stand-in of a job. Idempotent: a second one is refused by the store.
  * With `fallback: stand_in` the stand-in is all that was asked for, and ends the job.
  * @param kind `generic`: the clip that was made at the start, because the disk has no room for the job's own
  */
-export async function makeStandIn(ports: AcceptPorts, job: JobView, reason: string, kind: "own" | "generic" = "own"): Promise<StandInMade> {
+export async function makeStandIn(
+  ports: AcceptPorts,
+  job: JobView,
+  reason: string,
+  kind: "own" | "generic" = "own",
+): Promise<StandInMade> {
   const { clip, artifact } =
     kind === "own"
       ? await renderOwn(ports, job, reason)
-      : { clip: genericClip, artifact: await ports.artifacts.publish(ports.artifacts.genericStandInPath, aboutStandIn(job)) };
+      : {
+          clip: genericClip,
+          artifact: await ports.artifacts.publish(ports.artifacts.genericStandInPath, aboutStandIn(job)),
+        };
   const outcome = await ports.jobs.attach(job.id, artifact, { servedBy, reason });
   if (outcome !== "ok") {
     if (outcome !== "duplicate") await ports.artifacts.remove(artifact.name);

@@ -62,7 +62,9 @@ export class StandInDesk {
   /** Until the first route has been lost for long enough; null when all are there. */
   #dueInMs(): number | null {
     const lostAtMs = this.#options.routeLostAtMs();
-    const waits = [...(lostAtMs === null ? [] : [lostAtMs]), ...this.#options.lostModels().values()].map((ms) => this.#untilMs(ms));
+    const waits = [...(lostAtMs === null ? [] : [lostAtMs]), ...this.#options.lostModels().values()].map((ms) =>
+      this.#untilMs(ms),
+    );
     return waits.length === 0 ? null : Math.min(...waits);
   }
 
@@ -70,7 +72,9 @@ export class StandInDesk {
   #dueModels(): readonly ModelId[] | null {
     const lostAtMs = this.#options.routeLostAtMs();
     if (lostAtMs !== null && this.#untilMs(lostAtMs) === 0) return null;
-    return [...this.#options.lostModels()].filter(([, sinceMs]) => this.#untilMs(sinceMs) === 0).map(([model]) => model);
+    return [...this.#options.lostModels()]
+      .filter(([, sinceMs]) => this.#untilMs(sinceMs) === 0)
+      .map(([model]) => model);
   }
 
   #mayWork(): boolean {

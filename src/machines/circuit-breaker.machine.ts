@@ -25,7 +25,12 @@ export const defaultCircuitBreakerLimits: CircuitBreakerLimits = {
 };
 
 export type CircuitBreakerReport =
-  | { readonly type: "breaker.opened"; readonly workerId: string; readonly untilMs: number; readonly openingCount: number }
+  | {
+      readonly type: "breaker.opened";
+      readonly workerId: string;
+      readonly untilMs: number;
+      readonly openingCount: number;
+    }
   | { readonly type: "breaker.halfOpened"; readonly workerId: string }
   | { readonly type: "breaker.closed"; readonly workerId: string };
 
@@ -54,7 +59,12 @@ export interface CircuitBreakerContext {
 export type CircuitBreakerEvent =
   | { readonly type: "breaker.hold"; readonly workerId: string; readonly incidentId: string }
   /** `isResolved`: the incident ended because a probe passed. */
-  | { readonly type: "breaker.release"; readonly workerId: string; readonly incidentId: string; readonly isResolved: boolean }
+  | {
+      readonly type: "breaker.release";
+      readonly workerId: string;
+      readonly incidentId: string;
+      readonly isResolved: boolean;
+    }
   | { readonly type: "fault.counted"; readonly workerId: string; readonly attribution: Attribution }
   | { readonly type: "canary.passed"; readonly workerId: string }
   | { readonly type: "canary.failed"; readonly workerId: string }
@@ -73,7 +83,8 @@ export const circuitBreakerMachine = setup({
     isLastStraw: ({ context }, params: { attribution: Attribution }) =>
       countsAgainstWorker(params) && context.faultCount + 1 >= context.limits.faultCount,
     jobSucceeded: (_, params: { isSuccessful: boolean }) => params.isSuccessful,
-    isLastHolder: ({ context }, params: { incidentId: string }) => context.heldBy.every((id) => id === params.incidentId),
+    isLastHolder: ({ context }, params: { incidentId: string }) =>
+      context.heldBy.every((id) => id === params.incidentId),
     isLastHolderAndResolved: ({ context }, params: { incidentId: string; isResolved: boolean }) =>
       params.isResolved && context.heldBy.every((id) => id === params.incidentId),
   },
@@ -84,7 +95,11 @@ export const circuitBreakerMachine = setup({
     keepOneStraw: assign({ faultCount: ({ context }) => Math.max(0, context.limits.faultCount - 1) }),
     countOpening: assign(({ context }) => {
       const openingCount = context.openingCount + 1;
-      return { openingCount, faultCount: 0, openUntilMs: context.clock.nowMs() + openForMs(openingCount, context.limits) };
+      return {
+        openingCount,
+        faultCount: 0,
+        openUntilMs: context.clock.nowMs() + openForMs(openingCount, context.limits),
+      };
     }),
     clearOpening: assign({ openUntilMs: null }),
     addHolder: assign({
@@ -135,7 +150,10 @@ export const circuitBreakerMachine = setup({
   }),
   initial: "closed",
   on: {
-    "breaker.hold": { target: ".held", actions: { type: "addHolder", params: ({ event }) => ({ incidentId: event.incidentId }) } },
+    "breaker.hold": {
+      target: ".held",
+      actions: { type: "addHolder", params: ({ event }) => ({ incidentId: event.incidentId }) },
+    },
   },
   states: {
     closed: {
@@ -144,7 +162,11 @@ export const circuitBreakerMachine = setup({
       always: { guard: "wasOpen", target: "open" },
       on: {
         "fault.counted": [
-          { guard: { type: "isLastStraw", params: ({ event }) => event }, target: "open", actions: ["countOpening", "reportOpened"] },
+          {
+            guard: { type: "isLastStraw", params: ({ event }) => event },
+            target: "open",
+            actions: ["countOpening", "reportOpened"],
+          },
           { guard: { type: "counts", params: ({ event }) => event }, actions: "countFault" },
         ],
         "job.ended": { guard: { type: "jobSucceeded", params: ({ event }) => event }, actions: "forgetFaults" },
@@ -190,7 +212,8 @@ export const circuitBreakerMachine = setup({
       },
     },
     held: {
-      description: "An incident on this worker is open: recovery decides what is admitted, and its test renders do not count.",
+      description:
+        "An incident on this worker is open: recovery decides what is admitted, and its test renders do not count.",
       tags: ["recovering"],
       on: {
         "breaker.release": [

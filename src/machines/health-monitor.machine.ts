@@ -97,7 +97,12 @@ export type HealthMonitorEvent =
   | { readonly type: "monitor.stop" }
   | { readonly type: "health.check" }
   /** Known memory of a worker's running job and resident model on its device; 0 when it holds nothing. */
-  | { readonly type: "envelope.changed"; readonly workerId: string; readonly deviceUuid: string; readonly knownBytes: number };
+  | {
+      readonly type: "envelope.changed";
+      readonly workerId: string;
+      readonly deviceUuid: string;
+      readonly knownBytes: number;
+    };
 
 export interface HealthMonitorInput {
   readonly parent: ActorRef<Snapshot<unknown>, HealthMonitorReport>;
@@ -142,15 +147,24 @@ export function healthReportOf(context: HealthMonitorContext): HealthReport {
 }
 
 function faultReportOf(context: HealthMonitorContext, change: LevelChange, faultClass: FaultClass): FaultReport {
-  const message = listIssues(context.readings).find((issue) => issue.reading === change.reading)?.message ?? change.reading;
+  const message =
+    listIssues(context.readings).find((issue) => issue.reading === change.reading)?.message ?? change.reading;
   const deviceUuid = worstDevice(change.reading, context.ring.at(-1)?.gpus ?? [], context.envelopes);
   const workerId =
-    (deviceUuid === null ? undefined : context.deviceWorkers[deviceUuid]) ?? Object.values(context.deviceWorkers)[0] ?? "host";
+    (deviceUuid === null ? undefined : context.deviceWorkers[deviceUuid]) ??
+    Object.values(context.deviceWorkers)[0] ??
+    "host";
   const gpu = change.reading === "gpuPresence" ? context.ring.at(-1)?.gpuStatus?.evidence : undefined;
   const evidence = { message, ...(gpu === undefined ? {} : { gpu }) };
   const fault = faultOf(ofHardware(evidence) ?? { faultClass, confidence: 0.7, decidedBy: message }, evidence);
   // Measured from outside: the context of the device may well be sound.
-  return { fault: { ...fault, contextPoisoned: false }, workerId, model: null, jobId: null, atMs: context.clock.nowMs() };
+  return {
+    fault: { ...fault, contextPoisoned: false },
+    workerId,
+    model: null,
+    jobId: null,
+    atMs: context.clock.nowMs(),
+  };
 }
 
 export const healthMonitorMachine = setup({
@@ -196,7 +210,11 @@ export const healthMonitorMachine = setup({
           enqueue.sendTo(context.parent, { type: "threshold.crossed", reading, severity: to, value, atMs });
         const faultClass = faultClassOf[reading];
         if (to === "critical" && faultClass !== undefined) {
-          enqueue.sendTo(context.parent, { type: "fault.raised", report: faultReportOf(context, change, faultClass), isHealthOnly: true });
+          enqueue.sendTo(context.parent, {
+            type: "fault.raised",
+            report: faultReportOf(context, change, faultClass),
+            isHealthOnly: true,
+          });
         }
         if (reading === "cpu" && to === "critical") enqueue.sendTo(context.parent, { type: "standIns.hold" });
         if (reading === "cpu" && from === "critical") enqueue.sendTo(context.parent, { type: "standIns.release" });
@@ -215,7 +233,11 @@ export const healthMonitorMachine = setup({
     changeStatus: enqueueActions(({ context, enqueue }, { status }: { status: HealthStatus }) => {
       if (context.status === status) return;
       enqueue.assign({ status });
-      enqueue.sendTo(context.parent, { type: "health.changed", from: context.status, health: { ...healthReportOf(context), status } });
+      enqueue.sendTo(context.parent, {
+        type: "health.changed",
+        from: context.status,
+        health: { ...healthReportOf(context), status },
+      });
     }),
     releaseStandIns: enqueueActions(({ context, enqueue }) => {
       if (context.readings.cpu.level === "critical") enqueue.sendTo(context.parent, { type: "standIns.release" });

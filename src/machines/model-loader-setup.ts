@@ -13,7 +13,10 @@ import type {
   VerifyOrder,
 } from "./model-loader-types.ts";
 
-export const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder => ({ workerId: context.workerId, ...context.wanted });
+export const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder => ({
+  workerId: context.workerId,
+  ...context.wanted,
+});
 
 /** A step of loading that did not answer within its time. */
 export function overdueFault(what: string): Fault {
@@ -85,13 +88,17 @@ export const modelLoaderSetup = setup({
       throw new Error("downloadModel was not provided");
     }),
     /** Every file matches its hash; resolves with the name of the first that does not, or null. */
-    verifyModel: fromPromise<string | null, VerifyOrder>(() => Promise.reject(new Error("verifyModel was not provided"))),
+    verifyModel: fromPromise<string | null, VerifyOrder>(() =>
+      Promise.reject(new Error("verifyModel was not provided")),
+    ),
     loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
       throw new Error("loadModel was not provided");
     }),
     /** The test render of the wanted model, which must be on the card; resolves with null when it passed, else with the fault. */
     proveModel: fromPromise<Fault | null, LoadOrder>(() => Promise.reject(new Error("proveModel was not provided"))),
-    unloadModel: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("unloadModel was not provided"))),
+    unloadModel: fromPromise<void, { workerId: string }>(() =>
+      Promise.reject(new Error("unloadModel was not provided")),
+    ),
     /** Asked before a second try: leftovers of the first may hold the memory. */
     clearCache: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("clearCache was not provided"))),
   },
@@ -99,7 +106,8 @@ export const modelLoaderSetup = setup({
     isConnected: ({ context }) => context.isWorkerConnected,
     isOfJob: ({ context }) => isOfJob(context),
     /** The worker says that the files are not what they should be, and they were not read since. */
-    areFilesSuspect: ({ context }) => isOfJob(context) && context.fault?.attribution === "model" && !context.areFilesReadAgain,
+    areFilesSuspect: ({ context }) =>
+      isOfJob(context) && context.fault?.attribution === "model" && !context.areFilesReadAgain,
     triesRemain: ({ context }) => context.tryCount < context.limits.retryCount && context.fault?.retryable === true,
     isPresent: (_, params: { resolution: Resolution }) => params.resolution.kind === "present",
     isSound: (_, params: { brokenFile: string | null }) => params.brokenFile === null,

@@ -6,7 +6,14 @@
  * too), so nothing here remembers it: a wish for a model begins a load, and a proof begins with a look.
  * A model of a job that cannot be loaded is set aside, and the worker has its own model back: it fails nobody else.
  */
-import { corruptFault, joinSameLoad, modelLoaderSetup, orderOf, overdueFault, rejectionFault } from "./model-loader-setup.ts";
+import {
+  corruptFault,
+  joinSameLoad,
+  modelLoaderSetup,
+  orderOf,
+  overdueFault,
+  rejectionFault,
+} from "./model-loader-setup.ts";
 import { defaultModelLoaderLimits } from "./model-loader-types.ts";
 
 export const modelLoaderMachine = modelLoaderSetup.createMachine({
@@ -30,7 +37,10 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
     "worker.exited": { target: ".unloaded", actions: [{ type: "wantOwn" }, { type: "noteExited" }] },
     "worker.connected": [
       {
-        guard: { type: "holdsWanted", params: ({ event }) => ({ residentModel: event.residentModel, isAdopted: event.isAdopted }) },
+        guard: {
+          type: "holdsWanted",
+          params: ({ event }) => ({ residentModel: event.residentModel, isAdopted: event.isAdopted }),
+        },
         target: ".ready",
         actions: { type: "noteAdopted", params: ({ event }) => ({ profile: event.profile }) },
       },
@@ -76,7 +86,9 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
           actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("resolving", event.error) }) },
         },
       },
-      after: { resolveMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("resolving") } } } },
+      after: {
+        resolveMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("resolving") } } },
+      },
     },
     downloading: {
       description: "Fetches the files that are missing.",
@@ -87,26 +99,38 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         input: orderOf,
         onError: {
           target: "failed",
-          actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("the download", event.error) }) },
+          actions: {
+            type: "noteFault",
+            params: ({ event }) => ({ fault: rejectionFault("the download", event.error) }),
+          },
         },
       },
       on: {
         ...joinSameLoad,
         "download.succeeded": { target: "verifying" },
-        "download.failed": { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) } },
+        "download.failed": {
+          target: "failed",
+          actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) },
+        },
         "download.cancel": { target: "unloaded" },
       },
       states: {
         transferring: {
           description: "Bytes arrive.",
-          on: { "download.progressed": { target: "transferring", reenter: true }, "download.pause": { target: "backingOff" } },
+          on: {
+            "download.progressed": { target: "transferring", reenter: true },
+            "download.pause": { target: "backingOff" },
+          },
           after: { downloadStallMs: { target: "stalled" } },
         },
         stalled: {
           description: "No byte has arrived for half a minute.",
           on: { "download.progressed": { target: "transferring" } },
           after: {
-            stuckMs: { target: "#modelLoader.failed", actions: { type: "noteFault", params: { fault: overdueFault("the download") } } },
+            stuckMs: {
+              target: "#modelLoader.failed",
+              actions: { type: "noteFault", params: { fault: overdueFault("the download") } },
+            },
           },
         },
         backingOff: {
@@ -126,14 +150,19 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         onDone: [
           { guard: { type: "isSound", params: ({ event }) => ({ brokenFile: event.output }) }, target: "loading" },
           { guard: "fetchesRemain", target: "downloading", actions: { type: "countFetch" } },
-          { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: corruptFault(event.output) }) } },
+          {
+            target: "failed",
+            actions: { type: "noteFault", params: ({ event }) => ({ fault: corruptFault(event.output) }) },
+          },
         ],
         onError: {
           target: "failed",
           actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("verifying", event.error) }) },
         },
       },
-      after: { verifyMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("verifying") } } } },
+      after: {
+        verifyMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("verifying") } } },
+      },
     },
     loading: {
       description: "The worker puts the model on the card.",
@@ -149,14 +178,22 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       },
       on: {
         "load.succeeded": { target: "proving" },
-        "load.failed": { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) } },
+        "load.failed": {
+          target: "failed",
+          actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) },
+        },
         ...joinSameLoad,
       },
       states: {
         moving: {
           description: "The load shows activity.",
           on: { "load.progressed": { target: "moving", reenter: true } },
-          after: { stuckMs: { target: "#modelLoader.failed", actions: { type: "noteFault", params: { fault: overdueFault("loading") } } } },
+          after: {
+            stuckMs: {
+              target: "#modelLoader.failed",
+              actions: { type: "noteFault", params: { fault: overdueFault("loading") } },
+            },
+          },
         },
       },
     },
@@ -177,10 +214,18 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         ],
         onError: {
           target: "failed",
-          actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("the test render", event.error) }) },
+          actions: {
+            type: "noteFault",
+            params: ({ event }) => ({ fault: rejectionFault("the test render", event.error) }),
+          },
         },
       },
-      after: { proveMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("the test render") } } } },
+      after: {
+        proveMs: {
+          target: "failed",
+          actions: { type: "noteFault", params: { fault: overdueFault("the test render") } },
+        },
+      },
     },
     ready: {
       description: "The model is on the card and its last proof passed.",
@@ -204,7 +249,9 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
           actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("unloading", event.error) }) },
         },
       },
-      after: { unloadMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("unloading") } } } },
+      after: {
+        unloadMs: { target: "failed", actions: { type: "noteFault", params: { fault: overdueFault("unloading") } } },
+      },
     },
     failed: {
       description: "The model could not be made ready.",

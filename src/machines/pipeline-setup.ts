@@ -59,7 +59,8 @@ export const faultOfPreparation = (preparation: Preparation): Fault =>
 
 const phaseStates = { encode: "encoding", denoise: "denoising", decode: "decoding", mux: "muxing" } as const;
 /** Without progress for so long the phase in hand has stalled; a phase that was announced as long extends its own limit. */
-const stallMsOf = ({ stepLimits, longPhaseMs }: PipelineContext): number => Math.max(stepLimits.stallMs, longPhaseMs ?? 0);
+const stallMsOf = ({ stepLimits, longPhaseMs }: PipelineContext): number =>
+  Math.max(stepLimits.stallMs, longPhaseMs ?? 0);
 /** What is known about a render that does not move. */
 const stallOf = (context: PipelineContext): Evidence => ({
   stalledForMs: stallMsOf(context),
@@ -137,11 +138,13 @@ export const pipelineSetup = setup({
     isSuspended: ({ context }) => context.suspendedBy.length > 0,
     servesStandIns: ({ context }) => context.isServingStandIns,
     /** The worker that it was claimed for is gone, or on its way: it would never be told of the job's end. */
-    hasLeaseInVain: ({ context }, params: { lease: Lease | null }) => params.lease !== null && !context.isWorkerConnected,
+    hasLeaseInVain: ({ context }, params: { lease: Lease | null }) =>
+      params.lease !== null && !context.isWorkerConnected,
     hasLease: (_, params: { lease: Lease | null }) => params.lease !== null,
     isReady: (_, params: { preparation: Preparation }) => params.preparation.kind === "ready",
     /** One load an attempt: a worker that does not hold what was loaded would be asked for ever. */
-    needsModel: ({ context }, params: { preparation: Preparation }) => params.preparation.kind === "load" && context.wantedModel === null,
+    needsModel: ({ context }, params: { preparation: Preparation }) =>
+      params.preparation.kind === "load" && context.wantedModel === null,
     isWanted: ({ context }, params: { model: ModelId }) => context.wantedModel === params.model,
     isWaitingForModel: ({ context }) => context.wantedModel !== null,
     isFreed: (_, params: { isFreed: boolean }) => params.isFreed,
@@ -179,7 +182,11 @@ export const pipelineSetup = setup({
     ),
     reportPlanned: enqueueActions(({ context, enqueue }, params: { preparation: Preparation }) => {
       if (params.preparation.kind !== "ready") return;
-      const report: PipelineReport = { type: "render.planned", workerId: context.workerId, peakBytes: params.preparation.peakBytes };
+      const report: PipelineReport = {
+        type: "render.planned",
+        workerId: context.workerId,
+        peakBytes: params.preparation.peakBytes,
+      };
       enqueue.sendTo(context.parent, report);
     }),
     wantModel: enqueueActions(({ context, enqueue }, params: { preparation: Preparation }) => {
@@ -201,9 +208,15 @@ export const pipelineSetup = setup({
       settlement: { kind: "death" as const, evidence: stallOf(context), isOwnDoing: false },
     })),
     setAdmission: assign((_, params: { admission: Admission }) => ({ admission: params.admission })),
-    spendAdmission: assign(({ context }) => ({ admission: context.admission === "one" ? ("none" as const) : context.admission })),
-    hold: assign(({ context }, params: { by: string }) => ({ suspendedBy: [...new Set([...context.suspendedBy, params.by])] })),
-    letGo: assign(({ context }, params: { by: string }) => ({ suspendedBy: context.suspendedBy.filter((holder) => holder !== params.by) })),
+    spendAdmission: assign(({ context }) => ({
+      admission: context.admission === "one" ? ("none" as const) : context.admission,
+    })),
+    hold: assign(({ context }, params: { by: string }) => ({
+      suspendedBy: [...new Set([...context.suspendedBy, params.by])],
+    })),
+    letGo: assign(({ context }, params: { by: string }) => ({
+      suspendedBy: context.suspendedBy.filter((holder) => holder !== params.by),
+    })),
     letAllGo: assign({ suspendedBy: [] }),
     serveStandIns: assign({ isServingStandIns: true }),
     endStandIns: assign({ isServingStandIns: false }),
@@ -231,7 +244,11 @@ export const pipelineSetup = setup({
     forgetCommit: assign({ committingJobId: null }),
     reportBegun: sendTo(
       ({ context }) => context.parent,
-      ({ context }): PipelineReport => ({ type: "job.begun", workerId: context.workerId, jobId: context.lease?.jobId ?? "" }),
+      ({ context }): PipelineReport => ({
+        type: "job.begun",
+        workerId: context.workerId,
+        jobId: context.lease?.jobId ?? "",
+      }),
     ),
     reportEnded: sendTo(
       ({ context }) => context.parent,
@@ -252,7 +269,8 @@ export const pipelineSetup = setup({
     ),
     raiseRenderFault: sendTo(
       ({ context }) => context.parent,
-      ({ context }, params: { fault: Fault }): PipelineReport => faultReport(context, params.fault, context.lease?.jobId ?? null),
+      ({ context }, params: { fault: Fault }): PipelineReport =>
+        faultReport(context, params.fault, context.lease?.jobId ?? null),
     ),
     raiseRefusal: enqueueActions(({ context, enqueue }, params: { fault: Fault | null; jobId: string }) => {
       if (params.fault !== null) enqueue.sendTo(context.parent, faultReport(context, params.fault, params.jobId));

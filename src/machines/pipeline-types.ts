@@ -50,7 +50,12 @@ export type Settlement =
   | { readonly kind: "cancelled" };
 
 export type RenderFact =
-  | { readonly type: "phase.started"; readonly phase: Phase; readonly longPhaseMs: number | null; readonly limits: StepLimits }
+  | {
+      readonly type: "phase.started";
+      readonly phase: Phase;
+      readonly longPhaseMs: number | null;
+      readonly limits: StepLimits;
+    }
   | { readonly type: "step.progressed"; readonly phase: Phase; readonly step: number; readonly of: number }
   /** The worker's main thread has done nothing since then, although heartbeats come; null: it moves again. */
   | { readonly type: "render.stoodStill"; readonly sinceMs: number | null }
@@ -61,7 +66,12 @@ export type RenderFact =
 
 export type CommitFact =
   | { readonly type: "artifact.committed"; readonly jobId: string }
-  | { readonly type: "artifact.refused"; readonly jobId: string; readonly problem: string; readonly fault: Fault | null };
+  | {
+      readonly type: "artifact.refused";
+      readonly jobId: string;
+      readonly problem: string;
+      readonly fault: Fault | null;
+    };
 
 export type PipelineEvent =
   | RenderFact
@@ -85,12 +95,22 @@ export type PipelineReport =
   | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: false }
   | { readonly type: "pipeline.suspended"; readonly workerId: string }
   | { readonly type: "pipeline.resumed"; readonly workerId: string }
-  | { readonly type: "pipeline.stalled"; readonly workerId: string; readonly jobId: string; readonly evidence: Evidence }
+  | {
+      readonly type: "pipeline.stalled";
+      readonly workerId: string;
+      readonly jobId: string;
+      readonly evidence: Evidence;
+    }
   | { readonly type: "pipeline.stopped"; readonly workerId: string }
   | { readonly type: "device.freed"; readonly workerId: string }
   | { readonly type: "worker.restart"; readonly workerId: string; readonly reason: string }
   | { readonly type: "render.planned"; readonly workerId: string; readonly peakBytes: number }
-  | { readonly type: "model.wanted"; readonly workerId: string; readonly model: ModelId; readonly profile: LoadProfile };
+  | {
+      readonly type: "model.wanted";
+      readonly workerId: string;
+      readonly model: ModelId;
+      readonly profile: LoadProfile;
+    };
 
 export interface PipelineInput {
   readonly workerId: string;

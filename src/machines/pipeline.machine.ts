@@ -6,7 +6,15 @@
  */
 import type { Lease } from "../core/job.ts";
 import { unknownLimits } from "../recovery/step-history.ts";
-import { faultOfPreparation, joinSuspension, leaseOrder, overdue, phaseState, phaseTransitions, pipelineSetup } from "./pipeline-setup.ts";
+import {
+  faultOfPreparation,
+  joinSuspension,
+  leaseOrder,
+  overdue,
+  phaseState,
+  phaseTransitions,
+  pipelineSetup,
+} from "./pipeline-setup.ts";
 import { defaultPipelineLimits } from "./pipeline-types.ts";
 
 export const pipelineMachine = pipelineSetup.createMachine({
@@ -41,22 +49,34 @@ export const pipelineMachine = pipelineSetup.createMachine({
   on: {
     "worker.connected": { actions: [{ type: "noteConnected" }] },
     "worker.exited": { actions: [{ type: "noteExited" }] },
-    "model.proven": { actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }, { type: "noteNews" }] },
+    "model.proven": {
+      actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }, { type: "noteNews" }],
+    },
     "model.lost": { actions: [{ type: "noteModelLost" }] },
     "jobs.becameAvailable": { actions: [{ type: "noteNews" }] },
     "pipeline.admit": {
-      actions: [{ type: "setAdmission", params: ({ event }) => ({ admission: event.admission }) }, { type: "noteNews" }],
+      actions: [
+        { type: "setAdmission", params: ({ event }) => ({ admission: event.admission }) },
+        { type: "noteNews" },
+      ],
     },
     "pipeline.suspend": { actions: [{ type: "hold", params: ({ event }) => ({ by: event.by }) }] },
     "pipeline.resume": {
-      actions: [{ type: "letGo", params: ({ event }) => ({ by: event.by }) }, { type: "endStandIns" }, { type: "noteNews" }],
+      actions: [
+        { type: "letGo", params: ({ event }) => ({ by: event.by }) },
+        { type: "endStandIns" },
+        { type: "noteNews" },
+      ],
     },
     "pipeline.standIn": { actions: [{ type: "serveStandIns" }] },
     "pipeline.pause": { actions: [{ type: "pause" }] },
     "pipeline.unpause": { actions: [{ type: "unpause" }, { type: "noteNews" }] },
     "pipeline.stop": { actions: [{ type: "planStop" }] },
     "artifact.committed": {
-      actions: [{ type: "forgetCommit" }, { type: "reportEnded", params: ({ event }) => ({ jobId: event.jobId, isSuccessful: true }) }],
+      actions: [
+        { type: "forgetCommit" },
+        { type: "reportEnded", params: ({ event }) => ({ jobId: event.jobId, isSuccessful: true }) },
+      ],
     },
     "artifact.refused": {
       actions: [
@@ -80,7 +100,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
         "worker.connected": {
           guard: { type: "hasLease", params: ({ event }) => ({ lease: event.adopted }) },
           target: "inHand.generating",
-          actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, { type: "reportBegun" }],
+          actions: [
+            { type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) },
+            { type: "reportBegun" },
+          ],
         },
       },
       after: { pollMs: { target: "idle", reenter: true, actions: { type: "noteNews" } } },
@@ -98,7 +121,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
             target: "settling",
             actions: [
               { type: "storeLease", params: ({ event }) => ({ lease: event.output.lease }) },
-              { type: "storeSettlement", params: { settlement: { kind: "release", why: "its worker ended while it was claimed" } } },
+              {
+                type: "storeSettlement",
+                params: { settlement: { kind: "release", why: "its worker ended while it was claimed" } },
+              },
             ],
           },
           {
@@ -124,7 +150,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
         input: leaseOrder,
         onError: {
           target: "cancelling",
-          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease could not be kept" } } },
+          actions: {
+            type: "storeSettlement",
+            params: { settlement: { kind: "release", why: "its lease could not be kept" } },
+          },
         },
       },
       on: {
@@ -134,7 +163,9 @@ export const pipelineMachine = pipelineSetup.createMachine({
             { type: "noteExited" },
             {
               type: "storeSettlement",
-              params: ({ event }) => ({ settlement: { kind: "death", evidence: event.evidence, isOwnDoing: event.isExpected } }),
+              params: ({ event }) => ({
+                settlement: { kind: "death", evidence: event.evidence, isOwnDoing: event.isExpected },
+              }),
             },
           ],
         },
@@ -185,7 +216,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
             ],
             onError: {
               target: "#pipeline.settling",
-              actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "the worker could not be prepared" } } },
+              actions: {
+                type: "storeSettlement",
+                params: { settlement: { kind: "release", why: "the worker could not be prepared" } },
+              },
             },
           },
           on: {
@@ -200,14 +234,20 @@ export const pipelineMachine = pipelineSetup.createMachine({
               target: "#pipeline.settling",
               actions: [
                 { type: "noteModelLost" },
-                { type: "storeSettlement", params: { settlement: { kind: "release", why: "its model could not be loaded" } } },
+                {
+                  type: "storeSettlement",
+                  params: { settlement: { kind: "release", why: "its model could not be loaded" } },
+                },
               ],
             },
           },
           after: {
             prepareMs: {
               target: "#pipeline.settling",
-              actions: { type: "storeSettlement", params: { settlement: { kind: "fault", fault: overdue("preparing the worker") } } },
+              actions: {
+                type: "storeSettlement",
+                params: { settlement: { kind: "fault", fault: overdue("preparing the worker") } },
+              },
             },
           },
         },
@@ -217,15 +257,24 @@ export const pipelineMachine = pipelineSetup.createMachine({
           initial: "encoding",
           invoke: {
             src: "renderJob",
-            input: ({ context }) => ({ workerId: context.workerId, lease: context.lease as Lease, isUnderWay: context.isUnderWay }),
+            input: ({ context }) => ({
+              workerId: context.workerId,
+              lease: context.lease as Lease,
+              isUnderWay: context.isUnderWay,
+            }),
             onError: {
               target: "#pipeline.settling",
-              actions: { type: "storeSettlement", params: { settlement: { kind: "fault", fault: overdue("the render") } } },
+              actions: {
+                type: "storeSettlement",
+                params: { settlement: { kind: "fault", fault: overdue("the render") } },
+              },
             },
           },
           on: {
             "phase.started": phaseTransitions,
-            "render.stoodStill": { actions: { type: "noteStill", params: ({ event }) => ({ sinceMs: event.sinceMs }) } },
+            "render.stoodStill": {
+              actions: { type: "noteStill", params: ({ event }) => ({ sinceMs: event.sinceMs }) },
+            },
             "render.completed": {
               target: "#pipeline.handingOver",
               actions: { type: "storeReport", params: ({ event }) => ({ report: event.report }) },
@@ -233,7 +282,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
             "render.failed": {
               target: "#pipeline.settling",
               actions: [
-                { type: "storeSettlement", params: ({ event }) => ({ settlement: { kind: "fault", fault: event.fault } }) },
+                {
+                  type: "storeSettlement",
+                  params: ({ event }) => ({ settlement: { kind: "fault", fault: event.fault } }),
+                },
                 { type: "raiseRenderFault", params: ({ event }) => ({ fault: event.fault }) },
               ],
             },
@@ -257,7 +309,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
         input: leaseOrder,
         onError: {
           target: "settling",
-          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease could not be kept" } } },
+          actions: {
+            type: "storeSettlement",
+            params: { settlement: { kind: "release", why: "its lease could not be kept" } },
+          },
         },
       },
       on: {
@@ -269,7 +324,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
       after: {
         commitMs: {
           target: "settling",
-          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "the commit before it did not end" } } },
+          actions: {
+            type: "storeSettlement",
+            params: { settlement: { kind: "release", why: "the commit before it did not end" } },
+          },
         },
       },
     },
@@ -308,7 +366,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
       },
       on: { "worker.exited": { target: "settling", actions: [{ type: "noteExited" }, { type: "reportFreed" }] } },
       after: {
-        cancelMs: { target: "settling", actions: { type: "requestKill", params: { reason: "a cancelled render did not end in time" } } },
+        cancelMs: {
+          target: "settling",
+          actions: { type: "requestKill", params: { reason: "a cancelled render did not end in time" } },
+        },
       },
     },
     settling: {
@@ -321,7 +382,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
           lease: context.lease as Lease,
           settlement: context.settlement ?? { kind: "release", why: "the attempt ended without a reason" },
         }),
-        onDone: { target: "idle", actions: [{ type: "reportAttemptOver" }, { type: "dropLease" }, { type: "noteNews" }] },
+        onDone: {
+          target: "idle",
+          actions: [{ type: "reportAttemptOver" }, { type: "dropLease" }, { type: "noteNews" }],
+        },
         onError: { description: "The store cannot write now; tried again after a moment." },
       },
       after: {
@@ -342,7 +406,10 @@ export const pipelineMachine = pipelineSetup.createMachine({
         "worker.connected": {
           guard: { type: "hasLease", params: ({ event }) => ({ lease: event.adopted }) },
           target: "inHand.generating",
-          actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, { type: "reportBegun" }],
+          actions: [
+            { type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) },
+            { type: "reportBegun" },
+          ],
         },
         ...joinSuspension,
       },

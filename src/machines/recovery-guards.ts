@@ -6,7 +6,8 @@ interface Args {
   readonly context: RecoveryContext;
 }
 
-const isWorkerDown = ({ workerState }: RecoveryContext): boolean => workerState === "crashLooping" || workerState === "stopped";
+const isWorkerDown = ({ workerState }: RecoveryContext): boolean =>
+  workerState === "crashLooping" || workerState === "stopped";
 const hasPassed = (atMs: number | null, { clock }: RecoveryContext): boolean => atMs === null || clock.nowMs() >= atMs;
 const climbsRemain = ({ climbCount, forgivenClimbCount, limits }: RecoveryContext): boolean =>
   climbCount - forgivenClimbCount < limits.climbCount;
@@ -21,7 +22,8 @@ export const recoveryGuards = {
   startsWithDeath: ({ context }: Args) => context.start === "workerDeath",
   /** An operator asked, and a test render decides whether there is anything to repair. */
   isAskedFor: ({ context }: Args) => context.origin === "manual",
-  mayWait: ({ context }: Args) => (context.origin === "health" || context.origin === "manual") && !context.hasProvenFailure,
+  mayWait: ({ context }: Args) =>
+    (context.origin === "health" || context.origin === "manual") && !context.hasProvenFailure,
   isUnprovenStandIn: ({ context }: Args) => context.choice?.action === "fallback_to_mock" && !context.hasProvenFailure,
   isStandIn: ({ context }: Args) => context.choice?.action === "fallback_to_mock",
   isHeavyChoice: ({ context }: Args) => context.choice?.isHeavy === true,
@@ -40,7 +42,8 @@ export const recoveryGuards = {
     hasPassed(context.cooldownUntilMs, context),
   climbsRemain: ({ context }: Args) => climbsRemain(context),
   /** A fault of one model is over with that model; any other with whatever model the worker had in use. */
-  isOwnModel: ({ context }: Args, params: { readonly model: ModelId }) => context.model === null || context.model === params.model,
+  isOwnModel: ({ context }: Args, params: { readonly model: ModelId }) =>
+    context.model === null || context.model === params.model,
   isTrialJobMissing: ({ context }: Args) => !context.isTrialJobBegun,
   jobSucceeded: (_: Args, params: { readonly isSuccessful: boolean }) => params.isSuccessful,
   isNewlyDown: ({ context }: Args) => !isWorkerDown(context),

@@ -38,7 +38,10 @@ interface StepSink {
 }
 
 /** Carries one step out: the change first, then the reports in their order. */
-function take({ context, enqueue }: { readonly context: RecoveryContext; readonly enqueue: StepSink }, step: steps.Step): void {
+function take(
+  { context, enqueue }: { readonly context: RecoveryContext; readonly enqueue: StepSink },
+  step: steps.Step,
+): void {
   enqueue.assign(step.change);
   for (const report of step.reports) enqueue.sendTo(context.parent, report);
 }
@@ -55,12 +58,18 @@ export const recoverySetup = setup({
   actors: {
     /** Measures what decides which rungs can help; asks nothing of the device. */
     examine: fromPromise<RungFacts, RecoveryTarget>(() => Promise.reject(new Error("examine was not provided"))),
-    performAction: fromPromise<RungEvidence, PerformActionInput>(() => Promise.reject(new Error("performAction was not provided"))),
+    performAction: fromPromise<RungEvidence, PerformActionInput>(() =>
+      Promise.reject(new Error("performAction was not provided")),
+    ),
     /** Runs the failed job's phase again. */
-    proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(() => Promise.reject(new Error("proveEnvelope was not provided"))),
+    proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(() =>
+      Promise.reject(new Error("proveEnvelope was not provided")),
+    ),
     runCanary: fromPromise<ProbeAnswer, RecoveryTarget>(() => Promise.reject(new Error("runCanary was not provided"))),
     /** Idempotent for an incident: makes one when there is none, and checks that it plays. */
-    renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(() => Promise.reject(new Error("renderStandIn was not provided"))),
+    renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(() =>
+      Promise.reject(new Error("renderStandIn was not provided")),
+    ),
   },
   guards: recoveryGuards,
   actions: {
@@ -68,7 +77,9 @@ export const recoverySetup = setup({
     forgiveClimbs: assign(({ context }) => steps.forgiveClimbs(context)),
     clearStart: assign({ start: null }),
     clearChoice: assign({ choice: null }),
-    chooseNext: enqueueActions((args, params: { facts: RungFacts }) => take(args, steps.chooseNext(args.context, params.facts))),
+    chooseNext: enqueueActions((args, params: { facts: RungFacts }) =>
+      take(args, steps.chooseNext(args.context, params.facts)),
+    ),
     skipForBudget: enqueueActions((args, params: { retryAtMs: number | null; reason: string }) =>
       take(args, steps.skipForBudget(args.context, params)),
     ),
@@ -78,10 +89,16 @@ export const recoverySetup = setup({
     startStandInRung: enqueueActions((args) => take(args, steps.startStandInRung(args.context))),
     concludeRung: enqueueActions((args) => take(args, steps.concludeRung(args.context))),
     storeEvidence: assign(({ context }, params: RungEvidence) => steps.storeEvidence(context, params)),
-    failRung: assign({ proof: ({ context }, params: { reason: string }) => ({ ...context.proof, actionError: params.reason }) }),
+    failRung: assign({
+      proof: ({ context }, params: { reason: string }) => ({ ...context.proof, actionError: params.reason }),
+    }),
     storeRestart: assign({ proof: ({ context }) => ({ ...context.proof, hasRestarted: true }) }),
-    storeCanary: enqueueActions((args, params: { verdict: ProbeVerdict }) => take(args, steps.noteCanary(args.context, params.verdict))),
-    storeEnvelope: assign({ proof: ({ context }, params: { verdict: ProbeVerdict }) => ({ ...context.proof, envelope: params.verdict }) }),
+    storeCanary: enqueueActions((args, params: { verdict: ProbeVerdict }) =>
+      take(args, steps.noteCanary(args.context, params.verdict)),
+    ),
+    storeEnvelope: assign({
+      proof: ({ context }, params: { verdict: ProbeVerdict }) => ({ ...context.proof, envelope: params.verdict }),
+    }),
     storeStandIn: assign(({ context }, params: { plays: boolean }) => steps.noteStandIn(context, params.plays)),
     reportStoodIn: enqueueActions((args) => take(args, steps.reportStoodIn(args.context))),
     forgetProof: assign({ proof: nothingProven }),
@@ -106,7 +123,9 @@ export const recoverySetup = setup({
     resumePipeline: enqueueActions((args) => take(args, steps.tell(args.context, "pipeline.resume"))),
     serveStandIns: enqueueActions((args) => take(args, steps.tell(args.context, "pipeline.standIn"))),
     holdBreaker: enqueueActions((args) => take(args, steps.tell(args.context, "breaker.hold"))),
-    admit: enqueueActions((args, params: { admission: "one" | "all" }) => take(args, steps.admit(args.context, params.admission))),
+    admit: enqueueActions((args, params: { admission: "one" | "all" }) =>
+      take(args, steps.admit(args.context, params.admission)),
+    ),
     releaseBreaker: enqueueActions((args, params: { isResolved: boolean }) =>
       take(args, steps.releaseBreaker(args.context, params.isResolved)),
     ),

@@ -13,7 +13,10 @@ export interface Step {
 
 const nothing: Step = { change: {}, reports: [] };
 const onlyReport = (report: RecoveryReport): Step => ({ change: {}, reports: [report] });
-const about = ({ incidentId, workerId }: RecoveryContext): { readonly incidentId: string; readonly workerId: string } => ({
+const about = ({
+  incidentId,
+  workerId,
+}: RecoveryContext): { readonly incidentId: string; readonly workerId: string } => ({
   incidentId,
   workerId,
 });
@@ -31,16 +34,31 @@ function beginRung(context: RecoveryContext, action: RecoveryAction): Step {
   const atMs = context.clock.nowMs();
   return {
     change: { rung: { action, startedAtMs: atMs }, evidence: null, proof: nothingProven },
-    reports: [{ type: "rung.started", ...about(context), action, failureType: context.failureType, climb: context.climbCount, atMs }],
+    reports: [
+      {
+        type: "rung.started",
+        ...about(context),
+        action,
+        failureType: context.failureType,
+        climb: context.climbCount,
+        atMs,
+      },
+    ],
   };
 }
 
 export function chooseNext(context: RecoveryContext, facts: RungFacts): Step {
   const choice = chooseRung(context.ladder, context.nextRungIndex, context.fault, facts);
-  return { change: { choice }, reports: choice.skipped.map(({ action, reason }) => skippedRung(context, action, reason)) };
+  return {
+    change: { choice },
+    reports: choice.skipped.map(({ action, reason }) => skippedRung(context, action, reason)),
+  };
 }
 
-export function skipForBudget(context: RecoveryContext, params: { readonly retryAtMs: number | null; readonly reason: string }): Step {
+export function skipForBudget(
+  context: RecoveryContext,
+  params: { readonly retryAtMs: number | null; readonly reason: string },
+): Step {
   const { choice } = context;
   if (choice === null) return nothing;
   return {
@@ -146,7 +164,10 @@ export const reportStoodIn = (context: RecoveryContext): Step =>
 
 export function noteExhausted(context: RecoveryContext): Step {
   if (context.isExhausted) return nothing;
-  return { change: { isExhausted: true }, reports: [{ type: "incident.exhausted", ...about(context), ...lookBackFacts(context) }] };
+  return {
+    change: { isExhausted: true },
+    reports: [{ type: "incident.exhausted", ...about(context), ...lookBackFacts(context) }],
+  };
 }
 
 export function noteCanary(context: RecoveryContext, verdict: ProbeVerdict): Step {
@@ -170,7 +191,11 @@ export const requestBudget = (context: RecoveryContext): Step =>
   onlyReport({ type: "budget.request", ...about(context), action: context.choice?.action ?? "restart_pipeline" });
 
 export const suspendPipeline = (context: RecoveryContext): Step =>
-  onlyReport({ type: "pipeline.suspend", ...about(context), isHealthOnly: context.origin === "health" && !context.hasProvenFailure });
+  onlyReport({
+    type: "pipeline.suspend",
+    ...about(context),
+    isHealthOnly: context.origin === "health" && !context.hasProvenFailure,
+  });
 
 export const tell = (context: RecoveryContext, type: "pipeline.resume" | "pipeline.standIn" | "breaker.hold"): Step =>
   onlyReport({ type, ...about(context) });
@@ -182,4 +207,9 @@ export const releaseBreaker = (context: RecoveryContext, isResolved: boolean): S
   onlyReport({ type: "breaker.release", ...about(context), isResolved });
 
 export const reportResolved = (context: RecoveryContext): Step =>
-  onlyReport({ type: "incident.resolved", ...about(context), climbCount: context.climbCount, atMs: context.clock.nowMs() });
+  onlyReport({
+    type: "incident.resolved",
+    ...about(context),
+    climbCount: context.climbCount,
+    atMs: context.clock.nowMs(),
+  });

@@ -53,8 +53,18 @@ export type RecoveryOrigin = "fault" | "workerDeath" | "health" | "manual" | "fo
 
 /** Rebuilds an incident after a restart of the service; deadlines are absolute. */
 export type RecoveryResume =
-  | { readonly kind: "standingIn" | "exhausted"; readonly untilMs: number; readonly climbCount: number; readonly lookBackCount: number }
-  | { readonly kind: "coolingDown"; readonly untilMs: number; readonly climbCount: number; readonly lookBackCount: number };
+  | {
+      readonly kind: "standingIn" | "exhausted";
+      readonly untilMs: number;
+      readonly climbCount: number;
+      readonly lookBackCount: number;
+    }
+  | {
+      readonly kind: "coolingDown";
+      readonly untilMs: number;
+      readonly climbCount: number;
+      readonly lookBackCount: number;
+    };
 
 export interface RecoveryInput {
   readonly incidentId: string;
@@ -137,8 +147,18 @@ export type RecoveryReport =
       readonly climb: number;
       readonly atMs: number;
     } & About)
-  | ({ readonly type: "rung.ended"; readonly failureType: FailureType; readonly climb: number; readonly result: RungResult } & About)
-  | ({ readonly type: "climb.ended"; readonly climb: number; readonly outcome: "repaired" | "stoodIn"; readonly atMs: number } & About)
+  | ({
+      readonly type: "rung.ended";
+      readonly failureType: FailureType;
+      readonly climb: number;
+      readonly result: RungResult;
+    } & About)
+  | ({
+      readonly type: "climb.ended";
+      readonly climb: number;
+      readonly outcome: "repaired" | "stoodIn";
+      readonly atMs: number;
+    } & About)
   | ({ readonly type: "cooldown.started"; readonly failureType: FailureType; readonly untilMs: number } & About)
   | ({ readonly type: "canary.passed" | "canary.failed" } & About)
   | ({

@@ -88,7 +88,9 @@ export const recoveryMachine = recoverySetup.createMachine({
           invoke: {
             src: "examine",
             input: targetOf,
-            onDone: { actions: [{ type: "chooseNext", params: ({ event }) => ({ facts: event.output }) }, "signalChosen"] },
+            onDone: {
+              actions: [{ type: "chooseNext", params: ({ event }) => ({ facts: event.output }) }, "signalChosen"],
+            },
             onError: { actions: [{ type: "chooseNext", params: { facts: unknownFacts } }, "signalChosen"] },
           },
           on: {
@@ -106,7 +108,11 @@ export const recoveryMachine = recoverySetup.createMachine({
           entry: "requestBudget",
           on: {
             "budget.granted": [
-              { guard: "isRestart", target: "#recovery.verifying.awaitingWorker", actions: ["startRung", "requestRestart"] },
+              {
+                guard: "isRestart",
+                target: "#recovery.verifying.awaitingWorker",
+                actions: ["startRung", "requestRestart"],
+              },
               { target: "#recovery.acting", actions: "startRung" },
             ],
             "budget.refused": {
@@ -133,7 +139,9 @@ export const recoveryMachine = recoverySetup.createMachine({
         src: "performAction",
         input: ({ context }) => ({ ...targetOf({ context }), action: context.rung?.action ?? "system_health_check" }),
         onDone: { actions: [{ type: "storeEvidence", params: ({ event }) => event.output }, "signalApplied"] },
-        onError: { actions: [{ type: "failRung", params: ({ event }) => ({ reason: messageOf(event.error) }) }, "signalApplied"] },
+        onError: {
+          actions: [{ type: "failRung", params: ({ event }) => ({ reason: messageOf(event.error) }) }, "signalApplied"],
+        },
       },
       on: {
         "rung.applied": [
@@ -142,7 +150,11 @@ export const recoveryMachine = recoverySetup.createMachine({
           { target: "verifying.provingEnvelope" },
         ],
       },
-      after: { actionMs: { actions: [{ type: "failRung", params: { reason: "it took longer than its deadline" } }, "signalApplied"] } },
+      after: {
+        actionMs: {
+          actions: [{ type: "failRung", params: { reason: "it took longer than its deadline" } }, "signalApplied"],
+        },
+      },
     },
     verifying: {
       description: "Whether the step helped is proven, never assumed.",
@@ -218,7 +230,9 @@ export const recoveryMachine = recoverySetup.createMachine({
               { actions: ["noteProvenFailure", "concludeRung", "signalRefuted"] },
             ],
           },
-          after: { envelopeMs: { actions: [{ type: "storeEnvelope", params: { verdict: "unknown" } }, "signalJudged"] } },
+          after: {
+            envelopeMs: { actions: [{ type: "storeEnvelope", params: { verdict: "unknown" } }, "signalJudged"] },
+          },
         },
       },
     },
@@ -227,7 +241,13 @@ export const recoveryMachine = recoverySetup.createMachine({
       tags: ["recovering", "servable"],
       // Admission first: a pipeline that goes on before it is narrowed to one job would claim under the old width.
       // And the model: a load that failed in this incident is over only when the loader knows that it is mended.
-      entry: ["forgetTrialJob", "disarmLookBack", { type: "admit", params: { admission: "one" } }, "requestModel", "resumePipeline"],
+      entry: [
+        "forgetTrialJob",
+        "disarmLookBack",
+        { type: "admit", params: { admission: "one" } },
+        "requestModel",
+        "resumePipeline",
+      ],
       on: {
         "job.begun": { actions: "noteTrialJob" },
         "job.ended": [
@@ -236,7 +256,11 @@ export const recoveryMachine = recoverySetup.createMachine({
           { target: "returning", reenter: true },
         ],
         "fault.joined": {
-          actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }, "suspendPipeline", "signalRefuted"],
+          actions: [
+            { type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) },
+            "suspendPipeline",
+            "signalRefuted",
+          ],
         },
         "repair.refuted": [goOn, ...climbAgain],
       },
@@ -260,7 +284,15 @@ export const recoveryMachine = recoverySetup.createMachine({
     standingIn: {
       description: "Labelled stand-ins are served; the main model is looked at again after a while.",
       tags: ["mock", "degraded"],
-      entry: ["concludeRung", "startStandInRung", "startCooldown", "armLookBack", "serveStandIns", "holdBreaker", "reportStoodIn"],
+      entry: [
+        "concludeRung",
+        "startStandInRung",
+        "startCooldown",
+        "armLookBack",
+        "serveStandIns",
+        "holdBreaker",
+        "reportStoodIn",
+      ],
       exit: ["concludeRung", { type: "endClimb", params: { outcome: "stoodIn" } }],
       invoke: {
         src: "renderStandIn",
@@ -288,7 +320,10 @@ export const recoveryMachine = recoverySetup.createMachine({
           actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }, "startClimb"],
         },
         "worker.connected": { actions: ["noteConnected", "requestModel"] },
-        "model.proven": { guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) }, target: "probing" },
+        "model.proven": {
+          guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) },
+          target: "probing",
+        },
       },
       after: {
         standInMs: {
@@ -312,13 +347,17 @@ export const recoveryMachine = recoverySetup.createMachine({
         onError: { actions: "signalRefuted" },
       },
       on: {
-        "probe.judged": [{ guard: "isRepaired", target: "returning" }, { actions: ["noteProvenFailure", "signalRefuted"] }],
+        "probe.judged": [
+          { guard: "isRepaired", target: "returning" },
+          { actions: ["noteProvenFailure", "signalRefuted"] },
+        ],
         "repair.refuted": climbAgain,
       },
       after: { canaryMs: { actions: "signalRefuted" } },
     },
     coolingDown: {
-      description: "A climb for this kind of failure has just ended; the fallback chain serves until the cooldown is over.",
+      description:
+        "A climb for this kind of failure has just ended; the fallback chain serves until the cooldown is over.",
       tags: ["mock", "degraded"],
       entry: ["serveStandIns", "reportStoodIn"],
       on: {
@@ -333,7 +372,10 @@ export const recoveryMachine = recoverySetup.createMachine({
       on: {
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
         "worker.connected": { actions: ["noteConnected", "requestModel"] },
-        "model.proven": { guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) }, target: "probing" },
+        "model.proven": {
+          guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) },
+          target: "probing",
+        },
       },
       after: { lookBackMs: { target: "probing" } },
     },

@@ -62,7 +62,8 @@ function isRoute(worker: WorkerFacts, incidents: readonly OpenIncident[], worker
   return !incidents.some((incident) => incident.workerId === workerId && isCutOff(incident));
 }
 
-export const isUsable = (worker: WorkerFacts): boolean => worker.process === "connected" && worker.isProven && worker.breaker !== "open";
+export const isUsable = (worker: WorkerFacts): boolean =>
+  worker.process === "connected" && worker.isProven && worker.breaker !== "open";
 
 export function modeFactsOf(workers: WorkersFacts, incidents: OpenIncidents, isDraining: boolean): ModeFacts {
   const open = Object.values(incidents);

@@ -85,14 +85,24 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
       isSetAside,
       atMs: nowMs,
     }),
-    { ...nothing, spawns: origin === "setAside" ? [] : [{ incident, origin, fault, jobId, cooldownUntilMs, resume: null }] },
+    {
+      ...nothing,
+      spawns: origin === "setAside" ? [] : [{ incident, origin, fault, jobId, cooldownUntilMs, resume: null }],
+    },
   );
 }
 
 /** Ends those incidents of models that are set aside which are over. */
-function closeAside(context: SupervisorContext, status: "resolved" | "abandoned", isOver: (incident: OpenIncident) => boolean): Route {
+function closeAside(
+  context: SupervisorContext,
+  status: "resolved" | "abandoned",
+  isOver: (incident: OpenIncident) => boolean,
+): Route {
   const over = Object.values(context.incidents).filter((incident) => incident.stage === "setAside" && isOver(incident));
-  return over.reduce<Route>((sum, { id }) => join(sum, closeIncident({ ...context, ...sum.change }, id, status, 0)), nothing);
+  return over.reduce<Route>(
+    (sum, { id }) => join(sum, closeIncident({ ...context, ...sum.change }, id, status, 0)),
+    nothing,
+  );
 }
 
 /** It is loaded and has rendered: that is the proof. */
@@ -127,9 +137,17 @@ export function abandonIncident(context: SupervisorContext, incidentId: string):
   );
 }
 
-export function closeIncident(context: SupervisorContext, incidentId: string, status: "resolved" | "abandoned", climbCount: number): Route {
+export function closeIncident(
+  context: SupervisorContext,
+  incidentId: string,
+  status: "resolved" | "abandoned",
+  climbCount: number,
+): Route {
   const { [incidentId]: closed, ...incidents } = context.incidents;
   return closed === undefined
     ? nothing
-    : join({ ...nothing, change: { incidents } }, tell({ type: "incident.closed", id: incidentId, status, climbCount }));
+    : join(
+        { ...nothing, change: { incidents } },
+        tell({ type: "incident.closed", id: incidentId, status, climbCount }),
+      );
 }

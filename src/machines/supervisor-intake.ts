@@ -19,7 +19,10 @@ function release(context: SupervisorContext, workerId: string): Route {
 }
 
 /** Each worker's change builds on the one before it: all of them live in one map. */
-function forEachWorker(context: SupervisorContext, step: (context: SupervisorContext, workerId: string) => Route): Route {
+function forEachWorker(
+  context: SupervisorContext,
+  step: (context: SupervisorContext, workerId: string) => Route,
+): Route {
   return context.configured.reduce<Route>((sum, { id }) => join(sum, step({ ...context, ...sum.change }, id)), nothing);
 }
 
@@ -106,5 +109,8 @@ export const intakeHandlers: Handlers = {
   "drill.ended": () => ({ ...nothing, change: { isDrilling: false } }),
   "workers.release": (context) => forEachWorker(context, release),
   "jobs.becameAvailable": (context) =>
-    join(toAllPipelines(context, { type: "jobs.becameAvailable" }), context.pause === null ? forEachWorker(context, wake) : nothing),
+    join(
+      toAllPipelines(context, { type: "jobs.becameAvailable" }),
+      context.pause === null ? forEachWorker(context, wake) : nothing,
+    ),
 };

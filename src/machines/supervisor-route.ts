@@ -17,7 +17,10 @@ export interface IncidentSpawn {
 /** One step of the supervisor as data: what changes, who is told what, what is recorded, which incident opens. */
 export interface Route {
   readonly change: Partial<SupervisorContext>;
-  readonly sends: readonly { readonly to: string; readonly event: { readonly type: string } & Readonly<Record<string, unknown>> }[];
+  readonly sends: readonly {
+    readonly to: string;
+    readonly event: { readonly type: string } & Readonly<Record<string, unknown>>;
+  }[];
   readonly facts: readonly SupervisorFact[];
   readonly spawns: readonly IncidentSpawn[];
 }
@@ -43,7 +46,10 @@ export function join(...routes: readonly Route[]): Route {
   };
 }
 
-export const send = (to: string, event: Route["sends"][number]["event"]): Route => ({ ...nothing, sends: [{ to, event }] });
+export const send = (to: string, event: Route["sends"][number]["event"]): Route => ({
+  ...nothing,
+  sends: [{ to, event }],
+});
 export const tell = (fact: SupervisorFact): Route => ({ ...nothing, facts: [fact] });
 
 export function updateWorker(context: SupervisorContext, workerId: string, change: Partial<WorkerFacts>): Route {
@@ -52,11 +58,18 @@ export function updateWorker(context: SupervisorContext, workerId: string, chang
 }
 
 /** To every open incident of the worker. */
-export function toIncidents(context: SupervisorContext, workerId: string, event: Route["sends"][number]["event"]): Route {
+export function toIncidents(
+  context: SupervisorContext,
+  workerId: string,
+  event: Route["sends"][number]["event"],
+): Route {
   const open = Object.values(context.incidents).filter((incident) => incident.workerId === workerId);
   return { ...nothing, sends: open.map((incident) => ({ to: childIds.recovery(incident.id), event })) };
 }
 
 export type Handlers = {
-  readonly [Type in SupervisorEvent["type"]]?: (context: SupervisorContext, event: Extract<SupervisorEvent, { type: Type }>) => Route;
+  readonly [Type in SupervisorEvent["type"]]?: (
+    context: SupervisorContext,
+    event: Extract<SupervisorEvent, { type: Type }>,
+  ) => Route;
 };

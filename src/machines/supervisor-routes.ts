@@ -3,12 +3,32 @@ import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
-import { closeIncident, closeUnwanted, cooldownKey, noteIncident, openOrJoin, takeModelBack } from "./supervisor-incidents.ts";
+import {
+  closeIncident,
+  closeUnwanted,
+  cooldownKey,
+  noteIncident,
+  openOrJoin,
+  takeModelBack,
+} from "./supervisor-incidents.ts";
 import { intakeHandlers, noteStopped, recycleIfAsked, releaseIfPaused } from "./supervisor-intake.ts";
-import { childIds, type Handlers, join, nothing, type Route, send, tell, toIncidents, updateWorker } from "./supervisor-route.ts";
+import {
+  childIds,
+  type Handlers,
+  join,
+  nothing,
+  type Route,
+  send,
+  tell,
+  toIncidents,
+  updateWorker,
+} from "./supervisor-route.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
 
-const about = (event: { readonly incidentId: string; readonly workerId: string }): { readonly id: string; readonly workerId: string } => ({
+const about = (event: {
+  readonly incidentId: string;
+  readonly workerId: string;
+}): { readonly id: string; readonly workerId: string } => ({
   id: event.incidentId,
   workerId: event.workerId,
 });
@@ -49,12 +69,17 @@ const workerHandlers: Handlers = {
       deviceUuid: identity.device.uuid,
     });
     // A render that goes on was planned by an earlier supervisor; its formula stands for what that one knew.
-    const knownBytes = lease === null ? 0 : peakBytes(lease.spec.request.model, lease.spec.request, attach.profile ?? "full");
+    const knownBytes =
+      lease === null ? 0 : peakBytes(lease.spec.request.model, lease.spec.request, attach.profile ?? "full");
     const known = noteKnown({ ...context, ...connected.change }, workerId, knownBytes);
     return join(
       connected,
       known,
-      tell({ type: "worker.connected", workerId, data: { pid: ref.pid, adopted: isAdopted, device: identity.device.name } }),
+      tell({
+        type: "worker.connected",
+        workerId,
+        data: { pid: ref.pid, adopted: isAdopted, device: identity.device.name },
+      }),
       send(childIds.pipeline(workerId), { type: "worker.connected", adopted: lease }),
       send(childIds.loader(workerId), {
         type: "worker.connected",
@@ -104,7 +129,11 @@ const workerHandlers: Handlers = {
     const stopped = noteStopped(context, workerId);
     return join(
       stopped,
-      tell({ type: "worker.stopped", workerId, data: { resting: stopped.change.workers?.[workerId]?.process === "resting" } }),
+      tell({
+        type: "worker.stopped",
+        workerId,
+        data: { resting: stopped.change.workers?.[workerId]?.process === "resting" },
+      }),
       toIncidents(context, workerId, { type: "worker.stopped", workerId }),
     );
   },
@@ -123,7 +152,10 @@ const workerHandlers: Handlers = {
       : answerBudget(context, childIds.worker(event.workerId), event.workerId, event.action),
   "model.proven": (context, { workerId, model, profile }) => {
     const proven = updateWorker(context, workerId, { isProven: true });
-    const knownBytes = Math.max(context.workers[workerId]?.knownBytes ?? 0, peakBytes(model, canaryRequest(model), profile));
+    const knownBytes = Math.max(
+      context.workers[workerId]?.knownBytes ?? 0,
+      peakBytes(model, canaryRequest(model), profile),
+    );
     return join(
       proven,
       noteKnown({ ...context, ...proven.change }, workerId, knownBytes),
@@ -151,7 +183,10 @@ const workerHandlers: Handlers = {
       openOrJoin(context, { workerId, fault, model, jobId: null, origin: "setAside" }),
     ),
   "model.unloaded": (context, { workerId }) =>
-    join(updateWorker(context, workerId, { isProven: false }), send(childIds.pipeline(workerId), { type: "model.lost" })),
+    join(
+      updateWorker(context, workerId, { isProven: false }),
+      send(childIds.pipeline(workerId), { type: "model.lost" }),
+    ),
 };
 
 const jobHandlers: Handlers = {
@@ -162,7 +197,8 @@ const jobHandlers: Handlers = {
       toIncidents(context, workerId, { type: "job.begun", workerId, jobId }),
     ),
   "job.ended": (context, { workerId, jobId, isSuccessful }) => {
-    const ended = context.workers[workerId]?.jobId === jobId ? updateWorker(context, workerId, { jobId: null }) : nothing;
+    const ended =
+      context.workers[workerId]?.jobId === jobId ? updateWorker(context, workerId, { jobId: null }) : nothing;
     return join(
       ended,
       send(childIds.worker(workerId), { type: "job.ended" }),
@@ -174,14 +210,17 @@ const jobHandlers: Handlers = {
   "fault.raised": (context, event) => {
     const { fault, workerId, model, jobId } = event.report;
     return join(
-      event.isHealthOnly ? nothing : send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
+      event.isHealthOnly
+        ? nothing
+        : send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin(context, { workerId, fault, model, jobId, origin: event.isHealthOnly ? "health" : "fault" }),
     );
   },
   "render.planned": (context, { workerId, peakBytes: planned }) =>
     noteKnown(context, workerId, Math.max(context.workers[workerId]?.knownBytes ?? 0, planned)),
   // No budget: that a job wants another model or memory mode is work and no repair, and a spent budget must not stop the work.
-  "model.wanted": (_, { workerId, model, profile }) => send(childIds.loader(workerId), { type: "model.load", model, profile }),
+  "model.wanted": (_, { workerId, model, profile }) =>
+    send(childIds.loader(workerId), { type: "model.load", model, profile }),
   "pipeline.suspended": (context, { workerId }) =>
     join(recycleIfAsked(context, workerId), toIncidents(context, workerId, { type: "pipeline.suspended", workerId })),
   // The pipeline has its worker restarted; the incident waits for that like for any other death, and proves it.
@@ -198,7 +237,8 @@ const jobHandlers: Handlers = {
       openOrJoin(context, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
     );
   },
-  "pipeline.stopped": (context, { workerId }) => updateWorker(context, workerId, { isPipelineStopped: true, jobId: null }),
+  "pipeline.stopped": (context, { workerId }) =>
+    updateWorker(context, workerId, { isPipelineStopped: true, jobId: null }),
 };
 
 type CanaryReport = Extract<RecoveryReport, { type: "canary.passed" | "canary.failed" }>;
@@ -212,7 +252,10 @@ const canaryAnswered = (event: CanaryReport): Route =>
 /** Nothing is tried any more but looking back. */
 const nowWaits =
   (stage: "standingIn" | "exhausted") =>
-  (context: SupervisorContext, event: Extract<RecoveryReport, { type: "incident.stoodIn" | "incident.exhausted" }>): Route => {
+  (
+    context: SupervisorContext,
+    event: Extract<RecoveryReport, { type: "incident.stoodIn" | "incident.exhausted" }>,
+  ): Route => {
     const { lookBackAtMs, climbCount, lookBackCount } = event;
     return join(
       noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount }),
@@ -239,17 +282,29 @@ const recoveryHandlers: Handlers = {
       send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
     ),
   "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.ensure" }),
-  "breaker.hold": (_, { workerId, incidentId }) => send(childIds.breaker(workerId), { type: "breaker.hold", workerId, incidentId }),
+  "breaker.hold": (_, { workerId, incidentId }) =>
+    send(childIds.breaker(workerId), { type: "breaker.hold", workerId, incidentId }),
   "breaker.release": (_, { workerId, incidentId, isResolved }) =>
     send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved }),
   "rung.started": (context, event) =>
     join(
       noteIncident(context, event.incidentId, { stage: "working", climbCount: event.climb }),
-      tell({ type: "rung.started", ...about(event), data: { action: event.action, failure_type: event.failureType, climb: event.climb } }),
+      tell({
+        type: "rung.started",
+        ...about(event),
+        data: { action: event.action, failure_type: event.failureType, climb: event.climb },
+      }),
     ),
   "rung.ended": (_, event) =>
-    tell({ type: "rung.ended", ...about(event), failureType: event.failureType, climb: event.climb, result: event.result }),
-  "climb.ended": (_, event) => tell({ type: "climb.ended", ...about(event), data: { climb: event.climb, outcome: event.outcome } }),
+    tell({
+      type: "rung.ended",
+      ...about(event),
+      failureType: event.failureType,
+      climb: event.climb,
+      result: event.result,
+    }),
+  "climb.ended": (_, event) =>
+    tell({ type: "climb.ended", ...about(event), data: { climb: event.climb, outcome: event.outcome } }),
   "cooldown.started": (context, event) => {
     const cooldowns = { ...context.cooldowns, [cooldownKey(event.workerId, event.failureType)]: event.untilMs };
     return join(
@@ -260,7 +315,9 @@ const recoveryHandlers: Handlers = {
   // A look back that succeeded is work again; an operator's check that did is over.
   "canary.passed": (context, event: CanaryReport) =>
     join(
-      context.incidents[event.incidentId]?.stage === "checking" ? nothing : noteIncident(context, event.incidentId, { stage: "working" }),
+      context.incidents[event.incidentId]?.stage === "checking"
+        ? nothing
+        : noteIncident(context, event.incidentId, { stage: "working" }),
       canaryAnswered(event),
     ),
   "canary.failed": (_, event: CanaryReport) => canaryAnswered(event),
@@ -271,12 +328,21 @@ const recoveryHandlers: Handlers = {
     return join(closed, releaseIfPaused({ ...context, ...closed.change }, event.workerId));
   },
   "recovery.trigger": (context, { workerId, failureType, isForced, fault }) =>
-    openOrJoin(context, { workerId, fault: { ...fault, failureType }, model: null, jobId: null, origin: isForced ? "forced" : "manual" }),
+    openOrJoin(context, {
+      workerId,
+      fault: { ...fault, failureType },
+      model: null,
+      jobId: null,
+      origin: isForced ? "forced" : "manual",
+    }),
   "recovery.reset": (context) => ({
     ...nothing,
     change: { cooldowns: {} },
     facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
-    sends: Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.reset" } })),
+    sends: Object.keys(context.incidents).map((id) => ({
+      to: childIds.recovery(id),
+      event: { type: "recovery.reset" },
+    })),
   }),
   "asides.sweep": closeUnwanted,
 };
@@ -301,8 +367,10 @@ function breakerMoved(
 }
 
 const otherHandlers: Handlers = {
-  "breaker.opened": (context, { workerId, untilMs, openingCount }) => breakerMoved(context, workerId, "open", { untilMs, openingCount }),
-  "breaker.halfOpened": (context, { workerId }) => breakerMoved(context, workerId, "halfOpen", context.breakers[workerId] ?? null),
+  "breaker.opened": (context, { workerId, untilMs, openingCount }) =>
+    breakerMoved(context, workerId, "open", { untilMs, openingCount }),
+  "breaker.halfOpened": (context, { workerId }) =>
+    breakerMoved(context, workerId, "halfOpen", context.breakers[workerId] ?? null),
   "breaker.closed": (context, { workerId }) => breakerMoved(context, workerId, "closed", null),
   "health.changed": (_, { health }) => tell({ type: "health.changed", health }),
   "health.checked": (_, { health }) => tell({ type: "health.checked", health }),
@@ -311,7 +379,13 @@ const otherHandlers: Handlers = {
   "standIns.release": () => ({ ...nothing, change: { areStandInsHeld: false } }),
 };
 
-const handlers: Handlers = { ...workerHandlers, ...jobHandlers, ...recoveryHandlers, ...otherHandlers, ...intakeHandlers };
+const handlers: Handlers = {
+  ...workerHandlers,
+  ...jobHandlers,
+  ...recoveryHandlers,
+  ...otherHandlers,
+  ...intakeHandlers,
+};
 
 /** What one event means for everybody else. */
 export function routeOf(context: SupervisorContext, event: SupervisorEvent, isDraining: boolean): Route {

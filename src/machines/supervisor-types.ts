@@ -59,11 +59,19 @@ export interface ResumedFacts {
   readonly incidents: readonly ResumedIncident[];
 }
 
-export interface ResumedIncident extends Omit<OpenIncident, "stage" | "lastFaultAtMs" | "climbCount" | "lookBackCount"> {
+export interface ResumedIncident
+  extends Omit<OpenIncident, "stage" | "lastFaultAtMs" | "climbCount" | "lookBackCount"> {
   readonly resume: RecoveryResume;
 }
 
-export const nothingResumed: ResumedFacts = { budgetSpentAtMs: [], cooldowns: {}, breakers: {}, pause: null, drain: null, incidents: [] };
+export const nothingResumed: ResumedFacts = {
+  budgetSpentAtMs: [],
+  cooldowns: {},
+  breakers: {},
+  pause: null,
+  drain: null,
+  incidents: [],
+};
 
 export interface SupervisorInput {
   readonly epoch: number;
@@ -93,9 +101,24 @@ export type SupervisorFact =
       readonly atMs: number;
     }
   | { readonly type: "incident.joined"; readonly id: string; readonly fault: Fault; readonly jobId: string | null }
-  | { readonly type: "incident.closed"; readonly id: string; readonly status: "resolved" | "abandoned"; readonly climbCount: number }
-  | { readonly type: "budget.spent"; readonly spentAtMs: readonly number[]; readonly workerId: string; readonly action: string }
-  | { readonly type: "budget.exhausted"; readonly workerId: string; readonly action: string; readonly retryAtMs: number }
+  | {
+      readonly type: "incident.closed";
+      readonly id: string;
+      readonly status: "resolved" | "abandoned";
+      readonly climbCount: number;
+    }
+  | {
+      readonly type: "budget.spent";
+      readonly spentAtMs: readonly number[];
+      readonly workerId: string;
+      readonly action: string;
+    }
+  | {
+      readonly type: "budget.exhausted";
+      readonly workerId: string;
+      readonly action: string;
+      readonly retryAtMs: number;
+    }
   | {
       readonly type: "cooldown.started";
       readonly cooldowns: Readonly<Record<string, number>>;
@@ -103,7 +126,13 @@ export type SupervisorFact =
       readonly untilMs: number;
     }
   | {
-      readonly type: "rung.started" | "climb.ended" | "incident.stoodIn" | "incident.exhausted" | "canary.passed" | "canary.failed";
+      readonly type:
+        | "rung.started"
+        | "climb.ended"
+        | "incident.stoodIn"
+        | "incident.exhausted"
+        | "canary.passed"
+        | "canary.failed";
       readonly id: string;
       readonly workerId: string;
       readonly data: Readonly<Record<string, unknown>>;

@@ -37,7 +37,10 @@ export const defaultSupervisorLimits: SupervisorLimits = {
   respawnWindowMs: 10 * minuteMs,
 };
 
-const limitsOf = (context: SupervisorContext): SupervisorLimits => ({ ...defaultSupervisorLimits, ...context.limits.supervisor });
+const limitsOf = (context: SupervisorContext): SupervisorLimits => ({
+  ...defaultSupervisorLimits,
+  ...context.limits.supervisor,
+});
 
 /** `xstate.error.actor.worker-0/pipeline` → `worker-0/pipeline`. */
 const failedChildId = (type: string): string => type.replace("xstate.error.actor.", "");
@@ -99,15 +102,22 @@ const supervisor = supervisorSetup.extend({
       });
       for (const worker of context.configured) {
         const { id: workerId } = worker;
-        enqueue.spawnChild("circuitBreaker", { id: childIds.breaker(workerId), input: breakerInput(context, workerId, self) });
+        enqueue.spawnChild("circuitBreaker", {
+          id: childIds.breaker(workerId),
+          input: breakerInput(context, workerId, self),
+        });
         enqueue.spawnChild("modelLoader", { id: childIds.loader(workerId), input: loaderInput(context, worker, self) });
-        enqueue.spawnChild("pipeline", { id: childIds.pipeline(workerId), input: pipelineInput(context, workerId, self) });
+        enqueue.spawnChild("pipeline", {
+          id: childIds.pipeline(workerId),
+          input: pipelineInput(context, workerId, self),
+        });
         enqueue.spawnChild("worker", { id: childIds.worker(workerId), input: workerInput(context, workerId, self) });
         enqueue.sendTo(childIds.worker(workerId), { type: "worker.adopt" });
       }
       for (const { id, resume } of context.resumed.incidents) {
         const incident = context.incidents[id];
-        if (incident !== undefined && incident.stage !== "setAside") resumeRecovery({ context, enqueue, self }, incident, resume);
+        if (incident !== undefined && incident.stage !== "setAside")
+          resumeRecovery({ context, enqueue, self }, incident, resume);
       }
     }),
     route: enqueueActions(({ context, event, enqueue, self }) => {
@@ -154,7 +164,12 @@ const supervisor = supervisorSetup.extend({
       const incident = context.incidents[incidentIdOf(params.childId)];
       if (incident !== undefined) {
         const { climbCount, lookBackCount } = incident;
-        resumeRecovery({ context, enqueue, self }, incident, { kind: "standingIn", untilMs: clock.nowMs(), climbCount, lookBackCount });
+        resumeRecovery({ context, enqueue, self }, incident, {
+          kind: "standingIn",
+          untilMs: clock.nowMs(),
+          climbCount,
+          lookBackCount,
+        });
       }
       if (worker === undefined) return;
       if (kind === "circuit-breaker") {
@@ -165,7 +180,12 @@ const supervisor = supervisorSetup.extend({
       if (kind === "model-loader") {
         enqueue.spawnChild("modelLoader", { id: params.childId, input: loaderInput(context, worker, self) });
         if (facts.process === "connected")
-          enqueue.sendTo(params.childId, { type: "worker.connected", residentModel: null, profile: null, isAdopted: false });
+          enqueue.sendTo(params.childId, {
+            type: "worker.connected",
+            residentModel: null,
+            profile: null,
+            isAdopted: false,
+          });
       }
       if (kind === "pipeline") {
         enqueue.spawnChild("pipeline", { id: params.childId, input: pipelineInput(context, workerId, self) });
@@ -178,7 +198,10 @@ const supervisor = supervisorSetup.extend({
       }
     }),
     letJobsEnd: enqueueActions(({ context, enqueue, self }, params: { shape: StopShape; finishMs: number }) => {
-      const sends = context.configured.map(({ id }) => ({ to: childIds.pipeline(id), event: { type: "pipeline.pause" } }));
+      const sends = context.configured.map(({ id }) => ({
+        to: childIds.pipeline(id),
+        event: { type: "pipeline.pause" },
+      }));
       const facts: SupervisorFact[] = [{ type: "mode.changed", from: context.mode, to: "draining" }];
       carryOut(
         { context, enqueue, self },
@@ -187,11 +210,15 @@ const supervisor = supervisorSetup.extend({
     }),
     beginDrain: enqueueActions(({ context, enqueue, self }, params: { shape: StopShape | null }) => {
       const sends = [
-        ...Object.keys(context.incidents).map((id) => ({ to: childIds.recovery(id), event: { type: "recovery.stop" } })),
+        ...Object.keys(context.incidents).map((id) => ({
+          to: childIds.recovery(id),
+          event: { type: "recovery.stop" },
+        })),
         ...context.configured.map(({ id }) => ({ to: childIds.pipeline(id), event: { type: "pipeline.stop" } })),
         { to: childIds.health, event: { type: "monitor.stop" } },
       ];
-      const facts: SupervisorFact[] = context.mode === "draining" ? [] : [{ type: "mode.changed", from: context.mode, to: "draining" }];
+      const facts: SupervisorFact[] =
+        context.mode === "draining" ? [] : [{ type: "mode.changed", from: context.mode, to: "draining" }];
       const stopShape = params.shape ?? context.stopShape;
       carryOut({ context, enqueue, self }, { change: { stopShape, mode: "draining" }, sends, facts, spawns: [] });
     }),
@@ -219,7 +246,10 @@ function childInput(context: SupervisorContext, workerId: string, self: unknown,
 
 function breakerInput(context: SupervisorContext, workerId: string, self: unknown): never {
   const resume = context.breakers[workerId];
-  return { ...childInput(context, workerId, self, context.limits.breaker), ...(resume === undefined ? {} : { resume }) } as never;
+  return {
+    ...childInput(context, workerId, self, context.limits.breaker),
+    ...(resume === undefined ? {} : { resume }),
+  } as never;
 }
 
 const pipelineInput = (context: SupervisorContext, workerId: string, self: unknown): never =>
@@ -260,18 +290,35 @@ function spawnRecovery(
 
 /** It looks back when its time comes: a test render decides whether there is anything left to repair. */
 function resumeRecovery(around: Arguments, incident: OpenIncident, resume: RecoveryResume): void {
-  spawnRecovery(around, { incident, origin: "fault", fault: incident.fault, jobId: null, cooldownUntilMs: null, resume });
+  spawnRecovery(around, {
+    incident,
+    origin: "fault",
+    fault: incident.fault,
+    jobId: null,
+    cooldownUntilMs: null,
+    resume,
+  });
 }
 
 /**
  * An incident that came back is about the worker as it is configured now. One about another model, or about a worker that is
  * gone, is set aside: it keeps nobody from serving, and ends when that model is proven or when nobody has wanted it for long.
  */
-function openedOf({ resume, ...incident }: ResumedIncident, workers: readonly SupervisedWorker[], nowMs: number): OpenIncident {
+function openedOf(
+  { resume, ...incident }: ResumedIncident,
+  workers: readonly SupervisedWorker[],
+  nowMs: number,
+): OpenIncident {
   const worker = workers.find(({ id }) => id === incident.workerId);
   const isOfWorker = worker !== undefined && (incident.model === null || incident.model === worker.model);
   const stage = !isOfWorker ? "setAside" : resume.kind === "exhausted" ? "exhausted" : "standingIn";
-  return { ...incident, stage, lastFaultAtMs: nowMs, climbCount: resume.climbCount, lookBackCount: resume.lookBackCount };
+  return {
+    ...incident,
+    stage,
+    lastFaultAtMs: nowMs,
+    climbCount: resume.climbCount,
+    lookBackCount: resume.lookBackCount,
+  };
 }
 
 /** Facts first: they are written before anybody acts on them. A child that is down is told nothing. */
@@ -279,7 +326,8 @@ function carryOut({ context, enqueue, self }: Arguments, route: Route): void {
   const queue = enqueue as Enqueue & AnyEnqueue;
   const { children } = (self as { getSnapshot(): { children: Record<string, unknown> } }).getSnapshot();
   queue.assign(route.change);
-  if (children[childIds.recorder] !== undefined) for (const fact of route.facts) queue.sendTo(childIds.recorder, fact as never);
+  if (children[childIds.recorder] !== undefined)
+    for (const fact of route.facts) queue.sendTo(childIds.recorder, fact as never);
   for (const spawn of route.spawns) spawnRecovery({ context, enqueue, self }, spawn);
   for (const { to, event } of route.sends) if (children[to] !== undefined) queue.sendTo(to, event as never);
 }
@@ -297,7 +345,10 @@ export const supervisorMachine = supervisor.createMachine({
     draws: input.draws ?? [],
     workers: Object.fromEntries(input.workers.map(({ id }) => [id, unknownWorker])),
     incidents: Object.fromEntries(
-      (input.resumed?.incidents ?? []).map((incident) => [incident.id, openedOf(incident, input.workers, input.clock.nowMs())]),
+      (input.resumed?.incidents ?? []).map((incident) => [
+        incident.id,
+        openedOf(incident, input.workers, input.clock.nowMs()),
+      ]),
     ),
     incidentCount: 0,
     budgetSpentAtMs: input.resumed?.budgetSpentAtMs ?? [],
@@ -340,13 +391,21 @@ export const supervisorMachine = supervisor.createMachine({
       },
     },
     draining: {
-      description: "The service stops: jobs in hand may end where that was asked for, attempts are written down, then workers end.",
+      description:
+        "The service stops: jobs in hand may end where that was asked for, attempts are written down, then workers end.",
       initial: "settling",
-      on: { "xstate.error.actor.*": { actions: { type: "noteCrash" } }, "*": { actions: { type: "routeWhileDraining" } } },
+      on: {
+        "xstate.error.actor.*": { actions: { type: "noteCrash" } },
+        "*": { actions: { type: "routeWhileDraining" } },
+      },
       states: {
         finishing: {
           description: "Jobs in hand may end, for so long as was allowed; no other begins.",
-          always: { guard: "isNobodyBusy", target: "settling", actions: { type: "beginDrain", params: { shape: null } } },
+          always: {
+            guard: "isNobodyBusy",
+            target: "settling",
+            actions: { type: "beginDrain", params: { shape: null } },
+          },
           after: { finishMs: { target: "settling", actions: { type: "beginDrain", params: { shape: null } } } },
         },
         settling: {

@@ -56,7 +56,12 @@ export type WorkerEvent =
   | { readonly type: "worker.start" }
   | { readonly type: "worker.adopt" }
   /** `isBudgeted`: the budget was asked already. */
-  | { readonly type: "worker.restart"; readonly reason: string; readonly isBudgeted: boolean; readonly shape?: StopShape }
+  | {
+      readonly type: "worker.restart";
+      readonly reason: string;
+      readonly isBudgeted: boolean;
+      readonly shape?: StopShape;
+    }
   | { readonly type: "worker.stop"; readonly shape: StopShape }
   | { readonly type: "job.begun" }
   | { readonly type: "job.ended" }
@@ -72,7 +77,12 @@ export interface ConnectedWorker {
 }
 
 export type WorkerReport =
-  | { readonly type: "worker.connected"; readonly workerId: string; readonly worker: ConnectedWorker; readonly isAdopted: boolean }
+  | {
+      readonly type: "worker.connected";
+      readonly workerId: string;
+      readonly worker: ConnectedWorker;
+      readonly isAdopted: boolean;
+    }
   | {
       readonly type: "worker.exited";
       readonly workerId: string;

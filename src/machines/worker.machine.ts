@@ -20,7 +20,11 @@ import {
 
 const unexplained: Evidence = {};
 
-const silenceOf = ({ silentForMs, processState, mainThreadIdleMs }: Extract<WorkerEvent, { type: "worker.fellSilent" }>): Evidence => ({
+const silenceOf = ({
+  silentForMs,
+  processState,
+  mainThreadIdleMs,
+}: Extract<WorkerEvent, { type: "worker.fellSilent" }>): Evidence => ({
   silentForMs,
   ...(processState === null ? {} : { processState }),
   ...(mainThreadIdleMs === null ? {} : { mainThreadIdleMs }),
@@ -52,9 +56,13 @@ export const workerMachine = setup({
     tags: {} as MachineTag,
   },
   actors: {
-    spawnProcess: fromPromise<ProcessRef, { workerId: string }>(() => Promise.reject(new Error("spawnProcess was not provided"))),
+    spawnProcess: fromPromise<ProcessRef, { workerId: string }>(() =>
+      Promise.reject(new Error("spawnProcess was not provided")),
+    ),
     /** Connects, shakes hands and asks what the worker has in hand. */
-    handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(() => Promise.reject(new Error("handshake was not provided"))),
+    handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(() =>
+      Promise.reject(new Error("handshake was not provided")),
+    ),
     /** Takes up the process of an earlier supervisor; null when there is none that answers (one that does not is killed). */
     adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(() =>
       Promise.reject(new Error("adoptProcess was not provided")),
@@ -87,14 +95,23 @@ export const workerMachine = setup({
       stopShape: params.shape,
       isSpawnFree: params.isBudgeted,
     })),
-    planStop: assign((_, params: { shape: StopShape }) => ({ isRestarting: false, stopReason: "asked to stop", stopShape: params.shape })),
+    planStop: assign((_, params: { shape: StopShape }) => ({
+      isRestarting: false,
+      stopReason: "asked to stop",
+      stopShape: params.shape,
+    })),
     spendFreeSpawn: assign({ isSpawnFree: false }),
     allowSpawn: assign({ isSpawnFree: true }),
     waitUntil: assign((_, params: { retryAtMs: number }) => ({ retryAtMs: params.retryAtMs })),
     reportConnected: sendTo(
       ({ context }) => context.parent,
       ({ context }, params: { worker: ConnectedWorker | null; isAdopted: boolean }) =>
-        ({ type: "worker.connected", workerId: context.workerId, worker: params.worker, isAdopted: params.isAdopted }) as WorkerReport,
+        ({
+          type: "worker.connected",
+          workerId: context.workerId,
+          worker: params.worker,
+          isAdopted: params.isAdopted,
+        }) as WorkerReport,
     ),
     reportExited: sendTo(
       ({ context }) => context.parent,
@@ -106,7 +123,11 @@ export const workerMachine = setup({
     ),
     reportCrashLooped: sendTo(
       ({ context }) => context.parent,
-      ({ context }): WorkerReport => ({ type: "worker.crashLooped", workerId: context.workerId, deathCount: context.deathsAtMs.length }),
+      ({ context }): WorkerReport => ({
+        type: "worker.crashLooped",
+        workerId: context.workerId,
+        deathCount: context.deathsAtMs.length,
+      }),
     ),
     reportStopped: sendTo(
       ({ context }) => context.parent,
@@ -114,7 +135,11 @@ export const workerMachine = setup({
     ),
     requestBudget: sendTo(
       ({ context }) => context.parent,
-      ({ context }): WorkerReport => ({ type: "budget.request", workerId: context.workerId, action: "restart_pipeline" }),
+      ({ context }): WorkerReport => ({
+        type: "budget.request",
+        workerId: context.workerId,
+        action: "restart_pipeline",
+      }),
     ),
   },
   delays: {
@@ -205,7 +230,10 @@ export const workerMachine = setup({
       on: {
         "process.exited": {
           target: "crashed",
-          actions: { type: "reportExited", params: ({ event }) => ({ exit: event.exit, evidence: event.evidence, isExpected: false }) },
+          actions: {
+            type: "reportExited",
+            params: ({ event }) => ({ exit: event.exit, evidence: event.evidence, isExpected: false }),
+          },
         },
         "worker.fellSilent": {
           target: "stopping",
@@ -226,7 +254,11 @@ export const workerMachine = setup({
           actions: [
             {
               type: "planRestart",
-              params: ({ event }) => ({ reason: event.reason, isBudgeted: event.isBudgeted, shape: event.shape ?? "ladder" }),
+              params: ({ event }) => ({
+                reason: event.reason,
+                isBudgeted: event.isBudgeted,
+                shape: event.shape ?? "ladder",
+              }),
             },
             { type: "reportExited", params: { exit: null, evidence: unexplained, isExpected: true } },
           ],
@@ -255,13 +287,19 @@ export const workerMachine = setup({
             },
             onError: {
               target: "#worker.stopping",
-              actions: { type: "planRestart", params: { reason: "it did not shake hands", isBudgeted: false, shape: "silent" } },
+              actions: {
+                type: "planRestart",
+                params: { reason: "it did not shake hands", isBudgeted: false, shape: "silent" },
+              },
             },
           },
           after: {
             handshakeMs: {
               target: "#worker.stopping",
-              actions: { type: "planRestart", params: { reason: "it did not shake hands in time", isBudgeted: false, shape: "silent" } },
+              actions: {
+                type: "planRestart",
+                params: { reason: "it did not shake hands in time", isBudgeted: false, shape: "silent" },
+              },
             },
           },
         },
@@ -274,7 +312,10 @@ export const workerMachine = setup({
             "worker.stoodStill": {
               target: "#worker.stopping",
               actions: [
-                { type: "planRestart", params: { reason: "its main thread stood still", isBudgeted: false, shape: "silent" } },
+                {
+                  type: "planRestart",
+                  params: { reason: "its main thread stood still", isBudgeted: false, shape: "silent" },
+                },
                 {
                   type: "reportExited",
                   params: ({ event }) => ({
@@ -287,14 +328,22 @@ export const workerMachine = setup({
             },
           },
         },
-        busy: { description: "Connected, with a job in hand.", tags: ["servable", "busy"], on: { "job.ended": { target: "idle" } } },
+        busy: {
+          description: "Connected, with a job in hand.",
+          tags: ["servable", "busy"],
+          on: { "job.ended": { target: "idle" } },
+        },
       },
     },
     stopping: {
       description: "Goes down the stop ladder until the process is gone.",
       invoke: {
         src: "stopProcess",
-        input: ({ context }) => ({ ref: context.ref as ProcessRef, shape: context.stopShape, reason: context.stopReason }),
+        input: ({ context }) => ({
+          ref: context.ref as ProcessRef,
+          shape: context.stopShape,
+          reason: context.stopReason,
+        }),
         onDone: [
           { guard: { type: "isRestarting" }, target: "crashed" },
           { target: "stopped", actions: [{ type: "forgetProcess" }, { type: "reportStopped" }] },
@@ -336,7 +385,10 @@ export const workerMachine = setup({
       entry: { type: "requestBudget" },
       on: {
         "budget.granted": { target: "spawning" },
-        "budget.refused": { target: "resting", actions: { type: "waitUntil", params: ({ event }) => ({ retryAtMs: event.retryAtMs }) } },
+        "budget.refused": {
+          target: "resting",
+          actions: { type: "waitUntil", params: ({ event }) => ({ retryAtMs: event.retryAtMs }) },
+        },
         "worker.stop": { target: "stopped", actions: { type: "reportStopped" } },
       },
       after: { budgetMs: { target: "spawning" } },

@@ -19,7 +19,8 @@ function lumaOf({ pixels }: DecodedPicture): Float32Array {
   return luma;
 }
 
-const meanOf = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+const meanOf = (values: Float32Array): number =>
+  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 
 function differenceOf(a: Float32Array, b: Float32Array): number {
   let sum = 0;
@@ -50,7 +51,13 @@ export async function probeArtifact(path: string): Promise<ArtifactProbe> {
     if (facts.frames === 0) return unplayable("it holds no picture");
     const first = lumas[0] ?? new Float32Array();
     const isConstant = facts.frames > 1 && lumas.slice(1).every((luma) => differenceOf(first, luma) < sameLuma);
-    return { plays: true, ...facts, isBlack: lumas.every((luma) => meanOf(luma) < blackLuma), isConstant, problem: null };
+    return {
+      plays: true,
+      ...facts,
+      isBlack: lumas.every((luma) => meanOf(luma) < blackLuma),
+      isConstant,
+      problem: null,
+    };
   } catch (thrown) {
     return unplayable(messageOf(thrown));
   }

@@ -63,7 +63,8 @@ function createPictureDecoder(wants: (index: number) => boolean, take: (picture:
     finish: async (): Promise<number> => {
       await decoder.flush();
       await taken;
-      if (problem !== undefined) throw new MediaError("OUTPUT_INVALID", "The video cannot be decoded.", { cause: problem });
+      if (problem !== undefined)
+        throw new MediaError("OUTPUT_INVALID", "The video cannot be decoded.", { cause: problem });
       return count;
     },
     close: async (): Promise<void> => {
@@ -107,7 +108,8 @@ export async function readClip(
     }
     const frames = await pictures.finish();
     const claimed = await claimedCount(sink);
-    if (frames < claimed) throw new MediaError("OUTPUT_INVALID", `The file is cut off: ${frames} of its ${claimed} pictures are there.`);
+    if (frames < claimed)
+      throw new MediaError("OUTPUT_INVALID", `The file is cut off: ${frames} of its ${claimed} pictures are there.`);
     return { width: track.displayWidth, height: track.displayHeight, frames, durationSeconds };
   } finally {
     await pictures.close();

@@ -91,7 +91,10 @@ function blackPixels(width: number, height: number): Uint8Array {
   return pixels;
 }
 
-export function createFramePainter(look: ClipLook, letteringOf: (context: SKRSContext2D) => Lettering = createLettering): FramePainter {
+export function createFramePainter(
+  look: ClipLook,
+  letteringOf: (context: SKRSContext2D) => Lettering = createLettering,
+): FramePainter {
   const { width, height } = look;
   const canvas = createCanvas(width, height);
   const context = canvas.getContext("2d");
@@ -120,7 +123,12 @@ export function createFramePainter(look: ClipLook, letteringOf: (context: SKRSCo
       paintBackground(context, look, index);
       paintWords(index);
       context.fillStyle = "#ffffff";
-      context.fillRect(0, height - Math.max(2, height / 90), (width * (index + 1)) / look.frames, Math.max(2, height / 90));
+      context.fillRect(
+        0,
+        height - Math.max(2, height / 90),
+        (width * (index + 1)) / look.frames,
+        Math.max(2, height / 90),
+      );
       const { data } = context.getImageData(0, 0, width, height);
       return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     },

@@ -59,7 +59,9 @@ export async function createClipWriter({ width, height, framesPerSecond }: ClipS
   const encoder = new VideoEncoder({
     output: (chunk, metadata) => {
       const packet = toPacket(chunk, framesPerSecond);
-      written = written.then(() => (isAbandoned ? undefined : source.add(packet, metadata as EncodedVideoChunkMetadata | undefined)));
+      written = written.then(() =>
+        isAbandoned ? undefined : source.add(packet, metadata as EncodedVideoChunkMetadata | undefined),
+      );
     },
     error: (thrown) => {
       problem = thrown;

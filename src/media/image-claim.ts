@@ -6,13 +6,15 @@ export interface ImageClaim {
 
 const pixelsOf = ({ width, height }: ImageClaim): number => width * height;
 /** The largest of several claims: one that is modest in its first header may be greedy in a later one. */
-const largerOf = (one: ImageClaim | null, other: ImageClaim): ImageClaim => (one === null || pixelsOf(other) > pixelsOf(one) ? other : one);
+const largerOf = (one: ImageClaim | null, other: ImageClaim): ImageClaim =>
+  one === null || pixelsOf(other) > pixelsOf(one) ? other : one;
 
 function pngClaim(view: DataView): ImageClaim | null {
   return view.byteLength < 24 ? null : { width: view.getUint32(16), height: view.getUint32(20) };
 }
 
-const isStartOfFrame = (marker: number): boolean => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+const isStartOfFrame = (marker: number): boolean =>
+  marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 const isBare = (marker: number): boolean => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8);
 
 /** The next marker after entropy-coded data, in which 0xff is followed by 0 or by a restart marker (ITU-T T.81, B.1.1.5). */
@@ -44,7 +46,8 @@ function jpegClaim(view: DataView, bytes: Uint8Array): ImageClaim | null {
   return null;
 }
 
-const chunkName = (view: DataView, at: number): string => String.fromCharCode(...[0, 1, 2, 3].map((offset) => view.getUint8(at + offset)));
+const chunkName = (view: DataView, at: number): string =>
+  String.fromCharCode(...[0, 1, 2, 3].map((offset) => view.getUint8(at + offset)));
 
 /** Of one chunk of a WebP file (RFC 9649, 2.5 to 2.7); null for one that says no size. */
 function chunkClaim(view: DataView, at: number): ImageClaim | null {
@@ -53,7 +56,8 @@ function chunkClaim(view: DataView, at: number): ImageClaim | null {
   const name = chunkName(view, at);
   const low24 = (from: number): number => view.getUint16(from, true) + view.getUint8(from + 2) * 0x1_0000;
   if (name === "VP8X") return { width: low24(body + 4) + 1, height: low24(body + 7) + 1 };
-  if (name === "VP8 ") return { width: view.getUint16(body + 6, true) & 0x3fff, height: view.getUint16(body + 8, true) & 0x3fff };
+  if (name === "VP8 ")
+    return { width: view.getUint16(body + 6, true) & 0x3fff, height: view.getUint16(body + 8, true) & 0x3fff };
   if (name !== "VP8L") return null;
   const bits = view.getUint32(body + 1, true);
   return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 };

@@ -11,7 +11,8 @@ export async function findImageProblem({ bytes, mimeType }: UploadedImage): Prom
   const claim = readImageClaim(bytes, mimeType);
   if (claim === null) return damaged;
   const { width, height } = claim;
-  if (width * height > largestPixelCount) return `has ${width}x${height} pixels; at most ${largestPixelCount} are taken`;
+  if (width * height > largestPixelCount)
+    return `has ${width}x${height} pixels; at most ${largestPixelCount} are taken`;
   const decoder = new ImageDecoder({ data: bytes, type: mimeType });
   try {
     const { image } = await decoder.decode();

@@ -4,7 +4,10 @@ import type { SKRSContext2D } from "@napi-rs/canvas";
 export interface Lettering {
   widthOf(text: string, heightPixels: number): number;
   /** White on a soft shadow; `y` is the base line. */
-  write(text: string, place: { readonly x: number; readonly y: number; readonly heightPixels: number; readonly isBold: boolean }): void;
+  write(
+    text: string,
+    place: { readonly x: number; readonly y: number; readonly heightPixels: number; readonly isBold: boolean },
+  ): void;
 }
 
 const family = "DejaVu Sans, Liberation Sans, Arial, Helvetica, sans-serif";
@@ -63,7 +66,8 @@ const glyphs: Readonly<Record<string, string>> = {
 const unknownGlyph = "vhhhhhv";
 
 function createFontLettering(context: SKRSContext2D): Lettering {
-  const fontOf = (heightPixels: number, isBold: boolean): string => `${isBold ? "bold " : ""}${heightPixels}px ${family}`;
+  const fontOf = (heightPixels: number, isBold: boolean): string =>
+    `${isBold ? "bold " : ""}${heightPixels}px ${family}`;
   return {
     widthOf: (text, heightPixels) => {
       context.font = fontOf(heightPixels, false);
@@ -89,7 +93,12 @@ export function createBlockLettering(context: SKRSContext2D): Lettering {
         const bits = Number.parseInt(rows[row] ?? "0", 32);
         for (let column = 0; column < glyphColumnCount; column += 1) {
           if ((bits & (1 << (glyphColumnCount - 1 - column))) === 0) continue;
-          context.fillRect(x + (index * (glyphColumnCount + 1) + column) * cell, y - (glyphRowCount - row) * cell, cell, cell);
+          context.fillRect(
+            x + (index * (glyphColumnCount + 1) + column) * cell,
+            y - (glyphRowCount - row) * cell,
+            cell,
+            cell,
+          );
         }
       }
     }

@@ -26,7 +26,11 @@ export class MediaProcess {
   constructor(clock: Clock, callLimitMs: number) {
     this.#clock = clock;
     this.#callLimitMs = callLimitMs;
-    this.#process = fork(program, [], { stdio: ["ignore", "ignore", "ignore", "ipc"], serialization: "advanced", execArgv: [] });
+    this.#process = fork(program, [], {
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
+      serialization: "advanced",
+      execArgv: [],
+    });
     this.pid = this.#process.pid;
     this.#process.on("message", (answer: MediaAnswer) => this.#take(answer.id)?.resolve(answer));
     this.ended = new Promise((resolve) => {
@@ -55,7 +59,9 @@ export class MediaProcess {
       const id = this.#nextId;
       this.#nextId += 1;
       const timer = this.#clock.setTimer(() => {
-        this.#take(id)?.reject(new MediaError("OUTPUT_INVALID", `The media child did not answer within ${this.#callLimitMs} ms.`));
+        this.#take(id)?.reject(
+          new MediaError("OUTPUT_INVALID", `The media child did not answer within ${this.#callLimitMs} ms.`),
+        );
         this.kill();
       }, this.#callLimitMs);
       const settled =

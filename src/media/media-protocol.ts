@@ -3,7 +3,10 @@ import type { ArtifactProbe, MediaFile, StandInOrder, UploadedImage } from "../c
 /** What the media child is asked, over its IPC channel. */
 export type MediaRequest =
   | { readonly kind: "standIn"; readonly order: StandInOrder }
-  | { readonly kind: "thumbnail"; readonly order: { readonly sourcePath: string; readonly outputPath: string; readonly width: number } }
+  | {
+      readonly kind: "thumbnail";
+      readonly order: { readonly sourcePath: string; readonly outputPath: string; readonly width: number };
+    }
   | { readonly kind: "probe"; readonly path: string }
   | { readonly kind: "image"; readonly image: UploadedImage };
 

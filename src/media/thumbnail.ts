@@ -23,7 +23,9 @@ export async function renderThumbnail(order: {
   );
   if (found === undefined) throw new MediaError("OUTPUT_INVALID", "The clip holds no picture.");
   const whole = createCanvas(found.width, found.height);
-  whole.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(found.pixels), found.width, found.height), 0, 0);
+  whole
+    .getContext("2d")
+    .putImageData(new ImageData(new Uint8ClampedArray(found.pixels), found.width, found.height), 0, 0);
   const small = createCanvas(order.width, Math.round((order.width * found.height) / found.width));
   small.getContext("2d").drawImage(whole, 0, 0, small.width, small.height);
   await writeFile(`${order.outputPath}.part`, await small.encode("jpeg", jpegQuality));

@@ -138,11 +138,11 @@ export class BlobTransfer {
       this.#unsavedBytes = 0;
       const manifest = { sizeBytes: this.file.sizeBytes, validator: this.validator, parts: this.#parts };
       // Not flushed: what a loss of power takes, the hash finds.
-      this.#saving = writeWhole(this.#options.cache.manifestPath(this.file.etag), manifestText(manifest), { flush: false }).catch(
-        (thrown: unknown) => {
-          throw diskError(thrown);
-        },
-      );
+      this.#saving = writeWhole(this.#options.cache.manifestPath(this.file.etag), manifestText(manifest), {
+        flush: false,
+      }).catch((thrown: unknown) => {
+        throw diskError(thrown);
+      });
       return this.#saving;
     });
     return this.#waitingSave;
@@ -155,9 +155,16 @@ export class BlobTransfer {
   async restart(validator: string | null, keeping: AbortController | null): Promise<Part | null> {
     this.#restartCount += 1;
     if (this.#restartCount > mostRestarts) {
-      throw new ModelError("NETWORK_UNREACHABLE", `The hub sent ${this.file.path} from its beginning again and again, and never whole.`);
+      throw new ModelError(
+        "NETWORK_UNREACHABLE",
+        `The hub sent ${this.file.path} from its beginning again and again, and never whole.`,
+      );
     }
-    await this.#begin(validator, keeping, keeping === null ? this.#options.partBytes : Math.max(1, this.file.sizeBytes));
+    await this.#begin(
+      validator,
+      keeping,
+      keeping === null ? this.#options.partBytes : Math.max(1, this.file.sizeBytes),
+    );
     return keeping === null ? null : this.takePart();
   }
 

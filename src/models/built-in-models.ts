@@ -2,7 +2,15 @@ import type { ModelEntryText } from "../contract/model-registry.ts";
 import { builtInEntries } from "../core/built-in-models.ts";
 
 /** The parts of a diffusers repository that a Wan pipeline loads; examples and pictures stay where they are. */
-const wanFiles = ["model_index.json", "scheduler/*", "text_encoder/*", "tokenizer/*", "transformer/*", "transformer_2/*", "vae/*"];
+const wanFiles = [
+  "model_index.json",
+  "scheduler/*",
+  "text_encoder/*",
+  "tokenizer/*",
+  "transformer/*",
+  "transformer_2/*",
+  "vae/*",
+];
 
 /** The authors' own, for all their models (wan/configs/shared_config.py). */
 const negativePrompt =

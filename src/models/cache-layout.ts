@@ -13,14 +13,21 @@ export interface BlobFacts {
 export function diskError(thrown: unknown): unknown {
   const { code, syscall } = thrown as NodeJS.ErrnoException;
   if (code === "ENOSPC" || code === "EDQUOT")
-    return new ModelError("DISK_FULL", "The disk of the model cache is full; what came is kept. Free some space and go on.", {
-      cause: thrown,
-    });
+    return new ModelError(
+      "DISK_FULL",
+      "The disk of the model cache is full; what came is kept. Free some space and go on.",
+      {
+        cause: thrown,
+      },
+    );
   if (typeof code !== "string" || typeof syscall !== "string") return thrown;
-  return new ModelError("SYSTEM_RESOURCE", `The model cache cannot be used (${code} in ${syscall}).`, { cause: thrown });
+  return new ModelError("SYSTEM_RESOURCE", `The model cache cannot be used (${code} in ${syscall}).`, {
+    cause: thrown,
+  });
 }
 
-const isAbsent = (thrown: unknown): boolean => ["ENOENT", "ENOTDIR"].includes((thrown as NodeJS.ErrnoException).code ?? "");
+const isAbsent = (thrown: unknown): boolean =>
+  ["ENOENT", "ENOTDIR"].includes((thrown as NodeJS.ErrnoException).code ?? "");
 
 /** Null when there is nothing, or a link to nothing. */
 async function orNull<Value>(reading: Promise<Value>): Promise<Value | null> {
@@ -86,7 +93,8 @@ export class RepositoryCache {
   }
 
   async makeFolders(): Promise<void> {
-    for (const name of ["blobs", "refs", "snapshots", ".understudy"]) await mkdir(join(this.folder, name), { recursive: true });
+    for (const name of ["blobs", "refs", "snapshots", ".understudy"])
+      await mkdir(join(this.folder, name), { recursive: true });
   }
 
   /** A whole, checked and synced part file becomes the blob. */

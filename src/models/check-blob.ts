@@ -20,7 +20,10 @@ export type BlobVerdict =
   | { readonly kind: "corrupt" };
 
 /** Hashes a blob unless it is remembered and untouched: same size, time of change and inode. */
-export async function checkBlob(file: ListedFile, { cache, record, hasher, signal, isRehash }: BlobCheck): Promise<BlobVerdict> {
+export async function checkBlob(
+  file: ListedFile,
+  { cache, record, hasher, signal, isRehash }: BlobCheck,
+): Promise<BlobVerdict> {
   const path = cache.blobPath(file.etag);
   const facts = await factsOf(path);
   if (facts === null) return { kind: "missing" };

@@ -68,7 +68,9 @@ async function partOfAnswer(attempt: Attempt, { headers, status }: Response, par
   if (status === 200) {
     const length = headers.get("content-length");
     if (length !== null && Number(length) !== sizeBytes)
-      throw new ModelError("MODEL_FILE_CORRUPT", `The hub sends ${length} bytes as ${path}, and lists ${sizeBytes}.`, { retryable: true });
+      throw new ModelError("MODEL_FILE_CORRUPT", `The hub sends ${length} bytes as ${path}, and lists ${sizeBytes}.`, {
+        retryable: true,
+      });
     const isExpected = transfer.isOneStream && part.writtenBytes === 0;
     if (!isExpected) return transfer.restart(tag, own);
     transfer.validator = tag;

@@ -2,7 +2,13 @@ import type { HashAlgorithm } from "./model-files.ts";
 
 /** To the thread. */
 export type ToHasher =
-  | { readonly kind: "begin"; readonly id: number; readonly path: string; readonly algorithm: HashAlgorithm; readonly sizeBytes: number }
+  | {
+      readonly kind: "begin";
+      readonly id: number;
+      readonly path: string;
+      readonly algorithm: HashAlgorithm;
+      readonly sizeBytes: number;
+    }
   /** Bytes before this offset are written and will not change. */
   | { readonly kind: "advance"; readonly id: number; readonly toByte: number }
   | { readonly kind: "drop"; readonly id: number };

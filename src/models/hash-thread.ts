@@ -71,7 +71,17 @@ function begin({ id, path, algorithm, sizeBytes }: Extract<ToHasher, { kind: "be
   const hash = createHash(algorithm === "sha256" ? "sha256" : "sha1");
   // Git hashes a header before the bytes.
   if (algorithm === "git-sha1") hash.update(`blob ${sizeBytes}\0`);
-  tasks.set(id, { id, path, sizeBytes, hash, toByte: 0, hashedBytes: 0, isRunning: false, isDropped: false, handle: null });
+  tasks.set(id, {
+    id,
+    path,
+    sizeBytes,
+    hash,
+    toByte: 0,
+    hashedBytes: 0,
+    isRunning: false,
+    isDropped: false,
+    handle: null,
+  });
 }
 
 port.on("message", (message: ToHasher) => {

@@ -29,7 +29,12 @@ export class Hasher {
   #thread: Worker | null = null;
   #nextId = 1;
 
-  follow(path: string, algorithm: HashAlgorithm, sizeBytes: number, onProgress?: (hashedBytes: number) => void): FileHash {
+  follow(
+    path: string,
+    algorithm: HashAlgorithm,
+    sizeBytes: number,
+    onProgress?: (hashedBytes: number) => void,
+  ): FileHash {
     const id = this.#nextId;
     this.#nextId += 1;
     const result = new Promise<string>((resolve, reject) => {
@@ -96,7 +101,10 @@ export class Hasher {
   #hear(message: FromHasher): void {
     if (message.kind === "progress") this.#waiting.get(message.id)?.onProgress?.(message.hashedBytes);
     else if (message.kind === "done") this.#take(message.id)?.resolve(message.hash);
-    else this.#take(message.id)?.reject(new ModelError("SYSTEM_RESOURCE", `A model file cannot be read (${message.message}).`));
+    else
+      this.#take(message.id)?.reject(
+        new ModelError("SYSTEM_RESOURCE", `A model file cannot be read (${message.message}).`),
+      );
   }
 
   #take(id: number): Waiting | undefined {

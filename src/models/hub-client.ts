@@ -58,7 +58,10 @@ export class AddressExpired extends ModelError {
 function checkedEndpoint(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "")
-    throw new ModelError("CONFIGURATION_INVALID", "The hub's address in HF_ENDPOINT must be http(s)://host, without a user.");
+    throw new ModelError(
+      "CONFIGURATION_INVALID",
+      "The hub's address in HF_ENDPOINT must be http(s)://host, without a user.",
+    );
   return text.replace(/\/+$/, "");
 }
 
@@ -72,13 +75,16 @@ function checkedToken(token: string | null): string | null {
 function parseTree(body: unknown, host: string): readonly ListedFile[] {
   const parsed = treeSchema.safeParse(body);
   if (!parsed.success)
-    throw new ModelError("MODEL_NOT_AVAILABLE", `${host} answers with a listing that is not one.`, { cause: parsed.error });
+    throw new ModelError("MODEL_NOT_AVAILABLE", `${host} answers with a listing that is not one.`, {
+      cause: parsed.error,
+    });
   return parsed.data
     .filter(({ type }) => type === "file")
     .map(({ path, oid, size, lfs }) => {
       assertSafePath(path);
       if (lfs !== undefined) return { path, sizeBytes: lfs.size, etag: lfs.oid, algorithm: "sha256" as const };
-      if (!gitIdPattern.test(oid)) throw new ModelError("MODEL_NOT_AVAILABLE", `${host} lists ${path} without a usable hash.`);
+      if (!gitIdPattern.test(oid))
+        throw new ModelError("MODEL_NOT_AVAILABLE", `${host} lists ${path} without a usable hash.`);
       return { path, sizeBytes: size, etag: oid, algorithm: "git-sha1" as const };
     });
 }
@@ -87,7 +93,10 @@ function parseTree(body: unknown, host: string): readonly ListedFile[] {
 function nextAddress(text: string, base: string): string {
   const next = URL.canParse(text, base) ? new URL(text, base) : null;
   if (next === null || !/^https?:$/.test(next.protocol))
-    throw new ModelError("MODEL_NOT_AVAILABLE", `${new URL(base).host} sends requests on to an address that cannot be used.`);
+    throw new ModelError(
+      "MODEL_NOT_AVAILABLE",
+      `${new URL(base).host} sends requests on to an address that cannot be used.`,
+    );
   return next.href;
 }
 
@@ -98,7 +107,8 @@ async function readText({ body }: Response, host: string, onBytes: () => void): 
   for await (const chunk of body ?? []) {
     onBytes();
     byteCount += chunk.length;
-    if (byteCount > longestAnswerBytes) throw new ModelError("MODEL_NOT_AVAILABLE", `An answer of ${host} is too long.`);
+    if (byteCount > longestAnswerBytes)
+      throw new ModelError("MODEL_NOT_AVAILABLE", `An answer of ${host} is too long.`);
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
@@ -141,7 +151,8 @@ export class HubClient {
       if (page === mostPages) throw new ModelError("MODEL_NOT_AVAILABLE", `The listing of ${repository} does not end.`);
       const { body, headers } = await this.#readJson(address, asked, signal);
       files.push(...parseTree(body, new URL(this.endpoint).host));
-      if (files.length > mostFiles) throw new ModelError("MODEL_NOT_AVAILABLE", `The listing of ${repository} is too long.`);
+      if (files.length > mostFiles)
+        throw new ModelError("MODEL_NOT_AVAILABLE", `The listing of ${repository} is too long.`);
       const next: string | undefined = /<([^>]+)>\s*;\s*rel="?next"?/.exec(headers.get("link") ?? "")?.[1];
       address = next === undefined ? null : nextAddress(next, address);
     }
@@ -165,9 +176,13 @@ export class HubClient {
     const isFromStore = range.address !== null || address !== start;
     // Signed addresses expire; the hub signs a new one.
     if (isFromStore && [401, 403, 404, 410].includes(response.status))
-      throw new AddressExpired("NETWORK_UNREACHABLE", `The signed address of ${path} is not valid (${response.status}).`, {
-        retryable: true,
-      });
+      throw new AddressExpired(
+        "NETWORK_UNREACHABLE",
+        `The signed address of ${path} is not valid (${response.status}).`,
+        {
+          retryable: true,
+        },
+      );
     throw refusalOf(response.status, response.headers, asked, this.#clock.nowMs());
   }
 
@@ -220,7 +235,8 @@ export class HubClient {
       });
       return { body: JSON.parse(text), headers: response.headers };
     } catch (thrown) {
-      if (thrown instanceof SyntaxError) throw new ModelError("MODEL_NOT_AVAILABLE", `${host} does not answer in JSON.`, { cause: thrown });
+      if (thrown instanceof SyntaxError)
+        throw new ModelError("MODEL_NOT_AVAILABLE", `${host} does not answer in JSON.`, { cause: thrown });
       throw thrown;
     } finally {
       stall.stop();

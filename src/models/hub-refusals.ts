@@ -58,7 +58,9 @@ export function refusalOf(status: number, headers: Headers, asked: Asked, nowMs:
     const why = hasToken ? "refuses the token in HF_TOKEN" : "wants a token; set HF_TOKEN";
     return new ModelError("MODEL_ACCESS_DENIED", `The hub ${hub} ${why} (${status}, ${what}).`, { details });
   }
-  return new ModelError("MODEL_NOT_AVAILABLE", `The hub ${hub} answered ${status} to a request for ${what}.`, { details });
+  return new ModelError("MODEL_NOT_AVAILABLE", `The hub ${hub} answered ${status} to a request for ${what}.`, {
+    details,
+  });
 }
 
 /** Names like ECONNREFUSED say enough; whole texts of causes may hold addresses. */
@@ -71,8 +73,12 @@ function codeOf(thrown: unknown): string {
 /** `fetch` throws TypeErrors for everything that happens to a connection; all else is not ours to explain. */
 export function connectionError(thrown: unknown, host: string): ModelError {
   if (!(thrown instanceof TypeError)) throw thrown;
-  return new ModelError("NETWORK_UNREACHABLE", `${host} does not answer, or the connection broke (${codeOf(thrown)}).`, {
-    cause: thrown,
-    retryable: true,
-  });
+  return new ModelError(
+    "NETWORK_UNREACHABLE",
+    `${host} does not answer, or the connection broke (${codeOf(thrown)}).`,
+    {
+      cause: thrown,
+      retryable: true,
+    },
+  );
 }

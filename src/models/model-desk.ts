@@ -34,7 +34,10 @@ type Ending = "paused" | "cancelled";
 
 const wantedOf = ({ id, repository, revision, files }: ModelSource): Wanted => {
   if (repository !== undefined) return { repository, revision, files };
-  throw new ModelError("CONFIGURATION_INVALID", `${id} is a local folder: this program neither fetches nor removes its files.`);
+  throw new ModelError(
+    "CONFIGURATION_INVALID",
+    `${id} is a local folder: this program neither fetches nor removes its files.`,
+  );
 };
 
 /** A folder that lacks its files is waited for: whoever fills it needs no restart. */
@@ -90,7 +93,10 @@ class Desk implements ModelDesk {
       totalBytes: pulled === null ? null : [...files.values()].reduce((sum, file) => sum + file.sizeBytes, 0),
       path: isWhole ? cache.snapshotPath(pulled.commit) : null,
       progress: this.progressOf(name),
-      error: ended instanceof UnderstudyError && !this.#running.has(name) ? { code: ended.code, message: ended.message } : null,
+      error:
+        ended instanceof UnderstudyError && !this.#running.has(name)
+          ? { code: ended.code, message: ended.message }
+          : null,
     };
   }
 
@@ -142,10 +148,16 @@ class Desk implements ModelDesk {
     await this.#locked(repository, (cache) => cache.dropPartials());
   }
 
-  async verify(name: string, options: { readonly isRehash?: boolean; readonly revision?: string } = {}): Promise<VerifyReport> {
+  async verify(
+    name: string,
+    options: { readonly isRehash?: boolean; readonly revision?: string } = {},
+  ): Promise<VerifyReport> {
     const source = this.#registry.sourceOf(name, options.revision);
     if (source.folder !== undefined) return unknownReport;
-    return verifyModel(wantedOf(source), this.#ports, { isRehash: options.isRehash ?? false, signal: this.#closing.signal });
+    return verifyModel(wantedOf(source), this.#ports, {
+      isRehash: options.isRehash ?? false,
+      signal: this.#closing.signal,
+    });
   }
 
   async askHub(name: string, withinMs: number): Promise<void> {
@@ -153,13 +165,17 @@ class Desk implements ModelDesk {
     const { hub, clock } = this.#ports;
     const limit = new AbortController();
     const sentence = `The hub ${new URL(hub.endpoint).host} did not answer within ${Math.round(withinMs / secondMs)} s.`;
-    const timer = clock.setTimer(() => limit.abort(new ModelError("NETWORK_UNREACHABLE", sentence, { retryable: true })), withinMs);
+    const timer = clock.setTimer(
+      () => limit.abort(new ModelError("NETWORK_UNREACHABLE", sentence, { retryable: true })),
+      withinMs,
+    );
     try {
       const commit = await hub.resolveCommit(repository, revision, limit.signal);
       const [smallest] = chooseFiles(await hub.listFiles(repository, commit, limit.signal), files).toSorted(
         (one, other) => one.sizeBytes - other.sizeBytes,
       );
-      if (smallest === undefined) throw new ModelError("MODEL_NOT_AVAILABLE", `${repository} has none of the wanted files.`);
+      if (smallest === undefined)
+        throw new ModelError("MODEL_NOT_AVAILABLE", `${repository} has none of the wanted files.`);
       // Listings of gated models are public; their files are not.
       const range = { repository, commit, path: smallest.path, fromByte: 0, toByte: 1, ifRange: null, address: null };
       const { response } = await hub.openRange(range, limit.signal);
@@ -189,13 +205,22 @@ class Desk implements ModelDesk {
     await Promise.all([...this.#running.keys()].map((name) => this.#stop(name, "paused")));
   }
 
-  async #run(name: string, wanted: Wanted, { isRepair = false }: PullAsked, giveUp: AbortController): Promise<PullOutcome> {
+  async #run(
+    name: string,
+    wanted: Wanted,
+    { isRepair = false }: PullAsked,
+    giveUp: AbortController,
+  ): Promise<PullOutcome> {
     const onProgress = (progress: PullProgress): void => {
       const running = this.#running.get(name);
       if (running !== undefined) running.progress = progress;
       for (const listener of this.#listeners) listener(name, progress);
     };
-    let ending: PullEnding = { kind: "failed", code: "INTERNAL_ERROR", message: "A defect of this program ended the download." };
+    let ending: PullEnding = {
+      kind: "failed",
+      code: "INTERNAL_ERROR",
+      message: "A defect of this program ended the download.",
+    };
     try {
       const result = await pullModel(wanted, this.#ports, { signal: giveUp.signal, onProgress, isRepair });
       ending = { kind: "complete" };

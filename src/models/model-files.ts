@@ -27,7 +27,9 @@ function patternOf(text: string): RegExp {
 export function chooseFiles(listed: readonly ListedFile[], patterns: readonly string[]): readonly ListedFile[] {
   const wanted = patterns.map(patternOf);
   return listed.filter(
-    ({ path }) => takenEndings.some((ending) => path.toLowerCase().endsWith(ending)) && wanted.some((pattern) => pattern.test(path)),
+    ({ path }) =>
+      takenEndings.some((ending) => path.toLowerCase().endsWith(ending)) &&
+      wanted.some((pattern) => pattern.test(path)),
   );
 }
 
@@ -36,10 +38,15 @@ export const isSafePath = (path: string): boolean =>
   path.length <= 1_000 &&
   !path.includes("\\") &&
   [...path].every((letter) => letter >= " ") &&
-  path.split("/").every((segment) => segment !== "" && segment !== "." && segment !== ".." && Buffer.byteLength(segment) <= 255);
+  path
+    .split("/")
+    .every((segment) => segment !== "" && segment !== "." && segment !== ".." && Buffer.byteLength(segment) <= 255);
 
 /** For a path from the network. Throws ModelError. */
 export function assertSafePath(path: string): void {
   if (!isSafePath(path))
-    throw new ModelError("MODEL_NOT_AVAILABLE", `The hub lists a file with an unsafe path: ${JSON.stringify(path.slice(0, 200))}.`);
+    throw new ModelError(
+      "MODEL_NOT_AVAILABLE",
+      `The hub lists a file with an unsafe path: ${JSON.stringify(path.slice(0, 200))}.`,
+    );
 }

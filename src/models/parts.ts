@@ -19,7 +19,8 @@ export function cutIntoParts(sizeBytes: number, partBytes: number): Part[] {
   }));
 }
 
-export const writtenBytesOf = (parts: readonly Part[]): number => parts.reduce((sum, part) => sum + part.writtenBytes, 0);
+export const writtenBytesOf = (parts: readonly Part[]): number =>
+  parts.reduce((sum, part) => sum + part.writtenBytes, 0);
 
 /** Bytes from the file's beginning without a gap. */
 export function frontierOf(parts: readonly Part[]): number {
@@ -58,8 +59,14 @@ export function manifestText({ sizeBytes, validator, parts }: Manifest): string 
 
 function covers(parts: readonly Part[], sizeBytes: number): boolean {
   const ends = parts.map(({ endByte }) => endByte);
-  const startsWhereTheLastEnded = parts.every(({ startByte }, index) => startByte === (index === 0 ? 0 : ends[index - 1]));
-  return startsWhereTheLastEnded && ends.at(-1) === sizeBytes && parts.every((part) => part.startByte + part.writtenBytes <= part.endByte);
+  const startsWhereTheLastEnded = parts.every(
+    ({ startByte }, index) => startByte === (index === 0 ? 0 : ends[index - 1]),
+  );
+  return (
+    startsWhereTheLastEnded &&
+    ends.at(-1) === sizeBytes &&
+    parts.every((part) => part.startByte + part.writtenBytes <= part.endByte)
+  );
 }
 
 /** Null for a text that is torn, foreign, or about a file of another size: the file is fetched from its beginning. */

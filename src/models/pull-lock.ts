@@ -23,7 +23,8 @@ function readText(path: string): string | null {
   }
 }
 
-const startTicksOf = (pid: number): number | null => parseProcessStat(readText(`/proc/${pid}/stat`) ?? "")?.startTicks ?? null;
+const startTicksOf = (pid: number): number | null =>
+  parseProcessStat(readText(`/proc/${pid}/stat`) ?? "")?.startTicks ?? null;
 
 function holderWords(path: string): string {
   const [, pid, startTicks] = /^\{"pid":(\d+),"startTicks":(\d+|null)\}/.exec(readText(path) ?? "") ?? [];
@@ -37,7 +38,9 @@ function openLock(folder: string): DatabaseSync {
     mkdirSync(folder, { recursive: true });
     return new DatabaseSync(join(folder, "understudy.lock"));
   } catch (thrown) {
-    throw new ModelError("SYSTEM_RESOURCE", `The model cache cannot be written (${messageOf(thrown)}).`, { cause: thrown });
+    throw new ModelError("SYSTEM_RESOURCE", `The model cache cannot be written (${messageOf(thrown)}).`, {
+      cause: thrown,
+    });
   }
 }
 
@@ -54,8 +57,12 @@ export function lockRepository(cacheDir: string, repository: string): { release:
   } catch (thrown) {
     database.close();
     if ((thrown as { errcode?: number }).errcode !== busyCode)
-      throw new ModelError("SYSTEM_RESOURCE", `The model cache cannot be locked (${messageOf(thrown)}).`, { cause: thrown });
-    throw new ModelError("MODEL_BUSY", `${holderWords(holderPath)} downloads, verifies or removes ${repository} now.`, { cause: thrown });
+      throw new ModelError("SYSTEM_RESOURCE", `The model cache cannot be locked (${messageOf(thrown)}).`, {
+        cause: thrown,
+      });
+    throw new ModelError("MODEL_BUSY", `${holderWords(holderPath)} downloads, verifies or removes ${repository} now.`, {
+      cause: thrown,
+    });
   }
   held.add(database);
   const holder: Holder = { pid: process.pid, startTicks: startTicksOf(process.pid) };

@@ -66,7 +66,10 @@ async function list({ wanted, ports, options, record, retry }: Pull): Promise<Pu
   const known = record.pulled(wanted);
   if (options.isRepair && known !== null) return known;
   if (!isSafePath(revision))
-    throw new ModelError("MODEL_NOT_FOUND", `There can be no revision ${JSON.stringify(revision.slice(0, 200))} of ${repository}.`);
+    throw new ModelError(
+      "MODEL_NOT_FOUND",
+      `There can be no revision ${JSON.stringify(revision.slice(0, 200))} of ${repository}.`,
+    );
   const commit = await retrying({ ...retry, signal }, () => ports.hub.resolveCommit(repository, revision, signal));
   const listed = await retrying({ ...retry, signal }, () => ports.hub.listFiles(repository, commit, signal));
   const files = chooseFiles(listed, patterns);
@@ -123,7 +126,11 @@ async function requireRoom({ ports, cache, meter, wanted }: Pull, missing: reado
   );
 }
 
-async function fetchMissing(pull: Pull, { commit, files }: PulledSnapshot, missing: readonly ListedFile[]): Promise<void> {
+async function fetchMissing(
+  pull: Pull,
+  { commit, files }: PulledSnapshot,
+  missing: readonly ListedFile[],
+): Promise<void> {
   const { wanted, ports, options, cache, record, hasher, meter, retry } = pull;
   const { connectionCount, partBytes, stallMs } = ports.limits;
   const sharersOf = groupByBlob(files);
@@ -141,7 +148,13 @@ async function fetchMissing(pull: Pull, { commit, files }: PulledSnapshot, missi
         // A kill takes less than a part: twice what one save waits for, and twice this of every connection.
         writeBytes: Math.min(mebibyte, Math.ceil(partBytes / (16 * connectionCount))),
       },
-      transfer: { cache, hasher, partBytes, saveEveryBytes: partBytes / 4, onBytes: (deltaBytes) => meter.noteReceived(deltaBytes) },
+      transfer: {
+        cache,
+        hasher,
+        partBytes,
+        saveEveryBytes: partBytes / 4,
+        onBytes: (deltaBytes) => meter.noteReceived(deltaBytes),
+      },
       onPublished: async (file) => {
         const sharers = sharersOf.get(file.etag) ?? [];
         await publish(pull, commit, sharers);
@@ -189,7 +202,16 @@ export async function pullModel(wanted: Wanted, ports: PullPorts, options: PullO
     const record = await VerifiedRecord.read(stateDir, wanted.repository);
     const cache = new RepositoryCache(cacheDir, wanted.repository);
     const onRetry = (error: ModelError): void => meter.noteTrouble(error.message);
-    return await run({ wanted, ports, options, cache, record, hasher, meter, retry: { clock, chance, policy: limits.retry, onRetry } });
+    return await run({
+      wanted,
+      ports,
+      options,
+      cache,
+      record,
+      hasher,
+      meter,
+      retry: { clock, chance, policy: limits.retry, onRetry },
+    });
   } catch (thrown) {
     throw diskError(thrown);
   } finally {

@@ -21,7 +21,8 @@ export function toModelEntry(entry: RegistryEntry): ModelEntry {
     frameStep: frames.step,
     frameOffset: frames.offset,
     expertCount: render.boundaryRatio === undefined ? 1 : 2,
-    highNoiseStepRatio: known?.highNoiseStepRatio ?? (render.boundaryRatio === undefined ? 1 : 1 - render.boundaryRatio),
+    highNoiseStepRatio:
+      known?.highNoiseStepRatio ?? (render.boundaryRatio === undefined ? 1 : 1 - render.boundaryRatio),
     framesPerSecond: defaults.framesPerSecond,
     defaultFrames: defaults.frames,
     defaultSteps: defaults.steps,

@@ -51,7 +51,8 @@ export function loadRegistry(file?: { readonly path: string; readonly text: stri
     sourceOf: (name, revision) => {
       const known = byId.get(name);
       if (known !== undefined) return { ...known, revision: revision ?? known.revision };
-      if (repositoryPattern.test(name)) return { id: name, repository: name, revision: revision ?? "main", files: ["*"] };
+      if (repositoryPattern.test(name))
+        return { id: name, repository: name, revision: revision ?? "main", files: ["*"] };
       const ids = [...byId.keys()].join(", ");
       throw new ModelError(
         "MODEL_NOT_FOUND",

@@ -29,7 +29,10 @@ function waitMsOf(error: ModelError, retry: number, { policy, chance }: Retrying
 }
 
 /** Tries again while errors are retryable and tries remain; `noteProgress` gives all tries back. */
-export async function retrying<Value>(options: Retrying, attempt: (noteProgress: () => void) => Promise<Value>): Promise<Value> {
+export async function retrying<Value>(
+  options: Retrying,
+  attempt: (noteProgress: () => void) => Promise<Value>,
+): Promise<Value> {
   const { clock, policy, signal, onRetry } = options;
   let usedCount = 0;
   for (;;) {

@@ -26,7 +26,9 @@ export class StallTimer {
     this.#clock.clearTimer(this.#handle);
     this.#handle = this.#clock.setTimer(() => {
       const sentence = `No byte of ${this.#what} arrived for ${this.#stallMs / 1_000} s.`;
-      this.#giveUp.abort(new ModelError("NETWORK_UNREACHABLE", sentence, { retryable: true, details: { stallMs: this.#stallMs } }));
+      this.#giveUp.abort(
+        new ModelError("NETWORK_UNREACHABLE", sentence, { retryable: true, details: { stallMs: this.#stallMs } }),
+      );
     }, this.#stallMs);
   }
 

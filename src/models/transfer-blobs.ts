@@ -135,7 +135,11 @@ class TransferPool {
 }
 
 /** Fetches, checks and publishes every file, each once. What came of the others is kept when one fails or the signal aborts. */
-export async function transferBlobs(files: readonly ListedFile[], options: PoolOptions, signal: AbortSignal): Promise<void> {
+export async function transferBlobs(
+  files: readonly ListedFile[],
+  options: PoolOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const failure = new AbortController();
   const ended = AbortSignal.any([signal, failure.signal]);
   const pool = new TransferPool(files, options, ended);

@@ -14,7 +14,9 @@ const recordSchema = z.object({
     z.string(),
     z.object({
       commit: z.string(),
-      files: z.array(z.object({ path: z.string(), sizeBytes: size, etag: z.string(), algorithm: z.enum(["sha256", "git-sha1"]) })),
+      files: z.array(
+        z.object({ path: z.string(), sizeBytes: size, etag: z.string(), algorithm: z.enum(["sha256", "git-sha1"]) }),
+      ),
     }),
   ),
   /** Blob → how it looked when its hash was right. */
@@ -71,7 +73,12 @@ export class VerifiedRecord {
   /** Its bytes were right, and nobody has touched it since. */
   isVerified(etag: string, facts: BlobFacts): boolean {
     const known = this.#text.verified[etag];
-    return known !== undefined && known.sizeBytes === facts.sizeBytes && known.mtimeMs === facts.mtimeMs && known.inode === facts.inode;
+    return (
+      known !== undefined &&
+      known.sizeBytes === facts.sizeBytes &&
+      known.mtimeMs === facts.mtimeMs &&
+      known.inode === facts.inode
+    );
   }
 
   notePull(wanted: Wanted, { commit, files }: PulledSnapshot): void {

@@ -8,7 +8,13 @@ import { lockRepository } from "./pull-lock.ts";
 import { VerifiedRecord, type Wanted } from "./verified-record.ts";
 
 /** Nothing says which files there should be. */
-export const unknownReport: VerifyReport = { isKnown: false, commit: null, fileCount: 0, hashedFileCount: 0, problems: [] };
+export const unknownReport: VerifyReport = {
+  isKnown: false,
+  commit: null,
+  fileCount: 0,
+  hashedFileCount: 0,
+  problems: [],
+};
 
 interface Named {
   readonly cache: RepositoryCache;
@@ -17,7 +23,10 @@ interface Named {
 }
 
 /** Whether the name under which a pipeline opens a file leads to the bytes that were verified. */
-async function nameVerdict({ path, etag }: ListedFile, { cache, record, commit }: Named): Promise<"good" | FileProblem["kind"]> {
+async function nameVerdict(
+  { path, etag }: ListedFile,
+  { cache, record, commit }: Named,
+): Promise<"good" | FileProblem["kind"]> {
   const facts = await factsOf(join(cache.snapshotPath(commit), path));
   if (facts === null) return "missing";
   return record.isVerified(etag, facts) ? "good" : "corrupt";
@@ -46,7 +55,8 @@ export async function verifyModel(
       const isRehash = options.isRehash && !hashed.has(file.etag);
       const verdict = await checkBlob(file, { cache, record, hasher, signal: options.signal, isRehash });
       if (verdict.kind === "good" && verdict.isHashed) hashed.add(file.etag);
-      const kind = verdict.kind === "good" ? await nameVerdict(file, { cache, record, commit: pulled.commit }) : verdict.kind;
+      const kind =
+        verdict.kind === "good" ? await nameVerdict(file, { cache, record, commit: pulled.commit }) : verdict.kind;
       if (kind === "good") continue;
       problems.push({ path: file.path, kind });
       await cache.withdrawFile(pulled.commit, file.path);
@@ -56,5 +66,11 @@ export async function verifyModel(
     await hasher.close();
     lock.release();
   }
-  return { isKnown: true, commit: pulled.commit, fileCount: pulled.files.length, hashedFileCount: hashed.size, problems };
+  return {
+    isKnown: true,
+    commit: pulled.commit,
+    fileCount: pulled.files.length,
+    hashedFileCount: hashed.size,
+    problems,
+  };
 }

@@ -9,7 +9,11 @@ export interface BreakerLimits {
   readonly longestOpenMs: number;
 }
 
-export const defaultBreakerLimits: BreakerLimits = { faultCount: 3, firstOpenMs: minuteMs, longestOpenMs: 10 * minuteMs };
+export const defaultBreakerLimits: BreakerLimits = {
+  faultCount: 3,
+  firstOpenMs: minuteMs,
+  longestOpenMs: 10 * minuteMs,
+};
 
 const counted: readonly Attribution[] = ["worker", "gpu", "model"];
 

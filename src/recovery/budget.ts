@@ -15,10 +15,15 @@ export const defaultBudgetLimits: BudgetLimits = { heavyActionCount: 10, windowM
 
 export type BudgetAnswer =
   /** `spentAtMs` replaces the old list: entries outside the window are gone, this one is in. */
-  { readonly kind: "granted"; readonly spentAtMs: readonly number[] } | { readonly kind: "refused"; readonly retryAtMs: number };
+  | { readonly kind: "granted"; readonly spentAtMs: readonly number[] }
+  | { readonly kind: "refused"; readonly retryAtMs: number };
 
 /** Asks for one heavy action at `nowMs`. */
-export function askBudget(spentAtMs: readonly number[], nowMs: number, limits: BudgetLimits = defaultBudgetLimits): BudgetAnswer {
+export function askBudget(
+  spentAtMs: readonly number[],
+  nowMs: number,
+  limits: BudgetLimits = defaultBudgetLimits,
+): BudgetAnswer {
   const { heavyActionCount, windowMs } = limits;
   const recent = spentAtMs.filter((atMs) => atMs > nowMs - windowMs).toSorted((a, b) => a - b);
   if (recent.length < heavyActionCount) return { kind: "granted", spentAtMs: [...recent, nowMs] };
@@ -27,6 +32,10 @@ export function askBudget(spentAtMs: readonly number[], nowMs: number, limits: B
 }
 
 /** How many heavy actions may still be granted at `nowMs`. */
-export function budgetLeftCount(spentAtMs: readonly number[], nowMs: number, limits: BudgetLimits = defaultBudgetLimits): number {
+export function budgetLeftCount(
+  spentAtMs: readonly number[],
+  nowMs: number,
+  limits: BudgetLimits = defaultBudgetLimits,
+): number {
   return Math.max(0, limits.heavyActionCount - spentAtMs.filter((atMs) => atMs > nowMs - limits.windowMs).length);
 }

@@ -6,11 +6,14 @@ import { ofChosenExit, ofExit, ofHostKill, ofLastWords, ofOwnStop, ofQuiet } fro
 import { ofErrorNumber, ofHttp, ofMessage, ofOwnError, ofWorkerReport } from "./judge-reports.ts";
 import { type Judge, type Recognition, recognition } from "./recognition.ts";
 
-const ofOutput: Judge = ({ outputProblem }) => (outputProblem === undefined ? null : recognition("badOutput", 0.95, outputProblem));
+const ofOutput: Judge = ({ outputProblem }) =>
+  outputProblem === undefined ? null : recognition("badOutput", 0.95, outputProblem);
 
 const ofTuning: Judge = ({ isOnProcessor, failedAction }) => {
   if (isOnProcessor === true) return recognition("onProcessor", 0.95, "the worker renders on the processor");
-  return failedAction === undefined ? null : recognition("actionNotApplied", 0.9, `${failedAction} could not be applied`);
+  return failedAction === undefined
+    ? null
+    : recognition("actionNotApplied", 0.9, `${failedAction} could not be applied`);
 };
 
 /**
@@ -49,7 +52,9 @@ export function recognise(evidence: Evidence): Recognition {
 /** What goes wrong while a model loads is a loading failure: its ladder fetches and reloads. */
 function failureTypeOf(facts: FaultClassFacts, evidence: Evidence): FailureType | null {
   const phase = evidence.phase ?? evidence.workerFailure?.phase;
-  return facts.failureType === "generation_pipeline_error" && phase === "load" ? "model_loading_failure" : facts.failureType;
+  return facts.failureType === "generation_pipeline_error" && phase === "load"
+    ? "model_loading_failure"
+    : facts.failureType;
 }
 
 /** A fault of a known class, for callers that measured the condition themselves (disk full, silently on the CPU). */

@@ -15,11 +15,20 @@ export const emptyClips: ClipHistory = {};
 const keptClipCount = 32;
 const keptSizeCount = 64;
 
-const keyOf = ({ deviceUuid, profile }: EnvelopePlace, model: ModelId, clip: Pick<Clip, "width" | "height" | "frames">): string =>
-  [deviceUuid, profile, model, tokenCount(model, clip)].join("|");
+const keyOf = (
+  { deviceUuid, profile }: EnvelopePlace,
+  model: ModelId,
+  clip: Pick<Clip, "width" | "height" | "frames">,
+): string => [deviceUuid, profile, model, tokenCount(model, clip)].join("|");
 
 /** A clip was rendered from its first step to its last. */
-export function noteClip(history: ClipHistory, place: EnvelopePlace, model: ModelId, clip: Clip, tookMs: number): ClipHistory {
+export function noteClip(
+  history: ClipHistory,
+  place: EnvelopePlace,
+  model: ModelId,
+  clip: Clip,
+  tookMs: number,
+): ClipHistory {
   if (clip.steps < 1 || tookMs <= 0) return history;
   const key = keyOf(place, model, clip);
   const { [key]: known = [], ...others } = history;
@@ -29,7 +38,12 @@ export function noteClip(history: ClipHistory, place: EnvelopePlace, model: Mode
 
 export type ClipTime =
   /** `history`: clips of this size on this card; `published`: somebody's measurement of just this; `estimated`: scaled from one. */
-  | { readonly kind: "known"; readonly ms: number; readonly source: "history" | "published" | "estimated"; readonly basis: string }
+  | {
+      readonly kind: "known";
+      readonly ms: number;
+      readonly source: "history" | "published" | "estimated";
+      readonly basis: string;
+    }
   | { readonly kind: "unknown"; readonly why: string };
 
 /** A laptop's card has the same name and more words: it is another card. */
@@ -39,11 +53,15 @@ function isCard(name: string, card: string): boolean {
   return at !== -1 && /^(?:$|\s|-)/.test(rest) && !/laptop|mobile|max-q|\bD\b/i.test(rest);
 }
 
-const sizeOf = ({ width, height, frames, steps }: Clip): string => `${width}x${height} with ${frames} frames in ${steps} steps`;
+const sizeOf = ({ width, height, frames, steps }: Clip): string =>
+  `${width}x${height} with ${frames} frames in ${steps} steps`;
 
 /** Measured in `model-offload`, as its authors publish it. */
 function fromMeasurement(model: ModelId, clip: Clip, profile: LoadProfile, measured: ClipMeasurement): ClipTime {
-  const isSame = profile === "model-offload" && measured.steps === clip.steps && tokenCount(model, measured) === tokenCount(model, clip);
+  const isSame =
+    profile === "model-offload" &&
+    measured.steps === clip.steps &&
+    tokenCount(model, measured) === tokenCount(model, clip);
   const basis = `${measured.by}, ${sizeOf(measured)} on one ${measured.card}`;
   if (isSame) return { kind: "known", ms: measured.tookMs, source: "published", basis };
   const perStep = stepSeconds(model, clip, profile) / stepSeconds(model, measured, "model-offload");
@@ -68,14 +86,19 @@ export function clipTimeOf(history: ClipHistory, { device, model, clip, profile 
       source: "history",
       basis: `${own.length} ${own.length === 1 ? "clip" : "clips"} of this size on this machine`,
     };
-  if (device.kind === "processor") return { kind: "unknown", why: "no clip of this size was rendered on this processor yet" };
-  if (device.isSimulated) return { kind: "unknown", why: "no clip of this size was rendered on this simulated card yet" };
+  if (device.kind === "processor")
+    return { kind: "unknown", why: "no clip of this size was rendered on this processor yet" };
+  if (device.isSimulated)
+    return { kind: "unknown", why: "no clip of this size was rendered on this simulated card yet" };
   const tokens = tokenCount(model, clip);
   const nearest = modelEntry(model)
     .measurements.filter(({ card }) => isCard(device.name, card))
     .map((measured) => ({ measured, distance: Math.abs(tokenCount(model, measured) - tokens) }))
     .sort((one, other) => one.distance - other.distance)[0];
   if (nearest === undefined)
-    return { kind: "unknown", why: `nobody has said how long it takes on a ${device.name}, and this machine has rendered none yet` };
+    return {
+      kind: "unknown",
+      why: `nobody has said how long it takes on a ${device.name}, and this machine has rendered none yet`,
+    };
   return fromMeasurement(model, clip, profile, nearest.measured);
 }

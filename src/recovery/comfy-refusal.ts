@@ -40,7 +40,8 @@ function problemsOf(nodeErrors: Readonly<Record<string, unknown>>): readonly Nod
 /** `error.type` of every refusal that the workflow itself caused (ComfyUI 0.3.64, execution.py and server.py). */
 const refusals = ["no_prompt", "invalid_prompt", "prompt_no_outputs", "prompt_outputs_failed_validation"];
 /** A loader's list is the listing of a folder of model files. */
-const isMissingFile = ({ nodeType, type }: NodeProblem): boolean => type === "value_not_in_list" && nodeType.includes("Loader");
+const isMissingFile = ({ nodeType, type }: NodeProblem): boolean =>
+  type === "value_not_in_list" && nodeType.includes("Loader");
 
 /** Null when the text is not such an answer. */
 export function comfyRefusalOf(body: string): ComfyRefusal | null {
@@ -51,7 +52,12 @@ export function comfyRefusalOf(body: string): ComfyRefusal | null {
   const problems = problemsOf(recordOf(nodeErrors));
   const missing = problems.find(isMissingFile);
   if (missing !== undefined)
-    return { kind: "modelFile", sentence: `${missing.nodeType} does not find the file that its ${missing.input || "input"} names` };
-  const details = problems.map(({ nodeType, type: problem, input }) => `${nodeType}${input === "" ? "" : `.${input}`}: ${problem}`);
+    return {
+      kind: "modelFile",
+      sentence: `${missing.nodeType} does not find the file that its ${missing.input || "input"} names`,
+    };
+  const details = problems.map(
+    ({ nodeType, type: problem, input }) => `${nodeType}${input === "" ? "" : `.${input}`}: ${problem}`,
+  );
   return { kind: "request", sentence: `the workflow was refused: ${[type, ...details].join("; ")}` };
 }

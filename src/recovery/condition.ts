@@ -1,6 +1,12 @@
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { FaultClass } from "../core/words.ts";
-import { type GpuExpectation, type HealthReading, type HealthThresholds, judgeSample, unknownReadings } from "./health.ts";
+import {
+  type GpuExpectation,
+  type HealthReading,
+  type HealthThresholds,
+  judgeSample,
+  unknownReadings,
+} from "./health.ts";
 
 /** What must be sound again for a fault of the class to be over. Classes that are missing here are not measured from outside. */
 const readingsOf: Readonly<Partial<Record<FaultClass, readonly HealthReading[]>>> = {
@@ -29,7 +35,9 @@ export function isConditionOver(
     gpuExpectation,
     thresholds: { ...thresholds, entrySampleCount: 1 },
   });
-  const levels = (readingsOf[faultClass] ?? []).map((reading) => judged[reading].level).filter((level) => level !== "unknown");
+  const levels = (readingsOf[faultClass] ?? [])
+    .map((reading) => judged[reading].level)
+    .filter((level) => level !== "unknown");
   if (levels.length === 0) return null;
   return !levels.includes("critical");
 }

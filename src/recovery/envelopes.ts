@@ -60,7 +60,12 @@ const isAt = (entry: Entry, place: EnvelopePlace, model: ModelId): boolean =>
   entry.deviceUuid === place.deviceUuid && entry.profile === place.profile && entry.model === model;
 
 /** A render of this size ran out of memory: neither it nor a larger one is tried there again until the entry expires. */
-export function noteMisfit(table: EnvelopeTable, place: EnvelopePlace, envelope: Envelope, nowMs: number): EnvelopeTable {
+export function noteMisfit(
+  table: EnvelopeTable,
+  place: EnvelopePlace,
+  envelope: Envelope,
+  nowMs: number,
+): EnvelopeTable {
   const tokens = tokensOf(envelope);
   const kept = table.misfits.filter(
     (misfit) => misfit.untilMs > nowMs && !(isAt(misfit, place, envelope.model) && misfit.tokens >= tokens),
@@ -71,7 +76,10 @@ export function noteMisfit(table: EnvelopeTable, place: EnvelopePlace, envelope:
 /** A render of this size passed: what was said against it and smaller ones falls. */
 export function noteFit(table: EnvelopeTable, place: EnvelopePlace, envelope: Envelope): EnvelopeTable {
   const tokens = tokensOf(envelope);
-  return { ...table, misfits: table.misfits.filter((misfit) => !isAt(misfit, place, envelope.model) || misfit.tokens > tokens) };
+  return {
+    ...table,
+    misfits: table.misfits.filter((misfit) => !isAt(misfit, place, envelope.model) || misfit.tokens > tokens),
+  };
 }
 
 /** A whole job was rendered, with this peak as its worker measured it. */
@@ -82,8 +90,18 @@ export function notePeak(table: EnvelopeTable, place: EnvelopePlace, envelope: E
   const known = table.peaks.find(isSame);
   // A lower peak counts slowly: the highest of the recent ones decides whether the next one fits.
   const believed = known === undefined ? bytes : Math.max(bytes, Math.round(known.bytes * 0.9 + bytes * 0.1));
-  const peak: Peak = { ...place, model: envelope.model, tokens, bytes: believed, renderCount: (known?.renderCount ?? 0) + 1 };
-  return noteFit({ ...table, peaks: [...table.peaks.filter((entry) => !isSame(entry)), peak].slice(-keptPeakCount) }, place, envelope);
+  const peak: Peak = {
+    ...place,
+    model: envelope.model,
+    tokens,
+    bytes: believed,
+    renderCount: (known?.renderCount ?? 0) + 1,
+  };
+  return noteFit(
+    { ...table, peaks: [...table.peaks.filter((entry) => !isSame(entry)), peak].slice(-keptPeakCount) },
+    place,
+    envelope,
+  );
 }
 
 export interface PeakPrediction {
@@ -109,7 +127,13 @@ export function predictPeak(table: EnvelopeTable, place: EnvelopePlace, envelope
 }
 
 /** Whether a render of this size is worth trying on this card in this memory mode. */
-export function fitsCard(table: EnvelopeTable, place: EnvelopePlace, envelope: Envelope, totalBytes: number, nowMs: number): boolean {
+export function fitsCard(
+  table: EnvelopeTable,
+  place: EnvelopePlace,
+  envelope: Envelope,
+  totalBytes: number,
+  nowMs: number,
+): boolean {
   const tokens = tokensOf(envelope);
   const isRefuted = table.misfits.some(
     (misfit) => misfit.untilMs > nowMs && isAt(misfit, place, envelope.model) && misfit.tokens <= tokens,
@@ -118,7 +142,12 @@ export function fitsCard(table: EnvelopeTable, place: EnvelopePlace, envelope: E
 }
 
 /** When the oldest objection to this size on this card falls; null when there is none. */
-export function misfitEndsAtMs(table: EnvelopeTable, deviceUuid: string, envelope: Envelope, nowMs: number): number | null {
+export function misfitEndsAtMs(
+  table: EnvelopeTable,
+  deviceUuid: string,
+  envelope: Envelope,
+  nowMs: number,
+): number | null {
   const ends = table.misfits
     .filter((misfit) => misfit.untilMs > nowMs && misfit.deviceUuid === deviceUuid && misfit.model === envelope.model)
     .map((misfit) => misfit.untilMs);

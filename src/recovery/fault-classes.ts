@@ -41,9 +41,18 @@ export const faultClasses = {
   request: { ...plain, code: "REQUEST_INVALID", attribution: "request", failureType: null, retryable: false },
   loraUnsupported: { ...plain, code: "LORA_UNSUPPORTED", attribution: "request", failureType: null, retryable: false },
   modelFile: { ...plain, code: "MODEL_FILE_CORRUPT", attribution: "model", failureType: "model_loading_failure" },
-  authentication: { ...unavailable, operatorAction: "Accept the model's licence and configure a token that may read it." },
-  notFound: { ...unavailable, operatorAction: "Correct the model's repository, revision or file name in the configuration." },
-  offlineMode: { ...unavailable, operatorAction: "Turn the hub's offline mode off, or put the model's files in place." },
+  authentication: {
+    ...unavailable,
+    operatorAction: "Accept the model's licence and configure a token that may read it.",
+  },
+  notFound: {
+    ...unavailable,
+    operatorAction: "Correct the model's repository, revision or file name in the configuration.",
+  },
+  offlineMode: {
+    ...unavailable,
+    operatorAction: "Turn the hub's offline mode off, or put the model's files in place.",
+  },
   outOfMemory: memory,
   outOfMemoryFragmented: memory,
   outOfVirtualSpace: { ...memory, attribution: "worker" },
@@ -72,7 +81,10 @@ export const faultClasses = {
   hostAllocation: { ...host, code: "HOST_OUT_OF_MEMORY" },
   diskFull: { ...host, code: "DISK_FULL" },
   network: { ...plain, code: "NETWORK_UNREACHABLE", attribution: "network", failureType: "network_error" },
-  missingDependency: { ...tuning, operatorAction: "Install the package that the worker names, or turn the optimisation off." },
+  missingDependency: {
+    ...tuning,
+    operatorAction: "Install the package that the worker names, or turn the optimisation off.",
+  },
   offloadConflict: tuning,
   actionNotApplied: tuning,
   onProcessor: tuning,

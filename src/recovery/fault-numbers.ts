@@ -17,7 +17,10 @@ export const errorNumberClasses: Readonly<Record<string, FaultClass>> = {
 };
 
 /** Exit codes that a worker chooses (design §7). */
-export const chosenExitCodes: Readonly<Record<number, FaultClass>> = { 75: "contextPoisoned", 78: "workerConfiguration" };
+export const chosenExitCodes: Readonly<Record<number, FaultClass>> = {
+  75: "contextPoisoned",
+  78: "workerConfiguration",
+};
 
 /** A shell, and a container's init, report death by signal n as 128 + n. */
 export const shellSignals: Readonly<Record<number, string>> = {

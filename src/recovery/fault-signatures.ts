@@ -249,18 +249,44 @@ export const faultSignatures: readonly FaultSignature[] = [
   {
     faultClass: "network",
     types: [
-      ...["TimeoutException", "ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout", "NetworkError", "RemoteProtocolError"], // [H] httpx
-      ...["httpx.ConnectError", "httpx.ReadError", "httpx.WriteError", "httpx2.ConnectError", "httpx2.ReadError", "httpx2.WriteError"],
+      ...[
+        "TimeoutException",
+        "ConnectTimeout",
+        "ReadTimeout",
+        "WriteTimeout",
+        "PoolTimeout",
+        "NetworkError",
+        "RemoteProtocolError",
+      ], // [H] httpx
+      ...[
+        "httpx.ConnectError",
+        "httpx.ReadError",
+        "httpx.WriteError",
+        "httpx2.ConnectError",
+        "httpx2.ReadError",
+        "httpx2.WriteError",
+      ],
       ...["LocalEntryNotFoundError", "requests.exceptions.ConnectionError", "socket.gaierror"],
     ],
     texts: [
       "429 Too Many Requests", // [H], and what httpx says of a status
-      ...["408 Client Error", "429 Client Error", "500 Server Error", "502 Server Error", "503 Server Error", "504 Server Error"],
+      ...[
+        "408 Client Error",
+        "429 Client Error",
+        "500 Server Error",
+        "502 Server Error",
+        "503 Server Error",
+        "504 Server Error",
+      ],
       ...["Client error '408", "Client error '429", "Server error '50"],
       ...["connect ECONNREFUSED", "read ECONNRESET", "write ECONNRESET", "connect ETIMEDOUT", "read ETIMEDOUT"], // [N]
       ...["connect EHOSTUNREACH", "connect ENETUNREACH", "getaddrinfo EAI_AGAIN", "getaddrinfo ENOTFOUND"],
       ...["ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN"],
-      ...["[Errno -3] Temporary failure in name resolution", "[Errno 110] Connection timed out", "[Errno 113] No route to host"], // [E]
+      ...[
+        "[Errno -3] Temporary failure in name resolution",
+        "[Errno 110] Connection timed out",
+        "[Errno 113] No route to host",
+      ], // [E]
     ],
     confidence: 0.85,
   },
@@ -283,7 +309,14 @@ export const faultSignatures: readonly FaultSignature[] = [
     faultClass: "missingDependency",
     types: ["ImportError", "ModuleNotFoundError"],
     texts: [
-      ...["Flash Attention", "Flash Attention 3", "Sage Attention", "Flex Attention", "Xformers Attention", "NPU Attention"].map(
+      ...[
+        "Flash Attention",
+        "Flash Attention 3",
+        "Sage Attention",
+        "Flex Attention",
+        "Xformers Attention",
+        "NPU Attention",
+      ].map(
         (name) => `${name} backend '…' is not usable because of missing package`, // [D]
       ),
       "backend '…' is not usable because of missing package",

@@ -4,7 +4,8 @@ import type { ClipTime } from "./clip-time.ts";
 import type { Clip, ClipPlacement, DeviceFacts, MachineFacts, ModelPlacement, PlacementRow } from "./placement.ts";
 
 export function deviceWords(device: DeviceFacts): string {
-  if (device.kind === "card") return device.totalBytes === null ? device.name : `${device.name} with ${formatBytes(device.totalBytes)}`;
+  if (device.kind === "card")
+    return device.totalBytes === null ? device.name : `${device.name} with ${formatBytes(device.totalBytes)}`;
   return device.kind === "processor" ? "this machine's processor" : `a card that is not known (${device.why})`;
 }
 
@@ -48,9 +49,15 @@ export function placementSentence(machine: MachineFacts, { model, verdict, clips
 }
 
 /** The refusal: the same, and which model fits instead. */
-export function refusalSentence(machine: MachineFacts, placement: ModelPlacement, instead: ModelPlacement | null): string {
+export function refusalSentence(
+  machine: MachineFacts,
+  placement: ModelPlacement,
+  instead: ModelPlacement | null,
+): string {
   const advice =
-    instead === null ? "No model of the registry does." : `${instead.model} does, in memory mode ${instead.profile ?? "unknown"}.`;
+    instead === null
+      ? "No model of the registry does."
+      : `${instead.model} does, in memory mode ${instead.profile ?? "unknown"}.`;
   return `${placementSentence(machine, placement)} ${advice}`;
 }
 

@@ -3,7 +3,17 @@ import { formatBytes, gibibyte } from "../core/units.ts";
 import { ofHardware, ofThrottling } from "./judge-machine.ts";
 
 /** What is judged. */
-export const healthReadings = ["cpu", "memory", "pressure", "disk", "inodes", "vram", "temperature", "throttling", "gpuPresence"] as const;
+export const healthReadings = [
+  "cpu",
+  "memory",
+  "pressure",
+  "disk",
+  "inodes",
+  "vram",
+  "temperature",
+  "throttling",
+  "gpuPresence",
+] as const;
 export type HealthReading = (typeof healthReadings)[number];
 
 /** `unknown` = not measured yet; it is never counted as normal. */
@@ -137,7 +147,9 @@ const throttled: Threshold = { warning: 1, critical: Number.POSITIVE_INFINITY };
 
 function throttlingOf({ gpus }: Sample): number | null {
   const masks = gpus.map(({ details }) => details?.throttleMask ?? null).filter((mask) => mask !== null);
-  return masks.length === 0 ? null : Number(masks.some((throttleMask) => ofThrottling({ gpu: { throttleMask } }) !== null));
+  return masks.length === 0
+    ? null
+    : Number(masks.some((throttleMask) => ofThrottling({ gpu: { throttleMask } }) !== null));
 }
 
 function inodesFreeRatioOf({ host }: Sample): number | null {
@@ -161,11 +173,23 @@ export function judgeSample(question: HealthQuestion): HealthReadings {
     nextReading(readings[reading], value, threshold, leaveMarginRatio, entrySampleCount);
   const absence = isWithoutCards(sample, gpuExpectation) ? 0 : absenceOf(sample);
   const diskMarginBytes = thresholds.diskFreeBytes.warning * leaveMarginRatio;
-  const disk = nextReading(readings.disk, -sample.host.diskFreeBytes, negated(thresholds.diskFreeBytes), diskMarginBytes, entrySampleCount);
+  const disk = nextReading(
+    readings.disk,
+    -sample.host.diskFreeBytes,
+    negated(thresholds.diskFreeBytes),
+    diskMarginBytes,
+    entrySampleCount,
+  );
   const inodesFree = inodesFreeRatioOf(sample);
   const inodesMargin = thresholds.inodesFreeRatio.warning * leaveMarginRatio;
   const inodesUse = inodesFree === null ? null : -inodesFree;
-  const inodes = nextReading(readings.inodes, inodesUse, negated(thresholds.inodesFreeRatio), inodesMargin, entrySampleCount);
+  const inodes = nextReading(
+    readings.inodes,
+    inodesUse,
+    negated(thresholds.inodesFreeRatio),
+    inodesMargin,
+    entrySampleCount,
+  );
   return {
     cpu: ratio("cpu", sample.host.cpuRatio, thresholds.cpuRatio),
     memory: ratio("memory", sample.host.memoryRatio, thresholds.memoryRatio),
@@ -173,7 +197,11 @@ export function judgeSample(question: HealthQuestion): HealthReadings {
     inodes: { ...inodes, value: inodesFree },
     throttling: nextReading(readings.throttling, throttlingOf(sample), throttled, 0, entrySampleCount),
     disk: { ...disk, value: sample.host.diskFreeBytes },
-    vram: ratio("vram", worst(sample.gpus.map((gpu) => vramUseRatio(gpu, envelopes[gpu.uuid] ?? 0))), thresholds.vramRatio),
+    vram: ratio(
+      "vram",
+      worst(sample.gpus.map((gpu) => vramUseRatio(gpu, envelopes[gpu.uuid] ?? 0))),
+      thresholds.vramRatio,
+    ),
     temperature: nextReading(
       readings.temperature,
       worst(sample.gpus.map((gpu) => gpu.temperatureCelsius)),
@@ -182,7 +210,13 @@ export function judgeSample(question: HealthQuestion): HealthReadings {
       entrySampleCount,
     ),
     // That a card is not known is the end of a wait already, and never passes for health in the meantime.
-    gpuPresence: nextReading(readings.gpuPresence, absence, gpuAbsence, 0, absence === gpuAbsence.warning ? 1 : entrySampleCount),
+    gpuPresence: nextReading(
+      readings.gpuPresence,
+      absence,
+      gpuAbsence,
+      0,
+      absence === gpuAbsence.warning ? 1 : entrySampleCount,
+    ),
   };
 }
 
@@ -205,7 +239,9 @@ export interface HealthIssue {
 
 const percent = (value: number | null): string => (value === null ? "not measured" : `${Math.round(value * 100)} %`);
 
-const issueTexts: Readonly<Record<HealthReading, (value: number | null) => Pick<HealthIssue, "message" | "recommendation">>> = {
+const issueTexts: Readonly<
+  Record<HealthReading, (value: number | null) => Pick<HealthIssue, "message" | "recommendation">>
+> = {
   cpu: (value) => ({
     message: `CPU use is ${percent(value)}.`,
     recommendation: "Stop other programs on this host; stand-ins and thumbnails are held back.",
@@ -251,16 +287,23 @@ const issueTexts: Readonly<Record<HealthReading, (value: number | null) => Pick<
 export function listIssues(readings: HealthReadings): readonly HealthIssue[] {
   const issues = healthReadings.flatMap((reading): HealthIssue[] => {
     const { level, value } = readings[reading];
-    return level === "warning" || level === "critical" ? [{ reading, severity: level, ...issueTexts[reading](value) }] : [];
+    return level === "warning" || level === "critical"
+      ? [{ reading, severity: level, ...issueTexts[reading](value) }]
+      : [];
   });
   return issues.toSorted((a, b) => Number(b.severity === "critical") - Number(a.severity === "critical"));
 }
 
 /** The card that a reading is about; null for readings of the host. */
-export function worstDevice(reading: HealthReading, gpus: readonly GpuSample[], envelopes: EnvelopeBytes): string | null {
+export function worstDevice(
+  reading: HealthReading,
+  gpus: readonly GpuSample[],
+  envelopes: EnvelopeBytes,
+): string | null {
   if (reading !== "vram" && reading !== "temperature") return null;
   const severityOf = (gpu: GpuSample): number =>
-    (reading === "vram" ? vramUseRatio(gpu, envelopes[gpu.uuid] ?? 0) : gpu.temperatureCelsius) ?? Number.NEGATIVE_INFINITY;
+    (reading === "vram" ? vramUseRatio(gpu, envelopes[gpu.uuid] ?? 0) : gpu.temperatureCelsius) ??
+    Number.NEGATIVE_INFINITY;
   return gpus.toSorted((a, b) => severityOf(b) - severityOf(a))[0]?.uuid ?? null;
 }
 

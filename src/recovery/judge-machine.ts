@@ -14,8 +14,11 @@ export function ofHardware({ gpu, kernelLog = "" }: Evidence): Recognition | nul
   const nvml = nvmlCodes[nvmlCode ?? 0];
   if (nvml !== undefined) return recognition(nvml.faultClass, 0.95, `NVML ${nvmlCode}: ${nvml.meaning}`);
   const smi = smiExitCodes[smiExitCode ?? 0];
-  if (smi !== undefined) return recognition(smi.faultClass, 0.9, `nvidia-smi ended with ${smiExitCode}: ${smi.meaning}`);
-  return (missingDeviceCount ?? 0) > 0 ? recognition("gpuLost", 0.8, `${missingDeviceCount} of the cards are no longer listed`) : null;
+  if (smi !== undefined)
+    return recognition(smi.faultClass, 0.9, `nvidia-smi ended with ${smiExitCode}: ${smi.meaning}`);
+  return (missingDeviceCount ?? 0) > 0
+    ? recognition("gpuLost", 0.8, `${missingDeviceCount} of the cards are no longer listed`)
+    : null;
 }
 
 /** XIDs and kernel lines that may as well follow from something else. */

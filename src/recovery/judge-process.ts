@@ -6,7 +6,8 @@ import { type Judge, type Recognition, recognition } from "./recognition.ts";
 import { abortedWith, lastThrown } from "./thrown-text.ts";
 
 /** The signal that ended the process, also when a shell told it as a code; null when none did. */
-const signalOf = ({ exitCode, exitSignal }: Evidence): string | null => exitSignal ?? shellSignals[exitCode ?? 0] ?? null;
+const signalOf = ({ exitCode, exitSignal }: Evidence): string | null =>
+  exitSignal ?? shellSignals[exitCode ?? 0] ?? null;
 const hasExited = ({ exitCode, exitSignal }: Evidence): boolean => exitCode !== undefined || exitSignal !== undefined;
 
 /** Fuller than this, a process that somebody else killed was most likely the kernel's choice. */
@@ -16,7 +17,8 @@ const exhaustedRatio = 0.95;
 export function ofHostKill(evidence: Evidence): Recognition | null {
   const isQuiet = evidence.silentForMs !== undefined || evidence.stalledForMs !== undefined;
   const isAlive = !hasExited(evidence) && isQuiet;
-  if (evidence.isOwnSignal === true || isAlive || (hasExited(evidence) && signalOf(evidence) !== "SIGKILL")) return null;
+  if (evidence.isOwnSignal === true || isAlive || (hasExited(evidence) && signalOf(evidence) !== "SIGKILL"))
+    return null;
   if (hasExited(evidence) && (evidence.oomKillCount ?? 0) > 0)
     return recognition("hostOomKiller", 0.95, "SIGKILL while the cgroup's oom_kill counter rose");
   const kernel = ofKernelLines(evidence.kernelLog ?? "", ["hostOomKiller"]);
@@ -24,7 +26,11 @@ export function ofHostKill(evidence: Evidence): Recognition | null {
   const { hostMemoryUseRatio, oomKillCount } = evidence;
   const isExhausted = hasExited(evidence) && oomKillCount === undefined && (hostMemoryUseRatio ?? 0) >= exhaustedRatio;
   return isExhausted
-    ? recognition("hostOomKiller", 0.7, `SIGKILL with ${Math.round((hostMemoryUseRatio ?? 0) * 100)} % of the host's memory in use`)
+    ? recognition(
+        "hostOomKiller",
+        0.7,
+        `SIGKILL with ${Math.round((hostMemoryUseRatio ?? 0) * 100)} % of the host's memory in use`,
+      )
     : null;
 }
 
@@ -50,7 +56,9 @@ export function ofQuiet(evidence: Evidence): Recognition | null {
 }
 
 export const ofOwnStop: Judge = (evidence) =>
-  evidence.isOwnSignal === true && hasExited(evidence) ? recognition("ownStop", 0.95, "this service ended the process") : null;
+  evidence.isOwnSignal === true && hasExited(evidence)
+    ? recognition("ownStop", 0.95, "this service ended the process")
+    : null;
 
 /** The process's own last words. They tell of an exception that ended it, not of a signal from outside. */
 export function ofLastWords(evidence: Evidence): Recognition | null {

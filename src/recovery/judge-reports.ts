@@ -39,7 +39,8 @@ function ofRefusal(text: string): Recognition | null {
 }
 
 /** What this program's own client puts before a worker's text: the method that the worker rejected. */
-const rejectedMethod = /^(?:initialize|(?:model|job|action|fault)\/[a-z]+|generate|attach|cancel|probe|stats|shutdown): /;
+const rejectedMethod =
+  /^(?:initialize|(?:model|job|action|fault)\/[a-z]+|generate|attach|cancel|probe|stats|shutdown): /;
 
 /** Text of which only the wording is known. */
 export const ofMessage: Judge = ({ message, phase }) => {

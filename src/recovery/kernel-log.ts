@@ -12,14 +12,20 @@ export interface XidRow {
   readonly meaning: string;
 }
 
-const range = (first: number, last: number): number[] => Array.from({ length: last - first + 1 }, (_, index) => first + index);
+const range = (first: number, last: number): number[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 /**
  * NVIDIA's XID numbers by the first action that helps: its catalogue of October 2025 as gpud mirrors it
  * (catalog_generated.go). Application errors are weak, because they may follow the death of the process; hardware is decisive.
  */
 export const xidRows: readonly XidRow[] = [
-  { weight: "decisive", faultClass: "gpuLost", numbers: [79], meaning: "the card has fallen off the bus; reboot the host" },
+  {
+    weight: "decisive",
+    faultClass: "gpuLost",
+    numbers: [79],
+    meaning: "the card has fallen off the bus; reboot the host",
+  },
   { weight: "decisive", faultClass: "gpuLost", numbers: [151], meaning: "the virtual machine must be restarted" },
   {
     // gpud's list; NVIDIA's catalogue has no immediate action for them.
@@ -46,8 +52,18 @@ export const xidRows: readonly XidRow[] = [
     numbers: [46, 62, 109, 110, 136, 143, 155, 156, 158],
     meaning: "the card must be reset",
   },
-  { weight: "decisive", faultClass: "gpuMemoryFault", numbers: [94], meaning: "contained memory error; the process must be restarted" },
-  { weight: "decisive", faultClass: "multiGpu", numbers: [74, ...range(144, 150)], meaning: "a link between cards failed" },
+  {
+    weight: "decisive",
+    faultClass: "gpuMemoryFault",
+    numbers: [94],
+    meaning: "contained memory error; the process must be restarted",
+  },
+  {
+    weight: "decisive",
+    faultClass: "multiGpu",
+    numbers: [74, ...range(144, 150)],
+    meaning: "a link between cards failed",
+  },
   { weight: "decisive", faultClass: "gpuHardware", numbers: [54], meaning: "auxiliary power is not connected" },
   { weight: "decisive", faultClass: "gpuHardware", numbers: [81, 142], meaning: "the card must be inspected" },
   {
@@ -63,7 +79,12 @@ export const xidRows: readonly XidRow[] = [
     meaning: "a copy or video engine failed; the process must be restarted",
   },
   { weight: "weak", faultClass: "contextPoisoned", numbers: [43, 45], meaning: "the process's channel was reset" },
-  { weight: "weak", faultClass: "gpuMemoryFault", numbers: [63], meaning: "a row of memory was remapped; reset the card when it is idle" },
+  {
+    weight: "weak",
+    faultClass: "gpuMemoryFault",
+    numbers: [63],
+    meaning: "a row of memory was remapped; reset the card when it is idle",
+  },
   {
     weight: "informational",
     faultClass: null,
@@ -79,13 +100,21 @@ const kernelLine = (pattern: string): RegExp => new RegExp(kernelHead + pattern,
 const xidLine = new RegExp(`${kernelHead}NVRM: Xid \\((?:PCI:)?[0-9a-fA-F:.]+\\)[^\\n]*?: (\\d+),([^\\n]*)`, "gm");
 
 /** Lines of the kernel that are no XID: gpud's kmsg.go, and the kernel's own oom_kill.c, hung_task.c and signal.c. */
-const kernelSignatures: readonly { readonly faultClass: FaultClass; readonly line: RegExp; readonly meaning: string }[] = [
+const kernelSignatures: readonly {
+  readonly faultClass: FaultClass;
+  readonly line: RegExp;
+  readonly meaning: string;
+}[] = [
   {
     faultClass: "gpuLost",
     line: kernelLine("NVRM: [^\\n]*fallen off the bus(?: and is not responding to commands)?"),
     meaning: "the kernel says that the card has fallen off the bus",
   },
-  { faultClass: "diskFull", line: kernelLine("[^\\n]*Remounting filesystem read-only"), meaning: "the file system became read-only" },
+  {
+    faultClass: "diskFull",
+    line: kernelLine("[^\\n]*Remounting filesystem read-only"),
+    meaning: "the file system became read-only",
+  },
   {
     faultClass: "hostOomKiller",
     line: kernelLine(
@@ -103,7 +132,11 @@ const kernelSignatures: readonly { readonly faultClass: FaultClass; readonly lin
     line: kernelLine("\\S+\\[\\d+\\]: segfault at [^\\n]* in libnccl\\.so"),
     meaning: "a segmentation fault in NCCL",
   },
-  { faultClass: "crashBySignal", line: kernelLine("\\S+\\[\\d+\\]: segfault at "), meaning: "the kernel recorded a segmentation fault" },
+  {
+    faultClass: "crashBySignal",
+    line: kernelLine("\\S+\\[\\d+\\]: segfault at "),
+    meaning: "the kernel recorded a segmentation fault",
+  },
 ];
 
 export interface KernelFinding {
@@ -127,7 +160,9 @@ export function ofRecoveryAction(action: string, by: string): KernelFinding | nu
 export function ofXids(text: string, weight: XidWeight): KernelFinding | null {
   const seen = [...text.matchAll(xidLine)].map((match) => ({ number: Number(match[1]), rest: match[2] ?? "" }));
   if (weight === "decisive") {
-    const told = seen.map(({ number, rest }) => (number === 154 ? ofRecoveryChange(rest) : null)).findLast((found) => found !== null);
+    const told = seen
+      .map(({ number, rest }) => (number === 154 ? ofRecoveryChange(rest) : null))
+      .findLast((found) => found !== null);
     if (told !== undefined) return told;
   }
   for (const row of xidRows) {

@@ -6,7 +6,13 @@ export type Ladders = Readonly<Record<FailureType, Ladder>>;
 /** The seed's strategies. */
 export const defaultLadders: Ladders = {
   model_loading_failure: ["clear_gpu_cache", "retry_model_download", "apply_vram_optimization", "fallback_to_mock"],
-  vram_exhaustion: ["clear_gpu_cache", "apply_vram_optimization", "enable_cpu_offload", "reduce_generation_params", "fallback_to_mock"],
+  vram_exhaustion: [
+    "clear_gpu_cache",
+    "apply_vram_optimization",
+    "enable_cpu_offload",
+    "reduce_generation_params",
+    "fallback_to_mock",
+  ],
   generation_pipeline_error: ["clear_gpu_cache", "restart_pipeline", "apply_vram_optimization", "fallback_to_mock"],
   hardware_optimization_failure: ["system_health_check", "clear_gpu_cache", "fallback_to_mock"],
   system_resource_error: ["system_health_check", "clear_gpu_cache", "fallback_to_mock"],
@@ -37,13 +43,17 @@ function distanceOf(from: string, to: string): number {
 
 /** A name as far away as half its letters is another word, not a slip. */
 function nearest(name: string, names: readonly string[]): string | null {
-  const [best] = names.map((known) => ({ known, distance: distanceOf(name, known) })).toSorted((a, b) => a.distance - b.distance);
+  const [best] = names
+    .map((known) => ({ known, distance: distanceOf(name, known) }))
+    .toSorted((a, b) => a.distance - b.distance);
   return best !== undefined && best.distance <= best.known.length / 2 ? best.known : null;
 }
 
 const insteadOf = (name: string, names: readonly string[]): string => {
   const known = nearest(name, names);
-  return known === null ? `write one of ${names.join(", ")}` : `write "${known}" instead, or another of ${names.join(", ")}`;
+  return known === null
+    ? `write one of ${names.join(", ")}`
+    : `write "${known}" instead, or another of ${names.join(", ")}`;
 };
 
 const written = (rungs: readonly string[]): string => JSON.stringify(rungs);
@@ -51,7 +61,9 @@ const written = (rungs: readonly string[]): string => JSON.stringify(rungs);
 function problemsOf(name: string, rungs: readonly string[]): string[] {
   if (!isFailureType(name)) return [`There is no failure type "${name}"; ${insteadOf(name, failureTypes)}.`];
   if (rungs.length === 0)
-    return [`The ladder of ${name} is empty; write at least ${written(["fallback_to_mock"])}, or leave it out to keep the built-in one.`];
+    return [
+      `The ladder of ${name} is empty; write at least ${written(["fallback_to_mock"])}, or leave it out to keep the built-in one.`,
+    ];
   const problems = [...new Set(rungs.filter((rung) => !isAction(rung)))].map(
     (rung) => `The ladder of ${name} names an unknown action "${rung}"; ${insteadOf(rung, recoveryActions)}.`,
   );
@@ -65,7 +77,9 @@ function problemsOf(name: string, rungs: readonly string[]): string[] {
   }
   if (rungs.at(-1) !== "fallback_to_mock") {
     const corrected = [...unique.filter((rung) => isAction(rung) && rung !== "fallback_to_mock"), "fallback_to_mock"];
-    problems.push(`The ladder of ${name} must end in fallback_to_mock, so that somebody always answers; write ${written(corrected)}.`);
+    problems.push(
+      `The ladder of ${name} must end in fallback_to_mock, so that somebody always answers; write ${written(corrected)}.`,
+    );
   }
   return problems;
 }

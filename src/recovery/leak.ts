@@ -54,7 +54,8 @@ export function leakTrend(residues: readonly Residue[], limitBytes: number): Lea
   const last = residues.at(-1);
   if (first === undefined || last === undefined || residues.length < leastJobCount) return null;
   const { slope, explained } = fitLine(residues.map((residue) => residue.bytes));
-  if (slope < noticeableBytesPerJob) return { bytesPerJob: Math.max(0, slope), confidence: explained, jobsLeft: null, limitAtMs: null };
+  if (slope < noticeableBytesPerJob)
+    return { bytesPerJob: Math.max(0, slope), confidence: explained, jobsLeft: null, limitAtMs: null };
   const jobsLeft = Math.max(0, Math.floor((limitBytes - last.bytes) / slope));
   const jobMs = (last.atMs - first.atMs) / (residues.length - 1);
   return { bytesPerJob: slope, confidence: explained, jobsLeft, limitAtMs: last.atMs + jobsLeft * jobMs };
@@ -62,4 +63,7 @@ export function leakTrend(residues: readonly Residue[], limitBytes: number): Lea
 
 /** The worker is ended between two jobs, on purpose, before the leak costs one. */
 export const isRecycleDue = (trend: LeakTrend | null): boolean =>
-  trend !== null && trend.jobsLeft !== null && trend.jobsLeft <= recycleJobsLeft && trend.confidence >= actedOnConfidence;
+  trend !== null &&
+  trend.jobsLeft !== null &&
+  trend.jobsLeft <= recycleJobsLeft &&
+  trend.confidence >= actedOnConfidence;

@@ -30,7 +30,10 @@ const no = (reason: string): MeasureAdvice => ({ helps: "no", reason });
 const unknown = (reason: string): MeasureAdvice => ({ helps: "unknown", reason });
 
 const holdsOthers = ({ othersBytes, totalBytes, wantedBytes }: OutOfMemoryNumbers): boolean =>
-  othersBytes !== null && totalBytes !== null && othersBytes > totalBytes * neighbourRatio && othersBytes >= (wantedBytes ?? 0);
+  othersBytes !== null &&
+  totalBytes !== null &&
+  othersBytes > totalBytes * neighbourRatio &&
+  othersBytes >= (wantedBytes ?? 0);
 
 /** What is wanted beyond what is free. */
 const missingBytesOf = ({ wantedBytes, freeBytes }: OutOfMemoryNumbers): number | null =>
@@ -40,10 +43,15 @@ function ofCache(numbers: OutOfMemoryNumbers): MeasureAdvice {
   const { reservedUnallocatedBytes, isAddressSpace } = numbers;
   if (isAddressSpace) return no("the process's address space is exhausted; memory on the card is not what is missing");
   const missingBytes = missingBytesOf(numbers);
-  if (reservedUnallocatedBytes === null || missingBytes === null) return unknown("the message does not say what the cache holds");
+  if (reservedUnallocatedBytes === null || missingBytes === null)
+    return unknown("the message does not say what the cache holds");
   const held = `the allocator's cache holds ${formatBytes(reservedUnallocatedBytes)} of the ${formatBytes(missingBytes)} that are missing`;
   if (reservedUnallocatedBytes > 0 && reservedUnallocatedBytes >= missingBytes) return yes(held);
-  return no(holdsOthers(numbers) ? "other processes hold the memory; clearing this worker's cache does not free enough of it" : held);
+  return no(
+    holdsOthers(numbers)
+      ? "other processes hold the memory; clearing this worker's cache does not free enough of it"
+      : held,
+  );
 }
 
 function ofNeighbour(numbers: OutOfMemoryNumbers): MeasureAdvice {
@@ -56,17 +64,22 @@ function ofNeighbour(numbers: OutOfMemoryNumbers): MeasureAdvice {
 
 function ofTiling(phase: Phase): MeasureAdvice {
   if (phase === undefined) return unknown("the phase is not known");
-  return phase === "decode" ? yes("decoding in tiles needs a fraction of the memory") : no(`tiles change nothing in phase ${phase}`);
+  return phase === "decode"
+    ? yes("decoding in tiles needs a fraction of the memory")
+    : no(`tiles change nothing in phase ${phase}`);
 }
 
 function ofProfile(numbers: OutOfMemoryNumbers): MeasureAdvice {
   const { wantedBytes, freeBytes, ownBytes, totalBytes } = numbers;
   const reachableBytes = freeBytes !== null && ownBytes !== null ? freeBytes + ownBytes : totalBytes;
-  if (wantedBytes === null || reachableBytes === null) return unknown("the message does not say how much a leaner profile could free");
+  if (wantedBytes === null || reachableBytes === null)
+    return unknown("the message does not say how much a leaner profile could free");
   const wanted = `one allocation wants ${formatBytes(wantedBytes)}`;
   return wantedBytes > reachableBytes
     ? no(`${wanted}, and with no model at all this process could have ${formatBytes(reachableBytes)}`)
-    : yes(`${wanted}; a leaner profile can free that much of the ${formatBytes(reachableBytes)} that this process can have`);
+    : yes(
+        `${wanted}; a leaner profile can free that much of the ${formatBytes(reachableBytes)} that this process can have`,
+      );
 }
 
 function ofReduction({ wantedBytes, totalBytes }: OutOfMemoryNumbers, phase: Phase): MeasureAdvice {

@@ -40,7 +40,9 @@ function patternOf(pattern: string): RegExp {
 }
 
 function allBytes(text: string, pattern: string): number[] {
-  return [...text.matchAll(patternOf(pattern))].map((match) => Math.round(Number(match[1]) * (factors[match[2] ?? ""] ?? 0)));
+  return [...text.matchAll(patternOf(pattern))].map((match) =>
+    Math.round(Number(match[1]) * (factors[match[2] ?? ""] ?? 0)),
+  );
 }
 
 function firstBytes(text: string, ...patterns: readonly string[]): number | null {
@@ -72,7 +74,12 @@ interface Shares {
  * holds just that much or a little more is the failed one. An amount above the card's total is the driver's overflow
  * (`17179869184.00 GiB`) and says nothing.
  */
-function sharesOf(text: string, totalBytes: number | null, freeBytes: number | null, reservedBytes: number | null): Shares {
+function sharesOf(
+  text: string,
+  totalBytes: number | null,
+  freeBytes: number | null,
+  reservedBytes: number | null,
+): Shares {
   const isSane = (bytes: number): boolean => totalBytes === null || bytes <= totalBytes + roundingBytes;
   const named = allBytes(text, String.raw`Process \d+ has # memory in use`).filter(isSane);
   const told = allBytes(text, "this process has # memory in use").find(isSane) ?? null;
@@ -103,11 +110,17 @@ export function parseOutOfMemory(message: string): OutOfMemoryNumbers | null {
   const wantedBytes = firstBytes(text, "[Tt]ried to allocate #", "Requested : #");
   const totalBytes = firstBytes(text, "total capaci?ty of #", "# total capaci?ty", "Device limit : #");
   const freeBytes = firstBytes(text, "of which # is free", "# free;", String.raw`Free \(according to CUDA\): #`);
-  const allocatedBytes = firstBytes(text, "# is allocated by PyTorch", "# already allocated", "Currently allocated : #");
+  const allocatedBytes = firstBytes(
+    text,
+    "# is allocated by PyTorch",
+    "# already allocated",
+    "Currently allocated : #",
+  );
   const olderReservedBytes = firstBytes(text, "# reserved in total by PyTorch");
   const reservedUnallocatedBytes =
     firstBytes(text, "# is reserved by PyTorch but unallocated") ?? difference(olderReservedBytes, allocatedBytes);
-  const reservedBytes = olderReservedBytes ?? (allocatedBytes === null ? null : allocatedBytes + (reservedUnallocatedBytes ?? 0));
+  const reservedBytes =
+    olderReservedBytes ?? (allocatedBytes === null ? null : allocatedBytes + (reservedUnallocatedBytes ?? 0));
   return {
     wantedBytes,
     totalBytes,

@@ -82,19 +82,34 @@ function needsOf({ device }: MachineFacts, envelope: Envelope, profile: LoadProf
   const { weightBytes, profiles } = modelEntry(envelope.model);
   const deviceUuid = device.kind === "unknown" ? "unknown" : device.uuid;
   const peak = predictPeak(table, { deviceUuid, profile }, envelope);
-  if (device.kind !== "processor") return { deviceBytes: peak.bytes, hostBytes: weightBytes + programBytes, source: peak.source };
+  if (device.kind !== "processor")
+    return { deviceBytes: peak.bytes, hostBytes: weightBytes + programBytes, source: peak.source };
   if (peak.source === "learned") return { deviceBytes: 0, hostBytes: peak.bytes, source: "learned" };
   // Nothing can be moved out of the way: weights and work share the host's memory.
   const perToken = profiles[profile]?.bytesPerToken ?? Number.POSITIVE_INFINITY;
-  return { deviceBytes: 0, hostBytes: weightBytes + programBytes + perToken * tokenCount(envelope.model, envelope), source: "formula" };
+  return {
+    deviceBytes: 0,
+    hostBytes: weightBytes + programBytes + perToken * tokenCount(envelope.model, envelope),
+    source: "formula",
+  };
 }
 
 /** What a clip needs in a memory mode, and whether this machine has it. */
-export function placementRow(machine: MachineFacts, envelope: Envelope, profile: LoadProfile, table: EnvelopeTable): PlacementRow {
+export function placementRow(
+  machine: MachineFacts,
+  envelope: Envelope,
+  profile: LoadProfile,
+  table: EnvelopeTable,
+): PlacementRow {
   const { device, hostBytes } = machine;
   const needs = needsOf(machine, envelope, profile, table);
-  const totalBytes = device.kind === "card" ? device.totalBytes : device.kind === "processor" ? Number.POSITIVE_INFINITY : null;
-  const onDevice = Number.isFinite(needs.deviceBytes) ? (totalBytes === null ? null : hasRoom(totalBytes, needs.deviceBytes)) : false;
+  const totalBytes =
+    device.kind === "card" ? device.totalBytes : device.kind === "processor" ? Number.POSITIVE_INFINITY : null;
+  const onDevice = Number.isFinite(needs.deviceBytes)
+    ? totalBytes === null
+      ? null
+      : hasRoom(totalBytes, needs.deviceBytes)
+    : false;
   const onHost = hostBytes === null ? null : needs.hostBytes <= hostBytes;
   const shortOf = onDevice === false ? "device" : onHost === false ? "host" : null;
   return { profile, ...needs, verdict: verdictOf([onDevice, onHost]), shortOf };
@@ -111,7 +126,12 @@ export function usualClips(model: ModelId): readonly Clip[] {
  * Every memory mode of a model on this machine.
  * @param profiles in the order in which they are tried
  */
-export function placeModel(machine: MachineFacts, model: ModelId, profiles: readonly LoadProfile[], table: EnvelopeTable): ModelPlacement {
+export function placeModel(
+  machine: MachineFacts,
+  model: ModelId,
+  profiles: readonly LoadProfile[],
+  table: EnvelopeTable,
+): ModelPlacement {
   const offered = profiles.filter((profile) => modelEntry(model).profiles[profile] !== undefined);
   const clips = usualClips(model).map((clip): ClipPlacement => {
     const rows = offered.map((profile) => placementRow(machine, { model, ...clip }, profile, table));

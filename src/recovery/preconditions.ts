@@ -56,7 +56,8 @@ function adviceOf(fault: Fault): MemoryAdvice | null {
   return numbers === null ? null : memoryAdviceOf(numbers, fault.evidence.workerFailure?.phase ?? fault.evidence.phase);
 }
 
-const refusalOf = (measure: MeasureAdvice | undefined): string | null => (measure?.helps === "no" ? measure.reason : null);
+const refusalOf = (measure: MeasureAdvice | undefined): string | null =>
+  measure?.helps === "no" ? measure.reason : null;
 
 /** A fresh measure of the worker's cache stands before the numbers of the failure: the failed job's leftovers have joined it. */
 function reasonToSkipCacheClear(fault: Fault, facts: RungFacts): string | null {
@@ -71,7 +72,8 @@ function reasonToSkipCacheClear(fault: Fault, facts: RungFacts): string | null {
 
 function reasonToSkipOffload(fault: Fault, facts: RungFacts): string | null {
   if (facts.hasLeanerProfile === false) return "the leanest load profile is in use already";
-  if (fault.code === "HOST_OUT_OF_MEMORY") return "the host lacks memory; moving the model's weights there would take more of it";
+  if (fault.code === "HOST_OUT_OF_MEMORY")
+    return "the host lacks memory; moving the model's weights there would take more of it";
   return refusalOf(adviceOf(fault)?.measures.nextProfile);
 }
 
@@ -88,7 +90,9 @@ function reasonToSkipDownload(fault: Fault, facts: RungFacts): string | null {
 
 /** A new process sees the same card through the same driver. */
 function reasonToSkipRestart({ contextPoisoned, operatorAction }: Fault): string | null {
-  return contextPoisoned && operatorAction !== null ? `a new process meets the same card and driver. ${operatorAction}` : null;
+  return contextPoisoned && operatorAction !== null
+    ? `a new process meets the same card and driver. ${operatorAction}`
+    : null;
 }
 
 const ownReasons: Partial<Record<RecoveryAction, (fault: Fault, facts: RungFacts) => string | null>> = {

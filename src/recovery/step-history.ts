@@ -72,13 +72,15 @@ export interface Reached {
 
 /** What is left of a render, by the middle of what this machine's own renders took; null while it has not seen all that is left. */
 export function expectedMs(history: StepHistory, reached: Reached): number | null {
-  const middle = (phase: StepPlace["phase"]): number | null => quantile(history[keyOf({ ...reached, phase })] ?? [], 0.5);
+  const middle = (phase: StepPlace["phase"]): number | null =>
+    quantile(history[keyOf({ ...reached, phase })] ?? [], 0.5);
   const denoiseMs = (steps: number): number | null => {
     const stepMs = middle("denoise");
     return stepMs === null ? null : stepMs * steps;
   };
   const leftOf = (phase: Phase): number | null => {
-    if (phase === "denoise") return denoiseMs(phase === reached.phase ? reached.of - reached.step : reached.denoiseSteps);
+    if (phase === "denoise")
+      return denoiseMs(phase === reached.phase ? reached.of - reached.step : reached.denoiseSteps);
     const wholeMs = middle(`whole ${phase}`);
     return wholeMs === null ? null : Math.max(0, wholeMs - (phase === reached.phase ? reached.inPhaseMs : 0));
   };

@@ -35,7 +35,8 @@ function patternOf(template: string): RegExp {
 export const beginsWith = (message: string, template: string): boolean => patternOf(template).test(message.trimStart());
 
 /** `torch.OutOfMemoryError` is named by itself and by `OutOfMemoryError`, never by another module's name. */
-export const isNamed = (name: string, type: string): boolean => name === type || (!type.includes(".") && name.split(".").at(-1) === type);
+export const isNamed = (name: string, type: string): boolean =>
+  name === type || (!type.includes(".") && name.split(".").at(-1) === type);
 
 const head = String.raw`(?:\[rank\d+\]: ?)?`;
 const tracebackStart = new RegExp(`^${head}Traceback \\(most recent call last\\):$`, "m");
@@ -74,6 +75,8 @@ export function lastThrown(log: string): readonly Thrown[] {
 
 /** What C++ said when it aborted the process; null when it said nothing. */
 export function abortedWith(log: string): Thrown | null {
-  const last = [...log.matchAll(/^terminate called after throwing an instance of '([^'\n]*)'\n *what\(\): +([\s\S]{0,4000})/gm)].at(-1);
+  const last = [
+    ...log.matchAll(/^terminate called after throwing an instance of '([^'\n]*)'\n *what\(\): +([\s\S]{0,4000})/gm),
+  ].at(-1);
   return last === undefined ? null : { type: last[1] ?? "", message: last[2] ?? "" };
 }

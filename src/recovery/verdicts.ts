@@ -68,14 +68,17 @@ function ofCacheClear(evidence: ActionEvidence, proof: RungProof): Verdict {
 function ofOptimization(evidence: ActionEvidence, proof: RungProof): Verdict {
   if (evidence.applied.length === 0) return verdict("ineffective", "the worker applied nothing");
   const applied = `applied ${evidence.applied.join(", ")}`;
-  return proof.envelope === "unknown" ? ofProbe(proof.canary, canaryProof, applied) : ofProbe(proof.envelope, envelopeProof, applied);
+  return proof.envelope === "unknown"
+    ? ofProbe(proof.canary, canaryProof, applied)
+    : ofProbe(proof.envelope, envelopeProof, applied);
 }
 
 function ofOffload(evidence: ActionEvidence, proof: RungProof): Verdict {
   const before = evidence.before.workerAllocatedBytes;
   const after = evidence.after.workerAllocatedBytes;
   if (evidence.applied.length === 0) return verdict("ineffective", "the worker kept its memory mode");
-  if (before === null || after === null) return verdict("unknown", "resident memory could not be measured around the reload");
+  if (before === null || after === null)
+    return verdict("unknown", "resident memory could not be measured around the reload");
   const change = `resident memory went from ${formatBytes(before)} to ${formatBytes(after)}`;
   if (after >= before) return verdict("ineffective", change);
   if (proof.canary !== "passed") return ofProbe(proof.canary, canaryProof, change);
@@ -90,7 +93,10 @@ function ofReduction(evidence: ActionEvidence, proof: RungProof): Verdict {
   if (evidence.applied.length === 0) return verdict("ineffective", "the job consents to no smaller request that fits");
   const smaller = `reduced to ${evidence.applied.join(", ")}`;
   if (proof.neededBytes !== null && freeBytes !== null && proof.neededBytes > freeBytes) {
-    return verdict("ineffective", `${smaller}, which needs ${formatBytes(proof.neededBytes)} of ${formatBytes(freeBytes)} free`);
+    return verdict(
+      "ineffective",
+      `${smaller}, which needs ${formatBytes(proof.neededBytes)} of ${formatBytes(freeBytes)} free`,
+    );
   }
   return ofProbe(proof.envelope, envelopeProof, smaller);
 }
@@ -104,7 +110,8 @@ function ofDownload(proof: RungProof): Verdict {
 
 function ofRestart(proof: RungProof): Verdict {
   if (proof.hasRestarted === null) return verdict("unknown", "the new process or its memory could not be observed");
-  if (!proof.hasRestarted) return verdict("ineffective", "no new process shook hands with its device memory at baseline");
+  if (!proof.hasRestarted)
+    return verdict("ineffective", "no new process shook hands with its device memory at baseline");
   return ofProbe(proof.canary, canaryProof, "a new process shook hands");
 }
 
@@ -159,7 +166,10 @@ export function isRepaired(proof: RungProof): boolean {
 }
 
 /** The probes that an action needs before it can be judged. */
-export function probesFor(action: RecoveryAction, hasFailedJob: boolean): { readonly canary: boolean; readonly envelope: boolean } {
+export function probesFor(
+  action: RecoveryAction,
+  hasFailedJob: boolean,
+): { readonly canary: boolean; readonly envelope: boolean } {
   if (action === "fallback_to_mock") return { canary: false, envelope: false };
   if (action === "restart_pipeline" || action === "retry_model_download" || action === "system_health_check")
     return { canary: true, envelope: false };

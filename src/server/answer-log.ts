@@ -15,7 +15,9 @@ const ofIncidents = /\/incidents\//;
 
 /** The pattern, so that there are as many as routes. */
 function patternOf(context: HttpContext): string {
-  return matchedRoutes(context).findLast(({ method, path }) => method !== "ALL" && !path.includes("*"))?.path ?? "unmatched";
+  return (
+    matchedRoutes(context).findLast(({ method, path }) => method !== "ALL" && !path.includes("*"))?.path ?? "unmatched"
+  );
 }
 
 function idIn(context: HttpContext): string | null {

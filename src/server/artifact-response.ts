@@ -95,7 +95,9 @@ export async function serveArtifact(
     ...(range.kind === "whole" ? {} : { "content-range": `bytes ${range.start}-${range.end}/${artifact.bytes}` }),
   };
   if (context.req.method === "HEAD") return context.body(null, status, described);
-  const body = await openFile(range.kind === "whole" ? ports.artifacts.read(artifact) : ports.artifacts.read(artifact, range));
+  const body = await openFile(
+    range.kind === "whole" ? ports.artifacts.read(artifact) : ports.artifacts.read(artifact, range),
+  );
   if (body === null) return refuse(context, { code: "NOT_FOUND", detail: about.notFound });
   return context.body(body, status, described);
 }

@@ -56,7 +56,11 @@ export function createApp(given: ServerPorts, options: AppOptions): ServerApp {
     hostAllowList(options.allowedHosts),
     foreignOrigin(options.allowedOrigins, ports.onOriginRefused),
   );
-  app.use(access(app, { keyring, limiter, isClosed: options.isExposed, isInsecure: options.isInsecure }), knownMethods(app), bodyLimit());
+  app.use(
+    access(app, { keyring, limiter, isClosed: options.isExposed, isInsecure: options.isInsecure }),
+    knownMethods(app),
+    bodyLimit(),
+  );
   app.use(recordCalls(ports.events));
   addGenerationRoutes(app, ports, options);
   addQueueRoutes(app, ports);

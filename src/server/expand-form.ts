@@ -12,7 +12,8 @@ const wellFormed = /^([^[\]]{1,64})((?:\[[^[\]]{0,64}\])*)$/;
 
 type Fields = Record<string, unknown>;
 
-const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** `a[b][]` → `a`, `b`, and an empty last part, which appends to a list. Null for what is no such name. */
 function partsOf(name: string): readonly string[] | null {
@@ -54,7 +55,8 @@ export function expandForm(entries: readonly (readonly [name: string, value: str
     const parts = partsOf(name);
     const param = name.slice(0, 64);
     if (parts === null) return { kind: "refused", param, detail: `${param} is not a field's name.` };
-    if (!put(fields, parts, value)) return { kind: "refused", param, detail: `${param} is sent as a text and as an object.` };
+    if (!put(fields, parts, value))
+      return { kind: "refused", param, detail: `${param} is sent as a text and as an object.` };
   }
   return { kind: "fields", fields };
 }

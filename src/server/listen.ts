@@ -103,10 +103,18 @@ function closeWithin(
 /** Throws UnderstudyError ADDRESS_IN_USE, INSECURE_BINDING (a reachable address without a key) or CONFIGURATION_INVALID. */
 export async function listen(app: ServerApp, options: ListenOptions): Promise<Listening> {
   if (!isLoopback(options.host) && !options.isInsecure && !(await app.isProtected())) {
-    const ways = "make a key with understudy token create --role operator, set UNDERSTUDY_API_KEY, or listen on 127.0.0.1";
-    throw new UnderstudyError("INSECURE_BINDING", `Others can reach ${options.host}, and there is no key yet: ${ways}.`);
+    const ways =
+      "make a key with understudy token create --role operator, set UNDERSTUDY_API_KEY, or listen on 127.0.0.1";
+    throw new UnderstudyError(
+      "INSECURE_BINDING",
+      `Others can reach ${options.host}, and there is no key yet: ${ways}.`,
+    );
   }
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: longestWebSocketMessageBytes, handleProtocols: chooseProtocol });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: longestWebSocketMessageBytes,
+    handleProtocols: chooseProtocol,
+  });
   const server = createAdaptorServer({
     fetch: app.fetch,
     createServer,

@@ -20,7 +20,9 @@ const usualRetryAfterMs = 5_000;
 export function refuse(context: HttpContext, { headers = {}, ...refusal }: Refusal): Refused {
   const status = refusal.status ?? errorCodes[refusal.code].status;
   const isTemporary = status === 429 || status === 503;
-  const retryAfterMs = isTemporary ? Math.min(refusal.retryAfterMs ?? usualRetryAfterMs, longestRetryAfterMs) : undefined;
+  const retryAfterMs = isTemporary
+    ? Math.min(refusal.retryAfterMs ?? usualRetryAfterMs, longestRetryAfterMs)
+    : undefined;
   const problem = toProblem({
     ...refusal,
     requestId: context.get("requestId") ?? "",
@@ -56,7 +58,8 @@ const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
 export function installProblems(app: Hono<HttpEnv>, ports: Pick<ServerPorts, "onDefect">): void {
   app.notFound((context) => refuse(context, { code: "NOT_FOUND", detail: "There is nothing under this address." }));
   app.onError((thrown, context) => {
-    if (thrown instanceof UnderstudyError && errorCodes[thrown.code].status !== 500) return refuse(context, refusalOf(thrown));
+    if (thrown instanceof UnderstudyError && errorCodes[thrown.code].status !== 500)
+      return refuse(context, refusalOf(thrown));
     if (thrown instanceof HTTPException && thrown.status < 500) {
       return refuse(context, {
         code: codeOfStatus[thrown.status] ?? "REQUEST_MALFORMED",
@@ -64,7 +67,11 @@ export function installProblems(app: Hono<HttpEnv>, ports: Pick<ServerPorts, "on
         status: thrown.status,
       });
     }
-    ports.onDefect(thrown, { requestId: context.get("requestId") ?? "", method: context.req.method, path: context.req.path });
+    ports.onDefect(thrown, {
+      requestId: context.get("requestId") ?? "",
+      method: context.req.method,
+      path: context.req.path,
+    });
     if (thrown instanceof UnderstudyError) return refuse(context, refusalOf(thrown));
     return refuse(context, {
       code: "INTERNAL_ERROR",

@@ -10,10 +10,12 @@ export async function readOptionalJson(context: HttpContext): Promise<OptionalJs
   if (text.trim() === "") return { kind: "fields", fields: {} };
   try {
     const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return { kind: "fields", fields: { ...parsed } };
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed))
+      return { kind: "fields", fields: { ...parsed } };
     return { kind: "malformed", detail: "The body must be a JSON object." };
   } catch (thrown) {
-    if (thrown instanceof SyntaxError || thrown instanceof RangeError) return { kind: "malformed", detail: "The body is not valid JSON." };
+    if (thrown instanceof SyntaxError || thrown instanceof RangeError)
+      return { kind: "malformed", detail: "The body is not valid JSON." };
     throw thrown;
   }
 }

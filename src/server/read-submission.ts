@@ -32,7 +32,8 @@ function readJson(text: string): BodyRead {
   const fields = parsed as Readonly<Record<string, unknown>> | null;
   for (const name of imageFields) {
     const value = typeof fields === "object" ? fields?.[name] : undefined;
-    if (value !== undefined && value !== null && value !== "") return invalid(name, `${name} must be a file in a multipart form`);
+    if (value !== undefined && value !== null && value !== "")
+      return invalid(name, `${name} must be a file in a multipart form`);
   }
   return { kind: "read", fields: parsed, imageHashes: [] };
 }

@@ -74,7 +74,11 @@ function bytesOfUrl(url: string): OrRefusal<Uint8Array> {
   };
 }
 
-export async function readVideoRequest(context: HttpContext, ports: ImagePorts, lead: ModelId): Promise<OrRefusal<ReadVideo>> {
+export async function readVideoRequest(
+  context: HttpContext,
+  ports: ImagePorts,
+  lead: ModelId,
+): Promise<OrRefusal<ReadVideo>> {
   const body = await readBody(context);
   if ("refusal" in body) return body;
   const parsed = parseVideoRequest(body.fields, { lead, hasImageFile: body.image !== undefined });

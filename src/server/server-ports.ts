@@ -6,7 +6,13 @@
 
 import type { RecoveryAnalytics } from "../contract/analytics-wire.ts";
 import type { IncidentStory } from "../contract/incident-story.ts";
-import type { DownloadAnswer, DownloadView, FileCheckView, ModelView, SuggestionView } from "../contract/model-views.ts";
+import type {
+  DownloadAnswer,
+  DownloadView,
+  FileCheckView,
+  ModelView,
+  SuggestionView,
+} from "../contract/model-views.ts";
 import type {
   EstimateView,
   HealthView,
@@ -237,7 +243,11 @@ export interface ModelPort {
   manage(model: string, action: "pause" | "resume" | "cancel"): Promise<boolean | "absent">;
   /** @param isRehash reads every byte again */
   verify(model: string, isRehash: boolean): Promise<FileCheckView | "absent">;
-  hardware(): { readonly card: string | null; readonly cardBytes: number | null; readonly hostBytes: number | null } | null;
+  hardware(): {
+    readonly card: string | null;
+    readonly cardBytes: number | null;
+    readonly hostBytes: number | null;
+  } | null;
   /** Throws UnderstudyError MODEL_DOES_NOT_FIT when nothing would be carried. */
   suggest(wish: {
     readonly model: string;

@@ -7,7 +7,12 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, StoreError } from "../core/errors.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 
-const extensions: Readonly<Record<string, string>> = { "video/mp4": "mp4", "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp" };
+const extensions: Readonly<Record<string, string>> = {
+  "video/mp4": "mp4",
+  "image/jpeg": "jpg",
+  "image/png": "png",
+  "image/webp": "webp",
+};
 const safeId = /^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/;
 
 const errnoOf = (thrown: unknown): string | undefined => (thrown as NodeJS.ErrnoException).code;
@@ -98,12 +103,19 @@ function idOf(jobId: string): string {
 
 function confinedTo(root: string, name: string): string {
   const path = resolve(root, name);
-  if (!path.startsWith(root + sep)) throw new StoreError("NOT_FOUND", "An artifact's name leads out of the artifact directory.");
+  if (!path.startsWith(root + sep))
+    throw new StoreError("NOT_FOUND", "An artifact's name leads out of the artifact directory.");
   return path;
 }
 
 /** Artifacts, files that are being made, and checkpoints, below one state directory. */
-export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: string; readonly clock: Clock }): ArtifactFiles {
+export function createArtifactFiles({
+  stateDir,
+  clock,
+}: {
+  readonly stateDir: string;
+  readonly clock: Clock;
+}): ArtifactFiles {
   const root = resolve(stateDir, "artifacts");
   const staging = join(root, "staging");
   const checkpoints = resolve(stateDir, "checkpoints");
@@ -118,7 +130,8 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
   };
   const stagingPath: ArtifactFiles["stagingPath"] = (jobId, fence, kind) =>
     join(staging, `${idOf(jobId)}-${fence}-${kind}.${kind === "thumbnail" ? "jpg" : "mp4"}`);
-  const discardStaged: ArtifactFiles["discardStaged"] = (stagedPath) => rm(join(staging, basename(stagedPath)), { force: true });
+  const discardStaged: ArtifactFiles["discardStaged"] = (stagedPath) =>
+    rm(join(staging, basename(stagedPath)), { force: true });
   const publish: ArtifactFiles["publish"] = (stagedPath, about) =>
     translated(async () => {
       const { sha256, bytes } = await syncAndHash(stagedFile(stagedPath), clock.nowMs());
@@ -143,7 +156,10 @@ export function createArtifactFiles({ stateDir, clock }: { readonly stateDir: st
     },
     discardStaged,
     read: (artifact, range) => {
-      const stream = createReadStream(confined(artifact.name), range === undefined ? {} : { start: range.start, end: range.end });
+      const stream = createReadStream(
+        confined(artifact.name),
+        range === undefined ? {} : { start: range.start, end: range.end },
+      );
       return Readable.toWeb(stream) as ReadableStream<Uint8Array>;
     },
     pathOf: (artifact) => confined(artifact.name),

@@ -32,7 +32,8 @@ export function commitResult(
     cancelHeld(database, row);
     return "cancelled";
   }
-  if (!insertArtifact(database, row.id, lease.fence, artifact, { servedBy: result.servedBy, reason: null })) return "stale";
+  if (!insertArtifact(database, row.id, lease.fence, artifact, { servedBy: result.servedBy, reason: null }))
+    return "stale";
   if (thumbnail !== undefined) {
     database.run("delete from artifacts where job_id = ? and kind = 'thumbnail'", row.id);
     insertArtifact(database, row.id, lease.fence, thumbnail, { servedBy: result.servedBy, reason: null });
@@ -109,7 +110,11 @@ export function failAttempt(
     hostLosses: row.host_losses + (failure.kind === "hostLoss" ? 1 : 0),
   };
   const verdict = judge(counted, failure, limits);
-  endAttempt(database, lease, failure.kind, { code: failure.code, message: failure.message, evidence: failure.evidence });
+  endAttempt(database, lease, failure.kind, {
+    code: failure.code,
+    message: failure.message,
+    evidence: failure.evidence,
+  });
   database.run(
     "update jobs set attempts = ?, deaths = ?, host_losses = ? where id = ?",
     counted.attempts,
@@ -123,12 +128,26 @@ export function failAttempt(
   const { attempts, deaths, hostLosses: host_losses } = counted;
   const { code, message } = verdict;
   const about = endedAbout(database, row);
-  const data = { fence: lease.fence, attempt_ended_as: failure.kind, code, message, attempts, deaths, host_losses, ...about };
+  const data = {
+    fence: lease.fence,
+    attempt_ended_as: failure.kind,
+    code,
+    message,
+    attempts,
+    deaths,
+    host_losses,
+    ...about,
+  };
   database.record({ kind, jobId: row.id, workerId: row.worker_id, data });
   return verdict.kind;
 }
 
-export function releaseAttempt(database: Database, lease: LeaseRef, why: string, runAtMs: number): "ok" | "cancelled" | "stale" {
+export function releaseAttempt(
+  database: Database,
+  lease: LeaseRef,
+  why: string,
+  runAtMs: number,
+): "ok" | "cancelled" | "stale" {
   const row = findHeld(database, lease);
   if (row === undefined) return "stale";
   if (row.is_cancel_requested === 1) {
@@ -137,6 +156,11 @@ export function releaseAttempt(database: Database, lease: LeaseRef, why: string,
   }
   endAttempt(database, lease, "released", { message: why });
   queueAgain(database, row.id, runAtMs);
-  database.record({ kind: "job.released", jobId: row.id, workerId: row.worker_id, data: { fence: lease.fence, why, model: row.model } });
+  database.record({
+    kind: "job.released",
+    jobId: row.id,
+    workerId: row.worker_id,
+    data: { fence: lease.fence, why, model: row.model },
+  });
   return "ok";
 }

@@ -62,7 +62,8 @@ export interface Database {
   readonly clock: Clock;
 }
 
-const insertEvent = "insert into events (at_ms, kind, actor, job_id, incident_id, worker_id, data) values (?, ?, ?, ?, ?, ?, ?)";
+const insertEvent =
+  "insert into events (at_ms, kind, actor, job_id, incident_id, worker_id, data) values (?, ?, ?, ?, ?, ?, ?)";
 
 function openFile(path: string): DatabaseSync {
   let database: DatabaseSync | undefined;
@@ -144,7 +145,8 @@ class SqliteDatabase implements Database {
   }
 
   read<Result>(work: () => Result): Result {
-    if (!this.#database.isOpen) throw new StoreError("STORE_UNAVAILABLE", "The database is closed.", { retryable: true });
+    if (!this.#database.isOpen)
+      throw new StoreError("STORE_UNAVAILABLE", "The database is closed.", { retryable: true });
     try {
       return work();
     } catch (thrown) {
@@ -154,7 +156,15 @@ class SqliteDatabase implements Database {
 
   record(event: NewEvent, atMs = this.clock.nowMs()): EventRow {
     const { kind, actor = "service", jobId = null, incidentId = null, workerId = null, data } = event;
-    const written = this.#statement(insertEvent).run(atMs, kind, actor, jobId, incidentId, workerId, JSON.stringify(data));
+    const written = this.#statement(insertEvent).run(
+      atMs,
+      kind,
+      actor,
+      jobId,
+      incidentId,
+      workerId,
+      JSON.stringify(data),
+    );
     const row = { seq: Number(written.lastInsertRowid), atMs, kind, actor, jobId, incidentId, workerId, data };
     this.#recorded.push(row);
     for (const follow of this.#projections.get(kind) ?? []) follow(row);

@@ -93,14 +93,19 @@ function createNoteBuffer(database: Database): { note(event: NewEvent): void; fl
 function whichRows(of: EventQuery["of"]): { readonly where: string; readonly values: readonly string[] } {
   if ("incidentId" in of) return { where: "incident_id = ?", values: [of.incidentId] };
   if ("jobId" in of) return { where: "job_id = ?", values: [of.jobId] };
-  return { where: `kind <> 'machine.transitioned' and kind in (${of.kinds.map(() => "?").join(", ")})`, values: of.kinds };
+  return {
+    where: `kind <> 'machine.transitioned' and kind in (${of.kinds.map(() => "?").join(", ")})`,
+    values: of.kinds,
+  };
 }
 
 function findRows(database: Database, { of, fromMs, untilMs, limit, isNewestFirst }: EventQuery): EventRow[] {
   const { where, values } = whichRows(of);
   const order = isNewestFirst === true ? "desc" : "asc";
   const sql = `select * from events where ${where} and at_ms >= ? and at_ms <= ? order by seq ${order} limit ?`;
-  return database.all<StoredRow>(sql, ...values, fromMs ?? 0, untilMs ?? Number.MAX_SAFE_INTEGER, limit).map(toEventRow);
+  return database
+    .all<StoredRow>(sql, ...values, fromMs ?? 0, untilMs ?? Number.MAX_SAFE_INTEGER, limit)
+    .map(toEventRow);
 }
 
 const newestOf = "select max(seq) as seq from events";
@@ -113,7 +118,11 @@ async function pruneEvents(database: Database, olderThanMs: number): Promise<num
   let deletedCount = 0;
   for (;;) {
     const count = database.write(() =>
-      database.run("delete from events where seq in (select seq from events where at_ms < ? limit ?)", beforeMs, pruneSliceRows),
+      database.run(
+        "delete from events where seq in (select seq from events where at_ms < ? limit ?)",
+        beforeMs,
+        pruneSliceRows,
+      ),
     );
     deletedCount += count;
     if (count < pruneSliceRows) return deletedCount;
@@ -133,7 +142,11 @@ export function createEventLog(database: Database): EventLog {
     note: notes.note,
     flush: async () => notes.flush(),
     range: async (after, limit) =>
-      database.read(() => database.all<StoredRow>("select * from events where seq > ? order by seq limit ?", after, limit).map(toEventRow)),
+      database.read(() =>
+        database
+          .all<StoredRow>("select * from events where seq > ? order by seq limit ?", after, limit)
+          .map(toEventRow),
+      ),
     find: async (query) => database.read(() => findRows(database, query)),
     newestSeq: async () => seqOf(newestOf),
     oldestSeq: async () => seqOf(oldestOf),

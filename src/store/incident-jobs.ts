@@ -61,7 +61,15 @@ function touchOpen(database: Database, row: JobRow): void {
   for (const { id } of open) touchJob(database, id, row);
 }
 
-const touching = ["job.claimed", "job.adopted", "job.retried", "job.released", "job.failed", "job.quarantined", "job.stoodIn"] as const;
+const touching = [
+  "job.claimed",
+  "job.adopted",
+  "job.retried",
+  "job.released",
+  "job.failed",
+  "job.quarantined",
+  "job.stoodIn",
+] as const;
 const answering = ["job.requeued", "job.succeeded"] as const;
 
 /** Keeps `incident_jobs` and the first answers of incidents, in the transaction of each row of a job. */

@@ -1,4 +1,11 @@
-import type { EventRow, IncidentJob, IncidentQuery, IncidentRow, IncidentStore, NewIncident } from "../core/ports/event-log.ts";
+import type {
+  EventRow,
+  IncidentJob,
+  IncidentQuery,
+  IncidentRow,
+  IncidentStore,
+  NewIncident,
+} from "../core/ports/event-log.ts";
 import { incidentStatuses } from "../core/ports/event-log.ts";
 import type { Database } from "./database.ts";
 import { followJobs, touchJob } from "./incident-jobs.ts";
@@ -45,7 +52,12 @@ function openIncident(database: Database, incident: NewIncident): void {
     JSON.stringify(data),
   );
   if (inserted === 0) return;
-  const row = database.record({ kind: "incident.opened", incidentId: id, workerId, data: { ...data, key, failure_type: failureType } });
+  const row = database.record({
+    kind: "incident.opened",
+    incidentId: id,
+    workerId,
+    data: { ...data, key, failure_type: failureType },
+  });
   const jobId = data["job_id"];
   if (typeof jobId === "string") touchJob(database, id, { ...row, jobId });
 }
@@ -89,11 +101,22 @@ interface StoredJob {
   readonly because: string;
 }
 
-const toJob = (row: StoredJob): IncidentJob => ({ jobId: row.job_id, touchedAtMs: row.touched_at, because: row.because });
+const toJob = (row: StoredJob): IncidentJob => ({
+  jobId: row.job_id,
+  touchedAtMs: row.touched_at,
+  because: row.because,
+});
 
 function jobsOf(database: Database, id: string, limit: number): Awaited<ReturnType<IncidentStore["jobsOf"]>> {
-  const rows = database.all<StoredJob>("select * from incident_jobs where incident_id = ? order by rowid limit ?", id, limit);
-  const counted = database.get<{ count: number }>("select count(*) as count from incident_jobs where incident_id = ?", id);
+  const rows = database.all<StoredJob>(
+    "select * from incident_jobs where incident_id = ? order by rowid limit ?",
+    id,
+    limit,
+  );
+  const counted = database.get<{ count: number }>(
+    "select count(*) as count from incident_jobs where incident_id = ?",
+    id,
+  );
   return { jobs: rows.map(toJob), totalCount: counted?.count ?? 0 };
 }
 
@@ -108,7 +131,12 @@ export function createIncidentStore(database: Database): IncidentStore {
     close: async (id, status, data) =>
       database.write(() => {
         const nowMs = database.clock.nowMs();
-        const changed = database.run("update incidents set closed_at = ?, status = ? where id = ? and status = 'open'", nowMs, status, id);
+        const changed = database.run(
+          "update incidents set closed_at = ?, status = ? where id = ? and status = 'open'",
+          nowMs,
+          status,
+          id,
+        );
         const row = database.get<StoredIncident>("select * from incidents where id = ?", id);
         if (changed === 0 || row === undefined) return;
         const about = { failure_type: row.failure_type, open_ms: nowMs - row.opened_at };
@@ -116,7 +144,9 @@ export function createIncidentStore(database: Database): IncidentStore {
       }),
     listOpen: async () =>
       database.read(() =>
-        database.all<StoredIncident>("select * from incidents where status = 'open' order by opened_at, id").map(toIncident),
+        database
+          .all<StoredIncident>("select * from incidents where status = 'open' order by opened_at, id")
+          .map(toIncident),
       ),
     list: async (query) => database.read(() => listIncidents(database, query)),
     get: async (id) =>

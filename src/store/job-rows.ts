@@ -1,5 +1,15 @@
 import type { ErrorCode } from "../core/error-codes.ts";
-import type { ArtifactRef, AttemptView, JobArtifact, JobResult, JobSpec, JobView, Lease, RenderPlan, ServedBy } from "../core/job.ts";
+import type {
+  ArtifactRef,
+  AttemptView,
+  JobArtifact,
+  JobResult,
+  JobSpec,
+  JobView,
+  Lease,
+  RenderPlan,
+  ServedBy,
+} from "../core/job.ts";
 import type { ArtifactKind, JobState } from "../core/words.ts";
 import type { Database } from "./database.ts";
 
@@ -96,7 +106,9 @@ export function findArtifactRow(database: Database, sha256: string): { jobId: st
 }
 
 export const labelsOf = (database: Database, jobId: string): string[] =>
-  database.all<{ label: string }>("select label from job_labels where job_id = ? order by label", jobId).map((row) => row.label);
+  database
+    .all<{ label: string }>("select label from job_labels where job_id = ? order by label", jobId)
+    .map((row) => row.label);
 
 export const specText = ({ request, consent }: JobSpec): string => JSON.stringify({ request, consent });
 
@@ -140,7 +152,11 @@ export function toView(database: Database, row: JobRow): JobView {
 }
 
 export function toLease(database: Database, row: JobRow): Lease {
-  const attempt = database.get<{ plan: string | null }>("select plan from attempts where job_id = ? and fence = ?", row.id, row.fence);
+  const attempt = database.get<{ plan: string | null }>(
+    "select plan from attempts where job_id = ? and fence = ?",
+    row.id,
+    row.fence,
+  );
   return {
     jobId: row.id,
     fence: row.fence,
@@ -157,8 +173,15 @@ export const findJob = (database: Database, jobId: string): JobRow | undefined =
   database.get<JobRow>("select * from jobs where id = ?", jobId);
 
 /** The attempt's job, only while this fence may write. */
-export function findHeld(database: Database, lease: { readonly jobId: string; readonly fence: number }): JobRow | undefined {
-  return database.get<JobRow>("select * from jobs where id = ? and fence = ? and state = 'running'", lease.jobId, lease.fence);
+export function findHeld(
+  database: Database,
+  lease: { readonly jobId: string; readonly fence: number },
+): JobRow | undefined {
+  return database.get<JobRow>(
+    "select * from jobs where id = ? and fence = ? and state = 'running'",
+    lease.jobId,
+    lease.fence,
+  );
 }
 
 /** False when an artifact of this kind is there already. */

@@ -62,7 +62,10 @@ function listJobs(database: Database, query: JobQuery): { jobs: JobView[]; curso
   );
   const page = rows.slice(0, query.limit);
   const last = page.at(-1);
-  const cursor = rows.length > query.limit && last !== undefined ? encodeCursor({ createdAtMs: last.created_at, id: last.id }) : null;
+  const cursor =
+    rows.length > query.limit && last !== undefined
+      ? encodeCursor({ createdAtMs: last.created_at, id: last.id })
+      : null;
   return { jobs: page.map((row) => toView(database, row)), cursor };
 }
 
@@ -136,7 +139,11 @@ function endQueuedJob(database: Database, jobId: string, end: QueuedEnd): "ok" |
   if (row.state !== "queued") return "refused";
   if (end.kind === "failed") {
     endJob(database, jobId, { state: "failed", code: end.code, message: end.message });
-    database.record({ kind: "job.failed", jobId, data: { code: end.code, message: end.message, ...endedAbout(database, row) } });
+    database.record({
+      kind: "job.failed",
+      jobId,
+      data: { code: end.code, message: end.message, ...endedAbout(database, row) },
+    });
     return "ok";
   }
   const standIn = artifactsOf(database, jobId).find((artifact) => artifact.kind === "stand_in");
@@ -167,10 +174,18 @@ function attachArtifact(
   // A result enters by `commit` only, under a fence.
   if (artifact.kind === "result") return "refused";
   const hasResult = artifactsOf(database, jobId).some((known) => known.kind === "result");
-  if (artifact.kind === "stand_in" && (hasResult || (endedJobStates.includes(row.state) && row.state !== "quarantined"))) return "refused";
+  if (
+    artifact.kind === "stand_in" &&
+    (hasResult || (endedJobStates.includes(row.state) && row.state !== "quarantined"))
+  )
+    return "refused";
   if (!insertArtifact(database, jobId, row.fence, artifact, about)) return "duplicate";
   const kind = artifact.kind === "stand_in" ? "job.stoodIn" : "job.thumbnailed";
-  database.record({ kind, jobId, data: { sha256: artifact.sha256, ...(about.reason === null ? {} : { reason: about.reason }) } });
+  database.record({
+    kind,
+    jobId,
+    data: { sha256: artifact.sha256, ...(about.reason === null ? {} : { reason: about.reason }) },
+  });
   return "ok";
 }
 
@@ -184,7 +199,11 @@ function removeJob(database: Database, jobId: string, by: string): Awaited<Retur
   return { kind: "removed", artifacts };
 }
 
-function renewLease(database: Database, lease: { jobId: string; fence: number }, leaseMs: number): "ok" | "cancel" | "lost" {
+function renewLease(
+  database: Database,
+  lease: { jobId: string; fence: number },
+  leaseMs: number,
+): "ok" | "cancel" | "lost" {
   const row = findHeld(database, lease);
   if (row === undefined) return "lost";
   database.run("update jobs set lease_until = ? where id = ?", database.clock.nowMs() + leaseMs, lease.jobId);
@@ -194,9 +213,19 @@ function renewLease(database: Database, lease: { jobId: string; fence: number },
 function notePlan(database: Database, lease: { jobId: string; fence: number }, plan: RenderPlan): "ok" | "stale" {
   const row = findHeld(database, lease);
   if (row === undefined) return "stale";
-  database.run("update attempts set plan = ? where job_id = ? and fence = ?", JSON.stringify(plan), lease.jobId, lease.fence);
+  database.run(
+    "update attempts set plan = ? where job_id = ? and fence = ?",
+    JSON.stringify(plan),
+    lease.jobId,
+    lease.fence,
+  );
   const changes = plan.changes.map(({ field, from, to, why }) => ({ field, from, to, why }));
-  database.record({ kind: "job.changed", jobId: row.id, workerId: row.worker_id, data: { fence: lease.fence, changes } });
+  database.record({
+    kind: "job.changed",
+    jobId: row.id,
+    workerId: row.worker_id,
+    data: { fence: lease.fence, changes },
+  });
   return "ok";
 }
 
@@ -209,7 +238,12 @@ function adoptJob(
 ): Awaited<ReturnType<JobStore["adopt"]>> {
   const row = findHeld(database, { jobId, fence });
   if (row === undefined) return "stale";
-  database.run("update jobs set epoch = ?, lease_until = ? where id = ?", epoch, database.clock.nowMs() + leaseMs, jobId);
+  database.run(
+    "update jobs set epoch = ?, lease_until = ? where id = ?",
+    epoch,
+    database.clock.nowMs() + leaseMs,
+    jobId,
+  );
   database.record({ kind: "job.adopted", jobId, workerId: row.worker_id, data: { fence } });
   const adopted = findJob(database, jobId);
   return adopted === undefined ? "stale" : toLease(database, adopted);
@@ -227,9 +261,11 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
     nextDueAtMs: async (models, afterMs) => database.read(() => findNextDueAtMs(database, models, afterMs)),
     notePlan: async (lease, plan) => database.write(() => notePlan(database, lease, plan)),
     renew: async (lease, leaseMs) => database.write(() => renewLease(database, lease, leaseMs)),
-    commit: async (lease, artifact, result, thumbnail) => database.write(() => commitResult(database, lease, artifact, result, thumbnail)),
+    commit: async (lease, artifact, result, thumbnail) =>
+      database.write(() => commitResult(database, lease, artifact, result, thumbnail)),
     fail: async (lease, failure) => database.write(() => failAttempt(database, lease, failure, limits)),
-    release: async (lease, why, runAtMs) => database.write(() => releaseAttempt(database, lease, why, runAtMs ?? database.clock.nowMs())),
+    release: async (lease, why, runAtMs) =>
+      database.write(() => releaseAttempt(database, lease, why, runAtMs ?? database.clock.nowMs())),
     cancel: async (jobId, by) => database.write(() => cancelJob(database, jobId, by)),
     confirmCancel: async (lease) =>
       database.write(() => {
@@ -242,7 +278,8 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
     requeue: async (jobId, by) => database.write(() => requeueJob(database, jobId, by)),
     drop: async (jobId, by) => database.write(() => dropJob(database, jobId, by)),
     attach: async (jobId, artifact, about) => database.write(() => attachArtifact(database, jobId, artifact, about)),
-    adopt: async (jobId, fence, epoch, leaseMs) => database.write(() => adoptJob(database, jobId, fence, epoch, leaseMs)),
+    adopt: async (jobId, fence, epoch, leaseMs) =>
+      database.write(() => adoptJob(database, jobId, fence, epoch, leaseMs)),
     releaseOlderEpochs: async (epoch) =>
       database.write(() => {
         const rows = database.all<JobRow>("select * from jobs where state = 'running' and epoch < ?", epoch);
@@ -264,13 +301,17 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
     list: async (query) => database.read(() => listJobs(database, query)),
     counts: async () =>
       database.read(() => {
-        const rows = database.all<{ state: JobState; count: number }>("select state, count(*) as count from jobs group by state");
+        const rows = database.all<{ state: JobState; count: number }>(
+          "select state, count(*) as count from jobs group by state",
+        );
         const zero = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<JobState, number>;
         return { ...zero, ...Object.fromEntries(rows.map((row) => [row.state, row.count])) };
       }),
     listAwaitingStandIn: async (limit, models) => {
       const only = models === null ? null : JSON.stringify(models);
-      return database.read(() => database.all<JobRow>(awaitingStandIn, only, limit).map((row) => toView(database, row)));
+      return database.read(() =>
+        database.all<JobRow>(awaitingStandIn, only, limit).map((row) => toView(database, row)),
+      );
     },
     findArtifact: async (sha256) => database.read(() => findArtifactRow(database, sha256)),
     listArtifactNames: async () =>

@@ -39,8 +39,11 @@ export function createKeyStore(database: Database): KeyStore {
         database.record({ kind: "key.created", actor: by, data: { key: key.id, role: key.role } });
         return createKey(database, key);
       }),
-    find: async (id) => database.read(() => database.get<KeyRow>("select * from api_keys where id = ? and revoked_at is null", id)) ?? null,
-    list: async () => database.read(() => database.all<KeyRow>("select * from api_keys order by created_at, id").map(toKey)),
+    find: async (id) =>
+      database.read(() => database.get<KeyRow>("select * from api_keys where id = ? and revoked_at is null", id)) ??
+      null,
+    list: async () =>
+      database.read(() => database.all<KeyRow>("select * from api_keys order by created_at, id").map(toKey)),
     revoke: async (id, by) =>
       database.write(() => {
         const revoked = database.get<KeyRow>(

@@ -25,13 +25,22 @@ const busyMs = 5_000;
  */
 export function readIncident(databasePath: string, id: string): KeptIncidents {
   if (!existsSync(databasePath))
-    throw new UnderstudyError("NOT_FOUND", `There is no database ${databasePath}; name its directory with --state-dir.`);
+    throw new UnderstudyError(
+      "NOT_FOUND",
+      `There is no database ${databasePath}; name its directory with --state-dir.`,
+    );
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(databasePath, { readOnly: true, timeout: busyMs });
-    const incident = database.prepare("select status from incidents where id = ?").get(id) as { status: string } | undefined;
-    const rows = database.prepare("select * from events where incident_id = ? order by seq").all(id) as unknown as StoredRow[];
-    const newest = database.prepare("select id from incidents order by opened_at desc, id desc limit 10").all() as unknown as {
+    const incident = database.prepare("select status from incidents where id = ?").get(id) as
+      | { status: string }
+      | undefined;
+    const rows = database
+      .prepare("select * from events where incident_id = ? order by seq")
+      .all(id) as unknown as StoredRow[];
+    const newest = database
+      .prepare("select id from incidents order by opened_at desc, id desc limit 10")
+      .all() as unknown as {
       id: string;
     }[];
     return {

@@ -72,9 +72,13 @@ export function lockStateDir(stateDir: string): { release: () => void } {
     database = takeLock(stateDir);
   } catch (thrown) {
     if ((thrown as { errcode?: number }).errcode !== busyCode) {
-      throw new StoreError("STATE_DIR_UNUSABLE", `The state directory ${stateDir} cannot be locked (${messageOf(thrown)}).`, {
-        cause: thrown,
-      });
+      throw new StoreError(
+        "STATE_DIR_UNUSABLE",
+        `The state directory ${stateDir} cannot be locked (${messageOf(thrown)}).`,
+        {
+          cause: thrown,
+        },
+      );
     }
     const holder = readSupervisorFile(stateDir);
     const who = holder === null ? "a process that is still starting" : `pid ${holder.pid} at ${holder.address}`;

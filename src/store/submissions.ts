@@ -15,7 +15,11 @@ const insertJob = `insert into jobs (id, state, spec, model, workflow, fallback,
 
 function findRepeated(database: Database, job: NewJob): JobRow | undefined {
   if (job.idempotencyKey === null) return undefined;
-  return database.get<JobRow>("select * from jobs where api_key_id = ? and idempotency_key = ?", job.apiKeyId, job.idempotencyKey);
+  return database.get<JobRow>(
+    "select * from jobs where api_key_id = ? and idempotency_key = ?",
+    job.apiKeyId,
+    job.idempotencyKey,
+  );
 }
 
 export interface QueueBounds {
@@ -29,7 +33,10 @@ function brokenBound(database: Database, { apiKeyId }: NewJob, bounds: QueueBoun
   if ((queued?.count ?? 0) >= bounds.maxQueuedJobs) return bounds.maxQueuedJobs;
   // While all keys together hold no more than one may, none holds too many.
   if ((queued?.count ?? 0) < bounds.maxQueuedJobsPerKey) return null;
-  const own = database.get<{ count: number }>("select count(*) as count from jobs where state = 'queued' and api_key_id = ?", apiKeyId);
+  const own = database.get<{ count: number }>(
+    "select count(*) as count from jobs where state = 'queued' and api_key_id = ?",
+    apiKeyId,
+  );
   return (own?.count ?? 0) >= bounds.maxQueuedJobsPerKey ? bounds.maxQueuedJobsPerKey : null;
 }
 
@@ -62,7 +69,8 @@ function submitOne(database: Database, job: NewJob, bounds: QueueBounds): Submit
     job.webhookUrl ?? null,
     job.retryOf ?? null,
   );
-  for (const label of new Set(job.labels)) database.run("insert into job_labels (job_id, label) values (?, ?)", job.id, label);
+  for (const label of new Set(job.labels))
+    database.run("insert into job_labels (job_id, label) values (?, ?)", job.id, label);
   if (job.image !== undefined) insertArtifact(database, job.id, 0, job.image, { servedBy: null, reason: null });
   const { width, height, frames, steps, model } = spec.request;
   const retry = job.retryOf == null ? {} : { retry_of: job.retryOf };

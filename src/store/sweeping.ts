@@ -23,7 +23,12 @@ function releaseOne(database: Database, row: JobRow, why: string): boolean {
   }
   endAttempt(database, { jobId: row.id, fence: row.fence }, "released", { message: why });
   queueAgain(database, row.id, database.clock.nowMs());
-  database.record({ kind: "job.released", jobId: row.id, workerId: row.worker_id, data: { fence: row.fence, why, model: row.model } });
+  database.record({
+    kind: "job.released",
+    jobId: row.id,
+    workerId: row.worker_id,
+    data: { fence: row.fence, why, model: row.model },
+  });
   return true;
 }
 
@@ -76,13 +81,18 @@ export function pruneJobs(database: Database, retention: Retention): { jobCount:
     if (keptBytes > retention.resultMaxBytes) jobs.add(id);
   }
   // What is still to be told needs its job; tries are bounded, so the next cleaning takes it.
-  const telling = database.all<{ job_id: string }>("select distinct job_id from webhook_deliveries where state = 'pending'");
+  const telling = database.all<{ job_id: string }>(
+    "select distinct job_id from webhook_deliveries where state = 'pending'",
+  );
   for (const { job_id } of telling) jobs.delete(job_id);
   const names = standIns.map((row) => row.name);
   for (const id of jobs) {
-    names.push(...database.all<NamedRow>("select job_id, name from artifacts where job_id = ?", id).map((row) => row.name));
+    names.push(
+      ...database.all<NamedRow>("select job_id, name from artifacts where job_id = ?", id).map((row) => row.name),
+    );
     database.run("delete from jobs where id = ?", id);
   }
-  if (names.length + jobs.size > 0) database.record({ kind: "retention.applied", data: { jobs: jobs.size, files: names.length } });
+  if (names.length + jobs.size > 0)
+    database.record({ kind: "retention.applied", data: { jobs: jobs.size, files: names.length } });
   return { jobCount: jobs.size, artifactNames: names };
 }

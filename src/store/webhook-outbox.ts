@@ -61,9 +61,13 @@ function factsOf(database: Database, job: JobRow, type: WebhookType): WebhookFac
     isSimulated: job.is_simulated === 1,
     servedBy: shown === undefined ? null : servedBy,
     changes: type === "job.succeeded" ? (result?.changes ?? []) : [],
-    artifact: shown === undefined ? null : { kind: shown.kind, sha256: shown.sha256, bytes: shown.bytes, mimeType: shown.mimeType },
+    artifact:
+      shown === undefined
+        ? null
+        : { kind: shown.kind, sha256: shown.sha256, bytes: shown.bytes, mimeType: shown.mimeType },
     reason: shown?.kind === "stand_in" ? shown.reason : null,
-    error: type === "job.failed" ? { code: job.error_code ?? "INTERNAL_ERROR", message: job.error_message ?? "" } : null,
+    error:
+      type === "job.failed" ? { code: job.error_code ?? "INTERNAL_ERROR", message: job.error_message ?? "" } : null,
   };
 }
 
@@ -105,8 +109,17 @@ function noteTry(database: Database, seq: number, outcome: TryOutcome): void {
     seq,
   );
   if (isRetried) return;
-  const data = { type: row.type, delivery: seq, tries: row.tries + 1, ...(outcome.kind === "dead" ? { problem: outcome.problem } : {}) };
-  database.record({ kind: outcome.kind === "dead" ? "webhook.abandoned" : "webhook.delivered", jobId: row.job_id, data });
+  const data = {
+    type: row.type,
+    delivery: seq,
+    tries: row.tries + 1,
+    ...(outcome.kind === "dead" ? { problem: outcome.problem } : {}),
+  };
+  database.record({
+    kind: outcome.kind === "dead" ? "webhook.abandoned" : "webhook.delivered",
+    jobId: row.job_id,
+    data,
+  });
 }
 
 /** The outbox of webhooks on SQLite. It follows the rows of jobs, so that no event is told of that was rolled back, and none is forgotten. */
@@ -134,6 +147,8 @@ export function createWebhookOutbox(database: Database): WebhookOutbox {
       ),
     noteTry: async (seq, outcome) => database.write(() => noteTry(database, seq, outcome)),
     listOf: async (jobId) =>
-      database.read(() => database.all<StoredDelivery>(`${joined} where d.job_id = ? order by d.seq`, jobId).map(toDelivery)),
+      database.read(() =>
+        database.all<StoredDelivery>(`${joined} where d.job_id = ? order by d.seq`, jobId).map(toDelivery),
+      ),
   };
 }

@@ -22,7 +22,8 @@ function transitionLabel(definition: AnyTransitionDefinition): string {
 
 function stateOf(node: AnyStateNode): ChartState {
   const { parent } = node;
-  const isInitial = parent !== undefined && (parent.type === "parallel" || parent.initial.target.includes(node as never));
+  const isInitial =
+    parent !== undefined && (parent.type === "parallel" || parent.initial.target.includes(node as never));
   return {
     id: node.id,
     name: node.key,

@@ -2,8 +2,20 @@
  * Every living actor of a machine: where it stands, since when, what it waits for and what it did last. Fed by the one
  * subscriber; what costs more than a note is computed when somebody asks.
  */
-import { type AnyActorRef, type AnyMachineSnapshot, getNextTransitions, type InspectionEvent, type StateValue } from "xstate";
-import type { MachineActor, MachineActorDetails, MachineDeadline, MachineStep, MachineTransition } from "../core/ports/machine-feed.ts";
+import {
+  type AnyActorRef,
+  type AnyMachineSnapshot,
+  getNextTransitions,
+  type InspectionEvent,
+  type StateValue,
+} from "xstate";
+import type {
+  MachineActor,
+  MachineActorDetails,
+  MachineDeadline,
+  MachineStep,
+  MachineTransition,
+} from "../core/ports/machine-feed.ts";
 import { shownFields } from "./shown-fields.ts";
 import type { TransitionFrame } from "./transition-frame.ts";
 
@@ -44,7 +56,10 @@ const idOf = (ref: AnyActorRef): string => (ref as unknown as { readonly id: str
 /** `{ living: "idle" }` → `living`, `living.idle`. */
 function activeOf(value: StateValue, above = ""): readonly string[] {
   if (typeof value === "string") return [`${above}${value}`];
-  return Object.entries(value).flatMap(([key, below]) => [`${above}${key}`, ...activeOf(below ?? {}, `${above}${key}.`)]);
+  return Object.entries(value).flatMap(([key, below]) => [
+    `${above}${key}`,
+    ...activeOf(below ?? {}, `${above}${key}.`),
+  ]);
 }
 
 /** `xstate.after.backoffMs.worker.backingOff` → the delay and its state; any other id is its own name. */
@@ -58,7 +73,8 @@ function takesOf(snapshot: AnyMachineSnapshot): MachineActorDetails["takes"] {
   const guards = new Map<string, string | null>();
   for (const { eventType, guard } of getNextTransitions(snapshot)) {
     if (eventType === "" || eventType === "*" || eventType.startsWith("xstate.")) continue;
-    const name = guard === undefined ? null : typeof guard === "object" && "type" in guard ? String(guard.type) : String(guard);
+    const name =
+      guard === undefined ? null : typeof guard === "object" && "type" in guard ? String(guard.type) : String(guard);
     guards.set(eventType, guards.get(eventType) === null ? null : name);
   }
   return [...guards].map(([event, condition]) => ({ event, condition }));
@@ -86,8 +102,18 @@ export function createMachineBook(nowMs: () => number): MachineBook {
   };
   const viewOf = ({ ref, machine, sinceMs, armed }: Entry, path: string, now: number): MachineActor => {
     const { value, tags } = snapshotOf(ref);
-    const deadlines = [...armed.values()].filter(({ dueAtMs }) => dueAtMs >= now).toSorted((a, b) => a.dueAtMs - b.dueAtMs);
-    return { actor: idOf(ref), machine, path, active: activeOf(value as StateValue), tags: [...tags], sinceMs, deadlines };
+    const deadlines = [...armed.values()]
+      .filter(({ dueAtMs }) => dueAtMs >= now)
+      .toSorted((a, b) => a.dueAtMs - b.dueAtMs);
+    return {
+      actor: idOf(ref),
+      machine,
+      path,
+      active: activeOf(value as StateValue),
+      tags: [...tags],
+      sinceMs,
+      deadlines,
+    };
   };
   return {
     noteAction: ({ actorRef, action }) => {
@@ -95,7 +121,8 @@ export function createMachineBook(nowMs: () => number): MachineBook {
       if (!isArmed && action.type !== "xstate.cancel") return;
       const { id, delay, sendId } = (action.params ?? {}) as { id?: string; delay?: number; sendId?: string };
       if (!isArmed) entryOf(actorRef as AnyActorRef).armed.delete(String(sendId));
-      else if (typeof delay === "number") entryOf(actorRef as AnyActorRef).armed.set(String(id), deadlineOf(String(id), nowMs() + delay));
+      else if (typeof delay === "number")
+        entryOf(actorRef as AnyActorRef).armed.set(String(id), deadlineOf(String(id), nowMs() + delay));
     },
     noteTransition: (ref, { from, to, event }) => {
       const entry = entryOf(ref);
@@ -111,7 +138,12 @@ export function createMachineBook(nowMs: () => number): MachineBook {
       return living().map((entry) => {
         const snapshot = snapshotOf(entry.ref);
         const path = entry.recent.at(-1)?.to ?? "";
-        return { ...viewOf(entry, path, now), takes: takesOf(snapshot), context: shownFields(snapshot.context), recent: entry.recent };
+        return {
+          ...viewOf(entry, path, now),
+          takes: takesOf(snapshot),
+          context: shownFields(snapshot.context),
+          recent: entry.recent,
+        };
       });
     },
     refs: () => living().map(({ ref }) => ref),

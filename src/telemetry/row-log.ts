@@ -5,7 +5,9 @@ import type { Logger } from "./logger.ts";
 export function logRows(logger: Pick<Logger, "info">, rows: readonly EventRow[]): void {
   for (const { seq, kind, actor, jobId, incidentId, workerId, data } of rows) {
     if (kind === "machine.transitioned") continue;
-    const ids = Object.entries({ jobId, incidentId, workerId, code: data["code"] }).filter(([, id]) => typeof id === "string");
+    const ids = Object.entries({ jobId, incidentId, workerId, code: data["code"] }).filter(
+      ([, id]) => typeof id === "string",
+    );
     logger.info({ event: kind, seq, actor, ...Object.fromEntries(ids) });
   }
 }

@@ -4,13 +4,54 @@
  */
 const names: ReadonlySet<string> = new Set([
   ...["workerId", "jobId", "incidentId", "fence", "attempt", "epoch", "pid"],
-  ...["mode", "status", "origin", "failureType", "class", "attribution", "phase", "step", "of", "outcome", "action", "start"],
-  ...["model", "profile", "wanted", "resident", "residentModel", "wantedModel", "admission", "stopShape", "workerState"],
+  ...[
+    "mode",
+    "status",
+    "origin",
+    "failureType",
+    "class",
+    "attribution",
+    "phase",
+    "step",
+    "of",
+    "outcome",
+    "action",
+    "start",
+  ],
+  ...[
+    "model",
+    "profile",
+    "wanted",
+    "resident",
+    "residentModel",
+    "wantedModel",
+    "admission",
+    "stopShape",
+    "workerState",
+  ],
   ...["fault", "lease", "rung", "choice", "ref"],
   ...["committingJobId", "suspendedBy", "heldBy"],
-  ...["tryCount", "fetchCount", "commitCount", "climbCount", "lookBackCount", "joinedFaultCount", "faultCount", "openingCount"],
+  ...[
+    "tryCount",
+    "fetchCount",
+    "commitCount",
+    "climbCount",
+    "lookBackCount",
+    "joinedFaultCount",
+    "faultCount",
+    "openingCount",
+  ],
   ...["incidentCount", "failedSampleCount", "nextRungIndex", "backoffIndex"],
-  ...["dueAtMs", "longPhaseMs", "startedAtMs", "cooldownUntilMs", "budgetRetryAtMs", "lookBackAtMs", "connectedAtMs", "retryAtMs"],
+  ...[
+    "dueAtMs",
+    "longPhaseMs",
+    "startedAtMs",
+    "cooldownUntilMs",
+    "budgetRetryAtMs",
+    "lookBackAtMs",
+    "connectedAtMs",
+    "retryAtMs",
+  ],
   ...["openUntilMs", "nextCheckAtMs", "untilMs", "deathsAtMs", "budgetSpentAtMs"],
 ]);
 /** `isPaused`, `hasNews`, `areStandInsHeld`: such a field is true or false and says nothing else. */
@@ -20,7 +61,8 @@ const deepest = 3;
 const longestList = 20;
 
 function shownValue(value: unknown, depth: number): unknown {
-  if (value === null || typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value))) return value;
+  if (value === null || typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value)))
+    return value;
   if (typeof value === "string") return word.test(value) ? value : undefined;
   if (Array.isArray(value))
     return value

@@ -63,7 +63,12 @@ function shownInspection(event: InspectionEvent): InspectionEvent | null {
   }
   if (event.type === "@xstate.event") {
     const source = event.sourceRef === undefined ? undefined : { sessionId: asActor(event.sourceRef).sessionId };
-    return { ...common, type: event.type, event: shownEvent(event.event), sourceRef: source } as unknown as InspectionEvent;
+    return {
+      ...common,
+      type: event.type,
+      event: shownEvent(event.event),
+      sourceRef: source,
+    } as unknown as InspectionEvent;
   }
   if (event.type === "@xstate.snapshot") {
     const snapshot = shownSnapshot(event.snapshot);

@@ -80,7 +80,14 @@ export function createTransitionSubscriber(sinks: TransitionSinks): TransitionSu
     lastPathOf.set(actorRef, to);
     const actor = idOf(actorRef);
     const tags = [...(snapshot.tags ?? [])];
-    const frame: TransitionFrame = { actor, from, to, event: event.type, tags, ...(step === undefined ? {} : { step }) };
+    const frame: TransitionFrame = {
+      actor,
+      from,
+      to,
+      event: event.type,
+      tags,
+      ...(step === undefined ? {} : { step }),
+    };
     if (from !== to) {
       counts.set(actor, (counts.get(actor) ?? 0) + 1);
       sinks.logger.info({ actor, from, to, tags, event: "machine.transitioned", trigger: event.type });
@@ -91,7 +98,8 @@ export function createTransitionSubscriber(sinks: TransitionSinks): TransitionSu
   const observe = (event: InspectionEvent): void => {
     if (event.type === "@xstate.event") recorder.hear(event);
     if (event.type === "@xstate.action") sinks.book.noteAction(event);
-    if (event.type === "@xstate.snapshot") noteSnapshot(event.actorRef as AnyActorRef, event.snapshot as SnapshotLike, event.event);
+    if (event.type === "@xstate.snapshot")
+      noteSnapshot(event.actorRef as AnyActorRef, event.snapshot as SnapshotLike, event.event);
     sinks.stately?.inspect(event);
   };
   return {
@@ -100,7 +108,10 @@ export function createTransitionSubscriber(sinks: TransitionSinks): TransitionSu
       try {
         observe(event);
       } catch (thrown) {
-        sinks.logger.error({ event: "inspection.failed", message: thrown instanceof Error ? thrown.message : String(thrown) });
+        sinks.logger.error({
+          event: "inspection.failed",
+          message: thrown instanceof Error ? thrown.message : String(thrown),
+        });
       }
     },
   };

@@ -40,8 +40,11 @@ export function signatureOf(secret: string, id: string, timestamp: string, body:
 
 function readTarget(text: string): URL | string {
   const url = URL.parse(text);
-  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) return "A webhook must be an http or https address.";
-  return url.username === "" && url.password === "" ? url : "A webhook's address must hold no user name and no password.";
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
+    return "A webhook must be an http or https address.";
+  return url.username === "" && url.password === ""
+    ? url
+    : "A webhook's address must hold no user name and no password.";
 }
 
 /** What shows without looking the name up. */
@@ -87,7 +90,9 @@ function call(request: ClientRequest, body: string): Promise<SendOutcome> {
       resolve({ kind: "answered", status: response.statusCode ?? 0 });
       response.destroy();
     });
-    request.on("error", (thrown) => resolve({ kind: "unanswered", problem: `The receiver could not be reached (${codeOf(thrown)}).` }));
+    request.on("error", (thrown) =>
+      resolve({ kind: "unanswered", problem: `The receiver could not be reached (${codeOf(thrown)}).` }),
+    );
     request.end(body);
   });
 }

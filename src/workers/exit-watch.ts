@@ -18,7 +18,10 @@ type Ending = Pick<ProcessExit, "code" | "signal">;
 /** Reads the last words and clears up; called once, before the first listener hears. */
 type Conclude = (ending: Ending) => ProcessExit;
 
-function createExitFan(conclude: Conclude): { readonly tell: (ending: Ending) => void; readonly onExit: ExitWatch["onExit"] } {
+function createExitFan(conclude: Conclude): {
+  readonly tell: (ending: Ending) => void;
+  readonly onExit: ExitWatch["onExit"];
+} {
   const listeners = new Set<Listener>();
   let known: ProcessExit | null = null;
   return {

@@ -31,7 +31,8 @@ interface Life {
   readonly exit: ExitWatch;
 }
 
-const isSameProcess = (one: ProcessRef, other: ProcessRef): boolean => one.pid === other.pid && one.startTicks === other.startTicks;
+const isSameProcess = (one: ProcessRef, other: ProcessRef): boolean =>
+  one.pid === other.pid && one.startTicks === other.startTicks;
 
 function createSignaller(table: ProcessTable): WorkerHost["signal"] {
   return (ref, name) => {

@@ -3,7 +3,11 @@ import { createProcessTable, type ProcessName, type ProcessTable, sendToGroup } 
 /** Every process that this program has started or adopted: workers and helpers alike. */
 export interface ProcessRegistry {
   /** Without a start time the present one is read, so call it while the process is known to live. */
-  register(process: { readonly pid: number; readonly startTicks?: number | null; readonly bootId?: string | null }): void;
+  register(process: {
+    readonly pid: number;
+    readonly startTicks?: number | null;
+    readonly bootId?: string | null;
+  }): void;
   /** The process has ended. */
   unregister(pid: number): void;
   /** The process is left alive on purpose (`--keep-workers`): `killAll` spares it. */
@@ -24,7 +28,11 @@ export function createProcessRegistry(table: ProcessTable = createProcessTable()
   };
   return {
     register: ({ pid, startTicks, bootId }) => {
-      known.set(pid, { pid, startTicks: startTicks ?? table.stat(pid)?.startTicks ?? null, bootId: bootId ?? table.bootId() });
+      known.set(pid, {
+        pid,
+        startTicks: startTicks ?? table.stat(pid)?.startTicks ?? null,
+        bootId: bootId ?? table.bootId(),
+      });
     },
     unregister: remove,
     disown: remove,

@@ -47,7 +47,8 @@ export function createProcessTable(root = "/proc"): ProcessTable {
     const text = hasProc ? readIfPresent(`${root}/${pid}/stat`) : null;
     return text === null ? null : parseProcessStat(text);
   };
-  const bootId = (): string | null => (hasProc ? (readIfPresent(`${root}/sys/kernel/random/boot_id`)?.trim() ?? null) : null);
+  const bootId = (): string | null =>
+    hasProc ? (readIfPresent(`${root}/sys/kernel/random/boot_id`)?.trim() ?? null) : null;
   const presenceOf = (name: ProcessName): ProcessPresence => {
     if (!hasProc) return presenceBySignal(name.pid);
     if (name.bootId !== null && name.bootId !== bootId()) return "foreign";
@@ -62,7 +63,8 @@ export function createProcessTable(root = "/proc"): ProcessTable {
       .filter((entry) => /^\d+$/.test(entry))
       .map(Number);
     const isLeader = (pid: number): boolean => stat(pid)?.groupId === pid;
-    const isStarted = (pid: number): boolean => `\0${readIfPresent(`${root}/${pid}/environ`) ?? ""}`.includes(`\0${name}=${value}\0`);
+    const isStarted = (pid: number): boolean =>
+      `\0${readIfPresent(`${root}/${pid}/environ`) ?? ""}`.includes(`\0${name}=${value}\0`);
     return pids.find((pid) => isLeader(pid) && isStarted(pid)) ?? null;
   };
   return { stat, bootId, presenceOf, findByVariable };

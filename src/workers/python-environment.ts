@@ -105,14 +105,21 @@ export async function askPython(
   const ended = new Promise<PythonAnswer>((resolve) => {
     child.once("error", (thrown: NodeJS.ErrnoException) =>
       resolve(
-        thrown.code === "ENOENT" ? { kind: "absent" } : { kind: "broken", why: `it cannot be started: ${thrown.code ?? thrown.message}` },
+        thrown.code === "ENOENT"
+          ? { kind: "absent" }
+          : { kind: "broken", why: `it cannot be started: ${thrown.code ?? thrown.message}` },
       ),
     );
     child.once("close", (code, signal) => {
       const report = code === 0 ? readReport(output) : null;
       const said = lastLine(errors);
-      const end = code === null ? `was ended by ${signal}` : code === 0 ? "does not answer as Python does" : `ended with ${code}`;
-      resolve(report === null ? { kind: "broken", why: `it ${end}${said === "" ? "" : `: ${said}`}` } : { kind: "answered", report });
+      const end =
+        code === null ? `was ended by ${signal}` : code === 0 ? "does not answer as Python does" : `ended with ${code}`;
+      resolve(
+        report === null
+          ? { kind: "broken", why: `it ${end}${said === "" ? "" : `: ${said}`}` }
+          : { kind: "answered", report },
+      );
     });
   });
   const limit = new AbortController();

@@ -30,9 +30,14 @@ export function connectionEnded(cause?: unknown): WorkerError {
 /** What a rejected request means. `details.failure` is the worker's own report, `details.rpcCode` the code on the wire. */
 export function errorOfRejection(method: MethodName, thrown: unknown): WorkerError {
   if (thrown instanceof ConnectionError) return connectionEnded(thrown);
-  if (!(thrown instanceof ResponseError)) return new WorkerError("WORKER_ERROR", `${method}: ${messageOf(thrown)}`, { cause: thrown });
+  if (!(thrown instanceof ResponseError))
+    return new WorkerError("WORKER_ERROR", `${method}: ${messageOf(thrown)}`, { cause: thrown });
   const meaning = meanings.get(thrown.code) ?? { code: "WORKER_ERROR", retryable: false };
   const failure = failureFromWire(thrown.data);
   const details = failure === null ? { rpcCode: thrown.code } : { rpcCode: thrown.code, failure };
-  return new WorkerError(meaning.code, `${method}: ${thrown.message}`, { cause: thrown, retryable: meaning.retryable, details });
+  return new WorkerError(meaning.code, `${method}: ${thrown.message}`, {
+    cause: thrown,
+    retryable: meaning.retryable,
+    details,
+  });
 }

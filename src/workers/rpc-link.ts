@@ -1,5 +1,10 @@
 import type { Duplex } from "node:stream";
-import { createMessageConnection, type MessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node";
+import {
+  createMessageConnection,
+  type MessageConnection,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from "vscode-jsonrpc/node";
 import {
   type MethodName,
   methods,
@@ -21,7 +26,11 @@ export interface CallLimits {
 
 /** One JSON-RPC connection that checks both directions against the protocol's schemas and in which every call ends. */
 export interface RpcLink {
-  call<Method extends MethodName>(method: Method, params: ParamsOf<Method>, limits: CallLimits): Promise<ResultOf<Method>>;
+  call<Method extends MethodName>(
+    method: Method,
+    params: ParamsOf<Method>,
+    limits: CallLimits,
+  ): Promise<ResultOf<Method>>;
   onNotice(listener: (notice: WorkerNotice) => void): () => void;
   onClose(listener: () => void): () => void;
   close(): void;
@@ -43,11 +52,18 @@ interface Schema {
 function checked(schema: Schema, value: unknown, what: string): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new WorkerError("WORKER_PROTOCOL_MISMATCH", `${what} does not fit the worker protocol`, { cause: parsed.error });
+  throw new WorkerError("WORKER_PROTOCOL_MISMATCH", `${what} does not fit the worker protocol`, {
+    cause: parsed.error,
+  });
 }
 
 /** Reads until the stream ends, then until everything received has been handed on: a last report must not be lost. */
-function whenReadOut(connection: MessageConnection, clock: Clock, messageCount: () => number, listener: () => void): void {
+function whenReadOut(
+  connection: MessageConnection,
+  clock: Clock,
+  messageCount: () => number,
+  listener: () => void,
+): void {
   connection.onClose(() => {
     const drain = async (): Promise<void> => {
       let seen = messageCount();
@@ -72,7 +88,12 @@ function hearNotifications(
     connection.onNotification(name, (params: unknown) => {
       const parsed = schema.safeParse(params);
       if (parsed.success) publish(noticeFromWire[name](parsed.data as Parameters<(typeof noticeFromWire)[Name]>[0]));
-      else breakOff(new WorkerError("WORKER_PROTOCOL_MISMATCH", `${name} does not fit the worker protocol`, { cause: parsed.error }));
+      else
+        breakOff(
+          new WorkerError("WORKER_PROTOCOL_MISMATCH", `${name} does not fit the worker protocol`, {
+            cause: parsed.error,
+          }),
+        );
     });
   };
   for (const name of Object.keys(notifications) as NotificationName[]) hear(name);
@@ -101,7 +122,12 @@ function startCall<Answer>(
     const fail: Reject = (reason) => settle(() => reject(reason));
     const onAbort = (): void => fail(signal?.reason);
     const timer = clock.setTimer(
-      () => fail(new WorkerError("WORKER_SILENT", `the worker did not answer ${method} within ${limitMs} ms`, { retryable: true })),
+      () =>
+        fail(
+          new WorkerError("WORKER_SILENT", `the worker did not answer ${method} within ${limitMs} ms`, {
+            retryable: true,
+          }),
+        ),
       limitMs,
     );
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -122,14 +148,19 @@ export function createRpcLink(stream: Duplex, clock: Clock): RpcLink {
   let isOpen = true;
   let endCause: unknown;
   let messageCount = 0;
-  const connection = createMessageConnection(new StreamMessageReader(stream), new StreamMessageWriter(stream), undefined, {
-    messageStrategy: {
-      handleMessage: (message, next) => {
-        messageCount += 1;
-        return next(message);
+  const connection = createMessageConnection(
+    new StreamMessageReader(stream),
+    new StreamMessageWriter(stream),
+    undefined,
+    {
+      messageStrategy: {
+        handleMessage: (message, next) => {
+          messageCount += 1;
+          return next(message);
+        },
       },
     },
-  });
+  );
   const end = (): void => {
     if (!isOpen) return;
     isOpen = false;

@@ -23,7 +23,12 @@ export interface SilenceWatchdog {
   stop(): void;
 }
 
-export function createSilenceWatchdog({ clock, limitMs: firstLimitMs, onSilent, onHeard }: SilenceWatchdogOptions): SilenceWatchdog {
+export function createSilenceWatchdog({
+  clock,
+  limitMs: firstLimitMs,
+  onSilent,
+  onHeard,
+}: SilenceWatchdogOptions): SilenceWatchdog {
   let limitMs = firstLimitMs;
   let lastHeardAtMs = clock.nowMs();
   let isSilent = false;

@@ -3,11 +3,18 @@
  * same rule, so that a field which differs between protocol and port does not compile.
  */
 import type { z } from "zod";
-import { failureSchema, type NotificationName, type notifications, type ResultOf } from "../contract/worker-protocol.ts";
+import {
+  failureSchema,
+  type NotificationName,
+  type notifications,
+  type ResultOf,
+} from "../contract/worker-protocol.ts";
 import type { WorkerFailure } from "../core/fault.ts";
 import type { WorkerIdentity, WorkerNotice } from "../core/ports/worker.ts";
 
-type CamelWord<Word extends string> = Word extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelWord<Tail>>}` : Word;
+type CamelWord<Word extends string> = Word extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<CamelWord<Tail>>}`
+  : Word;
 type SnakeWord<Word extends string> = Word extends `${infer First}${infer Rest}`
   ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${SnakeWord<Rest>}`
   : Word;
@@ -26,7 +33,8 @@ export type Snake<Value> = Value extends readonly (infer Item)[]
     ? { -readonly [Key in keyof Value as SnakeWord<Key & string>]: Snake<Exclude<Value[Key], undefined>> }
     : Value;
 
-const camelWord = (word: string): string => word.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
+const camelWord = (word: string): string =>
+  word.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 const snakeWord = (word: string): string => word.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 function renameKeys(value: unknown, rename: (word: string) => string): unknown {

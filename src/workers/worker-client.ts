@@ -47,7 +47,8 @@ function wrap(link: RpcLink, identity: WorkerIdentity, deadlines: CallDeadlines)
   });
   return {
     identity,
-    loadModel: async (order, signal) => fromWire(await link.call("model/load", toWire(order), limits("model/load", signal))),
+    loadModel: async (order, signal) =>
+      fromWire(await link.call("model/load", toWire(order), limits("model/load", signal))),
     unloadModel: async (signal) => fromWire(await link.call("model/unload", {}, limits("model/unload", signal))),
     generate: async (order, signal) => {
       await link.call("generate", toWire(order), limits("generate", signal));
@@ -59,7 +60,8 @@ function wrap(link: RpcLink, identity: WorkerIdentity, deadlines: CallDeadlines)
     cancel: async (jobId, fence, signal) => {
       await link.call("cancel", { job_id: jobId, fence }, limits("cancel", signal));
     },
-    runAction: async (order, signal) => fromWire(await link.call("action/run", toWire(order), limits("action/run", signal))),
+    runAction: async (order, signal) =>
+      fromWire(await link.call("action/run", toWire(order), limits("action/run", signal))),
     probe: async (order, signal) => fromWire(await link.call("probe", toWire(order), limits("probe", signal))),
     stats: async (signal) => fromWire(await link.call("stats", {}, limits("stats", signal))),
     shutdown: async (reason) => {
@@ -83,7 +85,11 @@ export async function createWorkerClient(options: WorkerClientOptions): Promise<
   const { stream, token, clock, signal, deadlines = callDeadlines } = options;
   const link = createRpcLink(stream, clock);
   try {
-    const answer = await link.call("initialize", { protocol: protocolVersion, token }, { limitMs: deadlines.initialize, signal });
+    const answer = await link.call(
+      "initialize",
+      { protocol: protocolVersion, token },
+      { limitMs: deadlines.initialize, signal },
+    );
     if (answer.protocol !== protocolVersion) {
       throw new WorkerError(
         "WORKER_PROTOCOL_MISMATCH",

@@ -36,7 +36,10 @@ const passingFailures: ReadonlySet<string> = new Set(["WORKER_EXITED", "WORKER_S
 
 function assertFileName(workerId: string): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(workerId)) {
-    throw new WorkerError("CONFIGURATION_INVALID", "a worker's id may hold letters, digits, dots, dashes and underscores, 64 at most");
+    throw new WorkerError(
+      "CONFIGURATION_INVALID",
+      "a worker's id may hold letters, digits, dots, dashes and underscores, 64 at most",
+    );
   }
 }
 
@@ -52,11 +55,17 @@ function createPlaces(stateDir: string): {
 }
 
 /** Tries until the worker has shaken hands, has ended or refuses, or the signal aborts. */
-async function reach(options: WorkerHostOptions, table: ProcessTable, ref: ProcessRef, signal: AbortSignal): Promise<WorkerClient> {
+async function reach(
+  options: WorkerHostOptions,
+  table: ProcessTable,
+  ref: ProcessRef,
+  signal: AbortSignal,
+): Promise<WorkerClient> {
   const { clock, deadlines } = options;
   for (;;) {
     signal.throwIfAborted();
-    if (table.presenceOf(ref) !== "alive") throw new WorkerError("WORKER_EXITED", "the worker process has ended", { retryable: true });
+    if (table.presenceOf(ref) !== "alive")
+      throw new WorkerError("WORKER_EXITED", "the worker process has ended", { retryable: true });
     const stream = await openConnection(ref.socketPath, signal);
     if (stream !== null) {
       try {
@@ -88,7 +97,15 @@ function recordOf(
   ref: Pick<ProcessRef, "token" | "socketPath" | "bootId">,
   process: Pick<WorkerRecord, "pid" | "startTicks">,
 ): WorkerRecord {
-  return { ...process, bootId: ref.bootId, token: ref.token, protocol: protocolVersion, socket: ref.socketPath, job: null, fence: null };
+  return {
+    ...process,
+    bootId: ref.bootId,
+    token: ref.token,
+    protocol: protocolVersion,
+    socket: ref.socketPath,
+    job: null,
+    fence: null,
+  };
 }
 
 /** The process that a record names; null when it has ended. */
@@ -96,7 +113,14 @@ function refOfRecord(table: ProcessTable, workerId: string, record: WorkerRecord
   const pid = record.pid ?? table.findByVariable(workerEnvironment.socket, record.socket);
   if (pid === null) return null;
   const startTicks = record.pid === null ? (table.stat(pid)?.startTicks ?? null) : record.startTicks;
-  const ref: ProcessRef = { workerId, pid, startTicks, bootId: record.bootId, socketPath: record.socket, token: record.token };
+  const ref: ProcessRef = {
+    workerId,
+    pid,
+    startTicks,
+    bootId: record.bootId,
+    socketPath: record.socket,
+    token: record.token,
+  };
   return table.presenceOf(ref) === "alive" ? ref : null;
 }
 
@@ -125,10 +149,16 @@ export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
   };
   const spawn = async (workerId: string): Promise<ProcessRef> => {
     const former = recorded(workerId);
-    if (former !== null) throw new WorkerError("WORKER_ERROR", `worker ${workerId} is alive already, as process ${former.pid}`);
+    if (former !== null)
+      throw new WorkerError("WORKER_ERROR", `worker ${workerId} is alive already, as process ${former.pid}`);
     await lives.settled(workerId);
     forget(workerId);
-    const place = { workerId, socketPath: reserveSocketPath(runDir, workerId), token: chance.token(), bootId: table.bootId() };
+    const place = {
+      workerId,
+      socketPath: reserveSocketPath(runDir, workerId),
+      token: chance.token(),
+      bootId: table.bootId(),
+    };
     // The intent comes first: a supervisor killed right after the start leaves enough to find the process by.
     records.write(workerId, recordOf(place, { pid: null, startTicks: null }));
     const started = { ...place, command: commandOf(workerId), logPath: logOf(workerId) };

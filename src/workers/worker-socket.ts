@@ -22,7 +22,9 @@ export function reserveSocketPath(runDir: string, workerId: string): string {
     return usual;
   }
   const runtimeDir = process.env["XDG_RUNTIME_DIR"];
-  const parents = [runtimeDir, tmpdir()].filter((parent): parent is string => parent !== undefined && existsSync(parent));
+  const parents = [runtimeDir, tmpdir()].filter(
+    (parent): parent is string => parent !== undefined && existsSync(parent),
+  );
   const parent = parents.find((candidate) => fits(join(candidate, `${privateDirPrefix}XXXXXX`, "worker.sock")));
   if (parent === undefined) {
     throw new WorkerError(
@@ -41,7 +43,13 @@ export function releaseSocketPath(runDir: string, socketPath: string): void {
 }
 
 /** Not listening yet, listening no longer, or too busy to take one more: worth another try. */
-const tryAgainCodes: ReadonlySet<string | undefined> = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EAGAIN", "EPIPE"]);
+const tryAgainCodes: ReadonlySet<string | undefined> = new Set([
+  "ENOENT",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EAGAIN",
+  "EPIPE",
+]);
 
 /** An open connection; null when nobody listens there now. Rejects with the signal's reason when aborted. */
 export function openConnection(socketPath: string, signal: AbortSignal): Promise<Socket | null> {
@@ -64,7 +72,10 @@ export function openConnection(socketPath: string, signal: AbortSignal): Promise
     socket.once("error", (error) =>
       finish(() => {
         if (tryAgainCodes.has(errnoOf(error))) resolve(null);
-        else reject(new WorkerError("WORKER_ERROR", `the worker's socket cannot be opened: ${error.message}`, { cause: error }));
+        else
+          reject(
+            new WorkerError("WORKER_ERROR", `the worker's socket cannot be opened: ${error.message}`, { cause: error }),
+          );
       }),
     );
   });

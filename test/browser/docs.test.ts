@@ -28,7 +28,9 @@ it("shows every operation of the interface, and asks nobody but the service itse
   const listed = Object.values(body.paths).reduce((sum, operations) => sum + Object.keys(operations).length, 0);
   await until("all of them are", async () => (await shown.count()) === listed, 60_000);
   expect(
-    await shown.evaluateAll((paths: { readonly dataset: { readonly path: string } }[]) => paths.map(({ dataset }) => dataset.path)),
+    await shown.evaluateAll((paths: { readonly dataset: { readonly path: string } }[]) =>
+      paths.map(({ dataset }) => dataset.path),
+    ),
   ).toEqual(expect.arrayContaining(["/api/v1/recovery/trigger", "/api/v1/jobs", "/v1/videos"]));
   await opened.page.locator('[data-path="/api/v1/recovery/trigger"]').click();
   await until("what a trigger takes is shown", async () =>

@@ -13,7 +13,9 @@ let service: RunningService | undefined;
 const directory = makeStateDir();
 
 beforeAll(async () => {
-  frontEnd = createServer((_request, answer) => answer.setHeader("content-type", "text/html").end("<title>studio</title>"));
+  frontEnd = createServer((_request, answer) =>
+    answer.setHeader("content-type", "text/html").end("<title>studio</title>"),
+  );
   await new Promise<void>((resolve) => frontEnd.listen(0, "127.0.0.1", resolve));
   origin = `http://127.0.0.1:${(frontEnd.address() as AddressInfo).port}`;
   browser = await launchBrowser();

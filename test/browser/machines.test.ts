@@ -10,7 +10,11 @@ const pages: OpenPage[] = [];
 
 beforeAll(async () => {
   browser = await launchBrowser();
-  service = await startService({ stateDir: directory.path, args: ["--inspect", "--sim-speed", "0.5"], limitMs: 50_000 });
+  service = await startService({
+    stateDir: directory.path,
+    args: ["--inspect", "--sim-speed", "0.5"],
+    limitMs: 50_000,
+  });
 }, 90_000);
 afterEach(async () => {
   for (const page of pages.splice(0)) await page.close();
@@ -30,14 +34,22 @@ async function open(path: string, options?: Parameters<typeof openPage>[2]): Pro
 const litStates = ({ page }: OpenPage): Promise<string[]> =>
   page
     .locator("#chart .active")
-    .evaluateAll((groups: { readonly dataset: { readonly state: string } }[]) => groups.map(({ dataset }) => dataset.state));
+    .evaluateAll((groups: { readonly dataset: { readonly state: string } }[]) =>
+      groups.map(({ dataset }) => dataset.state),
+    );
 
 describe("the page of the machines", () => {
   it("lists every actor, and shows the chosen one's chart with its active states lit and named", async () => {
     const page = await open("/machines");
     await until("the actors are listed", async () => (await page.page.locator("#actors button").count()) >= 6);
     expect(await page.page.locator("#actors b").allTextContents()).toEqual(
-      expect.arrayContaining(["supervisor", "health-monitor", "worker-0/worker", "worker-0/pipeline", "worker-0/model-loader"]),
+      expect.arrayContaining([
+        "supervisor",
+        "health-monitor",
+        "worker-0/worker",
+        "worker-0/pipeline",
+        "worker-0/model-loader",
+      ]),
     );
     await page.page.getByRole("button", { name: /^worker-0\/model-loader/ }).click();
     await until("the model is ready", async () => (await page.text("path")) === "ready", 60_000);
@@ -61,7 +73,10 @@ describe("the page of the machines", () => {
     await until("the render is seen", async () => {
       paths.add(await page.text("path"));
       deadlines.add(await page.text("deadline"));
-      if ([...paths].some((path) => path.endsWith("denoising")) && (await litStates(page)).includes("inHand.generating.denoising")) {
+      if (
+        [...paths].some((path) => path.endsWith("denoising")) &&
+        (await litStates(page)).includes("inHand.generating.denoising")
+      ) {
         await page.picture("machines-rendering");
         return true;
       }
@@ -69,9 +84,11 @@ describe("the page of the machines", () => {
     });
     await until("it is over", async () => (await page.text("path")) === "idle", 60_000);
     expect([...deadlines].some((text) => /^\w+ in \d+ /.test(text))).toBe(true);
-    expect((await page.page.locator("#recent li").allTextContents()).some((line) => line.includes("inHand.generating.denoising"))).toBe(
-      true,
-    );
+    expect(
+      (await page.page.locator("#recent li").allTextContents()).some((line) =>
+        line.includes("inHand.generating.denoising"),
+      ),
+    ).toBe(true);
     expect(page.problems).toEqual([]);
   });
 
@@ -83,7 +100,9 @@ describe("the page of the machines", () => {
     });
     await until("the worker is shown", async () => (await litStates(page)).length > 0);
     expect(await page.page.evaluate("document.documentElement.scrollWidth")).toBe(390);
-    expect(await page.page.evaluate("getComputedStyle(document.querySelector('#chart .active > rect')).animationName")).toBe("none");
+    expect(
+      await page.page.evaluate("getComputedStyle(document.querySelector('#chart .active > rect')).animationName"),
+    ).toBe("none");
     await page.picture("machines-telephone-dark");
     expect(page.problems).toEqual([]);
   });
@@ -108,7 +127,9 @@ describe("the inspector's page", () => {
       addEventListener("message", ({ data }) => window.heard.push(data));
       opener.postMessage({ type: "@statelyai.connected" }, "*");
     </script>`;
-    await page.page.context().route("https://stately.ai/**", (route) => route.fulfill({ contentType: "text/html", body: viewer }));
+    await page.page
+      .context()
+      .route("https://stately.ai/**", (route) => route.fulfill({ contentType: "text/html", body: viewer }));
     const [popup] = await Promise.all([
       page.page.context().waitForEvent("page"),
       page.page.getByRole("button", { name: "Open the viewer" }).click(),

@@ -51,7 +51,9 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
   );
   await page.goto(url);
   const playback = (): Promise<{ seconds: number; widthPixels: number }> =>
-    page.locator("video").evaluate((video: VideoElement) => ({ seconds: video.currentTime, widthPixels: video.videoWidth }));
+    page
+      .locator("video")
+      .evaluate((video: VideoElement) => ({ seconds: video.currentTime, widthPixels: video.videoWidth }));
   return {
     page,
     problems,

@@ -1,6 +1,13 @@
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { launchBrowser, type OpenPage, openPage } from "./open-page.ts";
 
 const apiKey = "a-key-of-the-test-0123456789abcdef";
@@ -19,7 +26,9 @@ afterEach(async () => {
 });
 afterAll(() => browser.close());
 
-async function start(options: Omit<Parameters<typeof startService>[0], "stateDir"> & { stateDir?: string } = {}): Promise<RunningService> {
+async function start(
+  options: Omit<Parameters<typeof startService>[0], "stateDir"> & { stateDir?: string } = {},
+): Promise<RunningService> {
   const directory = options.stateDir === undefined ? makeStateDir() : undefined;
   if (directory !== undefined) directories.push(directory);
   const service = await startService({ ...options, stateDir: options.stateDir ?? directory?.path ?? "" });
@@ -33,18 +42,23 @@ async function open(service: RunningService, options?: Parameters<typeof openPag
   return page;
 }
 
-const isReady = (page: OpenPage): Promise<boolean> => until("the page says ready", async () => (await page.text("mode-word")) === "ready");
+const isReady = (page: OpenPage): Promise<boolean> =>
+  until("the page says ready", async () => (await page.text("mode-word")) === "ready");
 
 /** Presses the button and tells the job's short name. */
 async function makeVideo({ page, text }: OpenPage): Promise<string> {
   await page.getByRole("button", { name: "Make a video" }).click();
-  return until("the submission is acknowledged", async () => /Accepted as job (\w{8})\./.exec(await text("answer"))?.[1]);
+  return until(
+    "the submission is acknowledged",
+    async () => /Accepted as job (\w{8})\./.exec(await text("answer"))?.[1],
+  );
 }
 
 const rendering = (page: OpenPage, name: string): Promise<boolean> =>
   until(
     "the job renders",
-    async () => (await page.text("job-name")).includes(name) && /rendering, step [3-9]/.test(await page.text("job-text")),
+    async () =>
+      (await page.text("job-name")).includes(name) && /rendering, step [3-9]/.test(await page.text("job-text")),
   );
 
 describe("the page", () => {
@@ -92,7 +106,9 @@ describe("the page", () => {
     await rendering(page, name);
     const pid = service.worker()?.pid ?? 0;
     await page.page.getByRole("button", { name: "Kill the worker" }).click();
-    await until("the page says that the job waits", async () => /interrupted|stand-in/.test(await page.text("job-text")));
+    await until("the page says that the job waits", async () =>
+      /interrupted|stand-in/.test(await page.text("job-text")),
+    );
     expect(await page.text("job-name")).toBe(`Job ${name}`);
     expect(await page.text("sentence")).toMatch(/is being repaired\. A video submitted now is kept/);
     await page.picture("killed");
@@ -100,16 +116,22 @@ describe("the page", () => {
     const result = await until("the real clip is shown", async () => {
       const { address, caption } = await page.shown();
       if (caption.includes(name)) captionOf.set(address, caption);
-      const { videos } = (await service.json<{ videos: { artifact_url: string; is_mock: boolean }[] }>("/api/v1/outputs")).body;
+      const { videos } = (
+        await service.json<{ videos: { artifact_url: string; is_mock: boolean }[] }>("/api/v1/outputs")
+      ).body;
       return videos.find((video) => !video.is_mock && video.artifact_url === address);
     });
     for (const [address, caption] of captionOf)
-      expect(caption).toMatch(address === result.artifact_url ? /^Simulated video\. / : /^Stand-in, not the real video, which follows\. /);
+      expect(caption).toMatch(
+        address === result.artifact_url ? /^Simulated video\. / : /^Stand-in, not the real video, which follows\. /,
+      );
     await page.plays();
     await isReady(page);
     await page.picture("repaired");
 
-    const { body } = await service.json<{ tasks: { id: string; attempts: number; status: string; is_mock: boolean }[] }>("/api/v1/queue");
+    const { body } = await service.json<{
+      tasks: { id: string; attempts: number; status: string; is_mock: boolean }[];
+    }>("/api/v1/queue");
     expect(body.tasks).toHaveLength(1);
     expect(body.tasks[0]).toMatchObject({ attempts: 1, status: "completed", is_mock: false });
     expect(body.tasks[0]?.id.slice(0, 8)).toBe(name);
@@ -239,7 +261,10 @@ describe("the page", () => {
     expect(await form.textContent()).toContain("This service asks for a key.");
     await page.picture("key");
     await give("a-wrong-key");
-    await until("the wrong key is refused", async () => (await form.count()) === 1 && /not valid/.test((await form.textContent()) ?? ""));
+    await until(
+      "the wrong key is refused",
+      async () => (await form.count()) === 1 && /not valid/.test((await form.textContent()) ?? ""),
+    );
     await give(apiKey);
     await isReady(page);
     expect(await form.count()).toBe(0);
@@ -268,7 +293,9 @@ describe("the page", () => {
     expect(await first(["understudy", `understudy.key.${Buffer.from(apiKey).toString("base64url")}`])).toBe(
       "understudy connection_established",
     );
-    expect(await first(["understudy", `understudy.key.${Buffer.from("another").toString("base64url")}`])).toBe("refused");
+    expect(await first(["understudy", `understudy.key.${Buffer.from("another").toString("base64url")}`])).toBe(
+      "refused",
+    );
     expect(await first(["understudy"])).toBe("refused");
   });
 });

@@ -3,12 +3,21 @@ import { makeStateDir } from "../harness/running-service.ts";
 import { generousLimits, runChaos, violationsOf } from "./chaos.ts";
 import { planStrikes } from "./strikes.ts";
 
-it("loses no acknowledged job and commits none twice while processes are killed and stopped", { timeout: 240_000 }, async () => {
+it("loses no acknowledged job and commits none twice while processes are killed and stopped", {
+  timeout: 240_000,
+}, async () => {
   const directory = makeStateDir();
   // A lease shorter than a stop.
   const env = { ...generousLimits, UNDERSTUDY_LEASE: "3s", UNDERSTUDY_SUPERVISION_SILENCE: "3s" };
   try {
-    const figures = await runChaos({ kills: 20, seed: 1, stateDir: directory.path, stopMs: 4_000, env, report: () => undefined });
+    const figures = await runChaos({
+      kills: 20,
+      seed: 1,
+      stateDir: directory.path,
+      stopMs: 4_000,
+      env,
+      report: () => undefined,
+    });
     console.log(`chaos: ${JSON.stringify(figures)}`);
     expect(violationsOf(figures)).toEqual([]);
     expect(figures.killCount).toBe(20);

@@ -30,7 +30,9 @@ const read = (stateDir: string): Stored =>
     return {
       jobs: all("select id, state, json_extract(spec, '$.request.steps') as steps from jobs"),
       results: all("select job_id as jobId, name, sha256 from artifacts where kind = 'result'"),
-      commits: all("select job_id as jobId, count(*) as times from events where kind = 'job.succeeded' group by job_id"),
+      commits: all(
+        "select job_id as jobId, count(*) as times from events where kind = 'job.succeeded' group by job_id",
+      ),
       renders: all(
         "select job_id as jobId, json_extract(data, '$.steps_rendered') + json_extract(data, '$.resumed_from_step') as steps from events where kind = 'render.completed'",
       ),

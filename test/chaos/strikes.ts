@@ -76,7 +76,9 @@ export function planStrikes(seed: number, count: number): Plan[] {
   const chance = createSeededChance(seed);
   const plan: Plan[] = [];
   while (plan.length < count) {
-    const names = Object.entries(deck).flatMap(([name, times]) => Array.from({ length: times }, () => name as StrikeName));
+    const names = Object.entries(deck).flatMap(([name, times]) =>
+      Array.from({ length: times }, () => name as StrikeName),
+    );
     for (let last = names.length - 1; last > 0; last -= 1) {
       const other = drawInteger(chance, 0, last);
       [names[last], names[other]] = [names[other] as StrikeName, names[last] as StrikeName];

@@ -33,7 +33,8 @@ async function begin(provocation: Provocation): Promise<{ worker: StartedWorker;
 
 const beatsOf = (worker: StartedWorker) =>
   worker.notices.flatMap((notice) => (notice.kind === "heartbeat" ? [notice.mainThreadIdleMs] : []));
-const lastStepOf = (worker: StartedWorker, order: GenerateOrder) => worker.notices.filter(isProgressOf(order)).at(-1)?.step;
+const lastStepOf = (worker: StartedWorker, order: GenerateOrder) =>
+  worker.notices.filter(isProgressOf(order)).at(-1)?.step;
 
 describe("a fault of the simulator", () => {
   it.each([
@@ -67,7 +68,11 @@ describe("a fault of the simulator", () => {
     const { worker, order } = await begin(byPrompt("stall@denoise:3"));
     await untilDenoising(bench, worker, order, 3);
     const heardCount = beatsOf(worker).length;
-    await bench.until("two heartbeats in the stall", () => (beatsOf(worker).length >= heardCount + 2 ? true : null), 5 * secondMs);
+    await bench.until(
+      "two heartbeats in the stall",
+      () => (beatsOf(worker).length >= heardCount + 2 ? true : null),
+      5 * secondMs,
+    );
     expect(Math.max(...beatsOf(worker))).toBeLessThan(secondMs);
     expect(lastStepOf(worker, order)).toBe(3);
     await worker.client.cancel(order.jobId, order.fence);
@@ -98,7 +103,9 @@ describe("a fault of the simulator", () => {
 
   it("a card that does not exist is refused over the protocol, with the list of those that do", async () => {
     const { client } = await bench.common();
-    await expect(client.injectFault("explode")).rejects.toMatchObject({ message: expect.stringContaining("there are crash, exit") });
+    await expect(client.injectFault("explode")).rejects.toMatchObject({
+      message: expect.stringContaining("there are crash, exit"),
+    });
   });
 
   it("an orphan that is blocked for good is killed by its own link thread", async () => {

@@ -7,7 +7,11 @@ import { installedPython } from "../../src/workers/diffusers-command.ts";
 
 const builder = fileURLToPath(new URL("../fixtures/tiny-wan/build.py", import.meta.url));
 const requirements = fileURLToPath(new URL("../../worker/requirements.txt", import.meta.url));
-const hash = createHash("sha256").update(readFileSync(builder)).update(readFileSync(requirements)).digest("hex").slice(0, 16);
+const hash = createHash("sha256")
+  .update(readFileSync(builder))
+  .update(readFileSync(requirements))
+  .digest("hex")
+  .slice(0, 16);
 
 /** Where the tiny models lie: built once for each version of their builder and of its packages. */
 export const tinyModelsDir = fileURLToPath(new URL(`../../.cache/tiny-wan-${hash}`, import.meta.url));
@@ -19,7 +23,10 @@ export function setup(): void {
     throw new Error(`${installedPython} is missing; \`npm run worker:install\` makes it (about 3 minutes, 6 GiB).`);
   const part = `${tinyModelsDir}.${process.pid}`;
   mkdirSync(part, { recursive: true });
-  const { status, stderr } = spawnSync(installedPython, ["-B", builder, part], { encoding: "utf8", timeout: 5 * minuteMs });
+  const { status, stderr } = spawnSync(installedPython, ["-B", builder, part], {
+    encoding: "utf8",
+    timeout: 5 * minuteMs,
+  });
   if (status !== 0) {
     rmSync(part, { recursive: true, force: true });
     throw new Error(`the tiny models could not be built (exit code ${status}): ${stderr.slice(-2_000)}`);

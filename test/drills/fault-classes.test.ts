@@ -7,7 +7,15 @@ import type { IncidentReport } from "../../src/contract/incident-wire.ts";
 import { type MemoryGroup, openMemoryGroup } from "../harness/memory-group.ts";
 import { signalProcess } from "../harness/processes.ts";
 import { newestSeq, type Row, rowsSince } from "../harness/rows.ts";
-import { clock, endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  clock,
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { inPhase } from "../harness/tasks.ts";
 import { type ClassRow, classRows } from "./fault-classes.ts";
 
@@ -58,7 +66,8 @@ async function enterMemoryGroup(): Promise<MemoryGroup> {
   return group;
 }
 
-const seconds = (ms: number | null | undefined): string => (ms === null || ms === undefined ? "-" : (ms / 1_000).toFixed(1));
+const seconds = (ms: number | null | undefined): string =>
+  ms === null || ms === undefined ? "-" : (ms / 1_000).toFixed(1);
 
 /** From the worker's last sign before the fault to the first row that tells of it. */
 function detectionOf(rows: readonly Row[], incident: IncidentReport | undefined): string {
@@ -71,7 +80,9 @@ async function incidentAfter(rows: readonly Row[]): Promise<IncidentReport | und
   return id == null ? undefined : (await service.json<IncidentReport>(`/api/v1/recovery/incidents/${id}`)).body;
 }
 
-async function play(row: ClassRow): Promise<{ rows: readonly Row[]; incident: IncidentReport | undefined; jobId: string; fromMs: number }> {
+async function play(
+  row: ClassRow,
+): Promise<{ rows: readonly Row[]; incident: IncidentReport | undefined; jobId: string; fromMs: number }> {
   await calm();
   const group = row.strike === "killForMemory" ? await enterMemoryGroup() : null;
   const since = newestSeq(directory.path);
@@ -94,7 +105,9 @@ async function play(row: ClassRow): Promise<{ rows: readonly Row[]; incident: In
 describe("a fault of the class", { timeout: 400_000 }, () => {
   it.each(classRows.map((row) => [row.name, row] as const))("%s", async (name, row) => {
     const { rows, incident, jobId } = await play(row);
-    const failed = rows.find(({ kind, jobId: of }) => of === jobId && (kind === "job.failed" || kind === "job.retried"));
+    const failed = rows.find(
+      ({ kind, jobId: of }) => of === jobId && (kind === "job.failed" || kind === "job.retried"),
+    );
     const rungs = incident?.rungs ?? [];
     table[name] = {
       "known as": incident?.cause.fault_class ?? String(failed?.data["code"] ?? "-"),
@@ -103,7 +116,9 @@ describe("a fault of the class", { timeout: 400_000 }, () => {
         rungs.map(({ action, outcome }) => `${action}: ${outcome}`).join("; ") ||
         (incident === undefined ? "nothing" : "waited for the worker"),
       "detected s": detectionOf(rows, incident),
-      "answered s": seconds(incident?.answers.stood_in_after_ms ?? incident?.answers.queued_after_ms ?? incident?.answers.real_after_ms),
+      "answered s": seconds(
+        incident?.answers.stood_in_after_ms ?? incident?.answers.queued_after_ms ?? incident?.answers.real_after_ms,
+      ),
       "recovered s": seconds(incident?.open_for_ms),
       job: row.ends,
     };

@@ -50,5 +50,10 @@ export const classRows: readonly ClassRow[] = [
   job("hang", "silence", "silent@denoise:2]] [[sim:stall@denoise:3"),
   job("stall", "stall", "stall@denoise:3", { limitMs: 240_000 }),
   job("bad output", "badOutput", "black@mux"),
-  { name: "slow for its heat", faultClass: null, card: "throttle@denoise:1]] [[sim:slow:25@denoise:2", ends: "completed" },
+  {
+    name: "slow for its heat",
+    faultClass: null,
+    card: "throttle@denoise:1]] [[sim:slow:25@denoise:2",
+    ends: "completed",
+  },
 ];

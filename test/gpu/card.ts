@@ -13,7 +13,9 @@ export const sameBytes = 300 * mebibyte;
 
 /** By the driver's own tool, of the first card. */
 export function usedBytes(): number {
-  const text = execFileSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits", "-i", "0"], { encoding: "utf8" });
+  const text = execFileSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits", "-i", "0"], {
+    encoding: "utf8",
+  });
   return Number(text.trim()) * mebibyte;
 }
 

@@ -60,6 +60,10 @@ it("a killed worker comes back to the memory that it had, and the job goes on fr
   await delivered(service, id, patienceMs);
   const kinds = rowsSince(stateDir, since).map(({ kind }) => kind);
   expect(kinds).toContain("incident.opened");
-  await until("no incident is open", () => rowsSince(stateDir, since).some(({ kind }) => kind === "incident.closed"), patienceMs);
+  await until(
+    "no incident is open",
+    () => rowsSince(stateDir, since).some(({ kind }) => kind === "incident.closed"),
+    patienceMs,
+  );
   expect(Math.abs(usedBytes() - before)).toBeLessThan(sameBytes);
 });

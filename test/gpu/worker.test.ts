@@ -76,11 +76,15 @@ describe("on a real card", () => {
     const offloaded = await worker.client.runAction({ action: "enable_cpu_offload", profile: "model-offload" });
     expect(offloaded.after.allocatedBytes).toBeLessThan(full.memory.allocatedBytes / 2);
     expect((await worker.client.attach()).profile).toBe("model-offload");
-    expect((await render(worker, diffusersSubject.shortRequest)).stepsRendered).toBe(diffusersSubject.shortRequest.steps);
+    expect((await render(worker, diffusersSubject.shortRequest)).stepsRendered).toBe(
+      diffusersSubject.shortRequest.steps,
+    );
     expect((await worker.client.stats()).memory.allocatedBytes).toBeLessThan(full.memory.allocatedBytes / 2);
     const back = await worker.client.runAction({ action: "enable_cpu_offload", profile: "full" });
     expect(back.after.allocatedBytes).toBeGreaterThanOrEqual(full.memory.allocatedBytes);
-    expect((await render(worker, diffusersSubject.shortRequest)).stepsRendered).toBe(diffusersSubject.shortRequest.steps);
+    expect((await render(worker, diffusersSubject.shortRequest)).stepsRendered).toBe(
+      diffusersSubject.shortRequest.steps,
+    );
   });
 
   it.each(["tiling", "group-offload"] as const)("renders in the profile %s", async (profile) => {

@@ -55,7 +55,8 @@ function isTaken(setLimit: () => void): boolean {
 
 export function openMemoryGroup(name: string): MemoryGroup {
   const layout = findMemoryLayout();
-  if (layout === null) throw new Error("This machine lets nobody make a memory cgroup: what the kernel kills for memory cannot be shown.");
+  if (layout === null)
+    throw new Error("This machine lets nobody make a memory cgroup: what the kernel kills for memory cannot be shown.");
   const { root, limit, anonymous, unlimited } = layout;
   const group = join(root, `understudy-test-${name}-${process.pid}`);
   mkdirSync(group);
@@ -70,7 +71,11 @@ export function openMemoryGroup(name: string): MemoryGroup {
     release,
     exhaust: () => {
       const heldBytes = Number(anonymous.exec(readFileSync(join(group, "memory.stat"), "utf8"))?.[1]);
-      for (let spareBytes = 2 * mebibyte; !isTaken(() => setLimit(String(heldBytes + spareBytes))); spareBytes += 2 * mebibyte);
+      for (
+        let spareBytes = 2 * mebibyte;
+        !isTaken(() => setLimit(String(heldBytes + spareBytes)));
+        spareBytes += 2 * mebibyte
+      );
     },
     relieve: () => setLimit(unlimited),
     leave: async () => {

@@ -11,9 +11,9 @@ export interface Rule {
 }
 
 export const readRules = (): readonly Rule[] =>
-  (parse(readFileSync(deployPath("prometheus/understudy.rules.yml"), "utf8")) as { groups: { rules: Rule[] }[] }).groups.flatMap(
-    ({ rules }) => rules,
-  );
+  (
+    parse(readFileSync(deployPath("prometheus/understudy.rules.yml"), "utf8")) as { groups: { rules: Rule[] }[] }
+  ).groups.flatMap(({ rules }) => rules);
 
 /** Of the dashboard: panels, annotations and variables. */
 export const allDashboardExpressions = (): readonly string[] => [

@@ -32,7 +32,8 @@ export function isAlive(pid: number): boolean {
   try {
     return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === "ENOENT" || (thrown as NodeJS.ErrnoException).code === "ESRCH") return false;
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT" || (thrown as NodeJS.ErrnoException).code === "ESRCH")
+      return false;
     throw thrown;
   }
 }
@@ -98,7 +99,9 @@ export async function startService(options: StartOptions): Promise<RunningServic
     },
   );
   closeSync(output);
-  const ended = new Promise<number | string>((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown")));
+  const ended = new Promise<number | string>((resolve) =>
+    child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown")),
+  );
   const readOutput = (): string => readFileSync(outputPath, "utf8");
   const address = await until(
     "the service listens",
@@ -136,7 +139,8 @@ export async function startService(options: StartOptions): Promise<RunningServic
         headers: { "content-type": "application/json", ...headers },
         body: JSON.stringify({ ...smallJob, ...fields }),
       });
-      if (answer.status !== 200) throw new Error(`submission answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+      if (answer.status !== 200)
+        throw new Error(`submission answered ${answer.status}: ${JSON.stringify(answer.body)}`);
       return answer.body.task_id;
     },
     jobIn: (id, statuses, limitMs = 60_000) =>

@@ -16,10 +16,20 @@ export const taskOf = async (service: RunningService, id: string): Promise<Task>
   (await service.json<Task>(`/api/v1/generate/${id}`)).body;
 
 export const isReady = (service: RunningService, limitMs?: number): Promise<unknown> =>
-  until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", limitMs);
+  until(
+    "the service is ready",
+    async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready",
+    limitMs,
+  );
 
 /** Rendering, and no stand-in is shown: that one would be complete whatever the render has reached. */
-export const inPhase = (service: RunningService, id: string, phase: string, percent = 0, limitMs?: number): Promise<unknown> =>
+export const inPhase = (
+  service: RunningService,
+  id: string,
+  phase: string,
+  percent = 0,
+  limitMs?: number,
+): Promise<unknown> =>
   until(
     `the job is in its ${phase} phase at ${percent} %`,
     async () => {
@@ -42,7 +52,9 @@ export const delivered = (service: RunningService, id: string, limitMs = 60_000)
 
 /** Decodes the whole file with another decoder than the one that wrote it; the number of its frames. */
 export function countFrames(path: string): number {
-  const output = execFileSync(ffmpeg.path, ["-v", "error", "-i", path, "-map", "0:v:0", "-f", "framemd5", "-"], { encoding: "utf8" });
+  const output = execFileSync(ffmpeg.path, ["-v", "error", "-i", path, "-map", "0:v:0", "-f", "framemd5", "-"], {
+    encoding: "utf8",
+  });
   return output.split("\n").filter((line) => /^\d/.test(line)).length;
 }
 
@@ -58,7 +70,13 @@ export async function deliveredFrames(service: RunningService, id: string): Prom
 /** Asks all the time, as clients do; `stop` tells every status that it was answered with, 0 for no answer. */
 export function pollAlways(service: RunningService, id: string): { readonly stop: () => Promise<ReadonlySet<number>> } {
   const statuses = new Set<number>();
-  const paths = [`/api/v1/generate/${id}`, "/api/v1/queue", "/api/v1/recovery/status", "/api/v1/recovery/health", "/readyz"];
+  const paths = [
+    `/api/v1/generate/${id}`,
+    "/api/v1/queue",
+    "/api/v1/recovery/status",
+    "/api/v1/recovery/health",
+    "/readyz",
+  ];
   let isOver = false;
   const polling = (async () => {
     while (!isOver) {

@@ -26,7 +26,9 @@ export interface WebhookReceiver {
 const headerOf = (request: IncomingMessage, name: string): string => String(request.headers[name] ?? "");
 
 /** Somebody else's server on a free port of the loopback address; it keeps what it is sent. */
-export async function startReceiver(options: { readonly answer?: Answer; readonly port?: number } = {}): Promise<WebhookReceiver> {
+export async function startReceiver(
+  options: { readonly answer?: Answer; readonly port?: number } = {},
+): Promise<WebhookReceiver> {
   const received: Received[] = [];
   const answerTo = (request: IncomingMessage, response: ServerResponse, text: string): void => {
     received.push({

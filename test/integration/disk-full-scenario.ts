@@ -39,11 +39,18 @@ async function submit(service: RunningService): Promise<Submission> {
     headers: { "content-type": "application/json" },
     body: JSON.stringify(smallJob),
   });
-  return { status: answer.status, body: (await answer.json()) as Submission["body"], retryAfter: answer.headers.get("retry-after") };
+  return {
+    status: answer.status,
+    body: (await answer.json()) as Submission["body"],
+    retryAfter: answer.headers.get("retry-after"),
+  };
 }
 
 /** A client that never stops submitting. */
-function submitAlways(service: RunningService): { readonly answers: readonly Submission[]; readonly stop: () => Promise<void> } {
+function submitAlways(service: RunningService): {
+  readonly answers: readonly Submission[];
+  readonly stop: () => Promise<void>;
+} {
   const answers: Submission[] = [];
   let isOver = false;
   const client = (async () => {
@@ -62,7 +69,9 @@ function submitAlways(service: RunningService): { readonly answers: readonly Sub
 }
 
 function codesIn(rows: readonly Row[]): unknown[] {
-  const faults = rows.filter(({ kind }) => kind === "incident.opened").map(({ data }) => data["fault"] as { readonly code: string });
+  const faults = rows
+    .filter(({ kind }) => kind === "incident.opened")
+    .map(({ data }) => data["fault"] as { readonly code: string });
   const ended = rows.filter(({ kind }) => kind === "job.retried" || kind === "job.failed").map(({ data }) => data);
   return [...new Set([...faults, ...ended].map(({ code }) => code))];
 }
@@ -109,7 +118,8 @@ async function fillUnder(service: RunningService, disk: SmallDisk): Promise<Disk
     codes: codesIn(rows),
     claimedAfterMs: claimDelayMs(rows),
     integrity: String(
-      lookIntoStore(disk.path, (database) => database.prepare("pragma integrity_check").get())?.["integrity_check"] ?? "unknown",
+      lookIntoStore(disk.path, (database) => database.prepare("pragma integrity_check").get())?.["integrity_check"] ??
+        "unknown",
     ),
     exit,
     leftBehind: findProcessesOf(disk.path).length,

@@ -10,7 +10,10 @@ it("refuses submissions while the disk is full, loses nothing, and goes on when 
   // A kernel that allows no mount namespace has no small disk to give; the summary names the test as not run.
   if (refusal !== null) return context.skip(`a small disk cannot be mounted here: ${refusal}`);
   const found = await runInNamespace<DiskFullFindings>(new URL("./disk-full-scenario.ts", import.meta.url).pathname);
-  expect(found.refused).toMatchObject({ status: 503, body: { code: "DISK_FULL", detail: expect.stringMatching(/\w.*\.$/) } });
+  expect(found.refused).toMatchObject({
+    status: 503,
+    body: { code: "DISK_FULL", detail: expect.stringMatching(/\w.*\.$/) },
+  });
   expect(Number(found.refused.retryAfter)).toBeGreaterThan(0);
   expect(new Set(found.submitStatuses)).toEqual(new Set([200, 503]));
   expect(new Set(found.readStatuses)).toEqual(new Set([200]));

@@ -14,7 +14,10 @@ function examine(): unknown {
     UNDERSTUDY_PORT: "0",
     UNDERSTUDY_RENDERER_PYTHON: "/nowhere",
   };
-  const { stdout } = spawnSync(process.execPath, [program, "doctor", "--json", "--state-dir", disk.path], { env, encoding: "utf8" });
+  const { stdout } = spawnSync(process.execPath, [program, "doctor", "--json", "--state-dir", disk.path], {
+    env,
+    encoding: "utf8",
+  });
   return (JSON.parse(stdout) as { findings: unknown }).findings;
 }
 

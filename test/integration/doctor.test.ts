@@ -48,7 +48,10 @@ const environment = (change: Readonly<Record<string, string>>): NodeJS.ProcessEn
 });
 
 /** `understudy doctor`, in a process of its own. */
-function examine(change: Readonly<Record<string, string>> = {}, ...flags: readonly string[]): Promise<{ code: number; text: string }> {
+function examine(
+  change: Readonly<Record<string, string>> = {},
+  ...flags: readonly string[]
+): Promise<{ code: number; text: string }> {
   return new Promise((resolve) => {
     const state = change["UNDERSTUDY_STATE_DIR"] === undefined ? ["--state-dir", join(folder, "state")] : [];
     const child: ChildProcess = execFile(
@@ -85,10 +88,17 @@ beforeAll(async () => {
   hub = await startFakeHub({ root: join(folder, "hub"), clock });
   writeFileSync(
     registry,
-    JSON.stringify({ models: { mini, huge: { ...mini, weights: "900TB", profiles: { full: { base: "900TB", perToken: "1KiB" } } } } }),
+    JSON.stringify({
+      models: { mini, huge: { ...mini, weights: "900TB", profiles: { full: { base: "900TB", perToken: "1KiB" } } } },
+    }),
   );
   const versions = Object.fromEntries((readRequirements() ?? []).map(({ name, version }) => [name, version]));
-  const said = { python: [3, 11, 9], versions, hasWorker: true, torch: { hasCuda: true, builtFor: "12.8", error: null } };
+  const said = {
+    python: [3, 11, 9],
+    versions,
+    hasWorker: true,
+    torch: { hasCuda: true, builtFor: "12.8", error: null },
+  };
   writeFileSync(python, `#!/bin/sh\ncat <<'END'\n${JSON.stringify(said)}\nEND\n`);
   chmodSync(python, 0o755);
 });
@@ -121,17 +131,24 @@ describe("understudy doctor", { timeout: 90_000 }, () => {
   it.each([
     ["driver-not-loaded", "missing", /couldn't communicate with the NVIDIA driver/],
     ["hang", "unknown", /did not answer within/],
-  ])("tells of a card whose tool plays %s, with what to do, and that the fit is unknown then", async (transcript, status, sentence) => {
-    play(transcript);
-    const { code, rows } = await report();
-    expect(rows["card"]).toMatchObject({ status, sentence: expect.stringMatching(sentence), fix: expect.stringContaining("driver") });
-    expect(rows["model mini"]).toMatchObject({
-      status: "unknown",
-      is_needed: true,
-      sentence: expect.stringMatching(/^Whether mini fits is unknown/),
-    });
-    expect(code).toBe(1);
-  });
+  ])(
+    "tells of a card whose tool plays %s, with what to do, and that the fit is unknown then",
+    async (transcript, status, sentence) => {
+      play(transcript);
+      const { code, rows } = await report();
+      expect(rows["card"]).toMatchObject({
+        status,
+        sentence: expect.stringMatching(sentence),
+        fix: expect.stringContaining("driver"),
+      });
+      expect(rows["model mini"]).toMatchObject({
+        status: "unknown",
+        is_needed: true,
+        sentence: expect.stringMatching(/^Whether mini fits is unknown/),
+      });
+      expect(code).toBe(1);
+    },
+  );
 
   it("finds every obstacle of one broken machine at once, each with its fix", async () => {
     play("normal");
@@ -179,7 +196,10 @@ describe("understudy doctor", { timeout: 90_000 }, () => {
     play("normal");
     const file = join(folder, "file");
     writeFileSync(file, "");
-    const { code, rows } = await report({ HF_ENDPOINT: "http://127.0.0.1:9", UNDERSTUDY_STATE_DIR: join(file, "state") });
+    const { code, rows } = await report({
+      HF_ENDPOINT: "http://127.0.0.1:9",
+      UNDERSTUDY_STATE_DIR: join(file, "state"),
+    });
     expect(rows["hub"]).toMatchObject({ status: "missing", sentence: expect.stringContaining("does not answer") });
     expect(rows["state directory"]).toMatchObject({ status: "missing", fix: expect.stringContaining("--state-dir") });
     expect(code).toBe(1);
@@ -211,6 +231,9 @@ describe("understudy doctor", { timeout: 90_000 }, () => {
       sentence: expect.stringMatching(/has \d.* free; .* need 2\.\d GiB/),
     });
     expect(of(small, "state directory")).toMatchObject({ status: "ok" });
-    expect(of(full, "state directory")).toMatchObject({ status: "missing", sentence: expect.stringContaining("ENOSPC") });
+    expect(of(full, "state directory")).toMatchObject({
+      status: "missing",
+      sentence: expect.stringContaining("ENOSPC"),
+    });
   });
 });

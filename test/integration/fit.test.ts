@@ -3,7 +3,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { rowsSince } from "../harness/rows.ts";
-import { endService, makeStateDir, type RunningService, smallJob, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  makeStateDir,
+  type RunningService,
+  smallJob,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { delivered, isReady } from "../harness/tasks.ts";
 
 let service: RunningService | null = null;
@@ -20,7 +27,11 @@ async function start(args: readonly string[], models: object = {}): Promise<Runn
   remove = removeDirectory;
   const registry = join(path, "registry.json");
   writeFileSync(registry, JSON.stringify({ models }));
-  service = await startService({ stateDir: path, args, env: { UNDERSTUDY_SIM_SPEED: "100", UNDERSTUDY_MODELS_REGISTRY: registry } });
+  service = await startService({
+    stateDir: path,
+    args,
+    env: { UNDERSTUDY_SIM_SPEED: "100", UNDERSTUDY_MODELS_REGISTRY: registry },
+  });
   return service;
 }
 
@@ -28,7 +39,12 @@ interface Submitted {
   readonly task_id: string;
   readonly detail?: string;
   readonly estimated_time_minutes?: number;
-  readonly estimate?: { readonly load_profile: string; readonly source: string; readonly basis: string; readonly seconds?: number };
+  readonly estimate?: {
+    readonly load_profile: string;
+    readonly source: string;
+    readonly basis: string;
+    readonly seconds?: number;
+  };
 }
 const submit = (running: RunningService, fields: object) =>
   running.json<Submitted>("/api/v1/generation/submit", {
@@ -92,8 +108,12 @@ describe("a main model that no memory mode carries", { timeout: 90_000 }, () => 
 
   it("is not loaded: the incident says why, and which model fits", async () => {
     const running = await start([], { "T2V-A14B": giant });
-    const opened = await until("an incident", () => rowsSince(running.stateDir, 0).find(({ kind }) => kind === "incident.opened"));
-    expect(JSON.stringify(opened)).toMatch(/T2V-A14B fits .* in no memory mode.*TI2V-5B does, in memory mode model-offload/);
+    const opened = await until("an incident", () =>
+      rowsSince(running.stateDir, 0).find(({ kind }) => kind === "incident.opened"),
+    );
+    expect(JSON.stringify(opened)).toMatch(
+      /T2V-A14B fits .* in no memory mode.*TI2V-5B does, in memory mode model-offload/,
+    );
     expect(JSON.stringify(opened)).toContain("WORKER_CONFIGURATION");
   });
 });

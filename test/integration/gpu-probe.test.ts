@@ -43,7 +43,10 @@ const onlyCard = (reading: CardReading): GpuSample => {
 describe("cards of NVIDIA", () => {
   it("are measured by one resident loop, with every figure in this program's units", async () => {
     const reading = await playing("normal").read({});
-    expect(reading).toMatchObject({ gpuKind: "nvidia", gpuStatus: { state: "measured", reason: null, evidence: { throttleMask: 5 } } });
+    expect(reading).toMatchObject({
+      gpuKind: "nvidia",
+      gpuStatus: { state: "measured", reason: null, evidence: { throttleMask: 5 } },
+    });
     expect(reading.gpus).toMatchObject([
       {
         uuid: first,
@@ -93,7 +96,10 @@ describe("cards of NVIDIA", () => {
     await until("the loop runs", () => bench.calls().includes("query 20000"));
     bench.play("throttling");
     const { gpus } = await cards.read({ maxAgeMs: 0 });
-    expect(gpus[0]).toMatchObject({ temperatureCelsius: 88, details: { throttleMask: 0x60, thermalMarginCelsius: -1 } });
+    expect(gpus[0]).toMatchObject({
+      temperatureCelsius: 88,
+      details: { throttleMask: 0x60, thermalMarginCelsius: -1 },
+    });
     bench.play("normal");
     expect((await cards.read({ maxAgeMs: 0 })).gpus[0]?.details?.throttleMask).toBe(4);
     expect(bench.calls().filter((call) => call === "apps once")).toHaveLength(1);
@@ -110,7 +116,13 @@ describe("cards of NVIDIA", () => {
         hasRemapFailed: 'nvidia-smi says "[Not Supported]"',
         powerWatts: 'nvidia-smi says "ERR!"',
       },
-      details: { uncorrectedEccCount: null, hasRemapFailed: null, powerWatts: null, isMigEnabled: null, sharesHostMemory: false },
+      details: {
+        uncorrectedEccCount: null,
+        hasRemapFailed: null,
+        powerWatts: null,
+        isMigEnabled: null,
+        sharesHostMemory: false,
+      },
     });
   });
 
@@ -118,7 +130,10 @@ describe("cards of NVIDIA", () => {
     const card = onlyCard(await playing("old-driver").read({}));
     expect(card).toMatchObject({
       name: "Tesla V100-SXM2, 32GB",
-      unavailable: { recoveryAction: "this driver does not know the field", thermalMarginCelsius: "this driver does not know the field" },
+      unavailable: {
+        recoveryAction: "this driver does not know the field",
+        thermalMarginCelsius: "this driver does not know the field",
+      },
       details: { throttleMask: 4, recoveryAction: null },
     });
   });
@@ -158,7 +173,10 @@ describe("cards of NVIDIA", () => {
 describe("cards that fail under the running loop", () => {
   const startedWith = async (transcript: string): Promise<CardReader> => {
     const cards = playing("normal");
-    await until("the loop runs", async () => (await cards.read({})).gpus.length === 2 && bench.calls().includes("query 100"));
+    await until(
+      "the loop runs",
+      async () => (await cards.read({})).gpus.length === 2 && bench.calls().includes("query 100"),
+    );
     bench.play(transcript);
     return cards;
   };
@@ -168,7 +186,9 @@ describe("cards that fail under the running loop", () => {
     const reading = await reach(cards, "the loss is seen", inState("failed"));
     expect(reading.gpus).toEqual([]);
     expect(reading.gpuStatus).toMatchObject({
-      reason: expect.stringMatching(/ended with 15: Unable to determine the device handle .* GPU is lost.*last measured \d+ s ago/),
+      reason: expect.stringMatching(
+        /ended with 15: Unable to determine the device handle .* GPU is lost.*last measured \d+ s ago/,
+      ),
       evidence: { smiExitCode: 15, nvmlCode: 15 },
     });
     bench.play("normal");
@@ -184,7 +204,8 @@ describe("cards that fail under the running loop", () => {
   it("are unknown while the tool hangs, never healthy, and measured again when it answers", async () => {
     const cards = await startedWith("hang");
     // Before the hang is told the last word grows old, which is unknown too.
-    const isTold = ({ gpuStatus }: CardReading): boolean => gpuStatus?.reason?.startsWith("nvidia-smi did not answer") === true;
+    const isTold = ({ gpuStatus }: CardReading): boolean =>
+      gpuStatus?.reason?.startsWith("nvidia-smi did not answer") === true;
     const reading = await reach(cards, "the hang is seen", isTold);
     expect(reading).toMatchObject({ gpus: [], gpuStatus: { state: "unknown" } });
     expect(reading.gpuStatus?.reason).toMatch(/nvidia-smi did not answer within \d+ ms; last measured \d+ s ago/);
@@ -243,7 +264,9 @@ describe("a machine whose tool or driver does not work", () => {
       return bench.calls().filter((call) => call === "query once").length > 5;
     });
     expect(bench.calls().filter((call) => call === "query 100")).toHaveLength(2);
-    expect(await reach(cards, "the cards are measured", inState("measured"))).toMatchObject({ gpus: [{ uuid: first }, { uuid: second }] });
+    expect(await reach(cards, "the cards are measured", inState("measured"))).toMatchObject({
+      gpus: [{ uuid: first }, { uuid: second }],
+    });
   });
 });
 
@@ -296,7 +319,8 @@ describe("the telemetry child", () => {
 
   it("passes on what the kernel's log says about cards and killed processes", async () => {
     const uptimeSeconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
-    const record = (secondsAgo: number, text: string): string => `4,1,${Math.round((uptimeSeconds - secondsAgo) * 1e6)},-;${text}\n`;
+    const record = (secondsAgo: number, text: string): string =>
+      `4,1,${Math.round((uptimeSeconds - secondsAgo) * 1e6)},-;${text}\n`;
     const xid = "NVRM: Xid (PCI:0000:65:00): 79, pid=4242, GPU has fallen off the bus.";
     writeFileSync(
       bench.kernelLog,
@@ -308,7 +332,9 @@ describe("the telemetry child", () => {
       return client.kernelLines(0).length > 0;
     });
     expect(client.kernelLines(0)).toEqual([xid]);
-    writeFileSync(bench.kernelLog, record(0, "Memory cgroup out of memory: Killed process 4242 (python)"), { flag: "a" });
+    writeFileSync(bench.kernelLog, record(0, "Memory cgroup out of memory: Killed process 4242 (python)"), {
+      flag: "a",
+    });
     await client.read(0);
     await until("the new line has come", () => client.kernelLines(0).length === 2);
     rmSync(bench.kernelLog);
@@ -323,7 +349,9 @@ describe("the telemetry child", () => {
     await until("the loop runs", () => bench.calls().includes("query 20000"));
     const uptimeSeconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
     const xid = (busId: string): string => `NVRM: Xid (PCI:${busId}): 94, pid=4242, Contained memory error`;
-    const records = ["0000:65:00", "0000:B3:00"].map((busId) => `4,1,${Math.round(uptimeSeconds * 1e6)},-;${xid(busId)}\n`);
+    const records = ["0000:65:00", "0000:B3:00"].map(
+      (busId) => `4,1,${Math.round(uptimeSeconds * 1e6)},-;${xid(busId)}\n`,
+    );
     writeFileSync(bench.kernelLog, records.join(""));
     bench.play("reset-wanted");
     const evidence = await trail?.evidence();

@@ -20,23 +20,35 @@ afterEach(async () => {
 const start = async (cards: string): Promise<RunningService> => {
   service = await startService({
     stateDir: state.path,
-    env: { UNDERSTUDY_HEALTH_CARDS: cards, UNDERSTUDY_HEALTH_NVIDIA_SMI: `${bench.dir}/nvidia-smi`, UNDERSTUDY_HEALTH_SAMPLE: "200ms" },
+    env: {
+      UNDERSTUDY_HEALTH_CARDS: cards,
+      UNDERSTUDY_HEALTH_NVIDIA_SMI: `${bench.dir}/nvidia-smi`,
+      UNDERSTUDY_HEALTH_SAMPLE: "200ms",
+    },
   });
   return service;
 };
 const unknown = "Nobody can say how the GPU is: its tool does not answer.";
 const gone = "A configured GPU does not answer, or its driver asks for a reset.";
 /** Of the GPU alone: what else this machine complains of, such as a busy processor, is not asked. */
-const reach = (running: RunningService, what: string, statuses: readonly string[], issue: string | null): Promise<unknown> =>
+const reach = (
+  running: RunningService,
+  what: string,
+  statuses: readonly string[],
+  issue: string | null,
+): Promise<unknown> =>
   until(what, async () => {
-    const { body } = await running.json<{ overall_status: string; issues: readonly string[] }>("/api/v1/recovery/health");
+    const { body } = await running.json<{ overall_status: string; issues: readonly string[] }>(
+      "/api/v1/recovery/health",
+    );
     const told = body.issues.filter((text) => text === unknown || text === gone);
     return statuses.includes(body.overall_status) && (issue === null ? told.length === 0 : told[0] === issue);
   });
 const reachWell = (running: RunningService): Promise<unknown> =>
   reach(running, "the card is well", ["healthy", "degraded", "critical"], null);
 const children = () => findProcesses("gpu-probe-child").filter(({ command }) => command.includes(bench.dir));
-const tools = () => findProcesses(`${bench.dir}/nvidia-smi -`).filter(({ command }) => !command.includes("gpu-probe-child"));
+const tools = () =>
+  findProcesses(`${bench.dir}/nvidia-smi -`).filter(({ command }) => !command.includes("gpu-probe-child"));
 
 describe("a service with a real card", () => {
   it("is degraded while the tool hangs, critical when the card is lost, and well again by itself; nothing outlives it", async () => {

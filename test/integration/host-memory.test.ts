@@ -2,7 +2,14 @@ import { afterEach, expect, it } from "vitest";
 import type { IncidentReport } from "../../src/contract/incident-wire.ts";
 import { findMemoryLayout, type MemoryGroup, openMemoryGroup } from "../harness/memory-group.ts";
 import { rowsSince } from "../harness/rows.ts";
-import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { delivered, inPhase, isReady } from "../harness/tasks.ts";
 
 const refusal = findMemoryLayout() === null ? "this machine lets nobody make a memory cgroup" : null;

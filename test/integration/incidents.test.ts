@@ -15,12 +15,21 @@ afterEach(async () => {
 
 const launcher = new URL("../../bin/understudy.js", import.meta.url).pathname;
 const replay = (id: string): { readonly status: number | null; readonly stdout: string } =>
-  spawnSync(process.execPath, [launcher, "replay", id, "--state-dir", directory.path], { encoding: "utf8", timeout: 20_000 });
+  spawnSync(process.execPath, [launcher, "replay", id, "--state-dir", directory.path], {
+    encoding: "utf8",
+    timeout: 20_000,
+  });
 
 async function sufferIncident(running: RunningService): Promise<string> {
-  await until("the service is ready", async () => (await running.json<{ mode: string }>("/readyz")).body.mode === "ready");
+  await until(
+    "the service is ready",
+    async () => (await running.json<{ mode: string }>("/readyz")).body.mode === "ready",
+  );
   const id = await running.submit({ prompt: "a very private red fox", steps: 30 });
-  await until("the job denoises", async () => (await running.json<{ phase?: string }>(`/api/v1/generate/${id}`)).body.phase === "denoise");
+  await until(
+    "the job denoises",
+    async () => (await running.json<{ phase?: string }>(`/api/v1/generate/${id}`)).body.phase === "denoise",
+  );
   process.kill(running.worker()?.pid ?? 0, "SIGKILL");
   await until("the real result", async () => {
     const { body } = await running.json<{ status: string; is_mock: boolean }>(`/api/v1/generate/${id}`);
@@ -61,7 +70,9 @@ it("a killed worker leaves an incident that can be read, counted, and replayed b
       "incident.closed",
     ]),
   );
-  const page = await (await fetch(`${running.url}/api/v1/recovery/incidents/${id}`, { headers: { accept: "text/markdown" } })).text();
+  const page = await (
+    await fetch(`${running.url}/api/v1/recovery/incidents/${id}`, { headers: { accept: "text/markdown" } })
+  ).text();
   expect(page).toContain("| restart pipeline | effective |");
   expect(JSON.stringify(report) + page).not.toContain("private red fox");
 
@@ -84,7 +95,9 @@ it("a killed worker leaves an incident that can be read, counted, and replayed b
   expect(replay(id).status).toBe(0);
   const database = new DatabaseSync(join(directory.path, "understudy.db"));
   const { changes } = database
-    .prepare("update events set data = json_set(data, '$.outcome', 'ineffective') where kind = 'rung.ended' and incident_id = ?")
+    .prepare(
+      "update events set data = json_set(data, '$.outcome', 'ineffective') where kind = 'rung.ended' and incident_id = ?",
+    )
     .run(id);
   database.close();
   expect(changes).toBe(1);

@@ -11,7 +11,11 @@ let service: RunningService;
 
 beforeAll(async () => {
   service = await startService({ stateDir: directory.path, args: ["--sim-speed", "2"] });
-  await until("the service is ready", async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready", 60_000);
+  await until(
+    "the service is ready",
+    async () => (await service.json<{ mode: string }>("/readyz")).body.mode === "ready",
+    60_000,
+  );
 }, 90_000);
 afterAll(async () => {
   await endService(service);
@@ -25,7 +29,9 @@ interface Typed {
 }
 
 function begin(...args: readonly string[]): Typed {
-  const child = spawn(process.execPath, [launcher, ...args, "--state-dir", directory.path], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [launcher, ...args, "--state-dir", directory.path], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const said = { stdout: "", stderr: "" };
   child.stdout.on("data", (part: Buffer) => (said.stdout += part.toString()));
   child.stderr.on("data", (part: Buffer) => (said.stderr += part.toString()));
@@ -37,7 +43,8 @@ function begin(...args: readonly string[]): Typed {
 const understudy = (...args: readonly string[]) => begin(...args).ended;
 
 const small = ["--size", "854x480", "--frames", "9", "--steps", "12"];
-const show = async (id: string): Promise<JobDetail> => jobDetailSchema.parse((await service.json(`/api/v1/jobs/${id}`)).body);
+const show = async (id: string): Promise<JobDetail> =>
+  jobDetailSchema.parse((await service.json(`/api/v1/jobs/${id}`)).body);
 const endOf = (id: string): Promise<JobDetail> =>
   until(
     `job ${id} has ended`,
@@ -76,7 +83,17 @@ describe("understudy jobs", { timeout: 120_000 }, () => {
   });
 
   it("submit --wait draws a bar on a terminal, over and over on one line", async () => {
-    const typed = [process.execPath, launcher, "jobs", "submit", "fox", ...small, "--wait", "--state-dir", directory.path];
+    const typed = [
+      process.execPath,
+      launcher,
+      "jobs",
+      "submit",
+      "fox",
+      ...small,
+      "--wait",
+      "--state-dir",
+      directory.path,
+    ];
     // script(1) gives it a terminal of its own.
     const child = spawn("script", ["-qefc", typed.join(" "), "/dev/null"], {
       stdio: ["ignore", "pipe", "ignore"],
@@ -104,7 +121,12 @@ describe("understudy jobs", { timeout: 120_000 }, () => {
       "2h",
     );
     expect(status).toBe(0);
-    expect(jobDetailSchema.parse(JSON.parse(stdout))).toMatchObject({ state: "succeeded", priority: 3, prompt: "a heron", frames: 9 });
+    expect(jobDetailSchema.parse(JSON.parse(stdout))).toMatchObject({
+      state: "succeeded",
+      priority: 3,
+      prompt: "a heron",
+      frames: 9,
+    });
   });
 
   it("Ctrl-C leaves the job running and says so", async () => {
@@ -125,7 +147,9 @@ describe("understudy jobs", { timeout: 120_000 }, () => {
   });
 
   it("list finds by label, and show tells attempts and files", async () => {
-    const listed = jobListSchema.parse(JSON.parse((await understudy("jobs", "list", "--label", "cli", "--json")).stdout));
+    const listed = jobListSchema.parse(
+      JSON.parse((await understudy("jobs", "list", "--label", "cli", "--json")).stdout),
+    );
     expect(listed.jobs).toMatchObject([{ labels: ["cli"], state: "succeeded" }]);
     const [{ id } = { id: "" }] = listed.jobs;
     expect((await understudy("jobs", "list", "--state", "succeeded")).stdout).toContain(id);
@@ -154,7 +178,11 @@ describe("understudy status", { timeout: 120_000 }, () => {
       expect((await understudy(command)).status).toBe(0);
       const limited = await understudy("status", "--json");
       expect(limited.status).toBe(4);
-      expect(statusSchema.parse(JSON.parse(limited.stdout))).toMatchObject({ drained: true, paused: command === "pause", ready: false });
+      expect(statusSchema.parse(JSON.parse(limited.stdout))).toMatchObject({
+        drained: true,
+        paused: command === "pause",
+        ready: false,
+      });
     }
     expect((await understudy("jobs", "submit", "a fox")).stderr).toContain("drained");
     expect((await understudy("resume")).stdout).toContain("Jobs are taken again");

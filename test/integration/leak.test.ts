@@ -1,7 +1,14 @@
 /** A worker that keeps memory of finished jobs is ended on purpose, between two jobs, before one of them suffers. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { newestSeq, rowsSince } from "../harness/rows.ts";
-import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { delivered, isReady } from "../harness/tasks.ts";
 
 const directory = makeStateDir();
@@ -22,7 +29,8 @@ it("a worker whose memory grows with every job is replaced between two of them, 
   const pid = service.worker()?.pid ?? 0;
   const ids: string[] = [];
   // Half of the card is the limit: 40 GiB. The fifth job makes the trend, and three more would reach the limit.
-  for (let number = 0; number < 7; number += 1) ids.push(await service.submit({ steps: 4, prompt: "a fox [[sim:leak:6GiB@denoise:1]]" }));
+  for (let number = 0; number < 7; number += 1)
+    ids.push(await service.submit({ steps: 4, prompt: "a fox [[sim:leak:6GiB@denoise:1]]" }));
   for (const id of ids) await delivered(service, id, 120_000);
   const recycled = await until("the worker is recycled", () =>
     rowsSince(directory.path, since).find(({ kind }) => kind === "worker.recycled"),

@@ -11,14 +11,20 @@ const directory = makeStateDir();
 let service: RunningService;
 
 beforeAll(async () => {
-  service = await startService({ stateDir: directory.path, args: ["--inspect"], limitMs: 50_000, env: { UNDERSTUDY_API_KEY: key } });
+  service = await startService({
+    stateDir: directory.path,
+    args: ["--inspect"],
+    limitMs: 50_000,
+    env: { UNDERSTUDY_API_KEY: key },
+  });
 }, 60_000);
 afterAll(async () => {
   await endService(service);
   directory.remove();
 });
 
-const machines = async () => machinesSchema.parse(await (await fetch(`${service.url}/api/v1/machines`, { headers: authorization })).json());
+const machines = async () =>
+  machinesSchema.parse(await (await fetch(`${service.url}/api/v1/machines`, { headers: authorization })).json());
 const isReady = () =>
   until("the loader is ready", async () =>
     (await machines()).actors.some(({ actor, path }) => actor === "worker-0/model-loader" && path === "ready"),
@@ -33,7 +39,10 @@ const kill = () =>
 
 type Frame = Record<string, unknown> & { readonly type: string };
 
-async function inspect(headers: Record<string, string> = {}, protocols: string[] = []): Promise<{ frames: Frame[]; socket: WebSocket }> {
+async function inspect(
+  headers: Record<string, string> = {},
+  protocols: string[] = [],
+): Promise<{ frames: Frame[]; socket: WebSocket }> {
   const frames: Frame[] = [];
   const socket = new WebSocket(`${service.url.replace("http", "ws")}/inspect`, protocols, { headers });
   socket.on("message", (data) => frames.push(JSON.parse(String(data)) as Frame));
@@ -67,7 +76,11 @@ describe("the machines of a running service", () => {
       expect(paths(definition?.states ?? [])).toEqual(expect.arrayContaining(active));
     }
     const breaker = actors.find(({ machine }) => machine === "circuit-breaker");
-    expect(breaker).toMatchObject({ path: "closed", tags: ["servable"], context: { worker_id: "worker-0", fault_count: 0 } });
+    expect(breaker).toMatchObject({
+      path: "closed",
+      tags: ["servable"],
+      context: { worker_id: "worker-0", fault_count: 0 },
+    });
     expect(breaker?.takes.map(({ event }) => event)).toEqual(expect.arrayContaining(["breaker.hold", "fault.counted"]));
   });
 
@@ -81,10 +94,14 @@ describe("the machines of a running service", () => {
     }
   });
 
-  it("streams the steps of a render, and lets no prompt, key or path leave by any of its doors", { timeout: 90_000 }, async () => {
+  it("streams the steps of a render, and lets no prompt, key or path leave by any of its doors", {
+    timeout: 90_000,
+  }, async () => {
     await isReady();
     const abort = new AbortController();
-    const stream = readEvents(await fetch(`${service.url}/api/v1/machines/stream`, { headers: authorization, signal: abort.signal }));
+    const stream = readEvents(
+      await fetch(`${service.url}/api/v1/machines/stream`, { headers: authorization, signal: abort.signal }),
+    );
     expect(actorsSchema.parse((await stream.next())?.data).actors.length).toBeGreaterThanOrEqual(6);
     const { frames, socket } = await inspect(authorization);
     const seen: unknown[] = [];
@@ -106,9 +123,13 @@ describe("the machines of a running service", () => {
     }
     expect(paths).toEqual(expect.arrayContaining(["claiming", "inHand.preparing", "settling"]));
     await until("the inspector saw the render and the incident", () => {
-      const states = frames.filter(({ type }) => type === "@xstate.snapshot").map(({ snapshot }) => JSON.stringify(snapshot));
+      const states = frames
+        .filter(({ type }) => type === "@xstate.snapshot")
+        .map(({ snapshot }) => JSON.stringify(snapshot));
       const hasRendered = states.some((state) => state.includes('"value":{"inHand":{"generating":"muxing"}}'));
-      return hasRendered && frames.some(({ type, name }) => type === "@xstate.actor" && String(name).startsWith("recovery/"));
+      return (
+        hasRendered && frames.some(({ type, name }) => type === "@xstate.actor" && String(name).startsWith("recovery/"))
+      );
     });
     socket.close();
     abort.abort();
@@ -124,7 +145,10 @@ describe("the machines of a running service", () => {
 
 describe("the inspector", () => {
   it("sends actors first, each with its definition and snapshot, in the form of the package", async () => {
-    const { frames, socket } = await inspect({}, ["understudy", `understudy.key.${Buffer.from(key).toString("base64url")}`]);
+    const { frames, socket } = await inspect({}, [
+      "understudy",
+      `understudy.key.${Buffer.from(key).toString("base64url")}`,
+    ]);
     await until("the actors that live are told", () => frames.length >= 6);
     socket.close();
     for (const frame of frames.slice(0, 6)) {
@@ -138,7 +162,10 @@ describe("the inspector", () => {
         id: null,
         snapshot: { status: "active", value: expect.anything(), context: expect.any(Object) },
       });
-      expect(JSON.parse(String(frame["definition"]))).toMatchObject({ id: expect.any(String), states: expect.any(Object) });
+      expect(JSON.parse(String(frame["definition"]))).toMatchObject({
+        id: expect.any(String),
+        states: expect.any(Object),
+      });
     }
     expect(frames[0]).toMatchObject({ name: "supervisor" });
   });

@@ -1,7 +1,14 @@
 /** One service over eight simulated cards, each with a worker process of its own. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lookIntoStore } from "../harness/rows.ts";
-import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { delivered, isReady } from "../harness/tasks.ts";
 
 const cardCount = 8;
@@ -70,7 +77,8 @@ describe("eight workers", { timeout: longMs }, () => {
 
   it("fail several at once, each in an incident of its own on one common budget, and no job is lost", async () => {
     const ids: string[] = [];
-    for (let number = 0; number < cardCount; number += 1) ids.push(await service.submit({ steps: 100, num_frames: 13 }));
+    for (let number = 0; number < cardCount; number += 1)
+      ids.push(await service.submit({ steps: 100, num_frames: 13 }));
     const victims = await until("three of them render", () => {
       const busy = workerIds.filter((id) => ids.includes(service.worker(id)?.job ?? ""));
       return busy.length >= 3 ? busy.slice(0, 3) : null;
@@ -80,7 +88,11 @@ describe("eight workers", { timeout: longMs }, () => {
     const former = victims.map(pidOf);
     for (const pid of former) process.kill(pid, "SIGKILL");
     for (const id of ids) await delivered(service, id, longMs);
-    await until("each has a new process", () => victims.every((id, index) => pidOf(id) !== 0 && pidOf(id) !== former[index]), longMs);
+    await until(
+      "each has a new process",
+      () => victims.every((id, index) => pidOf(id) !== 0 && pidOf(id) !== former[index]),
+      longMs,
+    );
     const opened = rowsOf("incident.opened").filter(({ workerId }) => victims.includes(workerId ?? ""));
     expect(new Set(opened.map(({ workerId }) => workerId))).toEqual(new Set(victims));
     // Five others render on: at no time is there nothing real to give.

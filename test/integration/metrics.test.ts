@@ -2,7 +2,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { allDashboardExpressions, declaredIn, familiesIn, readRules, valueIn } from "../harness/metric-names.ts";
 import { lookIntoStore } from "../harness/rows.ts";
-import { endService, makeStateDir, type RunningService, smallJob, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  makeStateDir,
+  type RunningService,
+  smallJob,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 
 const directory = makeStateDir();
 const key = "marked-key-0123456789abcdef";
@@ -15,7 +22,10 @@ const bearer = { authorization: `Bearer ${key}` };
 const scrape = async (): Promise<string> => (await fetch(`${service.url}/metrics`, { headers: bearer })).text();
 
 beforeAll(async () => {
-  service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_API_KEY: key, UNDERSTUDY_SIM_SPEED: "8" } });
+  service = await startService({
+    stateDir: directory.path,
+    env: { UNDERSTUDY_API_KEY: key, UNDERSTUDY_SIM_SPEED: "8" },
+  });
   const modeNow = async (): Promise<unknown> => (await service.json("/readyz")).body["mode"];
   await until("the service is ready", async () => (await modeNow()) === "ready", 60_000);
   const headers = { ...bearer, "content-type": "application/json", "x-request-id": "marked-request" };
@@ -67,7 +77,9 @@ describe("a scrape", () => {
     expect(text).toMatch(/^understudy_incident_duration_seconds_count\{failure_type="\w+"\} 1$/m);
     expect(valueIn(text, 'understudy_job_phase_seconds_count{phase="mux"}')).toBe(1);
     expect(valueIn(text, 'understudy_mode{mode="ready"}')).toBe(1);
-    expect(valueIn(text, 'understudy_gpu_info{gpu="SIM-worker-0",name="Simulated 80 GiB card",kind="simulated"}')).toBe(1);
+    expect(valueIn(text, 'understudy_gpu_info{gpu="SIM-worker-0",name="Simulated 80 GiB card",kind="simulated"}')).toBe(
+      1,
+    );
   });
 
   it("has every name that panels and alerts ask for", () => {
@@ -100,12 +112,18 @@ describe("the log at level info", () => {
       keyId: "environment",
     });
     expect(lines().find((line) => line["event"] === "job.succeeded")).toMatchObject({ jobId, workerId: "worker-0" });
-    expect(lines().find((line) => line["event"] === "incident.opened")).toMatchObject({ incidentId: expect.stringMatching(/^inc-/) });
-    expect(lines().some((line) => line["event"] === "machine.transitioned" && line["actor"] === "worker-0/pipeline")).toBe(true);
+    expect(lines().find((line) => line["event"] === "incident.opened")).toMatchObject({
+      incidentId: expect.stringMatching(/^inc-/),
+    });
+    expect(
+      lines().some((line) => line["event"] === "machine.transitioned" && line["actor"] === "worker-0/pipeline"),
+    ).toBe(true);
   });
 
   it("and the rows of the event log have neither the prompt nor a key", () => {
-    const rows = lookIntoStore(directory.path, (database) => JSON.stringify(database.prepare("select * from events").all()));
+    const rows = lookIntoStore(directory.path, (database) =>
+      JSON.stringify(database.prepare("select * from events").all()),
+    );
     for (const said of [service.output(), rows]) {
       expect(said.length).toBeGreaterThan(1_000);
       expect(said).not.toMatch(/walrus|accordion/);

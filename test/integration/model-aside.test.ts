@@ -7,7 +7,11 @@ import { delivered, isReady } from "../harness/tasks.ts";
 const directory = makeStateDir();
 let service: RunningService;
 beforeAll(async () => {
-  const env = { UNDERSTUDY_SIM_SPEED: "4", UNDERSTUDY_RECOVERY_LOOK_BACK_FIRST: "10s", UNDERSTUDY_STAND_IN_AFTER: "500ms" };
+  const env = {
+    UNDERSTUDY_SIM_SPEED: "4",
+    UNDERSTUDY_RECOVERY_LOOK_BACK_FIRST: "10s",
+    UNDERSTUDY_STAND_IN_AFTER: "500ms",
+  };
   service = await startService({ stateDir: directory.path, env });
 }, 90_000);
 afterAll(async () => {
@@ -17,7 +21,9 @@ afterAll(async () => {
 
 const kindsOf = (rows: readonly Row[]): string[] => rows.map(({ kind }) => kind);
 
-it("is set aside while the others are rendered, and is back when it has been loaded and proven", { timeout: 120_000 }, async () => {
+it("is set aside while the others are rendered, and is back when it has been loaded and proven", {
+  timeout: 120_000,
+}, async () => {
   await isReady(service);
   const since = newestSeq(directory.path);
   const pid = service.worker()?.pid;
@@ -30,8 +36,13 @@ it("is set aside while the others are rendered, and is back when it has been loa
   await until("the job whose model is aside has a stand-in", () =>
     rowsSince(directory.path, since).find(({ kind, jobId }) => kind === "job.stoodIn" && jobId === wanting),
   );
-  const { body } = await service.json<{ mode: string; open_incidents: { id: string; sentence: string }[] }>("/api/v1/recovery/status");
-  expect(body).toMatchObject({ mode: "ready", open_incidents: [{ sentence: expect.stringMatching(/^TI2V-5B: set aside/) }] });
+  const { body } = await service.json<{ mode: string; open_incidents: { id: string; sentence: string }[] }>(
+    "/api/v1/recovery/status",
+  );
+  expect(body).toMatchObject({
+    mode: "ready",
+    open_incidents: [{ sentence: expect.stringMatching(/^TI2V-5B: set aside/) }],
+  });
 
   await delivered(service, wanting);
   const rows = rowsSince(directory.path, since);
@@ -41,7 +52,9 @@ it("is set aside while the others are rendered, and is back when it has been loa
   expect(closed).toBeGreaterThan(proven);
   expect(rows[closed]?.data).toMatchObject({ status: "resolved", climbs: 0 });
   // No rung, no restart, no stand-in for anybody else, and no attempt of the job was spent.
-  expect(kindsOf(rows).filter((kind) => kind === "rung.started" || kind === "worker.exited" || kind === "job.retried")).toEqual([]);
+  expect(
+    kindsOf(rows).filter((kind) => kind === "rung.started" || kind === "worker.exited" || kind === "job.retried"),
+  ).toEqual([]);
   expect(rows.filter(({ kind }) => kind === "job.stoodIn").map(({ jobId }) => jobId)).toEqual([wanting]);
   expect(service.worker()?.pid).toBe(pid);
   const told = await fetch(`${service.url}/api/v1/recovery/incidents/${body.open_incidents[0]?.id}`, {

@@ -3,7 +3,15 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { lookIntoStore, rowsSince } from "../harness/rows.ts";
-import { clock, endService, makeStateDir, type RunningService, smallJob, startService, until } from "../harness/running-service.ts";
+import {
+  clock,
+  endService,
+  makeStateDir,
+  type RunningService,
+  smallJob,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { delivered, inPhase, taskOf } from "../harness/tasks.ts";
 
 const ends: (() => Promise<void> | void)[] = [];
@@ -26,7 +34,10 @@ async function start(
 }
 
 const stateOf = (service: RunningService, id: string): unknown =>
-  lookIntoStore(service.stateDir, (database) => database.prepare("select state from jobs where id = ?").get(id)?.["state"]);
+  lookIntoStore(
+    service.stateDir,
+    (database) => database.prepare("select state from jobs where id = ?").get(id)?.["state"],
+  );
 
 const refused = (service: RunningService): Promise<{ status: number; body: Record<string, unknown> }> =>
   service.json("/api/v1/generation/submit", {
@@ -43,7 +54,11 @@ describe("SIGTERM with time to finish", { timeout: 240_000 }, () => {
     await inPhase(service, inHand, "denoise", 10);
     service.process.kill("SIGTERM");
     await until("it drains", async () => (await service.json("/readyz")).status === 503);
-    const [live, ready, submission] = await Promise.all([service.json("/livez"), service.json("/readyz"), refused(service)]);
+    const [live, ready, submission] = await Promise.all([
+      service.json("/livez"),
+      service.json("/readyz"),
+      refused(service),
+    ]);
     expect(live).toEqual({ status: 200, body: { status: "alive" } });
     expect(ready.body).toMatchObject({ code: "DRAINING", detail: "The service is stopping." });
     expect([submission.status, submission.body["code"]]).toEqual([503, "DRAINING"]);
@@ -124,17 +139,26 @@ describe("SIGHUP", { timeout: 180_000 }, () => {
     const id = await service.submit();
     expect((await refused(service)).status).toBe(429);
     const job = lookIntoStore(service.stateDir, (database) =>
-      database.prepare("select fallback, round((deadline_at - created_at) / 60000.0) as minutes from jobs where id = ?").get(id),
+      database
+        .prepare("select fallback, round((deadline_at - created_at) / 60000.0) as minutes from jobs where id = ?")
+        .get(id),
     );
     expect(job).toEqual({ fallback: "wait", minutes: 120 });
     await service.json("/api/v1/jobs/resume", { method: "POST" });
     await until("transitions are logged now", () => service.output().includes("machine.transitioned"));
-    expect(rowsSince(service.stateDir).find((row) => row.kind === "configuration.reloaded")?.data).toEqual({ applied, waiting: ["lease"] });
+    expect(rowsSince(service.stateDir).find((row) => row.kind === "configuration.reloaded")?.data).toEqual({
+      applied,
+      waiting: ["lease"],
+    });
   });
 
   it("is seen by who waits already, and by the stop that follows", async () => {
     // The model takes minutes to load, so that the job waits for a worker.
-    const { service, reload } = await startWith("standIn: { after: 1h }\n", { UNDERSTUDY_SIM_SPEED: "0.02" }, "loading");
+    const { service, reload } = await startWith(
+      "standIn: { after: 1h }\n",
+      { UNDERSTUDY_SIM_SPEED: "0.02" },
+      "loading",
+    );
     const id = await service.submit();
     await reload("standIn: { after: 0s }\nstop: { drain: 7s }\n");
     await until("its stand-in is shown", async () => (await taskOf(service, id)).is_mock, 30_000);
@@ -146,7 +170,9 @@ describe("SIGHUP", { timeout: 180_000 }, () => {
   it("lets workers rest once that is asked for", async () => {
     const { service, reload } = await startWith("{}\n");
     await reload("supervision: { idleUnload: 1s }\n");
-    await until("the worker rests", async () => String((await service.json("/readyz")).body["message"]).startsWith("The workers rest"));
+    await until("the worker rests", async () =>
+      String((await service.json("/readyz")).body["message"]).startsWith("The workers rest"),
+    );
   });
 
   it("keeps the old configuration, with a sentence, when the new one is bad", async () => {

@@ -1,7 +1,14 @@
 /** What an operator does from the command line, against the running service. */
 import { execFile } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 
 const launcher = new URL("../../bin/understudy.js", import.meta.url).pathname;
 const directory = makeStateDir();
@@ -23,8 +30,12 @@ interface Said {
 /** Not waited for in one turn: this process has connections of its own to look after. */
 function understudy(stateDir: string, ...args: readonly string[]): Promise<Said> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [launcher, ...args, "--state-dir", stateDir], { timeout: 100_000 }, (error, stdout, stderr) =>
-      resolve({ status: error === null ? 0 : Number(error.code), output: `${stdout}${stderr}` }),
+    execFile(
+      process.execPath,
+      [launcher, ...args, "--state-dir", stateDir],
+      { timeout: 100_000 },
+      (error, stdout, stderr) =>
+        resolve({ status: error === null ? 0 : Number(error.code), output: `${stdout}${stderr}` }),
     );
   });
 }
@@ -65,7 +76,10 @@ describe("a pause", { timeout: 60_000 }, () => {
   it("gives the card back, keeps what is submitted, and a resume renders it", async () => {
     await ready();
     const pid = service.worker()?.pid ?? 0;
-    expect(await operator("pause", "--release-gpu")).toMatchObject({ status: 0, output: "Paused, and every card is free.\n" });
+    expect(await operator("pause", "--release-gpu")).toMatchObject({
+      status: 0,
+      output: "Paused, and every card is free.\n",
+    });
     expect(isAlive(pid)).toBe(false);
     const id = await service.submit({});
     expect((await service.json<{ status: string }>(`/api/v1/generate/${id}`)).body.status).toBe("pending");
@@ -78,5 +92,8 @@ describe("a pause", { timeout: 60_000 }, () => {
 
 it("says in one sentence that no service runs", async () => {
   const said = await understudy("/nowhere/at/all", "pause");
-  expect(said).toEqual({ status: 3, output: "understudy: No service runs on /nowhere/at/all; npm start starts one.\n" });
+  expect(said).toEqual({
+    status: 3,
+    output: "understudy: No service runs on /nowhere/at/all; npm start starts one.\n",
+  });
 });

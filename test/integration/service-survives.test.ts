@@ -2,7 +2,14 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { rendersOf, rowsAfterRender, rowsSince } from "../harness/rows.ts";
-import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { countFrames, delivered, inPhase, isReady } from "../harness/tasks.ts";
 
 const started: RunningService[] = [];
@@ -45,7 +52,9 @@ describe("the service", { timeout: 90_000 }, () => {
   it("says of a stand-in that comes before the first load that the main model is loading, not that it is broken", async () => {
     const service = await start(makeDirectory(), { UNDERSTUDY_STAND_IN_AFTER: "0s", UNDERSTUDY_SIM_SPEED: "0.3" });
     await service.submit();
-    const shown = await until("a stand-in is shown", () => rowsSince(service.stateDir).find(({ kind }) => kind === "job.stoodIn"));
+    const shown = await until("a stand-in is shown", () =>
+      rowsSince(service.stateDir).find(({ kind }) => kind === "job.stoodIn"),
+    );
     expect(shown.data["reason"]).toBe("the main model is loading");
   });
 

@@ -4,7 +4,15 @@ import { afterEach, describe, expect, it } from "vitest";
 import { standStill } from "../chaos/standstill.ts";
 import { findProcessesOf } from "../harness/processes.ts";
 import { rendersOf, rowsAfterRender } from "../harness/rows.ts";
-import { clock, endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  clock,
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { delivered, inPhase, isReady } from "../harness/tasks.ts";
 
 const started: RunningService[] = [];
@@ -94,6 +102,11 @@ describe("stopping the service", { timeout: 60_000 }, () => {
 describe("a supervisor that was stopped by SIGSTOP for longer than its lease", { timeout: 60_000 }, () => {
   it("goes on with the same worker, and no step is rendered twice", async () => {
     const service = await start(undefined, { UNDERSTUDY_LEASE: "2s", UNDERSTUDY_SUPERVISION_SILENCE: "2s" });
-    expect(await standStill(service, 4_000, 60)).toEqual({ isWorkerTheSame: true, stepsRendered: 60, stepsResumed: 0, workerExits: 0 });
+    expect(await standStill(service, 4_000, 60)).toEqual({
+      isWorkerTheSame: true,
+      stepsRendered: 60,
+      stepsResumed: 0,
+      workerExits: 0,
+    });
   });
 });

@@ -52,9 +52,13 @@ it(
   async () => {
     const directory = makeStateDir();
     open.push(directory.remove);
-    const serve = (...flags: readonly string[]) => startService({ stateDir: directory.path, args: ["--host", "0.0.0.0", ...flags] });
+    const serve = (...flags: readonly string[]) =>
+      startService({ stateDir: directory.path, args: ["--host", "0.0.0.0", ...flags] });
     const refused = understudy(directory.path, "serve", "--host", "0.0.0.0", "--port", "0");
-    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("understudy token create --role operator")]);
+    expect([refused.status, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining("understudy token create --role operator"),
+    ]);
     understudy(directory.path, "token", "create", "--role", "operator");
     const closed = await serve();
     open.push(() => endService(closed));

@@ -3,7 +3,14 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { failureTypes } from "../../src/core/words.ts";
-import { clock, endService, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  clock,
+  endService,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 
 const directory = makeStateDir();
 const standInAfterMs = 500;
@@ -24,7 +31,9 @@ interface Row {
 
 function rowsAfter(atMs: number): Row[] {
   const database = new DatabaseSync(join(directory.path, "understudy.db"), { readOnly: true });
-  const rows = database.prepare("select kind, at_ms as atMs from events where at_ms >= ? order by seq").all(atMs) as unknown as Row[];
+  const rows = database
+    .prepare("select kind, at_ms as atMs from events where at_ms >= ? order by seq")
+    .all(atMs) as unknown as Row[];
   database.close();
   return rows;
 }
@@ -51,13 +60,18 @@ interface Kill {
 /** Kills the worker in the middle of a render, while 20 requests arrive every second, and waits until all that was asked is delivered. */
 async function killUnderLoad(): Promise<Kill> {
   const id = await service.submit({ steps: 40, num_frames: 33 });
-  await until("it renders", async () => (await service.json<{ phase?: string }>(`/api/v1/generate/${id}`)).body.phase === "denoise");
+  await until(
+    "it renders",
+    async () => (await service.json<{ phase?: string }>(`/api/v1/generate/${id}`)).body.phase === "denoise",
+  );
   const statuses: number[] = [];
   let isOver = false;
   const load = (async () => {
     for (let number = 0; !isOver; number += 1) {
       const request =
-        number % 10 === 0 ? service.submit({ steps: 4 }).then(() => 200) : service.json("/api/v1/queue").then(({ status }) => status);
+        number % 10 === 0
+          ? service.submit({ steps: 4 }).then(() => 200)
+          : service.json("/api/v1/queue").then(({ status }) => status);
       void request.then((status) => statuses.push(status)).catch(() => statuses.push(0));
       await clock.sleep(50);
     }
@@ -65,12 +79,18 @@ async function killUnderLoad(): Promise<Kill> {
   await clock.sleep(500);
   const killedAtMs = clock.nowMs();
   process.kill(service.worker()?.pid ?? 0, "SIGKILL");
-  const exitedAtMs = await until("the exit is known", () => rowsAfter(killedAtMs).find((row) => row.kind === "worker.exited")?.atMs);
+  const exitedAtMs = await until(
+    "the exit is known",
+    () => rowsAfter(killedAtMs).find((row) => row.kind === "worker.exited")?.atMs,
+  );
   const answeredAtMs = await until("the job's owner knows where it stands", async () => {
     const { body } = await service.json<Task>(`/api/v1/generate/${id}`);
     return body.status === "pending" || body.is_mock ? clock.nowMs() : null;
   });
-  const provenAtMs = await until("the replacement is ready", () => rowsAfter(exitedAtMs).find((row) => row.kind === "model.proven")?.atMs);
+  const provenAtMs = await until(
+    "the replacement is ready",
+    () => rowsAfter(exitedAtMs).find((row) => row.kind === "model.proven")?.atMs,
+  );
   isOver = true;
   await load;
   await until(
@@ -106,26 +126,29 @@ describe("a worker that is killed while 20 requests a second arrive", { timeout:
 });
 
 describe("a trigger on a healthy, idle service", { timeout: 60_000 }, () => {
-  it.each(failureTypes)("of %s repairs nothing, and leaves mode, memory mode and process as they were", async (failure_type) => {
-    await ready();
-    await until("no incident is open", async () => {
-      const { body } = await service.json<{ open_incidents: unknown[] }>("/api/v1/recovery/status");
-      return body.open_incidents.length === 0;
-    });
-    const pid = service.worker()?.pid;
-    const since = clock.nowMs();
-    const { status, body } = await service.json("/api/v1/recovery/trigger", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ failure_type }),
-    });
-    expect([status, body]).toMatchObject([200, { success: true, message: "Nothing to repair: test render passed" }]);
-    await ready();
-    expect(service.worker()?.pid).toBe(pid);
-    const kinds = rowsAfter(since).map((row) => row.kind);
-    expect(kinds).not.toContain("worker.exited");
-    expect(kinds).not.toContain("mode.changed");
-  });
+  it.each(failureTypes)(
+    "of %s repairs nothing, and leaves mode, memory mode and process as they were",
+    async (failure_type) => {
+      await ready();
+      await until("no incident is open", async () => {
+        const { body } = await service.json<{ open_incidents: unknown[] }>("/api/v1/recovery/status");
+        return body.open_incidents.length === 0;
+      });
+      const pid = service.worker()?.pid;
+      const since = clock.nowMs();
+      const { status, body } = await service.json("/api/v1/recovery/trigger", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ failure_type }),
+      });
+      expect([status, body]).toMatchObject([200, { success: true, message: "Nothing to repair: test render passed" }]);
+      await ready();
+      expect(service.worker()?.pid).toBe(pid);
+      const kinds = rowsAfter(since).map((row) => row.kind);
+      expect(kinds).not.toContain("worker.exited");
+      expect(kinds).not.toContain("mode.changed");
+    },
+  );
 });
 
 describe("a trigger while a job renders", { timeout: 90_000 }, () => {
@@ -134,13 +157,21 @@ describe("a trigger while a job renders", { timeout: 90_000 }, () => {
     const since = clock.nowMs();
     const pid = service.worker()?.pid;
     const id = await service.submit({ steps: 100, num_frames: 81 });
-    await until("it renders", async () => (await service.json<{ phase?: string }>(`/api/v1/generate/${id}`)).body.phase === "denoise");
+    await until(
+      "it renders",
+      async () => (await service.json<{ phase?: string }>(`/api/v1/generate/${id}`)).body.phase === "denoise",
+    );
     const { body } = await service.json<{ incident_id: string }>("/api/v1/recovery/trigger?wait=1", {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ failure_type: "model_loading_failure" }),
     });
-    expect(body).toMatchObject({ success: false, pending: true, message: `Recovery queued behind job ${id}`, actions: [] });
+    expect(body).toMatchObject({
+      success: false,
+      pending: true,
+      message: `Recovery queued behind job ${id}`,
+      actions: [],
+    });
     const incident = await until("the incident has ended", async () => {
       const answer = await service.json<{ status: string }>(`/api/v1/recovery/incidents/${body.incident_id}`);
       return answer.body.status === "open" ? null : answer.body;

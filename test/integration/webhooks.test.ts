@@ -75,7 +75,9 @@ describe("a job's webhook", { timeout: 120_000 }, () => {
     for (const one of receiver.received) expect(isSigned(one, secret)).toBe(true);
     const last = told.at(-1);
     if (last === undefined) throw new Error("nothing was told");
-    expect(bodyOf(last)).toMatchObject({ data: { job_id: id, state: "succeeded", simulated: true, artifact: { kind: "result" } } });
+    expect(bodyOf(last)).toMatchObject({
+      data: { job_id: id, state: "succeeded", simulated: true, artifact: { kind: "result" } },
+    });
     expect((await fetch(`${second.url}${bodyOf(last).data.artifact?.url ?? ""}`)).status).toBe(200);
     expect([first.output(), second.output()].join()).not.toContain(secret);
     expect(JSON.stringify(await show(second, id))).not.toContain("hidden");

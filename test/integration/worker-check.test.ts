@@ -34,7 +34,9 @@ describe("worker check", { timeout: 300_000 }, () => {
     );
     const { code, text } = await check("--promises", path, process.execPath, simulator);
     expect(code).toBe(1);
-    expect(text.match(/^BROKEN .*/gm)).toEqual(["BROKEN      refuses a bad configuration with exit code 78 and a sentence in its log"]);
+    expect(text.match(/^BROKEN .*/gm)).toEqual([
+      "BROKEN      refuses a bad configuration with exit code 78 and a sentence in its log",
+    ]);
     expect(text).toMatch(/^holds {7}renders a playing file of the asked size and frame count/m);
     expect(text).toMatch(/^unsupported after SIGKILL .*\n {12}needs the promise checkpointEverySteps$/m);
     expect(text).toMatch(/\d+ hold, 1 are broken, \d+ are unsupported\.\n$/);

@@ -4,7 +4,14 @@ import { stepSeconds } from "../../src/core/model-catalog.ts";
 import { type EventReader, followEvents } from "../harness/event-reader.ts";
 import { findMediaChild } from "../harness/processes.ts";
 import { newestSeq, type Row, rendersOf, rowsAfterRender, rowsSince } from "../harness/rows.ts";
-import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { delivered, deliveredFrames, inPhase, pollAlways } from "../harness/tasks.ts";
 
 const steps = 30;
@@ -36,10 +43,15 @@ afterAll(async () => {
 interface RecoveryStatus {
   readonly mode: string;
   readonly open_incidents: readonly { readonly sentence: string }[];
-  readonly recovery_attempts: readonly { readonly action: string; readonly outcome: string; readonly incident_id?: string }[];
+  readonly recovery_attempts: readonly {
+    readonly action: string;
+    readonly outcome: string;
+    readonly incident_id?: string;
+  }[];
 }
 
-const recoveryStatus = async (): Promise<RecoveryStatus> => (await service.json<RecoveryStatus>("/api/v1/recovery/status")).body;
+const recoveryStatus = async (): Promise<RecoveryStatus> =>
+  (await service.json<RecoveryStatus>("/api/v1/recovery/status")).body;
 
 /** A sound service, so that each case is about its own fault. */
 async function calm(): Promise<void> {
@@ -62,7 +74,9 @@ interface Story {
 async function expectToldEverything(reader: EventReader, rows: readonly Row[]): Promise<void> {
   const last = rows.at(-1)?.seq ?? 0;
   await until("the stream has told everything", () => reader.messages.some(({ id }) => id !== null && id >= last));
-  const told = reader.messages.filter(({ id, event }) => id !== null && event !== "snapshot" && !event.startsWith("machine."));
+  const told = reader.messages.filter(
+    ({ id, event }) => id !== null && event !== "snapshot" && !event.startsWith("machine."),
+  );
   const wanted = rows.map(({ seq, kind }) => ({ id: seq, event: kind }));
   expect(told.map(({ id, event }) => ({ id, event })).filter(({ id }) => id !== null && id <= last)).toEqual(wanted);
 }
@@ -72,7 +86,10 @@ const faultsIn = (rows: readonly Row[]): readonly Row[] =>
   rows.filter(({ kind }) => kind === "incident.opened" || kind === "incident.joined");
 
 /** Submits a job, lets `harm` do its worst, and checks what every case must show. */
-async function survive(harm: (id: string, reader: EventReader) => Promise<void>, fields: Record<string, unknown> = {}): Promise<Story> {
+async function survive(
+  harm: (id: string, reader: EventReader) => Promise<void>,
+  fields: Record<string, unknown> = {},
+): Promise<Story> {
   await calm();
   const reader = await followEvents(service);
   await until("the stream's snapshot", () => reader.messages.length > 0);
@@ -103,11 +120,14 @@ async function survive(harm: (id: string, reader: EventReader) => Promise<void>,
 }
 
 const workerPid = (): number => service.worker()?.pid ?? 0;
-const addedUp = (rows: readonly Row[]): number[] => rendersOf(rows).map((render) => render.steps_rendered + render.resumed_from_step);
+const addedUp = (rows: readonly Row[]): number[] =>
+  rendersOf(rows).map((render) => render.steps_rendered + render.resumed_from_step);
 const furthestStep = ({ messages }: EventReader): number =>
   Math.max(
     0,
-    ...messages.filter(({ event, data }) => event === "progress" && data["phase"] === "denoise").map(({ data }) => Number(data["step"])),
+    ...messages
+      .filter(({ event, data }) => event === "progress" && data["phase"] === "denoise")
+      .map(({ data }) => Number(data["step"])),
   );
 
 /** The check of a file waits for a media child that is stopped, so that what happens then falls into it for certain. */
@@ -118,7 +138,9 @@ async function stoppedMediaChild(): Promise<number> {
 }
 
 const rendered = (id: string): Promise<unknown> =>
-  until("the file is there", () => rowsSince(directory.path).some((row) => row.kind === "render.completed" && row.jobId === id));
+  until("the file is there", () =>
+    rowsSince(directory.path).some((row) => row.kind === "render.completed" && row.jobId === id),
+  );
 
 describe("a worker that is killed", { timeout: 120_000 }, () => {
   // The card holds the phase, which would last milliseconds; it does so once, so that the next attempt goes through.
@@ -215,7 +237,9 @@ describe("a worker that does not answer", { timeout: 120_000 }, () => {
   });
 
   it("because its heartbeat fell silent is ended and replaced", async () => {
-    const { codes } = await survive(async () => undefined, { prompt: "a fox [[sim:silent@denoise:5]] [[sim:stall@denoise:6]]" });
+    const { codes } = await survive(async () => undefined, {
+      prompt: "a fox [[sim:silent@denoise:5]] [[sim:stall@denoise:6]]",
+    });
     expect(codes).toEqual(["WORKER_SILENT"]);
   });
 });
@@ -227,7 +251,9 @@ async function afterwards(card: string): Promise<{ exited: Row; fault: Row | und
   const pid = workerPid();
   const id = await service.submit({ steps, num_frames: 13, prompt: `a fox [[sim:${card}]]` });
   await delivered(service, id);
-  const exited = await until("the worker is ended", () => rowsSince(directory.path, since).find(({ kind }) => kind === "worker.exited"));
+  const exited = await until("the worker is ended", () =>
+    rowsSince(directory.path, since).find(({ kind }) => kind === "worker.exited"),
+  );
   await calm();
   expect([isAlive(pid), workerPid() === pid]).toEqual([false, false]);
   const rows = rowsSince(directory.path, since);
@@ -240,7 +266,10 @@ describe("a worker of which one half lives", { timeout: 120_000 }, () => {
   it("is replaced when its main thread is dead with nothing in hand, although its heartbeats go on", async () => {
     const { exited, fault, renderCount } = await afterwards("freeze@denoise:5");
     expect(exited.data["silent_for_ms"]).toBeUndefined();
-    expect(faultOf(fault)).toMatchObject({ code: "WORKER_STALLED", decidedBy: expect.stringContaining("its main thread did nothing for") });
+    expect(faultOf(fault)).toMatchObject({
+      code: "WORKER_STALLED",
+      decidedBy: expect.stringContaining("its main thread did nothing for"),
+    });
     expect(renderCount).toBe(1);
   });
 

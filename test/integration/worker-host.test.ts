@@ -15,7 +15,8 @@ beforeEach(() => {
 });
 afterEach(() => bench.end());
 
-const exitOf = (host: WorkerHost, ref: ProcessRef): Promise<ProcessExit> => new Promise((resolve) => host.onExit(ref, resolve));
+const exitOf = (host: WorkerHost, ref: ProcessRef): Promise<ProcessExit> =>
+  new Promise((resolve) => host.onExit(ref, resolve));
 const record = (): Record<string, unknown> => JSON.parse(readFileSync(`${bench.runDir}/worker-0.json`, "utf8"));
 const rewrite = (change: Record<string, unknown>): void =>
   writeFileSync(`${bench.runDir}/worker-0.json`, JSON.stringify({ ...record(), ...change }));
@@ -31,7 +32,12 @@ describe("starting", () => {
     const stat = readFileSync(`/proc/${ref.pid}/stat`, "utf8");
     expect(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[2]).toBe(String(ref.pid));
     expect(readFileSync(`/proc/${ref.pid}/oom_score_adj`, "utf8").trim()).toBe("500");
-    expect(client.identity).toMatchObject({ pid: ref.pid, kind: "stub", isSimulated: true, device: { uuid: "STUB-0" } });
+    expect(client.identity).toMatchObject({
+      pid: ref.pid,
+      kind: "stub",
+      isSimulated: true,
+      device: { uuid: "STUB-0" },
+    });
   });
 
   it("gives the worker files, never pipes, that would break with the supervisor", async () => {
@@ -93,7 +99,9 @@ describe("starting", () => {
 
   it("refuses to start a worker beside its living process", async () => {
     const { ref } = await bench.start();
-    await expect(bench.host().spawn("worker-0")).rejects.toMatchObject({ message: expect.stringContaining(`process ${ref.pid}`) });
+    await expect(bench.host().spawn("worker-0")).rejects.toMatchObject({
+      message: expect.stringContaining(`process ${ref.pid}`),
+    });
     expect(isAlive(ref.pid)).toBe(true);
   });
 
@@ -124,7 +132,9 @@ describe("connecting", () => {
 
   it("refuses to go on when the worker does not accept the token", async () => {
     const { host, ref } = await bench.start();
-    await expect(host.connect({ ...ref, token: "guessed" }, soon())).rejects.toMatchObject({ code: "WORKER_CONFIGURATION" });
+    await expect(host.connect({ ...ref, token: "guessed" }, soon())).rejects.toMatchObject({
+      code: "WORKER_CONFIGURATION",
+    });
   });
 
   it("lets a new connection replace the old one, whose calls are rejected", async () => {
@@ -153,7 +163,11 @@ describe("ending", () => {
     const { host, ref, client } = await bench.start();
     await client.injectFault("say:out of memory");
     host.signal(ref, "SIGKILL");
-    expect(await exitOf(host, ref)).toMatchObject({ code: null, signal: "SIGKILL", logTail: expect.stringContaining("out of memory") });
+    expect(await exitOf(host, ref)).toMatchObject({
+      code: null,
+      signal: "SIGKILL",
+      logTail: expect.stringContaining("out of memory"),
+    });
     const second = await host.spawn("worker-0");
     host.signal(second, "SIGKILL");
     expect((await exitOf(host, second)).logTail).not.toContain("out of memory");
@@ -186,7 +200,9 @@ describe("ending", () => {
     // What the shell has become never waits for the child that the shell has started.
     const parent = spawn("sh", ["-c", "sleep 600 & echo $!; exec sleep 600"], { stdio: ["ignore", "pipe", "ignore"] });
     try {
-      const pid = await new Promise<number>((resolve) => parent.stdout.once("data", (text) => resolve(Number(String(text)))));
+      const pid = await new Promise<number>((resolve) =>
+        parent.stdout.once("data", (text) => resolve(Number(String(text)))),
+      );
       await until("the shell is replaced", () => readFileSync(`/proc/${parent.pid}/comm`, "utf8") === "sleep\n");
       const ref: ProcessRef = { workerId: "worker-0", pid, startTicks: null, bootId: null, socketPath: "", token: "" };
       const host = bench.host();
@@ -215,7 +231,9 @@ describe("ending", () => {
 describe("the ladder", () => {
   it("ends a willing worker by a request", async () => {
     const { host, ref, client } = await bench.start();
-    expect(await stopWorker(host, client, ref, clock, { ...limits, requestMs: 8_000 })).toMatchObject({ how: "request" });
+    expect(await stopWorker(host, client, ref, clock, { ...limits, requestMs: 8_000 })).toMatchObject({
+      how: "request",
+    });
     expect(isAlive(ref.pid)).toBe(false);
   });
 
@@ -259,7 +277,9 @@ describe("adopting", () => {
 
   async function orphan(): Promise<void> {
     const program = new URL("../fixtures/stub-supervisor.ts", import.meta.url).pathname;
-    const supervisor = spawn(process.execPath, [program, bench.stateDir, stubProgram], { stdio: ["ignore", "pipe", "inherit"] });
+    const supervisor = spawn(process.execPath, [program, bench.stateDir, stubProgram], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     supervisors.push(supervisor);
     await new Promise((resolve) => supervisor.stdout.once("data", resolve));
     const ended = new Promise((resolve) => supervisor.once("exit", resolve));
@@ -335,7 +355,9 @@ describe("the registry", () => {
     bench.registry.register({ pid: reused, startTicks: 1 });
     bench.registry.disown(spared);
     bench.registry.killAll();
-    await until("worker, its child and the helper are gone", () => [ref.pid, child, helper].every((pid) => !isAlive(pid)));
+    await until("worker, its child and the helper are gone", () =>
+      [ref.pid, child, helper].every((pid) => !isAlive(pid)),
+    );
     expect([isAlive(spared), isAlive(reused)]).toEqual([true, true]);
     for (const process of helpers) process.kill("SIGKILL");
   });

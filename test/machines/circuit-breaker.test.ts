@@ -85,7 +85,11 @@ describe("the circuit breaker", () => {
     send({ type: "canary.failed", workerId });
     expect(is("open")).toBe(true);
     await clock.advance(120_000);
-    send({ type: "canary.passed", workerId }, { type: "fault.counted", workerId, attribution: "request" }, jobEnded(false));
+    send(
+      { type: "canary.passed", workerId },
+      { type: "fault.counted", workerId, attribution: "request" },
+      jobEnded(false),
+    );
     expect(is({ halfOpen: "awaitingJob" })).toBe(true);
     send(fault);
     expect(is("open")).toBe(true);

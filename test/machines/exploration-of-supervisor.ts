@@ -22,7 +22,9 @@ const alone = supervisorMachine.provide({
     letJobsEnd: assign(({ context }) => ({
       mode: "draining" as const,
       finishMs: hourMs,
-      workers: Object.fromEntries(Object.entries(context.workers).map(([id, worker]) => [id, { ...worker, jobId: "j1" }])),
+      workers: Object.fromEntries(
+        Object.entries(context.workers).map(([id, worker]) => [id, { ...worker, jobId: "j1" }]),
+      ),
     })),
     route: assign(({ context, event }) => routeOf(context, event, false).change),
     routeWhileDraining: assign(({ context, event }) => routeOf(context, event, true).change),
@@ -55,7 +57,14 @@ export const supervisor: Exploration = {
   events: [
     { type: "service.drain", shape: "quick", finishMs: 0, isOperator: true },
     { type: "service.drain", shape: "quick", finishMs: hourMs, isOperator: true },
-    { type: "recovery.trigger", failureType: "vram_exhaustion", isForced: false, workerId, fault: outOfMemory, isOperator: true },
+    {
+      type: "recovery.trigger",
+      failureType: "vram_exhaustion",
+      isForced: false,
+      workerId,
+      fault: outOfMemory,
+      isOperator: true,
+    },
     { type: "recovery.reset", isOperator: true },
     { type: "asides.sweep" },
     { type: "worker.connected", workerId, worker: { ...connectedWorker, ref: processRef }, isAdopted: false },
@@ -77,7 +86,15 @@ export const supervisor: Exploration = {
     { type: "breaker.halfOpened", workerId },
     { type: "breaker.closed", workerId },
     ...incidents.flatMap((incidentId): SampleEvent[] => [
-      { type: "rung.started", incidentId, workerId, action: "restart_pipeline", failureType: "vram_exhaustion", climb: 1, atMs: 0 },
+      {
+        type: "rung.started",
+        incidentId,
+        workerId,
+        action: "restart_pipeline",
+        failureType: "vram_exhaustion",
+        climb: 1,
+        atMs: 0,
+      },
       { type: "budget.request", incidentId, workerId, action: "restart_pipeline" },
       { type: "incident.stoodIn", incidentId, workerId, lookBackAtMs: 0, climbCount: 1, lookBackCount: 1 },
       { type: "incident.exhausted", incidentId, workerId, lookBackAtMs: 0, climbCount: 1, lookBackCount: 1 },
@@ -96,7 +113,8 @@ export const supervisor: Exploration = {
   omit: ["configured", "ladders", "clock", "limits", "resumed"],
   canonical: (path, context) => {
     const workers = Object.values(context["workers"] as WorkersFacts);
-    if (path.startsWith("draining")) return { workers: workers.map(({ process, isPipelineStopped }) => ({ process, isPipelineStopped })) };
+    if (path.startsWith("draining"))
+      return { workers: workers.map(({ process, isPipelineStopped }) => ({ process, isPipelineStopped })) };
     const isRecent = (atMs: number): boolean => atMs > about.clock.startMs - hourMs;
     return {
       workers: workers.map(({ process, isProven, breaker }) => ({ process, isProven, breaker })),

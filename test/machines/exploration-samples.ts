@@ -15,7 +15,15 @@ class Nobody {
 }
 
 /** How far the bounded worlds go. Two is the least that shows an order, an overflow and a return. */
-export const bounds = { budget: 2, climbs: 2, breakerFaults: 2, deaths: 2, loads: 2, incidents: 2, workers: 1 } as const;
+export const bounds = {
+  budget: 2,
+  climbs: 2,
+  breakerFaults: 2,
+  deaths: 2,
+  loads: 2,
+  incidents: 2,
+  workers: 1,
+} as const;
 
 export const about = { parent: new Nobody(), clock: explorationClock, workerId: "w0" };
 export const fault = classify({ exitSignal: "SIGSEGV" });
@@ -62,7 +70,14 @@ export const rendered: RenderReport = {
   heldBytes: 1,
 };
 
-export const processRef: ProcessRef = { workerId: "w0", pid: 7, startTicks: 1, bootId: "b", socketPath: "s", token: "t" };
+export const processRef: ProcessRef = {
+  workerId: "w0",
+  pid: 7,
+  startTicks: 1,
+  bootId: "b",
+  socketPath: "s",
+  token: "t",
+};
 
 export const connectedWorker: ConnectedWorker = {
   ref: processRef,
@@ -77,5 +92,15 @@ export const connectedWorker: ConnectedWorker = {
     actions: [],
     phases: [],
   },
-  attach: { jobId: null, fence: null, phase: null, step: null, of: null, result: null, failure: null, residentModel: null, profile: null },
+  attach: {
+    jobId: null,
+    fence: null,
+    phase: null,
+    step: null,
+    of: null,
+    result: null,
+    failure: null,
+    residentModel: null,
+    profile: null,
+  },
 };

@@ -3,7 +3,15 @@ import { type AnyStateNode, fromPromise, setup } from "xstate";
 import { loadMachines } from "../../scripts/statecharts/machine-files.ts";
 import { bounds } from "./exploration-samples.ts";
 import { explorations } from "./explorations.ts";
-import { canReach, type Exploration, explorationClock, explore, type Graph, longestWay, type ReachedState } from "./explore.ts";
+import {
+  canReach,
+  type Exploration,
+  explorationClock,
+  explore,
+  type Graph,
+  longestWay,
+  type ReachedState,
+} from "./explore.ts";
 
 const machines = await loadMachines();
 const graphs = new Map<string, Graph>();
@@ -24,10 +32,12 @@ const graphOf = (name: string): Graph => {
 };
 const pathsOf = (states: readonly ReachedState[]): readonly string[] => [...new Set(states.map((state) => state.path))];
 const liveStates = (graph: Graph): ReachedState[] => [...graph.states.values()].filter((state) => !state.isDone);
-const isAnswering = (state: ReachedState): boolean => state.isDone || state.tags.has("mock") || state.tags.has("servable");
+const isAnswering = (state: ReachedState): boolean =>
+  state.isDone || state.tags.has("mock") || state.tags.has("servable");
 
 /** A state with an unguarded eventless transition is never seen from outside. */
-const isLeftAtOnce = (node: AnyStateNode): boolean => (node.always ?? []).some((transition) => transition.guard === undefined);
+const isLeftAtOnce = (node: AnyStateNode): boolean =>
+  (node.always ?? []).some((transition) => transition.guard === undefined);
 
 describe.each(machines)("every reachable state of $name", ({ name, machine }) => {
   it("is among few enough to look at all of them", { timeout: 180_000 }, () => {
@@ -48,7 +58,9 @@ describe.each(machines)("every reachable state of $name", ({ name, machine }) =>
   });
   it("has a way out in time, unless resting is right", () => {
     const resting = specOf(name).restsIn ?? [];
-    expect(pathsOf(liveStates(graphOf(name)).filter((state) => !state.hasTimedWayOut && !resting.includes(state.path)))).toEqual([]);
+    expect(
+      pathsOf(liveStates(graphOf(name)).filter((state) => !state.hasTimedWayOut && !resting.includes(state.path))),
+    ).toEqual([]);
   });
   it("can get to each state that it owes, without a person", () => {
     const graph = graphOf(name);
@@ -59,7 +71,10 @@ describe.each(machines)("every reachable state of $name", ({ name, machine }) =>
         (state) => state.tags.has(tag) || (mayEnd && state.isDone),
         (edge) => !edge.isOperator,
       );
-      expect(pathsOf(liveStates(graph).filter((state) => !reaching.has(state.key))), `states that never get to ${tag}`).toEqual([]);
+      expect(
+        pathsOf(liveStates(graph).filter((state) => !reaching.has(state.key))),
+        `states that never get to ${tag}`,
+      ).toEqual([]);
     }
   });
   it("keeps the promises of its machine", () => {
@@ -106,12 +121,21 @@ describe("the explorer", () => {
       trap: {},
     },
   });
-  const spec: Exploration = { machine: toy, inputs: [{}], events: [{ type: "go" }], outputs: {}, omit: [], staysReachable: [] };
+  const spec: Exploration = {
+    machine: toy,
+    inputs: [{}],
+    events: [{ type: "go" }],
+    outputs: {},
+    omit: [],
+    staysReachable: [],
+  };
   const pathsWithout = (graph: Graph, keys: ReadonlySet<string>): readonly string[] =>
     pathsOf(liveStates(graph).filter((state) => !keys.has(state.key)));
   it("finds a state that nothing leaves, also behind a guard that only time opens", () => {
     const graph = explore(spec);
-    expect(pathsWithout(graph, new Set(graph.edges.filter((edge) => edge.from !== edge.to).map((edge) => edge.from)))).toEqual(["trap"]);
+    expect(
+      pathsWithout(graph, new Set(graph.edges.filter((edge) => edge.from !== edge.to).map((edge) => edge.from))),
+    ).toEqual(["trap"]);
   });
   it("finds states from which a tag cannot be reached, and rings", () => {
     const graph = explore(spec);
@@ -148,7 +172,8 @@ describe("the explorer", () => {
 
 afterAll(() => {
   const rows = [...graphs].map(
-    ([name, { states, edges, seconds }]) => `${name}: ${states.size} states, ${edges.length} edges, ${seconds.toFixed(1)} s`,
+    ([name, { states, edges, seconds }]) =>
+      `${name}: ${states.size} states, ${edges.length} edges, ${seconds.toFixed(1)} s`,
   );
   console.info([`explored with ${JSON.stringify(bounds)}`, ...rows].join("\n  "));
 });

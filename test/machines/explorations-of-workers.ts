@@ -24,7 +24,12 @@ export const worker: Exploration = {
     { type: "budget.granted" },
     { type: "budget.refused", retryAtMs: 2_000_000_000 },
   ],
-  outputs: { spawnProcess: [processRef], handshake: [connectedWorker], adoptProcess: [connectedWorker, null], stopProcess: [undefined] },
+  outputs: {
+    spawnProcess: [processRef],
+    handshake: [connectedWorker],
+    adoptProcess: [connectedWorker, null],
+    stopProcess: [undefined],
+  },
   omit: [...ignored, "draws", "drawIndex", "stopReason", "backoffIndex", "stopShape"],
   // Somebody has to ask for a stopped worker, and a connected one lives until something happens to it.
   restsIn: ["stopped", "living.idle", "living.busy"],
@@ -81,7 +86,8 @@ export const modelLoader: Exploration = {
   // Without a worker there is nothing to load onto; a proven model stays until it is asked for otherwise.
   restsIn: ["unloaded", "ready"],
   staysReachable: ["servable", "degraded"],
-  problemsOf: ({ context, path }) => (path === "ready" && context["isWorkerConnected"] === false ? ["ready without a worker"] : []),
+  problemsOf: ({ context, path }) =>
+    path === "ready" && context["isWorkerConnected"] === false ? ["ready without a worker"] : [],
 };
 
 export const pipeline: Exploration = {
@@ -128,7 +134,17 @@ export const pipeline: Exploration = {
     cancelRender: [true, false],
     settleAttempt: [undefined],
   },
-  omit: [...ignored, "commitCount", "longPhaseMs", "stillSinceMs", "stepLimits", "dueAtMs", "spec", "untilMs", "evidence"],
+  omit: [
+    ...ignored,
+    "commitCount",
+    "longPhaseMs",
+    "stillSinceMs",
+    "stepLimits",
+    "dueAtMs",
+    "spec",
+    "untilMs",
+    "evidence",
+  ],
   canonical: (path, context) => {
     const hasLease = context["lease"] !== null;
     const isUnsettled = !["settling", "cancelling", "stalled"].includes(path);

@@ -12,7 +12,10 @@ import { about, bounds, fault, poisoned } from "./exploration-samples.ts";
 import { modelLoader, pipeline, worker } from "./explorations-of-workers.ts";
 import { type Exploration, explorationClock, type ReachedState } from "./explore.ts";
 
-const answers: readonly ProbeAnswer[] = (["passed", "failed", "unknown"] as const).map((verdict) => ({ verdict, reason: "explored" }));
+const answers: readonly ProbeAnswer[] = (["passed", "failed", "unknown"] as const).map((verdict) => ({
+  verdict,
+  reason: "explored",
+}));
 const measure = (
   freeGib: number,
 ): { atMs: number; deviceFreeBytes: number; workerReservedBytes: number; workerAllocatedBytes: number } => ({
@@ -50,7 +53,10 @@ const countedClimbs = (context: Readonly<Record<string, unknown>>): number =>
 const recovery: Exploration = {
   machine: recoveryMachine,
   inputs: [
-    ...(["fault", "workerDeath", "health", "manual", "forced"] as const).map((origin) => ({ ...recoveryStart, origin })),
+    ...(["fault", "workerDeath", "health", "manual", "forced"] as const).map((origin) => ({
+      ...recoveryStart,
+      origin,
+    })),
     { ...recoveryStart, origin: "fault", jobId: "j1" },
     { ...recoveryStart, origin: "fault", cooldownUntilMs: 1_000_030_000 },
     ...resumes.map((kind) => ({
@@ -139,7 +145,8 @@ const recovery: Exploration = {
     const problems = [];
     if ((world["spent"] ?? 0) > bounds.budget) problems.push("more heavy steps than the budget has");
     if (countedClimbs(context) > bounds.climbs) problems.push("more climbs than allowed");
-    if (path === "standingIn" && context["hasProvenFailure"] !== true) problems.push("a stand-in without a proven failure");
+    if (path === "standingIn" && context["hasProvenFailure"] !== true)
+      problems.push("a stand-in without a proven failure");
     return problems;
   },
 };
@@ -153,7 +160,10 @@ const gpu = (usedRatio: number) => ({
   temperatureCelsius: null,
   unavailable: {},
 });
-export const sampleOf = (ratio: number, about: { readonly gpuRatio?: number; readonly hasGpu?: boolean } = {}): Sample => ({
+export const sampleOf = (
+  ratio: number,
+  about: { readonly gpuRatio?: number; readonly hasGpu?: boolean } = {},
+): Sample => ({
   atMs: 0,
   gpuKind: about.hasGpu === false ? "absent" : "simulated",
   gpus: about.hasGpu === false ? [] : [gpu(about.gpuRatio ?? 0.1)],
@@ -187,7 +197,9 @@ const healthMonitor: Exploration = {
     const readings = Object.values(context["readings"] as HealthReadings);
     const isUnknown = readings.every((reading) => reading.level === "unknown");
     const problems = path === "watching.healthy" && isUnknown ? ["unknown is shown as healthy"] : [];
-    return path === "watching.blind" && context["status"] === "healthy" ? [...problems, "blind is shown as healthy"] : problems;
+    return path === "watching.blind" && context["status"] === "healthy"
+      ? [...problems, "blind is shown as healthy"]
+      : problems;
   },
 };
 

@@ -87,7 +87,10 @@ function shiftTimes(value: unknown, shiftMs: number, omit: readonly string[], ke
   if (Array.isArray(value)) return value.map((item) => shiftTimes(item, shiftMs, omit, key));
   if (!isPlain(value)) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name, omit.includes(name) ? inner : shiftTimes(inner, shiftMs, omit, name)]),
+    Object.entries(value).map(([name, inner]) => [
+      name,
+      omit.includes(name) ? inner : shiftTimes(inner, shiftMs, omit, name),
+    ]),
   );
 }
 
@@ -97,9 +100,14 @@ function reduce(value: unknown, spec: Exploration, key = ""): unknown {
     if (isTime(key)) return value > startMs ? "future" : value > startMs - recentMs ? "past" : "long past";
     return Math.min(value, spec.caps?.[key] ?? Number.POSITIVE_INFINITY);
   }
-  if (Array.isArray(value)) return value.slice(0, spec.caps?.[key] ?? value.length).map((item) => reduce(item, spec, key));
+  if (Array.isArray(value))
+    return value.slice(0, spec.caps?.[key] ?? value.length).map((item) => reduce(item, spec, key));
   if (!isPlain(value))
-    return typeof value === "object" && value !== null ? `<${value.constructor?.name}>` : typeof value === "function" ? null : value;
+    return typeof value === "object" && value !== null
+      ? `<${value.constructor?.name}>`
+      : typeof value === "function"
+        ? null
+        : value;
   return Object.fromEntries(
     Object.entries(value)
       .filter(([name]) => !spec.omit.includes(name))
@@ -122,7 +130,11 @@ function sourcesOf(node: AnyStateNode): Map<string, string> {
 }
 
 /** Timers and ends of invoked actors that the snapshot itself waits for. */
-function pendingEvents(snapshot: AnyMachineSnapshot, sources: ReadonlyMap<string, string>, spec: Exploration): SampleEvent[] {
+function pendingEvents(
+  snapshot: AnyMachineSnapshot,
+  sources: ReadonlyMap<string, string>,
+  spec: Exploration,
+): SampleEvent[] {
   const types = new Set(getNextTransitions(snapshot).map((next) => next.eventType));
   return [...types].flatMap((type): SampleEvent[] => {
     if (type.startsWith("xstate.after.")) return [{ type }];
@@ -131,7 +143,8 @@ function pendingEvents(snapshot: AnyMachineSnapshot, sources: ReadonlyMap<string
     if (kind === "error") return [{ type, actorId: id, error: new Error("explored") }];
     const source = sources.get(id) ?? id;
     const outputs = spec.outputs[source];
-    if (outputs === undefined) throw new Error(`the exploration of ${spec.machine.id} has no outputs for the actor ${source}`);
+    if (outputs === undefined)
+      throw new Error(`the exploration of ${spec.machine.id} has no outputs for the actor ${source}`);
     return outputs.map((output) => ({ type, actorId: id, output }));
   });
 }
@@ -142,7 +155,12 @@ interface Node {
 }
 
 /** A state that was seen before is not looked at again. */
-function nodeOf(snapshot: AnyMachineSnapshot, world: World, spec: Exploration, seen: ReadonlyMap<string, ReachedState>): Node {
+function nodeOf(
+  snapshot: AnyMachineSnapshot,
+  world: World,
+  spec: Exploration,
+  seen: ReadonlyMap<string, ReachedState>,
+): Node {
   const context = snapshot.context as Record<string, unknown>;
   const path = pathOf(snapshot.value);
   const isDone = snapshot.status === "done";
@@ -166,13 +184,16 @@ function stepsFrom(
   if (node.state.isDone) return [];
   const events = [...pendingEvents(node.snapshot, sources, spec), ...spec.events];
   return events.flatMap((event) => {
-    const world = spec.stepWorld === undefined ? node.state.world : spec.stepWorld(node.state.world, event, node.state.path);
+    const world =
+      spec.stepWorld === undefined ? node.state.world : spec.stepWorld(node.state.world, event, node.state.path);
     if (world === null) return [];
     return [0, muchLaterMs].map((laterMs) => {
       explorationClock.atMs = startMs + laterMs;
       const [next] = transition(spec.machine, node.snapshot, event as never) as [AnyMachineSnapshot, unknown];
       if (next.status === "error")
-        throw new Error(`${spec.machine.id} ended by an error in ${node.state.path} on ${event.type}`, { cause: next.error });
+        throw new Error(`${spec.machine.id} ended by an error in ${node.state.path} on ${event.type}`, {
+          cause: next.error,
+        });
       const context = shiftTimes(next.context, laterMs, spec.omit);
       return { event, node: nodeOf({ ...next, context } as AnyMachineSnapshot, world, spec, seen) };
     });
@@ -199,7 +220,8 @@ function exploreAll(spec: Exploration): Graph {
   const queue: Node[] = [];
   const visit = (node: Node): void => {
     if (states.has(node.state.key)) return;
-    if (states.size >= stateCeiling) throw new Error(`${spec.machine.id} has more than ${stateCeiling} states; bound its context`);
+    if (states.size >= stateCeiling)
+      throw new Error(`${spec.machine.id} has more than ${stateCeiling} states; bound its context`);
     states.set(node.state.key, node.state);
     queue.push(node);
   };
@@ -245,7 +267,11 @@ export function canReach(
 }
 
 /** The longest way through the states with `isInside`, in edges; null when there is a cycle among them. Self-loops do not count. */
-export function longestWay(graph: Graph, isInside: (state: ReachedState) => boolean, isAllowed: (edge: Edge) => boolean): number | null {
+export function longestWay(
+  graph: Graph,
+  isInside: (state: ReachedState) => boolean,
+  isAllowed: (edge: Edge) => boolean,
+): number | null {
   const next = new Map<string, string[]>();
   const inside = new Set([...graph.states.values()].filter(isInside).map((state) => state.key));
   for (const edge of graph.edges) {

@@ -83,7 +83,10 @@ function startMonitor(measure: () => Wanted | null | undefined, gpuExpectation: 
     return () => clock.clearTimer(timer);
   });
   const machine = healthMonitorMachine.provide({ actors: { takeSamples } });
-  const actor = createActor(machine, { clock: toActorClock(clock), input: { parent: parent.ref, clock, gpuExpectation } }).start();
+  const actor = createActor(machine, {
+    clock: toActorClock(clock),
+    input: { parent: parent.ref, clock, gpuExpectation },
+  }).start();
   running = actor;
   const health = () => healthReportOf(actor.getSnapshot().context);
   return {
@@ -132,8 +135,16 @@ describe("the health monitor", () => {
       { hostDetails: { pressure: { memory: { someRatio: 0.4, fullRatio: 0.2 }, cpu: null, io: null } } },
       "pressure warning",
     ],
-    ["a file system that runs out of inodes", { hostDetails: { inodes: { totalCount: 1_000, freeCount: 5 } } }, "inodes critical"],
-    ["a card whose driver wants a reset", { gpuStatus: { evidence: { recoveryAction: "GPU Reset" } } }, "gpuPresence critical"],
+    [
+      "a file system that runs out of inodes",
+      { hostDetails: { inodes: { totalCount: 1_000, freeCount: 5 } } },
+      "inodes critical",
+    ],
+    [
+      "a card whose driver wants a reset",
+      { gpuStatus: { evidence: { recoveryAction: "GPU Reset" } } },
+      "gpuPresence critical",
+    ],
   ])("sees %s", async (_what, wanted, issue) => {
     const { clock, health } = startMonitor(() => wanted);
     await clock.advance(15_000);
@@ -155,7 +166,10 @@ describe("the health monitor", () => {
   it("gives each issue with what to do about it", async () => {
     const { clock, health } = startMonitor(() => ({ cpuRatio: 0.85, diskFreeBytes: gibibyte }));
     await clock.advance(15_000);
-    expect(health().issues.map(({ reading, severity }) => `${reading} ${severity}`)).toEqual(["disk critical", "cpu warning"]);
+    expect(health().issues.map(({ reading, severity }) => `${reading} ${severity}`)).toEqual([
+      "disk critical",
+      "cpu warning",
+    ]);
     expect(health().issues.every(({ recommendation }) => recommendation.length > 10)).toBe(true);
   });
   it("does not complain of a full card while the job is inside its known envelope", async () => {
@@ -170,12 +184,18 @@ describe("the health monitor", () => {
     await clock.advance(10_000);
     expect(health().status).toBe("critical");
     expect(parent.ofType("fault.raised")).toMatchObject([
-      { isHealthOnly: true, report: { workerId: "w7", fault: { failureType: "vram_exhaustion", contextPoisoned: false } } },
+      {
+        isHealthOnly: true,
+        report: { workerId: "w7", fault: { failureType: "vram_exhaustion", contextPoisoned: false } },
+      },
     ]);
   });
   it("takes a machine that turns out to have no card for what it is, and misses one that was there", async () => {
     let hasGpu = false;
-    const { clock, health } = startMonitor(() => ({ hasGpu, gpuStatus: { state: hasGpu ? "measured" : "absent" } }), "asFound");
+    const { clock, health } = startMonitor(
+      () => ({ hasGpu, gpuStatus: { state: hasGpu ? "measured" : "absent" } }),
+      "asFound",
+    );
     await clock.advance(60_000);
     expect(health().status).toBe("healthy");
     hasGpu = true;
@@ -210,7 +230,14 @@ describe("the health monitor", () => {
     await clock.advance(15_000);
     expect(health().status).toBe("critical");
     expect(parent.ofType("fault.raised")).toMatchObject([
-      { report: { fault: { decidedBy: "nvidia-smi ended with 9: the driver is not loaded", evidence: { gpu: { smiExitCode: 9 } } } } },
+      {
+        report: {
+          fault: {
+            decidedBy: "nvidia-smi ended with 9: the driver is not loaded",
+            evidence: { gpu: { smiExitCode: 9 } },
+          },
+        },
+      },
     ]);
     wanted = {};
     await clock.advance(5_000);
@@ -218,7 +245,9 @@ describe("the health monitor", () => {
   });
 
   it("is critical when one of several cards is gone", async () => {
-    const { clock, health } = startMonitor(() => ({ gpuStatus: { state: "failed", evidence: { missingDeviceCount: 1 } } }));
+    const { clock, health } = startMonitor(() => ({
+      gpuStatus: { state: "failed", evidence: { missingDeviceCount: 1 } },
+    }));
     await clock.advance(15_000);
     expect(health()).toMatchObject({ status: "critical", issues: [{ reading: "gpuPresence" }] });
   });

@@ -48,7 +48,11 @@ describe("the lint itself", () => {
     ["an unknown actor", { invoke: { src: "nope", onDone: "b", onError: "b" } }, "actor nope"],
     ["a promise without onError", { invoke: { src: "work", onDone: "b" }, after: { waitMs: "b" } }, "no onError"],
     ["a promise without onDone", { invoke: { src: "work", onError: "b" }, after: { waitMs: "b" } }, "no onDone"],
-    ["a promise without a way out in time", { invoke: { src: "work", onDone: "b", onError: "b" } }, "no way out in time"],
+    [
+      "a promise without a way out in time",
+      { invoke: { src: "work", onDone: "b", onError: "b" } },
+      "no way out in time",
+    ],
     ["a callback without onError", { invoke: { src: "listen" } }, "no onError"],
     ["a state without a description", { description: undefined }, "no description"],
     ["an implementation that nothing uses", {}, "is never used"],

@@ -3,7 +3,8 @@ import type { AnyStateMachine, AnyStateNode } from "xstate";
 type Kind = "action" | "guard" | "actor" | "delay";
 type Used = Readonly<Record<Kind, Set<string>>>;
 
-const list = (value: unknown): readonly unknown[] => (value === undefined ? [] : Array.isArray(value) ? value : [value]);
+const list = (value: unknown): readonly unknown[] =>
+  value === undefined ? [] : Array.isArray(value) ? value : [value];
 
 /** Promise logic resolves its promise when it starts; xstate marks it in no other way. */
 export function isPromiseLogic(logic: unknown): boolean {
@@ -44,7 +45,9 @@ function transitionsOf(raw: RawState): readonly RawTransition[] {
     ...Object.values(raw.after ?? {}),
     ...invokes.flatMap(({ onDone, onError }) => [onDone, onError]),
   ];
-  return sources.flatMap(list).filter((transition): transition is RawTransition => typeof transition === "object" && transition !== null);
+  return sources
+    .flatMap(list)
+    .filter((transition): transition is RawTransition => typeof transition === "object" && transition !== null);
 }
 
 function nameOf(reference: unknown, kind: Kind, where: string, problems: string[]): string | null {
@@ -55,7 +58,13 @@ function nameOf(reference: unknown, kind: Kind, where: string, problems: string[
   return null;
 }
 
-function lintInvokes(node: AnyStateNode, raw: RawState, machine: AnyStateMachine, used: Used, problems: string[]): void {
+function lintInvokes(
+  node: AnyStateNode,
+  raw: RawState,
+  machine: AnyStateMachine,
+  used: Used,
+  problems: string[],
+): void {
   for (const invoke of list(raw.invoke) as readonly RawInvoke[]) {
     const name = nameOf(invoke.src, "actor", node.id, problems);
     if (name === null) continue;
@@ -74,9 +83,14 @@ function lintNode(node: AnyStateNode, machine: AnyStateMachine, used: Used, prob
   const raw = node.config as RawState;
   const isRoot = node.parent === undefined;
   if (!isRoot && (raw.description ?? "").trim() === "") problems.push(`${node.id}: no description`);
-  if (node.type === "final" && raw.output === undefined && machine.config.output === undefined) problems.push(`${node.id}: no output`);
+  if (node.type === "final" && raw.output === undefined && machine.config.output === undefined)
+    problems.push(`${node.id}: no output`);
   const transitions = transitionsOf(raw);
-  const actions = [...list(raw.entry), ...list(raw.exit), ...transitions.flatMap((transition) => list(transition.actions))];
+  const actions = [
+    ...list(raw.entry),
+    ...list(raw.exit),
+    ...transitions.flatMap((transition) => list(transition.actions)),
+  ];
   for (const action of actions) {
     const name = nameOf(action, "action", node.id, problems);
     if (name !== null) used.action.add(name);

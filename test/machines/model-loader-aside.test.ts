@@ -27,7 +27,9 @@ describe("a model that a job wants beside the worker's own", () => {
   it("is set aside when it does not load, and the worker has its own again", async () => {
     const world = await ready();
     await world.send(wanted, failed);
-    expect(world.parent.ofType("model.setAside")).toEqual([{ type: "model.setAside", workerId: "w0", model: "TI2V-5B", fault: lasting }]);
+    expect(world.parent.ofType("model.setAside")).toEqual([
+      { type: "model.setAside", workerId: "w0", model: "TI2V-5B", fault: lasting },
+    ]);
     expect(lastLoad(world)).toEqual({ workerId: "w0", model: "T2V-A14B", profile: "full" });
     await world.send(loaded);
     expect(world.state()).toBe("ready");

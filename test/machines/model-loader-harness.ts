@@ -3,7 +3,13 @@ import { toActorClock } from "../../src/core/clock.ts";
 import type { Fault } from "../../src/core/fault.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { modelLoaderMachine } from "../../src/machines/model-loader.machine.ts";
-import type { LoadOrder, ModelLoaderEvent, ModelLoaderReport, Resolution, VerifyOrder } from "../../src/machines/model-loader-types.ts";
+import type {
+  LoadOrder,
+  ModelLoaderEvent,
+  ModelLoaderReport,
+  Resolution,
+  VerifyOrder,
+} from "../../src/machines/model-loader-types.ts";
 import { pathOfValue } from "../../src/telemetry/transitions.ts";
 import { createListeningParent, type ListeningParent } from "./listening-parent.ts";
 
@@ -120,7 +126,12 @@ export function startLoader(set: Partial<LoaderWorld> = {}): LoaderWorld {
   return Object.assign(world, { actor });
 }
 
-export const connected: ModelLoaderEvent = { type: "worker.connected", residentModel: null, profile: null, isAdopted: false };
+export const connected: ModelLoaderEvent = {
+  type: "worker.connected",
+  residentModel: null,
+  profile: null,
+  isAdopted: false,
+};
 export const loaded: ModelLoaderEvent = { type: "load.succeeded" };
 export const ensure: ModelLoaderEvent = { type: "model.ensure" };
 export const reload: ModelLoaderEvent = { type: "model.reload" };

@@ -1,7 +1,16 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { ModelLoaderEvent } from "../../src/machines/model-loader-types.ts";
 import { fault } from "./exploration-samples.ts";
-import { connected, ensure, type LoaderWorld, leaner, loaded, reload, same, startLoader } from "./model-loader-harness.ts";
+import {
+  connected,
+  ensure,
+  type LoaderWorld,
+  leaner,
+  loaded,
+  reload,
+  same,
+  startLoader,
+} from "./model-loader-harness.ts";
 
 const running: LoaderWorld[] = [];
 afterEach(() => {
@@ -53,7 +62,9 @@ describe("a load", () => {
     world.proofs.push(null);
     await world.send(reload, loaded);
     expect(world.state()).toBe("ready");
-    expect(world.parent.reports).toEqual([{ type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "full" }]);
+    expect(world.parent.reports).toEqual([
+      { type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "full" },
+    ]);
   });
   it("remembers what was wanted while no worker was there", async () => {
     const world = begin();
@@ -77,21 +88,24 @@ describe("a load", () => {
     ["verifying", { verifications: ["hangs"] }],
     ["loading.moving", {}],
     ["proving", { proofs: ["hangs"] }],
-  ] as const)("is joined by whoever asks for the same model in %s, and made anew for another memory mode", async (state, set) => {
-    const world = await load({ ...set } as Partial<LoaderWorld>);
-    if (state === "proving") await world.send(loaded);
-    expect(world.state()).toBe(state);
-    const { resolveCount, loads } = world;
-    const loadCount = loads.length;
-    await world.send(same, ensure);
-    expect(world.state()).toBe(state);
-    expect([world.resolveCount, world.loads.length]).toEqual([resolveCount, loadCount]);
-    world.resolution = { kind: "present" };
-    await world.send(leaner, loaded);
-    expect(world.loads.at(-1)?.profile).toBe("tiling");
-    expect(world.resolveCount).toBe(resolveCount + 1);
-    expect(world.parent.ofType("model.proven")).toMatchObject([{ profile: "tiling" }]);
-  });
+  ] as const)(
+    "is joined by whoever asks for the same model in %s, and made anew for another memory mode",
+    async (state, set) => {
+      const world = await load({ ...set } as Partial<LoaderWorld>);
+      if (state === "proving") await world.send(loaded);
+      expect(world.state()).toBe(state);
+      const { resolveCount, loads } = world;
+      const loadCount = loads.length;
+      await world.send(same, ensure);
+      expect(world.state()).toBe(state);
+      expect([world.resolveCount, world.loads.length]).toEqual([resolveCount, loadCount]);
+      world.resolution = { kind: "present" };
+      await world.send(leaner, loaded);
+      expect(world.loads.at(-1)?.profile).toBe("tiling");
+      expect(world.resolveCount).toBe(resolveCount + 1);
+      expect(world.parent.ofType("model.proven")).toMatchObject([{ profile: "tiling" }]);
+    },
+  );
   it("is not stuck while it shows activity, however long it takes, and is after five minutes without", async () => {
     const world = await load();
     for (let count = 0; count < 20; count += 1) {
@@ -212,7 +226,10 @@ describe("verifying", () => {
     await world.send({ type: "download.succeeded" });
     expect(world.state()).toBe("failed.permanent");
     expect(world.downloadCount).toBe(2);
-    expect(world.parent.ofType("model.loadFailed")[0]?.fault).toMatchObject({ code: "MODEL_FILE_CORRUPT", retryable: false });
+    expect(world.parent.ofType("model.loadFailed")[0]?.fault).toMatchObject({
+      code: "MODEL_FILE_CORRUPT",
+      retryable: false,
+    });
     expect(world.parent.ofType("model.loadFailed")[0]?.fault.message).toContain("a.safetensors");
   });
   it("allows each load its own fetches", async () => {
@@ -263,7 +280,9 @@ describe("a model that serves", () => {
     await world.send(adopted("T2V-A14B"));
     expect(world.state()).toBe("ready");
     expect(world.loads).toEqual([]);
-    expect(world.parent.reports).toEqual([{ type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "tiling" }]);
+    expect(world.parent.reports).toEqual([
+      { type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "tiling" },
+    ]);
   });
   it.each([
     ["an adopted worker holds another one", adopted("TI2V-5B")],
@@ -323,7 +342,11 @@ describe("a failed load", () => {
       expect(world.clearCount).toBe(2);
       expect(world.state()).toBe("failed.permanent");
       expect(world.parent.types()).toEqual(["model.loadFailed", "fault.raised"]);
-      expect(world.parent.ofType("fault.raised")[0]?.report).toMatchObject({ workerId: "w0", model: "T2V-A14B", jobId: null });
+      expect(world.parent.ofType("fault.raised")[0]?.report).toMatchObject({
+        workerId: "w0",
+        model: "T2V-A14B",
+        jobId: null,
+      });
     },
   );
   it("is tried again by itself after ten minutes", async () => {

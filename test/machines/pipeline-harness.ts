@@ -5,7 +5,14 @@ import type { RenderReport } from "../../src/core/ports/worker.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import type { ModelId } from "../../src/core/words.ts";
 import { pipelineMachine } from "../../src/machines/pipeline.machine.ts";
-import type { Claim, PipelineEvent, PipelineInput, PipelineReport, Preparation, Settlement } from "../../src/machines/pipeline-types.ts";
+import type {
+  Claim,
+  PipelineEvent,
+  PipelineInput,
+  PipelineReport,
+  Preparation,
+  Settlement,
+} from "../../src/machines/pipeline-types.ts";
 import { pathOfValue } from "../../src/telemetry/transitions.ts";
 import { rendered, lease as sampleLease } from "./exploration-samples.ts";
 import { createListeningParent, type ListeningParent } from "./listening-parent.ts";
@@ -76,14 +83,20 @@ function provide(world: Omit<PipelineWorld, "actor">) {
         world.kept.add(input.lease.jobId);
         return () => world.kept.delete(input.lease.jobId);
       }),
-      commitArtifact: fromCallback<PipelineEvent, { workerId: string; lease: Lease; report: RenderReport }>(({ input }) => {
-        world.commits.push({ jobId: input.lease.jobId, report: input.report });
-      }),
-      cancelRender: fromPromise<boolean, { workerId: string; lease: Lease }>(() => given(world.cancelAnswer, world.clock)),
-      settleAttempt: fromPromise<void, { workerId: string; lease: Lease; settlement: Settlement }>(async ({ input }) => {
-        await given(world.settleAnswers.shift(), world.clock);
-        world.settlements.push(input.settlement);
-      }),
+      commitArtifact: fromCallback<PipelineEvent, { workerId: string; lease: Lease; report: RenderReport }>(
+        ({ input }) => {
+          world.commits.push({ jobId: input.lease.jobId, report: input.report });
+        },
+      ),
+      cancelRender: fromPromise<boolean, { workerId: string; lease: Lease }>(() =>
+        given(world.cancelAnswer, world.clock),
+      ),
+      settleAttempt: fromPromise<void, { workerId: string; lease: Lease; settlement: Settlement }>(
+        async ({ input }) => {
+          await given(world.settleAnswers.shift(), world.clock);
+          world.settlements.push(input.settlement);
+        },
+      ),
     },
   });
 }
@@ -137,7 +150,10 @@ export const resume = (by: string): PipelineEvent => ({ type: "pipeline.resume",
 export const committed = (jobId: string): PipelineEvent => ({ type: "artifact.committed", jobId });
 
 /** A pipeline whose worker holds its model, with these jobs waiting; the first is being rendered. */
-export async function startRendering(jobs: readonly string[] = ["j1"], set: Partial<PipelineWorld> = {}): Promise<PipelineWorld> {
+export async function startRendering(
+  jobs: readonly string[] = ["j1"],
+  set: Partial<PipelineWorld> = {},
+): Promise<PipelineWorld> {
   const world = startPipeline({ waiting: [...jobs], ...set });
   await world.send(connected, proven);
   return world;

@@ -34,7 +34,8 @@ const hourMs = 60 * minuteMs;
 const cancel = { type: "job.cancel", jobId: "j1" } as const;
 const stop = { type: "pipeline.stop" } as const;
 const standIn = { type: "pipeline.standIn" } as const;
-const kills = (world: PipelineWorld): readonly string[] => world.parent.ofType("worker.restart").map(({ reason }) => reason);
+const kills = (world: PipelineWorld): readonly string[] =>
+  world.parent.ofType("worker.restart").map(({ reason }) => reason);
 const freedCount = (world: PipelineWorld): number => world.parent.ofType("device.freed").length;
 const endsOf = (world: PipelineWorld): readonly string[] => world.parent.ofType("job.ended").map(({ jobId }) => jobId);
 /** How often the claims were asked after another piece of news. */
@@ -111,7 +112,9 @@ describe("a stalled render", () => {
     expect(world.state()).toBe("stalled");
     expect(world.settlements).toEqual([]);
     await world.send(exited);
-    expect(world.settlements).toEqual([{ kind: "death", evidence: { stalledForMs: 15 * minuteMs }, isOwnDoing: false }]);
+    expect(world.settlements).toEqual([
+      { kind: "death", evidence: { stalledForMs: 15 * minuteMs }, isOwnDoing: false },
+    ]);
     expect(await claimsAfterNews(world)).toBe(1);
   });
   it("is given up a minute after the kill was asked for, whether or not the worker went", async () => {
@@ -156,7 +159,10 @@ describe("a cancelled job", () => {
   });
   it("waits for the worker as long as its own steps say, then asks for the kill and ends", async () => {
     const world = await render(["j1"], { cancelAnswer: "hangs" });
-    await world.send({ type: "phase.started", phase: "denoise", longPhaseMs: null, limits: { stallMs: hourMs, cancelMs: 12_000 } }, cancel);
+    await world.send(
+      { type: "phase.started", phase: "denoise", longPhaseMs: null, limits: { stallMs: hourMs, cancelMs: 12_000 } },
+      cancel,
+    );
     await world.clock.advance(11_999);
     expect(world.state()).toBe("cancelling");
     await world.clock.advance(1);

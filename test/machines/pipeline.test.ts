@@ -187,7 +187,9 @@ describe("preparing", () => {
   it("asks for the model that the job needs and goes on when it is proven", async () => {
     const world = await render(["j1"], { preparations: [load] });
     expect(world.state()).toBe("inHand.preparing");
-    expect(world.parent.ofType("model.wanted")).toEqual([{ type: "model.wanted", workerId: "w0", model: "TI2V-5B", profile: "tiling" }]);
+    expect(world.parent.ofType("model.wanted")).toEqual([
+      { type: "model.wanted", workerId: "w0", model: "TI2V-5B", profile: "tiling" },
+    ]);
     await world.send(proven);
     expect(world.state()).toBe("inHand.preparing");
     await world.send(otherProven);
@@ -217,7 +219,9 @@ describe("preparing", () => {
   it("ends the attempt with the fault of a job that does not fit", async () => {
     const world = await render(["j1"], { preparations: [{ kind: "unfit", fault }] });
     expect(world.settlements).toEqual([{ kind: "fault", fault }]);
-    expect(world.parent.ofType("job.ended")).toEqual([{ type: "job.ended", workerId: "w0", jobId: "j1", isSuccessful: false }]);
+    expect(world.parent.ofType("job.ended")).toEqual([
+      { type: "job.ended", workerId: "w0", jobId: "j1", isSuccessful: false },
+    ]);
   });
   it("gives the job back when it cannot be done at all", async () => {
     const world = await render(["j1"], { preparations: ["fails"] });
@@ -240,7 +244,9 @@ describe("handing over", () => {
     expect(world.kept).toEqual(new Set(["j2"]));
     expect(world.parent.ofType("job.ended")).toEqual([]);
     await world.send(committed("j1"));
-    expect(world.parent.ofType("job.ended")).toEqual([{ type: "job.ended", workerId: "w0", jobId: "j1", isSuccessful: true }]);
+    expect(world.parent.ofType("job.ended")).toEqual([
+      { type: "job.ended", workerId: "w0", jobId: "j1", isSuccessful: true },
+    ]);
   });
   it("waits while the artifact before is still being checked, and claims nothing meanwhile", async () => {
     const world = await render(["j1", "j2", "j3"]);
@@ -280,7 +286,12 @@ describe("handing over", () => {
   });
   it("raises no fault when nobody is to blame for a refused artifact, and leaves room for the next", async () => {
     const world = await render(["j1", "j2"]);
-    await world.send(completed, { type: "artifact.refused", jobId: "j1", problem: "the job was cancelled", fault: null });
+    await world.send(completed, {
+      type: "artifact.refused",
+      jobId: "j1",
+      problem: "the job was cancelled",
+      fault: null,
+    });
     expect(world.parent.ofType("fault.raised")).toEqual([]);
     await world.send(completed);
     expect(world.commits).toHaveLength(2);
@@ -357,7 +368,9 @@ describe("a render", () => {
     const world = await render(["j1", "j2"]);
     await world.send({ type: "render.failed", fault });
     expect(world.settlements).toEqual([{ kind: "fault", fault }]);
-    expect(world.parent.ofType("fault.raised")).toMatchObject([{ report: { fault, jobId: "j1", workerId: "w0", model: "T2V-A14B" } }]);
+    expect(world.parent.ofType("fault.raised")).toMatchObject([
+      { report: { fault, jobId: "j1", workerId: "w0", model: "T2V-A14B" } },
+    ]);
     expect(world.parent.ofType("job.ended")).toMatchObject([{ jobId: "j1", isSuccessful: false }]);
     expect(world.renders.at(-1)?.lease.jobId).toBe("j2");
   });

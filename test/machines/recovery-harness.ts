@@ -50,7 +50,12 @@ const measured = (action: RecoveryAction, isCure: boolean): ActionEvidence => ({
   action,
   before: { atMs: 0, deviceFreeBytes: gibibyte, workerReservedBytes: 0, workerAllocatedBytes: 40 * gibibyte },
   applied: [action],
-  after: { atMs: 0, deviceFreeBytes: isCure ? 30 * gibibyte : gibibyte, workerReservedBytes: 0, workerAllocatedBytes: 20 * gibibyte },
+  after: {
+    atMs: 0,
+    deviceFreeBytes: isCure ? 30 * gibibyte : gibibyte,
+    workerReservedBytes: 0,
+    workerAllocatedBytes: 20 * gibibyte,
+  },
 });
 
 function provide(world: World, clock: VirtualClock) {
@@ -70,7 +75,13 @@ function provide(world: World, clock: VirtualClock) {
         if (world.failing.includes(action)) throw new Error("the worker refused");
         const isCure = world.cure === action;
         if (isCure) world.isBroken = false;
-        return { evidence: measured(action, isCure), neededBytes: 10 * gibibyte, filesMatch: isCure, isConditionGone: isCure, error: null };
+        return {
+          evidence: measured(action, isCure),
+          neededBytes: 10 * gibibyte,
+          filesMatch: isCure,
+          isConditionGone: isCure,
+          error: null,
+        };
       }),
       proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(async ({ input }) =>
         input.jobId === null
@@ -101,7 +112,11 @@ export interface Incident {
 export const w0 = { workerId: "w0" } as const;
 
 /** Starts one incident; the parent answers budget, suspension, restart and model requests as the supervisor would. */
-export function openIncident(failureType: FailureType, input: Partial<RecoveryInput> = {}, set: Partial<World> = {}): Incident {
+export function openIncident(
+  failureType: FailureType,
+  input: Partial<RecoveryInput> = {},
+  set: Partial<World> = {},
+): Incident {
   const clock = createVirtualClock();
   const world: World = {
     cure: null,
@@ -153,7 +168,8 @@ export function openIncident(failureType: FailureType, input: Partial<RecoveryIn
 
 function answer(report: RecoveryReport, actor: Incident["actor"], world: World, clock: VirtualClock): void {
   const later = (send: () => void, delayMs: number): unknown => clock.setTimer(send, delayMs);
-  if (report.type === "pipeline.suspend" && world.doesPhaseEnd) later(() => actor.send({ type: "pipeline.suspended", ...w0 }), 10);
+  if (report.type === "pipeline.suspend" && world.doesPhaseEnd)
+    later(() => actor.send({ type: "pipeline.suspended", ...w0 }), 10);
   if (report.type === "budget.request") {
     if (!world.isBudgetSpent) world.heavyGrantCount += 1;
     const reply = world.isBudgetSpent

@@ -33,7 +33,11 @@ describe("two probes", () => {
 
 describe("a worker that comes back", () => {
   it("is not tested before its own model is proven, whatever else it proves meanwhile", async () => {
-    const incident = open("generation_pipeline_error", { origin: "workerDeath" }, { isBroken: false, doesModelLoad: false });
+    const incident = open(
+      "generation_pipeline_error",
+      { origin: "workerDeath" },
+      { isBroken: false, doesModelLoad: false },
+    );
     incident.actor.send(connected);
     incident.actor.send(proven("TI2V-5B"));
     incident.actor.send(loadFailed("TI2V-5B"));
@@ -44,7 +48,11 @@ describe("a worker that comes back", () => {
     expect(incident.is({ verifying: "runningCanary" })).toBe(true);
   });
   it("is tested with whatever model it holds again, where the fault was no model's", async () => {
-    const incident = open("generation_pipeline_error", { origin: "workerDeath", model: null }, { isBroken: false, doesModelLoad: false });
+    const incident = open(
+      "generation_pipeline_error",
+      { origin: "workerDeath", model: null },
+      { isBroken: false, doesModelLoad: false },
+    );
     incident.actor.send(connected);
     expect(loadsAsked(incident)).toBe(1);
     expect(incident.is({ verifying: "awaitingWorker" })).toBe(true);
@@ -120,7 +128,11 @@ describe("while a stand-in serves", () => {
     expect(incident.is("standingIn")).toBe(true);
     incident.actor.send({ type: "fault.joined", fault });
     expect(incident.is("choosing")).toBe(true);
-    expect(incident.actor.getSnapshot().context).toMatchObject({ climbCount: 2, joinedFaultCount: 1, nextRungIndex: 0 });
+    expect(incident.actor.getSnapshot().context).toMatchObject({
+      climbCount: 2,
+      joinedFaultCount: 1,
+      nextRungIndex: 0,
+    });
   });
   it("a fault inside the cooldown is counted, and nothing is climbed", async () => {
     const incident = await standingIn();
@@ -172,7 +184,9 @@ describe("an incident inside a cooldown", () => {
 
 describe("a fault of the job that was let through first", () => {
   /** Back by a look, with one job let through, and then that job fails. */
-  const failAfterReturn = async (limits: NonNullable<Parameters<typeof openIncident>[1]>["limits"]): Promise<Incident> => {
+  const failAfterReturn = async (
+    limits: NonNullable<Parameters<typeof openIncident>[1]>["limits"],
+  ): Promise<Incident> => {
     const incident = open("network_error", { limits: { cooldownMs: 600_000, ...limits } });
     await incident.until(() => incident.is("standingIn"));
     incident.world.isBroken = false;

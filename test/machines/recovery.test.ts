@@ -15,19 +15,26 @@ const jobEnded = { type: "job.ended", ...w0, isSuccessful: true } as const;
 const fault = classify({ message: "odd" });
 
 describe("a climb", () => {
-  it.each(failureTypes)("tries every rung of %s in order and ends at the stand-in when nothing helps", async (failureType) => {
-    const incident = open(failureType);
-    await incident.until(() => incident.is("standingIn") && incident.rungs().length >= defaultLadders[failureType].length);
-    expect(incident.parent.ofType("rung.ended").map(({ result }) => result.action)).toEqual(defaultLadders[failureType]);
-    expect(
-      incident
-        .rungs()
-        .slice(0, -1)
-        .every((rung) => !rung.endsWith(" effective")),
-    ).toBe(true);
-    expect(incident.rungs().at(-1)).toBe("fallback_to_mock effective");
-    expect(incident.parent.ofType("incident.stoodIn")).toHaveLength(1);
-  });
+  it.each(failureTypes)(
+    "tries every rung of %s in order and ends at the stand-in when nothing helps",
+    async (failureType) => {
+      const incident = open(failureType);
+      await incident.until(
+        () => incident.is("standingIn") && incident.rungs().length >= defaultLadders[failureType].length,
+      );
+      expect(incident.parent.ofType("rung.ended").map(({ result }) => result.action)).toEqual(
+        defaultLadders[failureType],
+      );
+      expect(
+        incident
+          .rungs()
+          .slice(0, -1)
+          .every((rung) => !rung.endsWith(" effective")),
+      ).toBe(true);
+      expect(incident.rungs().at(-1)).toBe("fallback_to_mock effective");
+      expect(incident.parent.ofType("incident.stoodIn")).toHaveLength(1);
+    },
+  );
   it("stops at the first rung after which the proof passes, and tries no later one", async () => {
     const incident = open("generation_pipeline_error", {}, { cure: "restart_pipeline" });
     await incident.until(() => incident.is("returning"));
@@ -47,7 +54,11 @@ describe("a climb", () => {
       { hanging: ["clear_gpu_cache"], failing: ["apply_vram_optimization"], cure: "enable_cpu_offload" },
     );
     await incident.until(() => incident.is("returning"));
-    expect(incident.rungs()).toEqual(["clear_gpu_cache failed", "apply_vram_optimization failed", "enable_cpu_offload effective"]);
+    expect(incident.rungs()).toEqual([
+      "clear_gpu_cache failed",
+      "apply_vram_optimization failed",
+      "enable_cpu_offload effective",
+    ]);
   });
   it("calls a rung unknown, never effective, when the proof gives no answer", async () => {
     const incident = open("network_error", {}, { cure: "retry_model_download", canProbe: false });
@@ -58,7 +69,11 @@ describe("a climb", () => {
     expect(restart.rungs()).toContain("restart_pipeline unknown");
   });
   it("skips what cannot help, and says why", async () => {
-    const incident = open("generation_pipeline_error", { fault: classify({ exitCode: 75 }) }, { cure: "restart_pipeline" });
+    const incident = open(
+      "generation_pipeline_error",
+      { fault: classify({ exitCode: 75 }) },
+      { cure: "restart_pipeline" },
+    );
     await incident.until(() => incident.is("returning"));
     expect(incident.rungs()).toEqual(["clear_gpu_cache skipped", "restart_pipeline effective"]);
     expect(incident.parent.ofType("rung.ended")[0]?.result.reason).toContain("poisoned");
@@ -70,7 +85,11 @@ describe("a climb", () => {
       deviceUsable: false,
     } as const;
     const workerFailure = { phase: "denoise", step: 3, causes: [], memory: null, ...lost } as const;
-    const incident = open("system_resource_error", { fault: classify({ workerFailure }) }, { cure: null, isBroken: false });
+    const incident = open(
+      "system_resource_error",
+      { fault: classify({ workerFailure }) },
+      { cure: null, isBroken: false },
+    );
     await incident.clock.advance(10_000);
     expect(incident.is({ verifying: "awaitingWorker" })).toBe(true);
     expect(incident.world.performed).toEqual([]);
@@ -103,7 +122,10 @@ describe("the return of the main model", () => {
     await incident.clock.advance(120_000);
     expect(incident.is("returning")).toBe(true);
     incident.actor.send(jobEnded);
-    expect(incident.actor.getSnapshot()).toMatchObject({ status: "done", output: { ending: "resolved", climbCount: 1 } });
+    expect(incident.actor.getSnapshot()).toMatchObject({
+      status: "done",
+      output: { ending: "resolved", climbCount: 1 },
+    });
     expect(incident.parent.ofType("pipeline.admit").map(({ admission }) => admission)).toEqual(["one", "all"]);
     expect(incident.parent.ofType("breaker.release")[0]?.isResolved).toBe(true);
   });
@@ -189,7 +211,11 @@ describe("looking back", () => {
     const state = waiting.actor.getSnapshot().value;
     waiting.actor.send({ type: "recovery.reset" });
     expect(waiting.actor.getSnapshot().value).toEqual(state);
-    expect(waiting.actor.getSnapshot().context).toMatchObject({ climbCount: 2, forgivenClimbCount: 1, isClimbing: true });
+    expect(waiting.actor.getSnapshot().context).toMatchObject({
+      climbCount: 2,
+      forgivenClimbCount: 1,
+      isClimbing: true,
+    });
   });
   it("a reset looks at once while a stand-in serves", async () => {
     const incident = open("network_error");
@@ -324,7 +350,9 @@ describe("a manual trigger", () => {
 describe("after a restart of the service", () => {
   it("keeps the absolute deadline of the next look", async () => {
     const untilMs = 1_760_000_000_000 + 45_000;
-    const incident = open("network_error", { resume: { kind: "standingIn", untilMs, climbCount: 2, lookBackCount: 3 } });
+    const incident = open("network_error", {
+      resume: { kind: "standingIn", untilMs, climbCount: 2, lookBackCount: 3 },
+    });
     await incident.clock.advance(44_999);
     expect(incident.is("standingIn")).toBe(true);
     await incident.clock.advance(1);

@@ -20,7 +20,10 @@ async function incidentsOf(seed: number, hours: number): Promise<Map<string, Eve
 const problemsOf = (replay: Replay | null): unknown[] =>
   replay === null
     ? ["there is no first step"]
-    : replay.lives.flatMap(({ steps, differences }) => [...steps.flatMap(({ difference }) => difference ?? []), ...differences]);
+    : replay.lives.flatMap(({ steps, differences }) => [
+        ...steps.flatMap(({ difference }) => difference ?? []),
+        ...differences,
+      ]);
 
 describe("the rows of every simulated incident", { timeout: 120_000 }, () => {
   let incidents: Map<string, EventRow[]>;
@@ -38,7 +41,9 @@ describe("the rows of every simulated incident", { timeout: 120_000 }, () => {
     expect(incidents.size).toBeGreaterThan(30);
     // Incidents that a crash of the supervisor cut in two are among them.
     expect(lives.length).toBeGreaterThan(incidents.size);
-    expect([...states]).toEqual(expect.arrayContaining(["resolved", "standingIn", "probing", "verifying.runningCanary", "returning"]));
+    expect([...states]).toEqual(
+      expect.arrayContaining(["resolved", "standingIn", "probing", "verifying.runningCanary", "returning"]),
+    );
   });
 
   it("are found out when somebody changed one of them", () => {
@@ -65,7 +70,9 @@ describe("the rows of every simulated incident", { timeout: 120_000 }, () => {
       where: expect.stringContaining("the state"),
     });
     expect(tampered(isSecondStep, { event: "recovery.stop" })).toMatchObject({ replayed: "stopped" });
-    expect(without((row) => row.kind === "rung.ended")).toMatchObject({ replayed: expect.stringContaining("rung.ended") });
+    expect(without((row) => row.kind === "rung.ended")).toMatchObject({
+      replayed: expect.stringContaining("rung.ended"),
+    });
     expect(without(isSecondStep)).toMatchObject({ replayed: expect.stringContaining("rows are missing") });
     expect(without((row) => row.kind === "incident.closed")).toMatchObject({ recorded: "nothing" });
   });

@@ -40,7 +40,15 @@ function start(incidents: readonly ResumedIncident[] = []): World {
         else heard.push({ kind, event });
       });
     }) as never;
-  const kinds = ["worker", "modelLoader", "pipeline", "circuitBreaker", "healthMonitor", "recovery", "recorder"] as const;
+  const kinds = [
+    "worker",
+    "modelLoader",
+    "pipeline",
+    "circuitBreaker",
+    "healthMonitor",
+    "recovery",
+    "recorder",
+  ] as const;
   const machine = supervisorMachine.provide({ actors: Object.fromEntries(kinds.map((kind) => [kind, child(kind)])) });
   const workers = [{ id: "a", model: "T2V-A14B", profile: "model-offload" }] as const;
   const resumed = { ...nothingResumed, incidents };
@@ -87,7 +95,8 @@ describe("incidents of an earlier supervisor", () => {
   const resumedOf = ({ started }: World): unknown[] =>
     started.filter(({ kind }) => kind === "recovery").map(({ input }) => input["incidentId"]);
 
-  const stagesOf = (): unknown[] => Object.values(world.actor.getSnapshot().context.incidents).map(({ stage }) => stage);
+  const stagesOf = (): unknown[] =>
+    Object.values(world.actor.getSnapshot().context.incidents).map(({ stage }) => stage);
 
   it("go on where they are about a worker and its model as they are configured now", async () => {
     world = start([leftOpen("own", "a", "T2V-A14B"), leftOpen("whole", "a", null)]);
@@ -135,7 +144,10 @@ describe("an incident whose actor dies", () => {
       world.kill(childIds.recovery(incidentId));
       await world.clock.advance(1_000);
     }
-    expect(world.facts.findLast(({ type }) => type === "incident.closed")).toMatchObject({ id: incidentId, status: "abandoned" });
+    expect(world.facts.findLast(({ type }) => type === "incident.closed")).toMatchObject({
+      id: incidentId,
+      status: "abandoned",
+    });
     expect(world.heard).toContainEqual({ kind: "pipeline", event: { type: "pipeline.resume", by: incidentId } });
     expect(modeOf()).toBe("loading");
     expect(kindsOf().slice(-2)).toContain("mode.changed");

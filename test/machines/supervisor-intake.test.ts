@@ -36,7 +36,10 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
 }
 
 /** A supervisor's context through several events, and everything that was sent on the way. */
-function play(context: SupervisorContext, ...events: SupervisorEvent[]): { context: SupervisorContext; sent: string[]; facts: string[] } {
+function play(
+  context: SupervisorContext,
+  ...events: SupervisorEvent[]
+): { context: SupervisorContext; sent: string[]; facts: string[] } {
   const sent: string[] = [];
   const facts: string[] = [];
   let after = context;
@@ -54,7 +57,12 @@ const resume: SupervisorEvent = { type: "intake.resume", by: "operator:local" };
 const stopOf = (id: string): string => `worker.stop → ${childIds.worker(id)}`;
 const startOf = (id: string): string => `worker.start → ${childIds.worker(id)}`;
 const stopped = (workerId: string): SupervisorEvent => ({ type: "worker.stopped", workerId });
-const jobEnded = (workerId: string, jobId: string): SupervisorEvent => ({ type: "job.ended", workerId, jobId, isSuccessful: true });
+const jobEnded = (workerId: string, jobId: string): SupervisorEvent => ({
+  type: "job.ended",
+  workerId,
+  jobId,
+  isSuccessful: true,
+});
 const available: SupervisorEvent = { type: "jobs.becameAvailable" };
 
 describe("a pause", () => {
@@ -89,7 +97,13 @@ describe("a pause", () => {
     } as const;
     const during = play({ ...contextOf({ a: serving }), incidents: { i: incident } }, pause(true));
     expect(during.sent).not.toContain(stopOf("a"));
-    const after = play(during.context, { type: "incident.resolved", incidentId: "i", workerId: "a", climbCount: 1, atMs: 2 });
+    const after = play(during.context, {
+      type: "incident.resolved",
+      incidentId: "i",
+      workerId: "a",
+      climbCount: 1,
+      atMs: 2,
+    });
     expect(after.sent).toContain(stopOf("a"));
   });
 
@@ -148,7 +162,9 @@ describe("idleness", () => {
 
   it("never takes a worker with a job in hand, nor asks one twice", () => {
     expect(play(contextOf({ a: { ...serving, jobId: "job-1" } }), { type: "workers.release" }).sent).toEqual([]);
-    expect(play(contextOf({ a: serving }), { type: "workers.release" }, { type: "workers.release" }).sent).toEqual([stopOf("a")]);
+    expect(play(contextOf({ a: serving }), { type: "workers.release" }, { type: "workers.release" }).sent).toEqual([
+      stopOf("a"),
+    ]);
   });
 });
 
@@ -167,7 +183,10 @@ describe("a planned end because of a leak", () => {
     const asked = play(contextOf({ a: { ...serving, jobId: "job-1" } }), recycle);
     expect(asked.sent).toEqual([`pipeline.suspend → ${childIds.pipeline("a")}`]);
     const after = play(asked.context, { type: "pipeline.suspended", workerId: "a" });
-    expect(after.sent).toEqual([`worker.restart → ${childIds.worker("a")}`, `pipeline.resume → ${childIds.pipeline("a")}`]);
+    expect(after.sent).toEqual([
+      `worker.restart → ${childIds.worker("a")}`,
+      `pipeline.resume → ${childIds.pipeline("a")}`,
+    ]);
     expect(play(after.context, { type: "pipeline.suspended", workerId: "a" }).sent).toEqual([]);
   });
 

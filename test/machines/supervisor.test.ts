@@ -64,20 +64,29 @@ function faultOf(failureType: FailureType | null, change: Partial<Fault> = {}): 
 const suffer = (context: SupervisorContext, workerId: string, fault: Fault): Route =>
   openOrJoin(context, { workerId, fault, model: "T2V-A14B", jobId: "job", origin: "fault" });
 const applied = (context: SupervisorContext, route: Route): SupervisorContext => ({ ...context, ...route.change });
-const sentTo = (route: Route, to: string): string[] => route.sends.filter((send) => send.to === to).map((send) => send.event.type);
+const sentTo = (route: Route, to: string): string[] =>
+  route.sends.filter((send) => send.to === to).map((send) => send.event.type);
 
 describe("the supervisor's incidents", () => {
   it("opens one for a fault and gives it a recovery of its own", () => {
     const route = suffer(contextWith(), "a", faultOf("vram_exhaustion"));
     expect(route.spawns).toMatchObject([
-      { incident: { id: "inc-3-1", workerId: "a", failureType: "vram_exhaustion", model: "T2V-A14B" }, cooldownUntilMs: null },
+      {
+        incident: { id: "inc-3-1", workerId: "a", failureType: "vram_exhaustion", model: "T2V-A14B" },
+        cooldownUntilMs: null,
+      },
     ]);
     // Once the files of the worker's first model were repaired, whichever model had failed.
     expect(route.facts).toMatchObject([{ type: "incident.opened", id: "inc-3-1", model: "T2V-A14B" }]);
   });
 
   it("opens none for a request's own fault", () => {
-    expect(suffer(contextWith(), "a", faultOf(null, { attribution: "request" }))).toEqual({ change: {}, sends: [], facts: [], spawns: [] });
+    expect(suffer(contextWith(), "a", faultOf(null, { attribution: "request" }))).toEqual({
+      change: {},
+      sends: [],
+      facts: [],
+      spawns: [],
+    });
   });
 
   it("joins the same fault of the same worker, and opens another for another worker", () => {
@@ -148,7 +157,9 @@ describe("the supervisor's incidents", () => {
   it("opens one for the worker itself, however many models are aside", () => {
     const aside = setAside(contextWith()).change.incidents?.["inc-3-1"];
     if (aside === undefined) throw new Error("no incident was opened");
-    const incidents = Object.fromEntries(["1", "2", "3", "4", "5", "6", "7", "8"].map((id) => [id, { ...aside, id, key: id }]));
+    const incidents = Object.fromEntries(
+      ["1", "2", "3", "4", "5", "6", "7", "8"].map((id) => [id, { ...aside, id, key: id }]),
+    );
     expect(suffer(contextWith({ incidents }), "b", faultOf("vram_exhaustion")).spawns).toHaveLength(1);
   });
 
@@ -209,21 +220,40 @@ describe("the supervisor's routes", () => {
     const granted = routeOf(contextWith(), ask, false);
     expect(granted.facts).toMatchObject([{ type: "budget.spent", spentAtMs: [nowMs] }]);
     expect(sentTo(granted, childIds.worker("a"))).toEqual(["budget.granted"]);
-    const refused = routeOf(contextWith({ budgetSpentAtMs: Array.from({ length: 10 }, (_, index) => nowMs - index) }), ask, false);
+    const refused = routeOf(
+      contextWith({ budgetSpentAtMs: Array.from({ length: 10 }, (_, index) => nowMs - index) }),
+      ask,
+      false,
+    );
     expect(sentTo(refused, childIds.worker("a"))).toEqual(["budget.refused"]);
   });
 
   it("closes the pipeline of an open breaker, and opens it when the breaker closes", () => {
-    const opened = routeOf(contextWith(), { type: "breaker.opened", workerId: "a", untilMs: nowMs + 1, openingCount: 1 }, false);
-    expect(opened.sends).toContainEqual({ to: childIds.pipeline("a"), event: { type: "pipeline.admit", admission: "none" } });
+    const opened = routeOf(
+      contextWith(),
+      { type: "breaker.opened", workerId: "a", untilMs: nowMs + 1, openingCount: 1 },
+      false,
+    );
+    expect(opened.sends).toContainEqual({
+      to: childIds.pipeline("a"),
+      event: { type: "pipeline.admit", admission: "none" },
+    });
     const closed = routeOf(contextWith(), { type: "breaker.closed", workerId: "a" }, false);
-    expect(closed.sends).toContainEqual({ to: childIds.pipeline("a"), event: { type: "pipeline.admit", admission: "all" } });
+    expect(closed.sends).toContainEqual({
+      to: childIds.pipeline("a"),
+      event: { type: "pipeline.admit", admission: "all" },
+    });
   });
 
   it("says a change of mode once, with what it was", () => {
-    const loopA = applied(contextWith(), routeOf(contextWith(), { type: "worker.crashLooped", workerId: "a", deathCount: 5 }, false));
+    const loopA = applied(
+      contextWith(),
+      routeOf(contextWith(), { type: "worker.crashLooped", workerId: "a", deathCount: 5 }, false),
+    );
     const route = routeOf(loopA, { type: "worker.crashLooped", workerId: "b", deathCount: 5 }, false);
-    expect(route.facts.filter((fact) => fact.type === "mode.changed")).toEqual([{ type: "mode.changed", from: "degraded", to: "mock" }]);
+    expect(route.facts.filter((fact) => fact.type === "mode.changed")).toEqual([
+      { type: "mode.changed", from: "degraded", to: "mock" },
+    ]);
   });
 });
 
@@ -232,10 +262,18 @@ describe("what a worker may hold on its card", () => {
     routeOf(context, event, false).sends.find(({ to }) => to === childIds.health)?.event["knownBytes"];
 
   it("is its model's test render at first, then the largest render since its start", () => {
-    const proven = known(contextWith(), { type: "model.proven", workerId: "a", model: "T2V-A14B", profile: "model-offload" });
+    const proven = known(contextWith(), {
+      type: "model.proven",
+      workerId: "a",
+      model: "T2V-A14B",
+      profile: "model-offload",
+    });
     expect(proven).toBeGreaterThan(27e9);
     const serving = contextWith();
-    const withRender = { ...serving, workers: { ...serving.workers, a: { ...unknownWorker, deviceUuid: "card", knownBytes: 60e9 } } };
+    const withRender = {
+      ...serving,
+      workers: { ...serving.workers, a: { ...unknownWorker, deviceUuid: "card", knownBytes: 60e9 } },
+    };
     expect(known(withRender, { type: "render.planned", workerId: "a", peakBytes: 70e9 })).toBe(70e9);
     expect(known(withRender, { type: "render.planned", workerId: "a", peakBytes: 40e9 })).toBe(60e9);
   });

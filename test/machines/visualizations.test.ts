@@ -8,7 +8,9 @@ import { loadMachines } from "../../scripts/statecharts/machine-files.ts";
 import { chartOf, flatten } from "../../src/telemetry/chart.ts";
 
 const folder = new URL("../../visualizations/", import.meta.url);
-const present = new Map(readdirSync(folder).map((name): [string, string] => [name, readFileSync(new URL(name, folder), "utf8")]));
+const present = new Map(
+  readdirSync(folder).map((name): [string, string] => [name, readFileSync(new URL(name, folder), "utf8")]),
+);
 
 describe("the drawn statecharts", () => {
   it("are current", async () => {

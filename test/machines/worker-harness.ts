@@ -54,7 +54,9 @@ function provide(world: Omit<WorkerWorld, "actor" | "tell">, listen: (sendBack: 
         world.spawnCount += 1;
         return given(world.spawning, refOf(world.spawnCount), clock);
       }),
-      handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input }) => given(world.shaking, connected(input.ref), clock)),
+      handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input }) =>
+        given(world.shaking, connected(input.ref), clock),
+      ),
       adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(() =>
         given(world.adopting, world.hasLeftover ? connected(refOf(99)) : null, clock),
       ),
@@ -66,10 +68,12 @@ function provide(world: Omit<WorkerWorld, "actor" | "tell">, listen: (sendBack: 
           world.watchedPid = null;
         };
       }),
-      stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(({ input: { shape, reason } }) => {
-        world.stops.push({ shape, reason });
-        return given(world.stopping, undefined, clock);
-      }),
+      stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(
+        ({ input: { shape, reason } }) => {
+          world.stops.push({ shape, reason });
+          return given(world.stopping, undefined, clock);
+        },
+      ),
     },
   });
 }

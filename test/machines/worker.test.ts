@@ -34,7 +34,10 @@ const living = async (set: Partial<WorkerWorld> = {}): Promise<WorkerWorld> => {
 async function dieAndWait(world: WorkerWorld): Promise<number> {
   await world.tell(exit);
   const before = world.clock.nowMs();
-  await world.clock.advanceUntil(() => world.state() === "awaitingBudget" || world.state() === "crashLooping", 3_600_000);
+  await world.clock.advanceUntil(
+    () => world.state() === "awaitingBudget" || world.state() === "crashLooping",
+    3_600_000,
+  );
   const waitedMs = world.clock.nowMs() - before;
   if (world.state() === "awaitingBudget") await world.send({ type: "budget.granted" });
   return waitedMs;
@@ -85,7 +88,9 @@ describe("a worker's start", () => {
     expect(world.state()).toBe("living.idle");
     expect(world.spawnCount).toBe(0);
     expect(world.watchedPid).toBe(99);
-    expect(world.parent.reports).toMatchObject([{ type: "worker.connected", isAdopted: true, worker: { ref: { pid: 99 } } }]);
+    expect(world.parent.reports).toMatchObject([
+      { type: "worker.connected", isAdopted: true, worker: { ref: { pid: 99 } } },
+    ]);
   });
   it.each([
     ["there is none to take up", {}],
@@ -212,7 +217,10 @@ describe("a worker whose process died", () => {
     expect(world.spawnCount).toBe(4);
     const round = ["backingOff", "awaitingBudget", "spawning", "living.handshaking", "living.idle"];
     expect(world.states).toEqual([...round, ...round, ...round]);
-    expect(world.parent.ofType("worker.exited")[0]).toMatchObject({ isExpected: false, evidence: { exitSignal: "SIGKILL" } });
+    expect(world.parent.ofType("worker.exited")[0]).toMatchObject({
+      isExpected: false,
+      evidence: { exitSignal: "SIGKILL" },
+    });
   });
   it("begins its back-off anew after ten healthy minutes", async () => {
     const world = await living();

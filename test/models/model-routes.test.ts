@@ -32,7 +32,13 @@ const registry = JSON.stringify({
 });
 const h100: ServingMachine = {
   machine: {
-    device: { kind: "card", uuid: "GPU-1", name: "NVIDIA H100 80GB HBM3", totalBytes: 80 * gibibyte, isSimulated: false },
+    device: {
+      kind: "card",
+      uuid: "GPU-1",
+      name: "NVIDIA H100 80GB HBM3",
+      totalBytes: 80 * gibibyte,
+      isSimulated: false,
+    },
     hostBytes: 256 * gibibyte,
   },
   profiles: ["model-offload", "tiling"],
@@ -145,8 +151,14 @@ describe("what is told of models", () => {
       status: 200,
       body: { status: "download_failed", message: expect.stringContaining("is gated") },
     });
-    expect((await get("status/mini")).body).toMatchObject({ status: "error", error_message: expect.stringContaining("is gated") });
-    expect((await get("health")).body).toMatchObject({ status: "degraded", issues: [expect.stringContaining("is gated")] });
+    expect((await get("status/mini")).body).toMatchObject({
+      status: "error",
+      error_message: expect.stringContaining("is gated"),
+    });
+    expect((await get("health")).body).toMatchObject({
+      status: "degraded",
+      issues: [expect.stringContaining("is gated")],
+    });
     expect(downloads.at(-1)).toMatchObject({ state: "failed", trouble: expect.stringContaining("is gated") });
   });
 });
@@ -173,7 +185,9 @@ describe("a download", { timeout: 90_000 }, () => {
     });
     downloads.length = 0;
     await fetchAll({ force_redownload: true });
-    expect(new Set(files.hub.served.filter(({ bytes }) => bytes > 0).map(({ path }) => path))).toEqual(new Set([bigPath]));
+    expect(new Set(files.hub.served.filter(({ bytes }) => bytes > 0).map(({ path }) => path))).toEqual(
+      new Set([bigPath]),
+    );
     expect(readFileSync(join(model_path, bigPath)).equals(wantedFiles[bigPath] ?? Buffer.alloc(0))).toBe(true);
     expect(await post("verify/mini")).toMatchObject({ body: { is_valid: true } });
   });
@@ -199,24 +213,34 @@ describe("a download", { timeout: 90_000 }, () => {
     expect(await download()).toMatchObject({ body: { status: "download_started" } });
     await files.until("bytes", () => files.hub.bytesServed(bigPath) > mebibyte / 4, 25_000);
     expect(await progress()).toMatchObject({ status: "downloading", progress: expect.any(Number) });
-    expect((await get("download/progress")).body).toMatchObject({ mini: { model_type: "mini", status: "downloading" } });
-    expect(await post("download/manage", { model_id: "mini", action: "pause" })).toMatchObject({ body: { success: true } });
+    expect((await get("download/progress")).body).toMatchObject({
+      mini: { model_type: "mini", status: "downloading" },
+    });
+    expect(await post("download/manage", { model_id: "mini", action: "pause" })).toMatchObject({
+      body: { success: true },
+    });
     expect(await progress()).toMatchObject({ status: "paused", speed_mbps: 0 });
     expect(downloads.at(-1)).toMatchObject({ state: "paused" });
     files.hub.clearFaults();
     files.hub.resetCounts();
-    expect(await post("download/manage", { model_id: "mini", action: "resume" })).toMatchObject({ body: { success: true } });
+    expect(await post("download/manage", { model_id: "mini", action: "resume" })).toMatchObject({
+      body: { success: true },
+    });
     await files.until("the end", () => downloads.at(-1)?.state === "completed", 25_000);
     expect(files.hub.bytesServed(bigPath)).toBeLessThan(wantedFiles[bigPath]?.length ?? 0);
     expect(await progress()).toBeNull();
-    expect(await post("download/manage", { model_id: "mini", action: "pause" })).toMatchObject({ body: { success: false } });
+    expect(await post("download/manage", { model_id: "mini", action: "pause" })).toMatchObject({
+      body: { success: false },
+    });
   });
 
   it("that is cancelled leaves no half file", async () => {
     slowly();
     await download();
     await files.until("bytes", () => files.hub.bytesServed(bigPath) > mebibyte / 4, 25_000);
-    expect(await post("download/manage", { model_id: "mini", action: "cancel" })).toMatchObject({ body: { success: true } });
+    expect(await post("download/manage", { model_id: "mini", action: "cancel" })).toMatchObject({
+      body: { success: true },
+    });
     expect(downloads.at(-1)).toMatchObject({ state: "cancelled" });
     expect((await get("status/mini")).body).not.toHaveProperty("error_message");
   });
@@ -231,7 +255,10 @@ describe("a download", { timeout: 90_000 }, () => {
     abort.abort();
     const block = text.split("\n\n").find((one) => one.includes("download_progress")) ?? "";
     expect(block).not.toMatch(/^id:/m);
-    expect(downloadSchema.parse(JSON.parse(/^data: (.+)$/m.exec(block)?.[1] ?? ""))).toMatchObject({ model_type: "mini", progress: 25 });
+    expect(downloadSchema.parse(JSON.parse(/^data: (.+)$/m.exec(block)?.[1] ?? ""))).toMatchObject({
+      model_type: "mini",
+      progress: 25,
+    });
   });
 });
 const view: DownloadView = {
@@ -252,7 +279,9 @@ describe("a check without hashing", () => {
     expect(await post("validate/mini")).toMatchObject({ body: { integrity_status: "valid", is_valid: true } });
     const { model_path } = (await get("status/mini")).body as { model_path: string };
     rmSync(join(model_path, bigPath));
-    expect(await post("validate/mini")).toMatchObject({ body: { integrity_status: "invalid", missing_files: [bigPath] } });
+    expect(await post("validate/mini")).toMatchObject({
+      body: { integrity_status: "invalid", missing_files: [bigPath] },
+    });
   });
 });
 

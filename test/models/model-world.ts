@@ -91,7 +91,13 @@ export class ModelWorld {
   }
 
   openDesk(
-    change: { limits?: Partial<PullLimits>; token?: string; freeBytes?: number; endpoint?: string; registry?: string } = {},
+    change: {
+      limits?: Partial<PullLimits>;
+      token?: string;
+      freeBytes?: number;
+      endpoint?: string;
+      registry?: string;
+    } = {},
   ): ModelDesk {
     const limits = { ...testLimits, ...change.limits };
     const hub = new HubClient(
@@ -99,15 +105,18 @@ export class ModelWorld {
       this.clock,
     );
     const { freeBytes } = change;
-    return createModelDesk(loadRegistry(change.registry === undefined ? undefined : { path: "models.json", text: change.registry }), {
-      clock: this.clock,
-      chance: createSeededChance(1),
-      hub,
-      cacheDir: this.cacheDir,
-      stateDir: this.stateDir,
-      limits,
-      ...(freeBytes === undefined ? {} : { freeBytes: async () => freeBytes }),
-    });
+    return createModelDesk(
+      loadRegistry(change.registry === undefined ? undefined : { path: "models.json", text: change.registry }),
+      {
+        clock: this.clock,
+        chance: createSeededChance(1),
+        hub,
+        cacheDir: this.cacheDir,
+        stateDir: this.stateDir,
+        limits,
+        ...(freeBytes === undefined ? {} : { freeBytes: async () => freeBytes }),
+      },
+    );
   }
 
   async stop(): Promise<void> {

@@ -64,8 +64,14 @@ describe("understudy models", () => {
     expect(pulled.text).not.toContain("\x1b");
     expect(world.differences(pulled.text.trim().split(": ").at(-1) ?? "")).toEqual([]);
     expect(await run("verify", repository)).toMatchObject({ code: 0, text: expect.stringContaining("All 7 files") });
-    expect(await run("remove", repository)).toMatchObject({ code: 0, text: expect.stringMatching(/is removed; 2\.8 MiB are free/) });
-    expect(await run("verify", repository)).toMatchObject({ code: 1, text: expect.stringContaining("never pulled here") });
+    expect(await run("remove", repository)).toMatchObject({
+      code: 0,
+      text: expect.stringMatching(/is removed; 2\.8 MiB are free/),
+    });
+    expect(await run("verify", repository)).toMatchObject({
+      code: 1,
+      text: expect.stringContaining("never pulled here"),
+    });
   });
 
   it("names the files that are not right and what fetches them", async () => {
@@ -86,7 +92,10 @@ describe("understudy models", () => {
     const { process: pulling, ended } = start("pull", repository);
     await world.until("bytes", () => world.hub.bytesServed(bigPath) > mebibyte);
     pulling.kill("SIGINT");
-    expect(await ended).toMatchObject({ code: 1, text: expect.stringContaining(`To go on: understudy models pull ${repository}`) });
+    expect(await ended).toMatchObject({
+      code: 1,
+      text: expect.stringContaining(`To go on: understudy models pull ${repository}`),
+    });
     world.hub.clearFaults();
     world.hub.resetCounts();
     expect(await run("pull", repository)).toMatchObject({ code: 0 });
@@ -149,7 +158,10 @@ describe("whether it fits, before a byte is fetched", () => {
       /^understudy: giant fits NVIDIA H100 .* in no memory mode: even a test render takes 200\.0 GiB of the card .* does, in memory mode model-offload\. With --anyway /,
     );
     expect(world.hub.bytesServed()).toBe(0);
-    expect(await run("pull", "giant", "--anyway")).toMatchObject({ code: 0, text: expect.stringContaining("every file matches its hash") });
+    expect(await run("pull", "giant", "--anyway")).toMatchObject({
+      code: 0,
+      text: expect.stringContaining("every file matches its hash"),
+    });
   });
 
   it("is unknown for a repository that no registry describes, and said so", async () => {
@@ -182,9 +194,13 @@ describe("the line of a pull", () => {
 
   it("elsewhere is one for each tenth and each new trouble", () => {
     const lineOf = createPlainLines();
-    const lines = Array.from({ length: 101 }, (_, percent) => lineOf({ ...progress, doneBytes: (progress.totalBytes * percent) / 100 }));
+    const lines = Array.from({ length: 101 }, (_, percent) =>
+      lineOf({ ...progress, doneBytes: (progress.totalBytes * percent) / 100 }),
+    );
     expect(lines.filter((line) => line !== null)).toHaveLength(11);
-    expect(lineOf({ ...progress, doneBytes: progress.totalBytes, trouble: "No byte arrived." })).toContain("No byte arrived.");
+    expect(lineOf({ ...progress, doneBytes: progress.totalBytes, trouble: "No byte arrived." })).toContain(
+      "No byte arrived.",
+    );
     expect(lineOf({ ...progress, doneBytes: progress.totalBytes, trouble: "No byte arrived." })).toBeNull();
   });
 });

@@ -26,7 +26,8 @@ async function failureOf(pull: Promise<unknown>): Promise<{ code: string; messag
 const nothingHalfPublished = (): void => {
   expect(existsSync(join(world.repositoryFolder, "refs", "main"))).toBe(false);
   const blobs = join(world.repositoryFolder, "blobs");
-  for (const name of existsSync(blobs) ? readdirSync(blobs) : []) expect(name).toMatch(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/);
+  for (const name of existsSync(blobs) ? readdirSync(blobs) : [])
+    expect(name).toMatch(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/);
 };
 
 describe("a pull ends in the right files", () => {
@@ -76,8 +77,20 @@ describe("a pull ends in the right files", () => {
   });
 
   it("after the wait that a busy hub asks for", async () => {
-    world.hub.add({ kind: "status", path: "vae/model.safetensors", status: 429, headers: { "retry-after": "1" }, times: 1 });
-    world.hub.add({ kind: "status", path: "vae/copy-of-model.safetensors", status: 429, headers: { "retry-after": "1" }, times: 1 });
+    world.hub.add({
+      kind: "status",
+      path: "vae/model.safetensors",
+      status: 429,
+      headers: { "retry-after": "1" },
+      times: 1,
+    });
+    world.hub.add({
+      kind: "status",
+      path: "vae/copy-of-model.safetensors",
+      status: 429,
+      headers: { "retry-after": "1" },
+      times: 1,
+    });
     const startedAtMs = world.clock.nowMs();
     expect(await world.desk.pull(repository)).toMatchObject({ kind: "complete" });
     expect(world.clock.nowMs() - startedAtMs).toBeGreaterThanOrEqual(990);
@@ -86,13 +99,43 @@ describe("a pull ends in the right files", () => {
 
 describe("a pull fails in one clear sentence", () => {
   it.each([
-    ["the licence was not accepted", { kind: "gated", path: bigPath }, "MODEL_GATED", /accept its licence at http:\S+\/test-org\/tiny-wan/],
-    ["the hub wants a token", { kind: "unauthorised", path: bigPath }, "MODEL_ACCESS_DENIED", /wants a token; set HF_TOKEN/],
+    [
+      "the licence was not accepted",
+      { kind: "gated", path: bigPath },
+      "MODEL_GATED",
+      /accept its licence at http:\S+\/test-org\/tiny-wan/,
+    ],
+    [
+      "the hub wants a token",
+      { kind: "unauthorised", path: bigPath },
+      "MODEL_ACCESS_DENIED",
+      /wants a token; set HF_TOKEN/,
+    ],
     ["the bytes are wrong every time", { kind: "wrongBytes", path: bigPath }, "MODEL_FILE_CORRUPT", /came 2 times/],
-    ["the hub answers 500 every time", { kind: "status", path: bigPath, status: 500 }, "NETWORK_UNREACHABLE", /answered 500/],
-    ["the hub stays silent", { kind: "stall", path: bigPath, afterBytes: 0 }, "NETWORK_UNREACHABLE", /No byte of \S+ arrived for 0.4 s/],
-    ["a file without a byte has the hash of another", { kind: "wrongId", path: emptyPath }, "MODEL_FILE_CORRUPT", /came 2 times/],
-    ["the listed file is gone", { kind: "status", path: "model_index.json", status: 404 }, "MODEL_NOT_FOUND", /has no model_index/],
+    [
+      "the hub answers 500 every time",
+      { kind: "status", path: bigPath, status: 500 },
+      "NETWORK_UNREACHABLE",
+      /answered 500/,
+    ],
+    [
+      "the hub stays silent",
+      { kind: "stall", path: bigPath, afterBytes: 0 },
+      "NETWORK_UNREACHABLE",
+      /No byte of \S+ arrived for 0.4 s/,
+    ],
+    [
+      "a file without a byte has the hash of another",
+      { kind: "wrongId", path: emptyPath },
+      "MODEL_FILE_CORRUPT",
+      /came 2 times/,
+    ],
+    [
+      "the listed file is gone",
+      { kind: "status", path: "model_index.json", status: 404 },
+      "MODEL_NOT_FOUND",
+      /has no model_index/,
+    ],
   ] as const)("when %s", async (_, fault, code, sentence) => {
     world.hub.add(fault);
     const failure = await failureOf(world.desk.pull(repository));
@@ -126,7 +169,10 @@ describe("a pull fails in one clear sentence", () => {
   ])("when %s is redirected to what is no address of the web", async (_, path, location) => {
     world.hub.add({ kind: "status", path, status: 302, headers: { location } });
     const failure = await failureOf(world.desk.pull(repository));
-    expect(failure).toMatchObject({ code: "MODEL_NOT_AVAILABLE", message: expect.stringContaining("an address that cannot be used") });
+    expect(failure).toMatchObject({
+      code: "MODEL_NOT_AVAILABLE",
+      message: expect.stringContaining("an address that cannot be used"),
+    });
     expect(failure.message).not.toContain("signature");
     nothingHalfPublished();
   });
@@ -134,14 +180,20 @@ describe("a pull fails in one clear sentence", () => {
   it("when nobody answers at the hub's address", async () => {
     const desk = world.openDesk({ endpoint: "http://127.0.0.1:9" });
     const failure = await failureOf(desk.pull(repository));
-    expect(failure).toMatchObject({ code: "NETWORK_UNREACHABLE", message: expect.stringContaining("127.0.0.1:9 does not answer") });
+    expect(failure).toMatchObject({
+      code: "NETWORK_UNREACHABLE",
+      message: expect.stringContaining("127.0.0.1:9 does not answer"),
+    });
     nothingHalfPublished();
   });
 
   it("when the disk has too little room, before the first byte", async () => {
     const desk = world.openDesk({ freeBytes: 3 * mebibyte });
     const failure = await failureOf(desk.pull(repository));
-    expect(failure).toMatchObject({ code: "DISK_FULL", message: expect.stringMatching(/needs 2\.8 MiB more and 1\.0 MiB must stay free/) });
+    expect(failure).toMatchObject({
+      code: "DISK_FULL",
+      message: expect.stringMatching(/needs 2\.8 MiB more and 1\.0 MiB must stay free/),
+    });
     expect(world.hub.bytesServed()).toBe(0);
     nothingHalfPublished();
   });

@@ -141,15 +141,30 @@ describe("a pull", () => {
     world.hub.add({ kind: "slow", path: bigPath, bytesPerSecond: 512 * 1_024 });
     world.hub.add({ kind: "status", path: "vae/model.safetensors", status: 503, times: 1 });
     world.hub.add({ kind: "status", path: "vae/copy-of-model.safetensors", status: 503, times: 1 });
-    const seen: { atMs: number; doneBytes: number; bytesPerSecond: number; etaMs: number | null; trouble: string | null }[] = [];
+    const seen: {
+      atMs: number;
+      doneBytes: number;
+      bytesPerSecond: number;
+      etaMs: number | null;
+      trouble: string | null;
+    }[] = [];
     world.desk.onProgress((_, progress) => seen.push({ atMs: world.clock.nowMs(), ...progress }));
     await world.desk.pull(repository);
     const spanMs = (seen.at(-1)?.atMs ?? 0) - (seen[0]?.atMs ?? 0);
     expect(seen.length).toBeLessThanOrEqual(spanMs / 250 + 2);
     expect(seen.some((one) => one.bytesPerSecond > 0 && one.etaMs !== null && one.etaMs > 0)).toBe(true);
-    const total = Object.entries(wantedFiles).reduce((sum, [path, bytes]) => sum + (path.includes("copy-of") ? 0 : bytes.length), 0);
+    const total = Object.entries(wantedFiles).reduce(
+      (sum, [path, bytes]) => sum + (path.includes("copy-of") ? 0 : bytes.length),
+      0,
+    );
     expect(world.desk.progressOf(repository)).toBeNull();
-    expect(seen.at(-1)).toMatchObject({ phase: "fetching", doneBytes: total, totalBytes: total, doneFileCount: 7, fileCount: 7 });
+    expect(seen.at(-1)).toMatchObject({
+      phase: "fetching",
+      doneBytes: total,
+      totalBytes: total,
+      doneFileCount: 7,
+      fileCount: 7,
+    });
   });
 });
 

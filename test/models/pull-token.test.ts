@@ -35,12 +35,16 @@ describe("the token", () => {
   it("that the hub refuses is named as the cause, and is in no error", async () => {
     const wrong = "hf_wrongwrongwrong";
     const thrown = await thrownBy(world.openDesk({ token: wrong }).pull(repository));
-    expect(thrown).toMatchObject({ code: "MODEL_ACCESS_DENIED", message: expect.stringContaining("refuses the token in HF_TOKEN") });
+    expect(thrown).toMatchObject({
+      code: "MODEL_ACCESS_DENIED",
+      message: expect.stringContaining("refuses the token in HF_TOKEN"),
+    });
     expect(inspect(thrown, { depth: 10 })).not.toContain(wrong);
   });
 
   it("with characters that no token has is refused without being quoted", () => {
-    const open = (): HubClient => new HubClient({ endpoint: "http://127.0.0.1:9", token: "hf_secret\nx", stallMs: 1 }, world.clock);
+    const open = (): HubClient =>
+      new HubClient({ endpoint: "http://127.0.0.1:9", token: "hf_secret\nx", stallMs: 1 }, world.clock);
     expect(open).toThrow(/The token in HF_TOKEN holds characters/);
     expect(open).not.toThrow(/hf_secret/);
   });

@@ -19,7 +19,9 @@ describe("a pull", () => {
   it("brings every wanted file over all pages of the listing, and no pickle", async () => {
     const path = await pulled();
     expect(world.differences(path)).toEqual([]);
-    const names = readdirSync(path, { recursive: true, encoding: "utf8" }).filter((name) => !lstatSync(join(path, name)).isDirectory());
+    const names = readdirSync(path, { recursive: true, encoding: "utf8" }).filter(
+      (name) => !lstatSync(join(path, name)).isDirectory(),
+    );
     expect(names.toSorted()).toEqual(Object.keys(wantedFiles).toSorted());
   });
 

@@ -24,7 +24,9 @@ const load = (models: object) => loadRegistry({ path: "models.json", text: JSON.
 describe("the registry", () => {
   it("knows the three Wan models without any file, each in every load profile", () => {
     const { entries } = loadRegistry();
-    expect(entries.map(({ id, repository }) => [id, repository])).toEqual(modelIds.map((id) => [id, `Wan-AI/Wan2.2-${id}-Diffusers`]));
+    expect(entries.map(({ id, repository }) => [id, repository])).toEqual(
+      modelIds.map((id) => [id, `Wan-AI/Wan2.2-${id}-Diffusers`]),
+    );
     for (const { profiles } of entries) expect(Object.keys(profiles)).toEqual([...loadProfiles]);
   });
 
@@ -42,7 +44,11 @@ describe("the registry", () => {
 
   it("takes further models from a file, and entries that replace built-in ones", () => {
     const registry = load({ "our-video": own, "TI2V-5B": { ...own, repository: undefined, folder: "/models/wan-5b" } });
-    expect(registry.sourceOf("our-video")).toMatchObject({ repository: "studio/our-video", revision: "v2", files: ["*"] });
+    expect(registry.sourceOf("our-video")).toMatchObject({
+      repository: "studio/our-video",
+      revision: "v2",
+      files: ["*"],
+    });
     expect(registry.sourceOf("our-video", "v3")).toMatchObject({ revision: "v3" });
     expect(registry.sourceOf("TI2V-5B")).toMatchObject({ folder: "/models/wan-5b" });
     expect(registry.entries.find(({ id }) => id === "our-video")).toMatchObject({
@@ -71,7 +77,9 @@ describe("the registry", () => {
       const desk = world.openDesk({ registry });
       expect(await desk.statusOf("mine")).toMatchObject({ state: "absent", path: null });
       expect(desk.canPull("mine")).toBe(false);
-      await expect(desk.pull("mine")).rejects.toThrow(/local folder of mine holds no model_index\.json: put the model's files there/);
+      await expect(desk.pull("mine")).rejects.toThrow(
+        /local folder of mine holds no model_index\.json: put the model's files there/,
+      );
       writeFileSync(join(folder, "model_index.json"), "{}");
       expect(await desk.statusOf("mine")).toMatchObject({ state: "complete", path: folder, presentBytes: 2 });
       // Nothing says which bytes are right, so nothing is wrong: a load goes on to the worker.
@@ -96,7 +104,13 @@ describe("the choice of files", () => {
   });
 
   it("matches as huggingface_hub does: stars match slashes, a folder is all below it, dots are dots", () => {
-    const paths = ["vae/config.json", "vae/deep/a.safetensors", "vaexconfig.json", "model_index.json", "transformer/x.json"];
+    const paths = [
+      "vae/config.json",
+      "vae/deep/a.safetensors",
+      "vaexconfig.json",
+      "model_index.json",
+      "transformer/x.json",
+    ];
     expect(choose(paths, ["vae/*"])).toEqual(["vae/config.json", "vae/deep/a.safetensors"]);
     expect(choose(paths, ["transformer/", "model_index?json"])).toEqual(["model_index.json", "transformer/x.json"]);
   });
@@ -117,7 +131,11 @@ describe("the variables of Hugging Face's tools", () => {
     [{ HOME: "/h", HF_HOME: "/f", HF_HUB_CACHE: "/k" }, "/k"],
     [{ HOME: "/h", HF_HOME: " " }, "/h/.cache/huggingface/hub"],
   ])("%j puts the cache at %s", (environment, cacheDir) => {
-    expect(readHubEnvironment(environment)).toMatchObject({ cacheDir, endpoint: "https://huggingface.co", token: null });
+    expect(readHubEnvironment(environment)).toMatchObject({
+      cacheDir,
+      endpoint: "https://huggingface.co",
+      token: null,
+    });
   });
 
   it("name the hub, the token and the file of a saved token", () => {

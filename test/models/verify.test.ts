@@ -33,10 +33,14 @@ describe("a verification", () => {
   it("finds a flipped bit, sets the blob aside, and the next pull fetches that file alone", async () => {
     flipByte(blobOf(bigPath));
     expect(await world.desk.verify(repository)).toMatchObject({ hashedFileCount: 0, problems: [] });
-    expect(await world.desk.verify(repository, { isRehash: true })).toMatchObject({ problems: [{ path: bigPath, kind: "corrupt" }] });
+    expect(await world.desk.verify(repository, { isRehash: true })).toMatchObject({
+      problems: [{ path: bigPath, kind: "corrupt" }],
+    });
     expect(await world.desk.statusOf(repository)).toMatchObject({ state: "incomplete", path: null });
     expect(existsSync(join(snapshot, bigPath))).toBe(false);
-    expect(readdirSync(join(world.repositoryFolder, ".understudy")).some((name) => name.endsWith(".corrupt"))).toBe(true);
+    expect(readdirSync(join(world.repositoryFolder, ".understudy")).some((name) => name.endsWith(".corrupt"))).toBe(
+      true,
+    );
     expect(await world.desk.pull(repository)).toMatchObject({ kind: "complete", fetchedFileCount: 1 });
     expect(new Set(world.hub.served.map(({ path }) => path))).toEqual(new Set([bigPath]));
     expect(world.differences(snapshot)).toEqual([]);
@@ -57,15 +61,22 @@ describe("a verification", () => {
     const path = join(snapshot, bigPath);
     rmSync(path);
     writeFileSync(path, Buffer.alloc(300_000));
-    expect(await world.desk.verify(repository, { isRehash: true })).toMatchObject({ problems: [{ path: bigPath, kind: "corrupt" }] });
+    expect(await world.desk.verify(repository, { isRehash: true })).toMatchObject({
+      problems: [{ path: bigPath, kind: "corrupt" }],
+    });
     expect(existsSync(path)).toBe(false);
-    expect(await world.desk.pull(repository, { isRepair: true })).toMatchObject({ kind: "complete", fetchedFileCount: 0 });
+    expect(await world.desk.pull(repository, { isRepair: true })).toMatchObject({
+      kind: "complete",
+      fetchedFileCount: 0,
+    });
     expect(world.differences(snapshot)).toEqual([]);
   });
 
   it("misses a file that is gone", async () => {
     rmSync(blobOf("model_index.json"));
-    expect(await world.desk.verify(repository)).toMatchObject({ problems: [{ path: "model_index.json", kind: "missing" }] });
+    expect(await world.desk.verify(repository)).toMatchObject({
+      problems: [{ path: "model_index.json", kind: "missing" }],
+    });
     expect(await world.desk.localPath(repository)).toBeNull();
   });
 
@@ -85,12 +96,19 @@ describe("a verification", () => {
 describe("a repair", () => {
   it("stays at the commit of the last pull and needs no hub where nothing is wrong", async () => {
     const far = world.openDesk({ endpoint: "http://127.0.0.1:9" });
-    expect(await far.pull(repository, { isRepair: true })).toMatchObject({ kind: "complete", fetchedFileCount: 0, snapshotPath: snapshot });
+    expect(await far.pull(repository, { isRepair: true })).toMatchObject({
+      kind: "complete",
+      fetchedFileCount: 0,
+      snapshotPath: snapshot,
+    });
   });
 
   it("fetches what is missing", async () => {
     rmSync(blobOf(bigPath));
-    expect(await world.desk.pull(repository, { isRepair: true })).toMatchObject({ kind: "complete", fetchedFileCount: 1 });
+    expect(await world.desk.pull(repository, { isRepair: true })).toMatchObject({
+      kind: "complete",
+      fetchedFileCount: 1,
+    });
     expect(world.differences(snapshot)).toEqual([]);
   });
 });

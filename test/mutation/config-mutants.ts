@@ -34,19 +34,32 @@ function changesOfTransition(config: RawState, slot: Slot, index: number): Chang
   const { transitions, write } = slot;
   const transition = transitions[index] as RawTransition;
   const at = `${slot.path.join(".") || "root"}: ${slot.label}${transitions.length > 1 ? ` #${index + 1}` : ""}`;
-  const replace = (changed: RawTransition): void => write(transitions.map((one, position) => (position === index ? changed : one)));
+  const replace = (changed: RawTransition): void =>
+    write(transitions.map((one, position) => (position === index ? changed : one)));
   const { guard, ...unguarded } = transition;
   const wrong = wrongTarget(config, slot.path, transition);
   const changes: Change[] = [];
   if (!slot.isDelay || transitions.length > 1)
-    changes.push({ operator: "delete transition", path: at, carryOut: () => write(transitions.filter((one) => one !== transition)) });
+    changes.push({
+      operator: "delete transition",
+      path: at,
+      carryOut: () => write(transitions.filter((one) => one !== transition)),
+    });
   if (wrong !== null) {
     const target = `#${config.id}.${wrong.join(".")}`;
-    changes.push({ operator: "retarget", path: `${at} → ${wrong.join(".")}`, carryOut: () => replace({ ...transition, target }) });
+    changes.push({
+      operator: "retarget",
+      path: `${at} → ${wrong.join(".")}`,
+      carryOut: () => replace({ ...transition, target }),
+    });
   }
   if (guard !== undefined) {
     changes.push({ operator: "drop guard", path: at, carryOut: () => replace(unguarded) });
-    changes.push({ operator: "negate guard", path: at, carryOut: () => replace({ ...transition, guard: not(guard as never) }) });
+    changes.push({
+      operator: "negate guard",
+      path: at,
+      carryOut: () => replace({ ...transition, guard: not(guard as never) }),
+    });
   }
   return changes;
 }
@@ -55,7 +68,9 @@ function changesOf(config: RawState): readonly Change[] {
   return slotsOf(config).flatMap((slot) => {
     const changes = slot.transitions.flatMap((_, index) => changesOfTransition(config, slot, index));
     const at = `${slot.path.join(".") || "root"}: ${slot.label}`;
-    return slot.isDelay ? [...changes, { operator: "delete delay" as const, path: at, carryOut: () => slot.write([]) }] : changes;
+    return slot.isDelay
+      ? [...changes, { operator: "delete delay" as const, path: at, carryOut: () => slot.write([]) }]
+      : changes;
   });
 }
 

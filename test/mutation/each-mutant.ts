@@ -69,4 +69,5 @@ function proveWith({ mutant, isQuick }: Assignment, index: number): void {
   for (const proof of proofs) describe(proof.file, () => prove(proof));
 }
 
-for (const [index, assignment] of assignments.entries()) describe(nameOf(assignment.mutant), () => proveWith(assignment, index));
+for (const [index, assignment] of assignments.entries())
+  describe(nameOf(assignment.mutant), () => proveWith(assignment, index));

@@ -30,7 +30,9 @@ const all = "all";
 const proofOf = (killedBy: string): string => /([\w-]+)\.test\.ts/.exec(killedBy)?.[1] ?? "time or an error";
 
 function scoreOf(machine: string, findings: readonly Finding[], isDeclared: (mutant: Mutant) => boolean): Score {
-  const own = findings.filter(({ mutant }) => (machine === all || mutant.machine === machine) && mutant.operator !== "nothing");
+  const own = findings.filter(
+    ({ mutant }) => (machine === all || mutant.machine === machine) && mutant.operator !== "nothing",
+  );
   const counted = own.filter(({ mutant }) => !isDeclared(mutant));
   const killed = counted.filter(({ killedBy }) => killedBy !== null);
   const killers = Map.groupBy(killed, ({ killedBy }) => proofOf(killedBy ?? ""));
@@ -78,18 +80,25 @@ export function judge(
         .map((mutant) => `declared equivalent, but no mutant: ${nameOf(mutant)}`),
       ...scores
         .filter(({ machine, killedRatio }) => killedRatio < wantedRatio && (machine === all || !isSample))
-        .map(({ machine, killedRatio }) => `${machine}: ${(killedRatio * 100).toFixed(1)} % killed, ${wantedRatio * 100} % are wanted`),
+        .map(
+          ({ machine, killedRatio }) =>
+            `${machine}: ${(killedRatio * 100).toFixed(1)} % killed, ${wantedRatio * 100} % are wanted`,
+        ),
     ],
   };
 }
 
 /** A Markdown table, one row a machine. */
 export function describeScores(scores: readonly Score[]): string {
-  const rows = scores.map(({ machine, mutantCount, killedCount, survivedCount, equivalentCount, killedRatio, killers }) => {
-    const by = Object.entries(killers).map(([proof, count]) => `${proof} ${count}`);
-    return `| ${machine} | ${mutantCount} | ${killedCount} | ${survivedCount} | ${equivalentCount} | ${(killedRatio * 100).toFixed(1)} % | ${by.join(", ")} |`;
-  });
-  return ["| machine | mutants | killed | survived | equivalent | score | killed by |", "|---|---|---|---|---|---|---|", ...rows].join(
-    "\n",
+  const rows = scores.map(
+    ({ machine, mutantCount, killedCount, survivedCount, equivalentCount, killedRatio, killers }) => {
+      const by = Object.entries(killers).map(([proof, count]) => `${proof} ${count}`);
+      return `| ${machine} | ${mutantCount} | ${killedCount} | ${survivedCount} | ${equivalentCount} | ${(killedRatio * 100).toFixed(1)} % | ${by.join(", ")} |`;
+    },
   );
+  return [
+    "| machine | mutants | killed | survived | equivalent | score | killed by |",
+    "|---|---|---|---|---|---|---|",
+    ...rows,
+  ].join("\n");
 }

@@ -22,7 +22,9 @@ export function swapRungs(ladders: Ladders, path: string): Ladders | null {
     if (index >= 0)
       return {
         ...ladders,
-        [type]: ladder.with(index, ladder[index + 1] ?? "fallback_to_mock").with(index + 1, ladder[index] ?? "fallback_to_mock"),
+        [type]: ladder
+          .with(index, ladder[index + 1] ?? "fallback_to_mock")
+          .with(index + 1, ladder[index] ?? "fallback_to_mock"),
       };
   }
   return null;
@@ -56,4 +58,5 @@ export const turnOutcomes = (path: string | null): void => {
 /** The outcome as the judge in force says it. */
 export const outcomeInForce = (action: string, outcome: Outcome): Outcome =>
   pathInForce === verdictPath(action, outcome) ? (turned[outcome] ?? outcome) : outcome;
-export const repairInForce = (isRepaired: boolean): boolean => (pathInForce === repairPath(isRepaired) ? !isRepaired : isRepaired);
+export const repairInForce = (isRepaired: boolean): boolean =>
+  pathInForce === repairPath(isRepaired) ? !isRepaired : isRepaired;

@@ -19,7 +19,9 @@ function mutate(...args: readonly string[]): Promise<Said> {
   });
 }
 
-it("twenty small wrong changes of the statecharts are noticed by their tests, all but two at most", { timeout: 600_000 }, async () => {
+it("twenty small wrong changes of the statecharts are noticed by their tests, all but two at most", {
+  timeout: 600_000,
+}, async () => {
   const { status, output } = await mutate("--quick", "--sample", "20", "--seed", "7");
   console.log(output);
   expect(output).toContain("20 of ");

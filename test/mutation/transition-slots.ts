@@ -35,7 +35,8 @@ export interface Slot {
   readonly write: (transitions: readonly RawTransition[]) => void;
 }
 
-const listOf = (value: unknown): readonly unknown[] => (value === undefined ? [] : Array.isArray(value) ? value : [value]);
+const listOf = (value: unknown): readonly unknown[] =>
+  value === undefined ? [] : Array.isArray(value) ? value : [value];
 const transitionsOf = (value: unknown): RawTransition[] =>
   listOf(value).map((one) => (typeof one === "string" ? { target: one } : (one as RawTransition)));
 
@@ -57,7 +58,9 @@ function ownSlots(state: RawState, path: readonly string[]): Slot[] {
   const invokes = listOf(state.invoke) as readonly RawInvoke[];
   const present = (owner: object, key: string): boolean => (owner as Record<string, unknown>)[key] !== undefined;
   return [
-    ...(["always", "onDone"] as const).filter((key) => present(state, key)).map((key) => slotOf(state, key, { path, label: key })),
+    ...(["always", "onDone"] as const)
+      .filter((key) => present(state, key))
+      .map((key) => slotOf(state, key, { path, label: key })),
     ...Object.keys(on).map((event) => slotOf(on, event, { path, label: `on ${event}` })),
     ...Object.keys(after).map((delay) => slotOf(after, delay, { path, label: `after ${delay}` }, true)),
     ...invokes.flatMap((invoke) =>
@@ -70,7 +73,10 @@ function ownSlots(state: RawState, path: readonly string[]): Slot[] {
 
 /** Every slot of a configuration, in its order. */
 export function slotsOf(state: RawState, path: readonly string[] = []): readonly Slot[] {
-  return [...ownSlots(state, path), ...Object.entries(state.states ?? {}).flatMap(([key, child]) => slotsOf(child, [...path, key]))];
+  return [
+    ...ownSlots(state, path),
+    ...Object.entries(state.states ?? {}).flatMap(([key, child]) => slotsOf(child, [...path, key])),
+  ];
 }
 
 /** A copy of its own down to the functions, which stay the same. */

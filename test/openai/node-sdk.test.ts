@@ -21,9 +21,15 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => service.end());
 
-const small = { prompt: "a red fox runs across fresh snow", size: "854x480" as "1280x720", seconds: "1" as "4", num_inference_steps: 6 };
+const small = {
+  prompt: "a red fox runs across fresh snow",
+  size: "854x480" as "1280x720",
+  seconds: "1" as "4",
+  num_inference_steps: 6,
+};
 /** Further fields are for the service to know. */
-const order = (fields: Record<string, unknown> = {}) => client.videos.create({ ...small, ...fields }) as Promise<SdkVideo>;
+const order = (fields: Record<string, unknown> = {}) =>
+  client.videos.create({ ...small, ...fields }) as Promise<SdkVideo>;
 const look = async (id: string): Promise<Video> => (await client.videos.retrieve(id)) as Video;
 const isOpen = ({ status }: SdkVideo): boolean => status === "queued" || status === "in_progress";
 const ended = (id: string): Promise<Video> =>
@@ -101,7 +107,11 @@ it("orders with an image, is told when to ask again, lists, downloads and delete
   expect(frame.headers.get("content-type")).toBe("image/jpeg");
 
   expect(await client.videos.delete(id)).toEqual({ id, deleted: true, object: "video.deleted" });
-  expect(await refusalOf(client.videos.retrieve(id))).toMatchObject({ name: "NotFoundError", status: 404, code: "JOB_NOT_FOUND" });
+  expect(await refusalOf(client.videos.retrieve(id))).toMatchObject({
+    name: "NotFoundError",
+    status: 404,
+    code: "JOB_NOT_FOUND",
+  });
 });
 
 it("cancels a video in hand by deleting it", { timeout: 60_000 }, async () => {
@@ -129,7 +139,10 @@ it("lifts field and code of a refusal, and tries nothing twice that is not done 
     type: "invalid_request_error",
   });
   const once = client.withOptions({ maxRetries: 0 });
-  expect(await refusalOf(once.videos.remix("any", { prompt: "another fox" }))).toMatchObject({ status: 501, code: "FEATURE_UNSUPPORTED" });
+  expect(await refusalOf(once.videos.remix("any", { prompt: "another fox" }))).toMatchObject({
+    status: 501,
+    code: "FEATURE_UNSUPPORTED",
+  });
   const byAddress = order({ input_reference: { image_url: "https://example.org/fox.png" } });
   expect(await refusalOf(byAddress)).toMatchObject({ status: 422, code: "IMAGE_ADDRESS_REFUSED" });
 });

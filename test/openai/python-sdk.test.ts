@@ -21,7 +21,9 @@ async function runSession(): Promise<readonly Fact[]> {
   const picturePath = join(service.stateDir, "picture.png");
   writeFileSync(picturePath, drawPicture());
   const script = new URL("session.py", import.meta.url).pathname;
-  const session = spawn(python, ["-B", script, service.url, picturePath, targetPath()], { stdio: ["ignore", "pipe", "pipe"] });
+  const session = spawn(python, ["-B", script, service.url, picturePath, targetPath()], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const code = new Promise<number | null>((resolve) => session.once("exit", resolve));
   const errors = text(session.stderr);
   const told: Fact[] = [];
@@ -30,7 +32,8 @@ async function runSession(): Promise<readonly Fact[]> {
     told.push(fact);
     if (fact.fact === "stand_in") service.letGo();
   }
-  if ((await code) !== 0) throw new Error(`the session ended with an error after ${JSON.stringify(told)}:\n${await errors}`);
+  if ((await code) !== 0)
+    throw new Error(`the session ended with an error after ${JSON.stringify(told)}:\n${await errors}`);
   return told;
 }
 
@@ -48,7 +51,10 @@ const factOf = (name: string): Fact => {
 };
 
 it("shows a stand-in as in progress, never as completed, and then the real video", () => {
-  expect(factOf("ordered")).toMatchObject({ status: expect.stringMatching(/^(queued|in_progress)$/), allow: ["frames"] });
+  expect(factOf("ordered")).toMatchObject({
+    status: expect.stringMatching(/^(queued|in_progress)$/),
+    allow: ["frames"],
+  });
   const states = factOf("seen")["states"] as readonly (readonly [string, string | null])[];
   expect(states).toContainEqual(["in_progress", "stand_in"]);
   expect(states).not.toContainEqual(["completed", "stand_in"]);
@@ -57,7 +63,13 @@ it("shows a stand-in as in progress, never as completed, and then the real video
 });
 
 it("is waited for by the package's own loop, and downloaded as a video that an independent decoder plays", () => {
-  expect(factOf("polled")).toMatchObject({ status: "completed", model: "TI2V-5B", progress: 100, seconds: "1", error: null });
+  expect(factOf("polled")).toMatchObject({
+    status: "completed",
+    model: "TI2V-5B",
+    progress: 100,
+    seconds: "1",
+    error: null,
+  });
   expect(factOf("downloaded")).toMatchObject({ type: "video/mp4", served_by: "real" });
   expect(countFrames(targetPath())).toBe(24);
 });
@@ -65,7 +77,9 @@ it("is waited for by the package's own loop, and downloaded as a video that an i
 it("is listed page by page in either order, and deleted", () => {
   const [first, second] = [factOf("ordered")["id"], factOf("polled")["id"]];
   expect(factOf("listed")).toMatchObject({ ids: [second, first], oldest: [first, second] });
-  expect(factsOf("deleted")).toEqual([first, second].map((id) => ({ fact: "deleted", id, deleted: true, object: "video.deleted" })));
+  expect(factsOf("deleted")).toEqual(
+    [first, second].map((id) => ({ fact: "deleted", id, deleted: true, object: "video.deleted" })),
+  );
   expect(factOf("left")["ids"]).toEqual([]);
   expect(factOf("models")["ids"]).toEqual(["T2V-A14B", "I2V-A14B", "TI2V-5B"]);
 });

@@ -28,7 +28,11 @@ describe("the running service's metrics", () => {
   beforeAll(async () => {
     service = await startService({ stateDir: directory.path, env: { UNDERSTUDY_SIM_SPEED: "8" } });
     const scrape = async (): Promise<string> => (await fetch(`${service.url}/metrics`)).text();
-    await until("the service is ready", async () => valueIn(await scrape(), 'understudy_mode{mode="ready"}') === 1, 60_000);
+    await until(
+      "the service is ready",
+      async () => valueIn(await scrape(), 'understudy_mode{mode="ready"}') === 1,
+      60_000,
+    );
     await service.submit();
     const finished = 'understudy_jobs_finished_total{model="T2V-A14B",outcome="succeeded"}';
     await until("a job has ended", async () => valueIn(await scrape(), finished) === 1, 60_000);
@@ -45,7 +49,10 @@ describe("the running service's metrics", () => {
 
   it("would not be, with a name that is none", () => {
     const spoiled = `${text}\n# TYPE understudy_bad_ms counter\nunderstudy_bad_ms 1\n`;
-    expect(promtool(["check", "metrics"], spoiled)).toMatchObject({ status: 3, said: expect.stringContaining("understudy_bad_ms") });
+    expect(promtool(["check", "metrics"], spoiled)).toMatchObject({
+      status: 3,
+      said: expect.stringContaining("understudy_bad_ms"),
+    });
   });
 });
 
@@ -79,7 +86,9 @@ describe("alert rules", () => {
     const rules = parse(readFileSync(rulesPath, "utf8")) as { groups: { rules: { alert?: string; expr: string }[] }[] };
     for (const rule of rules.groups.flatMap((group) => group.rules)) if (rule.alert === alert) rule.expr = expr;
     writeFileSync(join(folder, "understudy.rules.yml"), stringify(rules));
-    const own = files.find((file) => file.tests.some((test) => test.alert_rule_test.some(({ alertname }) => alertname === alert)));
+    const own = files.find((file) =>
+      file.tests.some((test) => test.alert_rule_test.some(({ alertname }) => alertname === alert)),
+    );
     const kept = own?.tests.filter((test) => test.alert_rule_test.some(({ alertname }) => alertname === alert));
     writeFileSync(join(folder, "one.test.yml"), stringify({ ...own, tests: kept }));
     return promtool(["test", "rules", join(folder, "one.test.yml")]).status;

@@ -15,7 +15,11 @@ const npm = (args: readonly string[], cwd: string): string =>
 const command = (args: readonly string[]): string =>
   execFileSync(join(folder, "node_modules", ".bin", "understudy"), [...args], { cwd: folder, encoding: "utf8" });
 
-async function until<Found>(what: string, look: () => Found | null | Promise<Found | null>, limitMs: number): Promise<Found> {
+async function until<Found>(
+  what: string,
+  look: () => Found | null | Promise<Found | null>,
+  limitMs: number,
+): Promise<Found> {
   const deadlineMs = clock.nowMs() + limitMs;
   for (;;) {
     const found = await look();
@@ -39,7 +43,11 @@ afterAll(() => {
 
 describe("the package", () => {
   it("carries compiled code, its licence and no sources or tests", () => {
-    expect(["dist/main.js", "bin/understudy.js", "LICENSE", "README.md"].filter((path) => !existsSync(join(installed, path)))).toEqual([]);
+    expect(
+      ["dist/main.js", "bin/understudy.js", "LICENSE", "README.md"].filter(
+        (path) => !existsSync(join(installed, path)),
+      ),
+    ).toEqual([]);
     expect(["src", "test", "scripts"].filter((path) => existsSync(join(installed, path)))).toEqual([]);
   });
 
@@ -56,16 +64,23 @@ describe("the package", () => {
 
   it("serves, renders a video and stops", async () => {
     const stateDir = join(folder, "state");
-    const child = spawn(process.execPath, [join(installed, "bin", "understudy.js"), "serve", "--port", "0", "--state-dir", stateDir], {
-      cwd: folder,
-      stdio: "ignore",
-    });
-    const ended = new Promise<number | string>((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown")));
+    const child = spawn(
+      process.execPath,
+      [join(installed, "bin", "understudy.js"), "serve", "--port", "0", "--state-dir", stateDir],
+      {
+        cwd: folder,
+        stdio: "ignore",
+      },
+    );
+    const ended = new Promise<number | string>((resolve) =>
+      child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown")),
+    );
     try {
       const file = join(stateDir, "run", "supervisor.json");
       const address = await until(
         "the service listens",
-        () => (existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { readonly address: string }).address : null),
+        () =>
+          existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { readonly address: string }).address : null,
         60_000,
       );
       const url = address.startsWith("http") ? address : `http://${address}`;
@@ -74,7 +89,13 @@ describe("the package", () => {
       const submitted = await fetch(`${url}/api/v1/generation/submit`, {
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ model_type: "T2V-A14B", prompt: "a red fox", resolution: "854x480", steps: 4, num_frames: 9 }),
+        body: JSON.stringify({
+          model_type: "T2V-A14B",
+          prompt: "a red fox",
+          resolution: "854x480",
+          steps: 4,
+          num_frames: 9,
+        }),
       });
       const { task_id: id } = (await submitted.json()) as { readonly task_id: string };
       await until(

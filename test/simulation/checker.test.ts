@@ -23,7 +23,9 @@ const withJobs = (change: ChangeJobs): LifeOptions => ({
     };
     const { jobs } = ports.store;
     // A spread would lose the methods of the wrapped store: they are looked up when they are called.
-    const changed = new Proxy(jobs, { get: (target, key) => Reflect.get(change(target, sql), key) ?? Reflect.get(target, key) });
+    const changed = new Proxy(jobs, {
+      get: (target, key) => Reflect.get(change(target, sql), key) ?? Reflect.get(target, key),
+    });
     return { ...ports, store: { ...ports.store, jobs: changed } };
   },
 });
@@ -71,7 +73,8 @@ const defects: Readonly<Record<string, { readonly planted: Partial<SimulationOpt
         get: async (jobId) => {
           const job = await jobs.get(jobId);
           const standIn = job?.artifacts.find(({ kind }) => kind === "stand_in");
-          if (job === null || standIn?.servedBy == null || job.artifacts.some(({ kind }) => kind === "result")) return job;
+          if (job === null || standIn?.servedBy == null || job.artifacts.some(({ kind }) => kind === "result"))
+            return job;
           const passedOff = { ...standIn, kind: "result", servedBy: { ...standIn.servedBy, kind: "real" } } as const;
           return { ...job, state: "succeeded", artifacts: [passedOff] };
         },

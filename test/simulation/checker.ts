@@ -11,13 +11,17 @@ function checkSucceeded(world: World, job: JobView, owed: OwedJob): string[] {
   const result = job.artifacts.find((artifact) => artifact.kind === "result");
   const isStoodIn = job.result?.servedBy.kind === "stand_in";
   if (result === undefined)
-    return isStoodIn && owed.consent === "stand_in" ? [] : [`job ${job.id} (${owed.consent}) succeeded without a result`];
+    return isStoodIn && owed.consent === "stand_in"
+      ? []
+      : [`job ${job.id} (${owed.consent}) succeeded without a result`];
   const file = world.disk.published.get(result.name);
   if (file === undefined) return [`the result of job ${job.id} is not on the disk`];
   return [
     ...(file.plays ? [] : [`the result of job ${job.id} does not play`]),
     ...(file.madeBy === "worker" && !isStoodIn ? [] : [`the result of job ${job.id} is not the real thing`]),
-    ...(file.jobId === job.id && file.fence === job.fence ? [] : [`the result of job ${job.id} is the file of another attempt`]),
+    ...(file.jobId === job.id && file.fence === job.fence
+      ? []
+      : [`the result of job ${job.id} is the file of another attempt`]),
   ];
 }
 
@@ -30,9 +34,12 @@ function checkEnd(world: World, job: JobView, owed: OwedJob): string[] {
       return owed.isCancelAsked ? [] : [`job ${job.id} is cancelled, and nobody asked for it`];
     default: {
       const isConsented = job.errorCode === "NO_REAL_ROUTE" && owed.consent === "fail";
-      const isSetAside = world.mayGiveUp && job.errorCode !== "JOB_DEADLINE_EXCEEDED" && job.errorCode !== "NO_REAL_ROUTE";
+      const isSetAside =
+        world.mayGiveUp && job.errorCode !== "JOB_DEADLINE_EXCEEDED" && job.errorCode !== "NO_REAL_ROUTE";
       const isBlamed = world.workerWorld.blamedJobs.has(job.id);
-      return isConsented || isSetAside || isBlamed ? [] : [`job ${job.id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`];
+      return isConsented || isSetAside || isBlamed
+        ? []
+        : [`job ${job.id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`];
     }
   }
 }
@@ -66,7 +73,8 @@ export async function checkNow(world: World): Promise<void> {
   await checkOwed(world);
   world.problems.push(...world.stays.findLong(nowMs));
   for (const [id, sinceMs] of world.journal.heldSinceMs)
-    if (nowMs - sinceMs > longestAttemptMs) world.problems.push(`an attempt holds job ${id} since ${(nowMs - sinceMs) / minuteMs} min`);
+    if (nowMs - sinceMs > longestAttemptMs)
+      world.problems.push(`an attempt holds job ${id} since ${(nowMs - sinceMs) / minuteMs} min`);
   if (world.current !== null) world.problems.push(...findEndlessWaits(world.current.service.supervisor));
 }
 

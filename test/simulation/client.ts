@@ -44,7 +44,11 @@ export async function submitJob(world: World, key: string): Promise<void> {
     fallback: consent,
   });
   for (let tries = 0; tries < patienceCount; tries += 1) {
-    const answer = await ask(world, "/api/v1/generation/submit", { method: "POST", headers: { "idempotency-key": key }, body });
+    const answer = await ask(world, "/api/v1/generation/submit", {
+      method: "POST",
+      headers: { "idempotency-key": key },
+      body,
+    });
     if (answer?.status === 200) {
       const { task_id: id } = (await answer.json()) as { task_id: string };
       world.owed.set(id, { consent, acknowledgedAtMs: world.clock.nowMs(), isCancelAsked: false });
@@ -85,6 +89,8 @@ async function keepLooking(world: World, id: string): Promise<void> {
     const shown = (await task.json()) as ShownTask;
     const output = await ask(world, `/api/v1/outputs/${id}`);
     world.counts.looks += 1;
-    world.problems.push(...checkAnswer(world.disk, id, shown, output?.status === 200 ? ((await output.json()) as ShownOutput) : null));
+    world.problems.push(
+      ...checkAnswer(world.disk, id, shown, output?.status === 200 ? ((await output.json()) as ShownOutput) : null),
+    );
   }
 }

@@ -67,7 +67,8 @@ export function createJournal(keptAttempts: ReadonlySet<string>): Journal {
     // Without a fence it ended by its stand-in, which only a queued job may.
     if (fence !== undefined && fence !== job.heldFence)
       problems.push(`job ${jobId} was committed under fence ${fence}, which it had lost (held: ${job.heldFence})`);
-    if (fence === undefined && job.heldFence !== null) problems.push(`job ${jobId} ended by a stand-in in the middle of an attempt`);
+    if (fence === undefined && job.heldFence !== null)
+      problems.push(`job ${jobId} ended by a stand-in in the middle of an attempt`);
     if (fence !== undefined && keptAttempts.has(`${jobId}:${fence}`)) keptResultCount += 1;
     letGo(jobId, job);
   };

@@ -53,7 +53,8 @@ function createLifeClock(clock: Clock, isOver: () => boolean): Clock {
 /** The database opened again: what the dead connection held in memory only (buffered rows, unwritten submissions) is gone. */
 function reopenStore(world: World, clock: Clock, points: CrashPoints): Store {
   const opened = openStore({ ...world.storeOptions, clock });
-  const guard = <Part extends object>(part: Part, label: string): Part => points.wrap(world.troubles.wrap(part, "store"), label);
+  const guard = <Part extends object>(part: Part, label: string): Part =>
+    points.wrap(world.troubles.wrap(part, "store"), label);
   const whole = points.wrap(opened, "store");
   return {
     nextEpoch: () => whole.nextEpoch(),
@@ -82,7 +83,10 @@ function openPorts(world: World, points: CrashPoints, host: ServicePorts["host"]
     ),
     media: points.wrap(troubles.wrap(createSimMedia({ ...workerWorld, clock }), "media"), "media"),
     host: points.wrap(host, "host"),
-    probe: points.wrap(troubles.wrap(createSimProbe({ ...workerWorld, clock }, world.workers, troubles), "probe"), "probe"),
+    probe: points.wrap(
+      troubles.wrap(createSimProbe({ ...workerWorld, clock }, world.workers, troubles), "probe"),
+      "probe",
+    ),
     webhooks: { problemOf: () => null, send: async () => ({ kind: "answered", status: 200 }) },
     logger: silentLogger,
     models: createSimModels(clock, world.models, () => troubles.isIn("hub")),
@@ -100,26 +104,39 @@ export async function beginLife(world: World): Promise<void> {
       world.crashPlaces.set(where, (world.crashPlaces.get(where) ?? 0) + 1);
       world.current = null;
       host.abandon();
-      const drawnMs = chance.next() < longAbsenceRatio ? drawInteger(chance, minuteMs, 10 * minuteMs) : drawInteger(chance, 500, 20_000);
+      const drawnMs =
+        chance.next() < longAbsenceRatio
+          ? drawInteger(chance, minuteMs, 10 * minuteMs)
+          : drawInteger(chance, 500, 20_000);
       world.clock.setTimer(() => void beginLife(world), world.lifeOptions.absenceMs ?? drawnMs);
     },
   });
   const host = createSimHost(world.workerWorld, world.workers, chance, (client) => points.wrap(client, "client"));
-  if (chance.next() < earlyCrashRatio && world.counts.crashes > 0 && !world.isOver) points.arm(drawInteger(chance, 1, 20));
+  if (chance.next() < earlyCrashRatio && world.counts.crashes > 0 && !world.isOver)
+    points.arm(drawInteger(chance, 1, 20));
   world.lifeOptions.onConceived?.(points, world);
   const ports = openPorts(world, points, host);
-  const service = await createService(world.lifeOptions.changePorts?.(ports, world) ?? ports, config, "simulation").catch(
-    (thrown: unknown) => {
-      // A process that finds its store out of order ends, and is started again.
-      if (!(thrown instanceof StoreError && thrown.retryable)) throw thrown;
-      points.end("beginning without a store");
-      return null;
-    },
-  );
+  const service = await createService(
+    world.lifeOptions.changePorts?.(ports, world) ?? ports,
+    config,
+    "simulation",
+  ).catch((thrown: unknown) => {
+    // A process that finds its store out of order ends, and is started again.
+    if (!(thrown instanceof StoreError && thrown.retryable)) throw thrown;
+    points.end("beginning without a store");
+    return null;
+  });
   if (service === null) return;
   service.start();
   const { consent, ownConsent, allowedHosts, allowedOrigins, rateLimit, retention } = config;
-  const asked = { consent, ownConsent, allowedHosts, allowedOrigins, rateLimit, resultMaxAgeMs: retention.resultMaxAgeMs };
+  const asked = {
+    consent,
+    ownConsent,
+    allowedHosts,
+    allowedOrigins,
+    rateLimit,
+    resultMaxAgeMs: retention.resultMaxAgeMs,
+  };
   const options = { ...asked, apiKey: null, isExposed: false, isInsecure: false };
   const life: Life = { service, app: createApp(service.serverPorts, options), points };
   world.current = life;

@@ -7,7 +7,18 @@ export interface Run {
   readonly seconds: number;
 }
 
-const counted = ["hours", "jobs", "faults", "crashes", "cancels", "looks", "adoptions", "keptResults", "stoodInMeanwhile", "rows"] as const;
+const counted = [
+  "hours",
+  "jobs",
+  "faults",
+  "crashes",
+  "cancels",
+  "looks",
+  "adoptions",
+  "keptResults",
+  "stoodInMeanwhile",
+  "rows",
+] as const;
 const answered = ["real", "changed", "standIn", "refused", "cancelled"] as const;
 
 export interface Sum {
@@ -23,7 +34,8 @@ const sumBy = <Key extends string>(keys: readonly Key[], amountOf: (key: Key) =>
 
 /** Runs side by side: their work adds up, and the longest says how long it took. */
 export function sumOf(runs: readonly Run[]): Sum {
-  const total = (amountOf: (figures: SimulationFigures) => number): number => runs.reduce((sum, { figures }) => sum + amountOf(figures), 0);
+  const total = (amountOf: (figures: SimulationFigures) => number): number =>
+    runs.reduce((sum, { figures }) => sum + amountOf(figures), 0);
   return {
     seconds: Math.max(0, ...runs.map(({ seconds }) => seconds)),
     counts: sumBy(counted, (key) => total((figures) => figures[key])),

@@ -1,7 +1,13 @@
 import type { Chance } from "../../src/core/chance.ts";
 import { drawInteger } from "../../src/core/chance.ts";
 import { WorkerError } from "../../src/core/errors.ts";
-import type { ProcessRef, WorkerClient, WorkerHost, WorkerIdentity, WorkerNotice } from "../../src/core/ports/worker.ts";
+import type {
+  ProcessRef,
+  WorkerClient,
+  WorkerHost,
+  WorkerIdentity,
+  WorkerNotice,
+} from "../../src/core/ports/worker.ts";
 import { loadProfiles, modelIds, phases, recoveryActions } from "../../src/core/words.ts";
 import { SimWorker } from "./sim-worker.ts";
 import { deviceTotalBytes, type SimWorkerWorld, type WorkerEnd } from "./sim-worker-types.ts";
@@ -42,7 +48,8 @@ function createClient(worker: SimWorker): WorkerClient {
     for (const heard of closeListeners) heard();
   };
   worker.attachListener(listener, shut);
-  const gone = (): WorkerError => new WorkerError("WORKER_EXITED", "the connection to the worker ended", { retryable: true });
+  const gone = (): WorkerError =>
+    new WorkerError("WORKER_EXITED", "the connection to the worker ended", { retryable: true });
   const call = <Answer>(work: () => Promise<Answer> | Answer, signal?: AbortSignal): Promise<Answer> =>
     new Promise((resolve, reject) => {
       signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
@@ -73,7 +80,13 @@ function createClient(worker: SimWorker): WorkerClient {
         return { applied: [order.action], before, after: worker.memory() };
       }),
     probe: (order, signal) => call(() => worker.probe(order), signal),
-    stats: () => call(() => ({ memory: worker.memory(), residentModel: worker.model, profile: worker.profile, jobsDone: worker.jobsDone })),
+    stats: () =>
+      call(() => ({
+        memory: worker.memory(),
+        residentModel: worker.model,
+        profile: worker.profile,
+        jobsDone: worker.jobsDone,
+      })),
     shutdown: () => call(() => worker.shutdown()),
     injectFault: () => Promise.reject(new WorkerError("FEATURE_UNSUPPORTED", "arm the worker directly")),
     onNotice: (heard) => {

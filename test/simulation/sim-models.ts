@@ -34,7 +34,8 @@ export function createSimModels(clock: Clock, { broken, found }: SimModels, isHu
   });
   const pull = async (name: ModelId): Promise<PullOutcome> => {
     await clock.sleep(20 * secondMs);
-    if (isHubDown()) throw new ModelError("NETWORK_UNREACHABLE", "The hub does not answer: ECONNREFUSED", { retryable: true });
+    if (isHubDown())
+      throw new ModelError("NETWORK_UNREACHABLE", "The hub does not answer: ECONNREFUSED", { retryable: true });
     const fetchedFileCount = found.delete(name) ? 1 : 0;
     if (fetchedFileCount > 0) broken.delete(name);
     return { kind: "complete", commit, snapshotPath: pathOf(name), fetchedFileCount };

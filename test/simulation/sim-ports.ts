@@ -32,9 +32,16 @@ export function createSimArtifacts(world: SimWorkerWorld, disk: SimDisk): Artifa
     checkpointDir: (jobId) => jobId,
     publish: async (stagedPath, about) => {
       const file = world.files.get(stagedPath);
-      if (file === undefined) throw new StoreError("STORE_UNAVAILABLE", `there is no staged file ${stagedPath}`, { retryable: true });
+      if (file === undefined)
+        throw new StoreError("STORE_UNAVAILABLE", `there is no staged file ${stagedPath}`, { retryable: true });
       const name = `${nameOf(stagedPath)}-${about.jobId}-${about.fence}`;
-      disk.published.set(name, { kind: about.kind, plays: file.plays, madeBy: file.madeBy, jobId: about.jobId, fence: about.fence });
+      disk.published.set(name, {
+        kind: about.kind,
+        plays: file.plays,
+        madeBy: file.madeBy,
+        jobId: about.jobId,
+        fence: about.fence,
+      });
       return { kind: about.kind, sha256: name, bytes: 1_000, mimeType: about.mimeType, name };
     },
     publishBytes: async (bytes, about) => {
@@ -102,7 +109,12 @@ export function createSimMedia(world: SimWorkerWorld): Media {
       await world.clock.sleep(150);
       const file = world.files.get(path);
       const plays = file?.plays === true;
-      const { width, height, frames, framesPerSecond } = file?.order.request ?? { width: 0, height: 0, frames: 0, framesPerSecond: 1 };
+      const { width, height, frames, framesPerSecond } = file?.order.request ?? {
+        width: 0,
+        height: 0,
+        frames: 0,
+        framesPerSecond: 1,
+      };
       return {
         plays,
         width,
@@ -129,7 +141,12 @@ export function createSimDiskGauge(isFull: () => boolean): DiskGauge {
 
 const heatedMask = 0x40;
 
-function measureCard(deviceUuid: string, worker: SimWorker, weather: SimWorkerWorld["weather"], isHot: boolean): GpuSample {
+function measureCard(
+  deviceUuid: string,
+  worker: SimWorker,
+  weather: SimWorkerWorld["weather"],
+  isHot: boolean,
+): GpuSample {
   const ownBytes = worker.isAlive ? worker.memory().reservedBytes : 0;
   return {
     uuid: deviceUuid,

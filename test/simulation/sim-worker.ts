@@ -3,12 +3,26 @@ import type { TimerHandle } from "../../src/core/clock.ts";
 import { WorkerError } from "../../src/core/errors.ts";
 import type { DeviceMemory, WorkerFailure } from "../../src/core/fault.ts";
 import { peakBytes, residentBytes } from "../../src/core/model-catalog.ts";
-import type { AttachReport, GenerateOrder, ProbeOrder, ProbeReport, RenderReport, WorkerNotice } from "../../src/core/ports/worker.ts";
+import type {
+  AttachReport,
+  GenerateOrder,
+  ProbeOrder,
+  ProbeReport,
+  RenderReport,
+  WorkerNotice,
+} from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { type LoadProfile, type ModelId, type Phase, phases } from "../../src/core/words.ts";
 import { libraryFailure } from "../../src/workers/simulator/library-errors.ts";
 import { failureTexts, shortageText } from "./sim-failures.ts";
-import { type Armed, type ArmedFault, type BadCalls, deviceTotalBytes, type SimWorkerWorld, type WorkerEnd } from "./sim-worker-types.ts";
+import {
+  type Armed,
+  type ArmedFault,
+  type BadCalls,
+  deviceTotalBytes,
+  type SimWorkerWorld,
+  type WorkerEnd,
+} from "./sim-worker-types.ts";
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
@@ -199,7 +213,8 @@ export class SimWorker {
     render.step += 1;
     if (render.phase === "denoise") {
       render.stepsRendered += 1;
-      if (render.step % this.#world.checkpointEverySteps === 0) this.#world.checkpoints.set(render.order.jobId, render.step);
+      if (render.step % this.#world.checkpointEverySteps === 0)
+        this.#world.checkpoints.set(render.order.jobId, render.step);
     }
     this.#send({
       kind: "progress",
@@ -248,10 +263,21 @@ export class SimWorker {
   }
 
   /** A device that is not usable any more ends its process. */
-  #fail(render: Render, { exceptionType, message, deviceUsable }: Pick<WorkerFailure, "exceptionType" | "message" | "deviceUsable">): void {
+  #fail(
+    render: Render,
+    { exceptionType, message, deviceUsable }: Pick<WorkerFailure, "exceptionType" | "message" | "deviceUsable">,
+  ): void {
     this.#render = null;
     const { phase, step, order } = render;
-    const failure: WorkerFailure = { phase, step, exceptionType, message, causes: [], deviceUsable, memory: this.memory() };
+    const failure: WorkerFailure = {
+      phase,
+      step,
+      exceptionType,
+      message,
+      causes: [],
+      deviceUsable,
+      memory: this.memory(),
+    };
     this.#failure = { order, failure };
     this.#send({ kind: "failed", jobId: order.jobId, fence: order.fence, failure });
     if (deviceUsable === false) this.#world.clock.setTimer(() => this.die({ code: 75, signal: null }), 20);

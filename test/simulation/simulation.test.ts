@@ -26,7 +26,19 @@ describe("the simulated service", { timeout: 180_000 }, () => {
   });
 
   it("survives a crash at every port, before and after the call's effect", async () => {
-    const ports = ["jobs", "events", "incidents", "facts", "store", "artifacts", "disk", "media", "host", "client", "probe"];
+    const ports = [
+      "jobs",
+      "events",
+      "incidents",
+      "facts",
+      "store",
+      "artifacts",
+      "disk",
+      "media",
+      "host",
+      "client",
+      "probe",
+    ];
     const places = ports.flatMap((only) => (["before", "after"] as const).map((side) => ({ only, side })));
     const planned = [...places];
     const { problems, crashPlaces, keptResults } = await runSimulation({

@@ -95,10 +95,12 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
     await readTimeline(world, onRow);
     await checkNow(world);
   };
-  while (clock.nowMs() < untilMs && world.problems.length === 0) await goOn(Math.min(checkEveryMs, untilMs - clock.nowMs()));
+  while (clock.nowMs() < untilMs && world.problems.length === 0)
+    await goOn(Math.min(checkEveryMs, untilMs - clock.nowMs()));
   world.isOver = true;
   world.current?.points.arm(Number.POSITIVE_INFINITY);
-  const isUnsettled = async (): Promise<boolean> => world.owed.size > 0 || (await world.observer.incidents.listOpen()).length > 0;
+  const isUnsettled = async (): Promise<boolean> =>
+    world.owed.size > 0 || (await world.observer.incidents.listOpen()).length > 0;
   for (let waitedMs = 0; waitedMs < graceMs && (waitedMs === 0 || (await isUnsettled())); waitedMs += checkEveryMs)
     await goOn(checkEveryMs);
   await clock.advance(secondMs);

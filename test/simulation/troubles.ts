@@ -12,13 +12,21 @@ export type DeviceCondition = (typeof deviceConditions)[number];
 export type Trouble = BreakablePort | (typeof hostConditions)[number] | `${DeviceCondition} ${string}`;
 
 const refusals: Readonly<Record<BreakablePort, () => Error>> = {
-  store: () => new StoreError("STORE_UNAVAILABLE", "The database cannot be used now: disk I/O error.", { retryable: true }),
+  store: () =>
+    new StoreError("STORE_UNAVAILABLE", "The database cannot be used now: disk I/O error.", { retryable: true }),
   artifacts: () => new StoreError("STORE_UNAVAILABLE", "no space left on device", { retryable: true }),
   media: () => new MediaError("OUTPUT_INVALID", "The media child ended.", { retryable: true }),
   probe: () => new UnderstudyError("INTERNAL_ERROR", "nothing could be measured", { retryable: true }),
 };
 
-const synchronousMethods: ReadonlySet<string> = new Set(["note", "subscribe", "stagingPath", "checkpointDir", "pathOf", "read"]);
+const synchronousMethods: ReadonlySet<string> = new Set([
+  "note",
+  "subscribe",
+  "stagingPath",
+  "checkpointDir",
+  "pathOf",
+  "read",
+]);
 
 export interface Troubles {
   begin(trouble: Trouble, spanMs: number): void;
@@ -38,7 +46,8 @@ export function createTroubles(clock: Clock): Troubles {
         get: (target, key, receiver) => {
           const value: unknown = Reflect.get(target, key, receiver);
           if (typeof value !== "function" || synchronousMethods.has(String(key))) return value;
-          return (...args: unknown[]): unknown => (isIn(name) ? Promise.reject(refusals[name]()) : value.apply(target, args));
+          return (...args: unknown[]): unknown =>
+            isIn(name) ? Promise.reject(refusals[name]()) : value.apply(target, args);
         },
       }),
   };

@@ -12,7 +12,9 @@ const restsOf: ReadonlyMap<string, readonly string[]> = new Map(
 const isMachine = (snapshot: unknown): snapshot is AnyMachineSnapshot =>
   typeof snapshot === "object" && snapshot !== null && "machine" in snapshot && "value" in snapshot;
 
-function* machinesBelow(actor: AnyActorRef): Generator<{ readonly actor: AnyActorRef; readonly snapshot: AnyMachineSnapshot }> {
+function* machinesBelow(
+  actor: AnyActorRef,
+): Generator<{ readonly actor: AnyActorRef; readonly snapshot: AnyMachineSnapshot }> {
   const snapshot: unknown = actor.getSnapshot();
   if (!isMachine(snapshot) || snapshot.status !== "active") return;
   yield { actor, snapshot };
@@ -22,7 +24,9 @@ function* machinesBelow(actor: AnyActorRef): Generator<{ readonly actor: AnyActo
 /** Machines that wait now, and have armed nothing that would end the wait. */
 export function findEndlessWaits(root: AnyActorRef): string[] {
   const armed = Object.values(root.system.getSnapshot()._scheduledEvents);
-  const timed = new Set(armed.filter(({ event }) => event.type.startsWith("xstate.after.")).map(({ target }) => target));
+  const timed = new Set(
+    armed.filter(({ event }) => event.type.startsWith("xstate.after.")).map(({ target }) => target),
+  );
   return [...machinesBelow(root)].flatMap(({ actor, snapshot }) => {
     const path = pathOfValue(snapshot.value);
     const isResting = restsOf.get(snapshot.machine.id)?.includes(path) ?? false;
@@ -48,12 +52,14 @@ export function createStays(): Stays {
   return {
     read: ({ kind, atMs, data }) => {
       if (kind === "service.started") stays.clear();
-      if (kind === "machine.transitioned") stays.set(String(data["actor"]), { path: String(data["to"]), sinceMs: atMs });
+      if (kind === "machine.transitioned")
+        stays.set(String(data["actor"]), { path: String(data["to"]), sinceMs: atMs });
     },
     findLong: (nowMs) =>
       [...stays]
         .filter(
-          ([, { path, sinceMs }]) => !maySit.test(path) && nowMs - sinceMs > (lastsAsIncident.test(path) ? longIncidentMs : longestStayMs),
+          ([, { path, sinceMs }]) =>
+            !maySit.test(path) && nowMs - sinceMs > (lastsAsIncident.test(path) ? longIncidentMs : longestStayMs),
         )
         .map(([actor, { path, sinceMs }]) => `${actor} is in ${path} since ${(nowMs - sinceMs) / minuteMs} min`),
   };

@@ -60,7 +60,14 @@ export interface World {
   readonly owed: Map<string, OwedJob>;
   readonly problems: string[];
   readonly answers: Answers;
-  readonly counts: { jobs: number; faults: number; crashes: number; cancels: number; looks: number; stoodInMeanwhile: number };
+  readonly counts: {
+    jobs: number;
+    faults: number;
+    crashes: number;
+    cancels: number;
+    looks: number;
+    stoodInMeanwhile: number;
+  };
   readonly lifeOptions: LifeOptions;
   current: Life | null;
   isOver: boolean;

@@ -26,7 +26,14 @@ describe("the command line", () => {
     expect(parseArguments(typed)).toEqual({
       command: "serve",
       configPath: "a.json",
-      flags: { host: "127.0.0.2", port: "9100", stateDir: "./state", "sim.gpu": "h100", "sim.speed": "20", keepWorkers: "true" },
+      flags: {
+        host: "127.0.0.2",
+        port: "9100",
+        stateDir: "./state",
+        "sim.gpu": "h100",
+        "sim.speed": "20",
+        keepWorkers: "true",
+      },
     });
   });
 
@@ -47,7 +54,13 @@ describe("the command line", () => {
     const answer = parseConfig({ flags: typed.command === "serve" ? typed.flags : {} });
     expect(answer).toMatchObject({
       kind: "accepted",
-      config: { host: "127.0.0.2", port: 9100, stateDir: "/s", isKeepingWorkers: true, workers: [{ gpu: "h100", speed: 20 }] },
+      config: {
+        host: "127.0.0.2",
+        port: 9100,
+        stateDir: "/s",
+        isKeepingWorkers: true,
+        workers: [{ gpu: "h100", speed: 20 }],
+      },
     });
   });
 
@@ -58,9 +71,18 @@ describe("the command line", () => {
     [["drill", "list"], { command: "drill", drill: null }],
     [["drill", "run", "kill"], { command: "drill", drill: "kill" }],
     [["models", "list"], { command: "models", verb: "list", model: "", revision: null, isAnyway: false }],
-    [["models", "pull", "T2V-A14B"], { command: "models", verb: "pull", model: "T2V-A14B", revision: null, isAnyway: false }],
-    [["models", "verify", "a/b", "--revision", "v1"], { command: "models", verb: "verify", model: "a/b", revision: "v1", isAnyway: false }],
-    [["models", "pull", "a/b", "--anyway"], { command: "models", verb: "pull", model: "a/b", revision: null, isAnyway: true }],
+    [
+      ["models", "pull", "T2V-A14B"],
+      { command: "models", verb: "pull", model: "T2V-A14B", revision: null, isAnyway: false },
+    ],
+    [
+      ["models", "verify", "a/b", "--revision", "v1"],
+      { command: "models", verb: "verify", model: "a/b", revision: "v1", isAnyway: false },
+    ],
+    [
+      ["models", "pull", "a/b", "--anyway"],
+      { command: "models", verb: "pull", model: "a/b", revision: null, isAnyway: true },
+    ],
     [["doctor"], { command: "doctor", isJson: false }],
     [["doctor", "--json"], { command: "doctor", isJson: true }],
     [["config", "check"], { command: "config", verb: "check", withSources: false }],
@@ -102,7 +124,9 @@ describe("the command line", () => {
       configPath: null,
       flags: { stateDir: "/s" },
     });
-    expect(parseArguments(["replay"])).toMatchObject({ message: expect.stringContaining("replay needs the id of an incident") });
+    expect(parseArguments(["replay"])).toMatchObject({
+      message: expect.stringContaining("replay needs the id of an incident"),
+    });
   });
 
   it("turns a submission into what the service is asked", () => {
@@ -142,7 +166,9 @@ describe("the command line", () => {
   });
 
   it("narrows a list", () => {
-    const typed = parseArguments("jobs list --state failed,cancelled --label a --since 2026-11-23T17:40:00Z --limit 5".split(" "));
+    const typed = parseArguments(
+      "jobs list --state failed,cancelled --label a --since 2026-11-23T17:40:00Z --limit 5".split(" "),
+    );
     const query = { state: "failed,cancelled", label: "a", since: "2026-11-23T17:40:00Z", limit: "5" };
     expect(typed).toMatchObject({ command: "jobs", wanted: { verb: "list", operand: "", fields: {}, query } });
   });
@@ -193,11 +219,24 @@ describe("the command line", () => {
     [["config", "check", "--sources"], "config check does not take --sources"],
     [["models", "remove", "a", "--revision", "v1"], "models remove does not take --revision"],
   ])("%j is refused with one sentence", (typed, sentence) => {
-    expect(parseArguments(typed)).toEqual({ command: "refused", message: `understudy: ${sentence}; --help lists what there is.` });
+    expect(parseArguments(typed)).toEqual({
+      command: "refused",
+      message: `understudy: ${sentence}; --help lists what there is.`,
+    });
   });
 
   it("its help names every flag and fits a terminal", () => {
-    for (const flag of ["--host", "--port", "--state-dir", "--config", "--sim-gpu", "--sim-speed", "--keep-workers", "--help", "--version"])
+    for (const flag of [
+      "--host",
+      "--port",
+      "--state-dir",
+      "--config",
+      "--sim-gpu",
+      "--sim-speed",
+      "--keep-workers",
+      "--help",
+      "--version",
+    ])
       expect(helpText).toContain(flag);
     expect(Math.max(...helpText.split("\n").map((line) => line.length))).toBeLessThanOrEqual(130);
   });

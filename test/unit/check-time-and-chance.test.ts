@@ -7,7 +7,8 @@ const fixtures = new URL("../fixtures/banned/", import.meta.url);
 const names = readdirSync(fixtures).toSorted();
 /** `date-now.2.ts` → `date-now`. */
 const formOf = (name: string): string => name.split(".")[0] ?? "";
-const formsIn = (text: string, path = "src/store/example.ts"): readonly string[] => checkSource(path, text).map((finding) => finding.form);
+const formsIn = (text: string, path = "src/store/example.ts"): readonly string[] =>
+  checkSource(path, text).map((finding) => finding.form);
 
 describe("time and chance outside the clock", () => {
   it("every banned form has a fixture that uses it", () => {
@@ -44,7 +45,8 @@ describe("time and chance outside the clock", () => {
 
 describe("the shape of files", () => {
   const lines = (count: number): string => "export {};\n".repeat(count);
-  const functionOf = (bodyLines: number): string => `export function long(): void {\n${"  void 0;\n".repeat(bodyLines)}}\n`;
+  const functionOf = (bodyLines: number): string =>
+    `export function long(): void {\n${"  void 0;\n".repeat(bodyLines)}}\n`;
 
   it("400 lines are the most", () => {
     expect(formsIn(lines(400))).toEqual([]);
@@ -69,10 +71,16 @@ describe("the shape of files", () => {
     expect(formsIn(`// ${mark} later\nexport {};\n`)).toEqual(["unfinished"]);
   });
 
-  it.each(["skip", "only", "todo", "skipIf", "runIf", "fails"])("a test that is switched off by %s is refused", (word) => {
-    expect(formsIn(`it.${word}("works");\n`, "test/unit/example.test.ts")).toEqual(["switched-test"]);
-    expect(formsIn(`describe.each([1]).${word}("works");\ntest.concurrent.${word}("works");\n`, "test/unit/example.test.ts")).toContain(
-      "switched-test",
-    );
-  });
+  it.each(["skip", "only", "todo", "skipIf", "runIf", "fails"])(
+    "a test that is switched off by %s is refused",
+    (word) => {
+      expect(formsIn(`it.${word}("works");\n`, "test/unit/example.test.ts")).toEqual(["switched-test"]);
+      expect(
+        formsIn(
+          `describe.each([1]).${word}("works");\ntest.concurrent.${word}("works");\n`,
+          "test/unit/example.test.ts",
+        ),
+      ).toContain("switched-test");
+    },
+  );
 });

@@ -30,7 +30,13 @@ beforeEach(async () => {
   facts = [];
   removed = [];
   await store.jobs.submit(makeJob(clock.nowMs() + 24 * hourMs));
-  lease = (await store.jobs.claim({ workerId: "gpu0", epoch: 1, models: ["T2V-A14B"], residentModel: null, leaseMs })) as Lease;
+  lease = (await store.jobs.claim({
+    workerId: "gpu0",
+    epoch: 1,
+    models: ["T2V-A14B"],
+    residentModel: null,
+    leaseMs,
+  })) as Lease;
 });
 afterEach(() => store.close());
 
@@ -129,7 +135,13 @@ describe("committing a finished render", () => {
     begin(await partsWith({ refuseUntilMs: hourMs }));
     await clock.advance(5 * secondMs);
     await store.jobs.release(lease, "taken by another");
-    const next = await store.jobs.claim({ workerId: "gpu1", epoch: 2, models: ["T2V-A14B"], residentModel: null, leaseMs });
+    const next = await store.jobs.claim({
+      workerId: "gpu1",
+      epoch: 2,
+      models: ["T2V-A14B"],
+      residentModel: null,
+      leaseMs,
+    });
     await clock.advance(leaseMs);
     expect(facts).toMatchObject([{ type: "artifact.refused" }]);
     expect(await store.jobs.get(lease.jobId)).toMatchObject({ state: "running", fence: next?.fence });
@@ -151,7 +163,10 @@ describe("committing a finished render", () => {
       new Promise((_, reject) => {
         endCheck = () => reject(new MediaError("DRAINING", "the media child was stopped"));
       });
-    const giveUp = begin({ ...(await partsWith({ media: { probe } })), logger: { ...silentLogger, error: (line) => errors.push(line) } });
+    const giveUp = begin({
+      ...(await partsWith({ media: { probe } })),
+      logger: { ...silentLogger, error: (line) => errors.push(line) },
+    });
     await clock.advance(secondMs);
     giveUp();
     endCheck();

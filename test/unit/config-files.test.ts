@@ -26,10 +26,19 @@ const committed = (name: string): string => readFileSync(new URL(`../../docs/${n
 
 describe("a configuration file", () => {
   it("may be YAML with comments, and says the same as JSON", () => {
-    const text = "# the second card\nport: 9100\nworkers:\n  - id: back # not the front\n    gpu: h100\nstandIn: { after: 5s }\n";
-    const json = JSON.stringify({ port: 9100, workers: [{ id: "back", gpu: "h100" }], standIn: { after: "5s" } }, null, "\t");
+    const text =
+      "# the second card\nport: 9100\nworkers:\n  - id: back # not the front\n    gpu: h100\nstandIn: { after: 5s }\n";
+    const json = JSON.stringify(
+      { port: 9100, workers: [{ id: "back", gpu: "h100" }], standIn: { after: "5s" } },
+      null,
+      "\t",
+    );
     expect(accepted(yaml(text)).config).toEqual(accepted(yaml(json)).config);
-    expect(accepted(yaml(text)).config).toMatchObject({ port: 9100, workers: [{ id: "back", gpu: "h100" }], standIn: { afterMs: 5_000 } });
+    expect(accepted(yaml(text)).config).toMatchObject({
+      port: 9100,
+      workers: [{ id: "back", gpu: "h100" }],
+      standIn: { afterMs: 5_000 },
+    });
   });
 
   it("that is empty, or nothing but comments, sets nothing", () => {
@@ -37,7 +46,9 @@ describe("a configuration file", () => {
   });
 
   it("is refused with the place and the line of everything that is wrong in it", () => {
-    expect(problems(yaml("port: 9100\nworkers:\n  - id: a\n    kind: vlc\n  - id: b\n    speed: fast\nlease: 3\n"))).toEqual([
+    expect(
+      problems(yaml("port: 9100\nworkers:\n  - id: a\n    kind: vlc\n  - id: b\n    speed: fast\nlease: 3\n")),
+    ).toEqual([
       "Configuration: workers[0].kind must be one of simulator, diffusers, own (from the file understudy.yaml, line 4).",
       "Configuration: workers[1].speed must be a number from 0.01 to 1000 (from the file understudy.yaml, line 6).",
       'Configuration: lease must be a time with its unit, such as "30s" (from the file understudy.yaml, line 7).',
@@ -51,12 +62,16 @@ describe("a configuration file", () => {
     ["two documents", "port: 1\n---\nport: 2\n", "line 2"],
   ])("with %s is neither YAML nor JSON", (_what, text, line) => {
     expect(problems(yaml(text))).toEqual([
-      expect.stringMatching(new RegExp(`^Configuration: the file understudy.yaml is neither YAML nor JSON \\(${line}: .+\\)\\.$`)),
+      expect.stringMatching(
+        new RegExp(`^Configuration: the file understudy.yaml is neither YAML nor JSON \\(${line}: .+\\)\\.$`),
+      ),
     ]);
   });
 
   it("cannot set what every object has", () => {
-    expect(problems(yaml("__proto__:\n  port: 9100\n"))).toEqual([expect.stringContaining("there is no setting __proto__")]);
+    expect(problems(yaml("__proto__:\n  port: 9100\n"))).toEqual([
+      expect.stringContaining("there is no setting __proto__"),
+    ]);
   });
 });
 
@@ -69,8 +84,13 @@ describe("a secret", () => {
   });
 
   it("that is given twice is refused, without either of them in the sentence", () => {
-    const [sentence = ""] = problems({ environment: { UNDERSTUDY_API_KEY: key, UNDERSTUDY_API_KEY_FILE: "/run/secrets/key" }, readSecret });
-    expect(sentence).toBe("Configuration: apiKey is set by both UNDERSTUDY_API_KEY and UNDERSTUDY_API_KEY_FILE; leave one of them out.");
+    const [sentence = ""] = problems({
+      environment: { UNDERSTUDY_API_KEY: key, UNDERSTUDY_API_KEY_FILE: "/run/secrets/key" },
+      readSecret,
+    });
+    expect(sentence).toBe(
+      "Configuration: apiKey is set by both UNDERSTUDY_API_KEY and UNDERSTUDY_API_KEY_FILE; leave one of them out.",
+    );
   });
 
   it("is checked like one in the environment", () => {
@@ -120,7 +140,11 @@ describe("the committed files", () => {
 
   it("the schema takes what the parser takes, and refuses what it refuses", () => {
     const schema = z.fromJSONSchema(JSON.parse(committed("config.schema.json")) as never);
-    const sound = [{}, { port: 9100, lease: "45s", disk: { minFree: "3GiB" } }, { health: { cpu: { warning: "70%", critical: 0.9 } } }];
+    const sound = [
+      {},
+      { port: 9100, lease: "45s", disk: { minFree: "3GiB" } },
+      { health: { cpu: { warning: "70%", critical: 0.9 } } },
+    ];
     const unsound = [
       { prot: 1 },
       { port: "http" },
@@ -129,7 +153,8 @@ describe("the committed files", () => {
       { workers: [{ id: "a", kind: "vlc" }] },
       { workers: [] },
     ];
-    for (const tree of sound) expect([schema.safeParse(tree).success, problems(yaml(JSON.stringify(tree)))]).toEqual([true, []]);
+    for (const tree of sound)
+      expect([schema.safeParse(tree).success, problems(yaml(JSON.stringify(tree)))]).toEqual([true, []]);
     for (const tree of unsound) {
       expect(schema.safeParse(tree).success, JSON.stringify(tree)).toBe(false);
       expect(problems(yaml(JSON.stringify(tree)))).not.toEqual([]);
@@ -152,12 +177,18 @@ describe("a configuration that is read again", () => {
       kind: "planned",
       applied: ["logLevel", "queue.maxJobs", "standIn.after"],
       waiting: ["port"],
-      accepted: { config: { port: 9100, logLevel: "info", standIn: { afterMs: 7_000 }, queue: { maxJobCount: 1_000 } } },
+      accepted: {
+        config: { port: 9100, logLevel: "info", standIn: { afterMs: 7_000 }, queue: { maxJobCount: 1_000 } },
+      },
     });
   });
 
   it("that says the same changes nothing", () => {
-    expect(planReload(running, running)).toMatchObject({ applied: [], waiting: [], accepted: { config: running.config } });
+    expect(planReload(running, running)).toMatchObject({
+      applied: [],
+      waiting: [],
+      accepted: { config: running.config },
+    });
   });
 
   it("is refused where its live settings do not go with those that stay", () => {

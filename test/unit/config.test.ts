@@ -67,7 +67,11 @@ describe("the defaults", () => {
   it.each([
     ["XDG_STATE_HOME", { XDG_STATE_HOME: "/var/state", HOME: "/home/a" }, "/var/state/understudy"],
     ["HOME", { HOME: "/home/a" }, "/home/a/.local/state/understudy"],
-    ["HOME where XDG_STATE_HOME is relative", { XDG_STATE_HOME: "state", HOME: "/home/a" }, "/home/a/.local/state/understudy"],
+    [
+      "HOME where XDG_STATE_HOME is relative",
+      { XDG_STATE_HOME: "state", HOME: "/home/a" },
+      "/home/a/.local/state/understudy",
+    ],
   ])("put the state directory below %s", (_what, environment, expected) => {
     const answer = parseConfig({ environment });
     expect(answer.kind === "accepted" && answer.config.stateDir).toBe(expected);
@@ -84,7 +88,11 @@ describe("the defaults", () => {
 });
 
 describe("layers", () => {
-  const all: ConfigTexts = { flags: { port: "9300" }, environment: { UNDERSTUDY_PORT: "9200" }, ...file({ port: 9100 }) };
+  const all: ConfigTexts = {
+    flags: { port: "9300" },
+    environment: { UNDERSTUDY_PORT: "9200" },
+    ...file({ port: 9100 }),
+  };
 
   it("a flag wins over the environment, the environment over the file, the file over the default", () => {
     expect(accepted(all).port).toBe(9300);
@@ -122,7 +130,9 @@ describe("layers", () => {
   });
 
   it("variables that belong to a worker are left alone, a mistyped one is not", () => {
-    expect(sentence({ environment: { UNDERSTUDY_WORKER_SOCKET: "/x", UNDERSTUDY_CONFIG: "/y", UNDERSTUDY_PORT: "" } })).toBe("accepted");
+    expect(
+      sentence({ environment: { UNDERSTUDY_WORKER_SOCKET: "/x", UNDERSTUDY_CONFIG: "/y", UNDERSTUDY_PORT: "" } }),
+    ).toBe("accepted");
     expect(sentence({ environment: { UNDERSTUDY_PROT: "1" } })).toBe(
       "Configuration: the environment variable UNDERSTUDY_PROT names no setting; docs/configuration.md lists all.",
     );
@@ -152,7 +162,11 @@ describe("layers", () => {
 describe("units", () => {
   it("times and sizes come out in ms and bytes", () => {
     const config = accepted(
-      file({ lease: "1.5s", retention: { results: "2d", resultsSize: "3GiB" }, health: { cpu: { warning: "70%", critical: 0.9 } } }),
+      file({
+        lease: "1.5s",
+        retention: { results: "2d", resultsSize: "3GiB" },
+        health: { cpu: { warning: "70%", critical: 0.9 } },
+      }),
     );
     expect(config.leaseMs).toBe(1_500);
     expect(config.retention).toMatchObject({ resultMaxAgeMs: 2 * dayMs, resultMaxBytes: 3 * gibibyte });
@@ -163,13 +177,22 @@ describe("units", () => {
 describe("a refusal is one sentence that names the setting and who set it", () => {
   it.each<[string, ConfigTexts]>([
     ["Configuration: port must be a whole number from 0 to 65535 (from --port).", { flags: { port: "http" } }],
-    ["Configuration: port must be a whole number from 0 to 65535 (from UNDERSTUDY_PORT).", { environment: { UNDERSTUDY_PORT: "70000" } }],
-    ['Configuration: lease must be a time with its unit, such as "30s" (from the file understudy.json, line 1).', file({ lease: 30 })],
+    [
+      "Configuration: port must be a whole number from 0 to 65535 (from UNDERSTUDY_PORT).",
+      { environment: { UNDERSTUDY_PORT: "70000" } },
+    ],
+    [
+      'Configuration: lease must be a time with its unit, such as "30s" (from the file understudy.json, line 1).',
+      file({ lease: 30 }),
+    ],
     [
       'Configuration: disk.minFree must be a size with its unit, such as "2GiB" (from the file understudy.json, line 1).',
       file({ disk: { minFree: "2 bananas" } }),
     ],
-    ["Configuration: standIn.after must be from 0s to 1h (from the file understudy.json, line 1).", file({ standIn: { after: "2h" } })],
+    [
+      "Configuration: standIn.after must be from 0s to 1h (from the file understudy.json, line 1).",
+      file({ standIn: { after: "2h" } }),
+    ],
     [
       'Configuration: health.cpu.warning must be a share from 0 to 1, or from "0%" to "100%" (from the file understudy.json, line 1).',
       file({ health: { cpu: { warning: 80 } } }),
@@ -194,8 +217,14 @@ describe("a refusal is one sentence that names the setting and who set it", () =
       "Configuration: allowedOrigins[0] must be an origin such as https://example.org (from --allow-origin).",
       { flags: { allowedOrigins: "example" } },
     ],
-    ["Configuration: stateDir must not lie in the kernel's own file systems (from --state-dir).", { flags: { stateDir: "/proc/x" } }],
-    ["Configuration: sim.gpu must be one of sim80, rtx4090, a100, h100, h200 (from --sim-gpu).", { flags: { "sim.gpu": "rtx9999" } }],
+    [
+      "Configuration: stateDir must not lie in the kernel's own file systems (from --state-dir).",
+      { flags: { stateDir: "/proc/x" } },
+    ],
+    [
+      "Configuration: sim.gpu must be one of sim80, rtx4090, a100, h100, h200 (from --sim-gpu).",
+      { flags: { "sim.gpu": "rtx9999" } },
+    ],
     [
       "Configuration: workers must have different ids (from the file understudy.json, line 1).",
       file({ workers: [{ id: "a" }, { id: "a" }] }),

@@ -129,7 +129,9 @@ const rows = table
 describe("every route of the running application", () => {
   it("has a definition", () => {
     const defined = new Set(rolesOf(world.app).keys());
-    const answered = world.app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) => `${method} ${path}`);
+    const answered = world.app.routes
+      .filter(({ method }) => method !== "ALL")
+      .map(({ method, path }) => `${method} ${path}`);
     expect([...new Set(answered)].filter((route) => !defined.has(route))).toEqual([]);
     expect(answered.length).toBeGreaterThan(40);
   });
@@ -140,10 +142,15 @@ describe("every route of the running application", () => {
 
   it("is in the document with its role, a summary and what it refuses with", () => {
     const { paths = {} } = describeApi(world.app, "0");
-    const operations = Object.values(paths).flatMap((path) => Object.values(path as Record<string, Record<string, unknown>>));
+    const operations = Object.values(paths).flatMap((path) =>
+      Object.values(path as Record<string, Record<string, unknown>>),
+    );
     expect(operations).toHaveLength(rows.length);
     for (const operation of operations) {
-      expect(operation).toMatchObject({ "x-understudy-role": expect.any(String), summary: expect.stringMatching(/\.$/) });
+      expect(operation).toMatchObject({
+        "x-understudy-role": expect.any(String),
+        summary: expect.stringMatching(/\.$/),
+      });
       expect(operation["responses"]).toHaveProperty("default");
     }
   });
@@ -184,6 +191,8 @@ describe("the document", () => {
     expect(answer.headers.get("content-type")).toContain(type);
     const text = await answer.text();
     if (!path.includes("swagger")) expect(text).not.toMatch(/https?:\/\//);
-    expect((await world.app.request(path, { headers: { "if-none-match": answer.headers.get("etag") ?? "" } })).status).toBe(304);
+    expect(
+      (await world.app.request(path, { headers: { "if-none-match": answer.headers.get("etag") ?? "" } })).status,
+    ).toBe(304);
   });
 });

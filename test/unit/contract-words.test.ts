@@ -4,7 +4,12 @@ import { imageProblem, imageTypeOf, longestImageBytes } from "../../src/contract
 import { plainName } from "../../src/contract/plain-names.ts";
 import { toProblem } from "../../src/contract/problem.ts";
 import { toStats } from "../../src/contract/stats-wire.ts";
-import { idempotencyBodyOf, parseSubmission, type SubmitFields, toRenderRequest } from "../../src/contract/submit-request.ts";
+import {
+  idempotencyBodyOf,
+  parseSubmission,
+  type SubmitFields,
+  toRenderRequest,
+} from "../../src/contract/submit-request.ts";
 import { type ErrorCode, errorCodes } from "../../src/core/error-codes.ts";
 import type { EventRow } from "../../src/core/ports/event-log.ts";
 import { failureTypes, modes, recoveryActions } from "../../src/core/words.ts";
@@ -24,22 +29,46 @@ const row = (kind: string, about: Partial<EventRow> = {}): EventRow => ({
 describe("describeEvent", () => {
   it.each([
     [row("job.submitted", { jobId: "6f1c2a54-8f0e" }), "Job 6f1c2a54 was accepted."],
-    [row("job.claimed", { jobId: "6f1c2a54-8f0e", workerId: "worker-1" }), "Job 6f1c2a54 is being rendered by worker-1."],
+    [
+      row("job.claimed", { jobId: "6f1c2a54-8f0e", workerId: "worker-1" }),
+      "Job 6f1c2a54 is being rendered by worker-1.",
+    ],
     [row("job.succeeded", { jobId: "a", data: { served_by: "stand_in" } }), "Job a ended with its stand-in."],
     [row("job.succeeded", { jobId: "a", data: { served_by: "real" } }), "Job a is ready: the real video."],
-    [row("job.succeeded", { jobId: "a", data: { served_by: "real", simulated: true } }), "Job a is ready: a simulated video."],
-    [row("mode.changed", { data: { from: "ready", to: "mock" } }), "The service is now showing stand-ins only: no real video right now."],
-    [row("incident.opened", { data: { failure_type: "vram_exhaustion" } }), "Trouble: the card's memory is full. Recovery begins."],
-    [row("rung.ended", { data: { action: "clear_gpu_cache", outcome: "ineffective" } }), "Clear the card's cache: it did not help."],
-    [row("rung.ended", { data: { result: { action: "restart_pipeline", outcome: "effective" } } }), "Start the worker again: it helped."],
+    [
+      row("job.succeeded", { jobId: "a", data: { served_by: "real", simulated: true } }),
+      "Job a is ready: a simulated video.",
+    ],
+    [
+      row("mode.changed", { data: { from: "ready", to: "mock" } }),
+      "The service is now showing stand-ins only: no real video right now.",
+    ],
+    [
+      row("incident.opened", { data: { failure_type: "vram_exhaustion" } }),
+      "Trouble: the card's memory is full. Recovery begins.",
+    ],
+    [
+      row("rung.ended", { data: { action: "clear_gpu_cache", outcome: "ineffective" } }),
+      "Clear the card's cache: it did not help.",
+    ],
+    [
+      row("rung.ended", { data: { result: { action: "restart_pipeline", outcome: "effective" } } }),
+      "Start the worker again: it helped.",
+    ],
     [
       row("job.retried", { jobId: "a", data: { message: "signal SIGKILL" } }),
       "Job a will be tried again: the worker was ended by SIGKILL.",
     ],
     [row("worker.exited", { workerId: "worker-1", data: { expected: false } }), "Worker-1 ended; it is started again."],
-    [row("health.changed", { data: { status: "critical", issues: [{ message: "CPU use is 100 %." }] } }), "CPU use is 100 %."],
+    [
+      row("health.changed", { data: { status: "critical", issues: [{ message: "CPU use is 100 %." }] } }),
+      "CPU use is 100 %.",
+    ],
     [row("incident.closed", { data: { status: "resolved" } }), "Repaired: the model passed its proof."],
-    [row("incident.joined", { data: { fault: { message: "it hung" } } }), "More trouble of the same incident: it hung."],
+    [
+      row("incident.joined", { data: { fault: { message: "it hung" } } }),
+      "More trouble of the same incident: it hung.",
+    ],
     [row("climb.ended", { data: { outcome: "stoodIn" } }), "The steps of this repair are over; a stand-in serves."],
     [row("incident.closed", { data: { status: "abandoned" } }), "The incident was closed."],
   ])("says %o in words", (event, words) => {
@@ -114,7 +143,10 @@ describe("submission", () => {
       steps: 50,
       seed: 9,
     });
-    expect(toRenderRequest(parse({ model_type: "TI2V-5B" }), () => 9)).toMatchObject({ frames: 121, framesPerSecond: 24 });
+    expect(toRenderRequest(parse({ model_type: "TI2V-5B" }), () => 9)).toMatchObject({
+      frames: 121,
+      framesPerSecond: 24,
+    });
   });
 
   it("compares parsed fields for an idempotency key, so that neither order nor spelling nor a drawn seed counts", () => {
@@ -126,7 +158,13 @@ describe("submission", () => {
 });
 
 it("shows an absent card as zeros in the seed's statistics", () => {
-  const host = { cpuRatio: 0.123, memoryRatio: 0.5, memoryUsedBytes: 1024 ** 3, memoryTotalBytes: 2 * 1024 ** 3, diskFreeBytes: 0 };
+  const host = {
+    cpuRatio: 0.123,
+    memoryRatio: 0.5,
+    memoryUsedBytes: 1024 ** 3,
+    memoryTotalBytes: 2 * 1024 ** 3,
+    diskFreeBytes: 0,
+  };
   const gpu = {
     uuid: "g",
     name: "n",

@@ -75,8 +75,13 @@ describe("the systemd unit", () => {
     try {
       const path = join(folder, "understudy.service");
       // A user and paths of this machine in place of those of an installation.
-      writeFileSync(path, unit.replaceAll("/opt/understudy/", root).replace("User=understudy", `User=${userInfo().username}`));
-      const { status, stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", path], { encoding: "utf8" });
+      writeFileSync(
+        path,
+        unit.replaceAll("/opt/understudy/", root).replace("User=understudy", `User=${userInfo().username}`),
+      );
+      const { status, stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", path], {
+        encoding: "utf8",
+      });
       const about = `${stdout}${stderr}`.split("\n").filter((line) => line.includes("understudy.service"));
       expect([status, about]).toEqual([0, []]);
     } finally {
@@ -110,7 +115,8 @@ const isSent = (path: string): boolean => allowed.some((entry) => path === entry
 describe.each(["deploy/api.Dockerfile", "deploy/worker.Dockerfile"])("%s", (path) => {
   const instructions = instructionsOf(path);
   const lastStage = instructions.slice(instructions.findLastIndex(({ name }) => name === "FROM"));
-  const restsOf = (from: readonly Instruction[], name: string): string[] => from.filter((one) => one.name === name).map(({ rest }) => rest);
+  const restsOf = (from: readonly Instruction[], name: string): string[] =>
+    from.filter((one) => one.name === name).map(({ rest }) => rest);
 
   it("copies what there is, and what Docker is sent", () => {
     const sources = restsOf(instructions, "COPY")
@@ -127,7 +133,9 @@ describe.each(["deploy/api.Dockerfile", "deploy/worker.Dockerfile"])("%s", (path
     expect(isThere(entry[1] ?? "")).toBe(true);
     expect(parseArguments(args)).toMatchObject({ command: "serve" });
     expect(restsOf(lastStage, "USER")[0]).toMatch(/^(?:node|understudy)$/);
-    const pairs = restsOf(lastStage, "ENV").flatMap((rest) => rest.split(/ +/).map((pair) => pair.split("=") as [string, string]));
+    const pairs = restsOf(lastStage, "ENV").flatMap((rest) =>
+      rest.split(/ +/).map((pair) => pair.split("=") as [string, string]),
+    );
     expectSettings(Object.fromEntries(pairs));
   });
 

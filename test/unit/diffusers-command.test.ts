@@ -12,7 +12,10 @@ describe("the command of the diffusers worker", () => {
 
   it("hands on what was set, and leaves the worker's own defaults alone", () => {
     const { env } = diffusersCommand({ modelsDir: "/models", registry: "/etc/models.json" });
-    expect(Object.keys(env).filter((name) => name.startsWith("UNDERSTUDY_"))).toEqual(["UNDERSTUDY_MODELS_DIR", "UNDERSTUDY_MODELS"]);
+    expect(Object.keys(env).filter((name) => name.startsWith("UNDERSTUDY_"))).toEqual([
+      "UNDERSTUDY_MODELS_DIR",
+      "UNDERSTUDY_MODELS",
+    ]);
     const set = diffusersCommand({
       python: "/opt/python",
       modelsDir: "/models",

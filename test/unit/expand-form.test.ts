@@ -11,7 +11,10 @@ it("turns names with brackets into objects and lists", () => {
   ]);
   expect(expanded).toEqual({
     kind: "fields",
-    fields: { prompt: "a fox", understudy: { fallback: "wait", floor: { width: "854" }, allow: ["frames", "resolution"] } },
+    fields: {
+      prompt: "a fox",
+      understudy: { fallback: "wait", floor: { width: "854" }, allow: ["frames", "resolution"] },
+    },
   });
 });
 

@@ -43,8 +43,12 @@ describe("how a job is rendered", () => {
   });
 
   it("stays in the memory mode that is loaded while it fits, also when it is leaner than preferred", () => {
-    expect(findFit(question(80, { resident: { model: "T2V-A14B", profile: "group-offload" } }))?.profile).toBe("group-offload");
-    expect(findFit(question(80, { resident: { model: "TI2V-5B", profile: "group-offload" } }))?.profile).toBe("model-offload");
+    expect(findFit(question(80, { resident: { model: "T2V-A14B", profile: "group-offload" } }))?.profile).toBe(
+      "group-offload",
+    );
+    expect(findFit(question(80, { resident: { model: "TI2V-5B", profile: "group-offload" } }))?.profile).toBe(
+      "model-offload",
+    );
   });
 
   it("is nothing when nothing fits and nothing may be changed", () => {
@@ -65,7 +69,9 @@ describe("how a job is rendered", () => {
 
   it("never goes below the floor", () => {
     const floor = { width: 1280, height: 720, frames: 65 };
-    expect(findFit(question(21, { consent: { ...nothingAllowed, allow: ["frames", "resolution"], floor } }))).toBeNull();
+    expect(
+      findFit(question(21, { consent: { ...nothingAllowed, allow: ["frames", "resolution"], floor } })),
+    ).toBeNull();
   });
 
   it("takes the alternative model last, and says so", () => {

@@ -21,10 +21,24 @@ afterEach(() => store.close());
 
 it("a worker that says the same step again and again has not moved; a long phase that is announced anew has", async () => {
   await store.jobs.submit(makeJob(clock.nowMs() + 3_600_000));
-  const lease = (await store.jobs.claim({ workerId: "gpu0", epoch: 1, models: ["T2V-A14B"], residentModel: null, leaseMs })) as Lease;
+  const lease = (await store.jobs.claim({
+    workerId: "gpu0",
+    epoch: 1,
+    models: ["T2V-A14B"],
+    residentModel: null,
+    leaseMs,
+  })) as Lease;
   const links = createWorkerLinks();
   let tell: (notice: WorkerNotice) => void = () => undefined;
-  const attached = { jobId: lease.jobId, fence: lease.fence, phase: "denoise", step: 3, of: 40, result: null, failure: null };
+  const attached = {
+    jobId: lease.jobId,
+    fence: lease.fence,
+    phase: "denoise",
+    step: 3,
+    of: 40,
+    result: null,
+    failure: null,
+  };
   const client: Partial<WorkerClient> = {
     attach: async () => attached as never,
     onNotice: (listener) => {
@@ -38,7 +52,9 @@ it("a worker that says the same step again and again has not moved; a long phase
   const { steps } = await openLearnedBooks(store, clock);
   const ports = { links, clock, steps, progress: createProgressBoard(clock), profiles: { of: () => "model-offload" } };
   const facts: RenderFact[] = [];
-  const stop = followRender(ports as unknown as RenderPorts, { workerId: "gpu0", lease, isUnderWay: true }, (fact) => facts.push(fact));
+  const stop = followRender(ports as unknown as RenderPorts, { workerId: "gpu0", lease, isUnderWay: true }, (fact) =>
+    facts.push(fact),
+  );
   await clock.settle();
   const progress = (phase: Phase, step: number, longPhaseMs?: number): void =>
     tell({

@@ -51,7 +51,10 @@ describe("the generic stand-in", () => {
       expect(await media.probe(path)).toMatchObject({ plays: true, isBlack: false, isConstant: false });
       ids.push(job.id);
     }
-    expect(await Promise.all(ids.map(async (id) => (await store.jobs.get(id))?.state))).toEqual(["queued", "succeeded"]);
+    expect(await Promise.all(ids.map(async (id) => (await store.jobs.get(id))?.state))).toEqual([
+      "queued",
+      "succeeded",
+    ]);
     await artifacts.sweepOrphans(new Set(), 0);
     expect(existsSync(artifacts.genericStandInPath)).toBe(true);
     await makeGenericStandIn({ artifacts, media });

@@ -57,23 +57,29 @@ describe("measuring", () => {
       note: expect.stringContaining("the worker: the answer to stats"),
     });
     client = null;
-    expect(await adapterWith(probe).measure("worker-0")).toMatchObject({ workerAllocatedBytes: null, note: "no worker is connected" });
+    expect(await adapterWith(probe).measure("worker-0")).toMatchObject({
+      workerAllocatedBytes: null,
+      note: "no worker is connected",
+    });
   });
 
   it.each([
     ["unified-memory", "GPU-44444444-aaaa-4bbb-8ccc-000000000001", "shares the host's memory"],
     ["mig", "MIG-33333333-aaaa-5bbb-8ccc-000000000001", "no figures of a MIG slice"],
     ["lost", "GPU-11111111-aaaa-4bbb-8ccc-000000000001", "GPU is lost"],
-  ])("of a real card takes what there is to take, and says where that is not the card's own: %s", async (transcript, uuid, note) => {
-    const gpu = createGpuBench();
-    gpu.play(transcript);
-    const real = composeProbe({ clock, stateDir: bench.stateDir }, [gpu.cards()]);
-    const measured = await adapterWith(real, uuid).measure("worker-0");
-    await gpu.end();
-    expect(measured.note).toContain(note);
-    if (transcript === "unified-memory") expect(measured.deviceFreeBytes).toBeGreaterThan(0);
-    else expect(measured.deviceFreeBytes).toBeNull();
-  });
+  ])(
+    "of a real card takes what there is to take, and says where that is not the card's own: %s",
+    async (transcript, uuid, note) => {
+      const gpu = createGpuBench();
+      gpu.play(transcript);
+      const real = composeProbe({ clock, stateDir: bench.stateDir }, [gpu.cards()]);
+      const measured = await adapterWith(real, uuid).measure("worker-0");
+      await gpu.end();
+      expect(measured.note).toContain(note);
+      if (transcript === "unified-memory") expect(measured.deviceFreeBytes).toBeGreaterThan(0);
+      else expect(measured.deviceFreeBytes).toBeNull();
+    },
+  );
 
   it("passes on that the probe failed", async () => {
     const broken = createSimulatedProbe({ clock, deviceDir: "/dev/null", stateDir: bench.stateDir });
@@ -105,7 +111,9 @@ describe("clearing the cache", () => {
   });
 
   it("stops looking when it is called off", async () => {
-    await expect(adapterWith(probe).clearCache("worker-0", 79 * gibibyte, soon(500))).rejects.toThrow("not within 500 ms");
+    await expect(adapterWith(probe).clearCache("worker-0", 79 * gibibyte, soon(500))).rejects.toThrow(
+      "not within 500 ms",
+    );
   });
 
   it("claims nothing where the card cannot be measured", async () => {
@@ -124,7 +132,10 @@ describe("clearing the cache", () => {
 
 describe("the other actions", () => {
   it("reports an optimization that applied nothing as that", async () => {
-    expect(await adapterWith(probe).applyOptimization("worker-0")).toMatchObject({ action: "apply_vram_optimization", applied: [] });
+    expect(await adapterWith(probe).applyOptimization("worker-0")).toMatchObject({
+      action: "apply_vram_optimization",
+      applied: [],
+    });
   });
 
   it("loads the model in the leaner profile where none is resident, and reloads it where it is", async () => {

@@ -92,7 +92,10 @@ describe("cards of AMD", () => {
         const now = await cards.read({});
         return now.gpuStatus?.state === "failed" && now;
       });
-      expect(reading).toMatchObject({ gpus: [{ uuid: "AMD-8f3a1c2b4d5e6f70" }], gpuStatus: { evidence: { missingDeviceCount: 1 } } });
+      expect(reading).toMatchObject({
+        gpus: [{ uuid: "AMD-8f3a1c2b4d5e6f70" }],
+        gpuStatus: { evidence: { missingDeviceCount: 1 } },
+      });
     } finally {
       await bench.end();
     }

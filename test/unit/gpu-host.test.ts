@@ -102,7 +102,9 @@ describe("the trail of a process", () => {
     write({ "cgroup/worker/memory.events": "oom_kill 4" });
     const evidence = await trail?.evidence();
     expect(evidence).toEqual({ oomKillCount: 1, hostMemoryUseRatio: 0.75 });
-    expect(classify({ exitSignal: "SIGKILL", isOwnSignal: false, ...evidence })).toMatchObject({ code: "HOST_OUT_OF_MEMORY" });
+    expect(classify({ exitSignal: "SIGKILL", isOwnSignal: false, ...evidence })).toMatchObject({
+      code: "HOST_OUT_OF_MEMORY",
+    });
   });
 
   it("says that the counter did not rise, which is evidence too", async () => {

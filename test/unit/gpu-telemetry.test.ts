@@ -56,13 +56,19 @@ function writeDevice(pid: number, change: Record<string, unknown> = {}): void {
 }
 
 describe("the simulated card", () => {
-  const measure = async (probe = createSimulatedProbe({ clock, deviceDir: dir, stateDir: dir })): Promise<readonly GpuSample[]> =>
-    (await probe.measure()).gpus;
+  const measure = async (
+    probe = createSimulatedProbe({ clock, deviceDir: dir, stateDir: dir }),
+  ): Promise<readonly GpuSample[]> => (await probe.measure()).gpus;
 
   it("is measured as the sum of what living processes hold of it", async () => {
     const [first, second, third] = [startHolder(), startHolder(), startHolder()];
     writeDevice(first.pid);
-    writeDevice(second.pid, { usedBytes: 5 * gibibyte, utilizationRatio: 0.2, temperatureCelsius: 70, throttleMask: 0x40 });
+    writeDevice(second.pid, {
+      usedBytes: 5 * gibibyte,
+      utilizationRatio: 0.2,
+      temperatureCelsius: 70,
+      throttleMask: 0x40,
+    });
     writeDevice(third.pid, { uuid: "SIM-1", usedBytes: gibibyte });
     const gpus = await measure();
     expect(gpus).toHaveLength(2);
@@ -143,7 +149,11 @@ describe("the simulated card", () => {
     writeDevice(holder.pid);
     await clock.advance(10_001);
     expect(await measure()).toMatchObject([
-      { usedBytes: 10 * gibibyte, utilizationRatio: null, unavailable: { utilizationRatio: expect.stringContaining("10 s") } },
+      {
+        usedBytes: 10 * gibibyte,
+        utilizationRatio: null,
+        unavailable: { utilizationRatio: expect.stringContaining("10 s") },
+      },
     ]);
   });
 
@@ -157,7 +167,10 @@ describe("the simulated card", () => {
     ["another shape", "{}"],
   ])("cannot be measured from %s", async (_what, text) => {
     writeFileSync(join(dir, "1.json"), text);
-    await expect(measure()).rejects.toMatchObject({ code: "SYSTEM_RESOURCE", message: expect.stringContaining("1.json") });
+    await expect(measure()).rejects.toMatchObject({
+      code: "SYSTEM_RESOURCE",
+      message: expect.stringContaining("1.json"),
+    });
   });
 });
 

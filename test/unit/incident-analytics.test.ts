@@ -3,7 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { actionFigures, durationsOf, incidentFigures, modeShares, recoveryAnalytics } from "../../src/app/incident-analytics.ts";
+import {
+  actionFigures,
+  durationsOf,
+  incidentFigures,
+  modeShares,
+  recoveryAnalytics,
+} from "../../src/app/incident-analytics.ts";
 import { analyticsSchema, toAnalytics } from "../../src/contract/analytics-wire.ts";
 import type { EventRow, IncidentRow } from "../../src/core/ports/event-log.ts";
 import { hourMs } from "../../src/core/units.ts";
@@ -19,7 +25,13 @@ const rung = (outcome: string, tookMs: number): EventRow => ({
   jobId: null,
   incidentId: "i",
   workerId: "w",
-  data: { action: "clear_gpu_cache", failure_type: "vram_exhaustion", outcome, started_at_ms: 1_000, ended_at_ms: 1_000 + tookMs },
+  data: {
+    action: "clear_gpu_cache",
+    failure_type: "vram_exhaustion",
+    outcome,
+    started_at_ms: 1_000,
+    ended_at_ms: 1_000 + tookMs,
+  },
 });
 
 const incident = (change: Partial<IncidentRow>): IncidentRow => ({
@@ -45,7 +57,13 @@ describe("durations", () => {
   });
 
   it("are null with a reason when nothing was measured", () => {
-    expect(durationsOf([], "nothing happened")).toEqual({ count: 0, meanMs: null, p50Ms: null, p95Ms: null, reason: "nothing happened" });
+    expect(durationsOf([], "nothing happened")).toEqual({
+      count: 0,
+      meanMs: null,
+      p50Ms: null,
+      p95Ms: null,
+      reason: "nothing happened",
+    });
   });
 });
 
@@ -84,7 +102,11 @@ it("time in which the service did not run is no time in a mode", () => {
     { atMs: 300, mode: null },
     { atMs: 700, mode: "loading" },
   ] as const;
-  expect(modeShares(moments, 100, 1_000)).toEqual({ observedMs: 500, stoppedMs: 400, byModeMs: { ready: 100, mock: 100, loading: 300 } });
+  expect(modeShares(moments, 100, 1_000)).toEqual({
+    observedMs: 500,
+    stoppedMs: 400,
+    byModeMs: { ready: 100, mock: 100, loading: 300 },
+  });
 });
 
 describe("analytics of a store", () => {
@@ -100,8 +122,14 @@ describe("analytics of a store", () => {
     await clock.advance(4 * hourMs);
     await store.nextEpoch();
     await clock.advance(hourMs);
-    const wire = analyticsSchema.parse(toAnalytics(await recoveryAnalytics({ ...store, clock }, startMs, clock.nowMs())));
-    expect(wire.modes).toMatchObject({ observed_ms: 4 * hourMs, stopped_ms: 4 * hourMs, share: { loading: 0.5, ready: 0.5, mock: 0 } });
+    const wire = analyticsSchema.parse(
+      toAnalytics(await recoveryAnalytics({ ...store, clock }, startMs, clock.nowMs())),
+    );
+    expect(wire.modes).toMatchObject({
+      observed_ms: 4 * hourMs,
+      stopped_ms: 4 * hourMs,
+      share: { loading: 0.5, ready: 0.5, mock: 0 },
+    });
     expect(wire).toMatchObject({
       actions: [],
       partial: false,
@@ -117,12 +145,20 @@ describe("analytics of a store", () => {
     await store.close();
     const database = new DatabaseSync(path);
     const plan = (sql: string): string =>
-      (database.prepare(`explain query plan ${sql}`).all() as { detail: string }[]).map(({ detail }) => detail).join("; ");
+      (database.prepare(`explain query plan ${sql}`).all() as { detail: string }[])
+        .map(({ detail }) => detail)
+        .join("; ");
     const byKind = "kind <> 'machine.transitioned' and kind in ('a', 'b') and at_ms >= 1 and at_ms <= 2";
-    expect(plan(`select * from events where ${byKind} order by seq desc limit 9`)).toMatch(/SEARCH events USING INDEX events_by_kind/);
-    expect(plan("select * from events where incident_id = 'i' and at_ms >= 1 order by seq limit 9")).toMatch(/events_by_incident/);
+    expect(plan(`select * from events where ${byKind} order by seq desc limit 9`)).toMatch(
+      /SEARCH events USING INDEX events_by_kind/,
+    );
+    expect(plan("select * from events where incident_id = 'i' and at_ms >= 1 order by seq limit 9")).toMatch(
+      /events_by_incident/,
+    );
     expect(
-      plan("select * from incidents where (opened_at, id) < (9, 'i') and opened_at >= 0 order by opened_at desc, id desc limit 9"),
+      plan(
+        "select * from incidents where (opened_at, id) < (9, 'i') and opened_at >= 0 order by opened_at desc, id desc limit 9",
+      ),
     ).toBe("SEARCH incidents USING INDEX incidents_by_age (opened_at>? AND (opened_at,id)<(?,?))");
     database.close();
     rmSync(directory, { recursive: true, force: true });
@@ -140,8 +176,15 @@ describe("analytics of a store", () => {
     database.close();
     const newer = openStore({ path, clock });
     await newer.events.append([{ kind: "incident.joined", incidentId: "inc-1-1", jobId: "j", data: {} }]);
-    expect(await newer.incidents.get("inc-1-1")).toMatchObject({ status: "open", firstEvidenceAtMs: null, answers: { queuedAtMs: null } });
-    expect(await newer.incidents.jobsOf("inc-1-1", 9)).toMatchObject({ totalCount: 1, jobs: [{ jobId: "j", because: "incident.joined" }] });
+    expect(await newer.incidents.get("inc-1-1")).toMatchObject({
+      status: "open",
+      firstEvidenceAtMs: null,
+      answers: { queuedAtMs: null },
+    });
+    expect(await newer.incidents.jobsOf("inc-1-1", 9)).toMatchObject({
+      totalCount: 1,
+      jobs: [{ jobId: "j", because: "incident.joined" }],
+    });
     await newer.close();
     rmSync(directory, { recursive: true, force: true });
   });

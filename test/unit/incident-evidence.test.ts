@@ -29,7 +29,9 @@ describe("evidence that is kept", () => {
   });
 
   it("has errors by name and message, and nothing that JSON cannot hold", () => {
-    expect(JSON.parse(JSON.stringify(sanitise({ error: new TypeError("no /home/a/b"), call: () => 1, list: [1, null] })))).toEqual({
+    expect(
+      JSON.parse(JSON.stringify(sanitise({ error: new TypeError("no /home/a/b"), call: () => 1, list: [1, null] }))),
+    ).toEqual({
       error: { name: "TypeError", message: "no ~/b" },
       list: [1, null],
     });

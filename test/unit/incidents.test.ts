@@ -95,7 +95,14 @@ describe("one incident", () => {
       answers: { queued_after_ms: 100, stood_in_after_ms: 2_000, real_after_ms: 8_000 },
       ending: expect.stringContaining("clear_gpu_cache helped"),
       cause: { message: expect.any(String), evidence: { exit_signal: "SIGSEGV" } },
-      rungs: [{ action: "clear_gpu_cache", outcome: "effective", took_ms: 500, evidence: { before: { device_free_bytes: 1024 ** 3 } } }],
+      rungs: [
+        {
+          action: "clear_gpu_cache",
+          outcome: "effective",
+          took_ms: 500,
+          evidence: { before: { device_free_bytes: 1024 ** 3 } },
+        },
+      ],
       canaries: [{ passed: true, reason: "took 7 ms" }],
       jobs: [{ id: jobId, because: "incident.opened", state: "succeeded", served_by: "real" }],
       job_count: 1,
@@ -103,9 +110,13 @@ describe("one incident", () => {
       timeline_truncated: false,
     });
     const kinds = report.timeline.map((entry) => entry.kind);
-    expect(kinds).toEqual(expect.arrayContaining(["worker.exited", "incident.opened", "job.retried", "mode.changed", "job.succeeded"]));
+    expect(kinds).toEqual(
+      expect.arrayContaining(["worker.exited", "incident.opened", "job.retried", "mode.changed", "job.succeeded"]),
+    );
     expect(kinds.filter((kind) => kind === "worker.exited")).toHaveLength(1);
-    expect(report.timeline.map((entry) => entry.seq)).toEqual(report.timeline.map((entry) => entry.seq).toSorted((a, b) => a - b));
+    expect(report.timeline.map((entry) => entry.seq)).toEqual(
+      report.timeline.map((entry) => entry.seq).toSorted((a, b) => a - b),
+    );
     expect(JSON.stringify(report)).not.toContain("secret red fox");
   });
 
@@ -113,7 +124,10 @@ describe("one incident", () => {
     const jobId = await writeStory();
     const answer = await get("/inc-1-1", { accept: "text/markdown" });
     const page = await answer.text();
-    expect([answer.headers.get("content-type"), answer.headers.get("vary")]).toEqual(["text/markdown; charset=utf-8", "Accept"]);
+    expect([answer.headers.get("content-type"), answer.headers.get("vary")]).toEqual([
+      "text/markdown; charset=utf-8",
+      "Accept",
+    ]);
     const headings = page.split("\n").filter((line) => line.startsWith("#"));
     expect(headings).toEqual([
       "# Incident inc-1-1: generation pipeline error, resolved",
@@ -172,7 +186,15 @@ describe("analytics", () => {
     const body = (await (await world.app.request("/api/v1/recovery/analytics")).json()) as object;
     expect(body).toMatchObject({
       incidents: { opened: 1, resolved: 1 },
-      actions: [{ action: "clear_gpu_cache", tried: 1, effective: 1, skipped: 0, duration: { count: 1, p50_ms: 500, p95_ms: 500 } }],
+      actions: [
+        {
+          action: "clear_gpu_cache",
+          tried: 1,
+          effective: 1,
+          skipped: 0,
+          duration: { count: 1, p50_ms: 500, p95_ms: 500 },
+        },
+      ],
       time_to_detect: { count: 1, mean_ms: 250 },
       time_to_first_answer: { count: 1, p50_ms: 100, stand_in: { p50_ms: 2_000 }, real_result: { p50_ms: 8_000 } },
       time_to_recover: { count: 1, p50_ms: 3_000 },

@@ -4,9 +4,17 @@ import { estimateWaitMs } from "../../src/app/job-outlook.ts";
 const took = [20_000, 40_000];
 
 it.each([
-  ["the next one on an idle worker takes as long as a render", { aheadCount: 0, workerCount: 1, remainingMs: [] }, 30_000],
+  [
+    "the next one on an idle worker takes as long as a render",
+    { aheadCount: 0, workerCount: 1, remainingMs: [] },
+    30_000,
+  ],
   ["it waits for the render in hand", { aheadCount: 0, workerCount: 1, remainingMs: [12_000] }, 42_000],
-  ["a render that has not said yet counts as a whole one", { aheadCount: 0, workerCount: 1, remainingMs: [null] }, 60_000],
+  [
+    "a render that has not said yet counts as a whole one",
+    { aheadCount: 0, workerCount: 1, remainingMs: [null] },
+    60_000,
+  ],
   ["each one before it is a render more", { aheadCount: 2, workerCount: 1, remainingMs: [12_000] }, 102_000],
   ["two workers share those before it", { aheadCount: 2, workerCount: 2, remainingMs: [12_000, 20_000] }, 72_000],
   ["a free worker is not waited for", { aheadCount: 0, workerCount: 2, remainingMs: [12_000] }, 30_000],

@@ -18,9 +18,22 @@ async function jobWith(change: Partial<JobDetail>, progress: Partial<JobProgress
   const job = await world.jobs.get(jobId);
   await world.end();
   if (job === null) throw new Error("the job is gone");
-  const base = { jobId, workerId: "gpu0", phase: "denoise", step: 12, of: 40, ratio: 0.3, atMs: 0, etaMs: 8_200 } as const;
+  const base = {
+    jobId,
+    workerId: "gpu0",
+    phase: "denoise",
+    step: 12,
+    of: 40,
+    ratio: 0.3,
+    atMs: 0,
+    etaMs: 8_200,
+  } as const;
   return {
-    ...toJobDetail(job, { progress: progress === null ? null : { ...base, ...progress }, deliveries: [], estimate: "nobody asked" }),
+    ...toJobDetail(job, {
+      progress: progress === null ? null : { ...base, ...progress },
+      deliveries: [],
+      estimate: "nobody asked",
+    }),
     ...change,
   };
 }

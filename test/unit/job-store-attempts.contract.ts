@@ -21,7 +21,12 @@ export function describeAttempts(world: JobStoreWorld): void {
       await world.clock.advance(leaseMs);
       expect(await world.jobs.sweep()).toEqual({ requeued: [lease.jobId], expired: [] });
       expect(await world.jobs.sweep()).toEqual({ requeued: [], expired: [] });
-      expect(await world.jobs.get(lease.jobId)).toMatchObject({ state: "queued", attempts: 0, hostLosses: 0, workerId: null });
+      expect(await world.jobs.get(lease.jobId)).toMatchObject({
+        state: "queued",
+        attempts: 0,
+        hostLosses: 0,
+        workerId: null,
+      });
       expect(await world.jobs.renew(lease, leaseMs)).toBe("lost");
     });
 
@@ -98,7 +103,10 @@ export function describeAttempts(world: JobStoreWorld): void {
           const holder = { jobId: left.id, fence: left.fence };
           expect(await world.jobs.commit(holder, artifactOf(holder), result)).toBe("ok");
         }
-        expect(await world.jobs.get(lease.jobId)).toMatchObject({ state: "succeeded", artifacts: [{ kind: "result" }] });
+        expect(await world.jobs.get(lease.jobId)).toMatchObject({
+          state: "succeeded",
+          artifacts: [{ kind: "result" }],
+        });
         expect(world.kindsOf(lease.jobId).filter((kind) => kind === "job.succeeded")).toHaveLength(1);
       }
     });
@@ -146,10 +154,16 @@ export function describeAttempts(world: JobStoreWorld): void {
       await world.reopen({ maxAttempts: 3 });
       await world.submit();
       const answers: string[] = [];
-      for (let index = 0; index < 3; index += 1) answers.push(await world.jobs.fail(await world.claim(), world.failure()));
+      for (let index = 0; index < 3; index += 1)
+        answers.push(await world.jobs.fail(await world.claim(), world.failure()));
       expect(answers).toEqual(["retry", "retry", "failed"]);
       const [view] = (await world.jobs.list({ limit: 1 })).jobs;
-      expect(view).toMatchObject({ state: "failed", attempts: 3, errorCode: "GPU_OUT_OF_MEMORY", errorMessage: "the card was full" });
+      expect(view).toMatchObject({
+        state: "failed",
+        attempts: 3,
+        errorCode: "GPU_OUT_OF_MEMORY",
+        errorMessage: "the card was full",
+      });
       expect(view?.attemptList.map(({ fence, outcome, code }) => [fence, outcome, code])).toEqual([
         [1, "error", "GPU_OUT_OF_MEMORY"],
         [2, "error", "GPU_OUT_OF_MEMORY"],
@@ -159,7 +173,9 @@ export function describeAttempts(world: JobStoreWorld): void {
 
     it("an error that cannot pass ends the job at once", async () => {
       const lease = await world.claimNew();
-      expect(await world.jobs.fail(lease, world.failure({ isRetryable: false, code: "MODEL_FILE_CORRUPT" }))).toBe("failed");
+      expect(await world.jobs.fail(lease, world.failure({ isRetryable: false, code: "MODEL_FILE_CORRUPT" }))).toBe(
+        "failed",
+      );
       expect(await world.jobs.get(lease.jobId)).toMatchObject({
         state: "failed",
         errorCode: "MODEL_FILE_CORRUPT",
@@ -172,7 +188,11 @@ export function describeAttempts(world: JobStoreWorld): void {
       expect(await world.jobs.fail(await world.claim(), world.failure({ kind: "death" }))).toBe("retry");
       const lease = await world.claim();
       expect(await world.jobs.fail(lease, world.failure({ kind: "death" }))).toBe("quarantined");
-      expect(await world.jobs.get(lease.jobId)).toMatchObject({ state: "quarantined", deaths: 2, errorCode: "JOB_QUARANTINED" });
+      expect(await world.jobs.get(lease.jobId)).toMatchObject({
+        state: "quarantined",
+        deaths: 2,
+        errorCode: "JOB_QUARANTINED",
+      });
       expect(await world.tryClaim()).toBeNull();
     });
 
@@ -186,7 +206,13 @@ export function describeAttempts(world: JobStoreWorld): void {
       }
       expect(answers).toEqual(["retry", "retry", "retry", "retry", "failed"]);
       const [view] = (await world.jobs.list({ limit: 1 })).jobs;
-      expect(view).toMatchObject({ state: "failed", attempts: 0, deaths: 0, hostLosses: 5, errorCode: "HOST_UNSTABLE" });
+      expect(view).toMatchObject({
+        state: "failed",
+        attempts: 0,
+        deaths: 0,
+        hostLosses: 5,
+        errorCode: "HOST_UNSTABLE",
+      });
     });
   });
 
@@ -195,7 +221,12 @@ export function describeAttempts(world: JobStoreWorld): void {
       const [kept, lost] = [await world.claimNew(), await world.claimNew()];
       await world.clock.advance(hourMs);
       const adopted = await world.jobs.adopt(kept.jobId, kept.fence, 2, leaseMs);
-      expect(adopted).toMatchObject({ jobId: kept.jobId, fence: 1, attempt: 1, untilMs: world.clock.nowMs() + leaseMs });
+      expect(adopted).toMatchObject({
+        jobId: kept.jobId,
+        fence: 1,
+        attempt: 1,
+        untilMs: world.clock.nowMs() + leaseMs,
+      });
       expect(await world.jobs.releaseOlderEpochs(2)).toEqual([lost.jobId]);
       expect(await world.jobs.sweep()).toMatchObject({ requeued: [] });
       expect(await world.jobs.get(lost.jobId)).toMatchObject({ state: "queued", attempts: 0 });

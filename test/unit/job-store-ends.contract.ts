@@ -21,8 +21,16 @@ export function describeEnds(world: JobStoreWorld): void {
       expect(await world.jobs.get(lease.jobId)).toMatchObject({ state: "running", isCancelRequested: true });
       expect(await world.jobs.renew(lease, leaseMs)).toBe("cancel");
       expect(await world.jobs.confirmCancel(lease)).toBe("ok");
-      expect(await world.jobs.get(lease.jobId)).toMatchObject({ state: "cancelled", attemptList: [{ outcome: "cancelled" }] });
-      expect(world.kindsOf(lease.jobId)).toEqual(["job.submitted", "job.claimed", "job.cancelRequested", "job.cancelled"]);
+      expect(await world.jobs.get(lease.jobId)).toMatchObject({
+        state: "cancelled",
+        attemptList: [{ outcome: "cancelled" }],
+      });
+      expect(world.kindsOf(lease.jobId)).toEqual([
+        "job.submitted",
+        "job.claimed",
+        "job.cancelRequested",
+        "job.cancelled",
+      ]);
     });
 
     it.each<[string, (lease: Lease) => Promise<unknown>]>([
@@ -33,7 +41,12 @@ export function describeEnds(world: JobStoreWorld): void {
       const lease = await world.claimNew();
       await world.jobs.cancel(lease.jobId, "client:local");
       expect(await end(lease)).toBe("cancelled");
-      expect(await world.jobs.get(lease.jobId)).toMatchObject({ state: "cancelled", artifacts: [], result: null, deaths: 0 });
+      expect(await world.jobs.get(lease.jobId)).toMatchObject({
+        state: "cancelled",
+        artifacts: [],
+        result: null,
+        deaths: 0,
+      });
     });
 
     it("a requested cancel comes true when the lease runs out or the supervisor has changed, and nothing is requeued", async () => {
@@ -61,15 +74,23 @@ export function describeEnds(world: JobStoreWorld): void {
         expect(await world.jobs.get(id)).toMatchObject({ state: "failed", errorCode: "JOB_DEADLINE_EXCEEDED" });
         expect(world.kindsOf(id).at(-1)).toBe("job.expired");
       }
-      expect(await world.jobs.get(lease.jobId)).toMatchObject({ attemptList: [{ outcome: "expired", endedAtMs: world.clock.nowMs() }] });
+      expect(await world.jobs.get(lease.jobId)).toMatchObject({
+        attemptList: [{ outcome: "expired", endedAtMs: world.clock.nowMs() }],
+      });
     });
 
     it("leave a delivered stand-in in place", async () => {
       const id = await world.submit({ deadlineAtMs: world.clock.nowMs() + secondMs });
-      await world.jobs.attach(id, artifactOf({ jobId: id, fence: 0 }, "stand_in"), { servedBy: standInBy, reason: "no worker" });
+      await world.jobs.attach(id, artifactOf({ jobId: id, fence: 0 }, "stand_in"), {
+        servedBy: standInBy,
+        reason: "no worker",
+      });
       await world.clock.advance(secondMs);
       await world.jobs.sweep();
-      expect(await world.jobs.get(id)).toMatchObject({ state: "failed", artifacts: [{ kind: "stand_in", servedBy: standInBy }] });
+      expect(await world.jobs.get(id)).toMatchObject({
+        state: "failed",
+        artifacts: [{ kind: "stand_in", servedBy: standInBy }],
+      });
     });
 
     it("do not make a failure of a job whose owner asked for its end", async () => {
@@ -91,7 +112,9 @@ export function describeEnds(world: JobStoreWorld): void {
       expect(await world.jobs.attach(id, standIn, about)).toBe("ok");
       expect(await world.jobs.attach(id, standIn, about)).toBe("duplicate");
       expect(await world.jobs.attach("job-unknown", standIn, about)).toBe("absent");
-      expect((await world.jobs.get(id))?.artifacts).toEqual([{ ...standIn, ...about, createdAtMs: world.clock.nowMs() }]);
+      expect((await world.jobs.get(id))?.artifacts).toEqual([
+        { ...standIn, ...about, createdAtMs: world.clock.nowMs() },
+      ]);
       expect(world.kindsOf(id)).toEqual(["job.submitted", "job.stoodIn"]);
     });
 
@@ -119,10 +142,15 @@ export function describeEnds(world: JobStoreWorld): void {
 
     it("the real thumbnail takes the place of the stand-in's", async () => {
       const lease = await world.claimNew();
-      await world.jobs.attach(lease.jobId, artifactOf({ ...lease, fence: 0 }, "thumbnail"), { servedBy: standInBy, reason: null });
+      await world.jobs.attach(lease.jobId, artifactOf({ ...lease, fence: 0 }, "thumbnail"), {
+        servedBy: standInBy,
+        reason: null,
+      });
       const thumbnail = artifactOf(lease, "thumbnail");
       await world.jobs.commit(lease, artifactOf(lease), result, thumbnail);
-      expect((await world.jobs.get(lease.jobId))?.artifacts.find(({ kind }) => kind === "thumbnail")).toMatchObject(thumbnail);
+      expect((await world.jobs.get(lease.jobId))?.artifacts.find(({ kind }) => kind === "thumbnail")).toMatchObject(
+        thumbnail,
+      );
     });
 
     it("are still to be made for queued jobs that did not choose to wait, oldest first", async () => {
@@ -135,9 +163,11 @@ export function describeEnds(world: JobStoreWorld): void {
       ];
       expect((await world.claim()).jobId).toBe(running);
       await world.jobs.attach(served, artifactOf({ jobId: served, fence: 0 }, "stand_in"), about);
-      const ids = async (limit: number): Promise<string[]> => (await world.jobs.listAwaitingStandIn(limit, null)).map(({ id }) => id);
+      const ids = async (limit: number): Promise<string[]> =>
+        (await world.jobs.listAwaitingStandIn(limit, null)).map(({ id }) => id);
       expect(await ids(10)).toEqual([first, second]);
-      const of = async (...models: string[]): Promise<number> => (await world.jobs.listAwaitingStandIn(10, models)).length;
+      const of = async (...models: string[]): Promise<number> =>
+        (await world.jobs.listAwaitingStandIn(10, models)).length;
       expect([await of("T2V-A14B"), await of("TI2V-5B"), await of()]).toEqual([2, 0, 0]);
       expect(await ids(1)).toEqual([first]);
       expect(await ids(10)).not.toContain(waits);
@@ -149,7 +179,10 @@ export function describeEnds(world: JobStoreWorld): void {
       expect(await world.jobs.endQueued(id, end)).toBe("refused");
       await world.jobs.attach(id, artifactOf({ jobId: id, fence: 0 }, "stand_in"), about);
       expect(await world.jobs.endQueued(id, end)).toBe("ok");
-      expect(await world.jobs.get(id)).toMatchObject({ state: "succeeded", result: { servedBy: { kind: "stand_in" } } });
+      expect(await world.jobs.get(id)).toMatchObject({
+        state: "succeeded",
+        result: { servedBy: { kind: "stand_in" } },
+      });
       expect(await world.jobs.endQueued(id, end)).toBe("refused");
     });
 
@@ -158,7 +191,11 @@ export function describeEnds(world: JobStoreWorld): void {
       const id = await world.submit({ fallback: "fail" });
       const end = { kind: "failed", code: "NO_REAL_ROUTE", message: "no worker" } as const;
       expect(await world.jobs.endQueued(id, end)).toBe("ok");
-      expect(await world.jobs.get(id)).toMatchObject({ state: "failed", errorCode: "NO_REAL_ROUTE", errorMessage: "no worker" });
+      expect(await world.jobs.get(id)).toMatchObject({
+        state: "failed",
+        errorCode: "NO_REAL_ROUTE",
+        errorMessage: "no worker",
+      });
       expect(await world.jobs.endQueued(running.jobId, end)).toBe("refused");
       expect(await world.jobs.endQueued("job-unknown", end)).toBe("absent");
     });

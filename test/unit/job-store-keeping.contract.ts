@@ -9,7 +9,8 @@ export function describeKeeping(world: JobStoreWorld): void {
   describe("an operator", () => {
     it("releases a job from quarantine with a fresh budget and a fresh deadline", async () => {
       await world.submit();
-      for (let index = 0; index < 2; index += 1) await world.jobs.fail(await world.claim(), world.failure({ kind: "death" }));
+      for (let index = 0; index < 2; index += 1)
+        await world.jobs.fail(await world.claim(), world.failure({ kind: "death" }));
       const [set] = (await world.jobs.list({ limit: 1, states: ["quarantined"] })).jobs;
       if (set === undefined) throw new Error("no job was set aside");
       await world.clock.advance(2 * dayMs);
@@ -41,14 +42,18 @@ export function describeKeeping(world: JobStoreWorld): void {
         attemptList: [{ outcome: "death" }, { outcome: "death", evidence: { freeBytes: 12 } }],
       });
       expect(world.rows.at(-1)).toMatchObject({ kind: "job.dropped", actor: "operator:local", jobId: id });
-      expect([await world.jobs.drop(id, "operator:local"), await world.jobs.requeue(id, "operator:local")]).toEqual(["refused", "refused"]);
+      expect([await world.jobs.drop(id, "operator:local"), await world.jobs.requeue(id, "operator:local")]).toEqual([
+        "refused",
+        "refused",
+      ]);
     });
 
     it.each(["requeue", "drop"] as const)("can %s only what was set aside", async (act) => {
       const [queued, lease] = [await world.submit({ priority: -1 }), await world.claimNew()];
       const failed = await world.claimNew({ priority: 1 });
       await world.jobs.fail(failed, world.failure({ isRetryable: false }));
-      for (const id of [queued, lease.jobId, failed.jobId]) expect(await world.jobs[act](id, "operator:local")).toBe("refused");
+      for (const id of [queued, lease.jobId, failed.jobId])
+        expect(await world.jobs[act](id, "operator:local")).toBe("refused");
       await world.finish(lease);
       expect(await world.jobs[act](lease.jobId, "operator:local")).toBe("refused");
       expect(await world.jobs[act]("job-unknown", "operator:local")).toBe("absent");
@@ -58,7 +63,10 @@ export function describeKeeping(world: JobStoreWorld): void {
       const lease = await world.claimNew();
       expect(await world.jobs.remove(lease.jobId, "operator:local")).toEqual({ kind: "refused" });
       await world.finish(lease);
-      expect(await world.jobs.remove(lease.jobId, "operator:local")).toMatchObject({ kind: "removed", artifacts: [artifactOf(lease)] });
+      expect(await world.jobs.remove(lease.jobId, "operator:local")).toMatchObject({
+        kind: "removed",
+        artifacts: [artifactOf(lease)],
+      });
       expect(await world.jobs.get(lease.jobId)).toBeNull();
       expect(await world.jobs.listArtifactNames()).toEqual(new Set());
       expect(await world.jobs.remove(lease.jobId, "operator:local")).toEqual({ kind: "absent" });
@@ -77,7 +85,8 @@ export function describeKeeping(world: JobStoreWorld): void {
     it("deletes old ended jobs and names their files; never one that is owed or set aside", async () => {
       const old = await succeed();
       const poison = await world.submit();
-      for (let index = 0; index < 2; index += 1) await world.jobs.fail(await world.claim(), world.failure({ kind: "death" }));
+      for (let index = 0; index < 2; index += 1)
+        await world.jobs.fail(await world.claim(), world.failure({ kind: "death" }));
       const owed = await world.submit({ deadlineAtMs: world.clock.nowMs() + 90 * dayMs });
       await world.clock.advance(31 * dayMs);
       expect(await world.jobs.prune(keepAll)).toEqual({ jobCount: 1, artifactNames: [artifactOf(old).name] });
@@ -95,18 +104,27 @@ export function describeKeeping(world: JobStoreWorld): void {
       const pruned = await world.jobs.prune({ ...keepAll, resultMaxBytes: 2_500 });
       expect(pruned.jobCount).toBe(2);
       expect(pruned.artifactNames.toSorted()).toEqual(leases.slice(0, 2).map((lease) => artifactOf(lease).name));
-      expect((await world.jobs.list({ limit: 9 })).jobs.map(({ id }) => id)).toEqual([leases[3]?.jobId, leases[2]?.jobId]);
+      expect((await world.jobs.list({ limit: 9 })).jobs.map(({ id }) => id)).toEqual([
+        leases[3]?.jobId,
+        leases[2]?.jobId,
+      ]);
     });
 
     it("deletes an old stand-in and keeps its job; never the one of a job that is still owed its result", async () => {
       const lease = await world.claimNew();
       const owed = await world.submit();
       for (const jobId of [lease.jobId, owed])
-        await world.jobs.attach(jobId, artifactOf({ jobId, fence: 0 }, "stand_in"), { servedBy: standInBy, reason: "no worker" });
+        await world.jobs.attach(jobId, artifactOf({ jobId, fence: 0 }, "stand_in"), {
+          servedBy: standInBy,
+          reason: "no worker",
+        });
       await world.finish(lease);
       await world.clock.advance(8 * dayMs);
       const standIn = artifactOf({ jobId: lease.jobId, fence: 0 }, "stand_in");
-      expect(await world.jobs.prune({ ...keepAll, standInMaxAgeMs: 7 * dayMs })).toEqual({ jobCount: 0, artifactNames: [standIn.name] });
+      expect(await world.jobs.prune({ ...keepAll, standInMaxAgeMs: 7 * dayMs })).toEqual({
+        jobCount: 0,
+        artifactNames: [standIn.name],
+      });
       expect((await world.jobs.get(lease.jobId))?.artifacts.map(({ kind }) => kind)).toEqual(["result"]);
       expect((await world.jobs.get(owed))?.artifacts.map(({ kind }) => kind)).toEqual(["stand_in"]);
     });

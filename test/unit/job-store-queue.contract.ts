@@ -46,18 +46,29 @@ export function describeQueue(world: JobStoreWorld): void {
 
     it("gives the first job again for the same idempotency key and body", async () => {
       const id = await world.submit({ key: "k1", body: '{"a":1}' });
-      expect(await world.jobs.submit(world.newJob({ key: "k1", body: '{"a":1}' }))).toMatchObject({ kind: "duplicate", job: { id } });
+      expect(await world.jobs.submit(world.newJob({ key: "k1", body: '{"a":1}' }))).toMatchObject({
+        kind: "duplicate",
+        job: { id },
+      });
       expect((await world.jobs.counts()).queued).toBe(1);
     });
 
     it("refuses the key with another body, and takes it from another API key", async () => {
       const id = await world.submit({ key: "k1", body: '{"a":1}' });
-      expect(await world.jobs.submit(world.newJob({ key: "k1", body: '{"a":2}' }))).toEqual({ kind: "conflict", jobId: id });
-      expect(await world.jobs.submit(world.newJob({ key: "k1", body: '{"a":2}', apiKeyId: "bob" }))).toMatchObject({ kind: "created" });
+      expect(await world.jobs.submit(world.newJob({ key: "k1", body: '{"a":2}' }))).toEqual({
+        kind: "conflict",
+        jobId: id,
+      });
+      expect(await world.jobs.submit(world.newJob({ key: "k1", body: '{"a":2}', apiKeyId: "bob" }))).toMatchObject({
+        kind: "created",
+      });
     });
 
     it("answers a repeated key of one and the same moment with the one job", async () => {
-      const answers = await Promise.all([world.jobs.submit(world.newJob({ key: "k1" })), world.jobs.submit(world.newJob({ key: "k1" }))]);
+      const answers = await Promise.all([
+        world.jobs.submit(world.newJob({ key: "k1" })),
+        world.jobs.submit(world.newJob({ key: "k1" })),
+      ]);
       expect(answers.map((answer) => answer.kind)).toEqual(["created", "duplicate"]);
       expect(new Set(answers.map((answer) => ("job" in answer ? answer.job.id : "none"))).size).toBe(1);
     });
@@ -102,7 +113,11 @@ export function describeQueue(world: JobStoreWorld): void {
       const [low, old] = [await world.submit({ priority: 0 }), await world.submit({ priority: 1 })];
       await world.clock.advance(10);
       const young = await world.submit({ priority: 1 });
-      expect([await world.claim(), await world.claim(), await world.claim()].map((lease) => lease.jobId)).toEqual([old, young, low]);
+      expect([await world.claim(), await world.claim(), await world.claim()].map((lease) => lease.jobId)).toEqual([
+        old,
+        young,
+        low,
+      ]);
       expect(await world.tryClaim()).toBeNull();
     });
 
@@ -116,7 +131,11 @@ export function describeQueue(world: JobStoreWorld): void {
         isCancelRequested: false,
       });
       expect(lease.spec.request.prompt).toBe(secretPrompt);
-      expect(await world.jobs.get(lease.jobId)).toMatchObject({ state: "running", workerId: "gpu0", startedAtMs: world.clock.nowMs() });
+      expect(await world.jobs.get(lease.jobId)).toMatchObject({
+        state: "running",
+        workerId: "gpu0",
+        startedAtMs: world.clock.nowMs(),
+      });
     });
 
     it("gives a worker only models that it has", async () => {
@@ -204,7 +223,8 @@ export function describeQueue(world: JobStoreWorld): void {
     it("knows how many go before a job, as they are claimed: priority, then age", async () => {
       const [first, second] = [await world.submit(), await world.submit()];
       const urgent = await world.submit({ priority: 5 });
-      const ahead = async (id: string): Promise<number | null | undefined> => (await world.jobs.standingOf(id))?.aheadCount;
+      const ahead = async (id: string): Promise<number | null | undefined> =>
+        (await world.jobs.standingOf(id))?.aheadCount;
       expect([await ahead(urgent), await ahead(first), await ahead(second)]).toEqual([0, 1, 2]);
       await world.claim();
       expect([await ahead(urgent), await ahead(first), await ahead(second)]).toEqual([null, 0, 1]);
@@ -218,7 +238,15 @@ export function describeQueue(world: JobStoreWorld): void {
         await world.clock.advance(1);
         const openedAtMs = world.clock.nowMs();
         const failureType = "generation_pipeline_error";
-        await world.store.incidents.open({ id, key: id, openedAtMs, failureType, workerId: "gpu0", firstEvidenceAtMs: null, data: {} });
+        await world.store.incidents.open({
+          id,
+          key: id,
+          openedAtMs,
+          failureType,
+          workerId: "gpu0",
+          firstEvidenceAtMs: null,
+          data: {},
+        });
         await world.jobs.fail(id === "incident-1" ? lease : await world.claim(), world.failure());
       }
       expect(await world.jobs.standingOf(lease.jobId)).toMatchObject({ incidentId: "incident-2" });
@@ -232,7 +260,14 @@ export function describeQueue(world: JobStoreWorld): void {
         cancelled,
         lease.jobId,
       ]);
-      expect(await world.jobs.counts()).toEqual({ queued: 0, running: 1, succeeded: 0, failed: 0, cancelled: 1, quarantined: 0 });
+      expect(await world.jobs.counts()).toEqual({
+        queued: 0,
+        running: 1,
+        succeeded: 0,
+        failed: 0,
+        cancelled: 1,
+        quarantined: 0,
+      });
     });
 
     it("filters by labels, all of which a job must have, by model and by the time of submission", async () => {
@@ -253,7 +288,10 @@ export function describeQueue(world: JobStoreWorld): void {
     it("finds an artifact by its hash", async () => {
       const lease = await world.claimNew();
       await world.finish(lease);
-      expect(await world.jobs.findArtifact(artifactOf(lease).sha256)).toMatchObject({ jobId: lease.jobId, artifact: artifactOf(lease) });
+      expect(await world.jobs.findArtifact(artifactOf(lease).sha256)).toMatchObject({
+        jobId: lease.jobId,
+        artifact: artifactOf(lease),
+      });
       expect(await world.jobs.findArtifact("unknown")).toBeNull();
       expect(await world.jobs.listArtifactNames()).toEqual(new Set([artifactOf(lease).name]));
     });

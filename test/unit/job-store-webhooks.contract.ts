@@ -45,7 +45,14 @@ export function describeWebhooks(world: JobStoreWorld): void {
           seq: seqOf("job.succeeded"),
           type: "job.succeeded",
           occurredAtMs: world.clock.nowMs(),
-          facts: { state: "succeeded", isSimulated: true, servedBy, changes: result.changes, artifact: { kind: "result" }, reason: null },
+          facts: {
+            state: "succeeded",
+            isSimulated: true,
+            servedBy,
+            changes: result.changes,
+            artifact: { kind: "result" },
+            reason: null,
+          },
         },
       ]);
     });
@@ -61,7 +68,11 @@ export function describeWebhooks(world: JobStoreWorld): void {
     });
 
     it.each<[string, string, () => Promise<unknown>]>([
-      ["an error", "GPU_OUT_OF_MEMORY", async () => world.jobs.fail(await world.claimNew(hook), world.failure({ isRetryable: false }))],
+      [
+        "an error",
+        "GPU_OUT_OF_MEMORY",
+        async () => world.jobs.fail(await world.claimNew(hook), world.failure({ isRetryable: false })),
+      ],
       ["quarantine", "JOB_QUARANTINED", () => world.setAside(hook)],
       [
         "its deadline",
@@ -75,7 +86,12 @@ export function describeWebhooks(world: JobStoreWorld): void {
       [
         "want of a real route",
         "NO_REAL_ROUTE",
-        async () => world.jobs.endQueued(await world.submit(hook), { kind: "failed", code: "NO_REAL_ROUTE", message: "no worker" }),
+        async () =>
+          world.jobs.endQueued(await world.submit(hook), {
+            kind: "failed",
+            code: "NO_REAL_ROUTE",
+            message: "no worker",
+          }),
       ],
     ])("tells of a failure by %s", async (_name, code, fail) => {
       await fail();
@@ -101,9 +117,19 @@ export function describeWebhooks(world: JobStoreWorld): void {
       expect(await only()).toMatchObject({ tryCount: 1, lastStatus: 500, lastProblem: "it answered 500" });
       await world.store.webhooks.noteTry(seq, { kind: "delivered", status: 204 });
       expect(await due()).toEqual([]);
-      const end = { state: "delivered", tryCount: 2, lastStatus: 204, lastProblem: null, endedAtMs: world.clock.nowMs() };
+      const end = {
+        state: "delivered",
+        tryCount: 2,
+        lastStatus: 204,
+        lastProblem: null,
+        endedAtMs: world.clock.nowMs(),
+      };
       expect(await world.store.webhooks.listOf(jobId)).toMatchObject([end]);
-      expect(world.rows.at(-1)).toMatchObject({ kind: "webhook.delivered", jobId, data: { type: "job.succeeded", tries: 2 } });
+      expect(world.rows.at(-1)).toMatchObject({
+        kind: "webhook.delivered",
+        jobId,
+        data: { type: "job.succeeded", tries: 2 },
+      });
     });
 
     it("given up, it stays with its reason, and no later try changes it", async () => {
@@ -111,8 +137,14 @@ export function describeWebhooks(world: JobStoreWorld): void {
       const { seq, jobId } = await only();
       await world.store.webhooks.noteTry(seq, { kind: "dead", status: null, problem: "nobody answers" });
       await world.store.webhooks.noteTry(seq, { kind: "delivered", status: 200 });
-      expect(await world.store.webhooks.listOf(jobId)).toMatchObject([{ state: "dead", tryCount: 1, lastProblem: "nobody answers" }]);
-      expect(world.rows.at(-1)).toMatchObject({ kind: "webhook.abandoned", jobId, data: { problem: "nobody answers" } });
+      expect(await world.store.webhooks.listOf(jobId)).toMatchObject([
+        { state: "dead", tryCount: 1, lastProblem: "nobody answers" },
+      ]);
+      expect(world.rows.at(-1)).toMatchObject({
+        kind: "webhook.abandoned",
+        jobId,
+        data: { problem: "nobody answers" },
+      });
       expect(JSON.stringify(world.rows)).not.toContain("hidden");
     });
 
@@ -123,7 +155,11 @@ export function describeWebhooks(world: JobStoreWorld): void {
       };
       for (const url of ["https://a.example/1", "https://b.example/2", "https://a.example:444/3"]) await finish(url);
       const [first, second, third] = await due();
-      expect([first?.url, second?.url, third?.url]).toEqual(["https://a.example/1", "https://b.example/2", "https://a.example:444/3"]);
+      expect([first?.url, second?.url, third?.url]).toEqual([
+        "https://a.example/1",
+        "https://b.example/2",
+        "https://a.example:444/3",
+      ]);
       const except = { exceptSeqs: [second?.seq ?? 0], exceptOrigins: ["https://a.example"] };
       expect((await world.store.webhooks.listDue({ limit: 9, ...except })).map(({ seq }) => seq)).toEqual([third?.seq]);
       expect(await world.store.webhooks.nextDueAtMs(except)).toBe(third?.nextTryAtMs);

@@ -1,5 +1,13 @@
 import { expect } from "vitest";
-import type { ArtifactRef, AttemptFailure, JobResult, Lease, NewJob, RenderRequest, ServedBy } from "../../src/core/job.ts";
+import type {
+  ArtifactRef,
+  AttemptFailure,
+  JobResult,
+  Lease,
+  NewJob,
+  RenderRequest,
+  ServedBy,
+} from "../../src/core/job.ts";
 import type { EventRow, Store } from "../../src/core/ports/event-log.ts";
 import type { ClaimRequest, JobStore } from "../../src/core/ports/job-store.ts";
 import { dayMs, secondMs } from "../../src/core/units.ts";
@@ -63,7 +71,10 @@ export const result: JobResult = {
   stepsRendered: 40,
 };
 
-export function artifactOf(lease: { readonly jobId: string; readonly fence: number }, kind: ArtifactKind = "result"): ArtifactRef {
+export function artifactOf(
+  lease: { readonly jobId: string; readonly fence: number },
+  kind: ArtifactKind = "result",
+): ArtifactRef {
   const sha256 = `${kind}-${lease.jobId}-${lease.fence}`;
   return { kind, sha256, bytes: 1_000, mimeType: "video/mp4", name: `aa/${sha256}.mp4` };
 }
@@ -158,7 +169,14 @@ export class JobStoreWorld {
   }
 
   tryClaim(change: Partial<ClaimRequest> = {}): Promise<Lease | null> {
-    return this.jobs.claim({ workerId: "gpu0", epoch: 1, models: ["T2V-A14B", "TI2V-5B"], residentModel: null, leaseMs, ...change });
+    return this.jobs.claim({
+      workerId: "gpu0",
+      epoch: 1,
+      models: ["T2V-A14B", "TI2V-5B"],
+      residentModel: null,
+      leaseMs,
+      ...change,
+    });
   }
 
   async claim(change: Partial<ClaimRequest> = {}): Promise<Lease> {

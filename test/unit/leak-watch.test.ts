@@ -25,7 +25,13 @@ function openLink(pid: number): void {
     stats: async () => {
       asked += 1;
       const bytes = (asked % 2) * 30 * gibibyte;
-      const memory = { totalBytes, allocatedBytes: bytes, reservedBytes: bytes, freeBytes: totalBytes - bytes, peakBytes: bytes };
+      const memory = {
+        totalBytes,
+        allocatedBytes: bytes,
+        reservedBytes: bytes,
+        freeBytes: totalBytes - bytes,
+        peakBytes: bytes,
+      };
       return { memory, residentModel: null, profile: null, jobsDone: asked };
     },
     onNotice: () => () => undefined,

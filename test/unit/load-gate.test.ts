@@ -3,7 +3,8 @@ import { LoadGate } from "../../src/app/load-gate.ts";
 import { gibibyte } from "../../src/core/units.ts";
 
 const never = new AbortController().signal;
-const gateWith = (freeGib: number | null) => new LoadGate({ measureFreeBytes: async () => (freeGib === null ? null : freeGib * gibibyte) });
+const gateWith = (freeGib: number | null) =>
+  new LoadGate({ measureFreeBytes: async () => (freeGib === null ? null : freeGib * gibibyte) });
 
 /** How it stands with an entry, after everything that can happen has happened. */
 async function standing(entry: Promise<unknown>): Promise<"in" | "waiting"> {

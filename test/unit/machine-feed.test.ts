@@ -120,7 +120,12 @@ describe("the book of machines", () => {
     }
     const recent = only("toy")?.recent ?? [];
     expect(recent).toHaveLength(20);
-    expect(recent.at(-1)).toEqual({ atMs: clock.nowMs(), from: "waiting.restless", to: "waiting.calm", event: "noise.ended" });
+    expect(recent.at(-1)).toEqual({
+      atMs: clock.nowMs(),
+      from: "waiting.restless",
+      to: "waiting.calm",
+      event: "noise.ended",
+    });
     expect(only("toy")?.sinceMs).toBe(clock.nowMs());
   });
 
@@ -189,14 +194,20 @@ describe("the feed of the Stately Inspector", () => {
     expect(JSON.parse(String(first?.["definition"]))).toMatchObject({ id: "toyParent", initial: "waiting" });
     const child = frames.find(({ type, name }) => type === "@xstate.actor" && name === "toy/child");
     expect(child).toMatchObject({ parentId: root.sessionId, rootId: root.sessionId });
-    expect(frames.find(({ type, sessionId }) => type === "@xstate.event" && sessionId === root.sessionId)).toMatchObject({
+    expect(
+      frames.find(({ type, sessionId }) => type === "@xstate.event" && sessionId === root.sessionId),
+    ).toMatchObject({
       event: { type: "job.came", jobId: "j-2" },
     });
-    expect(frames.find(({ type, sessionId }) => type === "@xstate.snapshot" && sessionId === root.sessionId)).toMatchObject({
+    expect(
+      frames.find(({ type, sessionId }) => type === "@xstate.snapshot" && sessionId === root.sessionId),
+    ).toMatchObject({
       snapshot: { status: "active", value: "working", context: { jobId: "job-1" } },
       event: { type: "job.came" },
     });
-    expect(new Set(frames.map(({ type }) => type))).toEqual(new Set(["@xstate.actor", "@xstate.event", "@xstate.snapshot"]));
+    expect(new Set(frames.map(({ type }) => type))).toEqual(
+      new Set(["@xstate.actor", "@xstate.event", "@xstate.snapshot"]),
+    );
     expect(JSON.stringify(frames)).not.toContain("SECRET");
   });
 

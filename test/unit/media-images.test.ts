@@ -35,7 +35,9 @@ describe("pictures before the media child", () => {
   });
 
   it("are refused by their claim alone where they would fill the memory, and cost no life", async () => {
-    expect(await media.imageProblemOf({ ...whole, bytes: bomb() })).toBe("has 65535x65535 pixels; at most 67108864 are taken");
+    expect(await media.imageProblemOf({ ...whole, bytes: bomb() })).toBe(
+      "has 65535x65535 pixels; at most 67108864 are taken",
+    );
     expect(await media.imageProblemOf(whole)).toBeNull();
     expect(spawned).toHaveLength(1);
   });
@@ -64,9 +66,24 @@ describe("pictures before the media child", () => {
 const bytesOf = (...parts: readonly (string | readonly number[])[]): Uint8Array =>
   Uint8Array.from(parts.flatMap((part) => (typeof part === "string" ? [...Buffer.from(part, "latin1")] : part)));
 /** A frame header of 2 x 1 pixels, or of as many as are said. */
-const frameHeader = (height = 1, width = 2): number[] => [0xff, 0xc0, 0, 9, 8, height >> 8, height & 255, width >> 8, width & 255, 1, 0];
+const frameHeader = (height = 1, width = 2): number[] => [
+  0xff,
+  0xc0,
+  0,
+  9,
+  8,
+  height >> 8,
+  height & 255,
+  width >> 8,
+  width & 255,
+  1,
+  0,
+];
 const scan = [0xff, 0xda, 0, 2, 1, 0xff, 0, 2, 0xff, 0xd0, 3];
-const extended = (high: number): readonly (string | readonly number[])[] => ["VP8X", [10, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, high]];
+const extended = (high: number): readonly (string | readonly number[])[] => [
+  "VP8X",
+  [10, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, high],
+];
 
 describe("what an image claims", () => {
   it.each([
@@ -76,7 +93,12 @@ describe("what an image claims", () => {
       [[0xff, 0xd8, 0xff, 0xe1, 0, 4, 0xff, 0xd9], frameHeader(), scan, [0xff, 0xd9]],
       [2, 1],
     ],
-    ["a JPEG with bytes after its end", "image/jpeg", [[0xff, 0xd8], frameHeader(), scan, [0xff, 0xff, 0xd9, 7, 7]], [2, 1]],
+    [
+      "a JPEG with bytes after its end",
+      "image/jpeg",
+      [[0xff, 0xd8], frameHeader(), scan, [0xff, 0xff, 0xd9, 7, 7]],
+      [2, 1],
+    ],
     ["a JPEG without an end", "image/jpeg", [[0xff, 0xd8], frameHeader(), scan], null],
     ["a JPEG cut in its thumbnail's end", "image/jpeg", [[0xff, 0xd8, 0xff, 0xe1, 0, 9, 0xff, 0xd9]], null],
     [

@@ -54,7 +54,8 @@ function differingCount(a: Uint8Array, b: Uint8Array, channels: number): number 
 }
 
 describe("a painted picture", () => {
-  const pictureOf = (change: Partial<ClipLook>, index = 0): Uint8Array => createFramePainter({ ...real, ...change }).paint(index);
+  const pictureOf = (change: Partial<ClipLook>, index = 0): Uint8Array =>
+    createFramePainter({ ...real, ...change }).paint(index);
 
   it("is the same for the same look and index, and moves with the index", () => {
     expect(Buffer.from(pictureOf({}, 3)).equals(pictureOf({}, 3))).toBe(true);
@@ -70,14 +71,17 @@ describe("a painted picture", () => {
   });
 
   it("on a host without any font it writes in letters of its own: each word is another picture", () => {
-    const blockOf = (change: Partial<ClipLook>): Uint8Array => createFramePainter({ ...real, ...change }, createBlockLettering).paint(0);
+    const blockOf = (change: Partial<ClipLook>): Uint8Array =>
+      createFramePainter({ ...real, ...change }, createBlockLettering).paint(0);
     const headlines = ["SIMULATED", "STAND-IN", ""].map((headline) => blockOf({ headline }));
     for (const [a = 0, b = 0] of [
       [0, 1],
       [0, 2],
       [1, 2],
     ])
-      expect(differingCount(headlines[a] ?? new Uint8Array(), headlines[b] ?? new Uint8Array(), 4)).toBeGreaterThan(300);
+      expect(differingCount(headlines[a] ?? new Uint8Array(), headlines[b] ?? new Uint8Array(), 4)).toBeGreaterThan(
+        300,
+      );
     expect(differingCount(blockOf({}), blockOf({ prompt: "" }), 4)).toBeGreaterThan(40);
   });
 
@@ -91,7 +95,13 @@ describe("a stand-in", () => {
   it("plays, in ffmpeg too, at the size and length that were ordered", async () => {
     const order = standInOrder();
     expect(await renderStandIn(order)).toMatchObject({ ...size, frames: 9, durationSeconds: 9 / 16 });
-    expect(await probeArtifact(order.outputPath)).toMatchObject({ plays: true, ...size, frames: 9, isBlack: false, isConstant: false });
+    expect(await probeArtifact(order.outputPath)).toMatchObject({
+      plays: true,
+      ...size,
+      frames: 9,
+      isBlack: false,
+      isConstant: false,
+    });
     expect(firstPicture(order.outputPath)).toHaveLength(size.width * size.height * 3);
   });
 
@@ -118,7 +128,8 @@ describe("a stand-in", () => {
       expect(yellowCount(standIn, from, to)).toBeGreaterThan(bandRows * size.width * 0.25);
       expect(yellowCount(clip, from, to)).toBe(0);
     }
-    const middle = (picture: Buffer): Buffer => picture.subarray(bandRows * size.width * 3, (size.height - bandRows) * size.width * 3);
+    const middle = (picture: Buffer): Buffer =>
+      picture.subarray(bandRows * size.width * 3, (size.height - bandRows) * size.width * 3);
     expect(differingCount(middle(standIn), middle(clip), 3)).toBeGreaterThan(300);
   });
 
@@ -145,7 +156,9 @@ describe("a thumbnail", () => {
 
   it("is refused for a file that is no video, and leaves nothing", async () => {
     const outputPath = join(directory, "none.jpg");
-    await expect(renderThumbnail({ sourcePath: new URL(import.meta.url).pathname, outputPath, width: 160 })).rejects.toThrow();
+    await expect(
+      renderThumbnail({ sourcePath: new URL(import.meta.url).pathname, outputPath, width: 160 }),
+    ).rejects.toThrow();
     expect(() => readFileSync(outputPath)).toThrow("ENOENT");
   });
 });

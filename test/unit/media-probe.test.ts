@@ -86,7 +86,10 @@ describe("the check of a rendered file", () => {
     ["a text", "this is not a video"],
     ["a picture of another kind", "\u0089PNG\r\n\u001a\n"],
   ])("refuses %s", async (name, content) => {
-    expect(await probeArtifact(written(name, content))).toMatchObject({ plays: false, problem: expect.stringMatching(/./) });
+    expect(await probeArtifact(written(name, content))).toMatchObject({
+      plays: false,
+      problem: expect.stringMatching(/./),
+    });
   });
 
   it("refuses a file whose pictures were overwritten in the middle", async () => {
@@ -97,7 +100,10 @@ describe("the check of a rendered file", () => {
   });
 
   it("says that a file is missing, and does not throw", async () => {
-    expect(await probeArtifact(pathOf("missing"))).toMatchObject({ plays: false, problem: expect.stringContaining("ENOENT") });
+    expect(await probeArtifact(pathOf("missing"))).toMatchObject({
+      plays: false,
+      problem: expect.stringContaining("ENOENT"),
+    });
   });
 
   it("finds a black clip, although it plays", async () => {
@@ -108,13 +114,26 @@ describe("the check of a rendered file", () => {
   });
 
   it("finds a clip that stands still, and lets a single picture stand", async () => {
-    expect(await probeArtifact(await clipOf("still", 17, () => 120))).toMatchObject({ plays: true, isBlack: false, isConstant: true });
-    expect(await probeArtifact(await clipOf("single", 1, () => 120))).toMatchObject({ plays: true, frames: 1, isConstant: false });
+    expect(await probeArtifact(await clipOf("still", 17, () => 120))).toMatchObject({
+      plays: true,
+      isBlack: false,
+      isConstant: true,
+    });
+    expect(await probeArtifact(await clipOf("single", 1, () => 120))).toMatchObject({
+      plays: true,
+      frames: 1,
+      isConstant: false,
+    });
   });
 
   it("is not deceived by a dark clip that moves, nor by one that moves only late", async () => {
-    expect(await probeArtifact(await clipOf("dark", 17, (index) => 12 + index))).toMatchObject({ isBlack: false, isConstant: false });
-    expect(await probeArtifact(await clipOf("late", 17, (index) => (index === 16 ? 200 : 120)))).toMatchObject({ isConstant: false });
+    expect(await probeArtifact(await clipOf("dark", 17, (index) => 12 + index))).toMatchObject({
+      isBlack: false,
+      isConstant: false,
+    });
+    expect(await probeArtifact(await clipOf("late", 17, (index) => (index === 16 ? 200 : 120)))).toMatchObject({
+      isConstant: false,
+    });
   });
 
   it.each([
@@ -128,7 +147,9 @@ describe("the check of a rendered file", () => {
 
 describe("the encoder", () => {
   it("refuses odd sizes with a sentence", async () => {
-    await expect(createClipWriter({ width: 321, height: 192, framesPerSecond: 16 })).rejects.toThrow("even sizes only, not 321x192");
+    await expect(createClipWriter({ width: 321, height: 192, framesPerSecond: 16 })).rejects.toThrow(
+      "even sizes only, not 321x192",
+    );
   });
 
   it("leaves no file, whole or in part, of a clip that was given up half-way", async () => {

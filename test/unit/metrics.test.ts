@@ -4,13 +4,23 @@ import { renderDashboard } from "../../scripts/grafana/dashboard.ts";
 import type { EventRow } from "../../src/core/ports/event-log.ts";
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { createMetrics, type Figures, type Metrics } from "../../src/telemetry/metrics/metrics.ts";
-import { allDashboardExpressions, declaredIn, deployPath, familiesIn, readRules, recordsIn, valueIn } from "../harness/metric-names.ts";
+import {
+  allDashboardExpressions,
+  declaredIn,
+  deployPath,
+  familiesIn,
+  readRules,
+  recordsIn,
+  valueIn,
+} from "../harness/metric-names.ts";
 
 const quiet: Figures = {
   mode: "ready",
   openIncidentCount: 0,
   queue: { queuedCount: 0, runningCount: 0, longestWaitMs: null },
-  workers: [{ id: "w0", condition: "connected", breaker: "closed", isBusy: false, residueBytes: null, exhaustionInMs: null }],
+  workers: [
+    { id: "w0", condition: "connected", breaker: "closed", isBusy: false, residueBytes: null, exhaustionInMs: null },
+  ],
   passedDrills: [],
 };
 
@@ -24,7 +34,17 @@ const scrape = (figures: Partial<Figures> = {}): Promise<string> => metrics.rend
 let seq = 0;
 const row = (kind: string, data: EventRow["data"] = {}, about: Partial<EventRow> = {}): EventRow => {
   seq += 1;
-  return { seq, atMs: seq * 1_000, kind, actor: "service", jobId: "job-1", incidentId: null, workerId: "w0", data, ...about };
+  return {
+    seq,
+    atMs: seq * 1_000,
+    kind,
+    actor: "service",
+    jobId: "job-1",
+    incidentId: null,
+    workerId: "w0",
+    data,
+    ...about,
+  };
 };
 
 const ended = { model: "m", age_ms: 90_000, fence: 1 };
@@ -41,7 +61,9 @@ describe("jobs", () => {
   ])("that ended as %s count as that and as nothing else", async (outcome, event) => {
     metrics.rows([event]);
     const text = await scrape();
-    const counted = text.split("\n").filter((line) => line.startsWith("understudy_jobs_finished_total{") && !line.endsWith(" 0"));
+    const counted = text
+      .split("\n")
+      .filter((line) => line.startsWith("understudy_jobs_finished_total{") && !line.endsWith(" 0"));
     expect(counted).toEqual([`understudy_jobs_finished_total{model="m",outcome="${outcome}"} 1`]);
   });
 
@@ -106,7 +128,9 @@ describe("recovery", () => {
     const text = await scrape();
     const series = (outcome: string): string =>
       `understudy_recovery_actions_total{action="clear_gpu_cache",failure_type="vram_exhaustion",outcome="${outcome}"}`;
-    expect(["effective", "unknown", "skipped", "failed"].map((outcome) => valueIn(text, series(outcome)))).toEqual([1, 1, 1, 0]);
+    expect(["effective", "unknown", "skipped", "failed"].map((outcome) => valueIn(text, series(outcome)))).toEqual([
+      1, 1, 1, 0,
+    ]);
     expect(valueIn(text, 'understudy_recovery_action_seconds_count{action="clear_gpu_cache"}')).toBe(2);
     expect(valueIn(text, 'understudy_recovery_freed_bytes_count{action="clear_gpu_cache"}')).toBe(1);
     expect(valueIn(text, 'understudy_recovery_freed_bytes_sum{action="clear_gpu_cache"}')).toBe(3_000);
@@ -140,10 +164,15 @@ describe("workers and statecharts", () => {
   });
 
   it("each state has a series, and one of them is 1", async () => {
-    const text = await scrape({ mode: "mock", workers: [{ ...(quiet.workers[0] as Figures["workers"][number]), breaker: "halfOpen" }] });
+    const text = await scrape({
+      mode: "mock",
+      workers: [{ ...(quiet.workers[0] as Figures["workers"][number]), breaker: "halfOpen" }],
+    });
     expect(text.match(/^understudy_mode\{mode="\w+"\} 1$/gm)).toEqual(['understudy_mode{mode="mock"} 1']);
     expect(text.match(/^understudy_mode\{/gm)).toHaveLength(6);
-    expect(text.match(/^understudy_breaker_state\{.+\} 1$/gm)).toEqual(['understudy_breaker_state{worker="w0",state="halfOpen"} 1']);
+    expect(text.match(/^understudy_breaker_state\{.+\} 1$/gm)).toEqual([
+      'understudy_breaker_state{worker="w0",state="halfOpen"} 1',
+    ]);
   });
 
   it("a transition counts under its machine, whichever incident it is of", async () => {
@@ -172,7 +201,8 @@ describe("cards", () => {
     unavailable: {},
   };
   const withCard: Sample = { atMs: 0, gpuKind: "nvidia", gpus: [card], host };
-  const gpuSeries = (text: string): readonly string[] => text.split("\n").filter((line) => line.startsWith("understudy_gpu_"));
+  const gpuSeries = (text: string): readonly string[] =>
+    text.split("\n").filter((line) => line.startsWith("understudy_gpu_"));
 
   it("that are not there have no series, and nothing is invented for what was not measured", async () => {
     expect(gpuSeries(await scrape())).toEqual([]);
@@ -189,13 +219,18 @@ describe("cards", () => {
 
   it.each<[string, Sample | null]>([
     ["nothing can be measured any more", null],
-    ["the card was measured too long ago", { ...withCard, gpuStatus: { state: "unknown", reason: "late", measuredAtMs: 0, evidence: {} } }],
+    [
+      "the card was measured too long ago",
+      { ...withCard, gpuStatus: { state: "unknown", reason: "late", measuredAtMs: 0, evidence: {} } },
+    ],
     ["the card is gone", { ...withCard, gpus: [] }],
   ])("lose their series when %s", async (_why, next) => {
     metrics.sample(withCard);
     metrics.sample(next);
     expect(gpuSeries(await scrape())).toEqual([]);
-    expect(valueIn(await scrape(), 'understudy_disk_free_bytes{mount="state_dir"}')).toBe(next === null ? undefined : 100);
+    expect(valueIn(await scrape(), 'understudy_disk_free_bytes{mount="state_dir"}')).toBe(
+      next === null ? undefined : 100,
+    );
   });
 });
 
@@ -223,7 +258,8 @@ describe("answers", () => {
     metrics.answered({ method: "GET", route: "/api/v1/queue/:id", status: 404, tookMs: 12 });
     metrics.answered({ method: "BREW", route: "unmatched", status: 405, tookMs: 1 });
     const text = await scrape();
-    const of = (labels: string): number | undefined => valueIn(text, `understudy_http_request_duration_seconds_count{${labels}}`);
+    const of = (labels: string): number | undefined =>
+      valueIn(text, `understudy_http_request_duration_seconds_count{${labels}}`);
     expect(of('route="/api/v1/queue/:id",method="GET",status_class="4xx"')).toBe(1);
     expect(of('route="unmatched",method="other",status_class="4xx"')).toBe(1);
     expect(valueIn(text, "understudy_stream_clients")).toBe(3);
@@ -236,7 +272,8 @@ describe("alert rules and the dashboard", () => {
   it("ask for nothing that the service does not publish", async () => {
     const declared = declaredIn(await scrape());
     expect(expressions.length).toBeGreaterThan(50);
-    for (const expr of expressions) for (const name of familiesIn(expr)) expect(declared, `${name} in ${expr}`).toContain(name);
+    for (const expr of expressions)
+      for (const name of familiesIn(expr)) expect(declared, `${name} in ${expr}`).toContain(name);
   });
 
   it("ask for no recording that no rule makes", () => {

@@ -17,7 +17,11 @@ describe("the mode of the service", () => {
     ["loading when the main model is not ready and nothing is wrong", { isLeadReady: false }, "loading"],
     ["degraded when the next job would be real in another way", { isReduced: true }, "degraded"],
     ["recovering when an incident works on the main model", { isRecoveringLead: true, isReduced: true }, "recovering"],
-    ["mock when no route gives real output, whatever else holds", { hasRealRoute: false, isRecoveringLead: true }, "mock"],
+    [
+      "mock when no route gives real output, whatever else holds",
+      { hasRealRoute: false, isRecoveringLead: true },
+      "mock",
+    ],
     ["draining before everything else", { isDraining: true, hasRealRoute: false }, "draining"],
     ["degraded, never ready, when the main model is there but unproven", { hasLeadProofPassed: false }, "degraded"],
     [

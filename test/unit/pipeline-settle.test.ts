@@ -39,7 +39,9 @@ it.each<[string, Settlement]>([
     drill: new DrillState(),
     host: { recordJob: async () => undefined },
   } as unknown as ServiceParts;
-  await toPromise(createActor(pipelineActors(parts).settleAttempt, { input: { workerId: "gpu0", lease, settlement } }).start());
+  await toPromise(
+    createActor(pipelineActors(parts).settleAttempt, { input: { workerId: "gpu0", lease, settlement } }).start(),
+  );
   expect(await claim()).toBeNull();
   await clock.advance(secondMs);
   expect(await claim()).toMatchObject({ jobId: lease.jobId });

@@ -16,14 +16,25 @@ describe("settings that nobody reads", () => {
   const config = { port: 1, disk: { minFreeBytes: 2 }, workers: [{ id: "a", speed: 1 }] };
 
   it("are found, in groups and lists too", () => {
-    expect(listFieldPaths(config)).toEqual(["port", "disk", "disk.minFreeBytes", "workers", "workers[].id", "workers[].speed"]);
-    const text = "const { port } = config; use(config.disk.minFreeBytes, config['workers'].map((worker) => worker.id));";
+    expect(listFieldPaths(config)).toEqual([
+      "port",
+      "disk",
+      "disk.minFreeBytes",
+      "workers",
+      "workers[].id",
+      "workers[].speed",
+    ]);
+    const text =
+      "const { port } = config; use(config.disk.minFreeBytes, config['workers'].map((worker) => worker.id));";
     expect(findUnreadFields(listFieldPaths(config), [{ path: "src/app/serve.ts", text }])).toEqual(["workers[].speed"]);
   });
 
   it("a type, a comment or a text that names a setting does not read it", () => {
     expect([
-      ...namesReadIn("a.ts", 'interface A { port: number } // config.port\nconst text = "config.port"; const made = { port: 1 };'),
+      ...namesReadIn(
+        "a.ts",
+        'interface A { port: number } // config.port\nconst text = "config.port"; const made = { port: 1 };',
+      ),
     ]).toEqual([]);
   });
 });
@@ -63,7 +74,9 @@ describe("the documents", () => {
 
   it.each(pages)("%s gives commands that exist", (page) => {
     const names = [...read(page).matchAll(/npm run (?:--silent )?([\w:]+)/g)].map((match) => match[1] ?? "");
-    const files = [...read(page).matchAll(/npx vitest(?: run)? ([^`\n]+)/g)].flatMap((match) => (match[1] ?? "").split(" "));
+    const files = [...read(page).matchAll(/npx vitest(?: run)? ([^`\n]+)/g)].flatMap((match) =>
+      (match[1] ?? "").split(" "),
+    );
     expect(names.filter((name) => scripts[name] === undefined)).toEqual([]);
     expect(files.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
@@ -82,7 +95,8 @@ describe("the documents", () => {
   });
 
   it("architecture, rules and contributing fit on two pages each", () => {
-    for (const page of ["ARCHITECTURE.md", "AGENTS.md", "CONTRIBUTING.md"]) expect(read(page).split("\n").length).toBeLessThanOrEqual(150);
+    for (const page of ["ARCHITECTURE.md", "AGENTS.md", "CONTRIBUTING.md"])
+      expect(read(page).split("\n").length).toBeLessThanOrEqual(150);
   });
 });
 
@@ -94,9 +108,13 @@ describe("the scripts of package.json", () => {
   });
 
   it("say which Node.js is needed before anything runs that an old one cannot read", () => {
-    const needing = Object.keys(scripts).filter((name) => /\.ts\b|bin\/|vitest/.test(scripts[name] ?? "") && !/^pre(?!pack)/.test(name));
+    const needing = Object.keys(scripts).filter(
+      (name) => /\.ts\b|bin\/|vitest/.test(scripts[name] ?? "") && !/^pre(?!pack)/.test(name),
+    );
     expect(needing.length).toBeGreaterThan(10);
-    expect(needing.filter((name) => scripts[`pre${name}`]?.startsWith("node scripts/require-node.js") !== true)).toEqual([]);
+    expect(
+      needing.filter((name) => scripts[`pre${name}`]?.startsWith("node scripts/require-node.js") !== true),
+    ).toEqual([]);
   });
 
   it("the test command that CI runs is the one of the README", () => {
@@ -111,7 +129,10 @@ describe("an old Node.js", () => {
   const runAsOld = (path: string): { readonly status: number | null; readonly stderr: string } => {
     const folder = mkdtempSync(join(tmpdir(), "understudy-old-"));
     const disguise = join(folder, "old.cjs");
-    writeFileSync(disguise, 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.0.0" } });');
+    writeFileSync(
+      disguise,
+      'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.0.0" } });',
+    );
     try {
       return spawnSync(process.execPath, ["--require", disguise, join(root, path)], { encoding: "utf8" });
     } finally {
@@ -137,12 +158,19 @@ describe("floating promises", () => {
   it("are refused by the linter", () => {
     const folder = mkdtempSync(join(root, "src", "config", "lint-"));
     const path = join(folder, "example.ts");
-    writeFileSync(path, "const work = async (): Promise<void> => undefined;\n\nexport function start(): void {\n  work();\n}\n");
+    writeFileSync(
+      path,
+      "const work = async (): Promise<void> => undefined;\n\nexport function start(): void {\n  work();\n}\n",
+    );
     try {
-      const { status, stdout, stderr } = spawnSync(process.execPath, ["node_modules/@biomejs/biome/bin/biome", "lint", path], {
-        cwd: root,
-        encoding: "utf8",
-      });
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        ["node_modules/@biomejs/biome/bin/biome", "lint", path],
+        {
+          cwd: root,
+          encoding: "utf8",
+        },
+      );
       expect(status).toBe(1);
       expect(`${stdout}${stderr}`).toContain("noFloatingPromises");
     } finally {

@@ -21,7 +21,12 @@ function interpreter(name: string, body: string): string {
   return path;
 }
 const says = (name: string, change: object): string => {
-  const report = { python: [3, 11, 9], versions: pinned, hasWorker: true, torch: { hasCuda: true, builtFor: "12.8", error: null } };
+  const report = {
+    python: [3, 11, 9],
+    versions: pinned,
+    hasWorker: true,
+    torch: { hasCuda: true, builtFor: "12.8", error: null },
+  };
   return interpreter(name, `cat <<'END'\n${JSON.stringify({ ...report, ...change })}\nEND`);
 };
 
@@ -45,7 +50,12 @@ describe("what the doctor says of an interpreter", () => {
       /ended with 127: libpython3\.so/,
     ],
     ["is no Python", () => interpreter("other", "echo hello"), "missing", /does not answer as Python does/],
-    ["is too old", () => says("old", { python: [3, 8, 10] }), "missing", /is Python 3\.8\.10; the worker needs 3\.10 or newer/],
+    [
+      "is too old",
+      () => says("old", { python: [3, 8, 10] }),
+      "missing",
+      /is Python 3\.8\.10; the worker needs 3\.10 or newer/,
+    ],
     [
       "lacks packages",
       () => says("bare", { versions: { ...pinned, torch: null, diffusers: null }, torch: null }),
@@ -77,7 +87,9 @@ describe("what the doctor says of an interpreter", () => {
   });
 
   it("does not ask for CUDA where renders are to be on the processor", async () => {
-    expect(await checkPython(clock, says("cpu-only", { torch: { hasCuda: false, builtFor: null, error: null } }), false)).toMatchObject({
+    expect(
+      await checkPython(clock, says("cpu-only", { torch: { hasCuda: false, builtFor: null, error: null } }), false),
+    ).toMatchObject({
       status: "ok",
       sentence: expect.stringContaining("on the processor"),
     });
@@ -96,9 +108,14 @@ describe("what the doctor says of an interpreter", () => {
 
 describe("what is known of the worker before it runs", () => {
   it("is what its own source says", () => {
-    const source = readFileSync(new URL("../../worker/understudy_worker/pipelines/placement.py", import.meta.url), "utf8");
+    const source = readFileSync(
+      new URL("../../worker/understudy_worker/pipelines/placement.py", import.meta.url),
+      "utf8",
+    );
     const listed = (name: string) =>
-      [...(new RegExp(`^${name} = \\((.*)\\)$`, "m").exec(source)?.[1] ?? "").matchAll(/"([^"]+)"/g)].map(([, word]) => word);
+      [...(new RegExp(`^${name} = \\((.*)\\)$`, "m").exec(source)?.[1] ?? "").matchAll(/"([^"]+)"/g)].map(
+        ([, word]) => word,
+      );
     expect(diffusersProfiles).toEqual({ card: listed("OFFERED"), processor: listed("ON_PROCESSOR") });
   });
 });

@@ -71,7 +71,8 @@ describe("classify", () => {
     expect(recognise(evidence).faultClass).toBe(faultClass);
     const [code, attribution, ofPipeline, ...flags] = expected[faultClass];
     const phase = evidence.phase ?? evidence.workerFailure?.phase;
-    const failureType = ofPipeline === "generation_pipeline_error" && phase === "load" ? "model_loading_failure" : ofPipeline;
+    const failureType =
+      ofPipeline === "generation_pipeline_error" && phase === "load" ? "model_loading_failure" : ofPipeline;
     const fault = classify(evidence);
     expect(fault).toMatchObject({ code, attribution, failureType, evidence });
     expect(fault.contextPoisoned, "contextPoisoned").toBe(flags.includes("poisoned"));
@@ -91,7 +92,9 @@ describe("classify", () => {
       expect(recognise({ message: text }).faultClass).toBe(faultClass);
       expect(recognise({ message: `RuntimeError: ${text}` }).faultClass).toBe(faultClass);
       expect(recognise(failure("RuntimeError", text)).faultClass).toBe(faultClass);
-      expect(recognise(failure("WrapperError", "it failed", { causes: [`OSError: ${text}`] })).faultClass).toBe(faultClass);
+      expect(recognise(failure("WrapperError", "it failed", { causes: [`OSError: ${text}`] })).faultClass).toBe(
+        faultClass,
+      );
     },
   );
   it.each(listedTypes.flatMap(([faultClass, types]) => types.map((type) => [type, faultClass] as const)))(
@@ -106,7 +109,8 @@ describe("classify", () => {
   });
   it("shadows no row of its table by another", () => {
     for (const { faultClass, texts = [], types = [] } of faultSignatures) {
-      for (const text of texts) expect([text, recognise({ message: filled(text) }).faultClass]).toEqual([text, faultClass]);
+      for (const text of texts)
+        expect([text, recognise({ message: filled(text) }).faultClass]).toEqual([text, faultClass]);
       for (const type of types) expect([type, recognise(failure(type, "")).faultClass]).toEqual([type, faultClass]);
     }
   });
@@ -137,14 +141,22 @@ describe("numbers", () => {
     expect(recognise({ http: { from: "worker", status: 400, body: "[1]" } }).faultClass).toBe("unknown");
   });
   it.each(Object.entries(smiExitCodes))("nvidia-smi's exit code %s is %o", (code, { faultClass, meaning }) => {
-    expect(recognise({ gpu: { smiExitCode: Number(code) } })).toMatchObject({ faultClass, decidedBy: expect.stringContaining(meaning) });
+    expect(recognise({ gpu: { smiExitCode: Number(code) } })).toMatchObject({
+      faultClass,
+      decidedBy: expect.stringContaining(meaning),
+    });
   });
   it.each(Object.entries(nvmlCodes))("NVML's code %s is %o", (code, { faultClass, meaning }) => {
-    expect(recognise({ gpu: { nvmlCode: Number(code) } })).toMatchObject({ faultClass, decidedBy: expect.stringContaining(meaning) });
+    expect(recognise({ gpu: { nvmlCode: Number(code) } })).toMatchObject({
+      faultClass,
+      decidedBy: expect.stringContaining(meaning),
+    });
   });
   it("success, a caller's mistake and what is normal under load are no faults of the machine", () => {
     expect(
-      recognise({ gpu: { smiExitCode: 0, nvmlCode: 0, throttleMask: 0x4, missingDeviceCount: 0, recoveryAction: "None" } }).faultClass,
+      recognise({
+        gpu: { smiExitCode: 0, nvmlCode: 0, throttleMask: 0x4, missingDeviceCount: 0, recoveryAction: "None" },
+      }).faultClass,
     ).toBe("unknown");
     expect(recognise({ gpu: { smiExitCode: 2 } }).faultClass).toBe("unknown");
   });
@@ -156,10 +168,17 @@ describe("numbers", () => {
 describe("a fault", () => {
   it("keeps the raw evidence of what nobody knows, and treats it as an error of the pipeline", () => {
     const evidence = failure("FooError", "the moon is full");
-    expect(classify(evidence)).toMatchObject({ code: "WORKER_ERROR", confidence: 0, failureType: "generation_pipeline_error", evidence });
+    expect(classify(evidence)).toMatchObject({
+      code: "WORKER_ERROR",
+      confidence: 0,
+      failureType: "generation_pipeline_error",
+      evidence,
+    });
   });
   it("of a request ends the job with the library's own sentence and touches nothing else", () => {
-    const fault = classify(failure("ValueError", "`height` and `width` have to be divisible by 16 but are 850 and 480."));
+    const fault = classify(
+      failure("ValueError", "`height` and `width` have to be divisible by 16 but are 850 and 480."),
+    );
     expect(fault).toMatchObject({ failureType: null, retryable: false, contextPoisoned: false, operatorAction: null });
     expect(fault.message).toBe("`height` and `width` have to be divisible by 16 but are 850 and 480.");
     expect(countsAgainstWorker(fault)).toBe(false);
@@ -176,8 +195,21 @@ describe("a fault", () => {
   });
   it("speaks against the worker only where worker, card or model are to blame", () => {
     const counted = classes.filter((faultClass) => countsAgainstWorker(faultClasses[faultClass]));
-    const innocent = ["request", "authentication", "notFound", "offlineMode", "outOfMemoryNeighbour", "driver", "diskFull", "network"];
-    expect(counted.filter((faultClass) => [...innocent, "hostOomKiller", "hostAllocation", "ownStop"].includes(faultClass))).toEqual([]);
-    expect(counted).toEqual(expect.arrayContaining(["contextPoisoned", "crashBySignal", "stall", "modelFile", "unknown"]));
+    const innocent = [
+      "request",
+      "authentication",
+      "notFound",
+      "offlineMode",
+      "outOfMemoryNeighbour",
+      "driver",
+      "diskFull",
+      "network",
+    ];
+    expect(
+      counted.filter((faultClass) => [...innocent, "hostOomKiller", "hostAllocation", "ownStop"].includes(faultClass)),
+    ).toEqual([]);
+    expect(counted).toEqual(
+      expect.arrayContaining(["contextPoisoned", "crashBySignal", "stall", "modelFile", "unknown"]),
+    );
   });
 });

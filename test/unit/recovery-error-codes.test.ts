@@ -18,7 +18,8 @@ describe("error codes", () => {
     expect(nextStep).not.toBe(meaning);
   });
   it("are all used", () => {
-    const isUsed = (code: string): boolean => texts.some((text) => text.includes(`"${code}"`) || new RegExp(`\\b${code}:`).test(text));
+    const isUsed = (code: string): boolean =>
+      texts.some((text) => text.includes(`"${code}"`) || new RegExp(`\\b${code}:`).test(text));
     expect(codes.filter((code) => !isUsed(code))).toEqual([]);
   });
   it("of faults are the service's inability, except that of a request", () => {

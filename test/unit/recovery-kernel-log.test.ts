@@ -5,7 +5,8 @@ import { ofXids, xidRows } from "../../src/recovery/kernel-log.ts";
 
 /** The table of worker-facts, by what helps: the same numbers, written a second time. */
 const restart = [
-  13, 31, 11, 25, 39, 40, 41, 70, 71, 72, 75, 76, 77, 85, 126, 127, 128, 129, 130, 131, 132, 133, 134, 135, 60, 80, 82, 83, 84,
+  13, 31, 11, 25, 39, 40, 41, 70, 71, 72, 75, 76, 77, 85, 126, 127, 128, 129, 130, 131, 132, 133, 134, 135, 60, 80, 82,
+  83, 84,
 ];
 const restartToo = [86, 88, 89, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 139, 8, 32, 68, 69, 43, 45, 170];
 const reset = [46, 62, 64, 95, 109, 110, 119, 120, 136, 140, 143, 155, 156, 158, 48];
@@ -14,7 +15,8 @@ const links = [74, 144, 145, 146, 147, 148, 149, 150];
 const inspect = [54, 142, 81];
 const silent = [37, 38, 44, 66, 67, 92, 93, 106, 107, 121, 137, 141, 152, 153, 154, 157, 160, 161];
 
-const line = (number: number): string => `[12345.678901] NVRM: Xid (PCI:0000:65:00): ${number}, pid=4242, name=python3, Ch 00000008`;
+const line = (number: number): string =>
+  `[12345.678901] NVRM: Xid (PCI:0000:65:00): ${number}, pid=4242, name=python3, Ch 00000008`;
 const rows: readonly (readonly [FaultClass, readonly number[], RegExp | null])[] = [
   ["contextPoisoned", [...restart, ...restartToo], null],
   ["gpuMemoryFault", [94, 63], null],
@@ -52,7 +54,9 @@ describe("XIDs", () => {
     ["journald", "2026-11-24T01:06:39.123456+00:00 gpu-7 kernel: "],
     ["nothing", ""],
   ])("are read behind the head of %s", (_, head) => {
-    expect(classify({ kernelLog: `${head}NVRM: Xid (0000:65:00): 79, GPU has fallen off the bus.` }).code).toBe("GPU_LOST");
+    expect(classify({ kernelLog: `${head}NVRM: Xid (0000:65:00): 79, GPU has fallen off the bus.` }).code).toBe(
+      "GPU_LOST",
+    );
   });
   it("that nobody knows say nothing", () => {
     expect(classify({ kernelLog: line(9999) }).code).toBe("WORKER_ERROR");

@@ -19,7 +19,10 @@ const facts = (known: Partial<RungFacts>): RungFacts => ({ ...unknownFacts, ...k
 describe("ladders", () => {
   it.each([
     ["model_loading_failure", "clear_gpu_cache retry_model_download apply_vram_optimization fallback_to_mock"],
-    ["vram_exhaustion", "clear_gpu_cache apply_vram_optimization enable_cpu_offload reduce_generation_params fallback_to_mock"],
+    [
+      "vram_exhaustion",
+      "clear_gpu_cache apply_vram_optimization enable_cpu_offload reduce_generation_params fallback_to_mock",
+    ],
     ["generation_pipeline_error", "clear_gpu_cache restart_pipeline apply_vram_optimization fallback_to_mock"],
     ["hardware_optimization_failure", "system_health_check clear_gpu_cache fallback_to_mock"],
     ["system_resource_error", "system_health_check clear_gpu_cache fallback_to_mock"],
@@ -75,13 +78,20 @@ describe("ladders", () => {
       { network_eror: ["fallback_to_mock"] },
       'There is no failure type "network_eror"; write "network_error" instead, or another of',
     ],
-    ["an unknown failure type that is near none", { bad_weather: ["fallback_to_mock"] }, 'no failure type "bad_weather"; write one of'],
+    [
+      "an unknown failure type that is near none",
+      { bad_weather: ["fallback_to_mock"] },
+      'no failure type "bad_weather"; write one of',
+    ],
   ])("are refused with a sentence for %s", (_, configured, sentence) => {
     const check = validateLadders(configured);
     expect(check.kind === "refused" ? check.problems.join(" ") : check).toContain(sentence);
   });
   it("are refused once for everything that is wrong with them, not one thing at a time", () => {
-    const check = validateLadders({ network_error: ["pray", "clear_gpu_cache", "clear_gpu_cache"], vram_exhaustion: [] });
+    const check = validateLadders({
+      network_error: ["pray", "clear_gpu_cache", "clear_gpu_cache"],
+      vram_exhaustion: [],
+    });
     expect(check.kind === "refused" ? check.problems.length : 0).toBe(4);
   });
   it("that are accepted can be climbed: known rungs, each once, the stand-in at the end", () => {
@@ -110,26 +120,53 @@ describe("preconditions", () => {
     },
   );
   it.each([
-    ["a cache clear when nothing is reserved", "clear_gpu_cache", facts({ reservedUnallocatedBytes: 0 }), "no unused memory"],
+    [
+      "a cache clear when nothing is reserved",
+      "clear_gpu_cache",
+      facts({ reservedUnallocatedBytes: 0 }),
+      "no unused memory",
+    ],
     [
       "a cache clear that frees less than what is needed",
       "clear_gpu_cache",
       facts({ reservedUnallocatedBytes: 5, neededBytes: 6 }),
       "less than",
     ],
-    ["a cache clear when a neighbour holds the memory", "clear_gpu_cache", facts({ isNeighbourToBlame: true }), "other processes"],
+    [
+      "a cache clear when a neighbour holds the memory",
+      "clear_gpu_cache",
+      facts({ isNeighbourToBlame: true }),
+      "other processes",
+    ],
     ["offload in the leanest profile", "enable_cpu_offload", facts({ hasLeanerProfile: false }), "leanest"],
     ["a reduction without consent", "reduce_generation_params", facts({ hasConsentedReduction: false }), "consents"],
-    ["what the worker does not offer", "apply_vram_optimization", facts({ supportedActions: ["clear_gpu_cache"] }), "does not offer"],
-    ["what lacks a package here", "apply_vram_optimization", facts({ unavailableActions: ["apply_vram_optimization"] }), "package"],
-    ["a download of what nothing offers for download", "retry_model_download", facts({ canFetchFiles: false }), "local folder"],
+    [
+      "what the worker does not offer",
+      "apply_vram_optimization",
+      facts({ supportedActions: ["clear_gpu_cache"] }),
+      "does not offer",
+    ],
+    [
+      "what lacks a package here",
+      "apply_vram_optimization",
+      facts({ unavailableActions: ["apply_vram_optimization"] }),
+      "package",
+    ],
+    [
+      "a download of what nothing offers for download",
+      "retry_model_download",
+      facts({ canFetchFiles: false }),
+      "local folder",
+    ],
     ["anything inside a worker that is away", "clear_gpu_cache", facts({ isWorkerConnected: false }), "not connected"],
   ] as const)("skip %s", (_, action, known, reason) => {
     expect(reasonToSkip(action, crash, known)).toContain(reason);
   });
   it("skip a download that only an operator can make possible", () => {
     expect(reasonToSkip("retry_model_download", gated, unknownFacts)).toContain("licence");
-    expect(reasonToSkip("retry_model_download", classify({ message: "Error while deserializing header: x" }), unknownFacts)).toBeNull();
+    expect(
+      reasonToSkip("retry_model_download", classify({ message: "Error while deserializing header: x" }), unknownFacts),
+    ).toBeNull();
   });
   it.each([
     ["a gated model", gated, "licence"],
@@ -149,7 +186,12 @@ describe("preconditions", () => {
       "host lacks memory",
     ],
     ["a download to a full disk", "retry_model_download", classify({ errorNumber: "ENOSPC" }), "needs room first"],
-    ["a download for a poisoned context", "retry_model_download", classify({ exitCode: 75, phase: "load" }), "not the cause"],
+    [
+      "a download for a poisoned context",
+      "retry_model_download",
+      classify({ exitCode: 75, phase: "load" }),
+      "not the cause",
+    ],
     ["a restart on a lost card", "restart_pipeline", classify({ gpu: { smiExitCode: 15 } }), "Reboot the host"],
     ["a restart without a driver", "restart_pipeline", classify({ gpu: { smiExitCode: 9 } }), "Repair the GPU driver"],
   ] as const)("skip %s", (_, action, fault, reason) => {
@@ -178,9 +220,27 @@ describe("preconditions", () => {
       "denoise",
       "other processes hold the memory",
     ],
-    ["a cache clear against a want of addresses", "clear_gpu_cache", memoryTexts.addressSpace, "denoise", "address space"],
-    ["a leaner profile where even no model would not make room", "enable_cpu_offload", memoryTexts.rocm, "denoise", "with no model at all"],
-    ["a smaller request where the model itself does not fit", "reduce_generation_params", memoryTexts.present, "load", "the model itself"],
+    [
+      "a cache clear against a want of addresses",
+      "clear_gpu_cache",
+      memoryTexts.addressSpace,
+      "denoise",
+      "address space",
+    ],
+    [
+      "a leaner profile where even no model would not make room",
+      "enable_cpu_offload",
+      memoryTexts.rocm,
+      "denoise",
+      "with no model at all",
+    ],
+    [
+      "a smaller request where the model itself does not fit",
+      "reduce_generation_params",
+      memoryTexts.present,
+      "load",
+      "the model itself",
+    ],
   ] as const)("skip %s", (_, action, message, phase, reason) => {
     const fault = classify(failure("torch.OutOfMemoryError", message, { phase }));
     expect(reasonToSkip(action, fault, unknownFacts)).toContain(reason);
@@ -188,13 +248,21 @@ describe("preconditions", () => {
   it("believe a fresh measurement of the cache before the numbers of the failure", () => {
     const fault = classify(failure("torch.OutOfMemoryError", memoryTexts.present));
     expect(
-      reasonToSkip("clear_gpu_cache", fault, facts({ reservedUnallocatedBytes: 30 * gibibyte, neededBytes: 16 * gibibyte })),
+      reasonToSkip(
+        "clear_gpu_cache",
+        fault,
+        facts({ reservedUnallocatedBytes: 30 * gibibyte, neededBytes: 16 * gibibyte }),
+      ),
     ).toBeNull();
   });
   it("say each reason in a sentence that the page can show", () => {
     for (const [, , evidence] of rawTexts)
       for (const action of recoveryActions) {
-        const reason = reasonToSkip(action, classify(evidence), facts({ isWorkerConnected: false, hasLeanerProfile: false }));
+        const reason = reasonToSkip(
+          action,
+          classify(evidence),
+          facts({ isWorkerConnected: false, hasLeanerProfile: false }),
+        );
         expect(reason ?? "it may help").toMatch(/\w+ \w+ \w+/);
       }
   });
@@ -202,12 +270,27 @@ describe("preconditions", () => {
     for (const rung of defaultLadders.vram_exhaustion) expect(reasonToSkip(rung, crash, unknownFacts)).toBeNull();
   });
   it("never skip the stand-in, whatever is known", () => {
-    const worst = facts({ isWorkerConnected: false, hasLeanerProfile: false, hasConsentedReduction: false, supportedActions: [] });
-    expect(chooseRung(defaultLadders.vram_exhaustion, 0, poisoned, worst)).toMatchObject({ action: "fallback_to_mock", rungIndex: 4 });
+    const worst = facts({
+      isWorkerConnected: false,
+      hasLeanerProfile: false,
+      hasConsentedReduction: false,
+      supportedActions: [],
+    });
+    expect(chooseRung(defaultLadders.vram_exhaustion, 0, poisoned, worst)).toMatchObject({
+      action: "fallback_to_mock",
+      rungIndex: 4,
+    });
   });
   it("choose the next rung that can help, and name those passed over", () => {
     const choice = chooseRung(defaultLadders.generation_pipeline_error, 0, poisoned, unknownFacts);
-    expect(choice).toMatchObject({ action: "restart_pipeline", isHeavy: true, rungIndex: 1, skipped: [{ action: "clear_gpu_cache" }] });
-    expect(chooseRung(defaultLadders.generation_pipeline_error, 2, poisoned, unknownFacts).action).toBe("fallback_to_mock");
+    expect(choice).toMatchObject({
+      action: "restart_pipeline",
+      isHeavy: true,
+      rungIndex: 1,
+      skipped: [{ action: "clear_gpu_cache" }],
+    });
+    expect(chooseRung(defaultLadders.generation_pipeline_error, 2, poisoned, unknownFacts).action).toBe(
+      "fallback_to_mock",
+    );
   });
 });

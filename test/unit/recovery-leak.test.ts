@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { gibibyte, mebibyte, minuteMs } from "../../src/core/units.ts";
 import { isRecycleDue, leakTrend, noteResidue, type Residue } from "../../src/recovery/leak.ts";
 
-const series = (bytes: readonly number[]): Residue[] => bytes.map((value, index) => ({ atMs: index * minuteMs, bytes: value }));
+const series = (bytes: readonly number[]): Residue[] =>
+  bytes.map((value, index) => ({ atMs: index * minuteMs, bytes: value }));
 const growing = (count: number, perJobBytes: number): Residue[] =>
   series(Array.from({ length: count }, (_, index) => 10 * gibibyte + index * perJobBytes));
 const limitBytes = 20 * gibibyte;

@@ -23,9 +23,15 @@ describe("the budget of heavy steps", () => {
   it("counts spawns, reloads and downloads, and nothing lighter", () => {
     expect((["restart_pipeline", "enable_cpu_offload", "retry_model_download"] as const).every(isHeavy)).toBe(true);
     expect(
-      (["clear_gpu_cache", "apply_vram_optimization", "reduce_generation_params", "system_health_check", "fallback_to_mock"] as const).some(
-        isHeavy,
-      ),
+      (
+        [
+          "clear_gpu_cache",
+          "apply_vram_optimization",
+          "reduce_generation_params",
+          "system_health_check",
+          "fallback_to_mock",
+        ] as const
+      ).some(isHeavy),
     ).toBe(false);
   });
 });
@@ -47,7 +53,9 @@ describe("waits", () => {
   });
   it("of an open breaker and of looking back double up to ten minutes", () => {
     expect([1, 2, 3, 4, 5, 50].map((count) => openForMs(count) / 1_000)).toEqual([60, 120, 240, 480, 600, 600]);
-    expect([0, 1, 2, 3, 4, 5, 5_000].map((count) => lookBackMs(count) / 1_000)).toEqual([30, 60, 120, 240, 480, 600, 600]);
+    expect([0, 1, 2, 3, 4, 5, 5_000].map((count) => lookBackMs(count) / 1_000)).toEqual([
+      30, 60, 120, 240, 480, 600, 600,
+    ]);
   });
   it.each([
     ["worker", true],
@@ -88,13 +96,19 @@ describe("the recovery statistics", () => {
       attempt("fallback_to_mock", "effective", 2_335),
       attempt("retry_model_download", "skipped", 0),
     ]);
-    expect(statistics).toMatchObject({ totalAttempts: 3, successfulAttempts: 2, successRatePercent: 66.7, averageRecoverySeconds: 1.67 });
+    expect(statistics).toMatchObject({
+      totalAttempts: 3,
+      successfulAttempts: 2,
+      successRatePercent: 66.7,
+      averageRecoverySeconds: 1.67,
+    });
     expect(statistics.failureTypes).toEqual({ vram_exhaustion: { total: 3, successful: 2 } });
     expect(statistics.recoveryActions["fallback_to_mock"]).toEqual({ total: 1, successful: 1 });
   });
   it("never count unknown or failed as successful", () => {
-    expect(recoveryStatistics([attempt("clear_gpu_cache", "unknown", 1), attempt("clear_gpu_cache", "failed", 1)]).successfulAttempts).toBe(
-      0,
-    );
+    expect(
+      recoveryStatistics([attempt("clear_gpu_cache", "unknown", 1), attempt("clear_gpu_cache", "failed", 1)])
+        .successfulAttempts,
+    ).toBe(0);
   });
 });

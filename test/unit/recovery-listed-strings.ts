@@ -81,7 +81,12 @@ export const listedStrings: readonly (readonly [FaultClass, readonly string[]])[
   ],
   [
     "gpuResetRequired",
-    ["GPU requires restart", "GPU requires reset", "cudaErrorDevicesUnavailable", "CUDA-capable device(s) is/are busy or unavailable"],
+    [
+      "GPU requires restart",
+      "GPU requires reset",
+      "cudaErrorDevicesUnavailable",
+      "CUDA-capable device(s) is/are busy or unavailable",
+    ],
   ],
   [
     "driver",
@@ -134,9 +139,15 @@ export const listedStrings: readonly (readonly [FaultClass, readonly string[]])[
   ["notFound", ["RepoNotFound", "RevisionNotFound", "EntryNotFound"]],
   [
     "missingDependency",
-    ["backend 'sage' is not usable because of missing package", "`enable_model_cpu_offload` requires accelerator, but not found"],
+    [
+      "backend 'sage' is not usable because of missing package",
+      "`enable_model_cpu_offload` requires accelerator, but not found",
+    ],
   ],
-  ["offloadConflict", ["components with group offloading enabled. This is not supported", "activated a device mapping strategy"]],
+  [
+    "offloadConflict",
+    ["components with group offloading enabled. This is not supported", "activated a device mapping strategy"],
+  ],
   ["multiGpu", ["NCCL error in: x.cpp:1", "NCCL Error 1: unhandled cuda error"]],
 ];
 
@@ -145,7 +156,10 @@ export const listedTypes: readonly (readonly [FaultClass, readonly string[]])[] 
   ["modelFile", ["safetensors_rust.SafetensorError"]],
   ["outOfMemory", ["torch.OutOfMemoryError", "torch.cuda.OutOfMemoryError"]],
   ["hostAllocation", ["MemoryError"]],
-  ["network", ["httpx2.TimeoutException", "httpx2.NetworkError", "httpx2.RemoteProtocolError", "LocalEntryNotFoundError"]],
+  [
+    "network",
+    ["httpx2.TimeoutException", "httpx2.NetworkError", "httpx2.RemoteProtocolError", "LocalEntryNotFoundError"],
+  ],
   ["offlineMode", ["OfflineModeIsEnabled"]],
   ["authentication", ["GatedRepoError", "DisabledRepoError"]],
   ["notFound", ["RepositoryNotFoundError", "RevisionNotFoundError", "RemoteEntryNotFoundError"]],

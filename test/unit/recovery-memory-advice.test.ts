@@ -2,7 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { gibibyte, kibibyte, mebibyte } from "../../src/core/units.ts";
 import { classify } from "../../src/recovery/classify.ts";
-import { type MemoryMeasure, memoryAdviceOf, memoryMeasures, shortageNumbersOf, shortageOf } from "../../src/recovery/memory-advice.ts";
+import {
+  type MemoryMeasure,
+  memoryAdviceOf,
+  memoryMeasures,
+  shortageNumbersOf,
+  shortageOf,
+} from "../../src/recovery/memory-advice.ts";
 import { type OutOfMemoryNumbers, parseOutOfMemory } from "../../src/recovery/out-of-memory-text.ts";
 import { failure, memoryTexts } from "./recovery-raw-makers.ts";
 
@@ -37,7 +43,12 @@ describe("the numbers of an out-of-memory message", () => {
   });
   it("are read from the older wording, misspelt or not", () => {
     const numbers = parse(memoryTexts.older);
-    expect(numbers).toMatchObject({ wantedBytes: mib(512), totalBytes: gib(23.65), freeBytes: mib(100), ownBytes: gib(22) });
+    expect(numbers).toMatchObject({
+      wantedBytes: mib(512),
+      totalBytes: gib(23.65),
+      freeBytes: mib(100),
+      ownBytes: gib(22),
+    });
     expect(numbers.reservedUnallocatedBytes).toBe(gib(22) - gib(20.1));
     expect(parse(memoryTexts.older.replace("capacty", "capacity"))).toEqual(numbers);
   });
@@ -61,7 +72,11 @@ describe("the numbers of an out-of-memory message", () => {
     expect(shortageOf(numbers)).toBe("outOfMemory");
   });
   it("ignore an amount that no card has", () => {
-    expect(parse(memoryTexts.overflow)).toMatchObject({ freeBytes: 0, ownBytes: gib(22.1) + 512, reservedUnallocatedBytes: 512 });
+    expect(parse(memoryTexts.overflow)).toMatchObject({
+      freeBytes: 0,
+      ownBytes: gib(22.1) + 512,
+      reservedUnallocatedBytes: 512,
+    });
   });
   it("are absent in other texts, and null where the text does not say them", () => {
     expect(parseOutOfMemory("the moon is full")).toBeNull();
@@ -75,7 +90,9 @@ describe("the numbers of an out-of-memory message", () => {
     expect(shortageNumbersOf(wrapped)).toEqual(parse(present));
     expect(shortageNumbersOf({ message: present })).toEqual(parse(present));
     expect(shortageNumbersOf({})).toBeNull();
-    const quoted = failure("RuntimeError", `bad prompt: ${memoryTexts.rocm}`, { causes: [`torch.OutOfMemoryError: ${present}`] });
+    const quoted = failure("RuntimeError", `bad prompt: ${memoryTexts.rocm}`, {
+      causes: [`torch.OutOfMemoryError: ${present}`],
+    });
     expect(shortageNumbersOf(quoted)).toEqual(parse(present));
   });
 });
@@ -93,7 +110,14 @@ const amounts = fc
       ? { text: `${hundredths} bytes`, bytes: hundredths }
       : { text: `${(hundredths / 100).toFixed(2)} ${name}`, bytes: Math.round((hundredths / 100) * factor) },
   );
-const fields = fc.record({ wanted: amounts, total: amounts, free: amounts, own: amounts, allocated: amounts, reserved: amounts });
+const fields = fc.record({
+  wanted: amounts,
+  total: amounts,
+  free: amounts,
+  own: amounts,
+  allocated: amounts,
+  reserved: amounts,
+});
 
 describe("any numbers", () => {
   it("come back from the present wording, in all units", () => {
@@ -182,7 +206,12 @@ describe("the advice on memory", () => {
       { reservedUnallocatedBytes: gib(6) },
       "denoise",
     ],
-    ["wait for the neighbour that holds the card", "waitForNeighbour", { othersBytes: gib(60), ownBytes: gib(18) }, "denoise"],
+    [
+      "wait for the neighbour that holds the card",
+      "waitForNeighbour",
+      { othersBytes: gib(60), ownBytes: gib(18) },
+      "denoise",
+    ],
     ["decode in tiles", "tileDecode", {}, "decode"],
     ["reduce a request of more than half the card", "reduce", { wantedBytes: gib(41) }, "denoise"],
     ["take the next profile otherwise", "nextProfile", {}, "denoise"],
@@ -228,16 +257,22 @@ describe("the advice on memory", () => {
   it("never sends the healer to a cache that cannot make room, nor past one that can", () => {
     fc.assert(
       fc.property(bytes, bytes, bytes, (wantedBytes, freeBytes, reservedUnallocatedBytes) => {
-        const { clearCache } = memoryAdviceOf({ ...plain, wantedBytes, freeBytes, reservedUnallocatedBytes }, "denoise").measures;
+        const { clearCache } = memoryAdviceOf(
+          { ...plain, wantedBytes, freeBytes, reservedUnallocatedBytes },
+          "denoise",
+        ).measures;
         const missing = Math.max(0, wantedBytes - freeBytes);
-        expect(clearCache.helps).toBe(reservedUnallocatedBytes > 0 && reservedUnallocatedBytes >= missing ? "yes" : "no");
+        expect(clearCache.helps).toBe(
+          reservedUnallocatedBytes > 0 && reservedUnallocatedBytes >= missing ? "yes" : "no",
+        );
       }),
     );
   });
   it("does not turn from waiting to not waiting when the neighbour takes more", () => {
     fc.assert(
       fc.property(numbersOf, bytes, bytes, (numbers, less, more) => {
-        const helps = (othersBytes: number) => memoryAdviceOf({ ...numbers, othersBytes }, "denoise").measures.waitForNeighbour.helps;
+        const helps = (othersBytes: number) =>
+          memoryAdviceOf({ ...numbers, othersBytes }, "denoise").measures.waitForNeighbour.helps;
         const [low, high] = [Math.min(less, more), Math.max(less, more)];
         if (helps(low) === "yes") expect(helps(high)).toBe("yes");
       }),

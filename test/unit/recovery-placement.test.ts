@@ -3,7 +3,12 @@ import { gibibyte } from "../../src/core/units.ts";
 import { type LoadProfile, loadProfiles, modelIds } from "../../src/core/words.ts";
 import { clipTimeOf, emptyClips, noteClip } from "../../src/recovery/clip-time.ts";
 import { emptyEnvelopes, notePeak } from "../../src/recovery/envelopes.ts";
-import { clipTimeSentence, durationWords, placementSentence, refusalSentence } from "../../src/recovery/fit-sentences.ts";
+import {
+  clipTimeSentence,
+  durationWords,
+  placementSentence,
+  refusalSentence,
+} from "../../src/recovery/fit-sentences.ts";
 import { type DeviceFacts, findInstead, type MachineFacts, placeModel } from "../../src/recovery/placement.ts";
 
 /** What the Python worker offers on a card. */
@@ -24,7 +29,8 @@ const h100 = machine(card("NVIDIA H100 80GB HBM3", 79.6), 256);
 const rtx4090 = card("NVIDIA GeForce RTX 4090", 24);
 const unknownCard: DeviceFacts = { kind: "unknown", why: "nvidia-smi did not answer within 10000 ms" };
 
-const usual = (one: MachineFacts, model: string, profiles = offered) => placeModel(one, model, profiles, emptyEnvelopes);
+const usual = (one: MachineFacts, model: string, profiles = offered) =>
+  placeModel(one, model, profiles, emptyEnvelopes);
 const profilesBySize = (one: MachineFacts, model: string) =>
   Object.fromEntries(usual(one, model).clips.map(({ clip, profile }) => [`${clip.width}x${clip.height}`, profile]));
 
@@ -36,7 +42,10 @@ describe("whether a machine carries a model", () => {
 
   it("an RTX 4090 carries TI2V-5B at 720p, as its authors measured, and the 14B models at 480p in a leaner mode only", () => {
     expect(usual(machine(rtx4090, 64), "TI2V-5B")).toMatchObject({ verdict: "fits", profile: "model-offload" });
-    expect(profilesBySize(machine(rtx4090, 128), "T2V-A14B")).toMatchObject({ "1280x720": null, "854x480": "group-offload" });
+    expect(profilesBySize(machine(rtx4090, 128), "T2V-A14B")).toMatchObject({
+      "1280x720": null,
+      "854x480": "group-offload",
+    });
   });
 
   it.each([
@@ -46,7 +55,8 @@ describe("whether a machine carries a model", () => {
   ] as const)("says which is too small: %s", (_, one, shortOf) => {
     const placement = usual(one, "T2V-A14B");
     expect(placement).toMatchObject({ verdict: "tooLarge", profile: null });
-    for (const { rows } of placement.clips) for (const row of rows) expect(row).toMatchObject({ verdict: "tooLarge", shortOf });
+    for (const { rows } of placement.clips)
+      for (const row of rows) expect(row).toMatchObject({ verdict: "tooLarge", shortOf });
   });
 
   it.each([
@@ -67,7 +77,11 @@ describe("whether a machine carries a model", () => {
     const learn = (bytes: number) => notePeak(notePeak(emptyEnvelopes, place, clip, bytes), place, clip, bytes);
     const at720p = (bytes: number) => placeModel(h100, "T2V-A14B", offered, learn(bytes)).clips[0];
     expect(at720p(95 * gibibyte)?.profile).toBe("tiling");
-    expect(at720p(40 * gibibyte)?.rows[0]).toMatchObject({ deviceBytes: 40 * gibibyte, source: "learned", verdict: "fits" });
+    expect(at720p(40 * gibibyte)?.rows[0]).toMatchObject({
+      deviceBytes: 40 * gibibyte,
+      source: "learned",
+      verdict: "fits",
+    });
   });
 
   it("asks no memory mode that the worker does not offer", () => {
@@ -88,7 +102,9 @@ describe("what is said of it", () => {
     const small = machine(rtx4090, 32);
     const refuse = (one: MachineFacts) =>
       refusalSentence(one, usual(one, "T2V-A14B"), findInstead(one, "T2V-A14B", modelIds, offered, emptyEnvelopes));
-    expect(refuse(small)).toMatch(/in no memory mode: even a test render takes .* TI2V-5B does, in memory mode model-offload\.$/);
+    expect(refuse(small)).toMatch(
+      /in no memory mode: even a test render takes .* TI2V-5B does, in memory mode model-offload\.$/,
+    );
     expect(refuse(machine(card("old", 2), 4))).toMatch(/No model of the registry does\.$/);
   });
 
@@ -146,19 +162,25 @@ describe("how long a clip takes", () => {
 
   it("is this machine's own median as soon as it has rendered one, for any number of steps", () => {
     const place = { deviceUuid: "GPU-1", profile: "model-offload" } as const;
-    const history = [900_000, 880_000, 1_400_000].reduce((known, ms) => noteClip(known, place, "T2V-A14B", clip, ms), emptyClips);
+    const history = [900_000, 880_000, 1_400_000].reduce(
+      (known, ms) => noteClip(known, place, "T2V-A14B", clip, ms),
+      emptyClips,
+    );
     expect(clipTimeOf(history, asked)).toMatchObject({
       kind: "known",
       ms: 900_000,
       source: "history",
       basis: expect.stringMatching(/^3 /),
     });
-    expect(clipTimeOf(history, { ...asked, clip: { ...clip, steps: 20 } })).toMatchObject({ ms: 450_000, source: "history" });
-    expect(clipTimeOf(history, { ...asked, device: { ...card("NVIDIA H100 80GB HBM3", 80), uuid: "GPU-2" } as DeviceFacts })).toMatchObject(
-      {
-        source: "published",
-      },
-    );
+    expect(clipTimeOf(history, { ...asked, clip: { ...clip, steps: 20 } })).toMatchObject({
+      ms: 450_000,
+      source: "history",
+    });
+    expect(
+      clipTimeOf(history, { ...asked, device: { ...card("NVIDIA H100 80GB HBM3", 80), uuid: "GPU-2" } as DeviceFacts }),
+    ).toMatchObject({
+      source: "published",
+    });
   });
 
   it.each([

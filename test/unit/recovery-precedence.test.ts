@@ -9,17 +9,27 @@ import { connectionEnded } from "../../src/workers/rpc-errors.ts";
 import { listedKernelLines, listedStrings } from "./recovery-listed-strings.ts";
 import { failure, memoryTexts } from "./recovery-raw-makers.ts";
 
-const xid = (number: number): string => `[ 1.000000] NVRM: Xid (PCI:0000:65:00): ${number}, pid=4242, name=python3, text`;
+const xid = (number: number): string =>
+  `[ 1.000000] NVRM: Xid (PCI:0000:65:00): ${number}, pid=4242, name=python3, text`;
 const log = (...lines: readonly string[]): string => `${lines.join("\n")}\n`;
 const frames = ["Traceback (most recent call last):", '  File "/srv/worker.py", line 1, in <module>', "    main()"];
 
 describe("text that merely contains a word", () => {
   it.each([
     ["a prompt about memory", failure("ValueError", "the memory of the prompt is short")],
-    ["a prompt that quotes an error", failure("ValueError", 'the tokenizer refused "CUDA out of memory. Tried to allocate 2.00 GiB"')],
+    [
+      "a prompt that quotes an error",
+      failure("ValueError", 'the tokenizer refused "CUDA out of memory. Tried to allocate 2.00 GiB"'),
+    ],
     ["a prompt that tells an error", failure("ValueError", "the user typed CUDA out of memory in the prompt")],
-    ["a prompt behind a colon", failure("RuntimeError", "prompt: CUDA error: an illegal memory access was encountered")],
-    ["a prompt on a line of its own", failure("RuntimeError", "bad prompt:\nCUDA out of memory. Tried to allocate 2.00 GiB")],
+    [
+      "a prompt behind a colon",
+      failure("RuntimeError", "prompt: CUDA error: an illegal memory access was encountered"),
+    ],
+    [
+      "a prompt on a line of its own",
+      failure("RuntimeError", "bad prompt:\nCUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
     [
       "a prompt among the causes",
       failure("RuntimeError", "no", { causes: ["prompt: GPU is lost", "KeyError: 'No space left on device'"] }),
@@ -30,14 +40,26 @@ describe("text that merely contains a word", () => {
     ["another module's type", failure("mine.cuda.OutOfMemoryErrors", "")],
     ["a kernel's line that a worker quotes", failure("RuntimeError", xid(79))],
     ["a kernel's line on a worker's screen", { message: `the log says\n${xid(79)}` }],
-    ["a kernel's line that quotes another", { kernelLog: `[ 1.000000] audit: comm="NVRM: Xid (PCI:0000:65:00): 79, x"` }],
+    [
+      "a kernel's line that quotes another",
+      { kernelLog: `[ 1.000000] audit: comm="NVRM: Xid (PCI:0000:65:00): 79, x"` },
+    ],
     ["a number that is no exit code of a signal", { message: "137" }],
   ] as const)("stays unknown: %s", (_, evidence) => {
     expect(classify(evidence)).toMatchObject({ code: "WORKER_ERROR", confidence: 0, evidence });
   });
   it("is no evidence in any place but the beginning of a message, whatever stands before it", () => {
     const told = listedStrings.flatMap(([, texts]) => texts);
-    const before = fc.constantFrom("prompt: ", "a film about ", 'Cannot parse "', "line 1\n", "key=", "/srv/", "> ", "- ");
+    const before = fc.constantFrom(
+      "prompt: ",
+      "a film about ",
+      'Cannot parse "',
+      "line 1\n",
+      "key=",
+      "/srv/",
+      "> ",
+      "- ",
+    );
     fc.assert(
       fc.property(before, fc.constantFrom(...told), (head, text) => {
         expect(recognise({ message: `${head}${text}` }).faultClass).toBe("unknown");
@@ -50,8 +72,12 @@ describe("text that merely contains a word", () => {
     const kernel = listedKernelLines.map(([, line]) => line);
     fc.assert(
       fc.property(fc.constantFrom(...told, ...kernel, xid(79)), (text) => {
-        expect(recognise({ exitCode: 1, logTail: log("start", text, `rendering ${text}`) }).faultClass).toBe("workerExit");
-        expect(recognise({ exitCode: 1, logTail: log(...frames, "FooError: the moon", text) }).faultClass).toBe("workerExit");
+        expect(recognise({ exitCode: 1, logTail: log("start", text, `rendering ${text}`) }).faultClass).toBe(
+          "workerExit",
+        );
+        expect(recognise({ exitCode: 1, logTail: log(...frames, "FooError: the moon", text) }).faultClass).toBe(
+          "workerExit",
+        );
       }),
     );
   });
@@ -64,7 +90,10 @@ describe("a worker's refusal", () => {
   });
   it("on a connection that ended is the worker's end", () => {
     const ended = connectionEnded(new Error("read ECONNRESET"));
-    expect(faultOfRejection(ended, "denoise")).toMatchObject({ code: "WORKER_EXITED", failureType: "generation_pipeline_error" });
+    expect(faultOfRejection(ended, "denoise")).toMatchObject({
+      code: "WORKER_EXITED",
+      failureType: "generation_pipeline_error",
+    });
     expect(faultOfRejection(ended, "load").failureType).toBe("model_loading_failure");
   });
 });
@@ -94,8 +123,16 @@ describe("when pieces of evidence disagree", () => {
       "silence",
       { silentForMs: 11_000, kernelLog: "[ 1.000000] Out of memory: Killed process 7 (chrome)" },
     ],
-    ["silence that was ended by this service is silence", "silence", { silentForMs: 11_000, exitSignal: "SIGTERM", isOwnSignal: true }],
-    ["a stall that was ended by this service is a stall", "stall", { stalledForMs: 90_000, exitSignal: "SIGKILL", isOwnSignal: true }],
+    [
+      "silence that was ended by this service is silence",
+      "silence",
+      { silentForMs: 11_000, exitSignal: "SIGTERM", isOwnSignal: true },
+    ],
+    [
+      "a stall that was ended by this service is a stall",
+      "stall",
+      { stalledForMs: 90_000, exitSignal: "SIGKILL", isOwnSignal: true },
+    ],
     ["a process that crashed did not fall silent", "crashBySignal", { silentForMs: 11_000, exitSignal: "SIGSEGV" }],
     [
       "a device that fails afterwards outweighs a harmless text",
@@ -107,13 +144,21 @@ describe("when pieces of evidence disagree", () => {
       "contextPoisoned",
       failure("torch.OutOfMemoryError", memoryTexts.present, { deviceUsable: false }),
     ],
-    ["a lost card explains a device that fails afterwards", "gpuLost", failure("RuntimeError", "GPU is lost", { deviceUsable: false })],
+    [
+      "a lost card explains a device that fails afterwards",
+      "gpuLost",
+      failure("RuntimeError", "GPU is lost", { deviceUsable: false }),
+    ],
     [
       "a card off the bus outweighs what the worker saw of it",
       "gpuLost",
       { ...failure("RuntimeError", "CUDA error: unspecified launch failure"), kernelLog: xid(79) },
     ],
-    ["a card off the bus outweighs the signal", "gpuLost", { exitSignal: "SIGKILL", isOwnSignal: true, kernelLog: xid(79) }],
+    [
+      "a card off the bus outweighs the signal",
+      "gpuLost",
+      { exitSignal: "SIGKILL", isOwnSignal: true, kernelLog: xid(79) },
+    ],
     [
       "the driver's own verdict outweighs the worker's text",
       "gpuResetRequired",
@@ -130,14 +175,19 @@ describe("when pieces of evidence disagree", () => {
       { exitSignal: "SIGKILL", isOwnSignal: true, kernelLog: xid(45) },
     ],
     ["a channel that was reset explains a crash", "contextPoisoned", { exitSignal: "SIGSEGV", kernelLog: xid(43) }],
-    ["the heavier of two XIDs counts, whatever their order", "gpuLost", { kernelLog: log(xid(31), xid(45), xid(79), xid(13)) }],
+    [
+      "the heavier of two XIDs counts, whatever their order",
+      "gpuLost",
+      { kernelLog: log(xid(31), xid(45), xid(79), xid(13)) },
+    ],
     ["an XID that only accompanies says nothing", "crashBySignal", { exitSignal: "SIGSEGV", kernelLog: xid(37) }],
     [
       "the driver's verdict in XID 154 that nothing is needed says nothing",
       "crashBySignal",
       {
         exitSignal: "SIGSEGV",
-        kernelLog: "NVRM: Xid (PCI:0000:65:00): 154, GPU recovery action changed from 0x1 (GPU Reset Required) to 0x0 (None)",
+        kernelLog:
+          "NVRM: Xid (PCI:0000:65:00): 154, GPU recovery action changed from 0x1 (GPU Reset Required) to 0x0 (None)",
       },
     ],
     [
@@ -146,7 +196,11 @@ describe("when pieces of evidence disagree", () => {
       { exitCode: 75, logTail: log(...frames, "OSError: [Errno 28] No space left on device") },
     ],
     ["the worker's report outweighs how it ended", "modelFile", { ...failure("SafetensorError", "x"), exitCode: 1 }],
-    ["a report that nobody knows leaves the word to the exit", "contextPoisoned", { ...failure("FooError", "the moon"), exitCode: 75 }],
+    [
+      "a report that nobody knows leaves the word to the exit",
+      "contextPoisoned",
+      { ...failure("FooError", "the moon"), exitCode: 75 },
+    ],
     [
       "an old error in the log does not explain a segmentation fault",
       "crashBySignal",
@@ -174,7 +228,16 @@ describe("when pieces of evidence disagree", () => {
     [
       "an unknown last traceback is not explained by an older one",
       "workerExit",
-      { exitCode: 1, logTail: log(...frames, "torch.OutOfMemoryError: CUDA out of memory.", "went on", ...frames, "FooError: the moon") },
+      {
+        exitCode: 1,
+        logTail: log(
+          ...frames,
+          "torch.OutOfMemoryError: CUDA out of memory.",
+          "went on",
+          ...frames,
+          "FooError: the moon",
+        ),
+      },
     ],
     [
       "the causes of the last traceback count",
@@ -192,11 +255,31 @@ describe("when pieces of evidence disagree", () => {
         ),
       },
     ],
-    ["an output that does not play outweighs a worker that is content", "badOutput", { outputProblem: "0 frames", exitCode: 0 }],
-    ["damaged memory explains a damaged output", "gpuResetRequired", { outputProblem: "every frame is black", kernelLog: xid(95) }],
-    ["this program's own code outweighs a text", "workerExit", { errorCode: "WORKER_EXITED", message: "read ECONNRESET" }],
-    ["a code that says nothing leaves the word to the text", "network", { errorCode: "WORKER_ERROR", message: "read ECONNRESET" }],
-    ["a slow card explains nothing that has another reason", "stall", { stalledForMs: 90_000, gpu: { throttleMask: 0x40 } }],
+    [
+      "an output that does not play outweighs a worker that is content",
+      "badOutput",
+      { outputProblem: "0 frames", exitCode: 0 },
+    ],
+    [
+      "damaged memory explains a damaged output",
+      "gpuResetRequired",
+      { outputProblem: "every frame is black", kernelLog: xid(95) },
+    ],
+    [
+      "this program's own code outweighs a text",
+      "workerExit",
+      { errorCode: "WORKER_EXITED", message: "read ECONNRESET" },
+    ],
+    [
+      "a code that says nothing leaves the word to the text",
+      "network",
+      { errorCode: "WORKER_ERROR", message: "read ECONNRESET" },
+    ],
+    [
+      "a slow card explains nothing that has another reason",
+      "stall",
+      { stalledForMs: 90_000, gpu: { throttleMask: 0x40 } },
+    ],
   ];
   it.each(rows)("%s (%s)", (_, faultClass, evidence) => {
     expect(recognise(evidence).faultClass).toBe(faultClass);
@@ -204,11 +287,16 @@ describe("when pieces of evidence disagree", () => {
   it("says with less certainty that a context is lost while the device answers", () => {
     const text = "CUDA error: device-side assert triggered";
     const sure = recognise(failure("RuntimeError", text));
-    expect(recognise(failure("RuntimeError", text, { deviceUsable: true }))).toEqual({ ...sure, confidence: sure.confidence * 0.7 });
+    expect(recognise(failure("RuntimeError", text, { deviceUsable: true }))).toEqual({
+      ...sure,
+      confidence: sure.confidence * 0.7,
+    });
   });
   it("tells what the main thread did, and that a process was stopped", () => {
     expect(recognise({ silentForMs: 11_000, processState: "T" }).decidedBy).toContain("stopped");
-    expect(recognise({ stalledForMs: 90_000, mainThreadIdleMs: 80_000 }).decidedBy).toContain("main thread did nothing for 80000 ms");
+    expect(recognise({ stalledForMs: 90_000, mainThreadIdleMs: 80_000 }).decidedBy).toContain(
+      "main thread did nothing for 80000 ms",
+    );
     expect(recognise({ stalledForMs: 90_000, mainThreadIdleMs: 20 }).decidedBy).not.toContain("main thread");
   });
 });
@@ -232,7 +320,11 @@ describe("every evidence", () => {
       errorNumber: text,
       message: text,
       gpu: fc.record({ smiExitCode: fc.nat(20), nvmlCode: fc.nat(20), recoveryAction: text }, { requiredKeys: [] }),
-      http: fc.record({ from: fc.constantFrom("hub" as const, "worker" as const), status: fc.integer({ min: 100, max: 599 }), body: text }),
+      http: fc.record({
+        from: fc.constantFrom("hub" as const, "worker" as const),
+        status: fc.integer({ min: 100, max: 599 }),
+        body: text,
+      }),
       workerFailure: fc.record({
         phase: fc.constantFrom("denoise" as const, "load" as const),
         step: fc.constant(null),
@@ -245,10 +337,17 @@ describe("every evidence", () => {
     },
     { requiredKeys: [] },
   );
-  it.each(["toString", "constructor", "__proto__"])("is unknown where its words are names that every object has: %s", (word) => {
-    for (const evidence of [{ errorNumber: word }, { errorCode: word as never }, { http: { from: "hub", status: 418, errorCode: word } }])
-      expect(classify(evidence as Evidence).faultClass).toBe("unknown");
-  });
+  it.each(["toString", "constructor", "__proto__"])(
+    "is unknown where its words are names that every object has: %s",
+    (word) => {
+      for (const evidence of [
+        { errorNumber: word },
+        { errorCode: word as never },
+        { http: { from: "hub", status: 418, errorCode: word } },
+      ])
+        expect(classify(evidence as Evidence).faultClass).toBe("unknown");
+    },
+  );
 
   it("becomes one fault that keeps it", () => {
     fc.assert(

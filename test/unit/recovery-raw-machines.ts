@@ -4,18 +4,37 @@ import { cuda, cudaTail, exit, failure, xid } from "./recovery-raw-makers.ts";
 
 /** Card, host, network and worker: what is seen, its class, and the evidence as libraries, kernel and tools really write it. */
 export const machineTexts: readonly (readonly [string, FaultClass, Evidence])[] = [
-  ["an illegal memory access", "contextPoisoned", cuda("an illegal memory access was encountered", "cudaErrorIllegalAddress")],
+  [
+    "an illegal memory access",
+    "contextPoisoned",
+    cuda("an illegal memory access was encountered", "cudaErrorIllegalAddress"),
+  ],
   ["a device-side assert", "contextPoisoned", cuda("device-side assert triggered", "cudaErrorAssert")],
   ["a launch failure", "contextPoisoned", cuda("unspecified launch failure", "cudaErrorLaunchFailure")],
   ["a misaligned address", "contextPoisoned", cuda("misaligned address", "cudaErrorMisalignedAddress")],
-  ["an illegal instruction of the card", "contextPoisoned", cuda("an illegal instruction was encountered", "cudaErrorIllegalInstruction")],
-  ["a launch that took too long", "contextPoisoned", cuda("the launch timed out and was terminated", "cudaErrorLaunchTimeout")],
+  [
+    "an illegal instruction of the card",
+    "contextPoisoned",
+    cuda("an illegal instruction was encountered", "cudaErrorIllegalInstruction"),
+  ],
+  [
+    "a launch that took too long",
+    "contextPoisoned",
+    cuda("the launch timed out and was terminated", "cudaErrorLaunchTimeout"),
+  ],
   [
     "cuBLAS that fails to execute",
     "contextPoisoned",
-    failure("RuntimeError", "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx( handle, opa, opb, m, n, k)`"),
+    failure(
+      "RuntimeError",
+      "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx( handle, opa, opb, m, n, k)`",
+    ),
   ],
-  ["cuDNN that fails to execute", "contextPoisoned", failure("RuntimeError", "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED")],
+  [
+    "cuDNN that fails to execute",
+    "contextPoisoned",
+    failure("RuntimeError", "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+  ],
   [
     "an abort of C++ that names the cause",
     "contextPoisoned",
@@ -24,23 +43,38 @@ export const machineTexts: readonly (readonly [string, FaultClass, Evidence])[] 
       logTail: `step 3\nterminate called after throwing an instance of 'c10::AcceleratorError'\n  what():  CUDA error: an illegal memory access was encountered${cudaTail}`,
     },
   ],
-  ["a device that does not answer any more", "contextPoisoned", failure("RuntimeError", "something new", { deviceUsable: false })],
+  [
+    "a device that does not answer any more",
+    "contextPoisoned",
+    failure("RuntimeError", "something new", { deviceUsable: false }),
+  ],
   ["exit code 75", "contextPoisoned", { exitCode: 75 }],
   [
     "a page fault of the process (XID 31)",
     "contextPoisoned",
     {
       exitSignal: "SIGABRT",
-      kernelLog: xid(31, "Ch 00000008, intr 00000000. MMU Fault: ENGINE GRAPHICS GPCCLIENT_T1_3 faulted @ 0x7f32_6e000000."),
+      kernelLog: xid(
+        31,
+        "Ch 00000008, intr 00000000. MMU Fault: ENGINE GRAPHICS GPCCLIENT_T1_3 faulted @ 0x7f32_6e000000.",
+      ),
     },
   ],
-  ["an uncorrectable ECC error", "gpuMemoryFault", cuda("uncorrectable ECC error encountered", "cudaErrorECCUncorrectable")],
+  [
+    "an uncorrectable ECC error",
+    "gpuMemoryFault",
+    cuda("uncorrectable ECC error encountered", "cudaErrorECCUncorrectable"),
+  ],
   [
     "an uncorrectable link error",
     "gpuMemoryFault",
     cuda("uncorrectable NVLink error detected during the execution", "cudaErrorNvlinkUncorrectable"),
   ],
-  ["a contained error (XID 94)", "gpuMemoryFault", { exitCode: 1, kernelLog: xid(94, "Contained: SM (0x1). RST: No, D-RST: No") }],
+  [
+    "a contained error (XID 94)",
+    "gpuMemoryFault",
+    { exitCode: 1, kernelLog: xid(94, "Contained: SM (0x1). RST: No, D-RST: No") },
+  ],
   [
     "a remapped row (XID 63)",
     "gpuMemoryFault",
@@ -49,7 +83,10 @@ export const machineTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   [
     "a card that is lost, by nvidia-smi",
     "gpuLost",
-    { message: "Unable to determine the device handle for GPU0000:65:00.0: GPU is lost.  Reboot the system to recover this GPU" },
+    {
+      message:
+        "Unable to determine the device handle for GPU0000:65:00.0: GPU is lost.  Reboot the system to recover this GPU",
+    },
   ],
   [
     "a card without a handle, by nvidia-smi",
@@ -59,7 +96,11 @@ export const machineTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   ["a card that is lost, by NVML", "gpuLost", failure("pynvml.NVMLError_GpuIsLost", "GPU is lost")],
   ["a card that is lost, by an exit code", "gpuLost", { gpu: { smiExitCode: 15 } }],
   ["a card that is no longer listed", "gpuLost", { gpu: { missingDeviceCount: 1 } }],
-  ["a card that fell off the bus (XID 79)", "gpuLost", { exitCode: 1, kernelLog: xid(79, "GPU has fallen off the bus.") }],
+  [
+    "a card that fell off the bus (XID 79)",
+    "gpuLost",
+    { exitCode: 1, kernelLog: xid(79, "GPU has fallen off the bus.") },
+  ],
   [
     "a card that fell off the bus, without an XID",
     "gpuLost",
@@ -87,10 +128,17 @@ export const machineTexts: readonly (readonly [string, FaultClass, Evidence])[] 
     "gpuResetRequired",
     {
       exitSignal: "SIGKILL",
-      kernelLog: xid(119, "Timeout after 6s of waiting for RPC response from GPU0 GSP! Expected function 76 (GSP_RM_CONTROL)."),
+      kernelLog: xid(
+        119,
+        "Timeout after 6s of waiting for RPC response from GPU0 GSP! Expected function 76 (GSP_RM_CONTROL).",
+      ),
     },
   ],
-  ["a double-bit error (XID 48)", "gpuResetRequired", { exitCode: 1, kernelLog: xid(48, "DBE (double bit error) ECC Error") }],
+  [
+    "a double-bit error (XID 48)",
+    "gpuResetRequired",
+    { exitCode: 1, kernelLog: xid(48, "DBE (double bit error) ECC Error") },
+  ],
   ["a power cable that is off", "gpuHardware", { gpu: { smiExitCode: 8 } }],
   ["auxiliary power that is off (XID 54)", "gpuHardware", { kernelLog: xid(54, "Auxiliary power is not connected.") }],
   [
@@ -153,9 +201,16 @@ export const machineTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   [
     "a full disk while weights are written",
     "diskFull",
-    failure("safetensors_rust.SafetensorError", "Error while serializing: I/O error: No space left on device (os error 28)"),
+    failure(
+      "safetensors_rust.SafetensorError",
+      "Error while serializing: I/O error: No space left on device (os error 28)",
+    ),
   ],
-  ["a file system that became read-only", "diskFull", { kernelLog: "[ 99.100000] EXT4-fs (sda1): Remounting filesystem read-only" }],
+  [
+    "a file system that became read-only",
+    "diskFull",
+    { kernelLog: "[ 99.100000] EXT4-fs (sda1): Remounting filesystem read-only" },
+  ],
   ["a refused connection", "network", { errorNumber: "ECONNREFUSED" }],
   ["a name that is not resolved", "network", { message: "getaddrinfo EAI_AGAIN huggingface.co" }],
   ["a time-out while downloading", "network", failure("httpx2.ConnectTimeout", "timed out", { phase: "load" })],
@@ -168,7 +223,11 @@ export const machineTexts: readonly (readonly [string, FaultClass, Evidence])[] 
     ),
   ],
   ["a hub that has had enough", "network", { http: { from: "hub", status: 429 } }],
-  ["a hub that is overloaded", "network", failure("httpx.HTTPStatusError", "Server error '503 Service Unavailable' for url 'https://h/x'")],
+  [
+    "a hub that is overloaded",
+    "network",
+    failure("httpx.HTTPStatusError", "Server error '503 Service Unavailable' for url 'https://h/x'"),
+  ],
   [
     "a missing package",
     "missingDependency",
@@ -224,7 +283,11 @@ export const machineTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   ["a segmentation fault behind a shell", "crashBySignal", { exitCode: 139 }],
   ["a SIGKILL of unknown origin", "crashBySignal", { exitSignal: "SIGKILL" }],
   ["an uncaught exception", "workerExit", { exitCode: 1 }],
-  ["a worker's socket on which nobody listens", "workerExit", { message: "connect ECONNREFUSED /run/understudy/w0.sock" }],
+  [
+    "a worker's socket on which nobody listens",
+    "workerExit",
+    { message: "connect ECONNREFUSED /run/understudy/w0.sock" },
+  ],
   ["a worker that this service stopped", "ownStop", { exitSignal: "SIGTERM", isOwnSignal: true }],
   ["silence", "silence", { silentForMs: 12_000 }],
   ["silence that this service ended", "silence", { silentForMs: 12_000, exitSignal: "SIGKILL", isOwnSignal: true }],

@@ -2,7 +2,16 @@ import type { Evidence, WorkerFailure } from "../../src/core/fault.ts";
 
 /** A worker's report as the libraries make it. */
 export const failure = (exceptionType: string, message: string, more: Partial<WorkerFailure> = {}): Evidence => ({
-  workerFailure: { phase: "denoise", step: 3, exceptionType, message, causes: [], deviceUsable: null, memory: null, ...more },
+  workerFailure: {
+    phase: "denoise",
+    step: 3,
+    exceptionType,
+    message,
+    causes: [],
+    deviceUsable: null,
+    memory: null,
+    ...more,
+  },
 });
 
 const advice =
@@ -40,10 +49,22 @@ export const traceback = (last: string): string =>
 export const hub401 = "401 Client Error. (Request ID: Root=1-688b505e-01cc67f573bc583469af8f8e;8c203dcc)\n\n";
 export const comfyRefusal = (nodeType: string, type: string, input: string): string =>
   JSON.stringify({
-    error: { type: "prompt_outputs_failed_validation", message: "Prompt outputs failed validation", details: "", extra_info: {} },
+    error: {
+      type: "prompt_outputs_failed_validation",
+      message: "Prompt outputs failed validation",
+      details: "",
+      extra_info: {},
+    },
     node_errors: {
       "3": {
-        errors: [{ type, message: type, details: "details", extra_info: { input_name: input, received_value: "CUDA out of memory" } }],
+        errors: [
+          {
+            type,
+            message: type,
+            details: "details",
+            extra_info: { input_name: input, received_value: "CUDA out of memory" },
+          },
+        ],
         dependent_outputs: ["9"],
         class_type: nodeType,
       },

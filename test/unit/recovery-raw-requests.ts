@@ -12,7 +12,10 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   [
     "no prompt",
     "request",
-    failure("ValueError", "Provide either `prompt` or `prompt_embeds`. Cannot leave both `prompt` and `prompt_embeds` undefined."),
+    failure(
+      "ValueError",
+      "Provide either `prompt` or `prompt_embeds`. Cannot leave both `prompt` and `prompt_embeds` undefined.",
+    ),
   ],
   [
     "a size that no H.264 has",
@@ -24,13 +27,21 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
     "loraUnsupported",
     failure("understudy_worker.errors.LoraUnsupported", "LORA_UNSUPPORTED: ink.safetensors does not fit this model"),
   ],
-  ["a black clip", "badOutput", failure("understudy_worker.errors.BadOutputError", "the clip is black", { phase: "mux" })],
+  [
+    "a black clip",
+    "badOutput",
+    failure("understudy_worker.errors.BadOutputError", "the clip is black", { phase: "mux" }),
+  ],
   [
     "weights as pickle",
     "modelFile",
-    failure("understudy_worker.errors.ModelFilesError", "vae has its weights as pickle (model.bin); only safetensors are loaded", {
-      phase: "load",
-    }),
+    failure(
+      "understudy_worker.errors.ModelFilesError",
+      "vae has its weights as pickle (model.bin); only safetensors are loaded",
+      {
+        phase: "load",
+      },
+    ),
   ],
   [
     "a guidance that the model lacks",
@@ -50,7 +61,11 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
     "request",
     { http: { from: "worker", status: 400, body: comfyRefusal("KSampler", "value_smaller_than_min", "steps") } },
   ],
-  ["a missing input of ComfyUI", "request", failure("ComfyRefused", comfyRefusal("VAEDecode", "required_input_missing", "samples"))],
+  [
+    "a missing input of ComfyUI",
+    "request",
+    failure("ComfyRefused", comfyRefusal("VAEDecode", "required_input_missing", "samples")),
+  ],
   [
     "a choice that a sampler lacks",
     "request",
@@ -75,14 +90,20 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   [
     "a pointer saved as weights",
     "modelFile",
-    failure("safetensors_rust.SafetensorError", "Error while deserializing header: header too large", { phase: "load" }),
+    failure("safetensors_rust.SafetensorError", "Error while deserializing header: header too large", {
+      phase: "load",
+    }),
   ],
   [
     "a truncated file",
     "modelFile",
-    failure("safetensors_rust.SafetensorError", "Error while deserializing header: incomplete metadata, file not fully covered", {
-      phase: "load",
-    }),
+    failure(
+      "safetensors_rust.SafetensorError",
+      "Error while deserializing header: incomplete metadata, file not fully covered",
+      {
+        phase: "load",
+      },
+    ),
   ],
   [
     "a file of zeros",
@@ -94,19 +115,27 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   [
     "a broken archive",
     "modelFile",
-    failure("RuntimeError", "PytorchStreamReader failed reading zip archive: failed finding central directory", { phase: "load" }),
-  ],
-  [
-    "an archive without its folder",
-    "modelFile",
-    failure("RuntimeError", "[enforce fail at inline_container.cc:257] . file in archive is not in a subdirectory: data.pkl", {
+    failure("RuntimeError", "PytorchStreamReader failed reading zip archive: failed finding central directory", {
       phase: "load",
     }),
   ],
   [
+    "an archive without its folder",
+    "modelFile",
+    failure(
+      "RuntimeError",
+      "[enforce fail at inline_container.cc:257] . file in archive is not in a subdirectory: data.pkl",
+      {
+        phase: "load",
+      },
+    ),
+  ],
+  [
     "a missing weight file",
     "modelFile",
-    failure("OSError", "Error no file named diffusion_pytorch_model.bin found in directory /srv/models/wan.", { phase: "load" }),
+    failure("OSError", "Error no file named diffusion_pytorch_model.bin found in directory /srv/models/wan.", {
+      phase: "load",
+    }),
   ],
   [
     "a file of the wrong size",
@@ -150,7 +179,11 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
     "authentication",
     failure("huggingface_hub.errors.HfHubHTTPError", "403 Forbidden: You need a fine-grained token."),
   ],
-  ["a disabled repository", "authentication", failure("huggingface_hub.errors.DisabledRepoError", "Access to this resource is disabled.")],
+  [
+    "a disabled repository",
+    "authentication",
+    failure("huggingface_hub.errors.DisabledRepoError", "Access to this resource is disabled."),
+  ],
   [
     "a repository that does not exist",
     "notFound",
@@ -160,7 +193,9 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   [
     "a file that does not exist",
     "notFound",
-    failure("OSError", "x does not appear to have a file", { causes: ["RemoteEntryNotFoundError('404 Client Error.')"] }),
+    failure("OSError", "x does not appear to have a file", {
+      causes: ["RemoteEntryNotFoundError('404 Client Error.')"],
+    }),
   ],
   [
     "a hub that is switched off",
@@ -171,7 +206,11 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
     ),
   ],
   ["memory that does not suffice", "outOfMemory", failure("torch.OutOfMemoryError", memoryTexts.present)],
-  ["memory that the own process holds in a container", "outOfMemory", failure("torch.OutOfMemoryError", memoryTexts.container)],
+  [
+    "memory that the own process holds in a container",
+    "outOfMemory",
+    failure("torch.OutOfMemoryError", memoryTexts.container),
+  ],
   ["memory by the asynchronous allocator", "outOfMemory", failure("torch.OutOfMemoryError", memoryTexts.asynchronous)],
   ["memory on ROCm", "outOfMemory", failure("torch.OutOfMemoryError", memoryTexts.rocm)],
   ["memory, as the runtime says it", "outOfMemory", cuda("out of memory", "cudaErrorMemoryAllocation")],
@@ -190,7 +229,11 @@ export const requestTexts: readonly (readonly [string, FaultClass, Evidence])[] 
   ],
   ["memory, in the log of a dead worker", "outOfMemory", exit(`torch.OutOfMemoryError: ${memoryTexts.present}`)],
   ["memory that is fragmented", "outOfMemoryFragmented", failure("torch.OutOfMemoryError", memoryTexts.fragmented)],
-  ["memory that is fragmented, in the older wording", "outOfMemoryFragmented", failure("torch.cuda.OutOfMemoryError", memoryTexts.older)],
+  [
+    "memory that is fragmented, in the older wording",
+    "outOfMemoryFragmented",
+    failure("torch.cuda.OutOfMemoryError", memoryTexts.older),
+  ],
   ["memory that a neighbour holds", "outOfMemoryNeighbour", failure("torch.OutOfMemoryError", memoryTexts.neighbour)],
   ["address space that is exhausted", "outOfVirtualSpace", failure("torch.OutOfMemoryError", memoryTexts.addressSpace)],
 ];

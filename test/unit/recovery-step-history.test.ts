@@ -50,10 +50,14 @@ describe("the limits of a phase", () => {
   });
 
   it("follow the newest steps, and the history does not grow without end", () => {
-    const slowed = historyOf([...Array.from({ length: 200 }, () => 1_000), ...Array.from({ length: 64 }, () => 30_000)]);
+    const slowed = historyOf([
+      ...Array.from({ length: 200 }, () => 1_000),
+      ...Array.from({ length: 64 }, () => 30_000),
+    ]);
     expect(stepP95Ms(slowed, place)).toBe(30_000);
     let many = emptyHistory;
-    for (let frames = 5; frames < 2_000; frames += 4) many = noteStep(many, { ...place, envelope: { ...place.envelope, frames } }, 1);
+    for (let frames = 5; frames < 2_000; frames += 4)
+      many = noteStep(many, { ...place, envelope: { ...place.envelope, frames } }, 1);
     expect(Object.keys(many).length).toBeLessThanOrEqual(64);
   });
 });
@@ -71,7 +75,15 @@ describe("a quantile", () => {
 
 describe("what is left of a render", () => {
   const { profile, envelope } = place;
-  const reached = { profile, envelope, phase: "denoise", step: 10, of: 40, denoiseSteps: 40, inPhaseMs: 20_000 } as const;
+  const reached = {
+    profile,
+    envelope,
+    phase: "denoise",
+    step: 10,
+    of: 40,
+    denoiseSteps: 40,
+    inPhaseMs: 20_000,
+  } as const;
   const noted = (history: StepHistory, phase: StepPlace["phase"], ...tookMs: readonly number[]): StepHistory =>
     tookMs.reduce((known, ms) => noteStep(known, { ...place, phase }, ms), history);
   const denoised = noted(emptyHistory, "denoise", 1_000, 2_000, 9_000);
@@ -85,7 +97,9 @@ describe("what is left of a render", () => {
 
   it("is the middle of this machine's own steps, and of its own phases after them", () => {
     expect(expectedMs(whole, reached)).toBe(30 * 2_000 + 5_000 + 3_000);
-    expect(expectedMs(whole, { ...reached, phase: "encode", step: 0, of: 1, inPhaseMs: 1_000 })).toBe(3_000 + 40 * 2_000 + 8_000);
+    expect(expectedMs(whole, { ...reached, phase: "encode", step: 0, of: 1, inPhaseMs: 1_000 })).toBe(
+      3_000 + 40 * 2_000 + 8_000,
+    );
     expect(expectedMs(whole, { ...reached, phase: "decode", step: 0, of: 1, inPhaseMs: 6_000 })).toBe(3_000);
   });
 

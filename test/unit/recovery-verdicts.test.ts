@@ -36,10 +36,22 @@ const rows: readonly (readonly [string, RecoveryAction, ActionEvidence | null, R
     proof({ ...passed, ...needs(8) }),
     "ineffective",
   ],
-  ["memory did not move and nobody knows what is needed", "clear_gpu_cache", evidence({ free: [1, 1] }), proof({}), "ineffective"],
+  [
+    "memory did not move and nobody knows what is needed",
+    "clear_gpu_cache",
+    evidence({ free: [1, 1] }),
+    proof({}),
+    "ineffective",
+  ],
   ["memory could not be measured", "clear_gpu_cache", evidence({ free: [1, null] }), proof(needs(8)), "unknown"],
   ["no measurement was made", "clear_gpu_cache", null, proof(passed), "unknown"],
-  ["it was applied and the phase passed", "apply_vram_optimization", evidence({}), proof({ envelope: "passed" }), "effective"],
+  [
+    "it was applied and the phase passed",
+    "apply_vram_optimization",
+    evidence({}),
+    proof({ envelope: "passed" }),
+    "effective",
+  ],
   [
     "it was applied and the phase failed",
     "apply_vram_optimization",
@@ -93,16 +105,52 @@ const rows: readonly (readonly [string, RecoveryAction, ActionEvidence | null, R
     proof({ envelope: "passed", ...needs(8) }),
     "ineffective",
   ],
-  ["the job consents to nothing smaller", "reduce_generation_params", evidence({ applied: [] }), proof(passed), "ineffective"],
+  [
+    "the job consents to nothing smaller",
+    "reduce_generation_params",
+    evidence({ applied: [] }),
+    proof(passed),
+    "ineffective",
+  ],
   ["every file matches", "retry_model_download", null, proof({ filesMatch: true }), "effective"],
-  ["a file does not match", "retry_model_download", null, proof({ filesMatch: false, canary: "passed" }), "ineffective"],
+  [
+    "a file does not match",
+    "retry_model_download",
+    null,
+    proof({ filesMatch: false, canary: "passed" }),
+    "ineffective",
+  ],
   ["files were not verified", "retry_model_download", null, proof(passed), "unknown"],
-  ["the new process passed the test render", "restart_pipeline", null, proof({ hasRestarted: true, canary: "passed" }), "effective"],
-  ["the new process failed the test render", "restart_pipeline", null, proof({ hasRestarted: true, canary: "failed" }), "ineffective"],
-  ["there is no new process", "restart_pipeline", null, proof({ hasRestarted: false, canary: "passed" }), "ineffective"],
+  [
+    "the new process passed the test render",
+    "restart_pipeline",
+    null,
+    proof({ hasRestarted: true, canary: "passed" }),
+    "effective",
+  ],
+  [
+    "the new process failed the test render",
+    "restart_pipeline",
+    null,
+    proof({ hasRestarted: true, canary: "failed" }),
+    "ineffective",
+  ],
+  [
+    "there is no new process",
+    "restart_pipeline",
+    null,
+    proof({ hasRestarted: false, canary: "passed" }),
+    "ineffective",
+  ],
   ["nobody saw a new process", "restart_pipeline", null, proof(passed), "unknown"],
   ["the condition is gone", "system_health_check", null, proof({ isConditionGone: true }), "effective"],
-  ["the condition persists", "system_health_check", null, proof({ isConditionGone: false, canary: "passed" }), "ineffective"],
+  [
+    "the condition persists",
+    "system_health_check",
+    null,
+    proof({ isConditionGone: false, canary: "passed" }),
+    "ineffective",
+  ],
   ["the condition could not be measured", "system_health_check", null, proof(passed), "unknown"],
   ["the stand-in plays", "fallback_to_mock", null, proof({ standInPlays: true }), "effective"],
   ["the stand-in does not play", "fallback_to_mock", null, proof({ standInPlays: false }), "ineffective"],
@@ -114,8 +162,18 @@ describe("the verdict on a rung", () => {
     expect(judgeRung(action, measured, proven).outcome).toBe(outcome);
   });
   it.each(recoveryActions)("of %s is failed when it could not be carried out, whatever was proven", (action) => {
-    const proven = proof({ ...passed, filesMatch: true, isConditionGone: true, hasRestarted: true, standInPlays: true, actionError: "no" });
-    expect(judgeRung(action, evidence({ free: [1, 70], held: [40, 1] }), proven)).toEqual({ outcome: "failed", reason: "no" });
+    const proven = proof({
+      ...passed,
+      filesMatch: true,
+      isConditionGone: true,
+      hasRestarted: true,
+      standInPlays: true,
+      actionError: "no",
+    });
+    expect(judgeRung(action, evidence({ free: [1, 70], held: [40, 1] }), proven)).toEqual({
+      outcome: "failed",
+      reason: "no",
+    });
   });
   it.each(recoveryActions)("of %s is never effective when nothing was proven", (action) => {
     expect(judgeRung(action, evidence({}), nothingProven).outcome).not.toBe("effective");
@@ -123,7 +181,9 @@ describe("the verdict on a rung", () => {
   it("is written by this one file", () => {
     const source = new URL("../../src/", import.meta.url);
     const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
-    const writers = files.filter((file) => /(?:outcome:|verdict\(|\?|:) "effective"/.test(readFileSync(new URL(file, source), "utf8")));
+    const writers = files.filter((file) =>
+      /(?:outcome:|verdict\(|\?|:) "effective"/.test(readFileSync(new URL(file, source), "utf8")),
+    );
     expect(writers).toEqual(["recovery/verdicts.ts"]);
   });
 });

@@ -38,7 +38,17 @@ const claims = readClaims(page);
 describe("the page of the seed's claims", () => {
   it("has every section of the seed's claims", () => {
     const headings = page.split("\n").filter((line) => line.startsWith("## "));
-    for (const section of ["7.1", "7.2", "7.3", "7.4", "Features", "ticked off", "configuration", "retry tables", "wishes"])
+    for (const section of [
+      "7.1",
+      "7.2",
+      "7.3",
+      "7.4",
+      "Features",
+      "ticked off",
+      "configuration",
+      "retry tables",
+      "wishes",
+    ])
       expect(
         headings.some((heading) => heading.includes(section)),
         section,
@@ -46,12 +56,15 @@ describe("the page of the seed's claims", () => {
     expect(claims.length).toBeGreaterThan(50);
   });
 
-  it.each(claims.map(({ claim, verdict, tests }) => [claim, verdict, tests] as const))("judges: %s", (_claim, verdict, tests) => {
-    expect(verdict).toMatch(/^(?:true|changed|left out)\b/);
-    if (!verdict.startsWith("true")) expect(verdict).toMatch(/^(?:changed|left out): .{10,}/);
-    if (verdict.startsWith("left out")) expect(tests).toEqual([]);
-    else expect(tests.length).toBeGreaterThan(0);
-  });
+  it.each(claims.map(({ claim, verdict, tests }) => [claim, verdict, tests] as const))(
+    "judges: %s",
+    (_claim, verdict, tests) => {
+      expect(verdict).toMatch(/^(?:true|changed|left out)\b/);
+      if (!verdict.startsWith("true")) expect(verdict).toMatch(/^(?:changed|left out): .{10,}/);
+      if (verdict.startsWith("left out")) expect(tests).toEqual([]);
+      else expect(tests.length).toBeGreaterThan(0);
+    },
+  );
 
   it("names only tests that exist", () => {
     expect(claims.flatMap(({ tests }) => tests.map(absence)).filter((problem) => problem !== null)).toEqual([]);
@@ -59,7 +72,9 @@ describe("the page of the seed's claims", () => {
 
   it("would be found out if it named one that does not", () => {
     expect(absence({ path: "test/unit/seed-claims.test.ts", title: "repairs everything" })).toContain("has no test");
-    expect(absence({ path: "test/unit/nowhere.test.ts", title: "names only tests that exist" })).toContain("there is no file");
+    expect(absence({ path: "test/unit/nowhere.test.ts", title: "names only tests that exist" })).toContain(
+      "there is no file",
+    );
     expect(readClaims('| A claim | true | `test/a.test.ts` "one"; `test/b.test.ts` "two" |')[0]?.tests).toHaveLength(2);
   });
 });

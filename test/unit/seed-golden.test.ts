@@ -23,7 +23,8 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-const ask = async (path: string, method = "GET"): Promise<unknown> => (await world.app.request(path, { method })).json();
+const ask = async (path: string, method = "GET"): Promise<unknown> =>
+  (await world.app.request(path, { method })).json();
 
 /** Names of what the seed's example has and the answer lacks, or has in another type. Null in an example: a client bears it. */
 function missingIn(answer: unknown, example: unknown, path = ""): string[] {
@@ -37,7 +38,9 @@ function missingIn(answer: unknown, example: unknown, path = ""): string[] {
   if (typeof answer !== "object" || answer === null) return [`${path} is no object`];
   const fields = answer as Readonly<Record<string, unknown>>;
   return Object.entries(example).flatMap(([key, value]) =>
-    key in fields || value === null ? missingIn(fields[key] ?? null, value, `${path}.${key}`) : [`${path}.${key} is missing`],
+    key in fields || value === null
+      ? missingIn(fields[key] ?? null, value, `${path}.${key}`)
+      : [`${path}.${key} is missing`],
   );
 }
 
@@ -86,7 +89,14 @@ const examples = {
     completed_at: at,
     output_path: "outputs/6f1c2a54.mp4",
   },
-  counts: { total_tasks: 3, pending_tasks: 0, processing_tasks: 0, completed_tasks: 1, failed_tasks: 1, cancelled_tasks: 1 },
+  counts: {
+    total_tasks: 3,
+    pending_tasks: 0,
+    processing_tasks: 0,
+    completed_tasks: 1,
+    failed_tasks: 1,
+    cancelled_tasks: 1,
+  },
   video: {
     id: "6f1c2a54",
     filename: "6f1c2a54.mp4",
@@ -127,7 +137,13 @@ const examples = {
     recovery_action_descriptions: { fallback_to_mock: "", system_health_check: "" },
   },
   trigger: { recovery_triggered: true, failure_type: "vram_exhaustion", success: true, message: "", timestamp: at },
-  reset: { recovery_state_reset: true, mock_generation_disabled: true, real_generation_enabled: true, message: "", timestamp: at },
+  reset: {
+    recovery_state_reset: true,
+    mock_generation_disabled: true,
+    real_generation_enabled: true,
+    message: "",
+    timestamp: at,
+  },
   stats: {
     cpu_percent: 12.5,
     ram_used_gb: 8.13,
@@ -139,7 +155,12 @@ const examples = {
     vram_percent: 0,
     timestamp: at,
     system_info: { platform: "Linux", architecture: "64bit", processor: "x86_64", python_version: "3.11.9" },
-    real_ai_integration: { enabled: true, generation_service_status: "available", hardware_optimized: true, model_status: {} },
+    real_ai_integration: {
+      enabled: true,
+      generation_service_status: "available",
+      hardware_optimized: true,
+      model_status: {},
+    },
   },
   attempts: {
     recovery_attempts: [
@@ -235,13 +256,29 @@ describe("the seed's bodies", () => {
 
 describe("figures", () => {
   it("are zeros that say so where there is no card", async () => {
-    expect(await ask("/api/v1/system/stats")).toMatchObject({ vram_total_mb: 0, gpu_percent: 0, gpu_kind: "absent", ram_percent: 25.5 });
+    expect(await ask("/api/v1/system/stats")).toMatchObject({
+      vram_total_mb: 0,
+      gpu_percent: 0,
+      gpu_kind: "absent",
+      ram_percent: 25.5,
+    });
   });
 
   it("say which of them were not measured", async () => {
-    const gpu = { uuid: "g", name: "card", totalBytes: 16 * 1024 ** 3, usedBytes: null, utilizationRatio: 0.4, temperatureCelsius: null };
+    const gpu = {
+      uuid: "g",
+      name: "card",
+      totalBytes: 16 * 1024 ** 3,
+      usedBytes: null,
+      utilizationRatio: 0.4,
+      temperatureCelsius: null,
+    };
     world.sample = { ...world.sample, gpuKind: "nvidia", gpus: [{ ...gpu, unavailable: {} }] };
-    expect(await ask("/api/v1/system/stats")).toMatchObject({ gpu_percent: 40, vram_total_mb: 16_384, unmeasured: ["vram_used_mb"] });
+    expect(await ask("/api/v1/system/stats")).toMatchObject({
+      gpu_percent: 40,
+      vram_total_mb: 16_384,
+      unmeasured: ["vram_used_mb"],
+    });
   });
 
   it.each(["0", "-1", "25", "1e3", "NaN", "x", ""])("refuse a history of %s hours", async (hours) => {
@@ -263,7 +300,8 @@ describe("detection", () => {
 });
 
 describe("deleting", () => {
-  const remove = (id: string, kind: "queue" | "outputs" = "queue") => world.app.request(`/api/v1/${kind}/${id}`, { method: "DELETE" });
+  const remove = (id: string, kind: "queue" | "outputs" = "queue") =>
+    world.app.request(`/api/v1/${kind}/${id}`, { method: "DELETE" });
 
   it("takes an ended task with its files, and an active one not", async () => {
     const id = await world.submitted();

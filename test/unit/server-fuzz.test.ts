@@ -21,13 +21,13 @@ interface Operation {
 function operationsOf({ app }: ServerWorld): Operation[] {
   const { paths = {} } = describeApi(app, "0");
   return Object.entries(paths).flatMap(([path, item]) =>
-    Object.entries(item as Record<string, { readonly parameters?: readonly { readonly in: string; readonly name: string }[] }>).map(
-      ([method, operation]) => ({
-        method: method.toUpperCase(),
-        path,
-        queries: (operation.parameters ?? []).filter((parameter) => parameter.in === "query").map(({ name }) => name),
-      }),
-    ),
+    Object.entries(
+      item as Record<string, { readonly parameters?: readonly { readonly in: string; readonly name: string }[] }>,
+    ).map(([method, operation]) => ({
+      method: method.toUpperCase(),
+      path,
+      queries: (operation.parameters ?? []).filter((parameter) => parameter.in === "query").map(({ name }) => name),
+    })),
   );
 }
 
@@ -103,7 +103,11 @@ const hostileBodies: readonly (readonly [string, Record<string, string>, string 
     { "content-type": "multipart/form-data; boundary=x" },
     '--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na',
   ],
-  ["an encoded form", { "content-type": "application/x-www-form-urlencoded" }, "prompt=%ff%00&steps=1e308&model_type=%F0%9F"],
+  [
+    "an encoded form",
+    { "content-type": "application/x-www-form-urlencoded" },
+    "prompt=%ff%00&steps=1e308&model_type=%F0%9F",
+  ],
   ["more than is told", { ...json, "content-length": "13000000" }, "{}"],
 ];
 
@@ -132,7 +136,8 @@ it("no address and no query provokes a defect on any route", { timeout: 120_000 
   const wrong: string[] = [];
   for (const { method, path, queries } of operations)
     for (const text of hostileTexts) {
-      const query = queries.length === 0 ? `?${text}=${text}` : `?${queries.map((name) => `${name}=${text}`).join("&")}`;
+      const query =
+        queries.length === 0 ? `?${text}=${text}` : `?${queries.map((name) => `${name}=${text}`).join("&")}`;
       const address = `${fill(path, text)}${query}`;
       const found = await judge(await world.app.request(address, { method }), `${method} ${address.slice(0, 120)}`);
       if (found !== null) wrong.push(found);
@@ -147,7 +152,11 @@ it("no body provokes a defect on any route", { timeout: 120_000 }, async () => {
   expect(writing.length).toBeGreaterThan(15);
   for (const { method, path } of writing)
     for (const [what, headers, body] of hostileBodies) {
-      const answer = await world.app.request(fill(path, "unknown"), { method, headers, ...(body.length === 0 ? {} : { body }) });
+      const answer = await world.app.request(fill(path, "unknown"), {
+        method,
+        headers,
+        ...(body.length === 0 ? {} : { body }),
+      });
       const found = await judge(answer, `${method} ${path} with ${what}`);
       if (found !== null) wrong.push(found);
     }
@@ -155,7 +164,9 @@ it("no body provokes a defect on any route", { timeout: 120_000 }, async () => {
   expect(world.defects).toEqual([]);
 });
 
-it("HEAD answers what GET does, without its body, and a wrong method is told which are right", { timeout: 120_000 }, async () => {
+it("HEAD answers what GET does, without its body, and a wrong method is told which are right", {
+  timeout: 120_000,
+}, async () => {
   const operations = operationsOf(world);
   for (const { path } of operations.filter(({ method }) => method === "GET")) {
     const address = fill(path, "unknown");

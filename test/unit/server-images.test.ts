@@ -12,7 +12,11 @@ async function pictureOf(type: "png" | "jpeg" | "webp"): Promise<Uint8Array<Arra
     pencil.fillStyle = `rgb(${(at * 7) % 256}, ${(at * 13) % 256}, ${(at * 29) % 256})`;
     pencil.fillRect(at % 64, Math.floor(at / 64), 1, 1);
   }
-  const encoded = await (type === "png" ? canvas.encode("png") : type === "jpeg" ? canvas.encode("jpeg") : canvas.encode("webp"));
+  const encoded = await (type === "png"
+    ? canvas.encode("png")
+    : type === "jpeg"
+      ? canvas.encode("jpeg")
+      : canvas.encode("webp"));
   return new Uint8Array(encoded);
 }
 
@@ -23,7 +27,11 @@ beforeEach(() => {
 afterEach(() => world.close());
 
 const json = (path: string, body: unknown) =>
-  world.app.request(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  world.app.request(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
 const form = (path: string, name: string, picture: Uint8Array<ArrayBuffer>, fields: Record<string, string>) => {
   const body = new FormData();
   for (const [field, value] of Object.entries(fields)) body.set(field, value);
@@ -34,27 +42,36 @@ const seedFields = { model_type: "I2V-A14B", prompt: "a fox", resolution: "854x4
 const base64 = (picture: Uint8Array): string => Buffer.from(picture).toString("base64");
 
 /** By each way in, with the name that the caller gave the picture. */
-const ways: readonly (readonly [string, string, (picture: Uint8Array<ArrayBuffer>) => Response | Promise<Response>])[] = [
-  ["the seed's form", "image", (picture) => form("/api/v1/generation/submit", "image", picture, seedFields)],
-  ["the seed's other form", "image", (picture) => form("/api/v1/generate", "image", picture, seedFields)],
+const ways: readonly (readonly [string, string, (picture: Uint8Array<ArrayBuffer>) => Response | Promise<Response>])[] =
   [
-    "the form as its last picture",
-    "end_image",
-    (picture) => form("/api/v1/generation/submit", "end_image", picture, { ...seedFields, model_type: "T2V-A14B" }),
-  ],
-  ["OpenAI's form", "input_reference", (picture) => form("/v1/videos", "input_reference", picture, { prompt: "a fox", model: "I2V-A14B" })],
-  [
-    "a data URL",
-    "input_reference[image_url]",
-    (picture) =>
-      json("/v1/videos", {
-        prompt: "a fox",
-        model: "I2V-A14B",
-        input_reference: { image_url: `data:image/png;base64,${base64(picture)}` },
-      }),
-  ],
-  ["our own jobs", "image", (picture) => json("/api/v1/jobs", { prompt: "a fox", model: "I2V-A14B", image: base64(picture) })],
-];
+    ["the seed's form", "image", (picture) => form("/api/v1/generation/submit", "image", picture, seedFields)],
+    ["the seed's other form", "image", (picture) => form("/api/v1/generate", "image", picture, seedFields)],
+    [
+      "the form as its last picture",
+      "end_image",
+      (picture) => form("/api/v1/generation/submit", "end_image", picture, { ...seedFields, model_type: "T2V-A14B" }),
+    ],
+    [
+      "OpenAI's form",
+      "input_reference",
+      (picture) => form("/v1/videos", "input_reference", picture, { prompt: "a fox", model: "I2V-A14B" }),
+    ],
+    [
+      "a data URL",
+      "input_reference[image_url]",
+      (picture) =>
+        json("/v1/videos", {
+          prompt: "a fox",
+          model: "I2V-A14B",
+          input_reference: { image_url: `data:image/png;base64,${base64(picture)}` },
+        }),
+    ],
+    [
+      "our own jobs",
+      "image",
+      (picture) => json("/api/v1/jobs", { prompt: "a fox", model: "I2V-A14B", image: base64(picture) }),
+    ],
+  ];
 
 const jobCount = async (): Promise<number> => (await world.store.jobs.list({ limit: 10 })).jobs.length;
 
@@ -66,7 +83,11 @@ describe.each(ways)("a picture by %s", (_, param, send) => {
       const cut = await send(whole.slice(0, Math.floor(whole.length * 0.9)));
       expect(cut.status).toBe(422);
       expect(await cut.json()).toMatchObject({
-        error: { code: "REQUEST_INVALID", param, message: `${param} is cut off, damaged or animated: it could not be decoded whole.` },
+        error: {
+          code: "REQUEST_INVALID",
+          param,
+          message: `${param} is cut off, damaged or animated: it could not be decoded whole.`,
+        },
       });
       expect(await jobCount()).toBe(0);
       expect(await world.store.jobs.listArtifactNames()).toEqual(new Set());
@@ -76,7 +97,8 @@ describe.each(ways)("a picture by %s", (_, param, send) => {
   );
 
   it("is not taken while none can be decoded: 503 with a time to come back, and nothing is kept", async () => {
-    world.imageProblemOf = () => Promise.reject(new MediaError("IMAGE_UNCHECKED", "Its decoder ended.", { retryable: true }));
+    world.imageProblemOf = () =>
+      Promise.reject(new MediaError("IMAGE_UNCHECKED", "Its decoder ended.", { retryable: true }));
     const answer = await send(await pictureOf("png"));
     expect([answer.status, Number(answer.headers.get("retry-after"))]).toEqual([503, 5]);
     expect(await answer.json()).toMatchObject({ error: { code: "IMAGE_UNCHECKED", message: "Its decoder ended." } });

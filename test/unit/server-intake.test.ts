@@ -28,7 +28,10 @@ describe("pausing over HTTP", () => {
   it("refuses what is no yes or no", async () => {
     const answer = await post("/api/v1/jobs/pause", { release_gpu: "perhaps" });
     expect(answer.status).toBe(422);
-    expect(await answer.json()).toMatchObject({ code: "REQUEST_INVALID", detail: expect.stringContaining("release_gpu") });
+    expect(await answer.json()).toMatchObject({
+      code: "REQUEST_INVALID",
+      detail: expect.stringContaining("release_gpu"),
+    });
   });
 
   it("ends with a resume", async () => {

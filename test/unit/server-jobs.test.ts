@@ -88,8 +88,13 @@ it("replaces the stand-in by the real video under the same address, and keeps on
   const standIn = await world.standIn(id);
   const before = await world.app.request(`/api/v1/outputs/${id}/video`);
   const { artifact } = await world.finish("the real video");
-  const after = await world.app.request(`/api/v1/outputs/${id}/video`, { headers: { "if-none-match": `"${standIn.sha256}"` } });
-  expect([before.headers.get("etag"), after.headers.get("etag")]).toEqual([`"${standIn.sha256}"`, `"${artifact.sha256}"`]);
+  const after = await world.app.request(`/api/v1/outputs/${id}/video`, {
+    headers: { "if-none-match": `"${standIn.sha256}"` },
+  });
+  expect([before.headers.get("etag"), after.headers.get("etag")]).toEqual([
+    `"${standIn.sha256}"`,
+    `"${artifact.sha256}"`,
+  ]);
   expect(await after.text()).toBe("the real video");
   const outputs = outputsSchema.parse(await get("/api/v1/outputs"));
   expect(outputs.videos).toHaveLength(1);
@@ -163,7 +168,11 @@ it("cancels a waiting job once, asks for the end of a running one, and knows no 
   const running = await world.submitted();
   await world.claim();
   expect((await cancel(running)).status).toBe(200);
-  expect(await taskOf(running)).toMatchObject({ status: "processing", cancel_requested: true, message: "The job is being cancelled." });
+  expect(await taskOf(running)).toMatchObject({
+    status: "processing",
+    cancel_requested: true,
+    message: "The job is being cancelled.",
+  });
   const absent = await cancel("nobody");
   expect([absent.status, ((await absent.json()) as { detail: string }).detail]).toEqual([404, "Task not found"]);
 });
@@ -180,7 +189,13 @@ it("lists videos with all that the seed's gallery reads", async () => {
     thumbnail_path: `outputs/thumbnails/${id}_thumb.jpg`,
     video_url: `/api/v1/outputs/${id}/video`,
   });
-  for (const address of [video.thumbnail_url, video.download_url, video.video_url, video.artifact_url, `/thumbnails/${id}_thumb.jpg`]) {
+  for (const address of [
+    video.thumbnail_url,
+    video.download_url,
+    video.video_url,
+    video.artifact_url,
+    `/thumbnails/${id}_thumb.jpg`,
+  ]) {
     expect((await world.app.request(address)).status).toBe(200);
   }
   const download = await world.app.request(video.download_url);

@@ -50,7 +50,9 @@ afterEach(() => world.close());
 it("tells definitions, and of each actor where it stands and what can happen next", async () => {
   const answer = await world.app.request("/api/v1/machines");
   const body = machinesSchema.parse(await answer.json());
-  expect(body.definitions).toMatchObject([{ machine: "toy-door", states: [{ id: "toyDoor.open", description: "It is open." }] }]);
+  expect(body.definitions).toMatchObject([
+    { machine: "toy-door", states: [{ id: "toyDoor.open", description: "It is open." }] },
+  ]);
   const iso = (ms: number): string => new Date(ms).toISOString();
   expect(body.actors).toEqual([
     {
@@ -74,16 +76,28 @@ it("streams a snapshot of the actors and then their steps", async () => {
   expect(first?.event).toBe("snapshot");
   expect(actorsSchema.parse(first?.data).actors).toHaveLength(1);
   world.frame({ kind: "mode", mode: "mock", sentence: "Stand-ins only." });
-  world.frame({ kind: "step", step: { ...actor(clock.nowMs()), path: "shut", from: "open", event: "wind.came", isLast: false } });
+  world.frame({
+    kind: "step",
+    step: { ...actor(clock.nowMs()), path: "shut", from: "open", event: "wind.came", isLast: false },
+  });
   const step = await next();
   expect(step?.event).toBe("step");
-  expect(stepSchema.parse(step?.data)).toMatchObject({ actor: "hall/door", from: "open", path: "shut", event: "wind.came", ended: false });
+  expect(stepSchema.parse(step?.data)).toMatchObject({
+    actor: "hall/door",
+    from: "open",
+    path: "shut",
+    event: "wind.came",
+    ended: false,
+  });
   await cancel();
 });
 
 it("has no inspector unless the service was started for it", async () => {
   const answer = await world.app.request("/inspect", { headers: { upgrade: "websocket" } });
-  expect([answer.status, ((await answer.json()) as { detail: string }).detail]).toEqual([404, expect.stringContaining("--inspect")]);
+  expect([answer.status, ((await answer.json()) as { detail: string }).detail]).toEqual([
+    404,
+    expect.stringContaining("--inspect"),
+  ]);
 });
 
 it.each(["10.0.0.7", "::ffff:192.168.1.9", "128.0.0.1", "fe80::1", undefined])(
@@ -99,15 +113,25 @@ it.each(["10.0.0.7", "::ffff:192.168.1.9", "128.0.0.1", "fe80::1", undefined])(
 
 it("serves the pages and a drawing of each machine, without a key", async () => {
   const locked = createServerWorld(clock, { apiKey: "a-long-enough-key" });
-  for (const path of ["/machines", "/machines.js", "/machines.css", "/inspector", "/inspector.js", "/machines/model-loader.svg"]) {
+  for (const path of [
+    "/machines",
+    "/machines.js",
+    "/machines.css",
+    "/inspector",
+    "/inspector.js",
+    "/machines/model-loader.svg",
+  ]) {
     const answer = await locked.app.request(path);
     expect([path, answer.status]).toEqual([path, 200]);
     expect(await answer.text()).not.toMatch(/\son\w+="|style="|innerHTML/);
   }
   const drawing = await (await locked.app.request("/machines/model-loader.svg")).text();
   expect(drawing).toContain('data-state="loading.moving"');
-  for (const path of ["/api/v1/machines", "/api/v1/machines/stream", "/inspect"]) expect((await locked.app.request(path)).status).toBe(401);
-  expect((await locked.app.request("/inspector")).headers.get("cross-origin-opener-policy")).toBe("same-origin-allow-popups");
+  for (const path of ["/api/v1/machines", "/api/v1/machines/stream", "/inspect"])
+    expect((await locked.app.request(path)).status).toBe(401);
+  expect((await locked.app.request("/inspector")).headers.get("cross-origin-opener-policy")).toBe(
+    "same-origin-allow-popups",
+  );
   expect((await locked.app.request("/machines")).headers.get("cross-origin-opener-policy")).toBe("same-origin");
   await locked.close();
 });

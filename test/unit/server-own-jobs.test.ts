@@ -16,7 +16,13 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-const wanted = { model: "T2V-A14B", prompt: "a red fox runs across fresh snow", size: "854x480", frames: 33, steps: 12 };
+const wanted = {
+  model: "T2V-A14B",
+  prompt: "a red fox runs across fresh snow",
+  size: "854x480",
+  frames: 33,
+  steps: 12,
+};
 const onePixel = Buffer.from(png);
 
 const post = (path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> =>
@@ -44,13 +50,20 @@ const failure = (change: Partial<AttemptFailure> = {}): AttemptFailure => ({
   ...change,
 });
 const setAside = async (id: string): Promise<void> => {
-  for (let death = 0; death < 2; death += 1) await world.store.jobs.fail(await world.claim(), failure({ kind: "death" }));
+  for (let death = 0; death < 2; death += 1)
+    await world.store.jobs.fail(await world.claim(), failure({ kind: "death" }));
   expect((await show(id)).state).toBe("quarantined");
 };
 
 describe("submitting a job in our own words", () => {
   it("answers 201 with the job that is on the disk, and where it is", async () => {
-    const answer = await post("/api/v1/jobs", { ...wanted, seed: 7, priority: 5, labels: ["nightly", "team=a"], deadline_ms: minuteMs });
+    const answer = await post("/api/v1/jobs", {
+      ...wanted,
+      seed: 7,
+      priority: 5,
+      labels: ["nightly", "team=a"],
+      deadline_ms: minuteMs,
+    });
     const job = await detailOf(answer);
     expect(answer.status).toBe(201);
     expect(answer.headers.get("location")).toBe(`/api/v1/jobs/${job.id}`);
@@ -72,7 +85,11 @@ describe("submitting a job in our own words", () => {
 
   it("reduces nothing unless the submission allows it, and then no further than its floor", async () => {
     const floor = { width: 640, height: 360, frames: 17 };
-    expect(await submitted({ fallback: "wait", allow: ["frames"], floor })).toMatchObject({ fallback: "wait", allow: ["frames"], floor });
+    expect(await submitted({ fallback: "wait", allow: ["frames"], floor })).toMatchObject({
+      fallback: "wait",
+      allow: ["frames"],
+      floor,
+    });
     expect(await submitted({ allow: ["frames"] })).toMatchObject({ floor: { width: 854, height: 480, frames: 33 } });
     expect((await submitted()).floor).toBeUndefined();
   });
@@ -133,7 +150,12 @@ describe("submitting a job in our own words", () => {
 
   it("says what the job will take while it has not ended, and no number where nothing is known", async () => {
     const job = await submitted();
-    expect(job.estimate).toMatchObject({ load_profile: "model-offload", vram_gb: 33.5, seconds: 37, source: "estimated" });
+    expect(job.estimate).toMatchObject({
+      load_profile: "model-offload",
+      vram_gb: 33.5,
+      seconds: 37,
+      source: "estimated",
+    });
     expect(job.estimate?.basis).not.toBe("");
     expect((await show(job.id)).estimate).toEqual(job.estimate);
     world.isCardKnown = false;
@@ -152,7 +174,11 @@ describe("submitting a job in our own words", () => {
     const key = { "idempotency-key": "k-1" };
     const first = await submitted({}, key);
     const again = await post("/api/v1/jobs", Object.fromEntries(Object.entries(wanted).toReversed()), key);
-    expect([again.status, again.headers.get("idempotency-replayed"), (await detailOf(again)).id]).toEqual([200, "true", first.id]);
+    expect([again.status, again.headers.get("idempotency-replayed"), (await detailOf(again)).id]).toEqual([
+      200,
+      "true",
+      first.id,
+    ]);
     const other = await post("/api/v1/jobs", { ...wanted, steps: 13 }, key);
     expect([other.status, ((await other.json()) as { code: string }).code]).toEqual([409, "IDEMPOTENCY_KEY_REUSED"]);
     expect((await listed()).jobs).toHaveLength(1);
@@ -193,9 +219,12 @@ describe("finding jobs", () => {
     expect(await idsOf(`?until=${old.created_at}`)).toEqual([old.id]);
   });
 
-  it.each(["?state=gone", "?label=a%20b", "?since=yesterday", "?limit=0", "?cursor=somewhere"])("refuses %s", async (query) => {
-    expect((await get(`/api/v1/jobs${query}`)).status).toBe(422);
-  });
+  it.each(["?state=gone", "?label=a%20b", "?since=yesterday", "?limit=0", "?cursor=somewhere"])(
+    "refuses %s",
+    async (query) => {
+      expect((await get(`/api/v1/jobs${query}`)).status).toBe(422);
+    },
+  );
 });
 
 describe("one job", () => {
@@ -239,7 +268,12 @@ describe("one job", () => {
   it("never calls a stand-in the result", async () => {
     const { id } = await submitted();
     await world.standIn(id);
-    expect(await show(id)).toMatchObject({ state: "queued", is_mock: true, real_result: "pending", artifacts: [{ kind: "stand_in" }] });
+    expect(await show(id)).toMatchObject({
+      state: "queued",
+      is_mock: true,
+      real_result: "pending",
+      artifacts: [{ kind: "stand_in" }],
+    });
   });
 
   it("is 404 when there is none, for every act", async () => {
@@ -256,12 +290,22 @@ describe("ending and trying again", () => {
     expect((await post(`/api/v1/jobs/${id}/cancel`)).status).toBe(409);
     const running = await submitted();
     await world.claim();
-    expect(await detailOf(await post(`/api/v1/jobs/${running.id}/cancel`))).toMatchObject({ state: "running", cancel_requested: true });
+    expect(await detailOf(await post(`/api/v1/jobs/${running.id}/cancel`))).toMatchObject({
+      state: "running",
+      cancel_requested: true,
+    });
   });
 
   it("a retry is a new job that names the old one, which stays as it was", async () => {
     const image = onePixel.toString("base64");
-    const old = await submitted({ model: "I2V-A14B", image, labels: ["a"], priority: 3, deadline_ms: minuteMs, allow: ["frames"] });
+    const old = await submitted({
+      model: "I2V-A14B",
+      image,
+      labels: ["a"],
+      priority: 3,
+      deadline_ms: minuteMs,
+      allow: ["frames"],
+    });
     await world.store.jobs.fail(await world.claim(), failure());
     const before = await show(old.id);
     const oldImage = (await world.store.jobs.get(old.id))?.artifacts[0];
@@ -295,7 +339,11 @@ describe("ending and trying again", () => {
       await post(`/api/v1/jobs/${id}/retry`, undefined, key),
       await post(`/api/v1/jobs/${id}/retry`, undefined, key),
     ];
-    expect([first.status, second.status, (await detailOf(first)).id === (await detailOf(second)).id]).toEqual([201, 200, true]);
+    expect([first.status, second.status, (await detailOf(first)).id === (await detailOf(second)).id]).toEqual([
+      201,
+      200,
+      true,
+    ]);
   });
 
   it("only what failed or was cancelled is tried again, and never past the quarantine", async () => {
@@ -312,7 +360,12 @@ describe("quarantine", () => {
     const { id } = await submitted();
     expect((await post(`/api/v1/jobs/${id}/release`)).status).toBe(409);
     await setAside(id);
-    expect(await detailOf(await post(`/api/v1/jobs/${id}/release`))).toMatchObject({ id, state: "queued", deaths: 0, attempt_count: 0 });
+    expect(await detailOf(await post(`/api/v1/jobs/${id}/release`))).toMatchObject({
+      id,
+      state: "queued",
+      deaths: 0,
+      attempt_count: 0,
+    });
     expect((await world.finish()).jobId).toBe(id);
   });
 
@@ -329,7 +382,10 @@ describe("quarantine", () => {
 describe("a drain of the intake", () => {
   it("refuses submissions of every route with 503 and a time to come back, and a resume ends it", async () => {
     const accepted = await submitted();
-    expect(intakeSchema.parse(await (await post("/api/v1/jobs/drain")).json())).toMatchObject({ drained: true, paused: false });
+    expect(intakeSchema.parse(await (await post("/api/v1/jobs/drain")).json())).toMatchObject({
+      drained: true,
+      paused: false,
+    });
     for (const refused of [await post("/api/v1/jobs", wanted), await world.submit()]) {
       expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "60"]);
       expect(await refused.json()).toMatchObject({ code: "INTAKE_DRAINED" });

@@ -60,12 +60,12 @@ describe("a video", () => {
 
   it("is served in part", async () => {
     const answer = await get({ range: "bytes=2-5" });
-    expect([answer.status, answer.headers.get("content-range"), answer.headers.get("content-length"), await answer.text()]).toEqual([
-      206,
-      "bytes 2-5/10",
-      "4",
-      "2345",
-    ]);
+    expect([
+      answer.status,
+      answer.headers.get("content-range"),
+      answer.headers.get("content-length"),
+      await answer.text(),
+    ]).toEqual([206, "bytes 2-5/10", "4", "2345"]);
   });
 
   it("is served whole when several parts are asked for", async () => {
@@ -106,7 +106,9 @@ describe("a video", () => {
 
   it("is a 404 when its file is gone", async () => {
     const known = await world.store.jobs.findArtifact(artifact.sha256);
-    const files = world.ports.artifacts as ServerWorld["ports"]["artifacts"] & { remove: (name: string) => Promise<void> };
+    const files = world.ports.artifacts as ServerWorld["ports"]["artifacts"] & {
+      remove: (name: string) => Promise<void>;
+    };
     await files.remove(known?.artifact.name ?? "");
     expect((await get()).status).toBe(404);
     expect(world.defects).toEqual([]);

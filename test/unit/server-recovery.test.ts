@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { problemSchema } from "../../src/contract/problem.ts";
-import { actionsSchema, healthSchema, recoveryStatusSchema, resetSchema, triggeredSchema } from "../../src/contract/recovery-wire.ts";
+import {
+  actionsSchema,
+  healthSchema,
+  recoveryStatusSchema,
+  resetSchema,
+  triggeredSchema,
+} from "../../src/contract/recovery-wire.ts";
 import { readinessSchema, systemHealthSchema } from "../../src/contract/system-wire.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
@@ -14,7 +20,10 @@ afterEach(() => world.close());
 
 const get = async (path: string): Promise<unknown> => (await world.app.request(path)).json();
 const trigger = (body: unknown, query = "") =>
-  world.app.request(`/api/v1/recovery/trigger${query}`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) });
+  world.app.request(`/api/v1/recovery/trigger${query}`, {
+    method: "POST",
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
 
 describe("recovery status", () => {
   it("has the seed's fields before any attempt and any check", async () => {
@@ -49,9 +58,17 @@ describe("recovery status", () => {
       ...ready,
       isMockEnabled: true,
       recoveryAttempts: attempts,
-      recoveryStatistics: recoveryStatistics(attempts.map((attempt) => ({ failureType: attempt.failureType, rung: attempt }))),
+      recoveryStatistics: recoveryStatistics(
+        attempts.map((attempt) => ({ failureType: attempt.failureType, rung: attempt })),
+      ),
       openIncidents: [
-        { id: "i-1", failureType: "vram_exhaustion", workerId: null, openedAtMs: 1_000, sentence: "Trying a leaner memory mode." },
+        {
+          id: "i-1",
+          failureType: "vram_exhaustion",
+          workerId: null,
+          openedAtMs: 1_000,
+          sentence: "Trying a leaner memory mode.",
+        },
       ],
     };
     const body = recoveryStatusSchema.parse(await get("/api/v1/recovery/status"));
@@ -61,11 +78,20 @@ describe("recovery status", () => {
       success_rate: 50,
       average_recovery_time: 0.42,
       failure_types: { vram_exhaustion: { total: 2, successful: 1 } },
-      recovery_actions: { clear_gpu_cache: { total: 1, successful: 0 }, apply_vram_optimization: { total: 1, successful: 1 } },
+      recovery_actions: {
+        clear_gpu_cache: { total: 1, successful: 0 },
+        apply_vram_optimization: { total: 1, successful: 1 },
+      },
       mock_generation_enabled: true,
       degraded_mode_active: false,
     });
-    expect(body.recovery_attempts.map(({ success, recovery_time, error_message }) => [success, recovery_time, error_message])).toEqual([
+    expect(
+      body.recovery_attempts.map(({ success, recovery_time, error_message }) => [
+        success,
+        recovery_time,
+        error_message,
+      ]),
+    ).toEqual([
       [false, 0.42, "nothing was freed"],
       [true, 0.42, null],
     ]);
@@ -126,7 +152,11 @@ describe("trigger and reset", () => {
     };
     const answer = await trigger({ failure_type: "network_error", force: true }, "?wait=0");
     expect(answer.status).toBe(200);
-    expect(triggeredSchema.parse(await answer.json())).toMatchObject({ recovery_triggered: true, success: false, incident_id: "i-2" });
+    expect(triggeredSchema.parse(await answer.json())).toMatchObject({
+      recovery_triggered: true,
+      success: false,
+      incident_id: "i-2",
+    });
     expect(world.orders[0]).toMatchObject({ isForced: true, waitMs: 0 });
   });
 
@@ -202,13 +232,17 @@ describe("probes", () => {
 });
 
 describe("simulator", () => {
-  const kill = (body: unknown) => world.app.request("/api/v1/simulator/kill", { method: "POST", body: JSON.stringify(body) });
+  const kill = (body: unknown) =>
+    world.app.request("/api/v1/simulator/kill", { method: "POST", body: JSON.stringify(body) });
   it("kills the worker that is named, or the main one", async () => {
     expect(await (await kill({})).json()).toEqual({ message: "worker-0 was killed", worker_id: "worker-0", pid: 4242 });
     expect((await kill({ worker_id: "worker-9" })).status).toBe(404);
     expect((await kill({ worker_id: 7 })).status).toBe(422);
     expect((await kill({ worker: "worker-1" })).status).toBe(422);
-    world.ports.control.killWorker = async () => ({ kind: "notSimulated", message: "Only simulated workers are killed on request." });
+    world.ports.control.killWorker = async () => ({
+      kind: "notSimulated",
+      message: "Only simulated workers are killed on request.",
+    });
     expect((await kill({})).status).toBe(501);
   });
 });

@@ -27,7 +27,10 @@ beforeAll(async () => {
   world = createServerWorld(createVirtualClock());
   for (const role of keyRoles) {
     const [, id = "", secret = ""] = keyOfRole(role).split("_");
-    await world.store.keys.create({ id, role, label: "", digest: createHash("sha256").update(secret).digest("hex") }, "operator:test");
+    await world.store.keys.create(
+      { id, role, label: "", digest: createHash("sha256").update(secret).digest("hex") },
+      "operator:test",
+    );
   }
   routes = [...rolesOf(world.app)].map(([name, role]) => {
     const [method = "", path = ""] = name.split(" ");
@@ -46,7 +49,9 @@ async function statusFor(method: string, path: string, caller: Caller): Promise<
 
 const mayCall = (caller: Caller, needed: AccessRole): boolean => {
   if (needed === "open") return true;
-  return keyRoles.some((role) => role === caller) && accessRoles.indexOf(caller as AccessRole) >= accessRoles.indexOf(needed);
+  return (
+    keyRoles.some((role) => role === caller) && accessRoles.indexOf(caller as AccessRole) >= accessRoles.indexOf(needed)
+  );
 };
 
 describe("every route", () => {

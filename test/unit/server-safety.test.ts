@@ -12,7 +12,8 @@ const start = (options: WorldOptions = {}): ServerWorld => {
 };
 afterEach(() => world.close());
 
-const ask = (path: string, headers: Record<string, string> = {}, method = "GET") => world.app.request(path, { method, headers });
+const ask = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+  world.app.request(path, { method, headers });
 const codeOf = async (answer: Response): Promise<string> => problemSchema.parse(await answer.json()).code;
 
 describe("host", () => {
@@ -74,8 +75,15 @@ describe("origin", () => {
   it("lets an allowed origin call, and tells its browser so", async () => {
     start({ allowedOrigins: ["https://studio.example"] });
     const headers = { ...own, origin: "https://studio.example", "sec-fetch-site": "cross-site" };
-    const preflight = await ask("/api/v1/generation/submit", { ...headers, "access-control-request-method": "POST" }, "OPTIONS");
-    expect([preflight.status, preflight.headers.get("access-control-allow-origin")]).toEqual([204, "https://studio.example"]);
+    const preflight = await ask(
+      "/api/v1/generation/submit",
+      { ...headers, "access-control-request-method": "POST" },
+      "OPTIONS",
+    );
+    expect([preflight.status, preflight.headers.get("access-control-allow-origin")]).toEqual([
+      204,
+      "https://studio.example",
+    ]);
     const answer = await ask("/api/v1/recovery/reset", headers, "POST");
     expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([200, "https://studio.example"]);
     expect((await ask("/api/v1/recovery/reset", { ...own, origin: "https://other.example" }, "POST")).status).toBe(403);
@@ -105,7 +113,9 @@ describe("key", () => {
   it("takes it as bearer token, and never as what a browser sends by itself", async () => {
     start({ apiKey: "a-long-enough-key" });
     expect((await ask("/api/v1/queue", { authorization: "Bearer a-long-enough-key" })).status).toBe(200);
-    expect((await ask("/api/v1/queue", { authorization: `Basic ${btoa("anybody:a-long-enough-key")}` })).status).toBe(401);
+    expect((await ask("/api/v1/queue", { authorization: `Basic ${btoa("anybody:a-long-enough-key")}` })).status).toBe(
+      401,
+    );
   });
 });
 
@@ -120,14 +130,19 @@ describe("a key among the protocols of a WebSocket", () => {
     expect((await ask("/api/v1/queue", { "sec-websocket-protocol": carrying(apiKey) })).status).toBe(401);
   });
 
-  it.each([carrying("another key"), "understudy", "understudy.key.", "", "understudy.key.%%%"])("refuses %s", async (protocols) => {
-    start({ apiKey });
-    expect((await upgrade({ "sec-websocket-protocol": protocols })).status).toBe(401);
-  });
+  it.each([carrying("another key"), "understudy", "understudy.key.", "", "understudy.key.%%%"])(
+    "refuses %s",
+    async (protocols) => {
+      start({ apiKey });
+      expect((await upgrade({ "sec-websocket-protocol": protocols })).status).toBe(401);
+    },
+  );
 
   it("does not stand in for a header that is wrong", async () => {
     start({ apiKey });
-    expect((await upgrade({ authorization: "Bearer wrong", "sec-websocket-protocol": carrying(apiKey) })).status).toBe(401);
+    expect((await upgrade({ authorization: "Bearer wrong", "sec-websocket-protocol": carrying(apiKey) })).status).toBe(
+      401,
+    );
   });
 
   it("is never answered", () => {
@@ -148,7 +163,11 @@ describe("one caller", () => {
     world = createServerWorld(clock, { rateLimit });
     expect(await statuses(3)).toEqual([200, 200, 200]);
     const refused = await ask("/api/v1/queue");
-    expect([refused.status, refused.headers.get("retry-after"), await codeOf(refused)]).toEqual([429, "1", "RATE_LIMITED"]);
+    expect([refused.status, refused.headers.get("retry-after"), await codeOf(refused)]).toEqual([
+      429,
+      "1",
+      "RATE_LIMITED",
+    ]);
     await clock.advance(1_000);
     expect(await statuses(3)).toEqual([200, 200, 429]);
   });
@@ -175,7 +194,11 @@ describe("a refused page", () => {
 
   it("cannot put a text of its own into answer or log", async () => {
     start();
-    const answer = await ask("/api/v1/recovery/reset", { host: "localhost", origin: "http://evil.example/<script>" }, "POST");
+    const answer = await ask(
+      "/api/v1/recovery/reset",
+      { host: "localhost", origin: "http://evil.example/<script>" },
+      "POST",
+    );
     expect([answer.status, (await answer.text()).includes("script")]).toEqual([403, false]);
     expect(world.refusedOrigins).toEqual([]);
   });
@@ -232,12 +255,24 @@ describe("bodies and methods", () => {
   ])("answers 405 to %s %s and says what it takes", async (method, path, allow) => {
     start();
     const answer = await ask(path, {}, method);
-    expect([answer.status, answer.headers.get("allow"), await codeOf(answer)]).toEqual([405, allow, "METHOD_NOT_ALLOWED"]);
+    expect([answer.status, answer.headers.get("allow"), await codeOf(answer)]).toEqual([
+      405,
+      allow,
+      "METHOD_NOT_ALLOWED",
+    ]);
   });
 
   it("answers 404 as a problem to what does not exist", async () => {
     start();
-    for (const path of ["/nothing", "/api/v1", "/api/v1/queue/", "//", "/%zz", "/page.js/../../x", `/${"x".repeat(5_000)}`]) {
+    for (const path of [
+      "/nothing",
+      "/api/v1",
+      "/api/v1/queue/",
+      "//",
+      "/%zz",
+      "/page.js/../../x",
+      `/${"x".repeat(5_000)}`,
+    ]) {
       const answer = await ask(path);
       expect([answer.status, answer.headers.get("content-type")]).toEqual([404, "application/problem+json"]);
     }
@@ -288,7 +323,10 @@ describe("defects", () => {
   it("answers 503 with Retry-After while the store cannot write, which is no defect", async () => {
     start();
     world.ports.admission.submit = async () => {
-      throw new StoreError("STORE_UNAVAILABLE", "The disk is full.", { retryable: true, details: { retryAfterMs: 900_000 } });
+      throw new StoreError("STORE_UNAVAILABLE", "The disk is full.", {
+        retryable: true,
+        details: { retryAfterMs: 900_000 },
+      });
     };
     const answer = await world.submit();
     expect([answer.status, answer.headers.get("retry-after"), world.defects.length]).toEqual([503, "60", 0]);

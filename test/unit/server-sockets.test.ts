@@ -77,7 +77,11 @@ it("serves ranges, HEAD and the page over a socket", async () => {
   const part = await fetch(address, { headers: { range: "bytes=-4" } });
   expect([part.status, part.headers.get("content-length"), await part.text()]).toEqual([206, "4", "6789"]);
   const head = await fetch(address, { method: "HEAD" });
-  expect([head.status, head.headers.get("content-length"), head.headers.get("accept-ranges")]).toEqual([200, "10", "bytes"]);
+  expect([head.status, head.headers.get("content-length"), head.headers.get("accept-ranges")]).toEqual([
+    200,
+    "10",
+    "bytes",
+  ]);
   const page = await fetch(listening.address);
   expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
 });
@@ -133,7 +137,15 @@ it("answers pings and subscriptions, and survives what is no message", async () 
 it("sends how far a download is, and its end with the seed's fields, flat and under data", async () => {
   const client = await openSocket(listening);
   await client.next("connection_established");
-  const half = { model: "T2V-A14B", doneBytes: 30e9, totalBytes: 60e9, bytesPerSecond: 100e6, etaMs: 300_000, trouble: null, atMs: 0 };
+  const half = {
+    model: "T2V-A14B",
+    doneBytes: 30e9,
+    totalBytes: 60e9,
+    bytesPerSecond: 100e6,
+    etaMs: 300_000,
+    trouble: null,
+    atMs: 0,
+  };
   world.frame({ kind: "download", download: { ...half, state: "downloading" } });
   const progress = { model_type: "T2V-A14B", status: "downloading", progress: 50, speed_mbps: 800, eta_seconds: 300 };
   expect((await client.next("download_progress")).data).toMatchObject(progress);
@@ -181,7 +193,13 @@ it("sends health, samples and recovery attempts with the seed's fields", async (
     recovery_time: 0.42,
     error_message: null,
   });
-  const host = { cpuRatio: 0.5, memoryRatio: 0.25, memoryUsedBytes: 8 * 1024 ** 3, memoryTotalBytes: 32 * 1024 ** 3, diskFreeBytes: 1 };
+  const host = {
+    cpuRatio: 0.5,
+    memoryRatio: 0.25,
+    memoryUsedBytes: 8 * 1024 ** 3,
+    memoryTotalBytes: 32 * 1024 ** 3,
+    diskFreeBytes: 1,
+  };
   world.frame({ kind: "sample", sample: { atMs: 0, gpuKind: "absent", gpus: [], host } });
   expect((await client.next("system_stats_update")).data).toMatchObject({
     cpu_percent: 50,
@@ -217,11 +235,23 @@ it("explains itself to a plain request", async () => {
 it.each([
   ["no Host at all", "GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n", 400],
   ["a Host that is none", "GET /livez HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400],
-  ["two lengths", "POST /api/v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400],
+  [
+    "two lengths",
+    "POST /api/v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    400,
+  ],
   ["TRACE", "TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 405],
   ["no HTTP", "hello\r\n\r\n", 400],
-  ["a foreign absolute address", "GET http://evil.example/livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421],
-  ["an encoded way out", "GET /..%2f..%2f..%2fetc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404],
+  [
+    "a foreign absolute address",
+    "GET http://evil.example/livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    421,
+  ],
+  [
+    "an encoded way out",
+    "GET /..%2f..%2f..%2fetc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    404,
+  ],
   ["a way out", "GET /../../../../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404],
   ["headers without end", `GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: ${"x".repeat(20_000)}\r\n\r\n`, 431],
 ])("answers %s with a refusal and goes on serving", async (_what, bytes, status) => {
@@ -231,16 +261,24 @@ it.each([
 });
 
 it("refuses a taken port with a sentence", async () => {
-  await expect(listen(world.app, { host: "127.0.0.1", port: listening.port, clock, isInsecure: false })).rejects.toMatchObject({
+  await expect(
+    listen(world.app, { host: "127.0.0.1", port: listening.port, clock, isInsecure: false }),
+  ).rejects.toMatchObject({
     code: "ADDRESS_IN_USE",
     message: expect.stringContaining("--port"),
   });
 });
 
-it.each(["0.0.0.0", "::", "192.168.1.4", "127.evil.example", "localhost.example.org"])("listens on %s only with a key", async (host) => {
-  const refused = listen(world.app, { host, port: 0, clock, isInsecure: false });
-  await expect(refused).rejects.toMatchObject({ code: "INSECURE_BINDING", message: expect.stringContaining("understudy token create") });
-});
+it.each(["0.0.0.0", "::", "192.168.1.4", "127.evil.example", "localhost.example.org"])(
+  "listens on %s only with a key",
+  async (host) => {
+    const refused = listen(world.app, { host, port: 0, clock, isInsecure: false });
+    await expect(refused).rejects.toMatchObject({
+      code: "INSECURE_BINDING",
+      message: expect.stringContaining("understudy token create"),
+    });
+  },
+);
 
 it("stops within its deadline beside open streams, sockets, half-sent requests and slow readers", async () => {
   const other = createServerWorld(clock);

@@ -15,7 +15,13 @@ const read = async () => statusSchema.parse(await (await world.app.request("/api
 it("the status tells mode, workers, jobs by state and what is being repaired", async () => {
   await world.submitted();
   const openedAtMs = 1_760_000_000_000;
-  const incident = { id: "i-1", failureType: "vram_exhaustion", workerId: "worker-0", openedAtMs, sentence: "being repaired" } as const;
+  const incident = {
+    id: "i-1",
+    failureType: "vram_exhaustion",
+    workerId: "worker-0",
+    openedAtMs,
+    sentence: "being repaired",
+  } as const;
   world.status = { ...world.status, mode: "recovering", sentence: "It is being repaired.", openIncidents: [incident] };
   const status = await read();
   expect(status).toMatchObject({
@@ -40,7 +46,10 @@ it("the status tells mode, workers, jobs by state and what is being repaired", a
 
 it("the status says why nothing is accepted", async () => {
   await world.app.request("/api/v1/jobs/drain", { method: "POST" });
-  world.status = { ...world.status, unreadyReason: { code: "INTAKE_DRAINED", message: "An operator has drained the intake." } };
+  world.status = {
+    ...world.status,
+    unreadyReason: { code: "INTAKE_DRAINED", message: "An operator has drained the intake." },
+  };
   const status = await read();
   expect(status).toMatchObject({ ready: false, drained: true });
   expect(statusLines("", status)).toContain("Nothing is accepted: An operator has drained the intake.");

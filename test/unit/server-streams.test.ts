@@ -4,7 +4,12 @@ import { attemptSchema, healthStatusSchema, systemStatusSchema } from "../../src
 import { topicOfKind } from "../../src/contract/stream-topics.ts";
 import { rowSchema, snapshotSchema } from "../../src/contract/stream-wire.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { createSseChannel, encodeSse, longestQueueBytes, longestQueueCount } from "../../src/server/streams/sse-channel.ts";
+import {
+  createSseChannel,
+  encodeSse,
+  longestQueueBytes,
+  longestQueueCount,
+} from "../../src/server/streams/sse-channel.ts";
 import { createServerWorld, healthy, readEvents, type ServerWorld } from "./server-world.ts";
 
 let clock: VirtualClock;
@@ -34,7 +39,12 @@ describe("the event stream", () => {
     expect(first?.event).toBe("snapshot");
     const snapshot = snapshotSchema.parse(first?.data);
     expect(first?.id).toBe(String(snapshot.seq));
-    expect(snapshot).toMatchObject({ mode: "ready", simulated: true, queue: { pending_tasks: 1 }, last_output: { id, is_mock: true } });
+    expect(snapshot).toMatchObject({
+      mode: "ready",
+      simulated: true,
+      queue: { pending_tasks: 1 },
+      last_output: { id, is_mock: true },
+    });
     expect(snapshot.described_kinds).toEqual(expect.arrayContaining(["job.succeeded", "rung.ended"]));
     expect(snapshot.recent.map((row) => row.text)).toEqual([
       `Job ${id.slice(0, 8)} was accepted.`,
@@ -71,7 +81,11 @@ describe("the event stream", () => {
     const snapshot = await next();
     const id = await world.submitted();
     await world.store.events.append([
-      { kind: "worker.exited", workerId: "worker-0", data: { exitCode: 137, atMs: 5, models: { "T2V-A14B": { isLoaded: true } } } },
+      {
+        kind: "worker.exited",
+        workerId: "worker-0",
+        data: { exitCode: 137, atMs: 5, models: { "T2V-A14B": { isLoaded: true } } },
+      },
     ]);
     const submitted = await next();
     const exited = await next();
@@ -79,13 +93,18 @@ describe("the event stream", () => {
     expect(Number(submitted?.id)).toBe(Number(snapshot?.id) + 1);
     expect(Number(exited?.id)).toBe(Number(submitted?.id) + 1);
     expect(rowSchema.parse(submitted?.data)).toMatchObject({ job_id: id, actor: "client:local" });
-    expect(rowSchema.parse(exited?.data).data).toEqual({ exit_code: 137, at_ms: 5, models: { "T2V-A14B": { is_loaded: true } } });
+    expect(rowSchema.parse(exited?.data).data).toEqual({
+      exit_code: 137,
+      at_ms: 5,
+      models: { "T2V-A14B": { is_loaded: true } },
+    });
     await cancel();
   });
 
   it("encodes a row and a frame once for all clients, who hold the same bytes", async () => {
     const decoder = new TextDecoder();
-    const open = async () => ((await world.app.request("/api/v1/events")).body as ReadableStream<Uint8Array>).getReader();
+    const open = async () =>
+      ((await world.app.request("/api/v1/events")).body as ReadableStream<Uint8Array>).getReader();
     const readers = [await open(), await open()];
     const chunksOf = (event: string) =>
       Promise.all(
@@ -158,7 +177,16 @@ describe("the event stream", () => {
     await next();
     world.frame({
       kind: "progress",
-      progress: { jobId: "j-1", workerId: "worker-0", phase: "denoise", step: 3, of: 12, ratio: 0.999, atMs: 0, etaMs: null },
+      progress: {
+        jobId: "j-1",
+        workerId: "worker-0",
+        phase: "denoise",
+        step: 3,
+        of: 12,
+        ratio: 0.999,
+        atMs: 0,
+        etaMs: null,
+      },
     });
     world.frame({ kind: "mode", mode: "mock", sentence: "Stand-ins only." });
     world.frame({
@@ -247,15 +275,18 @@ describe("the event stream", () => {
     await again.cancel();
   });
 
-  it.each(["dances", "", "jobs,dances", "jobs,,health"])("refuses the topics %j and says which there are", async (topics) => {
-    const answer = await world.app.request(`/api/v1/events?topics=${topics}`);
-    expect(answer.status).toBe(422);
-    expect(await answer.json()).toMatchObject({
-      code: "REQUEST_INVALID",
-      error: { param: "topics" },
-      detail: expect.stringContaining("jobs, incidents"),
-    });
-  });
+  it.each(["dances", "", "jobs,dances", "jobs,,health"])(
+    "refuses the topics %j and says which there are",
+    async (topics) => {
+      const answer = await world.app.request(`/api/v1/events?topics=${topics}`);
+      expect(answer.status).toBe(422);
+      expect(await answer.json()).toMatchObject({
+        code: "REQUEST_INVALID",
+        error: { param: "topics" },
+        detail: expect.stringContaining("jobs, incidents"),
+      });
+    },
+  );
 
   it("knows a topic for every kind of row that has words", () => {
     const topics = new Set(listedKinds.map(topicOfKind));
@@ -284,7 +315,10 @@ describe("the health stream", () => {
     const { next, cancel } = await open({}, "/api/v1/health/stream");
     expect(await next()).toMatchObject({ event: "snapshot", data: { overall_status: "healthy", mode: "ready" } });
     world.frame({ kind: "health", health: { ...healthy, overallStatus: "critical", issues: ["VRAM is full"] } });
-    expect(await next()).toMatchObject({ event: "health", data: { overall_status: "critical", issues: ["VRAM is full"] } });
+    expect(await next()).toMatchObject({
+      event: "health",
+      data: { overall_status: "critical", issues: ["VRAM is full"] },
+    });
     await cancel();
   });
 
@@ -293,16 +327,36 @@ describe("the health stream", () => {
     await next();
     world.frame({ kind: "health", health: { ...healthy, overallStatus: "critical", issues: ["VRAM is full"] } });
     world.frame({ kind: "mode", mode: "ready", sentence: "At once." });
-    const about = { failureType: "network_error", workerId: null, incidentId: null, startedAtMs: 0, endedAtMs: 1_500 } as const;
+    const about = {
+      failureType: "network_error",
+      workerId: null,
+      incidentId: null,
+      startedAtMs: 0,
+      endedAtMs: 1_500,
+    } as const;
     world.frame({
       kind: "recoveryAttempt",
       attempt: { ...about, action: "retry_model_download", outcome: "effective", reason: "every file matches" },
     });
     const heard = [await next(), await next(), await next(), await next(), await next()];
-    expect(heard.map((event) => event?.event)).toEqual(["health", "health_status", "mode", "system_status", "recovery_attempt"]);
-    expect(healthStatusSchema.parse(heard[1]?.data)).toMatchObject({ status: "critical", cpu_usage: 12.5, issues: ["VRAM is full"] });
+    expect(heard.map((event) => event?.event)).toEqual([
+      "health",
+      "health_status",
+      "mode",
+      "system_status",
+      "recovery_attempt",
+    ]);
+    expect(healthStatusSchema.parse(heard[1]?.data)).toMatchObject({
+      status: "critical",
+      cpu_usage: 12.5,
+      issues: ["VRAM is full"],
+    });
     expect(systemStatusSchema.parse(heard[3]?.data)).toMatchObject({ status: "ready", mock_mode_enabled: false });
-    expect(attemptSchema.parse(heard[4]?.data)).toMatchObject({ success: true, recovery_time: 1.5, error_message: null });
+    expect(attemptSchema.parse(heard[4]?.data)).toMatchObject({
+      success: true,
+      recovery_time: 1.5,
+      error_message: null,
+    });
     await cancel();
   });
 
@@ -322,7 +376,8 @@ describe("an SSE channel", () => {
     for (let number = 0; number < 20; number += 1) channel.send(encodeSse({ event: "small", data: number }));
     channel.send(encodeSse({ event: "heavy", data: "x".repeat(2 * longestQueueBytes) }));
     const heard: string[] = [];
-    while (!heard.at(-1)?.startsWith("event: resync")) heard.push(new TextDecoder().decode((await reader.read()).value));
+    while (!heard.at(-1)?.startsWith("event: resync"))
+      heard.push(new TextDecoder().decode((await reader.read()).value));
     expect([heard.some((text) => text.startsWith("event: heavy")), resyncCount]).toEqual([false, 1]);
     channel.send(encodeSse({ event: "heavy", data: "x".repeat(2 * longestQueueBytes) }));
     expect(new TextDecoder().decode((await reader.read()).value)).toContain("event: heavy");
@@ -332,7 +387,8 @@ describe("an SSE channel", () => {
   it("holds no more than its bound for a client that never reads", () => {
     let resyncCount = 0;
     const channel = createSseChannel({ onResync: () => (resyncCount += 1), onClosed: () => undefined });
-    for (let number = 0; number < 10 * longestQueueCount; number += 1) channel.send(encodeSse({ event: "x", data: number }));
+    for (let number = 0; number < 10 * longestQueueCount; number += 1)
+      channel.send(encodeSse({ event: "x", data: number }));
     expect(resyncCount).toBe(0);
     channel.end("stopping");
     expect(channel.isClosed()).toBe(true);

@@ -16,9 +16,19 @@ function form(fields: Record<string, string | Blob>): FormData {
   for (const [name, value] of Object.entries(fields)) body.set(name, value);
   return body;
 }
-const textFields = { model_type: "T2V-A14B", prompt: "a fox", resolution: "854x480", steps: "12", lora_strength: "0.5", num_frames: "33" };
-const postForm = (fields: Record<string, string | Blob>, path = "/api/v1/generation/submit", headers: Record<string, string> = {}) =>
-  world.app.request(path, { method: "POST", headers, body: form(fields) });
+const textFields = {
+  model_type: "T2V-A14B",
+  prompt: "a fox",
+  resolution: "854x480",
+  steps: "12",
+  lora_strength: "0.5",
+  num_frames: "33",
+};
+const postForm = (
+  fields: Record<string, string | Blob>,
+  path = "/api/v1/generation/submit",
+  headers: Record<string, string> = {},
+) => world.app.request(path, { method: "POST", headers, body: form(fields) });
 const post = (body: string | Uint8Array<ArrayBuffer>, type = "application/json") =>
   world.app.request("/api/v1/generation/submit", { method: "POST", headers: { "content-type": type }, body });
 
@@ -42,7 +52,14 @@ it("answers a submission with the seed's fields once the job is in the store", a
     lora_strength: 1,
   });
   const job = await world.store.jobs.get(body.task_id);
-  expect(job?.spec.request).toMatchObject({ width: 854, height: 480, frames: 33, framesPerSecond: 16, steps: 12, loraPath: null });
+  expect(job?.spec.request).toMatchObject({
+    width: 854,
+    height: 480,
+    frames: 33,
+    framesPerSecond: 16,
+    steps: 12,
+    loraPath: null,
+  });
   expect(job?.spec.consent).toEqual({
     fallback: "stand_in_then_real",
     allow: ["frames", "resolution"],
@@ -120,7 +137,9 @@ it.each([
 
 it("says which models there are, as the seed does", async () => {
   const answer = await world.submit({ model_type: "SVD" });
-  expect(await answer.json()).toMatchObject({ detail: "Invalid model type. Must be one of: ['T2V-A14B', 'I2V-A14B', 'TI2V-5B']" });
+  expect(await answer.json()).toMatchObject({
+    detail: "Invalid model type. Must be one of: ['T2V-A14B', 'I2V-A14B', 'TI2V-5B']",
+  });
 });
 
 it.each([
@@ -165,7 +184,11 @@ it("needs an image for the model that does, and takes a real one", async () => {
   const without = await world.submit({ model_type: "I2V-A14B" });
   expect(without.status).toBe(422);
   expect(await without.json()).toMatchObject({ detail: "image is required for I2V-A14B" });
-  const withImage = await postForm({ ...textFields, model_type: "I2V-A14B", image: new File([png], "fox.png", { type: "image/png" }) });
+  const withImage = await postForm({
+    ...textFields,
+    model_type: "I2V-A14B",
+    image: new File([png], "fox.png", { type: "image/png" }),
+  });
   expect(withImage.status).toBe(200);
   expect(submittedSchema.parse(await withImage.json()).warnings).toEqual([
     expect.stringContaining("no worker of this service reads images"),
@@ -196,7 +219,9 @@ it("judges an image by its content, not by its name", async () => {
   expect((await postForm({ ...textFields, image: new File([large], "fox.png") })).status).toBe(422);
   const webp = new TextEncoder().encode("RIFF0000WEBPVP8 ");
   expect((await postForm({ ...textFields, image: new File([webp], "fox") })).status).toBe(422);
-  expect((await postForm({ ...textFields, image: new File([png], "fox.webp", { type: "image/webp" }) })).status).toBe(200);
+  expect((await postForm({ ...textFields, image: new File([png], "fox.webp", { type: "image/webp" }) })).status).toBe(
+    200,
+  );
 });
 
 it("gives the first job back when an idempotency key comes again, in any spelling, and 409 for another request", async () => {
@@ -236,7 +261,10 @@ it("says how long to wait when the queue or the disk is full or the service stop
   const draining = await world.submit();
   expect(draining.status).toBe(503);
   expect(Number(draining.headers.get("retry-after"))).toBeGreaterThan(0);
-  expect(problemSchema.parse(await draining.json())).toMatchObject({ code: "DRAINING", error: { type: "server_error" } });
+  expect(problemSchema.parse(await draining.json())).toMatchObject({
+    code: "DRAINING",
+    error: { type: "server_error" },
+  });
 });
 
 it("accepts nothing while the disk is below its floor", async () => {
@@ -248,7 +276,11 @@ it("accepts nothing while the disk is below its floor", async () => {
 it("says in the answer that only stand-ins are possible now", async () => {
   world.status = { ...world.status, mode: "mock", sentence: "Stand-ins only: no real video right now." };
   const body = submittedSchema.parse(await (await post(JSON.stringify(smallJob))).json());
-  expect(body).toMatchObject({ real_ai_enabled: false, hardware_optimized: false, message: "Stand-ins only: no real video right now." });
+  expect(body).toMatchObject({
+    real_ai_enabled: false,
+    hardware_optimized: false,
+    message: "Stand-ins only: no real video right now.",
+  });
 });
 
 const loras = [
@@ -261,7 +293,10 @@ it("takes several LoRAs, each with its strength and the expert that it changes, 
     { name: "styles/ink.safetensors", strength: 0.5, expert: "high" },
     { name: "grain.safetensors", strength: 1, expert: "both" },
   ];
-  for (const answer of [await world.submit({ loras }), await postForm({ ...textFields, loras: JSON.stringify(loras) })]) {
+  for (const answer of [
+    await world.submit({ loras }),
+    await postForm({ ...textFields, loras: JSON.stringify(loras) }),
+  ]) {
     const { task_id: id, parameters } = submittedSchema.parse(await answer.json());
     expect(parameters.loras).toEqual(taken);
     expect((await world.store.jobs.get(id))?.spec.request.loras).toEqual(taken);
@@ -287,7 +322,10 @@ it.each([{ lora_path: "ink.safetensors" }, { loras: [{ name: "ink.safetensors" }
   async (fields) => {
     world.takesLoras = false;
     const answer = await world.submit(fields);
-    expect([answer.status, problemSchema.parse(await answer.json())]).toMatchObject([422, { code: "LORA_UNSUPPORTED" }]);
+    expect([answer.status, problemSchema.parse(await answer.json())]).toMatchObject([
+      422,
+      { code: "LORA_UNSUPPORTED" },
+    ]);
     expect((await world.submit()).status).toBe(200);
   },
 );

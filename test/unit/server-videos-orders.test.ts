@@ -40,7 +40,14 @@ it("answers an order with a queued video once the job is in the store, and allow
     stand_in: null,
   });
   const spec = await specOf(video.id);
-  expect(spec.request).toMatchObject({ model: "T2V-A14B", width: 854, height: 480, frames: 64, framesPerSecond: 16, steps: 40 });
+  expect(spec.request).toMatchObject({
+    model: "T2V-A14B",
+    width: 854,
+    height: 480,
+    frames: 64,
+    framesPerSecond: 16,
+    steps: 40,
+  });
   expect(spec.consent).toMatchObject({ fallback: "stand_in_then_real", allow: [] });
 });
 
@@ -60,7 +67,11 @@ it("takes a form with names in brackets and numbers as text", async () => {
   const { id } = await videoIn(answer);
   const { request, consent } = await specOf(id);
   expect(request).toMatchObject({ model: "TI2V-5B", frames: 96, framesPerSecond: 24 });
-  expect(consent).toEqual({ fallback: "wait", allow: ["frames", "alternative_model"], floor: { width: 1024, height: 576, frames: 49 } });
+  expect(consent).toEqual({
+    fallback: "wait",
+    allow: ["frames", "alternative_model"],
+    floor: { width: 1024, height: 576, frames: 49 },
+  });
 });
 
 it("takes the flat names of vLLM-Omni, and what stands in extra_params", async () => {
@@ -128,10 +139,9 @@ it("says what the video will take until it has ended, and null for what nobody k
 });
 
 it("says which fields had no effect", async () => {
-  expect((await create({ guidance_scale: 5, negative_prompt: "", extra_params: { flow_shift: 3 } })).understudy.ignored).toEqual([
-    "flow_shift",
-    "guidance_scale",
-  ]);
+  expect(
+    (await create({ guidance_scale: 5, negative_prompt: "", extra_params: { flow_shift: 3 } })).understudy.ignored,
+  ).toEqual(["flow_shift", "guidance_scale"]);
   expect((await create()).understudy.ignored).toBeUndefined();
 });
 
@@ -154,7 +164,12 @@ it.each([
   ["no image for a model that needs one", { model: "I2V-A14B" }, "input_reference"],
 ])("refuses %s with the name of the field in the words of this address", async (_, change, param) => {
   const { status, error } = await refusalOf(send({ ...small, ...change }));
-  expect({ status, ...error }).toMatchObject({ status: 422, type: "invalid_request_error", code: "REQUEST_INVALID", param });
+  expect({ status, ...error }).toMatchObject({
+    status: 422,
+    type: "invalid_request_error",
+    code: "REQUEST_INVALID",
+    param,
+  });
   expect(error.message).not.toMatch(/model_type|Invalid resolution|\.\.$/);
 });
 
@@ -163,16 +178,32 @@ it("refuses a name in a form that would reach beyond it", async () => {
     ["prompt", "a fox"],
     ["understudy[__proto__][allow]", "frames"],
   ]);
-  expect(await refusalOf(answer)).toMatchObject({ status: 422, error: { code: "REQUEST_INVALID", param: "understudy[__proto__][allow]" } });
+  expect(await refusalOf(answer)).toMatchObject({
+    status: 422,
+    error: { code: "REQUEST_INVALID", param: "understudy[__proto__][allow]" },
+  });
 });
 
 it.each([
   ["a body that is no JSON", { headers: { "content-type": "application/json" }, body: "{" }, 400, "REQUEST_MALFORMED"],
-  ["a body that is no object", { headers: { "content-type": "application/json" }, body: "[1]" }, 422, "REQUEST_INVALID"],
-  ["a broken form", { headers: { "content-type": "multipart/form-data; boundary=x" }, body: "--y" }, 400, "REQUEST_MALFORMED"],
+  [
+    "a body that is no object",
+    { headers: { "content-type": "application/json" }, body: "[1]" },
+    422,
+    "REQUEST_INVALID",
+  ],
+  [
+    "a broken form",
+    { headers: { "content-type": "multipart/form-data; boundary=x" }, body: "--y" },
+    400,
+    "REQUEST_MALFORMED",
+  ],
   ["a text", { headers: { "content-type": "text/plain" }, body: "a fox" }, 415, "MEDIA_TYPE_UNSUPPORTED"],
 ])("refuses %s", async (_, init, status, code) => {
-  expect(await refusalOf(world.app.request("/v1/videos", { method: "POST", ...init }))).toMatchObject({ status, error: { code } });
+  expect(await refusalOf(world.app.request("/v1/videos", { method: "POST", ...init }))).toMatchObject({
+    status,
+    error: { code },
+  });
 });
 
 it.each([
@@ -258,7 +289,11 @@ it.each(["https://example.org/a.png", "http://169.254.169.254/latest", "file:///
   "fetches nothing for a request: %s is refused by a code of its own",
   async (address) => {
     const { status, error } = await refusalOf(send({ ...small, input_reference: { image_url: address } }));
-    expect({ status, ...error }).toMatchObject({ status: 422, code: "IMAGE_ADDRESS_REFUSED", param: "input_reference[image_url]" });
+    expect({ status, ...error }).toMatchObject({
+      status: 422,
+      code: "IMAGE_ADDRESS_REFUSED",
+      param: "input_reference[image_url]",
+    });
   },
 );
 
@@ -271,7 +306,10 @@ it.each([
         ["input_reference", new Blob(["text"])],
       ]),
   ],
-  ["a data URL that is no image", () => send({ ...small, input_reference: { image_url: "data:image/png;base64,AAAA" } })],
+  [
+    "a data URL that is no image",
+    () => send({ ...small, input_reference: { image_url: "data:image/png;base64,AAAA" } }),
+  ],
   ["a data URL without its encoding", () => send({ ...small, input_reference: { image_url: "data:image/png,AAAA" } })],
   [
     "two files",

@@ -19,7 +19,14 @@ it("shows a finished video as completed, by the model that served and with what 
   const { id } = await create();
   await world.finish();
   const video = await videoOf(id);
-  expect(video).toMatchObject({ status: "completed", progress: 100, model: "T2V-A14B", size: "854x480", seconds: "2", error: null });
+  expect(video).toMatchObject({
+    status: "completed",
+    progress: 100,
+    model: "T2V-A14B",
+    size: "854x480",
+    seconds: "2",
+    error: null,
+  });
   expect(video.expires_at).toBe(Number(video.completed_at) + (30 * dayMs) / 1_000);
   expect(video.understudy).toMatchObject({
     served_by: { worker: "worker-0", kind: "real", simulated: true },
@@ -98,7 +105,12 @@ it("ends as failed where a stand-in alone was asked for, and keeps the clip", as
     stepsRendered: 0,
   } as const;
   await world.store.jobs.endQueued(id, { kind: "stoodIn", result });
-  expect(await videoOf(id)).toMatchObject({ status: "failed", model: "T2V-A14B", completed_at: null, error: { code: "standin_only" } });
+  expect(await videoOf(id)).toMatchObject({
+    status: "failed",
+    model: "T2V-A14B",
+    completed_at: null,
+    error: { code: "standin_only" },
+  });
   expect((await get(`/v1/videos/${id}/content?variant=standin`)).status).toBe(200);
   expect((await get(`/v1/videos/${id}/content`)).status).toBe(404);
 });
@@ -106,7 +118,10 @@ it("ends as failed where a stand-in alone was asked for, and keeps the clip", as
 it("tells why a video failed or was cancelled", async () => {
   const failed = await create({ understudy: { fallback: "fail" } });
   await world.store.jobs.endQueued(failed.id, { kind: "failed", code: "NO_REAL_ROUTE", message: "No worker can." });
-  expect(await videoOf(failed.id)).toMatchObject({ status: "failed", error: { code: "NO_REAL_ROUTE", message: "No worker can." } });
+  expect(await videoOf(failed.id)).toMatchObject({
+    status: "failed",
+    error: { code: "NO_REAL_ROUTE", message: "No worker can." },
+  });
   const cancelled = await create();
   await world.store.jobs.cancel(cancelled.id, "client:local");
   expect(await videoOf(cancelled.id)).toMatchObject({ status: "failed", error: { code: "cancelled" } });
@@ -155,7 +170,13 @@ it("lists a page at a time in either order", async () => {
   expect(rest.has_more).toBe(false);
   const oldest = await listed(`?order=asc&limit=2&after=${ids[1]}`);
   expect(oldest.data.map(({ id }) => id)).toEqual([ids[2], ids[3]]);
-  expect(await listed(`?after=${ids[0]}`)).toEqual({ object: "list", data: [], first_id: null, last_id: null, has_more: false });
+  expect(await listed(`?after=${ids[0]}`)).toEqual({
+    object: "list",
+    data: [],
+    first_id: null,
+    last_id: null,
+    has_more: false,
+  });
 });
 
 it.each(["?limit=0", "?limit=101", "?limit=x", "?order=up", "?after=unknown"])("refuses a list %s", async (query) => {
@@ -190,14 +211,19 @@ it("says that a video is not deleted while its render has not let the card go, a
 it("answers what it does not do with 501 and a code", async () => {
   const { id } = await create();
   const post = (path: string) =>
-    world.app.request(path, { method: "POST", headers: { "content-type": "application/json" }, body: '{"prompt":"x"}' });
+    world.app.request(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: '{"prompt":"x"}',
+    });
   const answers = [
     get(`/v1/videos/${id}/content?variant=spritesheet`),
     post(`/v1/videos/${id}/remix`),
     post("/v1/videos/edits"),
     post("/v1/videos/extensions"),
   ];
-  for (const answer of answers) expect(await refusalOf(answer)).toMatchObject({ status: 501, error: { code: "FEATURE_UNSUPPORTED" } });
+  for (const answer of answers)
+    expect(await refusalOf(answer)).toMatchObject({ status: 501, error: { code: "FEATURE_UNSUPPORTED" } });
 });
 
 it("gives a frame of the finished video and no frame of a stand-in", async () => {
@@ -230,7 +256,10 @@ it("lists the models and shows each", async () => {
     ["TI2V-5B", false, false],
   ]);
   expect(await (await get("/v1/models/TI2V-5B")).json()).toEqual(data[2]);
-  expect(await refusalOf(get("/v1/models/sora-2"))).toMatchObject({ status: 404, error: { code: "NOT_FOUND", param: "model" } });
+  expect(await refusalOf(get("/v1/models/sora-2"))).toMatchObject({
+    status: 404,
+    error: { code: "NOT_FOUND", param: "model" },
+  });
 });
 
 it("needs a key where there is one, as OpenAI's clients send it", async () => {

@@ -69,7 +69,13 @@ export const sampleOfHost: Sample = {
   atMs: 0,
   gpuKind: "absent",
   gpus: [],
-  host: { cpuRatio: 0.125, memoryRatio: 0.255, memoryUsedBytes: 8 * 1024 ** 3, memoryTotalBytes: 32 * 1024 ** 3, diskFreeBytes: 1e12 },
+  host: {
+    cpuRatio: 0.125,
+    memoryRatio: 0.255,
+    memoryUsedBytes: 8 * 1024 ** 3,
+    memoryTotalBytes: 32 * 1024 ** 3,
+    diskFreeBytes: 1e12,
+  },
 };
 
 /** Everything real but the machines: store, artifact files and admission are the service's own. */
@@ -103,7 +109,9 @@ export interface ServerWorld {
   /** A stand-in that is shown. */
   readonly standIn: (jobId: string, content?: string) => Promise<ArtifactRef>;
   /** Claims and commits the oldest queued job. */
-  readonly finish: (content?: Uint8Array | string) => Promise<{ readonly jobId: string; readonly artifact: ArtifactRef }>;
+  readonly finish: (
+    content?: Uint8Array | string,
+  ) => Promise<{ readonly jobId: string; readonly artifact: ArtifactRef }>;
   readonly close: () => Promise<void>;
 }
 
@@ -121,7 +129,11 @@ const appDefaults: AppOptions = {
   isExposed: false,
   isInsecure: false,
   rateLimit: { perSecond: 1_000, burstCount: 10_000 },
-  consent: { fallback: "stand_in_then_real", allow: ["frames", "resolution"], floor: { width: 854, height: 480, frames: 33 } },
+  consent: {
+    fallback: "stand_in_then_real",
+    allow: ["frames", "resolution"],
+    floor: { width: 854, height: 480, frames: 33 },
+  },
 };
 export const real: ServedBy = { worker: "worker-0", model: "T2V-A14B", kind: "real", isSimulated: true };
 const standInBy: ServedBy = { worker: "media", model: "stand-in", kind: "stand_in", isSimulated: false };
@@ -134,7 +146,10 @@ export const smallJob = {
 };
 
 export const png = new Uint8Array(
-  Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64"),
+  Buffer.from(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
+    "base64",
+  ),
 );
 
 /** A service that knows no model. */
@@ -167,7 +182,13 @@ function makePorts(
         world().isCardKnown
           ? {
               machine: {
-                device: { kind: "card", uuid: "card", name: "NVIDIA H100 80GB HBM3", totalBytes: 80 * 1024 ** 3, isSimulated: false },
+                device: {
+                  kind: "card",
+                  uuid: "card",
+                  name: "NVIDIA H100 80GB HBM3",
+                  totalBytes: 80 * 1024 ** 3,
+                  isSimulated: false,
+                },
                 hostBytes: 128 * 1024 ** 3,
               },
               profiles: loadProfiles,
@@ -194,7 +215,10 @@ function makePorts(
     images: { imageProblemOf: (image) => world().imageProblemOf(image) },
     models,
     jobs: store.jobs,
-    webhooks: { listOf: store.webhooks.listOf, problemOf: (url) => (url.startsWith("https://") ? null : `${url} is not called.`) },
+    webhooks: {
+      listOf: store.webhooks.listOf,
+      problemOf: (url) => (url.startsWith("https://") ? null : `${url} is not called.`),
+    },
     quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
     events: store.events,
     admission,
@@ -223,7 +247,12 @@ function makePorts(
       run: async () => null,
     },
     intake: {
-      view: () => ({ isPaused: false, isDrained: world().isIntakeDrained, restingWorkers: [], holdingWorkers: ["worker-0"] }),
+      view: () => ({
+        isPaused: false,
+        isDrained: world().isIntakeDrained,
+        restingWorkers: [],
+        holdingWorkers: ["worker-0"],
+      }),
       pause: async ({ isReleasing }) => ({
         isPaused: true,
         isDrained: world().isIntakeDrained,
@@ -248,7 +277,8 @@ function makePorts(
     }),
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
-      removeJob: (jobId, by) => removeJob({ store, ...parts, cancelJob: (id, who) => store.jobs.cancel(id, who) }, jobId, by),
+      removeJob: (jobId, by) =>
+        removeJob({ store, ...parts, cancelJob: (id, who) => store.jobs.cancel(id, who) }, jobId, by),
       killWorker: async (workerId) =>
         workerId === null || workerId === "worker-0"
           ? { kind: "killed", workerId: "worker-0", pid: 4242 }
@@ -265,7 +295,8 @@ function makePorts(
         return () => listeners.delete(listener);
       },
     },
-    metrics: async (listenerCount) => `# TYPE understudy_stream_clients gauge\nunderstudy_stream_clients ${listenerCount}\n`,
+    metrics: async (listenerCount) =>
+      `# TYPE understudy_stream_clients gauge\nunderstudy_stream_clients ${listenerCount}\n`,
     onAnswered: (answer) => world().answers.push(answer),
     keys: store.keys,
     onOriginRefused: (origin) => world().refusedOrigins.push(origin),
@@ -291,7 +322,12 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
   const publish: ServerWorld["publish"] = async (jobId, kind, content) => {
     const staged = artifacts.stagingPath(jobId, 1, kind);
     writeFileSync(staged, content);
-    return artifacts.publish(staged, { jobId, fence: 1, kind, mimeType: kind === "thumbnail" ? "image/jpeg" : "video/mp4" });
+    return artifacts.publish(staged, {
+      jobId,
+      fence: 1,
+      kind,
+      mimeType: kind === "thumbnail" ? "image/jpeg" : "video/mp4",
+    });
   };
   const claim: ServerWorld["claim"] = async () => {
     const lease = await store.jobs.claim({
@@ -393,7 +429,8 @@ export function readEvents(response: Response): {
           .find((line) => line.startsWith(`${name}: `))
           ?.slice(name.length + 2) ?? null;
       const event = block.startsWith(":") ? "comment" : field("event");
-      if (event !== null) return { event, id: field("id"), data: JSON.parse(field("data") ?? "{}") as Record<string, unknown> };
+      if (event !== null)
+        return { event, id: field("id"), data: JSON.parse(field("data") ?? "{}") as Record<string, unknown> };
     }
   };
   return { next, cancel: () => reader.cancel() };

@@ -13,7 +13,8 @@ import { Placement } from "../../src/workers/simulator/placement.ts";
 
 const contextBytes = 500 * mebibyte;
 const clock = createVirtualClock();
-const deviceOf = (preset: PresetName, directory: string | null = null) => new SimulatedDevice(preset, "worker-0", directory, clock);
+const deviceOf = (preset: PresetName, directory: string | null = null) =>
+  new SimulatedDevice(preset, "worker-0", directory, clock);
 
 function outOfMemoryOf(act: () => void): string {
   try {
@@ -94,7 +95,11 @@ describe("a simulated device", () => {
     device.reserveWorking(30 * gibibyte);
     device.releaseWorking();
     device.leak(70 * gibibyte);
-    expect(device.memory()).toMatchObject({ freeBytes: 0, allocatedBytes: 70 * gibibyte, reservedBytes: 80 * gibibyte - contextBytes });
+    expect(device.memory()).toMatchObject({
+      freeBytes: 0,
+      allocatedBytes: 70 * gibibyte,
+      reservedBytes: 80 * gibibyte - contextBytes,
+    });
     outOfMemoryOf(() => device.leak(20 * gibibyte));
     expect(device.memory().allocatedBytes).toBe(70 * gibibyte);
   });
@@ -184,7 +189,12 @@ describe("the device file", () => {
 
   it("follows every change, and is gone for good once the card was given back", () => {
     const device = deviceOf("a100", directory);
-    expect(read()).toMatchObject({ pid: process.pid, uuid: "SIM-worker-0", totalBytes: 80 * gibibyte, usedBytes: contextBytes });
+    expect(read()).toMatchObject({
+      pid: process.pid,
+      uuid: "SIM-worker-0",
+      totalBytes: 80 * gibibyte,
+      usedBytes: contextBytes,
+    });
     device.setResident(3 * gibibyte);
     device.reserveWorking(4 * gibibyte);
     expect(read()).toMatchObject({ usedBytes: 7 * gibibyte + contextBytes, utilizationRatio: 0.97 });

@@ -82,7 +82,8 @@ async function endOf(engine: Engine, order: GenerateOrder): Promise<End> {
   while (clock.nowMs() < deadlineMs) {
     const end = notices.find(
       (notice): notice is End =>
-        (notice.kind === "failed" && notice.jobId === order.jobId) || (notice.kind === "completed" && notice.report.jobId === order.jobId),
+        (notice.kind === "failed" && notice.jobId === order.jobId) ||
+        (notice.kind === "completed" && notice.report.jobId === order.jobId),
     );
     if (end !== undefined) return end;
     await clock.sleep(5);
@@ -105,7 +106,10 @@ describe("the simulated engine", () => {
       await engine.load("T2V-A14B", "model-offload");
       const order = orderOf(`[[sim:oom@${phase}]]`);
       const end = await endOf(engine, order);
-      expect(end).toMatchObject({ kind: "failed", failure: { phase, exceptionType: "torch.OutOfMemoryError", deviceUsable: true } });
+      expect(end).toMatchObject({
+        kind: "failed",
+        failure: { phase, exceptionType: "torch.OutOfMemoryError", deviceUsable: true },
+      });
       const again = { ...order, jobId: `${order.jobId}-again` };
       expect(await endOf(engine, again)).toMatchObject({ kind: "completed" });
     },
@@ -134,7 +138,10 @@ describe("the simulated engine", () => {
     const end = await endOf(engine, orderOf("[[sim:fragment:70GiB@encode]]"));
     const numbers = parseOutOfMemory(end.kind === "failed" ? end.failure.message : "");
     expect(numbers === null ? null : shortageOf(numbers)).toBe("outOfMemoryFragmented");
-    expect(await endOf(engine, orderOf())).toMatchObject({ kind: "failed", failure: { exceptionType: "torch.OutOfMemoryError" } });
+    expect(await endOf(engine, orderOf())).toMatchObject({
+      kind: "failed",
+      failure: { exceptionType: "torch.OutOfMemoryError" },
+    });
     expect((await engine.act("clear_gpu_cache", undefined)).applied).toEqual(["gc.collect", "empty_cache"]);
     expect(await endOf(engine, orderOf())).toMatchObject({ kind: "completed" });
   });
@@ -147,7 +154,11 @@ describe("the simulated engine", () => {
     expect(kinds).toEqual(["completed", "completed", "failed"]);
     await engine.act("clear_gpu_cache", undefined);
     const canary = await engine.probe({ kind: "canary", model: "T2V-A14B" });
-    expect(canary).toMatchObject({ passed: false, expertsUsed: 0, failure: { exceptionType: "torch.OutOfMemoryError" } });
+    expect(canary).toMatchObject({
+      passed: false,
+      expertsUsed: 0,
+      failure: { exceptionType: "torch.OutOfMemoryError" },
+    });
   });
 
   it.each([
@@ -156,9 +167,16 @@ describe("the simulated engine", () => {
     ["TI2V-5B", 1],
   ] as const)("the canary of %s uses %i expert(s), and needs the model on the device", async (model, expertCount) => {
     const engine = startEngine();
-    expect(await engine.probe({ kind: "canary", model })).toMatchObject({ passed: false, failure: { message: `${model} is not loaded` } });
+    expect(await engine.probe({ kind: "canary", model })).toMatchObject({
+      passed: false,
+      failure: { message: `${model} is not loaded` },
+    });
     await engine.load(model, "model-offload");
-    expect(await engine.probe({ kind: "canary", model })).toMatchObject({ passed: true, expertsUsed: expertCount, failure: null });
+    expect(await engine.probe({ kind: "canary", model })).toMatchObject({
+      passed: true,
+      expertsUsed: expertCount,
+      failure: null,
+    });
   });
 
   it("a slow card stretches every step from its own on", async () => {
@@ -168,7 +186,9 @@ describe("the simulated engine", () => {
     const order = orderOf("[[sim:slow:2000@denoise:2]]", size);
     const end = await endOf(engine, order);
     const stepMs = (stepSeconds("T2V-A14B", size, "model-offload") * 1_000 * 0.02) / 500;
-    expect(end.kind === "completed" ? end.report.renderMs : 0).toBeGreaterThan(stepMs * 2_000 * (order.request.steps - 2));
+    expect(end.kind === "completed" ? end.report.renderMs : 0).toBeGreaterThan(
+      stepMs * 2_000 * (order.request.steps - 2),
+    );
   });
 
   it("a poisoned context fails the job, every probe and every load, and ends the process with code 75", async () => {

@@ -72,7 +72,11 @@ describe("the deck", () => {
 
   it("plays an armed card as often as it says, and again when the same card is armed again", () => {
     const deck = new FaultDeck([cardOf("oomx2")]);
-    expect([deck.take(any), deck.take(any), deck.take(any)].map((card) => card?.name)).toEqual(["oom", "oom", undefined]);
+    expect([deck.take(any), deck.take(any), deck.take(any)].map((card) => card?.name)).toEqual([
+      "oom",
+      "oom",
+      undefined,
+    ]);
     deck.arm(cardOf("oomx2"));
     expect(deck.take(any)?.name).toBe("oom");
   });

@@ -103,7 +103,12 @@ describe("a database that cannot write", () => {
     const raw = new DatabaseSync(path);
     raw.exec("create table filler (bytes blob); pragma max_page_count = 8");
     const thrown = thrownBy(() => raw.exec("insert into filler values (zeroblob(1000000))"));
-    expect(toStoreError(thrown)).toMatchObject({ name: "StoreError", code: "STORE_UNAVAILABLE", retryable: true, cause: thrown });
+    expect(toStoreError(thrown)).toMatchObject({
+      name: "StoreError",
+      code: "STORE_UNAVAILABLE",
+      retryable: true,
+      cause: thrown,
+    });
     raw.close();
   });
 

@@ -36,7 +36,14 @@ afterEach(async () => {
 
 describe("appended events", () => {
   it("are rows with numbers, whole, and published once", async () => {
-    const event = { kind: "incident.joined", actor: "operator:bob", jobId: "j", incidentId: "i", workerId: "w", data: { why: ["x"] } };
+    const event = {
+      kind: "incident.joined",
+      actor: "operator:bob",
+      jobId: "j",
+      incidentId: "i",
+      workerId: "w",
+      data: { why: ["x"] },
+    };
     const [first, second] = await store.events.append([event, fact(2)]);
     expect(first).toEqual({ ...event, seq: 1, atMs: clock.nowMs() });
     expect(second).toMatchObject({ seq: 2, actor: "service", jobId: null, incidentId: null, workerId: null });
@@ -209,13 +216,22 @@ describe("incidents", () => {
   it("open and close together with their row of the timeline", async () => {
     const openedAtMs = clock.nowMs();
     await store.incidents.open({ ...incident, openedAtMs });
-    expect(await store.incidents.listOpen()).toEqual([{ ...incident, answers, openedAtMs, closedAtMs: null, status: "open" }]);
+    expect(await store.incidents.listOpen()).toEqual([
+      { ...incident, answers, openedAtMs, closedAtMs: null, status: "open" },
+    ]);
     await clock.advance(10);
     await store.incidents.close("i1", "resolved", { climbs: 1 });
     expect(await store.incidents.listOpen()).toEqual([]);
-    expect(await listed()).toEqual([{ ...incident, answers, openedAtMs, closedAtMs: clock.nowMs(), status: "resolved" }]);
+    expect(await listed()).toEqual([
+      { ...incident, answers, openedAtMs, closedAtMs: clock.nowMs(), status: "resolved" },
+    ]);
     expect(published).toMatchObject([
-      { kind: "incident.opened", incidentId: "i1", workerId: "gpu0", data: { key: incident.key, failure_type: "vram_exhaustion" } },
+      {
+        kind: "incident.opened",
+        incidentId: "i1",
+        workerId: "gpu0",
+        data: { key: incident.key, failure_type: "vram_exhaustion" },
+      },
       { kind: "incident.closed", incidentId: "i1", data: { status: "resolved", climbs: 1 } },
     ]);
   });

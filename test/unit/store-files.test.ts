@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -78,12 +88,17 @@ describe("publishing", () => {
     const foreign = join(stateDir, "secret.txt");
     writeFileSync(foreign, "a secret");
     await expect(files.publish(foreign, about)).rejects.toMatchObject({ code: "NOT_FOUND" });
-    await expect(files.publish(join(stateDir, "artifacts", "staging", "..", "..", "secret.txt"), about)).rejects.toMatchObject({
+    await expect(
+      files.publish(join(stateDir, "artifacts", "staging", "..", "..", "secret.txt"), about),
+    ).rejects.toMatchObject({
       code: "NOT_FOUND",
     });
     const staged = files.stagingPath("job-1", 3, "result");
     symlinkSync(foreign, staged);
-    await expect(files.publish(staged, about)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE", cause: { code: "ELOOP" } });
+    await expect(files.publish(staged, about)).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      cause: { code: "ELOOP" },
+    });
     expect(readFileSync(foreign, "utf8")).toBe("a secret");
   });
 });

@@ -4,7 +4,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { lockStateDir, readSupervisorFile, removeSupervisorFile, writeSupervisorFile } from "../../src/store/state-lock.ts";
+import {
+  lockStateDir,
+  readSupervisorFile,
+  removeSupervisorFile,
+  writeSupervisorFile,
+} from "../../src/store/state-lock.ts";
 
 const holderPath = new URL("../fixtures/state-lock-holder.ts", import.meta.url).pathname;
 

@@ -41,7 +41,8 @@ export function videosClient(world: () => ServerWorld) {
     send,
     sendForm,
     get,
-    create: async (body: Record<string, unknown> = {}, headers: Headers = {}) => videoIn(await send({ ...small, ...body }, headers)),
+    create: async (body: Record<string, unknown> = {}, headers: Headers = {}) =>
+      videoIn(await send({ ...small, ...body }, headers)),
     videoOf: async (id: string) => videoIn(await get(`/v1/videos/${id}`)),
     listed: async (query = "") => videoListSchema.parse(await (await get(`/v1/videos${query}`)).json()),
     remove: async (id: string): Promise<Response> => world().app.request(`/v1/videos/${id}`, { method: "DELETE" }),

@@ -10,7 +10,9 @@ import { placeModel } from "../../src/recovery/placement.ts";
 import { diffusersProfiles } from "../../src/workers/diffusers-command.ts";
 
 const page = readFileSync(new URL("../../docs/wan.md", import.meta.url), "utf8");
-const scripts = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { scripts: Record<string, string> };
+const scripts = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  scripts: Record<string, string>;
+};
 const sessions = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text = ""]) => text.trim().split("\n"));
 
 describe("docs/wan.md", () => {
@@ -23,7 +25,10 @@ describe("docs/wan.md", () => {
       if (typed !== undefined) expect([line, parseArguments(typed.split(" ")).command]).not.toEqual([line, "refused"]);
       else if (script !== undefined) expect(Object.keys(scripts.scripts)).toContain(script);
       else if (variables !== undefined) {
-        const environment = Object.fromEntries([["HOME", "/h"], ...variables.split(" ").map((pair) => pair.split("="))]);
+        const environment = Object.fromEntries([
+          ["HOME", "/h"],
+          ...variables.split(" ").map((pair) => pair.split("=")),
+        ]);
         expect(parseConfig({ environment, flags: {} })).toMatchObject({ kind: "accepted" });
       } else expect(line).toBe("npm ci");
     }
@@ -39,12 +44,15 @@ describe("docs/wan.md", () => {
       ([, model = "", width, height, frames, steps, cells = ""]) =>
         cells.split("|").flatMap((cell, column) => {
           const seconds = Number(cell.trim());
-          return cell.trim() === "" ? [] : [`${model} ${header[column]} ${width}x${height} ${frames} ${steps} ${seconds}`];
+          return cell.trim() === ""
+            ? []
+            : [`${model} ${header[column]} ${width}x${height} ${frames} ${steps} ${seconds}`];
         }),
     );
     const known = Object.values(builtInEntries).flatMap(({ id, measurements }) =>
       measurements.map(
-        ({ card, width, height, frames, steps, tookMs }) => `${id} ${card} ${width}x${height} ${frames} ${steps} ${tookMs / 1_000}`,
+        ({ card, width, height, frames, steps, tookMs }) =>
+          `${id} ${card} ${width}x${height} ${frames} ${steps} ${tookMs / 1_000}`,
       ),
     );
     expect(told.toSorted()).toEqual(known.toSorted());
@@ -52,8 +60,19 @@ describe("docs/wan.md", () => {
 
   it("says of cards, memory and disk what the table says", () => {
     const on = (gib: number, model: string) => {
-      const device = { kind: "card", uuid: "x", name: "a card", totalBytes: gib * gibibyte, isSimulated: false } as const;
-      const { clips } = placeModel({ device, hostBytes: 256 * gibibyte }, model, diffusersProfiles.card.slice(1), emptyEnvelopes);
+      const device = {
+        kind: "card",
+        uuid: "x",
+        name: "a card",
+        totalBytes: gib * gibibyte,
+        isSimulated: false,
+      } as const;
+      const { clips } = placeModel(
+        { device, hostBytes: 256 * gibibyte },
+        model,
+        diffusersProfiles.card.slice(1),
+        emptyEnvelopes,
+      );
       return clips.slice(0, 2).map(({ profile }) => profile);
     };
     expect(on(24, "TI2V-5B")[0]).toBe("model-offload");

@@ -2,12 +2,17 @@ import { describe, expect, it } from "vitest";
 import { createAddressRules, isPublicAddress } from "../../src/webhooks/address-rules.ts";
 
 describe("an address that a webhook may have", () => {
-  it.each(["1.1.1.1", "93.184.216.34", "172.15.255.255", "172.32.0.0", "223.255.255.255", "2606:2800:220:1::1", "2a00:1450::1"])(
-    "%s is public",
-    (address) => {
-      expect(isPublicAddress(address)).toBe(true);
-    },
-  );
+  it.each([
+    "1.1.1.1",
+    "93.184.216.34",
+    "172.15.255.255",
+    "172.32.0.0",
+    "223.255.255.255",
+    "2606:2800:220:1::1",
+    "2a00:1450::1",
+  ])("%s is public", (address) => {
+    expect(isPublicAddress(address)).toBe(true);
+  });
 
   it.each([
     "127.0.0.1",

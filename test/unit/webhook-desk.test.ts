@@ -26,7 +26,12 @@ function open(outbox: Partial<WebhookOutbox> = {}): void {
     sent.push({ message, atMs: clock.nowMs() });
     return answer(message, signal);
   };
-  const ports = { outbox: { ...world.store.webhooks, ...outbox }, sender: { send }, clock, chance: createSeededChance(3) };
+  const ports = {
+    outbox: { ...world.store.webhooks, ...outbox },
+    sender: { send },
+    clock,
+    chance: createSeededChance(3),
+  };
   settings = { tryCount: 5, retryFirstMs: 5 * secondMs, retryLongestMs: 20 * secondMs };
   desk = new WebhookDesk(ports, Object.assign(settings, { onProblem: (message: string) => problems.push(message) }));
 }
@@ -155,7 +160,8 @@ describe("the webhook desk", () => {
   });
 
   it("what was under way when it stopped is sent again by the next one, under the same id", async () => {
-    answer = (_message, signal) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    answer = (_message, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     const jobId = await succeed();
     desk.wake();
     await clock.advance(secondMs);

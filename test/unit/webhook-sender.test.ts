@@ -18,9 +18,11 @@ interface Change {
   readonly answerMs?: number;
   readonly lookUp?: (host: string) => Promise<readonly FoundAddress[]>;
 }
-const senderWith = (change: Change = {}) => createWebhookSender({ clock, secret, allow: ["127.0.0.1"], answerMs: 10_000, ...change });
+const senderWith = (change: Change = {}) =>
+  createWebhookSender({ clock, secret, allow: ["127.0.0.1"], answerMs: 10_000, ...change });
 const messageTo = (url: string) => ({ id: "job-1.7", url, body: '{"type":"job.succeeded","ä":1}' });
-const at = (...addresses: string[]): FoundAddress[] => addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
+const at = (...addresses: string[]): FoundAddress[] =>
+  addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
 
 describe("sending a webhook", () => {
   it("posts the body under its id, signed with the second in which it was sent", async () => {
@@ -31,11 +33,11 @@ describe("sending a webhook", () => {
     if (received === undefined) throw new Error("nothing was received");
     expect(received).toMatchObject({ path: "/told?by=us", id: "job-1.7", text: '{"type":"job.succeeded","ä":1}' });
     expect(Number(received.timestamp)).toBeGreaterThanOrEqual(before);
-    expect([isSigned(received, secret), isSigned(received, `${secret}!`), isSigned({ ...received, text: "{}" }, secret)]).toEqual([
-      true,
-      false,
-      false,
-    ]);
+    expect([
+      isSigned(received, secret),
+      isSigned(received, `${secret}!`),
+      isSigned({ ...received, text: "{}" }, secret),
+    ]).toEqual([true, false, false]);
   });
 
   it("is taken for ours by the receiver that docs/jobs.md shows, and by it alone while it is fresh and whole", async () => {
@@ -143,7 +145,9 @@ describe("an address that is not public", () => {
     const sender = createWebhookSender(settings);
     receiver.answer = "hang";
     settings.answerMs = 100;
-    expect(await sender.send(messageTo(receiver.origin), never)).toMatchObject({ problem: "The receiver did not answer within 100 ms." });
+    expect(await sender.send(messageTo(receiver.origin), never)).toMatchObject({
+      problem: "The receiver did not answer within 100 ms.",
+    });
   });
 
   it("is not reached by a name that leads elsewhere the second time: the checked address is the one that is called", async () => {
@@ -151,7 +155,10 @@ describe("an address that is not public", () => {
     let askedCount = 0;
     const lookUp = async (): Promise<readonly FoundAddress[]> => answers[Math.min(askedCount++, 1)] ?? [];
     const sender = senderWith({ lookUp });
-    expect(await sender.send(messageTo(`http://turning.example:${receiver.port}/`), never)).toEqual({ kind: "answered", status: 204 });
+    expect(await sender.send(messageTo(`http://turning.example:${receiver.port}/`), never)).toEqual({
+      kind: "answered",
+      status: 204,
+    });
     expect([askedCount, receiver.received[0]?.host]).toEqual([1, `turning.example:${receiver.port}`]);
     expect((await sender.send(messageTo(`http://turning.example:${receiver.port}/`), never)).kind).toBe("refused");
     expect(receiver.received).toHaveLength(1);

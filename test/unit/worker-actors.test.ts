@@ -23,7 +23,8 @@ function startWithDyingProcess() {
   const host: Partial<WorkerHost> = {
     findRecorded: async () => null,
     spawn: async () => ref,
-    connect: () => Promise.reject(new WorkerError("WORKER_EXITED", "the worker process has ended", { retryable: true })),
+    connect: () =>
+      Promise.reject(new WorkerError("WORKER_EXITED", "the worker process has ended", { retryable: true })),
     onExit: (_, listener) => {
       tellExit = listener;
       return () => undefined;

@@ -138,7 +138,14 @@ describe("a call", () => {
       generate: { accepted: true },
       stats: { memory: wireMemory, resident_model: "T2V-A14B", profile: "full", jobs_done: 3 },
     });
-    await client.generate({ jobId: "job-1", fence: 7, request, workflow: null, outputPath: "/o.mp4", checkpointDir: "/c" });
+    await client.generate({
+      jobId: "job-1",
+      fence: 7,
+      request,
+      workflow: null,
+      outputPath: "/o.mp4",
+      checkpointDir: "/c",
+    });
     expect(received.at(-1)).toEqual({
       method: "generate",
       params: {
@@ -170,18 +177,28 @@ describe("a call", () => {
   });
 
   it("leaves an absent profile out", async () => {
-    const { client, received } = await connect({ "action/run": { applied: ["cache"], before: wireMemory, after: wireMemory } });
+    const { client, received } = await connect({
+      "action/run": { applied: ["cache"], before: wireMemory, after: wireMemory },
+    });
     await client.runAction({ action: "clear_gpu_cache" });
     expect(received.at(-1)?.params).toEqual({ action: "clear_gpu_cache" });
   });
 
   it("hands on the worker's own report of a failure", async () => {
-    const { client } = await connect({ "model/load": new ResponseError(rpcErrors.failed, "out of memory", wireFailure) });
+    const { client } = await connect({
+      "model/load": new ResponseError(rpcErrors.failed, "out of memory", wireFailure),
+    });
     await expect(client.loadModel({ model: "T2V-A14B", profile: "full" })).rejects.toMatchObject({
       code: "WORKER_ERROR",
       details: {
         rpcCode: rpcErrors.failed,
-        failure: { phase: "denoise", step: 12, exceptionType: "torch.OutOfMemoryError", deviceUsable: true, memory: { reservedBytes: 30 } },
+        failure: {
+          phase: "denoise",
+          step: 12,
+          exceptionType: "torch.OutOfMemoryError",
+          deviceUsable: true,
+          memory: { reservedBytes: 30 },
+        },
       },
     });
   });
@@ -197,8 +214,13 @@ describe("a call", () => {
   });
 
   it("rejects an answer that does not fit the protocol", async () => {
-    const { client } = await connect({ stats: { memory: wireMemory, resident_model: "../GPT", profile: null, jobs_done: 0 } });
-    await expect(client.stats()).rejects.toMatchObject({ code: "WORKER_PROTOCOL_MISMATCH", message: expect.stringContaining("stats") });
+    const { client } = await connect({
+      stats: { memory: wireMemory, resident_model: "../GPT", profile: null, jobs_done: 0 },
+    });
+    await expect(client.stats()).rejects.toMatchObject({
+      code: "WORKER_PROTOCOL_MISMATCH",
+      message: expect.stringContaining("stats"),
+    });
   });
 
   it("never sends an order that does not fit the protocol", async () => {
@@ -242,7 +264,8 @@ describe("the end of the connection", () => {
     const calls = [client.stats(), client.attach()].map((call) => call.catch((thrown: unknown) => thrown));
     await until("both have reached the worker", () => received.length === 3);
     far.destroy();
-    for (const thrown of await Promise.all(calls)) expect(thrown).toMatchObject({ code: "WORKER_EXITED", retryable: true });
+    for (const thrown of await Promise.all(calls))
+      expect(thrown).toMatchObject({ code: "WORKER_EXITED", retryable: true });
     await expect(client.shutdown("stop")).rejects.toMatchObject({ code: "WORKER_EXITED" });
     client.close();
     expect(closedCount).toBe(1);
@@ -281,7 +304,11 @@ describe("the end of the connection", () => {
       ({ worker }: Pair) => void worker.sendNotification("completed", { job_id: "job-1", fence: 1 }),
       /completed/,
     ],
-    ["bytes that are no JSON-RPC", ({ far }: Pair) => void far.write("GET / HTTP/1.1\r\n\r\n"), /Content-Length|header/i],
+    [
+      "bytes that are no JSON-RPC",
+      ({ far }: Pair) => void far.write("GET / HTTP/1.1\r\n\r\n"),
+      /Content-Length|header/i,
+    ],
   ])("follows %s, and says why", async (_what, breach, why) => {
     const pair = await connect();
     const seen: WorkerNotice[] = [];
@@ -290,7 +317,10 @@ describe("the end of the connection", () => {
     breach(pair);
     await closed;
     expect(seen).toEqual([]);
-    await expect(pair.client.stats()).rejects.toMatchObject({ code: "WORKER_EXITED", cause: { message: expect.stringMatching(why) } });
+    await expect(pair.client.stats()).rejects.toMatchObject({
+      code: "WORKER_EXITED",
+      cause: { message: expect.stringMatching(why) },
+    });
   });
 });
 
@@ -299,7 +329,14 @@ describe("notices", () => {
     const { client, worker } = await connect();
     const seen: WorkerNotice[] = [];
     const stop = client.onNotice((notice) => seen.push(notice));
-    void worker.sendNotification("progress", { job_id: "job-1", fence: 1, phase: "decode", step: 1, of: 2, long_phase_ms: 9_000 });
+    void worker.sendNotification("progress", {
+      job_id: "job-1",
+      fence: 1,
+      phase: "decode",
+      step: 1,
+      of: 2,
+      long_phase_ms: 9_000,
+    });
     void worker.sendNotification("progress", { job_id: "job-1", fence: 1, phase: "decode", step: 2, of: 2 });
     void worker.sendNotification("from_the_future", {});
     void worker.sendNotification("load_progress", { model: "T2V-A14B", ratio: 0.5 });

@@ -99,7 +99,14 @@ describe("the log", () => {
 describe("the stop ladder", () => {
   it("says so when even SIGKILL does not end a process that waits for its device", async () => {
     const clock = createVirtualClock();
-    const ref: ProcessRef = { workerId: "worker-0", pid: 4_242, startTicks: 1, bootId: null, socketPath: "", token: "" };
+    const ref: ProcessRef = {
+      workerId: "worker-0",
+      pid: 4_242,
+      startTicks: 1,
+      bootId: null,
+      socketPath: "",
+      token: "",
+    };
     const deaf: Pick<WorkerClient, "shutdown"> = { shutdown: () => new Promise(() => undefined) };
     const startedAtMs = clock.nowMs();
     const host = { isGone: () => false, signal: () => true, stateLetter: () => "D" };
@@ -108,7 +115,10 @@ describe("the stop ladder", () => {
       (thrown: unknown) => ({ thrown, afterMs: clock.nowMs() - startedAtMs }),
     );
     await clock.advance(60_000);
-    expect(await stopping).toMatchObject({ thrown: { code: "WORKER_SILENT", details: { state: "D" } }, afterMs: 50_000 });
+    expect(await stopping).toMatchObject({
+      thrown: { code: "WORKER_SILENT", details: { state: "D" } },
+      afterMs: 50_000,
+    });
     expect(clock.pendingCount).toBe(0);
   });
 });

@@ -47,7 +47,9 @@ it("the example in thirty lines holds all that it promises, and what it does not
 it("one that ends at its start is shown with the last that it wrote", async () => {
   const { code, error } = await check([], [installedPython, "-c", "import understudy_worker, missing_package"]);
   expect(code).toBe(1);
-  expect(error).toMatch(/the worker process has ended\. The last that it wrote:\n(?:.*\n)*.*No module named 'missing_package'/);
+  expect(error).toMatch(
+    /the worker process has ended\. The last that it wrote:\n(?:.*\n)*.*No module named 'missing_package'/,
+  );
 });
 
 /** The two files of worker/README.md, with this clone's paths in them. */
@@ -66,7 +68,11 @@ function writeReadmeFiles(dir: string): string {
 
 it("a service with the two files of the README renders with it, proves it by a test render, and says that it is real", async () => {
   const directory = makeStateDir();
-  const service = await startService({ stateDir: directory.path, args: ["--config", writeReadmeFiles(directory.path)], limitMs: 60_000 });
+  const service = await startService({
+    stateDir: directory.path,
+    args: ["--config", writeReadmeFiles(directory.path)],
+    limitMs: 60_000,
+  });
   try {
     await isReady(service, 120_000);
     const id = await service.submit({ model_type: "painter", resolution: "128x64", steps: 6, num_frames: 9 });

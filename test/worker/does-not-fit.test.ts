@@ -37,7 +37,10 @@ it("a job for it is refused while its files are still sought at a hub that is go
     await until("its worker is connected", () => service.output().includes('"event":"worker.connected"'), 90_000);
     const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(order) };
     const { status, body } = await service.json("/api/v1/jobs", init);
-    expect([status, body]).toMatchObject([422, { code: "ENVELOPE_TOO_LARGE", detail: expect.stringContaining("of host memory") }]);
+    expect([status, body]).toMatchObject([
+      422,
+      { code: "ENVELOPE_TOO_LARGE", detail: expect.stringContaining("of host memory") },
+    ]);
   } finally {
     await endService(service);
     directory.remove();

@@ -9,7 +9,14 @@ import { promisify } from "node:util";
 import { createCanvas } from "@napi-rs/canvas";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { newestSeq, rendersOf, rowsAfterRender } from "../harness/rows.ts";
-import { endService, isAlive, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
+import {
+  endService,
+  isAlive,
+  makeStateDir,
+  type RunningService,
+  startService,
+  until,
+} from "../harness/running-service.ts";
 import { delivered, deliveredFrames, inPhase, isReady } from "../harness/tasks.ts";
 import { startTinyHub, type TinyHub } from "./tiny-hub.ts";
 
@@ -26,7 +33,12 @@ const understudy = async (...args: string[]): Promise<string> => {
   return stdout;
 };
 const start = async (args: readonly string[] = []): Promise<RunningService> => {
-  service = await startService({ stateDir, args, env: { ...tiny.env, UNDERSTUDY_SUPERVISION_CHECKPOINT: "1ms" }, limitMs: 60_000 });
+  service = await startService({
+    stateDir,
+    args,
+    env: { ...tiny.env, UNDERSTUDY_SUPERVISION_CHECKPOINT: "1ms" },
+    limitMs: 60_000,
+  });
   return service;
 };
 /** Importing torch and diffusers takes 12 s of a processor, and others may want it too. */
@@ -46,14 +58,21 @@ async function rendersReally(running: RunningService, model: string, resolution:
   const id = await running.submit({ ...small, model_type: model, resolution });
   await delivered(running, id, patienceMs);
   expect(await deliveredFrames(running, id)).toBe(9);
-  expect((await running.json(`/api/v1/generate/${id}`)).body).toMatchObject({ is_mock: false, served_by: { kind: "real", model } });
+  expect((await running.json(`/api/v1/generate/${id}`)).body).toMatchObject({
+    is_mock: false,
+    served_by: { kind: "real", model },
+  });
 }
 
 async function submitImage(running: RunningService, model: string): Promise<string> {
   const form = new FormData();
-  for (const [name, value] of Object.entries({ model_type: model, prompt: "a fox", ...small })) form.set(name, String(value));
+  for (const [name, value] of Object.entries({ model_type: model, prompt: "a fox", ...small }))
+    form.set(name, String(value));
   form.set("image", new File([new Uint8Array(png)], "fox.png", { type: "image/png" }));
-  const { status, body } = await running.json<{ task_id: string }>("/api/v1/generation/submit", { method: "POST", body: form });
+  const { status, body } = await running.json<{ task_id: string }>("/api/v1/generation/submit", {
+    method: "POST",
+    body: form,
+  });
   expect([status, body]).toMatchObject([200, { simulated: false }]);
   return body.task_id;
 }
@@ -89,7 +108,10 @@ describe("the real worker", { timeout: 3 * patienceMs }, () => {
       method: "POST",
       body: JSON.stringify({ model_type: "T2V-A14B", prompt: "a fox", ...small, lora_path: "ink.safetensors" }),
     };
-    const refused = await running.json("/api/v1/generation/submit", { ...withLora, headers: { "content-type": "application/json" } });
+    const refused = await running.json("/api/v1/generation/submit", {
+      ...withLora,
+      headers: { "content-type": "application/json" },
+    });
     expect(refused).toMatchObject({ status: 422, body: { code: "LORA_UNSUPPORTED" } });
     // What is verified is neither fetched nor asked for again.
     expect(tiny.hub.served).toEqual([]);
@@ -117,7 +139,11 @@ describe("the real worker", { timeout: 3 * patienceMs }, () => {
   });
 
   it("renders from a local folder as soon as somebody has filled it", async () => {
-    const running = await startWith({ lead: "cogvideox", alternative: "none", workers: [{ id: "worker-0", models: ["cogvideox"] }] });
+    const running = await startWith({
+      lead: "cogvideox",
+      alternative: "none",
+      workers: [{ id: "worker-0", models: ["cogvideox"] }],
+    });
     await until(
       "an incident says what the folder lacks",
       async () => {

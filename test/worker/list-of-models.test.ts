@@ -22,7 +22,9 @@ print(json.dumps({e.model: [e.pipeline, e.image, e.image_pipeline, e.size_step, 
 it("the worker reads the three Wan models as the service plans with them", () => {
   const { listPath, modelsDir } = createWorkerModels(directory.path, loadRegistry().entries);
   const env = { ...process.env, PYTHONPATH: workerPackageDir };
-  const found = JSON.parse(execFileSync(installedPython, ["-B", "-c", read, listPath, modelsDir], { encoding: "utf8", env })) as object;
+  const found = JSON.parse(
+    execFileSync(installedPython, ["-B", "-c", read, listPath, modelsDir], { encoding: "utf8", env }),
+  ) as object;
   const planned = (id: (typeof modelIds)[number]) => [modelEntry(id).sizeStep, modelEntry(id).expertCount];
   expect(found).toEqual({
     "T2V-A14B": ["WanPipeline", "none", null, ...planned("T2V-A14B"), 4, 3],

@@ -14,7 +14,13 @@ afterEach(() => world.stop());
 
 /** Not the blocking call: the hub answers in this process. */
 async function inPython(script: string, further: Readonly<Record<string, string>> = {}): Promise<string> {
-  const env = { PATH: process.env["PATH"], HOME: world.folder, HF_HUB_CACHE: world.cacheDir, HF_ENDPOINT: world.hub.endpoint, ...further };
+  const env = {
+    PATH: process.env["PATH"],
+    HOME: world.folder,
+    HF_HUB_CACHE: world.cacheDir,
+    HF_ENDPOINT: world.hub.endpoint,
+    ...further,
+  };
   const { stdout } = await promisify(execFile)(installedPython, ["-c", script], { env });
   return stdout.trim();
 }
@@ -29,17 +35,24 @@ found = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdig
 print(json.dumps({"folder": str(folder), "found": found}))
 `;
 
-it("huggingface_hub finds the snapshot without a request, and every byte is the hub's", { timeout: 120_000 }, async () => {
+it("huggingface_hub finds the snapshot without a request, and every byte is the hub's", {
+  timeout: 120_000,
+}, async () => {
   const pulled = await world.desk.pull(repository);
   if (pulled.kind !== "complete") throw new Error(pulled.kind);
   // Nobody would answer: what is loaded comes from the cache.
   await world.hub.stop();
-  const { folder, found } = JSON.parse(await inPython(readAll, { HF_HUB_OFFLINE: "1" })) as { folder: string; found: object };
+  const { folder, found } = JSON.parse(await inPython(readAll, { HF_HUB_OFFLINE: "1" })) as {
+    folder: string;
+    found: object;
+  };
   expect(folder).toBe(pulled.snapshotPath);
   expect(found).toEqual(hashes);
 });
 
-it("huggingface_hub asks for no byte of a file that is here when it looks for a newer revision", { timeout: 120_000 }, async () => {
+it("huggingface_hub asks for no byte of a file that is here when it looks for a newer revision", {
+  timeout: 120_000,
+}, async () => {
   await world.desk.pull(repository);
   world.hub.resetCounts();
   const script = `

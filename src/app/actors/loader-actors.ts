@@ -23,7 +23,12 @@ function clientOf(parts: ServiceParts, workerId: string): WorkerClient {
 const tellWaitingEveryMs = minuteMs;
 
 /** Weights pass through the host's memory: as many loads at once as fit into it. */
-async function takeTurn(parts: ServiceParts, { workerId, model }: LoadOrder, onWait: () => void, signal: AbortSignal): Promise<() => void> {
+async function takeTurn(
+  parts: ServiceParts,
+  { workerId, model }: LoadOrder,
+  onWait: () => void,
+  signal: AbortSignal,
+): Promise<() => void> {
   const { clock, loadGate } = parts;
   const needBytes = clientOf(parts, workerId).identity.isSimulated ? 0 : modelEntry(model).weightBytes;
   let timer: TimerHandle | undefined;
@@ -43,7 +48,8 @@ async function takeTurn(parts: ServiceParts, { workerId, model }: LoadOrder, onW
 function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEvent) => void): () => void {
   const giveUp = new AbortController();
   const stopListening = parts.links.onNotice(order.workerId, (notice) => {
-    if (notice.kind === "loadProgress" && notice.model === order.model) send({ type: "load.progressed", ratio: notice.ratio });
+    if (notice.kind === "loadProgress" && notice.model === order.model)
+      send({ type: "load.progressed", ratio: notice.ratio });
   });
   const begin = async (): Promise<void> => {
     const leave = await takeTurn(parts, order, () => send({ type: "load.progressed", ratio: 0 }), giveUp.signal);
@@ -78,8 +84,12 @@ async function prove(parts: ServiceParts, order: LoadOrder, signal: AbortSignal)
 
 export const loaderActors = (parts: ServiceParts) => ({
   resolveModel: fromPromise<Resolution, LoadOrder>(({ input }) => resolveFiles(parts.models, input.model)),
-  downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => downloadFiles(parts.models, input.model, sendBack)),
-  verifyModel: fromPromise<string | null, VerifyOrder>(({ input }) => findBrokenFile(parts.models, input.model, input.isRehash)),
+  downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) =>
+    downloadFiles(parts.models, input.model, sendBack),
+  ),
+  verifyModel: fromPromise<string | null, VerifyOrder>(({ input }) =>
+    findBrokenFile(parts.models, input.model, input.isRehash),
+  ),
   loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => load(parts, input, sendBack)),
   proveModel: fromPromise<Fault | null, LoadOrder>(({ input, signal }) => prove(parts, input, signal)),
   unloadModel: fromPromise<void, { workerId: string }>(async ({ input, signal }) => {

@@ -52,7 +52,12 @@ function deathFailure(parts: ServiceParts, deaths: Deaths[], lease: Lease, evide
   };
 }
 
-async function settle(parts: ServiceParts, deaths: Deaths[], { lease, workerId }: LeaseOrder, settlement: Settlement): Promise<void> {
+async function settle(
+  parts: ServiceParts,
+  deaths: Deaths[],
+  { lease, workerId }: LeaseOrder,
+  settlement: Settlement,
+): Promise<void> {
   const { jobs } = parts.store;
   parts.progress.clear(lease.jobId);
   // Not waited for: a worker that is stopped would hold the stop of the service, and the next render drops a kept result too.
@@ -102,20 +107,26 @@ const noRoom = (what: string): Fault => ({
 });
 
 /** The plan comes first, and is durable before the render begins; the loader owns what is on the card. */
-async function prepare(parts: ServiceParts, { workerId, lease }: LeaseOrder, signal: AbortSignal): Promise<Preparation> {
+async function prepare(
+  parts: ServiceParts,
+  { workerId, lease }: LeaseOrder,
+  signal: AbortSignal,
+): Promise<Preparation> {
   await parts.host.recordJob(workerId, { jobId: lease.jobId, fence: lease.fence });
   const client = parts.links.clientOf(workerId);
   if (client === null) throw new Error("the worker is not connected");
   const { residentModel, profile } = await client.stats(signal);
   const resident = residentModel === null || profile === null ? null : { model: residentModel, profile };
   const fit = planRender(parts, workerId, lease.spec, resident);
-  if (fit === null) return { kind: "unfit", fault: noRoom("The job fits this card in no memory mode that is left to try for now.") };
+  if (fit === null)
+    return { kind: "unfit", fault: noRoom("The job fits this card in no memory mode that is left to try for now.") };
   if (resident?.model !== fit.request.model || resident.profile !== fit.profile) {
     parts.profiles.set(workerId, fit.profile);
     return { kind: "load", model: fit.request.model, profile: fit.profile };
   }
   const plan = planOf(fit);
-  if (plan !== null && (await parts.store.jobs.notePlan(lease, plan)) === "stale") throw new Error("the lease was lost");
+  if (plan !== null && (await parts.store.jobs.notePlan(lease, plan)) === "stale")
+    throw new Error("the lease was lost");
   const place = { deviceUuid: client.identity.device.uuid, profile: fit.profile };
   return { kind: "ready", lease: { ...lease, plan }, peakBytes: parts.envelopes.peakOf(place, fit.request) };
 }
@@ -132,7 +143,10 @@ async function claim(parts: ServiceParts, order: { workerId: string; residentMod
 /** A render that ran out of the card's memory is not tried again in the same size and mode for a while. */
 function noteMisfit(parts: ServiceParts, { workerId, lease }: LeaseOrder, fault: Fault): void {
   if (fault.code !== "GPU_OUT_OF_MEMORY") return;
-  const place = { deviceUuid: parts.links.clientOf(workerId)?.identity.device.uuid ?? workerId, profile: parts.profiles.of(workerId) };
+  const place = {
+    deviceUuid: parts.links.clientOf(workerId)?.identity.device.uuid ?? workerId,
+    profile: parts.profiles.of(workerId),
+  };
   parts.envelopes
     .noteMisfit(place, effectiveRequest(lease))
     .catch((thrown: unknown) => parts.logger.warn({ event: "envelope.notKept", message: messageOf(thrown) }));
@@ -141,11 +155,17 @@ function noteMisfit(parts: ServiceParts, { workerId, lease }: LeaseOrder, fault:
 export const pipelineActors = (parts: ServiceParts) => {
   const deaths: Deaths[] = [];
   return {
-    claimJob: fromPromise<Claim, { workerId: string; residentModel: ModelId | null }>(({ input }) => claim(parts, input)),
+    claimJob: fromPromise<Claim, { workerId: string; residentModel: ModelId | null }>(({ input }) =>
+      claim(parts, input),
+    ),
     prepareJob: fromPromise<Preparation, LeaseOrder>(({ input, signal }) => prepare(parts, input, signal)),
     renderJob: fromCallback<PipelineEvent, LeaseOrder & { isUnderWay: boolean }>(({ input, sendBack }) => {
       const about = { jobId: input.lease.jobId, workerId: input.workerId };
-      parts.store.events.note({ kind: "render.began", ...about, data: { fence: input.lease.fence, adopted: input.isUnderWay } });
+      parts.store.events.note({
+        kind: "render.began",
+        ...about,
+        data: { fence: input.lease.fence, adopted: input.isUnderWay },
+      });
       return followRender(parts, input, (fact) => {
         if (fact.kind === "completed")
           parts.store.events.note({
@@ -162,7 +182,9 @@ export const pipelineActors = (parts: ServiceParts) => {
         sendBack(eventOf(fact));
       });
     }),
-    keepLease: fromCallback<PipelineEvent, LeaseOrder>(({ input, sendBack }) => keepLease(parts, input.lease, sendBack)),
+    keepLease: fromCallback<PipelineEvent, LeaseOrder>(({ input, sendBack }) =>
+      keepLease(parts, input.lease, sendBack),
+    ),
     commitArtifact: fromCallback<PipelineEvent, LeaseOrder & { report: RenderReport }>(({ input, sendBack }) =>
       commitRender(parts, input, sendBack),
     ),

@@ -82,7 +82,15 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
     case "incident.opened": {
       const { id, key, workerId, failureType, fault, model, jobId, isSetAside, atMs } = fact;
       const data = { fault: faultOf(fact), model, job_id: jobId, ...(isSetAside ? { is_set_aside: true } : {}) };
-      await store.incidents.open({ id, key, openedAtMs: atMs, failureType, workerId, firstEvidenceAtMs: firstSignOf(fault, atMs), data });
+      await store.incidents.open({
+        id,
+        key,
+        openedAtMs: atMs,
+        failureType,
+        workerId,
+        firstEvidenceAtMs: firstSignOf(fault, atMs),
+        data,
+      });
       return;
     }
     case "incident.closed":
@@ -103,11 +111,15 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
     case "breaker.opened":
     case "breaker.halfOpened":
     case "breaker.closed":
-      await store.facts.write(factKeys.breakers, fact.breakers, [{ kind: fact.type, workerId: fact.workerId, data: {} }]);
+      await store.facts.write(factKeys.breakers, fact.breakers, [
+        { kind: fact.type, workerId: fact.workerId, data: {} },
+      ]);
       return;
     case "intake.paused": {
       const { by, isReleasing } = fact.pause;
-      await store.facts.write(factKeys.pause, fact.pause, [{ kind: fact.type, actor: by, data: { release_gpu: isReleasing } }]);
+      await store.facts.write(factKeys.pause, fact.pause, [
+        { kind: fact.type, actor: by, data: { release_gpu: isReleasing } },
+      ]);
       return;
     }
     case "intake.drained":

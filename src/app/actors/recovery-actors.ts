@@ -1,5 +1,11 @@
 import { fromPromise } from "xstate";
-import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence, StandInAnswer } from "../../machines/recovery-types.ts";
+import type {
+  PerformActionInput,
+  ProbeAnswer,
+  RecoveryTarget,
+  RungEvidence,
+  StandInAnswer,
+} from "../../machines/recovery-types.ts";
 import { isConditionOver } from "../../recovery/condition.ts";
 import type { RungFacts } from "../../recovery/preconditions.ts";
 import { planReduction } from "../effects/plan-render.ts";
@@ -33,7 +39,9 @@ export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
   };
   return {
     examine: fromPromise<RungFacts, RecoveryTarget>(({ input, signal }) => examineRung(ports, input, signal)),
-    performAction: fromPromise<RungEvidence, PerformActionInput>(({ input, signal }) => performAction(ports, input, signal)),
+    performAction: fromPromise<RungEvidence, PerformActionInput>(({ input, signal }) =>
+      performAction(ports, input, signal),
+    ),
     proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(({ input, signal }) => proveEnvelope(ports, input, signal)),
     runCanary: fromPromise<ProbeAnswer, RecoveryTarget>(({ input, signal }) => runCanary(ports, input, signal)),
     renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(() => proofClip.prove()),

@@ -19,7 +19,9 @@ async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal
   // Every supervisor would give a render that hangs its whole stall limit again, and one that restarts often never reach it.
   if ((attach.standstillMs ?? 0) >= unknownLimits.stallMs) {
     client.close();
-    throw new WorkerError("WORKER_STALLED", `its render has stood still for ${attach.standstillMs} ms`, { retryable: true });
+    throw new WorkerError("WORKER_STALLED", `its render has stood still for ${attach.standstillMs} ms`, {
+      retryable: true,
+    });
   }
   parts.links.open({ workerId: ref.workerId, ref, client });
   // What it carries is asked by every submission from now on, also while a model's files are still fetched.
@@ -40,7 +42,9 @@ async function shakeHands(parts: ServiceParts, ref: ProcessRef, signal: AbortSig
     return await connect(parts, ref, signal);
   } catch (thrown) {
     if (!parts.host.isGone(ref)) throw thrown;
-    return await new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    return await new Promise<never>((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
+    );
   }
 }
 
@@ -55,10 +59,23 @@ const stopShapes = (parts: ServiceParts): Readonly<Record<StopShape, StopLimits>
 });
 
 async function stopProcess(parts: ServiceParts, ref: ProcessRef, shape: StopShape, reason: string): Promise<void> {
-  const report = await stopWorker(parts.host, parts.links.clientOf(ref.workerId), ref, parts.clock, stopShapes(parts)[shape], reason);
+  const report = await stopWorker(
+    parts.host,
+    parts.links.clientOf(ref.workerId),
+    ref,
+    parts.clock,
+    stopShapes(parts)[shape],
+    reason,
+  );
   parts.links.close(ref.workerId);
   await parts.host.forget(ref.workerId);
-  parts.logger.info({ event: "worker.processEnded", workerId: ref.workerId, pid: ref.pid, how: report.how, tookMs: report.tookMs });
+  parts.logger.info({
+    event: "worker.processEnded",
+    workerId: ref.workerId,
+    pid: ref.pid,
+    how: report.how,
+    tookMs: report.tookMs,
+  });
 }
 
 /** Takes up a living process of an earlier supervisor; one that does not answer is killed, because nobody else will. */
@@ -98,7 +115,12 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
     clock: parts.clock,
     limitMs: supervision.loadingSilenceMs,
     onSilent: (silentForMs) =>
-      send({ type: "worker.fellSilent", silentForMs, processState: parts.host.stateLetter(ref), mainThreadIdleMs: idleMs }),
+      send({
+        type: "worker.fellSilent",
+        silentForMs,
+        processState: parts.host.stateLetter(ref),
+        mainThreadIdleMs: idleMs,
+      }),
     onHeard: () => undefined,
   });
   let idleMs: number | null = null;
@@ -130,7 +152,8 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
     parts.host.forget(ref.workerId).catch((thrown: unknown) => {
       parts.logger.warn({ event: "worker.notForgotten", workerId: ref.workerId, message: messageOf(thrown) });
     });
-    const report = (ofMachine: MachineEvidence): void => send({ type: "process.exited", exit, evidence: { ...ofProcess, ...ofMachine } });
+    const report = (ofMachine: MachineEvidence): void =>
+      send({ type: "process.exited", exit, evidence: { ...ofProcess, ...ofMachine } });
     if (trail === null) report({});
     else void trail.evidence().then(report);
   });
@@ -144,9 +167,13 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
 
 export const workerActors = (parts: ServiceParts) => ({
   spawnProcess: fromPromise<ProcessRef, { workerId: string }>(({ input }) => spawn(parts, input.workerId)),
-  handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) => shakeHands(parts, input.ref, signal)),
+  handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) =>
+    shakeHands(parts, input.ref, signal),
+  ),
   adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(({ input }) => adopt(parts, input.workerId)),
-  watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ input, sendBack }) => watch(parts, input.ref, sendBack)),
+  watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ input, sendBack }) =>
+    watch(parts, input.ref, sendBack),
+  ),
   stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(({ input }) =>
     stopProcess(parts, input.ref, input.shape, input.reason),
   ),

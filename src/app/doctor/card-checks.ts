@@ -22,7 +22,10 @@ export function checkCard(sample: Sample | null, { health, workers }: Config) {
   if (gpuStatus?.state === "failed") return missing(`${gpuStatus.reason ?? "The card cannot be used"}.`, driverFix);
   if (gpuStatus?.state === "unknown") return unknown(`${gpuStatus.reason ?? "No card answers"}.`, driverFix);
   if (first === undefined)
-    return missing(`There is no card (${gpuStatus?.reason ?? "no tool knows of one"}); real renders take the processor.`, driverFix);
+    return missing(
+      `There is no card (${gpuStatus?.reason ?? "no tool knows of one"}); real renders take the processor.`,
+      driverFix,
+    );
   return ok(`${gpus.map(cardWords).join(", ")}.`);
 }
 
@@ -31,7 +34,9 @@ export function checkDriver(sample: Sample | null) {
   if (sample === null || card === undefined) return unknown("Without a card that answers nothing tells of its driver.");
   const version = card.details?.driverVersion ?? null;
   if (version !== null) return ok(`Driver ${version}.`);
-  return sample.gpuKind === "amd" ? ok("The kernel's own driver of AMD.") : unknown("The driver does not tell its version.");
+  return sample.gpuKind === "amd"
+    ? ok("The kernel's own driver of AMD.")
+    : unknown("The driver does not tell its version.");
 }
 
 /** Where the healer can do less, it says so here. */
@@ -39,7 +44,10 @@ export function checkAdoption() {
   const table = createProcessTable();
   return table.stat(process.pid) !== null && table.bootId() !== null
     ? ok("A render outlives the supervisor, and the next start takes it up.")
-    : missing("There is no /proc: a render ends with the supervisor, and goes on from its checkpoint.", "Run on Linux.");
+    : missing(
+        "There is no /proc: a render ends with the supervisor, and goes on from its checkpoint.",
+        "Run on Linux.",
+      );
 }
 
 export function checkControlGroup(sample: Sample | null) {
@@ -50,13 +58,18 @@ export function checkControlGroup(sample: Sample | null) {
         "No control group accounts this service's memory: a kill for want of memory is guessed.",
         "Run it as a systemd unit or in a container.",
       )
-    : ok(`Version ${group.version}; a kill for want of memory is ${group.oomKillCount === null ? "guessed" : "counted"}.`);
+    : ok(
+        `Version ${group.version}; a kill for want of memory is ${group.oomKillCount === null ? "guessed" : "counted"}.`,
+      );
 }
 
 export function checkPressure(sample: Sample | null) {
   if (sample === null) return unknown("The host could not be measured.");
   return sample.host.details?.pressure.memory == null
-    ? missing("This kernel does not tell how long programs wait for memory.", "Boot with psi=1, on a kernel with CONFIG_PSI.")
+    ? missing(
+        "This kernel does not tell how long programs wait for memory.",
+        "Boot with psi=1, on a kernel with CONFIG_PSI.",
+      )
     : ok("The kernel tells how long programs wait for memory.");
 }
 

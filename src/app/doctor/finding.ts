@@ -19,4 +19,5 @@ export const missing = (sentence: string, fix: string): Said => ({ status: "miss
 export const unknown = (sentence: string, fix: string | null = null): Said => ({ status: "unknown", sentence, fix });
 
 /** Nothing that is needed is missing or unknown. */
-export const isWell = (findings: readonly Finding[]): boolean => findings.every(({ status, isNeeded }) => status === "ok" || !isNeeded);
+export const isWell = (findings: readonly Finding[]): boolean =>
+  findings.every(({ status, isNeeded }) => status === "ok" || !isNeeded);

@@ -17,7 +17,10 @@ const leastNodeMajor = 24;
 export function checkNode(version: string) {
   return Number(version.split(".")[0]) >= leastNodeMajor
     ? ok(`Node.js ${version}.`)
-    : missing(`Node.js ${version} is too old.`, `Install Node.js ${leastNodeMajor} or newer; in a clone npm ci brings it.`);
+    : missing(
+        `Node.js ${version} is too old.`,
+        `Install Node.js ${leastNodeMajor} or newer; in a clone npm ci brings it.`,
+      );
 }
 
 /** The address of the service that runs on this state directory; null when none does. */
@@ -55,17 +58,24 @@ export async function checkDisk(path: string, neededBytes: number, what: string)
   const has = `${path} has ${formatBytes(freeBytes)} free`;
   return freeBytes >= neededBytes
     ? ok(`${has} for ${what}.`)
-    : missing(`${has}; ${what} need ${formatBytes(neededBytes)}.`, "Free some space, or choose a folder on another disk.");
+    : missing(
+        `${has}; ${what} need ${formatBytes(neededBytes)}.`,
+        "Free some space, or choose a folder on another disk.",
+      );
 }
 
 export function checkMemory(sample: Sample | null, neededBytes: number, what: string) {
   if (sample === null) return unknown("The host's memory could not be measured.");
   const { memoryTotalBytes, details } = sample.host;
-  const limit = details?.cgroup?.memoryLimitBytes === null || details?.cgroup == null ? "" : ", the limit of this control group";
+  const limit =
+    details?.cgroup?.memoryLimitBytes === null || details?.cgroup == null ? "" : ", the limit of this control group";
   const has = `${formatBytes(memoryTotalBytes)} of memory${limit}`;
   return memoryTotalBytes >= neededBytes
     ? ok(`${has}.`)
-    : missing(`${has}; ${what} need ${formatBytes(neededBytes)}.`, "Give this machine or container more memory, or take a smaller model.");
+    : missing(
+        `${has}; ${what} need ${formatBytes(neededBytes)}.`,
+        "Give this machine or container more memory, or take a smaller model.",
+      );
 }
 
 /** Listens for a moment. */
@@ -78,9 +88,14 @@ export function checkPort(config: Pick<Config, "host" | "port" | "stateDir">): P
   const server = createServer();
   return new Promise((resolve) => {
     server.once("error", (thrown: NodeJS.ErrnoException) => {
-      const why = thrown.code === "EADDRINUSE" ? "is taken by another program" : `cannot be listened on (${thrown.code ?? thrown.message})`;
+      const why =
+        thrown.code === "EADDRINUSE"
+          ? "is taken by another program"
+          : `cannot be listened on (${thrown.code ?? thrown.message})`;
       resolve(missing(`${host}:${port} ${why}.`, "Stop what uses it, or choose another with --port or --host."));
     });
-    server.listen(port, host.replace(/^\[|\]$/g, ""), () => server.close(() => resolve(ok(`${host}:${port} is free.`))));
+    server.listen(port, host.replace(/^\[|\]$/g, ""), () =>
+      server.close(() => resolve(ok(`${host}:${port} is free.`))),
+    );
   });
 }

@@ -24,7 +24,8 @@ export async function checkHub(desk: ModelDesk, model: string, host: string) {
 
 function filesWords({ state, presentBytes, totalBytes }: ModelStatus, weightBytes: number): string {
   if (state === "complete") return `Its files are here (${formatBytes(presentBytes)}).`;
-  const rest = totalBytes === null ? `about ${formatBytes(weightBytes)}, by the registry` : formatBytes(totalBytes - presentBytes);
+  const rest =
+    totalBytes === null ? `about ${formatBytes(weightBytes)}, by the registry` : formatBytes(totalBytes - presentBytes);
   return `Its files are not all here: ${rest} to fetch.`;
 }
 

@@ -1,5 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
-import { askPython, leastPython, type PythonReport, type Requirement, readRequirements } from "../../workers/python-environment.ts";
+import {
+  askPython,
+  leastPython,
+  type PythonReport,
+  type Requirement,
+  readRequirements,
+} from "../../workers/python-environment.ts";
 import { missing, ok, unknown } from "./finding.ts";
 
 const install = "npm run worker:install makes one in .venv (about 3 minutes and 6 GiB), or name another with --python";
@@ -11,13 +17,18 @@ function isOld([major, minor]: PythonReport["python"]): boolean {
 function judge(python: string, requirements: readonly Requirement[], report: PythonReport, wantsCard: boolean) {
   const version = report.python.join(".");
   if (isOld(report.python))
-    return missing(`${python} is Python ${version}; the worker needs ${leastPython.join(".")} or newer.`, `${install}.`);
+    return missing(
+      `${python} is Python ${version}; the worker needs ${leastPython.join(".")} or newer.`,
+      `${install}.`,
+    );
   const pip = `${python} -m pip install -r worker/requirements.txt`;
   const absent = requirements.filter(({ name }) => report.versions[name] == null);
-  if (absent.length > 0) return missing(`${python} lacks ${absent.map(({ name }) => name).join(", ")}.`, `${pip}; ${install}.`);
+  if (absent.length > 0)
+    return missing(`${python} lacks ${absent.map(({ name }) => name).join(", ")}.`, `${pip}; ${install}.`);
   if (!report.hasWorker)
     return missing(`${python} does not find the worker's package.`, "Run from a clone, whose folder worker/ holds it.");
-  if (report.torch?.error != null) return missing(`${python} cannot import torch: ${report.torch.error}.`, `${pip}; ${install}.`);
+  if (report.torch?.error != null)
+    return missing(`${python} cannot import torch: ${report.torch.error}.`, `${pip}; ${install}.`);
   if (wantsCard && report.torch?.hasCuda === false)
     return missing(
       `PyTorch in ${python} finds no CUDA device (built for ${report.torch.builtFor === null ? "the processor alone" : `CUDA ${report.torch.builtFor}`}).`,
@@ -38,7 +49,10 @@ function judge(python: string, requirements: readonly Requirement[], report: Pyt
 export async function checkPython(clock: Clock, python: string, wantsCard: boolean) {
   const requirements = readRequirements();
   if (requirements === null)
-    return missing("The worker's Python package is not here.", "Run from a clone of the project, whose folder worker/ holds it.");
+    return missing(
+      "The worker's Python package is not here.",
+      "Run from a clone of the project, whose folder worker/ holds it.",
+    );
   const answer = await askPython(clock, python, requirements);
   switch (answer.kind) {
     case "answered":

@@ -15,7 +15,14 @@ import { openFitness } from "../fitness.ts";
 import { knowConfiguredModels } from "../known-models.ts";
 import { measureOnce } from "../look-at-machine.ts";
 import { openModels } from "../open-models.ts";
-import { checkAdoption, checkCard, checkControlGroup, checkDriver, checkKernelLog, checkPressure } from "./card-checks.ts";
+import {
+  checkAdoption,
+  checkCard,
+  checkControlGroup,
+  checkDriver,
+  checkKernelLog,
+  checkPressure,
+} from "./card-checks.ts";
 import { type Finding, missing, ok, unknown } from "./finding.ts";
 import { checkDisk, checkMemory, checkNode, checkPort, checkStateDir } from "./host-checks.ts";
 import { checkHub, judgeModel } from "./model-checks.ts";
@@ -67,7 +74,11 @@ function hostChecks({ config, sample }: Round): readonly Check[] {
 }
 
 /** What real renders need. A simulated service does without all of it. */
-function renderChecks({ config, cacheDir, hubHost, clock, desk, sample }: Round, lead: string, isLeadHere: boolean): readonly Check[] {
+function renderChecks(
+  { config, cacheDir, hubHost, clock, desk, sample }: Round,
+  lead: string,
+  isLeadHere: boolean,
+): readonly Check[] {
   const real = config.workers.filter(isReal);
   const isNeeded = real.length > 0;
   const wantsCard =
@@ -75,9 +86,15 @@ function renderChecks({ config, cacheDir, hubHost, clock, desk, sample }: Round,
     (sample !== null && sample.gpus.length > 0 && real.some(({ device }) => device === "auto"));
   const pythons = [...new Set((isNeeded ? real : config.workers).map(({ python }) => python ?? installedPython))];
   return [
-    { name: "card", isNeeded: isNeeded && real.some(({ device }) => device === "cuda"), look: () => checkCard(sample, config) },
+    {
+      name: "card",
+      isNeeded: isNeeded && real.some(({ device }) => device === "cuda"),
+      look: () => checkCard(sample, config),
+    },
     { name: "driver", isNeeded: false, look: () => checkDriver(sample) },
-    ...pythons.map((python): Check => ({ name: "python", isNeeded, look: () => checkPython(clock, python, wantsCard) })),
+    ...pythons.map(
+      (python): Check => ({ name: "python", isNeeded, look: () => checkPython(clock, python, wantsCard) }),
+    ),
     {
       name: "hub",
       isNeeded: isNeeded && !isLeadHere,

@@ -39,7 +39,8 @@ function findHindrance({ parts, supervisor }: DrillPorts): string | null {
   if (drain !== null) return "The intake is drained; resume it first.";
   if (mode !== "ready") return `The service is not ready (its mode is ${mode}); a drill starts from a sound service.`;
   if (Object.keys(incidents).length > 0) return "An incident is open; a drill starts from a sound service.";
-  if (calmAtMs > nowMs) return `Recovery cools down after its last climb; try again in ${Math.ceil((calmAtMs - nowMs) / secondMs)} s.`;
+  if (calmAtMs > nowMs)
+    return `Recovery cools down after its last climb; try again in ${Math.ceil((calmAtMs - nowMs) / secondMs)} s.`;
   return null;
 }
 

@@ -33,17 +33,23 @@ const textOf = (value: unknown): string => (typeof value === "string" ? value : 
 function codeOf(row: EventRow): string | null {
   const fault = row.data["fault"] as { readonly code?: unknown } | undefined;
   const code =
-    row.kind === "incident.opened" ? fault?.code : row.kind === "incident.joined" || row.kind === "job.retried" ? row.data["code"] : null;
+    row.kind === "incident.opened"
+      ? fault?.code
+      : row.kind === "incident.joined" || row.kind === "job.retried"
+        ? row.data["code"]
+        : null;
   return textOf(code) === "" ? null : textOf(code);
 }
 
 /** A place in the queue, a stand-in or the result: the owner knows where the job stands. Rendering under a dead worker is no answer. */
-const isAnswered = (job: JobView): boolean => job.state !== "running" || job.artifacts.some(({ kind }) => kind === "stand_in");
+const isAnswered = (job: JobView): boolean =>
+  job.state !== "running" || job.artifacts.some(({ kind }) => kind === "stand_in");
 
 /** What the service says of itself now that a look at its parts contradicts; null when nothing. */
 function findFalseClaim(supervisor: Supervisor, job: JobView | null): string | null {
   const { mode, workers } = supervisor.getSnapshot().context;
-  if (mode === "ready" && !Object.values(workers).some(isUsable)) return "the mode was ready while no worker could render";
+  if (mode === "ready" && !Object.values(workers).some(isUsable))
+    return "the mode was ready while no worker could render";
   if (job === null || job.state !== "succeeded") return null;
   const hasResult = job.artifacts.some(({ kind }) => kind === "result");
   if (!hasResult) return "the job was called done without a result";
@@ -122,7 +128,8 @@ export class DrillObserver {
 
   /** Times since the fault, and what was seen. */
   score(): Pick<ScoreCard, "detectedMs" | "answeredMs" | "recoveredMs" | "falseClaims" | "recognisedAs" | "actions"> {
-    const since = (atMs: number | null): number | null => (atMs === null || !this.hasBegun ? null : Math.max(0, atMs - this.#faultAtMs));
+    const since = (atMs: number | null): number | null =>
+      atMs === null || !this.hasBegun ? null : Math.max(0, atMs - this.#faultAtMs);
     return {
       detectedMs: since(this.#detectedAtMs),
       answeredMs: since(this.#answeredAtMs),

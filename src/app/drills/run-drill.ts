@@ -42,7 +42,11 @@ function drillRequest({ config, chance }: ServiceParts, drill: Drill): RenderReq
 
 async function submit({ parts, admission }: DrillPorts, drill: Drill): Promise<string> {
   const outcome = await admission.submit({
-    spec: { request: drillRequest(parts, drill), consent: { fallback: "stand_in_then_real", allow: [], floor: null }, workflow: null },
+    spec: {
+      request: drillRequest(parts, drill),
+      consent: { fallback: "stand_in_then_real", allow: [], floor: null },
+      workflow: null,
+    },
     apiKeyId: "drill",
     idempotencyKey: null,
     idempotencyBody: null,
@@ -56,7 +60,8 @@ async function waitFor<Value>({ parts }: DrillPorts, what: string, find: () => V
   for (;;) {
     const found = find();
     if (found !== null) return found;
-    if (parts.clock.nowMs() >= untilMs) throw new UnderstudyError("DRILL_NOT_POSSIBLE", `${what} did not come within two minutes.`);
+    if (parts.clock.nowMs() >= untilMs)
+      throw new UnderstudyError("DRILL_NOT_POSSIBLE", `${what} did not come within two minutes.`);
     await parts.clock.sleep(lookEveryMs);
   }
 }
@@ -79,7 +84,9 @@ async function inflict(ports: DrillPorts, { fault }: Drill, jobId: string, obser
   const { clock, host, drill, progress } = ports.parts;
   const begin = (): void => observer.begin(clock.nowMs());
   if (fault.kind === "card") {
-    await waitFor(ports, "The drill's own render", () => (progress.of(jobId)?.phase === fault.phase || observer.hasBegun ? true : null));
+    await waitFor(ports, "The drill's own render", () =>
+      progress.of(jobId)?.phase === fault.phase || observer.hasBegun ? true : null,
+    );
     return begin();
   }
   if (fault.kind === "loadCard") return;

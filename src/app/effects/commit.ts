@@ -17,7 +17,12 @@ export interface LeaseOrder {
 export type LeaseFact = { readonly type: "lease.lost" } | { readonly type: "job.cancel"; readonly jobId: string };
 export type CommitFact =
   | { readonly type: "artifact.committed"; readonly jobId: string }
-  | { readonly type: "artifact.refused"; readonly jobId: string; readonly problem: string; readonly fault: Fault | null };
+  | {
+      readonly type: "artifact.refused";
+      readonly jobId: string;
+      readonly problem: string;
+      readonly fault: Fault | null;
+    };
 
 const refusedRetryMs = secondMs;
 /** Between two tries to commit while disk or database refuse; a finished render is worth the wait. */
@@ -49,7 +54,11 @@ export function keepLease(parts: ServiceParts, lease: Lease, send: (fact: LeaseF
 }
 
 /** Tries again while disk or database refuse, as long as the fence holds and the patience lasts. */
-async function acceptPatiently(parts: ServiceParts, accept: () => Promise<Acceptance>, over: AbortSignal): Promise<Acceptance> {
+async function acceptPatiently(
+  parts: ServiceParts,
+  accept: () => Promise<Acceptance>,
+  over: AbortSignal,
+): Promise<Acceptance> {
   const giveUpAtMs = parts.clock.nowMs() + commitPatienceMs;
   for (;;) {
     try {
@@ -99,10 +108,16 @@ async function acceptAndAcknowledge(
   if (acceptance.kind === "committed") {
     const rendered = effectiveRequest(lease);
     await parts.envelopes.notePeak(place, rendered, report.peakBytes);
-    if (report.stepsRendered >= rendered.steps) await parts.clips.note(place, rendered.model, rendered, report.renderMs);
+    if (report.stepsRendered >= rendered.steps)
+      await parts.clips.note(place, rendered.model, rendered, report.renderMs);
     return { type: "artifact.committed", jobId };
   }
-  return { type: "artifact.refused", jobId, problem: acceptance.kind === "refused" ? acceptance.problem : acceptance.kind, fault };
+  return {
+    type: "artifact.refused",
+    jobId,
+    problem: acceptance.kind === "refused" ? acceptance.problem : acceptance.kind,
+    fault,
+  };
 }
 
 /**
@@ -127,7 +142,9 @@ export function commitRender(
         parts.logger.error({ event: "commit.failed", jobId: lease.jobId, message: problem });
         {
           const runAtMs = parts.clock.nowMs() + refusedRetryMs;
-          await parts.store.jobs.release(lease, `its result could not be committed: ${problem}`, runAtMs).catch(() => undefined);
+          await parts.store.jobs
+            .release(lease, `its result could not be committed: ${problem}`, runAtMs)
+            .catch(() => undefined);
         }
       }
       return { type: "artifact.refused", jobId: lease.jobId, problem, fault: null };

@@ -12,7 +12,9 @@ type Files = ModelPorts | null;
 export async function resolveFiles(files: Files, model: ModelId): Promise<Resolution> {
   if (files === null) return { kind: "present" };
   const { state, totalBytes, presentBytes } = await files.desk.statusOf(model);
-  return state === "complete" ? { kind: "present" } : { kind: "missing", missingBytes: Math.max(0, (totalBytes ?? 0) - presentBytes) };
+  return state === "complete"
+    ? { kind: "present" }
+    : { kind: "missing", missingBytes: Math.max(0, (totalBytes ?? 0) - presentBytes) };
 }
 
 const faultOf = (thrown: unknown): Fault =>
@@ -77,7 +79,8 @@ export async function findBrokenFile(files: Files, model: ModelId, isRehash: boo
 export async function placeFiles(files: Files, model: ModelId): Promise<void> {
   if (files === null) return;
   const folder = await files.desk.localPath(model);
-  if (folder === null) throw new UnderstudyError("MODEL_NOT_AVAILABLE", `The files of ${model} are not complete.`, { retryable: true });
+  if (folder === null)
+    throw new UnderstudyError("MODEL_NOT_AVAILABLE", `The files of ${model} are not complete.`, { retryable: true });
   files.place(model, folder);
 }
 

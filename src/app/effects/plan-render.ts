@@ -10,7 +10,12 @@ export interface Resident {
   readonly profile: LoadProfile;
 }
 
-function questionOf({ config, links, envelopes }: PlanParts, workerId: string, spec: JobSpec, resident: Resident | null): FitQuestion {
+function questionOf(
+  { config, links, envelopes }: PlanParts,
+  workerId: string,
+  spec: JobSpec,
+  resident: Resident | null,
+): FitQuestion {
   const identity = links.clientOf(workerId)?.identity;
   const deviceUuid = identity?.device.uuid ?? workerId;
   const totalBytes = identity?.device.totalBytes ?? Number.POSITIVE_INFINITY;
@@ -37,4 +42,5 @@ export const planReduction = (parts: PlanParts, workerId: string, spec: JobSpec,
   findFit({ ...questionOf(parts, workerId, spec, resident), profiles: [resident.profile] });
 
 /** Null when the job is rendered as it was asked. */
-export const planOf = ({ request, changes }: Fit): RenderPlan | null => (changes.length === 0 ? null : { request, changes });
+export const planOf = ({ request, changes }: Fit): RenderPlan | null =>
+  changes.length === 0 ? null : { request, changes };

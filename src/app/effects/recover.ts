@@ -39,7 +39,13 @@ export interface RecoverPorts {
   readonly isConditionGone: (target: RecoveryTarget) => Promise<boolean | null>;
 }
 
-const noEvidence: RungEvidence = { evidence: null, neededBytes: null, filesMatch: null, isConditionGone: null, error: null };
+const noEvidence: RungEvidence = {
+  evidence: null,
+  neededBytes: null,
+  filesMatch: null,
+  isConditionGone: null,
+  error: null,
+};
 
 async function jobOf(ports: RecoverPorts, target: RecoveryTarget): Promise<JobView | null> {
   return target.jobId === null ? null : ports.jobs.get(target.jobId);
@@ -51,7 +57,8 @@ function clientOf(ports: RecoverPorts, workerId: string): WorkerClient {
   return client;
 }
 
-const modelToFetch = (ports: RecoverPorts, { model, workerId }: RecoveryTarget): ModelId => model ?? ports.ownModelOf(workerId);
+const modelToFetch = (ports: RecoverPorts, { model, workerId }: RecoveryTarget): ModelId =>
+  model ?? ports.ownModelOf(workerId);
 
 export function leanerProfile(client: WorkerClient, current: LoadProfile | null): LoadProfile | null {
   const from = current === null ? 0 : loadProfiles.indexOf(current) + 1;
@@ -68,7 +75,11 @@ function neededBytesOf(job: JobView | null, stats: WorkerStats): number | null {
 }
 
 /** What is known before a rung is tried; unreachable workers leave everything else unknown. */
-export async function examineRung(ports: RecoverPorts, target: RecoveryTarget, signal: AbortSignal): Promise<RungFacts> {
+export async function examineRung(
+  ports: RecoverPorts,
+  target: RecoveryTarget,
+  signal: AbortSignal,
+): Promise<RungFacts> {
   const client = ports.links.clientOf(target.workerId);
   if (client === null) return { ...unknownFacts, isWorkerConnected: false };
   const job = await jobOf(ports, target);
@@ -131,7 +142,8 @@ async function reduce(
 ): Promise<RungEvidence> {
   const stats = await client.stats(signal);
   const plan = reductionOf(ports, target, job, stats);
-  if (plan === null || plan.changes.length === 0) return { ...noEvidence, error: "nothing that the job allows to change would fit" };
+  if (plan === null || plan.changes.length === 0)
+    return { ...noEvidence, error: "nothing that the job allows to change would fit" };
   const { model, width, height, frames } = plan.request;
   const place = { deviceUuid: client.identity.device.uuid, profile: plan.profile };
   const resident = stats.residentModel === null ? 0 : residentBytes(stats.residentModel, plan.profile);
@@ -140,13 +152,21 @@ async function reduce(
   return { ...noEvidence, neededBytes, evidence };
 }
 
-async function measureAround(ports: RecoverPorts, target: PerformActionInput, signal: AbortSignal): Promise<RungEvidence> {
+async function measureAround(
+  ports: RecoverPorts,
+  target: PerformActionInput,
+  signal: AbortSignal,
+): Promise<RungEvidence> {
   const client = clientOf(ports, target.workerId);
   const job = await jobOf(ports, target);
   const neededBytes = neededBytesOf(job, await client.stats(signal));
   switch (target.action) {
     case "clear_gpu_cache":
-      return { ...noEvidence, neededBytes, evidence: await ports.gpu.clearCache(target.workerId, neededBytes ?? 0, signal) };
+      return {
+        ...noEvidence,
+        neededBytes,
+        evidence: await ports.gpu.clearCache(target.workerId, neededBytes ?? 0, signal),
+      };
     case "apply_vram_optimization":
       return { ...noEvidence, neededBytes, evidence: await ports.gpu.applyOptimization(target.workerId, signal) };
     case "enable_cpu_offload":
@@ -164,7 +184,11 @@ async function measureAround(ports: RecoverPorts, target: PerformActionInput, si
 }
 
 /** Carries an action out and reports what was measured around it; never whether it helped. */
-export async function performAction(ports: RecoverPorts, target: PerformActionInput, signal: AbortSignal): Promise<RungEvidence> {
+export async function performAction(
+  ports: RecoverPorts,
+  target: PerformActionInput,
+  signal: AbortSignal,
+): Promise<RungEvidence> {
   try {
     return await measureAround(ports, target, signal);
   } catch (thrown) {
@@ -192,13 +216,21 @@ async function loadForProof(
 }
 
 /** A fault of a model's own is over when that very model renders; any other when the worker renders with what it holds. */
-function modelToProve(ports: RecoverPorts, { workerId, model, fault }: RecoveryTarget, { residentModel }: WorkerStats): ModelId {
+function modelToProve(
+  ports: RecoverPorts,
+  { workerId, model, fault }: RecoveryTarget,
+  { residentModel }: WorkerStats,
+): ModelId {
   const faulty = fault.attribution === "model" ? model : null;
   return faulty ?? residentModel ?? model ?? ports.ownModelOf(workerId);
 }
 
 /** The test render: 2 steps, one of each expert where there are two, asserted by the worker's own count. */
-export async function runCanary(ports: RecoverPorts, target: RecoveryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
+export async function runCanary(
+  ports: RecoverPorts,
+  target: RecoveryTarget,
+  signal: AbortSignal,
+): Promise<ProbeAnswer> {
   const client = ports.links.clientOf(target.workerId);
   if (client === null) return { verdict: "failed", reason: "the worker is not connected" };
   const stats = await client.stats(signal);
@@ -221,7 +253,11 @@ function requestToProve(ports: RecoverPorts, target: RecoveryTarget, job: JobVie
 }
 
 /** Runs the failed job's failed phase again; `unknown` when there is no job. What it shows is kept for every later job. */
-export async function proveEnvelope(ports: RecoverPorts, target: RecoveryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
+export async function proveEnvelope(
+  ports: RecoverPorts,
+  target: RecoveryTarget,
+  signal: AbortSignal,
+): Promise<ProbeAnswer> {
   const job = await jobOf(ports, target);
   if (job === null) return { verdict: "unknown", reason: "there is no failed job to try again" };
   const failedPhase = target.fault.evidence.phase ?? target.fault.evidence.workerFailure?.phase ?? "denoise";
@@ -231,14 +267,23 @@ export async function proveEnvelope(ports: RecoverPorts, target: RecoveryTarget,
   const request = requestToProve(ports, target, job, stats);
   const place = { deviceUuid: client.identity.device.uuid, profile: stats.profile ?? "model-offload" };
   const report = await client.probe(
-    { kind: "phase", phase, request: toWorkerRequest(ports, request), checkpointDir: ports.artifacts.checkpointDir(job.id) },
+    {
+      kind: "phase",
+      phase,
+      request: toWorkerRequest(ports, request),
+      checkpointDir: ports.artifacts.checkpointDir(job.id),
+    },
     signal,
   );
   if (report.failure !== null) {
-    if (classify({ workerFailure: report.failure }).code === "GPU_OUT_OF_MEMORY") await ports.envelopes.noteMisfit(place, request);
+    if (classify({ workerFailure: report.failure }).code === "GPU_OUT_OF_MEMORY")
+      await ports.envelopes.noteMisfit(place, request);
     return { verdict: "failed", reason: report.failure.message };
   }
   if (!report.passed) return { verdict: "failed", reason: `${phase} did not finish` };
   await ports.envelopes.noteFit(place, request);
-  return { verdict: "passed", reason: `${phase} of ${request.width}x${request.height} with ${request.frames} frames ran again` };
+  return {
+    verdict: "passed",
+    reason: `${phase} of ${request.width}x${request.height} with ${request.frames} frames ran again`,
+  };
 }

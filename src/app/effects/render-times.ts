@@ -19,7 +19,11 @@ export interface RenderTimes {
 }
 
 /** What one render's times teach: of its steps, and of each phase that was seen from its beginning to its end. */
-export function createRenderTimes({ clock, steps }: { clock: Clock; steps: StepBook }, lease: Lease, profile: LoadProfile): RenderTimes {
+export function createRenderTimes(
+  { clock, steps }: { clock: Clock; steps: StepBook },
+  lease: Lease,
+  profile: LoadProfile,
+): RenderTimes {
   const envelope = effectiveRequest(lease);
   const placeOf = (phase: StepPlace["phase"]): StepPlace => ({ phase, profile, envelope });
   let phase: Phase | null = null;
@@ -39,7 +43,15 @@ export function createRenderTimes({ clock, steps }: { clock: Clock; steps: StepB
       phase = at;
       lastAtMs = nowMs;
       const inPhaseMs = nowMs - (beganAtMs ?? nowMs);
-      const leftMs = steps.expectedMs({ phase: at, step, of, profile, envelope, denoiseSteps: envelope.steps, inPhaseMs });
+      const leftMs = steps.expectedMs({
+        phase: at,
+        step,
+        of,
+        profile,
+        envelope,
+        denoiseSteps: envelope.steps,
+        inPhaseMs,
+      });
       return { leftMs, begun: isBegun ? steps.limitsOf(placeOf(at)) : null };
     },
     end: () => notePhase(clock.nowMs()),

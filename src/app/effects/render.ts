@@ -27,7 +27,12 @@ export interface RenderPorts {
 const stillFromMs = 10 * secondMs;
 
 export type RenderFact =
-  | { readonly kind: "phaseStarted"; readonly phase: Phase; readonly longPhaseMs: number | null; readonly limits: StepLimits }
+  | {
+      readonly kind: "phaseStarted";
+      readonly phase: Phase;
+      readonly longPhaseMs: number | null;
+      readonly limits: StepLimits;
+    }
   | { readonly kind: "stepProgressed"; readonly phase: Phase; readonly step: number; readonly of: number }
   | { readonly kind: "stoodStill"; readonly sinceMs: number | null }
   | { readonly kind: "completed"; readonly report: RenderReport }
@@ -44,7 +49,8 @@ export function faultOfRejection(thrown: unknown, phase: Evidence["phase"]): Fau
 
 function isAbout(notice: WorkerNotice, lease: Lease): boolean {
   if (notice.kind === "completed") return notice.report.jobId === lease.jobId && notice.report.fence === lease.fence;
-  if (notice.kind === "progress" || notice.kind === "failed") return notice.jobId === lease.jobId && notice.fence === lease.fence;
+  if (notice.kind === "progress" || notice.kind === "failed")
+    return notice.jobId === lease.jobId && notice.fence === lease.fence;
   return false;
 }
 
@@ -78,7 +84,8 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     phase = reached.phase;
     furthestStep = step;
     ports.progress.note({ jobId: lease.jobId, workerId, phase, step, of, leftMs });
-    if (begun !== null) report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: begun });
+    if (begun !== null)
+      report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: begun });
     report({ kind: "stepProgressed", phase, step, of });
   };
   let isStill = false;
@@ -99,10 +106,12 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
   });
   const begin = async (): Promise<void> => {
     const attach = order.isUnderWay ? await clientOf(ports, workerId).attach() : null;
-    if (attach === null || attach.jobId !== lease.jobId || attach.fence !== lease.fence) await startRender(ports, order);
+    if (attach === null || attach.jobId !== lease.jobId || attach.fence !== lease.fence)
+      await startRender(ports, order);
     else if (attach.result !== null) end({ kind: "completed", report: attach.result });
     else if (attach.failure !== null) end({ kind: "failed", fault: classify({ workerFailure: attach.failure }) });
-    else if (attach.phase !== null && !isOver) noteProgress({ phase: attach.phase, step: attach.step ?? 0, of: attach.of ?? 1 });
+    else if (attach.phase !== null && !isOver)
+      noteProgress({ phase: attach.phase, step: attach.step ?? 0, of: attach.of ?? 1 });
   };
   void begin().catch((thrown: unknown) => end({ kind: "failed", fault: faultOfRejection(thrown, phase ?? "encode") }));
   return () => {
@@ -118,7 +127,10 @@ function clientOf(ports: RenderPorts, workerId: string): WorkerClient {
 }
 
 /** The worker reads the image's file by itself. */
-export function toWorkerRequest({ artifacts }: Pick<RenderPorts, "artifacts">, { imageName, ...request }: RenderRequest): WorkerRequest {
+export function toWorkerRequest(
+  { artifacts }: Pick<RenderPorts, "artifacts">,
+  { imageName, ...request }: RenderRequest,
+): WorkerRequest {
   return imageName === undefined ? request : { ...request, imagePath: artifacts.pathOf({ name: imageName }) };
 }
 

@@ -16,7 +16,9 @@ type SchemaOf<Route> = Route extends RouteConfig
   ? ToSchema<Route["method"], HonoPath<Route["path"]>, InputOf<Route>, RouteConfigToTypedResponse<Route>>
   : never;
 
-type Merged<Union> = (Union extends unknown ? (value: Union) => void : never) extends (value: infer All) => void ? All : never;
+type Merged<Union> = (Union extends unknown ? (value: Union) => void : never) extends (value: infer All) => void
+  ? All
+  : never;
 
 /** The server as its clients see it. */
 export type ApiSchema = Merged<SchemaOf<AnyRoute>>;

@@ -30,13 +30,18 @@ type Refusals = NonNullable<ApiRouteConfig<string>["refusals"]>;
 /** Each status with the codes that it stands for here. */
 function describeRefusals(refusals: Refusals): RouteConfig["responses"] {
   const rows = refusals.map((refusal) =>
-    typeof refusal === "string" ? { code: refusal, status: errorCodes[refusal].status } : { code: refusal.code, status: refusal.status },
+    typeof refusal === "string"
+      ? { code: refusal, status: errorCodes[refusal].status }
+      : { code: refusal.code, status: refusal.status },
   );
   const byStatus = Map.groupBy(rows, ({ status }) => status);
   return Object.fromEntries(
     [...byStatus].map(([status, group]) => [
       status,
-      { description: group.map(({ code }) => `${code}: ${errorCodes[code].meaning}`).join(" "), content: problemContent },
+      {
+        description: group.map(({ code }) => `${code}: ${errorCodes[code].meaning}`).join(" "),
+        content: problemContent,
+      },
     ]),
   );
 }

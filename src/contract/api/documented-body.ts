@@ -15,7 +15,10 @@ function withLooseForms(json: JsonSchema, accepts: (value: unknown) => boolean):
     ...(accepts("") ? [{ const: "" }] : []),
   ];
   const { description, default: byDefault, ...rest } = json;
-  const about = { ...(description === undefined ? {} : { description }), ...(byDefault === undefined ? {} : { default: byDefault }) };
+  const about = {
+    ...(description === undefined ? {} : { description }),
+    ...(byDefault === undefined ? {} : { default: byDefault }),
+  };
   return further.length === 0 ? json : { ...about, anyOf: [rest, ...further] };
 }
 
@@ -35,7 +38,10 @@ interface DocumentedBody<Body> {
 }
 
 /** By content type. Asked when the document is made, because the models of a configuration are known only then. */
-export function documentedBody<Body>(schemas: Readonly<Record<string, () => JsonSchema>>, isRequired = false): DocumentedBody<Body> {
+export function documentedBody<Body>(
+  schemas: Readonly<Record<string, () => JsonSchema>>,
+  isRequired = false,
+): DocumentedBody<Body> {
   const content = Object.fromEntries(
     Object.entries(schemas).map(([type, schema]) => [
       type,

@@ -93,7 +93,9 @@ export const detectModelType = apiRoute({
   role: "viewer",
   tags,
   summary: "Which model suits a prompt: the seed's form asks before it submits.",
-  request: { query: z.object({ prompt: z.string().max(longestPromptLength).optional(), has_image: truth, has_end_image: truth }) },
+  request: {
+    query: z.object({ prompt: z.string().max(longestPromptLength).optional(), has_image: truth, has_end_image: truth }),
+  },
   responses: { 200: jsonAnswer(detectedSchema, "The model, and why.") },
   refusals: ["REQUEST_INVALID"],
 });

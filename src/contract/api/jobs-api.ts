@@ -76,7 +76,11 @@ export const listJobs = apiRoute({
   request: {
     query: z.object({
       state: listedWith(`of ${jobStates.join(", ")}`, isState, jobStates.length)
-        .meta({ type: "string", pattern: `^(${statePattern})(,(${statePattern})){0,5}$`, description: "States, with commas between." })
+        .meta({
+          type: "string",
+          pattern: `^(${statePattern})(,(${statePattern})){0,5}$`,
+          description: "States, with commas between.",
+        })
         .optional(),
       label: listedWith("labels", isLabel, longestLabelCount)
         .meta({ type: "string", description: "Labels with commas between; a job must have all of them." })

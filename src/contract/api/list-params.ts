@@ -4,7 +4,8 @@ import { z } from "zod";
 export const longestListCount = 1_000;
 const limitProblem = `must be a whole number from 1 to ${longestListCount}`;
 
-const isListCount = (text: string): boolean => /^\d{1,4}$/.test(text) && Number(text) >= 1 && Number(text) <= longestListCount;
+const isListCount = (text: string): boolean =>
+  /^\d{1,4}$/.test(text) && Number(text) >= 1 && Number(text) <= longestListCount;
 
 /** How many entries at most. */
 export const limitParam = z

@@ -10,7 +10,8 @@ export const listMachines = apiRoute({
   path: "/api/v1/machines",
   role: "viewer",
   tags,
-  summary: "What each statechart is, where each actor stands, what it waits for, what it would take now and what it did last.",
+  summary:
+    "What each statechart is, where each actor stands, what it waits for, what it would take now and what it did last.",
   responses: { 200: jsonAnswer(machinesSchema, "Definitions and actors.") },
 });
 

@@ -57,7 +57,10 @@ export const downloadModel = apiRoute({
     body: jsonBody(
       z.object({
         model_type: modelName,
-        force_redownload: z.boolean().default(false).describe("Reads every file again first, and fetches what is not right."),
+        force_redownload: z
+          .boolean()
+          .default(false)
+          .describe("Reads every file again first, and fetches what is not right."),
         anyway: z.boolean().default(false).describe("Also a model that this machine does not carry."),
       }),
     ),
@@ -149,7 +152,11 @@ const integrationSchema = z.strictObject({
   loaded_models: z.int(),
   active_downloads: z.int(),
   hardware_profile: z
-    .strictObject({ gpu_model: z.string().optional(), vram_gb: z.number().optional(), total_memory_gb: z.number().optional() })
+    .strictObject({
+      gpu_model: z.string().optional(),
+      vram_gb: z.number().optional(),
+      total_memory_gb: z.number().optional(),
+    })
     .optional(),
   timestamp: z.iso.datetime(),
 });
@@ -166,7 +173,10 @@ export const showIntegration = apiRoute({
 const modelHealthSchema = z.strictObject({
   status: z.enum(["healthy", "degraded", "unknown"]),
   issues: z.array(z.string()),
-  models: z.record(z.string(), z.strictObject({ status: z.string(), is_loaded: z.boolean(), issues: z.array(z.string()) })),
+  models: z.record(
+    z.string(),
+    z.strictObject({ status: z.string(), is_loaded: z.boolean(), issues: z.array(z.string()) }),
+  ),
   timestamp: z.iso.datetime(),
 });
 

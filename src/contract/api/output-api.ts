@@ -10,7 +10,10 @@ const bytes = z.string().meta({ format: "binary" });
 
 /** A file, whole or in part, as RFC 9110 has it. */
 const fileAnswers = <MimeType extends string>(mimeTypes: readonly MimeType[]) => {
-  const content = Object.fromEntries(mimeTypes.map((type) => [type, { schema: bytes }])) as Record<MimeType, { schema: typeof bytes }>;
+  const content = Object.fromEntries(mimeTypes.map((type) => [type, { schema: bytes }])) as Record<
+    MimeType,
+    { schema: typeof bytes }
+  >;
   return {
     200: { description: "The whole file.", content },
     206: { description: "The part that was asked for.", content },
@@ -57,7 +60,11 @@ export const deleteOutput = apiRoute({
   refusals: ["NOT_FOUND", "JOB_STATE_CONFLICT"],
 });
 
-const fileOf = <Path extends string, MimeType extends string>(path: Path, summary: string, mimeTypes: readonly MimeType[]) =>
+const fileOf = <Path extends string, MimeType extends string>(
+  path: Path,
+  summary: string,
+  mimeTypes: readonly MimeType[],
+) =>
   apiRoute({
     method: "get",
     path,

@@ -40,7 +40,8 @@ export const deleteTask = apiRoute({
   path: "/api/v1/queue/{id}",
   role: "submitter",
   tags,
-  summary: "Deletes an ended task with its files. One whose stand-in is shown is cancelled first, for its real video is still owed.",
+  summary:
+    "Deletes an ended task with its files. One whose stand-in is shown is cancelled first, for its real video is still owed.",
   request: { params: idParam },
   responses: { 200: jsonAnswer(messageSchema, "It is gone.") },
   refusals: ["JOB_NOT_FOUND", { code: "JOB_STATE_CONFLICT", status: 400 }, "JOB_STATE_CONFLICT"],
@@ -51,7 +52,8 @@ export const clearQueue = apiRoute({
   path: "/api/v1/queue/clear",
   role: "operator",
   tags,
-  summary: "Deletes what is completed, failed or cancelled. What was set aside stays, and so does a stand-in whose real video is owed.",
+  summary:
+    "Deletes what is completed, failed or cancelled. What was set aside stays, and so does a stand-in whose real video is owed.",
   responses: {
     200: jsonAnswer(z.strictObject({ message: z.string(), cleared_tasks: z.number().int() }), "They are gone."),
   },

@@ -1,7 +1,14 @@
 /** The seed's recovery endpoints. `trigger` and `reset` answer 200 also when nothing could be repaired, as the seed does. */
 import { z } from "zod";
 import { failureTypes } from "../../core/words.ts";
-import { actionsSchema, attemptListSchema, healthSchema, recoveryStatusSchema, resetSchema, triggeredSchema } from "../recovery-wire.ts";
+import {
+  actionsSchema,
+  attemptListSchema,
+  healthSchema,
+  recoveryStatusSchema,
+  resetSchema,
+  triggeredSchema,
+} from "../recovery-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 import { documentedBody } from "./documented-body.ts";
 import { limitParam } from "./list-params.ts";
@@ -60,7 +67,10 @@ export const triggerRecovery = apiRoute({
         .optional()
         .describe("Seconds to wait for the end, at most 120; 0 answers at once."),
       force: z.string().optional().describe("Where the body does not say it: true or 1."),
-      worker_id: z.string().optional().describe("Where the body names none; else the worker that is in trouble, or the first one."),
+      worker_id: z
+        .string()
+        .optional()
+        .describe("Where the body names none; else the worker that is in trouble, or the first one."),
     }),
     body: documentedBody<TriggerBody>({
       "application/json": () => ({
@@ -107,7 +117,10 @@ export const startMonitoring = apiRoute({
   tags,
   summary: "Host and cards are measured again.",
   responses: {
-    200: jsonAnswer(z.strictObject({ health_monitoring_started: z.boolean(), message: z.string(), timestamp: time }), "They are."),
+    200: jsonAnswer(
+      z.strictObject({ health_monitoring_started: z.boolean(), message: z.string(), timestamp: time }),
+      "They are.",
+    ),
   },
 });
 
@@ -118,7 +131,10 @@ export const stopMonitoring = apiRoute({
   tags,
   summary: "Host and cards are not measured until a start of the monitoring or of the service.",
   responses: {
-    200: jsonAnswer(z.strictObject({ health_monitoring_stopped: z.boolean(), message: z.string(), timestamp: time }), "They are not."),
+    200: jsonAnswer(
+      z.strictObject({ health_monitoring_stopped: z.boolean(), message: z.string(), timestamp: time }),
+      "They are not.",
+    ),
   },
 });
 
@@ -127,9 +143,13 @@ export const enableMock = apiRoute({
   path: "/api/v1/recovery/enable-mock-generation",
   role: "operator",
   tags,
-  summary: "Confirms that stand-ins serve. They do so by themselves, and never in the place of a main model that works.",
+  summary:
+    "Confirms that stand-ins serve. They do so by themselves, and never in the place of a main model that works.",
   responses: {
-    200: jsonAnswer(z.strictObject({ mock_generation_enabled: z.literal(true), message: z.string(), timestamp: time }), "They serve."),
+    200: jsonAnswer(
+      z.strictObject({ mock_generation_enabled: z.literal(true), message: z.string(), timestamp: time }),
+      "They serve.",
+    ),
   },
   refusals: ["FEATURE_UNSUPPORTED"],
 });

@@ -15,11 +15,17 @@ export const killWorker = apiRoute({
   summary: "Ends a simulated worker's process with SIGKILL.",
   request: {
     body: documentedBody<KillBody>({
-      "application/json": () => ({ type: "object", properties: { worker_id: { type: ["string", "null"], maxLength: 64 } } }),
+      "application/json": () => ({
+        type: "object",
+        properties: { worker_id: { type: ["string", "null"], maxLength: 64 } },
+      }),
     }),
   },
   responses: {
-    200: jsonAnswer(z.strictObject({ message: z.string(), worker_id: z.string(), pid: z.number().int() }), "It was killed."),
+    200: jsonAnswer(
+      z.strictObject({ message: z.string(), worker_id: z.string(), pid: z.number().int() }),
+      "It was killed.",
+    ),
   },
   refusals: ["REQUEST_MALFORMED", "REQUEST_INVALID", "NOT_FOUND", "FEATURE_UNSUPPORTED"],
 });

@@ -1,7 +1,12 @@
 /** Figures of host and card, and small answers that the seed's clients look for. */
 import { z } from "zod";
 import { lorasSchema } from "../lora-wire.ts";
-import { hardwareProfileSchema, optimizationStatusSchema, statsHistorySchema, systemStatsSchema } from "../stats-wire.ts";
+import {
+  hardwareProfileSchema,
+  optimizationStatusSchema,
+  statsHistorySchema,
+  systemStatsSchema,
+} from "../stats-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 
 const tags = ["system"];
@@ -32,7 +37,12 @@ export const showStatsHistory = apiRoute({
           `must be a number above 0, at most ${longestHours}`,
         )
         .transform(Number)
-        .meta({ type: "number", exclusiveMinimum: 0, maximum: longestHours, description: "How far back; 1 where nothing is given." })
+        .meta({
+          type: "number",
+          exclusiveMinimum: 0,
+          maximum: longestHours,
+          description: "How far back; 1 where nothing is given.",
+        })
         .default(1),
     }),
   },
@@ -81,7 +91,10 @@ export const showApiHealth = apiRoute({
   tags: ["probes"],
   summary: "The seed's shortest answer.",
   responses: {
-    200: jsonAnswer(z.strictObject({ status: z.enum(["healthy", "degraded", "unhealthy"]), api_version: z.string() }), "How it is."),
+    200: jsonAnswer(
+      z.strictObject({ status: z.enum(["healthy", "degraded", "unhealthy"]), api_version: z.string() }),
+      "How it is.",
+    ),
   },
 });
 

@@ -3,7 +3,13 @@ import { z } from "zod";
 import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
 import { longestPromptLength } from "../submit-request.ts";
 import { videoRequestSchema } from "../videos-request.ts";
-import { modelListSchema, modelObjectSchema, videoDeletedSchema, videoListSchema, videoObjectSchema } from "../videos-wire.ts";
+import {
+  modelListSchema,
+  modelObjectSchema,
+  videoDeletedSchema,
+  videoListSchema,
+  videoObjectSchema,
+} from "../videos-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 import { documentedBody, type JsonSchema, looseObject } from "./documented-body.ts";
 
@@ -131,7 +137,9 @@ export const downloadContent = apiRoute({
   summary: "The video's file, a real frame of it, or the stand-in that was shown before it.",
   request: {
     params: idParam,
-    query: z.object({ variant: z.enum(contentVariants, `must be one of ${contentVariants.join(", ")}`).default("video") }),
+    query: z.object({
+      variant: z.enum(contentVariants, `must be one of ${contentVariants.join(", ")}`).default("video"),
+    }),
   },
   responses: {
     200: { description: "The whole file.", content },
@@ -144,7 +152,15 @@ export const downloadContent = apiRoute({
 
 /** What the API has besides and no worker here does. */
 const notDone = <Path extends string>(path: Path, summary: string) =>
-  apiRoute({ method: "post", path, role: "submitter", tags, summary, responses: {}, refusals: ["FEATURE_UNSUPPORTED"] });
+  apiRoute({
+    method: "post",
+    path,
+    role: "submitter",
+    tags,
+    summary,
+    responses: {},
+    refusals: ["FEATURE_UNSUPPORTED"],
+  });
 
 export const remixVideo = apiRoute({
   method: "post",

@@ -12,7 +12,8 @@ export interface EventRow {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-export type NewEvent = Pick<EventRow, "kind" | "data"> & Partial<Pick<EventRow, "actor" | "jobId" | "incidentId" | "workerId">>;
+export type NewEvent = Pick<EventRow, "kind" | "data"> &
+  Partial<Pick<EventRow, "actor" | "jobId" | "incidentId" | "workerId">>;
 
 /** Which rows; each way has an index. Times are inclusive. */
 export interface EventQuery {
@@ -87,10 +88,16 @@ export interface IncidentQuery {
 
 export interface IncidentStore {
   open(incident: NewIncident): Promise<void>;
-  close(id: string, status: "resolved" | "exhausted" | "abandoned", data: Readonly<Record<string, unknown>>): Promise<void>;
+  close(
+    id: string,
+    status: "resolved" | "exhausted" | "abandoned",
+    data: Readonly<Record<string, unknown>>,
+  ): Promise<void>;
   listOpen(): Promise<readonly IncidentRow[]>;
   /** Newest first, keyset by (opened, id); null for a cursor that is none. */
-  list(query: IncidentQuery): Promise<{ readonly incidents: readonly IncidentRow[]; readonly cursor: string | null } | null>;
+  list(
+    query: IncidentQuery,
+  ): Promise<{ readonly incidents: readonly IncidentRow[]; readonly cursor: string | null } | null>;
   get(id: string): Promise<IncidentRow | null>;
   /** In the order in which they were touched. */
   jobsOf(id: string, limit: number): Promise<{ readonly jobs: readonly IncidentJob[]; readonly totalCount: number }>;

@@ -82,7 +82,12 @@ export interface JobStore {
   /** `lost`: stop and discard; `cancel`: the owner asked for the end. */
   renew(lease: LeaseRef, leaseMs: number): Promise<"ok" | "cancel" | "lost">;
   /** Result, job state, artifact row and event in one transaction, only under the lease's fence. */
-  commit(lease: LeaseRef, artifact: ArtifactRef, result: JobResult, thumbnail?: ArtifactRef): Promise<"ok" | "stale" | "cancelled">;
+  commit(
+    lease: LeaseRef,
+    artifact: ArtifactRef,
+    result: JobResult,
+    thumbnail?: ArtifactRef,
+  ): Promise<"ok" | "stale" | "cancelled">;
   /** Ends the attempt. The rules of design §5 decide: requeue, quarantine (two deaths), `failed` (cap or not retryable). */
   fail(lease: LeaseRef, failure: AttemptFailure): Promise<"retry" | "quarantined" | "failed" | "cancelled" | "stale">;
   /** Gives the job back; the attempt is not charged. */
@@ -118,7 +123,9 @@ export interface JobStore {
   remove(
     jobId: string,
     by: ActorName,
-  ): Promise<{ readonly kind: "removed"; readonly artifacts: readonly JobArtifact[] } | { readonly kind: "refused" | "absent" }>;
+  ): Promise<
+    { readonly kind: "removed"; readonly artifacts: readonly JobArtifact[] } | { readonly kind: "refused" | "absent" }
+  >;
   get(jobId: string): Promise<JobView | null>;
   /** Null when there is no such job. */
   standingOf(jobId: string): Promise<JobStanding | null>;

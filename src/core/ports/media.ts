@@ -41,7 +41,11 @@ export interface UploadedImage {
 export interface Media {
   renderStandIn(order: StandInOrder): Promise<MediaFile>;
   /** Writes a JPEG of a real frame. */
-  renderThumbnail(order: { readonly sourcePath: string; readonly outputPath: string; readonly width: number }): Promise<void>;
+  renderThumbnail(order: {
+    readonly sourcePath: string;
+    readonly outputPath: string;
+    readonly width: number;
+  }): Promise<void>;
   probe(path: string): Promise<ArtifactProbe>;
   /**
    * Decodes an uploaded picture whole. The end of a sentence that says what is wrong with it; null when nothing is.

@@ -54,7 +54,10 @@ export interface ModelStatus {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
-export type PullOutcome = ({ readonly kind: "complete" } & PullResult) | { readonly kind: "paused" } | { readonly kind: "cancelled" };
+export type PullOutcome =
+  | ({ readonly kind: "complete" } & PullResult)
+  | { readonly kind: "paused" }
+  | { readonly kind: "cancelled" };
 
 export type PullEnding =
   | { readonly kind: PullOutcome["kind"] }

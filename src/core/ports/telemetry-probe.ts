@@ -60,7 +60,11 @@ export interface HostDetails {
   /** Null on file systems that allot inodes as they need them. */
   readonly inodes: { readonly totalCount: number; readonly freeCount: number } | null;
   /** The control group of this process. */
-  readonly cgroup: { readonly version: 1 | 2; readonly memoryLimitBytes: number | null; readonly oomKillCount: number | null } | null;
+  readonly cgroup: {
+    readonly version: 1 | 2;
+    readonly memoryLimitBytes: number | null;
+    readonly oomKillCount: number | null;
+  } | null;
   /** Over the last ten seconds. */
   readonly pressure: { readonly memory: Pressure | null; readonly cpu: Pressure | null; readonly io: Pressure | null };
   readonly unavailable: Readonly<Record<string, string>>;

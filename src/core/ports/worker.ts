@@ -126,7 +126,10 @@ export interface WorkerClient {
   acknowledge(jobId: string, fence: number): Promise<void>;
   /** Resolves once the device is free of the job. */
   cancel(jobId: string, fence: number, signal?: AbortSignal): Promise<void>;
-  runAction(order: { readonly action: RecoveryAction; readonly profile?: LoadProfile }, signal?: AbortSignal): Promise<WorkerActionReport>;
+  runAction(
+    order: { readonly action: RecoveryAction; readonly profile?: LoadProfile },
+    signal?: AbortSignal,
+  ): Promise<WorkerActionReport>;
   probe(order: ProbeOrder, signal?: AbortSignal): Promise<ProbeReport>;
   stats(signal?: AbortSignal): Promise<WorkerStats>;
   /** Asks for a clean end: checkpoint, then exit. Resolves when the worker has agreed. */

@@ -60,7 +60,10 @@ async function readCard(device: string): Promise<Card | null> {
   const [monitor] = await list(join(device, "hwmon"));
   const unavailable: Record<string, string> = {};
   const values: Partial<Record<Field, number | null>> = {};
-  const fill = async (folder: string | null, [field, file, factor]: readonly [Field, string, number]): Promise<void> => {
+  const fill = async (
+    folder: string | null,
+    [field, file, factor]: readonly [Field, string, number],
+  ): Promise<void> => {
     const read: Read = folder === null ? { reason: "the card has no sensors" } : await readSysfs(join(folder, file));
     const isNumber = "text" in read && /^-?\d+$/.test(read.text);
     values[field] = isNumber ? Number(read.text) * factor : null;
@@ -71,7 +74,8 @@ async function readCard(device: string): Promise<Card | null> {
   const address = basename(await realpath(device));
   const serial = textOf(await readSysfs(join(device, "unique_id")));
   const model =
-    textOf(await readSysfs(join(device, "product_name"))) ?? `AMD ${textOf(await readSysfs(join(device, "device"))) ?? address}`;
+    textOf(await readSysfs(join(device, "product_name"))) ??
+    `AMD ${textOf(await readSysfs(join(device, "device"))) ?? address}`;
   return {
     uuid: `AMD-${serial ?? address}`,
     name: model,

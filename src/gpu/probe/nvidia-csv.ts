@@ -29,16 +29,22 @@ function readCells(chosen: ChosenFields, cells: readonly string[]): Cells {
     if (name !== null) column += 1;
     const value = notAValue.test(cell) ? null : field.read(cell);
     values[field.fills] = value;
-    if (value === null) unavailable[field.fills] = name === null ? "this driver does not know the field" : `nvidia-smi says "${cell}"`;
+    if (value === null)
+      unavailable[field.fills] = name === null ? "this driver does not know the field" : `nvidia-smi says "${cell}"`;
   }
   return { values, unavailable };
 }
 
-const numberIn = (cells: Cells, field: string): number | null => (typeof cells.values[field] === "number" ? cells.values[field] : null);
+const numberIn = (cells: Cells, field: string): number | null =>
+  typeof cells.values[field] === "number" ? cells.values[field] : null;
 
 /** Boards such as the GB10 have no memory of their own; a card in MIG mode, or one that is not let see, is no such board. */
 function sharesMemory({ values, unavailable }: Cells): boolean {
-  return values["totalBytes"] === null && values["isMigEnabled"] !== true && /N\/A|Not Supported/i.test(unavailable["totalBytes"] ?? "");
+  return (
+    values["totalBytes"] === null &&
+    values["isMigEnabled"] !== true &&
+    /N\/A|Not Supported/i.test(unavailable["totalBytes"] ?? "")
+  );
 }
 
 function cardOf(cells: Cells): Card | null {
@@ -63,7 +69,8 @@ function cardOf(cells: Cells): Card | null {
 export function readRow(chosen: ChosenFields, line: string): RowReading {
   const columnCount = chosen.filter((name) => name !== null).length;
   const parts = line.split(",").map((cell) => cell.trim());
-  if (parts.length < columnCount) return isLostText.test(line) ? { kind: "lost", text: line.trim() } : { kind: "text", text: line.trim() };
+  if (parts.length < columnCount)
+    return isLostText.test(line) ? { kind: "lost", text: line.trim() } : { kind: "text", text: line.trim() };
   const cells = [...parts.slice(0, columnCount - 1), parts.slice(columnCount - 1).join(", ")];
   const memoryIsLost = cells.slice(1).some((cell) => isLostText.test(cell));
   if (memoryIsLost) return { kind: "lost", text: `${cells[0]}: GPU is lost` };

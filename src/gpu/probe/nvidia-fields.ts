@@ -2,7 +2,14 @@ import { mebibyte } from "../../core/units.ts";
 import type { Card } from "./probe-protocol.ts";
 
 /** What of a card one column of `--query-gpu` fills. */
-export type CardField = keyof Card["details"] | "uuid" | "name" | "totalBytes" | "usedBytes" | "utilizationRatio" | "temperatureCelsius";
+export type CardField =
+  | keyof Card["details"]
+  | "uuid"
+  | "name"
+  | "totalBytes"
+  | "usedBytes"
+  | "utilizationRatio"
+  | "temperatureCelsius";
 type Value = string | number | boolean;
 
 export interface NvidiaField {
@@ -81,4 +88,5 @@ export function withoutField(chosen: ChosenFields, refused: string): ChosenField
 }
 
 /** The name that `nvidia-smi` does not know, in its words. */
-export const refusedField = (output: string): string | null => /Field "([^"]+)" is not a valid field to query/.exec(output)?.[1] ?? null;
+export const refusedField = (output: string): string | null =>
+  /Field "([^"]+)" is not a valid field to query/.exec(output)?.[1] ?? null;

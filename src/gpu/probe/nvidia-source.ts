@@ -74,11 +74,15 @@ export class NvidiaSource implements CardSource {
     this.#tool.forgetFields();
     const listing = await this.#tool.query();
     if (listing.kind !== "cards") return listing;
-    this.#slices = listing.cards.some(({ details }) => details.isMigEnabled === true) ? await this.#tool.listSlices() : [];
+    this.#slices = listing.cards.some(({ details }) => details.isMigEnabled === true)
+      ? await this.#tool.listSlices()
+      : [];
     this.#sayCards(listing);
     this.#isFollowing = true;
     try {
-      return await (this.#silentLoopCount >= uselessLoopCount ? this.#callRepeatedly() : this.#follow(listing.cards.length));
+      return await (this.#silentLoopCount >= uselessLoopCount
+        ? this.#callRepeatedly()
+        : this.#follow(listing.cards.length));
     } finally {
       this.#isFollowing = false;
     }

@@ -19,7 +19,11 @@ export function readListing(chosen: ChosenFields, lines: readonly string[]): Lis
 }
 
 /** The loop's rows come one by one: a tick is over when all cards have come, or when the first comes again. */
-export function createTicks(chosen: ChosenFields, firstCount: number, onTick: (listing: Listing) => void): (line: string) => void {
+export function createTicks(
+  chosen: ChosenFields,
+  firstCount: number,
+  onTick: (listing: Listing) => void,
+): (line: string) => void {
   let lines: string[] = [];
   let keys = new Set<string>();
   let expectedCount = firstCount;

@@ -36,7 +36,11 @@ const messagesIn = (output: string): readonly string[] =>
 export function troubleOf(answer: ToolAnswer): Trouble {
   if (answer.kind === "hung") return toolHung(answer.afterMs);
   if (answer.kind === "notStarted")
-    return { kind: "toolMissing", isDecided: answer.errno === "ENOENT", reason: `nvidia-smi cannot be started: ${answer.errno}` };
+    return {
+      kind: "toolMissing",
+      isDecided: answer.errno === "ENOENT",
+      reason: `nvidia-smi cannot be started: ${answer.errno}`,
+    };
   const { code, signal } = answer;
   const messages = messagesIn(answer.output);
   const verdict = byText.find(([text]) => messages.some((message) => message.includes(text)))?.[1] ??

@@ -71,7 +71,10 @@ export const probeMessageSchema = z.discriminatedUnion("kind", [
   /** Every look's end: what it measured, if it could, was said before. */
   z.strictObject({ kind: z.literal("looked") }),
   /** New lines of the kernel's log that speak of cards or of killed processes, with their age. */
-  z.strictObject({ kind: z.literal("kernel"), lines: z.array(z.strictObject({ ageMs: z.number(), text: z.string() })) }),
+  z.strictObject({
+    kind: z.literal("kernel"),
+    lines: z.array(z.strictObject({ ageMs: z.number(), text: z.string() })),
+  }),
 ]);
 export type ProbeMessage = z.infer<typeof probeMessageSchema>;
 

@@ -43,7 +43,9 @@ export function startTool(file: string, args: readonly string[]): RunningTool {
     for (const listener of listeners) listener(line);
   });
   const ended = new Promise<Exclude<ToolAnswer, { kind: "hung" }>>((resolve) => {
-    process.once("error", (thrown: NodeJS.ErrnoException) => resolve({ kind: "notStarted", errno: thrown.code ?? thrown.message }));
+    process.once("error", (thrown: NodeJS.ErrnoException) =>
+      resolve({ kind: "notStarted", errno: thrown.code ?? thrown.message }),
+    );
     process.once("close", (code, signal) => resolve({ kind: "done", code, signal, output: lines.join("\n") }));
   });
   return {

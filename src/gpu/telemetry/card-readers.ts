@@ -20,7 +20,9 @@ function evidenceOf({ word }: CardsKnown): GpuEvidence {
     return { ...(smiExitCode === undefined ? {} : { smiExitCode }), ...(nvmlCode === undefined ? {} : { nvmlCode }) };
   }
   if (word.kind !== "cards") return nothing;
-  const actions = word.cards.map(({ details }) => details.recoveryAction).filter((action) => action !== null && action !== "None");
+  const actions = word.cards
+    .map(({ details }) => details.recoveryAction)
+    .filter((action) => action !== null && action !== "None");
   const throttleMask = word.cards.reduce((mask, { details }) => mask | (details.throttleMask ?? 0), 0);
   return {
     ...(actions[0] == null ? {} : { recoveryAction: actions[0] }),
@@ -38,19 +40,29 @@ export function readingOf(known: CardsKnown, nowMs: number, staleAfterMs: number
     measuredAtMs,
     evidence: state === "unknown" ? nothing : evidenceOf(known),
   });
-  const lastSeen = measuredAtMs === null ? "never measured" : `last measured ${Math.round((nowMs - measuredAtMs) / 1_000)} s ago`;
-  const gone = { gpuKind: word.kind === "cards" || word.kind === "trouble" ? word.gpuKind : "absent", gpus: [] } as const;
+  const lastSeen =
+    measuredAtMs === null ? "never measured" : `last measured ${Math.round((nowMs - measuredAtMs) / 1_000)} s ago`;
+  const gone = {
+    gpuKind: word.kind === "cards" || word.kind === "trouble" ? word.gpuKind : "absent",
+    gpus: [],
+  } as const;
   switch (word.kind) {
     case "nothing":
       return { ...gone, gpuStatus: statusOf("unknown", "gpu-probe has not answered yet") };
     case "absent":
       return { ...gone, gpuStatus: statusOf("absent", word.reason) };
     case "trouble":
-      return { ...gone, gpuStatus: statusOf(word.trouble.isDecided ? "failed" : "unknown", `${word.trouble.reason}; ${lastSeen}`) };
+      return {
+        ...gone,
+        gpuStatus: statusOf(word.trouble.isDecided ? "failed" : "unknown", `${word.trouble.reason}; ${lastSeen}`),
+      };
     case "cards": {
-      if (nowMs - known.wordAtMs > staleAfterMs) return { ...gone, gpuStatus: statusOf("unknown", `no card answers; ${lastSeen}`) };
+      if (nowMs - known.wordAtMs > staleAfterMs)
+        return { ...gone, gpuStatus: statusOf("unknown", `no card answers; ${lastSeen}`) };
       const gpuStatus =
-        word.missingCount > 0 ? statusOf("failed", `${word.missingCount} of the cards are no longer listed`) : statusOf("measured", null);
+        word.missingCount > 0
+          ? statusOf("failed", `${word.missingCount} of the cards are no longer listed`)
+          : statusOf("measured", null);
       return { gpuKind: word.gpuKind, gpus: word.cards, gpuStatus };
     }
   }

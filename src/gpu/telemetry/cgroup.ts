@@ -13,7 +13,14 @@ export interface CgroupRoots {
 }
 export const systemRoots: CgroupRoots = { proc: "/proc", cgroup: "/sys/fs/cgroup" };
 
-const absentCodes: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "ESRCH", "EACCES", "EPERM", "EOPNOTSUPP"]);
+const absentCodes: ReadonlySet<string | undefined> = new Set([
+  "ENOENT",
+  "ENOTDIR",
+  "ESRCH",
+  "EACCES",
+  "EPERM",
+  "EOPNOTSUPP",
+]);
 
 export async function readIfPresent(path: string): Promise<string | null> {
   try {
@@ -24,7 +31,8 @@ export async function readIfPresent(path: string): Promise<string | null> {
   }
 }
 
-export const numberIn = (text: string | null): number | null => (text === null || !/^\d+$/.test(text) ? null : Number(text));
+export const numberIn = (text: string | null): number | null =>
+  text === null || !/^\d+$/.test(text) ? null : Number(text);
 
 export function fieldOf(text: string | null, name: string): number | null {
   return numberIn(
@@ -65,7 +73,11 @@ const memoryFilesOf = {
 } as const;
 
 /** The tightest limit on the way up. Cache that the kernel gives back at once does not count as used. */
-async function readMemory(folders: readonly string[], files: Reading, totalBytes: number): Promise<CgroupSample["memory"]> {
+async function readMemory(
+  folders: readonly string[],
+  files: Reading,
+  totalBytes: number,
+): Promise<CgroupSample["memory"]> {
   let tightest: CgroupSample["memory"] = null;
   for (const folder of folders) {
     const limitBytes = numberIn(await readIfPresent(join(folder, files.limit)));
@@ -86,19 +98,25 @@ async function readMemory(folders: readonly string[], files: Reading, totalBytes
 
 async function readCpuV2(folders: readonly string[]): Promise<CgroupSample["cpu"]> {
   for (const folder of folders) {
-    const [quota, period] = ((await readIfPresent(join(folder, "cpu.max"))) ?? "").split(" ").map((text) => numberIn(text));
+    const [quota, period] = ((await readIfPresent(join(folder, "cpu.max"))) ?? "")
+      .split(" ")
+      .map((text) => numberIn(text));
     const usedMicroseconds = fieldOf(await readIfPresent(join(folder, "cpu.stat")), "usage_usec");
     if (quota && period && usedMicroseconds !== null) return { coreCount: quota / period, usedMicroseconds };
   }
   return null;
 }
 
-async function readCpuV1(cpuFolders: readonly string[], accountFolders: readonly string[]): Promise<CgroupSample["cpu"]> {
+async function readCpuV1(
+  cpuFolders: readonly string[],
+  accountFolders: readonly string[],
+): Promise<CgroupSample["cpu"]> {
   for (const [index, folder] of cpuFolders.entries()) {
     const quota = numberIn(await readIfPresent(join(folder, "cpu.cfs_quota_us")));
     const period = numberIn(await readIfPresent(join(folder, "cpu.cfs_period_us")));
     const usedNanoseconds = numberIn(await readIfPresent(join(accountFolders[index] ?? folder, "cpuacct.usage")));
-    if (quota && period && usedNanoseconds !== null) return { coreCount: quota / period, usedMicroseconds: usedNanoseconds / 1_000 };
+    if (quota && period && usedNanoseconds !== null)
+      return { coreCount: quota / period, usedMicroseconds: usedNanoseconds / 1_000 };
   }
   return null;
 }
@@ -122,7 +140,8 @@ export async function readCgroup(
   const unified = foldersOf("");
   return {
     memory:
-      (await readMemory(unified, memoryFilesOf.v2, totalBytes)) ?? (await readMemory(foldersOf("memory"), memoryFilesOf.v1, totalBytes)),
+      (await readMemory(unified, memoryFilesOf.v2, totalBytes)) ??
+      (await readMemory(foldersOf("memory"), memoryFilesOf.v1, totalBytes)),
     cpu: (await readCpuV2(unified)) ?? (await readCpuV1(foldersOf("cpu"), foldersOf("cpuacct"))),
   };
 }

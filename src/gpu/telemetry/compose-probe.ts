@@ -9,7 +9,10 @@ export function composeProbe(options: HostSamplerOptions, readers: readonly Card
   const trails = createProcessTrails(options, readers);
   return {
     measure: async (measureOptions = {}) => {
-      const [host, readings] = await Promise.all([sampleHost(), Promise.all(readers.map((reader) => reader.read(measureOptions)))]);
+      const [host, readings] = await Promise.all([
+        sampleHost(),
+        Promise.all(readers.map((reader) => reader.read(measureOptions))),
+      ]);
       await trails.measure(host.memoryRatio);
       return { atMs: options.clock.nowMs(), ...joinReadings(readings), host };
     },

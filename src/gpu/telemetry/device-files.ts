@@ -40,7 +40,9 @@ export async function readDeviceFiles(deviceDir: string): Promise<readonly Devic
     if (codeOf(thrown) === "ENOENT") return [];
     throw unreadable(deviceDir, thrown);
   });
-  const files = await Promise.all(names.filter((name) => name.endsWith(".json")).map((name) => readOne(join(deviceDir, name))));
+  const files = await Promise.all(
+    names.filter((name) => name.endsWith(".json")).map((name) => readOne(join(deviceDir, name))),
+  );
   return files.filter((file) => file !== null);
 }
 

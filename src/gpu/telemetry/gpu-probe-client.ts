@@ -6,7 +6,13 @@ import { fileURLToPath } from "node:url";
 import { ZodError } from "zod";
 import type { Clock, TimerHandle } from "../../core/clock.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";
-import { type Card, type ProbeMessage, type ProbeOptions, probeMessageSchema, type Trouble } from "../probe/probe-protocol.ts";
+import {
+  type Card,
+  type ProbeMessage,
+  type ProbeOptions,
+  probeMessageSchema,
+  type Trouble,
+} from "../probe/probe-protocol.ts";
 
 export interface GpuProbeClientOptions {
   readonly clock: Clock;
@@ -21,7 +27,12 @@ export interface GpuProbeClientOptions {
 export type CardsWord =
   | { readonly kind: "nothing" }
   | { readonly kind: "absent"; readonly reason: string }
-  | { readonly kind: "cards"; readonly gpuKind: "nvidia" | "amd"; readonly cards: readonly Card[]; readonly missingCount: number }
+  | {
+      readonly kind: "cards";
+      readonly gpuKind: "nvidia" | "amd";
+      readonly cards: readonly Card[];
+      readonly missingCount: number;
+    }
   | { readonly kind: "trouble"; readonly gpuKind: "nvidia" | "amd"; readonly trouble: Trouble };
 
 export interface CardsKnown {
@@ -39,8 +50,14 @@ const kernelKeepCount = 500;
 const startMs = 5 * secondMs;
 
 /** One life of the child, seen from the supervisor. In a group of its own, so that the tool that it started ends with it. */
-function startChild(probe: ProbeOptions, on: { readonly line: (line: string) => void; readonly end: () => void }): ChildProcess {
-  const child = spawn(process.execPath, [program, JSON.stringify(probe)], { stdio: ["pipe", "pipe", "ignore"], detached: true });
+function startChild(
+  probe: ProbeOptions,
+  on: { readonly line: (line: string) => void; readonly end: () => void },
+): ChildProcess {
+  const child = spawn(process.execPath, [program, JSON.stringify(probe)], {
+    stdio: ["pipe", "pipe", "ignore"],
+    detached: true,
+  });
   child.stdin.on("error", () => undefined);
   createInterface({ input: child.stdout }).on("line", on.line);
   child.once("error", on.end);
@@ -160,7 +177,9 @@ export class GpuProbeClient {
     this.#silence = clock.setTimer(() => this.#kill(), this.#silenceMs);
     if (message.kind === "kernel") {
       const lines = message.lines.map(({ ageMs, text }) => ({ atMs: atMs - ageMs, text }));
-      this.#kernel = [...this.#kernel, ...lines].filter((line) => atMs - line.atMs <= kernelKeepMs).slice(-kernelKeepCount);
+      this.#kernel = [...this.#kernel, ...lines]
+        .filter((line) => atMs - line.atMs <= kernelKeepMs)
+        .slice(-kernelKeepCount);
       return;
     }
     if (message.kind === "looked") {
@@ -168,7 +187,11 @@ export class GpuProbeClient {
       return;
     }
     if (message.kind === "cards") this.#backOffMs = probe.backOffFirstMs;
-    this.#known = { word: message, wordAtMs: atMs, measuredAtMs: message.kind === "cards" ? atMs : this.#known.measuredAtMs };
+    this.#known = {
+      word: message,
+      wordAtMs: atMs,
+      measuredAtMs: message.kind === "cards" ? atMs : this.#known.measuredAtMs,
+    };
     wakeAll(this.#forWord);
   }
 

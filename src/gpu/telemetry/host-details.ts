@@ -17,9 +17,15 @@ function parsePressure(text: string): Pressure | null {
 }
 
 /** What the kernel tells about waiting, kills and inodes; what it does not tell is null with its reason. */
-export async function readHostDetails(disk: StatsFs, totalBytes: number, roots: CgroupRoots = systemRoots): Promise<HostDetails> {
+export async function readHostDetails(
+  disk: StatsFs,
+  totalBytes: number,
+  roots: CgroupRoots = systemRoots,
+): Promise<HostDetails> {
   const unavailable: Record<string, string> = {};
-  const pressure = { memory: null, cpu: null, io: null } as { -readonly [Name in keyof HostDetails["pressure"]]: Pressure | null };
+  const pressure = { memory: null, cpu: null, io: null } as {
+    -readonly [Name in keyof HostDetails["pressure"]]: Pressure | null;
+  };
   for (const resource of resources) {
     const text = await readIfPresent(join(roots.proc, "pressure", resource));
     pressure[resource] = text === null ? null : parsePressure(text);
@@ -28,7 +34,8 @@ export async function readHostDetails(disk: StatsFs, totalBytes: number, roots: 
   const group = await findMemoryGroup("self", roots);
   if (group === null) unavailable["cgroup"] = "no control group accounts this process's memory";
   const oomKillCount = (await group?.countOomKills()) ?? null;
-  if (group !== null && oomKillCount === null) unavailable["cgroup.oomKillCount"] = "the control group does not count kills";
+  if (group !== null && oomKillCount === null)
+    unavailable["cgroup.oomKillCount"] = "the control group does not count kills";
   if (disk.files === 0) unavailable["inodes"] = "this file system does not limit inodes";
   return {
     diskTotalBytes: disk.blocks * disk.bsize,

@@ -35,7 +35,10 @@ export function createHostSampler({ clock, stateDir, cgroupRoots }: HostSamplerO
   const cpuRatioOf = createCpuMeter(clock);
   const sample = async (): Promise<HostSample> => {
     const [load, memory, disk] = await Promise.all([currentLoad(), mem(), statfs(stateDir)]);
-    const [group, details] = await Promise.all([readCgroup(memory.total, cgroupRoots), readHostDetails(disk, memory.total, cgroupRoots)]);
+    const [group, details] = await Promise.all([
+      readCgroup(memory.total, cgroupRoots),
+      readHostDetails(disk, memory.total, cgroupRoots),
+    ]);
     const memoryTotalBytes = group.memory?.limitBytes ?? memory.total;
     const memoryUsedBytes = group.memory?.usedBytes ?? memory.total - memory.available;
     return {

@@ -12,7 +12,10 @@ export interface MemoryGroup {
 const counterFiles = { 1: "memory.oom_control", 2: "memory.events" } as const;
 
 /** Null when no control group accounts the memory of this process, or none that is visible from here. */
-export async function findMemoryGroup(pid: number | "self", roots: CgroupRoots = systemRoots): Promise<MemoryGroup | null> {
+export async function findMemoryGroup(
+  pid: number | "self",
+  roots: CgroupRoots = systemRoots,
+): Promise<MemoryGroup | null> {
   const membership = await readIfPresent(join(roots.proc, String(pid), "cgroup"));
   if (membership === null) return null;
   // Where both versions are mounted, version 1 has the memory controller when it names it.

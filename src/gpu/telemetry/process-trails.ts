@@ -35,10 +35,16 @@ function ofCard(readings: readonly CardReading[], deviceUuid: string | null): Gp
 }
 
 /** Lines of the kernel's log that do not name a card beside which this one is known. */
-function withoutOtherCards(lines: readonly string[], readings: readonly CardReading[], deviceUuid: string | null): readonly string[] {
+function withoutOtherCards(
+  lines: readonly string[],
+  readings: readonly CardReading[],
+  deviceUuid: string | null,
+): readonly string[] {
   const cards = readings.flatMap(({ gpus }) => gpus);
   const isOurs = cards.some(({ uuid }) => uuid === deviceUuid);
-  const others = isOurs ? cards.flatMap(({ uuid, details }) => (uuid === deviceUuid ? [] : (details?.busId ?? []))) : [];
+  const others = isOurs
+    ? cards.flatMap(({ uuid, details }) => (uuid === deviceUuid ? [] : (details?.busId ?? [])))
+    : [];
   return lines.filter((line) => !others.some((busId) => line.toLowerCase().includes(busId)));
 }
 

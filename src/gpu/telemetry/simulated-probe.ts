@@ -24,7 +24,9 @@ const hasProc = existsSync("/proc/self/stat");
 function isAlive({ pid, startTicks }: DeviceFile): boolean {
   if (!hasProc) return answersToSignal(pid);
   const stat = statOf(pid);
-  return stat !== null && stat.state !== "Z" && stat.state !== "X" && (startTicks === null || stat.startTicks === startTicks);
+  return (
+    stat !== null && stat.state !== "Z" && stat.state !== "X" && (startTicks === null || stat.startTicks === startTicks)
+  );
 }
 
 function statOf(pid: number): ReturnType<typeof parseProcessStat> {
@@ -50,7 +52,8 @@ type Card = Pick<DeviceFile, "uuid" | "name" | "totalBytes">;
 function sampleOf(card: Card, counted: readonly DeviceFile[], nowMs: number): GpuSample {
   const usedBytes = counted.reduce((sum, file) => sum + file.usedBytes, 0);
   const fresh = counted.filter((file) => nowMs - file.atMs <= staleAfterMs);
-  const reason = counted.length === 0 ? "no process holds the card" : "the process that holds the card has not written for 10 s";
+  const reason =
+    counted.length === 0 ? "no process holds the card" : "the process that holds the card has not written for 10 s";
   const most = (values: readonly number[]): number | null => (values.length === 0 ? null : Math.max(...values));
   return {
     uuid: card.uuid,

@@ -20,8 +20,10 @@ async function feed() {
     opened.postMessage(JSON.parse(data), viewer);
     say(`${count} frames were handed over.`);
   };
-  const refused = "It was refused: the service must be started with understudy serve --inspect, and a key must be an operator's.";
-  socket.onclose = () => say(count === 0 ? refused : `The connection ended after ${count} frames. Open the viewer again.`);
+  const refused =
+    "It was refused: the service must be started with understudy serve --inspect, and a key must be an operator's.";
+  socket.onclose = () =>
+    say(count === 0 ? refused : `The connection ended after ${count} frames. Open the viewer again.`);
 }
 
 addEventListener("message", ({ origin, source, data }) => {

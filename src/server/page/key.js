@@ -14,7 +14,13 @@ function askForKey(sentence) {
   form.id = "key";
   label.textContent = sentence;
   label.htmlFor = "key-text";
-  Object.assign(input, { id: "key-text", type: "password", autocomplete: "off", required: true, pattern: "\\s*[\\x21-\\x7e]+\\s*" });
+  Object.assign(input, {
+    id: "key-text",
+    type: "password",
+    autocomplete: "off",
+    required: true,
+    pattern: "\\s*[\\x21-\\x7e]+\\s*",
+  });
   button.textContent = "Use this key";
   form.append(label, input, button);
   document.querySelector("main").prepend(form);
@@ -38,9 +44,11 @@ export async function ask(path, options = {}) {
     if (answer.status !== 401) return answer;
     // Somebody else may have been given a key meanwhile: then that one is tried first.
     if (keyNow() !== key) continue;
-    asking ??= askForKey(key === null ? "This service asks for a key." : "This key is not valid. Another one?").finally(() => {
-      asking = undefined;
-    });
+    asking ??= askForKey(key === null ? "This service asks for a key." : "This key is not valid. Another one?").finally(
+      () => {
+        asking = undefined;
+      },
+    );
     await asking;
   }
 }

@@ -35,7 +35,11 @@ function chartOf(machine) {
       machine,
       fetch(`/machines/${machine}.svg`)
         .then((answer) => answer.text())
-        .then((text) => new DOMParser().parseFromString(text.replace(/<style>[\s\S]*?<\/style>/, ""), "image/svg+xml").documentElement),
+        .then(
+          (text) =>
+            new DOMParser().parseFromString(text.replace(/<style>[\s\S]*?<\/style>/, ""), "image/svg+xml")
+              .documentElement,
+        ),
     );
   }
   return charts.get(machine);
@@ -69,7 +73,8 @@ function reveal() {
 }
 
 /** `xstate.done.actor.0.pipeline.claiming` says no more than `done`. */
-const eventText = (event) => event.replace(/^xstate\.(done|error|init)\b.*/, "$1").replace(/^xstate\.after\.([^.]+)\..*/, "after $1");
+const eventText = (event) =>
+  event.replace(/^xstate\.(done|error|init)\b.*/, "$1").replace(/^xstate\.after\.([^.]+)\..*/, "after $1");
 
 async function showOne() {
   const actor = actors.get(chosen);
@@ -147,7 +152,10 @@ function takeStep({ at: iso, from, event, ended, ...place }) {
   const known = actors.get(place.actor);
   if (ended) actors.delete(place.actor);
   else
-    actors.set(place.actor, { ...place, recent: [...(known?.recent ?? []), { at: iso, from, to: place.path, event }].slice(-recentCount) });
+    actors.set(place.actor, {
+      ...place,
+      recent: [...(known?.recent ?? []), { at: iso, from, to: place.path, event }].slice(-recentCount),
+    });
   if (ended || known === undefined) return showList();
   showTimes();
   if (place.actor === chosen) void showOne();

@@ -3,8 +3,18 @@ import { ask, show } from "./key.js";
 import { follow } from "./stream.js";
 
 const at = (id) => document.getElementById(id);
-const modes = { degraded: "working with limits", recovering: "repairing itself", mock: "stand-ins only", draining: "stopping" };
-const phases = { encode: "reading the prompt", denoise: "rendering", decode: "decoding the frames", mux: "writing the file" };
+const modes = {
+  degraded: "working with limits",
+  recovering: "repairing itself",
+  mock: "stand-ins only",
+  draining: "stopping",
+};
+const phases = {
+  encode: "reading the prompt",
+  denoise: "rendering",
+  decode: "decoding the frames",
+  mux: "writing the file",
+};
 const stages = {
   "job.claimed": "begins",
   "job.adopted": "goes on",
@@ -38,7 +48,8 @@ function showRow({ at: iso, text }) {
 }
 
 function showJobs() {
-  const [id, job] = [...jobs].find(([, { isRunning }]) => isRunning) ?? [...jobs][0] ?? ["", { text: "Nothing is being rendered." }];
+  const [id, job] = [...jobs].find(([, { isRunning }]) => isRunning) ??
+    [...jobs][0] ?? ["", { text: "Nothing is being rendered." }];
   at("job-name").textContent = id === "" ? "" : `Job ${id.slice(0, 8)}`;
   at("job-text").textContent = jobs.size > 1 ? `${job.text}; ${jobs.size - 1} more` : job.text;
   at("job-bar").value = job.percent ?? 0;
@@ -74,7 +85,9 @@ async function takeRow({ kind, job_id: id, ...row }) {
 
 function takeSnapshot(snapshot) {
   showMode(snapshot);
-  const open = snapshot.tasks.filter((task) => ["pending", "processing"].includes(task.status) || task.real_result === "pending");
+  const open = snapshot.tasks.filter(
+    (task) => ["pending", "processing"].includes(task.status) || task.real_result === "pending",
+  );
   jobs = new Map(open.toReversed().map(({ id }) => [id, { text: waiting, isRunning: false }]));
   showJobs();
   snapshot.running.forEach(showProgress);
@@ -97,9 +110,17 @@ async function press(button, path, body) {
   if (button.ariaBusy === "true") return;
   button.ariaBusy = "true";
   try {
-    const answer = await ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const answer = await ask(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
     const { detail, message, task_id: id } = await answer.json();
-    at("answer").textContent = !answer.ok ? detail : id === undefined ? `${message}.` : `Accepted as job ${id.slice(0, 8)}.`;
+    at("answer").textContent = !answer.ok
+      ? detail
+      : id === undefined
+        ? `${message}.`
+        : `Accepted as job ${id.slice(0, 8)}.`;
   } catch {
     at("answer").textContent = "The service does not answer.";
   }

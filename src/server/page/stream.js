@@ -31,7 +31,11 @@ async function read(path, lastId, hear) {
   let hasOpened = false;
   try {
     isHeard();
-    const answer = await ask(path, { signal: over.signal, cache: "no-store", headers: id === undefined ? {} : { "last-event-id": id } });
+    const answer = await ask(path, {
+      signal: over.signal,
+      cache: "no-store",
+      headers: id === undefined ? {} : { "last-event-id": id },
+    });
     if (!answer.ok) return { id, hasOpened };
     hasOpened = true;
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -8,7 +8,10 @@ import type { ServerPorts } from "../server-ports.ts";
 import { addPageFile } from "./page-routes.ts";
 
 /** Where the build puts it, and where it lies in a clone. */
-const swaggerFolders = [new URL("../swagger-ui/", import.meta.url), new URL("../../../node_modules/swagger-ui-dist/", import.meta.url)];
+const swaggerFolders = [
+  new URL("../swagger-ui/", import.meta.url),
+  new URL("../../../node_modules/swagger-ui-dist/", import.meta.url),
+];
 
 function swaggerFile(name: string): URL {
   const [built, installed] = swaggerFolders.map((folder) => new URL(name, folder));
@@ -27,5 +30,9 @@ export function addDocumentRoutes(app: ApiApp, ports: Pick<ServerPorts, "status"
   addPageFile(app, { path: "/docs", type: "text/html; charset=utf-8", url: docs, imageSources: "'self' data:" });
   addPageFile(app, { path: "/docs/start.js", type: script, url: new URL("../docs/start.js", import.meta.url) });
   addPageFile(app, { path: "/docs/swagger-ui-bundle.js", type: script, url: swaggerFile("swagger-ui-bundle.js") });
-  addPageFile(app, { path: "/docs/swagger-ui.css", type: "text/css; charset=utf-8", url: swaggerFile("swagger-ui.css") });
+  addPageFile(app, {
+    path: "/docs/swagger-ui.css",
+    type: "text/css; charset=utf-8",
+    url: swaggerFile("swagger-ui.css"),
+  });
 }

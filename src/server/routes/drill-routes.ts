@@ -14,6 +14,9 @@ export function addDrillRoutes(app: ApiApp, ports: ServerPorts): void {
     const card = await ports.drills.run(name, context.get("actor"));
     if (card !== null) return context.json(toScoreCard(card), 200);
     const names = (await ports.drills.list()).map((drill) => drill.name);
-    return refuse(context, { code: "NOT_FOUND", detail: `There is no drill ${name.slice(0, 60)}; there are ${names.join(", ")}.` });
+    return refuse(context, {
+      code: "NOT_FOUND",
+      detail: `There is no drill ${name.slice(0, 60)}; there are ${names.join(", ")}.`,
+    });
   });
 }

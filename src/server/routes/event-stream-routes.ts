@@ -151,7 +151,8 @@ export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: Strea
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame) => {
-        if (frame.kind !== "progress" && frame.kind !== "download") for (const event of encodeFrame(frame)) channel().send(event);
+        if (frame.kind !== "progress" && frame.kind !== "download")
+          for (const event of encodeFrame(frame)) channel().send(event);
       },
       begin: async () => {
         const { health, mode, sentence } = ports.status();

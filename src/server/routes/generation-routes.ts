@@ -14,7 +14,8 @@ import { refuseAdmission } from "../refuse-admission.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 const largestSeed = 2 ** 31 - 1;
-const unreadImage = "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";
+const unreadImage =
+  "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";
 const unreadEndImage =
   "The end image was checked, but no model of this service ends at an image: the video follows the prompt and the image.";
 
@@ -43,7 +44,8 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
   const read = await readSubmission(context, ports);
   if (read.kind === "refused") return refuse(context, read.refusal);
   const parsed = parseSubmission(read.fields, { hasImage: read.image !== undefined });
-  if (parsed.kind === "invalid") return refuse(context, { code: "REQUEST_INVALID", detail: parsed.message, param: parsed.param });
+  if (parsed.kind === "invalid")
+    return refuse(context, { code: "REQUEST_INVALID", detail: parsed.message, param: parsed.param });
   const { fields } = parsed;
   const outcome = await ports.admission.submit({
     spec: {
@@ -76,6 +78,9 @@ export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: Ap
   app.openapi(detectModelType, (context) => {
     const { has_image: image, has_end_image: endImage } = context.req.valid("query");
     const isYes = (text: string | undefined): boolean => text === "true" || text === "1";
-    return context.json(detectModel({ hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }), 200);
+    return context.json(
+      detectModel({ hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }),
+      200,
+    );
   });
 }

@@ -14,12 +14,16 @@ import type { ServerPorts } from "../server-ports.ts";
 const usualSpanMs = 30 * dayMs;
 const noStore = { "cache-control": "no-store" };
 
-const wrong = (context: HttpContext, param: string, detail: string): Refused => refuse(context, { code: "REQUEST_INVALID", param, detail });
+const wrong = (context: HttpContext, param: string, detail: string): Refused =>
+  refuse(context, { code: "REQUEST_INVALID", param, detail });
 
 async function answerIncident(context: HttpContext, ports: ServerPorts, id: string): Promise<Response> {
   const story = await ports.incidents.find(id);
   if (story === null)
-    return refuse(context, { code: "NOT_FOUND", detail: `There is no incident ${id.slice(0, 64)}, or it is older than what is kept.` });
+    return refuse(context, {
+      code: "NOT_FOUND",
+      detail: `There is no incident ${id.slice(0, 64)}, or it is older than what is kept.`,
+    });
   const report = toIncidentReport(story, { nowMs: ports.clock.nowMs(), isSimulated: ports.status().isSimulated });
   const supports = ["application/json", "text/markdown"];
   const type = accepts(context, { header: "Accept", supports, default: "application/json" });
@@ -36,7 +40,8 @@ export function addIncidentRoutes(app: ApiApp, ports: ServerPorts): void {
       ...(cursor === undefined ? {} : { cursor }),
       ...(status === undefined ? {} : { statuses: status }),
     });
-    if (page === null) return wrong(context, "cursor", "The cursor is not one that this list gave out; begin without one.");
+    if (page === null)
+      return wrong(context, "cursor", "The cursor is not one that this list gave out; begin without one.");
     const nowMs = ports.clock.nowMs();
     const incidents = page.incidents.map((incident) => toIncidentSummary(incident, nowMs));
     return context.json({ incidents, ...(page.cursor === null ? {} : { cursor: page.cursor }) }, 200, noStore);
@@ -49,7 +54,11 @@ export function addIncidentRoutes(app: ApiApp, ports: ServerPorts): void {
     const nowMs = ports.clock.nowMs();
     const sinceMs = since === undefined ? nowMs - usualSpanMs : Date.parse(since);
     if (Number.isNaN(sinceMs) || sinceMs > nowMs)
-      return wrong(context, "since", "since must be a time of the past in ISO 8601, for instance 2026-11-23T17:40:00Z.");
+      return wrong(
+        context,
+        "since",
+        "since must be a time of the past in ISO 8601, for instance 2026-11-23T17:40:00Z.",
+      );
     return context.json(toAnalytics(await ports.incidents.analytics(sinceMs)), 200, noStore);
   });
 }

@@ -15,10 +15,19 @@ export function addIntakeRoutes(app: ApiApp, ports: ServerPorts): void {
     if (body.kind === "malformed") return refuse(context, { code: "REQUEST_MALFORMED", detail: body.detail });
     const wanted = body.fields["release_gpu"] ?? false;
     if (typeof wanted !== "boolean")
-      return refuse(context, { code: "REQUEST_INVALID", param: "release_gpu", detail: "release_gpu must be true or false." });
+      return refuse(context, {
+        code: "REQUEST_INVALID",
+        param: "release_gpu",
+        detail: "release_gpu must be true or false.",
+      });
     const by = context.get("actor");
-    return context.json(toIntake(await ports.intake.pause({ isReleasing: wanted, waitMs: releaseWaitMs, by }), wanted), 200);
+    return context.json(
+      toIntake(await ports.intake.pause({ isReleasing: wanted, waitMs: releaseWaitMs, by }), wanted),
+      200,
+    );
   });
 
-  app.openapi(resumeIntake, async (context) => context.json(toIntake(await ports.intake.resume(context.get("actor")), false), 200));
+  app.openapi(resumeIntake, async (context) =>
+    context.json(toIntake(await ports.intake.resume(context.get("actor")), false), 200),
+  );
 }

@@ -1,5 +1,14 @@
 /** Jobs in our own words. */
-import { cancelJob, drainIntake, dropJob, listJobs, releaseJob, retryJob, showJob, submitJob } from "../../contract/api/jobs-api.ts";
+import {
+  cancelJob,
+  drainIntake,
+  dropJob,
+  listJobs,
+  releaseJob,
+  retryJob,
+  showJob,
+  submitJob,
+} from "../../contract/api/jobs-api.ts";
 import { toIntake } from "../../contract/intake-wire.ts";
 import {
   type JobDetail,
@@ -25,9 +34,13 @@ const largestSeed = 2 ** 31 - 1;
 const fresh = { "cache-control": "no-cache" };
 
 const notFound = (context: HttpContext, id: string): Refused =>
-  refuse(context, { code: "JOB_NOT_FOUND", detail: `There is no job ${id.slice(0, 64)}, or it is older than what is kept.` });
+  refuse(context, {
+    code: "JOB_NOT_FOUND",
+    detail: `There is no job ${id.slice(0, 64)}, or it is older than what is kept.`,
+  });
 
-const conflict = (context: HttpContext, detail: string): Refused => refuse(context, { code: "JOB_STATE_CONFLICT", detail });
+const conflict = (context: HttpContext, detail: string): Refused =>
+  refuse(context, { code: "JOB_STATE_CONFLICT", detail });
 
 const detailOf = async (ports: ServerPorts, job: JobView): Promise<JobDetail> =>
   toJobDetail(job, {
@@ -59,7 +72,8 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
     const { url = null } = fields.webhook ?? {};
     const refusal = url === null ? null : ports.webhooks.problemOf(url);
     if (refusal !== null) return refuse(context, { code: "WEBHOOK_REFUSED", param: "webhook.url", detail: refusal });
-    const image = fields.image === undefined ? null : await readImage(ports, "image", Buffer.from(fields.image, "base64"));
+    const image =
+      fields.image === undefined ? null : await readImage(ports, "image", Buffer.from(fields.image, "base64"));
     if (image !== null && "refusal" in image) return refuse(context, image.refusal);
     return admit(context, ports, {
       spec: {
@@ -89,7 +103,11 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
     if (job.state !== "failed" && job.state !== "cancelled")
       return conflict(context, `Only what failed or was cancelled is tried again; this job is ${job.state}.`);
     const { "idempotency-key": key = null } = context.req.valid("header");
-    return admit(context, ports, await resubmissionOf(job, ports, { apiKeyId: context.get("apiKeyId"), idempotencyKey: key }));
+    return admit(
+      context,
+      ports,
+      await resubmissionOf(job, ports, { apiKeyId: context.get("apiKeyId"), idempotencyKey: key }),
+    );
   });
 }
 
@@ -126,7 +144,8 @@ function addChanges(app: ApiApp, ports: ServerPorts): void {
     if (outcome === "refused") return conflict(context, refusal(job));
     return context.json(await detailOf(ports, job), 200, fresh);
   };
-  const notAside = (job: JobView): string => `Only a job that was set aside is released or dropped; this job is ${job.state}.`;
+  const notAside = (job: JobView): string =>
+    `Only a job that was set aside is released or dropped; this job is ${job.state}.`;
 
   app.openapi(cancelJob, async (context) => {
     const { id } = context.req.valid("param");
@@ -145,7 +164,9 @@ function addChanges(app: ApiApp, ports: ServerPorts): void {
     return answer(context, id, await ports.quarantine.drop(id, context.get("actor")), notAside);
   });
 
-  app.openapi(drainIntake, async (context) => context.json(toIntake(await ports.intake.drain(context.get("actor")), false), 200));
+  app.openapi(drainIntake, async (context) =>
+    context.json(toIntake(await ports.intake.drain(context.get("actor")), false), 200),
+  );
 }
 
 export function addJobsRoutes(app: ApiApp, ports: ServerPorts, options: AppOptions): void {

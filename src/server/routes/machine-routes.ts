@@ -57,9 +57,11 @@ export function addMachineRoutes(app: ApiApp, parts: StreamParts): void {
     openStream(context, parts, (channel) => ({
       rows: () => undefined,
       frame: (frame: StreamFrame) => {
-        if (frame.kind === "step") channel().send(encodeSse({ event: "step", data: toStep(frame.step, ports.clock.nowMs()) }));
+        if (frame.kind === "step")
+          channel().send(encodeSse({ event: "step", data: toStep(frame.step, ports.clock.nowMs()) }));
       },
-      begin: async () => channel().send(encodeSse({ event: "snapshot", data: toActors(ports.machines.actors(), ports.clock.nowMs()) })),
+      begin: async () =>
+        channel().send(encodeSse({ event: "snapshot", data: toActors(ports.machines.actors(), ports.clock.nowMs()) })),
     })),
   );
   const inspection = createInspection(parts);
@@ -74,7 +76,8 @@ export function addMachineRoutes(app: ApiApp, parts: StreamParts): void {
         detail: "This address speaks WebSocket.",
         headers: { upgrade: "websocket" },
       });
-    if (!isFromHere(context)) return refuse(context, { code: "ORIGIN_REFUSED", detail: "Only this computer may inspect the machines." });
+    if (!isFromHere(context))
+      return refuse(context, { code: "ORIGIN_REFUSED", detail: "Only this computer may inspect the machines." });
     return inspection(context as HttpContext, next) as never;
   });
 }

@@ -14,7 +14,15 @@ import {
   verifyModelFiles,
 } from "../../contract/api/model-api.ts";
 import type { DownloadAnswer, ModelView } from "../../contract/model-views.ts";
-import { toDownload, toModel, toModels, toModelsSummary, toSuggestion, toValidated, toVerified } from "../../contract/model-wire.ts";
+import {
+  toDownload,
+  toModel,
+  toModels,
+  toModelsSummary,
+  toSuggestion,
+  toValidated,
+  toVerified,
+} from "../../contract/model-wire.ts";
 import { isoOf } from "../../core/clock.ts";
 import { gibibyte, minuteMs, secondMs } from "../../core/units.ts";
 import type { ApiApp } from "../api-app.ts";
@@ -59,7 +67,9 @@ const profileOf = ({ card, cardBytes, hostBytes }: NonNullable<ReturnType<Server
 function addReads(app: ApiApp, ports: ServerPorts): void {
   const { models, clock } = ports;
   app.openapi(listModels, async (context) => context.json(toModels(await models.list(), clock.nowMs()), 200, noStore));
-  app.openapi(summariseModels, async (context) => context.json(toModelsSummary(await models.list(), clock.nowMs()), 200, noStore));
+  app.openapi(summariseModels, async (context) =>
+    context.json(toModelsSummary(await models.list(), clock.nowMs()), 200, noStore),
+  );
   app.openapi(showModel, async (context) => {
     const { type } = context.req.valid("param");
     const found = await models.find(type);
@@ -67,7 +77,11 @@ function addReads(app: ApiApp, ports: ServerPorts): void {
   });
   app.openapi(listDownloads, async (context) => {
     const downloads = await models.downloads();
-    return context.json(Object.fromEntries(downloads.map((download) => [download.model, toDownload(download)])), 200, noStore);
+    return context.json(
+      Object.fromEntries(downloads.map((download) => [download.model, toDownload(download)])),
+      200,
+      noStore,
+    );
   });
   app.openapi(showDownload, async (context) => {
     const { type } = context.req.valid("param");
@@ -105,7 +119,11 @@ function addReads(app: ApiApp, ports: ServerPorts): void {
     const issues = rows.flatMap(([, row]) => row.issues);
     const isServing = views.some(({ isLoaded }) => isLoaded);
     const status = issues.length > 0 ? ("degraded" as const) : isServing ? ("healthy" as const) : ("unknown" as const);
-    return context.json({ status, issues, models: Object.fromEntries(rows), timestamp: isoOf(clock.nowMs()) }, 200, noStore);
+    return context.json(
+      { status, issues, models: Object.fromEntries(rows), timestamp: isoOf(clock.nowMs()) },
+      200,
+      noStore,
+    );
   });
 }
 
@@ -124,7 +142,10 @@ export function addModelRoutes(app: ApiApp, ports: ServerPorts): void {
     const { model_id: model, action } = context.req.valid("json");
     const isDone = await models.manage(model, action);
     if (isDone === "absent") return unknownModel(context, model);
-    return context.json({ model_id: model, action, success: isDone, message: managedWords[action][isDone ? 0 : 1] }, 200);
+    return context.json(
+      { model_id: model, action, success: isDone, message: managedWords[action][isDone ? 0 : 1] },
+      200,
+    );
   });
   app.openapi(verifyModelFiles, async (context) => {
     const { type } = context.req.valid("param");
@@ -139,7 +160,12 @@ export function addModelRoutes(app: ApiApp, ports: ServerPorts): void {
   app.openapi(suggestModel, (context) => {
     const { requested_model: model, resolution, max_wait_minutes: minutes } = context.req.valid("json");
     const [width = 0, height = 0] = resolution.split("x").map(Number);
-    const suggestion = models.suggest({ model, width, height, maxWaitMs: minutes === undefined ? null : minutes * minuteMs });
+    const suggestion = models.suggest({
+      model,
+      width,
+      height,
+      maxWaitMs: minutes === undefined ? null : minutes * minuteMs,
+    });
     return suggestion === "absent" ? unknownModel(context, model) : context.json(toSuggestion(model, suggestion), 200);
   });
 }

@@ -21,7 +21,11 @@ import { refuse } from "../problems.ts";
 import { removeJob } from "../remove-jobs.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
-const notFoundTexts = { video: "Video file not found", entry: "Video not found", thumbnail: "Thumbnail not found" } as const;
+const notFoundTexts = {
+  video: "Video file not found",
+  entry: "Video not found",
+  thumbnail: "Thumbnail not found",
+} as const;
 
 /** Newest first. Jobs that have nothing to show yet are passed over, page by page. */
 async function listVideos(ports: ServerPorts, limit: number): Promise<Video[]> {
@@ -42,10 +46,16 @@ function truthHeaders(job: JobView, artifact: JobArtifact): Record<string, strin
   };
 }
 
-async function serveVideo(context: HttpContext, ports: ServerPorts, id: string, disposition: "inline" | "attachment"): Promise<Response> {
+async function serveVideo(
+  context: HttpContext,
+  ports: ServerPorts,
+  id: string,
+  disposition: "inline" | "attachment",
+): Promise<Response> {
   const job = await ports.jobs.get(id);
   const artifact = job === null ? undefined : shownArtifact(job);
-  if (job === null || artifact === undefined) return refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.video });
+  if (job === null || artifact === undefined)
+    return refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.video });
   return serveArtifact(context, ports, artifact, {
     caching: "no-cache",
     disposition,
@@ -84,7 +94,10 @@ export function addOutputRoutes(app: ApiApp, ports: ServerPorts): void {
     const outcome = await removeJob(ports, id, context.get("actor"));
     if (outcome === "removed") return context.json({ message: "Video deleted successfully" }, 200);
     if (outcome !== "stopping") return refuse(context, { code: "NOT_FOUND", detail: notFoundTexts.entry });
-    return refuse(context, { code: "JOB_STATE_CONFLICT", detail: "The real render is still being stopped; delete it once more then." });
+    return refuse(context, {
+      code: "JOB_STATE_CONFLICT",
+      detail: "The real render is still being stopped; delete it once more then.",
+    });
   });
   app.openapi(showVideo, (context) => serveVideo(context, ports, context.req.valid("param").id, "inline"));
   app.openapi(downloadVideo, (context) => serveVideo(context, ports, context.req.valid("param").id, "attachment"));

@@ -28,7 +28,11 @@ export function addQueueRoutes(app: ApiApp, ports: ServerPorts): void {
     if (outcome === "absent") return notFound();
     if (outcome === "ended") {
       const status = statusOf((await ports.jobs.get(id)) ?? before);
-      return refuse(context, { code: "JOB_STATE_CONFLICT", status: 400, detail: `Cannot cancel task with status: ${status}` });
+      return refuse(context, {
+        code: "JOB_STATE_CONFLICT",
+        status: 400,
+        detail: `Cannot cancel task with status: ${status}`,
+      });
     }
     const message = outcome === "cancelled" ? "Task cancelled" : "Cancellation requested; the render is being stopped";
     return context.json({ message, task_id: id }, 200);
@@ -43,9 +47,16 @@ export function addQueueRoutes(app: ApiApp, ports: ServerPorts): void {
       case "absent":
         return refuse(context, { code: "JOB_NOT_FOUND", detail: "Task not found" });
       case "active":
-        return refuse(context, { code: "JOB_STATE_CONFLICT", status: 400, detail: "Cannot delete an active task; cancel it first" });
+        return refuse(context, {
+          code: "JOB_STATE_CONFLICT",
+          status: 400,
+          detail: "Cannot delete an active task; cancel it first",
+        });
       case "stopping":
-        return refuse(context, { code: "JOB_STATE_CONFLICT", detail: "The render is still being stopped; delete it once more then." });
+        return refuse(context, {
+          code: "JOB_STATE_CONFLICT",
+          detail: "The render is still being stopped; delete it once more then.",
+        });
     }
   });
 

@@ -34,7 +34,9 @@ function addFurtherRoutes(app: ApiApp, ports: ServerPorts): void {
   const timestamp = (): string => isoOf(ports.clock.nowMs());
   app.openapi(listAttempts, (context) => {
     const { limit } = context.req.valid("query");
-    return context.json(toAttemptList(ports.status(), limit, ports.clock.nowMs()), 200, { "cache-control": "no-store" });
+    return context.json(toAttemptList(ports.status(), limit, ports.clock.nowMs()), 200, {
+      "cache-control": "no-store",
+    });
   });
   app.openapi(startMonitoring, async (context) => {
     const isNew = await ports.recovery.setMonitoring(true, context.get("actor"));
@@ -48,7 +50,8 @@ function addFurtherRoutes(app: ApiApp, ports: ServerPorts): void {
   });
   app.openapi(enableMock, (context) => {
     const { isMockEnabled, sentence } = ports.status();
-    if (isMockEnabled) return context.json({ mock_generation_enabled: true as const, message: sentence, timestamp: timestamp() }, 200);
+    if (isMockEnabled)
+      return context.json({ mock_generation_enabled: true as const, message: sentence, timestamp: timestamp() }, 200);
     return refuse(context, {
       code: "FEATURE_UNSUPPORTED",
       detail: "Stand-ins serve by themselves while the main model cannot, and never in the place of one that works.",
@@ -58,7 +61,9 @@ function addFurtherRoutes(app: ApiApp, ports: ServerPorts): void {
 
 export function addRecoveryRoutes(app: ApiApp, ports: ServerPorts): void {
   const noStore = { "cache-control": "no-store" };
-  app.openapi(showRecovery, (context) => context.json(toRecoveryStatus(ports.status(), ports.clock.nowMs()), 200, noStore));
+  app.openapi(showRecovery, (context) =>
+    context.json(toRecoveryStatus(ports.status(), ports.clock.nowMs()), 200, noStore),
+  );
   app.openapi(checkHealth, async (context) => context.json(toHealth(await ports.recovery.checkHealth()), 200, noStore));
   app.openapi(listActions, (context) => context.json(toActions(), 200));
 
@@ -69,7 +74,12 @@ export function addRecoveryRoutes(app: ApiApp, ports: ServerPorts): void {
     const given = body.fields["failure_type"] ?? query.failure_type;
     const failureType = findFailureType(given);
     if (failureType === undefined)
-      return refuse(context, { code: "REQUEST_INVALID", status: 400, param: "failure_type", detail: failureTypeRefusal(given) });
+      return refuse(context, {
+        code: "REQUEST_INVALID",
+        status: 400,
+        param: "failure_type",
+        detail: failureTypeRefusal(given),
+      });
     const workerId = body.fields["worker_id"] ?? query.worker_id ?? null;
     const { workers } = ports.status();
     if (workerId !== null && !workers.some(({ id }) => id === workerId)) {

@@ -28,10 +28,13 @@ export function addSystemRoutes(app: ApiApp, ports: ServerPorts, options: AppOpt
   app.openapi(readiness, (context) => {
     const status = ports.status();
     if (status.isSimulated) context.header("x-understudy-simulated", "true");
-    if (status.unreadyReason !== null) return refuse(context, { code: status.unreadyReason.code, detail: status.unreadyReason.message });
+    if (status.unreadyReason !== null)
+      return refuse(context, { code: status.unreadyReason.code, detail: status.unreadyReason.message });
     return context.json(toReadiness(status), 200, noStore);
   });
-  app.openapi(serviceHealth, (context) => context.json(toServiceHealth(ports.status(), ports.clock.nowMs()), 200, noStore));
+  app.openapi(serviceHealth, (context) =>
+    context.json(toServiceHealth(ports.status(), ports.clock.nowMs()), 200, noStore),
+  );
   app.openapi(systemHealth, (context) => {
     const url = new URL(context.req.url);
     const body = toSystemHealth(ports.status(), {
@@ -85,5 +88,7 @@ export function addFigureRoutes(app: ApiApp, ports: ServerPorts): void {
     return context.json({ status: systemStatusOf(status), api_version: status.version }, 200, noStore);
   });
   for (const route of [listLoras, listLorasToo] as const)
-    app.openapi(route as typeof listLoras, async (context) => context.json(toLoras(await ports.listLoras()), 200, noStore));
+    app.openapi(route as typeof listLoras, async (context) =>
+      context.json(toLoras(await ports.listLoras()), 200, noStore),
+    );
 }

@@ -39,7 +39,8 @@ import type { ServerPorts } from "../server-ports.ts";
 const largestSeed = 2 ** 31 - 1;
 const noCache = { "cache-control": "no-cache" };
 
-const notFound = (context: HttpContext): Refused => refuse(context, { code: "JOB_NOT_FOUND", detail: "There is no video with this id." });
+const notFound = (context: HttpContext): Refused =>
+  refuse(context, { code: "JOB_NOT_FOUND", detail: "There is no video with this id." });
 const notDone = (context: HttpContext, what: string): Refused =>
   refuse(context, { code: "FEATURE_UNSUPPORTED", detail: `This service makes no ${what}.` });
 
@@ -59,7 +60,11 @@ async function show({ ports, options }: Parts, job: JobView, ignored: readonly s
   const estimate = ports.admission.estimateOf(job.spec);
   const video = toVideoObject(job, { progress: ports.progressOf(job.id), outlook, estimate, resultMaxAgeMs, ignored });
   const pollMs = pollAfterMs(video, outlook.etaMs);
-  const headers = { ...noCache, ...truthHeadersOf(video), ...(pollMs === null ? {} : { "openai-poll-after-ms": String(pollMs) }) };
+  const headers = {
+    ...noCache,
+    ...truthHeadersOf(video),
+    ...(pollMs === null ? {} : { "openai-poll-after-ms": String(pollMs) }),
+  };
   return { video, headers };
 }
 
@@ -90,7 +95,10 @@ function addCreate(app: ApiApp, parts: Parts): void {
     // The simulator draws what the prompt says, whatever the image shows.
     const unread = image !== undefined && outcome.job.isSimulated ? ["input_reference"] : [];
     const { video: body, headers } = await show(parts, outcome.job, [...video.ignored, ...unread]);
-    return context.json(body, 200, { ...headers, ...(outcome.kind === "duplicate" ? { "idempotency-replayed": "true" } : {}) });
+    return context.json(body, 200, {
+      ...headers,
+      ...(outcome.kind === "duplicate" ? { "idempotency-replayed": "true" } : {}),
+    });
   });
 }
 
@@ -99,8 +107,13 @@ function addReads(app: ApiApp, parts: Parts): void {
   app.openapi(listVideos, async (context) => {
     const { after: afterId, limit, order } = context.req.valid("query");
     const after = afterId === undefined ? undefined : await ports.jobs.get(afterId);
-    if (after === null) return refuse(context, { code: "REQUEST_INVALID", param: "after", detail: "after names no video." });
-    const page = await ports.jobs.list({ limit, isOldestFirst: order === "asc", ...(after === undefined ? {} : { after }) });
+    if (after === null)
+      return refuse(context, { code: "REQUEST_INVALID", param: "after", detail: "after names no video." });
+    const page = await ports.jobs.list({
+      limit,
+      isOldestFirst: order === "asc",
+      ...(after === undefined ? {} : { after }),
+    });
     const shown = await Promise.all(page.jobs.map((job) => show(parts, job)));
     const body = toVideoList(
       shown.map(({ video }) => video),
@@ -120,10 +133,14 @@ function addReads(app: ApiApp, parts: Parts): void {
 /** Why there is no file yet, or never will be. */
 function refuseContent(context: HttpContext, job: JobView, variant: string): Refused {
   const status = videoStatusOf(job);
-  if (status === "failed") return refuse(context, { code: "NOT_FOUND", detail: `There is no ${variant}: this video has failed.` });
+  if (status === "failed")
+    return refuse(context, { code: "NOT_FOUND", detail: `There is no ${variant}: this video has failed.` });
   if (status === "completed") return refuse(context, { code: "NOT_FOUND", detail: `This video has no ${variant}.` });
   const standIn = artifactOf(job, "stand_in") === undefined ? "" : " Meanwhile variant=standin has a stand-in.";
-  return refuse(context, { code: "JOB_STATE_CONFLICT", detail: `The ${variant} is not ready: this video is ${status}.${standIn}` });
+  return refuse(context, {
+    code: "JOB_STATE_CONFLICT",
+    detail: `The ${variant} is not ready: this video is ${status}.${standIn}`,
+  });
 }
 
 function addContent(app: ApiApp, parts: Parts): void {
@@ -172,7 +189,9 @@ export function addVideosRoutes(app: ApiApp, ports: ServerPorts, options: AppOpt
     const { model, startedAtMs } = ports.status();
     return toModelObject(id, { isMain: id === model, knownSinceMs: startedAtMs });
   };
-  app.openapi(listModels, (context) => context.json({ object: "list" as const, data: knownModels().map(modelObject) }, 200, noCache));
+  app.openapi(listModels, (context) =>
+    context.json({ object: "list" as const, data: knownModels().map(modelObject) }, 200, noCache),
+  );
   app.openapi(showModel, (context) => {
     const { model } = context.req.valid("param");
     if (isKnownModel(model)) return context.json(modelObject(model), 200, noCache);

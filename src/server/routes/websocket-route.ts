@@ -48,8 +48,10 @@ function parseMessage(text: string): { type: string; data: Fields } | null {
     if (thrown instanceof SyntaxError) return null;
     throw thrown;
   }
-  if (typeof parsed !== "object" || parsed === null || !("type" in parsed) || typeof parsed.type !== "string") return null;
-  const data = "data" in parsed && typeof parsed.data === "object" && parsed.data !== null ? (parsed.data as Fields) : {};
+  if (typeof parsed !== "object" || parsed === null || !("type" in parsed) || typeof parsed.type !== "string")
+    return null;
+  const data =
+    "data" in parsed && typeof parsed.data === "object" && parsed.data !== null ? (parsed.data as Fields) : {};
   // Flat fields count too: one generation of clients sends `{type, topic}`.
   return { type: parsed.type, data: { ...(parsed as Fields), ...data } };
 }
@@ -66,7 +68,8 @@ type Reply = readonly [type: string, data: Fields];
 function replyOf(client: Client, text: string, now: string, connectionCount: number): Reply {
   const received = text.slice(0, 200);
   const message = parseMessage(text);
-  if (message === null) return ["error", { message: "Not a message: send JSON with a type.", received_message: received }];
+  if (message === null)
+    return ["error", { message: "Not a message: send JSON with a type.", received_message: received }];
   const { topic, timestamp } = message.data;
   const named = typeof topic === "string" ? topic.slice(0, 64) : "";
   const unknown = `There is no topic ${named}`;
@@ -84,7 +87,10 @@ function replyOf(client: Client, text: string, now: string, connectionCount: num
     case "get_status":
       return ["status_response", statusOfClient(client, connectionCount)];
     default:
-      return ["error", { message: `There is no message type ${message.type.slice(0, 64)}.`, received_message: received }];
+      return [
+        "error",
+        { message: `There is no message type ${message.type.slice(0, 64)}.`, received_message: received },
+      ];
   }
 }
 
@@ -94,9 +100,23 @@ async function sendRow(ports: ServerPorts, client: Client, row: EventRow): Promi
   if (row.jobId === null || !row.kind.startsWith("job.") || !client.subscribed.has("queue_updates")) return;
   const job = await ports.jobs.get(row.jobId);
   if (job !== null) {
-    const { id, status, progress, output_path, error_message, is_mock, simulated } = toTask(job, ports.progressOf(job.id));
-    const optional = { ...(output_path === undefined ? {} : { output_path }), ...(error_message === undefined ? {} : { error_message }) };
-    client.send("task_update", { task_id: id, status, progress, message: messageOfJob(job), is_mock, simulated, ...optional });
+    const { id, status, progress, output_path, error_message, is_mock, simulated } = toTask(
+      job,
+      ports.progressOf(job.id),
+    );
+    const optional = {
+      ...(output_path === undefined ? {} : { output_path }),
+      ...(error_message === undefined ? {} : { error_message }),
+    };
+    client.send("task_update", {
+      task_id: id,
+      status,
+      progress,
+      message: messageOfJob(job),
+      is_mock,
+      simulated,
+      ...optional,
+    });
   }
   client.send("queue_update", { message: "The queue changed.", task_id: row.jobId });
 }
@@ -114,7 +134,9 @@ function framesOf(frame: StreamFrame): readonly SocketFrame[] {
     case "download":
       return downloadFrames(frame.download);
     case "mode":
-      return [{ topic: "fallback_notifications", type: "system_status", data: toSystemStatus(frame.mode, frame.sentence) }];
+      return [
+        { topic: "fallback_notifications", type: "system_status", data: toSystemStatus(frame.mode, frame.sentence) },
+      ];
     case "step":
       return [];
   }
@@ -161,7 +183,11 @@ function createSession(ports: ServerPorts, hub: StreamHub, streams: OpenStreams)
       hub.subscribe({ rows: tell, frame: (frame) => sendFrames(opened, framesOf(frame)), beat: () => raw.ping() }),
       streams.add(() => socket.close(going, "The service is stopping")),
     ];
-    opened.send("connection_established", { connection_id: opened.id, available_topics: [...socketTopics], message: "Connected" });
+    opened.send("connection_established", {
+      connection_id: opened.id,
+      available_topics: [...socketTopics],
+      message: "Connected",
+    });
   };
   return {
     open,
@@ -184,7 +210,8 @@ export function addWebSocketRoute(app: ApiApp, ports: ServerPorts, hub: StreamHu
   });
   app.openapi(openSocket, async (context, next) => {
     if (streams.hasEnded()) return refuse(context, { code: "DRAINING", detail: "The service is stopping." });
-    const isUpgrade = context.req.header("upgrade")?.toLowerCase() === "websocket" && context.env?.incoming !== undefined;
+    const isUpgrade =
+      context.req.header("upgrade")?.toLowerCase() === "websocket" && context.env?.incoming !== undefined;
     if (isUpgrade) return (await upgrade(context as HttpContext, next)) as Response;
     return refuse(context, {
       code: "REQUEST_MALFORMED",

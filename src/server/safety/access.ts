@@ -12,7 +12,8 @@ import { keyOfProtocols } from "./socket-protocols.ts";
 /** `Bearer <key>`; on a WebSocket also the key that a browser can only send among the protocols. */
 function keyOf(context: HttpContext): string | null {
   const authorization = context.req.header("authorization");
-  if (authorization === undefined && isUpgrade(context)) return keyOfProtocols(context.req.header("sec-websocket-protocol"));
+  if (authorization === undefined && isUpgrade(context))
+    return keyOfProtocols(context.req.header("sec-websocket-protocol"));
   const [scheme, value] = (authorization ?? "").split(" ", 2);
   return scheme?.toLowerCase() === "bearer" && value !== undefined ? value : null;
 }
@@ -30,10 +31,12 @@ export function rolesOf(app: OpenAPIHono<HttpEnv>): ReadonlyMap<string, AccessRo
   );
 }
 
-const isEnough = (held: AccessRole, needed: AccessRole): boolean => accessRoles.indexOf(held) >= accessRoles.indexOf(needed);
+const isEnough = (held: AccessRole, needed: AccessRole): boolean =>
+  accessRoles.indexOf(held) >= accessRoles.indexOf(needed);
 
 /** Without a key, callers are told apart by where they come from. */
-const addressOf = (context: HttpContext): string => `address:${context.env?.incoming?.socket.remoteAddress ?? "unknown"}`;
+const addressOf = (context: HttpContext): string =>
+  `address:${context.env?.incoming?.socket.remoteAddress ?? "unknown"}`;
 
 /** Without any key everybody who reaches the service may do everything. */
 const anybody: KeyHolder = { id: "local", role: "operator" };
@@ -47,7 +50,10 @@ export interface AccessOptions {
   readonly isInsecure: boolean;
 }
 
-export function access(app: OpenAPIHono<HttpEnv>, { keyring, limiter, isClosed, isInsecure }: AccessOptions): HttpMiddleware {
+export function access(
+  app: OpenAPIHono<HttpEnv>,
+  { keyring, limiter, isClosed, isInsecure }: AccessOptions,
+): HttpMiddleware {
   let table: ReadonlyMap<string, AccessRole> | undefined;
   const definedFor = (context: HttpContext): AccessRole | undefined => {
     table ??= rolesOf(app);
@@ -73,7 +79,11 @@ export function access(app: OpenAPIHono<HttpEnv>, { keyring, limiter, isClosed, 
     const holder = needed === "open" ? null : await holderOf(key);
     const waitMs = limiter.takeMs(holder?.id ?? addressOf(context));
     if (waitMs > 0) {
-      return refuse(context, { code: "RATE_LIMITED", detail: "These are more requests than one caller may make.", retryAfterMs: waitMs });
+      return refuse(context, {
+        code: "RATE_LIMITED",
+        detail: "These are more requests than one caller may make.",
+        retryAfterMs: waitMs,
+      });
     }
     const id = holder?.id ?? anybody.id;
     context.set("apiKeyId", id);

@@ -4,7 +4,8 @@ import { refuse } from "../problems.ts";
 
 export const longestBodyBytes = 12 * 1024 * 1024;
 
-const tooLarge = (context: HttpContext): Response => refuse(context, { code: "BODY_TOO_LARGE", detail: "The body is larger than 12 MB." });
+const tooLarge = (context: HttpContext): Response =>
+  refuse(context, { code: "BODY_TOO_LARGE", detail: "The body is larger than 12 MB." });
 
 /** Bodies with a length are judged by it, without touching them; chunked ones are read up to the limit. */
 export function bodyLimit(): HttpMiddleware {

@@ -41,14 +41,16 @@ export function foreignOrigin(allowedOrigins: readonly string[], onRefused: (ori
   const allowed = new Set(allowedOrigins.map((origin) => new URL(origin).origin));
   const refuseForeign = (context: HttpContext): Response => {
     const origin = context.req.header("origin") ?? "";
-    if (!isPlain(origin)) return refuse(context, { code: "ORIGIN_REFUSED", detail: "The request comes from a foreign page." });
+    if (!isPlain(origin))
+      return refuse(context, { code: "ORIGIN_REFUSED", detail: "The request comes from a foreign page." });
     onRefused(origin);
     const detail = `The request comes from a page of ${origin}. To let it in, start the service with --allow-origin ${origin}.`;
     return refuse(context, { code: "ORIGIN_REFUSED", detail });
   };
   return async (context, next) => {
     const origin = context.req.header("origin");
-    const isPreflight = context.req.method === "OPTIONS" && context.req.header("access-control-request-method") !== undefined;
+    const isPreflight =
+      context.req.method === "OPTIONS" && context.req.header("access-control-request-method") !== undefined;
     if (origin !== undefined && allowed.has(origin)) {
       context.header("access-control-allow-origin", origin);
       context.header("access-control-allow-credentials", "true");
@@ -62,7 +64,8 @@ export function foreignOrigin(allowedOrigins: readonly string[], onRefused: (ori
         });
       }
     }
-    const isRead = harmlessMethods.has(context.req.method) && !isPreflight && context.req.header("upgrade") === undefined;
+    const isRead =
+      harmlessMethods.has(context.req.method) && !isPreflight && context.req.header("upgrade") === undefined;
     return isRead || !isForeign(context, allowed) ? next() : refuseForeign(context);
   };
 }

@@ -9,7 +9,8 @@ export function hostNameOf(host: string): string {
 }
 
 /** IPv6 addresses stand in brackets in a Host header. */
-const bracketed = (name: string): string => (name.includes(":") && !name.startsWith("[") && !/^[^:]*:\d+$/.test(name) ? `[${name}]` : name);
+const bracketed = (name: string): string =>
+  name.includes(":") && !name.startsWith("[") && !/^[^:]*:\d+$/.test(name) ? `[${name}]` : name;
 
 /**
  * Refuses foreign Host headers before routing: a page whose name was rebound to this address sends its own name
@@ -22,6 +23,9 @@ export function hostAllowList(allowedHosts: readonly string[]): HttpMiddleware {
     const urlHost = context.req.url.split("/", 3)[2] ?? "";
     const host = context.req.header("host") ?? urlHost;
     if (isAllowed(host) && (urlHost === host || isAllowed(urlHost))) return next();
-    return refuse(context, { code: "HOST_REFUSED", detail: "The Host header names a host that this service does not serve." });
+    return refuse(context, {
+      code: "HOST_REFUSED",
+      detail: "The Host header names a host that this service does not serve.",
+    });
   };
 }

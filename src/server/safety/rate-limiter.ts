@@ -35,7 +35,10 @@ export function createRateLimiter({ perSecond, burstCount }: RateLimit, clock: P
     takeMs: (caller) => {
       const nowMs = clock.nowMs();
       const bucket = bucketOf(caller, nowMs);
-      bucket.tokens = Math.min(burstCount, bucket.tokens + (Math.max(0, nowMs - bucket.filledAtMs) * perSecond) / 1_000);
+      bucket.tokens = Math.min(
+        burstCount,
+        bucket.tokens + (Math.max(0, nowMs - bucket.filledAtMs) * perSecond) / 1_000,
+      );
       bucket.filledAtMs = nowMs;
       if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) * 1_000) / perSecond);
       bucket.tokens -= 1;

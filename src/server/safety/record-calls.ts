@@ -11,7 +11,8 @@ export function recordCalls(events: Pick<ServerPorts["events"], "note">): HttpMi
   return async (context, next) => {
     await next();
     const { status } = context.res;
-    if (harmlessMethods.has(context.req.method) || status >= 400 || !context.get("actor").startsWith("operator:")) return;
+    if (harmlessMethods.has(context.req.method) || status >= 400 || !context.get("actor").startsWith("operator:"))
+      return;
     events.note({
       kind: "api.called",
       actor: context.get("actor"),

@@ -36,7 +36,11 @@ export function openStream(
   if (streams.hasEnded()) return refuse(context, { code: "DRAINING", detail: "The service is stopping." });
   const begin = (): void => {
     feed.begin().catch((thrown: unknown) => {
-      ports.onDefect(thrown, { requestId: context.get("requestId"), method: context.req.method, path: context.req.path });
+      ports.onDefect(thrown, {
+        requestId: context.get("requestId"),
+        method: context.req.method,
+        path: context.req.path,
+      });
       channel.end("error");
     });
   };

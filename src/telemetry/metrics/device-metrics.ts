@@ -8,15 +8,22 @@ export interface DeviceMetrics {
 }
 
 export function createDeviceMetrics(families: Families): DeviceMetrics {
-  const used = families.gauge("gpu_memory_used_bytes", "Memory of the card in use, what the driver holds included.", ["gpu"]);
+  const used = families.gauge("gpu_memory_used_bytes", "Memory of the card in use, what the driver holds included.", [
+    "gpu",
+  ]);
   const total = families.gauge("gpu_memory_total_bytes", "Memory of the card.", ["gpu"]);
   const utilization = families.gauge("gpu_utilization_ratio", "Share of the time in which the card computes.", ["gpu"]);
   const temperature = families.gauge("gpu_temperature_celsius", "Temperature of the card.", ["gpu"]);
   const power = families.gauge("gpu_power_watts", "Power that the card draws.", ["gpu"]);
-  const errors = families.gauge("gpu_uncorrected_ecc_errors", "Uncorrected memory errors that the card counts.", ["gpu"]);
+  const errors = families.gauge("gpu_uncorrected_ecc_errors", "Uncorrected memory errors that the card counts.", [
+    "gpu",
+  ]);
   const kind = families.gauge("gpu_info", "1 for each card, with how it is measured.", ["gpu", "name", "kind"]);
   const cpu = families.gauge("host_cpu_utilization_ratio", "Share of the CPU in use; inside a container of its limit.");
-  const memoryUsed = families.gauge("host_memory_used_bytes", "Memory of the host in use; inside a container of its limit.");
+  const memoryUsed = families.gauge(
+    "host_memory_used_bytes",
+    "Memory of the host in use; inside a container of its limit.",
+  );
   const memoryTotal = families.gauge("host_memory_total_bytes", "Memory of the host; inside a container its limit.");
   const disk = families.gauge("disk_free_bytes", "Free space of the file system.", ["mount"]);
   const ofCards = [used, total, utilization, temperature, power, errors, kind];

@@ -13,7 +13,12 @@ export const freedBytes = [0, 26, 28, 30, 32, 34, 35, 36, 37].map((power) => (po
 export interface Families {
   counter<Label extends string>(name: string, help: string, labelNames?: readonly Label[]): Counter<Label>;
   gauge<Label extends string>(name: string, help: string, labelNames?: readonly Label[]): Gauge<Label>;
-  histogram<Label extends string>(name: string, help: string, buckets: readonly number[], labelNames?: readonly Label[]): Histogram<Label>;
+  histogram<Label extends string>(
+    name: string,
+    help: string,
+    buckets: readonly number[],
+    labelNames?: readonly Label[],
+  ): Histogram<Label>;
 }
 
 export function createFamilies(registry: Registry): Families {
@@ -26,7 +31,8 @@ export function createFamilies(registry: Registry): Families {
   return {
     counter: (name, help, labelNames = []) => new Counter(about(name, help, labelNames)),
     gauge: (name, help, labelNames = []) => new Gauge(about(name, help, labelNames)),
-    histogram: (name, help, buckets, labelNames = []) => new Histogram({ ...about(name, help, labelNames), buckets: [...buckets] }),
+    histogram: (name, help, buckets, labelNames = []) =>
+      new Histogram({ ...about(name, help, labelNames), buckets: [...buckets] }),
   };
 }
 
@@ -41,7 +47,11 @@ export function setState<Label extends string>(
 }
 
 /** A measurement that is not there has no series: nothing is invented for it. */
-export function setMeasured<Label extends string>(gauge: Gauge<Label>, labels: Record<Label, string>, value: number | null): void {
+export function setMeasured<Label extends string>(
+  gauge: Gauge<Label>,
+  labels: Record<Label, string>,
+  value: number | null,
+): void {
   if (value === null) gauge.remove(labels);
   else gauge.set(labels, value);
 }

@@ -46,12 +46,30 @@ export interface JobMetrics {
 /** @param models whose counters begin at zero, so that their first job is seen by rates too */
 export function createJobMetrics(families: Families, models: readonly string[]): JobMetrics {
   const submitted = families.counter("jobs_submitted_total", "Jobs that were accepted durably.", ["model"]);
-  const finished = families.counter("jobs_finished_total", "Jobs that ended, by what their owner got.", ["model", "outcome"]);
-  const attempts = families.counter("attempts_total", "Tries of jobs on workers, by how they ended.", ["model", "outcome", "code"]);
-  const duration = families.histogram("job_duration_seconds", "From submission to the real result.", renderSeconds, ["model"]);
-  const waited = families.histogram("job_queue_seconds", "From the moment a job could be claimed until it was.", renderSeconds, ["model"]);
+  const finished = families.counter("jobs_finished_total", "Jobs that ended, by what their owner got.", [
+    "model",
+    "outcome",
+  ]);
+  const attempts = families.counter("attempts_total", "Tries of jobs on workers, by how they ended.", [
+    "model",
+    "outcome",
+    "code",
+  ]);
+  const duration = families.histogram("job_duration_seconds", "From submission to the real result.", renderSeconds, [
+    "model",
+  ]);
+  const waited = families.histogram(
+    "job_queue_seconds",
+    "From the moment a job could be claimed until it was.",
+    renderSeconds,
+    ["model"],
+  );
   const phases = createPhaseMetrics(families);
-  const lastProgress = families.gauge("worker_last_progress_timestamp_seconds", "When a worker's render last began or moved.", ["worker"]);
+  const lastProgress = families.gauge(
+    "worker_last_progress_timestamp_seconds",
+    "When a worker's render last began or moved.",
+    ["worker"],
+  );
   const queued = families.gauge("jobs_queued", "Jobs that wait.");
   const running = families.gauge("jobs_running", "Jobs that are being rendered.");
   const oldest = families.gauge(

@@ -22,7 +22,11 @@ export function createMachineMetrics(families: Families, workerIds: readonly str
   const known = new Set(workerIds);
   const mode = families.gauge("mode", "1 for the mode that the service is in.", ["mode"]);
   const transitions = families.counter("machine_transitions_total", "Transitions of statecharts.", ["machine", "to"]);
-  const entered = families.gauge("machine_state_entered_timestamp_seconds", "When a statechart last changed its state.", ["actor"]);
+  const entered = families.gauge(
+    "machine_state_entered_timestamp_seconds",
+    "When a statechart last changed its state.",
+    ["actor"],
+  );
   return {
     transition: ({ actor, from, to }, atMs) => {
       if (from === to) return;

@@ -21,8 +21,15 @@ export interface PhaseMetrics {
 }
 
 export function createPhaseMetrics(families: Families): PhaseMetrics {
-  const phases = families.histogram("job_phase_seconds", "Time that a render spends in each phase.", renderSeconds, ["phase"]);
-  const steps = families.histogram("attempt_step_seconds", "Time from one reported step of a phase to the next.", stepSeconds, ["phase"]);
+  const phases = families.histogram("job_phase_seconds", "Time that a render spends in each phase.", renderSeconds, [
+    "phase",
+  ]);
+  const steps = families.histogram(
+    "attempt_step_seconds",
+    "Time from one reported step of a phase to the next.",
+    stepSeconds,
+    ["phase"],
+  );
   const reached = new Map<string, Reached>();
 
   const leave = (jobId: string, atMs: number): void => {

@@ -29,16 +29,27 @@ export function createRecoveryMetrics(families: Families): RecoveryMetrics {
     "failure_type",
     "outcome",
   ]);
-  const took = families.histogram("recovery_action_seconds", "How long recovery actions took, skipped ones aside.", renderSeconds, [
-    "action",
-  ]);
-  const freed = families.histogram("recovery_freed_bytes", "By how much more of the device was free after an action.", freedBytes, [
-    "action",
-  ]);
+  const took = families.histogram(
+    "recovery_action_seconds",
+    "How long recovery actions took, skipped ones aside.",
+    renderSeconds,
+    ["action"],
+  );
+  const freed = families.histogram(
+    "recovery_freed_bytes",
+    "By how much more of the device was free after an action.",
+    freedBytes,
+    ["action"],
+  );
   const opened = families.counter("incidents_opened_total", "Incidents that were opened.", ["failure_type"]);
-  const closed = families.histogram("incident_duration_seconds", "How long incidents were open.", renderSeconds, ["failure_type"]);
+  const closed = families.histogram("incident_duration_seconds", "How long incidents were open.", renderSeconds, [
+    "failure_type",
+  ]);
   const open = families.gauge("incidents_open", "Incidents that are open.");
-  const lost = families.counter("audit_write_failures_total", "Facts of the service that could not be written to its event log.");
+  const lost = families.counter(
+    "audit_write_failures_total",
+    "Facts of the service that could not be written to its event log.",
+  );
   const drilled = families.gauge(
     "drill_last_success_timestamp_seconds",
     "When a drill was last passed; drills that never were have none.",
@@ -47,7 +58,8 @@ export function createRecoveryMetrics(families: Families): RecoveryMetrics {
   // A counter that begins with its first event hides that event from rates.
   for (const failure_type of failureTypes) {
     opened.inc({ failure_type }, 0);
-    for (const action of recoveryActions) for (const outcome of outcomes) actions.inc({ action, failure_type, outcome }, 0);
+    for (const action of recoveryActions)
+      for (const outcome of outcomes) actions.inc({ action, failure_type, outcome }, 0);
   }
   return {
     row: ({ kind, data }) => {

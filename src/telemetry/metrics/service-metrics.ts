@@ -23,18 +23,25 @@ export function createServiceMetrics(
   families: Families,
   about: { readonly version: string; readonly startedAtMs: number },
 ): ServiceMetrics {
-  const answers = families.histogram("http_request_duration_seconds", "From a request to the head of its answer.", answerSeconds, [
-    "route",
-    "method",
-    "status_class",
-  ]);
+  const answers = families.histogram(
+    "http_request_duration_seconds",
+    "From a request to the head of its answer.",
+    answerSeconds,
+    ["route", "method", "status_class"],
+  );
   const downloaded = families.counter("download_bytes_total", "Bytes of model files that were fetched.", ["model"]);
   const remaining = families.gauge("download_remaining_bytes", "Bytes that a download has yet to fetch.", ["model"]);
   const listeners = families.gauge("stream_clients", "Clients of event streams and sockets.");
   const build = families.gauge("build_info", "1, with the versions of the program.", ["version", "node"]);
   const started = families.gauge("process_start_time_seconds", "When the service started.");
-  const cpu = families.counter("process_cpu_seconds_total", "Processor time of the service, its workers and helpers aside.");
-  const resident = families.gauge("process_resident_memory_bytes", "Memory of the service, its workers and helpers aside.");
+  const cpu = families.counter(
+    "process_cpu_seconds_total",
+    "Processor time of the service, its workers and helpers aside.",
+  );
+  const resident = families.gauge(
+    "process_resident_memory_bytes",
+    "Memory of the service, its workers and helpers aside.",
+  );
   build.set({ version: about.version, node: process.version }, 1);
   started.set(about.startedAtMs / secondMs);
   const doneBytes = new Map<string, number>();

@@ -59,8 +59,14 @@ export interface WorkerMetrics {
 }
 
 export function createWorkerMetrics(families: Families, workerIds: readonly string[]): WorkerMetrics {
-  const condition = families.gauge("worker_state", "1 for the state that a worker's process is in.", ["worker", "state"]);
-  const breaker = families.gauge("breaker_state", "1 for the state of the circuit breaker before a worker.", ["worker", "state"]);
+  const condition = families.gauge("worker_state", "1 for the state that a worker's process is in.", [
+    "worker",
+    "state",
+  ]);
+  const breaker = families.gauge("breaker_state", "1 for the state of the circuit breaker before a worker.", [
+    "worker",
+    "state",
+  ]);
   const busy = families.gauge("worker_busy", "1 while a worker has a job in hand.", ["worker"]);
   const residueHelp = "Memory that a worker held on its card after its last job, its model included.";
   const residue = families.gauge("gpu_memory_residue_bytes", residueHelp, ["worker"]);

@@ -83,7 +83,12 @@ function openSocket(path: string): Promise<Socket> {
 }
 
 /** A pending call ends by its answer, by its deadline, or with its connection. */
-async function askRaw(clock: SystemClock, connection: MessageConnection, method: string, params: unknown): Promise<WireAnswer> {
+async function askRaw(
+  clock: SystemClock,
+  connection: MessageConnection,
+  method: string,
+  params: unknown,
+): Promise<WireAnswer> {
   const late = new AbortController();
   const ended = new Promise<never>((_, reject) =>
     connection.onClose(() => reject(new Error(`the connection ended before ${method} was answered`))),
@@ -110,13 +115,20 @@ async function openRaw(clock: SystemClock, ref: ProcessRef): Promise<RawConnecti
   connection.onError(() => socket.destroy());
   connection.listen();
   const ask = (method: string, params: unknown): Promise<WireAnswer> => askRaw(clock, connection, method, params);
-  return { socket, token: ref.token, ask, handshake: () => ask("initialize", { protocol: protocolVersion, token: ref.token }) };
+  return {
+    socket,
+    token: ref.token,
+    ask,
+    handshake: () => ask("initialize", { protocol: protocolVersion, token: ref.token }),
+  };
 }
 
 const isProvocation = (given: object): given is Provocation => "by" in given;
 
 /** The environment of a start: a provocation's own, or variables as they are. */
-function environmentOf(given: Provocation | Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
+function environmentOf(
+  given: Provocation | Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
   if (given === undefined) return {};
   if (!isProvocation(given)) return given;
   return given.by === "environment" ? given.env : {};
@@ -132,7 +144,10 @@ class Worker implements StartedWorker {
   readonly #devicePath: string;
   #client: WorkerClient | null = null;
 
-  constructor(spawned: SpawnedWorker, place: { host: SystemWorkerHost; clock: SystemClock; deviceDir: string; limitMs: number }) {
+  constructor(
+    spawned: SpawnedWorker,
+    place: { host: SystemWorkerHost; clock: SystemClock; deviceDir: string; limitMs: number },
+  ) {
     this.ref = spawned.ref;
     this.exited = spawned.exited;
     this.#host = place.host;
@@ -148,7 +163,10 @@ class Worker implements StartedWorker {
 
   async connect(): Promise<WorkerClient> {
     const giveUp = new AbortController();
-    const timer = this.#clock.setTimer(() => giveUp.abort(new Error(`no handshake within ${this.#limitMs} ms`)), this.#limitMs);
+    const timer = this.#clock.setTimer(
+      () => giveUp.abort(new Error(`no handshake within ${this.#limitMs} ms`)),
+      this.#limitMs,
+    );
     try {
       const client = await this.#host.connect(this.ref, giveUp.signal);
       client.onNotice((notice) => this.notices.push(notice));
@@ -187,8 +205,17 @@ function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: 
   const hosts: SystemWorkerHost[] = [];
   const own: { host: SystemWorkerHost; ref: ProcessRef }[] = [];
   const spawn = async (env: Readonly<Record<string, string>>): Promise<SpawnedWorker & { host: SystemWorkerHost }> => {
-    const command = { ...subject.command, env: { ...subject.command.env, [workerEnvironment.deviceDir]: deviceDir, ...env } };
-    const host = createWorkerHost({ stateDir: directory, clock, chance: createSystemChance(), commandOf: () => command, registry });
+    const command = {
+      ...subject.command,
+      env: { ...subject.command.env, [workerEnvironment.deviceDir]: deviceDir, ...env },
+    };
+    const host = createWorkerHost({
+      stateDir: directory,
+      clock,
+      chance: createSystemChance(),
+      commandOf: () => command,
+      registry,
+    });
     hosts.push(host);
     const ref = await host.spawn(`worker-${hosts.length}`);
     own.push({ host, ref });

@@ -32,7 +32,9 @@ export function untilCompleted(bench: WorkerBench, worker: StartedWorker, order:
       for (const notice of worker.notices) {
         if (notice.kind === "completed" && notice.report.jobId === order.jobId) return notice.report;
         if (notice.kind === "failed" && notice.jobId === order.jobId)
-          throw new Error(`the job failed in ${notice.failure.phase}: ${notice.failure.exceptionType}: ${notice.failure.message}`);
+          throw new Error(
+            `the job failed in ${notice.failure.phase}: ${notice.failure.exceptionType}: ${notice.failure.message}`,
+          );
       }
       return null;
     },
@@ -43,7 +45,9 @@ export function untilCompleted(bench: WorkerBench, worker: StartedWorker, order:
 export function untilFailed(bench: WorkerBench, worker: StartedWorker, order: GenerateOrder): Promise<Failed> {
   return bench.until(
     `job ${order.jobId} fails`,
-    () => worker.notices.find((notice): notice is Failed => notice.kind === "failed" && notice.jobId === order.jobId) ?? null,
+    () =>
+      worker.notices.find((notice): notice is Failed => notice.kind === "failed" && notice.jobId === order.jobId) ??
+      null,
     bench.subject.patienceMs.render,
   );
 }
@@ -62,10 +66,17 @@ export async function untilExited(
 }
 
 /** Resolves with the first progress of the denoise phase at or after this step. */
-export function untilDenoising(bench: WorkerBench, worker: StartedWorker, order: GenerateOrder, step = 1): Promise<Progress> {
+export function untilDenoising(
+  bench: WorkerBench,
+  worker: StartedWorker,
+  order: GenerateOrder,
+  step = 1,
+): Promise<Progress> {
   return bench.until(
     `job ${order.jobId} denoises step ${step}`,
-    () => worker.notices.filter(isProgressOf(order)).find((notice) => notice.phase === "denoise" && notice.step >= step) ?? null,
+    () =>
+      worker.notices.filter(isProgressOf(order)).find((notice) => notice.phase === "denoise" && notice.step >= step) ??
+      null,
     bench.subject.patienceMs.render,
   );
 }

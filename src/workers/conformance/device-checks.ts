@@ -52,7 +52,11 @@ export const deviceChecks: readonly WorkerCheck[] = [
       const first = await client.runAction({ action: "clear_gpu_cache" });
       for (const { totalBytes, reservedBytes, allocatedBytes } of [first.before, first.after])
         assert.ok(totalBytes >= reservedBytes && reservedBytes >= allocatedBytes);
-      assert.deepEqual((await client.runAction({ action: "clear_gpu_cache" })).applied, [], "with nothing to clear nothing is claimed");
+      assert.deepEqual(
+        (await client.runAction({ action: "clear_gpu_cache" })).applied,
+        [],
+        "with nothing to clear nothing is claimed",
+      );
     },
   },
   {
@@ -111,7 +115,11 @@ export const deviceChecks: readonly WorkerCheck[] = [
     run: async (bench) => {
       const worker = await bench.common();
       const seen = promised(worker.deviceFile() ?? undefined);
-      await bench.until("a newer device file", () => ((worker.deviceFile()?.atMs ?? 0) > seen.atMs ? true : null), 5 * secondMs);
+      await bench.until(
+        "a newer device file",
+        () => ((worker.deviceFile()?.atMs ?? 0) > seen.atMs ? true : null),
+        5 * secondMs,
+      );
     },
   },
 ];

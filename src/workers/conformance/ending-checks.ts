@@ -27,7 +27,11 @@ async function resume(
   const again = { ...order, fence: order.fence + 1 };
   await second.client.generate(again);
   const report = await untilCompleted(bench, second, again);
-  assert.equal(report.stepsRendered + report.resumedFromStep, longRequest.steps, "every step was rendered once in the end");
+  assert.equal(
+    report.stepsRendered + report.resumedFromStep,
+    longRequest.steps,
+    "every step was rendered once in the end",
+  );
   const { frames } = await decode(order.outputPath);
   assert.equal(frames, longRequest.frames);
   return { reachedStep, resumedFromStep: report.resumedFromStep, exit };
@@ -48,9 +52,14 @@ export const endingChecks: readonly WorkerCheck[] = [
     needs: ["checkpointEverySteps"],
     run: async (bench, decode) => {
       const everySteps = promised(bench.subject.promises.checkpointEverySteps);
-      const { reachedStep, resumedFromStep } = await resume(bench, decode, everySteps + 1, async (worker) => worker.signal("SIGKILL"));
+      const { reachedStep, resumedFromStep } = await resume(bench, decode, everySteps + 1, async (worker) =>
+        worker.signal("SIGKILL"),
+      );
       assert.ok(resumedFromStep > 0, "nothing was kept");
-      assert.ok(reachedStep - resumedFromStep <= everySteps, `step ${reachedStep} was reached, and only ${resumedFromStep} were kept`);
+      assert.ok(
+        reachedStep - resumedFromStep <= everySteps,
+        `step ${reachedStep} was reached, and only ${resumedFromStep} were kept`,
+      );
     },
   },
   ...stopWays.map(
@@ -60,7 +69,10 @@ export const endingChecks: readonly WorkerCheck[] = [
       run: async (bench, decode) => {
         const { reachedStep, resumedFromStep, exit } = await resume(bench, decode, 3, stop);
         assert.deepEqual([exit.code, exit.signal], [0, null]);
-        assert.ok(resumedFromStep >= reachedStep, `step ${reachedStep} was reached, and only ${resumedFromStep} were kept`);
+        assert.ok(
+          resumedFromStep >= reachedStep,
+          `step ${reachedStep} was reached, and only ${resumedFromStep} were kept`,
+        );
       },
     }),
   ),

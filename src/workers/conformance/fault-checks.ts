@@ -63,12 +63,16 @@ export const faultChecks: readonly WorkerCheck[] = [
     run: async (bench) => {
       const worker = await bench.common();
       const heardBefore = worker.notices.length;
-      const beats = () => worker.notices.slice(heardBefore).flatMap((notice) => (notice.kind === "heartbeat" ? [notice] : []));
+      const beats = () =>
+        worker.notices.slice(heardBefore).flatMap((notice) => (notice.kind === "heartbeat" ? [notice] : []));
       const beganAtMs = bench.clock.nowMs();
       await bench.until("three heartbeats", () => (beats().length >= 3 ? true : null), 6 * secondMs);
       assert.ok(bench.clock.nowMs() - beganAtMs > 1.5 * secondMs, "three heartbeats came within 1.5 s");
       for (const { mainThreadIdleMs } of beats())
-        assert.ok(mainThreadIdleMs < blockedForMs, `the idle main thread is said to be blocked for ${mainThreadIdleMs} ms`);
+        assert.ok(
+          mainThreadIdleMs < blockedForMs,
+          `the idle main thread is said to be blocked for ${mainThreadIdleMs} ms`,
+        );
     },
   },
   {
@@ -82,7 +86,9 @@ export const faultChecks: readonly WorkerCheck[] = [
       await worker.client.generate(order);
       await bench.until(
         "a heartbeat that tells of the block",
-        () => worker.notices.find((notice) => notice.kind === "heartbeat" && notice.mainThreadIdleMs > blockedForMs) ?? null,
+        () =>
+          worker.notices.find((notice) => notice.kind === "heartbeat" && notice.mainThreadIdleMs > blockedForMs) ??
+          null,
         bench.subject.patienceMs.render + 2 * blockedForMs,
       );
       const { jobId, phase } = await worker.client.attach();

@@ -45,7 +45,12 @@ export const handshakeChecks: readonly WorkerCheck[] = [
     run: async (bench) => {
       const worker = await bench.common();
       const raw = await worker.openRaw();
-      await assertRefused(raw, "initialize", { protocol: protocolVersion, token: "not the token" }, rpcErrors.unauthorized);
+      await assertRefused(
+        raw,
+        "initialize",
+        { protocol: protocolVersion, token: "not the token" },
+        rpcErrors.unauthorized,
+      );
       await assertRefused(raw, "stats", {}, rpcErrors.unauthorized);
       raw.socket.destroy();
       await worker.client.stats();
@@ -59,7 +64,11 @@ export const handshakeChecks: readonly WorkerCheck[] = [
       const raw = await worker.openRaw();
       const params = { protocol: protocolVersion + 1, token: raw.token };
       const message = await assertRefused(raw, "initialize", params, rpcErrors.protocolMismatch);
-      assert.match(message, new RegExp(`\\b${protocolVersion}\\b`), "the refusal names the version that the worker speaks");
+      assert.match(
+        message,
+        new RegExp(`\\b${protocolVersion}\\b`),
+        "the refusal names the version that the worker speaks",
+      );
       raw.socket.destroy();
       await worker.client.stats();
     },
@@ -124,7 +133,11 @@ export const handshakeChecks: readonly WorkerCheck[] = [
     needs: [],
     run: async (bench) => {
       const worker = await bench.common();
-      for (const noise of ["GET / HTTP/1.1\r\nHost: here\r\n\r\n", "Content-Length: 9\r\n\r\nnot json!", "\u0000".repeat(4_096)]) {
+      for (const noise of [
+        "GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+        "Content-Length: 9\r\n\r\nnot json!",
+        "\u0000".repeat(4_096),
+      ]) {
         const raw = await worker.openRaw();
         raw.socket.write(noise);
         raw.socket.end();

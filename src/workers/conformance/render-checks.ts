@@ -8,7 +8,8 @@ import { phases } from "../../core/words.ts";
 import type { StartedWorker, WorkerBench } from "./bench.ts";
 import { isProgressOf, untilCompleted, untilDenoising, type WorkerCheck } from "./check.ts";
 
-const isBusy = (thrown: unknown): boolean => thrown instanceof WorkerError && thrown.details["rpcCode"] === rpcErrors.busy;
+const isBusy = (thrown: unknown): boolean =>
+  thrown instanceof WorkerError && thrown.details["rpcCode"] === rpcErrors.busy;
 
 /** A short render on the shared worker, from acceptance to its notice. */
 async function renderShort(bench: WorkerBench): Promise<{ worker: StartedWorker; order: GenerateOrder }> {
@@ -44,7 +45,9 @@ export const renderChecks: readonly WorkerCheck[] = [
       assert.equal((await worker.client.stats()).residentModel, null);
       const heardBefore = worker.notices.length;
       await worker.client.loadModel({ model, profile: bench.subject.profile });
-      const ratios = worker.notices.slice(heardBefore).flatMap((notice) => (notice.kind === "loadProgress" ? [notice.ratio] : []));
+      const ratios = worker.notices
+        .slice(heardBefore)
+        .flatMap((notice) => (notice.kind === "loadProgress" ? [notice.ratio] : []));
       assert.deepEqual(
         ratios,
         [...ratios].sort((a, b) => a - b),
@@ -81,7 +84,8 @@ export const renderChecks: readonly WorkerCheck[] = [
       const { model, width, height } = shortRequest;
       const rendered = { width: report.renderedWidth, height: report.renderedHeight, frames: report.frames };
       // The grid of a model of one's own nobody else knows.
-      if (isKnownModel(model)) assert.deepEqual(rendered, { ...legalEnvelope(model, shortRequest), frames: shortRequest.frames });
+      if (isKnownModel(model))
+        assert.deepEqual(rendered, { ...legalEnvelope(model, shortRequest), frames: shortRequest.frames });
       else assert.ok(rendered.width >= width && rendered.height >= height);
       assert.deepEqual([report.stepsRendered, report.resumedFromStep], [shortRequest.steps, 0]);
       assert.ok(report.peakBytes > 0 && report.renderMs >= 0);
@@ -112,7 +116,8 @@ export const renderChecks: readonly WorkerCheck[] = [
         assert.equal(steps.at(-1)?.step, steps[0]?.of, `the last word of ${phase} is its last step`);
       }
       const denoised = new Set(told.filter(({ phase }) => phase === "denoise").map(({ step }) => step));
-      for (let step = 1; step <= order.request.steps; step += 1) assert.ok(denoised.has(step), `step ${step} was not told`);
+      for (let step = 1; step <= order.request.steps; step += 1)
+        assert.ok(denoised.has(step), `step ${step} was not told`);
       await worker.client.acknowledge(order.jobId, order.fence);
     },
   },
@@ -177,9 +182,17 @@ export const renderChecks: readonly WorkerCheck[] = [
       const order = bench.order(bench.subject.shortRequest);
       await worker.client.generate(order);
       worker.client.close();
-      await bench.until("the file is there", () => (existsSync(order.outputPath) ? true : null), bench.subject.patienceMs.render);
+      await bench.until(
+        "the file is there",
+        () => (existsSync(order.outputPath) ? true : null),
+        bench.subject.patienceMs.render,
+      );
       const client = await worker.connect();
-      const result = await bench.until("the result", async () => (await client.attach()).result, bench.subject.patienceMs.render);
+      const result = await bench.until(
+        "the result",
+        async () => (await client.attach()).result,
+        bench.subject.patienceMs.render,
+      );
       assert.deepEqual([result.jobId, result.fence], [order.jobId, order.fence]);
       assert.equal((await decode(order.outputPath)).frames, order.request.frames);
       await client.acknowledge(order.jobId, order.fence);

@@ -50,7 +50,11 @@ async function timeStep(bench: WorkerBench): Promise<number> {
   return stepMsOf(times);
 }
 
-async function withBench<Found>(subject: WorkerSubject, clock: SystemClock, look: (bench: WorkerBench) => Promise<Found>): Promise<Found> {
+async function withBench<Found>(
+  subject: WorkerSubject,
+  clock: SystemClock,
+  look: (bench: WorkerBench) => Promise<Found>,
+): Promise<Found> {
   const bench = createWorkerBench(subject, clock);
   try {
     return await look(bench);
@@ -70,7 +74,11 @@ function firstOf(what: string, wanted: string | undefined, offered: readonly str
 }
 
 /** A subject of a command that nobody knows yet: started once for its own description, once to learn how fast it is. */
-export async function subjectOfCommand(command: WorkerCommand, file: PromiseFile, clock: SystemClock): Promise<WorkerSubject> {
+export async function subjectOfCommand(
+  command: WorkerCommand,
+  file: PromiseFile,
+  clock: SystemClock,
+): Promise<WorkerSubject> {
   const anyRequest = requestOf(file, file.model ?? "any");
   const unknown: WorkerSubject = {
     name: [command.file, ...command.args].join(" "),
@@ -86,12 +94,23 @@ export async function subjectOfCommand(command: WorkerCommand, file: PromiseFile
     },
     promises: file.promises,
   };
-  const identity: WorkerIdentity = await withBench(unknown, clock, async (bench) => (await bench.start()).client.identity);
+  const identity: WorkerIdentity = await withBench(
+    unknown,
+    clock,
+    async (bench) => (await bench.start()).client.identity,
+  );
   const shortRequest = requestOf(file, firstOf("model", file.model, identity.models));
   const profile = firstOf("profile", file.profile, identity.profiles) as WorkerSubject["profile"];
   const clearsCache = identity.actions.includes("clear_gpu_cache") ? ({ clearsCache: true } as const) : {};
-  const known = { ...unknown, shortRequest, profile, longRequest: shortRequest, promises: { ...file.promises, ...clearsCache } };
+  const known = {
+    ...unknown,
+    shortRequest,
+    profile,
+    longRequest: shortRequest,
+    promises: { ...file.promises, ...clearsCache },
+  };
   const stepMs = await withBench(known, clock, timeStep);
-  const steps = stepMs === 0 ? mostSteps : Math.min(mostSteps, Math.max(fewestSteps, Math.ceil(longDenoiseMs / stepMs)));
+  const steps =
+    stepMs === 0 ? mostSteps : Math.min(mostSteps, Math.max(fewestSteps, Math.ceil(longDenoiseMs / stepMs)));
   return { ...known, longRequest: { ...shortRequest, steps } };
 }

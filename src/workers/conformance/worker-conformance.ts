@@ -12,7 +12,13 @@ import { handshakeChecks } from "./handshake-checks.ts";
 import { renderChecks } from "./render-checks.ts";
 import type { Decode } from "./subject.ts";
 
-export const workerChecks: readonly WorkerCheck[] = [...handshakeChecks, ...renderChecks, ...deviceChecks, ...faultChecks, ...endingChecks];
+export const workerChecks: readonly WorkerCheck[] = [
+  ...handshakeChecks,
+  ...renderChecks,
+  ...deviceChecks,
+  ...faultChecks,
+  ...endingChecks,
+];
 
 export type CheckOutcome =
   | { readonly kind: "passed" }

@@ -91,7 +91,8 @@ export class SimulatedDevice {
   /** One render's need beside the model. Throws OutOfMemory with the text of torch 2.x, numbers included, when it does not fit. */
   reserveWorking(bytes: number): void {
     const holesBytes = bytes <= largestHoleBytes ? this.#fragmentedBytes : 0;
-    if (bytes > this.memory().freeBytes + this.#cachedBytes + holesBytes) throw new OutOfMemory(this.outOfMemoryText(bytes));
+    if (bytes > this.memory().freeBytes + this.#cachedBytes + holesBytes)
+      throw new OutOfMemory(this.outOfMemoryText(bytes));
     const inHolesBytes = Math.min(bytes, holesBytes);
     this.#fragmentedBytes -= inHolesBytes;
     this.#cachedBytes = Math.max(0, this.#cachedBytes - (bytes - inHolesBytes));
@@ -162,7 +163,8 @@ export class SimulatedDevice {
 
   outOfMemoryText(wantedBytes: number): string {
     const { allocatedBytes, reservedBytes, freeBytes } = this.memory();
-    const neighbour = this.#neighbourBytes === 0 ? "" : `Process 4242 has ${sizeText(this.#neighbourBytes)} memory in use. `;
+    const neighbour =
+      this.#neighbourBytes === 0 ? "" : `Process 4242 has ${sizeText(this.#neighbourBytes)} memory in use. `;
     return (
       `CUDA out of memory. Tried to allocate ${sizeText(wantedBytes)}. GPU 0 has a total capacity of ${sizeText(this.totalBytes)} of which ${sizeText(freeBytes)} is free. ` +
       neighbour +

@@ -269,7 +269,8 @@ export class Engine {
     this.#options.device.setThrottled(false);
     this.#render = null;
     if (render.abort.signal.aborted) this.#options.onState();
-    else if (ended.kind === "completed") this.#complete({ ...ended.report, heldBytes: this.#options.device.memory().allocatedBytes });
+    else if (ended.kind === "completed")
+      this.#complete({ ...ended.report, heldBytes: this.#options.device.memory().allocatedBytes });
     else this.#fail(render.order, ended.failure);
     // The context is lost for this process: the report is out, the exit code says the rest.
     if (this.#isPoisoned && !this.#isStopping) this.#end(exitCodePoisoned);

@@ -37,7 +37,11 @@ export interface FailurePlace {
   readonly isPoisoned: boolean;
 }
 
-export function failureOf(thrown: unknown, device: SimulatedDevice, { phase, step, isPoisoned }: FailurePlace): WorkerFailure {
+export function failureOf(
+  thrown: unknown,
+  device: SimulatedDevice,
+  { phase, step, isPoisoned }: FailurePlace,
+): WorkerFailure {
   return {
     phase,
     step,

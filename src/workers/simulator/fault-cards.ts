@@ -51,7 +51,9 @@ export interface FaultCard {
   readonly count: number;
 }
 
-export type CardAnswer = { readonly kind: "card"; readonly card: FaultCard } | { readonly kind: "refused"; readonly message: string };
+export type CardAnswer =
+  | { readonly kind: "card"; readonly card: FaultCard }
+  | { readonly kind: "refused"; readonly message: string };
 
 const shape = /^([a-z-]+)(?::([A-Za-z0-9.-]+?))?(?:@([a-z]+)(?::(\d{1,4}))?)?(?:x(\d{1,3}))?$/;
 
@@ -62,24 +64,33 @@ const isLibraryError = (argument: string | null): boolean => libraryErrorNames.i
 const isSize = (argument: string | null): boolean => (parseBytes(argument ?? "") ?? 0) > 0;
 
 /** What each card's argument must be; a card that is not named takes none. */
-const argumentRules: { readonly [Name in FaultName]?: readonly [isFine: (argument: string | null) => boolean, rule: string] } = {
+const argumentRules: {
+  readonly [Name in FaultName]?: readonly [isFine: (argument: string | null) => boolean, rule: string];
+} = {
   crash: [
     (argument) => argument === null || Object.hasOwn(constants.signals, argument),
     "crash takes the name of a signal, such as crash:SIGSEGV",
   ],
-  exit: [(argument) => /^\d{1,3}$/.test(argument ?? "") && Number(argument) <= 255, "exit needs a code up to 255, such as exit:1"],
+  exit: [
+    (argument) => /^\d{1,3}$/.test(argument ?? "") && Number(argument) <= 255,
+    "exit needs a code up to 255, such as exit:1",
+  ],
   slow: [(argument) => Number(argument) > 0, "slow needs a factor, such as slow:10"],
   leak: [isSize, "leak needs a size, such as leak:2GiB"],
   fragment: [isSize, "fragment needs a size, such as fragment:20GiB"],
   neighbour: [isSize, "neighbour needs a size, such as neighbour:30GiB"],
   raise: [isLibraryError, `raise needs one of ${libraryErrorNames.join(", ")}`],
-  "refuse-load": [(argument) => argument === null || isLibraryError(argument), `refuse-load takes one of ${libraryErrorNames.join(", ")}`],
+  "refuse-load": [
+    (argument) => argument === null || isLibraryError(argument),
+    `refuse-load takes one of ${libraryErrorNames.join(", ")}`,
+  ],
 };
 
 function problemOf(name: FaultName, argument: string | null, phase: Phase | null): string | null {
   const [isFine, rule] = argumentRules[name] ?? [(given: string | null) => given === null, `${name} takes no argument`];
   if (!isFine(argument)) return rule;
-  if ((name === "corrupt" || name === "black") && phase !== null && phase !== "mux") return `${name} plays in mux alone`;
+  if ((name === "corrupt" || name === "black") && phase !== null && phase !== "mux")
+    return `${name} plays in mux alone`;
   return null;
 }
 
@@ -87,8 +98,12 @@ export function parseFaultCard(text: string): CardAnswer {
   const match = shape.exec(text.trim());
   const [, name = "", argument = null, phase = null, step = "0", count = "1"] = match ?? [];
   if (match === null || !isName(name))
-    return { kind: "refused", message: `There is no test card ${text.trim().slice(0, 60)}; there are ${faultNames.join(", ")}.` };
-  if (phase !== null && !isPhase(phase)) return { kind: "refused", message: `There is no phase ${phase}; there are ${phases.join(", ")}.` };
+    return {
+      kind: "refused",
+      message: `There is no test card ${text.trim().slice(0, 60)}; there are ${faultNames.join(", ")}.`,
+    };
+  if (phase !== null && !isPhase(phase))
+    return { kind: "refused", message: `There is no phase ${phase}; there are ${phases.join(", ")}.` };
   const problem = problemOf(name, argument, phase);
   if (problem !== null) return { kind: "refused", message: `Test card ${text.trim()}: ${problem}.` };
   return { kind: "card", card: { text: text.trim(), name, argument, phase, step: Number(step), count: Number(count) } };

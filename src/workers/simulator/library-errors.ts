@@ -26,11 +26,16 @@ const errors = {
   "memory-fault": poisoning("CUDA error: uncorrectable ECC error encountered"),
   "gpu-lost": {
     type: "RuntimeError",
-    message: "Unable to determine the device handle for GPU 0000:65:00.0: GPU is lost. Reboot the system to recover this GPU",
+    message:
+      "Unable to determine the device handle for GPU 0000:65:00.0: GPU is lost. Reboot the system to recover this GPU",
     losesContext: true,
   },
   "reset-required": poisoning("CUDA error: CUDA-capable device(s) is/are busy or unavailable"),
-  driver: { type: "RuntimeError", message: "CUDA driver version is insufficient for CUDA runtime version", losesContext: true },
+  driver: {
+    type: "RuntimeError",
+    message: "CUDA driver version is insufficient for CUDA runtime version",
+    losesContext: true,
+  },
   "host-alloc": {
     type: "RuntimeError",
     message: "DefaultCPUAllocator: can't allocate memory: you tried to allocate 28311552000 bytes.",
@@ -40,10 +45,16 @@ const errors = {
     type: "huggingface_hub.errors.HfHubHTTPError",
     message: "503 Server Error: Service Unavailable for url",
   },
-  offline: { type: "huggingface_hub.errors.OfflineModeIsEnabled", message: "Cannot reach the hub: offline mode is enabled." },
+  offline: {
+    type: "huggingface_hub.errors.OfflineModeIsEnabled",
+    message: "Cannot reach the hub: offline mode is enabled.",
+  },
   gated: { type: "huggingface_hub.errors.GatedRepoError", message: "Cannot access gated repo for url" },
   "not-found": { type: "huggingface_hub.errors.RevisionNotFoundError", message: "404 Client Error. RevisionNotFound" },
-  "missing-package": { type: "RuntimeError", message: "Sage Attention backend 'sage' is not usable because of missing package" },
+  "missing-package": {
+    type: "RuntimeError",
+    message: "Sage Attention backend 'sage' is not usable because of missing package",
+  },
   "offload-conflict": {
     type: "ValueError",
     message:
@@ -54,7 +65,10 @@ const errors = {
     message: "NCCL error in: ProcessGroupNCCL.cpp:2251, unhandled cuda error",
     losesContext: true,
   },
-  "no-weights": { type: "OSError", message: "Error no file named diffusion_pytorch_model.safetensors found in directory (simulated)." },
+  "no-weights": {
+    type: "OSError",
+    message: "Error no file named diffusion_pytorch_model.safetensors found in directory (simulated).",
+  },
 } as const satisfies Record<string, LibraryError>;
 
 export const libraryErrorNames: readonly string[] = Object.keys(errors);

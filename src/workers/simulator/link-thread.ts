@@ -76,7 +76,12 @@ async function end(): Promise<void> {
 const own: Partial<Record<MethodName, () => unknown>> = {
   attach: () => toWire({ ...state.attach, standstillMs: state.attach.phase === null ? 0 : clock.nowMs() - stateAtMs }),
   stats: () =>
-    toWire({ memory: state.memory, residentModel: state.attach.residentModel, profile: state.attach.profile, jobsDone: state.jobsDone }),
+    toWire({
+      memory: state.memory,
+      residentModel: state.attach.residentModel,
+      profile: state.attach.profile,
+      jobsDone: state.jobsDone,
+    }),
 };
 
 function serve(connection: MessageConnection, socket: Socket): void {
@@ -92,12 +97,17 @@ function serve(connection: MessageConnection, socket: Socket): void {
     current = { connection, socket };
     if (former !== null && former.connection !== connection) former.connection.end();
     clock.clearTimer(orphan);
-    return { protocol: protocolVersion, simulated: data.identity.isSimulated, ...strip(toWire(data.identity) as Record<string, unknown>) };
+    return {
+      protocol: protocolVersion,
+      simulated: data.identity.isSimulated,
+      ...strip(toWire(data.identity) as Record<string, unknown>),
+    };
   });
   for (const method of Object.keys(methods) as MethodName[]) {
     if (method === "initialize") continue;
     connection.onRequest(method, async (raw: unknown) => {
-      if (!isKnown || current?.connection !== connection) return new ResponseError(rpcErrors.unauthorized, "initialize comes first");
+      if (!isKnown || current?.connection !== connection)
+        return new ResponseError(rpcErrors.unauthorized, "initialize comes first");
       const params = methods[method].params.safeParse(raw ?? {});
       if (!params.success) return new ResponseError(ErrorCodes.InvalidParams, `${method}: ${problemOf(params.error)}`);
       const answer = own[method];

@@ -1,7 +1,13 @@
 /** The simulator: a worker process with a simulated card that renders real, playable clips, each frame marked SIMULATED. */
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import { exitCodeConfiguration, type MethodName, type ParamsOf, rpcErrors, workerEnvironment } from "../../contract/worker-protocol.ts";
+import {
+  exitCodeConfiguration,
+  type MethodName,
+  type ParamsOf,
+  rpcErrors,
+  workerEnvironment,
+} from "../../contract/worker-protocol.ts";
 import { createSystemClock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { GenerateOrder, ProbeOrder, WorkerIdentity } from "../../core/ports/worker.ts";
@@ -82,7 +88,8 @@ const engine: Engine = new Engine({
   notify: (notice) => {
     const { kind, ...rest } = notice;
     if (kind === "loadProgress") toLink({ kind: "notify", name: "load_progress", params: toWire(rest) });
-    else if (kind === "completed") toLink({ kind: "notify", name: "completed", params: toWire((rest as { report: object }).report) });
+    else if (kind === "completed")
+      toLink({ kind: "notify", name: "completed", params: toWire((rest as { report: object }).report) });
     else toLink({ kind: "notify", name: kind, params: toWire(rest) });
   },
   onState: () => toLink({ kind: "state", state: state() }),
@@ -169,12 +176,14 @@ const invalidParams = -32602;
 
 async function handle(method: MethodName, params: unknown): Promise<ToLink | ((id: number) => ToLink)> {
   const handler = handlers[method] as ((given: unknown) => unknown) | undefined;
-  if (handler === undefined) return (id) => ({ kind: "refusal", id, code: rpcErrors.unsupported, message: `${method} is not offered` });
+  if (handler === undefined)
+    return (id) => ({ kind: "refusal", id, code: rpcErrors.unsupported, message: `${method} is not offered` });
   try {
     const result = await handler(params);
     return (id) => ({ kind: "answer", id, result });
   } catch (thrown) {
-    const code = thrown instanceof Busy ? rpcErrors.busy : thrown instanceof RangeError ? invalidParams : rpcErrors.failed;
+    const code =
+      thrown instanceof Busy ? rpcErrors.busy : thrown instanceof RangeError ? invalidParams : rpcErrors.failed;
     const failure = engine.failureOf(thrown, method === "model/load" ? "load" : "idle");
     return (id) => ({
       kind: "refusal",
@@ -192,7 +201,9 @@ link.on("message", (message: ToMain) => {
     if (!engine.isRendering) void engine.shutdown();
     return;
   }
-  void handle(message.method, message.params).then((answer) => toLink(typeof answer === "function" ? answer(message.id) : answer));
+  void handle(message.method, message.params).then((answer) =>
+    toLink(typeof answer === "function" ? answer(message.id) : answer),
+  );
 });
 
 function turn(count: number): void {

@@ -64,7 +64,11 @@ export class RenderRun {
     this.#tools = tools;
     this.#checkpoint = readCheckpoint(order.checkpointDir, order.request);
     this.#resumedFromStep = this.#checkpoint.denoiseSteps;
-    this.#dealt = { cards: cardsInPrompt(order.request.prompt), fired: this.#checkpoint.fired, save: () => this.save() };
+    this.#dealt = {
+      cards: cardsInPrompt(order.request.prompt),
+      fired: this.#checkpoint.fired,
+      save: () => this.save(),
+    };
   }
 
   save(): void {
@@ -137,7 +141,8 @@ export class RenderRun {
       card.name !== "corrupt" && card.name !== "black" && (card.phase ?? "denoise") === phase && step >= card.step;
     // An armed refusal waits for the load itself; one that came with a job is armed by it.
     const card =
-      this.#tools.deck.take((armed) => armed.name !== "refuse-load" && isDue(armed)) ?? this.#tools.deck.takeDealt(isDue, this.#dealt);
+      this.#tools.deck.take((armed) => armed.name !== "refuse-load" && isDue(armed)) ??
+      this.#tools.deck.takeDealt(isDue, this.#dealt);
     if (card !== null) await this.#tools.play(this, card);
   }
 

@@ -14,7 +14,13 @@ export type ToLink =
   | { readonly kind: "state"; readonly state: WorkerState }
   | { readonly kind: "notify"; readonly name: NotificationName; readonly params: unknown }
   | { readonly kind: "answer"; readonly id: number; readonly result: unknown }
-  | { readonly kind: "refusal"; readonly id: number; readonly code: number; readonly message: string; readonly data?: unknown }
+  | {
+      readonly kind: "refusal";
+      readonly id: number;
+      readonly code: number;
+      readonly message: string;
+      readonly data?: unknown;
+    }
   | { readonly kind: "silence" }
   | { readonly kind: "lie" }
   /** The last message: whatever was said before it is to leave the process. */
