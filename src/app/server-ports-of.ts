@@ -15,19 +15,19 @@ import type {
   StreamFrame,
   StreamPort,
 } from "../server/server-ports.ts";
-import { createDrillDesk } from "./drills/drill-desk.ts";
-import { machineOf } from "./host-memory.ts";
-import { createIncidentDesk } from "./incident-desk.ts";
-import { createIntakeDesk } from "./intake-desk.ts";
-import { createJobOutlook } from "./job-outlook.ts";
-import { listLoras } from "./lora-shelf.ts";
-import { createModelBoard, type ModelBoard } from "./model-board.ts";
-import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
-import { removeJob } from "./remove-job.ts";
-import { figuresOf } from "./scrape.ts";
-import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
+import { createDrillDesk } from "./drills/drill-operations.ts";
+import { machineOf } from "./health/host-memory.ts";
+import { createTelemetryDesk } from "./health/telemetry-reader.ts";
+import { createIncidentDesk } from "./incidents/incident-reader.ts";
+import { createRecoveryDesk, type FactHub } from "./incidents/recovery-operations.ts";
+import { createIntakeDesk } from "./intake-operations.ts";
+import { listLoras } from "./models/lora-list.ts";
+import { createModelBoard, type ModelBoard } from "./models/model-operations.ts";
+import { createJobOutlook } from "./rendering/job-outlook.ts";
+import { removeJob } from "./rendering/remove-job.ts";
+import { figuresOf } from "./status/scrape.ts";
+import { attemptViewOf, type StatusParts, statusOf } from "./status/service-status.ts";
 import type { Supervisor } from "./supervisor-actor.ts";
-import { createTelemetryDesk } from "./telemetry-desk.ts";
 
 /** The largest card that serves, as its worker told it. */
 function largestMachine({ links, hostMemory }: StatusParts): ServingMachine | null {

@@ -3,8 +3,8 @@ import { createSystemClock } from "../core/clock.ts";
 import { createApp } from "../server/create-app.ts";
 import { isLoopback, listen } from "../server/listen.ts";
 import { lockStateDir, removeSupervisorFile, writeSupervisorFile } from "../store/state-lock.ts";
-import { knowConfiguredModels } from "./known-models.ts";
 import { createLiveConfig, createReload } from "./live-config.ts";
+import { knowConfiguredModels } from "./models/known-models.ts";
 import { openPorts } from "./open-ports.ts";
 import { createService, type Service } from "./service.ts";
 

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { judgePull, type PullWorld } from "../app/judge-pull.ts";
-import { knowConfiguredModels } from "../app/known-models.ts";
-import { openModels } from "../app/open-models.ts";
+import { judgePull, type PullWorld } from "../app/models/judge-pull.ts";
+import { knowConfiguredModels } from "../app/models/known-models.ts";
+import { openModels } from "../app/models/open-models.ts";
 import type { HubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
 import { createSystemChance } from "../core/chance.ts";

@@ -2,8 +2,8 @@
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openLearnedBooks } from "../../src/app/learned-books.ts";
-import { createModelBoard } from "../../src/app/model-board.ts";
+import { createModelBoard } from "../../src/app/models/model-operations.ts";
+import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { DownloadView } from "../../src/contract/model-views.ts";
 import { downloadSchema, modelSchema, modelsSchema, modelsSummarySchema } from "../../src/contract/model-wire.ts";

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type CommitFact, commitRender } from "../../src/app/effects/commit.ts";
-import { openLearnedBooks } from "../../src/app/learned-books.ts";
-import { createProfileBook } from "../../src/app/profile-book.ts";
-import { createProgressBoard } from "../../src/app/progress-board.ts";
+import { createProfileBook } from "../../src/app/models/loaded-profiles.ts";
+import { type CommitFact, commitRender } from "../../src/app/rendering/commit.ts";
+import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
+import { createProgressBoard } from "../../src/app/rendering/progress-tracker.ts";
 import type { ServiceParts } from "../../src/app/service-ports.ts";
-import { createWorkerLinks } from "../../src/app/worker-links.ts";
+import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { MediaError, StoreError } from "../../src/core/errors.ts";
 import type { Lease } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { followRender, type RenderFact, type RenderPorts } from "../../src/app/effects/render.ts";
-import { openLearnedBooks } from "../../src/app/learned-books.ts";
-import { createProgressBoard } from "../../src/app/progress-board.ts";
-import { createWorkerLinks } from "../../src/app/worker-links.ts";
+import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
+import { createProgressBoard } from "../../src/app/rendering/progress-tracker.ts";
+import { followRender, type RenderFact, type RenderPorts } from "../../src/app/rendering/render.ts";
+import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import type { Lease } from "../../src/core/job.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import type { WorkerClient, WorkerNotice } from "../../src/core/ports/worker.ts";

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createIncidentDesk } from "../../src/app/incident-desk.ts";
-import { createJobOutlook } from "../../src/app/job-outlook.ts";
-import { removeJob } from "../../src/app/remove-job.ts";
+import { createIncidentDesk } from "../../src/app/incidents/incident-reader.ts";
+import { createJobOutlook } from "../../src/app/rendering/job-outlook.ts";
+import { removeJob } from "../../src/app/rendering/remove-job.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";

@@ -1,7 +1,7 @@
 /** The registry of the service is the only one: what the worker reads is made of it, and the worker takes every built-in model. */
 import { execFileSync } from "node:child_process";
 import { afterAll, expect, it } from "vitest";
-import { createWorkerModels } from "../../src/app/worker-models.ts";
+import { createWorkerModels } from "../../src/app/workers/worker-models.ts";
 import { modelEntry } from "../../src/core/model-catalog.ts";
 import type { modelIds } from "../../src/core/words.ts";
 import { loadRegistry } from "../../src/models/registry.ts";

@@ -11,10 +11,10 @@ import type { Sample } from "../../core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../core/units.ts";
 import { readFacts } from "../../store/read-facts.ts";
 import { installedPython } from "../../workers/diffusers-command.ts";
-import { openFitness } from "../fitness.ts";
-import { knowConfiguredModels } from "../known-models.ts";
-import { measureOnce } from "../look-at-machine.ts";
-import { openModels } from "../open-models.ts";
+import { measureOnce } from "../health/look-at-machine.ts";
+import { openFitness } from "../models/fitness.ts";
+import { knowConfiguredModels } from "../models/known-models.ts";
+import { openModels } from "../models/open-models.ts";
 import {
   checkAdoption,
   checkCard,

@@ -6,7 +6,7 @@ import { minuteMs } from "../../core/units.ts";
 import type { AdmissionPort } from "../../server/server-ports.ts";
 import type { ServiceParts } from "../service-ports.ts";
 import type { Supervisor } from "../supervisor-actor.ts";
-import type { WorkerLink } from "../worker-links.ts";
+import type { WorkerLink } from "../workers/worker-links.ts";
 import type { Drill } from "./drill-list.ts";
 import { DrillObserver } from "./observe-drill.ts";
 

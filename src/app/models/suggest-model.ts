@@ -1,0 +1,83 @@
+import type { SuggestionView } from "../../contract/model-views.ts";
+import { UnderstudyError } from "../../core/errors.ts";
+import { knownModels, modelEntry, resolutionsOf } from "../../core/model-catalog.ts";
+import type { ModelId } from "../../core/words.ts";
+import type { ServingMachine } from "../../jobs/admission.ts";
+import { profilesFrom } from "../../jobs/fit.ts";
+import { emptyEnvelopes } from "../../recovery/envelopes.ts";
+import { clipWords, deviceWords } from "../../recovery/fit-sentences.ts";
+import { type Clip, placementRow } from "../../recovery/placement.ts";
+import type { ServiceParts } from "../service-ports.ts";
+
+interface Wish {
+  readonly model: ModelId;
+  readonly width: number;
+  readonly height: number;
+  readonly maxWaitMs: number | null;
+}
+
+const pixelsOf = ({ width, height }: Pick<Clip, "width" | "height">): number => width * height;
+
+/** The wish, then smaller sizes of its model, then the same of the others: models that ask for the same input first. */
+function* candidates({ model, width, height }: Wish): Generator<readonly [ModelId, Clip]> {
+  const asksFor = (one: ModelId): number =>
+    Number(one !== model) + Number(modelEntry(one).needsImage !== modelEntry(model).needsImage);
+  for (const one of knownModels().toSorted((a, b) => asksFor(a) - asksFor(b))) {
+    const { defaultFrames: frames, defaultSteps: steps } = modelEntry(one);
+    const sizes = resolutionsOf(one).map((text) => text.split("x").map(Number) as [number, number]);
+    const smaller = sizes
+      .map(([w, h]) => ({ width: w, height: h, frames, steps }))
+      .filter((clip) => pixelsOf(clip) < pixelsOf({ width, height }))
+      .toSorted((a, b) => pixelsOf(b) - pixelsOf(a));
+    yield [one, { width, height, frames, steps }];
+    for (const clip of smaller) yield [one, clip];
+  }
+}
+
+/**
+ * What would be served in place of a wish: it itself where it fits and is quick enough, else what comes nearest. A wait that
+ * nobody knows is no reason against it, and is said. Throws UnderstudyError MODEL_DOES_NOT_FIT when nothing is carried.
+ */
+export function suggestModel(
+  { config, clips }: Pick<ServiceParts, "config" | "clips">,
+  serving: ServingMachine | null,
+  wish: Wish,
+): SuggestionView {
+  const { model, width, height, maxWaitMs } = wish;
+  const asked = { model, width, height };
+  if (serving === null)
+    return {
+      ...asked,
+      isRequested: true,
+      profile: null,
+      waitMs: null,
+      reason: "No worker has told yet what its card is: whether it fits is unknown.",
+    };
+  const { machine } = serving;
+  const offered = profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
+  for (const [one, clip] of candidates(wish)) {
+    const profile = offered.find(
+      (mode) => placementRow(machine, { model: one, ...clip }, mode, emptyEnvelopes).verdict !== "tooLarge",
+    );
+    if (profile === undefined) continue;
+    const time = clips.timeOf({ device: machine.device, model: one, clip, profile });
+    const waitMs = time.kind === "known" ? time.ms : null;
+    if (maxWaitMs !== null && waitMs !== null && waitMs > maxWaitMs) continue;
+    const isRequested = one === model && clip.width === width && clip.height === height;
+    const how = `${one} at ${clipWords(clip)} fits ${deviceWords(machine.device)} in memory mode ${profile}`;
+    const wait = time.kind === "known" ? time.basis : `how long it takes is unknown: ${time.why}`;
+    return {
+      model: one,
+      isRequested,
+      width: clip.width,
+      height: clip.height,
+      profile,
+      waitMs,
+      reason: `${how}; ${wait}.`,
+    };
+  }
+  throw new UnderstudyError(
+    "MODEL_DOES_NOT_FIT",
+    `No model of the registry fits ${deviceWords(machine.device)} within these wishes.`,
+  );
+}
