@@ -2,8 +2,8 @@ import type { JobView } from "../core/job.ts";
 import type { MachineStep } from "../core/ports/machine-feed.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 import { createAdmission, type ServingMachine } from "../jobs/admission.ts";
+import { childIds } from "../machines/supervisor-children.ts";
 import { isUsable } from "../machines/supervisor-facts.ts";
-import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
 import type {
   AdmissionPort,

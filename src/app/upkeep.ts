@@ -2,7 +2,7 @@ import { messageOf } from "../core/errors.ts";
 import { secondMs } from "../core/units.ts";
 import { keepHouse } from "../jobs/housekeeping.ts";
 import { makeGenericStandIn } from "../jobs/make-stand-in.ts";
-import { childIds } from "../machines/supervisor-route.ts";
+import { childIds } from "../machines/supervisor-children.ts";
 import type { ServiceParts } from "./service-ports.ts";
 import type { Supervisor } from "./supervisor-actor.ts";
 

@@ -2,6 +2,7 @@ import { canaryRequest, peakBytes } from "../core/model-catalog.ts";
 import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
+import { childIds, type Send } from "./supervisor-children.ts";
 import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
 import {
   closeIncident,
@@ -12,18 +13,9 @@ import {
   takeModelBack,
 } from "./supervisor-incidents.ts";
 import { intakeHandlers, noteStopped, recycleIfAsked, releaseIfPaused } from "./supervisor-intake.ts";
-import {
-  childIds,
-  type Handlers,
-  join,
-  nothing,
-  type Route,
-  send,
-  tell,
-  toIncidents,
-  updateWorker,
-} from "./supervisor-route.ts";
+import { type Handlers, join, nothing, type Route, send, tell, toIncidents, updateWorker } from "./supervisor-route.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
+import type { WorkerEvent } from "./worker-types.ts";
 
 const about = (event: {
   readonly incidentId: string;
@@ -33,19 +25,25 @@ const about = (event: {
   workerId: event.workerId,
 });
 
-function answerBudget(context: SupervisorContext, asker: string, workerId: string, action: string): Route {
-  if (context.isDrilling) return send(asker, { type: "budget.granted" });
-  const answer = askBudget(context.budgetSpentAtMs, context.clock.nowMs(), context.limits.budget);
-  if (answer.kind === "refused") {
+type BudgetRequest = Extract<SupervisorEvent, { type: "budget.request" }>;
+type BudgetAnswer = Extract<WorkerEvent, { type: "budget.granted" | "budget.refused" }>;
+
+function answerBudget(context: SupervisorContext, { workerId, action, ...asker }: BudgetRequest): Route {
+  const answer = (event: BudgetAnswer): Route =>
+    "incidentId" in asker ? send(childIds.recovery(asker.incidentId), event) : send(childIds.worker(workerId), event);
+  if (context.isDrilling) return answer({ type: "budget.granted" });
+  const asked = askBudget(context.budgetSpentAtMs, context.clock.nowMs(), context.limits.budget);
+  if (asked.kind === "refused") {
+    const { retryAtMs } = asked;
     return join(
-      send(asker, { type: "budget.refused", retryAtMs: answer.retryAtMs }),
-      tell({ type: "budget.exhausted", workerId, action, retryAtMs: answer.retryAtMs }),
+      answer({ type: "budget.refused", retryAtMs }),
+      tell({ type: "budget.exhausted", workerId, action, retryAtMs }),
     );
   }
   return join(
-    { ...nothing, change: { budgetSpentAtMs: answer.spentAtMs } },
-    tell({ type: "budget.spent", spentAtMs: answer.spentAtMs, workerId, action }),
-    send(asker, { type: "budget.granted" }),
+    { ...nothing, change: { budgetSpentAtMs: asked.spentAtMs } },
+    tell({ type: "budget.spent", spentAtMs: asked.spentAtMs, workerId, action }),
+    answer({ type: "budget.granted" }),
   );
 }
 
@@ -146,10 +144,7 @@ const workerHandlers: Handlers = {
       shape: isRecovery ? "ladder" : "silent",
     });
   },
-  "budget.request": (context, event) =>
-    "incidentId" in event
-      ? answerBudget(context, childIds.recovery(event.incidentId), event.workerId, event.action)
-      : answerBudget(context, childIds.worker(event.workerId), event.workerId, event.action),
+  "budget.request": answerBudget,
   "model.proven": (context, { workerId, model, profile }) => {
     const proven = updateWorker(context, workerId, { isProven: true });
     const knownBytes = Math.max(
@@ -339,10 +334,7 @@ const recoveryHandlers: Handlers = {
     ...nothing,
     change: { cooldowns: {} },
     facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
-    sends: Object.keys(context.incidents).map((id) => ({
-      to: childIds.recovery(id),
-      event: { type: "recovery.reset" },
-    })),
+    sends: Object.keys(context.incidents).map((id): Send => [childIds.recovery(id), { type: "recovery.reset" }]),
   }),
   "asides.sweep": closeUnwanted,
 };

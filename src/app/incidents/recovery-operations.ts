@@ -4,8 +4,8 @@ import type { Fault } from "../../core/fault.ts";
 import { secondMs } from "../../core/units.ts";
 import type { FailureType } from "../../core/words.ts";
 import type { supervisorMachine } from "../../machines/supervisor.machine.ts";
+import { childIds } from "../../machines/supervisor-children.ts";
 import { cooldownKey } from "../../machines/supervisor-incidents.ts";
-import { childIds } from "../../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 import type {
   HealthView,

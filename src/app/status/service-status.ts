@@ -1,8 +1,8 @@
 import type { AnyActorRef } from "xstate";
 import { formatBytes, minuteMs } from "../../core/units.ts";
 import { type HealthMonitorContext, type HealthReport, healthReportOf } from "../../machines/health-monitor.machine.ts";
+import { childIds } from "../../machines/supervisor-children.ts";
 import { isUsable, type OpenIncident } from "../../machines/supervisor-facts.ts";
-import { childIds } from "../../machines/supervisor-route.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
 import type {
