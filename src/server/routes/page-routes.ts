@@ -19,7 +19,7 @@ const files: readonly PageFile[] = [
   { path: "/machines", type: html, url: page("machines.html") },
   // It hands frames to a window of another origin, which a page that is cut off from what it opens could not.
   { path: "/inspector", type: html, url: page("inspector.html"), openerPolicy: "same-origin-allow-popups" },
-  ...["page.js", "key.js", "stream.js", "machines.js", "inspector.js"].map((name) => ({
+  ...["page.js", "key.js", "stream.js", "words.js", "machines.js", "inspector.js"].map((name) => ({
     path: `/${name}`,
     type: script,
     url: page(name),
