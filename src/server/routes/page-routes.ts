@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pageFile } from "../../contract/api/page-api.ts";
+import { packageRoot } from "../../core/package-root.ts";
 import type { ApiApp } from "../api-app.ts";
 import { contentSecurityPolicy } from "../safety/secure-headers.ts";
 
@@ -11,7 +12,7 @@ const style = "text/css; charset=utf-8";
 const drawing = "image/svg+xml";
 const page = (name: string): URL => new URL(`../page/${name}`, import.meta.url);
 /** Drawn from the machines when they change, and shipped beside the program. */
-const chart = (name: string): URL => new URL(`../../../visualizations/${name}`, import.meta.url);
+const chart = (name: string): URL => new URL(`visualizations/${name}`, packageRoot);
 const machines = ["circuit-breaker", "health-monitor", "model-loader", "pipeline", "recovery", "supervisor", "worker"];
 
 const files: readonly PageFile[] = [
