@@ -1,8 +1,8 @@
 import { messageOf } from "../core/errors.ts";
 import type { EventRow } from "../core/ports/event-log.ts";
+import type { Supervisor } from "../machines/supervisor-view.ts";
 import { isRecycleDue, type LeakTrend, leakTrend, noteResidue, type Residue } from "../recovery/leak.ts";
 import type { ServiceParts } from "./service-ports.ts";
-import type { Supervisor } from "./supervisor-actor.ts";
 
 /** Of the card: beyond it the residue takes what renders need. */
 const limitRatio = 0.5;

@@ -1,8 +1,8 @@
+import type { Supervisor } from "../machines/supervisor-view.ts";
 import { actedOnConfidence } from "../recovery/leak.ts";
 import type { Figures } from "../telemetry/metrics/metrics.ts";
 import type { DrillDesk } from "./drills/drill-desk.ts";
 import type { StatusParts } from "./service-status.ts";
-import type { Supervisor } from "./supervisor-actor.ts";
 
 type ScrapeParts = Pick<StatusParts, "store" | "clock" | "leaks">;
 

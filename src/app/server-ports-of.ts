@@ -2,9 +2,9 @@ import type { JobView } from "../core/job.ts";
 import type { MachineStep } from "../core/ports/machine-feed.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 import { createAdmission, type ServingMachine } from "../jobs/admission.ts";
-import { childIds } from "../machines/supervisor-children.ts";
 import { isUsable } from "../machines/supervisor-facts.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
+import { modelHeldBy, type Supervisor } from "../machines/supervisor-view.ts";
 import type {
   AdmissionPort,
   ControlPort,
@@ -26,7 +26,6 @@ import { createRecoveryDesk, type FactHub } from "./recovery-desk.ts";
 import { removeJob } from "./remove-job.ts";
 import { figuresOf } from "./scrape.ts";
 import { attemptViewOf, type StatusParts, statusOf } from "./service-status.ts";
-import type { Supervisor } from "./supervisor-actor.ts";
 import { createTelemetryDesk } from "./telemetry-desk.ts";
 
 /** The largest card that serves, as its worker told it. */
@@ -38,22 +37,11 @@ function largestMachine({ links, hostMemory }: StatusParts): ServingMachine | nu
     : { machine: machineOf(identity, hostMemory.known()), profiles: identity.profiles };
 }
 
-interface Resident {
-  readonly model: ModelId;
-  readonly profile: LoadProfile;
-}
-
 /** In which memory mode a worker holds it; null when none does. */
 function loadedProfileOf(supervisor: Supervisor, model: ModelId): LoadProfile | null {
-  const { context, children } = supervisor.getSnapshot();
-  for (const { id } of context.configured) {
-    const loader = children[childIds.loader(id)]?.getSnapshot() as
-      | { readonly context?: { readonly resident: Resident | null } }
-      | undefined;
-    const resident = loader?.context?.resident ?? null;
-    if (resident?.model === model) return resident.profile;
-  }
-  return null;
+  const snapshot = supervisor.getSnapshot();
+  const held = snapshot.context.configured.map(({ id }) => modelHeldBy(snapshot, id));
+  return held.find((one) => one?.model === model)?.profile ?? null;
 }
 
 function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueued: () => void): AdmissionPort {
@@ -93,8 +81,7 @@ function createControl(parts: StatusParts, supervisor: Supervisor): ControlPort 
   const cancelJob: ControlPort["cancelJob"] = async (jobId, by) => {
     const outcome = await store.jobs.cancel(jobId, by);
     const view: JobView | null = outcome === "requested" ? await store.jobs.get(jobId) : null;
-    if (view?.workerId != null)
-      supervisor.getSnapshot().children[childIds.pipeline(view.workerId)]?.send({ type: "job.cancel", jobId } as never);
+    if (view?.workerId != null) supervisor.send({ type: "job.cancel", workerId: view.workerId, jobId });
     return outcome;
   };
   return {
