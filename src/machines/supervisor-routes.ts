@@ -1,4 +1,6 @@
-import { canaryRequest, peakBytes } from "../core/model-catalog.ts";
+import type { Lease } from "../core/job.ts";
+import { canaryRequest, peakBytes } from "../core/model-figures.ts";
+import type { LoadProfile } from "../core/words.ts";
 import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
@@ -57,6 +59,9 @@ function noteKnown(context: SupervisorContext, workerId: string, knownBytes: num
   );
 }
 
+const plannedBytes = ({ catalog }: SupervisorContext, { spec }: Lease, profile: LoadProfile): number =>
+  peakBytes(catalog.entryOf(spec.request.model), spec.request, profile);
+
 const workerHandlers: Handlers = {
   "worker.connected": (context, { workerId, worker, isAdopted }) => {
     const { attach, identity, ref, lease } = worker;
@@ -67,8 +72,7 @@ const workerHandlers: Handlers = {
       deviceUuid: identity.device.uuid,
     });
     // A render that goes on was planned by an earlier supervisor; its formula stands for what that one knew.
-    const knownBytes =
-      lease === null ? 0 : peakBytes(lease.spec.request.model, lease.spec.request, attach.profile ?? "full");
+    const knownBytes = lease === null ? 0 : plannedBytes(context, lease, attach.profile ?? "full");
     const known = noteKnown({ ...context, ...connected.change }, workerId, knownBytes);
     return join(
       connected,
@@ -147,9 +151,10 @@ const workerHandlers: Handlers = {
   "budget.request": answerBudget,
   "model.proven": (context, { workerId, model, profile }) => {
     const proven = updateWorker(context, workerId, { isProven: true });
+    const entry = context.catalog.entryOf(model);
     const knownBytes = Math.max(
       context.workers[workerId]?.knownBytes ?? 0,
-      peakBytes(model, canaryRequest(model), profile),
+      peakBytes(entry, canaryRequest(entry), profile),
     );
     return join(
       proven,

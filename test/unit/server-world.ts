@@ -7,6 +7,7 @@ import { removeJob } from "../../src/app/rendering/remove-job.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
+import { createModelCatalog, type ModelCatalog } from "../../src/core/model-catalog.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import type { Media } from "../../src/core/ports/media.ts";
@@ -116,6 +117,7 @@ export interface ServerWorld {
 }
 
 export interface WorldOptions extends Partial<AppOptions> {
+  readonly catalog?: ModelCatalog;
   readonly models?: ModelPort;
   readonly maxQueuedJobs?: number;
 }
@@ -167,7 +169,7 @@ const noModels: ModelPort = {
 function makePorts(
   world: () => ServerWorld,
   store: Store,
-  parts: Pick<ServerPorts, "clock" | "chance"> & { readonly artifacts: ArtifactFiles },
+  parts: Pick<ServerPorts, "clock" | "chance" | "catalog"> & { readonly artifacts: ArtifactFiles },
   listeners: Set<(frame: StreamFrame) => void>,
   models: ModelPort = noModels,
 ): ServerPorts {
@@ -178,6 +180,7 @@ function makePorts(
       disk: { freeBytes: async () => world().freeBytes },
       clock: parts.clock,
       chance: parts.chance,
+      catalog: parts.catalog,
       largest: () =>
         world().isCardKnown
           ? {
@@ -305,13 +308,13 @@ function makePorts(
 }
 
 export function createServerWorld(clock: Clock, options: WorldOptions = {}): ServerWorld {
-  const { maxQueuedJobs, models, ...appOptions } = options;
+  const { maxQueuedJobs, models, catalog = createModelCatalog(), ...appOptions } = options;
   const stateDir = mkdtempSync(join(tmpdir(), "understudy-server-"));
   const chance = createSeededChance(7);
   const store = openStore({ path: ":memory:", clock, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs }) });
   const artifacts = createArtifactFiles({ stateDir, clock });
   const listeners = new Set<(frame: StreamFrame) => void>();
-  const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners, models);
+  const ports = makePorts(() => world, store, { artifacts, clock, chance, catalog }, listeners, models);
   const app = createApp(ports, { ...appDefaults, ...appOptions });
   const submit: ServerWorld["submit"] = async (fields = {}, headers = {}) =>
     app.request("/api/v1/generation/submit", {
