@@ -19,7 +19,7 @@ import type { ServerPorts } from "../server/server-ports.ts";
 import { createMachineBook, type MachineBook } from "../telemetry/machine-book.ts";
 import { createMetrics } from "../telemetry/metrics/metrics.ts";
 import { logRows } from "../telemetry/row-log.ts";
-import { createStatelyFeed, type StatelyFeed } from "../telemetry/stately-feed.ts";
+import type { StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { DrillState } from "./drills/drill-state.ts";
 import { createDiskWatch } from "./health/disk-watch.ts";
@@ -171,12 +171,18 @@ interface Watched {
   readonly stately: StatelyFeed | null;
 }
 
+/** Loaded only where it was asked for: the inspector's package brings a dozen others. */
+async function openStatelyFeed(book: MachineBook): Promise<StatelyFeed> {
+  const { createStatelyFeed } = await import("../telemetry/stately-feed.ts");
+  return createStatelyFeed(book.refs);
+}
+
 async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watched> {
   const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
   const book = createMachineBook(turnClock.nowMs);
-  const stately = config.inspect ? createStatelyFeed(book.refs) : null;
+  const stately = config.inspect ? await openStatelyFeed(book) : null;
   const subscriber = createTransitionSubscriber({
     logger,
     nowMs: turnClock.nowMs,
