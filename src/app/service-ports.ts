@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
@@ -27,6 +28,8 @@ import type { WorkerLinks } from "./workers/worker-links.ts";
 export interface ServicePorts {
   readonly clock: Clock;
   readonly chance: Chance;
+  /** The models that this service knows. */
+  readonly catalog: ModelCatalog;
   readonly store: Store;
   readonly artifacts: ArtifactFiles;
   readonly disk: DiskGauge;

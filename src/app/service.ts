@@ -203,6 +203,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watc
       workers: config.workers.map(({ id }) => ({ id, model: ownModelOf(config, id), profile: config.loadProfile })),
       ladders: laddersOf(config),
       clock: turnClock,
+      catalog: parts.catalog,
       gpuExpectation: gpuExpectationOf(config),
       limits: subsystemLimits(config),
       resumed,

@@ -18,6 +18,7 @@ import { examineRung, performAction, proveEnvelope, type RecoverPorts, runCanary
 
 export const recoveryActors = (parts: ServiceParts, proofClip: ProofClip) => {
   const ports: RecoverPorts = {
+    catalog: parts.catalog,
     jobs: parts.store.jobs,
     artifacts: parts.artifacts,
     links: parts.links,

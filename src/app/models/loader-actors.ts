@@ -2,7 +2,6 @@ import { fromCallback, fromPromise } from "xstate";
 import type { TimerHandle } from "../../core/clock.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
-import { modelEntry } from "../../core/model-catalog.ts";
 import type { WorkerClient } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import { rejectionFault } from "../../machines/model-loader-setup.ts";
@@ -29,8 +28,8 @@ async function takeTurn(
   onWait: () => void,
   signal: AbortSignal,
 ): Promise<() => void> {
-  const { clock, loadGate } = parts;
-  const needBytes = clientOf(parts, workerId).identity.isSimulated ? 0 : modelEntry(model).weightBytes;
+  const { clock, catalog, loadGate } = parts;
+  const needBytes = clientOf(parts, workerId).identity.isSimulated ? 0 : catalog.entryOf(model).weightBytes;
   let timer: TimerHandle | undefined;
   const wait = (): void => {
     onWait();

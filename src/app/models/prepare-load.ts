@@ -1,5 +1,5 @@
 import { UnderstudyError } from "../../core/errors.ts";
-import { canaryRequest } from "../../core/model-catalog.ts";
+import { canaryRequest } from "../../core/model-figures.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
 import { refusalSentence } from "../../recovery/fit-sentences.ts";
@@ -7,24 +7,29 @@ import { machineOf } from "../health/host-memory.ts";
 import type { ServiceParts } from "../service-ports.ts";
 import { placeFiles } from "./model-files.ts";
 
-type LoadParts = Pick<ServiceParts, "links" | "profiles" | "envelopes" | "hostMemory" | "models">;
+type LoadParts = Pick<ServiceParts, "catalog" | "links" | "profiles" | "envelopes" | "hostMemory" | "models">;
 
 /**
  * The memory mode by the table of what this machine carries, from the one that is asked for on: never by failing. What ran out
  * of memory a moment ago is passed over while another mode is left. Throws UnderstudyError MODEL_DOES_NOT_FIT.
  */
-async function chooseProfile(parts: LoadParts, workerId: string, model: ModelId): Promise<LoadProfile> {
-  const { links, profiles, envelopes, hostMemory } = parts;
+async function chooseProfile(parts: LoadParts, workerId: string, id: ModelId): Promise<LoadProfile> {
+  const { catalog, links, profiles, envelopes, hostMemory } = parts;
   const asked = profiles.of(workerId);
   const identity = links.clientOf(workerId)?.identity;
   if (identity === undefined) return asked;
+  const model = catalog.entryOf(id);
   const machine = machineOf(identity, identity.isSimulated ? null : await hostMemory.measure());
   const offered = profilesFrom(asked).filter((profile) => identity.profiles.includes(profile));
   const placement = envelopes.placeModel(machine, model, offered);
   if (placement.verdict === "tooLarge")
     throw new UnderstudyError(
       "MODEL_DOES_NOT_FIT",
-      refusalSentence(machine, placement, envelopes.findInstead(machine, model, identity.models, offered)),
+      refusalSentence(
+        machine,
+        placement,
+        envelopes.findInstead(machine, model, identity.models.map(catalog.entryOf), offered),
+      ),
     );
   const { uuid, totalBytes } = identity.device;
   const isWorthTrying = (profile: LoadProfile): boolean =>

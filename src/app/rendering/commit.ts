@@ -6,6 +6,7 @@ import type { RenderReport } from "../../core/ports/worker.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";
 import { type Acceptance, acceptResult } from "../../jobs/accept-result.ts";
 import { classify } from "../../recovery/classify.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
 export interface LeaseOrder {
@@ -107,9 +108,10 @@ async function acceptAndAcknowledge(
     .catch(() => undefined);
   if (acceptance.kind === "committed") {
     const rendered = effectiveRequest(lease);
-    await parts.envelopes.notePeak(place, rendered, report.peakBytes);
+    const envelope = envelopeOf(parts.catalog, rendered);
+    await parts.envelopes.notePeak(place, envelope, report.peakBytes);
     if (report.stepsRendered >= rendered.steps)
-      await parts.clips.note(place, rendered.model, rendered, report.renderMs);
+      await parts.clips.note(place, envelope.model, rendered, report.renderMs);
     return { type: "artifact.committed", jobId };
   }
   return {

@@ -7,6 +7,7 @@ import { minuteMs } from "../../core/units.ts";
 import type { ModelId } from "../../core/words.ts";
 import type { Claim, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
 import { classify } from "../../recovery/classify.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { ServiceParts } from "../service-ports.ts";
 import { commitRender, keepLease, type LeaseOrder } from "./commit.ts";
 import { planOf, planRender } from "./plan-render.ts";
@@ -128,7 +129,11 @@ async function prepare(
   if (plan !== null && (await parts.store.jobs.notePlan(lease, plan)) === "stale")
     throw new Error("the lease was lost");
   const place = { deviceUuid: client.identity.device.uuid, profile: fit.profile };
-  return { kind: "ready", lease: { ...lease, plan }, peakBytes: parts.envelopes.peakOf(place, fit.request) };
+  return {
+    kind: "ready",
+    lease: { ...lease, plan },
+    peakBytes: parts.envelopes.peakOf(place, envelopeOf(parts.catalog, fit.request)),
+  };
 }
 
 async function claim(parts: ServiceParts, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {
@@ -148,7 +153,7 @@ function noteMisfit(parts: ServiceParts, { workerId, lease }: LeaseOrder, fault:
     profile: parts.profiles.of(workerId),
   };
   parts.envelopes
-    .noteMisfit(place, effectiveRequest(lease))
+    .noteMisfit(place, envelopeOf(parts.catalog, effectiveRequest(lease)))
     .catch((thrown: unknown) => parts.logger.warn({ event: "envelope.notKept", message: messageOf(thrown) }));
 }
 

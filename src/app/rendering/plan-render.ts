@@ -1,9 +1,10 @@
 import type { JobSpec, RenderPlan } from "../../core/job.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import { type Fit, type FitQuestion, findFit, profilesFrom } from "../../jobs/fit.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { ServiceParts } from "../service-ports.ts";
 
-export type PlanParts = Pick<ServiceParts, "config" | "links" | "envelopes">;
+export type PlanParts = Pick<ServiceParts, "catalog" | "config" | "links" | "envelopes">;
 
 export interface Resident {
   readonly model: ModelId;
@@ -11,7 +12,7 @@ export interface Resident {
 }
 
 function questionOf(
-  { config, links, envelopes }: PlanParts,
+  { catalog, config, links, envelopes }: PlanParts,
   workerId: string,
   spec: JobSpec,
   resident: Resident | null,
@@ -23,10 +24,10 @@ function questionOf(
   return {
     request: spec.request,
     consent: spec.consent,
-    alternative: config.alternative,
+    alternative: config.alternative === null ? null : catalog.entryOf(config.alternative),
     profiles: offered,
     resident,
-    fits: (request, profile) => envelopes.fits({ deviceUuid, profile }, request, totalBytes),
+    fits: (request, profile) => envelopes.fits({ deviceUuid, profile }, envelopeOf(catalog, request), totalBytes),
   };
 }
 
