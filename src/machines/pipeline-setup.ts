@@ -8,6 +8,7 @@ import { type StepLimits, unknownLimits } from "../recovery/step-history.ts";
 import type {
   Admission,
   Claim,
+  LeaseOrder,
   PipelineContext,
   PipelineEvent,
   PipelineInput,
@@ -15,11 +16,6 @@ import type {
   Preparation,
   Settlement,
 } from "./pipeline-types.ts";
-
-interface LeaseOrder {
-  readonly workerId: string;
-  readonly lease: Lease;
-}
 
 const faultReport = (context: PipelineContext, fault: Fault, jobId: string | null): PipelineReport => ({
   type: "fault.raised",

@@ -1,3 +1,4 @@
+import type { Config } from "../../config/schema.ts";
 import type { SuggestionView } from "../../contract/model-views.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import { knownModels, modelEntry, resolutionsOf } from "../../core/model-catalog.ts";
@@ -7,7 +8,12 @@ import { profilesFrom } from "../../jobs/fit.ts";
 import { emptyEnvelopes } from "../../recovery/envelopes.ts";
 import { clipWords, deviceWords } from "../../recovery/fit-sentences.ts";
 import { type Clip, placementRow } from "../../recovery/placement.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { ClipBook } from "../rendering/learned.ts";
+
+export interface SuggestNeeds {
+  readonly config: Pick<Config, "loadProfile">;
+  readonly clips: Pick<ClipBook, "timeOf">;
+}
 
 interface Wish {
   readonly model: ModelId;
@@ -39,7 +45,7 @@ function* candidates({ model, width, height }: Wish): Generator<readonly [ModelI
  * nobody knows is no reason against it, and is said. Throws UnderstudyError MODEL_DOES_NOT_FIT when nothing is carried.
  */
 export function suggestModel(
-  { config, clips }: Pick<ServiceParts, "config" | "clips">,
+  { config, clips }: SuggestNeeds,
   serving: ServingMachine | null,
   wish: Wish,
 ): SuggestionView {

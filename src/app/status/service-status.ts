@@ -1,8 +1,12 @@
 import type { AnyActorRef } from "xstate";
+import type { Config } from "../../config/schema.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { JobProgress } from "../../core/job.ts";
 import { formatBytes, minuteMs } from "../../core/units.ts";
 import { type HealthMonitorContext, type HealthReport, healthReportOf } from "../../machines/health-monitor.machine.ts";
 import { isUsable, type OpenIncident } from "../../machines/supervisor-facts.ts";
 import { childIds } from "../../machines/supervisor-route.ts";
+import type { SupervisorSnapshot } from "../../machines/supervisor-view.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
 import type {
@@ -14,15 +18,21 @@ import type {
 } from "../../server/server-ports.ts";
 import { pathOfValue } from "../../telemetry/transitions.ts";
 import type { LedgerEntry, RecoveryLedger } from "../incidents/recovery-ledger.ts";
-import type { ServiceParts } from "../service-ports.ts";
-import type { SupervisorSnapshot } from "../supervisor-actor.ts";
+import type { HealthReader } from "../incidents/recovery-operations.ts";
 import type { LeakWatch } from "../workers/leak-watch.ts";
+import type { WorkerLinks } from "../workers/worker-links.ts";
 
 const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean =>
   report.readings[reading].level === "critical";
 
+export interface HealthNeeds {
+  readonly config: Pick<Config, "workers">;
+  readonly leaks: Pick<LeakWatch, "trendOf">;
+  readonly clock: Pick<Clock, "nowMs">;
+}
+
 /** What a leak will cost and when, for people; nothing while the trend is not clear. */
-function leakIssues({ config, leaks, clock }: Pick<StatusParts, "config" | "leaks" | "clock">): string[] {
+function leakIssues({ config, leaks, clock }: HealthNeeds): string[] {
   return config.workers.flatMap(({ id }) => {
     const trend = leaks.trendOf(id);
     if (trend === null || trend.jobsLeft === null || trend.limitAtMs === null || trend.confidence < actedOnConfidence)
@@ -37,7 +47,7 @@ function leakIssues({ config, leaks, clock }: Pick<StatusParts, "config" | "leak
 export interface HealthAbout {
   readonly isProven: boolean;
   readonly isConnected: boolean;
-  readonly parts: Pick<StatusParts, "config" | "leaks" | "clock">;
+  readonly parts: HealthNeeds;
 }
 
 export function healthViewOf(report: HealthReport, context: HealthAbout): HealthView {
@@ -119,14 +129,17 @@ function stateOf(child: AnyActorRef | undefined): { path: string; tags: string[]
   };
 }
 
-export interface StatusParts extends ServiceParts {
-  readonly ledger: RecoveryLedger;
-  readonly leaks: Pick<LeakWatch, "trendOf" | "residueOf">;
+export interface StatusNeeds extends HealthNeeds {
+  readonly config: Pick<Config, "workers" | "lead">;
+  readonly ledger: Pick<RecoveryLedger, "list">;
+  readonly links: Pick<WorkerLinks, "get">;
+  readonly progress: { list(): readonly JobProgress[] };
+  readonly diskWatch: { isShort(): boolean };
   readonly startedAtMs: number;
   readonly version: string;
 }
 
-function workerStatus(parts: StatusParts, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
+function workerStatus(parts: StatusNeeds, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
   const link = parts.links.get(workerId);
   const { path, tags } = stateOf(snapshot.children[childIds.worker(workerId)]);
   return {
@@ -138,23 +151,33 @@ function workerStatus(parts: StatusParts, snapshot: SupervisorSnapshot, workerId
   };
 }
 
-export function readHealth(snapshot: SupervisorSnapshot): HealthReport | null {
+function readHealth(snapshot: SupervisorSnapshot): HealthReport | null {
   const child = snapshot.children[childIds.health]?.getSnapshot() as { context?: HealthMonitorContext } | undefined;
   return child?.context === undefined ? null : healthReportOf(child.context);
 }
 
-function unreadyReasonOf({ diskWatch }: StatusParts, { context }: SupervisorSnapshot): UnreadyReason | null {
+function unreadyReasonOf({ diskWatch }: StatusNeeds, { context }: SupervisorSnapshot): UnreadyReason | null {
   if (context.mode === "draining") return { code: "DRAINING", message: "The service is stopping." };
   if (diskWatch.isShort()) return { code: "DISK_FULL", message: "The state directory's disk is below its floor." };
   return context.drain === null ? null : { code: "INTAKE_DRAINED", message: "An operator has drained the intake." };
 }
 
 /** A monitor that was stopped stays among the children, at its end. */
-export const isMonitored = (snapshot: SupervisorSnapshot): boolean =>
+const isMonitored = (snapshot: SupervisorSnapshot): boolean =>
   (snapshot.children[childIds.health]?.getSnapshot() as { status?: string } | undefined)?.status === "active";
 
+/** What the monitor knows, for those who ask for health alone. */
+export const createHealthReader = (parts: HealthNeeds, snapshot: () => SupervisorSnapshot): HealthReader => ({
+  isMonitored: () => isMonitored(snapshot()),
+  measuredAtMs: () => readHealth(snapshot())?.measuredAtMs ?? null,
+  view: (isServing) => {
+    const report = readHealth(snapshot());
+    return report === null ? null : healthViewOf(report, { isProven: isServing, isConnected: isServing, parts });
+  },
+});
+
 /** A cheap read of the machines' snapshots. */
-export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): ServiceStatus {
+export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): ServiceStatus {
   const { context } = snapshot;
   const usable = Object.values(context.workers).filter(isUsable);
   const isConnected = Object.values(context.workers).some((worker) => worker.process === "connected");

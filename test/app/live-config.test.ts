@@ -1,8 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createLiveConfig } from "../../src/app/live-config.ts";
-import type { ServiceParts } from "../../src/app/service-ports.ts";
-import type { Supervisor } from "../../src/app/supervisor-actor.ts";
-import { createUpkeep } from "../../src/app/upkeep.ts";
+import { createUpkeep, type UpkeepNeeds } from "../../src/app/upkeep.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { settings } from "../../src/config/settings.ts";
@@ -68,8 +66,12 @@ describe("live settings", () => {
       disk: { freeBytes: async () => 1e12, releaseBallast: () => false, restoreBallast: async () => undefined },
       diskWatch: { look: async () => undefined, freeBytes: () => 1e12, isShort: () => false },
       logger: silentLogger,
-    } as unknown as ServiceParts;
-    const upkeep = createUpkeep(parts, { send: () => undefined } as unknown as Supervisor, () => undefined);
+    } as unknown as UpkeepNeeds;
+    const upkeep = createUpkeep(
+      parts,
+      { send: () => undefined } as unknown as Parameters<typeof createUpkeep>[1],
+      () => undefined,
+    );
     ends.push(upkeep.stop);
     await store.events.append([{ kind: "disk.short", data: {} }]);
     await clock.advance(5 * minuteMs);
