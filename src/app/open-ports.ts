@@ -19,7 +19,7 @@ import { simulatorCommand } from "../workers/simulator-command.ts";
 import { createWorkerHost, type SystemWorkerHost } from "../workers/worker-host.ts";
 import type { WorkerCommand } from "../workers/worker-process.ts";
 import { openModels } from "./models/open-models.ts";
-import type { ServicePorts } from "./service-ports.ts";
+import type { ServicePorts } from "./service.ts";
 import { createWorkerModels, type WorkerModels } from "./workers/worker-models.ts";
 
 export interface SystemPorts extends ServicePorts {

@@ -77,7 +77,7 @@ export async function startService(accepted: AcceptedConfig, version: string): P
       stop: (finishMs) => (ended ??= service.finishJobs(finishMs).then(() => end(() => service.drain("quick")))),
       leave: () =>
         (ended ??= end(async () => {
-          for (const link of service.parts.links.list()) ports.registry.disown(link.ref.pid);
+          for (const { pid } of service.processes()) ports.registry.disown(pid);
           await service.abandon();
         })),
       reload: createReload(accepted, live, ports, service.lookAgain),

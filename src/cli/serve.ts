@@ -50,10 +50,10 @@ function readAgain(origin: ConfigOrigin): ConfigAnswer {
 export async function serve(origin: ConfigOrigin, version: string): Promise<number> {
   const accepted = loadConfig(origin);
   const running = await startService(accepted, version);
-  const { config } = running.service.parts;
+  const { config } = running.service;
   say(banner(config, running.address));
   const told = new Set<number>();
-  const tellWorkers = running.service.parts.store.events.subscribe((rows) => {
+  const tellWorkers = running.service.events.subscribe((rows) => {
     for (const row of rows) {
       const pid = row.kind === "worker.connected" ? Number(row.data["pid"]) : 0;
       if (pid === 0 || told.has(pid)) continue;

@@ -10,6 +10,7 @@ import { callbackOf, promiseOf } from "./not-provided.ts";
 import type {
   Admission,
   Claim,
+  LeaseOrder,
   PipelineContext,
   PipelineEvent,
   PipelineInput,
@@ -17,11 +18,6 @@ import type {
   Preparation,
   Settlement,
 } from "./pipeline-types.ts";
-
-interface LeaseOrder {
-  readonly workerId: string;
-  readonly lease: Lease;
-}
 
 const faultReport = (context: PipelineContext, fault: Fault, jobId: string | null): PipelineReport => ({
   type: "fault.raised",

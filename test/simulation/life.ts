@@ -1,5 +1,4 @@
-import { createService, type Service } from "../../src/app/service.ts";
-import type { ServicePorts } from "../../src/app/service-ports.ts";
+import { createService, type Service, type ServicePorts } from "../../src/app/service.ts";
 import { drawInteger } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { StoreError } from "../../src/core/errors.ts";

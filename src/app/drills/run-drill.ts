@@ -1,19 +1,48 @@
+import type { Config } from "../../config/schema.ts";
+import type { Chance } from "../../core/chance.ts";
+import type { Clock } from "../../core/clock.ts";
 import { isDrillPassed, type ScoreCard } from "../../core/drill.ts";
 import { UnderstudyError } from "../../core/errors.ts";
-import type { RenderRequest } from "../../core/job.ts";
+import type { JobProgress, RenderRequest } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import { canaryRequest } from "../../core/model-figures.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import type { WorkerHost } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
-import type { Supervisor } from "../../machines/supervisor-view.ts";
+import type { Supervisor, SupervisorSnapshot } from "../../machines/supervisor-view.ts";
 import type { AdmissionPort } from "../../server/server-ports.ts";
-import type { ServiceParts } from "../service-ports.ts";
-import type { WorkerLink } from "../workers/worker-links.ts";
+import type { WorkerLink, WorkerLinks } from "../workers/worker-links.ts";
 import type { Drill } from "./drill-list.ts";
-import { DrillObserver } from "./observe-drill.ts";
+import type { DrillState } from "./drill-state.ts";
+import { DrillObserver, type ObserveNeeds } from "./observe-drill.ts";
+
+export interface DrillNeeds extends ObserveNeeds {
+  readonly clock: Clock;
+  readonly chance: Pick<Chance, "next">;
+  readonly store: Pick<Store, "events" | "jobs" | "facts">;
+  readonly catalog: ModelCatalog;
+  readonly config: Pick<Config, "lead" | "workers">;
+  readonly host: Pick<WorkerHost, "signal">;
+  readonly links: Pick<WorkerLinks, "get" | "list">;
+  readonly progress: { of(jobId: string): Pick<JobProgress, "phase" | "step" | "workerId"> | null };
+  readonly drill: DrillState;
+}
+
+/** The service as a drill asks it, and what a drill tells it. */
+export interface DrilledSupervisor {
+  readonly send: Supervisor["send"];
+  getSnapshot(): {
+    readonly context: Pick<
+      SupervisorSnapshot["context"],
+      "mode" | "workers" | "incidents" | "pause" | "drain" | "cooldowns"
+    >;
+  };
+}
 
 export interface DrillPorts {
-  readonly parts: ServiceParts;
-  readonly supervisor: Supervisor;
-  readonly admission: AdmissionPort;
+  readonly parts: DrillNeeds;
+  readonly supervisor: DrilledSupervisor;
+  readonly admission: Pick<AdmissionPort, "submit">;
 }
 
 const lookEveryMs = 50;
@@ -22,7 +51,10 @@ const beginWithinMs = 2 * minuteMs;
 const patienceFactor = 3;
 
 /** Small, and long enough that something can be done to it in the middle. A test card in its prompt is for simulators. */
-function drillRequest({ catalog, config, chance }: ServiceParts, drill: Drill): RenderRequest {
+function drillRequest(
+  { catalog, config, chance }: Pick<DrillNeeds, "catalog" | "config" | "chance">,
+  drill: Drill,
+): RenderRequest {
   const { lead, workers } = config;
   const model = catalog.entryOf(lead);
   const isSimulated = workers.every((worker) => worker.kind === "simulator");

@@ -1,10 +1,17 @@
 import { fromCallback } from "xstate";
 import { messageOf } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
-import type { NewEvent } from "../../core/ports/event-log.ts";
+import type { NewEvent, Store } from "../../core/ports/event-log.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Metrics } from "../../telemetry/metrics/metrics.ts";
 import { sanitise, sanitiseText } from "./incident-evidence.ts";
+
+export interface RecorderNeeds {
+  readonly store: Pick<Store, "events" | "incidents" | "facts">;
+  readonly metrics: Pick<Metrics, "factLost">;
+  readonly logger: Pick<Logger, "error">;
+}
 
 export const factKeys = {
   budget: "budget.spentAtMs",
@@ -16,7 +23,7 @@ export const factKeys = {
 
 export type FactListener = (fact: SupervisorFact) => void;
 
-const append = (parts: ServiceParts, event: NewEvent): Promise<unknown> => parts.store.events.append([event]);
+const append = (parts: RecorderNeeds, event: NewEvent): Promise<unknown> => parts.store.events.append([event]);
 
 /** The fault with its evidence, as a row may keep it. */
 const faultOf = ({ fault }: { readonly fault: Fault }): unknown => sanitise(fault);
@@ -76,7 +83,7 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
   }
 }
 
-async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
+async function write(parts: RecorderNeeds, fact: SupervisorFact): Promise<void> {
   const { store } = parts;
   switch (fact.type) {
     case "incident.opened": {
@@ -137,7 +144,7 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
 }
 
 /** Writes the supervisor's facts in order, then tells those who listen. A store that cannot write stops nothing. */
-export const recorderActor = (parts: ServiceParts, listener: FactListener) =>
+export const recorderActor = (parts: RecorderNeeds, listener: FactListener) =>
   fromCallback<SupervisorFact, undefined>(({ receive }) => {
     receive((fact) => {
       void write(parts, fact).catch((thrown: unknown) => {

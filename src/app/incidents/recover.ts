@@ -6,7 +6,6 @@ import { peakBytes, residentBytes } from "../../core/model-figures.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { GpuAdapter } from "../../core/ports/gpu-adapter.ts";
 import type { JobStore } from "../../core/ports/job-store.ts";
-import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import type { WorkerClient, WorkerStats } from "../../core/ports/worker.ts";
 import { type LoadProfile, loadProfiles, type ModelId } from "../../core/words.ts";
 import type { Fit } from "../../jobs/fit.ts";
@@ -14,26 +13,26 @@ import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } fr
 import { classify } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
-import { repairFiles } from "../models/model-files.ts";
 import type { EnvelopeBook } from "../rendering/learned.ts";
 import type { Resident } from "../rendering/plan-render.ts";
 import { toWorkerRequest } from "../rendering/render.ts";
-import type { ModelPorts } from "../service-ports.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 
 export interface RecoverPorts {
   readonly catalog: ModelCatalog;
-  readonly jobs: JobStore;
-  readonly artifacts: ArtifactFiles;
-  readonly links: WorkerLinks;
+  readonly jobs: Pick<JobStore, "get">;
+  readonly artifacts: Pick<ArtifactFiles, "pathOf" | "checkpointDir">;
+  readonly links: Pick<WorkerLinks, "clientOf" | "connected">;
   readonly gpu: GpuAdapter;
-  readonly probe: TelemetryProbe;
   /** The model that a worker holds when no job wants another. */
   readonly ownModelOf: (workerId: string) => ModelId;
-  readonly models: ModelPorts | null;
+  /** Whether a hub may be asked for the model's files; null where models have no files. */
+  readonly canFetchFiles: (model: ModelId) => boolean | null;
+  /** Fetches what is missing or wrong; whether every file matches its hash then. Null where models have no files. */
+  readonly repairFiles: (model: ModelId) => Promise<boolean | null>;
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
-  readonly envelopes: EnvelopeBook;
+  readonly envelopes: Pick<EnvelopeBook, "peakOf" | "noteMisfit" | "noteFit">;
   /** Everything that stands before a load; the memory mode in which this worker carries the model. */
   readonly prepareLoad: (workerId: string, model: ModelId) => Promise<LoadProfile>;
   /** From this one on the next load of the worker chooses; made leaner by the offload rung. */
@@ -52,12 +51,6 @@ const noEvidence: RungEvidence = {
 
 async function jobOf(ports: RecoverPorts, target: RecoveryTarget): Promise<JobView | null> {
   return target.jobId === null ? null : ports.jobs.get(target.jobId);
-}
-
-function clientOf(ports: RecoverPorts, workerId: string): WorkerClient {
-  const client = ports.links.clientOf(workerId);
-  if (client === null) throw new UnderstudyError("WORKER_EXITED", "the worker is not connected", { retryable: true });
-  return client;
 }
 
 const modelToFetch = (ports: RecoverPorts, { model, workerId }: RecoveryTarget): ModelId =>
@@ -91,7 +84,7 @@ export async function examineRung(
   return {
     ...unknownFacts,
     isWorkerConnected: true,
-    canFetchFiles: ports.models?.desk.canPull(modelToFetch(ports, target)) ?? null,
+    canFetchFiles: ports.canFetchFiles(modelToFetch(ports, target)),
     reservedUnallocatedBytes: Math.max(0, stats.memory.reservedBytes - stats.memory.allocatedBytes),
     neededBytes: neededBytesOf(ports, job, stats),
     hasLeanerProfile: leanerProfile(client, stats.profile) !== null,
@@ -160,7 +153,7 @@ async function measureAround(
   target: PerformActionInput,
   signal: AbortSignal,
 ): Promise<RungEvidence> {
-  const client = clientOf(ports, target.workerId);
+  const client = ports.links.connected(target.workerId);
   const job = await jobOf(ports, target);
   const neededBytes = neededBytesOf(ports, job, await client.stats(signal));
   switch (target.action) {
@@ -177,7 +170,7 @@ async function measureAround(
     case "reduce_generation_params":
       return reduce(ports, target, client, job, signal);
     case "retry_model_download":
-      return { ...noEvidence, filesMatch: await repairFiles(ports.models, modelToFetch(ports, target)) };
+      return { ...noEvidence, filesMatch: await ports.repairFiles(modelToFetch(ports, target)) };
     case "system_health_check":
       return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
     case "restart_pipeline":
@@ -265,7 +258,7 @@ export async function proveEnvelope(
   if (job === null) return { verdict: "unknown", reason: "there is no failed job to try again" };
   const failedPhase = target.fault.evidence.phase ?? target.fault.evidence.workerFailure?.phase ?? "denoise";
   const phase = failedPhase === "load" || failedPhase === "idle" ? "denoise" : failedPhase;
-  const client = clientOf(ports, target.workerId);
+  const client = ports.links.connected(target.workerId);
   const stats = await client.stats(signal);
   const request = requestToProve(ports, target, job, stats);
   const envelope = envelopeOf(ports.catalog, request);

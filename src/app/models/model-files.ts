@@ -4,10 +4,15 @@ import type { ModelDesk } from "../../core/ports/model-desk.ts";
 import type { ModelId } from "../../core/words.ts";
 import type { ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
 import { classify } from "../../recovery/classify.ts";
-import type { ModelPorts } from "../service-ports.ts";
+
+export interface ModelPorts {
+  readonly desk: ModelDesk;
+  /** From now on workers find the model's files here. */
+  place(model: ModelId, folder: string): void;
+}
 
 /** Simulated models have no files: nothing is missing and nothing can be broken. */
-type Files = ModelPorts | null;
+export type Files = ModelPorts | null;
 
 export async function resolveFiles(files: Files, model: ModelId): Promise<Resolution> {
   if (files === null) return { kind: "present" };

@@ -1,4 +1,5 @@
 /** What clients may know and do with models: files by the desk, what is loaded by the machines' snapshots, what fits by the one table. */
+import type { Config } from "../../config/schema.ts";
 import type {
   DownloadAnswer,
   DownloadView,
@@ -7,6 +8,7 @@ import type {
   FitWord,
   ModelView,
 } from "../../contract/model-views.ts";
+import type { Clock } from "../../core/clock.ts";
 import { ModelError, UnderstudyError } from "../../core/errors.ts";
 import type { ModelDesk } from "../../core/ports/model-desk.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
@@ -15,11 +17,17 @@ import { profilesFrom } from "../../jobs/fit.ts";
 import { placementSentence, refusalSentence } from "../../recovery/fit-sentences.ts";
 import type { FitVerdict, ModelPlacement } from "../../recovery/placement.ts";
 import type { ModelPort } from "../../server/server-ports.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { EnvelopeBook } from "../rendering/learned.ts";
 import { downloadOfEnding, downloadOfProgress, downloadOfStatus } from "./download-views.ts";
-import { suggestModel } from "./suggest-model.ts";
+import type { Files } from "./model-files.ts";
+import { type SuggestNeeds, suggestModel } from "./suggest-model.ts";
 
-type BoardParts = Pick<ServiceParts, "clock" | "config" | "catalog" | "models" | "envelopes" | "clips">;
+export interface ModelNeeds extends SuggestNeeds {
+  readonly clock: Clock;
+  readonly config: Pick<Config, "workers" | "loadProfile">;
+  readonly models: Files;
+  readonly envelopes: Pick<EnvelopeBook, "placeModel" | "findInstead">;
+}
 
 export interface ModelBoard extends ModelPort {
   onDownload(listener: (download: DownloadView) => void): void;
@@ -45,7 +53,7 @@ function fitOf(placement: ModelPlacement, serving: ServingMachine): FitView {
 }
 
 /** Real files where a real worker may hold the model; the simulator's have none. */
-function deskOf({ models, config }: BoardParts, model: ModelId): ModelDesk | null {
+function deskOf({ models, config }: ModelNeeds, model: ModelId): ModelDesk | null {
   const isReal = config.workers.some((worker) => worker.kind !== "simulator" && worker.models.includes(model));
   const isSimulated = config.workers.some((worker) => worker.kind === "simulator" && worker.models.includes(model));
   return models !== null && (isReal || !isSimulated) ? models.desk : null;
@@ -115,7 +123,7 @@ export interface BoardFacts {
 }
 
 /** What the largest card carries, as a word with its sentence, and as a refusal. */
-function createFitDesk({ config, catalog, envelopes }: BoardParts, largest: BoardFacts["largest"]) {
+function createFitDesk({ config, catalog, envelopes }: ModelNeeds, largest: BoardFacts["largest"]) {
   const offeredBy = (serving: ServingMachine): readonly LoadProfile[] =>
     profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
   const placed = (model: ModelId): { readonly serving: ServingMachine; readonly placement: ModelPlacement } | null => {
@@ -139,7 +147,7 @@ function createFitDesk({ config, catalog, envelopes }: BoardParts, largest: Boar
   return { judge, refuseUnfit };
 }
 
-export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }: BoardFacts): ModelBoard {
+export function createModelBoard(parts: ModelNeeds, { largest, loadedProfileOf }: BoardFacts): ModelBoard {
   const { clock, catalog } = parts;
   const { judge, refuseUnfit } = createFitDesk(parts, largest);
   const view = async (model: ModelId): Promise<ModelView> => {

@@ -1,3 +1,4 @@
+import type { Config } from "../../config/schema.ts";
 import type { SuggestionView } from "../../contract/model-views.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
@@ -9,7 +10,13 @@ import { profilesFrom } from "../../jobs/fit.ts";
 import { emptyEnvelopes } from "../../recovery/envelopes.ts";
 import { clipWords, deviceWords } from "../../recovery/fit-sentences.ts";
 import { type Clip, placementRow } from "../../recovery/placement.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { ClipBook } from "../rendering/learned.ts";
+
+export interface SuggestNeeds {
+  readonly catalog: ModelCatalog;
+  readonly config: Pick<Config, "loadProfile">;
+  readonly clips: Pick<ClipBook, "timeOf">;
+}
 
 interface Wish {
   readonly model: ModelId;
@@ -44,7 +51,7 @@ function* candidates(
  * nobody knows is no reason against it, and is said. Throws UnderstudyError MODEL_DOES_NOT_FIT when nothing is carried.
  */
 export function suggestModel(
-  { catalog, config, clips }: Pick<ServiceParts, "catalog" | "config" | "clips">,
+  { catalog, config, clips }: SuggestNeeds,
   serving: ServingMachine | null,
   wish: Wish,
 ): SuggestionView {

@@ -1,17 +1,16 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createActor, toPromise } from "xstate";
-import { DrillState } from "../../src/app/drills/drill-state.ts";
-import { pipelineActors } from "../../src/app/rendering/pipeline-actors.ts";
-import { createProgressBoard } from "../../src/app/rendering/progress-tracker.ts";
-import type { ServiceParts } from "../../src/app/service-ports.ts";
-import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
-import type { Lease } from "../../src/core/job.ts";
-import type { Store } from "../../src/core/ports/event-log.ts";
-import { hourMs, secondMs } from "../../src/core/units.ts";
-import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import type { Settlement } from "../../src/machines/pipeline-types.ts";
-import { openStore } from "../../src/store/open-store.ts";
-import { leaseMs, makeJob } from "./job-store-world.ts";
+import { DrillState } from "../../../src/app/drills/drill-state.ts";
+import { type PipelineNeeds, pipelineActors } from "../../../src/app/rendering/pipeline-actors.ts";
+import { createProgressBoard } from "../../../src/app/rendering/progress-tracker.ts";
+import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import type { Lease } from "../../../src/core/job.ts";
+import type { Store } from "../../../src/core/ports/event-log.ts";
+import { hourMs, secondMs } from "../../../src/core/units.ts";
+import { createVirtualClock, type VirtualClock } from "../../../src/core/virtual-clock.ts";
+import type { Settlement } from "../../../src/machines/pipeline-types.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { leaseMs, makeJob } from "../../unit/job-store-world.ts";
 
 let clock: VirtualClock;
 let store: Store;
@@ -38,7 +37,7 @@ it.each<[string, Settlement]>([
     progress: createProgressBoard(clock),
     drill: new DrillState(),
     host: { recordJob: async () => undefined },
-  } as unknown as ServiceParts;
+  } as unknown as PipelineNeeds;
   await toPromise(
     createActor(pipelineActors(parts).settleAttempt, { input: { workerId: "gpu0", lease, settlement } }).start(),
   );

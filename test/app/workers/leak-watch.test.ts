@@ -1,16 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { ServiceParts } from "../../src/app/service-ports.ts";
-import type { LeakWatch } from "../../src/app/workers/leak-watch.ts";
-import { createLeakWatch } from "../../src/app/workers/leak-watch.ts";
-import type { WorkerLinks } from "../../src/app/workers/worker-links.ts";
-import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
-import type { NewEvent, Store } from "../../src/core/ports/event-log.ts";
-import type { WorkerClient } from "../../src/core/ports/worker.ts";
-import { gibibyte } from "../../src/core/units.ts";
-import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import type { Supervisor } from "../../src/machines/supervisor-view.ts";
-import { openStore } from "../../src/store/open-store.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
+import type { LeakWatch } from "../../../src/app/workers/leak-watch.ts";
+import { createLeakWatch } from "../../../src/app/workers/leak-watch.ts";
+import type { WorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import type { NewEvent, Store } from "../../../src/core/ports/event-log.ts";
+import type { WorkerClient } from "../../../src/core/ports/worker.ts";
+import { gibibyte } from "../../../src/core/units.ts";
+import type { VirtualClock } from "../../../src/core/virtual-clock.ts";
+import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
 
 const totalBytes = 80 * gibibyte;
 let clock: VirtualClock;
@@ -49,8 +48,7 @@ beforeEach(() => {
   links = createWorkerLinks();
   sent = [];
   openLink(100);
-  const supervisor = { send: (event: unknown) => sent.push(event) } as unknown as Supervisor;
-  leaks = createLeakWatch({ clock, store, links, logger: silentLogger } as unknown as ServiceParts, supervisor);
+  leaks = createLeakWatch({ store, links, logger: silentLogger }, { send: (event) => sent.push(event) });
 });
 afterEach(async () => {
   leaks.stop();

@@ -1,16 +1,19 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
-import { createProgressBoard } from "../../src/app/rendering/progress-tracker.ts";
-import { followRender, type RenderFact, type RenderPorts } from "../../src/app/rendering/render.ts";
-import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
-import type { Lease } from "../../src/core/job.ts";
-import { createModelCatalog } from "../../src/core/model-catalog.ts";
-import type { Store } from "../../src/core/ports/event-log.ts";
-import type { WorkerClient, WorkerNotice } from "../../src/core/ports/worker.ts";
-import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import type { Phase } from "../../src/core/words.ts";
-import { openStore } from "../../src/store/open-store.ts";
-import { leaseMs, makeJob } from "./job-store-world.ts";
+import { openLearnedBooks } from "../../../src/app/rendering/learned.ts";
+import { createProgressBoard } from "../../../src/app/rendering/progress-tracker.ts";
+import type { RenderNeeds } from "../../../src/app/rendering/render.ts";
+import { followRender } from "../../../src/app/rendering/render.ts";
+import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import type { Lease } from "../../../src/core/job.ts";
+import { createModelCatalog } from "../../../src/core/model-catalog.ts";
+import type { Store } from "../../../src/core/ports/event-log.ts";
+import type { WorkerClient, WorkerNotice } from "../../../src/core/ports/worker.ts";
+import type { VirtualClock } from "../../../src/core/virtual-clock.ts";
+import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
+import type { Phase } from "../../../src/core/words.ts";
+import type { RenderFact } from "../../../src/machines/pipeline-types.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { leaseMs, makeJob } from "../../unit/job-store-world.ts";
 
 let clock: VirtualClock;
 let store: Store;
@@ -60,7 +63,7 @@ it("a worker that says the same step again and again has not moved; a long phase
     profiles: { of: () => "model-offload" },
   };
   const facts: RenderFact[] = [];
-  const stop = followRender(ports as unknown as RenderPorts, { workerId: "gpu0", lease, isUnderWay: true }, (fact) =>
+  const stop = followRender(ports as unknown as RenderNeeds, { workerId: "gpu0", lease, isUnderWay: true }, (fact) =>
     facts.push(fact),
   );
   await clock.settle();
@@ -81,7 +84,7 @@ it("a worker that says the same step again and again has not moved; a long phase
   progress("decode", 0, 1_000);
   progress("decode", 0);
   progress("decode", 0, 1_000);
-  const moved = facts.flatMap((fact) => (fact.kind === "stepProgressed" ? [`${fact.phase} ${fact.step}`] : []));
+  const moved = facts.flatMap((fact) => (fact.type === "step.progressed" ? [`${fact.phase} ${fact.step}`] : []));
   expect(moved).toEqual(["denoise 3", "denoise 4", "denoise 5", "decode 0", "decode 0"]);
   stop();
 });

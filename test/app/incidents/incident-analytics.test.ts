@@ -9,13 +9,13 @@ import {
   incidentFigures,
   modeShares,
   recoveryAnalytics,
-} from "../../src/app/incidents/incident-analytics.ts";
-import { analyticsSchema, toAnalytics } from "../../src/contract/analytics-wire.ts";
-import type { EventRow, IncidentRow } from "../../src/core/ports/event-log.ts";
-import { hourMs } from "../../src/core/units.ts";
-import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import { migrations } from "../../src/store/migrations.ts";
-import { openStore } from "../../src/store/open-store.ts";
+} from "../../../src/app/incidents/incident-analytics.ts";
+import { analyticsSchema, toAnalytics } from "../../../src/contract/analytics-wire.ts";
+import type { EventRow, IncidentRow } from "../../../src/core/ports/event-log.ts";
+import { hourMs } from "../../../src/core/units.ts";
+import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
+import { migrations } from "../../../src/store/migrations.ts";
+import { openStore } from "../../../src/store/open-store.ts";
 
 const rung = (outcome: string, tookMs: number): EventRow => ({
   seq: 1,

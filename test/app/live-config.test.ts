@@ -1,13 +1,12 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createLiveConfig } from "../../src/app/live-config.ts";
-import type { ServiceParts } from "../../src/app/service-ports.ts";
+import type { UpkeepNeeds } from "../../src/app/upkeep.ts";
 import { createUpkeep } from "../../src/app/upkeep.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { listSettings } from "../../src/config/settings.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import type { Supervisor } from "../../src/machines/supervisor-view.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 
@@ -72,8 +71,12 @@ describe("live settings", () => {
       disk: { freeBytes: async () => 1e12, releaseBallast: () => false, restoreBallast: async () => undefined },
       diskWatch: { look: async () => undefined, freeBytes: () => 1e12, isShort: () => false },
       logger: silentLogger,
-    } as unknown as ServiceParts;
-    const upkeep = createUpkeep(parts, { send: () => undefined } as unknown as Supervisor, () => undefined);
+    } as unknown as UpkeepNeeds;
+    const upkeep = createUpkeep(
+      parts,
+      { send: () => undefined } as unknown as Parameters<typeof createUpkeep>[1],
+      () => undefined,
+    );
     ends.push(upkeep.stop);
     await store.events.append([{ kind: "disk.short", data: {} }]);
     await clock.advance(5 * minuteMs);

@@ -1,22 +1,24 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createProfileBook } from "../../src/app/models/loaded-profiles.ts";
-import { type CommitFact, commitRender } from "../../src/app/rendering/commit.ts";
-import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
-import { createProgressBoard } from "../../src/app/rendering/progress-tracker.ts";
-import type { ServiceParts } from "../../src/app/service-ports.ts";
-import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
-import { MediaError, StoreError } from "../../src/core/errors.ts";
-import type { Lease } from "../../src/core/job.ts";
-import { createModelCatalog } from "../../src/core/model-catalog.ts";
-import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
-import type { Store } from "../../src/core/ports/event-log.ts";
-import type { ArtifactProbe, Media } from "../../src/core/ports/media.ts";
-import type { RenderReport } from "../../src/core/ports/worker.ts";
-import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
-import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { openStore } from "../../src/store/open-store.ts";
-import { createLogger, silentLogger } from "../../src/telemetry/logger.ts";
-import { artifactOf, leaseMs, makeJob } from "./job-store-world.ts";
+import { createProfileBook } from "../../../src/app/models/loaded-profiles.ts";
+import type { CommitNeeds } from "../../../src/app/rendering/commit.ts";
+import { commitRender } from "../../../src/app/rendering/commit.ts";
+import { openLearnedBooks } from "../../../src/app/rendering/learned.ts";
+import { createProgressBoard } from "../../../src/app/rendering/progress-tracker.ts";
+import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import { MediaError, StoreError } from "../../../src/core/errors.ts";
+import type { Lease } from "../../../src/core/job.ts";
+import { createModelCatalog } from "../../../src/core/model-catalog.ts";
+import type { ArtifactFiles } from "../../../src/core/ports/artifact-files.ts";
+import type { Store } from "../../../src/core/ports/event-log.ts";
+import type { ArtifactProbe, Media } from "../../../src/core/ports/media.ts";
+import type { RenderReport } from "../../../src/core/ports/worker.ts";
+import { hourMs, minuteMs, secondMs } from "../../../src/core/units.ts";
+import type { VirtualClock } from "../../../src/core/virtual-clock.ts";
+import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
+import type { CommitFact } from "../../../src/machines/pipeline-types.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { createLogger, silentLogger } from "../../../src/telemetry/logger.ts";
+import { artifactOf, leaseMs, makeJob } from "../../unit/job-store-world.ts";
 
 let clock: VirtualClock;
 let store: Store;
@@ -66,7 +68,7 @@ const report = (): RenderReport => ({
 });
 
 /** The service's parts around a real store, with a disk and a media child that do as told. */
-async function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media> } = {}): Promise<ServiceParts> {
+async function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media> } = {}): Promise<CommitNeeds> {
   const { refuseUntilMs = 0 } = change;
   const startMs = clock.nowMs();
   const artifacts: Partial<ArtifactFiles> = {
@@ -91,10 +93,10 @@ async function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media
     catalog: createModelCatalog(),
     logger: createLogger({ level: "silent", nowMs: clock.nowMs }),
     config: { leaseMs },
-  } as unknown as ServiceParts;
+  } as unknown as CommitNeeds;
 }
 
-const begin = (parts: ServiceParts): (() => void) =>
+const begin = (parts: CommitNeeds): (() => void) =>
   commitRender(parts, { workerId: "gpu0", lease, report: report() }, (fact) => facts.push(fact));
 const state = async (): Promise<string | undefined> => (await store.jobs.get(lease.jobId))?.state;
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { LoadGate } from "../../src/app/models/load-gate.ts";
-import { gibibyte } from "../../src/core/units.ts";
+import { LoadGate } from "../../../src/app/models/load-gate.ts";
+import { gibibyte } from "../../../src/core/units.ts";
 
 const never = new AbortController().signal;
 const gateWith = (freeGib: number | null) =>

@@ -1,16 +1,15 @@
 import { expect, it } from "vitest";
 import { createActor } from "xstate";
-import type { ServiceParts } from "../../src/app/service-ports.ts";
-import { workerActors } from "../../src/app/workers/worker-actors.ts";
-import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
-import { toActorClock } from "../../src/core/clock.ts";
-import { WorkerError } from "../../src/core/errors.ts";
-import type { ProcessExit, ProcessRef, WorkerHost } from "../../src/core/ports/worker.ts";
-import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import { workerMachine } from "../../src/machines/worker.machine.ts";
-import type { WorkerReport } from "../../src/machines/worker-types.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
-import { createListeningParent } from "../machines/listening-parent.ts";
+import { type WorkerNeeds, workerActors } from "../../../src/app/workers/worker-actors.ts";
+import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import { toActorClock } from "../../../src/core/clock.ts";
+import { WorkerError } from "../../../src/core/errors.ts";
+import type { ProcessExit, ProcessRef, WorkerHost } from "../../../src/core/ports/worker.ts";
+import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
+import { workerMachine } from "../../../src/machines/worker.machine.ts";
+import type { WorkerReport } from "../../../src/machines/worker-types.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { createListeningParent } from "../../machines/listening-parent.ts";
 
 const ref: ProcessRef = { workerId: "w0", pid: 7, startTicks: 1, bootId: "b", socketPath: "s", token: "t" };
 
@@ -36,7 +35,7 @@ function startWithDyingProcess() {
   };
   const supervision = { loadingSilenceMs: 60_000, silenceMs: 60_000, stillnessMs: 60_000 };
   const parts = { clock, host, links: createWorkerLinks(), logger: silentLogger, probe: {}, config: { supervision } };
-  const actor = createActor(workerMachine.provide({ actors: workerActors(parts as unknown as ServiceParts) }), {
+  const actor = createActor(workerMachine.provide({ actors: workerActors(parts as unknown as WorkerNeeds) }), {
     input: { workerId: "w0", parent: parent.ref, clock },
     clock: toActorClock(clock),
   }).start();
