@@ -9,7 +9,7 @@ import type { FaultReport } from "../core/fault.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import type { FaultClass, HealthStatus, MachineTag } from "../core/words.ts";
-import { faultOf } from "../recovery/classify.ts";
+import { faultOfSample } from "../recovery/classify.ts";
 import {
   defaultHealthThresholds,
   type EnvelopeBytes,
@@ -156,10 +156,9 @@ function faultReportOf(context: HealthMonitorContext, change: LevelChange, fault
     "host";
   const gpu = change.reading === "gpuPresence" ? context.ring.at(-1)?.gpuStatus?.evidence : undefined;
   const evidence = { message, ...(gpu === undefined ? {} : { gpu }) };
-  const fault = faultOf(ofHardware(evidence) ?? { faultClass, confidence: 0.7, decidedBy: message }, evidence);
-  // Measured from outside: the context of the device may well be sound.
+  const fault = faultOfSample(ofHardware(evidence) ?? { faultClass, confidence: 0.7, decidedBy: message }, evidence);
   return {
-    fault: { ...fault, contextPoisoned: false },
+    fault,
     workerId,
     model: null,
     jobId: null,

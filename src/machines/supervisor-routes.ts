@@ -2,7 +2,7 @@ import type { Lease } from "../core/job.ts";
 import { canaryRequest, peakBytes } from "../core/model-figures.ts";
 import type { LoadProfile } from "../core/words.ts";
 import { askBudget } from "../recovery/budget.ts";
-import { classify } from "../recovery/classify.ts";
+import { classify, faultOfOrder } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { childIds, type Send } from "./supervisor-children.ts";
 import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
@@ -327,10 +327,10 @@ const recoveryHandlers: Handlers = {
     const closed = closeIncident(context, event.incidentId, "resolved", event.climbCount);
     return join(closed, releaseIfPaused({ ...context, ...closed.change }, event.workerId));
   },
-  "recovery.trigger": (context, { workerId, failureType, isForced, fault }) =>
+  "recovery.trigger": (context, { workerId, failureType, isForced }) =>
     openOrJoin(context, {
       workerId,
-      fault: { ...fault, failureType },
+      fault: faultOfOrder(failureType),
       model: null,
       jobId: null,
       origin: isForced ? "forced" : "manual",

@@ -218,7 +218,6 @@ export type SupervisorRequest =
       readonly failureType: FailureType;
       readonly isForced: boolean;
       readonly workerId: string;
-      readonly fault: Fault;
     }
   | { readonly type: "recovery.reset" }
   /** Now and then: models that are set aside, and that nobody wants any more. */

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { ModelLoaderEvent } from "../../src/machines/model-loader-types.ts";
+import { faultClasses } from "../../src/recovery/fault-classes.ts";
+import { faultWith } from "../fixtures/faults.ts";
 import { fault } from "./exploration-samples.ts";
 import {
   connected,
@@ -35,7 +37,7 @@ const ready = async (set: Partial<LoaderWorld> = {}): Promise<LoaderWorld> => {
 
 const minuteMs = 60_000;
 const missing = { kind: "missing", missingBytes: 8 } as const;
-const lasting = { ...fault, retryable: false };
+const lasting = faultWith(fault, { retryable: false });
 const arrived: ModelLoaderEvent = { type: "download.progressed", doneBytes: 1 };
 const pause: ModelLoaderEvent = { type: "download.pause" };
 const exited: ModelLoaderEvent = { type: "worker.exited" };
@@ -118,6 +120,13 @@ describe("a load", () => {
     await world.clock.advance(1);
     expect(world.state()).toBe("failed.retryable");
     expect(lastFault(world)?.decidedBy).toBe("loading gave no sign of activity");
+    const { code, attribution } = faultClasses.stall;
+    expect(lastFault(world)).toMatchObject({
+      faultClass: "stall",
+      code,
+      attribution,
+      failureType: "model_loading_failure",
+    });
   });
   it("that failed says why", async () => {
     const world = await load();
@@ -139,17 +148,33 @@ describe("a load", () => {
     expect(lastFault(world)?.decidedBy).toBe(decidedBy);
   });
   it.each([
-    ["the files cannot be looked at", { resolution: "fails" }, "resolving was rejected"],
-    ["the source cannot be asked", { resolution: missing, canDownload: false }, "the download was rejected"],
-    ["the files cannot be read", { verifications: ["fails"] }, "verifying was rejected"],
-    ["the worker cannot be asked", { canLoad: false }, "loading was rejected"],
+    [
+      "the files cannot be looked at",
+      { resolution: "fails" },
+      "resolving was rejected, and no signature matched; the raw evidence is kept",
+    ],
+    [
+      "the source cannot be asked",
+      { resolution: missing, canDownload: false },
+      "the download was rejected, and no signature matched; the raw evidence is kept",
+    ],
+    [
+      "the files cannot be read",
+      { verifications: ["fails"] },
+      "verifying was rejected, and no signature matched; the raw evidence is kept",
+    ],
+    [
+      "the worker cannot be asked",
+      { canLoad: false },
+      "loading was rejected, and no signature matched; the raw evidence is kept",
+    ],
   ] as const)("fails when %s", async (_, set, decidedBy) => {
     const world = await load({ ...set } as Partial<LoaderWorld>);
     expect(world.state()).toBe("failed.retryable");
     expect(lastFault(world)?.decidedBy).toBe(decidedBy);
   });
   it.each([
-    ["fails", "fails", "the test render was rejected"],
+    ["fails", "fails", "the test render was rejected, and no signature matched; the raw evidence is kept"],
     ["finds a fault", fault, fault.decidedBy],
   ] as const)("fails when its test render %s", async (_, proof, decidedBy) => {
     const world = await ready({ proofs: [proof] });

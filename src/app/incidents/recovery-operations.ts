@@ -1,6 +1,5 @@
 import type { Actor } from "xstate";
 import { messageOf } from "../../core/errors.ts";
-import type { Fault } from "../../core/fault.ts";
 import { secondMs } from "../../core/units.ts";
 import type { FailureType } from "../../core/words.ts";
 import type { supervisorMachine } from "../../machines/supervisor.machine.ts";
@@ -20,22 +19,6 @@ import { healthViewOf, isMonitored, readHealth, type StatusParts } from "../stat
 const answerWithinMs = 10 * secondMs;
 /** So long a trigger waits for the job in its worker's hand before it says that it is queued behind it. */
 const phaseEndMs = 30 * secondMs;
-
-function operatorFault(failureType: FailureType): Fault {
-  return {
-    faultClass: "unknown",
-    code: "WORKER_ERROR",
-    attribution: "worker",
-    failureType,
-    confidence: 1,
-    decidedBy: "an operator asked",
-    message: `An operator asked for the recovery of ${failureType}.`,
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
-    evidence: {},
-  };
-}
 
 /** Every fact passes here; waiters look at each and are done, or are given up by their own timer. */
 export interface FactHub {
@@ -140,7 +123,7 @@ function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId
     };
     const timers = [parts.clock.setTimer(() => end(true), order.waitMs), parts.clock.setTimer(endIfQueued, phaseEndMs)];
     const { failureType, isForced } = order;
-    supervisor.send({ type: "recovery.trigger", failureType, isForced, workerId, fault: operatorFault(failureType) });
+    supervisor.send({ type: "recovery.trigger", failureType, isForced, workerId });
   });
 }
 

@@ -1,13 +1,13 @@
 import type { Clock } from "../../core/clock.ts";
-import { messageOf, UnderstudyError } from "../../core/errors.ts";
-import type { Evidence, Fault, WorkerFailure } from "../../core/fault.ts";
+import { UnderstudyError } from "../../core/errors.ts";
+import type { Fault } from "../../core/fault.ts";
 import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { RenderReport, WorkerClient, WorkerNotice, WorkerRequest } from "../../core/ports/worker.ts";
 import { secondMs } from "../../core/units.ts";
 import type { Phase } from "../../core/words.ts";
-import { classify } from "../../recovery/classify.ts";
+import { classify, classifyThrown } from "../../recovery/classify.ts";
 import type { StepLimits } from "../../recovery/step-history.ts";
 import type { ProfileBook } from "../models/loaded-profiles.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
@@ -39,15 +39,6 @@ export type RenderFact =
   | { readonly kind: "stoodStill"; readonly sinceMs: number | null }
   | { readonly kind: "completed"; readonly report: RenderReport }
   | { readonly kind: "failed"; readonly fault: Fault };
-
-/** The fault of a call that was rejected: the worker's own report where it sent one. */
-export function faultOfRejection(thrown: unknown, phase: Evidence["phase"]): Fault {
-  const own = thrown instanceof UnderstudyError ? thrown : null;
-  const failure = own?.details["failure"] as WorkerFailure | undefined;
-  const where = phase === undefined ? {} : { phase };
-  const said: Evidence = own === null ? { message: messageOf(thrown) } : { message: own.message, errorCode: own.code };
-  return classify(failure === undefined ? { ...where, ...said } : { workerFailure: failure, ...where });
-}
 
 function isAbout(notice: WorkerNotice, lease: Lease): boolean {
   if (notice.kind === "completed") return notice.report.jobId === lease.jobId && notice.report.fence === lease.fence;
@@ -115,7 +106,9 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     else if (attach.phase !== null && !isOver)
       noteProgress({ phase: attach.phase, step: attach.step ?? 0, of: attach.of ?? 1 });
   };
-  void begin().catch((thrown: unknown) => end({ kind: "failed", fault: faultOfRejection(thrown, phase ?? "encode") }));
+  void begin().catch((thrown: unknown) =>
+    end({ kind: "failed", fault: classifyThrown(thrown, { phase: phase ?? "encode" }) }),
+  );
   return () => {
     isOver = true;
     stopListening();
