@@ -1,10 +1,11 @@
 /** What the supervisor is made of: its types, the actors that it starts, its delays; and the facts on which they stand. */
-import { fromCallback, setup } from "xstate";
+import { setup } from "xstate";
 import { minuteMs, secondMs } from "../core/units.ts";
 import type { MachineTag } from "../core/words.ts";
 import { circuitBreakerMachine } from "./circuit-breaker.machine.ts";
 import { healthMonitorMachine } from "./health-monitor.machine.ts";
 import { modelLoaderMachine } from "./model-loader.machine.ts";
+import { callbackOf } from "./not-provided.ts";
 import { pipelineMachine } from "./pipeline.machine.ts";
 import { recoveryMachine } from "./recovery.machine.ts";
 import type { SupervisedChildren } from "./supervisor-children.ts";
@@ -46,9 +47,7 @@ export const supervisorBase = setup({
     healthMonitor: healthMonitorMachine,
     recovery: recoveryMachine,
     /** Writes facts to the store, in order, and tells those who listen. */
-    recorder: fromCallback<SupervisorFact, undefined>(() => {
-      throw new Error("recorder was not provided");
-    }),
+    recorder: callbackOf<SupervisorFact, undefined>("recorder"),
   },
   delays: {
     drainMs: ({ context }) => limitsOf(context).drainMs,

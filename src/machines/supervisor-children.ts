@@ -1,6 +1,6 @@
 /** The supervisor's children: what each is called, and what each can be told. */
-import type { CircuitBreakerEvent } from "./circuit-breaker.machine.ts";
-import type { HealthMonitorEvent } from "./health-monitor.machine.ts";
+import type { CircuitBreakerEvent } from "./circuit-breaker-types.ts";
+import type { HealthMonitorEvent } from "./health-monitor-types.ts";
 import type { ModelLoaderEvent } from "./model-loader-types.ts";
 import type { PipelineEvent } from "./pipeline-types.ts";
 import type { RecoveryEvent } from "./recovery-types.ts";

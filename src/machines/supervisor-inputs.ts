@@ -1,7 +1,7 @@
 /** What the supervisor gives its children at their start, and again when they are started anew. */
 import type { ActorRef, Snapshot } from "xstate";
-import type { CircuitBreakerInput } from "./circuit-breaker.machine.ts";
-import type { HealthMonitorInput } from "./health-monitor.machine.ts";
+import type { CircuitBreakerInput } from "./circuit-breaker-types.ts";
+import type { HealthMonitorInput } from "./health-monitor-types.ts";
 import type { ModelLoaderInput } from "./model-loader-types.ts";
 import type { PipelineInput } from "./pipeline-types.ts";
 import type { RecoveryInput } from "./recovery-types.ts";

@@ -45,15 +45,34 @@ export function updateWorker(context: SupervisorContext, workerId: string, chang
   return { ...nothing, change: { workers: { ...context.workers, [workerId]: { ...known, ...change } } } };
 }
 
+/** Health compares what the card holds beside this with the rest of the card. */
+export function noteKnown(context: SupervisorContext, workerId: string, knownBytes: number): Route {
+  const { deviceUuid = null } = context.workers[workerId] ?? {};
+  if (deviceUuid === null) return nothing;
+  return join(
+    updateWorker(context, workerId, { knownBytes }),
+    send(childIds.health, { type: "envelope.changed", workerId, deviceUuid, knownBytes }),
+  );
+}
+
 /** To every open incident of the worker. */
 export function toIncidents(context: SupervisorContext, workerId: string, event: RecoveryEvent): Route {
   const open = Object.values(context.incidents).filter((incident) => incident.workerId === workerId);
   return { ...nothing, sends: open.map(({ id }): Send => [childIds.recovery(id), event]) };
 }
 
+/** The events of one type; a report and a request of the same name are both of them. */
+type EventsOf<Type> = SupervisorEvent extends infer Each
+  ? Each extends { readonly type: infer Own }
+    ? Type extends Own
+      ? Each
+      : never
+    : never
+  : never;
+
+export type HandledEvents = { readonly [Type in SupervisorEvent["type"]]: EventsOf<Type> };
+
+/** What one event means for everybody else, by its type. */
 export type Handlers = {
-  readonly [Type in SupervisorEvent["type"]]?: (
-    context: SupervisorContext,
-    event: Extract<SupervisorEvent, { type: Type }>,
-  ) => Route;
+  readonly [Type in keyof HandledEvents]?: (context: SupervisorContext, event: HandledEvents[Type]) => Route;
 };

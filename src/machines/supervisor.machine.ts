@@ -4,6 +4,7 @@
  * Survives: a child that dies by error (it is started again, three times in ten minutes), and its own restart: durable facts
  * come back as absolute times in `input.resumed`.
  */
+import { childIds } from "./supervisor-children.ts";
 import { contextOf } from "./supervisor-context.ts";
 import { supervisorSetup } from "./supervisor-setup.ts";
 
@@ -32,6 +33,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
           },
           { target: "draining", actions: { type: "beginDrain", params: ({ event }) => ({ shape: event.shape }) } },
         ],
+        "monitor.start": { actions: { type: "respawnChild", params: { childId: childIds.health } } },
         "child.respawn": { actions: { type: "respawnChild", params: ({ event }) => ({ childId: event.childId }) } },
         "xstate.error.actor.*": { actions: "noteCrash" },
         "*": { actions: "route" },

@@ -233,6 +233,18 @@ describe("the supervisor's routes", () => {
     expect(closed.sends).toContainEqual([childIds.pipeline("a"), { type: "pipeline.admit", admission: "all" }]);
   });
 
+  it("hands what an operator asks of one child on to that child, also while the service stops", () => {
+    const cancel = { type: "job.cancel", workerId: "a", jobId: "j1" } as const;
+    for (const isDraining of [false, true]) {
+      expect(routeOf(contextWith(), cancel, isDraining).sends).toEqual([
+        [childIds.pipeline("a"), { type: "job.cancel", jobId: "j1" }],
+      ]);
+      expect(routeOf(contextWith(), { type: "monitor.stop" }, isDraining).sends).toEqual([
+        [childIds.health, { type: "monitor.stop" }],
+      ]);
+    }
+  });
+
   it("says a change of mode once, with what it was", () => {
     const loopA = applied(
       contextWith(),

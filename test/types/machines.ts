@@ -77,7 +77,7 @@ export const misspeltInputOfAnEffect = () =>
     },
   });
 
-export const effectWithAnotherInput = () =>
+export const effectThatNoMachineHas = () =>
   workerMachine.provide({
     // @ts-expect-error No machine has an effect of this name.
     actors: { spawnProzess: workerMachine.implementations.actors.spawnProcess },

@@ -5,7 +5,7 @@ import { secretNames, settingNames } from "../../src/config/setting-names.ts";
 import { configJsonSchema, type SettingSchema } from "../../src/config/settings.ts";
 import { simulatedGpus } from "../../src/config/worker-settings.ts";
 import { dayMs, gibibyte, secondMs } from "../../src/core/units.ts";
-import { defaultHealthMonitorLimits } from "../../src/machines/health-monitor.machine.ts";
+import { defaultHealthMonitorLimits } from "../../src/machines/health-monitor-types.ts";
 import { defaultRecoveryLimits } from "../../src/machines/recovery-types.ts";
 import { defaultBreakerLimits } from "../../src/recovery/breaker.ts";
 import { defaultBudgetLimits } from "../../src/recovery/budget.ts";

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createLiveConfig } from "../../src/app/live-config.ts";
 import type { ServiceParts } from "../../src/app/service-ports.ts";
-import type { Supervisor } from "../../src/app/supervisor-actor.ts";
 import { createUpkeep } from "../../src/app/upkeep.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { listSettings } from "../../src/config/settings.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import type { Supervisor } from "../../src/machines/supervisor-view.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 
