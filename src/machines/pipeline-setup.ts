@@ -4,6 +4,7 @@ import type { Evidence, Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { RenderReport } from "../core/ports/worker.ts";
 import type { MachineTag, ModelId, Phase } from "../core/words.ts";
+import { faultOfDelay } from "../recovery/classify.ts";
 import { type StepLimits, unknownLimits } from "../recovery/step-history.ts";
 import { held } from "./held.ts";
 import { callbackOf, promiseOf } from "./not-provided.ts";
@@ -36,21 +37,7 @@ export const leaseOrder = ({ context }: { context: PipelineContext }): LeaseOrde
   lease: held(context.lease, "the job's lease"),
 });
 
-export function overdue(what: string): Fault {
-  return {
-    faultClass: "stall",
-    code: "WORKER_STALLED",
-    attribution: "worker",
-    failureType: "generation_pipeline_error",
-    confidence: 0.8,
-    decidedBy: `${what} did not answer within its time`,
-    message: `${what} did not answer within its time.`,
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
-    evidence: { message: what },
-  };
-}
+export const overdue = (what: string): Fault => faultOfDelay(what, 0.8, { message: what });
 
 export const faultOfPreparation = (preparation: Preparation): Fault =>
   preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker");
