@@ -2,7 +2,7 @@ import { type Finding, isWell } from "../app/doctor/finding.ts";
 import { runDoctor } from "../app/doctor/run-doctor.ts";
 import type { HubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
-import { say } from "./running-service.ts";
+import { say } from "./say.ts";
 
 function lineOf({ name, status, isNeeded, sentence, fix }: Finding): string {
   const note = status !== "ok" && !isNeeded ? " Not needed as it is configured." : "";

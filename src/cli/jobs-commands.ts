@@ -5,8 +5,9 @@ import { type JobDetail, type JobWire, jobDetailSchema, jobListSchema } from "..
 import { UnderstudyError } from "../core/errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { whereabouts } from "./job-progress.ts";
-import type { JobsVerb, JobsWanted } from "./jobs-arguments.ts";
-import { askService, refusalOf, type ServiceAnswer, say } from "./running-service.ts";
+import type { JobsVerb, JobsWanted } from "./orders.ts";
+import { askService, refusalOf, type ServiceAnswer } from "./running-service.ts";
+import { say } from "./say.ts";
 import { waitForJob } from "./wait-for-job.ts";
 
 const usualListCount = "20";

@@ -9,9 +9,9 @@ import { createSystemClock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
 import type { ModelDesk, ModelStatus, PullProgress } from "../core/ports/model-desk.ts";
 import { formatBytes } from "../core/units.ts";
-import type { ModelsVerb } from "./arguments.ts";
+import type { ModelsVerb } from "./orders.ts";
 import { barLine, createPlainLines } from "./progress-lines.ts";
-import { say } from "./running-service.ts";
+import { say } from "./say.ts";
 
 export interface ModelsWanted {
   readonly verb: ModelsVerb;

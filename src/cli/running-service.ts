@@ -20,10 +20,6 @@ export function connect(config: Config): ReturnType<typeof createApiClient> {
   return createApiClient(address, { headers, fetch: reach });
 }
 
-export const say = (text: string): void => {
-  process.stdout.write(`${text}\n`);
-};
-
 export interface ServiceAnswer {
   readonly address: string;
   readonly isOk: boolean;
