@@ -1,5 +1,6 @@
 import type { AcceptedConfig, ConfigAnswer } from "../config/parse-config.ts";
 import { createSystemClock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
 import { createApp } from "../server/create-app.ts";
 import { isLoopback, listen } from "../server/listen.ts";
 import { lockStateDir, removeSupervisorFile, writeSupervisorFile } from "../store/state-lock.ts";
@@ -62,6 +63,10 @@ export async function startService(accepted: AcceptedConfig, version: string): P
     const listening = await listen(app, { host: config.host, port: config.port, clock, isInsecure: config.isInsecure });
     writeSupervisorFile(config.stateDir, { pid: process.pid, address: listening.address });
     service.start();
+    // Many megabytes, which a slow disk takes long to write: nobody waits for them.
+    ports.disk.restoreBallast().catch((thrown: unknown) => {
+      ports.logger.error({ event: "ballast.failed", message: messageOf(thrown) });
+    });
     process.on("exit", ports.registry.killAll);
     let ended: Promise<void> | undefined;
     const end = async (finish: () => Promise<void>): Promise<void> => {

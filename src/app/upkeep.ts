@@ -108,7 +108,6 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
           isOlderReleased = true;
         }),
       );
-      attempt("ballast.failed", disk.restoreBallast());
       attempt("genericStandIn.failed", makeGenericStandIn({ artifacts, media }));
     },
     stop: async () => {
