@@ -1,6 +1,7 @@
 import type { SuggestionView } from "../contract/model-views.ts";
 import { UnderstudyError } from "../core/errors.ts";
 import { knownModels, modelEntry, resolutionsOf } from "../core/model-catalog.ts";
+import { sizeOfText } from "../core/pixel-size.ts";
 import type { ModelId } from "../core/words.ts";
 import type { ServingMachine } from "../jobs/admission.ts";
 import { profilesFrom } from "../jobs/fit.ts";
@@ -24,9 +25,8 @@ function* candidates({ model, width, height }: Wish): Generator<readonly [ModelI
     Number(one !== model) + Number(modelEntry(one).needsImage !== modelEntry(model).needsImage);
   for (const one of knownModels().toSorted((a, b) => asksFor(a) - asksFor(b))) {
     const { defaultFrames: frames, defaultSteps: steps } = modelEntry(one);
-    const sizes = resolutionsOf(one).map((text) => text.split("x").map(Number) as [number, number]);
-    const smaller = sizes
-      .map(([w, h]) => ({ width: w, height: h, frames, steps }))
+    const smaller = resolutionsOf(one)
+      .map((text) => ({ ...sizeOfText(text), frames, steps }))
       .filter((clip) => pixelsOf(clip) < pixelsOf({ width, height }))
       .toSorted((a, b) => pixelsOf(b) - pixelsOf(a));
     yield [one, { width, height, frames, steps }];

@@ -1,6 +1,8 @@
 /** Models on the wire: the seed's shapes, and what this service knows beyond them. What is not known is left out. */
+
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
+import { sizeText } from "../core/pixel-size.ts";
 import { mebibyte, minuteMs, secondMs } from "../core/units.ts";
 import { loadProfiles } from "../core/words.ts";
 import { modelName } from "./model-name.ts";
@@ -216,7 +218,7 @@ export const toSuggestion = (requested: string, suggestion: SuggestionView): z.i
   requested_model: requested,
   suggested_model: suggestion.model,
   is_requested: suggestion.isRequested,
-  resolution: `${suggestion.width}x${suggestion.height}`,
+  resolution: sizeText(suggestion),
   ...(suggestion.profile === null ? {} : { load_profile: suggestion.profile }),
   ...(suggestion.waitMs === null ? {} : { estimated_wait_minutes: Number((suggestion.waitMs / minuteMs).toFixed(1)) }),
   reason: suggestion.reason,

@@ -5,6 +5,7 @@ import type { JobProgress } from "../core/job.ts";
 import type { EventRow } from "../core/ports/event-log.ts";
 import { modes, phases } from "../core/words.ts";
 import { describeEvent, listedKinds } from "./event-words.ts";
+import { percentOf } from "./job-parts.ts";
 import { modelName } from "./model-name.ts";
 import { videoSchema } from "./output-wire.ts";
 import { healthSchema, incidentSchema, toHealth, toIncident } from "./recovery-wire.ts";
@@ -58,7 +59,7 @@ export const toProgress = (progress: JobProgress): z.infer<typeof progressSchema
   phase: progress.phase,
   step: progress.step,
   of: progress.of,
-  progress: Math.max(0, Math.min(99, Math.floor(progress.ratio * 100))),
+  progress: percentOf(progress),
   ...(progress.etaMs === null ? {} : { eta_seconds: Math.ceil(progress.etaMs / 1_000) }),
 });
 

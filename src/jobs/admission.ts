@@ -10,7 +10,7 @@ import { formatBytes } from "../core/units.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 import type { ClipTime, ClipTimeQuestion } from "../recovery/clip-time.ts";
 import { emptyEnvelopes } from "../recovery/envelopes.ts";
-import { machineWords } from "../recovery/fit-sentences.ts";
+import { clipWords, machineWords } from "../recovery/fit-sentences.ts";
 import { type MachineFacts, type PlacementRow, placementRow } from "../recovery/placement.ts";
 import { type FitQuestion, findFit, findSmaller, profilesFrom } from "./fit.ts";
 
@@ -64,8 +64,6 @@ const questionOf = (
   fits: (candidate, profile) => rowOf(machine, candidate, profile).verdict !== "tooLarge",
 });
 
-const sizeOf = ({ width, height, frames }: RenderRequest): string => `${width}x${height} with ${frames} frames`;
-
 function unfitSentence(question: FitQuestion, machine: MachineFacts): string {
   const { request, profiles } = question;
   const rows = profiles.map((profile) => rowOf(machine, request, profile));
@@ -74,11 +72,11 @@ function unfitSentence(question: FitQuestion, machine: MachineFacts): string {
   const advice =
     smaller === null
       ? "No smaller size of it fits either."
-      : `${sizeOf(smaller.request)} of ${smaller.request.model} would fit, in memory mode ${smaller.profile}.`;
+      : `${clipWords(smaller.request)} of ${smaller.request.model} would fit, in memory mode ${smaller.profile}.`;
   const host = rows.every(({ shortOf }) => shortOf === "host")
     ? ` and ${formatBytes(rows[0]?.hostBytes ?? 0)} of host memory`
     : "";
-  return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode${host}; what serves is ${machineWords(machine)}. ${advice}`;
+  return `Insufficient VRAM for generation. ${clipWords(request)} needs at least ${needed} in the leanest memory mode${host}; what serves is ${machineWords(machine)}. ${advice}`;
 }
 
 const hasLoras = ({ request }: JobSpec): boolean => request.loraPath !== null || (request.loras ?? []).length > 0;

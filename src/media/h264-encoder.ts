@@ -1,6 +1,7 @@
 import { type EncodedVideoChunk, VideoEncoder, type VideoEncoderConfig, VideoFrame } from "@napi-rs/webcodecs";
 import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 import { MediaError } from "../core/errors.ts";
+import { sizeText } from "../core/pixel-size.ts";
 
 export interface ClipShape {
   readonly width: number;
@@ -45,7 +46,7 @@ function configOf({ width, height, framesPerSecond }: ClipShape): VideoEncoderCo
 /** The port behind which the encoder is chosen; width and height must be even. Throws MediaError when it cannot encode. */
 export async function createClipWriter({ width, height, framesPerSecond }: ClipShape): Promise<ClipWriter> {
   if (width % 2 !== 0 || height % 2 !== 0) {
-    throw new MediaError("OUTPUT_INVALID", `H.264 takes even sizes only, not ${width}x${height}.`);
+    throw new MediaError("OUTPUT_INVALID", `H.264 takes even sizes only, not ${sizeText({ width, height })}.`);
   }
   const target = new BufferTarget();
   const output = new Output({ format: new Mp4OutputFormat({ fastStart: "in-memory" }), target });

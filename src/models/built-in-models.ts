@@ -1,5 +1,6 @@
 import type { ModelEntryText } from "../contract/model-registry.ts";
 import { builtInEntries } from "../core/built-in-models.ts";
+import { sizeText } from "../core/pixel-size.ts";
 
 /** The parts of a diffusers repository that a Wan pipeline loads; examples and pictures stay where they are. */
 const wanFiles = [
@@ -39,7 +40,7 @@ function entryOf(id: keyof typeof builtInEntries, written: Written): ModelEntryT
     weights: inBytes(model.weightBytes),
     measured: model.measurements.map(({ card, width, height, frames, steps, tookMs, by }) => ({
       card,
-      size: `${width}x${height}`,
+      size: sizeText({ width, height }),
       frames,
       steps,
       seconds: tookMs / 1_000,

@@ -1,11 +1,11 @@
 import type { RegistryEntry } from "../contract/model-registry.ts";
 import { builtInEntries } from "../core/built-in-models.ts";
 import type { ClipMeasurement, ModelEntry } from "../core/model-entry.ts";
+import { sizeOfText } from "../core/pixel-size.ts";
 import type { LoadProfile } from "../core/words.ts";
 
 function toMeasurement({ card, size, frames, steps, seconds, by }: RegistryEntry["measured"][number]): ClipMeasurement {
-  const [width = 0, height = 0] = size.split("x").map(Number);
-  return { card, width, height, frames, steps, tookMs: seconds * 1_000, by };
+  return { card, ...sizeOfText(size), frames, steps, tookMs: seconds * 1_000, by };
 }
 
 /** The entry as this service plans by it. How long a step takes on which card nobody has measured: it is learned. */

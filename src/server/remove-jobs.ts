@@ -1,5 +1,5 @@
 /** Deleting jobs with their files, as the seed's clients ask for it. */
-import { shownArtifact } from "../contract/task-wire.ts";
+import { shownArtifact } from "../contract/job-truth.ts";
 import type { ServerPorts } from "./server-ports.ts";
 
 /** `active`: nothing is shown and the job has not ended. `stopping`: it was cancelled, and its render still has the card. */

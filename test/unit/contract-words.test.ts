@@ -1,15 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { describeEvent, modeWords } from "../../src/contract/event-words.ts";
 import { imageProblem, imageTypeOf, longestImageBytes } from "../../src/contract/image-content.ts";
+import { toRenderRequest } from "../../src/contract/order.ts";
+import { compatibleOrderText } from "../../src/contract/order-text.ts";
 import { plainName } from "../../src/contract/plain-names.ts";
 import { toProblem } from "../../src/contract/problem.ts";
 import { toStats } from "../../src/contract/stats-wire.ts";
-import {
-  idempotencyBodyOf,
-  parseSubmission,
-  type SubmitFields,
-  toRenderRequest,
-} from "../../src/contract/submit-request.ts";
+import { parseSubmission, type SubmitFields, toOrder } from "../../src/contract/submit-request.ts";
 import { type ErrorCode, errorCodes } from "../../src/core/error-codes.ts";
 import type { EventRow } from "../../src/core/ports/event-log.ts";
 import { failureTypes, modes, recoveryActions } from "../../src/core/words.ts";
@@ -135,7 +132,7 @@ describe("submission", () => {
   };
 
   it("takes the model's own frames and rate where the request names none", () => {
-    expect(toRenderRequest(parse({}), () => 9)).toMatchObject({
+    expect(toRenderRequest(toOrder(parse({})), () => 9)).toMatchObject({
       width: 1280,
       height: 720,
       frames: 81,
@@ -143,17 +140,17 @@ describe("submission", () => {
       steps: 50,
       seed: 9,
     });
-    expect(toRenderRequest(parse({ model_type: "TI2V-5B" }), () => 9)).toMatchObject({
+    expect(toRenderRequest(toOrder(parse({ model_type: "TI2V-5B" })), () => 9)).toMatchObject({
       frames: 121,
       framesPerSecond: 24,
     });
   });
 
   it("compares parsed fields for an idempotency key, so that neither order nor spelling nor a drawn seed counts", () => {
-    const one = idempotencyBodyOf(parse({ steps: "5", loraStrength: 1 }), []);
-    expect(idempotencyBodyOf(parse({ lora_path: "", steps: 5, seed: "" }), [])).toBe(one);
-    expect(idempotencyBodyOf(parse({ steps: 5, seed: 1 }), [])).not.toBe(one);
-    expect(idempotencyBodyOf(parse({ steps: 5 }), ["image:00"])).not.toBe(one);
+    const one = compatibleOrderText(parse({ steps: "5", loraStrength: 1 }), []);
+    expect(compatibleOrderText(parse({ lora_path: "", steps: 5, seed: "" }), [])).toBe(one);
+    expect(compatibleOrderText(parse({ steps: 5, seed: 1 }), [])).not.toBe(one);
+    expect(compatibleOrderText(parse({ steps: 5 }), ["image:00"])).not.toBe(one);
   });
 });
 

@@ -11,6 +11,7 @@ import { type LoadProfile, loadProfiles, type ModelId } from "../../core/words.t
 import type { Fit } from "../../jobs/fit.ts";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } from "../../machines/recovery-types.ts";
 import { classify } from "../../recovery/classify.ts";
+import { clipWords } from "../../recovery/fit-sentences.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
 import type { EnvelopeBook } from "../learned-books.ts";
 import type { ModelPorts } from "../service-ports.ts";
@@ -284,6 +285,6 @@ export async function proveEnvelope(
   await ports.envelopes.noteFit(place, request);
   return {
     verdict: "passed",
-    reason: `${phase} of ${request.width}x${request.height} with ${request.frames} frames ran again`,
+    reason: `${phase} of ${clipWords(request)} ran again`,
   };
 }

@@ -2,10 +2,12 @@
 import { z } from "zod";
 import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
 import { detectedSchema } from "../detect-model.ts";
-import { longestPromptLength, type SubmitFields, submitSchema } from "../submit-request.ts";
+import { longestPromptLength } from "../order.ts";
+import { type SubmitFields, submitSchema } from "../submit-request.ts";
 import { jobStatusSchema, submittedSchema } from "../task-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 import { documentedBody, type JsonSchema, looseObject } from "./documented-body.ts";
+import { idempotencyHeader, orderRefusals } from "./order-params.ts";
 
 const tags = ["generation"];
 
@@ -32,32 +34,13 @@ const file: JsonSchema = { type: "string", format: "binary", description: "JPEG,
 const noFile: JsonSchema = { enum: [null, ""], description: "Images are files of a form." };
 
 const submission = {
-  headers: z.object({
-    "idempotency-key": z
-      .string()
-      .regex(/^[\x21-\x7e]{1,255}$/, "must have 1 to 255 printable characters without spaces")
-      .optional()
-      .describe("The same key with the same fields gives the first job back."),
-  }),
+  headers: idempotencyHeader("The same key with the same fields gives the first job back."),
   body: documentedBody<SubmitBody>(
     { "application/json": () => fieldsSchema(noFile), "multipart/form-data": () => fieldsSchema(file) },
     true,
   ),
 };
-const refusals = [
-  "REQUEST_MALFORMED",
-  "MEDIA_TYPE_UNSUPPORTED",
-  "REQUEST_INVALID",
-  "IMAGE_UNCHECKED",
-  "ENVELOPE_TOO_LARGE",
-  "LORA_UNSUPPORTED",
-  "IDEMPOTENCY_KEY_REUSED",
-  "QUEUE_FULL",
-  "DRAINING",
-  "INTAKE_DRAINED",
-  "DISK_FULL",
-  "STORE_UNAVAILABLE",
-] as const;
+const refusals = ["REQUEST_MALFORMED", "MEDIA_TYPE_UNSUPPORTED", ...orderRefusals] as const;
 
 const submitTo = <Path extends string>(path: Path, summary: string) =>
   apiRoute({

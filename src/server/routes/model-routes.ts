@@ -1,4 +1,5 @@
 /** Models: their files, downloads, and what this machine carries. */
+
 import {
   downloadModel,
   listDownloads,
@@ -24,6 +25,7 @@ import {
   toVerified,
 } from "../../contract/model-wire.ts";
 import { isoOf } from "../../core/clock.ts";
+import { sizeOfText } from "../../core/pixel-size.ts";
 import { gibibyte, minuteMs, secondMs } from "../../core/units.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
@@ -164,11 +166,9 @@ export function addModelRoutes(app: ApiApp, ports: ServerPorts): void {
   });
   app.openapi(suggestModel, (context) => {
     const { requested_model: model, resolution, max_wait_minutes: minutes } = context.req.valid("json");
-    const [width = 0, height = 0] = resolution.split("x").map(Number);
     const suggestion = models.suggest({
       model,
-      width,
-      height,
+      ...sizeOfText(resolution),
       maxWaitMs: minutes === undefined ? null : minutes * minuteMs,
     });
     return suggestion === "absent" ? unknownModel(context, model) : context.json(toSuggestion(model, suggestion), 200);

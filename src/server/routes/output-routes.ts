@@ -11,8 +11,8 @@ import {
   showThumbnailByName,
   showVideo,
 } from "../../contract/api/output-api.ts";
+import { artifactOf, shownArtifact } from "../../contract/job-truth.ts";
 import { toOutputs, toVideo, type Video } from "../../contract/output-wire.ts";
-import { artifactOf, shownArtifact } from "../../contract/task-wire.ts";
 import type { JobArtifact, JobView } from "../../core/job.ts";
 import type { ApiApp } from "../api-app.ts";
 import { serveArtifact } from "../artifact-response.ts";

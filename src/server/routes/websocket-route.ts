@@ -3,6 +3,7 @@ import { upgradeWebSocket } from "@hono/node-server";
 import type { WSContext } from "hono/ws";
 import type { WebSocket } from "ws";
 import { openSocket } from "../../contract/api/stream-api.ts";
+import { messageOfJob } from "../../contract/job-truth.ts";
 import { toAttempt, toSystemStatus } from "../../contract/recovery-wire.ts";
 import {
   downloadFrames,
@@ -15,7 +16,7 @@ import {
   socketTopics,
 } from "../../contract/socket-frames.ts";
 import { bothWays } from "../../contract/stream-wire.ts";
-import { messageOfJob, toTask } from "../../contract/task-wire.ts";
+import { toTask } from "../../contract/task-wire.ts";
 import { isoOf } from "../../core/clock.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
 import type { ApiApp } from "../api-app.ts";

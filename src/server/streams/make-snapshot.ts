@@ -1,7 +1,8 @@
 import { listedKinds } from "../../contract/event-words.ts";
+import { shownArtifact } from "../../contract/job-truth.ts";
 import { toVideo } from "../../contract/output-wire.ts";
 import { type Snapshot, toRow, toSnapshot } from "../../contract/stream-wire.ts";
-import { shownArtifact, toQueue, toTask } from "../../contract/task-wire.ts";
+import { toQueue, toTask } from "../../contract/task-wire.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 const taskCount = 20;
