@@ -1,5 +1,6 @@
 /** Bodies that their routes read by hand: the document shows their shape, clients are typed by it, and no library checks them. */
 import { z } from "zod";
+import { present } from "../../core/present.ts";
 
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
@@ -15,10 +16,7 @@ function withLooseForms(json: JsonSchema, accepts: (value: unknown) => boolean):
     ...(accepts("") ? [{ const: "" }] : []),
   ];
   const { description, default: byDefault, ...rest } = json;
-  const about = {
-    ...(description === undefined ? {} : { description }),
-    ...(byDefault === undefined ? {} : { default: byDefault }),
-  };
+  const about = present({ description, default: byDefault });
   return further.length === 0 ? json : { ...about, anyOf: [rest, ...further] };
 }
 

@@ -19,6 +19,7 @@ import { bothWays } from "../../contract/stream-wire.ts";
 import { toTask } from "../../contract/task-wire.ts";
 import { isoOf } from "../../core/clock.ts";
 import type { EventRow } from "../../core/ports/event-log.ts";
+import { present } from "../../core/present.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
 import type { OpenStreams } from "../open-streams.ts";
@@ -105,10 +106,7 @@ async function sendRow(ports: ServerPorts, client: Client, row: EventRow): Promi
       job,
       ports.progressOf(job.id),
     );
-    const optional = {
-      ...(output_path === undefined ? {} : { output_path }),
-      ...(error_message === undefined ? {} : { error_message }),
-    };
+    const optional = present({ output_path, error_message });
     client.send("task_update", {
       task_id: id,
       status,
