@@ -1,4 +1,5 @@
 /** Flags of `understudy jobs …` → what the service is asked. Pure. */
+import { ifAny, ifKnown, present } from "../core/present.ts";
 import { parseDurationMs } from "../core/units.ts";
 
 export const jobsVerbs = { submit: true, list: false, show: true, cancel: true, retry: true } as const;
@@ -102,11 +103,13 @@ function fieldsOf(given: GivenOptions, prompt: string): Record<string, unknown> 
   return {
     prompt,
     ...Object.fromEntries([...named(plainFields, (text) => text), ...named(numberFields, numberOf)]),
-    ...(given["lora"] === undefined ? {} : { loras: texts(given["lora"]).map(loraOf) }),
-    ...(given["allow"] === undefined ? {} : { allow: texts(given["allow"]) }),
-    ...(given["label"] === undefined ? {} : { labels: texts(given["label"]) }),
-    ...(given["webhook"] === undefined ? {} : { webhook: { url: String(given["webhook"]) } }),
-    ...(deadlineMs === undefined ? {} : { deadline_ms: Math.round(deadlineMs) }),
+    ...present({
+      loras: ifKnown(given["lora"], texts)?.map(loraOf),
+      allow: ifKnown(given["allow"], texts),
+      labels: ifKnown(given["label"], texts),
+      webhook: ifKnown(given["webhook"], (url) => ({ url: String(url) })),
+      deadline_ms: ifKnown(deadlineMs, Math.round),
+    }),
   };
 }
 
@@ -115,7 +118,7 @@ function queryOf(given: GivenOptions): Record<string, string> {
   const labels = texts(given["label"]);
   return {
     ...Object.fromEntries(names.flatMap((name) => (given[name] === undefined ? [] : [[name, String(given[name])]]))),
-    ...(labels.length === 0 ? {} : { label: labels.join(",") }),
+    ...present({ label: ifAny(labels)?.join(",") }),
   };
 }
 

@@ -6,6 +6,7 @@ import { UnderstudyError } from "../core/errors.ts";
 import type { ArtifactRef, JobSpec, RenderRequest } from "../core/job.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { JobStore } from "../core/ports/job-store.ts";
+import { withoutNulls } from "../core/present.ts";
 import { formatBytes } from "../core/units.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 import type { ClipTime, ClipTimeQuestion } from "../recovery/clip-time.ts";
@@ -148,7 +149,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
       const outcome = await ports.jobs.submit({
         id,
         spec: image === null ? spec : { ...spec, request: { ...spec.request, imageName: image.name } },
-        ...(image === null ? {} : { image }),
+        ...withoutNulls({ image }),
         apiKeyId: submission.apiKeyId,
         idempotencyKey: submission.idempotencyKey,
         idempotencyBody: submission.idempotencyBody,

@@ -3,6 +3,7 @@ import { messageOf, WorkerError } from "../../core/errors.ts";
 import type { Evidence } from "../../core/fault.ts";
 import type { MachineEvidence } from "../../core/ports/telemetry-probe.ts";
 import type { ProcessRef } from "../../core/ports/worker.ts";
+import { withoutNulls } from "../../core/present.ts";
 import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker-types.ts";
 import { unknownLimits } from "../../recovery/step-history.ts";
 import { createSilenceWatchdog } from "../../workers/silence-watchdog.ts";
@@ -142,8 +143,7 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
   const trail = followMachine(parts, ref);
   const stopExit = parts.host.onExit(ref, (exit) => {
     const ofProcess: Evidence = {
-      ...(exit.code === null ? {} : { exitCode: exit.code }),
-      ...(exit.signal === null ? {} : { exitSignal: exit.signal }),
+      ...withoutNulls({ exitCode: exit.code, exitSignal: exit.signal }),
       isOwnSignal: false,
       logTail: exit.logTail,
     };

@@ -4,6 +4,7 @@ import type { Evidence, Fault, WorkerFailure } from "../../core/fault.ts";
 import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { RenderReport, WorkerClient, WorkerNotice, WorkerRequest } from "../../core/ports/worker.ts";
+import { present } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { Phase } from "../../core/words.ts";
 import { classify } from "../../recovery/classify.ts";
@@ -42,7 +43,7 @@ export type RenderFact =
 export function faultOfRejection(thrown: unknown, phase: Evidence["phase"]): Fault {
   const own = thrown instanceof UnderstudyError ? thrown : null;
   const failure = own?.details["failure"] as WorkerFailure | undefined;
-  const where = phase === undefined ? {} : { phase };
+  const where = present({ phase });
   const said: Evidence = own === null ? { message: messageOf(thrown) } : { message: own.message, errorCode: own.code };
   return classify(failure === undefined ? { ...where, ...said } : { workerFailure: failure, ...where });
 }

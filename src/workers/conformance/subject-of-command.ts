@@ -3,6 +3,7 @@ import type { SystemClock } from "../../core/clock.ts";
 import { WorkerError } from "../../core/errors.ts";
 import type { RenderRequest } from "../../core/job.ts";
 import type { WorkerIdentity } from "../../core/ports/worker.ts";
+import { present } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { WorkerCommand } from "../worker-process.ts";
 import { createWorkerBench, type WorkerBench } from "./bench.ts";
@@ -32,7 +33,7 @@ const requestOf = (file: PromiseFile, model: string): RenderRequest => ({
   seed: 7,
   loraPath: null,
   loraStrength: 1,
-  ...(file.image === undefined ? {} : { imagePath: file.image }),
+  ...present({ imagePath: file.image }),
 });
 
 /** Milliseconds of a denoise step, by one short render. */
