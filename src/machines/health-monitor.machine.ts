@@ -7,6 +7,7 @@ import { type ActorRef, type AnyEventObject, assign, enqueueActions, fromCallbac
 import type { Clock } from "../core/clock.ts";
 import type { FaultReport } from "../core/fault.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
+import { present } from "../core/present.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import type { FaultClass, HealthStatus, MachineTag } from "../core/words.ts";
 import { faultOf } from "../recovery/classify.ts";
@@ -155,7 +156,7 @@ function faultReportOf(context: HealthMonitorContext, change: LevelChange, fault
     Object.values(context.deviceWorkers)[0] ??
     "host";
   const gpu = change.reading === "gpuPresence" ? context.ring.at(-1)?.gpuStatus?.evidence : undefined;
-  const evidence = { message, ...(gpu === undefined ? {} : { gpu }) };
+  const evidence = { message, ...present({ gpu }) };
   const fault = faultOf(ofHardware(evidence) ?? { faultClass, confidence: 0.7, decidedBy: message }, evidence);
   // Measured from outside: the context of the device may well be sound.
   return {

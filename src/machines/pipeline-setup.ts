@@ -3,6 +3,7 @@ import { assign, enqueueActions, fromCallback, fromPromise, sendTo, setup, spawn
 import type { Evidence, Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { RenderReport } from "../core/ports/worker.ts";
+import { ifKnown, present } from "../core/present.ts";
 import type { MachineTag, ModelId, Phase } from "../core/words.ts";
 import { type StepLimits, unknownLimits } from "../recovery/step-history.ts";
 import type {
@@ -64,7 +65,9 @@ const stallMsOf = ({ stepLimits, longPhaseMs }: PipelineContext): number =>
 /** What is known about a render that does not move. */
 const stallOf = (context: PipelineContext): Evidence => ({
   stalledForMs: stallMsOf(context),
-  ...(context.stillSinceMs === null ? {} : { mainThreadIdleMs: context.clock.nowMs() - context.stillSinceMs }),
+  ...present({
+    mainThreadIdleMs: ifKnown(context.stillSinceMs, (stillSinceMs) => context.clock.nowMs() - stillSinceMs),
+  }),
 });
 type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
 

@@ -1,4 +1,5 @@
 import { canaryRequest, peakBytes } from "../core/model-catalog.ts";
+import { present } from "../core/present.ts";
 import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
@@ -105,7 +106,7 @@ const workerHandlers: Handlers = {
           code,
           signal,
           expected: isExpected,
-          ...(evidence.silentForMs === undefined ? {} : { silent_for_ms: evidence.silentForMs }),
+          ...present({ silent_for_ms: evidence.silentForMs }),
         },
       }),
       send(childIds.pipeline(workerId), { type: "worker.exited", evidence, isExpected }),

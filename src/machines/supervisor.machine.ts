@@ -5,6 +5,7 @@
  * come back as absolute times in `input.resumed`.
  */
 import { enqueueActions, fromCallback, setup } from "xstate";
+import { present, withoutNulls } from "../core/present.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import type { MachineTag } from "../core/words.ts";
 import { circuitBreakerMachine } from "./circuit-breaker.machine.ts";
@@ -97,7 +98,7 @@ const supervisor = supervisorSetup.extend({
           parent: self,
           clock,
           gpuExpectation: context.gpuExpectation,
-          ...(limits.health === undefined ? {} : { limits: limits.health }),
+          ...present({ limits: limits.health }),
         },
       });
       for (const worker of context.configured) {
@@ -157,7 +158,7 @@ const supervisor = supervisorSetup.extend({
             parent: self,
             clock,
             gpuExpectation: context.gpuExpectation,
-            ...(limits.health === undefined ? {} : { limits: limits.health }),
+            ...present({ limits: limits.health }),
           },
         });
       }
@@ -241,14 +242,14 @@ type Limits = SupervisorContext["limits"];
 
 /** What every child of a worker is given, at the start and when it is started again. */
 function childInput(context: SupervisorContext, workerId: string, self: unknown, limits: Limits[keyof Limits]) {
-  return { workerId, parent: self, clock: context.clock, ...(limits === undefined ? {} : { limits }) };
+  return { workerId, parent: self, clock: context.clock, ...present({ limits }) };
 }
 
 function breakerInput(context: SupervisorContext, workerId: string, self: unknown): never {
   const resume = context.breakers[workerId];
   return {
     ...childInput(context, workerId, self, context.limits.breaker),
-    ...(resume === undefined ? {} : { resume }),
+    ...present({ resume }),
   } as never;
 }
 
@@ -280,10 +281,10 @@ function spawnRecovery(
       failureType: incident.failureType,
       ladder: context.ladders[incident.failureType],
       cooldownUntilMs,
-      ...(resume === null ? {} : { resume }),
+      ...withoutNulls({ resume }),
       parent: self,
       clock: context.clock,
-      ...(recovery === undefined ? {} : { limits: recovery }),
+      ...present({ limits: recovery }),
     },
   });
 }

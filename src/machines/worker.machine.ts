@@ -7,6 +7,7 @@
 import { assign, fromCallback, fromPromise, sendTo, setup } from "xstate";
 import type { Evidence } from "../core/fault.ts";
 import type { ProcessExit, ProcessRef } from "../core/ports/worker.ts";
+import { withoutNulls } from "../core/present.ts";
 import type { MachineTag } from "../core/words.ts";
 import {
   type ConnectedWorker,
@@ -26,8 +27,7 @@ const silenceOf = ({
   mainThreadIdleMs,
 }: Extract<WorkerEvent, { type: "worker.fellSilent" }>): Evidence => ({
   silentForMs,
-  ...(processState === null ? {} : { processState }),
-  ...(mainThreadIdleMs === null ? {} : { mainThreadIdleMs }),
+  ...withoutNulls({ processState, mainThreadIdleMs }),
 });
 
 function noteDeath(context: WorkerContext): Partial<WorkerContext> {
