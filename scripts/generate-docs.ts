@@ -1,8 +1,10 @@
 /** Writes the generated files below docs/ and deploy/ from the source; with `--check` fails when they are not current. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { configJsonSchema, secretSettings, settings } from "../src/config/settings.ts";
+import { secretNames } from "../src/config/setting-names.ts";
+import { configJsonSchema, listSettings } from "../src/config/settings.ts";
 import { exampleSettings } from "../src/config/write-settings.ts";
 import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
+import { createModelCatalog } from "../src/core/model-catalog.ts";
 import { createApp } from "../src/server/create-app.ts";
 import { describeApi } from "../src/server/openapi-document.ts";
 import type { ServerPorts } from "../src/server/server-ports.ts";
@@ -37,11 +39,11 @@ function defaultOf(value: unknown): string {
 }
 
 export function renderSettings(): string {
-  const rows = settings.map(
+  const rows = listSettings().map(
     ({ path, environmentName, byDefault, bounds, isLive, description }) =>
       `| \`${path}\` | \`${environmentName}\` | ${cell(defaultOf(byDefault))} | ${cell(bounds)} | ${isLive ? "yes" : ""} | ${cell(description)} |`,
   );
-  const secrets = secretSettings.map(
+  const secrets = secretNames.map(
     ({ path, environmentName }) => `\`${path}\` from \`${environmentName}\` or, as a file, \`${environmentName}_FILE\``,
   );
   return [
@@ -91,7 +93,7 @@ export function renderContract(): string {
   const doors = { apiKey: null, allowedHosts: [], allowedOrigins: [], isExposed: false, isInsecure: false };
   const limits = { rateLimit: { perSecond: 1, burstCount: 1 }, resultMaxAgeMs: 0 };
   const app = createApp({} as ServerPorts, { ...doors, ...limits, consent, ownConsent: consent });
-  return `${JSON.stringify(describeApi(app, version), null, 1)}\n`;
+  return `${JSON.stringify(describeApi(app, version, createModelCatalog()), null, 1)}\n`;
 }
 
 const exampleHead = `# yaml-language-server: $schema=./config.schema.json
@@ -105,7 +107,7 @@ if (import.meta.main) {
   const pages = {
     "docs/errors.md": renderErrors(errorCodes),
     "docs/configuration.md": renderSettings(),
-    "docs/config.schema.json": `${JSON.stringify(configJsonSchema, null, 2)}\n`,
+    "docs/config.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
     "deploy/grafana/understudy.json": renderDashboard(),
     "docs/understudy.example.yaml": `${exampleHead}${exampleSettings()}`,
     "docs/openapi.json": renderContract(),

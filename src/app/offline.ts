@@ -4,7 +4,7 @@ import { UnderstudyError } from "../core/errors.ts";
 import { openStore } from "../store/open-store.ts";
 import { readIncident } from "../store/read-incident.ts";
 import { readSupervisorFile } from "../store/state-lock.ts";
-import { type Replay, replayIncident } from "./incident-replay.ts";
+import { type Replay, replayIncident } from "./incidents/incident-replay.ts";
 
 /** Where the supervisor of a state directory listens; null when none has said so. */
 export const readAddress = (stateDir: string): string | null => readSupervisorFile(stateDir)?.address ?? null;

@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
@@ -12,21 +13,23 @@ import type { WorkerHost } from "../core/ports/worker.ts";
 import type { ModelId } from "../core/words.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics/metrics.ts";
-import type { AsideModels } from "./aside-models.ts";
-import type { DiskWatch } from "./disk-watch.ts";
 import type { DrillState } from "./drills/drill-state.ts";
-import type { HostMemory } from "./host-memory.ts";
-import type { ClipBook, EnvelopeBook, StepBook } from "./learned-books.ts";
-import type { LoadGate } from "./load-gate.ts";
-import type { ProfileBook } from "./profile-book.ts";
-import type { ProgressBoard } from "./progress-board.ts";
-import type { SampleBoard } from "./sample-board.ts";
-import type { WorkerLinks } from "./worker-links.ts";
+import type { DiskWatch } from "./health/disk-watch.ts";
+import type { HostMemory } from "./health/host-memory.ts";
+import type { SampleBoard } from "./health/sample-history.ts";
+import type { LoadGate } from "./models/load-gate.ts";
+import type { ProfileBook } from "./models/loaded-profiles.ts";
+import type { AsideModels } from "./models/unavailable-models.ts";
+import type { ClipBook, EnvelopeBook, StepBook } from "./rendering/learned.ts";
+import type { ProgressBoard } from "./rendering/progress-tracker.ts";
+import type { WorkerLinks } from "./workers/worker-links.ts";
 
 /** The outside world of one service. The simulation gives another one. */
 export interface ServicePorts {
   readonly clock: Clock;
   readonly chance: Chance;
+  /** The models that this service knows. */
+  readonly catalog: ModelCatalog;
   readonly store: Store;
   readonly artifacts: ArtifactFiles;
   readonly disk: DiskGauge;

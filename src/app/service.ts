@@ -12,6 +12,7 @@ import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";
+import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
 import { validateLadders } from "../recovery/ladders.ts";
@@ -19,40 +20,39 @@ import type { ServerPorts } from "../server/server-ports.ts";
 import { createMachineBook, type MachineBook } from "../telemetry/machine-book.ts";
 import { createMetrics } from "../telemetry/metrics/metrics.ts";
 import { logRows } from "../telemetry/row-log.ts";
-import { createStatelyFeed, type StatelyFeed } from "../telemetry/stately-feed.ts";
+import type { StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
-import { healthActors } from "./actors/health-actors.ts";
-import { loaderActors } from "./actors/loader-actors.ts";
-import { pipelineActors } from "./actors/pipeline-actors.ts";
-import { recorderActor } from "./actors/recorder.ts";
-import { recoveryActors } from "./actors/recovery-actors.ts";
-import { workerActors } from "./actors/worker-actors.ts";
-import { createAsideModels } from "./aside-models.ts";
-import { createDiskWatch } from "./disk-watch.ts";
 import { DrillState } from "./drills/drill-state.ts";
-import { gpuExpectationOf } from "./gpu-expectation.ts";
-import { createHostMemory } from "./host-memory.ts";
-import { isRecordedActor, rowOfTransition } from "./incident-steps.ts";
-import { createLeakWatch } from "./leak-watch.ts";
-import { openLearnedBooks } from "./learned-books.ts";
-import { LoadGate } from "./load-gate.ts";
-import { machineCharts } from "./machine-charts.ts";
-import { ownModelOf } from "./own-model.ts";
-import { createProfileBook } from "./profile-book.ts";
-import { createProgressBoard } from "./progress-board.ts";
-import { createProofClip } from "./proof-clip.ts";
-import { createFactHub, type FactHub } from "./recovery-desk.ts";
-import { openRecoveryLedger } from "./recovery-ledger.ts";
-import { readResumedFacts } from "./resume-facts.ts";
-import { createRouteWatch } from "./route-watch.ts";
-import { createSampleBoard } from "./sample-board.ts";
+import { createDiskWatch } from "./health/disk-watch.ts";
+import { gpuExpectationOf } from "./health/gpu-expectation.ts";
+import { healthActors } from "./health/health-actors.ts";
+import { createHostMemory } from "./health/host-memory.ts";
+import { createSampleBoard } from "./health/sample-history.ts";
+import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
+import { recorderActor } from "./incidents/recorder.ts";
+import { recoveryActors } from "./incidents/recovery-actors.ts";
+import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
+import { createFactHub, type FactHub } from "./incidents/recovery-operations.ts";
+import { readResumedFacts } from "./incidents/resume-facts.ts";
+import { LoadGate } from "./models/load-gate.ts";
+import { createProfileBook } from "./models/loaded-profiles.ts";
+import { loaderActors } from "./models/loader-actors.ts";
+import { ownModelOf } from "./models/own-model.ts";
+import { createAsideModels } from "./models/unavailable-models.ts";
+import { openLearnedBooks } from "./rendering/learned.ts";
+import { pipelineActors } from "./rendering/pipeline-actors.ts";
+import { createProgressBoard } from "./rendering/progress-tracker.ts";
+import { createProofClip } from "./rendering/proof-clip.ts";
+import { createRouteWatch } from "./rendering/route-watch.ts";
 import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
-import type { StatusParts } from "./service-status.ts";
-import type { Supervisor } from "./supervisor-actor.ts";
+import { machineCharts } from "./status/machine-charts.ts";
+import type { StatusParts } from "./status/service-status.ts";
 import { createTurnClock } from "./turn-clock.ts";
 import { createUpkeep } from "./upkeep.ts";
-import { createWorkerLinks } from "./worker-links.ts";
+import { createLeakWatch } from "./workers/leak-watch.ts";
+import { workerActors } from "./workers/worker-actors.ts";
+import { createWorkerLinks } from "./workers/worker-links.ts";
 
 export interface Service {
   readonly serverPorts: ServerPorts;
@@ -171,12 +171,18 @@ interface Watched {
   readonly stately: StatelyFeed | null;
 }
 
+/** Loaded only where it was asked for: the inspector's package brings a dozen others. */
+async function openStatelyFeed(book: MachineBook): Promise<StatelyFeed> {
+  const { createStatelyFeed } = await import("../telemetry/stately-feed.ts");
+  return createStatelyFeed(book.refs);
+}
+
 async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watched> {
   const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
   const book = createMachineBook(turnClock.nowMs);
-  const stately = config.inspect ? createStatelyFeed(book.refs) : null;
+  const stately = config.inspect ? await openStatelyFeed(book) : null;
   const subscriber = createTransitionSubscriber({
     logger,
     nowMs: turnClock.nowMs,
@@ -197,6 +203,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watc
       workers: config.workers.map(({ id }) => ({ id, model: ownModelOf(config, id), profile: config.loadProfile })),
       ladders: laddersOf(config),
       clock: turnClock,
+      catalog: parts.catalog,
       gpuExpectation: gpuExpectationOf(config),
       limits: subsystemLimits(config),
       resumed,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Difference } from "../app/incident-facts.ts";
-import type { Replay, ReplayedLife, ReplayedStep } from "../app/incident-replay.ts";
+import type { Difference } from "../app/incidents/incident-facts.ts";
+import type { Replay, ReplayedLife, ReplayedStep } from "../app/incidents/incident-replay.ts";
 import { replayOffline } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
 import { isoOf } from "../core/clock.ts";

@@ -1,4 +1,4 @@
-import { listKeys, makeKey, revokeKey } from "../app/key-desk.ts";
+import { listKeys, makeKey, revokeKey } from "../app/key-operations.ts";
 import type { Config } from "../config/schema.ts";
 import { isoOf } from "../core/clock.ts";
 import type { KeyRole } from "../core/words.ts";

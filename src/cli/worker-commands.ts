@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { checkWorker } from "../app/check-worker.ts";
+import { checkWorker } from "../app/workers/check-worker.ts";
 import { type PromiseFile, promiseFileSchema } from "../contract/worker-promises.ts";
 import { UnderstudyError } from "../core/errors.ts";
 import { say } from "./running-service.ts";

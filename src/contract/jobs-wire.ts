@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { AttemptView, JobArtifact, JobProgress, JobView } from "../core/job.ts";
-import { isKnownModel, knownModels } from "../core/model-catalog.ts";
 import { sizeText } from "../core/pixel-size.ts";
 import { ifAny, ifKnown, present, withoutNulls } from "../core/present.ts";
 import { dayMs, secondMs } from "../core/units.ts";
@@ -12,7 +11,7 @@ import { jobEstimateSchema, toJobEstimate } from "./estimate-wire.ts";
 import { errorSchema, loraShape, servedBySchema, toChanges, toServedBy } from "./job-parts.ts";
 import { hasFailed, isBeingCancelled, isOpen, messageOfJob, toTruth, truthShape } from "./job-truth.ts";
 import { modelName } from "./model-name.ts";
-import { lorasOf, type Order, orderFields, problemOfOrder, usualOrder } from "./order.ts";
+import { lorasOf, type Order, type OrderAbout, orderFields, problemOfOrder, usualOrder } from "./order.ts";
 import { fromWire, toWire } from "./renaming.ts";
 import type { EstimateView } from "./service-views.ts";
 import { jobWebhookSchema, toJobWebhook } from "./webhook-wire.ts";
@@ -37,7 +36,7 @@ const isBase64 = (text: string): boolean => text.length % 4 === 0 && !/[^A-Za-z0
 
 export const jobSubmissionSchema = z
   .strictObject({
-    model: modelName.refine(isKnownModel, { error: () => `must be one of ${knownModels().join(", ")}` }),
+    model: modelName,
     prompt: orderFields.prompt.min(1, "must not be blank"),
     size: pixelSize.default(usualOrder.size),
     frames: orderFields.frames.optional(),
@@ -73,16 +72,17 @@ export type JobSubmission = z.infer<typeof jobSubmissionSchema>;
 /** Its fields are called here as they are everywhere. */
 export const toOrder = (submission: JobSubmission): Order => fromWire(submission);
 
-/** Relations between fields that must hold; null when they do. */
+/** What its fields say together with the models that there are; null when that holds. */
 export function problemOfSubmission(
   submission: JobSubmission,
-  hasImage: boolean,
+  about: OrderAbout,
 ): { readonly param: string; readonly detail: string } | null {
-  const problem = problemOfOrder(submission, { hasImage });
+  const problem = problemOfOrder(submission, about);
   if (problem === null) return null;
-  return problem.field === "size"
-    ? { param: "size", detail: `size must be one of ${problem.sizes.join(", ")}.` }
-    : { param: "image", detail: `image is required for ${submission.model}.` };
+  const { field } = problem;
+  return field === "image"
+    ? { param: field, detail: `image is required for ${submission.model}.` }
+    : { param: field, detail: `${field} must be one of ${problem.choices.join(", ")}.` };
 }
 
 const artifactSchema = z.strictObject({

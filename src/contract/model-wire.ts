@@ -1,5 +1,4 @@
 /** Models on the wire: the seed's shapes, and what this service knows beyond them. What is not known is left out. */
-
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import { sizeText } from "../core/pixel-size.ts";

@@ -4,7 +4,9 @@
  */
 import { z } from "zod";
 import type { Consent, RenderRequest } from "../core/job.ts";
-import { modelEntry, resolutionsOf } from "../core/model-catalog.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { needsImage, resolutionsOf } from "../core/model-figures.ts";
 import { sizeOfText } from "../core/pixel-size.ts";
 import { ifAny, present } from "../core/present.ts";
 import { fallbackConsents, loraExperts, type ModelId, reductionKinds } from "../core/words.ts";
@@ -81,22 +83,31 @@ export interface Order extends GivenConsent {
   readonly loras?: NonNullable<RenderRequest["loras"]>;
 }
 
-/** Where two fields do not go together. */
-export type OrderProblem = { readonly field: "size"; readonly sizes: readonly string[] } | { readonly field: "image" };
-
-/** Null for an order of a model's own size, with the image that it needs. */
-export function problemOfOrder(
-  { model, size }: Pick<Order, "model" | "size">,
-  { hasImage }: { readonly hasImage: boolean },
-): OrderProblem | null {
-  const sizes = resolutionsOf(model);
-  if (!sizes.includes(size)) return { field: "size", sizes };
-  return modelEntry(model).needsImage && !hasImage ? { field: "image" } : null;
+export interface OrderAbout {
+  /** The models that there are. */
+  readonly catalog: ModelCatalog;
+  readonly hasImage: boolean;
 }
 
-/** `drawSeed` is asked only when the order names none. */
-export function toRenderRequest(order: Order, drawSeed: () => number): RenderRequest {
-  const entry = modelEntry(order.model);
+/** What does not go together: of a model or a size that there is not, the ones that there are. */
+export type OrderProblem =
+  | { readonly field: "model" | "size"; readonly choices: readonly string[] }
+  | { readonly field: "image" };
+
+/** Null for an order of a known model in one of its sizes, with the image that it needs. */
+export function problemOfOrder(
+  { model, size }: Pick<Order, "model" | "size">,
+  { catalog, hasImage }: OrderAbout,
+): OrderProblem | null {
+  const entry = catalog.find(model);
+  if (entry === undefined) return { field: "model", choices: catalog.ids };
+  const sizes = resolutionsOf(entry);
+  if (!sizes.includes(size)) return { field: "size", choices: sizes };
+  return needsImage(entry) && !hasImage ? { field: "image" } : null;
+}
+
+/** `drawSeed` is asked only when the order names none. @param entry of the model that it names */
+export function toRenderRequest(order: Order, entry: ModelEntry, drawSeed: () => number): RenderRequest {
   return {
     model: order.model,
     prompt: order.prompt,

@@ -1,8 +1,7 @@
 /** An order as the compatible routes take it: the fields that their clients send, and how loosely those may write them. */
 import { z } from "zod";
-import { isKnownModel, knownModels } from "../core/model-catalog.ts";
 import { present } from "../core/present.ts";
-import { listed, lorasOf, type Order, orderFields, problemOfOrder, usualOrder } from "./order.ts";
+import { listed, lorasOf, type Order, type OrderAbout, orderFields, problemOfOrder, usualOrder } from "./order.ts";
 import { fromWire } from "./renaming.ts";
 
 /** Form fields arrive as strings, and two generations of the compatible client send numbers as strings in JSON too. */
@@ -33,9 +32,7 @@ const loraSchema = z.object({
 });
 
 export const submitSchema = z.object({
-  model_type: z
-    .string("is required")
-    .refine(isKnownModel, { error: () => `Invalid model type. Must be one of: ${listed(knownModels())}` }),
+  model_type: z.string("is required"),
   prompt: orderFields.prompt.describe("What the video shows, 1 to 500 characters."),
   resolution: z.string("must be a text such as 1280x720").default(usualOrder.size),
   steps: numberOrText(orderFields.steps).default(usualOrder.steps),
@@ -66,10 +63,6 @@ export type ParsedSubmission =
   | { readonly kind: "fields"; readonly fields: SubmitFields }
   | { readonly kind: "invalid"; readonly param: string; readonly message: string };
 
-export interface UploadedImages {
-  readonly hasImage: boolean;
-}
-
 /** Sentences that begin with a capital letter stand alone; the others need the field's name. */
 const sentenceOf = (param: string, message: string): string =>
   /^[A-Z]/.test(message) ? message : `${param} ${message}`;
@@ -78,22 +71,29 @@ const sentenceOf = (param: string, message: string): string =>
 export const toOrder = ({ model_type: model, resolution: size, num_frames, fps, ...rest }: SubmitFields): Order =>
   fromWire({ model, size, ...present({ frames: num_frames, frames_per_second: fps }), ...rest });
 
+const invalid = (param: string, message: string) => ({ kind: "invalid", param, message }) as const;
+const unknownModel = (models: readonly string[]) =>
+  invalid("model_type", `Invalid model type. Must be one of: ${listed(models)}`);
+
 /** `raw` is whatever the body held: unknown keys are ignored, as clients of these routes expect. */
-export function parseSubmission(raw: unknown, images: UploadedImages): ParsedSubmission {
-  const invalid = (param: string, message: string) => ({ kind: "invalid", param, message }) as const;
+export function parseSubmission(raw: unknown, about: OrderAbout): ParsedSubmission {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw))
     return invalid("body", "The body must be an object of fields.");
   const given: Record<string, unknown> = { ...raw };
   for (const [other, name] of Object.entries(otherSpellings)) given[name] ??= given[other];
+  const { model_type: model } = given;
+  // Before all else: which sizes there are depends on it.
+  if (typeof model === "string" && !about.catalog.has(model)) return unknownModel(about.catalog.ids);
   const { success, data: fields, error } = submitSchema.safeParse(given);
   if (!success) {
     const [issue] = error.issues;
     const param = String(issue?.path[0] ?? "body");
     return invalid(param, sentenceOf(param, issue?.message ?? "is not acceptable"));
   }
-  const problem = problemOfOrder({ model: fields.model_type, size: fields.resolution }, images);
+  const problem = problemOfOrder({ model: fields.model_type, size: fields.resolution }, about);
   if (problem === null) return { kind: "fields", fields };
+  if (problem.field === "model") return unknownModel(problem.choices);
   return problem.field === "size"
-    ? invalid("resolution", `Invalid resolution. Must be one of: ${listed(problem.sizes)}`)
+    ? invalid("resolution", `Invalid resolution. Must be one of: ${listed(problem.choices)}`)
     : invalid("image", `image is required for ${fields.model_type}`);
 }

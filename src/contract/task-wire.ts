@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobProgress, JobView, RenderRequest } from "../core/job.ts";
-import { peakBytes } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { peakBytes } from "../core/model-figures.ts";
 import { sizeText } from "../core/pixel-size.ts";
 import { ifAny, ifKnown, present } from "../core/present.ts";
 import { minuteMs } from "../core/units.ts";
@@ -183,6 +184,8 @@ export const submittedSchema = z
   .meta({ id: "Submitted" });
 
 export interface SubmittedAbout {
+  /** The one that was asked for. */
+  readonly model: ModelEntry;
   /** Null while no worker has told what its card is. */
   readonly estimate: EstimateView | null;
   readonly message: string;
@@ -205,7 +208,7 @@ export function toSubmitted(job: JobView, about: SubmittedAbout): z.infer<typeof
     message,
     real_ai_enabled: isRealEnabled,
     hardware_optimized: isRealEnabled && !about.isDegraded,
-    estimated_vram_gb: inGb(estimate?.deviceBytes ?? peakBytes(request.model, request, "model-offload")),
+    estimated_vram_gb: inGb(estimate?.deviceBytes ?? peakBytes(about.model, request, "model-offload")),
     parameters: {
       ...toRequest(request),
       image_path: null,

@@ -3,7 +3,7 @@
  * only ones. Settings of our own stand under `understudy`.
  */
 import { z } from "zod";
-import { isKnownModel, modelEntry } from "../core/model-catalog.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import { sizeText } from "../core/pixel-size.ts";
 import { present } from "../core/present.ts";
 import type { ModelId } from "../core/words.ts";
@@ -111,6 +111,7 @@ const wireNames: Readonly<Record<string, string>> = {
 };
 
 export interface VideoAbout {
+  readonly catalog: ModelCatalog;
   /** For requests that name no model. */
   readonly lead: ModelId;
   readonly hasImageFile: boolean;
@@ -142,9 +143,9 @@ function sizeOf({ size, width, height }: VideoRequest): string | undefined {
   return width === undefined || height === undefined ? size : sizeText({ width, height });
 }
 
-function toSubmissionFields(request: VideoRequest, lead: ModelId): Record<string, unknown> {
+function toSubmissionFields(request: VideoRequest, { catalog, lead }: VideoAbout): Record<string, unknown> {
   const model = request.model ?? lead;
-  const entry = isKnownModel(model) ? modelEntry(model) : undefined;
+  const entry = catalog.find(model);
   const fps = request.fps ?? entry?.framesPerSecond;
   const framesOfSeconds =
     request.seconds === undefined || fps === undefined ? undefined : Math.max(1, Math.round(request.seconds * fps));
@@ -197,7 +198,8 @@ export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo 
   const url = isGiven(reference?.image_url) ? reference?.image_url : undefined;
   if (url !== undefined && typeof url !== "string")
     return invalid("input_reference.image_url", "input_reference.image_url must be a text.");
-  const submission = parseSubmission(toSubmissionFields(request, about.lead), {
+  const submission = parseSubmission(toSubmissionFields(request, about), {
+    catalog: about.catalog,
     hasImage: about.hasImageFile || url !== undefined,
   });
   if (submission.kind === "invalid") {

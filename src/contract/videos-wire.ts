@@ -4,10 +4,11 @@
  */
 import { z } from "zod";
 import type { AttemptView, JobProgress, JobView, RenderRequest } from "../core/job.ts";
-import { modelEntry, resolutionsOf } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { needsImage, resolutionsOf } from "../core/model-figures.ts";
 import { sizeText } from "../core/pixel-size.ts";
 import { ifAny, ifKnown, present } from "../core/present.ts";
-import { type ModelId, phases } from "../core/words.ts";
+import { phases } from "../core/words.ts";
 import { jobEstimateSchema, toJobEstimate } from "./estimate-wire.ts";
 import { changesSchema, errorSchema, percentOf, secondsUp, servedBySchema, toChanges } from "./job-parts.ts";
 import { artifactOf, isBeingCancelled, isOpen, toTruth } from "./job-truth.ts";
@@ -245,22 +246,21 @@ export const modelObjectSchema = z
   })
   .meta({ id: "OpenAiModel" });
 export function toModelObject(
-  id: ModelId,
+  model: ModelEntry,
   about: { readonly isMain: boolean; readonly knownSinceMs: number },
 ): z.infer<typeof modelObjectSchema> {
-  const entry = modelEntry(id);
   return {
-    id,
+    id: model.id,
     object: "model",
     created: unixSeconds(about.knownSinceMs),
     owned_by: "understudy",
     understudy: {
       is_main_model: about.isMain,
-      needs_image: entry.needsImage,
-      sizes: [...resolutionsOf(id)],
-      fps: entry.framesPerSecond,
-      default_frames: entry.defaultFrames,
-      default_steps: entry.defaultSteps,
+      needs_image: needsImage(model),
+      sizes: [...resolutionsOf(model)],
+      fps: model.framesPerSecond,
+      default_frames: model.defaultFrames,
+      default_steps: model.defaultSteps,
     },
   };
 }

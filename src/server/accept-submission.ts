@@ -57,13 +57,15 @@ export interface GivenOrder extends Pick<Submission, "priority" | "labels" | "de
 /** The body was read and judged before; here the order is made durable, and nothing else happens. */
 export async function acceptSubmission(
   context: HttpContext,
-  ports: Pick<ServerPorts, "admission" | "chance">,
+  ports: Pick<ServerPorts, "admission" | "chance" | "catalog">,
   { order, consent, text, image, ...about }: GivenOrder,
 ): Promise<Accepted | Refusing> {
   const submitter = submitterOf(context);
   return admit(context, ports, {
     spec: {
-      request: toRenderRequest(order, () => drawInteger(ports.chance, 0, largestSeed)),
+      request: toRenderRequest(order, ports.catalog.entryOf(order.model), () =>
+        drawInteger(ports.chance, 0, largestSeed),
+      ),
       consent: toConsent(order, consent),
       workflow: null,
     },

@@ -4,6 +4,7 @@ import { present } from "../core/present.ts";
 import type { HttpContext } from "./http-types.ts";
 import { invalid, type OrRefusal, readBody } from "./read-body.ts";
 import { type ImagePorts, type ReadImage, readImage } from "./read-image.ts";
+import type { ServerPorts } from "./server-ports.ts";
 
 interface Images {
   /** SHA-256 of each uploaded image, with its field's name. */
@@ -43,12 +44,15 @@ async function imagesOfForm(form: FormData, ports: ImagePorts): Promise<OrRefusa
 const textsOf = (form: FormData): Record<string, string> =>
   Object.fromEntries([...form.entries()].filter((entry): entry is [string, string] => typeof entry[1] === "string"));
 
-export async function readSubmission(context: HttpContext, ports: ImagePorts): Promise<OrRefusal<ReadSubmission>> {
+export async function readSubmission(
+  context: HttpContext,
+  ports: Pick<ServerPorts, "images" | "catalog">,
+): Promise<OrRefusal<ReadSubmission>> {
   const body = await readBody(context);
   if ("refusal" in body) return body;
   const raw = "form" in body ? textsOf(body.form) : body.json;
   const images = "form" in body ? await imagesOfForm(body.form, ports) : imagesOfJson(raw);
   if ("refusal" in images) return images;
-  const parsed = parseSubmission(raw, { hasImage: images.image !== undefined });
+  const parsed = parseSubmission(raw, { catalog: ports.catalog, hasImage: images.image !== undefined });
   return parsed.kind === "invalid" ? invalid(parsed.param, parsed.message) : { fields: parsed.fields, ...images };
 }

@@ -1,7 +1,6 @@
 /** Reads a video's order, form or JSON, and the image that it brings. */
-import { type AcceptedVideo, parseVideoRequest } from "../contract/videos-request.ts";
+import { type AcceptedVideo, parseVideoRequest, type VideoAbout } from "../contract/videos-request.ts";
 import { present } from "../core/present.ts";
-import type { ModelId } from "../core/words.ts";
 import { expandForm } from "./expand-form.ts";
 import type { HttpContext } from "./http-types.ts";
 import { invalid, type OrRefusal, readBody } from "./read-body.ts";
@@ -49,13 +48,13 @@ function bytesOfUrl(url: string): OrRefusal<Uint8Array> {
 export async function readVideoRequest(
   context: HttpContext,
   ports: ImagePorts,
-  lead: ModelId,
+  about: Omit<VideoAbout, "hasImageFile">,
 ): Promise<OrRefusal<ReadVideo>> {
   const body = await readBody(context);
   if ("refusal" in body) return body;
   const raw: OrRefusal<RawOrder> = "form" in body ? await takeApart(body.form) : { fields: body.json };
   if ("refusal" in raw) return raw;
-  const video = parseVideoRequest(raw.fields, { lead, hasImageFile: raw.file !== undefined });
+  const video = parseVideoRequest(raw.fields, { ...about, hasImageFile: raw.file !== undefined });
   if (video.kind === "invalid") return invalid(video.param, video.message);
   const bytes = raw.file ?? (video.imageUrl === undefined ? undefined : bytesOfUrl(video.imageUrl));
   if (bytes === undefined) return { video };

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Replay, replayIncident } from "../../src/app/incident-replay.ts";
+import { type Replay, replayIncident } from "../../src/app/incidents/incident-replay.ts";
 import type { EventRow } from "../../src/core/ports/event-log.ts";
 import { runSimulation } from "../simulation/simulation.ts";
 

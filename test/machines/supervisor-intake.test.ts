@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import { childIds } from "../../src/machines/supervisor-children.ts";
 import { unknownWorker, type WorkerFacts } from "../../src/machines/supervisor-facts.ts";
-import { childIds, type Route } from "../../src/machines/supervisor-route.ts";
+import type { Route } from "../../src/machines/supervisor-route.ts";
 import { routeOf } from "../../src/machines/supervisor-routes.ts";
 import { nothingResumed, type SupervisorContext, type SupervisorEvent } from "../../src/machines/supervisor-types.ts";
 import { classify } from "../../src/recovery/classify.ts";
@@ -14,6 +16,7 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     configured: Object.keys(workers).map((id) => ({ id, model: "T2V-A14B", profile: "model-offload" })),
     ladders: defaultLadders,
     clock: { nowMs: () => 1_000 },
+    catalog: createModelCatalog(),
     gpuExpectation: "always",
     limits: {},
     resumed: nothingResumed,
@@ -45,7 +48,7 @@ function play(
   let after = context;
   for (const event of events) {
     const route: Route = routeOf(after, event, false);
-    sent.push(...route.sends.map(({ to, event: told }) => `${told.type} → ${to}`));
+    sent.push(...route.sends.map(([to, told]) => `${told.type} → ${to}`));
     facts.push(...route.facts.map(({ type }) => type));
     after = { ...after, ...route.change };
   }

@@ -3,6 +3,7 @@ import type { ServicePorts } from "../../src/app/service-ports.ts";
 import { drawInteger } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { StoreError } from "../../src/core/errors.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { createApp } from "../../src/server/create-app.ts";
@@ -75,6 +76,7 @@ function openPorts(world: World, points: CrashPoints, host: ServicePorts["host"]
   return {
     clock,
     chance,
+    catalog: createModelCatalog(),
     store: reopenStore(world, clock, points),
     artifacts: points.wrap(troubles.wrap(createSimArtifacts(workerWorld, disk), "artifacts"), "artifacts"),
     disk: points.wrap(

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type CommitFact, commitRender } from "../../src/app/effects/commit.ts";
-import { openLearnedBooks } from "../../src/app/learned-books.ts";
-import { createProfileBook } from "../../src/app/profile-book.ts";
-import { createProgressBoard } from "../../src/app/progress-board.ts";
+import { createProfileBook } from "../../src/app/models/loaded-profiles.ts";
+import { type CommitFact, commitRender } from "../../src/app/rendering/commit.ts";
+import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
+import { createProgressBoard } from "../../src/app/rendering/progress-tracker.ts";
 import type { ServiceParts } from "../../src/app/service-ports.ts";
-import { createWorkerLinks } from "../../src/app/worker-links.ts";
+import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { MediaError, StoreError } from "../../src/core/errors.ts";
 import type { Lease } from "../../src/core/job.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import type { ArtifactProbe, Media } from "../../src/core/ports/media.ts";
@@ -87,6 +88,7 @@ async function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media
     progress: createProgressBoard(clock),
     profiles: createProfileBook("model-offload"),
     ...(await openLearnedBooks(store, clock)),
+    catalog: createModelCatalog(),
     logger: createLogger({ level: "silent", nowMs: clock.nowMs }),
     config: { leaseMs },
   } as unknown as ServiceParts;

@@ -8,6 +8,7 @@ import { toProblem } from "../../src/contract/problem.ts";
 import { toStats } from "../../src/contract/stats-wire.ts";
 import { parseSubmission, type SubmitFields, toOrder } from "../../src/contract/submit-request.ts";
 import { type ErrorCode, errorCodes } from "../../src/core/error-codes.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { EventRow } from "../../src/core/ports/event-log.ts";
 import { failureTypes, modes, recoveryActions } from "../../src/core/words.ts";
 
@@ -125,14 +126,20 @@ describe("image content", () => {
 });
 
 describe("submission", () => {
+  const catalog = createModelCatalog();
   const parse = (fields: Record<string, unknown>): SubmitFields => {
-    const parsed = parseSubmission({ model_type: "T2V-A14B", prompt: "a fox", ...fields }, { hasImage: false });
+    const about = { catalog, hasImage: false };
+    const parsed = parseSubmission({ model_type: "T2V-A14B", prompt: "a fox", ...fields }, about);
     if (parsed.kind === "invalid") throw new Error(parsed.message);
     return parsed.fields;
   };
+  const requestOf = (fields: Record<string, unknown>) => {
+    const order = toOrder(parse(fields));
+    return toRenderRequest(order, catalog.entryOf(order.model), () => 9);
+  };
 
   it("takes the model's own frames and rate where the request names none", () => {
-    expect(toRenderRequest(toOrder(parse({})), () => 9)).toMatchObject({
+    expect(requestOf({})).toMatchObject({
       width: 1280,
       height: 720,
       frames: 81,
@@ -140,7 +147,7 @@ describe("submission", () => {
       steps: 50,
       seed: 9,
     });
-    expect(toRenderRequest(toOrder(parse({ model_type: "TI2V-5B" })), () => 9)).toMatchObject({
+    expect(requestOf({ model_type: "TI2V-5B" })).toMatchObject({
       frames: 121,
       framesPerSecond: 24,
     });

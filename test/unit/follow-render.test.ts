@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { followRender, type RenderFact, type RenderPorts } from "../../src/app/effects/render.ts";
-import { openLearnedBooks } from "../../src/app/learned-books.ts";
-import { createProgressBoard } from "../../src/app/progress-board.ts";
-import { createWorkerLinks } from "../../src/app/worker-links.ts";
+import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
+import { createProgressBoard } from "../../src/app/rendering/progress-tracker.ts";
+import { followRender, type RenderFact, type RenderPorts } from "../../src/app/rendering/render.ts";
+import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import type { Lease } from "../../src/core/job.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import type { WorkerClient, WorkerNotice } from "../../src/core/ports/worker.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
@@ -50,7 +51,14 @@ it("a worker that says the same step again and again has not moved; a long phase
   const ref = { workerId: "gpu0", pid: 1, startTicks: 1, bootId: "b", socketPath: "s", token: "t" };
   links.open({ workerId: "gpu0", ref, client: client as WorkerClient });
   const { steps } = await openLearnedBooks(store, clock);
-  const ports = { links, clock, steps, progress: createProgressBoard(clock), profiles: { of: () => "model-offload" } };
+  const ports = {
+    catalog: createModelCatalog(),
+    links,
+    clock,
+    steps,
+    progress: createProgressBoard(clock),
+    profiles: { of: () => "model-offload" },
+  };
   const facts: RenderFact[] = [];
   const stop = followRender(ports as unknown as RenderPorts, { workerId: "gpu0", lease, isUnderWay: true }, (fact) =>
     facts.push(fact),

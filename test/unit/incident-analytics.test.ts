@@ -9,7 +9,7 @@ import {
   incidentFigures,
   modeShares,
   recoveryAnalytics,
-} from "../../src/app/incident-analytics.ts";
+} from "../../src/app/incidents/incident-analytics.ts";
 import { analyticsSchema, toAnalytics } from "../../src/contract/analytics-wire.ts";
 import type { EventRow, IncidentRow } from "../../src/core/ports/event-log.ts";
 import { hourMs } from "../../src/core/units.ts";

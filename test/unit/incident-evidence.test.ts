@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { describe, expect, it } from "vitest";
-import { sanitise, sanitiseText } from "../../src/app/incident-evidence.ts";
+import { sanitise, sanitiseText } from "../../src/app/incidents/incident-evidence.ts";
 
 describe("evidence that is kept", () => {
   it.each([

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { estimateWaitMs } from "../../src/app/job-outlook.ts";
+import { estimateWaitMs } from "../../src/app/rendering/job-outlook.ts";
 
 const took = [20_000, 40_000];
 

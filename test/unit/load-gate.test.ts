@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LoadGate } from "../../src/app/load-gate.ts";
+import { LoadGate } from "../../src/app/models/load-gate.ts";
 import { gibibyte } from "../../src/core/units.ts";
 
 const never = new AbortController().signal;

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createActor, toPromise } from "xstate";
-import { pipelineActors } from "../../src/app/actors/pipeline-actors.ts";
 import { DrillState } from "../../src/app/drills/drill-state.ts";
-import { createProgressBoard } from "../../src/app/progress-board.ts";
+import { pipelineActors } from "../../src/app/rendering/pipeline-actors.ts";
+import { createProgressBoard } from "../../src/app/rendering/progress-tracker.ts";
 import type { ServiceParts } from "../../src/app/service-ports.ts";
-import { createWorkerLinks } from "../../src/app/worker-links.ts";
+import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import type { Lease } from "../../src/core/job.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import { hourMs, secondMs } from "../../src/core/units.ts";

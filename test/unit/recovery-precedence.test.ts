@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { faultOfRejection } from "../../src/app/effects/render.ts";
+import { faultOfRejection } from "../../src/app/rendering/render.ts";
 import { methods } from "../../src/contract/worker-protocol.ts";
 import type { Evidence } from "../../src/core/fault.ts";
 import type { FaultClass } from "../../src/core/words.ts";

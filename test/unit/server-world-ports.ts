@@ -1,7 +1,7 @@
 /** The ports of a server whose machines a test plays: store, artifact files and admission are the service's own. */
-import { createIncidentDesk } from "../../src/app/incident-desk.ts";
-import { createJobOutlook } from "../../src/app/job-outlook.ts";
-import { removeJob } from "../../src/app/remove-job.ts";
+import { createIncidentDesk } from "../../src/app/incidents/incident-reader.ts";
+import { createJobOutlook } from "../../src/app/rendering/job-outlook.ts";
+import { removeJob } from "../../src/app/rendering/remove-job.ts";
 import type { JobProgress } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
@@ -55,7 +55,7 @@ const noModels: ModelPort = {
 export function makePorts(
   world: () => SteeredWorld,
   store: Store,
-  parts: Pick<ServerPorts, "clock" | "chance"> & { readonly artifacts: ArtifactFiles },
+  parts: Pick<ServerPorts, "clock" | "chance" | "catalog"> & { readonly artifacts: ArtifactFiles },
   listeners: Set<(frame: StreamFrame) => void>,
   models: ModelPort = noModels,
 ): ServerPorts {
@@ -66,6 +66,7 @@ export function makePorts(
       disk: { freeBytes: async () => world().freeBytes },
       clock: parts.clock,
       chance: parts.chance,
+      catalog: parts.catalog,
       largest: () =>
         world().isCardKnown
           ? {

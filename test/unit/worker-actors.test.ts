@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { createActor } from "xstate";
-import { workerActors } from "../../src/app/actors/worker-actors.ts";
 import type { ServiceParts } from "../../src/app/service-ports.ts";
-import { createWorkerLinks } from "../../src/app/worker-links.ts";
+import { workerActors } from "../../src/app/workers/worker-actors.ts";
+import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { toActorClock } from "../../src/core/clock.ts";
 import { WorkerError } from "../../src/core/errors.ts";
 import type { ProcessExit, ProcessRef, WorkerHost } from "../../src/core/ports/worker.ts";

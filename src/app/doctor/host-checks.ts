@@ -9,7 +9,7 @@ import type { Sample } from "../../core/ports/telemetry-probe.ts";
 import { formatBytes } from "../../core/units.ts";
 import { readSupervisorFile } from "../../store/state-lock.ts";
 import { createProcessTable } from "../../workers/process-table.ts";
-import { nearestFolder } from "../look-at-machine.ts";
+import { nearestFolder } from "../health/look-at-machine.ts";
 import { missing, ok, unknown } from "./finding.ts";
 
 const leastNodeMajor = 24;

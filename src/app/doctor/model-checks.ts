@@ -2,7 +2,7 @@
 import { ModelError } from "../../core/errors.ts";
 import type { ModelDesk, ModelStatus } from "../../core/ports/model-desk.ts";
 import { formatBytes, secondMs } from "../../core/units.ts";
-import { type Fitness, type FitnessWorld, fitnessOf } from "../fitness.ts";
+import { type Fitness, type FitnessWorld, fitnessOf } from "../models/fitness.ts";
 import { missing, ok, unknown } from "./finding.ts";
 
 const hubWithinMs = 10 * secondMs;

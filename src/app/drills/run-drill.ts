@@ -1,12 +1,12 @@
 import { isDrillPassed, type ScoreCard } from "../../core/drill.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { RenderRequest } from "../../core/job.ts";
-import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
+import { canaryRequest } from "../../core/model-figures.ts";
 import { minuteMs } from "../../core/units.ts";
+import type { Supervisor } from "../../machines/supervisor-view.ts";
 import type { AdmissionPort } from "../../server/server-ports.ts";
 import type { ServiceParts } from "../service-ports.ts";
-import type { Supervisor } from "../supervisor-actor.ts";
-import type { WorkerLink } from "../worker-links.ts";
+import type { WorkerLink } from "../workers/worker-links.ts";
 import type { Drill } from "./drill-list.ts";
 import { DrillObserver } from "./observe-drill.ts";
 
@@ -22,17 +22,18 @@ const beginWithinMs = 2 * minuteMs;
 const patienceFactor = 3;
 
 /** Small, and long enough that something can be done to it in the middle. A test card in its prompt is for simulators. */
-function drillRequest({ config, chance }: ServiceParts, drill: Drill): RenderRequest {
+function drillRequest({ catalog, config, chance }: ServiceParts, drill: Drill): RenderRequest {
   const { lead, workers } = config;
+  const model = catalog.entryOf(lead);
   const isSimulated = workers.every((worker) => worker.kind === "simulator");
-  const { width, height } = isSimulated ? { width: 832, height: 480 } : canaryRequest(lead);
+  const { width, height } = isSimulated ? { width: 832, height: 480 } : canaryRequest(model);
   return {
     model: lead,
     prompt: drill.fault.kind === "card" ? `a recovery drill [[sim:${drill.fault.card}]]` : "a recovery drill",
     width,
     height,
     frames: 33,
-    framesPerSecond: modelEntry(lead).framesPerSecond,
+    framesPerSecond: model.framesPerSecond,
     steps: 30,
     seed: Math.floor(chance.next() * 1_000_000),
     loraPath: null,

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import type { JSONValue } from "hono/utils/types";
 import { showDocument } from "../../contract/api/document-api.ts";
+import { packageRoot } from "../../core/package-root.ts";
 import type { ApiApp } from "../api-app.ts";
 import { type ApiDocument, describeApi } from "../openapi-document.ts";
 import type { ServerPorts } from "../server-ports.ts";
@@ -10,7 +11,7 @@ import { addPageFile } from "./page-routes.ts";
 /** Where the build puts it, and where it lies in a clone. */
 const swaggerFolders = [
   new URL("../swagger-ui/", import.meta.url),
-  new URL("../../../node_modules/swagger-ui-dist/", import.meta.url),
+  new URL("node_modules/swagger-ui-dist/", packageRoot),
 ];
 
 function swaggerFile(name: string): URL {
@@ -18,10 +19,10 @@ function swaggerFile(name: string): URL {
   return (built !== undefined && existsSync(built) ? built : installed) as URL;
 }
 
-export function addDocumentRoutes(app: ApiApp, ports: Pick<ServerPorts, "status">): void {
+export function addDocumentRoutes(app: ApiApp, ports: Pick<ServerPorts, "status" | "catalog">): void {
   let document: ApiDocument | undefined;
   app.openapi(showDocument, (context) => {
-    document ??= describeApi(app, ports.status().version);
+    document ??= describeApi(app, ports.status().version, ports.catalog);
     return context.json(document as unknown as Record<string, JSONValue>, 200, { "cache-control": "no-cache" });
   });
   const script = "text/javascript; charset=utf-8";

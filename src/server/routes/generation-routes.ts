@@ -35,6 +35,7 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
   if ("refused" in accepted) return accepted.refused;
   const { sentence, mode, isDegradedActive, isSimulated } = ports.status();
   const body = toSubmitted(accepted.job, {
+    model: ports.catalog.entryOf(fields.model_type),
     message: sentence,
     estimate: accepted.estimate,
     isRealEnabled: mode !== "mock" && mode !== "draining",
@@ -55,8 +56,9 @@ export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: Ap
   app.openapi(detectModelType, (context) => {
     const { has_image: image, has_end_image: endImage } = context.req.valid("query");
     const isYes = (text: string | undefined): boolean => text === "true" || text === "1";
+    const { catalog } = ports;
     return context.json(
-      detectModel({ hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }),
+      detectModel({ catalog, hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }),
       200,
     );
   });

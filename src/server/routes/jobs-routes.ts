@@ -51,7 +51,7 @@ async function answerAccepted(context: HttpContext, ports: ServerPorts, accepted
 function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
   app.openapi(submitJob, async (context) => {
     const fields = context.req.valid("json");
-    const problem = problemOfSubmission(fields, fields.image !== undefined);
+    const problem = problemOfSubmission(fields, { catalog: ports.catalog, hasImage: fields.image !== undefined });
     if (problem !== null) return refuse(context, { code: "REQUEST_INVALID", ...problem });
     const { url = null } = fields.webhook ?? {};
     const refusal = url === null ? null : ports.webhooks.problemOf(url);

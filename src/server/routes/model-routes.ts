@@ -1,5 +1,4 @@
 /** Models: their files, downloads, and what this machine carries. */
-
 import {
   downloadModel,
   listDownloads,

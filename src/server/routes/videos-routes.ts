@@ -24,7 +24,7 @@ import {
   videoStatusOf,
 } from "../../contract/videos-wire.ts";
 import type { ArtifactRef, JobView } from "../../core/job.ts";
-import { isKnownModel, knownModels } from "../../core/model-catalog.ts";
+import type { ModelEntry } from "../../core/model-entry.ts";
 import { ifKnown, present } from "../../core/present.ts";
 import { acceptSubmission } from "../accept-submission.ts";
 import type { ApiApp } from "../api-app.ts";
@@ -64,7 +64,7 @@ async function show({ ports, options }: Parts, job: JobView, ignored: readonly s
 function addCreate(app: ApiApp, parts: Parts): void {
   const { ports, options } = parts;
   app.openapi(createVideo, async (context) => {
-    const read = await readVideoRequest(context, ports, ports.status().model);
+    const read = await readVideoRequest(context, ports, { catalog: ports.catalog, lead: ports.status().model });
     if ("refusal" in read) return refuse(context, read.refusal);
     const { video, image } = read;
     const accepted = await acceptSubmission(context, ports, {
@@ -164,16 +164,17 @@ export function addVideosRoutes(app: ApiApp, ports: ServerPorts, options: AppOpt
   app.openapi(editVideo, (context) => notDone(context, "changes to videos"));
   app.openapi(extendVideo, (context) => notDone(context, "extensions of videos"));
 
-  const modelObject = (id: string) => {
+  const modelObject = (entry: ModelEntry) => {
     const { model, startedAtMs } = ports.status();
-    return toModelObject(id, { isMain: id === model, knownSinceMs: startedAtMs });
+    return toModelObject(entry, { isMain: entry.id === model, knownSinceMs: startedAtMs });
   };
   app.openapi(listModels, (context) =>
-    context.json({ object: "list" as const, data: knownModels().map(modelObject) }, 200, noCache),
+    context.json({ object: "list" as const, data: ports.catalog.entries.map(modelObject) }, 200, noCache),
   );
   app.openapi(showModel, (context) => {
     const { model } = context.req.valid("param");
-    if (isKnownModel(model)) return context.json(modelObject(model), 200, noCache);
+    const entry = ports.catalog.find(model);
+    if (entry !== undefined) return context.json(modelObject(entry), 200, noCache);
     return refuse(context, { code: "NOT_FOUND", param: "model", detail: `There is no model ${model.slice(0, 64)}.` });
   });
 }

@@ -43,8 +43,8 @@ export interface JobMetrics {
   queue(figures: QueueFigures): void;
 }
 
-/** @param models whose counters begin at zero, so that their first job is seen by rates too */
-export function createJobMetrics(families: Families, models: readonly string[]): JobMetrics {
+/** Every family of one job's way; the counters of `models` begin at zero, so that their first job is seen by rates too. */
+function registerJobFamilies(families: Families, models: readonly string[]) {
   const submitted = families.counter("jobs_submitted_total", "Jobs that were accepted durably.", ["model"]);
   const finished = families.counter("jobs_finished_total", "Jobs that ended, by what their owner got.", [
     "model",
@@ -70,18 +70,35 @@ export function createJobMetrics(families: Families, models: readonly string[]):
     "When a worker's render last began or moved.",
     ["worker"],
   );
+  const outcomes = ["succeeded", "changed", "stand_in", ...Object.values(outcomeOfKind)];
+  for (const model of models) {
+    submitted.inc({ model }, 0);
+    for (const outcome of outcomes) finished.inc({ model, outcome }, 0);
+  }
+  return { submitted, finished, attempts, duration, waited, phases, lastProgress };
+}
+
+function registerQueueFamilies(families: Families): JobMetrics["queue"] {
   const queued = families.gauge("jobs_queued", "Jobs that wait.");
   const running = families.gauge("jobs_running", "Jobs that are being rendered.");
   const oldest = families.gauge(
     "job_oldest_waiting_seconds",
     "How long the job that could be claimed first has waited; 0 when none waits.",
   );
-  const outcomes = ["succeeded", "changed", "stand_in", ...Object.values(outcomeOfKind)];
-  for (const model of models) {
-    submitted.inc({ model }, 0);
-    for (const outcome of outcomes) finished.inc({ model, outcome }, 0);
-  }
+  return ({ queuedCount, runningCount, longestWaitMs }) => {
+    queued.set(queuedCount);
+    running.set(runningCount);
+    oldest.set(seconds(longestWaitMs ?? 0));
+  };
+}
 
+/** @param models whose counters begin at zero */
+export function createJobMetrics(families: Families, models: readonly string[]): JobMetrics {
+  const { submitted, finished, attempts, duration, waited, phases, lastProgress } = registerJobFamilies(
+    families,
+    models,
+  );
+  const queue = registerQueueFamilies(families);
   return {
     row: (row) => {
       const { kind, jobId, workerId, data, atMs } = row;
@@ -105,10 +122,6 @@ export function createJobMetrics(families: Families, models: readonly string[]):
       phases.progress(progress);
       lastProgress.set({ worker: progress.workerId }, seconds(progress.atMs));
     },
-    queue: ({ queuedCount, runningCount, longestWaitMs }) => {
-      queued.set(queuedCount);
-      running.set(runningCount);
-      oldest.set(seconds(longestWaitMs ?? 0));
-    },
+    queue,
   };
 }

@@ -1,0 +1,20 @@
+import type { DiskGauge } from "../../core/ports/artifact-files.ts";
+
+/** What was last seen of the disk's free space. Below the floor no clip is rendered, because nobody could keep it. */
+export interface DiskWatch {
+  look(): Promise<void>;
+  /** Infinite before the first look. */
+  freeBytes(): number;
+  isShort(): boolean;
+}
+
+export function createDiskWatch(disk: Pick<DiskGauge, "freeBytes">, minFreeBytes: number): DiskWatch {
+  let freeBytes = Number.POSITIVE_INFINITY;
+  return {
+    look: async () => {
+      freeBytes = await disk.freeBytes();
+    },
+    freeBytes: () => freeBytes,
+    isShort: () => freeBytes < minFreeBytes,
+  };
+}

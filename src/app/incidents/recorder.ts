@@ -1,0 +1,149 @@
+import { fromCallback } from "xstate";
+import { messageOf } from "../../core/errors.ts";
+import type { Fault } from "../../core/fault.ts";
+import type { NewEvent } from "../../core/ports/event-log.ts";
+import type { SupervisorFact } from "../../machines/supervisor-types.ts";
+import type { ServiceParts } from "../service-ports.ts";
+import { sanitise, sanitiseText } from "./incident-evidence.ts";
+
+export const factKeys = {
+  budget: "budget.spentAtMs",
+  cooldowns: "cooldowns",
+  breakers: "breakers",
+  pause: "pause",
+  drain: "drain",
+} as const;
+
+export type FactListener = (fact: SupervisorFact) => void;
+
+const append = (parts: ServiceParts, event: NewEvent): Promise<unknown> => parts.store.events.append([event]);
+
+/** The fault with its evidence, as a row may keep it. */
+const faultOf = ({ fault }: { readonly fault: Fault }): unknown => sanitise(fault);
+
+/** A silence or a stall began before it was noticed; what was not observed has no first sign. */
+function firstSignOf({ evidence }: Fault, noticedAtMs: number): number | null {
+  if (Object.keys(evidence).length === 0) return null;
+  return noticedAtMs - (evidence.silentForMs ?? evidence.stalledForMs ?? 0);
+}
+
+/** The row of a fact that needs nothing but a row. */
+function rowOf(fact: SupervisorFact): NewEvent | null {
+  switch (fact.type) {
+    case "mode.changed":
+      return { kind: fact.type, data: { from: fact.from, to: fact.to } };
+    case "incident.joined":
+      return { kind: fact.type, incidentId: fact.id, jobId: fact.jobId, data: { fault: faultOf(fact) } };
+    case "budget.exhausted":
+      return { kind: fact.type, workerId: fact.workerId, data: { action: fact.action, retry_at_ms: fact.retryAtMs } };
+    case "rung.started":
+    case "climb.ended":
+    case "incident.stoodIn":
+    case "incident.exhausted":
+    case "canary.passed":
+    case "canary.failed":
+      return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data: fact.data };
+    case "rung.ended": {
+      const { action, outcome, reason, evidence, startedAtMs, endedAtMs } = fact.result;
+      const data = {
+        action,
+        outcome,
+        reason: sanitiseText(reason),
+        failure_type: fact.failureType,
+        climb: fact.climb,
+        started_at_ms: startedAtMs,
+        ended_at_ms: endedAtMs,
+        evidence,
+      };
+      return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data };
+    }
+    case "worker.connected":
+    case "worker.exited":
+    case "worker.crashLooped":
+    case "worker.stopped":
+    case "model.proven":
+    case "model.loadFailed":
+    case "model.setAside":
+    case "pipeline.stalled":
+      return { kind: fact.type, workerId: fact.workerId, data: fact.data };
+    case "health.changed":
+      return { kind: fact.type, data: { status: fact.health.status, issues: fact.health.issues } };
+    case "child.crashed":
+    case "child.abandoned":
+      return { kind: fact.type, data: { child: fact.childId, message: fact.message } };
+    default:
+      return null;
+  }
+}
+
+async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
+  const { store } = parts;
+  switch (fact.type) {
+    case "incident.opened": {
+      const { id, key, workerId, failureType, fault, model, jobId, isSetAside, atMs } = fact;
+      const data = { fault: faultOf(fact), model, job_id: jobId, ...(isSetAside ? { is_set_aside: true } : {}) };
+      await store.incidents.open({
+        id,
+        key,
+        openedAtMs: atMs,
+        failureType,
+        workerId,
+        firstEvidenceAtMs: firstSignOf(fault, atMs),
+        data,
+      });
+      return;
+    }
+    case "incident.closed":
+      await store.incidents.close(fact.id, fact.status, { climbs: fact.climbCount });
+      return;
+    case "budget.spent":
+      await store.facts.write(factKeys.budget, fact.spentAtMs, [
+        { kind: fact.type, workerId: fact.workerId, data: { action: fact.action, spent: fact.spentAtMs.length } },
+      ]);
+      return;
+    case "cooldown.started":
+      await store.facts.write(
+        factKeys.cooldowns,
+        fact.cooldowns,
+        fact.id === "" ? [] : [{ kind: fact.type, incidentId: fact.id, data: { until_ms: fact.untilMs } }],
+      );
+      return;
+    case "breaker.opened":
+    case "breaker.halfOpened":
+    case "breaker.closed":
+      await store.facts.write(factKeys.breakers, fact.breakers, [
+        { kind: fact.type, workerId: fact.workerId, data: {} },
+      ]);
+      return;
+    case "intake.paused": {
+      const { by, isReleasing } = fact.pause;
+      await store.facts.write(factKeys.pause, fact.pause, [
+        { kind: fact.type, actor: by, data: { release_gpu: isReleasing } },
+      ]);
+      return;
+    }
+    case "intake.drained":
+      await store.facts.write(factKeys.drain, fact.drain, [{ kind: fact.type, actor: fact.drain.by, data: {} }]);
+      return;
+    case "intake.resumed":
+      await store.facts.write(factKeys.drain, null);
+      await store.facts.write(factKeys.pause, null, [{ kind: fact.type, actor: fact.by, data: {} }]);
+      return;
+    default: {
+      const row = rowOf(fact);
+      if (row !== null) await append(parts, row);
+    }
+  }
+}
+
+/** Writes the supervisor's facts in order, then tells those who listen. A store that cannot write stops nothing. */
+export const recorderActor = (parts: ServiceParts, listener: FactListener) =>
+  fromCallback<SupervisorFact, undefined>(({ receive }) => {
+    receive((fact) => {
+      void write(parts, fact).catch((thrown: unknown) => {
+        parts.metrics.factLost();
+        parts.logger.error({ event: "fact.notRecorded", fact: fact.type, message: messageOf(thrown) });
+      });
+      listener(fact);
+    });
+  });

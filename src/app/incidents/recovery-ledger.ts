@@ -1,0 +1,54 @@
+import type { RungResult } from "../../core/fault.ts";
+import type { EventRow, Store } from "../../core/ports/event-log.ts";
+import type { FailureType, Outcome, RecoveryAction } from "../../core/words.ts";
+import type { SupervisorFact } from "../../machines/supervisor-types.ts";
+
+/** One rung that ended, newest first in lists. */
+export interface LedgerEntry {
+  readonly failureType: FailureType;
+  readonly workerId: string | null;
+  readonly incidentId: string | null;
+  readonly result: Pick<RungResult, "action" | "outcome" | "reason" | "startedAtMs" | "endedAtMs">;
+}
+
+/** The recovery attempts that the seed's statistics count; read back from the timeline at start. */
+export interface RecoveryLedger {
+  note(fact: SupervisorFact): void;
+  list(): readonly LedgerEntry[];
+}
+
+const keptCount = 5_000;
+
+function entryOf(row: EventRow): LedgerEntry {
+  const { action, outcome, reason, failure_type, started_at_ms, ended_at_ms } = row.data;
+  return {
+    failureType: failure_type as FailureType,
+    workerId: row.workerId,
+    incidentId: row.incidentId,
+    result: {
+      action: action as RecoveryAction,
+      outcome: outcome as Outcome,
+      reason: String(reason),
+      startedAtMs: Number(started_at_ms),
+      endedAtMs: Number(ended_at_ms),
+    },
+  };
+}
+
+export async function openRecoveryLedger(store: Store): Promise<RecoveryLedger> {
+  const kept = await store.events.find({ of: { kinds: ["rung.ended"] }, limit: keptCount, isNewestFirst: true });
+  let entries = kept.map(entryOf).toReversed();
+  return {
+    note: (fact) => {
+      if (fact.type !== "rung.ended") return;
+      entries.push({
+        failureType: fact.failureType,
+        workerId: fact.workerId,
+        incidentId: fact.id,
+        result: fact.result,
+      });
+      if (entries.length > keptCount) entries = entries.slice(-keptCount);
+    },
+    list: () => entries,
+  };
+}

@@ -1,0 +1,60 @@
+import type { Fault } from "../../core/fault.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import type { FailureType, ModelId } from "../../core/words.ts";
+import type { ResumedFacts } from "../../machines/supervisor-types.ts";
+import { factKeys } from "./recorder.ts";
+
+type Incident = ResumedFacts["incidents"][number];
+
+/** The newest rows of an incident that tell how far it has come are among so many. */
+const newestRows = 64;
+
+/** How far an incident had come: its climbs stay counted. It looks back at once, because nobody looked meanwhile. */
+async function resumeOf(store: Store, incidentId: string, nowMs: number): Promise<Incident["resume"]> {
+  const rows = await store.events.find({ of: { incidentId }, limit: newestRows, isNewestFirst: true });
+  const numbersOf = (name: string): number[] =>
+    rows.map(({ data }) => data[name]).filter((value) => typeof value === "number");
+  return {
+    kind: rows.some(({ kind }) => kind === "incident.exhausted") ? "exhausted" : "standingIn",
+    untilMs: nowMs,
+    climbCount: Math.max(0, ...numbersOf("climb"), ...numbersOf("climbs")),
+    lookBackCount: Math.max(0, ...numbersOf("look_backs")),
+  };
+}
+
+/**
+ * What an earlier supervisor left: budget, cooldowns, breakers and open incidents. An incident comes back looking back at
+ * once: the test render decides whether there is anything left to repair.
+ */
+export async function readResumedFacts(store: Store, nowMs: number): Promise<ResumedFacts> {
+  const budget = await store.facts.read(factKeys.budget);
+  const cooldowns = await store.facts.read(factKeys.cooldowns);
+  const breakers = await store.facts.read(factKeys.breakers);
+  const pause = await store.facts.read(factKeys.pause);
+  const drain = await store.facts.read(factKeys.drain);
+  const open = await store.incidents.listOpen();
+  const incidents: Incident[] = [];
+  for (const row of open) {
+    const fault = row.data["fault"] as Fault | undefined;
+    if (fault === undefined || row.workerId === null) continue;
+    incidents.push({
+      id: row.id,
+      key: row.key,
+      workerId: row.workerId,
+      openedAtMs: row.openedAtMs,
+      failureType: row.failureType as FailureType,
+      model: (row.data["model"] as ModelId | null | undefined) ?? null,
+      // Rows of an older program kept no evidence.
+      fault: { ...fault, evidence: fault.evidence ?? {} },
+      resume: await resumeOf(store, row.id, nowMs),
+    });
+  }
+  return {
+    budgetSpentAtMs: (budget as readonly number[] | null) ?? [],
+    cooldowns: (cooldowns as ResumedFacts["cooldowns"] | null) ?? {},
+    breakers: (breakers as ResumedFacts["breakers"] | null) ?? {},
+    pause: (pause as ResumedFacts["pause"]) ?? null,
+    drain: (drain as ResumedFacts["drain"]) ?? null,
+    incidents,
+  };
+}

@@ -1,0 +1,46 @@
+import type { Supervisor } from "../machines/supervisor-view.ts";
+import type { IntakePort, IntakeView } from "../server/server-ports.ts";
+import type { ServiceParts } from "./service-ports.ts";
+
+const lookEveryMs = 100;
+
+function viewOf(supervisor: Supervisor): IntakeView {
+  const { pause, drain, workers } = supervisor.getSnapshot().context;
+  const named = Object.entries(workers);
+  return {
+    isPaused: pause !== null,
+    isDrained: drain !== null,
+    restingWorkers: named.filter(([, worker]) => worker.process === "resting").map(([id]) => id),
+    // One that is down may be ending, or starting: it counts until its end was seen.
+    holdingWorkers: named
+      .filter(([, worker]) => worker.process === "connected" || worker.process === "down")
+      .map(([id]) => id),
+  };
+}
+
+/** Pause, drain and resume as an operator asks for them. */
+export function createIntakeDesk(
+  { clock }: Pick<ServiceParts, "clock">,
+  supervisor: Supervisor,
+  onResumed: () => void,
+): IntakePort {
+  return {
+    view: () => viewOf(supervisor),
+    pause: async ({ isReleasing, waitMs, by }) => {
+      supervisor.send({ type: "intake.pause", isReleasing, by });
+      const untilMs = clock.nowMs() + waitMs;
+      while (isReleasing && viewOf(supervisor).holdingWorkers.length > 0 && clock.nowMs() < untilMs)
+        await clock.sleep(lookEveryMs);
+      return viewOf(supervisor);
+    },
+    drain: async (by) => {
+      supervisor.send({ type: "intake.drain", by });
+      return viewOf(supervisor);
+    },
+    resume: async (by) => {
+      supervisor.send({ type: "intake.resume", by });
+      onResumed();
+      return viewOf(supervisor);
+    },
+  };
+}

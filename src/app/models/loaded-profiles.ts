@@ -1,0 +1,17 @@
+import type { LoadProfile } from "../../core/words.ts";
+
+/** Which memory mode each worker loads with next; recovery's offload rung makes it leaner. */
+export interface ProfileBook {
+  of(workerId: string): LoadProfile;
+  set(workerId: string, profile: LoadProfile): void;
+}
+
+export function createProfileBook(first: LoadProfile): ProfileBook {
+  const profiles = new Map<string, LoadProfile>();
+  return {
+    of: (workerId) => profiles.get(workerId) ?? first,
+    set: (workerId, profile) => {
+      profiles.set(workerId, profile);
+    },
+  };
+}

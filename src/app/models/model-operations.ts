@@ -1,0 +1,192 @@
+/** What clients may know and do with models: files by the desk, what is loaded by the machines' snapshots, what fits by the one table. */
+import type {
+  DownloadAnswer,
+  DownloadView,
+  FileCheckView,
+  FitView,
+  FitWord,
+  ModelView,
+} from "../../contract/model-views.ts";
+import { ModelError, UnderstudyError } from "../../core/errors.ts";
+import type { ModelDesk } from "../../core/ports/model-desk.ts";
+import type { LoadProfile, ModelId } from "../../core/words.ts";
+import type { ServingMachine } from "../../jobs/admission.ts";
+import { profilesFrom } from "../../jobs/fit.ts";
+import { placementSentence, refusalSentence } from "../../recovery/fit-sentences.ts";
+import type { FitVerdict, ModelPlacement } from "../../recovery/placement.ts";
+import type { ModelPort } from "../../server/server-ports.ts";
+import type { ServiceParts } from "../service-ports.ts";
+import { downloadOfEnding, downloadOfProgress, downloadOfStatus } from "./download-views.ts";
+import { suggestModel } from "./suggest-model.ts";
+
+type BoardParts = Pick<ServiceParts, "clock" | "config" | "catalog" | "models" | "envelopes" | "clips">;
+
+export interface ModelBoard extends ModelPort {
+  onDownload(listener: (download: DownloadView) => void): void;
+}
+
+const wordOf: Readonly<Record<FitVerdict, FitWord>> = { fits: "fits", tooLarge: "too_large", unknown: "unknown" };
+const nobody: FitView = {
+  word: "unknown",
+  profile: null,
+  deviceBytes: null,
+  sentence: "No worker has told yet what its card is.",
+};
+
+function fitOf(placement: ModelPlacement, serving: ServingMachine): FitView {
+  const largest = placement.clips.find(({ profile }) => profile !== null);
+  const row = largest?.rows.find(({ profile }) => profile === largest.profile);
+  return {
+    word: wordOf[placement.verdict],
+    profile: placement.profile,
+    deviceBytes: row?.deviceBytes ?? null,
+    sentence: placementSentence(serving.machine, placement),
+  };
+}
+
+/** Real files where a real worker may hold the model; the simulator's have none. */
+function deskOf({ models, config }: BoardParts, model: ModelId): ModelDesk | null {
+  const isReal = config.workers.some((worker) => worker.kind !== "simulator" && worker.models.includes(model));
+  const isSimulated = config.workers.some((worker) => worker.kind === "simulator" && worker.models.includes(model));
+  return models !== null && (isReal || !isSimulated) ? models.desk : null;
+}
+
+async function download(
+  desk: ModelDesk,
+  order: Parameters<ModelPort["download"]>[0],
+  wait: Promise<void>,
+): Promise<DownloadAnswer> {
+  const { model, isForced } = order;
+  const check = isForced ? await desk.verify(model, { isRehash: true }) : null;
+  const isBroken = check !== null && check.problems.length > 0;
+  if (!isBroken && (await desk.statusOf(model)).state === "complete")
+    return {
+      kind: "alreadyAvailable",
+      message: `All files of ${model} are here${isForced ? ", and match their hashes" : ""}.`,
+    };
+  const pulled = desk.pull(model).then(
+    ({ kind }): DownloadAnswer =>
+      kind === "complete"
+        ? { kind: "completed", message: `${model} is complete, and every file matches its hash.` }
+        : { kind: "failed", message: `The download of ${model} was ${kind}; what came is kept.` },
+    (thrown: unknown): DownloadAnswer => {
+      if (!(thrown instanceof ModelError)) throw thrown;
+      return { kind: "failed", message: thrown.message };
+    },
+  );
+  const started: DownloadAnswer = {
+    kind: "started",
+    message: `${model} is being fetched; its progress is on the event stream.`,
+  };
+  return Promise.race([pulled, wait.then(() => started)]);
+}
+
+async function manage(desk: ModelDesk | null, model: ModelId, action: "pause" | "resume" | "cancel"): Promise<boolean> {
+  if (desk === null) return false;
+  if (action === "pause") return desk.pause(model);
+  const { state } = await desk.statusOf(model);
+  if (state === "complete" || state === "absent") return false;
+  // Its end is told on the stream and kept in the status; nobody waits for it here.
+  if (action === "resume") void desk.resume(model).catch(() => undefined);
+  else await desk.cancel(model);
+  return true;
+}
+
+/** A simulated model has no files, and none of them is wrong. */
+async function verify(desk: ModelDesk | null, model: ModelId, isRehash: boolean): Promise<FileCheckView> {
+  if (desk === null) return { model, isKnown: true, fileCount: 0, hashedFileCount: 0, problems: [] };
+  const { isKnown, fileCount, hashedFileCount, problems } = await desk.verify(model, { isRehash });
+  return { model, isKnown, fileCount, hashedFileCount, problems };
+}
+
+function hardwareOf(serving: ServingMachine | null): ReturnType<ModelPort["hardware"]> {
+  if (serving === null) return null;
+  const { device, hostBytes } = serving.machine;
+  const card = device.kind === "card" ? device : null;
+  const isCounted = hostBytes !== null && Number.isFinite(hostBytes);
+  return { card: card?.name ?? null, cardBytes: card?.totalBytes ?? null, hostBytes: isCounted ? hostBytes : null };
+}
+
+export interface BoardFacts {
+  /** The largest card that serves; null while no worker has told of one. */
+  readonly largest: () => ServingMachine | null;
+  /** In which memory mode a worker holds the model; null when none does. */
+  readonly loadedProfileOf: (model: ModelId) => LoadProfile | null;
+}
+
+/** What the largest card carries, as a word with its sentence, and as a refusal. */
+function createFitDesk({ config, catalog, envelopes }: BoardParts, largest: BoardFacts["largest"]) {
+  const offeredBy = (serving: ServingMachine): readonly LoadProfile[] =>
+    profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
+  const placed = (model: ModelId): { readonly serving: ServingMachine; readonly placement: ModelPlacement } | null => {
+    const serving = largest();
+    return serving === null
+      ? null
+      : { serving, placement: envelopes.placeModel(serving.machine, catalog.entryOf(model), offeredBy(serving)) };
+  };
+  const judge = (model: ModelId): FitView => {
+    const known = placed(model);
+    return known === null ? nobody : fitOf(known.placement, known.serving);
+  };
+  /** Throws UnderstudyError MODEL_DOES_NOT_FIT. */
+  const refuseUnfit = (model: ModelId): void => {
+    const known = placed(model);
+    if (known?.placement.verdict !== "tooLarge") return;
+    const { machine } = known.serving;
+    const instead = envelopes.findInstead(machine, catalog.entryOf(model), catalog.entries, offeredBy(known.serving));
+    throw new UnderstudyError("MODEL_DOES_NOT_FIT", refusalSentence(machine, known.placement, instead));
+  };
+  return { judge, refuseUnfit };
+}
+
+export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }: BoardFacts): ModelBoard {
+  const { clock, catalog } = parts;
+  const { judge, refuseUnfit } = createFitDesk(parts, largest);
+  const view = async (model: ModelId): Promise<ModelView> => {
+    const desk = deskOf(parts, model);
+    const loadedProfile = loadedProfileOf(model);
+    const loaded = { id: model, isLoaded: loadedProfile !== null, loadedProfile, fit: judge(model) };
+    if (desk === null)
+      return {
+        ...loaded,
+        isSimulated: true,
+        isAvailable: true,
+        presentBytes: 0,
+        path: null,
+        download: null,
+        error: null,
+      };
+    const status = await desk.statusOf(model);
+    const files = { presentBytes: status.presentBytes, path: status.path, error: status.error?.message ?? null };
+    const isAvailable = status.state === "complete";
+    return { ...loaded, ...files, isSimulated: false, isAvailable, download: downloadOfStatus(status, clock.nowMs()) };
+  };
+  const list = (): Promise<readonly ModelView[]> => Promise.all(catalog.ids.map(view));
+  return {
+    list,
+    find: async (model) => (catalog.has(model) ? view(model) : null),
+    downloads: async () => (await list()).flatMap(({ download: one }) => (one === null ? [] : [one])),
+    download: async (order) => {
+      if (!catalog.has(order.model)) return "absent";
+      const desk = deskOf(parts, order.model);
+      if (desk === null) return { kind: "alreadyAvailable", message: "It is simulated: there are no files to fetch." };
+      if (!order.isAnyway) refuseUnfit(order.model);
+      const waited = Promise.withResolvers<void>();
+      const timer = clock.setTimer(() => waited.resolve(), order.waitMs);
+      try {
+        return await download(desk, order, waited.promise);
+      } finally {
+        clock.clearTimer(timer);
+      }
+    },
+    manage: async (model, action) => (catalog.has(model) ? manage(deskOf(parts, model), model, action) : "absent"),
+    verify: async (model, isRehash) => (catalog.has(model) ? verify(deskOf(parts, model), model, isRehash) : "absent"),
+    hardware: () => hardwareOf(largest()),
+    suggest: (wish) => (catalog.has(wish.model) ? suggestModel(parts, largest(), wish) : "absent"),
+    onDownload: (listener) => {
+      const desk = parts.models?.desk;
+      desk?.onProgress((model, progress) => listener(downloadOfProgress(model, progress, clock.nowMs())));
+      desk?.onEnded((model, ending, progress) => listener(downloadOfEnding(model, ending, progress, clock.nowMs())));
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { HubEnvironment } from "../../config/hub-environment.ts";
+import type { Config } from "../../config/schema.ts";
+import type { Chance } from "../../core/chance.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import type { ModelDesk } from "../../core/ports/model-desk.ts";
+import { mebibyte, minuteMs } from "../../core/units.ts";
+import { HubClient } from "../../models/hub-client.ts";
+import { createModelDesk } from "../../models/model-desk.ts";
+import { retryJitterRatio, retryTables } from "../../recovery/retry-delays.ts";
+
+function tokenOf({ token, tokenPath }: HubEnvironment): string | null {
+  if (token !== null || !existsSync(tokenPath)) return token;
+  const saved = readFileSync(tokenPath, "utf8").trim();
+  return saved === "" ? null : saved;
+}
+
+/** The models of the catalogue, in the cache that the environment names. */
+export function openModels(
+  config: Config,
+  environment: HubEnvironment,
+  { clock, chance, catalog }: { readonly clock: Clock; readonly chance: Chance; readonly catalog: ModelCatalog },
+): ModelDesk {
+  const { connectionCount, stallMs, marginBytes } = config.models;
+  return createModelDesk(catalog, {
+    clock,
+    chance,
+    hub: new HubClient({ endpoint: environment.endpoint, token: tokenOf(environment), stallMs }, clock),
+    cacheDir: resolve(environment.cacheDir),
+    stateDir: config.stateDir,
+    limits: {
+      connectionCount,
+      stallMs,
+      marginBytes,
+      partBytes: 64 * mebibyte,
+      retry: { ...retryTables.model_download, jitterRatio: retryJitterRatio, longestAskedMs: 10 * minuteMs },
+    },
+  });
+}

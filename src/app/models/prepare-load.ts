@@ -1,0 +1,50 @@
+import { UnderstudyError } from "../../core/errors.ts";
+import { canaryRequest } from "../../core/model-figures.ts";
+import type { LoadProfile, ModelId } from "../../core/words.ts";
+import { profilesFrom } from "../../jobs/fit.ts";
+import { refusalSentence } from "../../recovery/fit-sentences.ts";
+import { machineOf } from "../health/host-memory.ts";
+import type { ServiceParts } from "../service-ports.ts";
+import { placeFiles } from "./model-files.ts";
+
+type LoadParts = Pick<ServiceParts, "catalog" | "links" | "profiles" | "envelopes" | "hostMemory" | "models">;
+
+/**
+ * The memory mode by the table of what this machine carries, from the one that is asked for on: never by failing. What ran out
+ * of memory a moment ago is passed over while another mode is left. Throws UnderstudyError MODEL_DOES_NOT_FIT.
+ */
+async function chooseProfile(parts: LoadParts, workerId: string, id: ModelId): Promise<LoadProfile> {
+  const { catalog, links, profiles, envelopes, hostMemory } = parts;
+  const asked = profiles.of(workerId);
+  const identity = links.clientOf(workerId)?.identity;
+  if (identity === undefined) return asked;
+  const model = catalog.entryOf(id);
+  const machine = machineOf(identity, identity.isSimulated ? null : await hostMemory.measure());
+  const offered = profilesFrom(asked).filter((profile) => identity.profiles.includes(profile));
+  const placement = envelopes.placeModel(machine, model, offered);
+  if (placement.verdict === "tooLarge")
+    throw new UnderstudyError(
+      "MODEL_DOES_NOT_FIT",
+      refusalSentence(
+        machine,
+        placement,
+        envelopes.findInstead(machine, model, identity.models.map(catalog.entryOf), offered),
+      ),
+    );
+  const { uuid, totalBytes } = identity.device;
+  const isWorthTrying = (profile: LoadProfile): boolean =>
+    envelopes.fits({ deviceUuid: uuid, profile }, { model, ...canaryRequest(model) }, totalBytes);
+  const carrying = offered.slice(placement.profile === null ? 0 : offered.indexOf(placement.profile));
+  return carrying.find(isWorthTrying) ?? carrying.at(-1) ?? asked;
+}
+
+/**
+ * What stands before every load, whoever orders it: the mode is chosen and remembered, and the worker finds the files where
+ * they are now. Throws UnderstudyError MODEL_DOES_NOT_FIT or MODEL_NOT_AVAILABLE.
+ */
+export async function prepareLoad(parts: LoadParts, workerId: string, model: ModelId): Promise<LoadProfile> {
+  const profile = await chooseProfile(parts, workerId, model);
+  parts.profiles.set(workerId, profile);
+  await placeFiles(parts.models, model);
+  return profile;
+}

@@ -1,0 +1,206 @@
+import { fromCallback, fromPromise } from "xstate";
+import { messageOf } from "../../core/errors.ts";
+import type { Evidence, Fault } from "../../core/fault.ts";
+import { type AttemptFailure, effectiveRequest, type Lease } from "../../core/job.ts";
+import type { RenderReport } from "../../core/ports/worker.ts";
+import { minuteMs } from "../../core/units.ts";
+import type { ModelId } from "../../core/words.ts";
+import type { Claim, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
+import { classify } from "../../recovery/classify.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
+import type { ServiceParts } from "../service-ports.ts";
+import { commitRender, keepLease, type LeaseOrder } from "./commit.ts";
+import { planOf, planRender } from "./plan-render.ts";
+import { followRender, type RenderFact } from "./render.ts";
+
+/** Deaths of this host's workers, to tell a job that kills from a host that does. */
+interface Deaths {
+  readonly jobId: string;
+  readonly atMs: number;
+}
+
+const otherDeathMs = 10 * minuteMs;
+const retryDelayMs = 1_000;
+
+const eventOf = (fact: RenderFact): PipelineEvent => {
+  switch (fact.kind) {
+    case "phaseStarted":
+      return { type: "phase.started", phase: fact.phase, longPhaseMs: fact.longPhaseMs, limits: fact.limits };
+    case "stepProgressed":
+      return { type: "step.progressed", phase: fact.phase, step: fact.step, of: fact.of };
+    case "stoodStill":
+      return { type: "render.stoodStill", sinceMs: fact.sinceMs };
+    case "completed":
+      return { type: "render.completed", report: fact.report };
+    case "failed":
+      return { type: "render.failed", fault: fact.fault };
+  }
+};
+
+function deathFailure(parts: ServiceParts, deaths: Deaths[], lease: Lease, evidence: Evidence): AttemptFailure {
+  const nowMs = parts.clock.nowMs();
+  const isHostLoss = deaths.some((death) => death.jobId !== lease.jobId && nowMs - death.atMs < otherDeathMs);
+  deaths.push({ jobId: lease.jobId, atMs: nowMs });
+  const fault = classify(evidence);
+  const { logTail: _tail, ...shown } = evidence;
+  return {
+    code: fault.code,
+    message: fault.message,
+    isRetryable: true,
+    kind: isHostLoss ? "hostLoss" : "death",
+    evidence: { ...shown, decided_by: fault.decidedBy },
+    runAtMs: nowMs,
+  };
+}
+
+async function settle(
+  parts: ServiceParts,
+  deaths: Deaths[],
+  { lease, workerId }: LeaseOrder,
+  settlement: Settlement,
+): Promise<void> {
+  const { jobs } = parts.store;
+  parts.progress.clear(lease.jobId);
+  // Not waited for: a worker that is stopped would hold the stop of the service, and the next render drops a kept result too.
+  void parts.links
+    .clientOf(workerId)
+    ?.acknowledge(lease.jobId, lease.fence)
+    .catch(() => undefined);
+  await parts.host.recordJob(workerId, null).catch(() => undefined);
+  // Never claimable at once: what gave it back would give it back again, in a loop that lets nothing else happen.
+  const runAtMs = parts.clock.nowMs() + retryDelayMs;
+  switch (settlement.kind) {
+    case "release":
+      await jobs.release(lease, settlement.why, runAtMs);
+      return;
+    case "cancelled":
+      await jobs.confirmCancel(lease);
+      await parts.artifacts.removeCheckpoints(lease.jobId);
+      return;
+    case "death":
+      if (settlement.isOwnDoing) await jobs.release(lease, "its worker was stopped on purpose", runAtMs);
+      else if (parts.drill.running !== null) await jobs.release(lease, "its worker ended in a drill", runAtMs);
+      else await jobs.fail(lease, deathFailure(parts, deaths, lease, settlement.evidence));
+      return;
+    case "fault": {
+      const { fault } = settlement;
+      const isRetryable = fault.attribution !== "request";
+      await jobs.fail(lease, {
+        code: fault.code,
+        message: fault.message,
+        isRetryable,
+        kind: "error",
+        evidence: { decided_by: fault.decidedBy },
+        runAtMs,
+      });
+    }
+  }
+}
+
+const noRoom = (what: string): Fault => ({
+  ...classify({ message: what, phase: "encode" }),
+  faultClass: "outOfMemory",
+  code: "GPU_OUT_OF_MEMORY",
+  attribution: "gpu",
+  failureType: "vram_exhaustion",
+  decidedBy: "no memory mode and no change that the job allows fits now",
+  message: what,
+});
+
+/** The plan comes first, and is durable before the render begins; the loader owns what is on the card. */
+async function prepare(
+  parts: ServiceParts,
+  { workerId, lease }: LeaseOrder,
+  signal: AbortSignal,
+): Promise<Preparation> {
+  await parts.host.recordJob(workerId, { jobId: lease.jobId, fence: lease.fence });
+  const client = parts.links.clientOf(workerId);
+  if (client === null) throw new Error("the worker is not connected");
+  const { residentModel, profile } = await client.stats(signal);
+  const resident = residentModel === null || profile === null ? null : { model: residentModel, profile };
+  const fit = planRender(parts, workerId, lease.spec, resident);
+  if (fit === null)
+    return { kind: "unfit", fault: noRoom("The job fits this card in no memory mode that is left to try for now.") };
+  if (resident?.model !== fit.request.model || resident.profile !== fit.profile) {
+    parts.profiles.set(workerId, fit.profile);
+    return { kind: "load", model: fit.request.model, profile: fit.profile };
+  }
+  const plan = planOf(fit);
+  if (plan !== null && (await parts.store.jobs.notePlan(lease, plan)) === "stale")
+    throw new Error("the lease was lost");
+  const place = { deviceUuid: client.identity.device.uuid, profile: fit.profile };
+  return {
+    kind: "ready",
+    lease: { ...lease, plan },
+    peakBytes: parts.envelopes.peakOf(place, envelopeOf(parts.catalog, fit.request)),
+  };
+}
+
+async function claim(parts: ServiceParts, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {
+  if (parts.diskWatch.isShort()) return { lease: null, dueAtMs: null };
+  const offered = parts.config.workers.find((worker) => worker.id === order.workerId)?.models ?? [];
+  const models = offered.filter((model) => !parts.asides.isAside(order.workerId, model));
+  const beganAtMs = parts.clock.nowMs();
+  const lease = await parts.store.jobs.claim({ ...order, models, epoch: parts.epoch, leaseMs: parts.config.leaseMs });
+  return { lease, dueAtMs: lease === null ? await parts.store.jobs.nextDueAtMs(models, beganAtMs) : null };
+}
+
+/** A render that ran out of the card's memory is not tried again in the same size and mode for a while. */
+function noteMisfit(parts: ServiceParts, { workerId, lease }: LeaseOrder, fault: Fault): void {
+  if (fault.code !== "GPU_OUT_OF_MEMORY") return;
+  const place = {
+    deviceUuid: parts.links.clientOf(workerId)?.identity.device.uuid ?? workerId,
+    profile: parts.profiles.of(workerId),
+  };
+  parts.envelopes
+    .noteMisfit(place, envelopeOf(parts.catalog, effectiveRequest(lease)))
+    .catch((thrown: unknown) => parts.logger.warn({ event: "envelope.notKept", message: messageOf(thrown) }));
+}
+
+export const pipelineActors = (parts: ServiceParts) => {
+  const deaths: Deaths[] = [];
+  return {
+    claimJob: fromPromise<Claim, { workerId: string; residentModel: ModelId | null }>(({ input }) =>
+      claim(parts, input),
+    ),
+    prepareJob: fromPromise<Preparation, LeaseOrder>(({ input, signal }) => prepare(parts, input, signal)),
+    renderJob: fromCallback<PipelineEvent, LeaseOrder & { isUnderWay: boolean }>(({ input, sendBack }) => {
+      const about = { jobId: input.lease.jobId, workerId: input.workerId };
+      parts.store.events.note({
+        kind: "render.began",
+        ...about,
+        data: { fence: input.lease.fence, adopted: input.isUnderWay },
+      });
+      return followRender(parts, input, (fact) => {
+        if (fact.kind === "completed")
+          parts.store.events.note({
+            kind: "render.completed",
+            ...about,
+            data: {
+              fence: input.lease.fence,
+              steps_rendered: fact.report.stepsRendered,
+              resumed_from_step: fact.report.resumedFromStep,
+              held_bytes: fact.report.heldBytes,
+            },
+          });
+        if (fact.kind === "failed") noteMisfit(parts, input, fact.fault);
+        sendBack(eventOf(fact));
+      });
+    }),
+    keepLease: fromCallback<PipelineEvent, LeaseOrder>(({ input, sendBack }) =>
+      keepLease(parts, input.lease, sendBack),
+    ),
+    commitArtifact: fromCallback<PipelineEvent, LeaseOrder & { report: RenderReport }>(({ input, sendBack }) =>
+      commitRender(parts, input, sendBack),
+    ),
+    cancelRender: fromPromise<boolean, LeaseOrder>(async ({ input, signal }) => {
+      const client = parts.links.clientOf(input.workerId);
+      if (client === null) return true;
+      await client.cancel(input.lease.jobId, input.lease.fence, signal);
+      return true;
+    }),
+    settleAttempt: fromPromise<void, LeaseOrder & { settlement: Settlement }>(({ input }) =>
+      settle(parts, deaths, input, input.settlement),
+    ),
+  };
+};

@@ -1,0 +1,29 @@
+import { isUsable } from "../../machines/supervisor-facts.ts";
+import type { Supervisor } from "../../machines/supervisor-view.ts";
+import type { ServiceParts } from "../service-ports.ts";
+
+export interface RouteWatch {
+  /** Since when no worker can give real output; null while one can. */
+  lostAtMs(): number | null;
+  /** Looks now; true when a route was lost or found since the last look. */
+  hasChanged(): boolean;
+}
+
+type Needs = Pick<ServiceParts, "clock" | "diskWatch" | "asides">;
+
+/** A route needs a worker that can render the model, and a disk that can keep what it renders. */
+export function createRouteWatch({ clock, diskWatch, asides }: Needs, supervisor: Supervisor): RouteWatch {
+  let lostAtMs: number | null = clock.nowMs();
+  let lostNames = "";
+  return {
+    lostAtMs: () => lostAtMs,
+    hasChanged: () => {
+      const isOpen = !diskWatch.isShort() && Object.values(supervisor.getSnapshot().context.workers).some(isUsable);
+      const hasTurned = isOpen !== (lostAtMs === null);
+      if (hasTurned) lostAtMs = isOpen ? null : clock.nowMs();
+      const formerNames = lostNames;
+      lostNames = [...asides.lost().keys()].join();
+      return hasTurned || lostNames !== formerNames;
+    },
+  };
+}

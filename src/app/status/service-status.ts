@@ -1,0 +1,174 @@
+import { formatBytes, minuteMs } from "../../core/units.ts";
+import type { HealthReport } from "../../machines/health-monitor-types.ts";
+import type { OpenIncident } from "../../machines/supervisor-facts.ts";
+import { isUsable } from "../../machines/supervisor-facts.ts";
+import type { SupervisorSnapshot } from "../../machines/supervisor-view.ts";
+import { healthOf, isHealthMonitored, workerStandingOf } from "../../machines/supervisor-view.ts";
+import { actedOnConfidence } from "../../recovery/leak.ts";
+import { recoveryStatistics } from "../../recovery/statistics.ts";
+import type {
+  HealthView,
+  RecoveryAttemptView,
+  ServiceStatus,
+  UnreadyReason,
+  WorkerStatus,
+} from "../../server/server-ports.ts";
+import { pathOfValue } from "../../telemetry/transitions.ts";
+import type { LedgerEntry, RecoveryLedger } from "../incidents/recovery-ledger.ts";
+import type { ServiceParts } from "../service-ports.ts";
+import type { LeakWatch } from "../workers/leak-watch.ts";
+
+const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean =>
+  report.readings[reading].level === "critical";
+
+/** What a leak will cost and when, for people; nothing while the trend is not clear. */
+function leakIssues({ config, leaks, clock }: Pick<StatusParts, "config" | "leaks" | "clock">): string[] {
+  return config.workers.flatMap(({ id }) => {
+    const trend = leaks.trendOf(id);
+    if (trend === null || trend.jobsLeft === null || trend.limitAtMs === null || trend.confidence < actedOnConfidence)
+      return [];
+    const minutes = Math.max(1, Math.round((trend.limitAtMs - clock.nowMs()) / minuteMs));
+    return [
+      `${id} keeps about ${formatBytes(trend.bytesPerJob)} of every job: limit in about ${trend.jobsLeft} jobs (${minutes} min).`,
+    ];
+  });
+}
+
+export interface HealthAbout {
+  readonly isProven: boolean;
+  readonly isConnected: boolean;
+  readonly parts: Pick<StatusParts, "config" | "leaks" | "clock">;
+}
+
+export function healthViewOf(report: HealthReport, context: HealthAbout): HealthView {
+  const { readings, sample } = report;
+  const leaking = leakIssues(context.parts);
+  return {
+    overallStatus: report.status,
+    cpuRatio: readings.cpu.value,
+    memoryRatio: readings.memory.value,
+    vramRatio: readings.vram.value,
+    isGpuAvailable: (sample?.gpus.length ?? 0) > 0 && !isCritical(report, "gpuPresence"),
+    isModelLoadingFunctional: context.isProven,
+    isGenerationPipelineFunctional: context.isConnected && context.isProven,
+    issues: [...report.issues.map((issue) => issue.message), ...leaking],
+    recommendations: [
+      ...report.issues.map((issue) => issue.recommendation),
+      ...leaking.map(() => "Nothing to do: the worker is started anew between two jobs, before that."),
+    ],
+    checkedAtMs: report.measuredAtMs ?? 0,
+  };
+}
+
+export function attemptViewOf(entry: LedgerEntry): RecoveryAttemptView {
+  const { failureType, workerId, incidentId, result } = entry;
+  return { failureType, workerId, incidentId, ...result };
+}
+
+const simulatedNote = " The card is simulated, and every frame says so.";
+
+/** What a submission made now would get, for people. */
+function sentenceOf({ context }: SupervisorSnapshot, isSimulated: boolean): string {
+  const all = Object.values(context.workers);
+  const usableCount = all.filter(isUsable).length;
+  if (context.drain !== null && context.mode !== "draining")
+    return "Drained by an operator. Nothing new is taken; what was accepted is rendered.";
+  if (context.pause !== null && context.mode !== "draining")
+    return "Paused by an operator. A video submitted now is kept, and rendered after a resume.";
+  if (all.length > 0 && all.every((worker) => worker.process === "resting"))
+    return "The workers rest. A video submitted now starts them, and is rendered when the main model is loaded.";
+  const rendered = `A video submitted now is rendered by ${usableCount} of ${all.length} workers.`;
+  switch (context.mode) {
+    case "ready":
+      return isSimulated
+        ? `A video submitted now is rendered at once.${simulatedNote}`
+        : "A video submitted now is rendered at once by the main model.";
+    case "loading":
+      return "The main model is loading. A video submitted now is kept, and rendered when it is ready.";
+    case "recovering":
+      return usableCount === 0
+        ? "The main model is being repaired. A video submitted now is kept; if that takes longer, you get a labelled stand-in first."
+        : `${rendered} The others are being repaired.`;
+    case "degraded":
+      return usableCount === 0
+        ? "The main model is not ready yet. A video submitted now is kept; if that takes longer, you get a labelled stand-in first."
+        : rendered;
+    case "mock":
+      return "Stand-ins only: no real video right now. A video submitted now is kept, and rendered when the main model is back.";
+    case "draining":
+      return "The service is stopping and takes no new work. What was accepted is kept.";
+  }
+}
+
+const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
+  checking: "a test render decides whether there is anything to repair",
+  working: "being repaired",
+  returning: "the main model passed its test render; one job is let through before all are",
+  standingIn: "stand-ins serve; looks back by itself",
+  exhausted: "needs you; looks back by itself",
+  setAside: "set aside, and keeps nobody else from serving; the next job that wants it tries again after a while",
+};
+
+export interface StatusParts extends ServiceParts {
+  readonly ledger: RecoveryLedger;
+  readonly leaks: Pick<LeakWatch, "trendOf" | "residueOf">;
+  readonly startedAtMs: number;
+  readonly version: string;
+}
+
+function workerStatus(parts: StatusParts, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
+  const link = parts.links.get(workerId);
+  const standing = workerStandingOf(snapshot, workerId);
+  return {
+    id: workerId,
+    pid: link?.ref.pid ?? null,
+    state: standing === null ? "down" : pathOfValue(standing.value),
+    tags: standing?.tags ?? [],
+    kind: link?.client.identity.kind ?? "simulator",
+  };
+}
+
+function unreadyReasonOf({ diskWatch }: StatusParts, { context }: SupervisorSnapshot): UnreadyReason | null {
+  if (context.mode === "draining") return { code: "DRAINING", message: "The service is stopping." };
+  if (diskWatch.isShort()) return { code: "DISK_FULL", message: "The state directory's disk is below its floor." };
+  return context.drain === null ? null : { code: "INTAKE_DRAINED", message: "An operator has drained the intake." };
+}
+
+/** A cheap read of the machines' snapshots. */
+export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): ServiceStatus {
+  const { context } = snapshot;
+  const usable = Object.values(context.workers).filter(isUsable);
+  const isConnected = Object.values(context.workers).some((worker) => worker.process === "connected");
+  const report = healthOf(snapshot);
+  const entries = parts.ledger.list();
+  const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
+  return {
+    mode: context.mode,
+    sentence: sentenceOf(snapshot, isSimulated),
+    isSimulated,
+    model: parts.config.lead,
+    startedAtMs: parts.startedAtMs,
+    version: parts.version,
+    workers: context.configured.map(({ id }) => workerStatus(parts, snapshot, id)),
+    health:
+      report === null || report.measuredAtMs === null
+        ? null
+        : healthViewOf(report, { isProven: usable.length > 0, isConnected, parts }),
+    isHealthMonitored: isHealthMonitored(snapshot),
+    recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
+    recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),
+    openIncidents: Object.values(context.incidents)
+      .map((incident) => ({
+        id: incident.id,
+        failureType: incident.failureType,
+        workerId: incident.workerId,
+        openedAtMs: incident.openedAtMs,
+        sentence: `${incident.stage === "setAside" ? `${incident.model ?? incident.workerId}: ` : ""}${stageSentences[incident.stage]}`,
+      }))
+      .toReversed(),
+    isMockEnabled: context.mode === "mock",
+    isDegradedActive: context.mode === "degraded" || context.mode === "recovering" || context.mode === "mock",
+    running: parts.progress.list(),
+    unreadyReason: unreadyReasonOf(parts, snapshot),
+  };
+}

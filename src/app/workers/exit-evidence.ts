@@ -1,0 +1,33 @@
+import { messageOf } from "../../core/errors.ts";
+import type { MachineEvidence, ProcessTrail } from "../../core/ports/telemetry-probe.ts";
+import type { ProcessRef } from "../../core/ports/worker.ts";
+import { secondMs } from "../../core/units.ts";
+import type { ServiceParts } from "../service-ports.ts";
+
+/** A card whose tool hangs does not hold a restart up. */
+const evidenceLimitMs = 2 * secondMs;
+
+/** What kernel and card say about a worker's end; null where the machine tells nothing. The end is reported without it, if need be. */
+export function followMachine(
+  { probe, clock, links, logger }: ServiceParts,
+  { workerId, pid }: ProcessRef,
+): ProcessTrail | null {
+  if (probe.followProcess === undefined) return null;
+  const giveUp = (thrown: unknown): null => {
+    logger.warn({ event: "machine.untold", actor: workerId, pid, message: messageOf(thrown) });
+    return null;
+  };
+  const trail = probe.followProcess(pid, links.get(workerId)?.client.identity.device.uuid).catch(giveUp);
+  return {
+    evidence: async (): Promise<MachineEvidence> => {
+      const over = new AbortController();
+      const late = clock.sleep(evidenceLimitMs, over.signal).then(() => null);
+      const told = trail.then((followed) => followed?.evidence() ?? null).catch(giveUp);
+      const evidence = await Promise.race([told, late]);
+      over.abort();
+      late.catch(() => undefined);
+      return evidence ?? {};
+    },
+    end: () => void trail.then((followed) => followed?.end()),
+  };
+}

@@ -1,0 +1,180 @@
+import { fromCallback, fromPromise } from "xstate";
+import { messageOf, WorkerError } from "../../core/errors.ts";
+import type { Evidence } from "../../core/fault.ts";
+import type { MachineEvidence } from "../../core/ports/telemetry-probe.ts";
+import type { ProcessRef } from "../../core/ports/worker.ts";
+import { withoutNulls } from "../../core/present.ts";
+import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker-types.ts";
+import { unknownLimits } from "../../recovery/step-history.ts";
+import { createSilenceWatchdog } from "../../workers/silence-watchdog.ts";
+import { type StopLimits, stopWorker } from "../../workers/stop-ladder.ts";
+import type { ServiceParts } from "../service-ports.ts";
+import { followMachine } from "./exit-evidence.ts";
+
+const adoptLimitMs = 10_000;
+
+/** Connects, and takes over the attempt in hand when the worker has one that nobody has claimed since. */
+async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
+  const client = await parts.host.connect(ref, signal);
+  const attach = await client.attach(signal);
+  // Every supervisor would give a render that hangs its whole stall limit again, and one that restarts often never reach it.
+  if ((attach.standstillMs ?? 0) >= unknownLimits.stallMs) {
+    client.close();
+    throw new WorkerError("WORKER_STALLED", `its render has stood still for ${attach.standstillMs} ms`, {
+      retryable: true,
+    });
+  }
+  parts.links.open({ workerId: ref.workerId, ref, client });
+  // What it carries is asked by every submission from now on, also while a model's files are still fetched.
+  if (!client.identity.isSimulated) await parts.hostMemory.measure();
+  if (attach.profile !== null) parts.profiles.set(ref.workerId, attach.profile);
+  if (attach.jobId === null || attach.fence === null) return { ref, identity: client.identity, attach, lease: null };
+  const adopted = await parts.store.jobs.adopt(attach.jobId, attach.fence, parts.epoch, parts.config.leaseMs);
+  if (adopted !== "stale") return { ref, identity: client.identity, attach, lease: adopted };
+  // Its job ended, or belongs to somebody else by now: the device is freed, and a kept result is dropped.
+  await client.cancel(attach.jobId, attach.fence, signal);
+  await client.acknowledge(attach.jobId, attach.fence);
+  return { ref, identity: client.identity, attach, lease: null };
+}
+
+/** How a process ended is told by its watch, with the evidence: a handshake that notices the end first leaves it to it. */
+async function shakeHands(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
+  try {
+    return await connect(parts, ref, signal);
+  } catch (thrown) {
+    if (!parts.host.isGone(ref)) throw thrown;
+    return await new Promise<never>((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
+    );
+  }
+}
+
+const stopShapes = (parts: ServiceParts): Readonly<Record<StopShape, StopLimits>> => ({
+  ladder: parts.config.stop,
+  silent: { requestMs: 0, termMs: Math.min(5_000, parts.config.stop.termMs), killMs: parts.config.stop.killMs },
+  quick: {
+    requestMs: Math.min(1_000, parts.config.stop.requestMs),
+    termMs: Math.min(2_000, parts.config.stop.termMs),
+    killMs: parts.config.stop.killMs,
+  },
+});
+
+async function stopProcess(parts: ServiceParts, ref: ProcessRef, shape: StopShape, reason: string): Promise<void> {
+  const report = await stopWorker(
+    parts.host,
+    parts.links.clientOf(ref.workerId),
+    ref,
+    parts.clock,
+    stopShapes(parts)[shape],
+    reason,
+  );
+  parts.links.close(ref.workerId);
+  await parts.host.forget(ref.workerId);
+  parts.logger.info({
+    event: "worker.processEnded",
+    workerId: ref.workerId,
+    pid: ref.pid,
+    how: report.how,
+    tookMs: report.tookMs,
+  });
+}
+
+/** Takes up a living process of an earlier supervisor; one that does not answer is killed, because nobody else will. */
+async function adopt(parts: ServiceParts, workerId: string): Promise<ConnectedWorker | null> {
+  const ref = await parts.host.findRecorded(workerId);
+  if (ref === null) return null;
+  const giveUp = new AbortController();
+  const timer = parts.clock.setTimer(() => giveUp.abort(new Error("the recorded worker did not answer")), adoptLimitMs);
+  try {
+    // A process that was stopped cannot answer.
+    if (parts.host.stateLetter(ref) === "T") parts.host.signal(ref, "SIGCONT");
+    return await connect(parts, ref, giveUp.signal);
+  } catch (thrown) {
+    parts.logger.warn({
+      event: "worker.notAdopted",
+      workerId,
+      pid: ref.pid,
+      message: thrown instanceof Error ? thrown.message : String(thrown),
+    });
+    await stopProcess(parts, ref, "silent", "it could not be adopted");
+    return null;
+  } finally {
+    parts.clock.clearTimer(timer);
+  }
+}
+
+/** One process a worker: whatever is still recorded and alive (it answered nobody) ends before another one starts. */
+async function spawn(parts: ServiceParts, workerId: string): Promise<ProcessRef> {
+  const leftover = await parts.host.findRecorded(workerId);
+  if (leftover !== null) await stopProcess(parts, leftover, "silent", "a new process takes its place");
+  return parts.host.spawn(workerId);
+}
+
+function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) => void): () => void {
+  const { supervision } = parts.config;
+  const watchdog = createSilenceWatchdog({
+    clock: parts.clock,
+    limitMs: supervision.loadingSilenceMs,
+    onSilent: (silentForMs) =>
+      send({
+        type: "worker.fellSilent",
+        silentForMs,
+        processState: parts.host.stateLetter(ref),
+        mainThreadIdleMs: idleMs,
+      }),
+    onHeard: () => undefined,
+  });
+  let idleMs: number | null = null;
+  let tellFromMs = supervision.stillnessMs;
+  // Told again as it lasts: what was no matter under a job is one after it.
+  const noteIdle = (mainThreadIdleMs: number): void => {
+    idleMs = mainThreadIdleMs;
+    if (idleMs < supervision.stillnessMs) tellFromMs = supervision.stillnessMs;
+    if (idleMs < tellFromMs) return;
+    tellFromMs = idleMs + supervision.stillnessMs;
+    send({ type: "worker.stoodStill", mainThreadIdleMs });
+  };
+  const stopNotices = parts.links.onNotice(ref.workerId, (notice) => {
+    watchdog.hear();
+    if (notice.kind === "heartbeat") noteIdle(notice.mainThreadIdleMs);
+    if (notice.kind === "progress") watchdog.setLimit(supervision.silenceMs);
+    else if (notice.kind === "loadProgress") watchdog.setLimit(supervision.loadingSilenceMs);
+  });
+  const trail = followMachine(parts, ref);
+  const stopExit = parts.host.onExit(ref, (exit) => {
+    const ofProcess: Evidence = {
+      ...withoutNulls({ exitCode: exit.code, exitSignal: exit.signal }),
+      isOwnSignal: false,
+      logTail: exit.logTail,
+    };
+    parts.links.close(ref.workerId);
+    // A record that cannot be taken away is replaced by the next process's.
+    parts.host.forget(ref.workerId).catch((thrown: unknown) => {
+      parts.logger.warn({ event: "worker.notForgotten", workerId: ref.workerId, message: messageOf(thrown) });
+    });
+    const report = (ofMachine: MachineEvidence): void =>
+      send({ type: "process.exited", exit, evidence: { ...ofProcess, ...ofMachine } });
+    if (trail === null) report({});
+    else void trail.evidence().then(report);
+  });
+  return () => {
+    watchdog.stop();
+    stopNotices();
+    stopExit();
+    trail?.end();
+  };
+}
+
+export const workerActors = (parts: ServiceParts) => ({
+  spawnProcess: fromPromise<ProcessRef, { workerId: string }>(({ input }) => spawn(parts, input.workerId)),
+  handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) =>
+    shakeHands(parts, input.ref, signal),
+  ),
+  adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(({ input }) => adopt(parts, input.workerId)),
+  watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ input, sendBack }) =>
+    watch(parts, input.ref, sendBack),
+  ),
+  stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(({ input }) =>
+    stopProcess(parts, input.ref, input.shape, input.reason),
+  ),
+});

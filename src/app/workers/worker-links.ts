@@ -1,0 +1,49 @@
+import type { ProcessRef, WorkerClient, WorkerNotice } from "../../core/ports/worker.ts";
+
+export interface WorkerLink {
+  readonly workerId: string;
+  readonly ref: ProcessRef;
+  readonly client: WorkerClient;
+}
+
+/** The live connections, one a worker. Actors look a client up at the moment of a call; nobody keeps one. */
+export interface WorkerLinks {
+  open(link: WorkerLink): void;
+  close(workerId: string): void;
+  get(workerId: string): WorkerLink | null;
+  clientOf(workerId: string): WorkerClient | null;
+  list(): readonly WorkerLink[];
+  /** Notices of the worker, over reconnections too. */
+  onNotice(workerId: string, listener: (notice: WorkerNotice) => void): () => void;
+}
+
+export function createWorkerLinks(): WorkerLinks {
+  const links = new Map<string, { readonly link: WorkerLink; readonly unsubscribe: () => void }>();
+  const listeners = new Map<string, Set<(notice: WorkerNotice) => void>>();
+  const publish = (workerId: string, notice: WorkerNotice): void => {
+    for (const listener of listeners.get(workerId) ?? []) listener(notice);
+  };
+  const close = (workerId: string): void => {
+    const open = links.get(workerId);
+    if (open === undefined) return;
+    links.delete(workerId);
+    open.unsubscribe();
+    open.link.client.close();
+  };
+  return {
+    open: (link) => {
+      close(link.workerId);
+      const unsubscribe = link.client.onNotice((notice) => publish(link.workerId, notice));
+      links.set(link.workerId, { link, unsubscribe });
+    },
+    close,
+    get: (workerId) => links.get(workerId)?.link ?? null,
+    clientOf: (workerId) => links.get(workerId)?.link.client ?? null,
+    list: () => [...links.values()].map(({ link }) => link),
+    onNotice: (workerId, listener) => {
+      const heard = listeners.get(workerId) ?? new Set();
+      listeners.set(workerId, heard.add(listener));
+      return () => heard.delete(listener);
+    },
+  };
+}
