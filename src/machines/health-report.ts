@@ -1,5 +1,6 @@
 /** What the health monitor's measurements mean for others: a report for people, and a fault where a reading is critical. */
 import type { FaultReport } from "../core/fault.ts";
+import { present } from "../core/present.ts";
 import type { FaultClass } from "../core/words.ts";
 import { faultOfSample } from "../recovery/classify.ts";
 import { type HealthReading, type LevelChange, listIssues, worstDevice } from "../recovery/health.ts";
@@ -32,7 +33,7 @@ export function faultReportOf(context: HealthMonitorContext, change: LevelChange
     Object.values(context.deviceWorkers)[0] ??
     "host";
   const gpu = change.reading === "gpuPresence" ? context.ring.at(-1)?.gpuStatus?.evidence : undefined;
-  const evidence = { message, ...(gpu === undefined ? {} : { gpu }) };
+  const evidence = { message, ...present({ gpu }) };
   const fault = faultOfSample(ofHardware(evidence) ?? { faultClass, confidence: 0.7, decidedBy: message }, evidence);
   return {
     fault,

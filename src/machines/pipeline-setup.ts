@@ -3,6 +3,7 @@ import { assign, enqueueActions, sendTo, setup, spawnChild } from "xstate";
 import type { Evidence, Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { RenderReport } from "../core/ports/worker.ts";
+import { ifKnown, present } from "../core/present.ts";
 import type { MachineTag, ModelId, Phase } from "../core/words.ts";
 import { faultOfDelay } from "../recovery/classify.ts";
 import { type StepLimits, unknownLimits } from "../recovery/step-history.ts";
@@ -49,7 +50,9 @@ const stallMsOf = ({ stepLimits, longPhaseMs }: PipelineContext): number =>
 /** What is known about a render that does not move. */
 const stallOf = (context: PipelineContext): Evidence => ({
   stalledForMs: stallMsOf(context),
-  ...(context.stillSinceMs === null ? {} : { mainThreadIdleMs: context.clock.nowMs() - context.stillSinceMs }),
+  ...present({
+    mainThreadIdleMs: ifKnown(context.stillSinceMs, (stillSinceMs) => context.clock.nowMs() - stillSinceMs),
+  }),
 });
 type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
 
