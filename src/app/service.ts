@@ -22,9 +22,9 @@ import type { StopShape } from "../machines/worker-types.ts";
 import { isConditionOver } from "../recovery/condition.ts";
 import type { ServerPorts, ServiceStatus } from "../server/server-ports.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { createMachineBook } from "../telemetry/machine-book.ts";
+import { createMachineBook, type MachineBook } from "../telemetry/machine-book.ts";
 import { createMetrics } from "../telemetry/metrics/metrics.ts";
-import { createStatelyFeed } from "../telemetry/stately-feed.ts";
+import type { StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { createAdmissionPort } from "./admission-port.ts";
 import { behindDrills } from "./drills/blind-spots.ts";
@@ -200,12 +200,18 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
 /** Everything that there is in one service. Only this file knows it; a room says itself what it needs. */
 type Parts = Awaited<ReturnType<typeof openParts>>;
 
+/** Loaded only where it was asked for: the inspector's package brings a dozen others. */
+async function openStatelyFeed(book: MachineBook): Promise<StatelyFeed> {
+  const { createStatelyFeed } = await import("../telemetry/stately-feed.ts");
+  return createStatelyFeed(book.refs);
+}
+
 async function createSupervisor(parts: Parts, hub: FactHub) {
   const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
   const book = createMachineBook(turnClock.nowMs);
-  const stately = config.inspect ? createStatelyFeed(book.refs) : null;
+  const stately = config.inspect ? await openStatelyFeed(book) : null;
   const subscriber = createTransitionSubscriber({
     logger,
     nowMs: turnClock.nowMs,

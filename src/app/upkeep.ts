@@ -7,8 +7,7 @@ import type { Media } from "../core/ports/media.ts";
 import { secondMs } from "../core/units.ts";
 import { keepHouse } from "../jobs/housekeeping.ts";
 import { makeGenericStandIn } from "../jobs/make-stand-in.ts";
-import { childIds } from "../machines/supervisor-route.ts";
-import type { Supervisor } from "../machines/supervisor-view.ts";
+import { isAdopting, type Supervisor } from "../machines/supervisor-view.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { DiskWatch } from "./health/disk-watch.ts";
 
@@ -48,13 +47,9 @@ function repeat(parts: UpkeepNeeds, name: string, everyMs: number, work: () => P
 
 /** A restarted supervisor adopts first; what it could not adopt by then goes back into the queue. */
 async function releaseOlder(parts: UpkeepNeeds, supervisor: Supervisor): Promise<void> {
-  const isAdopting = ({ id }: { readonly id: string }): boolean => {
-    const child = supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as
-      | { value?: unknown }
-      | undefined;
-    return child?.value === "adopting";
-  };
-  while (parts.config.workers.some(isAdopting)) await parts.clock.sleep(50);
+  const isAnybodyAdopting = (): boolean =>
+    parts.config.workers.some(({ id }) => isAdopting(supervisor.getSnapshot(), id));
+  while (isAnybodyAdopting()) await parts.clock.sleep(50);
   const released = await parts.store.jobs.releaseOlderEpochs(parts.epoch);
   if (released.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
 }
@@ -126,6 +121,7 @@ export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook:
           isOlderReleased = true;
         }),
       );
+      attempt("ballast.failed", disk.restoreBallast());
       attempt("genericStandIn.failed", makeGenericStandIn({ artifacts, media }));
     },
     stop: async () => {

@@ -14,7 +14,7 @@ import {
   rungsOf,
   stepOf,
 } from "./incident-story.ts";
-import { snakeKeys } from "./stream-wire.ts";
+import { toWire } from "./renaming.ts";
 
 const time = z.iso.datetime();
 const ms = z.number().int();
@@ -152,13 +152,13 @@ function toCause(data: EventRow["data"]): z.infer<typeof causeSchema> {
     ...(decidedBy === undefined ? {} : { decided_by: decidedBy }),
     ...(message === undefined ? {} : { message }),
     ...(operatorAction == null ? {} : { operator_action: operatorAction }),
-    evidence: snakeKeys(evidence ?? {}) as Record<string, unknown>,
+    evidence: toWire(evidence ?? {}),
   };
 }
 
 function toRung({ data }: EventRow): Rung {
   const startedAtMs = Number(data["started_at_ms"]);
-  const { evidence } = data as { readonly evidence?: object | null };
+  const { evidence } = data as { readonly evidence?: Readonly<Record<string, unknown>> | null };
   return {
     action: data["action"] as Rung["action"],
     outcome: data["outcome"] as Rung["outcome"],
@@ -166,7 +166,7 @@ function toRung({ data }: EventRow): Rung {
     climb: Number(data["climb"]),
     started_at: isoOf(startedAtMs),
     took_ms: Number(data["ended_at_ms"]) - startedAtMs,
-    ...(evidence == null ? {} : { evidence: snakeKeys(evidence) as Record<string, unknown> }),
+    ...(evidence == null ? {} : { evidence: toWire(evidence) }),
   };
 }
 
@@ -200,7 +200,7 @@ function toTimelineEntry(row: EventRow, openedAtMs: number): z.infer<typeof time
     actor: row.actor,
     ...(row.jobId === null ? {} : { job_id: row.jobId }),
     ...(row.workerId === null ? {} : { worker_id: row.workerId }),
-    data: snakeKeys(data) as Record<string, unknown>,
+    data: toWire(data),
   };
 }
 

@@ -8,6 +8,7 @@ import { describeEvent, listedKinds } from "./event-words.ts";
 import { modelName } from "./model-name.ts";
 import { videoSchema } from "./output-wire.ts";
 import { healthSchema, incidentSchema, toHealth, toIncident } from "./recovery-wire.ts";
+import { toWire } from "./renaming.ts";
 import type { ServiceStatus, WorkerStatus } from "./service-views.ts";
 import { queueSchema, taskSchema } from "./task-wire.ts";
 
@@ -25,17 +26,6 @@ export const rowSchema = z.strictObject({
 });
 export type RowWire = z.infer<typeof rowSchema>;
 
-/** Field names only: values, and keys that are names of things such as `T2V-A14B`, stay as they are. */
-const snakeCase = (key: string): string =>
-  /^[a-z][A-Za-z0-9]*$/.test(key) ? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : key;
-
-/** Names of fields in the wire's style, at every depth. */
-export function snakeKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(snakeKeys);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [snakeCase(key), snakeKeys(inner)]));
-}
-
 export function toRow(row: EventRow): RowWire {
   const text = describeEvent(row);
   return {
@@ -47,7 +37,7 @@ export function toRow(row: EventRow): RowWire {
     ...(row.incidentId === null ? {} : { incident_id: row.incidentId }),
     ...(row.workerId === null ? {} : { worker_id: row.workerId }),
     ...(text === null ? {} : { text }),
-    data: snakeKeys(row.data) as RowWire["data"],
+    data: toWire(row.data),
   };
 }
 

@@ -10,7 +10,9 @@ import {
   longestQueueBytes,
   longestQueueCount,
 } from "../../src/server/streams/sse-channel.ts";
-import { createServerWorld, healthy, readEvents, type ServerWorld } from "./server-world.ts";
+import { readEvents } from "./read-events.ts";
+import { healthy } from "./server-facts.ts";
+import { createServerWorld, type ServerWorld } from "./server-world.ts";
 
 let clock: VirtualClock;
 let world: ServerWorld;

@@ -6,7 +6,6 @@ import type { Store } from "../../core/ports/event-log.ts";
 import { secondMs } from "../../core/units.ts";
 import type { FailureType } from "../../core/words.ts";
 import { cooldownKey } from "../../machines/supervisor-incidents.ts";
-import { childIds } from "../../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 import type { Supervisor as WholeSupervisor } from "../../machines/supervisor-view.ts";
 import type {
@@ -239,8 +238,7 @@ async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
 async function setMonitoring({ parts, supervisor }: Desk, isOn: boolean, by: string): Promise<boolean> {
   if (parts.health.isMonitored() === isOn) return false;
   await parts.store.events.append([{ kind: isOn ? "monitoring.started" : "monitoring.stopped", actor: by, data: {} }]);
-  if (isOn) supervisor.send({ type: "child.respawn", childId: childIds.health });
-  else supervisor.getSnapshot().children[childIds.health]?.send({ type: "monitor.stop" } as never);
+  supervisor.send({ type: isOn ? "monitor.start" : "monitor.stop" });
   return true;
 }
 

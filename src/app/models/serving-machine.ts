@@ -1,7 +1,6 @@
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { ServingMachine } from "../../jobs/admission.ts";
-import { childIds } from "../../machines/supervisor-route.ts";
-import type { Supervisor } from "../../machines/supervisor-view.ts";
+import { modelHeldBy, type Supervisor } from "../../machines/supervisor-view.ts";
 import { type HostMemory, machineOf } from "../health/host-memory.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 
@@ -21,13 +20,7 @@ export function largestMachine({ links, hostMemory }: ServingNeeds): ServingMach
 
 /** In which memory mode a worker holds the model; null when none does. */
 export function loadedProfileOf(supervisor: Pick<Supervisor, "getSnapshot">, model: ModelId): LoadProfile | null {
-  const { context, children } = supervisor.getSnapshot();
-  for (const { id } of context.configured) {
-    const loader = children[childIds.loader(id)]?.getSnapshot() as
-      | { readonly context?: { readonly resident: { readonly model: ModelId; readonly profile: LoadProfile } | null } }
-      | undefined;
-    const resident = loader?.context?.resident ?? null;
-    if (resident?.model === model) return resident.profile;
-  }
-  return null;
+  const snapshot = supervisor.getSnapshot();
+  const held = snapshot.context.configured.map(({ id }) => modelHeldBy(snapshot, id));
+  return held.find((one) => one?.model === model)?.profile ?? null;
 }

@@ -1,5 +1,4 @@
 import type { Store } from "../../core/ports/event-log.ts";
-import { childIds } from "../../machines/supervisor-route.ts";
 import type { Supervisor } from "../../machines/supervisor-view.ts";
 import type { ControlPort } from "../../server/server-ports.ts";
 
@@ -9,11 +8,10 @@ interface CancelNeeds {
 
 /** The wish is durable first; then the pipeline that renders the job hears of it at once. */
 export const createCancelJob =
-  ({ store }: CancelNeeds, supervisor: Pick<Supervisor, "getSnapshot">): ControlPort["cancelJob"] =>
+  ({ store }: CancelNeeds, supervisor: Pick<Supervisor, "send">): ControlPort["cancelJob"] =>
   async (jobId, by) => {
     const outcome = await store.jobs.cancel(jobId, by);
     const view = outcome === "requested" ? await store.jobs.get(jobId) : null;
-    if (view?.workerId != null)
-      supervisor.getSnapshot().children[childIds.pipeline(view.workerId)]?.send({ type: "job.cancel", jobId } as never);
+    if (view?.workerId != null) supervisor.send({ type: "job.cancel", workerId: view.workerId, jobId });
     return outcome;
   };

@@ -1,12 +1,15 @@
-import type { AnyActorRef } from "xstate";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { JobProgress } from "../../core/job.ts";
 import { formatBytes, minuteMs } from "../../core/units.ts";
-import { type HealthMonitorContext, type HealthReport, healthReportOf } from "../../machines/health-monitor.machine.ts";
+import type { HealthReport } from "../../machines/health-monitor-types.ts";
 import { isUsable, type OpenIncident } from "../../machines/supervisor-facts.ts";
-import { childIds } from "../../machines/supervisor-route.ts";
-import type { SupervisorSnapshot } from "../../machines/supervisor-view.ts";
+import {
+  healthOf,
+  isHealthMonitored,
+  type SupervisorSnapshot,
+  workerStandingOf,
+} from "../../machines/supervisor-view.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
 import type {
@@ -119,16 +122,6 @@ const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
   setAside: "set aside, and keeps nobody else from serving; the next job that wants it tries again after a while",
 };
 
-function stateOf(child: AnyActorRef | undefined): { path: string; tags: string[] } {
-  const snapshot = child?.getSnapshot() as
-    | { value?: Parameters<typeof pathOfValue>[0]; tags?: ReadonlySet<string> }
-    | undefined;
-  return {
-    path: snapshot?.value === undefined ? "down" : pathOfValue(snapshot.value),
-    tags: [...(snapshot?.tags ?? [])],
-  };
-}
-
 export interface StatusNeeds extends HealthNeeds {
   readonly config: Pick<Config, "workers" | "lead">;
   readonly ledger: Pick<RecoveryLedger, "list">;
@@ -141,19 +134,14 @@ export interface StatusNeeds extends HealthNeeds {
 
 function workerStatus(parts: StatusNeeds, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
   const link = parts.links.get(workerId);
-  const { path, tags } = stateOf(snapshot.children[childIds.worker(workerId)]);
+  const standing = workerStandingOf(snapshot, workerId);
   return {
     id: workerId,
     pid: link?.ref.pid ?? null,
-    state: path,
-    tags,
+    state: standing === null ? "down" : pathOfValue(standing.value),
+    tags: standing?.tags ?? [],
     kind: link?.client.identity.kind ?? "simulator",
   };
-}
-
-function readHealth(snapshot: SupervisorSnapshot): HealthReport | null {
-  const child = snapshot.children[childIds.health]?.getSnapshot() as { context?: HealthMonitorContext } | undefined;
-  return child?.context === undefined ? null : healthReportOf(child.context);
 }
 
 function unreadyReasonOf({ diskWatch }: StatusNeeds, { context }: SupervisorSnapshot): UnreadyReason | null {
@@ -162,16 +150,12 @@ function unreadyReasonOf({ diskWatch }: StatusNeeds, { context }: SupervisorSnap
   return context.drain === null ? null : { code: "INTAKE_DRAINED", message: "An operator has drained the intake." };
 }
 
-/** A monitor that was stopped stays among the children, at its end. */
-const isMonitored = (snapshot: SupervisorSnapshot): boolean =>
-  (snapshot.children[childIds.health]?.getSnapshot() as { status?: string } | undefined)?.status === "active";
-
 /** What the monitor knows, for those who ask for health alone. */
 export const createHealthReader = (parts: HealthNeeds, snapshot: () => SupervisorSnapshot): HealthReader => ({
-  isMonitored: () => isMonitored(snapshot()),
-  measuredAtMs: () => readHealth(snapshot())?.measuredAtMs ?? null,
+  isMonitored: () => isHealthMonitored(snapshot()),
+  measuredAtMs: () => healthOf(snapshot())?.measuredAtMs ?? null,
   view: (isServing) => {
-    const report = readHealth(snapshot());
+    const report = healthOf(snapshot());
     return report === null ? null : healthViewOf(report, { isProven: isServing, isConnected: isServing, parts });
   },
 });
@@ -181,7 +165,7 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
   const { context } = snapshot;
   const usable = Object.values(context.workers).filter(isUsable);
   const isConnected = Object.values(context.workers).some((worker) => worker.process === "connected");
-  const report = readHealth(snapshot);
+  const report = healthOf(snapshot);
   const entries = parts.ledger.list();
   const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
   return {
@@ -196,7 +180,7 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
       report === null || report.measuredAtMs === null
         ? null
         : healthViewOf(report, { isProven: usable.length > 0, isConnected, parts }),
-    isHealthMonitored: isMonitored(snapshot),
+    isHealthMonitored: isHealthMonitored(snapshot),
     recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
     recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),
     openIncidents: Object.values(context.incidents)

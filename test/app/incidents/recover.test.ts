@@ -48,6 +48,7 @@ async function connectHolding(model: ModelId | null): Promise<SimWorker> {
 }
 
 const targetOf = (change: Partial<PerformActionInput> = {}, evidence: Evidence = {}): PerformActionInput => ({
+  incidentId: "incident-1",
   workerId,
   model: null,
   jobId: null,

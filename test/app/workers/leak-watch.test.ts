@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
 import { createLeakWatch, type LeakWatch } from "../../../src/app/workers/leak-watch.ts";
 import { createWorkerLinks, type WorkerLinks } from "../../../src/app/workers/worker-links.ts";
 import type { NewEvent, Store } from "../../../src/core/ports/event-log.ts";

@@ -1,4 +1,8 @@
-"""What a worker is made of: a class with `load` and `render`, served by `serve`."""
+"""
+The interface that a worker implements: the class `Worker`, and the values that it receives and returns.
+
+A worker of one's own is a subclass with `load` and `render`; every other method has a default that works.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +43,8 @@ class Lora:
 
 @dataclass(frozen=True)
 class RenderRequest:
+    """The video that a job asks for."""
+
     model: str
     prompt: str
     width: int
@@ -55,30 +61,34 @@ class RenderRequest:
 
 @dataclass(frozen=True)
 class Job:
+    """One attempt to render a request. A later attempt of the same job has a higher fence."""
+
     job_id: str
     fence: int
     request: RenderRequest
     workflow: str | None
     output_path: Path
-    """Where the finished file belongs; nothing unfinished ever lies there."""
+    """Where the finished file belongs. An unfinished file must never lie there: it would be taken for the result."""
     checkpoint_dir: Path
-    """A newer attempt of the same job finds here what an older one kept."""
+    """A folder that the attempts of a job share: the next one finds here what this one has saved."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A finished render, where it is to be told more exactly than by the path alone."""
+    """A finished render. A worker that has no more to tell than the path may return just that."""
 
     path: Path
     width: int
     height: int
-    """As rendered, before the muxer cropped."""
+    """Before the crop to the size that was asked for."""
     steps_rendered: int
     resumed_from_step: int
 
 
 @dataclass(frozen=True)
 class Probe:
+    """A proof that the supervisor asks for: of the device alone, of a loaded model, or of one phase of a request."""
+
     kind: Literal["alive", "canary", "phase"]
     model: str | None = None
     phase: Phase | None = None
@@ -95,8 +105,8 @@ class DeviceIdentity:
 
 class OnStep(Protocol):
     """
-    Tells that `step` of `of` steps of a phase are done; 0 begins the phase. `long_phase_ms` announces how long the
-    phase may take without a word. Raises Interrupted when the render is to end.
+    Reports that `step` of the `of` steps of a phase are done; 0 begins the phase. `long_phase_ms` announces how long
+    the phase may stay silent, so that it is not taken for a stall. Raises Interrupted when the render is to end.
     """
 
     def __call__(self, phase: Phase, step: int, of: int, *, long_phase_ms: int | None = None) -> None: ...
@@ -104,46 +114,58 @@ class OnStep(Protocol):
 
 @dataclass(frozen=True)
 class Applied:
-    """What an action really did, in the worker's words; `profile` where the model is placed differently now."""
+    """
+    What an action really changed, in the worker's own words; nothing when there was nothing to change. `profile` names
+    the load profile when the action has changed it.
+    """
 
     applied: Sequence[str] = ()
     profile: str | None = None
 
 
 Action = Callable[[str | None], Applied]
-"""Takes the profile that was named, if one was."""
+"""Runs a recovery action. It is given the load profile that the supervisor names, or None."""
 
 
 class Worker:
-    """One model at a time on one device. Everything but `kind`, `models` and `admit` is called on the main thread."""
+    """
+    Renders with one model at a time on one device.
+
+    Everything is called on the main thread, one call after the other, except `admit` and `inject`: they are called on
+    the socket thread, also during a render.
+    """
 
     kind: str = "python"
     models: Sequence[str] = ()
-    """By the names that the service's list of models gives them; at least one."""
+    """The names of its models in the service's list of models; at least one."""
     profiles: Sequence[str] = ("full",)
     plays_faults: bool = False
-    """Whether it takes the test cards of drills; a worker that serves people does not."""
+    """Whether drills may order faults from it. A worker that serves people must not."""
 
     def load(self, model: str, profile: str, on_ratio: Callable[[float], None]) -> None:
+        """Puts the model on the device in place of any other, and reports with `on_ratio` how far it is (0 to 1)."""
         raise NotImplementedError
 
     def render(self, job: Job, on_step: OnStep) -> Path | Rendered:
-        """Writes `job.output_path`, tells every step, lets Interrupted pass."""
+        """Writes `job.output_path`, calls `on_step` for every step and lets Interrupted pass."""
         raise NotImplementedError
 
     def unload(self) -> None:
-        """Gives the device's memory back."""
+        """Removes the model and frees the memory of the device."""
 
     def checkpoint(self) -> None:
-        """Called inside `on_step` before the process ends: keep what the next attempt needs."""
+        """Saves what the next attempt needs. Called inside `on_step`, before the process ends."""
 
     def actions(self) -> Mapping[str, Action]:
+        """The recovery actions that this worker knows, by their names in RECOVERY_ACTIONS."""
         return {}
 
     def prove(self, probe: Probe, on_step: OnStep) -> int:
         """
-        Renders a canary, or a phase, and answers how many experts took part; raises what a render would. Here: a whole
-        clip of two steps, the smallest one or, for a phase, of the request's size, into a folder that goes away.
+        Renders a canary, or one phase of a request, and returns how many experts took part. Raises what a render would.
+
+        The default renders a whole clip of two steps into a folder that it deletes: the smallest clip as the canary,
+        one of the request's size as the proof of a phase.
         """
         smallest = RenderRequest(probe.model or "", "a red fox runs across fresh snow", 64, 64, 5, 8.0, 2, 1)
         request = smallest if probe.request is None else replace(probe.request, steps=min(2, probe.request.steps))
@@ -152,31 +174,37 @@ class Worker:
         return 1
 
     def admit(self, job: Job) -> None:
-        """Refuses a job that this worker cannot render. Called on the link's thread: look, do not touch."""
+        """
+        Raises RequestError or Unsupported for a job that this worker cannot render. It is called on the socket thread
+        while the main thread may use the device, so it must change nothing.
+        """
 
     def inject(self, card: str) -> None:
-        """Plays a test card from now on."""
+        """Provokes a fault, which `card` describes, from now on. Called on the socket thread, for drills."""
         raise Unsupported("this worker plays no faults")
 
     def why_not(self, profile: str) -> str:
-        """Why a profile that is not among `profiles` is not offered here."""
+        """Why a load profile is not among `profiles` on this machine."""
         return f"the profile {profile} is not offered by this worker"
 
     def settle(self, *, is_clean: bool) -> None:
-        """Drops what a render has left; `is_clean` when it came to its end by itself."""
+        """Frees what a render or a failed call has left on the device. `is_clean` tells whether it ended well."""
 
     def identity(self) -> DeviceIdentity:
+        """The device. Its uuid must be the one by which the driver's own tools know it."""
         name = platform.processor() or platform.machine() or "CPU"
         return DeviceIdentity(
             f"CPU-{os.environ.get('UNDERSTUDY_WORKER_ID', 'worker')}", name, self.memory().total_bytes
         )
 
     def memory(self) -> Memory:
+        """Memory of the device as it is now."""
         return host_memory()
 
     def reset_peak(self) -> None:
+        """Makes `peak_bytes` count from now on. Called before each render."""
         reset_host_peak()
 
     def is_device_usable(self) -> bool | None:
-        """A tiny piece of work on the device; None when it did not answer."""
+        """Whether the device does a tiny piece of work; None when it does not answer in time."""
         return True
