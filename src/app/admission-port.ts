@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import { createAdmission, type ServingMachine } from "../jobs/admission.ts";
@@ -11,6 +12,7 @@ import type { AdmissionPort } from "../server/server-ports.ts";
 export interface AdmissionNeeds {
   readonly clock: Clock;
   readonly chance: Chance;
+  readonly catalog: ModelCatalog;
   readonly store: Pick<Store, "jobs">;
   readonly artifacts: ArtifactFiles;
   readonly disk: DiskGauge;
@@ -33,6 +35,7 @@ export function createAdmissionPort(
       disk: parts.disk,
       clock: parts.clock,
       chance: parts.chance,
+      catalog: parts.catalog,
       largest: parts.largest,
       clipTimeOf: parts.clips.timeOf,
       isDraining: () => supervisor.getSnapshot().context.mode === "draining",

@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import { type Clock, toActorClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { Media } from "../core/ports/media.ts";
@@ -86,6 +87,8 @@ export interface ServicePorts {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly store: Store;
+  /** The models that this service knows. */
+  readonly catalog: ModelCatalog;
   readonly artifacts: ArtifactFiles;
   readonly disk: DiskGauge;
   readonly media: Media;
@@ -232,6 +235,7 @@ async function createSupervisor(parts: Parts, hub: FactHub) {
       workers: config.workers.map(({ id }) => ({ id, model: ownModelOf(config, id), profile: config.loadProfile })),
       ladders: laddersOf(config),
       clock: turnClock,
+      catalog: parts.catalog,
       gpuExpectation: gpuExpectationOf(config),
       limits: subsystemLimits(config),
       resumed,
@@ -251,7 +255,7 @@ interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supe
 
 /** What the server may ask without asking a machine. */
 function ownPortsOf(parts: Parts) {
-  const { clock, chance, store, artifacts, media, config, progress } = parts;
+  const { clock, chance, store, artifacts, media, config, progress, catalog } = parts;
   return {
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
@@ -260,6 +264,7 @@ function ownPortsOf(parts: Parts) {
     images: media,
     clock,
     chance,
+    catalog,
     progressOf: progress.of,
     telemetry: createTelemetryDesk(parts),
     listLoras: () => listLoras(config.models.loraDir),

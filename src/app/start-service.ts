@@ -4,7 +4,7 @@ import { createApp } from "../server/create-app.ts";
 import { isLoopback, listen } from "../server/listen.ts";
 import { lockStateDir, removeSupervisorFile, writeSupervisorFile } from "../store/state-lock.ts";
 import { createLiveConfig, createReload } from "./live-config.ts";
-import { knowConfiguredModels } from "./models/known-models.ts";
+import { readModelCatalog } from "./models/known-models.ts";
 import { openPorts } from "./open-ports.ts";
 import { createService, type Service } from "./service.ts";
 
@@ -33,12 +33,12 @@ const streamsEndMs = 2_000;
 export async function startService(accepted: AcceptedConfig, version: string): Promise<RunningSupervisor> {
   const live = createLiveConfig(accepted.config);
   const { config } = live;
-  knowConfiguredModels(config);
+  const catalog = readModelCatalog(config);
   const clock = createSystemClock();
   const lock = lockStateDir(config.stateDir);
   const undo: (() => Promise<void> | void)[] = [() => clock.stop(), lock.release];
   try {
-    const ports = openPorts(config, clock);
+    const ports = openPorts(config, { clock, catalog });
     undo.unshift(ports.close);
     const service = await createService(ports, config, version);
     undo.unshift(() => service.abandon());

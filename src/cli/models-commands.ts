@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { judgePull, type PullWorld } from "../app/models/judge-pull.ts";
-import { knowConfiguredModels } from "../app/models/known-models.ts";
+import { readModelCatalog } from "../app/models/known-models.ts";
 import { openModels } from "../app/models/open-models.ts";
 import type { HubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
@@ -129,12 +129,12 @@ async function sayFitness(config: Config, { model, isAnyway }: ModelsWanted, wor
 
 /** `understudy models …`: works on the cache itself, whether a service runs or not. */
 export async function runModels(config: Config, wanted: ModelsWanted, environment: HubEnvironment): Promise<number> {
-  knowConfiguredModels(config);
+  const catalog = readModelCatalog(config);
   const clock = createSystemClock();
-  const desk = openModels(config, environment, { clock, chance: createSystemChance() });
+  const desk = openModels(config, environment, { clock, chance: createSystemChance(), catalog });
   try {
     if (wanted.verb === "pull")
-      await sayFitness(config, wanted, { desk, clock, cacheDir: resolve(environment.cacheDir) });
+      await sayFitness(config, wanted, { desk, clock, catalog, cacheDir: resolve(environment.cacheDir) });
     return await verbs[wanted.verb](desk, wanted);
   } finally {
     await desk.close();

@@ -2,7 +2,9 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { AttemptView, Change, Consent, JobArtifact, JobProgress, JobView, RenderRequest } from "../core/job.ts";
-import { isKnownModel, knownModels, modelEntry, resolutionsOf } from "../core/model-catalog.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { needsImage, resolutionsOf } from "../core/model-figures.ts";
 import { dayMs, secondMs } from "../core/units.ts";
 import type { WebhookDelivery } from "../core/webhook.ts";
 import { artifactKinds, fallbackConsents, jobStates, loraExperts, phases, reductionKinds } from "../core/words.ts";
@@ -42,7 +44,7 @@ const isBase64 = (text: string): boolean => text.length % 4 === 0 && !/[^A-Za-z0
 
 export const jobSubmissionSchema = z
   .strictObject({
-    model: modelName.refine(isKnownModel, { error: () => `must be one of ${knownModels().join(", ")}` }),
+    model: modelName,
     prompt: z
       .string()
       .min(1)
@@ -87,22 +89,21 @@ export const jobSubmissionSchema = z
   .meta({ id: "JobSubmission" });
 export type JobSubmission = z.infer<typeof jobSubmissionSchema>;
 
-/** Relations between fields that must hold; null when they do. */
+/** What its fields say together with the models that there are; null when that holds. */
 export function problemOfSubmission(
   { model, size }: JobSubmission,
-  { hasImage }: { readonly hasImage: boolean },
+  { catalog, hasImage }: { readonly catalog: ModelCatalog; readonly hasImage: boolean },
 ): { readonly param: string; readonly detail: string } | null {
-  const sizes = resolutionsOf(model);
+  const entry = catalog.find(model);
+  if (entry === undefined) return { param: "model", detail: `model must be one of ${catalog.ids.join(", ")}.` };
+  const sizes = resolutionsOf(entry);
   if (!sizes.includes(size)) return { param: "size", detail: `size must be one of ${sizes.join(", ")}.` };
-  return modelEntry(model).needsImage && !hasImage
-    ? { param: "image", detail: `image is required for ${model}.` }
-    : null;
+  return needsImage(entry) && !hasImage ? { param: "image", detail: `image is required for ${model}.` } : null;
 }
 
-/** `drawSeed` is asked only when the submission names none. */
-export function toRequest(submission: JobSubmission, drawSeed: () => number): RenderRequest {
+/** `drawSeed` is asked only when the submission names none. @param entry of the model that it names */
+export function toRequest(submission: JobSubmission, entry: ModelEntry, drawSeed: () => number): RenderRequest {
   const [width = 0, height = 0] = submission.size.split("x").map(Number);
-  const entry = modelEntry(submission.model);
   return {
     model: submission.model,
     prompt: submission.prompt,

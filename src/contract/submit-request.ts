@@ -1,7 +1,9 @@
 /** The seed's submission: the fields that its clients send, and what they mean here. */
 import { z } from "zod";
 import type { Consent, RenderRequest } from "../core/job.ts";
-import { isKnownModel, knownModels, modelEntry, resolutionsOf } from "../core/model-catalog.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { needsImage, resolutionsOf } from "../core/model-figures.ts";
 import { fallbackConsents, loraExperts, reductionKinds } from "../core/words.ts";
 
 /** Form fields arrive as strings, and two generations of the seed's client send numbers as strings in JSON too. */
@@ -54,9 +56,7 @@ function fromJsonText(value: unknown): unknown {
 export const longestPromptLength = 500;
 
 export const submitSchema = z.object({
-  model_type: z
-    .string("is required")
-    .refine(isKnownModel, { error: () => `Invalid model type. Must be one of: ${listed(knownModels())}` }),
+  model_type: z.string("is required"),
   prompt: z
     .string("is required")
     .max(longestPromptLength, `must have at most ${longestPromptLength} characters`)
@@ -102,10 +102,11 @@ export type SubmitFields = z.infer<typeof submitSchema>;
 const otherSpellings = { modelType: "model_type", loraPath: "lora_path", loraStrength: "lora_strength" } as const;
 
 export type ParsedSubmission =
-  | { readonly kind: "fields"; readonly fields: SubmitFields }
+  | { readonly kind: "fields"; readonly fields: SubmitFields; readonly model: ModelEntry }
   | { readonly kind: "invalid"; readonly param: string; readonly message: string };
 
-export interface UploadedImages {
+export interface SubmissionAbout {
+  readonly catalog: ModelCatalog;
   readonly hasImage: boolean;
 }
 
@@ -114,19 +115,25 @@ const sentenceOf = (param: string, message: string): string =>
   /^[A-Z]/.test(message) ? message : `${param} ${message}`;
 
 /** `raw` is whatever the body held: unknown keys are ignored, as the seed does. */
-export function parseSubmission(raw: unknown, images: UploadedImages): ParsedSubmission {
+export function parseSubmission(raw: unknown, { catalog, hasImage }: SubmissionAbout): ParsedSubmission {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     return { kind: "invalid", param: "body", message: "The body must be an object of fields." };
   }
   const fields: Record<string, unknown> = { ...raw };
   for (const [other, name] of Object.entries(otherSpellings)) fields[name] ??= fields[other];
+  const { model_type: name } = fields;
+  if (typeof name === "string" && !catalog.has(name)) {
+    const message = `Invalid model type. Must be one of: ${listed(catalog.ids)}`;
+    return { kind: "invalid", param: "model_type", message };
+  }
   const parsed = submitSchema.safeParse(fields);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const param = String(issue?.path[0] ?? "body");
     return { kind: "invalid", param, message: sentenceOf(param, issue?.message ?? "is not acceptable") };
   }
-  const resolutions = resolutionsOf(parsed.data.model_type);
+  const model = catalog.entryOf(parsed.data.model_type);
+  const resolutions = resolutionsOf(model);
   if (!resolutions.includes(parsed.data.resolution)) {
     return {
       kind: "invalid",
@@ -134,10 +141,10 @@ export function parseSubmission(raw: unknown, images: UploadedImages): ParsedSub
       message: `Invalid resolution. Must be one of: ${listed(resolutions)}`,
     };
   }
-  if (modelEntry(parsed.data.model_type).needsImage && !images.hasImage) {
-    return { kind: "invalid", param: "image", message: `image is required for ${parsed.data.model_type}` };
+  if (needsImage(model) && !hasImage) {
+    return { kind: "invalid", param: "image", message: `image is required for ${model.id}` };
   }
-  return { kind: "fields", fields: parsed.data };
+  return { kind: "fields", fields: parsed.data, model };
 }
 
 function sizeOf(resolution: string): { width: number; height: number } {
@@ -145,15 +152,14 @@ function sizeOf(resolution: string): { width: number; height: number } {
   return { width: width ?? 0, height: height ?? 0 };
 }
 
-/** `drawSeed` is asked only when the request names none. */
-export function toRenderRequest(fields: SubmitFields, drawSeed: () => number): RenderRequest {
-  const entry = modelEntry(fields.model_type);
+/** `drawSeed` is asked only when the request names none. @param model the entry of what the fields name */
+export function toRenderRequest(fields: SubmitFields, model: ModelEntry, drawSeed: () => number): RenderRequest {
   return {
-    model: fields.model_type,
+    model: model.id,
     prompt: fields.prompt,
     ...sizeOf(fields.resolution),
-    frames: fields.num_frames ?? entry.defaultFrames,
-    framesPerSecond: fields.fps ?? entry.framesPerSecond,
+    frames: fields.num_frames ?? model.defaultFrames,
+    framesPerSecond: fields.fps ?? model.framesPerSecond,
     steps: fields.steps,
     seed: fields.seed ?? drawSeed(),
     loraPath: fields.lora_path ?? null,

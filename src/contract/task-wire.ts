@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobProgress, JobView, ServedBy } from "../core/job.ts";
-import { peakBytes } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { peakBytes } from "../core/model-figures.ts";
 import { minuteMs } from "../core/units.ts";
 import { type JobState, loraExperts } from "../core/words.ts";
 import { estimateSchema, inGb, toEstimate } from "./estimate-wire.ts";
@@ -273,6 +274,8 @@ export const submittedSchema = z
   .meta({ id: "Submitted" });
 
 export interface SubmittedAbout {
+  /** The one that was asked for. */
+  readonly model: ModelEntry;
   /** Null while no worker has told what its card is. */
   readonly estimate: EstimateView | null;
   readonly message: string;
@@ -291,7 +294,7 @@ export function toSubmitted(job: JobView, about: SubmittedAbout): z.infer<typeof
     message: about.message,
     real_ai_enabled: about.isRealEnabled,
     hardware_optimized: about.isRealEnabled && !about.isDegraded,
-    estimated_vram_gb: inGb(about.estimate?.deviceBytes ?? peakBytes(request.model, request, "model-offload")),
+    estimated_vram_gb: inGb(about.estimate?.deviceBytes ?? peakBytes(about.model, request, "model-offload")),
     parameters: {
       model_type: request.model,
       prompt: request.prompt,

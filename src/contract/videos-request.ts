@@ -4,7 +4,8 @@
  */
 import { z } from "zod";
 import type { Floor } from "../core/job.ts";
-import { isKnownModel, modelEntry } from "../core/model-catalog.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
 import type { ModelId } from "../core/words.ts";
 import { emptyIsAbsent, parseSubmission, type SubmitFields, wholeNumber } from "./submit-request.ts";
 
@@ -109,6 +110,7 @@ const wireNames: Readonly<Record<string, string>> = {
 };
 
 export interface VideoAbout {
+  readonly catalog: ModelCatalog;
   /** For requests that name no model. */
   readonly lead: ModelId;
   readonly hasImageFile: boolean;
@@ -117,6 +119,7 @@ export interface VideoAbout {
 export interface AcceptedVideo {
   readonly kind: "video";
   readonly fields: SubmitFields;
+  readonly model: ModelEntry;
   readonly floor: Floor | undefined;
   /** An image that is not a file of the form: its address, as it was given. */
   readonly imageUrl: string | undefined;
@@ -140,9 +143,9 @@ function sizeOf({ size, width, height }: VideoRequest): string | undefined {
   return width === undefined || height === undefined ? size : `${width}x${height}`;
 }
 
-function toSubmissionFields(request: VideoRequest, lead: ModelId): Record<string, unknown> {
+function toSubmissionFields(request: VideoRequest, { catalog, lead }: VideoAbout): Record<string, unknown> {
   const model = request.model ?? lead;
-  const entry = isKnownModel(model) ? modelEntry(model) : undefined;
+  const entry = catalog.find(model);
   const fps = request.fps ?? entry?.framesPerSecond;
   const framesOfSeconds =
     request.seconds === undefined || fps === undefined ? undefined : Math.max(1, Math.round(request.seconds * fps));
@@ -195,7 +198,8 @@ export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo 
   const url = isGiven(reference?.image_url) ? reference?.image_url : undefined;
   if (url !== undefined && typeof url !== "string")
     return invalid("input_reference.image_url", "input_reference.image_url must be a text.");
-  const submission = parseSubmission(toSubmissionFields(request, about.lead), {
+  const submission = parseSubmission(toSubmissionFields(request, about), {
+    catalog: about.catalog,
     hasImage: about.hasImageFile || url !== undefined,
   });
   if (submission.kind === "invalid") {
@@ -208,6 +212,7 @@ export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo 
   return {
     kind: "video",
     fields: submission.fields,
+    model: submission.model,
     floor: request.understudy?.floor,
     imageUrl: url,
     ignored: Object.keys(gathered)

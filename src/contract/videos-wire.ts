@@ -4,8 +4,9 @@
  */
 import { z } from "zod";
 import type { AttemptView, JobProgress, JobView, RenderRequest } from "../core/job.ts";
-import { modelEntry, resolutionsOf } from "../core/model-catalog.ts";
-import { type ModelId, phases } from "../core/words.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { needsImage, resolutionsOf } from "../core/model-figures.ts";
+import { phases } from "../core/words.ts";
 import { jobEstimateSchema, toJobEstimate } from "./estimate-wire.ts";
 import type { EstimateView } from "./service-views.ts";
 import { artifactOf, toTruth, truthShape } from "./task-wire.ts";
@@ -245,22 +246,21 @@ export const modelObjectSchema = z
   })
   .meta({ id: "OpenAiModel" });
 export function toModelObject(
-  id: ModelId,
+  model: ModelEntry,
   about: { readonly isMain: boolean; readonly knownSinceMs: number },
 ): z.infer<typeof modelObjectSchema> {
-  const entry = modelEntry(id);
   return {
-    id,
+    id: model.id,
     object: "model",
     created: unixSeconds(about.knownSinceMs),
     owned_by: "understudy",
     understudy: {
       is_main_model: about.isMain,
-      needs_image: entry.needsImage,
-      sizes: [...resolutionsOf(id)],
-      fps: entry.framesPerSecond,
-      default_frames: entry.defaultFrames,
-      default_steps: entry.defaultSteps,
+      needs_image: needsImage(model),
+      sizes: [...resolutionsOf(model)],
+      fps: model.framesPerSecond,
+      default_frames: model.defaultFrames,
+      default_steps: model.defaultSteps,
     },
   };
 }

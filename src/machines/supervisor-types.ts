@@ -1,6 +1,7 @@
 import type { ErrorActorEvent } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Fault, RungResult } from "../core/fault.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { FailureType, LoadProfile, Mode, ModelId } from "../core/words.ts";
 import type { BudgetLimits } from "../recovery/budget.ts";
 import type { GpuExpectation } from "../recovery/health.ts";
@@ -78,6 +79,7 @@ export interface SupervisorInput {
   readonly workers: readonly SupervisedWorker[];
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
+  readonly catalog: ModelCatalog;
   readonly gpuExpectation: GpuExpectation;
   readonly limits?: SubsystemLimits;
   readonly resumed?: ResumedFacts;
@@ -174,6 +176,7 @@ export interface SupervisorContext {
   readonly configured: readonly SupervisedWorker[];
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
+  readonly catalog: ModelCatalog;
   readonly gpuExpectation: GpuExpectation;
   readonly limits: SubsystemLimits;
   readonly resumed: ResumedFacts;

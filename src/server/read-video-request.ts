@@ -1,6 +1,5 @@
 /** Reads the body of a video's order, form or JSON, and the image that it brings. */
-import { type AcceptedVideo, parseVideoRequest } from "../contract/videos-request.ts";
-import type { ModelId } from "../core/words.ts";
+import { type AcceptedVideo, parseVideoRequest, type VideoAbout } from "../contract/videos-request.ts";
 import { expandForm } from "./expand-form.ts";
 import type { HttpContext } from "./http-types.ts";
 import type { Refusal } from "./problems.ts";
@@ -77,11 +76,11 @@ function bytesOfUrl(url: string): OrRefusal<Uint8Array> {
 export async function readVideoRequest(
   context: HttpContext,
   ports: ImagePorts,
-  lead: ModelId,
+  about: Omit<VideoAbout, "hasImageFile">,
 ): Promise<OrRefusal<ReadVideo>> {
   const body = await readBody(context);
   if ("refusal" in body) return body;
-  const parsed = parseVideoRequest(body.fields, { lead, hasImageFile: body.image !== undefined });
+  const parsed = parseVideoRequest(body.fields, { ...about, hasImageFile: body.image !== undefined });
   if (parsed.kind === "invalid") return invalid(parsed.param, parsed.message);
   const fromUrl = body.image === undefined && parsed.imageUrl !== undefined ? bytesOfUrl(parsed.imageUrl) : undefined;
   if (fromUrl !== undefined && "refusal" in fromUrl) return fromUrl;

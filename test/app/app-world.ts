@@ -14,11 +14,13 @@ import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
-import type { Lease } from "../../src/core/job.ts";
+import type { Lease, RenderRequest } from "../../src/core/job.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { NewEvent } from "../../src/core/ports/event-log.ts";
 import type { ProcessRef } from "../../src/core/ports/worker.ts";
 import { dayMs, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import { envelopeOf } from "../../src/recovery/envelopes.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { createSimHost, deviceOf } from "../simulation/sim-host.ts";
 import { createSimArtifacts, createSimDiskGauge, createSimMedia, createSimProbe } from "../simulation/sim-ports.ts";
@@ -48,6 +50,7 @@ function createKeptLog() {
 export async function createAppWorld(flags: Readonly<Record<string, string>> = {}, text?: string) {
   const clock = createVirtualClock();
   const chance = createSeededChance(7);
+  const catalog = createModelCatalog();
   const config = configOf(flags, text);
   const store = openStore({ path: ":memory:", clock });
   const troubles = createTroubles(clock);
@@ -55,6 +58,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   const workerWorld: SimWorkerWorld = {
     clock,
     chance,
+    catalog,
     weather: {
       neighbourBytesOf: () => neighbourBytes,
       isLost: (deviceUuid) => troubles.isIn(`cardLost ${deviceUuid}`),
@@ -113,6 +117,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     chance,
     config,
     store,
+    catalog,
     troubles,
     workerWorld,
     workers,
@@ -136,6 +141,8 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     models: null,
     ...(await openLearnedBooks(store, clock)),
     deviceUuid: deviceOf(workerId),
+    /** The size of a request, as what renders teach is kept by it. */
+    envelopeOf: (request: RenderRequest) => envelopeOf(catalog, request),
     /** Others take so much of every card. */
     setNeighbour: (bytes: number): void => {
       neighbourBytes = bytes;

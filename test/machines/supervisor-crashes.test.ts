@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Actor, type AnyActorRef, createActor, fromCallback } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { supervisorMachine } from "../../src/machines/supervisor.machine.ts";
 import { type ChildId, childIds } from "../../src/machines/supervisor-children.ts";
@@ -52,7 +53,16 @@ function start(incidents: readonly ResumedIncident[] = []): World {
   const machine = supervisorMachine.provide({ actors: Object.fromEntries(kinds.map((kind) => [kind, child(kind)])) });
   const workers = [{ id: "a", model: "T2V-A14B", profile: "model-offload" }] as const;
   const resumed = { ...nothingResumed, incidents };
-  const input = { epoch: 1, workers, ladders: defaultLadders, clock, gpuExpectation: "never", resumed } as const;
+  const catalog = createModelCatalog();
+  const input = {
+    epoch: 1,
+    workers,
+    ladders: defaultLadders,
+    clock,
+    catalog,
+    gpuExpectation: "never",
+    resumed,
+  } as const;
   const actor = createActor(machine, { input: input as never, clock: toActorClock(clock) }).start();
   const childOf = (childId: ChildId): AnyActorRef | undefined => actor.getSnapshot().children[childId];
   const kill = (childId: ChildId): void => childOf(childId)?.send({ type: "boom" });

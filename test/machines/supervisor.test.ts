@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../../src/core/fault.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { FailureType } from "../../src/core/words.ts";
 import { childIds } from "../../src/machines/supervisor-children.ts";
 import { unknownWorker } from "../../src/machines/supervisor-facts.ts";
@@ -20,6 +21,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     ],
     ladders: defaultLadders,
     clock: { nowMs: () => nowMs },
+    catalog: createModelCatalog(),
     gpuExpectation: "always",
     limits: {},
     resumed: nothingResumed,

@@ -1,6 +1,7 @@
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { type Chance, createSeededChance } from "../../src/core/chance.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { EventRow, Store } from "../../src/core/ports/event-log.ts";
 import { gibibyte, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
@@ -123,6 +124,7 @@ export function createWorld(seed: number, lifeOptions: LifeOptions, workerCount 
     workerWorld: {
       clock,
       chance,
+      catalog: createModelCatalog(),
       weather: weatherOf(troubles),
       brokenModels: models.broken,
       blamedJobs,

@@ -11,6 +11,7 @@ import {
   toRenderRequest,
 } from "../../src/contract/submit-request.ts";
 import { type ErrorCode, errorCodes } from "../../src/core/error-codes.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { EventRow } from "../../src/core/ports/event-log.ts";
 import { failureTypes, modes, recoveryActions } from "../../src/core/words.ts";
 
@@ -128,14 +129,20 @@ describe("image content", () => {
 });
 
 describe("submission", () => {
-  const parse = (fields: Record<string, unknown>): SubmitFields => {
-    const parsed = parseSubmission({ model_type: "T2V-A14B", prompt: "a fox", ...fields }, { hasImage: false });
+  const accept = (fields: Record<string, unknown>) => {
+    const about = { catalog: createModelCatalog(), hasImage: false };
+    const parsed = parseSubmission({ model_type: "T2V-A14B", prompt: "a fox", ...fields }, about);
     if (parsed.kind === "invalid") throw new Error(parsed.message);
-    return parsed.fields;
+    return parsed;
+  };
+  const parse = (fields: Record<string, unknown>): SubmitFields => accept(fields).fields;
+  const requestOf = (fields: Record<string, unknown>) => {
+    const accepted = accept(fields);
+    return toRenderRequest(accepted.fields, accepted.model, () => 9);
   };
 
   it("takes the model's own frames and rate where the request names none", () => {
-    expect(toRenderRequest(parse({}), () => 9)).toMatchObject({
+    expect(requestOf({})).toMatchObject({
       width: 1280,
       height: 720,
       frames: 81,
@@ -143,7 +150,7 @@ describe("submission", () => {
       steps: 50,
       seed: 9,
     });
-    expect(toRenderRequest(parse({ model_type: "TI2V-5B" }), () => 9)).toMatchObject({
+    expect(requestOf({ model_type: "TI2V-5B" })).toMatchObject({
       frames: 121,
       framesPerSecond: 24,
     });

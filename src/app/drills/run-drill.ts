@@ -4,7 +4,8 @@ import type { Clock } from "../../core/clock.ts";
 import { isDrillPassed, type ScoreCard } from "../../core/drill.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { JobProgress, RenderRequest } from "../../core/job.ts";
-import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { canaryRequest } from "../../core/model-figures.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { WorkerHost } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
@@ -17,6 +18,7 @@ import { DrillObserver, type ObserveNeeds } from "./observe-drill.ts";
 
 export interface DrillNeeds extends ObserveNeeds {
   readonly clock: Clock;
+  readonly catalog: ModelCatalog;
   readonly chance: Pick<Chance, "next">;
   readonly store: Pick<Store, "events" | "jobs" | "facts">;
   readonly config: Pick<Config, "lead" | "workers">;
@@ -49,17 +51,21 @@ const beginWithinMs = 2 * minuteMs;
 const patienceFactor = 3;
 
 /** Small, and long enough that something can be done to it in the middle. A test card in its prompt is for simulators. */
-function drillRequest({ config, chance }: Pick<DrillNeeds, "config" | "chance">, drill: Drill): RenderRequest {
+function drillRequest(
+  { catalog, config, chance }: Pick<DrillNeeds, "catalog" | "config" | "chance">,
+  drill: Drill,
+): RenderRequest {
   const { lead, workers } = config;
+  const model = catalog.entryOf(lead);
   const isSimulated = workers.every((worker) => worker.kind === "simulator");
-  const { width, height } = isSimulated ? { width: 832, height: 480 } : canaryRequest(lead);
+  const { width, height } = isSimulated ? { width: 832, height: 480 } : canaryRequest(model);
   return {
     model: lead,
     prompt: drill.fault.kind === "card" ? `a recovery drill [[sim:${drill.fault.card}]]` : "a recovery drill",
     width,
     height,
     frames: 33,
-    framesPerSecond: modelEntry(lead).framesPerSecond,
+    framesPerSecond: model.framesPerSecond,
     steps: 30,
     seed: Math.floor(chance.next() * 1_000_000),
     loraPath: null,

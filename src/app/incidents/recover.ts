@@ -1,7 +1,8 @@
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { ActionEvidence } from "../../core/fault.ts";
 import type { Change, JobView, RenderRequest } from "../../core/job.ts";
-import { peakBytes, residentBytes } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { peakBytes, residentBytes } from "../../core/model-figures.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { GpuAdapter } from "../../core/ports/gpu-adapter.ts";
 import type { JobStore } from "../../core/ports/job-store.ts";
@@ -10,6 +11,7 @@ import { type LoadProfile, loadProfiles, type ModelId } from "../../core/words.t
 import type { Fit } from "../../jobs/fit.ts";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } from "../../machines/recovery-types.ts";
 import { classify } from "../../recovery/classify.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
 import type { EnvelopeBook } from "../rendering/learned.ts";
 import type { Resident } from "../rendering/plan-render.ts";
@@ -17,6 +19,7 @@ import { toWorkerRequest } from "../rendering/render.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 
 export interface RecoverPorts {
+  readonly catalog: ModelCatalog;
   readonly jobs: Pick<JobStore, "get">;
   readonly artifacts: Pick<ArtifactFiles, "pathOf" | "checkpointDir">;
   readonly links: Pick<WorkerLinks, "clientOf" | "connected">;
@@ -59,12 +62,12 @@ export function leanerProfile(client: WorkerClient, current: LoadProfile | null)
 }
 
 /** What the failed job needs beside the resident model, in bytes; null when there is no job. */
-function neededBytesOf(job: JobView | null, stats: WorkerStats): number | null {
+function neededBytesOf({ catalog }: RecoverPorts, job: JobView | null, stats: WorkerStats): number | null {
   if (job === null) return null;
   const { request } = job.spec;
   const profile = stats.profile ?? "model-offload";
-  const resident = stats.residentModel === null ? 0 : residentBytes(stats.residentModel, profile);
-  return Math.max(0, peakBytes(request.model, request, profile) - resident - stats.memory.freeBytes);
+  const resident = stats.residentModel === null ? 0 : residentBytes(catalog.entryOf(stats.residentModel), profile);
+  return Math.max(0, peakBytes(catalog.entryOf(request.model), request, profile) - resident - stats.memory.freeBytes);
 }
 
 /** What is known before a rung is tried; unreachable workers leave everything else unknown. */
@@ -83,7 +86,7 @@ export async function examineRung(
     isWorkerConnected: true,
     canFetchFiles: ports.canFetchFiles(modelToFetch(ports, target)),
     reservedUnallocatedBytes: Math.max(0, stats.memory.reservedBytes - stats.memory.allocatedBytes),
-    neededBytes: neededBytesOf(job, stats),
+    neededBytes: neededBytesOf(ports, job, stats),
     hasLeanerProfile: leanerProfile(client, stats.profile) !== null,
     hasConsentedReduction: job === null ? null : plan !== null && plan.changes.length > 0,
     supportedActions: client.identity.actions,
@@ -137,10 +140,10 @@ async function reduce(
   const plan = reductionOf(ports, target, job, stats);
   if (plan === null || plan.changes.length === 0)
     return { ...noEvidence, error: "nothing that the job allows to change would fit" };
-  const { model, width, height, frames } = plan.request;
   const place = { deviceUuid: client.identity.device.uuid, profile: plan.profile };
-  const resident = stats.residentModel === null ? 0 : residentBytes(stats.residentModel, plan.profile);
-  const neededBytes = Math.max(0, ports.envelopes.peakOf(place, { model, width, height, frames }) - resident);
+  const resident =
+    stats.residentModel === null ? 0 : residentBytes(ports.catalog.entryOf(stats.residentModel), plan.profile);
+  const neededBytes = Math.max(0, ports.envelopes.peakOf(place, envelopeOf(ports.catalog, plan.request)) - resident);
   const evidence = await ports.gpu.reduce(target.workerId, plan.changes.map(describeChange), signal);
   return { ...noEvidence, neededBytes, evidence };
 }
@@ -152,7 +155,7 @@ async function measureAround(
 ): Promise<RungEvidence> {
   const client = ports.links.connected(target.workerId);
   const job = await jobOf(ports, target);
-  const neededBytes = neededBytesOf(job, await client.stats(signal));
+  const neededBytes = neededBytesOf(ports, job, await client.stats(signal));
   switch (target.action) {
     case "clear_gpu_cache":
       return {
@@ -258,6 +261,7 @@ export async function proveEnvelope(
   const client = ports.links.connected(target.workerId);
   const stats = await client.stats(signal);
   const request = requestToProve(ports, target, job, stats);
+  const envelope = envelopeOf(ports.catalog, request);
   const place = { deviceUuid: client.identity.device.uuid, profile: stats.profile ?? "model-offload" };
   const report = await client.probe(
     {
@@ -270,11 +274,11 @@ export async function proveEnvelope(
   );
   if (report.failure !== null) {
     if (classify({ workerFailure: report.failure }).code === "GPU_OUT_OF_MEMORY")
-      await ports.envelopes.noteMisfit(place, request);
+      await ports.envelopes.noteMisfit(place, envelope);
     return { verdict: "failed", reason: report.failure.message };
   }
   if (!report.passed) return { verdict: "failed", reason: `${phase} did not finish` };
-  await ports.envelopes.noteFit(place, request);
+  await ports.envelopes.noteFit(place, envelope);
   return {
     verdict: "passed",
     reason: `${phase} of ${request.width}x${request.height} with ${request.frames} frames ran again`,

@@ -1,7 +1,6 @@
 import { fromCallback, fromPromise } from "xstate";
 import type { Clock, TimerHandle } from "../../core/clock.ts";
 import type { Fault } from "../../core/fault.ts";
-import { modelEntry } from "../../core/model-catalog.ts";
 import { minuteMs } from "../../core/units.ts";
 import { rejectionFault } from "../../machines/model-loader-setup.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution, VerifyOrder } from "../../machines/model-loader-types.ts";
@@ -28,8 +27,8 @@ async function takeTurn(
   onWait: () => void,
   signal: AbortSignal,
 ): Promise<() => void> {
-  const { clock, loadGate } = parts;
-  const needBytes = parts.links.connected(workerId).identity.isSimulated ? 0 : modelEntry(model).weightBytes;
+  const { clock, catalog, loadGate } = parts;
+  const needBytes = parts.links.connected(workerId).identity.isSimulated ? 0 : catalog.entryOf(model).weightBytes;
   let timer: TimerHandle | undefined;
   const wait = (): void => {
     onWait();

@@ -1,5 +1,6 @@
 import { UnderstudyError } from "../../core/errors.ts";
-import { canaryRequest } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { canaryRequest } from "../../core/model-figures.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
 import { refusalSentence } from "../../recovery/fit-sentences.ts";
@@ -10,6 +11,7 @@ import type { ProfileBook } from "./loaded-profiles.ts";
 import { type Files, placeFiles } from "./model-files.ts";
 
 export interface LoadNeeds {
+  readonly catalog: ModelCatalog;
   readonly links: Pick<WorkerLinks, "clientOf">;
   readonly profiles: ProfileBook;
   readonly envelopes: Pick<EnvelopeBook, "placeModel" | "findInstead" | "fits">;
@@ -21,18 +23,23 @@ export interface LoadNeeds {
  * The memory mode by the table of what this machine carries, from the one that is asked for on: never by failing. What ran out
  * of memory a moment ago is passed over while another mode is left. Throws UnderstudyError MODEL_DOES_NOT_FIT.
  */
-async function chooseProfile(parts: LoadNeeds, workerId: string, model: ModelId): Promise<LoadProfile> {
-  const { links, profiles, envelopes, hostMemory } = parts;
+async function chooseProfile(parts: LoadNeeds, workerId: string, id: ModelId): Promise<LoadProfile> {
+  const { catalog, links, profiles, envelopes, hostMemory } = parts;
   const asked = profiles.of(workerId);
   const identity = links.clientOf(workerId)?.identity;
   if (identity === undefined) return asked;
+  const model = catalog.entryOf(id);
   const machine = machineOf(identity, identity.isSimulated ? null : await hostMemory.measure());
   const offered = profilesFrom(asked).filter((profile) => identity.profiles.includes(profile));
   const placement = envelopes.placeModel(machine, model, offered);
   if (placement.verdict === "tooLarge")
     throw new UnderstudyError(
       "MODEL_DOES_NOT_FIT",
-      refusalSentence(machine, placement, envelopes.findInstead(machine, model, identity.models, offered)),
+      refusalSentence(
+        machine,
+        placement,
+        envelopes.findInstead(machine, model, identity.models.map(catalog.entryOf), offered),
+      ),
     );
   const { uuid, totalBytes } = identity.device;
   const isWorthTrying = (profile: LoadProfile): boolean =>

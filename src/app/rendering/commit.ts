@@ -3,6 +3,7 @@ import type { Clock, TimerHandle } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
 import { effectiveRequest, type Lease } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { Media } from "../../core/ports/media.ts";
@@ -12,6 +13,7 @@ import type { LoadProfile } from "../../core/words.ts";
 import { type Acceptance, acceptResult } from "../../jobs/accept-result.ts";
 import type { CommitFact, LeaseFact, LeaseOrder } from "../../machines/pipeline-types.ts";
 import { classify } from "../../recovery/classify.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import type { ClipBook, EnvelopeBook } from "./learned.ts";
@@ -27,6 +29,7 @@ export interface LeaseNeeds {
 
 /** What checking and committing a finished render takes beside it. */
 export interface CommitNeeds extends LeaseNeeds {
+  readonly catalog: ModelCatalog;
   readonly artifacts: ArtifactFiles;
   readonly media: Media;
   readonly logger: Pick<Logger, "warn" | "error">;
@@ -118,9 +121,10 @@ async function acceptAndAcknowledge(parts: CommitNeeds, order: FinishedOrder, ov
     .catch(() => undefined);
   if (acceptance.kind === "committed") {
     const rendered = effectiveRequest(lease);
-    await parts.envelopes.notePeak(place, rendered, report.peakBytes);
+    const envelope = envelopeOf(parts.catalog, rendered);
+    await parts.envelopes.notePeak(place, envelope, report.peakBytes);
     if (report.stepsRendered >= rendered.steps)
-      await parts.clips.note(place, rendered.model, rendered, report.renderMs);
+      await parts.clips.note(place, envelope.model, rendered, report.renderMs);
     return { type: "artifact.committed", jobId };
   }
   return {

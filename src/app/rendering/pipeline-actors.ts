@@ -11,6 +11,7 @@ import { minuteMs } from "../../core/units.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { Claim, LeaseOrder, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
 import { classify } from "../../recovery/classify.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import { type CommitNeeds, commitRender, keepLease } from "./commit.ts";
 import type { EnvelopeBook } from "./learned.ts";
@@ -158,7 +159,11 @@ async function prepare(
   if (plan !== null && (await parts.store.jobs.notePlan(lease, plan)) === "stale")
     throw new Error("the lease was lost");
   const place = { deviceUuid: client.identity.device.uuid, profile: fit.profile };
-  return { kind: "ready", lease: { ...lease, plan }, peakBytes: parts.envelopes.peakOf(place, fit.request) };
+  return {
+    kind: "ready",
+    lease: { ...lease, plan },
+    peakBytes: parts.envelopes.peakOf(place, envelopeOf(parts.catalog, fit.request)),
+  };
 }
 
 async function claim(parts: ClaimNeeds, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {
@@ -178,7 +183,7 @@ function noteMisfit(parts: PipelineNeeds, { workerId, lease }: LeaseOrder, fault
     profile: parts.profiles.of(workerId),
   };
   parts.envelopes
-    .noteMisfit(place, effectiveRequest(lease))
+    .noteMisfit(place, envelopeOf(parts.catalog, effectiveRequest(lease)))
     .catch((thrown: unknown) => parts.logger.warn({ event: "envelope.notKept", message: messageOf(thrown) }));
 }
 

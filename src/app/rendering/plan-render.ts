@@ -1,11 +1,14 @@
 import type { Config } from "../../config/schema.ts";
 import type { JobSpec, RenderPlan } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import { type Fit, type FitQuestion, findFit, profilesFrom } from "../../jobs/fit.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import type { EnvelopeBook } from "./learned.ts";
 
 export interface PlanNeeds {
+  readonly catalog: ModelCatalog;
   readonly config: Pick<Config, "loadProfile" | "alternative">;
   readonly links: Pick<WorkerLinks, "clientOf">;
   readonly envelopes: Pick<EnvelopeBook, "fits">;
@@ -17,7 +20,7 @@ export interface Resident {
 }
 
 function questionOf(
-  { config, links, envelopes }: PlanNeeds,
+  { catalog, config, links, envelopes }: PlanNeeds,
   workerId: string,
   spec: JobSpec,
   resident: Resident | null,
@@ -29,10 +32,10 @@ function questionOf(
   return {
     request: spec.request,
     consent: spec.consent,
-    alternative: config.alternative,
+    alternative: config.alternative === null ? null : catalog.entryOf(config.alternative),
     profiles: offered,
     resident,
-    fits: (request, profile) => envelopes.fits({ deviceUuid, profile }, request, totalBytes),
+    fits: (request, profile) => envelopes.fits({ deviceUuid, profile }, envelopeOf(catalog, request), totalBytes),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { Evidence, Fault, WorkerFailure } from "../../core/fault.ts";
 import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { WorkerNotice, WorkerRequest } from "../../core/ports/worker.ts";
 import { secondMs } from "../../core/units.ts";
@@ -14,6 +15,7 @@ import type { ProgressBoard } from "./progress-tracker.ts";
 import { createRenderTimes, type Reached } from "./render-times.ts";
 
 export interface RenderNeeds {
+  readonly catalog: ModelCatalog;
   readonly links: Pick<WorkerLinks, "connected" | "onNotice">;
   readonly artifacts: Pick<ArtifactFiles, "pathOf" | "stagingPath" | "checkpointDir">;
   readonly progress: Pick<ProgressBoard, "note">;

@@ -1,5 +1,6 @@
 /** Bodies that their routes read by hand: the document shows their shape, clients are typed by it, and no library checks them. */
 import { z } from "zod";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
@@ -32,25 +33,43 @@ export function looseObject(schema: z.ZodObject): JsonSchema & { readonly proper
   return { ...json, properties: Object.fromEntries(properties) };
 }
 
-interface DocumentedBody<Body> {
-  readonly required: false;
-  readonly content: { readonly "application/json": { readonly schema: z.ZodType<Body, Body> } };
+type Describe = (catalog: ModelCatalog) => JsonSchema;
+
+interface Media<Body> {
+  readonly schema: z.ZodType<Body, Body>;
 }
 
-/** By content type. Asked when the document is made, because the models of a configuration are known only then. */
+/** The document's generator takes a plain JSON Schema as it is, and the router checks nothing by it; clients are typed by `Body`. */
+const mediaOf = <Body>(schema: JsonSchema | null): Media<Body> => ({ schema }) as never;
+
+/** What the document says of it follows from the models of the service that it describes. */
+class DescribedMedia<Body> implements Media<Body> {
+  readonly schema = mediaOf<Body>(null).schema;
+  readonly describe: Describe;
+
+  constructor(describe: Describe) {
+    this.describe = describe;
+  }
+}
+
+interface DocumentedBody<Body> {
+  readonly required: boolean;
+  readonly content: { readonly "application/json": Media<Body> };
+}
+
+/** By content type. */
 export function documentedBody<Body>(
-  schemas: Readonly<Record<string, () => JsonSchema>>,
+  describe: { readonly "application/json": Describe; readonly "multipart/form-data"?: Describe },
   isRequired = false,
 ): DocumentedBody<Body> {
-  const content = Object.fromEntries(
-    Object.entries(schemas).map(([type, schema]) => [
-      type,
-      {
-        get schema() {
-          return schema();
-        },
-      },
-    ]),
-  );
-  return { required: isRequired, content } as never;
+  const form = describe["multipart/form-data"];
+  const content = {
+    "application/json": new DescribedMedia<Body>(describe["application/json"]),
+    ...(form === undefined ? {} : { "multipart/form-data": new DescribedMedia<Body>(form) }),
+  };
+  return { required: isRequired, content };
 }
+
+/** A route's media as the document of one service shows it. */
+export const describedMedia = <Any>(media: Any, catalog: ModelCatalog): Any | Media<unknown> =>
+  media instanceof DescribedMedia ? mediaOf(media.describe(catalog)) : media;

@@ -1,6 +1,7 @@
 /** Submitting a job, and looking at one. */
 import { z } from "zod";
-import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { resolutionsOf } from "../../core/model-figures.ts";
 import { detectedSchema } from "../detect-model.ts";
 import { longestPromptLength, type SubmitFields, submitSchema } from "../submit-request.ts";
 import { jobStatusSchema, submittedSchema } from "../task-wire.ts";
@@ -12,14 +13,14 @@ const tags = ["generation"];
 /** What clients write: everything but model and prompt may be left out. */
 export type SubmitBody = Pick<SubmitFields, "model_type" | "prompt"> & Partial<SubmitFields>;
 
-function fieldsSchema(image: JsonSchema): JsonSchema {
+function fieldsSchema(catalog: ModelCatalog, image: JsonSchema): JsonSchema {
   const json = looseObject(submitSchema);
-  const resolutions = [...new Set(knownModels().flatMap(resolutionsOf))];
+  const resolutions = [...new Set(catalog.entries.flatMap(resolutionsOf))];
   return {
     ...json,
     properties: {
       ...json.properties,
-      model_type: { type: "string", enum: [...knownModels()] },
+      model_type: { type: "string", enum: [...catalog.ids] },
       prompt: { ...(json.properties["prompt"] as object), minLength: 1, pattern: "\\S" },
       resolution: { type: "string", enum: resolutions, default: "1280x720" },
       image,
@@ -40,7 +41,10 @@ const submission = {
       .describe("The same key with the same fields gives the first job back."),
   }),
   body: documentedBody<SubmitBody>(
-    { "application/json": () => fieldsSchema(noFile), "multipart/form-data": () => fieldsSchema(file) },
+    {
+      "application/json": (catalog) => fieldsSchema(catalog, noFile),
+      "multipart/form-data": (catalog) => fieldsSchema(catalog, file),
+    },
     true,
   ),
 };

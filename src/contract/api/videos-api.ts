@@ -1,6 +1,7 @@
 /** Videos in the shape of OpenAI's API, which vLLM-Omni and others speak too; docs/openai-videos.md. */
 import { z } from "zod";
-import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { resolutionsOf } from "../../core/model-figures.ts";
 import { longestPromptLength } from "../submit-request.ts";
 import { videoRequestSchema } from "../videos-request.ts";
 import {
@@ -21,16 +22,16 @@ export type VideoOrder = { readonly prompt: string } & Readonly<Record<string, u
 
 const file: JsonSchema = { type: "string", format: "binary", description: "JPEG, PNG or WebP, at most 10 MB." };
 
-function fieldsSchema(toImage: (reference: JsonSchema) => JsonSchema): JsonSchema {
+function fieldsSchema(catalog: ModelCatalog, toImage: (reference: JsonSchema) => JsonSchema): JsonSchema {
   const json = looseObject(videoRequestSchema);
-  const sizes = [...new Set(knownModels().flatMap(resolutionsOf))];
+  const sizes = [...new Set(catalog.entries.flatMap(resolutionsOf))];
   return {
     ...json,
     required: ["prompt"],
     properties: {
       ...json.properties,
       prompt: { type: "string", minLength: 1, maxLength: longestPromptLength, pattern: "\\S" },
-      model: { type: "string", enum: [...knownModels()], description: "The main model unless it is named." },
+      model: { type: "string", enum: [...catalog.ids], description: "The main model unless it is named." },
       size: { type: "string", enum: sizes, default: "1280x720" },
       input_reference: toImage(json.properties["input_reference"] ?? {}),
     },
@@ -39,8 +40,8 @@ function fieldsSchema(toImage: (reference: JsonSchema) => JsonSchema): JsonSchem
 
 const createBody = documentedBody<VideoOrder>(
   {
-    "application/json": () => fieldsSchema((reference) => reference),
-    "multipart/form-data": () => fieldsSchema((reference) => ({ anyOf: [file, reference] })),
+    "application/json": (catalog) => fieldsSchema(catalog, (reference) => reference),
+    "multipart/form-data": (catalog) => fieldsSchema(catalog, (reference) => ({ anyOf: [file, reference] })),
   },
   true,
 );

@@ -3,7 +3,7 @@ import { detectModelType, generate, showGeneration, submitGeneration } from "../
 import { detectModel } from "../../contract/detect-model.ts";
 import type { AdmissionOutcome } from "../../contract/submission.ts";
 import { idempotencyBodyOf, parseSubmission, toConsent, toRenderRequest } from "../../contract/submit-request.ts";
-import { toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
+import { type SubmittedAbout, toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
 import { drawInteger } from "../../core/chance.ts";
 import type { JobView } from "../../core/job.ts";
 import type { ApiApp } from "../api-app.ts";
@@ -23,10 +23,11 @@ function answerSubmitted(
   context: HttpContext,
   ports: ServerPorts,
   { job, estimate, kind }: Extract<AdmissionOutcome, { readonly job: JobView }>,
-  warnings: readonly string[],
+  { model, warnings }: Pick<SubmittedAbout, "model" | "warnings">,
 ) {
   const { sentence, mode, isDegradedActive } = ports.status();
   const body = toSubmitted(job, {
+    model,
     message: sentence,
     estimate,
     isRealEnabled: mode !== "mock" && mode !== "draining",
@@ -43,13 +44,13 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
   const key = context.req.header("idempotency-key") ?? null;
   const read = await readSubmission(context, ports);
   if (read.kind === "refused") return refuse(context, read.refusal);
-  const parsed = parseSubmission(read.fields, { hasImage: read.image !== undefined });
+  const parsed = parseSubmission(read.fields, { catalog: ports.catalog, hasImage: read.image !== undefined });
   if (parsed.kind === "invalid")
     return refuse(context, { code: "REQUEST_INVALID", detail: parsed.message, param: parsed.param });
-  const { fields } = parsed;
+  const { fields, model } = parsed;
   const outcome = await ports.admission.submit({
     spec: {
-      request: toRenderRequest(fields, () => drawInteger(ports.chance, 0, largestSeed)),
+      request: toRenderRequest(fields, model, () => drawInteger(ports.chance, 0, largestSeed)),
       consent: toConsent(fields, options.consent),
       workflow: null,
     },
@@ -64,7 +65,7 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
     ...(isSimulated && read.imageHashes.length > 0 ? [unreadImage] : []),
     ...(!isSimulated && read.imageHashes.some((hash) => hash.startsWith("end_image:")) ? [unreadEndImage] : []),
   ];
-  return answerSubmitted(context, ports, outcome, warnings);
+  return answerSubmitted(context, ports, outcome, { model, warnings });
 }
 
 export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
@@ -78,8 +79,9 @@ export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: Ap
   app.openapi(detectModelType, (context) => {
     const { has_image: image, has_end_image: endImage } = context.req.valid("query");
     const isYes = (text: string | undefined): boolean => text === "true" || text === "1";
+    const { catalog } = ports;
     return context.json(
-      detectModel({ hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }),
+      detectModel({ catalog, hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }),
       200,
     );
   });

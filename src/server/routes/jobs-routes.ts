@@ -67,7 +67,7 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
   app.openapi(submitJob, async (context) => {
     const fields = context.req.valid("json");
     const { "idempotency-key": key = null } = context.req.valid("header");
-    const problem = problemOfSubmission(fields, { hasImage: fields.image !== undefined });
+    const problem = problemOfSubmission(fields, { catalog: ports.catalog, hasImage: fields.image !== undefined });
     if (problem !== null) return refuse(context, { code: "REQUEST_INVALID", ...problem });
     const { url = null } = fields.webhook ?? {};
     const refusal = url === null ? null : ports.webhooks.problemOf(url);
@@ -77,7 +77,9 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
     if (image !== null && "refusal" in image) return refuse(context, image.refusal);
     return admit(context, ports, {
       spec: {
-        request: toRequest(fields, () => drawInteger(ports.chance, 0, largestSeed)),
+        request: toRequest(fields, ports.catalog.entryOf(fields.model), () =>
+          drawInteger(ports.chance, 0, largestSeed),
+        ),
         consent: toOwnConsent(fields, options.ownConsent),
         workflow: null,
       },

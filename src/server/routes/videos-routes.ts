@@ -27,7 +27,7 @@ import {
 } from "../../contract/videos-wire.ts";
 import { drawInteger } from "../../core/chance.ts";
 import type { ArtifactRef, JobView } from "../../core/job.ts";
-import { isKnownModel, knownModels } from "../../core/model-catalog.ts";
+import type { ModelEntry } from "../../core/model-entry.ts";
 import type { ApiApp } from "../api-app.ts";
 import { serveArtifact } from "../artifact-response.ts";
 import type { AppOptions, HttpContext } from "../http-types.ts";
@@ -76,13 +76,13 @@ function addCreate(app: ApiApp, parts: Parts): void {
   const { ports, options } = parts;
   app.openapi(createVideo, async (context) => {
     const key = context.req.valid("header")["idempotency-key"] ?? null;
-    const read = await readVideoRequest(context, ports, ports.status().model);
+    const read = await readVideoRequest(context, ports, { catalog: ports.catalog, lead: ports.status().model });
     if ("refusal" in read) return refuse(context, read.refusal);
     const { video, image } = read;
     const hashes = image === undefined ? [] : [image.sha256];
     const outcome = await ports.admission.submit({
       spec: {
-        request: toRenderRequest(video.fields, () => drawInteger(ports.chance, 0, largestSeed)),
+        request: toRenderRequest(video.fields, video.model, () => drawInteger(ports.chance, 0, largestSeed)),
         consent: toOwnConsent({ ...video.fields, floor: video.floor }, options.ownConsent),
         workflow: null,
       },
@@ -185,16 +185,17 @@ export function addVideosRoutes(app: ApiApp, ports: ServerPorts, options: AppOpt
   app.openapi(editVideo, (context) => notDone(context, "changes to videos"));
   app.openapi(extendVideo, (context) => notDone(context, "extensions of videos"));
 
-  const modelObject = (id: string) => {
+  const modelObject = (entry: ModelEntry) => {
     const { model, startedAtMs } = ports.status();
-    return toModelObject(id, { isMain: id === model, knownSinceMs: startedAtMs });
+    return toModelObject(entry, { isMain: entry.id === model, knownSinceMs: startedAtMs });
   };
   app.openapi(listModels, (context) =>
-    context.json({ object: "list" as const, data: knownModels().map(modelObject) }, 200, noCache),
+    context.json({ object: "list" as const, data: ports.catalog.entries.map(modelObject) }, 200, noCache),
   );
   app.openapi(showModel, (context) => {
     const { model } = context.req.valid("param");
-    if (isKnownModel(model)) return context.json(modelObject(model), 200, noCache);
+    const entry = ports.catalog.find(model);
+    if (entry !== undefined) return context.json(modelObject(entry), 200, noCache);
     return refuse(context, { code: "NOT_FOUND", param: "model", detail: `There is no model ${model.slice(0, 64)}.` });
   });
 }

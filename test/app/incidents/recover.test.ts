@@ -90,7 +90,10 @@ describe("what is known before a rung", () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
     expect(await examine(targetOf({ jobId }))).toMatchObject({ hasConsentedReduction: false });
-    await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "model-offload" }, spec.request);
+    await world.envelopes.noteMisfit(
+      { deviceUuid: world.deviceUuid, profile: "model-offload" },
+      world.envelopeOf(spec.request),
+    );
     expect(await examine(targetOf({ jobId }))).toMatchObject({ hasConsentedReduction: true });
   });
 
@@ -154,7 +157,10 @@ describe("carrying a rung out", () => {
   it("reducing names what the job would get instead, and touches no card", async () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
-    await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "model-offload" }, spec.request);
+    await world.envelopes.noteMisfit(
+      { deviceUuid: world.deviceUuid, profile: "model-offload" },
+      world.envelopeOf(spec.request),
+    );
     expect(await perform({ action: "reduce_generation_params", jobId })).toMatchObject({
       error: null,
       evidence: { applied: ["frames 65 instead of 81"] },
@@ -242,12 +248,12 @@ describe("the failed phase again", () => {
   it("that ran shows that the size fits, for every later job", async () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
-    await world.envelopes.noteMisfit(place(), spec.request);
+    await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request));
     expect(await envelope({ jobId })).toMatchObject({
       verdict: "passed",
       reason: "denoise of 832x480 with 81 frames ran again",
     });
-    expect(world.envelopes.fits(place(), spec.request, 80 * gibibyte)).toBe(true);
+    expect(world.envelopes.fits(place(), world.envelopeOf(spec.request), 80 * gibibyte)).toBe(true);
   });
 
   it("that ran out of memory once more is kept against the size", async () => {
@@ -255,13 +261,13 @@ describe("the failed phase again", () => {
     const { jobId, spec } = await world.claimNew();
     world.setNeighbour(79 * gibibyte);
     expect(await envelope({ jobId })).toMatchObject({ verdict: "failed" });
-    expect(world.envelopes.fits(place(), spec.request, 80 * gibibyte)).toBe(false);
+    expect(world.envelopes.fits(place(), world.envelopeOf(spec.request), 80 * gibibyte)).toBe(false);
   });
 
   it("after a reduction is the reduced form's", async () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
-    await world.envelopes.noteMisfit(place(), spec.request);
+    await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request));
     expect(await envelope({ jobId, action: "reduce_generation_params" })).toMatchObject({
       verdict: "passed",
       reason: "denoise of 832x480 with 65 frames ran again",

@@ -6,7 +6,7 @@ import { prepareLoad } from "../../../src/app/models/prepare-load.ts";
 import { largestMachine } from "../../../src/app/models/serving-machine.ts";
 import { createAsideModels } from "../../../src/app/models/unavailable-models.ts";
 import type { Fault } from "../../../src/core/fault.ts";
-import { canaryRequest, modelEntry } from "../../../src/core/model-catalog.ts";
+import { canaryRequest } from "../../../src/core/model-figures.ts";
 import { gibibyte, minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { ModelId } from "../../../src/core/words.ts";
 import type { SupervisorFact } from "../../../src/machines/supervisor-types.ts";
@@ -80,7 +80,7 @@ describe("loading a model", () => {
 
   it("that waits for another's turn says each minute that it is not stuck, and then begins", async () => {
     await connectReal(80);
-    const weights = modelEntry("T2V-A14B").weightBytes;
+    const weights = world.catalog.entryOf("T2V-A14B").weightBytes;
     const loadGate = new LoadGate({ measureFreeBytes: async () => weights });
     const leave = await loadGate.enter(weights, AbortSignal.any([]));
     const told = load({ ...withHost(512), loadGate });
@@ -112,7 +112,8 @@ describe("the memory mode of a load", () => {
 
   it("passes over one that ran out of memory a moment ago, while another is left", async () => {
     await world.connect();
-    const request = { model: "T2V-A14B", ...canaryRequest("T2V-A14B") };
+    const model = world.catalog.entryOf("T2V-A14B");
+    const request = { model, ...canaryRequest(model) };
     await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "model-offload" }, request);
     expect(await choose()).not.toBe("model-offload");
   });

@@ -3,7 +3,6 @@ import { createModelBoard, type ModelNeeds } from "../../../src/app/models/model
 import { suggestModel } from "../../../src/app/models/suggest-model.ts";
 import type { DownloadView } from "../../../src/contract/model-views.ts";
 import { ModelError } from "../../../src/core/errors.ts";
-import { knownModels } from "../../../src/core/model-catalog.ts";
 import type {
   ModelDesk,
   ModelStatus,
@@ -196,7 +195,7 @@ describe("the list of models", () => {
   it("has every known one, with the download that is under way or stopped", async () => {
     const { board } = boardOf("failed");
     const list = await board.list();
-    expect(list.map(({ id }) => id)).toEqual(knownModels());
+    expect(list.map(({ id }) => id)).toEqual(world.catalog.ids);
     expect(list[0]).toMatchObject({
       isAvailable: false,
       isSimulated: false,
@@ -204,7 +203,7 @@ describe("the list of models", () => {
       download: { state: "failed", doneBytes: 30, totalBytes: 100, trouble: "the hub did not answer" },
       fit: { word: "unknown" },
     });
-    expect(await board.downloads()).toHaveLength(knownModels().length);
+    expect(await board.downloads()).toHaveLength(world.catalog.ids.length);
   });
 
   it("says of each whether the largest card carries it", async () => {
@@ -279,7 +278,8 @@ describe("a suggestion", () => {
   it("passes over what takes longer than the wish allows, by what renders taught", async () => {
     const place = { deviceUuid: "GPU-0", profile: "model-offload" } as const;
     const clip = { width: 1280, height: 720, frames: 81, steps: 40 };
-    for (let count = 0; count < 3; count += 1) await world.clips.note(place, "T2V-A14B", clip, 60 * minuteMs);
+    for (let count = 0; count < 3; count += 1)
+      await world.clips.note(place, world.catalog.entryOf("T2V-A14B"), clip, 60 * minuteMs);
     const hurried = suggestModel(world, machineOf(80), { ...wish, maxWaitMs: minuteMs });
     expect(hurried.waitMs === null || hurried.waitMs <= minuteMs).toBe(true);
   });

@@ -6,6 +6,7 @@ import { createProgressBoard } from "../../../src/app/rendering/progress-tracker
 import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
 import { MediaError, StoreError } from "../../../src/core/errors.ts";
 import type { Lease } from "../../../src/core/job.ts";
+import { createModelCatalog } from "../../../src/core/model-catalog.ts";
 import type { ArtifactFiles } from "../../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../../src/core/ports/event-log.ts";
 import type { ArtifactProbe, Media } from "../../../src/core/ports/media.ts";
@@ -87,6 +88,7 @@ async function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media
     progress: createProgressBoard(clock),
     profiles: createProfileBook("model-offload"),
     ...(await openLearnedBooks(store, clock)),
+    catalog: createModelCatalog(),
     logger: createLogger({ level: "silent", nowMs: clock.nowMs }),
     config: { leaseMs },
   } as unknown as CommitNeeds;

@@ -83,7 +83,10 @@ describe("preparing", () => {
   it("after renders that ran out of memory the next memory mode is loaded", async () => {
     await connectHolding("T2V-A14B");
     const lease = await world.claimNew();
-    await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "model-offload" }, lease.spec.request);
+    await world.envelopes.noteMisfit(
+      { deviceUuid: world.deviceUuid, profile: "model-offload" },
+      world.envelopeOf(lease.spec.request),
+    );
     expect(await prepare(lease)).toMatchObject({ kind: "load" });
     expect(world.profiles.of(workerId)).not.toBe("model-offload");
   });
@@ -92,7 +95,7 @@ describe("preparing", () => {
     await connectHolding("T2V-A14B");
     const lease = await world.claimNew();
     for (const profile of ["model-offload", "tiling", "group-offload", "fp8"] as const)
-      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, lease.spec.request);
+      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, world.envelopeOf(lease.spec.request));
     const prepared = await prepare(lease);
     expect(prepared).toMatchObject({ kind: "ready", lease: { plan: { request: { frames: 65 } } } });
     expect(await world.rows("job.changed")).toMatchObject([{ jobId: lease.jobId }]);
@@ -104,7 +107,7 @@ describe("preparing", () => {
     const { request, consent } = lease.spec;
     const strict: Lease = { ...lease, spec: { ...lease.spec, consent: { ...consent, allow: [] } } };
     for (const profile of ["model-offload", "tiling", "group-offload", "fp8"] as const)
-      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, request);
+      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, world.envelopeOf(request));
     expect(await prepare(strict)).toMatchObject({
       kind: "unfit",
       fault: { code: "GPU_OUT_OF_MEMORY", attribution: "gpu", failureType: "vram_exhaustion" },
@@ -230,7 +233,7 @@ describe("rendering", () => {
   it("a size that ran out of the card's memory is not tried again in this mode for a while", async () => {
     const { worker, lease, told } = await render();
     const place = { deviceUuid: world.deviceUuid, profile: "model-offload" } as const;
-    const fits = (): boolean => world.envelopes.fits(place, lease.spec.request, 80 * gibibyte);
+    const fits = (): boolean => world.envelopes.fits(place, world.envelopeOf(lease.spec.request), 80 * gibibyte);
     expect(fits()).toBe(true);
     worker.armed = { fault: "oom", phase: "denoise", atStep: 2 };
     await world.clock.advance(minuteMs);
@@ -245,7 +248,7 @@ describe("rendering", () => {
     await world.clock.advance(minuteMs);
     expect(told.ofType("render.failed")).toHaveLength(1);
     const place = { deviceUuid: world.deviceUuid, profile: "model-offload" } as const;
-    expect(world.envelopes.fits(place, lease.spec.request, 80 * gibibyte)).toBe(true);
+    expect(world.envelopes.fits(place, world.envelopeOf(lease.spec.request), 80 * gibibyte)).toBe(true);
     told.stop();
   });
 

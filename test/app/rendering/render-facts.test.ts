@@ -146,13 +146,17 @@ describe("what one render's times teach", () => {
       step: 0,
       of: 40,
       profile: "model-offload",
-      envelope: lease.spec.request,
+      envelope: world.envelopeOf(lease.spec.request),
       denoiseSteps: 40,
     } as const;
     expect(world.steps.expectedMs({ ...reached, phase: "denoise", inPhaseMs: 0 })).toBeNull();
     await world.clock.advance(5 * secondMs);
     times.end();
-    const limits = world.steps.limitsOf({ phase: "denoise", profile: "model-offload", envelope: lease.spec.request });
+    const limits = world.steps.limitsOf({
+      phase: "denoise",
+      profile: "model-offload",
+      envelope: world.envelopeOf(lease.spec.request),
+    });
     expect(limits.stallMs).toBeGreaterThanOrEqual(minuteMs);
   });
 
@@ -160,7 +164,7 @@ describe("what one render's times teach", () => {
     const lease = await world.claimNew();
     const taught: string[] = [];
     const steps = { ...world.steps, note: ({ phase }: { phase: string }) => void taught.push(phase) };
-    const times = createRenderTimes({ clock: world.clock, steps }, lease, "model-offload");
+    const times = createRenderTimes({ ...world, steps }, lease, "model-offload");
     times.note({ phase: "denoise", step: 20, of: 40 });
     times.note({ phase: "denoise", step: 21, of: 40 });
     times.note({ phase: "decode", step: 0, of: 1 });

@@ -4,6 +4,7 @@ import { createProgressBoard } from "../../../src/app/rendering/progress-tracker
 import { followRender, type RenderNeeds } from "../../../src/app/rendering/render.ts";
 import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
 import type { Lease } from "../../../src/core/job.ts";
+import { createModelCatalog } from "../../../src/core/model-catalog.ts";
 import type { Store } from "../../../src/core/ports/event-log.ts";
 import type { WorkerClient, WorkerNotice } from "../../../src/core/ports/worker.ts";
 import { createVirtualClock, type VirtualClock } from "../../../src/core/virtual-clock.ts";
@@ -51,7 +52,14 @@ it("a worker that says the same step again and again has not moved; a long phase
   const ref = { workerId: "gpu0", pid: 1, startTicks: 1, bootId: "b", socketPath: "s", token: "t" };
   links.open({ workerId: "gpu0", ref, client: client as WorkerClient });
   const { steps } = await openLearnedBooks(store, clock);
-  const ports = { links, clock, steps, progress: createProgressBoard(clock), profiles: { of: () => "model-offload" } };
+  const ports = {
+    catalog: createModelCatalog(),
+    links,
+    clock,
+    steps,
+    progress: createProgressBoard(clock),
+    profiles: { of: () => "model-offload" },
+  };
   const facts: RenderFact[] = [];
   const stop = followRender(ports as unknown as RenderNeeds, { workerId: "gpu0", lease, isUnderWay: true }, (fact) =>
     facts.push(fact),

@@ -74,7 +74,7 @@ describe("the plan of a render", () => {
     await world.connect();
     const { spec } = await world.claimNew();
     for (const profile of ["model-offload", "tiling", "group-offload", "fp8"] as const)
-      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, spec.request);
+      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, world.envelopeOf(spec.request));
     const fit = planRender(world, workerId, spec, null);
     expect(fit === null ? null : planOf(fit)).toMatchObject({ changes: [{ field: "frames", from: 81, to: 65 }] });
     expect(planRender(world, workerId, { ...spec, consent: { ...spec.consent, allow: [] } }, null)).toBeNull();
@@ -84,7 +84,10 @@ describe("the plan of a render", () => {
     await world.connect();
     const { spec } = await world.claimNew();
     const resident = { model: "T2V-A14B", profile: "tiling" } as const;
-    await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "tiling" }, spec.request);
+    await world.envelopes.noteMisfit(
+      { deviceUuid: world.deviceUuid, profile: "tiling" },
+      world.envelopeOf(spec.request),
+    );
     expect(planReduction(world, workerId, spec, resident)).toMatchObject({ profile: "tiling" });
     expect(planReduction(world, workerId, spec, resident)?.changes).not.toEqual([]);
   });
