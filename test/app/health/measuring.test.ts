@@ -67,9 +67,13 @@ describe("the machine as a worker sees it", () => {
       isLost ? Promise.reject(new Error("nothing")) : world.probe.measure();
     const memory = createHostMemory({ ...world.probe, measure });
     expect(memory.known()).toBeNull();
-    expect(await memory.measure()).toBe(4 * gibibyte);
+    expect([await memory.measure(), await memory.measureFree()]).toEqual([4 * gibibyte, 3 * gibibyte]);
     isLost = true;
-    expect([await memory.measure(), memory.known()]).toEqual([4 * gibibyte, 4 * gibibyte]);
+    expect([await memory.measure(), memory.known(), await memory.measureFree()]).toEqual([
+      4 * gibibyte,
+      4 * gibibyte,
+      null,
+    ]);
   });
 });
 
