@@ -60,8 +60,8 @@ export async function startServiceWorld(flags: Readonly<Record<string, string>> 
       return (await store.jobs.get(jobId))?.state;
     },
     stop: async (): Promise<void> => {
-      // A stop is heard once the machines of every worker run.
-      await reach(() => supervisor.getSnapshot().matches("running"));
+      // A stop is heard once the machines of every worker were started.
+      await reach(() => !supervisor.getSnapshot().matches("starting"));
       let isStopped = false;
       const stopping = service.drain("quick").then(() => {
         isStopped = true;
