@@ -44,6 +44,13 @@ describe("a drill on a running service", () => {
     expect((await world.ports.telemetry.measure()).atMs).toBeGreaterThan(0);
   });
 
+  it("that fills the disk is over when the disk has room again", async () => {
+    const card = await run("disk-full");
+    expect(card).toMatchObject({ lostJobCount: 0, falseClaims: [] });
+    expect(card?.recoveredMs).toBeGreaterThanOrEqual(15 * secondMs);
+    expect(card?.recoveredMs).toBeLessThan(2 * minuteMs);
+  });
+
   it("nobody knows is none", async () => {
     expect(await run("no-such-drill")).toBeNull();
   });

@@ -143,6 +143,20 @@ describe("taking samples", () => {
     told.stop();
   });
 
+  it("that was in hand when the monitor ended is the last one", async () => {
+    let count = 0;
+    const measure = async (): Promise<Sample> => {
+      count += 1;
+      await world.clock.sleep(2 * secondMs);
+      return world.probe.measure();
+    };
+    const { told } = take({ measure }, 5 * secondMs);
+    await world.clock.advance(secondMs);
+    told.stop();
+    await world.clock.advance(minuteMs);
+    expect([count, told.types()]).toEqual([1, []]);
+  });
+
   it("ends with its monitor", async () => {
     const { told } = take(world.probe, 5 * secondMs);
     await world.clock.advance(secondMs);

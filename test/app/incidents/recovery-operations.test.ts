@@ -55,7 +55,9 @@ describe("an operator's trigger", () => {
     const jobId = await world.order();
     await world.clock.advance(2 * secondMs);
     world.workers.get(workerId)?.freeze();
+    const askedAtMs = world.clock.nowMs();
     expect(await trigger()).toMatchObject({ isPending: true, message: `Recovery queued behind job ${jobId}` });
+    expect(world.clock.nowMs() - askedAtMs).toBe(30 * secondMs);
   });
 });
 

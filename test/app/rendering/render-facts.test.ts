@@ -3,6 +3,7 @@ import { faultOfRejection, followRender, toWorkerRequest } from "../../../src/ap
 import { createRenderTimes } from "../../../src/app/rendering/render-times.ts";
 import { WorkerError } from "../../../src/core/errors.ts";
 import type { Lease } from "../../../src/core/job.ts";
+import type { WorkerNotice } from "../../../src/core/ports/worker.ts";
 import { minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { RenderFact } from "../../../src/machines/pipeline-types.ts";
 import { type AppWorld, createAppWorld, workerId } from "../app-world.ts";
@@ -85,13 +86,25 @@ describe("following a render", () => {
   });
 
   it("hears nothing of other attempts, and nothing after its end", async () => {
-    const { lease, begin } = await ready();
-    const { types, stop } = await follow(false, { ...lease, fence: lease.fence + 1 });
-    const count = types().length;
+    const { worker, lease } = await ready();
+    const heard: RenderFact[] = [];
+    let tell: (notice: WorkerNotice) => void = () => undefined;
+    const onNotice: typeof world.links.onNotice = (_, listener) => {
+      tell = listener;
+      return () => undefined;
+    };
+    const needs = { ...world, links: { ...world.links, onNotice } };
+    const stop = followRender(needs, { workerId, lease, isUnderWay: false }, (fact) => heard.push(fact));
+    await world.clock.settle();
+    const step = { kind: "progress", jobId: lease.jobId, phase: "denoise", step: 1, of: 40 } as const;
+    tell({ ...step, fence: lease.fence + 1 });
+    tell({ ...step, fence: lease.fence, jobId: "another" });
+    expect(heard).toEqual([]);
+    tell({ ...step, fence: lease.fence });
+    expect(heard.map(({ type }) => type)).toEqual(["phase.started", "step.progressed"]);
     stop();
-    await world.clock.advance(2 * minuteMs);
-    expect(types()).toHaveLength(count);
-    expect(begin).toBeTypeOf("function");
+    tell({ ...step, step: 2, fence: lease.fence });
+    expect([heard.length, worker.attach().jobId]).toEqual([2, lease.jobId]);
   });
 });
 

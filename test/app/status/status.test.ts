@@ -190,21 +190,4 @@ describe("streams", () => {
     const tried = world.frames.flatMap((frame) => (frame.kind === "recoveryAttempt" ? [frame.attempt.outcome] : []));
     expect(tried).not.toContain("skipped");
   });
-
-  it("end with who left, and begin again with the next", async () => {
-    await world.reachMode("ready");
-    let count = 0;
-    const leave = world.ports.streams.subscribe(() => {
-      count += 1;
-    });
-    leave();
-    leave();
-    world.ports.streams.subscribe(({ kind }) => {
-      if (kind === "step") count += 100;
-    });
-    const jobId = await world.order();
-    await world.ended(jobId);
-    expect(count % 100).toBe(0);
-    expect(count).toBeGreaterThan(0);
-  });
 });
