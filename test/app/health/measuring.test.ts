@@ -148,7 +148,7 @@ describe("taking samples", () => {
     const measure = async (): Promise<Sample> => {
       count += 1;
       await world.clock.sleep(2 * secondMs);
-      return world.probe.measure();
+      throw new Error("nothing could be measured");
     };
     const { told } = take({ measure }, 5 * secondMs);
     await world.clock.advance(secondMs);
