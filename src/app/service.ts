@@ -158,13 +158,6 @@ function wireMachine(parts: Parts, hub: FactHub) {
   });
 }
 
-/** Null when nobody can say. */
-const measureFreeHostBytes = (probe: TelemetryProbe): Promise<number | null> =>
-  probe.measure().then(
-    ({ host }) => host.memoryTotalBytes - host.memoryUsedBytes,
-    () => null,
-  );
-
 /** The outside world, and what the rooms of one service share in memory. */
 async function openParts(ports: ServicePorts, config: Config, version: string) {
   const { clock, store } = ports;
@@ -174,6 +167,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
   const deviceOf = (workerId: string): string | null => links.clientOf(workerId)?.identity.device.uuid ?? null;
   const gpu = createGpuAdapter({ clock, probe, clientOf: links.clientOf, deviceOf });
   const epoch = await store.nextEpoch();
+  const hostMemory = createHostMemory(probe);
   return {
     ...ports,
     disk,
@@ -186,9 +180,9 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     progress: createProgressBoard(clock),
     samples: createSampleBoard(),
     profiles: createProfileBook(config.loadProfile),
-    hostMemory: createHostMemory(probe),
+    hostMemory,
     asides: createAsideModels(clock, config.workers, () => config.recovery.lookBack),
-    loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
+    loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
     metrics: createMetrics({
       version,
       startedAtMs: clock.nowMs(),
@@ -255,7 +249,7 @@ interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supe
 
 /** What the server may ask without asking a machine. */
 function ownPortsOf(parts: Parts) {
-  const { clock, chance, store, artifacts, media, config, progress } = parts;
+  const { clock, chance, store, artifacts, media, config, progress, catalog } = parts;
   return {
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
@@ -264,7 +258,7 @@ function ownPortsOf(parts: Parts) {
     images: media,
     clock,
     chance,
-    catalog: parts.catalog,
+    catalog,
     progressOf: progress.of,
     telemetry: createTelemetryDesk(parts),
     listLoras: () => listLoras(config.models.loraDir),
@@ -282,10 +276,7 @@ function serverPortsOf(
   const { store, config, progress } = parts;
   const largest = () => largestMachine(parts);
   const admission = createAdmissionPort({ ...parts, largest }, supervisor, onQueued);
-  const models = createModelBoard(parts, {
-    largest,
-    loadedProfileOf: (model) => loadedProfileOf(supervisor, model),
-  });
+  const models = createModelBoard(parts, { largest, loadedProfileOf: (model) => loadedProfileOf(supervisor, model) });
   const drills = createDrillDesk({ parts, supervisor, admission });
   const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);

@@ -18,9 +18,9 @@ import { DrillObserver, type ObserveNeeds } from "./observe-drill.ts";
 
 export interface DrillNeeds extends ObserveNeeds {
   readonly clock: Clock;
+  readonly catalog: ModelCatalog;
   readonly chance: Pick<Chance, "next">;
   readonly store: Pick<Store, "events" | "jobs" | "facts">;
-  readonly catalog: ModelCatalog;
   readonly config: Pick<Config, "lead" | "workers">;
   readonly host: Pick<WorkerHost, "signal">;
   readonly links: Pick<WorkerLinks, "get" | "list">;

@@ -67,9 +67,13 @@ describe("the machine as a worker sees it", () => {
       isLost ? Promise.reject(new Error("nothing")) : world.probe.measure();
     const memory = createHostMemory({ ...world.probe, measure });
     expect(memory.known()).toBeNull();
-    expect(await memory.measure()).toBe(4 * gibibyte);
+    expect([await memory.measure(), await memory.measureFree()]).toEqual([4 * gibibyte, 3 * gibibyte]);
     isLost = true;
-    expect([await memory.measure(), memory.known()]).toEqual([4 * gibibyte, 4 * gibibyte]);
+    expect([await memory.measure(), memory.known(), await memory.measureFree()]).toEqual([
+      4 * gibibyte,
+      4 * gibibyte,
+      null,
+    ]);
   });
 });
 
@@ -137,6 +141,20 @@ describe("taking samples", () => {
     expect(told.types()).toEqual(["sample.failed", "sample.failed", "sample.failed", "sample.taken"]);
     expect([counted.slice(0, 3), samples.since(0).length]).toEqual([[null, null, null], 1]);
     told.stop();
+  });
+
+  it("that was in hand when the monitor ended is the last one", async () => {
+    let count = 0;
+    const measure = async (): Promise<Sample> => {
+      count += 1;
+      await world.clock.sleep(2 * secondMs);
+      throw new Error("nothing could be measured");
+    };
+    const { told } = take({ measure }, 5 * secondMs);
+    await world.clock.advance(secondMs);
+    told.stop();
+    await world.clock.advance(minuteMs);
+    expect([count, told.types()]).toEqual([1, []]);
   });
 
   it("ends with its monitor", async () => {

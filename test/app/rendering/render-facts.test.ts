@@ -3,6 +3,7 @@ import { followRender, toWorkerRequest } from "../../../src/app/rendering/render
 import { createRenderTimes } from "../../../src/app/rendering/render-times.ts";
 import { WorkerError } from "../../../src/core/errors.ts";
 import type { Lease } from "../../../src/core/job.ts";
+import type { WorkerNotice } from "../../../src/core/ports/worker.ts";
 import { minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { RenderFact } from "../../../src/machines/pipeline-types.ts";
 import { classifyThrown } from "../../../src/recovery/classify.ts";
@@ -86,13 +87,25 @@ describe("following a render", () => {
   });
 
   it("hears nothing of other attempts, and nothing after its end", async () => {
-    const { lease, begin } = await ready();
-    const { types, stop } = await follow(false, { ...lease, fence: lease.fence + 1 });
-    const count = types().length;
+    const { worker, lease } = await ready();
+    const heard: RenderFact[] = [];
+    let tell: (notice: WorkerNotice) => void = () => undefined;
+    const onNotice: typeof world.links.onNotice = (_, listener) => {
+      tell = listener;
+      return () => undefined;
+    };
+    const needs = { ...world, links: { ...world.links, onNotice } };
+    const stop = followRender(needs, { workerId, lease, isUnderWay: false }, (fact) => heard.push(fact));
+    await world.clock.settle();
+    const step = { kind: "progress", jobId: lease.jobId, phase: "denoise", step: 1, of: 40 } as const;
+    tell({ ...step, fence: lease.fence + 1 });
+    tell({ ...step, fence: lease.fence, jobId: "another" });
+    expect(heard).toEqual([]);
+    tell({ ...step, fence: lease.fence });
+    expect(heard.map(({ type }) => type)).toEqual(["phase.started", "step.progressed"]);
     stop();
-    await world.clock.advance(2 * minuteMs);
-    expect(types()).toHaveLength(count);
-    expect(begin).toBeTypeOf("function");
+    tell({ ...step, step: 2, fence: lease.fence });
+    expect([heard.length, worker.attach().jobId]).toEqual([2, lease.jobId]);
   });
 });
 
@@ -165,7 +178,7 @@ describe("what one render's times teach", () => {
     const lease = await world.claimNew();
     const taught: string[] = [];
     const steps = { ...world.steps, note: ({ phase }: { phase: string }) => void taught.push(phase) };
-    const times = createRenderTimes({ clock: world.clock, catalog: world.catalog, steps }, lease, "model-offload");
+    const times = createRenderTimes({ ...world, steps }, lease, "model-offload");
     times.note({ phase: "denoise", step: 20, of: 40 });
     times.note({ phase: "denoise", step: 21, of: 40 });
     times.note({ phase: "decode", step: 0, of: 1 });

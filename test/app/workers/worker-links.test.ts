@@ -41,6 +41,17 @@ describe("the connections to workers", () => {
     expect(heard).toHaveLength(2);
   });
 
+  it("a worker that goes on speaking over a closed one is not heard", async () => {
+    const { ref } = await world.connect();
+    const client = await world.host.connect(ref, AbortSignal.any([]));
+    world.links.open({ workerId, ref, client: { ...client, close: () => undefined } });
+    const heard: unknown[] = [];
+    world.links.onNotice(workerId, (notice) => heard.push(notice));
+    world.links.close(workerId);
+    await world.clock.advance(30 * secondMs);
+    expect(heard).toEqual([]);
+  });
+
   it("a closed one is in no list, and hears nothing", async () => {
     const heard: unknown[] = [];
     world.links.onNotice(workerId, (notice) => heard.push(notice));

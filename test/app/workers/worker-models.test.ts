@@ -11,21 +11,22 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
-const { entries } = createModelCatalog();
+const [builtIn, ...others] = createModelCatalog().entries;
+if (builtIn === undefined) throw new Error("there is no built-in model");
+const catalog = createModelCatalog([
+  { ...builtIn, id: "of-another-worker", pipeline: { ...builtIn.pipeline, className: "none" } },
+]);
 
 describe("the models as workers see them", () => {
   it("the list names each model that a pipeline loads, and where its files come to lie", () => {
-    const [first] = entries;
-    if (first === undefined) throw new Error("there is no built-in model");
-    const own = { ...first, id: "of-another-worker", pipeline: { ...first.pipeline, className: "none" } };
-    const { listPath, modelsDir } = createWorkerModels(stateDir, createModelCatalog([own]));
+    const { listPath, modelsDir } = createWorkerModels(stateDir, catalog);
     const list = JSON.parse(readFileSync(listPath, "utf8")) as Readonly<Record<string, unknown>>;
-    expect(Object.keys(list).toSorted()).toEqual(entries.map(({ id }) => id).toSorted());
-    expect(JSON.stringify(list[first.id])).toContain(join(modelsDir, first.id));
+    expect(Object.keys(list).toSorted()).toEqual([builtIn, ...others].map(({ id }) => id).toSorted());
+    expect(JSON.stringify(list[builtIn.id])).toContain(join(modelsDir, builtIn.id));
   });
 
   it("a pull moves a model's place to its new folder in one step", () => {
-    const models = createWorkerModels(stateDir, createModelCatalog());
+    const models = createWorkerModels(stateDir, catalog);
     for (const name of ["first", "second"]) {
       const folder = join(stateDir, name);
       mkdirSync(folder);
