@@ -2,7 +2,9 @@ import { createActor } from "xstate";
 import type { Config } from "../config/schema.ts";
 import { toActorClock } from "../core/clock.ts";
 import { messageOf, UnderstudyError } from "../core/errors.ts";
+import { isRowOf } from "../core/events.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
+import { toldKinds } from "../core/webhook.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
 import { StandInDesk } from "../jobs/stand-in-desk.ts";
 import { WebhookDesk } from "../jobs/webhook-desk.ts";
@@ -233,15 +235,6 @@ function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAt
   );
 }
 
-/** Rows that may have filled the outbox of webhooks. */
-const toldKinds: ReadonlySet<string> = new Set([
-  "job.stoodIn",
-  "job.succeeded",
-  "job.failed",
-  "job.expired",
-  "job.quarantined",
-]);
-
 function createWebhooks({ clock, chance, store, webhooks, config, logger }: ServiceParts): WebhookDesk {
   const desk = new WebhookDesk(
     { outbox: store.webhooks, sender: webhooks, clock, chance },
@@ -259,7 +252,7 @@ function createWebhooks({ clock, chance, store, webhooks, config, logger }: Serv
     },
   );
   store.events.subscribe((rows) => {
-    if (rows.some(({ kind }) => toldKinds.has(kind))) desk.wake();
+    if (rows.some((row) => isRowOf(row, ...toldKinds))) desk.wake();
   });
   return desk;
 }

@@ -1,8 +1,8 @@
 /** What goes over SSE and WebSocket. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
+import type { TimelineRow } from "../core/events.ts";
 import type { JobProgress } from "../core/job.ts";
-import type { EventRow } from "../core/ports/event-log.ts";
 import { modes, phases } from "../core/words.ts";
 import { describeEvent, listedKinds } from "./event-words.ts";
 import { modelName } from "./model-name.ts";
@@ -36,18 +36,22 @@ export function snakeKeys(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [snakeCase(key), snakeKeys(inner)]));
 }
 
-export function toRow(row: EventRow): RowWire {
+/** As it is on disk, also where this version does not know it. */
+export const kindOf = (row: TimelineRow): string => (row.kind === "unread" ? row.data.kind : row.kind);
+export const carriedBy = (row: TimelineRow): object => (row.kind === "unread" ? row.data.fields : row.data);
+
+export function toRow(row: TimelineRow): RowWire {
   const text = describeEvent(row);
   return {
     seq: row.seq,
     at: isoOf(row.atMs),
-    kind: row.kind,
+    kind: kindOf(row),
     actor: row.actor,
     ...(row.jobId === null ? {} : { job_id: row.jobId }),
     ...(row.incidentId === null ? {} : { incident_id: row.incidentId }),
     ...(row.workerId === null ? {} : { worker_id: row.workerId }),
     ...(text === null ? {} : { text }),
-    data: snakeKeys(row.data) as RowWire["data"],
+    data: snakeKeys(carriedBy(row)) as RowWire["data"],
   };
 }
 

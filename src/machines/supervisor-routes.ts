@@ -1,6 +1,7 @@
 import { canaryRequest, peakBytes } from "../core/model-catalog.ts";
 import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
+import { climbEndedRow, lookBackRow, rungStartedRow } from "./incident-rows.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
 import {
@@ -231,7 +232,11 @@ const jobHandlers: Handlers = {
       tell({
         type: "pipeline.stalled",
         workerId,
-        data: { job_id: jobId, stalled_for_ms: stalledForMs, main_thread_idle_ms: mainThreadIdleMs ?? null },
+        data: {
+          job_id: jobId,
+          ...(stalledForMs === undefined ? {} : { stalled_for_ms: stalledForMs }),
+          main_thread_idle_ms: mainThreadIdleMs ?? null,
+        },
       }),
       send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin(context, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
@@ -256,14 +261,10 @@ const nowWaits =
     context: SupervisorContext,
     event: Extract<RecoveryReport, { type: "incident.stoodIn" | "incident.exhausted" }>,
   ): Route => {
-    const { lookBackAtMs, climbCount, lookBackCount } = event;
+    const { climbCount, lookBackCount } = event;
     return join(
       noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount }),
-      tell({
-        type: event.type,
-        ...about(event),
-        data: { look_back_at_ms: lookBackAtMs, climbs: climbCount, look_backs: lookBackCount },
-      }),
+      tell({ type: event.type, ...about(event), data: lookBackRow(event) }),
     );
   };
 
@@ -289,11 +290,7 @@ const recoveryHandlers: Handlers = {
   "rung.started": (context, event) =>
     join(
       noteIncident(context, event.incidentId, { stage: "working", climbCount: event.climb }),
-      tell({
-        type: "rung.started",
-        ...about(event),
-        data: { action: event.action, failure_type: event.failureType, climb: event.climb },
-      }),
+      tell({ type: "rung.started", ...about(event), data: rungStartedRow(event) }),
     ),
   "rung.ended": (_, event) =>
     tell({
@@ -303,8 +300,7 @@ const recoveryHandlers: Handlers = {
       climb: event.climb,
       result: event.result,
     }),
-  "climb.ended": (_, event) =>
-    tell({ type: "climb.ended", ...about(event), data: { climb: event.climb, outcome: event.outcome } }),
+  "climb.ended": (_, event) => tell({ type: "climb.ended", ...about(event), data: climbEndedRow(event) }),
   "cooldown.started": (context, event) => {
     const cooldowns = { ...context.cooldowns, [cooldownKey(event.workerId, event.failureType)]: event.untilMs };
     return join(

@@ -1,4 +1,5 @@
-import type { FactStore, NewEvent, Store } from "../core/ports/event-log.ts";
+import type { NewEvent } from "../core/events.ts";
+import type { FactStore, Store } from "../core/ports/event-log.ts";
 import { copyDatabase } from "./backup.ts";
 import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
 import { createEventLog } from "./event-log.ts";

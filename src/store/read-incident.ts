@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { UnderstudyError } from "../core/errors.ts";
-import type { EventRow } from "../core/ports/event-log.ts";
+import type { TimelineRow } from "../core/events.ts";
 import { toStoreError } from "./database.ts";
-import { type StoredRow, toEventRow } from "./event-log.ts";
+import { readRow, type StoredRow } from "./read-row.ts";
 
 /** What one incident left in a database that a service may be using now. */
 export interface KeptIncident {
   readonly status: string;
-  readonly rows: readonly EventRow[];
+  readonly rows: readonly TimelineRow[];
 }
 
 export interface KeptIncidents {
@@ -44,7 +44,7 @@ export function readIncident(databasePath: string, id: string): KeptIncidents {
       id: string;
     }[];
     return {
-      found: incident === undefined ? null : { status: incident.status, rows: rows.map(toEventRow) },
+      found: incident === undefined ? null : { status: incident.status, rows: rows.map(readRow) },
       newestIds: newest.map((row) => row.id),
     };
   } catch (thrown) {

@@ -11,12 +11,12 @@ import {
   type SnapshotFrom,
   transition,
 } from "xstate";
-import type { EventRow } from "../../core/ports/event-log.ts";
+import type { StoredStep } from "../../core/events/service-events.ts";
+import { isRowOf, type TimelineRow } from "../../core/events.ts";
 import { recoveryMachine } from "../../machines/recovery.machine.ts";
 import type { RecoveryInput, RecoveryReport } from "../../machines/recovery-types.ts";
 import { pathOfValue } from "../../telemetry/transitions.ts";
-import { type Difference, differenceInFacts, factKinds } from "./incident-facts.ts";
-import type { StoredStep } from "./incident-steps.ts";
+import { type Difference, differenceInFacts, type FactRow, factKinds } from "./incident-facts.ts";
 
 export interface ReplayedStep {
   readonly number: number;
@@ -55,12 +55,11 @@ interface RecordedRow {
 
 const endStates: ReadonlySet<string> = new Set(["resolved", "stopped"]);
 
-const recordedOf = (row: EventRow): RecordedRow | null => {
+function recordedOf(row: TimelineRow): RecordedRow | null {
+  if (row.kind !== "machine.transitioned" || row.data.step === undefined) return null;
   const { event, to, step } = row.data;
-  return row.kind !== "machine.transitioned" || step === undefined
-    ? null
-    : { seq: row.seq, event: String(event), to: String(to), step: step as StoredStep };
-};
+  return { seq: row.seq, event, to, step };
+}
 
 /** JSON made an object of what a failed effect had thrown; the machine asks it for its message. */
 function eventOf({ event, step }: RecordedRow): MachineEvent {
@@ -134,15 +133,16 @@ function lostRows(rows: readonly RecordedRow[]): Difference[] {
 
 interface Life {
   readonly recorded: readonly RecordedRow[];
-  readonly facts: readonly EventRow[];
+  readonly facts: readonly FactRow[];
 }
 
 /**
  * From one first step to the next. Facts are written at once and steps a moment later, so that facts go by their time and not by
  * their place.
  */
-function livesOf(rows: readonly EventRow[]): Life[] {
+function livesOf(rows: readonly TimelineRow[]): Life[] {
   const recorded = rows.flatMap((row) => recordedOf(row) ?? []);
+  const facts = rows.filter((row) => isRowOf(row, ...factKinds));
   const starts = recorded.flatMap(({ event }, index) => (event === "xstate.init" ? [index] : []));
   return starts.map((start, index) => {
     const next = starts[index + 1];
@@ -150,7 +150,7 @@ function livesOf(rows: readonly EventRow[]): Life[] {
     const untilMs = next === undefined ? Number.POSITIVE_INFINITY : (recorded[next]?.step.at_ms ?? 0);
     return {
       recorded: recorded.slice(start, next),
-      facts: rows.filter(({ kind, atMs }) => factKinds.has(kind) && atMs >= fromMs && atMs < untilMs),
+      facts: facts.filter(({ atMs }) => atMs >= fromMs && atMs < untilMs),
     };
   });
 }
@@ -166,7 +166,7 @@ function replayLife({ recorded, facts }: Life): ReplayedLife {
 }
 
 /** @param rows all rows of one incident, oldest first; null when the beginning of every life is gone */
-export function replayIncident(rows: readonly EventRow[]): Replay | null {
+export function replayIncident(rows: readonly TimelineRow[]): Replay | null {
   const lives = livesOf(rows).map(replayLife);
   if (lives.length === 0) return null;
   const isSame = lives.every(

@@ -1,7 +1,8 @@
 import { fromCallback } from "xstate";
 import { messageOf } from "../../core/errors.ts";
+import type { NewEvent } from "../../core/events.ts";
 import type { Fault } from "../../core/fault.ts";
-import type { NewEvent } from "../../core/ports/event-log.ts";
+import { rungEndedRow } from "../../machines/incident-rows.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 import type { ServiceParts } from "../service-ports.ts";
 import { sanitise, sanitiseText } from "./incident-evidence.ts";
@@ -16,11 +17,6 @@ export const factKeys = {
 
 export type FactListener = (fact: SupervisorFact) => void;
 
-const append = (parts: ServiceParts, event: NewEvent): Promise<unknown> => parts.store.events.append([event]);
-
-/** The fault with its evidence, as a row may keep it. */
-const faultOf = ({ fault }: { readonly fault: Fault }): unknown => sanitise(fault);
-
 /** A silence or a stall began before it was noticed; what was not observed has no first sign. */
 function firstSignOf({ evidence }: Fault, noticedAtMs: number): number | null {
   if (Object.keys(evidence).length === 0) return null;
@@ -33,7 +29,7 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "mode.changed":
       return { kind: fact.type, data: { from: fact.from, to: fact.to } };
     case "incident.joined":
-      return { kind: fact.type, incidentId: fact.id, jobId: fact.jobId, data: { fault: faultOf(fact) } };
+      return { kind: fact.type, incidentId: fact.id, jobId: fact.jobId, data: { fault: sanitise(fact.fault) } };
     case "budget.exhausted":
       return { kind: fact.type, workerId: fact.workerId, data: { action: fact.action, retry_at_ms: fact.retryAtMs } };
     case "rung.started":
@@ -42,19 +38,10 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "incident.exhausted":
     case "canary.passed":
     case "canary.failed":
-      return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data: fact.data };
+      // A fact of these kinds carries what the row of its kind carries.
+      return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data: fact.data } as NewEvent;
     case "rung.ended": {
-      const { action, outcome, reason, evidence, startedAtMs, endedAtMs } = fact.result;
-      const data = {
-        action,
-        outcome,
-        reason: sanitiseText(reason),
-        failure_type: fact.failureType,
-        climb: fact.climb,
-        started_at_ms: startedAtMs,
-        ended_at_ms: endedAtMs,
-        evidence,
-      };
+      const data = { ...rungEndedRow(fact), reason: sanitiseText(fact.result.reason) };
       return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data };
     }
     case "worker.connected":
@@ -65,7 +52,7 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "model.loadFailed":
     case "model.setAside":
     case "pipeline.stalled":
-      return { kind: fact.type, workerId: fact.workerId, data: fact.data };
+      return { kind: fact.type, workerId: fact.workerId, data: fact.data } as NewEvent;
     case "health.changed":
       return { kind: fact.type, data: { status: fact.health.status, issues: fact.health.issues } };
     case "child.crashed":
@@ -81,7 +68,8 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
   switch (fact.type) {
     case "incident.opened": {
       const { id, key, workerId, failureType, fault, model, jobId, isSetAside, atMs } = fact;
-      const data = { fault: faultOf(fact), model, job_id: jobId, ...(isSetAside ? { is_set_aside: true } : {}) };
+      const aside = isSetAside ? ({ is_set_aside: true } as const) : {};
+      const data = { fault: sanitise(fault), model, job_id: jobId, ...aside };
       await store.incidents.open({
         id,
         key,
@@ -94,7 +82,7 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
       return;
     }
     case "incident.closed":
-      await store.incidents.close(fact.id, fact.status, { climbs: fact.climbCount });
+      await store.incidents.close(fact.id, fact.status, fact.climbCount);
       return;
     case "budget.spent":
       await store.facts.write(factKeys.budget, fact.spentAtMs, [
@@ -131,7 +119,7 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
       return;
     default: {
       const row = rowOf(fact);
-      if (row !== null) await append(parts, row);
+      if (row !== null) await store.events.append([row]);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { messageOf } from "../../core/errors.ts";
-import type { EventRow } from "../../core/ports/event-log.ts";
+import type { EventRow } from "../../core/events.ts";
 import { isRecycleDue, type LeakTrend, leakTrend, noteResidue, type Residue } from "../../recovery/leak.ts";
 import type { ServiceParts } from "../service-ports.ts";
 import type { Supervisor } from "../supervisor-actor.ts";
@@ -53,9 +53,8 @@ export function createLeakWatch(parts: ServiceParts, supervisor: Supervisor): Le
   };
   const note = (rows: readonly EventRow[]): void => {
     for (const { kind, workerId, atMs, data } of rows) {
-      const bytes = data["held_bytes"];
-      if (kind !== "render.completed" || workerId === null || typeof bytes !== "number") continue;
-      look(workerId, { atMs, bytes }).catch((thrown: unknown) =>
+      if (kind !== "render.completed" || workerId === null) continue;
+      look(workerId, { atMs, bytes: data.held_bytes }).catch((thrown: unknown) =>
         logger.warn({ event: "worker.notRecycled", workerId, message: messageOf(thrown) }),
       );
     }

@@ -17,7 +17,7 @@ import {
 import { bothWays } from "../../contract/stream-wire.ts";
 import { messageOfJob, toTask } from "../../contract/task-wire.ts";
 import { isoOf } from "../../core/clock.ts";
-import type { EventRow } from "../../core/ports/event-log.ts";
+import type { EventRow } from "../../core/events.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
 import type { OpenStreams } from "../open-streams.ts";

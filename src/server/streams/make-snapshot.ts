@@ -2,6 +2,7 @@ import { listedKinds } from "../../contract/event-words.ts";
 import { toVideo } from "../../contract/output-wire.ts";
 import { type Snapshot, toRow, toSnapshot } from "../../contract/stream-wire.ts";
 import { shownArtifact, toQueue, toTask } from "../../contract/task-wire.ts";
+import { isRowOf } from "../../core/events.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 const taskCount = 20;
@@ -28,9 +29,9 @@ export async function makeSnapshot(ports: ServerPorts): Promise<Snapshot> {
     queue: counts,
     tasks: jobs.map((job) => toTask(job, ports.progressOf(job.id))),
     recent: rows
-      .map(toRow)
-      .filter((row) => listedKinds.includes(row.kind) && row.text !== undefined)
-      .slice(-recentCount),
+      .filter((row) => isRowOf(row, ...listedKinds))
+      .slice(-recentCount)
+      .map(toRow),
     ...(lastOutput === null ? {} : { last_output: lastOutput }),
   });
 }
