@@ -2,6 +2,22 @@
  * The arrows of ARCHITECTURE.md as rules. `scripts/check-arrows.ts` runs them and fails when a source file was not looked at.
  */
 
+/** Packages that are part of the built files (scripts/bundle.ts), and so are no dependencies of the package. */
+const bundled = [
+  "@hono/node-server",
+  "@hono/zod-openapi",
+  "@statelyai/inspect",
+  "hono",
+  "pino",
+  "prom-client",
+  "systeminformation",
+  "vscode-jsonrpc",
+  "ws",
+  "xstate",
+  "yaml",
+  "zod",
+];
+
 /** Folder below src/ → folders that it may import, besides itself. */
 const arrows = {
   core: [],
@@ -138,10 +154,22 @@ module.exports = {
     { name: "no-unresolved", severity: "error", from: { path: "^src/" }, to: { couldNotResolve: true } },
     {
       name: "no-undeclared-packages",
-      comment: "what runs in production is a dependency in package.json",
+      comment: "what runs in production is named in package.json",
       severity: "error",
       from: { path: "^src/" },
-      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "npm-dev"], dependencyTypesNot: ["type-only"] },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "no-tools-in-production",
+      comment: "a package that runs in production is a dependency, or is listed as one that the build takes in",
+      severity: "error",
+      from: { path: "^src/" },
+      to: {
+        path: "(?:^|/)node_modules/",
+        pathNot: package_(bundled),
+        dependencyTypes: ["npm-dev"],
+        dependencyTypesNot: ["type-only"],
+      },
     },
     {
       name: "nothing-forgotten",

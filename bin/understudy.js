@@ -4,12 +4,27 @@
  * that an old Node.js can read it and say which one is needed, instead of a syntax error.
  */
 import { existsSync } from "node:fs";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const lowest = 24;
 const found = Number(process.versions.node.split(".")[0]);
-// A clone has both after a build, and then the sources are the newer ones.
-const source = new URL("../src/main.ts", import.meta.url);
-const compiled = new URL("../dist/main.js", import.meta.url);
+const beside = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+async function chooseProgram() {
+  // A clone has both after a build, and then the sources are the newer ones.
+  if (!existsSync(beside("../src/main.ts")))
+    return { program: beside("../dist/main.js"), compiled: beside("../dist/compiled") };
+  const { programOfClone } = await import("../scripts/start-clone.js");
+  return programOfClone();
+}
+
+async function start() {
+  const { program, compiled } = await chooseProgram();
+  const { enableCompileCache } = await import("node:module");
+  // Beside the program, where nobody else may write; where this user may not either, each start compiles.
+  if (compiled !== undefined) enableCompileCache(compiled);
+  await import(pathToFileURL(program).href);
+}
 
 if (found < lowest) {
   const here = `${process.version} (${process.execPath})`;
@@ -18,5 +33,5 @@ if (found < lowest) {
   );
   process.exitCode = 1;
 } else {
-  void import((existsSync(source) ? source : compiled).href);
+  void start();
 }

@@ -1,13 +1,15 @@
-/** Compiles src to dist for the package, and copies what is not TypeScript: `npm run build`. */
+/** Checks the types of src and bundles it into dist for the package, with all that is not TypeScript: `npm run build`. */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { isTypeScript, listFiles } from "./rules/source-files.ts";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { bundle } from "./bundle.ts";
 
-const root = new URL("..", import.meta.url).pathname;
+const root = fileURLToPath(new URL("..", import.meta.url));
+const outDir = join(root, "dist");
 const compiler = join(root, "node_modules", "typescript7", "bin", "tsc");
 
-rmSync(join(root, "dist"), { recursive: true, force: true });
+rmSync(outDir, { recursive: true, force: true });
 const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], {
   cwd: root,
   stdio: "inherit",
@@ -16,12 +18,7 @@ if (status !== 0) {
   console.error("build: the compiler found errors");
   process.exit(1);
 }
-const assets = listFiles(root, ["src"], (path) => !isTypeScript(path) && !path.endsWith(".d.ts"));
-for (const asset of assets) {
-  const target = join(root, asset.replace(/^src\//, "dist/"));
-  mkdirSync(dirname(target), { recursive: true });
-  cpSync(join(root, asset), target);
-}
+await bundle({ root, outDir });
 // Swagger UI is a package of developers; its two files and their licence go into ours.
 const swagger = join(root, "node_modules", "swagger-ui-dist");
 const swaggerFiles = [
@@ -31,6 +28,6 @@ const swaggerFiles = [
   "LICENSE",
   "NOTICE",
 ];
-mkdirSync(join(root, "dist", "server", "swagger-ui"), { recursive: true });
-for (const name of swaggerFiles) cpSync(join(swagger, name), join(root, "dist", "server", "swagger-ui", name));
-console.log(`build: dist is ready, ${assets.length} assets copied`);
+mkdirSync(join(outDir, "server", "swagger-ui"), { recursive: true });
+for (const name of swaggerFiles) cpSync(join(swagger, name), join(outDir, "server", "swagger-ui", name));
+console.log("build: dist is ready");

@@ -1,6 +1,7 @@
 /** Writes the generated files below docs/ and deploy/ from the source; with `--check` fails when they are not current. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { configJsonSchema, secretSettings, settings } from "../src/config/settings.ts";
+import { secretNames } from "../src/config/setting-names.ts";
+import { configJsonSchema, listSettings } from "../src/config/settings.ts";
 import { exampleSettings } from "../src/config/write-settings.ts";
 import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
 import { createApp } from "../src/server/create-app.ts";
@@ -37,11 +38,11 @@ function defaultOf(value: unknown): string {
 }
 
 export function renderSettings(): string {
-  const rows = settings.map(
+  const rows = listSettings().map(
     ({ path, environmentName, byDefault, bounds, isLive, description }) =>
       `| \`${path}\` | \`${environmentName}\` | ${cell(defaultOf(byDefault))} | ${cell(bounds)} | ${isLive ? "yes" : ""} | ${cell(description)} |`,
   );
-  const secrets = secretSettings.map(
+  const secrets = secretNames.map(
     ({ path, environmentName }) => `\`${path}\` from \`${environmentName}\` or, as a file, \`${environmentName}_FILE\``,
   );
   return [
@@ -105,7 +106,7 @@ if (import.meta.main) {
   const pages = {
     "docs/errors.md": renderErrors(errorCodes),
     "docs/configuration.md": renderSettings(),
-    "docs/config.schema.json": `${JSON.stringify(configJsonSchema, null, 2)}\n`,
+    "docs/config.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
     "deploy/grafana/understudy.json": renderDashboard(),
     "docs/understudy.example.yaml": `${exampleHead}${exampleSettings()}`,
     "docs/openapi.json": renderContract(),

@@ -26,5 +26,5 @@ if (card === "") endUntested("PyTorch finds no CUDA device on this machine");
 if (spawnSync("nvidia-smi", ["-L"]).status !== 0)
   endUntested("nvidia-smi does not answer, and the card's memory is measured by it");
 console.log(`test:gpu: on ${card}`);
-const vitest = [join(root, "node_modules", "vitest", "vitest.mjs"), "run", "--config", "vitest.gpu.config.ts"];
+const vitest = [join(root, "node_modules", "vitest", "vitest.mjs"), "run", "--project", "gpu"];
 process.exitCode = spawnSync(process.execPath, vitest, { cwd: root, stdio: "inherit" }).status ?? 1;

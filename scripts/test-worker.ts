@@ -20,7 +20,7 @@ interface Check {
 const sources = ["worker", "test/fixtures/tiny-wan"];
 const vitest = (...args: readonly string[]): readonly string[] => {
   const program = join(root, "node_modules", "vitest", "vitest.mjs");
-  return [process.execPath, program, "run", "--config", "vitest.worker.config.ts", ...args];
+  return [process.execPath, program, "run", "--project", "worker", ...args];
 };
 const checks = {
   lint: { command: inPython("ruff", "check", ...sources), cwd: root },

@@ -17,9 +17,10 @@ import { runToken } from "./cli/token-commands.ts";
 import { runWorkerCheck } from "./cli/worker-commands.ts";
 import { readHubEnvironment } from "./config/hub-environment.ts";
 import { UnderstudyError } from "./core/errors.ts";
+import { packageRoot } from "./core/package-root.ts";
 
 function readVersion(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  const text = readFileSync(new URL("package.json", packageRoot), "utf8");
   return String((JSON.parse(text) as { version: string }).version);
 }
 

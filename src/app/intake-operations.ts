@@ -1,6 +1,6 @@
+import type { Supervisor } from "../machines/supervisor-view.ts";
 import type { IntakePort, IntakeView } from "../server/server-ports.ts";
 import type { ServiceParts } from "./service-ports.ts";
-import type { Supervisor } from "./supervisor-actor.ts";
 
 const lookEveryMs = 100;
 

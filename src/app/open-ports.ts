@@ -76,13 +76,12 @@ function openWebhookSender(config: Config, clock: SystemClock): WebhookSender {
 }
 
 /** The real outside world of one state directory, which the caller has locked. */
-export async function openPorts(config: Config, clock: SystemClock): Promise<SystemPorts> {
+export function openPorts(config: Config, clock: SystemClock): SystemPorts {
   const { stateDir, queue } = config;
   const chance = createSystemChance();
   const registry = createProcessRegistry();
   const deviceDir = join(stateDir, "device");
   const disk = createDiskGauge({ stateDir, ballastBytes: config.disk.ballastBytes });
-  await disk.restoreBallast();
   const store = openStore({
     path: join(stateDir, "understudy.db"),
     clock,

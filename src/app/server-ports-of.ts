@@ -3,8 +3,9 @@ import type { MachineStep } from "../core/ports/machine-feed.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 import { createAdmission, type ServingMachine } from "../jobs/admission.ts";
 import { isUsable } from "../machines/supervisor-facts.ts";
-import { childIds } from "../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../machines/supervisor-types.ts";
+import type { Supervisor } from "../machines/supervisor-view.ts";
+import { modelHeldBy } from "../machines/supervisor-view.ts";
 import type {
   AdmissionPort,
   ControlPort,
@@ -19,15 +20,17 @@ import { createDrillDesk } from "./drills/drill-operations.ts";
 import { machineOf } from "./health/host-memory.ts";
 import { createTelemetryDesk } from "./health/telemetry-reader.ts";
 import { createIncidentDesk } from "./incidents/incident-reader.ts";
-import { createRecoveryDesk, type FactHub } from "./incidents/recovery-operations.ts";
+import type { FactHub } from "./incidents/recovery-operations.ts";
+import { createRecoveryDesk } from "./incidents/recovery-operations.ts";
 import { createIntakeDesk } from "./intake-operations.ts";
 import { listLoras } from "./models/lora-list.ts";
-import { createModelBoard, type ModelBoard } from "./models/model-operations.ts";
+import type { ModelBoard } from "./models/model-operations.ts";
+import { createModelBoard } from "./models/model-operations.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
 import { removeJob } from "./rendering/remove-job.ts";
 import { figuresOf } from "./status/scrape.ts";
-import { attemptViewOf, type StatusParts, statusOf } from "./status/service-status.ts";
-import type { Supervisor } from "./supervisor-actor.ts";
+import type { StatusParts } from "./status/service-status.ts";
+import { attemptViewOf, statusOf } from "./status/service-status.ts";
 
 /** The largest card that serves, as its worker told it. */
 function largestMachine({ links, hostMemory }: StatusParts): ServingMachine | null {
@@ -38,22 +41,11 @@ function largestMachine({ links, hostMemory }: StatusParts): ServingMachine | nu
     : { machine: machineOf(identity, hostMemory.known()), profiles: identity.profiles };
 }
 
-interface Resident {
-  readonly model: ModelId;
-  readonly profile: LoadProfile;
-}
-
 /** In which memory mode a worker holds it; null when none does. */
 function loadedProfileOf(supervisor: Supervisor, model: ModelId): LoadProfile | null {
-  const { context, children } = supervisor.getSnapshot();
-  for (const { id } of context.configured) {
-    const loader = children[childIds.loader(id)]?.getSnapshot() as
-      | { readonly context?: { readonly resident: Resident | null } }
-      | undefined;
-    const resident = loader?.context?.resident ?? null;
-    if (resident?.model === model) return resident.profile;
-  }
-  return null;
+  const snapshot = supervisor.getSnapshot();
+  const held = snapshot.context.configured.map(({ id }) => modelHeldBy(snapshot, id));
+  return held.find((one) => one?.model === model)?.profile ?? null;
 }
 
 function createAdmissionPort(parts: StatusParts, supervisor: Supervisor, onQueued: () => void): AdmissionPort {
@@ -93,8 +85,7 @@ function createControl(parts: StatusParts, supervisor: Supervisor): ControlPort 
   const cancelJob: ControlPort["cancelJob"] = async (jobId, by) => {
     const outcome = await store.jobs.cancel(jobId, by);
     const view: JobView | null = outcome === "requested" ? await store.jobs.get(jobId) : null;
-    if (view?.workerId != null)
-      supervisor.getSnapshot().children[childIds.pipeline(view.workerId)]?.send({ type: "job.cancel", jobId } as never);
+    if (view?.workerId != null) supervisor.send({ type: "job.cancel", workerId: view.workerId, jobId });
     return outcome;
   };
   return {

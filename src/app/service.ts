@@ -14,6 +14,7 @@ import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";
+import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
 import { validateLadders } from "../recovery/ladders.ts";
@@ -21,7 +22,7 @@ import type { ServerPorts } from "../server/server-ports.ts";
 import { createMachineBook, type MachineBook } from "../telemetry/machine-book.ts";
 import { createMetrics } from "../telemetry/metrics/metrics.ts";
 import { logRows } from "../telemetry/row-log.ts";
-import { createStatelyFeed, type StatelyFeed } from "../telemetry/stately-feed.ts";
+import type { StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { DrillState } from "./drills/drill-state.ts";
 import { createDiskWatch } from "./health/disk-watch.ts";
@@ -49,7 +50,6 @@ import { createServerPorts } from "./server-ports-of.ts";
 import type { ServiceParts, ServicePorts } from "./service-ports.ts";
 import { machineCharts } from "./status/machine-charts.ts";
 import type { StatusParts } from "./status/service-status.ts";
-import type { Supervisor } from "./supervisor-actor.ts";
 import { createTurnClock } from "./turn-clock.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { createLeakWatch } from "./workers/leak-watch.ts";
@@ -173,12 +173,18 @@ interface Watched {
   readonly stately: StatelyFeed | null;
 }
 
+/** Loaded only where it was asked for: the inspector's package brings a dozen others. */
+async function openStatelyFeed(book: MachineBook): Promise<StatelyFeed> {
+  const { createStatelyFeed } = await import("../telemetry/stately-feed.ts");
+  return createStatelyFeed(book.refs);
+}
+
 async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watched> {
   const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
   const book = createMachineBook(turnClock.nowMs);
-  const stately = config.inspect ? createStatelyFeed(book.refs) : null;
+  const stately = config.inspect ? await openStatelyFeed(book) : null;
   const subscriber = createTransitionSubscriber({
     logger,
     nowMs: turnClock.nowMs,

@@ -38,7 +38,7 @@ export async function startService(accepted: AcceptedConfig, version: string): P
   const lock = lockStateDir(config.stateDir);
   const undo: (() => Promise<void> | void)[] = [() => clock.stop(), lock.release];
   try {
-    const ports = await openPorts(config, clock);
+    const ports = openPorts(config, clock);
     undo.unshift(ports.close);
     const service = await createService(ports, config, version);
     undo.unshift(() => service.abandon());

@@ -2,9 +2,8 @@ import { messageOf } from "../core/errors.ts";
 import { secondMs } from "../core/units.ts";
 import { keepHouse } from "../jobs/housekeeping.ts";
 import { makeGenericStandIn } from "../jobs/make-stand-in.ts";
-import { childIds } from "../machines/supervisor-route.ts";
+import { isAdopting, type Supervisor } from "../machines/supervisor-view.ts";
 import type { ServiceParts } from "./service-ports.ts";
-import type { Supervisor } from "./supervisor-actor.ts";
 
 const sweepEveryMs = 5 * secondMs;
 
@@ -30,13 +29,9 @@ function repeat(parts: ServiceParts, name: string, everyMs: number, work: () => 
 
 /** A restarted supervisor adopts first; what it could not adopt by then goes back into the queue. */
 async function releaseOlder(parts: ServiceParts, supervisor: Supervisor): Promise<void> {
-  const isAdopting = ({ id }: { readonly id: string }): boolean => {
-    const child = supervisor.getSnapshot().children[childIds.worker(id)]?.getSnapshot() as
-      | { value?: unknown }
-      | undefined;
-    return child?.value === "adopting";
-  };
-  while (parts.config.workers.some(isAdopting)) await parts.clock.sleep(50);
+  const isAnybodyAdopting = (): boolean =>
+    parts.config.workers.some(({ id }) => isAdopting(supervisor.getSnapshot(), id));
+  while (isAnybodyAdopting()) await parts.clock.sleep(50);
   const released = await parts.store.jobs.releaseOlderEpochs(parts.epoch);
   if (released.length > 0) supervisor.send({ type: "jobs.becameAvailable" });
 }
@@ -108,6 +103,7 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
           isOlderReleased = true;
         }),
       );
+      attempt("ballast.failed", disk.restoreBallast());
       attempt("genericStandIn.failed", makeGenericStandIn({ artifacts, media }));
     },
     stop: async () => {

@@ -10,7 +10,7 @@ const say = (text: string): void => {
 
 /** Exit code 1 where something is wrong, and one line for each thing. */
 export function runConfig(wanted: Extract<Arguments, { command: "config" }>): number {
-  if (wanted.verb === "schema") say(JSON.stringify(configJsonSchema, null, 2));
+  if (wanted.verb === "schema") say(JSON.stringify(configJsonSchema(), null, 2));
   if (wanted.verb === "show") say(showSettings(loadConfig(wanted), wanted).trimEnd());
   if (wanted.verb !== "check") return 0;
   const answer = readConfig(wanted);

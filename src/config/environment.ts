@@ -1,5 +1,5 @@
 import { type Layer, treeOf, valueAt } from "./layers.ts";
-import { secretSettings, settings } from "./settings.ts";
+import { secretNames, settingNames } from "./setting-names.ts";
 
 export type EnvironmentAnswer =
   | { readonly kind: "read"; readonly layers: readonly Layer[] }
@@ -8,9 +8,9 @@ export type EnvironmentAnswer =
 /** Variables that belong to the command line or to a worker, and may be inherited. */
 const foreignNames = /^UNDERSTUDY_(?:CONFIG|WORKER_\w+|DEVICE_DIR|SIM_LATE_RELEASE_MS|ORPHAN_MS)$/;
 
-const pathOfName = new Map(settings.map((setting) => [setting.environmentName, setting.path]));
+const pathOfName = new Map(settingNames.map((setting) => [setting.environmentName, setting.path]));
 /** `UNDERSTUDY_API_KEY_FILE` names a file that holds the secret, as systemd and container platforms hand secrets over. */
-const pathOfFileName = new Map(secretSettings.map((setting) => [`${setting.environmentName}_FILE`, setting.path]));
+const pathOfFileName = new Map(secretNames.map((setting) => [`${setting.environmentName}_FILE`, setting.path]));
 
 /** A list may be written as JSON. */
 function readValue(text: string): unknown {

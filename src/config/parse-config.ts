@@ -5,7 +5,7 @@ import { readEnvironment } from "./environment.ts";
 import { forbiddenKey, type Layer, listPaths, mergeLayers, type Tree, treeOf, valueAt } from "./layers.ts";
 import { readFileText } from "./read-file.ts";
 import { type Config, configSchema } from "./schema.ts";
-import { secretSettings } from "./settings.ts";
+import { secretNames } from "./setting-names.ts";
 
 export interface ConfigTexts {
   /** Dotted setting → text, for instance `{ port: "9100", "sim.gpu": "h100" }`, from the command line. */
@@ -56,7 +56,7 @@ function readFile({ path, text }: NonNullable<ConfigTexts["file"]>): Layer | Con
   const name = `the file ${path}`;
   const answer = readFileText(text);
   if (answer.kind === "refused") return refuse([`Configuration: ${name} ${answer.reason}.`]);
-  const secret = secretSettings.find((setting) => valueAt(answer.tree, setting.path) !== undefined);
+  const secret = secretNames.find((setting) => valueAt(answer.tree, setting.path) !== undefined);
   if (secret !== undefined) return misplaced(secret.path, secret.environmentName, `in ${name}`);
   return { name, tree: answer.tree, lineOf: answer.lineOf };
 }
@@ -93,7 +93,7 @@ function readLayers({
   file,
   readSecret = noSecretFiles,
 }: ConfigTexts): readonly Layer[] | ConfigRefusal {
-  const secret = secretSettings.find(({ path }) => path in flags);
+  const secret = secretNames.find(({ path }) => path in flags);
   if (secret !== undefined) return misplaced(secret.path, secret.environmentName, "on the command line");
   const fromFile = file === undefined ? [] : [readFile(file)];
   const refusal = fromFile.find((layer) => "kind" in layer);

@@ -1,7 +1,7 @@
 /** A configuration that was read again while the service runs: what of it takes effect, and what waits for the next start. */
 import { isTree, type Tree, valueAt } from "./layers.ts";
 import { type AcceptedConfig, acceptTree, type ConfigRefusal } from "./parse-config.ts";
-import { type Setting, settings } from "./settings.ts";
+import { listSettings, type Setting } from "./settings.ts";
 
 export interface Reload {
   readonly kind: "planned";
@@ -24,7 +24,7 @@ const isChanged = ({ path, byDefault }: Setting, before: Tree, after: Tree): boo
 
 /** The running configuration with the live settings of the new one; refused where the two do not go together. */
 export function planReload(running: AcceptedConfig, next: AcceptedConfig): Reload | ConfigRefusal {
-  const changed = settings.filter((setting) => isChanged(setting, running.tree, next.tree));
+  const changed = listSettings().filter((setting) => isChanged(setting, running.tree, next.tree));
   const live = changed.filter(({ isLive }) => isLive);
   const tree = live.reduce<Tree>(
     (mixed, { path }) => withValue(mixed, path.split("."), valueAt(next.tree, path)),

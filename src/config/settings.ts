@@ -1,6 +1,7 @@
-/** The list of settings, derived from the schema: for environment variables, sentences and the generated page. */
+/** The list of settings with all that is known of each, derived from the schema: for sentences, reloads and the generated page. */
 import { z } from "zod";
 import { settingsSchema } from "./schema.ts";
+import { type SettingName, settingNames } from "./setting-names.ts";
 
 /** What the JSON Schema says of one setting or group; the `x-` words are our own. */
 export interface SettingSchema {
@@ -17,25 +18,14 @@ export interface SettingSchema {
   readonly "x-secret"?: boolean;
 }
 
-export interface Setting {
-  /** `standIn.after` */
-  readonly path: string;
-  /** `UNDERSTUDY_STAND_IN_AFTER` */
-  readonly environmentName: string;
+export interface Setting extends SettingName {
   readonly description: string;
   readonly byDefault: unknown;
   /** `100ms to 5m`, or the words that may be written; empty where any text may. */
   readonly bounds: string;
   /** SIGHUP applies a change. */
   readonly isLive: boolean;
-  readonly isSecret: boolean;
 }
-
-const environmentNameOf = (path: string): string =>
-  `UNDERSTUDY_${path
-    .replaceAll(".", "_")
-    .replace(/([a-z])([A-Z])/g, "$1_$2")
-    .toUpperCase()}`;
 
 export function boundsOf(schema: SettingSchema): string {
   const words = schema.enum ?? schema.items?.enum;
@@ -44,33 +34,29 @@ export function boundsOf(schema: SettingSchema): string {
   return schema["x-bounds"] ?? "";
 }
 
-function list(schema: SettingSchema, prefix: string): readonly Setting[] {
-  return Object.entries(schema.properties ?? {}).flatMap(([key, inner]) => {
-    const path = `${prefix}${key}`;
-    if (inner.properties !== undefined) return list(inner, `${path}.`);
-    return [
-      {
-        path,
-        environmentName: environmentNameOf(path),
-        description: inner.description ?? "",
-        byDefault: inner.default,
-        bounds: boundsOf(inner),
-        isLive: inner["x-reload"] === true,
-        isSecret: inner["x-secret"] === true,
-      },
-    ];
-  });
+function describe(): Readonly<Record<string, unknown>> & SettingSchema {
+  const { required: _needed, ...described } = z.toJSONSchema(settingsSchema, { io: "input", unrepresentable: "any" });
+  return { ...(described as SettingSchema), title: "Configuration of Understudy" };
 }
 
-const { required: _needed, ...described } = z.toJSONSchema(settingsSchema, { io: "input", unrepresentable: "any" });
+let described: ReturnType<typeof describe> | undefined;
 
-/** What a configuration file may hold. Nothing is required: the state directory has a default outside the schema. */
-export const configJsonSchema: Readonly<Record<string, unknown>> & SettingSchema = {
-  ...(described as SettingSchema),
-  title: "Configuration of Understudy",
-};
+/** What a configuration file may hold. Nothing is required: the state directory has a default outside the schema. Made when it is first asked for. */
+export const configJsonSchema = (): ReturnType<typeof describe> => (described ??= describe());
 
 /** Every setting that can be given alone, in the schema's order. */
-export const settings: readonly Setting[] = list(configJsonSchema, "");
-
-export const secretSettings: readonly Setting[] = settings.filter(({ isSecret }) => isSecret);
+export function listSettings(): readonly Setting[] {
+  return settingNames.map((name) => {
+    const schema = name.path
+      .split(".")
+      .reduce<SettingSchema | undefined>((group, key) => group?.properties?.[key], configJsonSchema());
+    if (schema === undefined) throw new Error(`the JSON Schema has no setting ${name.path}`);
+    return {
+      ...name,
+      description: schema.description ?? "",
+      byDefault: schema.default,
+      bounds: boundsOf(schema),
+      isLive: schema["x-reload"] === true,
+    };
+  });
+}

@@ -2,7 +2,8 @@
 import { stringify } from "yaml";
 import { isTree, valueAt } from "./layers.ts";
 import { type AcceptedConfig, defaultsName, sourceOf } from "./parse-config.ts";
-import { boundsOf, configJsonSchema, type SettingSchema, secretSettings, settings } from "./settings.ts";
+import { secretNames, settingNames } from "./setting-names.ts";
+import { boundsOf, configJsonSchema, type SettingSchema } from "./settings.ts";
 
 /** What the writer asks about each setting. */
 interface Writer {
@@ -64,7 +65,7 @@ function groupLines(schema: SettingSchema, prefix: string, writer: Writer): stri
 
 /** The settings that are in force. A secret is told to be set, and never shown. */
 export function showSettings(accepted: AcceptedConfig, { withSources }: { readonly withSources: boolean }): string {
-  const lines = groupLines(configJsonSchema, "", {
+  const lines = groupLines(configJsonSchema(), "", {
     valueOf: (path, schema) =>
       schema["x-secret"] === true ? undefined : (valueAt(accepted.tree, path) ?? schema.default),
     commentOf: (path) => {
@@ -74,7 +75,7 @@ export function showSettings(accepted: AcceptedConfig, { withSources }: { readon
     unsetOf: () => null,
     isExplaining: false,
   });
-  const secrets = secretSettings.flatMap(({ path }) => {
+  const secrets = secretNames.flatMap(({ path }) => {
     if (typeof valueAt(accepted.tree, path) !== "string") return [];
     return [`# ${path} is set${withSources ? ` from ${sourceOf(path, accepted.sources)}` : ""}, and not shown`];
   });
@@ -93,7 +94,7 @@ function wrap(text: string): string[] {
   return lines;
 }
 
-const environmentNames = new Map(settings.map(({ path, environmentName }) => [path, environmentName]));
+const environmentNames = new Map(settingNames.map(({ path, environmentName }) => [path, environmentName]));
 
 function explain(path: string, schema: SettingSchema): string[] {
   const notes = [
@@ -112,7 +113,7 @@ const sampleOf = (schema: SettingSchema): string =>
 
 /** Every setting with its default, explained. What has no default stands behind a `#`. */
 export function exampleSettings(): string {
-  const lines = groupLines(configJsonSchema, "", {
+  const lines = groupLines(configJsonSchema(), "", {
     valueOf: (_path, schema) => schema.default,
     commentOf: explain,
     unsetOf: sampleOf,

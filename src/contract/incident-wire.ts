@@ -7,7 +7,8 @@ import type { IncidentRow } from "../core/ports/event-log.ts";
 import { failureTypes, faultClassNames, incidentStatuses, outcomes, recoveryActions } from "../core/words.ts";
 import { describeEvent } from "./event-words.ts";
 import { actsOf, canariesOf, endingOf, type IncidentStory, joinedOf, rungsOf, stepOf } from "./incident-story.ts";
-import { carriedBy, kindOf, snakeKeys } from "./stream-wire.ts";
+import { toWire } from "./renaming.ts";
+import { carriedBy, kindOf } from "./stream-wire.ts";
 
 const time = z.iso.datetime();
 const ms = z.number().int();
@@ -146,7 +147,7 @@ function toCause(fault: Partial<KeptFault>): z.infer<typeof causeSchema> {
     ...(decidedBy === undefined ? {} : { decided_by: decidedBy }),
     ...(message === undefined ? {} : { message }),
     ...(operatorAction == null ? {} : { operator_action: operatorAction }),
-    evidence: snakeKeys(evidence ?? {}) as Record<string, unknown>,
+    evidence: toWire(evidence ?? {}),
   };
 }
 
@@ -159,7 +160,7 @@ function toRung({ data }: EventRow<"rung.ended">): Rung {
     climb,
     started_at: isoOf(started_at_ms),
     took_ms: ended_at_ms - started_at_ms,
-    ...(evidence === null ? {} : { evidence: snakeKeys(evidence) as Record<string, unknown> }),
+    ...(evidence === null ? {} : { evidence: toWire(evidence) }),
   };
 }
 
@@ -180,7 +181,10 @@ const isNews = (row: TimelineRow): boolean => stepOf(row) === null || !hasStayed
 const hasStayed = (row: TimelineRow): boolean => row.kind === "machine.transitioned" && row.data.from === row.data.to;
 
 /** What a page says of a row, and shows of what it carries: of an incident's own steps the move, and not what was heard. */
-function tellEntry(row: TimelineRow): { readonly text: string | null; readonly data: object } {
+function tellEntry(row: TimelineRow): {
+  readonly text: string | null;
+  readonly data: Readonly<Record<string, unknown>>;
+} {
   if (row.kind !== "machine.transitioned" || row.data.step === undefined)
     return { text: describeEvent(row), data: carriedBy(row) };
   const { step: _step, ...data } = row.data;
@@ -198,7 +202,7 @@ function toTimelineEntry(row: TimelineRow, openedAtMs: number): z.infer<typeof t
     actor: row.actor,
     ...(row.jobId === null ? {} : { job_id: row.jobId }),
     ...(row.workerId === null ? {} : { worker_id: row.workerId }),
-    data: snakeKeys(data) as Record<string, unknown>,
+    data: toWire(data),
   };
 }
 

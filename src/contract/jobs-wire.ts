@@ -8,8 +8,8 @@ import type { WebhookDelivery } from "../core/webhook.ts";
 import { artifactKinds, fallbackConsents, jobStates, loraExperts, phases, reductionKinds } from "../core/words.ts";
 import { jobEstimateSchema, toJobEstimate } from "./estimate-wire.ts";
 import { modelName } from "./model-name.ts";
+import { toWire } from "./renaming.ts";
 import type { EstimateView } from "./service-views.ts";
-import { snakeKeys } from "./stream-wire.ts";
 import { mostLoras } from "./submit-request.ts";
 import { messageOfJob, toTruth, truthShape } from "./task-wire.ts";
 import { jobWebhookSchema, toJobWebhook } from "./webhook-wire.ts";
@@ -286,7 +286,7 @@ function toAttempt(attempt: AttemptView): z.infer<typeof attemptSchema> {
     ...(attempt.endedAtMs === null ? {} : { ended_at: isoOf(attempt.endedAtMs) }),
     ...(attempt.outcome === null ? {} : { outcome: attempt.outcome }),
     ...errorOf(attempt.code, attempt.message),
-    ...(attempt.evidence === null ? {} : { evidence: snakeKeys(attempt.evidence) as Record<string, unknown> }),
+    ...(attempt.evidence === null ? {} : { evidence: toWire(attempt.evidence) }),
     ...(changes.length === 0 ? {} : { changes: copyChanges(changes) }),
   };
 }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { Chart, ChartState, MachineActor, MachineActorDetails, MachineStep } from "../core/ports/machine-feed.ts";
-import { snakeKeys } from "./stream-wire.ts";
+import { toWire } from "./renaming.ts";
 
 const stateFields = {
   /** `recovery.choosing.examining` */
@@ -124,7 +124,7 @@ const fromOf = (from: string | null): { from?: string } => (from === null ? {} :
 const toActor = (view: MachineActorDetails): z.infer<typeof actorSchema> => ({
   ...toPlace(view),
   takes: view.takes.map(({ event, condition }) => ({ event, ...(condition === null ? {} : { condition }) })),
-  context: snakeKeys(view.context) as Record<string, unknown>,
+  context: toWire(view.context),
   recent: view.recent.map(({ atMs, from, to, event }) => ({ at: isoOf(atMs), ...fromOf(from), to, event })),
 });
 

@@ -8,6 +8,7 @@ import { describeEvent, listedKinds } from "./event-words.ts";
 import { modelName } from "./model-name.ts";
 import { videoSchema } from "./output-wire.ts";
 import { healthSchema, incidentSchema, toHealth, toIncident } from "./recovery-wire.ts";
+import { toWire } from "./renaming.ts";
 import type { ServiceStatus, WorkerStatus } from "./service-views.ts";
 import { queueSchema, taskSchema } from "./task-wire.ts";
 
@@ -25,20 +26,10 @@ export const rowSchema = z.strictObject({
 });
 export type RowWire = z.infer<typeof rowSchema>;
 
-/** Field names only: values, and keys that are names of things such as `T2V-A14B`, stay as they are. */
-const snakeCase = (key: string): string =>
-  /^[a-z][A-Za-z0-9]*$/.test(key) ? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : key;
-
-/** Names of fields in the wire's style, at every depth. */
-export function snakeKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(snakeKeys);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [snakeCase(key), snakeKeys(inner)]));
-}
-
 /** As it is on disk, also where this version does not know it. */
 export const kindOf = (row: TimelineRow): string => (row.kind === "unread" ? row.data.kind : row.kind);
-export const carriedBy = (row: TimelineRow): object => (row.kind === "unread" ? row.data.fields : row.data);
+export const carriedBy = (row: TimelineRow): Readonly<Record<string, unknown>> =>
+  row.kind === "unread" ? row.data.fields : row.data;
 
 export function toRow(row: TimelineRow): RowWire {
   const text = describeEvent(row);
@@ -51,7 +42,7 @@ export function toRow(row: TimelineRow): RowWire {
     ...(row.incidentId === null ? {} : { incident_id: row.incidentId }),
     ...(row.workerId === null ? {} : { worker_id: row.workerId }),
     ...(text === null ? {} : { text }),
-    data: snakeKeys(carriedBy(row)) as RowWire["data"],
+    data: toWire(carriedBy(row)),
   };
 }
 

@@ -103,38 +103,40 @@ async function measureUntilFreed(
   }
 }
 
-/** Acts through the worker and measures around it with another process's eyes. Returns evidence, never an outcome. */
-export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
-  const { clock, clientOf } = options;
-  const measure = createMeter(options);
-  const connected = (workerId: string): WorkerClient => {
+type Applied = Pick<WorkerActionReport, "applied"> & Partial<WorkerActionReport>;
+type Apply = (client: WorkerClient) => Promise<Applied>;
+
+/** What the worker says it gave back is waited for, never believed. */
+function saidFreedBytes({ before, after }: Partial<WorkerActionReport>): number {
+  return before === undefined || after === undefined ? 0 : before.reservedBytes - after.reservedBytes;
+}
+
+/** One action of a worker between two measurements of its card. */
+function createActing(
+  { clock, clientOf }: GpuAdapterOptions,
+  measure: (workerId: string) => Promise<EvidenceMeasure>,
+): (
+  workerId: string,
+  action: RecoveryAction,
+  apply: Apply,
+  neededBytes: number,
+  signal?: AbortSignal,
+) => Promise<ActionEvidence> {
+  return async (workerId, action, apply, neededBytes, signal) => {
+    const before = await measure(workerId);
     const client = clientOf(workerId);
     if (client === null) throw new WorkerError("WORKER_EXITED", `no connection to ${workerId}`, { retryable: true });
-    return client;
-  };
-  const act = async (
-    workerId: string,
-    action: RecoveryAction,
-    apply: (client: WorkerClient) => Promise<Pick<WorkerActionReport, "applied"> & Partial<WorkerActionReport>>,
-    neededBytes: number,
-    signal?: AbortSignal,
-  ): Promise<ActionEvidence> => {
-    const before = await measure(workerId);
-    const { applied, ...report } = await apply(connected(workerId));
-    // What the worker says it gave back is waited for, never believed.
-    const saidBytes =
-      report.before === undefined || report.after === undefined
-        ? 0
-        : report.before.reservedBytes - report.after.reservedBytes;
-    const after = await measureUntilFreed(
-      clock,
-      () => measure(workerId),
-      before,
-      Math.max(neededBytes, saidBytes, 0),
-      signal,
-    );
+    const { applied, ...report } = await apply(client);
+    const expectedBytes = Math.max(neededBytes, saidFreedBytes(report), 0);
+    const after = await measureUntilFreed(clock, () => measure(workerId), before, expectedBytes, signal);
     return { action, before, applied, after };
   };
+}
+
+/** Acts through the worker and measures around it with another process's eyes. Returns evidence, never an outcome. */
+export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
+  const measure = createMeter(options);
+  const act = createActing(options, measure);
   return {
     measure,
     clearCache: (workerId, neededBytes, signal) =>
@@ -155,9 +157,7 @@ export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
       ),
     enableOffload: (workerId, { model, profile }, signal) => {
       // Where nothing is resident, as after a load that ran out of memory, there is nothing to reload: it is loaded.
-      const reload = async (
-        client: WorkerClient,
-      ): Promise<Pick<WorkerActionReport, "applied"> & Partial<WorkerActionReport>> => {
+      const reload: Apply = async (client) => {
         if ((await client.stats(signal)).residentModel === model)
           return client.runAction({ action: "enable_cpu_offload", profile }, signal);
         await client.loadModel({ model, profile }, signal);

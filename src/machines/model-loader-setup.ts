@@ -1,17 +1,34 @@
 /** Everything that the loader's chart names: guards, actions, delays, and the effects that src/app provides. */
-import { assign, fromCallback, fromPromise, sendTo, setup } from "xstate";
+import { assign, sendTo, setup } from "xstate";
 import type { Fault } from "../core/fault.ts";
 import type { LoadProfile, MachineTag, ModelId } from "../core/words.ts";
 import { retryDelayMs } from "../recovery/retry-delays.ts";
-import type {
-  LoadOrder,
-  ModelLoaderContext,
-  ModelLoaderEvent,
-  ModelLoaderInput,
-  ModelLoaderReport,
-  Resolution,
-  VerifyOrder,
+import {
+  defaultModelLoaderLimits,
+  type LoadOrder,
+  type ModelLoaderContext,
+  type ModelLoaderEvent,
+  type ModelLoaderInput,
+  type ModelLoaderReport,
+  type Resolution,
+  type VerifyOrder,
 } from "./model-loader-types.ts";
+import { callbackOf, promiseOf } from "./not-provided.ts";
+
+/** The context of a loader whose worker has not come yet. */
+export const contextOf = (input: ModelLoaderInput): ModelLoaderContext => ({
+  workerId: input.workerId,
+  parent: input.parent,
+  clock: input.clock,
+  limits: { ...defaultModelLoaderLimits, ...input.limits },
+  own: { model: input.model, profile: input.profile },
+  wanted: { model: input.model, profile: input.profile },
+  isWorkerConnected: false,
+  tryCount: 0,
+  fetchCount: 0,
+  areFilesReadAgain: false,
+  fault: null,
+});
 
 export const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder => ({
   workerId: context.workerId,
@@ -83,24 +100,16 @@ export const modelLoaderSetup = setup({
   },
   actors: {
     /** Looks which files the model needs and which are missing; asks no worker. */
-    resolveModel: fromPromise<Resolution, LoadOrder>(() => Promise.reject(new Error("resolveModel was not provided"))),
-    downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
-      throw new Error("downloadModel was not provided");
-    }),
+    resolveModel: promiseOf<Resolution, LoadOrder>("resolveModel"),
+    downloadModel: callbackOf<ModelLoaderEvent, LoadOrder>("downloadModel"),
     /** Every file matches its hash; resolves with the name of the first that does not, or null. */
-    verifyModel: fromPromise<string | null, VerifyOrder>(() =>
-      Promise.reject(new Error("verifyModel was not provided")),
-    ),
-    loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(() => {
-      throw new Error("loadModel was not provided");
-    }),
+    verifyModel: promiseOf<string | null, VerifyOrder>("verifyModel"),
+    loadModel: callbackOf<ModelLoaderEvent, LoadOrder>("loadModel"),
     /** The test render of the wanted model, which must be on the card; resolves with null when it passed, else with the fault. */
-    proveModel: fromPromise<Fault | null, LoadOrder>(() => Promise.reject(new Error("proveModel was not provided"))),
-    unloadModel: fromPromise<void, { workerId: string }>(() =>
-      Promise.reject(new Error("unloadModel was not provided")),
-    ),
+    proveModel: promiseOf<Fault | null, LoadOrder>("proveModel"),
+    unloadModel: promiseOf<void, { workerId: string }>("unloadModel"),
     /** Asked before a second try: leftovers of the first may hold the memory. */
-    clearCache: fromPromise<void, { workerId: string }>(() => Promise.reject(new Error("clearCache was not provided"))),
+    clearCache: promiseOf<void, { workerId: string }>("clearCache"),
   },
   guards: {
     isConnected: ({ context }) => context.isWorkerConnected,

@@ -7,6 +7,7 @@
  * A model of a job that cannot be loaded is set aside, and the worker has its own model back: it fails nobody else.
  */
 import {
+  contextOf,
   corruptFault,
   joinSameLoad,
   modelLoaderSetup,
@@ -14,27 +15,14 @@ import {
   overdueFault,
   rejectionFault,
 } from "./model-loader-setup.ts";
-import { defaultModelLoaderLimits } from "./model-loader-types.ts";
 
 export const modelLoaderMachine = modelLoaderSetup.createMachine({
   id: "modelLoader",
-  context: ({ input }) => ({
-    workerId: input.workerId,
-    parent: input.parent,
-    clock: input.clock,
-    limits: { ...defaultModelLoaderLimits, ...input.limits },
-    own: { model: input.model, profile: input.profile },
-    wanted: { model: input.model, profile: input.profile },
-    isWorkerConnected: false,
-    tryCount: 0,
-    fetchCount: 0,
-    areFilesReadAgain: false,
-    fault: null,
-  }),
+  context: ({ input }) => contextOf(input),
   initial: "unloaded",
   on: {
     // What it died over is not tried again by the next process.
-    "worker.exited": { target: ".unloaded", actions: [{ type: "wantOwn" }, { type: "noteExited" }] },
+    "worker.exited": { target: ".unloaded", actions: ["wantOwn", "noteExited"] },
     "worker.connected": [
       {
         guard: {
@@ -44,7 +32,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         target: ".ready",
         actions: { type: "noteAdopted", params: ({ event }) => ({ profile: event.profile }) },
       },
-      { target: ".resolving", actions: { type: "noteConnected" } },
+      { target: ".resolving", actions: "noteConnected" },
     ],
     "model.reload": { guard: "isConnected", target: ".resolving" },
     "model.ensure": { guard: "isConnected", target: ".resolving" },
@@ -72,7 +60,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
     resolving: {
       description: "Looks which files the model needs.",
       tags: ["loading"],
-      entry: { type: "forgetFetches" },
+      entry: "forgetFetches",
       on: joinSameLoad,
       invoke: {
         src: "resolveModel",
@@ -149,7 +137,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         input: ({ context }) => ({ ...orderOf({ context }), isRehash: context.areFilesReadAgain }),
         onDone: [
           { guard: { type: "isSound", params: ({ event }) => ({ brokenFile: event.output }) }, target: "loading" },
-          { guard: "fetchesRemain", target: "downloading", actions: { type: "countFetch" } },
+          { guard: "fetchesRemain", target: "downloading", actions: "countFetch" },
           {
             target: "failed",
             actions: { type: "noteFault", params: ({ event }) => ({ fault: corruptFault(event.output) }) },
@@ -208,7 +196,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
           {
             guard: { type: "isProven", params: ({ event }) => ({ fault: event.output }) },
             target: "ready",
-            actions: { type: "forgetTries" },
+            actions: "forgetTries",
           },
           { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.output }) } },
         ],
@@ -230,10 +218,10 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
     ready: {
       description: "The model is on the card and its last proof passed.",
       tags: ["servable"],
-      entry: { type: "reportProven" },
+      entry: "reportProven",
       on: {
-        "worker.exited": { target: "unloaded", actions: { type: "noteExited" } },
-        "model.ensure": { actions: { type: "reportProven" } },
+        "worker.exited": { target: "unloaded", actions: "noteExited" },
+        "model.ensure": { actions: "reportProven" },
         "model.unload": { target: "unloading" },
         "model.verify": { target: "verifying" },
       },
@@ -243,7 +231,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       invoke: {
         src: "unloadModel",
         input: ({ context }) => ({ workerId: context.workerId }),
-        onDone: { target: "unloaded", actions: { type: "reportUnloaded" } },
+        onDone: { target: "unloaded", actions: "reportUnloaded" },
         onError: {
           target: "failed",
           actions: { type: "noteFault", params: ({ event }) => ({ fault: rejectionFault("unloading", event.error) }) },
@@ -258,25 +246,25 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       tags: ["degraded"],
       initial: "deciding",
       // What recovery mended meanwhile is proven as it lies on the card: a reload would undo what was applied in place.
-      on: { "model.ensure": { guard: "isConnected", target: "proving", actions: { type: "forgetTries" } } },
+      on: { "model.ensure": { guard: "isConnected", target: "proving", actions: "forgetTries" } },
       states: {
         deciding: {
           description: "Decides whether another try can help.",
           always: [
             // Nobody else repairs the files of a model that only jobs want.
-            { guard: "areFilesSuspect", target: "#modelLoader.verifying", actions: { type: "readAgain" } },
+            { guard: "areFilesSuspect", target: "#modelLoader.verifying", actions: "readAgain" },
             { guard: "triesRemain", target: "retryable" },
             {
               guard: "isOfJob",
               target: "#modelLoader.resolving",
-              actions: [{ type: "reportFailed", params: { type: "model.setAside" } }, { type: "wantOwn" }],
+              actions: [{ type: "reportFailed", params: { type: "model.setAside" } }, "wantOwn"],
             },
             { target: "permanent" },
           ],
         },
         retryable: {
           description: "Clears the cache, waits, and tries again.",
-          entry: { type: "countTry" },
+          entry: "countTry",
           invoke: {
             src: "clearCache",
             input: ({ context }) => ({ workerId: context.workerId }),
@@ -287,7 +275,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         },
         permanent: {
           description: "Waits for recovery or an operator; looks again by itself after a rest.",
-          entry: [{ type: "reportFailed", params: { type: "model.loadFailed" } }, { type: "raiseFault" }],
+          entry: [{ type: "reportFailed", params: { type: "model.loadFailed" } }, "raiseFault"],
           after: { permanentRestMs: { target: "#modelLoader.resolving" } },
         },
       },

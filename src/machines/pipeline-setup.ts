@@ -1,10 +1,12 @@
 /** Everything that the pipeline's chart names: guards, actions, delays, and the effects that src/app provides. */
-import { assign, enqueueActions, fromCallback, fromPromise, sendTo, setup, spawnChild } from "xstate";
+import { assign, enqueueActions, sendTo, setup, spawnChild } from "xstate";
 import type { Evidence, Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { RenderReport } from "../core/ports/worker.ts";
 import type { MachineTag, ModelId, Phase } from "../core/words.ts";
 import { type StepLimits, unknownLimits } from "../recovery/step-history.ts";
+import { held } from "./held.ts";
+import { callbackOf, promiseOf } from "./not-provided.ts";
 import type {
   Admission,
   Claim,
@@ -35,7 +37,7 @@ const faultReport = (context: PipelineContext, fault: Fault, jobId: string | nul
 
 export const leaseOrder = ({ context }: { context: PipelineContext }): LeaseOrder => ({
   workerId: context.workerId,
-  lease: context.lease as Lease,
+  lease: held(context.lease, "the job's lease"),
 });
 
 export function overdue(what: string): Fault {
@@ -68,6 +70,10 @@ const stallOf = (context: PipelineContext): Evidence => ({
 });
 type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
 
+/** The attempt ends through nobody's fault: the job goes back into the queue. */
+export const release = (why: string) =>
+  ({ type: "storeSettlement", params: { settlement: { kind: "release", why } } }) as const;
+
 /** One transition a phase, guarded by the phase's name. */
 export const phaseTransitions = (["encode", "denoise", "decode", "mux"] as const).map((wanted) => ({
   guard: { type: "isPhase" as const, params: ({ event }: { event: PhaseStarted }) => ({ phase: event.phase, wanted }) },
@@ -82,7 +88,7 @@ export const joinSuspension = {
   "pipeline.suspend": {
     actions: [
       { type: "hold" as const, params: ({ event }: { event: Suspend }) => ({ by: event.by }) },
-      { type: "reportSuspended" as const },
+      "reportSuspended" as const,
     ],
   },
 };
@@ -103,27 +109,17 @@ export const pipelineSetup = setup({
     tags: {} as MachineTag,
   },
   actors: {
-    claimJob: fromPromise<Claim, { workerId: string; residentModel: ModelId | null }>(() =>
-      Promise.reject(new Error("claimJob was not provided")),
-    ),
+    claimJob: promiseOf<Claim, { workerId: string; residentModel: ModelId | null }>("claimJob"),
     /** Decides in which form and memory mode the job is rendered; loads nothing itself. */
-    prepareJob: fromPromise<Preparation, LeaseOrder>(() => Promise.reject(new Error("prepareJob was not provided"))),
-    renderJob: fromCallback<PipelineEvent, LeaseOrder & { isUnderWay: boolean }>(() => {
-      throw new Error("renderJob was not provided");
-    }),
+    prepareJob: promiseOf<Preparation, LeaseOrder>("prepareJob"),
+    renderJob: callbackOf<PipelineEvent, LeaseOrder & { isUnderWay: boolean }>("renderJob"),
     /** Renews the lease; says when it is lost, or when the owner asked for the end. */
-    keepLease: fromCallback<PipelineEvent, LeaseOrder>(() => {
-      throw new Error("keepLease was not provided");
-    }),
+    keepLease: callbackOf<PipelineEvent, LeaseOrder>("keepLease"),
     /** Checks, publishes and commits; keeps the lease meanwhile. Reports artifact.committed or artifact.refused. */
-    commitArtifact: fromCallback<PipelineEvent, LeaseOrder & { report: RenderReport }>(() => {
-      throw new Error("commitArtifact was not provided");
-    }),
+    commitArtifact: callbackOf<PipelineEvent, LeaseOrder & { report: RenderReport }>("commitArtifact"),
     /** True when the device is free of the job; false when the worker must be killed. */
-    cancelRender: fromPromise<boolean, LeaseOrder>(() => Promise.reject(new Error("cancelRender was not provided"))),
-    settleAttempt: fromPromise<void, LeaseOrder & { settlement: Settlement }>(() =>
-      Promise.reject(new Error("settleAttempt was not provided")),
-    ),
+    cancelRender: promiseOf<boolean, LeaseOrder>("cancelRender"),
+    settleAttempt: promiseOf<void, LeaseOrder & { settlement: Settlement }>("settleAttempt"),
   },
   guards: {
     mayClaim: ({ context }) =>

@@ -4,8 +4,7 @@
  * Survives: a worker that ends, stalls or cannot cancel, a lease that is lost, a store that cannot write for a while, and a
  * supervisor's restart (`worker.connected` with a job in hand adopts it).
  */
-import type { Lease } from "../core/job.ts";
-import { unknownLimits } from "../recovery/step-history.ts";
+import { contextOf } from "./pipeline-context.ts";
 import {
   faultOfPreparation,
   joinSuspension,
@@ -14,73 +13,42 @@ import {
   phaseState,
   phaseTransitions,
   pipelineSetup,
+  release,
 } from "./pipeline-setup.ts";
-import { defaultPipelineLimits } from "./pipeline-types.ts";
 
 export const pipelineMachine = pipelineSetup.createMachine({
   id: "pipeline",
-  context: ({ input }) => ({
-    workerId: input.workerId,
-    parent: input.parent,
-    clock: input.clock,
-    limits: { ...defaultPipelineLimits, ...input.limits },
-    isWorkerConnected: false,
-    residentModel: null,
-    admission: "all",
-    suspendedBy: [],
-    isServingStandIns: false,
-    isStopping: false,
-    isPaused: input.isPaused ?? false,
-    lease: null,
-    isUnderWay: false,
-    longPhaseMs: null,
-    stillSinceMs: null,
-    stepLimits: unknownLimits,
-    wantedModel: null,
-    dueAtMs: null,
-    report: null,
-    committingJobId: null,
-    commitCount: 0,
-    settlement: null,
-    hasNews: true,
-  }),
+  context: ({ input }) => contextOf(input),
   output: ({ context }) => ({ workerId: context.workerId }),
   initial: "idle",
   on: {
-    "worker.connected": { actions: [{ type: "noteConnected" }] },
-    "worker.exited": { actions: [{ type: "noteExited" }] },
+    "worker.connected": { actions: "noteConnected" },
+    "worker.exited": { actions: "noteExited" },
     "model.proven": {
-      actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }, { type: "noteNews" }],
+      actions: [{ type: "noteProven", params: ({ event }) => ({ model: event.model }) }, "noteNews"],
     },
-    "model.lost": { actions: [{ type: "noteModelLost" }] },
-    "jobs.becameAvailable": { actions: [{ type: "noteNews" }] },
+    "model.lost": { actions: "noteModelLost" },
+    "jobs.becameAvailable": { actions: "noteNews" },
     "pipeline.admit": {
-      actions: [
-        { type: "setAdmission", params: ({ event }) => ({ admission: event.admission }) },
-        { type: "noteNews" },
-      ],
+      actions: [{ type: "setAdmission", params: ({ event }) => ({ admission: event.admission }) }, "noteNews"],
     },
     "pipeline.suspend": { actions: [{ type: "hold", params: ({ event }) => ({ by: event.by }) }] },
     "pipeline.resume": {
-      actions: [
-        { type: "letGo", params: ({ event }) => ({ by: event.by }) },
-        { type: "endStandIns" },
-        { type: "noteNews" },
-      ],
+      actions: [{ type: "letGo", params: ({ event }) => ({ by: event.by }) }, "endStandIns", "noteNews"],
     },
-    "pipeline.standIn": { actions: [{ type: "serveStandIns" }] },
-    "pipeline.pause": { actions: [{ type: "pause" }] },
-    "pipeline.unpause": { actions: [{ type: "unpause" }, { type: "noteNews" }] },
-    "pipeline.stop": { actions: [{ type: "planStop" }] },
+    "pipeline.standIn": { actions: "serveStandIns" },
+    "pipeline.pause": { actions: "pause" },
+    "pipeline.unpause": { actions: ["unpause", "noteNews"] },
+    "pipeline.stop": { actions: "planStop" },
     "artifact.committed": {
       actions: [
-        { type: "forgetCommit" },
+        "forgetCommit",
         { type: "reportEnded", params: ({ event }) => ({ jobId: event.jobId, isSuccessful: true }) },
       ],
     },
     "artifact.refused": {
       actions: [
-        { type: "forgetCommit" },
+        "forgetCommit",
         { type: "reportEnded", params: ({ event }) => ({ jobId: event.jobId, isSuccessful: false }) },
         { type: "raiseRefusal", params: ({ event }) => ({ fault: event.fault, jobId: event.jobId }) },
       ],
@@ -100,18 +68,15 @@ export const pipelineMachine = pipelineSetup.createMachine({
         "worker.connected": {
           guard: { type: "hasLease", params: ({ event }) => ({ lease: event.adopted }) },
           target: "inHand.generating",
-          actions: [
-            { type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) },
-            { type: "reportBegun" },
-          ],
+          actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, "reportBegun"],
         },
       },
-      after: { pollMs: { target: "idle", reenter: true, actions: { type: "noteNews" } } },
+      after: { pollMs: { target: "idle", reenter: true, actions: "noteNews" } },
     },
     claiming: {
       description: "Asks the store for the next job.",
       tags: ["servable"],
-      entry: { type: "forgetNews" },
+      entry: "forgetNews",
       invoke: {
         src: "claimJob",
         input: ({ context }) => ({ workerId: context.workerId, residentModel: context.residentModel }),
@@ -121,10 +86,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
             target: "settling",
             actions: [
               { type: "storeLease", params: ({ event }) => ({ lease: event.output.lease }) },
-              {
-                type: "storeSettlement",
-                params: { settlement: { kind: "release", why: "its worker ended while it was claimed" } },
-              },
+              release("its worker ended while it was claimed"),
             ],
           },
           {
@@ -132,8 +94,8 @@ export const pipelineMachine = pipelineSetup.createMachine({
             target: "inHand",
             actions: [
               { type: "storeLease", params: ({ event }) => ({ lease: event.output.lease }) },
-              { type: "spendAdmission" },
-              { type: "reportBegun" },
+              "spendAdmission",
+              "reportBegun",
             ],
           },
           { target: "idle", actions: { type: "storeDue", params: ({ event }) => ({ dueAtMs: event.output.dueAtMs }) } },
@@ -150,17 +112,14 @@ export const pipelineMachine = pipelineSetup.createMachine({
         input: leaseOrder,
         onError: {
           target: "cancelling",
-          actions: {
-            type: "storeSettlement",
-            params: { settlement: { kind: "release", why: "its lease could not be kept" } },
-          },
+          actions: release("its lease could not be kept"),
         },
       },
       on: {
         "worker.exited": {
           target: "settling",
           actions: [
-            { type: "noteExited" },
+            "noteExited",
             {
               type: "storeSettlement",
               params: ({ event }) => ({
@@ -171,7 +130,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
         },
         "lease.lost": {
           target: "cancelling",
-          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease was lost" } } },
+          actions: release("its lease was lost"),
         },
         "job.cancel": {
           guard: { type: "isOurs", params: ({ event }) => ({ jobId: event.jobId }) },
@@ -180,10 +139,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
         },
         "pipeline.stop": {
           target: "settling",
-          actions: [
-            { type: "planStop" },
-            { type: "storeSettlement", params: { settlement: { kind: "release", why: "the service stops" } } },
-          ],
+          actions: ["planStop", release("the service stops")],
         },
       },
       states: {
@@ -216,10 +172,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
             ],
             onError: {
               target: "#pipeline.settling",
-              actions: {
-                type: "storeSettlement",
-                params: { settlement: { kind: "release", why: "the worker could not be prepared" } },
-              },
+              actions: release("the worker could not be prepared"),
             },
           },
           on: {
@@ -232,13 +185,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
             "model.lost": {
               guard: "isWaitingForModel",
               target: "#pipeline.settling",
-              actions: [
-                { type: "noteModelLost" },
-                {
-                  type: "storeSettlement",
-                  params: { settlement: { kind: "release", why: "its model could not be loaded" } },
-                },
-              ],
+              actions: ["noteModelLost", release("its model could not be loaded")],
             },
           },
           after: {
@@ -258,8 +205,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
           invoke: {
             src: "renderJob",
             input: ({ context }) => ({
-              workerId: context.workerId,
-              lease: context.lease as Lease,
+              ...leaseOrder({ context }),
               isUnderWay: context.isUnderWay,
             }),
             onError: {
@@ -302,49 +248,43 @@ export const pipelineMachine = pipelineSetup.createMachine({
     handingOver: {
       description: "The file is there; its check and commit go on beside the next job.",
       tags: ["busy", "servable"],
-      always: { guard: "canHandOver", target: "idle", actions: [{ type: "spawnCommit" }, { type: "noteNews" }] },
+      always: { guard: "canHandOver", target: "idle", actions: ["spawnCommit", "noteNews"] },
       // The commit before it may take longer than a lease lasts.
       invoke: {
         src: "keepLease",
         input: leaseOrder,
         onError: {
           target: "settling",
-          actions: {
-            type: "storeSettlement",
-            params: { settlement: { kind: "release", why: "its lease could not be kept" } },
-          },
+          actions: release("its lease could not be kept"),
         },
       },
       on: {
         "lease.lost": {
           target: "settling",
-          actions: { type: "storeSettlement", params: { settlement: { kind: "release", why: "its lease was lost" } } },
+          actions: release("its lease was lost"),
         },
       },
       after: {
         commitMs: {
           target: "settling",
-          actions: {
-            type: "storeSettlement",
-            params: { settlement: { kind: "release", why: "the commit before it did not end" } },
-          },
+          actions: release("the commit before it did not end"),
         },
       },
     },
     stalled: {
       description: "No progress for too long; the worker is stopped.",
       tags: ["degraded", "busy"],
-      entry: [{ type: "reportStalled" }, { type: "requestKill", params: { reason: "its render stalled" } }],
+      entry: ["reportStalled", { type: "requestKill", params: { reason: "its render stalled" } }],
       on: {
         "worker.exited": {
           target: "settling",
-          actions: [{ type: "noteExited" }, { type: "storeStall" }],
+          actions: ["noteExited", "storeStall"],
         },
       },
       after: {
         killMs: {
           target: "settling",
-          actions: { type: "storeStall" },
+          actions: "storeStall",
         },
       },
     },
@@ -358,13 +298,13 @@ export const pipelineMachine = pipelineSetup.createMachine({
           {
             guard: { type: "isFreed", params: ({ event }) => ({ isFreed: event.output }) },
             target: "settling",
-            actions: { type: "reportFreed" },
+            actions: "reportFreed",
           },
           { actions: { type: "requestKill", params: { reason: "a cancelled render did not end" } } },
         ],
         onError: { actions: { type: "requestKill", params: { reason: "a cancelled render did not end" } } },
       },
-      on: { "worker.exited": { target: "settling", actions: [{ type: "noteExited" }, { type: "reportFreed" }] } },
+      on: { "worker.exited": { target: "settling", actions: ["noteExited", "reportFreed"] } },
       after: {
         cancelMs: {
           target: "settling",
@@ -378,13 +318,12 @@ export const pipelineMachine = pipelineSetup.createMachine({
       invoke: {
         src: "settleAttempt",
         input: ({ context }) => ({
-          workerId: context.workerId,
-          lease: context.lease as Lease,
+          ...leaseOrder({ context }),
           settlement: context.settlement ?? { kind: "release", why: "the attempt ended without a reason" },
         }),
         onDone: {
           target: "idle",
-          actions: [{ type: "reportAttemptOver" }, { type: "dropLease" }, { type: "noteNews" }],
+          actions: ["reportAttemptOver", "dropLease", "noteNews"],
         },
         onError: { description: "The store cannot write now; tried again after a moment." },
       },
@@ -395,8 +334,8 @@ export const pipelineMachine = pipelineSetup.createMachine({
     suspended: {
       description: "Recovery has the worker; no job is claimed.",
       tags: ["recovering"],
-      entry: { type: "reportSuspended" },
-      exit: { type: "reportResumed" },
+      entry: "reportSuspended",
+      exit: "reportResumed",
       always: [
         { guard: "isStopping", target: "stopped" },
         { guard: "servesStandIns", target: "mock" },
@@ -406,14 +345,11 @@ export const pipelineMachine = pipelineSetup.createMachine({
         "worker.connected": {
           guard: { type: "hasLease", params: ({ event }) => ({ lease: event.adopted }) },
           target: "inHand.generating",
-          actions: [
-            { type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) },
-            { type: "reportBegun" },
-          ],
+          actions: [{ type: "storeAdopted", params: ({ event }) => ({ lease: event.adopted }) }, "reportBegun"],
         },
         ...joinSuspension,
       },
-      after: { suspendedMs: { target: "idle", actions: [{ type: "letAllGo" }, { type: "endStandIns" }] } },
+      after: { suspendedMs: { target: "idle", actions: ["letAllGo", "endStandIns"] } },
     },
     mock: {
       description: "Stand-ins only: no real video from this worker right now.",
@@ -428,18 +364,18 @@ export const pipelineMachine = pipelineSetup.createMachine({
           target: "idle",
           actions: [
             { type: "setAdmission", params: ({ event }) => ({ admission: event.admission }) },
-            { type: "endStandIns" },
-            { type: "letAllGo" },
-            { type: "noteNews" },
+            "endStandIns",
+            "letAllGo",
+            "noteNews",
           ],
         },
       },
-      after: { suspendedMs: { target: "idle", actions: [{ type: "letAllGo" }, { type: "endStandIns" }] } },
+      after: { suspendedMs: { target: "idle", actions: ["letAllGo", "endStandIns"] } },
     },
     stopped: {
       description: "The service stops; nothing is claimed any more.",
       type: "final",
-      entry: { type: "reportStopped" },
+      entry: "reportStopped",
     },
   },
 });

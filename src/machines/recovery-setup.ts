@@ -1,8 +1,9 @@
-import { assign, enqueueActions, fromPromise, raise, setup } from "xstate";
+import { assign, enqueueActions, raise, setup } from "xstate";
 import type { Fault } from "../core/fault.ts";
 import type { MachineTag } from "../core/words.ts";
 import type { RungFacts } from "../recovery/preconditions.ts";
 import { nothingProven, type ProbeVerdict } from "../recovery/verdicts.ts";
+import { promiseOf } from "./not-provided.ts";
 import { recoveryGuards } from "./recovery-guards.ts";
 import * as steps from "./recovery-steps.ts";
 import type {
@@ -32,6 +33,19 @@ export const targetOf = ({ context }: { context: RecoveryContext }): RecoveryTar
   return { incidentId, workerId, model, jobId, fault, action: rung?.action ?? null };
 };
 
+/** The next rung of a climb that is under way. */
+export const goOn = { guard: "isClimbing", target: "#recovery.choosing" } as const;
+/** What follows a failed proof outside a climb: the next one, or the wait for the next look-back. */
+export const climbAgain = [
+  { guard: "mayClimb", target: "#recovery.choosing", actions: "startClimb" },
+  { guard: "climbsRemain", target: "#recovery.standingIn" },
+  { target: "#recovery.exhausted" },
+] as const;
+
+/** How the incident ended, as its final state says; the chart has no other end than these two. */
+export const endingOf = (event: object): RecoveryOutput["ending"] =>
+  "output" in event && event.output === "resolved" ? "resolved" : "stopped";
+
 interface StepSink {
   assign(change: Partial<RecoveryContext>): void;
   sendTo(parent: RecoveryContext["parent"], report: RecoveryReport): void;
@@ -57,19 +71,13 @@ export const recoverySetup = setup({
   },
   actors: {
     /** Measures what decides which rungs can help; asks nothing of the device. */
-    examine: fromPromise<RungFacts, RecoveryTarget>(() => Promise.reject(new Error("examine was not provided"))),
-    performAction: fromPromise<RungEvidence, PerformActionInput>(() =>
-      Promise.reject(new Error("performAction was not provided")),
-    ),
+    examine: promiseOf<RungFacts, RecoveryTarget>("examine"),
+    performAction: promiseOf<RungEvidence, PerformActionInput>("performAction"),
     /** Runs the failed job's phase again. */
-    proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(() =>
-      Promise.reject(new Error("proveEnvelope was not provided")),
-    ),
-    runCanary: fromPromise<ProbeAnswer, RecoveryTarget>(() => Promise.reject(new Error("runCanary was not provided"))),
+    proveEnvelope: promiseOf<ProbeAnswer, RecoveryTarget>("proveEnvelope"),
+    runCanary: promiseOf<ProbeAnswer, RecoveryTarget>("runCanary"),
     /** Idempotent for an incident: makes one when there is none, and checks that it plays. */
-    renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(() =>
-      Promise.reject(new Error("renderStandIn was not provided")),
-    ),
+    renderStandIn: promiseOf<StandInAnswer, RecoveryTarget>("renderStandIn"),
   },
   guards: recoveryGuards,
   actions: {

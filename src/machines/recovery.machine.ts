@@ -6,17 +6,7 @@
 import { messageOf } from "../core/errors.ts";
 import { unknownFacts } from "../recovery/preconditions.ts";
 import { contextOf } from "./recovery-context.ts";
-import { recoverySetup, targetOf } from "./recovery-setup.ts";
-import type { RecoveryOutput } from "./recovery-types.ts";
-
-/** The next rung of a climb that is under way. */
-const goOn = { guard: "isClimbing", target: "#recovery.choosing" } as const;
-/** What follows a failed proof outside a climb: the next one, or the wait for the next look-back. */
-const climbAgain = [
-  { guard: "mayClimb", target: "#recovery.choosing", actions: "startClimb" },
-  { guard: "climbsRemain", target: "#recovery.standingIn" },
-  { target: "#recovery.exhausted" },
-] as const;
+import { climbAgain, endingOf, goOn, recoverySetup, targetOf } from "./recovery-setup.ts";
 
 export const recoveryMachine = recoverySetup.createMachine({
   id: "recovery",
@@ -24,7 +14,7 @@ export const recoveryMachine = recoverySetup.createMachine({
   initial: "diagnosing",
   output: ({ context, event }) => ({
     incidentId: context.incidentId,
-    ending: (event as unknown as { readonly output: RecoveryOutput["ending"] }).output,
+    ending: endingOf(event),
     climbCount: context.climbCount,
   }),
   on: {

@@ -2,8 +2,9 @@ import type { Fault } from "../core/fault.ts";
 import { hourMs } from "../core/units.ts";
 import type { ModelId } from "../core/words.ts";
 import type { RecoveryOrigin } from "./recovery-types.ts";
+import { childIds } from "./supervisor-children.ts";
 import type { OpenIncident } from "./supervisor-facts.ts";
-import { childIds, join, nothing, type Route, send, tell } from "./supervisor-route.ts";
+import { join, nothing, type Route, send, tell } from "./supervisor-route.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
 
 const openIncidentLimit = 8;

@@ -1,9 +1,11 @@
 /** What an operator, or idleness, decides about taking jobs: pause, drain, resume, and giving a card back meanwhile. */
+import type { PipelineEvent } from "./pipeline-types.ts";
+import { childIds } from "./supervisor-children.ts";
 import { incidentsOf } from "./supervisor-incidents.ts";
-import { childIds, type Handlers, join, nothing, type Route, send, tell, updateWorker } from "./supervisor-route.ts";
+import { type Handlers, join, nothing, type Route, send, tell, updateWorker } from "./supervisor-route.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
 
-const toAllPipelines = (context: SupervisorContext, event: Route["sends"][number]["event"]): Route =>
+const toAllPipelines = (context: SupervisorContext, event: PipelineEvent): Route =>
   join(...context.configured.map(({ id }) => send(childIds.pipeline(id), event)));
 
 /** Ends an idle worker on purpose, so that its card is free; it starts again when it is wanted. */

@@ -6,8 +6,8 @@ import type { FailureType, LoadProfile, Mode, ModelId } from "../core/words.ts";
 import type { BudgetLimits } from "../recovery/budget.ts";
 import type { GpuExpectation } from "../recovery/health.ts";
 import type { Ladders } from "../recovery/ladders.ts";
-import type { CircuitBreakerLimits, CircuitBreakerReport } from "./circuit-breaker.machine.ts";
-import type { HealthMonitorLimits, HealthMonitorReport, HealthReport } from "./health-monitor.machine.ts";
+import type { CircuitBreakerLimits, CircuitBreakerReport } from "./circuit-breaker-types.ts";
+import type { HealthMonitorLimits, HealthMonitorReport, HealthReport } from "./health-monitor-types.ts";
 import type { ModelLoaderLimits, ModelLoaderReport } from "./model-loader-types.ts";
 import type { PipelineLimits, PipelineReport } from "./pipeline-types.ts";
 import type { RecoveryLimits, RecoveryReport, RecoveryResume } from "./recovery-types.ts";
@@ -220,6 +220,10 @@ export type SupervisorRequest =
       readonly fault: Fault;
     }
   | { readonly type: "recovery.reset" }
+  /** The owner wants the end of a job that the worker has in hand. */
+  | { readonly type: "job.cancel"; readonly workerId: string; readonly jobId: string }
+  /** Measurements begin anew, or end; an operator's own act. */
+  | { readonly type: "monitor.start" | "monitor.stop" }
   /** Now and then: models that are set aside, and that nobody wants any more. */
   | { readonly type: "asides.sweep" }
   | { readonly type: "health.check" }

@@ -4,172 +4,11 @@
  * crashed → backingOff → spawning by itself, and five deaths in ten minutes rest it in crashLooping.
  * Survives: every way in which the process ends, a silent process, and a supervisor's restart (adopting).
  */
-import { assign, fromCallback, fromPromise, sendTo, setup } from "xstate";
-import type { Evidence } from "../core/fault.ts";
-import type { ProcessExit, ProcessRef } from "../core/ports/worker.ts";
-import type { MachineTag } from "../core/words.ts";
-import {
-  type ConnectedWorker,
-  defaultWorkerLimits,
-  type StopShape,
-  type WorkerContext,
-  type WorkerEvent,
-  type WorkerInput,
-  type WorkerReport,
-} from "./worker-types.ts";
+import { contextOf, processOf, silenceOf, workerSetup } from "./worker-setup.ts";
 
-const unexplained: Evidence = {};
-
-const silenceOf = ({
-  silentForMs,
-  processState,
-  mainThreadIdleMs,
-}: Extract<WorkerEvent, { type: "worker.fellSilent" }>): Evidence => ({
-  silentForMs,
-  ...(processState === null ? {} : { processState }),
-  ...(mainThreadIdleMs === null ? {} : { mainThreadIdleMs }),
-});
-
-function noteDeath(context: WorkerContext): Partial<WorkerContext> {
-  const nowMs = context.clock.nowMs();
-  const { limits } = context;
-  const wasHealthy = context.connectedAtMs !== null && nowMs - context.connectedAtMs >= limits.healthyMs;
-  const backoffIndex = wasHealthy ? 0 : context.backoffIndex;
-  const base = limits.backoffMs[Math.min(backoffIndex, limits.backoffMs.length - 1)] ?? 0;
-  const draw = context.draws[context.drawIndex % Math.max(1, context.draws.length)] ?? 0.5;
-  return {
-    ref: null,
-    connectedAtMs: null,
-    deathsAtMs: [...context.deathsAtMs, nowMs].filter((atMs) => nowMs - atMs < limits.crashLoopWindowMs),
-    backoffIndex: Math.min(backoffIndex + 1, limits.backoffMs.length),
-    drawIndex: context.drawIndex + 1,
-    retryAtMs: nowMs + base * (1 + (draw * 2 - 1) * limits.backoffJitterRatio),
-    isSpawnFree: false,
-  };
-}
-
-export const workerMachine = setup({
-  types: {
-    context: {} as WorkerContext,
-    events: {} as WorkerEvent,
-    input: {} as WorkerInput,
-    tags: {} as MachineTag,
-  },
-  actors: {
-    spawnProcess: fromPromise<ProcessRef, { workerId: string }>(() =>
-      Promise.reject(new Error("spawnProcess was not provided")),
-    ),
-    /** Connects, shakes hands and asks what the worker has in hand. */
-    handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(() =>
-      Promise.reject(new Error("handshake was not provided")),
-    ),
-    /** Takes up the process of an earlier supervisor; null when there is none that answers (one that does not is killed). */
-    adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(() =>
-      Promise.reject(new Error("adoptProcess was not provided")),
-    ),
-    watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(() => {
-      throw new Error("watchProcess was not provided");
-    }),
-    /** The stop ladder, with its own deadline; resolves when the process is gone. */
-    stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(() =>
-      Promise.reject(new Error("stopProcess was not provided")),
-    ),
-  },
-  guards: {
-    isCrashLooping: ({ context }) => context.deathsAtMs.length >= context.limits.crashLoopDeathCount,
-    isRestarting: ({ context }) => context.isRestarting,
-    isSpawnFree: ({ context }) => context.isSpawnFree,
-    wasAdopted: (_, params: { worker: ConnectedWorker | null }) => params.worker !== null,
-  },
-  actions: {
-    storeRef: assign((_, params: { ref: ProcessRef }) => ({ ref: params.ref })),
-    storeConnected: assign(({ context }, params: { worker: ConnectedWorker | null }) =>
-      params.worker === null ? {} : { ref: params.worker.ref, connectedAtMs: context.clock.nowMs() },
-    ),
-    noteDeath: assign(({ context }) => noteDeath(context)),
-    forgetDeaths: assign({ deathsAtMs: [], backoffIndex: 0 }),
-    forgetProcess: assign({ ref: null, connectedAtMs: null }),
-    planRestart: assign((_, params: { reason: string; isBudgeted: boolean; shape: StopShape }) => ({
-      isRestarting: true,
-      stopReason: params.reason,
-      stopShape: params.shape,
-      isSpawnFree: params.isBudgeted,
-    })),
-    planStop: assign((_, params: { shape: StopShape }) => ({
-      isRestarting: false,
-      stopReason: "asked to stop",
-      stopShape: params.shape,
-    })),
-    spendFreeSpawn: assign({ isSpawnFree: false }),
-    allowSpawn: assign({ isSpawnFree: true }),
-    waitUntil: assign((_, params: { retryAtMs: number }) => ({ retryAtMs: params.retryAtMs })),
-    reportConnected: sendTo(
-      ({ context }) => context.parent,
-      ({ context }, params: { worker: ConnectedWorker | null; isAdopted: boolean }) =>
-        ({
-          type: "worker.connected",
-          workerId: context.workerId,
-          worker: params.worker,
-          isAdopted: params.isAdopted,
-        }) as WorkerReport,
-    ),
-    reportExited: sendTo(
-      ({ context }) => context.parent,
-      ({ context }, params: { exit: ProcessExit | null; evidence: Evidence; isExpected: boolean }): WorkerReport => ({
-        type: "worker.exited",
-        workerId: context.workerId,
-        ...params,
-      }),
-    ),
-    reportCrashLooped: sendTo(
-      ({ context }) => context.parent,
-      ({ context }): WorkerReport => ({
-        type: "worker.crashLooped",
-        workerId: context.workerId,
-        deathCount: context.deathsAtMs.length,
-      }),
-    ),
-    reportStopped: sendTo(
-      ({ context }) => context.parent,
-      ({ context }): WorkerReport => ({ type: "worker.stopped", workerId: context.workerId }),
-    ),
-    requestBudget: sendTo(
-      ({ context }) => context.parent,
-      ({ context }): WorkerReport => ({
-        type: "budget.request",
-        workerId: context.workerId,
-        action: "restart_pipeline",
-      }),
-    ),
-  },
-  delays: {
-    spawnMs: ({ context }) => context.limits.spawnMs,
-    handshakeMs: ({ context }) => context.limits.handshakeMs,
-    adoptMs: ({ context }) => context.limits.adoptMs,
-    stopMs: ({ context }) => context.limits.stopMs,
-    budgetMs: ({ context }) => context.limits.budgetMs,
-    crashLoopRestMs: ({ context }) => context.limits.crashLoopRestMs,
-    retryMs: ({ context }) => Math.max(0, context.retryAtMs - context.clock.nowMs()),
-  },
-}).createMachine({
+export const workerMachine = workerSetup.createMachine({
   id: "worker",
-  context: ({ input }) => ({
-    workerId: input.workerId,
-    parent: input.parent,
-    clock: input.clock,
-    limits: { ...defaultWorkerLimits, ...input.limits },
-    draws: input.draws ?? [],
-    ref: null,
-    connectedAtMs: null,
-    deathsAtMs: [],
-    backoffIndex: 0,
-    drawIndex: 0,
-    retryAtMs: 0,
-    stopShape: "ladder",
-    isRestarting: false,
-    stopReason: "",
-    isSpawnFree: true,
-  }),
+  context: ({ input }) => contextOf(input),
   initial: "stopped",
   states: {
     stopped: {
@@ -177,8 +16,8 @@ export const workerMachine = setup({
       on: {
         "worker.start": { target: "spawning" },
         "worker.adopt": { target: "adopting" },
-        "worker.restart": { target: "spawning", actions: { type: "allowSpawn" } },
-        "worker.stop": { actions: { type: "reportStopped" } },
+        "worker.restart": { target: "spawning", actions: "allowSpawn" },
+        "worker.stop": { actions: "reportStopped" },
       },
     },
     adopting: {
@@ -200,20 +39,20 @@ export const workerMachine = setup({
         ],
         onError: { target: "spawning" },
       },
-      on: { "worker.stop": { target: "stopped", actions: { type: "reportStopped" } } },
+      on: { "worker.stop": { target: "stopped", actions: "reportStopped" } },
       after: { adoptMs: { target: "spawning" } },
     },
     spawning: {
       description: "Starts a process in a group of its own.",
       tags: ["loading"],
-      entry: { type: "spendFreeSpawn" },
+      entry: "spendFreeSpawn",
       invoke: {
         src: "spawnProcess",
         input: ({ context }) => ({ workerId: context.workerId }),
         onDone: { target: "living", actions: { type: "storeRef", params: ({ event }) => ({ ref: event.output }) } },
         onError: { target: "crashed" },
       },
-      on: { "worker.stop": { target: "stopped", actions: { type: "reportStopped" } } },
+      on: { "worker.stop": { target: "stopped", actions: "reportStopped" } },
       after: { spawnMs: { target: "crashed" } },
     },
     living: {
@@ -221,7 +60,7 @@ export const workerMachine = setup({
       description: "A process runs and is watched.",
       invoke: {
         src: "watchProcess",
-        input: ({ context }) => ({ ref: context.ref as ProcessRef }),
+        input: processOf,
         onError: {
           target: "#worker.stopping",
           actions: { type: "planRestart", params: { reason: "its watch failed", isBudgeted: false, shape: "ladder" } },
@@ -260,14 +99,14 @@ export const workerMachine = setup({
                 shape: event.shape ?? "ladder",
               }),
             },
-            { type: "reportExited", params: { exit: null, evidence: unexplained, isExpected: true } },
+            { type: "reportExited", params: { exit: null, evidence: {}, isExpected: true } },
           ],
         },
         "worker.stop": {
           target: "stopping",
           actions: [
             { type: "planStop", params: ({ event }) => ({ shape: event.shape }) },
-            { type: "reportExited", params: { exit: null, evidence: unexplained, isExpected: true } },
+            { type: "reportExited", params: { exit: null, evidence: {}, isExpected: true } },
           ],
         },
       },
@@ -277,7 +116,7 @@ export const workerMachine = setup({
           tags: ["loading"],
           invoke: {
             src: "handshake",
-            input: ({ context }) => ({ ref: context.ref as ProcessRef }),
+            input: processOf,
             onDone: {
               target: "idle",
               actions: [
@@ -340,24 +179,24 @@ export const workerMachine = setup({
       invoke: {
         src: "stopProcess",
         input: ({ context }) => ({
-          ref: context.ref as ProcessRef,
+          ...processOf({ context }),
           shape: context.stopShape,
           reason: context.stopReason,
         }),
         onDone: [
-          { guard: { type: "isRestarting" }, target: "crashed" },
-          { target: "stopped", actions: [{ type: "forgetProcess" }, { type: "reportStopped" }] },
+          { guard: "isRestarting", target: "crashed" },
+          { target: "stopped", actions: ["forgetProcess", "reportStopped"] },
         ],
         onError: [
-          { guard: { type: "isRestarting" }, target: "crashed" },
-          { target: "stopped", actions: [{ type: "forgetProcess" }, { type: "reportStopped" }] },
+          { guard: "isRestarting", target: "crashed" },
+          { target: "stopped", actions: ["forgetProcess", "reportStopped"] },
         ],
       },
       on: { "worker.stop": { actions: { type: "planStop", params: ({ event }) => ({ shape: event.shape }) } } },
       after: {
         stopMs: [
-          { guard: { type: "isRestarting" }, target: "crashed" },
-          { target: "stopped", actions: [{ type: "forgetProcess" }, { type: "reportStopped" }] },
+          { guard: "isRestarting", target: "crashed" },
+          { target: "stopped", actions: ["forgetProcess", "reportStopped"] },
         ],
       },
     },
@@ -365,16 +204,16 @@ export const workerMachine = setup({
       description: "The process is gone; decides how it comes back.",
       tags: ["loading"],
       always: [
-        { guard: { type: "isSpawnFree" }, target: "spawning", actions: { type: "forgetProcess" } },
-        { target: "backingOff", actions: { type: "noteDeath" } },
+        { guard: "isSpawnFree", target: "spawning", actions: "forgetProcess" },
+        { target: "backingOff", actions: "noteDeath" },
       ],
     },
     backingOff: {
       description: "Waits before the process is started again.",
       tags: ["loading"],
-      always: { guard: { type: "isCrashLooping" }, target: "crashLooping" },
+      always: { guard: "isCrashLooping", target: "crashLooping" },
       on: {
-        "worker.stop": { target: "stopped", actions: { type: "reportStopped" } },
+        "worker.stop": { target: "stopped", actions: "reportStopped" },
         "worker.restart": { target: "spawning" },
       },
       after: { retryMs: { target: "awaitingBudget" } },
@@ -382,14 +221,14 @@ export const workerMachine = setup({
     awaitingBudget: {
       description: "Asks whether the hour's budget of heavy actions allows another start.",
       tags: ["loading"],
-      entry: { type: "requestBudget" },
+      entry: "requestBudget",
       on: {
         "budget.granted": { target: "spawning" },
         "budget.refused": {
           target: "resting",
           actions: { type: "waitUntil", params: ({ event }) => ({ retryAtMs: event.retryAtMs }) },
         },
-        "worker.stop": { target: "stopped", actions: { type: "reportStopped" } },
+        "worker.stop": { target: "stopped", actions: "reportStopped" },
       },
       after: { budgetMs: { target: "spawning" } },
     },
@@ -399,19 +238,19 @@ export const workerMachine = setup({
       on: {
         "worker.start": { target: "spawning" },
         "worker.restart": { target: "spawning" },
-        "worker.stop": { target: "stopped", actions: { type: "reportStopped" } },
+        "worker.stop": { target: "stopped", actions: "reportStopped" },
       },
       after: { retryMs: { target: "awaitingBudget" } },
     },
     crashLooping: {
       description: "Died too often in a short time; rests until a look-back probe or an operator starts it.",
       tags: ["degraded"],
-      entry: { type: "reportCrashLooped" },
-      exit: { type: "forgetDeaths" },
+      entry: "reportCrashLooped",
+      exit: "forgetDeaths",
       on: {
         "worker.start": { target: "spawning" },
         "worker.restart": { target: "spawning" },
-        "worker.stop": { target: "stopped", actions: { type: "reportStopped" } },
+        "worker.stop": { target: "stopped", actions: "reportStopped" },
       },
       after: { crashLoopRestMs: { target: "awaitingBudget" } },
     },

@@ -42,8 +42,20 @@ function configOf({ width, height, framesPerSecond }: ClipShape): VideoEncoderCo
   };
 }
 
+/** The `index`-th picture of a clip, as the encoder takes it. */
+function toFrame(pixels: Uint8Array, { width, height, framesPerSecond }: ClipShape, index: number): VideoFrame {
+  return new VideoFrame(pixels, {
+    format: "RGBA",
+    codedWidth: width,
+    codedHeight: height,
+    timestamp: Math.round((index * microsecondsPerSecond) / framesPerSecond),
+    duration: Math.round(microsecondsPerSecond / framesPerSecond),
+  });
+}
+
 /** The port behind which the encoder is chosen; width and height must be even. Throws MediaError when it cannot encode. */
-export async function createClipWriter({ width, height, framesPerSecond }: ClipShape): Promise<ClipWriter> {
+export async function createClipWriter(shape: ClipShape): Promise<ClipWriter> {
+  const { width, height, framesPerSecond } = shape;
   if (width % 2 !== 0 || height % 2 !== 0) {
     throw new MediaError("OUTPUT_INVALID", `H.264 takes even sizes only, not ${width}x${height}.`);
   }
@@ -67,7 +79,7 @@ export async function createClipWriter({ width, height, framesPerSecond }: ClipS
       problem = thrown;
     },
   });
-  encoder.configure(configOf({ width, height, framesPerSecond }));
+  encoder.configure(configOf(shape));
   let count = 0;
   const check = (): void => {
     if (problem !== undefined) throw new MediaError("OUTPUT_INVALID", "The encoder failed.", { cause: problem });
@@ -75,13 +87,7 @@ export async function createClipWriter({ width, height, framesPerSecond }: ClipS
   return {
     add: async (pixels) => {
       check();
-      const frame = new VideoFrame(pixels, {
-        format: "RGBA",
-        codedWidth: width,
-        codedHeight: height,
-        timestamp: Math.round((count * microsecondsPerSecond) / framesPerSecond),
-        duration: Math.round(microsecondsPerSecond / framesPerSecond),
-      });
+      const frame = toFrame(pixels, shape, count);
       encoder.encode(frame, { keyFrame: count % keyFrameEvery === 0 });
       frame.close();
       count += 1;

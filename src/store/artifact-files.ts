@@ -96,6 +96,12 @@ async function ageMs(path: string, clock: Clock): Promise<number> {
   }
 }
 
+/** `range`: both ends included, in bytes. */
+function streamOf(path: string, range?: Parameters<ArtifactFiles["read"]>[1]): ReadableStream<Uint8Array> {
+  const stream = createReadStream(path, range === undefined ? {} : { start: range.start, end: range.end });
+  return Readable.toWeb(stream) as ReadableStream<Uint8Array>;
+}
+
 function idOf(jobId: string): string {
   if (!safeId.test(jobId)) throw new StoreError("JOB_NOT_FOUND", "A job id may hold letters, digits and hyphens.");
   return jobId;
@@ -106,6 +112,17 @@ function confinedTo(root: string, name: string): string {
   if (!path.startsWith(root + sep))
     throw new StoreError("NOT_FOUND", "An artifact's name leads out of the artifact directory.");
   return path;
+}
+
+/** Deletes what no job names once it is old enough: a younger file may be published right now. Returns how many went. */
+async function sweepUnknown(root: string, known: ReadonlySet<string>, clock: Clock, minAgeMs: number): Promise<number> {
+  let count = 0;
+  for (const path of await listFiles(root)) {
+    if (known.has(path) || (await ageMs(path, clock)) < minAgeMs) continue;
+    await rm(path, { force: true });
+    count += 1;
+  }
+  return count;
 }
 
 /** Artifacts, files that are being made, and checkpoints, below one state directory. */
@@ -155,25 +172,13 @@ export function createArtifactFiles({
       }
     },
     discardStaged,
-    read: (artifact, range) => {
-      const stream = createReadStream(
-        confined(artifact.name),
-        range === undefined ? {} : { start: range.start, end: range.end },
-      );
-      return Readable.toWeb(stream) as ReadableStream<Uint8Array>;
-    },
+    read: (artifact, range) => streamOf(confined(artifact.name), range),
     pathOf: (artifact) => confined(artifact.name),
     remove: (name) => rm(confined(name), { force: true }),
     removeCheckpoints: (jobId) => rm(join(checkpoints, idOf(jobId)), { recursive: true, force: true }),
-    sweepOrphans: async (knownNames, minAgeMs) => {
+    sweepOrphans: (knownNames, minAgeMs) => {
       const known = new Set([genericStandInPath, ...[...knownNames].map((name) => confined(name))]);
-      let count = 0;
-      for (const path of await listFiles(root)) {
-        if (known.has(path) || (await ageMs(path, clock)) < minAgeMs) continue;
-        await rm(path, { force: true });
-        count += 1;
-      }
-      return count;
+      return sweepUnknown(root, known, clock, minAgeMs);
     },
   };
 }

@@ -13,6 +13,24 @@ export function createDiskGauge(options: { readonly stateDir: string; readonly b
     return bavail * bsize;
   };
   const sizeOf = (): number => statSync(ballastPath, { throwIfNoEntry: false })?.size ?? 0;
+  const restore = async (): Promise<void> => {
+    if (ballastBytes === 0 || sizeOf() >= ballastBytes || (await freeBytes()) < 2 * ballastBytes) return;
+    const file = await open(ballastPath, "w", 0o600);
+    let isWhole = false;
+    try {
+      // Written, not truncated to size: a sparse file would hold no space.
+      const zeros = new Uint8Array(mebibyte);
+      for (let written = 0; written < ballastBytes; written += zeros.length)
+        await file.write(zeros, 0, Math.min(zeros.length, ballastBytes - written));
+      await file.sync();
+      isWhole = true;
+    } finally {
+      await file.close();
+      // Half a ballast on a disk that filled up meanwhile would only take the space that others need.
+      if (!isWhole) await rm(ballastPath, { force: true });
+    }
+  };
+  let restoring: Promise<void> | undefined;
   return {
     freeBytes,
     // Not a promise: a write that found the disk full is tried again in the same turn.
@@ -21,22 +39,11 @@ export function createDiskGauge(options: { readonly stateDir: string; readonly b
       rmSync(ballastPath, { force: true });
       return true;
     },
-    restoreBallast: async () => {
-      if (ballastBytes === 0 || sizeOf() >= ballastBytes || (await freeBytes()) < 2 * ballastBytes) return;
-      const file = await open(ballastPath, "w", 0o600);
-      let isWhole = false;
-      try {
-        // Written, not truncated to size: a sparse file would hold no space.
-        const zeros = new Uint8Array(mebibyte);
-        for (let written = 0; written < ballastBytes; written += zeros.length)
-          await file.write(zeros, 0, Math.min(zeros.length, ballastBytes - written));
-        await file.sync();
-        isWhole = true;
-      } finally {
-        await file.close();
-        // Half a ballast on a disk that filled up meanwhile would only take the space that others need.
-        if (!isWhole) await rm(ballastPath, { force: true });
-      }
+    restoreBallast: () => {
+      restoring ??= restore().finally(() => {
+        restoring = undefined;
+      });
+      return restoring;
     },
   };
 }

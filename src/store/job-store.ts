@@ -253,6 +253,21 @@ const awaitingStandIn = `select * from jobs j where state = 'queued' and fallbac
   and (?1 is null or model in (select value from json_each(?1)))
   and not exists (select 1 from artifacts a where a.job_id = j.id and a.kind = 'stand_in') order by created_at, id limit ?2`;
 
+function confirmCancel(database: Database, lease: { jobId: string; fence: number }): "ok" | "stale" {
+  const row = findHeld(database, lease);
+  if (row === undefined) return "stale";
+  cancelHeld(database, row);
+  return "ok";
+}
+
+function countJobs(database: Database): Record<JobState, number> {
+  const rows = database.all<{ state: JobState; count: number }>(
+    "select state, count(*) as count from jobs group by state",
+  );
+  const zero = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<JobState, number>;
+  return { ...zero, ...Object.fromEntries(rows.map((row) => [row.state, row.count])) };
+}
+
 /** The durable life of jobs on SQLite. The work is synchronous; the promises are the port's, for engines that are not. */
 export function createJobStore(database: Database, limits: JobLimits): JobStore {
   return {
@@ -267,13 +282,7 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
     release: async (lease, why, runAtMs) =>
       database.write(() => releaseAttempt(database, lease, why, runAtMs ?? database.clock.nowMs())),
     cancel: async (jobId, by) => database.write(() => cancelJob(database, jobId, by)),
-    confirmCancel: async (lease) =>
-      database.write(() => {
-        const row = findHeld(database, lease);
-        if (row === undefined) return "stale";
-        cancelHeld(database, row);
-        return "ok";
-      }),
+    confirmCancel: async (lease) => database.write(() => confirmCancel(database, lease)),
     endQueued: async (jobId, end) => database.write(() => endQueuedJob(database, jobId, end)),
     requeue: async (jobId, by) => database.write(() => requeueJob(database, jobId, by)),
     drop: async (jobId, by) => database.write(() => dropJob(database, jobId, by)),
@@ -299,14 +308,7 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
         return database.get<{ since: number | null }>(sql, database.clock.nowMs())?.since ?? null;
       }),
     list: async (query) => database.read(() => listJobs(database, query)),
-    counts: async () =>
-      database.read(() => {
-        const rows = database.all<{ state: JobState; count: number }>(
-          "select state, count(*) as count from jobs group by state",
-        );
-        const zero = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<JobState, number>;
-        return { ...zero, ...Object.fromEntries(rows.map((row) => [row.state, row.count])) };
-      }),
+    counts: async () => database.read(() => countJobs(database)),
     listAwaitingStandIn: async (limit, models) => {
       const only = models === null ? null : JSON.stringify(models);
       return database.read(() =>

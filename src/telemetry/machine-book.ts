@@ -86,6 +86,32 @@ const depthOf = (ref: AnyActorRef): number => {
   return parent === undefined ? 0 : 1 + depthOf(parent);
 };
 
+function viewOf({ ref, machine, sinceMs, armed }: Entry, path: string, nowMs: number): MachineActor {
+  const { value, tags } = snapshotOf(ref);
+  const deadlines = [...armed.values()]
+    .filter(({ dueAtMs }) => dueAtMs >= nowMs)
+    .toSorted((a, b) => a.dueAtMs - b.dueAtMs);
+  return {
+    actor: idOf(ref),
+    machine,
+    path,
+    active: activeOf(value as StateValue),
+    tags: [...tags],
+    sinceMs,
+    deadlines,
+  };
+}
+
+function detailsOf(entry: Entry, nowMs: number): MachineActorDetails {
+  const snapshot = snapshotOf(entry.ref);
+  return {
+    ...viewOf(entry, entry.recent.at(-1)?.to ?? "", nowMs),
+    takes: takesOf(snapshot),
+    context: shownFields(snapshot.context),
+    recent: entry.recent,
+  };
+}
+
 export function createMachineBook(nowMs: () => number): MachineBook {
   const entries = new Map<string, Entry>();
   const living = (): readonly Entry[] =>
@@ -99,21 +125,6 @@ export function createMachineBook(nowMs: () => number): MachineBook {
     const entry: Entry = { ref, machine: nameOf(ref), sinceMs: nowMs(), armed: new Map(), recent: known?.recent ?? [] };
     entries.set(id, entry);
     return entry;
-  };
-  const viewOf = ({ ref, machine, sinceMs, armed }: Entry, path: string, now: number): MachineActor => {
-    const { value, tags } = snapshotOf(ref);
-    const deadlines = [...armed.values()]
-      .filter(({ dueAtMs }) => dueAtMs >= now)
-      .toSorted((a, b) => a.dueAtMs - b.dueAtMs);
-    return {
-      actor: idOf(ref),
-      machine,
-      path,
-      active: activeOf(value as StateValue),
-      tags: [...tags],
-      sinceMs,
-      deadlines,
-    };
   };
   return {
     noteAction: ({ actorRef, action }) => {
@@ -135,16 +146,7 @@ export function createMachineBook(nowMs: () => number): MachineBook {
     },
     actors: () => {
       const now = nowMs();
-      return living().map((entry) => {
-        const snapshot = snapshotOf(entry.ref);
-        const path = entry.recent.at(-1)?.to ?? "";
-        return {
-          ...viewOf(entry, path, now),
-          takes: takesOf(snapshot),
-          context: shownFields(snapshot.context),
-          recent: entry.recent,
-        };
-      });
+      return living().map((entry) => detailsOf(entry, now));
     },
     refs: () => living().map(({ ref }) => ref),
     subscribe: (listener) => {

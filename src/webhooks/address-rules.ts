@@ -35,11 +35,15 @@ function networks(texts: readonly string[]): BlockList {
   return list;
 }
 
-const refused4 = networks(notPublic4);
-const refused6 = networks(notPublic6);
-const accepted6 = networks([public6]);
+/** Made with the first address that is judged. */
+function publicNetworks() {
+  return { refused4: networks(notPublic4), refused6: networks(notPublic6), accepted6: networks([public6]) };
+}
+let known: ReturnType<typeof publicNetworks> | undefined;
 
 export function isPublicAddress(address: string): boolean {
+  known ??= publicNetworks();
+  const { refused4, refused6, accepted6 } = known;
   if (isIP(address) === 4) return !refused4.check(address, "ipv4");
   // An IPv4 address in IPv6's clothes is not in 2000::/3.
   return isIP(address) === 6 && accepted6.check(address, "ipv6") && !refused6.check(address, "ipv6");

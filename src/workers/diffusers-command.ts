@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { workerEnvironment } from "../contract/worker-protocol.ts";
+import { packageRoot } from "../core/package-root.ts";
 import type { LoadProfile } from "../core/words.ts";
 import { variablesOf, type WorkerCommand } from "./worker-process.ts";
 
@@ -26,7 +27,7 @@ export const diffusersProfiles: Readonly<Record<"card" | "processor", readonly L
   processor: ["full", "tiling"],
 };
 
-const beside = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const beside = (path: string): string => fileURLToPath(new URL(path, packageRoot));
 
 /** Where the worker's Python package lies: beside `src` in the clone, beside `dist` in the package. */
 export const workerPackageDir = beside("worker");

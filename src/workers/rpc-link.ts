@@ -141,13 +141,9 @@ async function send(connection: MessageConnection, method: MethodName, params: u
   return connection.sendRequest(method, params);
 }
 
-export function createRpcLink(stream: Duplex, clock: Clock): RpcLink {
-  const pending = new Set<Reject>();
-  const noticeListeners = new Set<(notice: WorkerNotice) => void>();
-  const closeListeners = new Set<() => void>();
-  let isOpen = true;
-  let endCause: unknown;
-  let messageCount = 0;
+/** The connection over a stream, and how many messages it has received so far. */
+function openMessages(stream: Duplex): { readonly connection: MessageConnection; readonly messageCount: () => number } {
+  let count = 0;
   const connection = createMessageConnection(
     new StreamMessageReader(stream),
     new StreamMessageWriter(stream),
@@ -155,12 +151,22 @@ export function createRpcLink(stream: Duplex, clock: Clock): RpcLink {
     {
       messageStrategy: {
         handleMessage: (message, next) => {
-          messageCount += 1;
+          count += 1;
           return next(message);
         },
       },
     },
   );
+  return { connection, messageCount: () => count };
+}
+
+export function createRpcLink(stream: Duplex, clock: Clock): RpcLink {
+  const pending = new Set<Reject>();
+  const noticeListeners = new Set<(notice: WorkerNotice) => void>();
+  const closeListeners = new Set<() => void>();
+  let isOpen = true;
+  let endCause: unknown;
+  const { connection, messageCount } = openMessages(stream);
   const end = (): void => {
     if (!isOpen) return;
     isOpen = false;
@@ -179,7 +185,7 @@ export function createRpcLink(stream: Duplex, clock: Clock): RpcLink {
   };
   hearNotifications(connection, publish, breakOff);
   connection.onError(([error]) => breakOff(error));
-  whenReadOut(connection, clock, () => messageCount, end);
+  whenReadOut(connection, clock, messageCount, end);
   connection.listen();
 
   return {

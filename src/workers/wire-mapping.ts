@@ -1,8 +1,6 @@
-/**
- * The wire is snake_case, memory is camelCase. One renaming serves every message, and its types are computed from the
- * same rule, so that a field which differs between protocol and port does not compile.
- */
+/** What a worker says in the protocol, as the program holds it: a field that differs between protocol and port does not compile. */
 import type { z } from "zod";
+import { fromWire } from "../contract/renaming.ts";
 import {
   failureSchema,
   type NotificationName,
@@ -11,47 +9,6 @@ import {
 } from "../contract/worker-protocol.ts";
 import type { WorkerFailure } from "../core/fault.ts";
 import type { WorkerIdentity, WorkerNotice } from "../core/ports/worker.ts";
-
-type CamelWord<Word extends string> = Word extends `${infer Head}_${infer Tail}`
-  ? `${Head}${Capitalize<CamelWord<Tail>>}`
-  : Word;
-type SnakeWord<Word extends string> = Word extends `${infer First}${infer Rest}`
-  ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${SnakeWord<Rest>}`
-  : Word;
-
-/** The camelCase shape of a wire message. */
-export type Camel<Value> = Value extends readonly (infer Item)[]
-  ? readonly Camel<Item>[]
-  : Value extends object
-    ? { readonly [Key in keyof Value as CamelWord<Key & string>]: Camel<Exclude<Value[Key], undefined>> }
-    : Value;
-
-/** The wire shape of a camelCase value. */
-export type Snake<Value> = Value extends readonly (infer Item)[]
-  ? Snake<Item>[]
-  : Value extends object
-    ? { -readonly [Key in keyof Value as SnakeWord<Key & string>]: Snake<Exclude<Value[Key], undefined>> }
-    : Value;
-
-const camelWord = (word: string): string =>
-  word.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
-const snakeWord = (word: string): string => word.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
-function renameKeys(value: unknown, rename: (word: string) => string): unknown {
-  if (Array.isArray(value)) return value.map((item) => renameKeys(item, rename));
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([, held]) => held !== undefined);
-  return Object.fromEntries(entries.map(([key, held]) => [rename(key), renameKeys(held, rename)]));
-}
-
-export function fromWire<Value>(value: Value): Camel<Value> {
-  return renameKeys(value, camelWord) as Camel<Value>;
-}
-
-/** Fields that are undefined are left out: JSON has no word for them. */
-export function toWire<Value>(value: Value): Snake<Value> {
-  return renameKeys(value, snakeWord) as Snake<Value>;
-}
 
 export function identityFromWire(answer: ResultOf<"initialize">): WorkerIdentity {
   const { simulated, protocol: _protocol, ...identity } = answer;

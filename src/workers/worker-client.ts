@@ -1,11 +1,12 @@
 import type { Duplex } from "node:stream";
+import { fromWire, toWire } from "../contract/renaming.ts";
 import { type MethodName, protocolVersion } from "../contract/worker-protocol.ts";
 import type { Clock } from "../core/clock.ts";
 import { WorkerError } from "../core/errors.ts";
 import type { WorkerClient, WorkerIdentity } from "../core/ports/worker.ts";
 import { hourMs, minuteMs, secondMs } from "../core/units.ts";
 import { createRpcLink, type RpcLink } from "./rpc-link.ts";
-import { fromWire, identityFromWire, toWire } from "./wire-mapping.ts";
+import { identityFromWire } from "./wire-mapping.ts";
 
 export type CallDeadlines = Readonly<Record<MethodName, number>>;
 

@@ -124,16 +124,9 @@ function refOfRecord(table: ProcessTable, workerId: string, record: WorkerRecord
   return table.presenceOf(ref) === "alive" ? ref : null;
 }
 
-/**
- * The operating system's side of workers. A worker outlives its supervisor: it leads its own group, writes to a file and
- * is named in `run/<worker>.json`, by which the next supervisor finds it.
- */
-export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
-  const { clock, chance, commandOf, registry, table = createProcessTable() } = options;
-  const { runDir, records, logOf } = createPlaces(options.stateDir);
-  const lives = createProcessLives({ clock, table, registry, logOf });
-
-  const recorded = (workerId: string): ProcessRef | null => {
+/** What is known of workers on the disk: whom a record names, and how one is forgotten. */
+function createRecorded(table: ProcessTable, { runDir, records }: ReturnType<typeof createPlaces>) {
+  const find = (workerId: string): ProcessRef | null => {
     assertFileName(workerId);
     const record = records.read(workerId);
     const ref = record === null ? null : refOfRecord(table, workerId, record);
@@ -145,10 +138,26 @@ export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
     const record = records.read(workerId);
     if (record !== null) releaseSocketPath(runDir, record.socket);
     records.remove(workerId);
+  };
+  return { find, forget };
+}
+
+/**
+ * The operating system's side of workers. A worker outlives its supervisor: it leads its own group, writes to a file and
+ * is named in `run/<worker>.json`, by which the next supervisor finds it.
+ */
+export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
+  const { clock, chance, commandOf, registry, table = createProcessTable() } = options;
+  const places = createPlaces(options.stateDir);
+  const { runDir, records, logOf } = places;
+  const lives = createProcessLives({ clock, table, registry, logOf });
+  const recorded = createRecorded(table, places);
+  const forget = (workerId: string): void => {
+    recorded.forget(workerId);
     lives.drop(workerId);
   };
   const spawn = async (workerId: string): Promise<ProcessRef> => {
-    const former = recorded(workerId);
+    const former = recorded.find(workerId);
     if (former !== null)
       throw new WorkerError("WORKER_ERROR", `worker ${workerId} is alive already, as process ${former.pid}`);
     await lives.settled(workerId);
@@ -178,7 +187,7 @@ export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
     spawn,
     connect: (ref, signal) => reach(options, table, ref, signal),
     findRecorded: async (workerId) => {
-      const ref = recorded(workerId);
+      const ref = recorded.find(workerId);
       if (ref !== null) lives.exitOf(ref);
       return ref;
     },

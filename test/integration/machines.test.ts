@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { actorsSchema, machinesSchema, stepSchema } from "../../src/contract/machine-wire.ts";
 import { endService, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
-import { readEvents } from "../unit/server-world.ts";
+import { readEvents } from "../unit/read-events.ts";
 
 const key = "a-key-of-the-test-0123456789abcdef";
 const marked = "MARKED a fox that nobody else may see";

@@ -2,12 +2,12 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type Actor, createActor } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import {
-  type CircuitBreakerEvent,
-  type CircuitBreakerInput,
-  type CircuitBreakerReport,
-  circuitBreakerMachine,
-} from "../../src/machines/circuit-breaker.machine.ts";
+import { circuitBreakerMachine } from "../../src/machines/circuit-breaker.machine.ts";
+import type {
+  CircuitBreakerEvent,
+  CircuitBreakerInput,
+  CircuitBreakerReport,
+} from "../../src/machines/circuit-breaker-types.ts";
 import { createListeningParent } from "./listening-parent.ts";
 
 let running: Actor<typeof circuitBreakerMachine> | undefined;

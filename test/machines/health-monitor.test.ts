@@ -5,12 +5,9 @@ import type { GpuStatus, HostDetails, Sample } from "../../src/core/ports/teleme
 import { gibibyte } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { emptyDetails } from "../../src/gpu/empty-details.ts";
-import {
-  type HealthMonitorReport,
-  healthMonitorMachine,
-  healthReportOf,
-  type SamplerEvent,
-} from "../../src/machines/health-monitor.machine.ts";
+import { healthMonitorMachine } from "../../src/machines/health-monitor.machine.ts";
+import type { HealthMonitorReport, SamplerEvent } from "../../src/machines/health-monitor-types.ts";
+import { healthReportOf } from "../../src/machines/health-report.ts";
 import type { GpuExpectation } from "../../src/recovery/health.ts";
 import { createListeningParent } from "./listening-parent.ts";
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type AnyStateMachine, fromCallback, fromPromise, type StateNode, setup } from "xstate";
 import { loadMachines } from "../../scripts/statecharts/machine-files.ts";
@@ -15,6 +16,16 @@ const depthOf = (node: StateNode): number => 1 + Math.max(0, ...Object.values(no
 describe.each(machines)("the machine $name", ({ name, machine }) => {
   it("names everything, and everything named exists and is used", () => {
     expect(lintMachine(machine)).toEqual([]);
+  });
+  it("shows its chart first: nothing but its header and its imports stands before", () => {
+    const file = new URL(`../../src/machines/${name}.machine.ts`, import.meta.url);
+    const [before = ""] = readFileSync(file, "utf8").split(/^export const \w+ = \w+\.createMachine\(\{$/m);
+    expect(
+      before
+        .replace(/^\/\*\*.*?\*\/$/ms, "")
+        .replace(/^import .*?;$/gms, "")
+        .trim(),
+    ).toBe("");
   });
   it("stays within 14 leaf states and 3 levels", () => {
     expect(leavesOf(machine.root).length).toBeLessThanOrEqual(14);

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { type Actor, createActor, fromCallback } from "xstate";
+import { type Actor, type AnyActorRef, createActor, fromCallback } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { supervisorMachine } from "../../src/machines/supervisor.machine.ts";
-import { childIds } from "../../src/machines/supervisor-route.ts";
+import { type ChildId, childIds } from "../../src/machines/supervisor-children.ts";
 import { nothingResumed, type ResumedIncident, type SupervisorFact } from "../../src/machines/supervisor-types.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
@@ -20,7 +20,7 @@ interface World {
   /** What each child was started with, in order. */
   readonly started: { readonly kind: string; readonly input: Record<string, unknown> }[];
   readonly heard: { readonly kind: string; readonly event: Heard }[];
-  readonly kill: (childId: string) => void;
+  readonly kill: (childId: ChildId) => void;
 }
 
 let world: World;
@@ -54,7 +54,8 @@ function start(incidents: readonly ResumedIncident[] = []): World {
   const resumed = { ...nothingResumed, incidents };
   const input = { epoch: 1, workers, ladders: defaultLadders, clock, gpuExpectation: "never", resumed } as const;
   const actor = createActor(machine, { input: input as never, clock: toActorClock(clock) }).start();
-  const kill = (childId: string): void => actor.getSnapshot().children[childId]?.send({ type: "boom" } as never);
+  const childOf = (childId: ChildId): AnyActorRef | undefined => actor.getSnapshot().children[childId];
+  const kill = (childId: ChildId): void => childOf(childId)?.send({ type: "boom" });
   return { clock, actor, facts, started, heard, kill };
 }
 

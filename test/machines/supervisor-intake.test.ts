@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { childIds } from "../../src/machines/supervisor-children.ts";
 import { unknownWorker, type WorkerFacts } from "../../src/machines/supervisor-facts.ts";
-import { childIds, type Route } from "../../src/machines/supervisor-route.ts";
+import type { Route } from "../../src/machines/supervisor-route.ts";
 import { routeOf } from "../../src/machines/supervisor-routes.ts";
 import { nothingResumed, type SupervisorContext, type SupervisorEvent } from "../../src/machines/supervisor-types.ts";
 import { classify } from "../../src/recovery/classify.ts";
@@ -45,7 +46,7 @@ function play(
   let after = context;
   for (const event of events) {
     const route: Route = routeOf(after, event, false);
-    sent.push(...route.sends.map(({ to, event: told }) => `${told.type} → ${to}`));
+    sent.push(...route.sends.map(([to, told]) => `${told.type} → ${to}`));
     facts.push(...route.facts.map(({ type }) => type));
     after = { ...after, ...route.change };
   }

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../../src/core/fault.ts";
 import type { FailureType } from "../../src/core/words.ts";
+import { childIds } from "../../src/machines/supervisor-children.ts";
 import { unknownWorker } from "../../src/machines/supervisor-facts.ts";
 import { openOrJoin } from "../../src/machines/supervisor-incidents.ts";
-import { childIds, type Route } from "../../src/machines/supervisor-route.ts";
+import type { Route } from "../../src/machines/supervisor-route.ts";
 import { routeOf } from "../../src/machines/supervisor-routes.ts";
 import { nothingResumed, type SupervisorContext } from "../../src/machines/supervisor-types.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
@@ -65,7 +66,7 @@ const suffer = (context: SupervisorContext, workerId: string, fault: Fault): Rou
   openOrJoin(context, { workerId, fault, model: "T2V-A14B", jobId: "job", origin: "fault" });
 const applied = (context: SupervisorContext, route: Route): SupervisorContext => ({ ...context, ...route.change });
 const sentTo = (route: Route, to: string): string[] =>
-  route.sends.filter((send) => send.to === to).map((send) => send.event.type);
+  route.sends.filter(([childId]) => childId === to).map(([, event]) => event.type);
 
 describe("the supervisor's incidents", () => {
   it("opens one for a fault and gives it a recovery of its own", () => {
@@ -121,7 +122,7 @@ describe("the supervisor's incidents", () => {
       { type: "model.setAside" },
       { type: "incident.opened", model: "TI2V-5B", isSetAside: true },
     ]);
-    expect(route.sends).toEqual([{ to: childIds.pipeline("a"), event: { type: "model.lost" } }]);
+    expect(route.sends).toEqual([[childIds.pipeline("a"), { type: "model.lost" }]]);
     const again = setAside(applied(contextWith(), route));
     expect(again.facts.map(({ type }) => type)).toEqual(["model.setAside", "incident.joined"]);
   });
@@ -234,15 +235,21 @@ describe("the supervisor's routes", () => {
       { type: "breaker.opened", workerId: "a", untilMs: nowMs + 1, openingCount: 1 },
       false,
     );
-    expect(opened.sends).toContainEqual({
-      to: childIds.pipeline("a"),
-      event: { type: "pipeline.admit", admission: "none" },
-    });
+    expect(opened.sends).toContainEqual([childIds.pipeline("a"), { type: "pipeline.admit", admission: "none" }]);
     const closed = routeOf(contextWith(), { type: "breaker.closed", workerId: "a" }, false);
-    expect(closed.sends).toContainEqual({
-      to: childIds.pipeline("a"),
-      event: { type: "pipeline.admit", admission: "all" },
-    });
+    expect(closed.sends).toContainEqual([childIds.pipeline("a"), { type: "pipeline.admit", admission: "all" }]);
+  });
+
+  it("hands what an operator asks of one child on to that child, also while the service stops", () => {
+    const cancel = { type: "job.cancel", workerId: "a", jobId: "j1" } as const;
+    for (const isDraining of [false, true]) {
+      expect(routeOf(contextWith(), cancel, isDraining).sends).toEqual([
+        [childIds.pipeline("a"), { type: "job.cancel", jobId: "j1" }],
+      ]);
+      expect(routeOf(contextWith(), { type: "monitor.stop" }, isDraining).sends).toEqual([
+        [childIds.health, { type: "monitor.stop" }],
+      ]);
+    }
   });
 
   it("says a change of mode once, with what it was", () => {
@@ -258,8 +265,12 @@ describe("the supervisor's routes", () => {
 });
 
 describe("what a worker may hold on its card", () => {
-  const known = (context: SupervisorContext, event: Parameters<typeof routeOf>[1]): unknown =>
-    routeOf(context, event, false).sends.find(({ to }) => to === childIds.health)?.event["knownBytes"];
+  const known = (context: SupervisorContext, event: Parameters<typeof routeOf>[1]): number | undefined => {
+    const [told] = routeOf(context, event, false).sends.flatMap(([, sent]) =>
+      sent.type === "envelope.changed" ? [sent.knownBytes] : [],
+    );
+    return told;
+  };
 
   it("is its model's test render at first, then the largest render since its start", () => {
     const proven = known(contextWith(), {

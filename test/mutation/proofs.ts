@@ -18,6 +18,7 @@ const shared = (machine: string): readonly Proof[] => [
 const own: Readonly<Record<string, readonly string[]>> = {
   recovery: [
     "../machines/recovery.test.ts",
+    "../machines/recovery-looking-back.test.ts",
     "../machines/recovery-waiting.test.ts",
     "../unit/recovery-ladders.test.ts",
     "../unit/recovery-verdicts.test.ts",

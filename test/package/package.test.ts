@@ -51,6 +51,14 @@ describe("the package", () => {
     expect(["src", "test", "scripts"].filter((path) => existsSync(join(installed, path)))).toEqual([]);
   });
 
+  it("carries the packages that its files were built with, and their licences", () => {
+    const bundled = ["hono", "pino", "systeminformation", "xstate", "yaml", "zod"];
+    expect(bundled.filter((name) => existsSync(join(folder, "node_modules", name)))).toEqual([]);
+    const licences = readFileSync(join(installed, "dist", "LICENSES.txt"), "utf8");
+    for (const name of bundled)
+      expect(licences).toMatch(new RegExp(`^${name} \\S+ \\((?:MIT|ISC)\\)\n\n[^]{500}`, "m"));
+  });
+
   it("installs no tool that only its developers need", () => {
     const tools = ["vitest", "typescript", "dependency-cruiser", "@biomejs", "@ffmpeg-installer", "node"];
     expect(tools.filter((name) => existsSync(join(folder, "node_modules", name)))).toEqual([]);

@@ -14,15 +14,9 @@ import type {
 import { gibibyte } from "../../src/core/units.ts";
 import { type LoadProfile, type ModelId, type Phase, phases } from "../../src/core/words.ts";
 import { libraryFailure } from "../../src/workers/simulator/library-errors.ts";
-import { failureTexts, shortageText } from "./sim-failures.ts";
-import {
-  type Armed,
-  type ArmedFault,
-  type BadCalls,
-  deviceTotalBytes,
-  type SimWorkerWorld,
-  type WorkerEnd,
-} from "./sim-worker-types.ts";
+import { allocatedByModel, type CardUse, memoryOf, refusalOf, residentOf } from "./sim-card.ts";
+import { failureTexts } from "./sim-failures.ts";
+import type { Armed, ArmedFault, BadCalls, SimWorkerWorld, WorkerEnd } from "./sim-worker-types.ts";
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
@@ -104,45 +98,22 @@ export class SimWorker {
     return this.#hungSinceMs !== null || this.isStopped;
   }
 
-  #residentBytes(): number {
-    return this.model === null || this.profile === null ? 0 : residentBytes(this.model, this.profile);
-  }
-
-  /** Beside the resident model. */
-  #workingBytes(): number {
-    const request = this.#render?.order.request;
-    if (request === undefined || this.profile === null) return 0;
-    return Math.max(0, peakBytes(request.model, request, this.profile) - this.#residentBytes());
-  }
-
-  memory(): DeviceMemory {
-    const allocatedBytes = this.#residentBytes() + this.leakBytes + this.#workingBytes();
-    const reservedBytes = allocatedBytes + this.cachedBytes;
+  #use(): CardUse {
     return {
-      totalBytes: deviceTotalBytes,
-      allocatedBytes,
-      reservedBytes,
-      freeBytes: Math.max(0, deviceTotalBytes - reservedBytes - this.#world.weather.neighbourBytesOf(this.deviceUuid)),
-      peakBytes: reservedBytes,
+      model: this.model,
+      profile: this.profile,
+      request: this.#render?.order.request ?? null,
+      leakBytes: this.leakBytes,
+      cachedBytes: this.cachedBytes,
     };
   }
 
-  /** What the framework says when so much is wanted in all and the card does not have it; null when it has. */
-  #shortageOf(wantedBytes: number): string | null {
-    const neighbourBytes = this.#world.weather.neighbourBytesOf(this.deviceUuid);
-    if (wantedBytes + this.leakBytes + neighbourBytes <= deviceTotalBytes) return null;
-    return shortageText(wantedBytes, this.memory(), neighbourBytes);
+  memory(): DeviceMemory {
+    return memoryOf(this.#use(), this.#world.weather.neighbourBytesOf(this.deviceUuid));
   }
 
-  /** A card that is gone, or that does not carry what is wanted. */
   #refusalOf(phase: WorkerFailure["phase"], wantedBytes: number): WorkerFailure | null {
-    const isLost = this.#world.weather.isLost(this.deviceUuid);
-    const shortage = isLost ? null : this.#shortageOf(wantedBytes);
-    if (!isLost && shortage === null) return null;
-    const { exceptionType, message } = isLost
-      ? libraryFailure("gpu-lost", () => undefined)
-      : { exceptionType: "torch.OutOfMemoryError", message: shortage ?? "" };
-    return { phase, step: null, exceptionType, message, causes: [], deviceUsable: !isLost, memory: this.memory() };
+    return refusalOf(this.#world.weather, this.deviceUuid, this.#use(), phase, wantedBytes);
   }
 
   attachListener(listener: (notice: WorkerNotice) => void, onReplaced: () => void): void {
@@ -205,7 +176,7 @@ export class SimWorker {
   #turn(render: Render): void {
     if (!this.isAlive || this.#isStill || this.#render !== render) return;
     if (this.#firesArmed(render)) return;
-    const refusal = this.#refusalOf(render.phase, this.#residentBytes() + this.#workingBytes());
+    const refusal = this.#refusalOf(render.phase, allocatedByModel(this.#use()));
     if (refusal !== null) {
       this.#fail(render, refusal);
       return;
@@ -373,7 +344,7 @@ export class SimWorker {
     const wantedBytes =
       order.kind === "phase" && this.profile !== null
         ? peakBytes(order.request.model, order.request, this.profile)
-        : this.#residentBytes() + gibibyte;
+        : residentOf(this.#use()) + gibibyte;
     const failure = this.#refusalOf(order.kind === "phase" ? order.phase : "denoise", wantedBytes);
     return { passed: this.model !== null && !isBad && failure === null, expertsUsed: 2, tookMs: 200, failure };
   }

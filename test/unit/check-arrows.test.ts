@@ -23,6 +23,7 @@ describe("the arrows", () => {
       "no-cycles: src/core/cycle-one.ts → src/core/cycle-two.ts",
       "no-node-in-the-middle: src/machines/imports-node.ts → fs",
       "no-test-in-source: src/telemetry/imports-test.ts → test/helper.ts",
+      "no-tools-in-production: src/telemetry/imports-a-tool.ts → fast-check",
       "no-undeclared-packages: src/telemetry/imports-undeclared.ts → pino",
       "no-unresolved: src/telemetry/imports-what-is-not-there.ts → ./nothing.ts",
       "server-arrows: src/server/imports-machines.ts → src/machines/imports-node.ts",

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { type ConfigTexts, parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
-import { settings } from "../../src/config/settings.ts";
+import { secretNames, settingNames } from "../../src/config/setting-names.ts";
+import { configJsonSchema, type SettingSchema } from "../../src/config/settings.ts";
 import { simulatedGpus } from "../../src/config/worker-settings.ts";
 import { dayMs, gibibyte, secondMs } from "../../src/core/units.ts";
-import { defaultHealthMonitorLimits } from "../../src/machines/health-monitor.machine.ts";
+import { defaultHealthMonitorLimits } from "../../src/machines/health-monitor-types.ts";
 import { defaultRecoveryLimits } from "../../src/machines/recovery-types.ts";
 import { defaultBreakerLimits } from "../../src/recovery/breaker.ts";
 import { defaultBudgetLimits } from "../../src/recovery/budget.ts";
@@ -126,7 +127,19 @@ describe("layers", () => {
   });
 
   it("every setting has an environment name of its own", () => {
-    expect(new Set(settings.map((setting) => setting.environmentName)).size).toBe(settings.length);
+    expect(new Set(settingNames.map((setting) => setting.environmentName)).size).toBe(settingNames.length);
+  });
+
+  it("names, in the same order, the settings and secrets that the JSON Schema describes", () => {
+    const listed = (schema: SettingSchema, prefix: string): readonly (readonly [string, SettingSchema])[] =>
+      Object.entries(schema.properties ?? {}).flatMap(([key, inner]) =>
+        inner.properties === undefined ? [[`${prefix}${key}`, inner] as const] : listed(inner, `${prefix}${key}.`),
+      );
+    const described = listed(configJsonSchema(), "");
+    expect(settingNames.map(({ path }) => path)).toEqual(described.map(([path]) => path));
+    const secrets = described.filter(([, schema]) => schema["x-secret"] === true).map(([path]) => path);
+    expect(secrets.length).toBeGreaterThan(0);
+    expect(secretNames.map(({ path }) => path)).toEqual(secrets);
   });
 
   it("variables that belong to a worker are left alone, a mistyped one is not", () => {

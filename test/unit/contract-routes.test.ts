@@ -18,6 +18,7 @@ const table = `
   open      GET /page.css
   open      GET /key.js
   open      GET /stream.js
+  open      GET /words.js
   open      GET /icon.svg
   open      GET /machines
   open      GET /machines.js

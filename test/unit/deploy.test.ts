@@ -7,17 +7,17 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { parseArguments } from "../../src/cli/arguments.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
-import { settings } from "../../src/config/settings.ts";
+import { settingNames } from "../../src/config/setting-names.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
 const isThere = (path: string): boolean => existsSync(join(root, path));
-const settingNames = new Set(settings.map(({ environmentName }) => environmentName));
+const environmentNames = new Set(settingNames.map(({ environmentName }) => environmentName));
 
 /** Settings among these variables are settings that there are, with values that are accepted. */
 function expectSettings(variables: Readonly<Record<string, string>>): void {
   const own = Object.fromEntries(Object.entries(variables).filter(([name]) => name.startsWith("UNDERSTUDY_")));
-  for (const name of Object.keys(own)) expect(settingNames).toContain(name);
+  for (const name of Object.keys(own)) expect(environmentNames).toContain(name);
   const environment = { HOME: "/home/somebody", UNDERSTUDY_API_KEY: "0123456789abcdef", ...own };
   expect(parseConfig({ environment, flags: {} })).toMatchObject({ kind: "accepted" });
 }

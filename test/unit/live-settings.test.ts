@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createLiveConfig } from "../../src/app/live-config.ts";
 import type { ServiceParts } from "../../src/app/service-ports.ts";
-import type { Supervisor } from "../../src/app/supervisor-actor.ts";
 import { createUpkeep } from "../../src/app/upkeep.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
-import { settings } from "../../src/config/settings.ts";
+import { listSettings } from "../../src/config/settings.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import type { Supervisor } from "../../src/machines/supervisor-view.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 
@@ -27,7 +27,11 @@ describe("live settings", () => {
   // test/integration/operations.test.ts; those of the retention here, and those of webhooks where
   // test/unit/webhook-sender.test.ts and webhook-desk.test.ts change them between two tries.
   it("are these and no others", () => {
-    expect(settings.filter(({ isLive }) => isLive).map(({ path }) => path)).toEqual([
+    expect(
+      listSettings()
+        .filter(({ isLive }) => isLive)
+        .map(({ path }) => path),
+    ).toEqual([
       "logLevel",
       "queue.maxJobs",
       "queue.maxJobsPerKey",

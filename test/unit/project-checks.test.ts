@@ -1,5 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -107,14 +117,30 @@ describe("the scripts of package.json", () => {
     expect(files.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 
-  it("say which Node.js is needed before anything runs that an old one cannot read", () => {
-    const needing = Object.keys(scripts).filter(
-      (name) => /\.ts\b|bin\/|vitest/.test(scripts[name] ?? "") && !/^pre(?!pack)/.test(name),
-    );
-    expect(needing.length).toBeGreaterThan(10);
-    expect(
-      needing.filter((name) => scripts[`pre${name}`]?.startsWith("node scripts/require-node.js") !== true),
-    ).toEqual([]);
+  it("are started by the one file that looks at Node.js first", () => {
+    const needing = Object.values(scripts)
+      .flatMap((command) => command.split(" && "))
+      .filter((step) => /\.ts\b|bin\/|vitest/.test(step));
+    expect(needing.length).toBeGreaterThan(20);
+    expect(needing.filter((step) => !step.startsWith("node scripts/run.js "))).toEqual([]);
+  });
+
+  it("are few", () => {
+    expect(Object.keys(scripts).length).toBeLessThanOrEqual(25);
+  });
+
+  it("run the tests of projects that there are, and no other than main without asking", () => {
+    const asked = Object.values(scripts).flatMap((command) => [...command.matchAll(/vitest run(.*)/g)]);
+    expect(asked.map(([, rest = ""]) => /^ --project (\S+)$/.exec(rest)?.[1]).toSorted()).toEqual([
+      "browser",
+      "drills",
+      "main",
+      "openai",
+      "operations",
+      "package",
+      "worker-drills",
+    ]);
+    expect(scripts["test"]).toMatch(/vitest run --project main$/);
   });
 
   it("the test command that CI runs is the one of the README", () => {
@@ -125,29 +151,54 @@ describe("the scripts of package.json", () => {
 });
 
 describe("an old Node.js", () => {
+  const makeFolder = (): string => mkdtempSync(join(tmpdir(), "understudy-old-"));
+
   /** The same files under a process that says that it is Node.js 18. */
-  const runAsOld = (path: string): { readonly status: number | null; readonly stderr: string } => {
-    const folder = mkdtempSync(join(tmpdir(), "understudy-old-"));
+  const runAsOld = (path: string, ...args: readonly string[]) => {
+    const folder = makeFolder();
     const disguise = join(folder, "old.cjs");
     writeFileSync(
       disguise,
-      'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.0.0" } });',
+      'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.0.0" } });\nprocess.execve = undefined;\n',
     );
     try {
-      return spawnSync(process.execPath, ["--require", disguise, join(root, path)], { encoding: "utf8" });
+      return spawnSync(process.execPath, ["--require", disguise, path, ...args], { encoding: "utf8" });
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
   };
-
-  it.each(["bin/understudy.js", "scripts/require-node.js"])("%s says in one sentence which one is needed", (path) => {
-    const { status, stderr } = runAsOld(path);
+  const expectOneSentence = ({ status, stderr }: { readonly status: number | null; readonly stderr: string }): void => {
     expect(status).toBe(1);
     expect(stderr.trim().split("\n")).toHaveLength(1);
     expect(stderr).toMatch(/needs Node\.js 24/);
+  };
+
+  it("bin/understudy.js says in one sentence which one is needed", () => {
+    expectOneSentence(runAsOld(join(root, "bin", "understudy.js")));
   });
 
-  it.each(["bin/understudy.js", "scripts/require-node.js"])("%s uses no syntax newer than Node.js 12", (path) => {
+  it("scripts/run.js hands over to the project's own, with arguments and exit code", () => {
+    const folder = makeFolder();
+    const script = join(folder, "script.ts");
+    writeFileSync(
+      script,
+      "const typed: readonly string[] = process.argv.slice(2);\nconsole.log(process.versions.node, ...typed);\nprocess.exitCode = 7;\n",
+    );
+    const { status, stdout } = runAsOld(join(root, "scripts", "run.js"), script, "--seed", "a b");
+    expect([status, stdout]).toEqual([7, `${process.versions.node} --seed a b\n`]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("scripts/run.js says in one sentence which one is needed where the project's own is not installed", () => {
+    const folder = makeFolder();
+    mkdirSync(join(folder, "scripts"));
+    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+    copyFileSync(join(root, "scripts", "run.js"), join(folder, "scripts", "run.js"));
+    expectOneSentence(runAsOld(join(folder, "scripts", "run.js"), "scripts/check.ts"));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it.each(["bin/understudy.js", "scripts/run.js"])("%s uses no syntax newer than Node.js 12", (path) => {
     const text = read(path);
     expect(parse(path, text).statements.length).toBeGreaterThan(1);
     expect(text).not.toMatch(/\?\.[a-z(]|\?\?|#\w+\s*[=(;]|\bawait\b|&&=|\|\|=/);

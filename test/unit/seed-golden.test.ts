@@ -14,7 +14,8 @@ import {
 import { hardwareProfileSchema, statsHistorySchema, systemStatsSchema } from "../../src/contract/stats-wire.ts";
 import { queueSchema, submittedSchema } from "../../src/contract/task-wire.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import { createServerWorld, healthy, type ServerWorld } from "./server-world.ts";
+import { healthy } from "./server-facts.ts";
+import { createServerWorld, type ServerWorld } from "./server-world.ts";
 
 const clock = createVirtualClock();
 let world: ServerWorld;

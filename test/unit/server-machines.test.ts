@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { actorsSchema, machinesSchema, stepSchema } from "../../src/contract/machine-wire.ts";
 import type { Chart, MachineActorDetails } from "../../src/core/ports/machine-feed.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { createServerWorld, readEvents, type ServerWorld } from "./server-world.ts";
+import { readEvents } from "./read-events.ts";
+import { createServerWorld, type ServerWorld } from "./server-world.ts";
 
 const chart: Chart = {
   id: "toyDoor",

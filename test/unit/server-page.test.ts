@@ -14,7 +14,7 @@ it("serves a page that needs nothing from elsewhere and holds no inline script o
   const html = await text("/");
   expect(html).toContain('<script type="module" src="/page.js">');
   expect(html).not.toMatch(/https?:\/\/|\son\w+=|style=|<style|<script>/);
-  for (const script of ["/page.js", "/key.js", "/stream.js"])
+  for (const script of ["/page.js", "/key.js", "/stream.js", "/words.js"])
     expect(await text(script)).not.toMatch(/https?:\/\/|innerHTML|\.style\b/);
   expect(await text("/page.css")).not.toMatch(/url\(|@import/);
 });
@@ -22,7 +22,7 @@ it("serves a page that needs nothing from elsewhere and holds no inline script o
 it("stays small enough to be read at once", async () => {
   const lines = (await Promise.all(["/", "/page.js", "/page.css"].map(text))).join("").split("\n").length;
   expect(lines).toBeLessThanOrEqual(200);
-  for (const shared of ["/key.js", "/stream.js"])
+  for (const shared of ["/key.js", "/stream.js", "/words.js"])
     expect((await text(shared)).split("\n").length).toBeLessThanOrEqual(80);
 });
 
@@ -30,7 +30,7 @@ it("names only files that are served", async () => {
   const named = async (path: string, form: RegExp): Promise<string[]> =>
     [...(await text(path)).matchAll(form)].map(([, name = ""]) => name);
   const names = [...(await named("/", /(?:href|src)="([^"]+)"/g)), ...(await named("/page.js", /from "([^"]+)"/g))];
-  expect(names).toEqual(expect.arrayContaining(["/page.js", "/page.css", "./key.js", "./stream.js"]));
+  expect(names).toEqual(expect.arrayContaining(["/page.js", "/page.css", "./key.js", "./stream.js", "./words.js"]));
   for (const path of names)
     expect((await world.app.request(new URL(path, "http://localhost/").pathname)).status).toBe(200);
 });

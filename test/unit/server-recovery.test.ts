@@ -10,7 +10,8 @@ import {
 import { readinessSchema, systemHealthSchema } from "../../src/contract/system-wire.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
-import { createServerWorld, healthy, ready, type ServerWorld } from "./server-world.ts";
+import { healthy, ready } from "./server-facts.ts";
+import { createServerWorld, type ServerWorld } from "./server-world.ts";
 
 let world: ServerWorld;
 beforeEach(() => {

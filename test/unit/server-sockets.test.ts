@@ -3,7 +3,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { createSystemClock, type SystemClock } from "../../src/core/clock.ts";
 import { type Listening, listen } from "../../src/server/listen.ts";
-import { createServerWorld, healthy, readEvents, type ServerWorld } from "./server-world.ts";
+import { readEvents } from "./read-events.ts";
+import { healthy } from "./server-facts.ts";
+import { createServerWorld, type ServerWorld } from "./server-world.ts";
 
 let clock: SystemClock;
 let world: ServerWorld;

@@ -12,7 +12,9 @@ import {
   longestQueueCount,
 } from "../../src/server/streams/sse-channel.ts";
 import { eventOf } from "../harness/sample-rows.ts";
-import { createServerWorld, healthy, readEvents, type ServerWorld } from "./server-world.ts";
+import { readEvents } from "./read-events.ts";
+import { healthy } from "./server-facts.ts";
+import { createServerWorld, type ServerWorld } from "./server-world.ts";
 
 let clock: VirtualClock;
 let world: ServerWorld;

@@ -1,104 +1,28 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createIncidentDesk } from "../../src/app/incidents/incident-reader.ts";
-import { createJobOutlook } from "../../src/app/rendering/job-outlook.ts";
-import { removeJob } from "../../src/app/rendering/remove-job.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
-import type { ArtifactRef, JobProgress, Lease, ServedBy } from "../../src/core/job.ts";
+import type { ArtifactRef, Lease, ServedBy } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
-import type { Media } from "../../src/core/ports/media.ts";
-import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { dayMs } from "../../src/core/units.ts";
-import { type ArtifactKind, loadProfiles } from "../../src/core/words.ts";
-import { createAdmission } from "../../src/jobs/admission.ts";
+import type { ArtifactKind } from "../../src/core/words.ts";
 import { findImageProblem } from "../../src/media/image-probe.ts";
-import { clipTimeOf, emptyClips } from "../../src/recovery/clip-time.ts";
-import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import { createApp } from "../../src/server/create-app.ts";
 import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
-import type {
-  AnsweredRequest,
-  HealthView,
-  ModelPort,
-  RecoveryOrder,
-  RecoveryTriggered,
-  ServerPorts,
-  ServiceStatus,
-  StreamFrame,
-} from "../../src/server/server-ports.ts";
+import type { ModelPort, ServerPorts, StreamFrame } from "../../src/server/server-ports.ts";
 import { createArtifactFiles } from "../../src/store/artifact-files.ts";
 import { openStore } from "../../src/store/open-store.ts";
-
-export const healthy: HealthView = {
-  overallStatus: "healthy",
-  cpuRatio: 0.125,
-  memoryRatio: 0.412,
-  vramRatio: null,
-  isGpuAvailable: true,
-  isModelLoadingFunctional: true,
-  isGenerationPipelineFunctional: true,
-  issues: [],
-  recommendations: [],
-  checkedAtMs: 1_760_000_000_000,
-};
-
-export const ready: ServiceStatus = {
-  mode: "ready",
-  sentence: "A video made now comes from the main model.",
-  isSimulated: true,
-  model: "T2V-A14B",
-  startedAtMs: 1_760_000_000_000,
-  version: "0.1.0",
-  workers: [{ id: "worker-0", pid: 4242, state: "idle", tags: ["servable"], kind: "simulator" }],
-  health: healthy,
-  isHealthMonitored: true,
-  recoveryStatistics: recoveryStatistics([]),
-  recoveryAttempts: [],
-  openIncidents: [],
-  isMockEnabled: false,
-  isDegradedActive: false,
-  running: [],
-  unreadyReason: null,
-};
-
-/** A host without any card. */
-export const sampleOfHost: Sample = {
-  atMs: 0,
-  gpuKind: "absent",
-  gpus: [],
-  host: {
-    cpuRatio: 0.125,
-    memoryRatio: 0.255,
-    memoryUsedBytes: 8 * 1024 ** 3,
-    memoryTotalBytes: 32 * 1024 ** 3,
-    diskFreeBytes: 1e12,
-  },
-};
+import { ready, sampleOfHost } from "./server-facts.ts";
+import { makePorts, type SteeredWorld } from "./server-world-ports.ts";
 
 /** Everything real but the machines: store, artifact files and admission are the service's own. */
-export interface ServerWorld {
+export interface ServerWorld extends SteeredWorld {
   readonly app: ServerApp;
   readonly store: Store;
   readonly artifacts: ArtifactFiles;
   readonly ports: ServerPorts;
-  readonly defects: unknown[];
-  readonly answers: AnsweredRequest[];
-  /** Origins of pages that were refused. */
-  readonly refusedOrigins: string[];
-  readonly orders: RecoveryOrder[];
-  status: ServiceStatus;
-  triggered: RecoveryTriggered;
-  freeBytes: number;
-  takesLoras: boolean;
-  sample: Sample;
-  isIntakeDrained: boolean;
-  isCardKnown: boolean;
-  /** The media child's own look, in this process. */
-  imageProblemOf: Media["imageProblemOf"];
-  readonly progress: Map<string, JobProgress>;
   readonly frame: (frame: StreamFrame) => void;
   /** How many listen for frames. */
   readonly listenerCount: () => number;
@@ -151,158 +75,6 @@ export const png = new Uint8Array(
     "base64",
   ),
 );
-
-/** A service that knows no model. */
-const noModels: ModelPort = {
-  list: async () => [],
-  find: async () => null,
-  downloads: async () => [],
-  download: async () => "absent",
-  manage: async () => "absent",
-  verify: async () => "absent",
-  hardware: () => null,
-  suggest: () => "absent",
-};
-
-function makePorts(
-  world: () => ServerWorld,
-  store: Store,
-  parts: Pick<ServerPorts, "clock" | "chance"> & { readonly artifacts: ArtifactFiles },
-  listeners: Set<(frame: StreamFrame) => void>,
-  models: ModelPort = noModels,
-): ServerPorts {
-  const admission = createAdmission(
-    {
-      jobs: store.jobs,
-      artifacts: parts.artifacts,
-      disk: { freeBytes: async () => world().freeBytes },
-      clock: parts.clock,
-      chance: parts.chance,
-      largest: () =>
-        world().isCardKnown
-          ? {
-              machine: {
-                device: {
-                  kind: "card",
-                  uuid: "card",
-                  name: "NVIDIA H100 80GB HBM3",
-                  totalBytes: 80 * 1024 ** 3,
-                  isSimulated: false,
-                },
-                hostBytes: 128 * 1024 ** 3,
-              },
-              profiles: loadProfiles,
-            }
-          : null,
-      clipTimeOf: (question) => clipTimeOf(emptyClips, question),
-      isDraining: () => world().status.mode === "draining",
-      isIntakeDrained: () => world().isIntakeDrained,
-      isSimulated: () => world().status.isSimulated,
-      onAvailable: () => undefined,
-    },
-    {
-      minFreeBytes: 1_000,
-      deadlineMs: 86_400_000,
-      preferredProfile: "model-offload",
-      alternative: "TI2V-5B",
-      get takesLoras() {
-        return world().takesLoras;
-      },
-    },
-  );
-  return {
-    ...parts,
-    images: { imageProblemOf: (image) => world().imageProblemOf(image) },
-    models,
-    jobs: store.jobs,
-    webhooks: {
-      listOf: store.webhooks.listOf,
-      problemOf: (url) => (url.startsWith("https://") ? null : `${url} is not called.`),
-    },
-    quarantine: { release: store.jobs.requeue, drop: store.jobs.drop },
-    events: store.events,
-    admission,
-    status: () => world().status,
-    progressOf: (jobId) => world().progress.get(jobId) ?? null,
-    recovery: {
-      trigger: async (order) => {
-        world().orders.push(order);
-        return world().triggered;
-      },
-      reset: async () => ({
-        isMockDisabled: true,
-        isRealGenerationEnabled: false,
-        probe: "running",
-        message: "The test render is still running.",
-      }),
-      checkHealth: async () => ({ ...healthy, checkedAtMs: parts.clock.nowMs() }),
-      setMonitoring: async (isOn) => {
-        const isNew = world().status.isHealthMonitored !== isOn;
-        world().status = { ...world().status, isHealthMonitored: isOn };
-        return isNew;
-      },
-    },
-    drills: {
-      list: async () => [{ name: "kill", description: "The worker is killed.", obstacle: null, cards: [] }],
-      run: async () => null,
-    },
-    intake: {
-      view: () => ({
-        isPaused: false,
-        isDrained: world().isIntakeDrained,
-        restingWorkers: [],
-        holdingWorkers: ["worker-0"],
-      }),
-      pause: async ({ isReleasing }) => ({
-        isPaused: true,
-        isDrained: world().isIntakeDrained,
-        restingWorkers: isReleasing ? ["worker-0"] : [],
-        holdingWorkers: isReleasing ? [] : ["worker-0"],
-      }),
-      drain: async () => {
-        world().isIntakeDrained = true;
-        return { isPaused: false, isDrained: true, restingWorkers: [], holdingWorkers: ["worker-0"] };
-      },
-      resume: async () => {
-        world().isIntakeDrained = false;
-        return { isPaused: false, isDrained: false, restingWorkers: [], holdingWorkers: ["worker-0"] };
-      },
-    },
-    incidents: createIncidentDesk(store, parts.clock),
-    machines: { charts: () => [], actors: () => [], inspector: null },
-    outlook: createJobOutlook(store, {
-      progressOf: (jobId) => world().progress.get(jobId) ?? null,
-      running: () => [...world().progress.values()],
-      usableWorkerCount: () => world().status.workers.filter(({ tags }) => tags.includes("servable")).length,
-    }),
-    control: {
-      cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
-      removeJob: (jobId, by) =>
-        removeJob({ store, ...parts, cancelJob: (id, who) => store.jobs.cancel(id, who) }, jobId, by),
-      killWorker: async (workerId) =>
-        workerId === null || workerId === "worker-0"
-          ? { kind: "killed", workerId: "worker-0", pid: 4242 }
-          : { kind: "absent", message: `There is no worker ${workerId}.` },
-    },
-    telemetry: {
-      measure: async () => world().sample,
-      since: (fromMs) => (world().sample.atMs >= fromMs ? [world().sample] : []),
-    },
-    listLoras: async () => [{ path: "animals/fox.safetensors", bytes: 300_000_000, modifiedAtMs: 1_760_000_000_000 }],
-    streams: {
-      subscribe: (listener) => {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
-    },
-    metrics: async (listenerCount) =>
-      `# TYPE understudy_stream_clients gauge\nunderstudy_stream_clients ${listenerCount}\n`,
-    onAnswered: (answer) => world().answers.push(answer),
-    keys: store.keys,
-    onOriginRefused: (origin) => world().refusedOrigins.push(origin),
-    onDefect: (thrown) => world().defects.push(thrown),
-  };
-}
 
 export function createServerWorld(clock: Clock, options: WorldOptions = {}): ServerWorld {
   const { maxQueuedJobs, models, ...appOptions } = options;
@@ -402,36 +174,4 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     },
   };
   return world;
-}
-
-/** Reads server-sent events one at a time. */
-export function readEvents(response: Response): {
-  next: () => Promise<{ event: string; id: string | null; data: Record<string, unknown> } | null>;
-  cancel: () => Promise<void>;
-} {
-  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  const next = async (): Promise<{ event: string; id: string | null; data: Record<string, unknown> } | null> => {
-    for (;;) {
-      const end = text.indexOf("\n\n");
-      if (end === -1) {
-        const { done, value } = await reader.read();
-        if (done) return null;
-        text += decoder.decode(value, { stream: true });
-        continue;
-      }
-      const block = text.slice(0, end);
-      text = text.slice(end + 2);
-      const field = (name: string): string | null =>
-        block
-          .split("\n")
-          .find((line) => line.startsWith(`${name}: `))
-          ?.slice(name.length + 2) ?? null;
-      const event = block.startsWith(":") ? "comment" : field("event");
-      if (event !== null)
-        return { event, id: field("id"), data: JSON.parse(field("data") ?? "{}") as Record<string, unknown> };
-    }
-  };
-  return { next, cancel: () => reader.cancel() };
 }

@@ -1,4 +1,4 @@
-"""A supervisor for tests: starts a real worker process and speaks to it over its socket."""
+"""A supervisor for tests: it starts a real worker process and speaks to it over its socket."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from understudy_worker.api import Job
 from understudy_worker.framing import encode
-from understudy_worker.surface import Job
 
 TOKEN = "the token of a test"
 START_SECONDS = 240.0
@@ -26,16 +26,16 @@ PATIENCE_SECONDS = 240.0
 
 class Supervisor:
     def __init__(self, environment: dict[str, str], program: list[str] | None = None) -> None:
-        self._place = Path(tempfile.mkdtemp(prefix="usw-"))
-        self.log = self._place / "worker.log"
-        path = str(self._place / "s")
+        self._folder = Path(tempfile.mkdtemp(prefix="usw-"))
+        self.log = self._folder / "worker.log"
+        path = str(self._folder / "s")
         given = {**environment, "UNDERSTUDY_WORKER_SOCKET": path, "UNDERSTUDY_WORKER_TOKEN": TOKEN}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-B", *(program or ["-m", "understudy_worker"])], env=given, stdout=log, stderr=log
             )
-        self.heard: list[dict[str, Any]] = []
-        self._answers: dict[int, dict[str, Any]] = {}
+        self.notifications: list[dict[str, Any]] = []
+        self._responses: dict[int, dict[str, Any]] = {}
         self._next = 0
         self._buffer = b""
         self._socket = socket.socket(socket.AF_UNIX)
@@ -59,13 +59,13 @@ class Supervisor:
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         self._next += 1
-        name = self._next
-        self._socket.sendall(encode({"jsonrpc": "2.0", "id": name, "method": method, "params": params}))
-        self.until(lambda: name in self._answers)
-        return self._answers.pop(name)
+        request_id = self._next
+        self._socket.sendall(encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}))
+        self.wait_until(lambda: request_id in self._responses)
+        return self._responses.pop(request_id)
 
-    def until(self, is_so: Callable[[], Any]) -> None:
-        """Reads until it is so."""
+    def wait_until(self, is_so: Callable[[], Any]) -> None:
+        """Reads messages until `is_so` returns true."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not is_so():
             left = deadline - time.monotonic()
@@ -74,9 +74,9 @@ class Supervisor:
             content = self._socket.recv(65_536)
             assert content, f"the connection ended: {self.log.read_text()}"
             self._buffer += content
-            self._cut()
+            self._split_messages()
 
-    def _cut(self) -> None:
+    def _split_messages(self) -> None:
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             length = int(self._buffer[:end].split(b":")[1])
             if len(self._buffer) < end + 4 + length:
@@ -84,9 +84,9 @@ class Supervisor:
             message = json.loads(self._buffer[end + 4 : end + 4 + length])
             self._buffer = self._buffer[end + 4 + length :]
             if "id" in message:
-                self._answers[message["id"]] = message
+                self._responses[message["id"]] = message
             else:
-                self.heard.append(message)
+                self.notifications.append(message)
 
     def load(self, model: str) -> None:
         assert "result" in self.ask("model/load", model=model, profile="full")
@@ -103,11 +103,13 @@ class Supervisor:
             checkpoint_dir=str(job.checkpoint_dir),
         )
 
-    def said(self, method: str) -> list[dict[str, Any]]:
-        return [message["params"] for message in self.heard if message["method"] == method]
+    def notified(self, method: str) -> list[dict[str, Any]]:
+        """Parameters of all notifications of a method so far."""
+        return [message["params"] for message in self.notifications if message["method"] == method]
 
-    def denoised(self) -> int:
-        return max((said["step"] for said in self.said("progress") if said["phase"] == "denoise"), default=0)
+    def denoised_steps(self) -> int:
+        steps = (params["step"] for params in self.notified("progress") if params["phase"] == "denoise")
+        return max(steps, default=0)
 
     def exit_code(self) -> int:
         return self.process.wait(timeout=PATIENCE_SECONDS)
@@ -117,4 +119,4 @@ class Supervisor:
         if self.process.poll() is None:
             os.kill(self.process.pid, 9)
             self.process.wait()
-        shutil.rmtree(self._place, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Tiny models, built once a run, and a worker that holds one of them."""
+"""Fixtures of all tests: tiny models, built once a run, workers that have loaded one of them, and jobs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from understudy_worker.__main__ import prepare
 
 prepare()
 
+from understudy_worker.api import Job, RenderRequest  # noqa: E402
 from understudy_worker.pipelines.options import read_options  # noqa: E402, offline first
 from understudy_worker.pipelines.worker import DiffusersWorker  # noqa: E402, offline first
-from understudy_worker.surface import Job, RenderRequest  # noqa: E402
 
 FIXTURES = Path(__file__).parents[2] / "test" / "fixtures" / "tiny-wan"
 MODELS = ("T2V-A14B", "I2V-A14B", "TI2V-5B", "CogVideoX", "LTX-Video")
@@ -43,7 +43,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environment(tiny: Path) -> dict[str, str]:
-    """Of a worker process that renders with the tiny models."""
+    """The environment of a worker process that renders with the tiny models."""
     return {
         "PATH": os.environ["PATH"],
         "OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"],
@@ -67,7 +67,7 @@ def make_worker(environment: dict[str, str]) -> MakeWorker:
 
 
 @pytest.fixture(scope="session")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pixels = np.random.default_rng(0).integers(0, 255, (50, 90, 3), dtype=np.uint8)
     path = tmp_path_factory.mktemp("pictures") / "first.png"
     Image.fromarray(pixels).save(path)
@@ -75,7 +75,7 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_job(tmp_path: Path, picture: Path) -> MakeJob:
+def make_job(tmp_path: Path, image_file: Path) -> MakeJob:
     def make(name: str = "job", **fields: object) -> Job:
         model = fields.get("model", "T2V-A14B")
         given = {
@@ -87,7 +87,7 @@ def make_job(tmp_path: Path, picture: Path) -> MakeJob:
             "frames_per_second": 16.0,
             "steps": 6,
             "seed": 3,
-            "image_path": str(picture) if model == "I2V-A14B" else None,
+            "image_path": str(image_file) if model == "I2V-A14B" else None,
         }
         request = RenderRequest(**{**given, **fields})  # type: ignore[arg-type]
         return Job(name, 1, request, None, tmp_path / f"{name}.mp4", tmp_path / f"{name}-checkpoints")
@@ -95,5 +95,5 @@ def make_job(tmp_path: Path, picture: Path) -> MakeJob:
     return make
 
 
-def quiet(*_: object, **__: object) -> None:
-    """A step that nobody listens to."""
+def ignore_step(*_: object, **__: object) -> None:
+    """An `on_step` that does nothing."""

@@ -1,3 +1,5 @@
+"""Messages on the socket: their bytes, and what is done with bytes that are no message."""
+
 from __future__ import annotations
 
 import asyncio

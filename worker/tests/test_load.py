@@ -1,3 +1,5 @@
+"""Loading a model: which files are refused, which mismatches are found, what a failed load leaves."""
+
 from __future__ import annotations
 
 import json
@@ -8,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import MakeJob, MakeWorker, quiet
+from conftest import MakeJob, MakeWorker, ignore_step
 from understudy_worker.errors import ModelFilesError, Unsupported
 from understudy_worker.failures import causes_of
 from understudy_worker.pipelines.placement import is_tiled
@@ -82,15 +84,15 @@ def test_a_shift_of_the_list_replaces_the_files_own(make_worker: MakeWorker, cop
     listed["T2V-A14B"]["flow_shift"] = 12.0
     path.write_text(json.dumps(listed), encoding="utf-8")
     worker = make_worker(UNDERSTUDY_MODELS=str(path), UNDERSTUDY_MODELS_DIR=str(copied))
-    assert worker._need_bench().pipe.scheduler.config.flow_shift == 12.0
+    assert worker._require_model().pipe.scheduler.config.flow_shift == 12.0
 
 
 def test_on_the_processor_tiling_works_and_what_needs_a_card_is_unsupported(
     make_worker: MakeWorker, make_job: MakeJob
 ) -> None:
     worker = make_worker(profile="tiling")
-    assert is_tiled(worker._need_bench().pipe)
-    assert worker.render(make_job(), quiet).steps_rendered == 6
+    assert is_tiled(worker._require_model().pipe)
+    assert worker.render(make_job(), ignore_step).steps_rendered == 6
     assert worker.profiles == ("full", "tiling")
     with pytest.raises(Unsupported, match="accelerator"):
         make_worker(profile="model-offload")
@@ -108,7 +110,7 @@ def test_each_part_has_the_precision_of_the_list(make_worker: MakeWorker, copied
     listed = json.loads(path.read_text(encoding="utf-8"))
     listed["T2V-A14B"]["dtype"] = "bfloat16"
     path.write_text(json.dumps(listed), encoding="utf-8")
-    pipe = make_worker(UNDERSTUDY_MODELS=str(path), UNDERSTUDY_MODELS_DIR=str(copied))._need_bench().pipe
+    pipe = make_worker(UNDERSTUDY_MODELS=str(path), UNDERSTUDY_MODELS_DIR=str(copied))._require_model().pipe
     found = {name: getattr(pipe, name).dtype for name in ("text_encoder", "transformer", "transformer_2", "vae")}
     assert found == {
         "text_encoder": torch.bfloat16,

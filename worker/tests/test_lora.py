@@ -1,3 +1,5 @@
+"""LoRAs of a job: their effect, their removal, and which are refused."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from conftest import MakeJob, MakeWorker, quiet
+from conftest import MakeJob, MakeWorker, ignore_step
+from understudy_worker.api import Lora
 from understudy_worker.errors import LoraUnsupported, RequestError
-from understudy_worker.surface import Lora
 
 RANK, INNER = 2, 24
 
@@ -47,7 +49,7 @@ def test_a_lora_changes_the_render_by_its_strength_and_leaves_the_model_as_it_wa
     for name, fields in asked.items():
         job = make_job(name, **fields)
         worker.admit(job)
-        worker.render(job, quiet)
+        worker.render(job, ignore_step)
         seen[name] = job.output_path.read_bytes()
     assert seen["plain"] == seen["plain again"]
     assert len({seen[name] for name in ("plain", "full", "half", "low", "high")}) == 5
@@ -84,10 +86,10 @@ def test_a_lora_of_another_model_fails_the_job_and_is_taken_off_again(
 ) -> None:
     worker = make_worker(UNDERSTUDY_LORA_DIR=str(loras))
     with pytest.raises(LoraUnsupported, match="this model"):
-        worker.render(make_job("foreign", lora_path="foreign.safetensors"), quiet)
+        worker.render(make_job("foreign", lora_path="foreign.safetensors"), ignore_step)
     plain, again = make_job("plain"), make_job("again")
-    worker.render(plain, quiet)
-    make_worker().render(again, quiet)
+    worker.render(plain, ignore_step)
+    make_worker().render(again, ignore_step)
     assert plain.output_path.read_bytes() == again.output_path.read_bytes()
 
 

@@ -1,3 +1,5 @@
+"""Parameters of requests: how they are read, and that the first wrong field is named."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -20,7 +22,7 @@ REQUEST: dict[str, Any] = {
     "lora_path": None,
     "lora_strength": 1,
 }
-ORDER: dict[str, Any] = {
+GENERATE: dict[str, Any] = {
     "job_id": "a",
     "fence": 1,
     "request": REQUEST,
@@ -30,15 +32,15 @@ ORDER: dict[str, Any] = {
 }
 
 
-def test_an_order_is_read_as_it_was_sent() -> None:
-    job = params.job(ORDER, MODELS)
+def test_a_request_to_generate_is_read_as_it_was_sent() -> None:
+    job = params.job(GENERATE, MODELS)
     assert (job.job_id, job.fence, job.request.width, job.request.frames_per_second) == ("a", 1, 854, 16.0)
     assert (job.request.loras, job.request.image_path) == ((), None)
 
 
 def test_loras_are_read_with_the_expert_that_they_are_for() -> None:
     loras = [{"name": "ink.safetensors", "strength": 0.5, "expert": "low"}, {"name": "b.safetensors", "strength": 1}]
-    read = params.job({**ORDER, "request": {**REQUEST, "loras": loras}}, MODELS).request.loras
+    read = params.job({**GENERATE, "request": {**REQUEST, "loras": loras}}, MODELS).request.loras
     assert [(lora.name, lora.strength, lora.expert) for lora in read] == [
         ("ink.safetensors", 0.5, "low"),
         ("b.safetensors", 1.0, "both"),
@@ -63,16 +65,16 @@ def test_loras_are_read_with_the_expert_that_they_are_for() -> None:
 )
 def test_a_wrong_field_is_named(field: str, value: object) -> None:
     with pytest.raises(InvalidParams, match=f"generate: request.*{field}"):
-        params.job({**ORDER, "request": {**REQUEST, field: value}}, MODELS)
+        params.job({**GENERATE, "request": {**REQUEST, field: value}}, MODELS)
 
 
 @pytest.mark.parametrize("field", ["job_id", "fence", "request", "output_path", "checkpoint_dir"])
 def test_a_missing_field_is_named(field: str) -> None:
     with pytest.raises(InvalidParams, match=field):
-        params.job({name: value for name, value in ORDER.items() if name != field}, MODELS)
+        params.job({name: value for name, value in GENERATE.items() if name != field}, MODELS)
 
 
 def test_a_probe_is_read_by_its_kind() -> None:
-    assert params.probe_order({"kind": "canary", "model": "our-video"}, MODELS).model == "our-video"
+    assert params.probe_params({"kind": "canary", "model": "our-video"}, MODELS).model == "our-video"
     with pytest.raises(InvalidParams, match="kind"):
-        params.probe_order({"kind": "rumour"}, MODELS)
+        params.probe_params({"kind": "rumour"}, MODELS)

@@ -1,3 +1,5 @@
+"""The worker as a process of its own: kill -9, SIGTERM, exit codes, and the protocol over its socket."""
+
 from __future__ import annotations
 
 import signal
@@ -9,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from client import Supervisor
-from conftest import FIXTURES, MakeJob, MakeWorker, quiet
+from conftest import FIXTURES, MakeJob, MakeWorker, ignore_step
 from understudy_worker.mux import decoded_facts
 
-Supervise = Callable[..., Supervisor]
+StartWorker = Callable[..., Supervisor]
 LONG = 40
 
 
 @pytest.fixture
-def supervise(environment: dict[str, str]) -> Iterator[Supervise]:
+def start_worker(environment: dict[str, str]) -> Iterator[StartWorker]:
     made: list[Supervisor] = []
 
     def start(program: list[str] | None = None, **more: str) -> Supervisor:
@@ -30,7 +32,7 @@ def supervise(environment: dict[str, str]) -> Iterator[Supervise]:
 
 
 @pytest.fixture(scope="module")
-def standing(environment: dict[str, str]) -> Iterator[Supervisor]:
+def shared_worker(environment: dict[str, str]) -> Iterator[Supervisor]:
     """One process with its model loaded, for tests that leave it as it was: a start takes seconds."""
     supervisor = Supervisor(environment)
     supervisor.load("T2V-A14B")
@@ -40,65 +42,65 @@ def standing(environment: dict[str, str]) -> Iterator[Supervisor]:
 
 @pytest.mark.parametrize("model", ["T2V-A14B", "I2V-A14B"])
 def test_after_kill_9_a_new_process_renders_the_rest_and_the_file_is_the_same(
-    supervise: Supervise, make_worker: MakeWorker, make_job: MakeJob, model: str
+    start_worker: StartWorker, make_worker: MakeWorker, make_job: MakeJob, model: str
 ) -> None:
     whole, halved = (make_job(name, model=model, steps=LONG) for name in ("whole", "halved"))
-    first = supervise()
+    first = start_worker()
     first.load(model)
     first.generate(halved)
-    first.until(lambda: first.denoised() >= 5)
+    first.wait_until(lambda: first.denoised_steps() >= 5)
     first.process.send_signal(signal.SIGKILL)
     assert first.exit_code() == -signal.SIGKILL
     assert not halved.output_path.exists()
 
-    second = supervise()
+    second = start_worker()
     second.load(model)
     second.generate(halved)
-    second.until(lambda: second.said("completed") or second.said("failed"))
-    report = second.said("completed")[0]
+    second.wait_until(lambda: second.notified("completed") or second.notified("failed"))
+    report = second.notified("completed")[0]
 
     # It was killed between two steps at the soonest, and every step was kept.
     assert report["resumed_from_step"] >= 5
     assert report["resumed_from_step"] + report["steps_rendered"] == LONG
-    make_worker(model).render(whole, quiet)
+    make_worker(model).render(whole, ignore_step)
     assert halved.output_path.read_bytes() == whole.output_path.read_bytes()
 
 
 def test_on_sigterm_every_step_so_far_is_kept_and_the_process_ends_with_0(
-    supervise: Supervise, make_job: MakeJob
+    start_worker: StartWorker, make_job: MakeJob
 ) -> None:
     job = make_job(steps=LONG)
     # No checkpoint is due within the render: what is kept was kept by the signal.
-    first = supervise(UNDERSTUDY_CHECKPOINT_MS="3600000")
+    first = start_worker(UNDERSTUDY_CHECKPOINT_MS="3600000")
     first.load("T2V-A14B")
     first.generate(job)
-    first.until(lambda: first.denoised() >= 3)
+    first.wait_until(lambda: first.denoised_steps() >= 3)
     first.process.send_signal(signal.SIGTERM)
     assert first.exit_code() == 0
-    reached = first.denoised()
+    reached = first.denoised_steps()
 
-    second = supervise()
+    second = start_worker()
     second.load("T2V-A14B")
     second.generate(job)
-    second.until(lambda: second.said("completed") or second.said("failed"))
-    assert second.said("completed")[0]["resumed_from_step"] >= reached
+    second.wait_until(lambda: second.notified("completed") or second.notified("failed"))
+    assert second.notified("completed")[0]["resumed_from_step"] >= reached
 
 
-def test_a_poisoned_device_is_told_and_the_process_ends_with_75(supervise: Supervise, make_job: MakeJob) -> None:
-    worker = supervise([str(FIXTURES / "faulty_worker.py")], UNDERSTUDY_TEST_FAULT="poison")
+def test_a_poisoned_device_is_told_and_the_process_ends_with_75(start_worker: StartWorker, make_job: MakeJob) -> None:
+    worker = start_worker([str(FIXTURES / "faulty_worker.py")], UNDERSTUDY_TEST_FAULT="poison")
     worker.load("T2V-A14B")
     worker.generate(make_job())
-    worker.until(lambda: worker.said("failed"))
-    failure = worker.said("failed")[0]["failure"]
+    worker.wait_until(lambda: worker.notified("failed"))
+    failure = worker.notified("failed")[0]["failure"]
     assert failure["exception_type"] == "torch.AcceleratorError"
     assert (failure["phase"], failure["device_usable"]) == ("denoise", False)
     assert worker.exit_code() == 75
 
 
 def test_a_request_that_the_model_cannot_render_is_refused_before_it_begins(
-    standing: Supervisor, make_job: MakeJob
+    shared_worker: Supervisor, make_job: MakeJob
 ) -> None:
-    worker = standing
+    worker = shared_worker
     refused = worker.generate(make_job(width=63))["error"]
     assert refused["data"]["exception_type"] == "understudy_worker.errors.RequestError"
     assert "even" in refused["message"]
@@ -109,8 +111,10 @@ def test_a_request_that_the_model_cannot_render_is_refused_before_it_begins(
 
 
 @pytest.mark.parametrize("profile", ["model-offload", "group-offload", "fp8"])
-def test_a_profile_that_cannot_be_had_here_is_unsupported_with_a_reason(standing: Supervisor, profile: str) -> None:
-    worker = standing
+def test_a_profile_that_cannot_be_had_here_is_unsupported_with_a_reason(
+    shared_worker: Supervisor, profile: str
+) -> None:
+    worker = shared_worker
     worker.ask("model/load", model="T2V-A14B", profile="full")
     refused = worker.ask("model/load", model="T2V-A14B", profile=profile)["error"]
     assert refused["code"] == -32003
@@ -120,8 +124,8 @@ def test_a_profile_that_cannot_be_had_here_is_unsupported_with_a_reason(standing
     assert worker.ask("attach")["result"]["profile"] == "tiling"
 
 
-def test_an_action_says_what_it_applied_and_the_memory_before_and_after(standing: Supervisor) -> None:
-    worker = standing
+def test_an_action_says_what_it_applied_and_the_memory_before_and_after(shared_worker: Supervisor) -> None:
+    worker = shared_worker
     worker.ask("model/load", model="T2V-A14B", profile="full")
     done = worker.ask("action/run", action="enable_cpu_offload")["result"]
     assert done["applied"] == ["profile tiling"]
@@ -134,19 +138,19 @@ def test_an_action_says_what_it_applied_and_the_memory_before_and_after(standing
     assert worker.ask("attach")["result"]["profile"] == "tiling", "what was refused has changed nothing"
 
 
-def test_a_prompt_is_never_written_to_the_log(standing: Supervisor, make_job: MakeJob) -> None:
-    worker = standing
+def test_a_prompt_is_never_written_to_the_log(shared_worker: Supervisor, make_job: MakeJob) -> None:
+    worker = shared_worker
     worker.generate(make_job(prompt="a very private fox " * 40))
-    worker.until(lambda: worker.said("completed") or worker.said("failed"))
+    worker.wait_until(lambda: worker.notified("completed") or worker.notified("failed"))
     assert "private" not in worker.log.read_text()
 
 
-def test_the_example_worker_renders_with_a_function_of_its_own(supervise: Supervise, make_job: MakeJob) -> None:
-    worker = supervise([str(Path(__file__).parents[1] / "examples" / "painter.py")])
+def test_the_example_worker_renders_with_a_function_of_its_own(start_worker: StartWorker, make_job: MakeJob) -> None:
+    worker = start_worker([str(Path(__file__).parents[1] / "examples" / "painter.py")])
     worker.load("painter")
     job = make_job(model="painter", width=96, height=62, frames=7)
     worker.generate(job)
-    worker.until(lambda: worker.said("completed") or worker.said("failed"))
+    worker.wait_until(lambda: worker.notified("completed") or worker.notified("failed"))
     facts = decoded_facts(job.output_path)
     assert (facts.width, facts.height, facts.frames) == (96, 62, 7)
     assert worker.ask("job/ack", job_id=job.job_id, fence=job.fence) == {"jsonrpc": "2.0", "id": 4, "result": {}}

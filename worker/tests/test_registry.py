@@ -1,3 +1,5 @@
+"""The list of models: which lists are refused, and which sizes a listed model renders."""
+
 from __future__ import annotations
 
 import json
@@ -6,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from understudy_worker.api import RenderRequest
 from understudy_worker.errors import ConfigurationError, RequestError
-from understudy_worker.pipelines.plan import Envelope, plan
 from understudy_worker.pipelines.registry import ModelEntry, check_pipelines, entry_of, read_registry
-from understudy_worker.surface import RenderRequest
+from understudy_worker.pipelines.render_size import RenderSize, render_size
 
 COMMON: dict[str, Any] = {
     "pipeline": "WanPipeline",
@@ -126,7 +128,7 @@ def test_what_is_asked_is_rendered_at_the_next_legal_size_and_count(
 ) -> None:
     entry = listed(model)
     width, height, frames = asked
-    assert plan(entry, request(model, width=width, height=height, frames=frames)) == Envelope(*rendered)
+    assert render_size(entry, request(model, width=width, height=height, frames=frames)) == RenderSize(*rendered)
 
 
 @pytest.mark.parametrize(
@@ -142,4 +144,4 @@ def test_what_is_asked_is_rendered_at_the_next_legal_size_and_count(
 def test_what_a_model_cannot_render_is_refused(model: str, fields: dict[str, Any]) -> None:
     entry = listed(model)
     with pytest.raises(RequestError):
-        plan(entry, request(model, **fields))
+        render_size(entry, request(model, **fields))

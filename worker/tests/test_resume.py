@@ -1,3 +1,5 @@
+"""Checkpoints: a resumed render is the uninterrupted one, and what is no checkpoint of it is not used."""
+
 from __future__ import annotations
 
 import errno
@@ -9,17 +11,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import MakeJob, MakeWorker, quiet
+from conftest import MakeJob, MakeWorker, ignore_step
+from understudy_worker.api import Job
 from understudy_worker.errors import Cancelled, Stopped
 from understudy_worker.pipelines.checkpoint import FILE_NAME, CorruptCheckpoint, read_checkpoint
 from understudy_worker.pipelines.fingerprint import fingerprint_of
 from understudy_worker.pipelines.worker import DiffusersWorker
-from understudy_worker.surface import Job
 
 
 def final_latents(worker: DiffusersWorker, job: Job) -> torch.Tensor:
-    bench = worker._need_bench()
-    kept = read_checkpoint(job.checkpoint_dir, fingerprint_of(bench.entry, job.request, bench.pipe, None))
+    loaded = worker._require_model()
+    kept = read_checkpoint(job.checkpoint_dir, fingerprint_of(loaded.entry, job.request, loaded.pipe, None))
     assert kept is not None
     assert kept.is_final
     return kept.latents
@@ -57,14 +59,14 @@ def test_a_resumed_render_is_bit_for_bit_the_uninterrupted_one(
 ) -> None:
     whole = make_job("whole", model=model)
     first = make_worker(model)
-    first.render(whole, quiet)
+    first.render(whole, ignore_step)
     halved = make_job("halved", model=model)
     with pytest.raises(Stopped):
         first.render(halved, stop_at(first, step))
     assert not halved.output_path.exists()
 
     second = make_worker(model)
-    done = second.render(halved, quiet)
+    done = second.render(halved, ignore_step)
 
     assert (done.resumed_from_step, done.steps_rendered) == (step, 6 - step)
     assert torch.equal(final_latents(second, halved), final_latents(second, whole))
@@ -73,9 +75,9 @@ def test_a_resumed_render_is_bit_for_bit_the_uninterrupted_one(
 
 def test_a_finished_denoising_is_not_done_again(make_worker: MakeWorker, make_job: MakeJob) -> None:
     worker, job = make_worker(), make_job()
-    worker.render(job, quiet)
+    worker.render(job, ignore_step)
     first = job.output_path.read_bytes()
-    done = worker.render(job, quiet)
+    done = worker.render(job, ignore_step)
     assert (done.resumed_from_step, done.steps_rendered) == (6, 0)
     assert job.output_path.read_bytes() == first
 
@@ -84,7 +86,7 @@ def test_the_next_render_after_a_cancelled_one_is_as_if_it_had_never_been(
     make_worker: MakeWorker, make_job: MakeJob
 ) -> None:
     worker, other = make_worker(), make_job("other")
-    worker.render(other, quiet)
+    worker.render(other, ignore_step)
 
     def cancel(phase: str, step: int, *_: object, **__: object) -> None:
         if phase == "denoise" and step == 3:
@@ -94,15 +96,15 @@ def test_the_next_render_after_a_cancelled_one_is_as_if_it_had_never_been(
         worker.render(make_job("cancelled", seed=9), cancel)
     worker.settle(is_clean=False)
     again = make_job("again")
-    worker.render(again, quiet)
+    worker.render(again, ignore_step)
     assert again.output_path.read_bytes() == other.output_path.read_bytes()
 
 
 def test_a_checkpoint_of_another_render_is_not_used(make_worker: MakeWorker, make_job: MakeJob) -> None:
     worker, job = make_worker(), make_job()
-    worker.render(job, quiet)
+    worker.render(job, ignore_step)
     other = make_job(seed=4)
-    done = worker.render(other, quiet)
+    done = worker.render(other, ignore_step)
     assert (done.resumed_from_step, done.steps_rendered) == (0, 6)
 
 
@@ -119,13 +121,13 @@ def test_a_checkpoint_of_other_weights_is_not_used(
             link_to_blob(weights, tmp_path / "blobs")
         job = make_job(f"job-{is_cache}")
         settings = {"UNDERSTUDY_MODELS": str(models / "models.json"), "UNDERSTUDY_MODELS_DIR": str(models)}
-        make_worker(**settings).render(job, quiet)
-        assert make_worker(**settings).render(job, quiet).resumed_from_step == 6
+        make_worker(**settings).render(job, ignore_step)
+        assert make_worker(**settings).render(job, ignore_step).resumed_from_step == 6
         weights.unlink()
         weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         if is_cache:
             link_to_blob(weights, tmp_path / "blobs")
-        assert make_worker(**settings).render(job, quiet).resumed_from_step == 0
+        assert make_worker(**settings).render(job, ignore_step).resumed_from_step == 0
 
 
 def link_to_blob(path: Path, blobs: Path) -> None:
@@ -149,7 +151,7 @@ def test_a_corrupt_checkpoint_is_refused_and_the_render_begins_anew(
 
     with pytest.raises(CorruptCheckpoint):
         read_checkpoint(job.checkpoint_dir, "any")
-    done = worker.render(job, quiet)
+    done = worker.render(job, ignore_step)
 
     assert (done.resumed_from_step, done.steps_rendered) == (0, 6)
     assert "checkpoint refused" in capsys.readouterr().err
@@ -160,7 +162,7 @@ def test_half_a_checkpoint_never_takes_the_place_of_a_whole_one(make_worker: Mak
     with pytest.raises(Stopped):
         worker.render(job, stop_at(worker, 4))
     (job.checkpoint_dir / FILE_NAME).with_suffix(".new").write_bytes(b"cut off in the mid")
-    assert worker.render(job, quiet).resumed_from_step == 4
+    assert worker.render(job, ignore_step).resumed_from_step == 4
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_render(
@@ -177,6 +179,6 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_render(
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    assert worker.render(job, quiet).steps_rendered == 6
+    assert worker.render(job, ignore_step).steps_rendered == 6
     assert "no room for the checkpoint of step 1" in capsys.readouterr().err
     assert [path.name for path in job.checkpoint_dir.iterdir()] == [FILE_NAME]

@@ -1,5 +1,21 @@
-"""Workers for Understudy: `serve(MyWorker())` makes a supervised process of a class with `load` and `render`."""
+"""
+Rendering workers for Understudy.
 
+`serve(MyWorker())` turns a class with `load` and `render` into a process that the supervisor can start, watch and
+repair. This module is the whole public interface; `understudy_worker.mux` writes the video file.
+"""
+
+from understudy_worker.api import (
+    Action,
+    Applied,
+    DeviceIdentity,
+    Job,
+    OnStep,
+    Probe,
+    Rendered,
+    RenderRequest,
+    Worker,
+)
 from understudy_worker.errors import (
     BadOutputError,
     Cancelled,
@@ -12,17 +28,6 @@ from understudy_worker.errors import (
 )
 from understudy_worker.memory import Memory
 from understudy_worker.serve import serve
-from understudy_worker.surface import (
-    Action,
-    Applied,
-    DeviceIdentity,
-    Job,
-    OnStep,
-    Probe,
-    Rendered,
-    RenderRequest,
-    Worker,
-)
 
 __all__ = [
     "Action",

@@ -1,4 +1,7 @@
-"""LSP framing: `Content-Length: N`, an empty line, N bytes of UTF-8 JSON."""
+"""
+Reads and writes messages on the socket, framed as in the Language Server Protocol: `Content-Length: N`, an empty line,
+N bytes of JSON.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,19 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-LONGEST_HEADER_BYTES = 4_096
-LONGEST_BODY_BYTES = 8 * 1024 * 1024
+MAX_HEADER_BYTES = 4_096
+MAX_BODY_BYTES = 8 * 1024 * 1024
 
 
 class FramingError(Exception):
-    """What came is not a frame; the connection cannot be read any further."""
+    """The bytes are not a frame. Where the next one would begin is unknown, so the connection is useless."""
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """Whatever a worker put into it: a message that is not sent would be waited for."""
+    """
+    Always succeeds: values that JSON does not know are replaced by the nearest ones that it does. The supervisor waits
+    for each message, so a message with an odd number in it is better than none.
+    """
     try:
         body = _json(message)
     except (TypeError, ValueError):
@@ -31,7 +37,7 @@ def _json(message: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has neither NaN nor half a surrogate pair, and does not know the numbers of NumPy."""
+    """The value as JSON can carry it, without NaN, infinity, lone surrogates or the number types of NumPy."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -50,7 +56,7 @@ def _plain(value: Any) -> Any:
 
 
 def body_bytes(header: bytes) -> int:
-    """The length that a header block announces."""
+    """The length of the body, as the header block gives it. Other headers are ignored, as LSP demands."""
     for line in header.split(b"\r\n"):
         name, colon, value = line.partition(b":")
         if not colon or name.strip().lower() != b"content-length":
@@ -58,17 +64,17 @@ def body_bytes(header: bytes) -> int:
         if not value.strip().isdigit():
             raise FramingError("Content-Length is not a number")
         length = int(value)
-        if length > LONGEST_BODY_BYTES:
+        if length > MAX_BODY_BYTES:
             raise FramingError(f"a message of {length} bytes is too long")
         return length
     raise FramingError("the header has no Content-Length")
 
 
 async def read(reader: asyncio.StreamReader) -> Any:
-    """The next message; None at the end of the stream. Raises FramingError for what is not a frame."""
+    """The next message, or None at the end of the stream. Raises FramingError for bytes that are not a frame."""
     try:
         header = await reader.readuntil(b"\r\n\r\n")
-        if len(header) > LONGEST_HEADER_BYTES:
+        if len(header) > MAX_HEADER_BYTES:
             raise FramingError("the header is too long")
         body = await reader.readexactly(body_bytes(header))
     except (asyncio.IncompleteReadError, ConnectionError):

@@ -1,4 +1,4 @@
-"""Memory of the device, in bytes; on a machine without a card the device is the process itself."""
+"""How much memory the device has and uses, in bytes. Without a graphics card the host's memory is reported instead."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ KIBIBYTE = 1024
 class Memory:
     total_bytes: int
     allocated_bytes: int
-    """What the weights and the work in hand take."""
+    """Held by weights and by the running work."""
     reserved_bytes: int
-    """Allocated, plus what is kept for later."""
+    """Allocated memory, and what the allocator keeps to hand out again."""
     free_bytes: int
     peak_bytes: int
 
     def wire(self) -> dict[str, int]:
+        """As the protocol carries it."""
         return {
             "total_bytes": self.total_bytes,
             "allocated_bytes": self.allocated_bytes,
@@ -41,7 +42,7 @@ def _kibibytes_of(path: str, name: str) -> int | None:
 
 
 def host_memory(allocated_bytes: int = 0) -> Memory:
-    """The host's memory as this process holds it; `allocated_bytes` are the weights it knows of."""
+    """The host's memory as this process sees it. `allocated_bytes` are the weights that the caller knows of."""
     page = os.sysconf("SC_PAGE_SIZE")
     total = os.sysconf("SC_PHYS_PAGES") * page
     available = _kibibytes_of("/proc/meminfo", "MemAvailable")
@@ -56,7 +57,10 @@ def host_memory(allocated_bytes: int = 0) -> Memory:
 
 
 def reset_host_peak() -> None:
-    """The peak counts from here (proc(5), clear_refs); where the kernel forbids it the process's whole life counts."""
+    """
+    Makes the peak count from now on (proc(5), clear_refs). Where the kernel forbids it, the peak is that of the
+    process's whole life.
+    """
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:

@@ -1,4 +1,9 @@
-"""Frames to a playing H.264 file: cropped, written aside, decoded once more, and only then put in its place."""
+"""
+Writes the rendered frames to an H.264 file and checks that it plays.
+
+The file is written under another name, decoded again and only then renamed, so the result's name never stands on a file
+that is unfinished, black or damaged.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +23,18 @@ Frame = npt.NDArray[np.uint8]
 """Height × width × red, green, blue."""
 
 BLACK_LEVEL = 4.0
-"""Mean luma (0..255) below which a picture is black; the supervisor's own probe draws the line here too."""
+"""A frame whose mean luma (0..255) is below this is black. The supervisor's own check uses the same value."""
 SAME_LEVEL = 0.15
-"""Mean difference of luma below which a clip's pictures are one picture."""
+"""A clip is constant when no frame differs from the first by this much, as a mean over luma."""
 FLAT_LEVEL = 1.0
-"""Spread of luma below which a picture shows nothing."""
+"""A frame shows one colour when its luma spreads by less than this."""
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Clip:
+    """Size, length and speed of a video."""
+
     width: int
     height: int
     frames: int
@@ -35,7 +42,7 @@ class Clip:
 
 
 def crop(frame: Frame, width: int, height: int) -> Frame:
-    """The middle of a picture that was rendered at the next legal size."""
+    """The middle of a frame. Models render certain sizes only, so a frame may be larger than what was asked for."""
     top = (frame.shape[0] - height) // 2
     left = (frame.shape[1] - width) // 2
     if top < 0 or left < 0:
@@ -43,8 +50,8 @@ def crop(frame: Frame, width: int, height: int) -> Frame:
     return np.ascontiguousarray(frame[top : top + height, left : left + width])
 
 
-class _Eye:
-    """Looks at every picture that goes by."""
+class _FrameCheck:
+    """Measures every frame on its way to the encoder, so that the clip need not be kept for a look at its end."""
 
     def __init__(self) -> None:
         self._first: npt.NDArray[np.float32] | None = None
@@ -53,7 +60,7 @@ class _Eye:
         self._widest = 0.0
         self._largest_change = 0.0
 
-    def see(self, frame: Frame) -> None:
+    def add(self, frame: Frame) -> None:
         luma = frame[::4, ::4].astype(np.float32) @ _LUMA
         if self._first is None:
             self._first = luma
@@ -62,7 +69,7 @@ class _Eye:
         self._widest = max(self._widest, float(luma.max() - luma.min()))
         self._largest_change = max(self._largest_change, float(np.abs(luma - self._first).mean()))
 
-    def judge(self) -> None:
+    def raise_if_useless(self) -> None:
         if self._brightest < BLACK_LEVEL:
             raise BadOutputError("the clip is black")
         if self._widest < FLAT_LEVEL:
@@ -72,14 +79,14 @@ class _Eye:
 
 
 def _write(path: Path, frames: Iterable[Frame], clip: Clip, on_frame: Callable[[int], None]) -> None:
-    eye = _Eye()
+    frame_check = _FrameCheck()
     writer = imageio_ffmpeg.write_frames(
         path,
         (clip.width, clip.height),
         fps=clip.frames_per_second,
         codec="libx264",
         quality=None,
-        # 1: any other would make ffmpeg resize to a multiple of it.
+        # With any value but 1 imageio would let ffmpeg scale the video to a multiple of it.
         macro_block_size=1,
         output_params=["-crf", "18", "-preset", "medium", "-movflags", "+faststart", "-f", "mp4"],
     )
@@ -88,17 +95,17 @@ def _write(path: Path, frames: Iterable[Frame], clip: Clip, on_frame: Callable[[
         for index, frame in enumerate(frames):
             if index >= clip.frames:
                 break
-            picture = crop(frame, clip.width, clip.height)
-            eye.see(picture)
-            writer.send(picture)
+            cropped = crop(frame, clip.width, clip.height)
+            frame_check.add(cropped)
+            writer.send(cropped)
             on_frame(index + 1)
     finally:
         writer.close()
-    eye.judge()
+    frame_check.raise_if_useless()
 
 
 def decoded_facts(path: Path) -> Clip:
-    """Decodes the whole file; raises BadOutputError when it does not play."""
+    """Size, length and speed of a file, found by decoding all of it. Raises BadOutputError when it does not play."""
     reader = imageio_ffmpeg.read_frames(path)
     try:
         meta: dict[str, Any] = next(reader)
@@ -112,7 +119,12 @@ def decoded_facts(path: Path) -> Clip:
 
 
 def write_clip(path: Path, frames: Iterable[Frame], clip: Clip, on_frame: Callable[[int], None]) -> None:
-    """Raises BadOutputError for what nobody wants to see, and leaves nothing under the result's name then."""
+    """
+    Writes `frames` to `path`, cropped and trimmed to `clip`, and calls `on_frame` with the count after each frame.
+
+    Raises BadOutputError for a clip that is black, of one colour, constant or not playable; then nothing is left at
+    `path`.
+    """
     part = path.with_name(f"{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -131,6 +143,7 @@ def write_clip(path: Path, frames: Iterable[Frame], clip: Clip, on_frame: Callab
 
 
 def sync(path: Path) -> None:
+    """Makes a file's content, or a folder's entries, survive a power failure."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

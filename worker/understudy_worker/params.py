@@ -1,4 +1,9 @@
-"""Parameters of the protocol's requests, read field by field: the first wrong one is named."""
+"""
+Reads the parameters of requests into typed values.
+
+Everything from the socket passes through here. The first field that does not fit is named in InvalidParams, whose
+message the supervisor receives.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from understudy_worker.errors import InvalidParams
-from understudy_worker.surface import (
+from understudy_worker.api import (
     EXPERTS,
     LOAD_PROFILES,
     PHASES,
@@ -20,10 +24,11 @@ from understudy_worker.surface import (
     Probe,
     RenderRequest,
 )
+from understudy_worker.errors import InvalidParams
 
 
 class Fields:
-    """One object of a message; `where` is what its fields are called in a refusal."""
+    """One object of a message. `where` is the path of the object, with which InvalidParams names its fields."""
 
     def __init__(self, value: Any, where: str) -> None:
         if not isinstance(value, dict):
@@ -31,54 +36,57 @@ class Fields:
         self._value: dict[str, Any] = value
         self._where = where
 
-    def refuse(self, name: str, rule: str) -> InvalidParams:
-        separator = ": " if ":" not in self._where else "."
-        return InvalidParams(f"{self._where}{separator}{name}: {rule}")
+    def error(self, name: str, rule: str) -> InvalidParams:
+        return InvalidParams(f"{self._path_of(name)}: {rule}")
 
     def text(self, name: str) -> str:
         value = self._value.get(name)
         if not isinstance(value, str):
-            raise self.refuse(name, "expected a text")
+            raise self.error(name, "expected a text")
         return value
 
     def optional_text(self, name: str) -> str | None:
         return None if self._value.get(name) is None else self.text(name)
 
-    def whole(self, name: str, least: int = 0) -> int:
+    def integer(self, name: str, minimum: int = 0) -> int:
         value = self._value.get(name)
+        # JSON has one type of number: 81.0 is the integer 81.
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise self.refuse(name, f"expected a whole number of at least {least}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise self.error(name, f"expected a whole number of at least {minimum}")
         return value
 
     def number(self, name: str) -> float:
         value = self._value.get(name)
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise self.refuse(name, "expected a number")
+            raise self.error(name, "expected a number")
         return float(value)
 
     def one_of(self, name: str, words: Sequence[str]) -> str:
         value = self._value.get(name)
         if value not in words:
-            raise self.refuse(name, f"expected one of {', '.join(words)}")
+            raise self.error(name, f"expected one of {', '.join(words)}")
         return cast(str, value)
 
     def optional_one_of(self, name: str, words: Sequence[str]) -> str | None:
         return None if self._value.get(name) is None else self.one_of(name, words)
 
-    def inner(self, name: str) -> Fields:
-        separator = ": " if ":" not in self._where else "."
-        return Fields(self._value.get(name), f"{self._where}{separator}{name}")
+    def nested(self, name: str) -> Fields:
+        return Fields(self._value.get(name), self._path_of(name))
 
-    def inners(self, name: str) -> list[Fields]:
+    def nested_list(self, name: str) -> list[Fields]:
         values = self._value.get(name)
         if values is None:
             return []
         if not isinstance(values, list):
-            raise self.refuse(name, "expected a list")
+            raise self.error(name, "expected a list")
+        return [Fields(value, f"{self._path_of(name)}.{index}") for index, value in enumerate(values)]
+
+    def _path_of(self, name: str) -> str:
+        """`method: field` at the top of the parameters, `method: field.field` below."""
         separator = ": " if ":" not in self._where else "."
-        return [Fields(value, f"{self._where}{separator}{name}.{index}") for index, value in enumerate(values)]
+        return f"{self._where}{separator}{name}"
 
 
 def _lora(fields: Fields) -> Lora:
@@ -90,19 +98,19 @@ def render_request(fields: Fields, models: Sequence[str]) -> RenderRequest:
     request = RenderRequest(
         model=fields.one_of("model", models),
         prompt=fields.text("prompt"),
-        width=fields.whole("width", 1),
-        height=fields.whole("height", 1),
-        frames=fields.whole("frames", 1),
+        width=fields.integer("width", 1),
+        height=fields.integer("height", 1),
+        frames=fields.integer("frames", 1),
         frames_per_second=fields.number("frames_per_second"),
-        steps=fields.whole("steps", 1),
-        seed=fields.whole("seed"),
+        steps=fields.integer("steps", 1),
+        seed=fields.integer("seed"),
         lora_path=fields.optional_text("lora_path"),
         lora_strength=fields.number("lora_strength"),
-        loras=tuple(_lora(lora) for lora in fields.inners("loras")),
+        loras=tuple(_lora(lora) for lora in fields.nested_list("loras")),
         image_path=fields.optional_text("image_path"),
     )
     if request.frames_per_second <= 0:
-        raise fields.refuse("frames_per_second", "expected a number above 0")
+        raise fields.error("frames_per_second", "expected a number above 0")
     return request
 
 
@@ -110,8 +118,8 @@ def job(params: Any, models: Sequence[str]) -> Job:
     fields = Fields(params, "generate")
     return Job(
         job_id=fields.text("job_id"),
-        fence=fields.whole("fence"),
-        request=render_request(fields.inner("request"), models),
+        fence=fields.integer("fence"),
+        request=render_request(fields.nested("request"), models),
         workflow=fields.optional_text("workflow"),
         output_path=Path(fields.text("output_path")),
         checkpoint_dir=Path(fields.text("checkpoint_dir")),
@@ -119,27 +127,29 @@ def job(params: Any, models: Sequence[str]) -> Job:
 
 
 @dataclass(frozen=True)
-class JobName:
+class AttemptRef:
+    """Names one attempt of a job: a later attempt of the same job has a higher fence."""
+
     job_id: str
     fence: int
 
 
-def job_name(method: str, params: Any) -> JobName:
+def attempt_ref(method: str, params: Any) -> AttemptRef:
     fields = Fields(params, method)
-    return JobName(job_id=fields.text("job_id"), fence=fields.whole("fence"))
+    return AttemptRef(job_id=fields.text("job_id"), fence=fields.integer("fence"))
 
 
-def load_order(params: Any, models: Sequence[str]) -> tuple[str, str]:
+def load_params(params: Any, models: Sequence[str]) -> tuple[str, str]:
     fields = Fields(params, "model/load")
     return fields.one_of("model", models), fields.one_of("profile", LOAD_PROFILES)
 
 
-def action_order(params: Any) -> tuple[str, str | None]:
+def action_params(params: Any) -> tuple[str, str | None]:
     fields = Fields(params, "action/run")
     return fields.one_of("action", RECOVERY_ACTIONS), fields.optional_one_of("profile", LOAD_PROFILES)
 
 
-def probe_order(params: Any, models: Sequence[str]) -> Probe:
+def probe_params(params: Any, models: Sequence[str]) -> Probe:
     fields = Fields(params, "probe")
     kind = fields.one_of("kind", ("alive", "canary", "phase"))
     if kind == "alive":
@@ -149,6 +159,6 @@ def probe_order(params: Any, models: Sequence[str]) -> Probe:
     return Probe(
         kind="phase",
         phase=cast(Phase, fields.one_of("phase", PHASES)),
-        request=render_request(fields.inner("request"), models),
+        request=render_request(fields.nested("request"), models),
         checkpoint_dir=Path(fields.text("checkpoint_dir")),
     )

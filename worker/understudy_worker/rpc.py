@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: messages and the codes of the worker protocol."""
+"""JSON-RPC 2.0: the shape of its messages, and the methods and error codes of the worker protocol."""
 
 from __future__ import annotations
 
@@ -34,36 +34,44 @@ METHODS = frozenset(
 
 
 @dataclass(frozen=True)
-class Refusal:
-    code: int
-    message: str
-    data: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
 class Request:
     id: int | str
     method: str
     params: Any
 
 
+@dataclass(frozen=True)
+class ErrorResponse:
+    """The `error` of a response: why a request was refused, or how it failed."""
+
+    code: int
+    message: str
+    data: dict[str, Any] | None = None
+
+
 def request_of(message: Any) -> Request | None:
-    """A request that wants an answer; None for everything else, which is let go by."""
+    """
+    The request in a message that arrived; None for anything else.
+
+    Notifications and responses are ignored and not refused: the supervisor sends neither, and JSON-RPC forbids a
+    response to them.
+    """
     if not isinstance(message, dict) or not isinstance(message.get("method"), str):
         return None
-    name = message.get("id")
-    if not isinstance(name, int | str) or isinstance(name, bool):
+    request_id = message.get("id")
+    # bool is a subclass of int in Python, and no id in JSON-RPC.
+    if not isinstance(request_id, int | str) or isinstance(request_id, bool):
         return None
     params = message.get("params")
-    return Request(name, message["method"], {} if params is None else params)
+    return Request(request_id, message["method"], {} if params is None else params)
 
 
-def answer(request: Request, outcome: dict[str, Any] | Refusal) -> dict[str, Any]:
+def response(request: Request, result: dict[str, Any] | ErrorResponse) -> dict[str, Any]:
     head = {"jsonrpc": "2.0", "id": request.id}
-    if not isinstance(outcome, Refusal):
-        return {**head, "result": outcome}
-    error: dict[str, Any] = {"code": outcome.code, "message": outcome.message}
-    return {**head, "error": error if outcome.data is None else {**error, "data": outcome.data}}
+    if not isinstance(result, ErrorResponse):
+        return {**head, "result": result}
+    error: dict[str, Any] = {"code": result.code, "message": result.message}
+    return {**head, "error": error if result.data is None else {**error, "data": result.data}}
 
 
 def notification(method: str, params: dict[str, Any]) -> dict[str, Any]:

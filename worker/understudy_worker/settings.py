@@ -1,4 +1,4 @@
-"""What the supervisor tells a worker by its environment."""
+"""The settings of every worker, which the supervisor passes in environment variables."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ class Settings:
     socket_path: str
     token: str
     orphan_ms: float
-    """How long a worker without any connection waits before it ends by itself."""
+    """How long a worker without a connection waits for a supervisor before it ends by itself."""
 
 
 def required(environment: Mapping[str, str], name: str) -> str:
+    """The variable's value. Raises ConfigurationError when it is missing or empty."""
     value = environment.get(name, "")
     if value == "":
         raise ConfigurationError(f"The environment variable {name} is missing.")
@@ -31,6 +32,7 @@ def required(environment: Mapping[str, str], name: str) -> str:
 
 
 def positive(environment: Mapping[str, str], name: str, default: float) -> float:
+    """The variable's value as a number above 0. Raises ConfigurationError for anything else."""
     text = environment.get(name, "")
     if text == "":
         return default
@@ -44,6 +46,7 @@ def positive(environment: Mapping[str, str], name: str, default: float) -> float
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Raises ConfigurationError with a sentence that names the variable."""
     socket_path = required(environment, SOCKET)
     folder = Path(socket_path).parent
     if not folder.is_dir():

@@ -2,8 +2,8 @@ import type { ScoreCard } from "../../core/drill.ts";
 import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobView } from "../../core/job.ts";
 import { isUsable } from "../../machines/supervisor-facts.ts";
+import type { Supervisor } from "../../machines/supervisor-view.ts";
 import type { ServiceParts } from "../service-ports.ts";
-import type { Supervisor } from "../supervisor-actor.ts";
 
 /** Rows by which the service tells that something is wrong. */
 const alarms = [

@@ -1,12 +1,11 @@
-import type { Actor } from "xstate";
 import { messageOf } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
 import { secondMs } from "../../core/units.ts";
 import type { FailureType } from "../../core/words.ts";
-import type { supervisorMachine } from "../../machines/supervisor.machine.ts";
 import { cooldownKey } from "../../machines/supervisor-incidents.ts";
-import { childIds } from "../../machines/supervisor-route.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
+import type { Supervisor } from "../../machines/supervisor-view.ts";
+import { healthOf, isHealthMonitored } from "../../machines/supervisor-view.ts";
 import type {
   HealthView,
   RecoveryOrder,
@@ -15,7 +14,8 @@ import type {
   RecoveryTriggered,
 } from "../../server/server-ports.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { healthViewOf, isMonitored, readHealth, type StatusParts } from "../status/service-status.ts";
+import type { StatusParts } from "../status/service-status.ts";
+import { healthViewOf } from "../status/service-status.ts";
 
 const answerWithinMs = 10 * secondMs;
 /** So long a trigger waits for the job in its worker's hand before it says that it is queued behind it. */
@@ -64,7 +64,6 @@ export function createFactHub(logger: Logger): FactHub {
   };
 }
 
-type Supervisor = Pick<Actor<typeof supervisorMachine>, "send" | "getSnapshot">;
 type RungEnded = Extract<SupervisorFact, { type: "rung.ended" }>;
 
 function answerOf(
@@ -194,11 +193,11 @@ async function reset({ parts, supervisor }: Desk, by: string): Promise<RecoveryR
 
 async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
   const { clock } = parts;
-  const measuredAtMs = (): number | null => readHealth(supervisor.getSnapshot())?.measuredAtMs ?? null;
+  const measuredAtMs = (): number | null => healthOf(supervisor.getSnapshot())?.measuredAtMs ?? null;
   supervisor.send({ type: "health.check" });
   const untilMs = clock.nowMs() + answerWithinMs;
   while (measuredAtMs() === null && clock.nowMs() < untilMs) await clock.sleep(50);
-  const report = readHealth(supervisor.getSnapshot());
+  const report = healthOf(supervisor.getSnapshot());
   const { mode } = supervisor.getSnapshot().context;
   const isServing = mode === "ready" || mode === "degraded";
   if (report !== null) return healthViewOf(report, { isProven: isServing, isConnected: isServing, parts });
@@ -218,10 +217,9 @@ async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
 
 /** The operator's own act: the row comes first, and the next start of the service measures again in any case. */
 async function setMonitoring({ parts, supervisor }: Desk, isOn: boolean, by: string): Promise<boolean> {
-  if (isMonitored(supervisor.getSnapshot()) === isOn) return false;
+  if (isHealthMonitored(supervisor.getSnapshot()) === isOn) return false;
   await parts.store.events.append([{ kind: isOn ? "monitoring.started" : "monitoring.stopped", actor: by, data: {} }]);
-  if (isOn) supervisor.send({ type: "child.respawn", childId: childIds.health });
-  else supervisor.getSnapshot().children[childIds.health]?.send({ type: "monitor.stop" } as never);
+  supervisor.send({ type: isOn ? "monitor.start" : "monitor.stop" });
   return true;
 }
 

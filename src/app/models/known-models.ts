@@ -6,9 +6,9 @@ import { readRegistry } from "./open-models.ts";
 
 /** What the registry file describes joins the catalogue; then every model that the configuration names must be one that there is. Throws UnderstudyError CONFIGURATION_INVALID. */
 export function knowConfiguredModels(config: Config): void {
-  const { lead, alternative, workers } = config;
-  knowModels(readRegistry(config).own.map(toModelEntry));
-  const named = [lead, ...(alternative === null ? [] : [alternative]), ...workers.flatMap(({ models }) => models)];
+  const { lead, alternative, workers, models } = config;
+  if (models.registryPath !== null) knowModels(readRegistry(config).own.map(toModelEntry));
+  const named = [lead, ...(alternative === null ? [] : [alternative]), ...workers.flatMap((worker) => worker.models)];
   const unknown = named.find((model) => !isKnownModel(model));
   if (unknown === undefined) return;
   throw new UnderstudyError(

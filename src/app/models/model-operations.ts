@@ -9,7 +9,7 @@ import type {
 } from "../../contract/model-views.ts";
 import { ModelError, UnderstudyError } from "../../core/errors.ts";
 import { isKnownModel, knownModels } from "../../core/model-catalog.ts";
-import type { ModelDesk, ModelState, ModelStatus, PullEnding, PullProgress } from "../../core/ports/model-desk.ts";
+import type { ModelDesk } from "../../core/ports/model-desk.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { ServingMachine } from "../../jobs/admission.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
@@ -17,6 +17,7 @@ import { placementSentence, refusalSentence } from "../../recovery/fit-sentences
 import type { FitVerdict, ModelPlacement } from "../../recovery/placement.ts";
 import type { ModelPort } from "../../server/server-ports.ts";
 import type { ServiceParts } from "../service-ports.ts";
+import { downloadOfEnding, downloadOfProgress, downloadOfStatus } from "./download-views.ts";
 import { suggestModel } from "./suggest-model.ts";
 
 type BoardParts = Pick<ServiceParts, "clock" | "config" | "models" | "envelopes" | "clips">;
@@ -26,30 +27,6 @@ export interface ModelBoard extends ModelPort {
 }
 
 const wordOf: Readonly<Record<FitVerdict, FitWord>> = { fits: "fits", tooLarge: "too_large", unknown: "unknown" };
-const stateOf: Readonly<Partial<Record<ModelState, DownloadView["state"]>>> = {
-  pulling: "downloading",
-  paused: "paused",
-  failed: "failed",
-  incomplete: "incomplete",
-};
-const endingOf = {
-  complete: "completed",
-  paused: "paused",
-  cancelled: "cancelled",
-  failed: "failed",
-} as const satisfies Record<PullEnding["kind"], DownloadView["state"]>;
-
-const nothingYet: PullProgress = {
-  phase: "listing",
-  doneBytes: 0,
-  totalBytes: 0,
-  bytesPerSecond: 0,
-  etaMs: null,
-  doneFileCount: 0,
-  fileCount: 0,
-  trouble: null,
-};
-
 const nobody: FitView = {
   word: "unknown",
   profile: null,
@@ -65,52 +42,6 @@ function fitOf(placement: ModelPlacement, serving: ServingMachine): FitView {
     profile: placement.profile,
     deviceBytes: row?.deviceBytes ?? null,
     sentence: placementSentence(serving.machine, placement),
-  };
-}
-
-const endSentenceOf = (ending: PullEnding): string | null => (ending.kind === "failed" ? ending.message : null);
-
-const downloadOfProgress = (model: ModelId, progress: PullProgress, atMs: number): DownloadView => ({
-  model,
-  state: "downloading",
-  doneBytes: progress.doneBytes,
-  totalBytes: progress.totalBytes === 0 ? null : progress.totalBytes,
-  bytesPerSecond: progress.bytesPerSecond,
-  etaMs: progress.etaMs,
-  trouble: progress.trouble,
-  atMs,
-});
-
-const downloadOfEnding = (
-  model: ModelId,
-  ending: PullEnding,
-  progress: PullProgress | null,
-  atMs: number,
-): DownloadView => ({
-  ...downloadOfProgress(model, progress ?? nothingYet, atMs),
-  state: endingOf[ending.kind],
-  bytesPerSecond: 0,
-  etaMs: null,
-  trouble: endSentenceOf(ending),
-});
-
-function downloadOfStatus(
-  { id, state, presentBytes, totalBytes, progress, error }: ModelStatus,
-  atMs: number,
-): DownloadView | null {
-  if (progress !== null) return downloadOfProgress(id, progress, atMs);
-  const download = stateOf[state];
-  if (download === undefined) return null;
-  const trouble = error?.message ?? null;
-  return {
-    model: id,
-    state: download,
-    doneBytes: presentBytes,
-    totalBytes,
-    bytesPerSecond: 0,
-    etaMs: null,
-    trouble,
-    atMs,
   };
 }
 
@@ -184,8 +115,8 @@ export interface BoardFacts {
   readonly loadedProfileOf: (model: ModelId) => LoadProfile | null;
 }
 
-export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }: BoardFacts): ModelBoard {
-  const { clock, config, envelopes } = parts;
+/** What the largest card carries, as a word with its sentence, and as a refusal. */
+function createFitDesk({ config, envelopes }: BoardParts, largest: BoardFacts["largest"]) {
   const offeredBy = (serving: ServingMachine): readonly LoadProfile[] =>
     profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
   const placed = (model: ModelId): { readonly serving: ServingMachine; readonly placement: ModelPlacement } | null => {
@@ -198,6 +129,7 @@ export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }
     const known = placed(model);
     return known === null ? nobody : fitOf(known.placement, known.serving);
   };
+  /** Throws UnderstudyError MODEL_DOES_NOT_FIT. */
   const refuseUnfit = (model: ModelId): void => {
     const known = placed(model);
     if (known?.placement.verdict !== "tooLarge") return;
@@ -205,6 +137,12 @@ export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }
     const instead = envelopes.findInstead(machine, model, knownModels(), offeredBy(known.serving));
     throw new UnderstudyError("MODEL_DOES_NOT_FIT", refusalSentence(machine, known.placement, instead));
   };
+  return { judge, refuseUnfit };
+}
+
+export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }: BoardFacts): ModelBoard {
+  const { clock } = parts;
+  const { judge, refuseUnfit } = createFitDesk(parts, largest);
   const view = async (model: ModelId): Promise<ModelView> => {
     const desk = deskOf(parts, model);
     const loadedProfile = loadedProfileOf(model);

@@ -1,6 +1,6 @@
 import { isUsable } from "../../machines/supervisor-facts.ts";
+import type { Supervisor } from "../../machines/supervisor-view.ts";
 import type { ServiceParts } from "../service-ports.ts";
-import type { Supervisor } from "../supervisor-actor.ts";
 
 export interface RouteWatch {
   /** Since when no worker can give real output; null while one can. */

@@ -1,7 +1,7 @@
+import type { Supervisor } from "../../machines/supervisor-view.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import type { Figures } from "../../telemetry/metrics/metrics.ts";
 import type { DrillDesk } from "../drills/drill-operations.ts";
-import type { Supervisor } from "../supervisor-actor.ts";
 import type { StatusParts } from "./service-status.ts";
 
 type ScrapeParts = Pick<StatusParts, "store" | "clock" | "leaks">;

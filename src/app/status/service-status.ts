@@ -1,8 +1,9 @@
-import type { AnyActorRef } from "xstate";
 import { formatBytes, minuteMs } from "../../core/units.ts";
-import { type HealthMonitorContext, type HealthReport, healthReportOf } from "../../machines/health-monitor.machine.ts";
-import { isUsable, type OpenIncident } from "../../machines/supervisor-facts.ts";
-import { childIds } from "../../machines/supervisor-route.ts";
+import type { HealthReport } from "../../machines/health-monitor-types.ts";
+import type { OpenIncident } from "../../machines/supervisor-facts.ts";
+import { isUsable } from "../../machines/supervisor-facts.ts";
+import type { SupervisorSnapshot } from "../../machines/supervisor-view.ts";
+import { healthOf, isHealthMonitored, workerStandingOf } from "../../machines/supervisor-view.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
 import type {
@@ -15,7 +16,6 @@ import type {
 import { pathOfValue } from "../../telemetry/transitions.ts";
 import type { LedgerEntry, RecoveryLedger } from "../incidents/recovery-ledger.ts";
 import type { ServiceParts } from "../service-ports.ts";
-import type { SupervisorSnapshot } from "../supervisor-actor.ts";
 import type { LeakWatch } from "../workers/leak-watch.ts";
 
 const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean =>
@@ -109,16 +109,6 @@ const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
   setAside: "set aside, and keeps nobody else from serving; the next job that wants it tries again after a while",
 };
 
-function stateOf(child: AnyActorRef | undefined): { path: string; tags: string[] } {
-  const snapshot = child?.getSnapshot() as
-    | { value?: Parameters<typeof pathOfValue>[0]; tags?: ReadonlySet<string> }
-    | undefined;
-  return {
-    path: snapshot?.value === undefined ? "down" : pathOfValue(snapshot.value),
-    tags: [...(snapshot?.tags ?? [])],
-  };
-}
-
 export interface StatusParts extends ServiceParts {
   readonly ledger: RecoveryLedger;
   readonly leaks: Pick<LeakWatch, "trendOf" | "residueOf">;
@@ -128,19 +118,14 @@ export interface StatusParts extends ServiceParts {
 
 function workerStatus(parts: StatusParts, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
   const link = parts.links.get(workerId);
-  const { path, tags } = stateOf(snapshot.children[childIds.worker(workerId)]);
+  const standing = workerStandingOf(snapshot, workerId);
   return {
     id: workerId,
     pid: link?.ref.pid ?? null,
-    state: path,
-    tags,
+    state: standing === null ? "down" : pathOfValue(standing.value),
+    tags: standing?.tags ?? [],
     kind: link?.client.identity.kind ?? "simulator",
   };
-}
-
-export function readHealth(snapshot: SupervisorSnapshot): HealthReport | null {
-  const child = snapshot.children[childIds.health]?.getSnapshot() as { context?: HealthMonitorContext } | undefined;
-  return child?.context === undefined ? null : healthReportOf(child.context);
 }
 
 function unreadyReasonOf({ diskWatch }: StatusParts, { context }: SupervisorSnapshot): UnreadyReason | null {
@@ -149,16 +134,12 @@ function unreadyReasonOf({ diskWatch }: StatusParts, { context }: SupervisorSnap
   return context.drain === null ? null : { code: "INTAKE_DRAINED", message: "An operator has drained the intake." };
 }
 
-/** A monitor that was stopped stays among the children, at its end. */
-export const isMonitored = (snapshot: SupervisorSnapshot): boolean =>
-  (snapshot.children[childIds.health]?.getSnapshot() as { status?: string } | undefined)?.status === "active";
-
 /** A cheap read of the machines' snapshots. */
 export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): ServiceStatus {
   const { context } = snapshot;
   const usable = Object.values(context.workers).filter(isUsable);
   const isConnected = Object.values(context.workers).some((worker) => worker.process === "connected");
-  const report = readHealth(snapshot);
+  const report = healthOf(snapshot);
   const entries = parts.ledger.list();
   const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
   return {
@@ -173,7 +154,7 @@ export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): Serv
       report === null || report.measuredAtMs === null
         ? null
         : healthViewOf(report, { isProven: usable.length > 0, isConnected, parts }),
-    isHealthMonitored: isMonitored(snapshot),
+    isHealthMonitored: isHealthMonitored(snapshot),
     recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
     recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),
     openIncidents: Object.values(context.incidents)

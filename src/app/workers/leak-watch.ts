@@ -1,8 +1,9 @@
 import { messageOf } from "../../core/errors.ts";
 import type { EventRow } from "../../core/events.ts";
-import { isRecycleDue, type LeakTrend, leakTrend, noteResidue, type Residue } from "../../recovery/leak.ts";
+import type { Supervisor } from "../../machines/supervisor-view.ts";
+import type { LeakTrend, Residue } from "../../recovery/leak.ts";
+import { isRecycleDue, leakTrend, noteResidue } from "../../recovery/leak.ts";
 import type { ServiceParts } from "../service-ports.ts";
-import type { Supervisor } from "../supervisor-actor.ts";
 
 /** Of the card: beyond it the residue takes what renders need. */
 const limitRatio = 0.5;

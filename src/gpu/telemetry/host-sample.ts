@@ -1,5 +1,4 @@
 import { statfs } from "node:fs/promises";
-import { currentLoad, mem } from "systeminformation";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { HostSample } from "../../core/ports/telemetry-probe.ts";
@@ -34,6 +33,8 @@ function createCpuMeter(clock: Clock): (cpu: CgroupSample["cpu"], hostRatio: num
 export function createHostSampler({ clock, stateDir, cgroupRoots }: HostSamplerOptions): () => Promise<HostSample> {
   const cpuRatioOf = createCpuMeter(clock);
   const sample = async (): Promise<HostSample> => {
+    // The largest package of all, and the first measurement is after the start.
+    const { currentLoad, mem } = await import("systeminformation");
     const [load, memory, disk] = await Promise.all([currentLoad(), mem(), statfs(stateDir)]);
     const [group, details] = await Promise.all([
       readCgroup(memory.total, cgroupRoots),

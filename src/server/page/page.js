@@ -1,30 +1,9 @@
 /** The page follows the event stream: a snapshot brings it up to date, and rows keep it so, also after a loss of the connection. */
 import { ask, show } from "./key.js";
 import { follow } from "./stream.js";
+import { ends, modes, phases, stages, waiting } from "./words.js";
 
 const at = (id) => document.getElementById(id);
-const modes = {
-  degraded: "working with limits",
-  recovering: "repairing itself",
-  mock: "stand-ins only",
-  draining: "stopping",
-};
-const phases = {
-  encode: "reading the prompt",
-  denoise: "rendering",
-  decode: "decoding the frames",
-  mux: "writing the file",
-};
-const stages = {
-  "job.claimed": "begins",
-  "job.adopted": "goes on",
-  "job.retried": "interrupted; goes on when the worker is back",
-  "job.released": "interrupted; goes on when the worker is back",
-  "job.cancelRequested": "is being cancelled",
-  "job.stoodIn": "a stand-in plays until the real video is ready",
-};
-const waiting = "waits for its turn";
-const ends = ["job.succeeded", "job.failed", "job.cancelled", "job.quarantined", "job.expired"];
 const eventCount = 10;
 /** Jobs that are not at their end, oldest first: id → { text, percent, isRunning }. */
 let jobs = new Map();

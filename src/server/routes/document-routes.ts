@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import type { JSONValue } from "hono/utils/types";
 import { showDocument } from "../../contract/api/document-api.ts";
+import { packageRoot } from "../../core/package-root.ts";
 import type { ApiApp } from "../api-app.ts";
 import { type ApiDocument, describeApi } from "../openapi-document.ts";
 import type { ServerPorts } from "../server-ports.ts";
@@ -10,7 +11,7 @@ import { addPageFile } from "./page-routes.ts";
 /** Where the build puts it, and where it lies in a clone. */
 const swaggerFolders = [
   new URL("../swagger-ui/", import.meta.url),
-  new URL("../../../node_modules/swagger-ui-dist/", import.meta.url),
+  new URL("node_modules/swagger-ui-dist/", packageRoot),
 ];
 
 function swaggerFile(name: string): URL {

@@ -64,8 +64,7 @@ const profileOf = ({ card, cardBytes, hostBytes }: NonNullable<ReturnType<Server
   ...(hostBytes === null ? {} : { total_memory_gb: inGb(hostBytes) }),
 });
 
-function addReads(app: ApiApp, ports: ServerPorts): void {
-  const { models, clock } = ports;
+function addReads(app: ApiApp, { models, clock }: ServerPorts): void {
   app.openapi(listModels, async (context) => context.json(toModels(await models.list(), clock.nowMs()), 200, noStore));
   app.openapi(summariseModels, async (context) =>
     context.json(toModelsSummary(await models.list(), clock.nowMs()), 200, noStore),
@@ -89,6 +88,11 @@ function addReads(app: ApiApp, ports: ServerPorts): void {
     if (found === null) return unknownModel(context, type);
     return context.json(found.download === null ? null : toDownload(found.download), 200, noStore);
   });
+}
+
+/** How it all stands, of every model at once. */
+function addOverviews(app: ApiApp, ports: ServerPorts): void {
+  const { models, clock } = ports;
   app.openapi(showIntegration, async (context) => {
     const views = await models.list();
     const hardware = models.hardware();
@@ -130,6 +134,7 @@ function addReads(app: ApiApp, ports: ServerPorts): void {
 export function addModelRoutes(app: ApiApp, ports: ServerPorts): void {
   const { models } = ports;
   addReads(app, ports);
+  addOverviews(app, ports);
   app.openapi(downloadModel, async (context) => {
     const { model_type: model, force_redownload: isForced, anyway: isAnyway } = context.req.valid("json");
     const answer = await models.download({ model, isForced, isAnyway, waitMs: downloadWaitMs });

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pageFile } from "../../contract/api/page-api.ts";
+import { packageRoot } from "../../core/package-root.ts";
 import type { ApiApp } from "../api-app.ts";
 import { contentSecurityPolicy } from "../safety/secure-headers.ts";
 
@@ -11,7 +12,7 @@ const style = "text/css; charset=utf-8";
 const drawing = "image/svg+xml";
 const page = (name: string): URL => new URL(`../page/${name}`, import.meta.url);
 /** Drawn from the machines when they change, and shipped beside the program. */
-const chart = (name: string): URL => new URL(`../../../visualizations/${name}`, import.meta.url);
+const chart = (name: string): URL => new URL(`visualizations/${name}`, packageRoot);
 const machines = ["circuit-breaker", "health-monitor", "model-loader", "pipeline", "recovery", "supervisor", "worker"];
 
 const files: readonly PageFile[] = [
@@ -19,7 +20,7 @@ const files: readonly PageFile[] = [
   { path: "/machines", type: html, url: page("machines.html") },
   // It hands frames to a window of another origin, which a page that is cut off from what it opens could not.
   { path: "/inspector", type: html, url: page("inspector.html"), openerPolicy: "same-origin-allow-popups" },
-  ...["page.js", "key.js", "stream.js", "machines.js", "inspector.js"].map((name) => ({
+  ...["page.js", "key.js", "stream.js", "words.js", "machines.js", "inspector.js"].map((name) => ({
     path: `/${name}`,
     type: script,
     url: page(name),

@@ -103,6 +103,20 @@ function createJobCounts(families: Families, models: readonly string[]): (row: E
   };
 }
 
+function registerQueueFamilies(families: Families): JobMetrics["queue"] {
+  const queued = families.gauge("jobs_queued", "Jobs that wait.");
+  const running = families.gauge("jobs_running", "Jobs that are being rendered.");
+  const oldest = families.gauge(
+    "job_oldest_waiting_seconds",
+    "How long the job that could be claimed first has waited; 0 when none waits.",
+  );
+  return ({ queuedCount, runningCount, longestWaitMs }) => {
+    queued.set(queuedCount);
+    running.set(runningCount);
+    oldest.set(seconds(longestWaitMs ?? 0));
+  };
+}
+
 /** @param models whose counters begin at zero */
 export function createJobMetrics(families: Families, models: readonly string[]): JobMetrics {
   const count = createJobCounts(families, models);
@@ -112,12 +126,7 @@ export function createJobMetrics(families: Families, models: readonly string[]):
     "When a worker's render last began or moved.",
     ["worker"],
   );
-  const queued = families.gauge("jobs_queued", "Jobs that wait.");
-  const running = families.gauge("jobs_running", "Jobs that are being rendered.");
-  const oldest = families.gauge(
-    "job_oldest_waiting_seconds",
-    "How long the job that could be claimed first has waited; 0 when none waits.",
-  );
+  const queue = registerQueueFamilies(families);
   return {
     row: (row) => {
       count(row);
@@ -133,10 +142,6 @@ export function createJobMetrics(families: Families, models: readonly string[]):
       phases.progress(progress);
       lastProgress.set({ worker: progress.workerId }, seconds(progress.atMs));
     },
-    queue: ({ queuedCount, runningCount, longestWaitMs }) => {
-      queued.set(queuedCount);
-      running.set(runningCount);
-      oldest.set(seconds(longestWaitMs ?? 0));
-    },
+    queue,
   };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
+import { toWire } from "../../contract/renaming.ts";
 import { methods, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";
-import { toWire } from "../wire-mapping.ts";
 import type { RawConnection, WorkerBench } from "./bench.ts";
 import type { WorkerCheck } from "./check.ts";
 

@@ -15,10 +15,10 @@ import {
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
 import type { ZodError } from "zod";
+import { toWire } from "../../contract/renaming.ts";
 import { type MethodName, methods, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";
 import { createSystemClock, type TimerHandle } from "../../core/clock.ts";
 import { secondMs } from "../../core/units.ts";
-import { toWire } from "../wire-mapping.ts";
 import type { LinkData, ToLink, ToMain, WorkerState } from "./thread-messages.ts";
 
 const port = parentPort;

@@ -1,6 +1,7 @@
 /** The simulator: a worker process with a simulated card that renders real, playable clips, each frame marked SIMULATED. */
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
+import { fromWire, toWire } from "../../contract/renaming.ts";
 import {
   exitCodeConfiguration,
   type MethodName,
@@ -13,7 +14,6 @@ import { messageOf } from "../../core/errors.ts";
 import type { GenerateOrder, ProbeOrder, WorkerIdentity } from "../../core/ports/worker.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";
 import { loadProfiles, modelIds, phases, type RecoveryAction } from "../../core/words.ts";
-import { fromWire, toWire } from "../wire-mapping.ts";
 import { isPresetName, SimulatedDevice } from "./device.ts";
 import { Engine } from "./engine.ts";
 import { Busy } from "./failures.ts";

@@ -1,1 +1,1 @@
-"""The diffusers worker: Wan 2.2 and other video pipelines, rendered through diffusers."""
+"""The worker that renders Wan 2.2 and other video pipelines with diffusers."""

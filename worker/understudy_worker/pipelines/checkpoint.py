@@ -1,4 +1,9 @@
-"""What a render needs to go on in another process: one file, hashed, fsynced, put in place whole or not at all."""
+"""
+The checkpoint file: what another process needs to continue a render.
+
+The file begins with its own hash, is synced to disk and then renamed into place. So a process that dies while writing
+leaves the checkpoint before, and a damaged file is recognised.
+"""
 
 from __future__ import annotations
 
@@ -22,33 +27,36 @@ _DIGEST_BYTES = 64
 
 @dataclass(frozen=True)
 class Checkpoint:
+    """A render after one of its steps."""
+
     fingerprint: str
-    """Of everything that decides what is rendered: a checkpoint of another render is none."""
+    """Hash of everything that decides what is rendered. Only a render with the same one may continue from here."""
     step: int
-    """Denoise steps that are done."""
+    """Count of denoise steps that are done."""
     is_final: bool
-    """The latents are what the VAE decodes: only that is left."""
+    """Whether denoising is complete, so that only decode and mux are left."""
     latents: torch.Tensor
-    beside: dict[str, Any]
-    """The scheduler's state; of final latents the further arguments of the decode."""
-    placed: dict[str, str]
-    """Profile and attention backend: on a card the bits are the same under the same ones only."""
+    extras: dict[str, Any]
+    """State of scheduler and noise; with final latents the further arguments of the decode."""
+    placement: dict[str, str]
+    """How the model was placed. On a card the bits of a resumed render are the same under the same placement only."""
 
 
 class CorruptCheckpoint(Exception):
-    """The file is not what was written; it is never used."""
+    """The file is not what was written. It is never used, not even in part."""
 
 
 def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    tensors: dict[str, torch.Tensor] = {"latents": _kept(checkpoint.latents)}
+    """Replaces the checkpoint in the folder. Raises OSError; then the checkpoint before it still stands."""
+    tensors: dict[str, torch.Tensor] = {"latents": _to_host(checkpoint.latents)}
     meta = {
         "version": VERSION,
         "fingerprint": checkpoint.fingerprint,
         "step": checkpoint.step,
         "is_final": checkpoint.is_final,
-        "placed": checkpoint.placed,
-        "beside": {name: _flat(value, name, tensors) for name, value in checkpoint.beside.items()},
+        "placed": checkpoint.placement,
+        "beside": {name: _to_json(value, name, tensors) for name, value in checkpoint.extras.items()},
     }
     body = bytes_of(tensors, metadata={"meta": json.dumps(meta)})
     path = directory / FILE_NAME
@@ -66,7 +74,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(directory: Path, fingerprint: str) -> Checkpoint | None:
-    """None when there is none of this very render. Raises CorruptCheckpoint."""
+    """The checkpoint of this very render, or None. Raises CorruptCheckpoint for a file that is damaged."""
     try:
         content = (directory / FILE_NAME).read_bytes()
     except FileNotFoundError:
@@ -83,35 +91,39 @@ def read_checkpoint(directory: Path, fingerprint: str) -> Checkpoint | None:
         step=meta["step"],
         is_final=meta["is_final"],
         latents=tensors["latents"],
-        beside={name: _deep(value, tensors) for name, value in meta["beside"].items()},
-        placed=meta["placed"],
+        extras={name: _from_json(value, tensors) for name, value in meta["beside"].items()},
+        placement=meta["placed"],
     )
 
 
 def _meta_of(body: bytes) -> dict[str, Any]:
-    """The metadata of a safetensors file: 8 bytes of length, then JSON. Whole, since the hash has matched."""
+    """
+    The metadata of a safetensors file, which begins with 8 bytes of length and a JSON header. Nothing is checked here:
+    the hash has matched, so the file is what `write_checkpoint` wrote.
+    """
     length = int.from_bytes(body[:8], "little")
     meta: dict[str, Any] = json.loads(json.loads(body[8 : 8 + length])["__metadata__"]["meta"])
     return meta
 
 
-def _kept(tensor: torch.Tensor) -> torch.Tensor:
+def _to_host(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().to("cpu").contiguous().clone()
 
 
-def _flat(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """The value as JSON, with its tensors beside it."""
+def _to_json(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    """The value as JSON. Its tensors are moved into `tensors`, and a reference takes the place of each."""
     if isinstance(value, torch.Tensor):
-        tensors[name] = _kept(value)
+        tensors[name] = _to_host(value)
         return {"tensor": name}
     if isinstance(value, list):
-        return [_flat(inner, f"{name}.{index}", tensors) for index, inner in enumerate(value)]
+        return [_to_json(inner, f"{name}.{index}", tensors) for index, inner in enumerate(value)]
     if value is None or isinstance(value, int | float | str):
         return value
     raise TypeError(f"{name} cannot be kept in a checkpoint: {type(value).__name__}")
 
 
-def _deep(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def _from_json(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """The reverse of `_to_json`: every object in the JSON is a reference to a tensor."""
     if isinstance(value, dict):
         return tensors[value["tensor"]]
-    return [_deep(inner, tensors) for inner in value] if isinstance(value, list) else value
+    return [_from_json(inner, tensors) for inner in value] if isinstance(value, list) else value

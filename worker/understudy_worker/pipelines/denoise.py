@@ -1,4 +1,4 @@
-"""Prompt to latents: encode, then denoise step by step, with a checkpoint as often as is asked."""
+"""Turns a prompt into latents: one call of the pipeline, which reports every step and can begin in the middle."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any
 import torch
 from PIL import Image
 
-from understudy_worker.pipelines.ask import arguments_of
+from understudy_worker.api import RenderRequest
+from understudy_worker.pipelines.call_arguments import call_arguments
 from understudy_worker.pipelines.experts import denoisers
-from understudy_worker.pipelines.handover import HandedOver, Latents, handing_over, noticing_first_pass
-from understudy_worker.pipelines.plan import Envelope
+from understudy_worker.pipelines.latents import Latents, LatentsCaptured, capturing_latents, on_first_forward
 from understudy_worker.pipelines.registry import ModelEntry
-from understudy_worker.pipelines.resume import NOISE, State, can_resume, capture, draw_on, resuming
-from understudy_worker.surface import RenderRequest
+from understudy_worker.pipelines.render_size import RenderSize
+from understudy_worker.pipelines.resume import NOISE, State, can_resume, capture_state, restore_noise, resuming
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a denoising is, right after a step: what a checkpoint keeps."""
+    """Everything that a checkpoint needs, right after a step."""
 
     step: int
     latents: torch.Tensor
     state: State | None
-    """Of scheduler and noise; None for a scheduler whose state is not known."""
+    """State of scheduler and noise; None for a scheduler that cannot be resumed."""
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where a denoising begins."""
+class StartPoint:
+    """Where denoising begins: at the first step, unless a checkpoint says otherwise."""
 
     step: int = 0
     latents: torch.Tensor | None = None
@@ -40,62 +40,70 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Order:
+class DenoiseInput:
+    """What is to be rendered, after the checks and at the size that the model can render."""
+
     request: RenderRequest
-    envelope: Envelope
-    picture: Image.Image | None = None
+    size: RenderSize
+    image: Image.Image | None = None
 
 
 def denoise(
     pipe: Any,
     entry: ModelEntry,
-    order: Order,
-    start: Start,
+    inputs: DenoiseInput,
+    start: StartPoint,
     on_encoded: Callable[[], None],
     on_step: Callable[[Progress], None],
 ) -> Latents:
     """
-    What the VAE is to decode. What `on_encoded` or `on_step` raises ends the call: diffusers' own interrupt returns
-    noise as a result.
+    The latents that the VAE is to decode.
+
+    `on_encoded` is called when prompt and image are encoded, `on_step` after every step. An exception is the way to end
+    a render early: diffusers' own interrupt would return noise as if it were the result.
     """
 
     def on_step_end(_pipe: Any, index: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         scheduler = pipe.scheduler
         inner = getattr(scheduler, "_inner", scheduler)
-        state = {**capture(inner), NOISE: generator.get_state()} if can_resume(inner) else None
+        state = {**capture_state(inner), NOISE: generator.get_state()} if can_resume(inner) else None
         on_step(Progress(start.step + index + 1, tensors["latents"], state))
         return tensors
 
     def on_first_pass() -> None:
-        draw_on(generator, start.state)
+        restore_noise(generator, start.state)
         on_encoded()
 
-    # On the host, whatever the device: the same seed is the same noise everywhere.
-    generator = torch.Generator("cpu").manual_seed(order.request.seed)
-    # With all steps done before there is no pass; else it is what was drawn before the first that does not count.
-    draw_on(generator, start.state)
-    asked = arguments_of(pipe, entry, order.request, order.envelope, order.picture)
-    goes_on = nullcontext() if start.state is None else resuming(pipe, start.state, start.step)
-    with goes_on, handing_over(pipe.vae), noticing_first_pass(denoisers(pipe), on_first_pass):
+    # On the host, whatever the device is, so that a seed gives the same noise everywhere.
+    generator = torch.Generator("cpu").manual_seed(inputs.request.seed)
+    # Twice: here for a render whose steps are all done, which runs no forward pass, and again before the first pass,
+    # because the pipeline draws noise while it prepares, which the uninterrupted render drew before its first step.
+    restore_noise(generator, start.state)
+    arguments = call_arguments(pipe, entry, inputs.request, inputs.size, inputs.image)
+    resumed = nullcontext() if start.state is None else resuming(pipe, start.state, start.step)
+    with resumed, capturing_latents(pipe.vae), on_first_forward(denoisers(pipe), on_first_pass):
         try:
             pipe(
-                **asked,
+                **arguments,
                 generator=generator,
                 latents=start.latents,
                 callback_on_step_end=on_step_end,
                 callback_on_step_end_tensor_inputs=["latents"],
             )
-        except HandedOver as done:
+        except LatentsCaptured as done:
             latents = done.latents
         else:
             raise RuntimeError(f"{type(pipe).__name__} has ended without a decode by its VAE")
-    # The call was left before it could put its models back where its profile has them.
+    # The exception left the call before it could offload its models again.
     pipe.maybe_free_model_hooks()
     return latents
 
 
-class Saver:
-    """Says when a checkpoint is due: at most `every_ms` of work is lost, or one step where a step is longer."""
+class CheckpointTimer:
+    """
+    Decides after each step whether a checkpoint is due. It is due when waiting for the next step would put more than
+    `every_ms` of work at risk, so a process that dies loses at most that, or one step where a step takes longer.
+    """
 
     def __init__(self, every_ms: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._every = every_ms / 1_000

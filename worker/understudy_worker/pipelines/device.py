@@ -1,4 +1,4 @@
-"""The device that pipelines run on: the first CUDA card that is visible, or the processor."""
+"""The device that pipelines run on, the first visible CUDA card or the processor: its identity, memory and health."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import torch
 
+from understudy_worker.api import DeviceIdentity
 from understudy_worker.errors import ConfigurationError
 from understudy_worker.memory import Memory, host_memory, reset_host_peak
-from understudy_worker.surface import DeviceIdentity
 
 PROBE_SECONDS = 10.0
 
@@ -24,7 +24,7 @@ class TorchDevice:
             raise ConfigurationError("UNDERSTUDY_DEVICE is cuda, but PyTorch finds no CUDA device.")
         self.device = torch.device("cuda", 0) if wanted == "cuda" else torch.device("cpu")
         self.weight_bytes = 0
-        """Of the model in place; on the processor nobody else counts them."""
+        """Weights of the loaded model. On the processor no allocator counts them."""
 
     @property
     def is_cuda(self) -> bool:
@@ -44,7 +44,7 @@ class TorchDevice:
         try:
             free, total = torch.cuda.mem_get_info(self.device)
         except RuntimeError:
-            # A context that is lost answers nothing; the allocator's own numbers need no device.
+            # A lost context answers no question. The allocator's own numbers are kept on the host and still hold.
             free, total = 0, torch.cuda.get_device_properties(self.device).total_memory
         return Memory(
             total_bytes=total,
@@ -61,14 +61,17 @@ class TorchDevice:
             reset_host_peak()
 
     def clear_cache(self) -> None:
-        """Raises on a context that is lost."""
+        """Gives unused memory back to the driver. Raises RuntimeError on a lost context."""
         gc.collect()
         if self.is_cuda:
             torch.cuda.empty_cache()
 
     def is_usable(self) -> bool | None:
-        """A tiny allocation and a wait for it, on a thread of its own: a hung driver must not take this one along."""
-        return within(PROBE_SECONDS, self._touch)
+        """
+        Whether a tiny allocation and a kernel succeed; None when the driver does not answer in time. They run on a
+        thread of their own, because a call into a hung driver never returns.
+        """
+        return result_within(PROBE_SECONDS, self._touch)
 
     def _touch(self) -> bool:
         try:
@@ -77,16 +80,16 @@ class TorchDevice:
                 torch.cuda.synchronize(self.device)
             return float(value) == 2.0
         except torch.OutOfMemoryError:
-            # A card that is full is a card that works.
+            # A full card works.
             return True
         except RuntimeError:
             return False
 
 
-def within(seconds: float, work: Callable[[], bool]) -> bool | None:
-    """What `work` answers; None when it has not answered in time."""
-    answers: list[bool] = []
-    thread = threading.Thread(target=lambda: answers.append(work()), name="probe", daemon=True)
+def result_within(seconds: float, work: Callable[[], bool]) -> bool | None:
+    """The result of `work`, or None when it takes longer; its thread is then left behind."""
+    results: list[bool] = []
+    thread = threading.Thread(target=lambda: results.append(work()), name="probe", daemon=True)
     thread.start()
     thread.join(timeout=seconds)
-    return answers[0] if answers else None
+    return results[0] if results else None

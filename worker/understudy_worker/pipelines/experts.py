@@ -1,4 +1,4 @@
-"""The networks that take the steps: one, or two that share them by noise level."""
+"""Finds the networks of a pipeline that denoise: one, or two experts that share the steps by noise level."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-NAMES = ("transformer", "transformer_2", "unet")
+COMPONENTS = ("transformer", "transformer_2", "unet")
 
 
 def denoisers(pipe: Any) -> list[torch.nn.Module]:
-    """Both experts where there are two: whatever is done to one is done to the other."""
-    found = (getattr(pipe, name, None) for name in NAMES)
+    """In the order in which they take their steps. What is changed on one expert must be changed on both."""
+    found = (getattr(pipe, name, None) for name in COMPONENTS)
     return [module for module in found if module is not None]

@@ -1,4 +1,8 @@
-"""What decides the bits of a render, as one hash: a checkpoint is used for exactly the same render again."""
+"""
+Hashes everything that decides the bits of a render: request, weights, LoRAs, scheduler, versions of the libraries.
+
+A checkpoint carries this hash, so that a render never continues from the latents of another one.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +16,25 @@ import diffusers
 import torch
 import transformers
 
-from understudy_worker.pipelines.lora import asked
+from understudy_worker.api import RenderRequest
+from understudy_worker.pipelines.lora import requested_loras
 from understudy_worker.pipelines.registry import ModelEntry
-from understudy_worker.surface import RenderRequest
 
-SUFFIXES = frozenset((".safetensors", ".json", ".txt", ".model"))
-"""Of files that a pipeline is made of."""
+MODEL_FILE_SUFFIXES = frozenset((".safetensors", ".json", ".txt", ".model"))
+"""Files with other suffixes do not change what a pipeline renders."""
 
 
 def files_of(folder: Path) -> list[tuple[str, str]]:
-    """Every file with what tells its content from another one, without a read: hashing 60 GB takes minutes."""
+    """Every model file with a mark of its content. The files are not read: hashing 60 GB would take minutes."""
     return sorted(
-        (str(path.relative_to(folder)), _content_of(path)) for path in folder.rglob("*") if path.suffix in SUFFIXES
+        (str(path.relative_to(folder)), _content_mark(path))
+        for path in folder.rglob("*")
+        if path.suffix in MODEL_FILE_SUFFIXES
     )
 
 
-def _content_of(path: Path) -> str:
-    """In the Hugging Face cache a link to a blob that is named by its hash; elsewhere size and time of change."""
+def _content_mark(path: Path) -> str:
+    """The hash by which the Hugging Face cache names its blobs; elsewhere size and time of change."""
     target = path.resolve()
     if path.is_symlink() and target.parent.name == "blobs":
         return target.name
@@ -37,7 +43,9 @@ def _content_of(path: Path) -> str:
 
 
 def fingerprint_of(entry: ModelEntry, request: RenderRequest, pipe: Any, lora_dir: Path | None) -> str:
-    loras = [(asdict(lora), None if lora_dir is None else _digest(lora_dir / lora.name)) for lora in asked(request)]
+    loras = [
+        (asdict(lora), None if lora_dir is None else _digest(lora_dir / lora.name)) for lora in requested_loras(request)
+    ]
     parts = {
         "request": {**asdict(request), "image_path": None, "loras": loras},
         "image": None if request.image_path is None else _digest(Path(request.image_path)),

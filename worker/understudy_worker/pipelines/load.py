@@ -1,4 +1,8 @@
-"""Reads a diffusers folder: safetensors alone, nothing from the network, no code of its own."""
+"""
+Loads a pipeline from a diffusers folder into the host's memory.
+
+Only safetensors are read, nothing comes from the network, and no code of the folder runs.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +16,17 @@ import diffusers
 import torch
 
 from understudy_worker.errors import ModelFilesError
-from understudy_worker.pipelines.ask import check_call
+from understudy_worker.pipelines.call_arguments import check_signature
 from understudy_worker.pipelines.registry import ModelEntry
 
-PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_ALONE = ("vae", "transformer", "transformer_2")
-"""Components that are read one by one, so that the load can tell how far it is."""
+_LOADED_ONE_BY_ONE = ("vae", "transformer", "transformer_2")
+"""The large components. They are loaded separately, so that the load can report how far it is."""
 
 
 def read_index(folder: Path) -> dict[str, Any]:
+    """The folder's table of components. Raises ModelFilesError, with diffusers' own words for a missing file."""
     path = folder / "model_index.json"
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
@@ -35,27 +40,27 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 def components_of(index: dict[str, Any]) -> list[str]:
-    """Names of the components that are there."""
+    """Names of the components that the model has; the index lists optional ones that it lacks as null."""
     return [name for name, value in index.items() if isinstance(value, list) and value and value[0] is not None]
 
 
 def refuse_pickles(folder: Path, index: dict[str, Any]) -> None:
-    """A pickle runs code when it is opened, so it is refused before anybody opens anything."""
+    """Raises ModelFilesError for weights as pickle, before any file is opened: a pickle runs code when it is read."""
     for name in components_of(index):
         files = [path for path in (folder / name).glob("*") if path.is_file()]
         has_safetensors = any(path.suffix == ".safetensors" for path in files)
-        pickles = [path.name for path in files if path.suffix.lower() in PICKLE_ENDINGS]
+        pickles = [path.name for path in files if path.suffix.lower() in PICKLE_SUFFIXES]
         if pickles and not has_safetensors:
             raise ModelFilesError(f"{name} has its weights as pickle ({pickles[0]}); only safetensors are loaded")
 
 
 def load_pipeline(entry: ModelEntry, on_ratio: Callable[[float], None]) -> Any:
-    """The pipeline on the host, as its files describe it. Raises ModelFilesError, or what diffusers raises."""
+    """The pipeline on the host, checked against the list of models. Raises ModelFilesError, or diffusers' own."""
     index = read_index(entry.folder)
     refuse_pickles(entry.folder, index)
     _check_class(entry, index)
     on_ratio(0.0)
-    parts = [name for name in _ALONE if name in components_of(index)]
+    parts = [name for name in _LOADED_ONE_BY_ONE if name in components_of(index)]
     loaded: dict[str, Any] = {}
     sizes = {name: _bytes_below(entry.folder / name) for name in components_of(index)}
     whole = max(1, sum(sizes.values()))
@@ -76,14 +81,14 @@ def load_pipeline(entry: ModelEntry, on_ratio: Callable[[float], None]) -> Any:
     )
     pipe.set_progress_bar_config(disable=True)
     _check_boundary(entry, pipe)
-    check_call(pipe, entry)
-    _shift(pipe, entry)
+    check_signature(pipe, entry)
+    _set_flow_shift(pipe, entry)
     on_ratio(0.95)
     return pipe
 
 
 def as_image_pipeline(pipe: Any, image_class: str) -> Any:
-    """The same components and settings in the class that begins from a picture."""
+    """The same components and settings in the pipeline class that begins from an image; no weights are copied."""
     kind = getattr(diffusers, image_class)
     known = {**dict(pipe.config), **pipe.components}
     wanted = inspect.signature(kind.__init__).parameters
@@ -93,6 +98,7 @@ def as_image_pipeline(pipe: Any, image_class: str) -> Any:
 
 
 def weight_bytes(pipe: Any) -> int:
+    """Size of all weights and buffers; a tensor that two components share counts once."""
     modules = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
     tensors = {id(tensor): tensor for module in modules for tensor in (*module.parameters(), *module.buffers())}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
@@ -112,7 +118,7 @@ def _check_boundary(entry: ModelEntry, pipe: Any) -> None:
         )
 
 
-def _shift(pipe: Any, entry: ModelEntry) -> None:
+def _set_flow_shift(pipe: Any, entry: ModelEntry) -> None:
     if entry.flow_shift is None:
         return
     config = pipe.scheduler.config

@@ -1,4 +1,8 @@
-"""What the supervisor tells the diffusers worker by its environment; judged before anything heavy is imported."""
+"""
+The diffusers worker's own settings, read from environment variables.
+
+This module imports nothing heavy, so that a wrong setting is reported at once.
+"""
 
 from __future__ import annotations
 

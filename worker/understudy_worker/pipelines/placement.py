@@ -1,4 +1,8 @@
-"""Load profiles: how a pipeline lies on the card, from most to least memory. Some can be changed in place."""
+"""
+Places a pipeline on the card according to its load profile.
+
+The profiles range from everything on the card to weights that are moved block by block: less memory, slower renders.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from understudy_worker.pipelines.experts import denoisers
 OFFERED = ("full", "model-offload", "tiling", "group-offload")
 ON_PROCESSOR = ("full", "tiling")
 IN_PLACE = frozenset({"full", "model-offload", "tiling"})
-"""Between these nothing is read from disk again. Group offload has no public way back: it is a reload."""
+"""Profiles between which a loaded model can change. Group offload cannot be undone, so it takes a reload."""
 
 
 def profiles_of(device: TorchDevice) -> tuple[str, ...]:
@@ -28,7 +32,7 @@ def why_not(profile: str) -> str:
 
 
 def place(pipe: Any, profile: str, device: TorchDevice) -> None:
-    """Raises Unsupported for a profile that cannot be had here."""
+    """Raises Unsupported for a profile that this machine does not offer."""
     if profile not in profiles_of(device):
         raise Unsupported(why_not(profile))
     set_tiling(pipe, is_on=profile in ("tiling", "group-offload"))
@@ -43,14 +47,17 @@ def place(pipe: Any, profile: str, device: TorchDevice) -> None:
 
 
 def move(pipe: Any, to: str, device: TorchDevice) -> None:
-    """From one in-place profile to another. Without taking the hooks away `.to()` would only warn."""
+    """
+    Changes from one in-place profile to another. The hooks of the old one are removed first: with them diffusers would
+    only warn and move nothing.
+    """
     if device.is_cuda:
         pipe.remove_all_hooks()
     place(pipe, to, device)
 
 
 def set_tiling(pipe: Any, *, is_on: bool) -> bool:
-    """Whether anything has changed."""
+    """Returns whether that was a change."""
     if is_tiled(pipe) == is_on:
         return False
     if is_on:
@@ -72,7 +79,7 @@ def _offload_groups(pipe: Any, device: torch.device) -> None:
             offload_device=host,
             offload_type="leaf_level",
             use_stream=True,
-            # Pinned as it is needed: all at once would double what the host holds.
+            # Host memory is pinned block by block: pinning all of it at once would double what the host holds.
             low_cpu_mem_usage=True,
         )
     apply_group_offloading(
@@ -82,5 +89,5 @@ def _offload_groups(pipe: Any, device: torch.device) -> None:
         offload_type="block_level",
         num_blocks_per_group=4,
     )
-    # The VAE stays: tiled decoding with streams would need a forward pass of its own first.
+    # The VAE stays on the card: with streams its tiled decode would need a forward pass beforehand.
     pipe.vae.to(device)

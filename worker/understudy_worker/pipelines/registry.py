@@ -1,4 +1,9 @@
-"""Which models there are and what each can do: a JSON file, checked field by field before anything is loaded."""
+"""
+Reads the list of models: which models there are and what each can do.
+
+The service writes it as a JSON file. It is checked field by field before anything is loaded, and nothing about a model
+is programmed here.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from understudy_worker.api import LOAD_PROFILES
 from understudy_worker.errors import ConfigurationError
-from understudy_worker.surface import LOAD_PROFILES
 
 ImageRule = Literal["none", "optional", "required"]
 DTYPES = ("float32", "bfloat16", "float16")
@@ -17,13 +22,13 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model. Nothing in it is guessed from its name."""
+    """One model. Its fields enter the fingerprint of every checkpoint, by their names too."""
 
     model: str
     pipeline: str
-    """Name of a pipeline class of diffusers."""
+    """Name of a pipeline class in diffusers."""
     folder: Path
-    """A diffusers folder; relative ones lie below the models' directory."""
+    """A diffusers folder. A relative path lies below the models' directory."""
     size_step: int
     """Width and height are multiples of it."""
     frame_step: int
@@ -35,14 +40,14 @@ class ModelEntry:
     guidance_scale: float
     frame_offset: int = 1
     guidance_scale_2: float | None = None
-    """Of the low-noise expert."""
+    """Guidance of the low-noise expert."""
     boundary_ratio: float | None = None
-    """Share of the noise below which the second expert takes over; it must be the files' own."""
+    """Noise level (0 to 1) below which the second expert takes over. It must be the one that the files name."""
     flow_shift: float | None = None
-    """Replaces the shift that the files name."""
+    """Replaces the scheduler's shift that the files name."""
     image: ImageRule = "none"
     image_pipeline: str | None = None
-    """The class that begins from a picture with the same components, where a picture is optional."""
+    """Where an image is optional, the pipeline class that begins from one with the same components."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of the pipeline's call, by their names."""
     negative_prompt: str = ""
@@ -51,7 +56,7 @@ class ModelEntry:
     vae_dtype: str = "float32"
     profiles: tuple[str, ...] = ("full", "model-offload", "tiling", "group-offload")
     lean_attention: str | None = None
-    """An attention backend for `apply_vram_optimization`; null keeps PyTorch's own, which is lean already."""
+    """The attention backend of `apply_vram_optimization`. Without one PyTorch's own stays: it needs little."""
 
     @property
     def expert_count(self) -> int:
@@ -70,7 +75,10 @@ def read_registry(path: Path, models_dir: Path) -> dict[str, ModelEntry]:
 
 
 def check_pipelines(registry: Mapping[str, ModelEntry]) -> None:
-    """Apart from the rest, because it imports diffusers. Raises ConfigurationError for one that is missing."""
+    """
+    Raises ConfigurationError for a pipeline class that diffusers does not have. It is separate from `read_registry`
+    because it imports diffusers, which takes seconds.
+    """
     import diffusers  # noqa: PLC0415
 
     def is_pipeline(name: str) -> bool:
@@ -87,6 +95,7 @@ def check_pipelines(registry: Mapping[str, ModelEntry]) -> None:
 
 
 def entry_of(model: str, given: Any, models_dir: Path) -> ModelEntry:
+    """Raises ConfigurationError for an unknown, a missing or a wrong field."""
     if not isinstance(given, dict):
         raise ConfigurationError(f"Model {model}: expected an object.")
     known = {one.name: one for one in fields(ModelEntry) if one.name != "model"}
@@ -99,7 +108,7 @@ def entry_of(model: str, given: Any, models_dir: Path) -> ModelEntry:
     values = {name: _checked(model, name, value) for name, value in given.items()}
     values["folder"] = models_dir / cast(str, values["folder"])
     entry = ModelEntry(model=model, **values)
-    _check_whole(entry)
+    _check_combinations(entry)
     return entry
 
 
@@ -126,7 +135,7 @@ def _is_name(value: Any) -> bool:
     return _is_text(value) and value != ""
 
 
-def _is_share(value: Any) -> bool:
+def _is_ratio(value: Any) -> bool:
     return value is None or (_is_number(value) and 0 < value < 1)
 
 
@@ -154,7 +163,7 @@ _RULES: Mapping[str, tuple[str, Any]] = {
         "a number of at least 1, or null",
         lambda value: value is None or (_is_number(value) and value >= 1),
     ),
-    "boundary_ratio": ("a number between 0 and 1, or null", _is_share),
+    "boundary_ratio": ("a number between 0 and 1, or null", _is_ratio),
     "flow_shift": ("a number above 0, or null", lambda value: value is None or (_is_number(value) and value > 0)),
     "image": ("none, optional or required", lambda value: value in ("none", "optional", "required")),
     "image_pipeline": (
@@ -171,8 +180,11 @@ _RULES: Mapping[str, tuple[str, Any]] = {
 }
 
 
-def _check_whole(entry: ModelEntry) -> None:
-    """What no field shows alone; diffusers would refuse it late, or change the render without a word."""
+def _check_combinations(entry: ModelEntry) -> None:
+    """
+    Raises ConfigurationError for fields that contradict each other: diffusers would refuse them late, or change the
+    render without a word.
+    """
     if entry.guidance_scale_2 is not None and entry.boundary_ratio is None:
         raise ConfigurationError(f"Model {entry.model}: guidance_scale_2 needs a boundary_ratio.")
     if (entry.image == "optional") != (entry.image_pipeline is not None):

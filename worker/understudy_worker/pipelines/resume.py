@@ -1,9 +1,10 @@
 """
-A denoising that goes on where another process stopped.
+Lets a pipeline begin in the middle of its denoising, where another process has stopped.
 
-diffusers has no start step: its loop runs over `scheduler.timesteps` after `set_timesteps`. So the pipeline is shown a
-scheduler whose `set_timesteps` puts the kept state back and whose `timesteps` are the ones that are left, while the
-scheduler itself counts over all of them (UniPC lowers its order at the end of the whole, not of the rest).
+diffusers has no start step: the loop of a pipeline runs over `scheduler.timesteps` after `set_timesteps`. So the
+pipeline is given a proxy of its scheduler. The proxy's `set_timesteps` restores the saved state, and its `timesteps`
+are those that are left, while the scheduler itself counts over all of them (UniPC lowers its order at the end of the
+whole render, not of the rest).
 """
 
 from __future__ import annotations
@@ -25,32 +26,32 @@ SCHEDULER_STATE: dict[str, tuple[str, ...]] = {
         "_step_index",
     ),
     "FlowMatchEulerDiscreteScheduler": ("_step_index",),
-    # Each step is a function of its timestep alone.
+    # No state: each step depends on its timestep alone.
     "CogVideoXDDIMScheduler": (),
 }
-"""What each scheduler carries from one step to the next; one that is not listed cannot be resumed."""
+"""The attributes that each scheduler carries from step to step. A class that is not listed cannot be resumed."""
 
 State = dict[str, Any]
 NOISE = "noise"
-"""In a state the generator's own, beside the scheduler's: some pipelines draw noise after the last step too."""
+"""Key of the noise generator's state beside the scheduler's: some pipelines draw noise after the last step too."""
 
 
 def can_resume(scheduler: Any) -> bool:
     return type(scheduler).__name__ in SCHEDULER_STATE
 
 
-def capture(scheduler: Any) -> State:
+def capture_state(scheduler: Any) -> State:
     return {name: getattr(scheduler, name) for name in SCHEDULER_STATE[type(scheduler).__name__]}
 
 
-def restore(scheduler: Any, state: State, device: torch.device) -> None:
+def restore_state(scheduler: Any, state: State, device: torch.device) -> None:
     for name, value in state.items():
         if name != NOISE:
             setattr(scheduler, name, _to(value, device))
 
 
-def draw_on(generator: torch.Generator, state: State | None) -> None:
-    """The next noise is the one that the uninterrupted render would have drawn."""
+def restore_noise(generator: torch.Generator, state: State | None) -> None:
+    """Makes the next noise the one that the uninterrupted render would have drawn."""
     if state is not None:
         generator.set_state(state[NOISE])
 
@@ -62,17 +63,17 @@ def _to(value: Any, device: torch.device) -> Any:
 
 
 class ResumedScheduler:
-    """Stands before a scheduler for one call of the pipeline."""
+    """A proxy of a scheduler, for one call of the pipeline, that begins at the step `start`."""
 
     def __init__(self, inner: Any, state: State, start: int) -> None:
         self._inner = inner
         self._start = start
 
-        # A pipeline looks at the signature to see whether it may name the noise levels itself.
+        # Pipelines look at the signature to find out whether they may pass noise levels, so it must stay as it was.
         @wraps(inner.set_timesteps)
         def set_timesteps(*args: Any, device: Any = None, **kwargs: Any) -> None:
             inner.set_timesteps(*args, device=device, **kwargs)
-            restore(inner, state, torch.device(device or "cpu"))
+            restore_state(inner, state, torch.device(device or "cpu"))
 
         self.set_timesteps = set_timesteps
 
@@ -82,7 +83,7 @@ class ResumedScheduler:
         return left
 
     def set_begin_index(self, begin_index: int = 0) -> None:
-        """Kept from the scheduler: the state that was put back says where it is."""
+        """Does nothing: the restored state says at which step the scheduler is."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -90,8 +91,9 @@ class ResumedScheduler:
 
 @contextmanager
 def resuming(pipe: Any, state: State, start: int) -> Iterator[None]:
+    """While it is open, the pipeline begins at the step `start` with the saved state."""
     inner = pipe.scheduler
-    # Past the pipeline's own __setattr__, which would write the stand-in's class into the configuration.
+    # A pipeline's own __setattr__ would write the proxy's class into its configuration.
     object.__setattr__(pipe, "scheduler", ResumedScheduler(inner, state, start))
     try:
         yield

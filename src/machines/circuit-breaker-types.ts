@@ -1,0 +1,66 @@
+import type { ActorRef, Snapshot } from "xstate";
+import type { Clock } from "../core/clock.ts";
+import { hourMs, minuteMs } from "../core/units.ts";
+import type { Attribution } from "../core/words.ts";
+import { type BreakerLimits, defaultBreakerLimits } from "../recovery/breaker.ts";
+
+export interface CircuitBreakerLimits extends BreakerLimits {
+  /** A hold that is not renewed by then is over; longer than the longest rung (a download, two hours). */
+  readonly holdMs: number;
+  readonly canaryMs: number;
+  /** How long half-open waits for the one job before it trusts the canary. */
+  readonly trialJobMs: number;
+}
+
+export const defaultCircuitBreakerLimits: CircuitBreakerLimits = {
+  ...defaultBreakerLimits,
+  holdMs: 3 * hourMs,
+  canaryMs: 5 * minuteMs,
+  trialJobMs: 10 * minuteMs,
+};
+
+export type CircuitBreakerReport =
+  | {
+      readonly type: "breaker.opened";
+      readonly workerId: string;
+      readonly untilMs: number;
+      readonly openingCount: number;
+    }
+  | { readonly type: "breaker.halfOpened"; readonly workerId: string }
+  | { readonly type: "breaker.closed"; readonly workerId: string };
+
+export interface CircuitBreakerInput {
+  readonly workerId: string;
+  readonly parent: ActorRef<Snapshot<unknown>, CircuitBreakerReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly limits?: Partial<CircuitBreakerLimits>;
+  /** The breaker was open when the service ended. */
+  readonly resume?: { readonly untilMs: number; readonly openingCount: number };
+}
+
+export interface CircuitBreakerContext {
+  readonly workerId: string;
+  readonly parent: ActorRef<Snapshot<unknown>, CircuitBreakerReport>;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly limits: CircuitBreakerLimits;
+  /** Counted faults in a row. */
+  readonly faultCount: number;
+  /** Openings in a row, without a closing between. */
+  readonly openingCount: number;
+  readonly openUntilMs: number | null;
+  readonly heldBy: readonly string[];
+}
+
+export type CircuitBreakerEvent =
+  | { readonly type: "breaker.hold"; readonly workerId: string; readonly incidentId: string }
+  /** `isResolved`: the incident ended because a probe passed. */
+  | {
+      readonly type: "breaker.release";
+      readonly workerId: string;
+      readonly incidentId: string;
+      readonly isResolved: boolean;
+    }
+  | { readonly type: "fault.counted"; readonly workerId: string; readonly attribution: Attribution }
+  | { readonly type: "canary.passed"; readonly workerId: string }
+  | { readonly type: "canary.failed"; readonly workerId: string }
+  | { readonly type: "job.ended"; readonly workerId: string; readonly isSuccessful: boolean };

@@ -1,0 +1,188 @@
+/** What the supervisor's actions do: routes are carried out, children are started, and started again when they die. */
+import type { RecoveryResume } from "./recovery-types.ts";
+import { type Around, limitsOf } from "./supervisor-base.ts";
+import { childIds, type Send } from "./supervisor-children.ts";
+import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
+import { abandonIncident, incidentsOf } from "./supervisor-incidents.ts";
+import {
+  breakerInput,
+  healthInput,
+  loaderInput,
+  pipelineInput,
+  recoveryInput,
+  workerInput,
+} from "./supervisor-inputs.ts";
+import { type IncidentSpawn, join, nothing, type Route } from "./supervisor-route.ts";
+import { withMode } from "./supervisor-routes.ts";
+import type { SupervisedWorker, SupervisorEvent, SupervisorFact } from "./supervisor-types.ts";
+import type { StopShape } from "./worker-types.ts";
+
+/** `xstate.error.actor.worker-0/pipeline` → `worker-0/pipeline`. */
+const failedChildId = (type: string): string => type.replace("xstate.error.actor.", "");
+
+const incidentIdOf = (childId: string): string => childId.replace(childIds.recovery(""), "");
+
+const sendTo = ({ enqueue }: Around, ...[childId, event]: Send): void => enqueue.sendTo(childId, event);
+
+/** Facts first: they are written before anybody acts on them. A child that is down is told nothing. */
+export function carryOut(around: Around, route: Route): void {
+  const { enqueue, self } = around;
+  const { children } = self.getSnapshot();
+  enqueue.assign(route.change);
+  if (children[childIds.recorder] !== undefined)
+    for (const fact of route.facts) sendTo(around, childIds.recorder, fact);
+  for (const spawn of route.spawns) spawnRecovery(around, spawn);
+  for (const one of route.sends) if (children[one[0]] !== undefined) sendTo(around, ...one);
+}
+
+function spawnRecovery(around: Around, spawn: IncidentSpawn): void {
+  around.enqueue.spawnChild("recovery", {
+    id: childIds.recovery(spawn.incident.id),
+    input: recoveryInput(around, spawn),
+  });
+}
+
+/** It looks back when its time comes: a test render decides whether there is anything left to repair. */
+function resumeRecovery(around: Around, incident: OpenIncident, resume: RecoveryResume): void {
+  const { fault } = incident;
+  spawnRecovery(around, { incident, origin: "fault", fault, jobId: null, cooldownUntilMs: null, resume });
+}
+
+const spawnHealthMonitor = (around: Around): void =>
+  around.enqueue.spawnChild("healthMonitor", { id: childIds.health, input: healthInput(around) });
+
+const spawnBreaker = (around: Around, workerId: string): void =>
+  around.enqueue.spawnChild("circuitBreaker", {
+    id: childIds.breaker(workerId),
+    input: breakerInput(around, workerId),
+  });
+
+const spawnLoader = (around: Around, worker: SupervisedWorker): void =>
+  around.enqueue.spawnChild("modelLoader", { id: childIds.loader(worker.id), input: loaderInput(around, worker) });
+
+const spawnPipeline = (around: Around, workerId: string): void =>
+  around.enqueue.spawnChild("pipeline", { id: childIds.pipeline(workerId), input: pipelineInput(around, workerId) });
+
+/** A worker begins by taking up what an earlier supervisor left. */
+function spawnWorker(around: Around, workerId: string): void {
+  around.enqueue.spawnChild("worker", { id: childIds.worker(workerId), input: workerInput(around, workerId) });
+  sendTo(around, childIds.worker(workerId), { type: "worker.adopt" });
+}
+
+export function spawnSubsystems(around: Around): void {
+  const { context, enqueue } = around;
+  enqueue.spawnChild("recorder", { id: childIds.recorder });
+  spawnHealthMonitor(around);
+  for (const worker of context.configured) {
+    spawnBreaker(around, worker.id);
+    spawnLoader(around, worker);
+    spawnPipeline(around, worker.id);
+    spawnWorker(around, worker.id);
+  }
+  for (const { id, resume } of context.resumed.incidents) {
+    const incident = context.incidents[id];
+    if (incident !== undefined && incident.stage !== "setAside") resumeRecovery(around, incident, resume);
+  }
+}
+
+/** A child died by an error: it is started again after a moment, unless it has died too often of late. */
+export function noteCrash(around: Around, event: SupervisorEvent): void {
+  const { context, enqueue } = around;
+  const childId = failedChildId(event.type);
+  const nowMs = context.clock.nowMs();
+  const { respawnCount, respawnWindowMs, respawnMs } = limitsOf(context);
+  const recent = [...(context.crashes[childId] ?? []), nowMs].filter((atMs) => nowMs - atMs < respawnWindowMs);
+  const message = "error" in event && event.error instanceof Error ? event.error.message : "no message";
+  const isRespawned = recent.length <= respawnCount;
+  const isRecorder = childId === childIds.recorder;
+  enqueue.stopChild(childId);
+  // At once: until it is back every fact would be lost.
+  if (isRecorder && isRespawned) enqueue.spawnChild("recorder", { id: childIds.recorder });
+  const fact: SupervisorFact = { type: isRespawned ? "child.crashed" : "child.abandoned", childId, message };
+  if (!isRecorder || isRespawned) sendTo(around, childIds.recorder, fact);
+  const noted: Route = { ...nothing, change: { crashes: { ...context.crashes, [childId]: recent } } };
+  const abandoned = isRespawned ? nothing : abandonIncident(context, incidentIdOf(childId));
+  carryOut(around, withMode(context, join(abandoned, noted), context.mode === "draining"));
+  if (isRespawned && !isRecorder)
+    enqueue.raise({ type: "child.respawn", childId }, { delay: respawnMs, id: `respawn-${childId}-${nowMs}` });
+}
+
+/** Starts one child again and tells it what its siblings know already. */
+export function respawnChild(around: Around, childId: string): void {
+  const { incidents, clock, configured } = around.context;
+  const incident = incidents[incidentIdOf(childId)];
+  const worker = configured.find(({ id }) => childId.startsWith(`${id}/`));
+  if (childId === childIds.health) spawnHealthMonitor(around);
+  else if (incident !== undefined) {
+    const { climbCount, lookBackCount } = incident;
+    resumeRecovery(around, incident, { kind: "standingIn", untilMs: clock.nowMs(), climbCount, lookBackCount });
+  } else if (worker !== undefined) respawnOf(around, worker, childId);
+}
+
+function respawnOf(around: Around, worker: SupervisedWorker, childId: string): void {
+  const { context } = around;
+  const { id: workerId, model } = worker;
+  const { process, isProven } = context.workers[workerId] ?? unknownWorker;
+  const [breaker, loader, pipeline] = [
+    childIds.breaker(workerId),
+    childIds.loader(workerId),
+    childIds.pipeline(workerId),
+  ];
+  switch (childId) {
+    case breaker:
+      spawnBreaker(around, workerId);
+      for (const { id, stage } of incidentsOf(context, workerId))
+        if (stage !== "returning") sendTo(around, breaker, { type: "breaker.hold", workerId, incidentId: id });
+      break;
+    case loader: {
+      spawnLoader(around, worker);
+      const unknownModel = { residentModel: null, profile: null, isAdopted: false };
+      if (process === "connected") sendTo(around, loader, { type: "worker.connected", ...unknownModel });
+      break;
+    }
+    case pipeline:
+      spawnPipeline(around, workerId);
+      if (process === "connected") sendTo(around, pipeline, { type: "worker.connected", adopted: null });
+      if (isProven) sendTo(around, pipeline, { type: "model.proven", model });
+      break;
+    case childIds.worker(workerId):
+      spawnWorker(around, workerId);
+  }
+}
+
+const toAll = (ids: readonly string[], one: (id: string) => Send): readonly Send[] => ids.map(one);
+const workerIds = ({ context }: Around): readonly string[] => context.configured.map(({ id }) => id);
+
+/** No job begins any more; those in hand may end within the time that was allowed. */
+export function letJobsEnd(
+  around: Around,
+  { shape, finishMs }: { readonly shape: StopShape; readonly finishMs: number },
+): void {
+  carryOut(around, {
+    change: { stopShape: shape, finishMs, mode: "draining" },
+    sends: toAll(workerIds(around), (id) => [childIds.pipeline(id), { type: "pipeline.pause" }]),
+    facts: [{ type: "mode.changed", from: around.context.mode, to: "draining" }],
+    spawns: [],
+  });
+}
+
+/** @param shape how workers are to end; null: as it was said before */
+export function beginDrain(around: Around, shape: StopShape | null): void {
+  const { mode, stopShape, incidents } = around.context;
+  carryOut(around, {
+    change: { stopShape: shape ?? stopShape, mode: "draining" },
+    sends: [
+      ...toAll(Object.keys(incidents), (id) => [childIds.recovery(id), { type: "recovery.stop" }]),
+      ...toAll(workerIds(around), (id) => [childIds.pipeline(id), { type: "pipeline.stop" }]),
+      [childIds.health, { type: "monitor.stop" }],
+    ],
+    facts: mode === "draining" ? [] : [{ type: "mode.changed", from: mode, to: "draining" }],
+    spawns: [],
+  });
+}
+
+export function stopWorkers(around: Around): void {
+  const { stopShape } = around.context;
+  const sends = toAll(workerIds(around), (id) => [childIds.worker(id), { type: "worker.stop", shape: stopShape }]);
+  carryOut(around, { ...nothing, sends });
+}

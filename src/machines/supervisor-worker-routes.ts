@@ -1,0 +1,169 @@
+/** What the reports of a worker and its loader mean for everybody else: the process, its budget, and the model it holds. */
+import { canaryRequest, peakBytes } from "../core/model-catalog.ts";
+import { askBudget } from "../recovery/budget.ts";
+import { classify } from "../recovery/classify.ts";
+import { childIds } from "./supervisor-children.ts";
+import { openOrJoin, takeModelBack } from "./supervisor-incidents.ts";
+import { noteStopped, releaseIfPaused } from "./supervisor-intake.ts";
+import {
+  type Handlers,
+  join,
+  noteKnown,
+  nothing,
+  type Route,
+  send,
+  tell,
+  toIncidents,
+  updateWorker,
+} from "./supervisor-route.ts";
+import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
+import type { WorkerEvent } from "./worker-types.ts";
+
+type BudgetRequest = Extract<SupervisorEvent, { type: "budget.request" }>;
+type BudgetAnswer = Extract<WorkerEvent, { type: "budget.granted" | "budget.refused" }>;
+
+function answerBudget(context: SupervisorContext, { workerId, action, ...asker }: BudgetRequest): Route {
+  const answer = (event: BudgetAnswer): Route =>
+    "incidentId" in asker ? send(childIds.recovery(asker.incidentId), event) : send(childIds.worker(workerId), event);
+  if (context.isDrilling) return answer({ type: "budget.granted" });
+  const asked = askBudget(context.budgetSpentAtMs, context.clock.nowMs(), context.limits.budget);
+  if (asked.kind === "refused") {
+    const { retryAtMs } = asked;
+    return join(
+      answer({ type: "budget.refused", retryAtMs }),
+      tell({ type: "budget.exhausted", workerId, action, retryAtMs }),
+    );
+  }
+  return join(
+    { ...nothing, change: { budgetSpentAtMs: asked.spentAtMs } },
+    tell({ type: "budget.spent", spentAtMs: asked.spentAtMs, workerId, action }),
+    answer({ type: "budget.granted" }),
+  );
+}
+
+export const workerHandlers: Handlers = {
+  "worker.connected": (context, { workerId, worker, isAdopted }) => {
+    const { attach, identity, ref, lease } = worker;
+    const connected = updateWorker(context, workerId, {
+      process: "connected",
+      isProven: false,
+      rest: "none",
+      deviceUuid: identity.device.uuid,
+    });
+    // A render that goes on was planned by an earlier supervisor; its formula stands for what that one knew.
+    const knownBytes =
+      lease === null ? 0 : peakBytes(lease.spec.request.model, lease.spec.request, attach.profile ?? "full");
+    const known = noteKnown({ ...context, ...connected.change }, workerId, knownBytes);
+    return join(
+      connected,
+      known,
+      tell({
+        type: "worker.connected",
+        workerId,
+        data: { pid: ref.pid, adopted: isAdopted, device: identity.device.name },
+      }),
+      send(childIds.pipeline(workerId), { type: "worker.connected", adopted: lease }),
+      send(childIds.loader(workerId), {
+        type: "worker.connected",
+        residentModel: attach.residentModel,
+        profile: attach.profile,
+        isAdopted,
+      }),
+      toIncidents(context, workerId, { type: "worker.connected", workerId }),
+      lease === null ? releaseIfPaused({ ...context, ...known.change }, workerId) : nothing,
+    );
+  },
+  "worker.exited": (context, { workerId, exit, evidence, isExpected }) => {
+    const jobId = context.workers[workerId]?.jobId ?? null;
+    const down = updateWorker(context, workerId, { process: "down", isProven: false });
+    const code = exit?.code ?? null;
+    const signal = exit?.signal ?? null;
+    const told = join(
+      down,
+      tell({
+        type: "worker.exited",
+        workerId,
+        data: {
+          code,
+          signal,
+          expected: isExpected,
+          ...(evidence.silentForMs === undefined ? {} : { silent_for_ms: evidence.silentForMs }),
+        },
+      }),
+      send(childIds.pipeline(workerId), { type: "worker.exited", evidence, isExpected }),
+      send(childIds.loader(workerId), { type: "worker.exited" }),
+    );
+    if (isExpected) return told;
+    const fault = classify(evidence);
+    return join(
+      told,
+      send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
+      openOrJoin({ ...context, ...down.change }, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
+    );
+  },
+  "worker.crashLooped": (context, { workerId, deathCount }) =>
+    join(
+      updateWorker(context, workerId, { process: "crashLooping" }),
+      tell({ type: "worker.crashLooped", workerId, data: { deaths: deathCount } }),
+      toIncidents(context, workerId, { type: "worker.crashLooped", workerId }),
+    ),
+  "worker.stopped": (context, { workerId }) => {
+    const stopped = noteStopped(context, workerId);
+    return join(
+      stopped,
+      tell({
+        type: "worker.stopped",
+        workerId,
+        data: { resting: stopped.change.workers?.[workerId]?.process === "resting" },
+      }),
+      toIncidents(context, workerId, { type: "worker.stopped", workerId }),
+    );
+  },
+  "worker.restart": (_, event) => {
+    const isRecovery = "incidentId" in event;
+    return send(childIds.worker(event.workerId), {
+      type: "worker.restart",
+      reason: event.reason,
+      isBudgeted: isRecovery ? event.isBudgeted : false,
+      shape: isRecovery ? "ladder" : "silent",
+    });
+  },
+  "budget.request": answerBudget,
+  "model.proven": (context, { workerId, model, profile }) => {
+    const proven = updateWorker(context, workerId, { isProven: true });
+    const knownBytes = Math.max(
+      context.workers[workerId]?.knownBytes ?? 0,
+      peakBytes(model, canaryRequest(model), profile),
+    );
+    return join(
+      proven,
+      noteKnown({ ...context, ...proven.change }, workerId, knownBytes),
+      tell({ type: "model.proven", workerId, data: { model, profile } }),
+      send(childIds.pipeline(workerId), { type: "model.proven", model }),
+      send(childIds.breaker(workerId), { type: "canary.passed", workerId }),
+      toIncidents(context, workerId, { type: "model.proven", workerId, model }),
+      takeModelBack(context, workerId, model),
+    );
+  },
+  "model.loadFailed": (context, { workerId, model, fault }) =>
+    join(
+      updateWorker(context, workerId, { isProven: false }),
+      tell({ type: "model.loadFailed", workerId, data: { model, code: fault.code, message: fault.message } }),
+      send(childIds.pipeline(workerId), { type: "model.lost" }),
+      send(childIds.breaker(workerId), { type: "canary.failed", workerId }),
+      toIncidents(context, workerId, { type: "model.loadFailed", workerId, model }),
+    ),
+  // Its worker serves on with the model of its own: no incident suspends it, and its breaker counts nothing.
+  "model.setAside": (context, { workerId, model, fault }) =>
+    join(
+      updateWorker(context, workerId, { isProven: false }),
+      tell({ type: "model.setAside", workerId, data: { model, code: fault.code, message: fault.message } }),
+      send(childIds.pipeline(workerId), { type: "model.lost" }),
+      openOrJoin(context, { workerId, fault, model, jobId: null, origin: "setAside" }),
+    ),
+  "model.unloaded": (context, { workerId }) =>
+    join(
+      updateWorker(context, workerId, { isProven: false }),
+      send(childIds.pipeline(workerId), { type: "model.lost" }),
+    ),
+};
