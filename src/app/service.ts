@@ -1,7 +1,7 @@
 import { createActor } from "xstate";
 import type { Config } from "../config/schema.ts";
 import { toActorClock } from "../core/clock.ts";
-import { messageOf, UnderstudyError } from "../core/errors.ts";
+import { messageOf, StoreError, UnderstudyError } from "../core/errors.ts";
 import { isRowOf } from "../core/events.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import { toldKinds } from "../core/webhook.ts";
@@ -31,10 +31,10 @@ import { healthActors } from "./health/health-actors.ts";
 import { createHostMemory } from "./health/host-memory.ts";
 import { createSampleBoard } from "./health/sample-history.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
-import { recorderActor } from "./incidents/recorder.ts";
+import { createRecorder, type Recorder } from "./incidents/recorder.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
-import { createFactHub, type FactHub } from "./incidents/recovery-operations.ts";
+import { createFactHub } from "./incidents/recovery-operations.ts";
 import { readResumedFacts } from "./incidents/resume-facts.ts";
 import { LoadGate } from "./models/load-gate.ts";
 import { createProfileBook } from "./models/loaded-profiles.ts";
@@ -95,7 +95,7 @@ function subsystemLimits(config: Config): SubsystemLimits {
   };
 }
 
-function wireMachine(parts: ServiceParts, hub: FactHub) {
+function wireMachine(parts: ServiceParts, recorder: Recorder) {
   const proofClip = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
@@ -104,7 +104,7 @@ function wireMachine(parts: ServiceParts, hub: FactHub) {
       pipeline: pipelineMachine.provide({ actors: pipelineActors(parts) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
       recovery: recoveryMachine.provide({ actors: recoveryActors(parts, proofClip) }),
-      recorder: recorderActor(parts, hub.publish),
+      recorder: recorder.actor,
     },
   });
 }
@@ -179,7 +179,7 @@ async function openStatelyFeed(book: MachineBook): Promise<StatelyFeed> {
   return createStatelyFeed(book.refs);
 }
 
-async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watched> {
+async function createSupervisor(parts: ServiceParts, recorder: Recorder): Promise<Watched> {
   const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
@@ -196,7 +196,7 @@ async function createSupervisor(parts: ServiceParts, hub: FactHub): Promise<Watc
     book,
     stately,
   });
-  const supervisor = createActor(wireMachine(parts, hub), {
+  const supervisor = createActor(wireMachine(parts, recorder), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
@@ -306,6 +306,16 @@ function countAndLog({ store, progress, metrics, logger, models }: ServiceParts)
   };
 }
 
+/** The last row of an orderly end; a store that cannot write does not hold the end up. */
+async function writeStop({ store, logger }: ServiceParts, doWorkersGoOn: boolean): Promise<void> {
+  try {
+    await store.events.append([{ kind: "service.stopped", data: { workers_go_on: doWorkersGoOn } }]);
+  } catch (thrown) {
+    if (!(thrown instanceof StoreError)) throw thrown;
+    logger.warn({ event: "stop.notRecorded", message: messageOf(thrown) });
+  }
+}
+
 /** Puts one service together from the outside world's ports; the same for the real one and for the simulation. */
 export async function createService(ports: ServicePorts, config: Config, version: string): Promise<Service> {
   const parts = await openParts(ports, config, version);
@@ -313,7 +323,8 @@ export async function createService(ports: ServicePorts, config: Config, version
   const stopCounting = countAndLog(parts);
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
-  const { supervisor, book, stately } = await createSupervisor(parts, hub);
+  const recorder = createRecorder(parts, hub.publish);
+  const { supervisor, book, stately } = await createSupervisor(parts, recorder);
   const machines = { charts: () => machineCharts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
   const route = createRouteWatch(parts, supervisor);
   const standIns = createStandIns(parts, supervisor, route.lostAtMs);
@@ -330,11 +341,12 @@ export async function createService(ports: ServicePorts, config: Config, version
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
   const statusParts: StatusParts = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
-  const finish = async (): Promise<void> => {
+  const finish = async (doWorkersGoOn: boolean): Promise<void> => {
     leaks.stop();
-    stopCounting();
     for (const link of links.list()) links.close(link.workerId);
-    await store.events.flush();
+    await recorder.settled();
+    await writeStop(parts, doWorkersGoOn);
+    stopCounting();
   };
   return {
     serverPorts: createServerPorts(statusParts, supervisor, { hub, machines }, () => standIns.wake()),
@@ -356,12 +368,12 @@ export async function createService(ports: ServicePorts, config: Config, version
       const stopped = waitUntilStopped(supervisor);
       supervisor.send({ type: "service.drain", shape, finishMs: 0 });
       await Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop(), stopped]);
-      await finish();
+      await finish(false);
     },
     abandon: async () => {
       await Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]);
       supervisor.stop();
-      await finish();
+      await finish(true);
     },
   };
 }

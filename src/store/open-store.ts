@@ -37,6 +37,11 @@ function createFactStore(database: Database): FactStore {
   return {
     read: async (key) => database.read(() => readFact(database, key)),
     write: async (key, value, events = []) => database.write(() => writeFact(database, key, value, events)),
+    writeTogether: async (facts, events) =>
+      database.write(() => {
+        for (const [key, value] of Object.entries(facts)) writeFact(database, key, value, []);
+        for (const event of events) database.record(event);
+      }),
   };
 }
 

@@ -3,14 +3,7 @@
  * the clock stands at each row's time. States, reports and facts must come out as they were written.
  */
 import { isDeepStrictEqual } from "node:util";
-import {
-  type ActorRef,
-  type EventFromLogic,
-  initialTransition,
-  type Snapshot,
-  type SnapshotFrom,
-  transition,
-} from "xstate";
+import { createEmptyActor, type EventFromLogic, initialTransition, type SnapshotFrom, transition } from "xstate";
 import type { StoredStep } from "../../core/events/service-events.ts";
 import { isRowOf, type TimelineRow } from "../../core/events.ts";
 import { recoveryMachine } from "../../machines/recovery.machine.ts";
@@ -69,7 +62,7 @@ function eventOf({ event, step }: RecordedRow): MachineEvent {
     type: event,
     ...rest,
     ...(thrown === undefined ? {} : { error: new Error(String(thrown.message)) }),
-  } as never;
+  } as MachineEvent;
 }
 
 function reportsOf(actions: Actions, parent: unknown): RecoveryReport[] {
@@ -98,12 +91,15 @@ function differenceIn(row: RecordedRow, to: string, reports: readonly RecoveryRe
 
 function replaySteps(rows: readonly RecordedRow[]): ReplayedStep[] {
   let nowMs = 0;
-  const parent = { send: () => undefined } as unknown as ActorRef<Snapshot<unknown>, RecoveryReport>;
+  // Nothing runs: what would be sent to it is read from the actions.
+  const parent = createEmptyActor();
   let snapshot: RecoverySnapshot | null = null;
   return rows.map((row) => {
     nowMs = row.step.at_ms;
     const from: string | null = snapshot === null ? null : pathOfValue(snapshot.value);
-    const input = { ...row.step.payload, parent, clock: { nowMs: () => nowMs } } as unknown as RecoveryInput;
+    const kept: object = { ...row.step.payload, parent, clock: { nowMs: () => nowMs } };
+    // The first step of a life keeps the input.
+    const input = kept as RecoveryInput;
     const [next, actions]: [RecoverySnapshot, Actions] =
       snapshot === null
         ? initialTransition(recoveryMachine, input)

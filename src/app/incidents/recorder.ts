@@ -1,4 +1,4 @@
-import { fromCallback } from "xstate";
+import { type CallbackActorLogic, fromCallback } from "xstate";
 import { messageOf } from "../../core/errors.ts";
 import type { NewEvent } from "../../core/events.ts";
 import type { Fault } from "../../core/fault.ts";
@@ -63,8 +63,9 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
   }
 }
 
-async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
-  const { store } = parts;
+type RecorderParts = Pick<ServiceParts, "store" | "metrics" | "logger">;
+
+async function write({ store }: RecorderParts, fact: SupervisorFact): Promise<void> {
   switch (fact.type) {
     case "incident.opened": {
       const { id, key, workerId, failureType, fault, model, jobId, isSetAside, atMs } = fact;
@@ -114,8 +115,9 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
       await store.facts.write(factKeys.drain, fact.drain, [{ kind: fact.type, actor: fact.drain.by, data: {} }]);
       return;
     case "intake.resumed":
-      await store.facts.write(factKeys.drain, null);
-      await store.facts.write(factKeys.pause, null, [{ kind: fact.type, actor: fact.by, data: {} }]);
+      await store.facts.writeTogether({ [factKeys.drain]: null, [factKeys.pause]: null }, [
+        { kind: fact.type, actor: fact.by, data: {} },
+      ]);
       return;
     default: {
       const row = rowOf(fact);
@@ -124,14 +126,41 @@ async function write(parts: ServiceParts, fact: SupervisorFact): Promise<void> {
   }
 }
 
-/** Writes the supervisor's facts in order, then tells those who listen. A store that cannot write stops nothing. */
-export const recorderActor = (parts: ServiceParts, listener: FactListener) =>
-  fromCallback<SupervisorFact, undefined>(({ receive }) => {
-    receive((fact) => {
-      void write(parts, fact).catch((thrown: unknown) => {
+export interface Recorder {
+  readonly actor: CallbackActorLogic<SupervisorFact, undefined>;
+  /** Resolves when every fact that was told so far is written, or is known to be lost. */
+  settled(): Promise<void>;
+}
+
+/**
+ * Writes the supervisor's facts one after the other, and tells each to the listener once it is written. A fact that comes while
+ * nothing is being written is written at once. A store that cannot write stops nothing: the fact is counted, and told all the same.
+ */
+export function createRecorder(parts: RecorderParts, listener: FactListener): Recorder {
+  const waiting: SupervisorFact[] = [];
+  // Set before the first write begins: what a write makes others do may tell the next fact.
+  let isWriting = false;
+  let written: Promise<void> = Promise.resolve();
+  const writeAll = async (): Promise<void> => {
+    isWriting = true;
+    for (let fact = waiting.shift(); fact !== undefined; fact = waiting.shift()) {
+      try {
+        await write(parts, fact);
+      } catch (thrown) {
         parts.metrics.factLost();
         parts.logger.error({ event: "fact.notRecorded", fact: fact.type, message: messageOf(thrown) });
-      });
+      }
       listener(fact);
-    });
-  });
+    }
+    isWriting = false;
+  };
+  return {
+    actor: fromCallback<SupervisorFact, undefined>(({ receive }) => {
+      receive((fact) => {
+        waiting.push(fact);
+        if (!isWriting) written = writeAll();
+      });
+    }),
+    settled: () => written,
+  };
+}

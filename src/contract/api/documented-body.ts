@@ -52,5 +52,6 @@ export function documentedBody<Body>(
       },
     ]),
   );
+  // The document takes a JSON Schema where the types of handlers and clients want zod; nothing else reads it.
   return { required: isRequired, content } as never;
 }

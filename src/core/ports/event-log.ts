@@ -97,6 +97,8 @@ export interface FactStore {
   read(key: string): Promise<unknown>;
   /** Durable when it resolves; the event rows are written in the same transaction. */
   write(key: string, value: unknown, events?: readonly NewEvent[]): Promise<void>;
+  /** Several, all or none of them. */
+  writeTogether(facts: Readonly<Record<string, unknown>>, events: readonly NewEvent[]): Promise<void>;
 }
 
 /** Everything behind one database. */
