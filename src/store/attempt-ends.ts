@@ -125,7 +125,7 @@ export function failAttempt(
   );
   if (verdict.kind === "retry") queueAgain(database, row.id, failure.runAtMs);
   else endJob(database, row.id, { state: verdict.kind, code: verdict.code, message: verdict.message });
-  const kind = verdict.kind === "retry" ? "job.retried" : (`job.${verdict.kind}` as const);
+  const kind = ({ retry: "job.retried", quarantined: "job.quarantined", failed: "job.failed" } as const)[verdict.kind];
   const { attempts, deaths, hostLosses: host_losses } = counted;
   const { code, message } = verdict;
   const about = endedAbout(database, row);

@@ -49,9 +49,10 @@ function definitionOf(config: unknown): unknown {
   return rest;
 }
 
-/** The package wants whole actors, and reads of them only what stands here: no type of its own says so. */
-const asInspection = (shown: Pick<InspectionEvent, "type" | "rootId"> & Frame): InspectionEvent =>
-  shown as unknown as InspectionEvent;
+function asInspection(shown: Pick<InspectionEvent, "type" | "rootId"> & Frame): InspectionEvent {
+  // The package wants whole actors, and reads of them only what is shown here: no type of its own says so.
+  return shown as unknown as InspectionEvent;
+}
 
 /** The same event without anything that is not shown; null for kinds that the inspector does not know. */
 function shownInspection(event: InspectionEvent): InspectionEvent | null {
