@@ -37,11 +37,8 @@ interface DocumentedBody<Body> {
   readonly content: { readonly "application/json": { readonly schema: z.ZodType<Body, Body> } };
 }
 
-/** By content type. Asked when the document is made, because the models of a configuration are known only then. */
-export function documentedBody<Body>(
-  schemas: Readonly<Record<string, () => JsonSchema>>,
-  isRequired = false,
-): DocumentedBody<Body> {
+/** Asked when the document is made: the models of a configuration are known only then, and a start pays for none of it. */
+function contentOf<Content>(schemas: Readonly<Record<string, () => JsonSchema>>): Content {
   const content = Object.fromEntries(
     Object.entries(schemas).map(([type, schema]) => [
       type,
@@ -53,5 +50,19 @@ export function documentedBody<Body>(
     ]),
   );
   // The document takes a JSON Schema where the types of handlers and clients want zod; nothing else reads it.
-  return { required: isRequired, content } as never;
+  return content as never;
 }
+
+/** By content type. */
+export const documentedBody = <Body>(
+  schemas: Readonly<Record<string, () => JsonSchema>>,
+  isRequired = false,
+): DocumentedBody<Body> => ({ required: isRequired as false, content: contentOf(schemas) });
+
+/** Server-sent events, for `responses`: what the frames are. */
+export const documentedStream = (frames: () => JsonSchema) => ({
+  description: "Events without end.",
+  content: contentOf<{ readonly "text/event-stream": { readonly schema: z.ZodType<string, string> } }>({
+    "text/event-stream": frames,
+  }),
+});
