@@ -1,6 +1,6 @@
 import { createActor, createMachine } from "xstate";
 import { type Clock, createSystemClock } from "../src/core/clock.ts";
-import type { EventRow } from "../src/core/ports/event-log.ts";
+import type { EventRow } from "../src/core/events.ts";
 import type { Database } from "../src/store/database.ts";
 import { createEventLog } from "../src/store/event-log.ts";
 import { createLogger } from "../src/telemetry/logger.ts";
@@ -22,7 +22,7 @@ const rounds = 9;
 
 /** Takes the rows that the buffer of the event log hands over, and keeps the last batch: the peer has no disk either. */
 function createMemorySink(clock: Clock): Database {
-  let batch: EventRow[] = [];
+  let batch: { readonly row: EventRow; readonly text: string }[] = [];
   let seq = 0;
   return {
     clock,
@@ -36,8 +36,8 @@ function createMemorySink(clock: Clock): Database {
       atMs = clock.nowMs(),
     ) => {
       seq += 1;
-      const row = { seq, atMs, kind, actor, jobId, incidentId, workerId, data: { json: JSON.stringify(data) } };
-      batch.push(row);
+      const row = { seq, atMs, kind, actor, jobId, incidentId, workerId, data } as EventRow;
+      batch.push({ row, text: JSON.stringify(data) });
       return row;
     },
     get: () => undefined,

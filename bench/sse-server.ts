@@ -26,7 +26,7 @@ async function obey({ count, everyMs, textLength }: SseOrder): Promise<void> {
   const startedAtMs = clock.nowMs();
   const before = process.cpuUsage();
   for (let number = 1; number <= count; number += 1) {
-    await world.store.events.append([{ kind: "worker.exited", workerId: "worker-0", data: { text } }]);
+    await world.store.events.append([{ kind: "child.crashed", data: { child: "worker-0", message: text } }]);
     await clock.sleep(Math.max(0, startedAtMs + number * everyMs - clock.nowMs()));
   }
   const { user, system } = process.cpuUsage(before);

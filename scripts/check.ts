@@ -12,6 +12,7 @@ const checks: Readonly<Record<string, readonly string[]>> = {
   "format and lint": [binary("@biomejs", "biome", "bin", "biome"), "ci", "--colors=off", "--max-diagnostics=40", "."],
   arrows: ["scripts/check-arrows.ts"],
   "time, chance and shape": ["scripts/check-time-and-chance.ts"],
+  "rows and casts": ["scripts/check-timeline.ts"],
   "settings are read": ["scripts/check-config-read.ts"],
   "generated documents": ["scripts/generate-docs.ts", "--check"],
   "statechart pictures": ["scripts/visualize.ts", "--check"],

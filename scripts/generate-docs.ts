@@ -9,6 +9,7 @@ import { createApp } from "../src/server/create-app.ts";
 import { describeApi } from "../src/server/openapi-document.ts";
 import type { ServerPorts } from "../src/server/server-ports.ts";
 import { renderDashboard } from "./grafana/dashboard.ts";
+import { renderEvents } from "./render-events.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -106,6 +107,7 @@ if (import.meta.main) {
   const isCheck = process.argv.includes("--check");
   const pages = {
     "docs/errors.md": renderErrors(errorCodes),
+    "docs/events.md": renderEvents(),
     "docs/configuration.md": renderSettings(),
     "docs/config.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
     "deploy/grafana/understudy.json": renderDashboard(),

@@ -2,7 +2,7 @@ import { createActor } from "xstate";
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import { type Clock, toActorClock } from "../core/clock.ts";
-import { messageOf } from "../core/errors.ts";
+import { messageOf, StoreError } from "../core/errors.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
@@ -39,7 +39,7 @@ import { createSampleBoard } from "./health/sample-history.ts";
 import { createTelemetryDesk } from "./health/telemetry-reader.ts";
 import { createIncidentDesk } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
-import { recorderActor } from "./incidents/recorder.ts";
+import { createRecorder, type Recorder } from "./incidents/recorder.ts";
 import type { RecoverPorts } from "./incidents/recover.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
@@ -144,7 +144,7 @@ function recoverPortsOf(parts: Parts): RecoverPorts {
   };
 }
 
-function wireMachine(parts: Parts, hub: FactHub) {
+function wireMachine(parts: Parts, recorder: Recorder) {
   const { prove } = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
@@ -153,7 +153,7 @@ function wireMachine(parts: Parts, hub: FactHub) {
       pipeline: pipelineMachine.provide({ actors: pipelineActors(parts) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
       recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts), prove) }),
-      recorder: recorderActor(parts, hub.publish),
+      recorder: recorder.actor,
     },
   });
 }
@@ -203,7 +203,7 @@ async function openStatelyFeed(book: MachineBook): Promise<StatelyFeed> {
   return createStatelyFeed(book.refs);
 }
 
-async function createSupervisor(parts: Parts, hub: FactHub) {
+async function createSupervisor(parts: Parts, recorder: Recorder) {
   const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
@@ -220,7 +220,7 @@ async function createSupervisor(parts: Parts, hub: FactHub) {
     book,
     stately,
   });
-  const supervisor = createActor(wireMachine(parts, hub), {
+  const supervisor = createActor(wireMachine(parts, recorder), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
@@ -337,6 +337,16 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   };
 }
 
+/** The last row of an orderly end; a store that cannot write does not hold the end up. */
+async function writeStop({ store, logger }: Pick<Parts, "store" | "logger">, doWorkersGoOn: boolean): Promise<void> {
+  try {
+    await store.events.append([{ kind: "service.stopped", data: { workers_go_on: doWorkersGoOn } }]);
+  } catch (thrown) {
+    if (!(thrown instanceof StoreError)) throw thrown;
+    logger.warn({ event: "stop.notRecorded", message: messageOf(thrown) });
+  }
+}
+
 /** Puts one service together from the outside world's ports; the same for the real one and for the simulation. */
 export async function createService(ports: ServicePorts, config: Config, version: string): Promise<Service> {
   const parts = await openParts(ports, config, version);
@@ -344,7 +354,8 @@ export async function createService(ports: ServicePorts, config: Config, version
   const stopCounting = countAndLog(parts);
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
-  const { supervisor, ...watched } = await createSupervisor(parts, hub);
+  const recorder = createRecorder(parts, hub.publish);
+  const { supervisor, ...watched } = await createSupervisor(parts, recorder);
   const helpers = createHelpers(parts, supervisor);
   const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
@@ -354,11 +365,12 @@ export async function createService(ports: ServicePorts, config: Config, version
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
   const statusNeeds = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
-  const finish = async (): Promise<void> => {
+  const finish = async (doWorkersGoOn: boolean): Promise<void> => {
     leaks.stop();
-    stopCounting();
     for (const link of links.list()) links.close(link.workerId);
-    await store.events.flush();
+    await recorder.settled();
+    await writeStop(parts, doWorkersGoOn);
+    stopCounting();
   };
   return {
     serverPorts: serverPortsOf(parts, {
@@ -387,12 +399,12 @@ export async function createService(ports: ServicePorts, config: Config, version
       const stopped = waitUntilStopped(supervisor);
       supervisor.send({ type: "service.drain", shape, finishMs: 0 });
       await Promise.all([helpers.stop(), stopped]);
-      await finish();
+      await finish(false);
     },
     abandon: async () => {
       await helpers.stop();
       supervisor.stop();
-      await finish();
+      await finish(true);
     },
   };
 }

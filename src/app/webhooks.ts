@@ -1,8 +1,10 @@
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
+import { isRowOf } from "../core/events.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { WebhookSender } from "../core/ports/webhook-sender.ts";
+import { toldKinds } from "../core/webhook.ts";
 import { WebhookDesk } from "../jobs/webhook-desk.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -14,15 +16,6 @@ export interface WebhookNeeds {
   readonly config: Pick<Config, "webhook">;
   readonly logger: Pick<Logger, "warn">;
 }
-
-/** Rows that may have filled the outbox of webhooks. */
-const toldKinds: ReadonlySet<string> = new Set([
-  "job.stoodIn",
-  "job.succeeded",
-  "job.failed",
-  "job.expired",
-  "job.quarantined",
-]);
 
 /** Deliveries by the settings that are in force, awake as soon as a row may have brought one. */
 export function createWebhooks({ clock, chance, store, webhooks, config, logger }: WebhookNeeds): WebhookDesk {
@@ -42,7 +35,7 @@ export function createWebhooks({ clock, chance, store, webhooks, config, logger 
     },
   );
   store.events.subscribe((rows) => {
-    if (rows.some(({ kind }) => toldKinds.has(kind))) desk.wake();
+    if (rows.some((row) => isRowOf(row, ...toldKinds))) desk.wake();
   });
   return desk;
 }

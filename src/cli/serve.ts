@@ -52,11 +52,11 @@ export async function serve(origin: ConfigOrigin, version: string): Promise<numb
   const told = new Set<number>();
   const tellWorkers = running.service.events.subscribe((rows) => {
     for (const row of rows) {
-      const pid = row.kind === "worker.connected" ? Number(row.data["pid"]) : 0;
-      if (pid === 0 || told.has(pid)) continue;
+      if (row.kind !== "worker.connected" || told.has(row.data.pid)) continue;
+      const { pid, adopted } = row.data;
       told.add(pid);
       say(
-        `  Worker ${row.workerId ?? ""} ${row.data["adopted"] === true ? "taken up again" : "is up"}; to see what happens when it dies:\n    kill -9 ${pid}`,
+        `  Worker ${row.workerId ?? ""} ${adopted ? "taken up again" : "is up"}; to see what happens when it dies:\n    kill -9 ${pid}`,
       );
     }
   });

@@ -1,33 +1,19 @@
 /** Rows of the event log in words for people. What only machines care about has none, and pages leave it out. */
-import type { EventRow } from "../core/ports/event-log.ts";
+import type { EventMap, EventRow, RowHead, TimelineRow, ToldKind } from "../core/events.ts";
+import type { Mode, Outcome } from "../core/words.ts";
 import { plainName } from "./plain-names.ts";
 
-type Words = (row: EventRow) => string | null;
+type Words = { readonly [Kind in ToldKind]: (row: EventRow<Kind>) => string };
 
 const short = (id: string | null): string => (id === null ? "" : ` ${id.slice(0, 8)}`);
-const worker = (row: EventRow): string => row.workerId ?? "the worker";
-const plain = (text: unknown, otherwise: string): string =>
-  typeof text === "string" && text !== "" ? plainName(text) : otherwise;
+const worker = (row: RowHead): string => row.workerId ?? "the worker";
+const plain = (text: string, otherwise: string): string => (text === "" ? otherwise : plainName(text));
 
 /** Names of workers and messages of faults begin and end as they like; a sentence does not. */
 const sentence = (text: string): string =>
   `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
-/** Fields lie in a row's data, or in the fact that the data holds. */
-function field(row: EventRow, name: string): unknown {
-  const { data } = row;
-  const inner =
-    typeof data["result"] === "object" && data["result"] !== null
-      ? (data["result"] as Readonly<Record<string, unknown>>)
-      : {};
-  return data[name] ?? inner[name];
-}
-
-function faultMessage(row: EventRow): unknown {
-  return (row.data["fault"] as { readonly message?: unknown } | undefined)?.message;
-}
-
-const outcomeWords: Readonly<Record<string, string>> = {
+const outcomeWords: Readonly<Record<Outcome, string>> = {
   effective: "it helped",
   ineffective: "it did not help",
   failed: "it could not be done",
@@ -35,35 +21,41 @@ const outcomeWords: Readonly<Record<string, string>> = {
   skipped: "skipped, because it cannot help here",
 };
 
-function healthWords({ status, issues }: EventRow["data"]): string {
+function healthWords({ status, issues }: EventMap["health.changed"]): string {
   if (status === "healthy") return "Host and card are well.";
-  const messages = Array.isArray(issues)
-    ? (issues as readonly { readonly message?: unknown }[]).map(({ message }) => message)
-    : [];
-  const known = messages.filter((message) => typeof message === "string");
-  return known.length > 0 ? known.join(" ") : "The health of host or card changed.";
+  return issues.length > 0 ? issues.map(({ message }) => message).join(" ") : "The health of host or card changed.";
 }
 
-function reloadWords({ applied, waiting }: EventRow["data"]): string {
-  const listed = (names: unknown): string => (Array.isArray(names) ? names.join(", ") : "");
-  const later = listed(waiting) === "" ? "" : ` Other changes wait for the next start: ${listed(waiting)}.`;
-  return `The configuration was read again; ${listed(applied) === "" ? "nothing takes effect" : `these take effect: ${listed(applied)}`}.${later}`;
+function reloadWords({ applied, waiting }: EventMap["configuration.reloaded"]): string {
+  const now = applied.length === 0 ? "nothing takes effect" : `these take effect: ${applied.join(", ")}`;
+  const later = waiting.length === 0 ? "" : ` Other changes wait for the next start: ${waiting.join(", ")}.`;
+  return `The configuration was read again; ${now}.${later}`;
 }
 
-const words: Readonly<Record<string, Words>> = {
+/** How pages name the modes. */
+export const modeWords: Readonly<Record<Mode, string>> = {
+  loading: "loading the main model",
+  ready: "ready",
+  degraded: "working with limits",
+  recovering: "repairing itself",
+  mock: "showing stand-ins only: no real video right now",
+  draining: "stopping",
+};
+
+const words: Words = {
   "service.started": () => "The service started.",
-  "service.stopped": () => "The service stopped.",
-  "mode.changed": (row) =>
-    `The service is now ${modeWords[String(row.data["to"])] ?? plain(row.data["to"], "in another mode")}.`,
+  "service.stopped": (row) =>
+    row.data.workers_go_on ? "The service stopped; its workers go on." : "The service stopped.",
+  "mode.changed": (row) => `The service is now ${modeWords[row.data.to]}.`,
   "job.submitted": (row) => `Job${short(row.jobId)} was accepted.`,
   "job.claimed": (row) => `Job${short(row.jobId)} is being rendered by ${worker(row)}.`,
   "job.succeeded": (row) =>
-    row.data["served_by"] === "stand_in"
+    row.data.served_by === "stand_in"
       ? `Job${short(row.jobId)} ended with its stand-in.`
-      : `Job${short(row.jobId)} is ready: ${row.data["simulated"] === true ? "a simulated video" : "the real video"}.`,
-  "job.failed": (row) => `Job${short(row.jobId)} failed: ${plain(row.data["message"], "no reason was given")}`,
+      : `Job${short(row.jobId)} is ready: ${row.data.simulated ? "a simulated video" : "the real video"}.`,
+  "job.failed": (row) => `Job${short(row.jobId)} failed: ${plain(row.data.message, "no reason was given")}`,
   "job.retried": (row) =>
-    `Job${short(row.jobId)} will be tried again: ${plain(row.data["message"], "its attempt failed")}`,
+    `Job${short(row.jobId)} will be tried again: ${plain(row.data.message, "its attempt failed")}`,
   "job.quarantined": (row) => `Job${short(row.jobId)} was set aside, because it ended the worker more than once.`,
   "job.cancelled": (row) => `Job${short(row.jobId)} was cancelled.`,
   "job.cancelRequested": (row) => `Job${short(row.jobId)} is being cancelled.`,
@@ -74,16 +66,15 @@ const words: Readonly<Record<string, Words>> = {
   "job.expired": (row) => `Job${short(row.jobId)} passed its deadline.`,
   "job.dropped": (row) => `Job${short(row.jobId)} was dropped by an operator.`,
   "webhook.abandoned": (row) =>
-    `The webhook of job${short(row.jobId)} could not be told: ${plain(row.data["problem"], "every try failed")}`,
+    `The webhook of job${short(row.jobId)} could not be told: ${plain(row.data.problem, "every try failed")}`,
   "job.requeued": (row) => `Job${short(row.jobId)} was put back into the queue.`,
   "job.stoodIn": (row) =>
-    `Job${short(row.jobId)} shows a stand-in: ${plain(row.data["reason"], "no real video is possible now")}`,
+    `Job${short(row.jobId)} shows a stand-in: ${plain(row.data.reason ?? "", "no real video is possible now")}`,
   "render.began": (row) => `The render of job${short(row.jobId)} began.`,
   "render.completed": (row) => `Job${short(row.jobId)} was rendered; its file is being checked.`,
   "worker.connected": (row) => `${worker(row)} is connected.`,
-  "worker.adopted": (row) => `${worker(row)} was taken over, still running.`,
   "worker.exited": (row) =>
-    `${worker(row)} ${row.data["expected"] === true ? "ended, as it was asked to" : "ended; it is started again"}.`,
+    `${worker(row)} ${row.data.expected ? "ended, as it was asked to" : "ended; it is started again"}.`,
   "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
   "worker.stopped": (row) => `${worker(row)} was stopped.`,
   "worker.recycled": (row) => `${worker(row)} keeps memory of finished jobs; it is started anew before that costs one.`,
@@ -92,21 +83,20 @@ const words: Readonly<Record<string, Words>> = {
   "model.proven": (row) => `The model on ${worker(row)} passed its test render.`,
   "model.loadFailed": (row) => `The model on ${worker(row)} could not be loaded.`,
   "model.setAside": (row) =>
-    `${plain(row.data["model"], "A model")} could not be loaded on ${worker(row)} and is set aside; the worker goes back to its own.`,
+    `${plainName(row.data.model)} could not be loaded on ${worker(row)} and is set aside; the worker goes back to its own.`,
   "incident.opened": (row) =>
-    row.data["is_set_aside"] === true
-      ? `Trouble: ${plain(row.data["model"], "a model")} cannot be loaded. The next job that wants it tries again after a while.`
-      : `Trouble: ${plain(field(row, "failure_type") ?? field(row, "failureType"), "a fault")}. Recovery begins.`,
-  "incident.joined": (row) => `More trouble of the same incident: ${plain(faultMessage(row), "another fault")}`,
+    row.data.is_set_aside === true
+      ? `Trouble: ${plainName(row.data.model ?? "a model")} cannot be loaded. The next job that wants it tries again after a while.`
+      : `Trouble: ${plainName(row.data.failure_type)}. Recovery begins.`,
+  "incident.joined": (row) => `More trouble of the same incident: ${plain(row.data.fault.message, "another fault")}`,
   "incident.closed": (row) =>
-    row.data["status"] === "resolved" ? "Repaired: the model passed its proof." : "The incident was closed.",
+    row.data.status === "resolved" ? "Repaired: the model passed its proof." : "The incident was closed.",
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
-  "rung.started": (row) => `Trying: ${plain(field(row, "action"), "a repair")}.`,
-  "rung.ended": (row) =>
-    `${plain(field(row, "action"), "a repair")}: ${outcomeWords[String(field(row, "outcome"))] ?? "it ended"}.`,
+  "rung.started": (row) => `Trying: ${plainName(row.data.action)}.`,
+  "rung.ended": (row) => `${plainName(row.data.action)}: ${outcomeWords[row.data.outcome]}.`,
   "climb.ended": (row) =>
-    row.data["outcome"] === "repaired"
+    row.data.outcome === "repaired"
       ? "The steps of this repair are over: it works."
       : "The steps of this repair are over; a stand-in serves.",
   "canary.passed": () => "A test render passed.",
@@ -115,38 +105,27 @@ const words: Readonly<Record<string, Words>> = {
   "breaker.opened": (row) => `${worker(row)} gets no more jobs for now.`,
   "breaker.halfOpened": (row) => `${worker(row)} gets one job, to see whether it can work again.`,
   "breaker.closed": (row) => `${worker(row)} gets jobs again.`,
-  "budget.spent": (row) => `A heavy step was allowed: ${plain(row.data["action"], "a repair")}.`,
+  "budget.spent": (row) => `A heavy step was allowed: ${plainName(row.data.action)}.`,
   "budget.exhausted": () => "Heavy repairs wait, because too many were made within the hour.",
-  "recovery.triggered": (row) => `A repair was asked for: ${plain(row.data["failure_type"], "of everything")}.`,
+  "recovery.triggered": (row) => `A repair was asked for: ${plainName(row.data.failure_type)}.`,
   "monitoring.stopped": () => "Host and card are not measured any more, as an operator asked.",
   "monitoring.started": () => "Host and card are measured again.",
   "recovery.reset": () => "Recovery was reset.",
-  "intake.paused": (row) =>
-    row.data["release_gpu"] === true ? "Paused, and the cards are given back." : "Paused: no job begins.",
+  "intake.paused": (row) => (row.data.release_gpu ? "Paused, and the cards are given back." : "Paused: no job begins."),
   "intake.drained": () => "Drained: nothing new is taken; what was accepted is rendered.",
   "intake.resumed": () => "Jobs are taken again.",
   "configuration.reloaded": (row) => reloadWords(row.data),
   "disk.short": () => "The disk is full: nothing is accepted or rendered until there is room.",
   "disk.recovered": () => "The disk has room again.",
-  "drill.began": (row) => `A drill began: ${plain(row.data["drill"], "one")}.`,
+  "drill.began": (row) => `A drill began: ${plainName(row.data.drill)}.`,
   "drill.ended": (row) =>
-    `The drill ${plain(row.data["drill"], "")} ${row.data["passed"] === true ? "was passed" : "was not passed"}.`,
+    `The drill ${plainName(row.data.drill)} ${row.data.passed ? "was passed" : "was not passed"}.`,
   "disk.ballastReleased": () => "The disk is full; the space that was held back for it is in use now.",
   "health.changed": (row) => healthWords(row.data),
 };
 
-/** How pages name the modes. */
-export const modeWords: Readonly<Record<string, string>> = {
-  loading: "loading the main model",
-  ready: "ready",
-  degraded: "working with limits",
-  recovering: "repairing itself",
-  mock: "showing stand-ins only: no real video right now",
-  draining: "stopping",
-};
-
 /** They belong to the story of an incident; beside the other rows they tell a person nothing new. */
-const storyKinds: ReadonlySet<string> = new Set([
+const storyKinds: ReadonlySet<ToldKind> = new Set([
   "render.began",
   "render.completed",
   "worker.stopped",
@@ -156,10 +135,12 @@ const storyKinds: ReadonlySet<string> = new Set([
 ]);
 
 /** The kinds of rows that pages list, in words. */
-export const listedKinds: readonly string[] = Object.keys(words).filter((kind) => !storyKinds.has(kind));
+export const listedKinds: readonly ToldKind[] = (Object.keys(words) as ToldKind[]).filter(
+  (kind) => !storyKinds.has(kind),
+);
+
+const isTold = (row: TimelineRow): row is EventRow<ToldKind> => Object.hasOwn(words, row.kind);
+const tell = <Kind extends ToldKind>(kind: Kind, row: EventRow<Kind>): string => words[kind](row);
 
 /** Null for rows that say nothing to people. */
-export function describeEvent(row: EventRow): string | null {
-  const text = Object.hasOwn(words, row.kind) ? words[row.kind]?.(row) : null;
-  return typeof text === "string" ? sentence(text) : null;
-}
+export const describeEvent = (row: TimelineRow): string | null => (isTold(row) ? sentence(tell(row.kind, row)) : null);

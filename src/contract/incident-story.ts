@@ -1,12 +1,14 @@
 /** One incident with all that belongs to it, and what its rows say; incident-wire.ts and incident-markdown.ts show it. */
-import type { Fault } from "../core/fault.ts";
+
+import type { StoredStep } from "../core/events/service-events.ts";
+import { type EventKind, type EventRow, isRowOf, type TimelineRow } from "../core/events.ts";
 import type { JobView } from "../core/job.ts";
-import type { EventRow, IncidentJob, IncidentRow } from "../core/ports/event-log.ts";
+import type { IncidentJob, IncidentRow } from "../core/ports/event-log.ts";
 
 export interface IncidentStory {
   readonly incident: IncidentRow;
   /** Of the incident, of its worker and of its jobs, oldest first. */
-  readonly rows: readonly EventRow[];
+  readonly rows: readonly TimelineRow[];
   /** More rows exist than are shown. */
   readonly isTruncated: boolean;
   /** `job` is null when it was deleted since. */
@@ -14,23 +16,22 @@ export interface IncidentStory {
   readonly jobCount: number;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+/** The step of an incident's own actor that a row holds; null for other rows. */
+export const stepOf = (row: TimelineRow): StoredStep | null =>
+  row.kind === "machine.transitioned" ? (row.data.step ?? null) : null;
 
-export const faultOf = (data: Fields): Partial<Fault> => (data["fault"] ?? {}) as Partial<Fault>;
+const ofStory = <Kind extends EventKind>({ incident, rows }: IncidentStory, ...kinds: Kind[]): EventRow<Kind>[] =>
+  rows.filter((row) => isRowOf(row, ...kinds)).filter((row) => row.incidentId === incident.id);
 
-interface Step {
-  readonly payload: Fields;
-  readonly reports: readonly string[];
+/** Why the probe of a step ended as it did; the machine's own event, of which rows keep what it was. */
+function reasonIn({ payload }: StoredStep): string | null {
+  const { output } = payload;
+  const reason = typeof output === "object" && output !== null && "reason" in output ? output.reason : null;
+  return typeof reason === "string" ? reason : null;
 }
 
-/** The step of an incident's own actor that a row holds; null for other rows. */
-export const stepOf = (row: EventRow): Step | null => (row.data["step"] as Step | undefined) ?? null;
-
-const ofStory = ({ incident, rows }: IncidentStory, kind: string): EventRow[] =>
-  rows.filter((row) => row.kind === kind && row.incidentId === incident.id);
-
 export interface Canary {
-  readonly row: EventRow;
+  readonly row: EventRow<"canary.passed" | "canary.failed">;
   readonly hasPassed: boolean;
   /** What the probe measured or why it failed; null when the step that tells it is lost. */
   readonly reason: string | null;
@@ -38,26 +39,23 @@ export interface Canary {
 
 /** A canary's row says how it ended; the step that follows says what it measured. */
 export function canariesOf(story: IncidentStory): Canary[] {
-  const canaries = [...ofStory(story, "canary.passed"), ...ofStory(story, "canary.failed")].toSorted(
-    (a, b) => a.seq - b.seq,
-  );
-  return canaries.map((row) => {
-    const step = story.rows.find((later) => later.seq > row.seq && stepOf(later)?.reports.includes(row.kind) === true);
-    const output = step === undefined ? undefined : (stepOf(step)?.payload["output"] as Fields | undefined);
-    const reason = output?.["reason"];
-    return { row, hasPassed: row.kind === "canary.passed", reason: typeof reason === "string" ? reason : null };
+  return ofStory(story, "canary.passed", "canary.failed").map((row) => {
+    const steps = story.rows.filter(({ seq }) => seq > row.seq).flatMap((later) => stepOf(later) ?? []);
+    const step = steps.find(({ reports }) => reports.includes(row.kind));
+    return { row, hasPassed: row.kind === "canary.passed", reason: step === undefined ? null : reasonIn(step) };
   });
 }
 
-export const rungsOf = (story: IncidentStory): EventRow[] => ofStory(story, "rung.ended");
-export const joinedOf = (story: IncidentStory): EventRow[] => ofStory(story, "incident.joined");
-export const actsOf = ({ rows }: IncidentStory): EventRow[] => rows.filter((row) => row.actor.startsWith("operator:"));
+export const rungsOf = (story: IncidentStory): EventRow<"rung.ended">[] => ofStory(story, "rung.ended");
+export const joinedOf = (story: IncidentStory): EventRow<"incident.joined">[] => ofStory(story, "incident.joined");
+export const actsOf = ({ rows }: IncidentStory): TimelineRow[] =>
+  rows.filter((row) => row.actor.startsWith("operator:"));
 
 /** How it ended, or where it stands; one sentence. */
 export function endingOf(story: IncidentStory): string {
   const { status, data } = story.incident;
-  if (data["is_set_aside"] === true) {
-    const model = String(data["model"]);
+  if (data.is_set_aside === true) {
+    const model = String(data.model);
     if (status === "resolved") return `${model} was loaded again and passed its proof.`;
     return status === "abandoned"
       ? `It was closed without a proof: no job has wanted ${model} since, and the next one that does tries it again.`
@@ -65,14 +63,13 @@ export function endingOf(story: IncidentStory): string {
   }
   if (status === "resolved") {
     const cure = rungsOf(story).findLast(
-      (row) => row.data["outcome"] === "effective" && row.data["action"] !== "fallback_to_mock",
+      ({ data: rung }) => rung.outcome === "effective" && rung.action !== "fallback_to_mock",
     );
-    const words = cure === undefined ? "" : ` ${String(cure.data["action"])} helped: ${String(cure.data["reason"])}.`;
+    const words = cure === undefined ? "" : ` ${cure.data.action} helped: ${cure.data.reason}.`;
     return `The main model passed its proof and serves again.${words}`;
   }
   if (status === "abandoned") return "It was closed without a proof that the main model serves again.";
-  const isStep = (row: EventRow): boolean => row.incidentId === story.incident.id && stepOf(row) !== null;
-  const state = String(story.rows.findLast(isStep)?.data["to"] ?? "");
+  const state = ofStory(story, "machine.transitioned").findLast((row) => stepOf(row) !== null)?.data.to;
   if (status === "exhausted" || state === "exhausted")
     return "Every repair was tried; only test renders look whether it works again. It needs you.";
   if (state === "standingIn" || state === "probing" || state === "coolingDown")

@@ -1,21 +1,15 @@
 /** Incidents on the wire: the list, and one with its whole story. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
-import { type EventRow, type IncidentRow, incidentStatuses } from "../core/ports/event-log.ts";
+import type { KeptFault } from "../core/events/fields.ts";
+import type { EventRow, TimelineRow } from "../core/events.ts";
+import type { IncidentRow } from "../core/ports/event-log.ts";
 import { ifKnown, present, withoutNulls } from "../core/present.ts";
-import { failureTypes, faultClassNames, outcomes, recoveryActions } from "../core/words.ts";
+import { failureTypes, faultClassNames, incidentStatuses, outcomes, recoveryActions } from "../core/words.ts";
 import { describeEvent } from "./event-words.ts";
-import {
-  actsOf,
-  canariesOf,
-  endingOf,
-  faultOf,
-  type IncidentStory,
-  joinedOf,
-  rungsOf,
-  stepOf,
-} from "./incident-story.ts";
+import { actsOf, canariesOf, endingOf, type IncidentStory, joinedOf, rungsOf, stepOf } from "./incident-story.ts";
 import { toWire } from "./renaming.ts";
+import { carriedBy, kindOf } from "./stream-wire.ts";
 
 const time = z.iso.datetime();
 const ms = z.number().int();
@@ -50,13 +44,14 @@ export const incidentListSchema = z
 
 export function toIncidentSummary(incident: IncidentRow, nowMs: number): IncidentSummary {
   const { openedAtMs, closedAtMs, firstEvidenceAtMs, answers } = incident;
-  const { code, message } = faultOf(incident.data);
+  const { code, message } = incident.data.fault ?? {};
   const sinceOpenedMs = (atMs: number): number => Math.max(0, atMs - openedAtMs);
   return {
     id: incident.id,
     status: incident.status,
-    failure_type: incident.failureType as IncidentSummary["failure_type"],
-    ...withoutNulls({ worker_id: incident.workerId, code, message }),
+    failure_type: incident.failureType,
+    ...withoutNulls({ worker_id: incident.workerId }),
+    ...present({ code, message }),
     opened_at: isoOf(openedAtMs),
     ...present({ closed_at: ifKnown(closedAtMs, isoOf) }),
     open_for_ms: Math.max(0, (closedAtMs ?? nowMs) - openedAtMs),
@@ -139,8 +134,9 @@ export const incidentReportSchema = incidentSummarySchema
 export type IncidentReport = z.infer<typeof incidentReportSchema>;
 type Rung = IncidentReport["rungs"][number];
 
-function toCause(data: EventRow["data"]): z.infer<typeof causeSchema> {
-  const { faultClass, code, attribution, confidence, decidedBy, message, operatorAction, evidence } = faultOf(data);
+/** Nothing is known of the fault where an older program kept none. */
+function toCause(fault: Partial<KeptFault>): z.infer<typeof causeSchema> {
+  const { faultClass, code, attribution, confidence, decidedBy, message, operatorAction, evidence } = fault;
   return {
     ...withoutNulls({
       code,
@@ -155,17 +151,16 @@ function toCause(data: EventRow["data"]): z.infer<typeof causeSchema> {
   };
 }
 
-function toRung({ data }: EventRow): Rung {
-  const startedAtMs = Number(data["started_at_ms"]);
-  const { evidence } = data as { readonly evidence?: Readonly<Record<string, unknown>> | null };
+function toRung({ data }: EventRow<"rung.ended">): Rung {
+  const { action, outcome, reason, climb, started_at_ms, ended_at_ms, evidence } = data;
   return {
-    action: data["action"] as Rung["action"],
-    outcome: data["outcome"] as Rung["outcome"],
-    reason: String(data["reason"]),
-    climb: Number(data["climb"]),
-    started_at: isoOf(startedAtMs),
-    took_ms: Number(data["ended_at_ms"]) - startedAtMs,
-    ...present({ evidence: ifKnown(evidence, toWire) }),
+    action,
+    outcome,
+    reason,
+    climb,
+    started_at: isoOf(started_at_ms),
+    took_ms: ended_at_ms - started_at_ms,
+    ...present({ evidence: evidence === null ? undefined : toWire(evidence) }),
   };
 }
 
@@ -184,25 +179,36 @@ function toTouched({ touch, job }: IncidentStory["jobs"][number]): IncidentRepor
 }
 
 /** A step that left the state as it was is for the replay, and no news for people. */
-const isNews = (row: EventRow): boolean => stepOf(row) === null || row.data["from"] !== row.data["to"];
+const isNews = (row: TimelineRow): boolean => stepOf(row) === null || !hasStayed(row);
+const hasStayed = (row: TimelineRow): boolean => row.kind === "machine.transitioned" && row.data.from === row.data.to;
 
-const recoveryMoved = ({ data }: EventRow): string =>
-  `Recovery: ${String(data["from"] ?? "begins")} → ${String(data["to"])}.`;
-
-function toTimelineEntry(row: EventRow, openedAtMs: number): z.infer<typeof timelineSchema> {
-  const text = stepOf(row) === null ? describeEvent(row) : recoveryMoved(row);
+/** What a page says of a row, and shows of what it carries: of an incident's own steps the move, and not what was heard. */
+function tellEntry(row: TimelineRow): {
+  readonly text: string | null;
+  readonly data: Readonly<Record<string, unknown>>;
+} {
+  if (row.kind !== "machine.transitioned" || row.data.step === undefined)
+    return { text: describeEvent(row), data: carriedBy(row) };
   const { step: _step, ...data } = row.data;
+  return { text: `Recovery: ${data.from ?? "begins"} → ${data.to}.`, data };
+}
+
+function toTimelineEntry(row: TimelineRow, openedAtMs: number): z.infer<typeof timelineSchema> {
+  const { text, data } = tellEntry(row);
   return {
     seq: row.seq,
     at: isoOf(row.atMs),
     after_ms: row.atMs - openedAtMs,
-    kind: row.kind,
+    kind: kindOf(row),
     ...withoutNulls({ text }),
     actor: row.actor,
     ...withoutNulls({ job_id: row.jobId, worker_id: row.workerId }),
     data: toWire(data),
   };
 }
+
+const isFirstStep = (row: TimelineRow): boolean =>
+  row.kind === "machine.transitioned" && row.data.event === "xstate.init";
 
 export interface ReportAbout {
   readonly nowMs: number;
@@ -211,18 +217,18 @@ export interface ReportAbout {
 
 export function toIncidentReport(story: IncidentStory, { nowMs, isSimulated }: ReportAbout): IncidentReport {
   const { incident, rows } = story;
-  const origin = rows.find((row) => row.data["event"] === "xstate.init" && row.incidentId === incident.id);
-  const origins = origin === undefined ? undefined : stepOf(origin)?.payload["origin"];
+  const first = rows.find((row) => isFirstStep(row) && row.incidentId === incident.id);
+  const origin = first === undefined ? undefined : stepOf(first)?.payload["origin"];
   return {
     ...toIncidentSummary(incident, nowMs),
     simulated: isSimulated,
     ending: endingOf(story),
-    ...present({ origin: typeof origins === "string" ? origins : undefined }),
-    cause: toCause(incident.data),
+    ...present({ origin: typeof origin === "string" ? origin : undefined }),
+    cause: toCause(incident.data.fault ?? {}),
     joined: joinedOf(story).map((row) => ({
       at: isoOf(row.atMs),
       ...withoutNulls({ job_id: row.jobId }),
-      cause: toCause(row.data),
+      cause: toCause(row.data.fault),
     })),
     rungs: rungsOf(story).map(toRung),
     canaries: canariesOf(story).map(({ row, hasPassed, reason }) => ({
@@ -234,7 +240,7 @@ export function toIncidentReport(story: IncidentStory, { nowMs, isSimulated }: R
     job_count: story.jobCount,
     acts: actsOf(story).map((row) => {
       const text = describeEvent(row);
-      return { at: isoOf(row.atMs), by: row.actor, kind: row.kind, ...withoutNulls({ text }) };
+      return { at: isoOf(row.atMs), by: row.actor, kind: kindOf(row), ...withoutNulls({ text }) };
     }),
     timeline: rows.filter(isNews).map((row) => toTimelineEntry(row, incident.openedAtMs)),
     timeline_truncated: story.isTruncated,

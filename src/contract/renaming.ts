@@ -30,6 +30,8 @@ const camelWord = (word: string): string =>
   word.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 const snakeWord = (word: string): string => word.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
+const fieldWord = (key: string): string => (isFieldName(key) ? snakeWord(key) : key);
+
 function renameKeys(value: unknown, rename: (word: string) => string): unknown {
   if (Array.isArray(value)) return value.map((item) => renameKeys(item, rename));
   if (typeof value !== "object" || value === null) return value;
@@ -37,6 +39,19 @@ function renameKeys(value: unknown, rename: (word: string) => string): unknown {
   return Object.fromEntries(
     entries.map(([key, held]) => [isFieldName(key) ? rename(key) : key, renameKeys(held, rename)]),
   );
+}
+
+/** A JSON Schema of what `toWire` makes of the values that the given one describes. */
+export function renamedSchema<Schema extends object>(schema: Schema): Schema {
+  const deep = (held: unknown): unknown =>
+    typeof held === "object" && held !== null && !Array.isArray(held) ? renamedSchema(held) : held;
+  const renamed = (word: string, held: unknown): unknown => {
+    if (word === "properties")
+      return Object.fromEntries(Object.entries(held ?? {}).map(([key, inner]) => [fieldWord(key), deep(inner)]));
+    if (!Array.isArray(held)) return deep(held);
+    return held.map((item) => (word === "required" ? fieldWord(String(item)) : deep(item)));
+  };
+  return Object.fromEntries(Object.entries(schema).map(([word, held]) => [word, renamed(word, held)])) as Schema;
 }
 
 export function fromWire<Value>(value: Value): Camel<Value> {

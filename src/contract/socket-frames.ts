@@ -1,7 +1,7 @@
 /** The frames of the seed's socket by topic: what each fact of the service is to its clients. */
 
+import type { EventRow } from "../core/events.ts";
 import type { JobProgress } from "../core/job.ts";
-import type { EventRow } from "../core/ports/event-log.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import { mebibyte } from "../core/units.ts";
 import type { DownloadView } from "./model-views.ts";
@@ -114,27 +114,22 @@ export function downloadFrames(download: DownloadView): SocketFrame[] {
 
 /** Rows that are not about a job. */
 export function rowFrames(row: EventRow): SocketFrame[] {
-  const about = { model_type: String(row.data["model"] ?? ""), task_id: row.jobId ?? "" };
   switch (row.kind) {
     case "model.proven":
-      return [
-        { topic: "model_status", type: "model_loading_progress", data: { ...about, progress: 100, status: "loaded" } },
-      ];
     case "model.loadFailed":
-    case "model.setAside":
-      return [
-        { topic: "model_status", type: "model_loading_progress", data: { ...about, progress: 0, status: "failed" } },
-      ];
+    case "model.setAside": {
+      const about = { model_type: row.data.model, task_id: row.jobId ?? "" };
+      const end = row.kind === "model.proven" ? { progress: 100, status: "loaded" } : { progress: 0, status: "failed" };
+      return [{ topic: "model_status", type: "model_loading_progress", data: { ...about, ...end } }];
+    }
     case "incident.opened": {
-      const isSetAside = row.data["is_set_aside"] === true;
-      const message = isSetAside
-        ? `${about.model_type} could not be loaded and is set aside.`
-        : "Trouble: recovery begins.";
+      const { model, is_set_aside: isSetAside = false } = row.data;
+      const message = isSetAside ? `${model ?? ""} could not be loaded and is set aside.` : "Trouble: recovery begins.";
       const severity = isSetAside ? "warning" : "critical";
       return [{ topic: "alerts", type: "alert", data: { alert_type: "incident", message, severity } }];
     }
     case "incident.closed": {
-      const data = { incident_id: row.incidentId ?? "", status: String(row.data["status"] ?? "closed") };
+      const data = { incident_id: row.incidentId ?? "", status: row.data.status };
       return [{ topic: "analytics_updates", type: "analytics_update", data }];
     }
     default:

@@ -1,8 +1,8 @@
 /** What goes over SSE and WebSocket. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
+import type { TimelineRow } from "../core/events.ts";
 import type { JobProgress } from "../core/job.ts";
-import type { EventRow } from "../core/ports/event-log.ts";
 import { ifKnown, present, withoutNulls } from "../core/present.ts";
 import { modes, phases } from "../core/words.ts";
 import { describeEvent, listedKinds } from "./event-words.ts";
@@ -28,15 +28,20 @@ export const rowSchema = z.strictObject({
 });
 export type RowWire = z.infer<typeof rowSchema>;
 
-export function toRow(row: EventRow): RowWire {
+/** As it is on disk, also where this version does not know it. */
+export const kindOf = (row: TimelineRow): string => (row.kind === "unread" ? row.data.kind : row.kind);
+export const carriedBy = (row: TimelineRow): Readonly<Record<string, unknown>> =>
+  row.kind === "unread" ? row.data.fields : row.data;
+
+export function toRow(row: TimelineRow): RowWire {
   const text = describeEvent(row);
   return {
     seq: row.seq,
     at: isoOf(row.atMs),
-    kind: row.kind,
+    kind: kindOf(row),
     actor: row.actor,
     ...withoutNulls({ job_id: row.jobId, incident_id: row.incidentId, worker_id: row.workerId, text }),
-    data: toWire(row.data),
+    data: toWire(carriedBy(row)),
   };
 }
 

@@ -5,6 +5,9 @@ import type { JobState } from "./words.ts";
 export const webhookTypes = ["job.stand_in_ready", "job.succeeded", "job.failed"] as const;
 export type WebhookType = (typeof webhookTypes)[number];
 
+/** Rows of a job that its webhook is told of. */
+export const toldKinds = ["job.stoodIn", "job.succeeded", "job.failed", "job.expired", "job.quarantined"] as const;
+
 /** `dead`: every try failed, or its address is refused; it is not tried again. */
 export const deliveryStates = ["pending", "delivered", "dead"] as const;
 export type DeliveryState = (typeof deliveryStates)[number];

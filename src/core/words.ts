@@ -128,3 +128,6 @@ export type WorkerCondition = (typeof workerConditions)[number];
 
 export const breakerStates = ["closed", "open", "halfOpen"] as const;
 export type BreakerState = (typeof breakerStates)[number];
+
+export const incidentStatuses = ["open", "resolved", "exhausted", "abandoned"] as const;
+export type IncidentStatus = (typeof incidentStatuses)[number];

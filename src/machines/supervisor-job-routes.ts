@@ -48,7 +48,11 @@ export const jobHandlers: Handlers = {
       tell({
         type: "pipeline.stalled",
         workerId,
-        data: { job_id: jobId, stalled_for_ms: stalledForMs, main_thread_idle_ms: mainThreadIdleMs ?? null },
+        data: {
+          job_id: jobId,
+          ...(stalledForMs === undefined ? {} : { stalled_for_ms: stalledForMs }),
+          main_thread_idle_ms: mainThreadIdleMs ?? null,
+        },
       }),
       send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin(context, { workerId, fault, model: null, jobId, origin: "workerDeath" }),

@@ -1,5 +1,6 @@
 /** What the reports of an incident mean for its worker, and what an operator asks of recovery. */
 import { faultOfOrder } from "../recovery/classify.ts";
+import { climbEndedRow, lookBackRow, rungStartedRow } from "./incident-rows.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { childIds, type Send } from "./supervisor-children.ts";
 import { closeIncident, closeUnwanted, cooldownKey, noteIncident, openOrJoin } from "./supervisor-incidents.ts";
@@ -30,14 +31,10 @@ const nowWaits =
     context: SupervisorContext,
     event: Extract<RecoveryReport, { type: "incident.stoodIn" | "incident.exhausted" }>,
   ): Route => {
-    const { lookBackAtMs, climbCount, lookBackCount } = event;
+    const { climbCount, lookBackCount } = event;
     return join(
       noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount }),
-      tell({
-        type: event.type,
-        ...about(event),
-        data: { look_back_at_ms: lookBackAtMs, climbs: climbCount, look_backs: lookBackCount },
-      }),
+      tell({ type: event.type, ...about(event), data: lookBackRow(event) }),
     );
   };
 
@@ -63,11 +60,7 @@ export const recoveryHandlers: Handlers = {
   "rung.started": (context, event) =>
     join(
       noteIncident(context, event.incidentId, { stage: "working", climbCount: event.climb }),
-      tell({
-        type: "rung.started",
-        ...about(event),
-        data: { action: event.action, failure_type: event.failureType, climb: event.climb },
-      }),
+      tell({ type: "rung.started", ...about(event), data: rungStartedRow(event) }),
     ),
   "rung.ended": (_, event) =>
     tell({
@@ -77,8 +70,7 @@ export const recoveryHandlers: Handlers = {
       climb: event.climb,
       result: event.result,
     }),
-  "climb.ended": (_, event) =>
-    tell({ type: "climb.ended", ...about(event), data: { climb: event.climb, outcome: event.outcome } }),
+  "climb.ended": (_, event) => tell({ type: "climb.ended", ...about(event), data: climbEndedRow(event) }),
   "cooldown.started": (context, event) => {
     const cooldowns = { ...context.cooldowns, [cooldownKey(event.workerId, event.failureType)]: event.untilMs };
     return join(

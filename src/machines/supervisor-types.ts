@@ -1,5 +1,6 @@
 import type { ErrorActorEvent } from "xstate";
 import type { Clock } from "../core/clock.ts";
+import type { EventKind, EventMap } from "../core/events.ts";
 import type { Fault, RungResult } from "../core/fault.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { FailureType, LoadProfile, Mode, ModelId } from "../core/words.ts";
@@ -87,6 +88,30 @@ export interface SupervisorInput {
   readonly draws?: readonly number[];
 }
 
+/** A fact about a worker that becomes a row as it is. */
+type RowFact<Kind extends EventKind> = {
+  readonly [Each in Kind]: {
+    readonly type: Each;
+    readonly workerId: string;
+    readonly data: Readonly<EventMap[Each]>;
+  };
+}[Kind];
+
+type IncidentRowFact = RowFact<
+  "rung.started" | "climb.ended" | "incident.stoodIn" | "incident.exhausted" | "canary.passed" | "canary.failed"
+> & { readonly id: string };
+
+type WorkerRowFact = RowFact<
+  | "worker.connected"
+  | "worker.exited"
+  | "worker.crashLooped"
+  | "worker.stopped"
+  | "model.proven"
+  | "model.loadFailed"
+  | "model.setAside"
+  | "pipeline.stalled"
+>;
+
 /** What happened, as it is told to the recorder, which writes it before anything else is done about it. */
 export type SupervisorFact =
   | { readonly type: "mode.changed"; readonly from: Mode; readonly to: Mode }
@@ -127,18 +152,7 @@ export type SupervisorFact =
       readonly id: string;
       readonly untilMs: number;
     }
-  | {
-      readonly type:
-        | "rung.started"
-        | "climb.ended"
-        | "incident.stoodIn"
-        | "incident.exhausted"
-        | "canary.passed"
-        | "canary.failed";
-      readonly id: string;
-      readonly workerId: string;
-      readonly data: Readonly<Record<string, unknown>>;
-    }
+  | IncidentRowFact
   | {
       readonly type: "rung.ended";
       readonly id: string;
@@ -147,19 +161,7 @@ export type SupervisorFact =
       readonly climb: number;
       readonly result: RungResult;
     }
-  | {
-      readonly type:
-        | "worker.connected"
-        | "worker.exited"
-        | "worker.crashLooped"
-        | "worker.stopped"
-        | "model.proven"
-        | "model.loadFailed"
-        | "model.setAside"
-        | "pipeline.stalled";
-      readonly workerId: string;
-      readonly data: Readonly<Record<string, unknown>>;
-    }
+  | WorkerRowFact
   | {
       readonly type: "breaker.opened" | "breaker.halfOpened" | "breaker.closed";
       readonly workerId: string;

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../core/error-codes.ts";
 import type { ArtifactRef, AttemptFailure, JobResult, LeaseRef } from "../core/job.ts";
 import type { Database } from "./database.ts";
 import { endAttempt, endedAbout, endJob, findHeld, insertArtifact, type JobRow, queueAgain } from "./job-rows.ts";
@@ -66,7 +67,7 @@ interface Counted {
 
 interface FailureVerdict {
   readonly kind: "retry" | "quarantined" | "failed";
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly message: string;
 }
 
@@ -124,7 +125,7 @@ export function failAttempt(
   );
   if (verdict.kind === "retry") queueAgain(database, row.id, failure.runAtMs);
   else endJob(database, row.id, { state: verdict.kind, code: verdict.code, message: verdict.message });
-  const kind = verdict.kind === "retry" ? "job.retried" : `job.${verdict.kind}`;
+  const kind = ({ retry: "job.retried", quarantined: "job.quarantined", failed: "job.failed" } as const)[verdict.kind];
   const { attempts, deaths, hostLosses: host_losses } = counted;
   const { code, message } = verdict;
   const about = endedAbout(database, row);

@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, StoreError } from "../core/errors.ts";
-import type { EventRow, NewEvent } from "../core/ports/event-log.ts";
+import { type EventKind, type EventRow, isRowOf, type NewEvent } from "../core/events.ts";
 import { migrate } from "./migrations.ts";
 import { createPublisher, type RowListener } from "./publisher.ts";
 
@@ -49,7 +49,7 @@ export interface Database {
   /** Records an event in the transaction under way. */
   record(event: NewEvent, atMs?: number): EventRow;
   /** `follow` runs inside the transaction of each row of these kinds: a projection never differs from its rows. */
-  project(kinds: readonly string[], follow: (row: EventRow) => void): void;
+  project<Kind extends EventKind>(kinds: readonly Kind[], follow: (row: EventRow<Kind>) => void): void;
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined;
   all<Row>(sql: string, ...values: SQLInputValue[]): Row[];
   /** Rows changed. */
@@ -93,7 +93,7 @@ class SqliteDatabase implements Database {
   readonly #statements = new Map<string, StatementSync>();
   readonly #publisher = createPublisher();
   readonly #closers: (() => void)[] = [];
-  readonly #projections = new Map<string, ((row: EventRow) => void)[]>();
+  readonly #projections = new Map<EventKind, ((row: EventRow) => void)[]>();
   #recorded: EventRow[] = [];
 
   constructor(options: DatabaseOptions) {
@@ -165,14 +165,19 @@ class SqliteDatabase implements Database {
       workerId,
       JSON.stringify(data),
     );
-    const row = { seq: Number(written.lastInsertRowid), atMs, kind, actor, jobId, incidentId, workerId, data };
+    const seq = Number(written.lastInsertRowid);
+    // Kind and data are those of one event.
+    const row = { seq, atMs, kind, actor, jobId, incidentId, workerId, data } as EventRow;
     this.#recorded.push(row);
     for (const follow of this.#projections.get(kind) ?? []) follow(row);
     return row;
   }
 
-  project(kinds: readonly string[], follow: (row: EventRow) => void): void {
-    for (const kind of kinds) this.#projections.set(kind, [...(this.#projections.get(kind) ?? []), follow]);
+  project<Kind extends EventKind>(kinds: readonly Kind[], follow: (row: EventRow<Kind>) => void): void {
+    const followItsKinds = (row: EventRow): void => {
+      if (isRowOf(row, ...kinds)) follow(row);
+    };
+    for (const kind of kinds) this.#projections.set(kind, [...(this.#projections.get(kind) ?? []), followItsKinds]);
   }
 
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {

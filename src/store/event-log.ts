@@ -1,35 +1,14 @@
 import type { TimerHandle } from "../core/clock.ts";
 import { StoreError } from "../core/errors.ts";
-import type { EventLog, EventQuery, EventRow, NewEvent } from "../core/ports/event-log.ts";
+import { type EventKind, type EventRow, isRowOf, type NewEvent, type TimelineRow } from "../core/events.ts";
+import type { EventLog, EventQuery } from "../core/ports/event-log.ts";
 import type { Database } from "./database.ts";
+import { readRow, type StoredRow } from "./read-row.ts";
 
 const bufferLimits = { rows: 200, ms: 100 } as const;
 /** After a failed flush: the rows wait in memory, and newer ones push the oldest out beyond this many. */
 const retryLimits = { rows: 10_000, ms: 1_000 } as const;
 const pruneSliceRows = 10_000;
-
-/** A row as SQLite gives it. */
-export interface StoredRow {
-  readonly seq: number;
-  readonly at_ms: number;
-  readonly kind: string;
-  readonly actor: string;
-  readonly job_id: string | null;
-  readonly incident_id: string | null;
-  readonly worker_id: string | null;
-  readonly data: string;
-}
-
-export const toEventRow = (row: StoredRow): EventRow => ({
-  seq: row.seq,
-  atMs: row.at_ms,
-  kind: row.kind,
-  actor: row.actor,
-  jobId: row.job_id,
-  incidentId: row.incident_id,
-  workerId: row.worker_id,
-  data: JSON.parse(row.data) as Readonly<Record<string, unknown>>,
-});
 
 /** Notes wait in memory until they are written; a store that cannot write now is tried again, and what is lost is counted. */
 function createNoteBuffer(database: Database): { note(event: NewEvent): void; flush(): void } {
@@ -89,8 +68,10 @@ function createNoteBuffer(database: Database): { note(event: NewEvent): void; fl
   };
 }
 
+type Which = { readonly incidentId: string } | { readonly jobId: string } | { readonly kinds: readonly EventKind[] };
+
 /** The index of kinds leaves the many rows of transitions out, and SQLite uses it only where the query says the same. */
-function whichRows(of: EventQuery["of"]): { readonly where: string; readonly values: readonly string[] } {
+function whichRows(of: Which): { readonly where: string; readonly values: readonly string[] } {
   if ("incidentId" in of) return { where: "incident_id = ?", values: [of.incidentId] };
   if ("jobId" in of) return { where: "job_id = ?", values: [of.jobId] };
   return {
@@ -99,13 +80,19 @@ function whichRows(of: EventQuery["of"]): { readonly where: string; readonly val
   };
 }
 
-function findRows(database: Database, { of, fromMs, untilMs, limit, isNewestFirst }: EventQuery): EventRow[] {
+function findRows(database: Database, { of, fromMs, untilMs, limit, isNewestFirst }: EventQuery<Which>): TimelineRow[] {
   const { where, values } = whichRows(of);
   const order = isNewestFirst === true ? "desc" : "asc";
   const sql = `select * from events where ${where} and at_ms >= ? and at_ms <= ? order by seq ${order} limit ?`;
-  return database
-    .all<StoredRow>(sql, ...values, fromMs ?? 0, untilMs ?? Number.MAX_SAFE_INTEGER, limit)
-    .map(toEventRow);
+  return database.all<StoredRow>(sql, ...values, fromMs ?? 0, untilMs ?? Number.MAX_SAFE_INTEGER, limit).map(readRow);
+}
+
+function findRowsOfKinds<Kind extends EventKind>(
+  database: Database,
+  query: EventQuery<{ readonly kinds: readonly Kind[] }>,
+): EventRow<Kind>[] {
+  const { kinds } = query.of;
+  return findRows(database, query).filter((row) => isRowOf(row, ...kinds));
 }
 
 const newestOf = "select max(seq) as seq from events";
@@ -143,11 +130,10 @@ export function createEventLog(database: Database): EventLog {
     flush: async () => notes.flush(),
     range: async (after, limit) =>
       database.read(() =>
-        database
-          .all<StoredRow>("select * from events where seq > ? order by seq limit ?", after, limit)
-          .map(toEventRow),
+        database.all<StoredRow>("select * from events where seq > ? order by seq limit ?", after, limit).map(readRow),
       ),
     find: async (query) => database.read(() => findRows(database, query)),
+    findKinds: async (query) => database.read(() => findRowsOfKinds(database, query)),
     newestSeq: async () => seqOf(newestOf),
     oldestSeq: async () => seqOf(oldestOf),
     subscribe: (listener) => database.subscribe(listener),

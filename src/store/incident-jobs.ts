@@ -1,9 +1,9 @@
-import type { EventRow } from "../core/ports/event-log.ts";
+import type { EventRow, RowHead } from "../core/events.ts";
+import type { IncidentJob } from "../core/ports/event-log.ts";
 import type { Database } from "./database.ts";
 
-interface JobRow extends EventRow {
-  readonly jobId: string;
-}
+/** What of a row ties its job to an incident. */
+type Touch = Pick<RowHead, "atMs" | "workerId"> & Pick<IncidentJob, "jobId" | "because">;
 
 type Answer = "queued_at" | "stood_in_at" | "real_at";
 
@@ -17,13 +17,13 @@ function answerOf(row: EventRow): Answer | null {
     case "job.stoodIn":
       return "stood_in_at";
     case "job.succeeded":
-      return row.data["served_by"] === "real" ? "real_at" : null;
+      return row.data.served_by === "real" ? "real_at" : null;
     default:
       return null;
   }
 }
 
-function noteAnswer(database: Database, row: JobRow): void {
+function noteAnswer(database: Database, row: EventRow, jobId: string): void {
   const answer = answerOf(row);
   if (answer === null) return;
   database.run(
@@ -31,34 +31,34 @@ function noteAnswer(database: Database, row: JobRow): void {
      and id in (select incident_id from incident_jobs where job_id = ?)`,
     row.atMs,
     row.atMs,
-    row.jobId,
+    jobId,
   );
 }
 
 /** From now on the job belongs to the incident's story; one that waits already has its place in the queue. */
-export function touchJob(database: Database, incidentId: string, row: JobRow): void {
+export function touchJob(database: Database, incidentId: string, touch: Touch): void {
   const inserted = database.run(
     `insert into incident_jobs (incident_id, job_id, touched_at, because)
      select id, ?, ?, ? from incidents where id = ? on conflict do nothing`,
-    row.jobId,
-    row.atMs,
-    row.kind,
+    touch.jobId,
+    touch.atMs,
+    touch.because,
     incidentId,
   );
   if (inserted === 0) return;
-  const job = database.get<{ state: string }>("select state from jobs where id = ?", row.jobId);
+  const job = database.get<{ state: string }>("select state from jobs where id = ?", touch.jobId);
   if (job?.state !== "queued") return;
-  database.run("update incidents set queued_at = ? where id = ? and queued_at is null", row.atMs, incidentId);
+  database.run("update incidents set queued_at = ? where id = ? and queued_at is null", touch.atMs, incidentId);
 }
 
 /** A worker's rows touch the incidents that are open on it; a stand-in has no worker, and all that are open stand in its way. */
-function touchOpen(database: Database, row: JobRow): void {
+function touchOpen(database: Database, touch: Touch): void {
   const open = database.all<{ id: string }>(
     "select id from incidents where status = 'open' and (worker_id = ? or ? is null)",
-    row.workerId,
-    row.workerId,
+    touch.workerId,
+    touch.workerId,
   );
-  for (const { id } of open) touchJob(database, id, row);
+  for (const { id } of open) touchJob(database, id, touch);
 }
 
 const touching = [
@@ -74,16 +74,14 @@ const answering = ["job.requeued", "job.succeeded"] as const;
 
 /** Keeps `incident_jobs` and the first answers of incidents, in the transaction of each row of a job. */
 export function followJobs(database: Database): void {
-  const asJob = (row: EventRow): JobRow | null => (row.jobId === null ? null : { ...row, jobId: row.jobId });
   database.project(touching, (row) => {
-    const job = asJob(row);
-    if (job === null) return;
+    const { jobId, workerId, atMs, kind } = row;
+    if (jobId === null) return;
     // A job that was refused before any worker had it belongs to no incident.
-    if (row.workerId !== null || row.kind === "job.stoodIn") touchOpen(database, job);
-    noteAnswer(database, job);
+    if (workerId !== null || kind === "job.stoodIn") touchOpen(database, { jobId, workerId, atMs, because: kind });
+    noteAnswer(database, row, jobId);
   });
   database.project(answering, (row) => {
-    const job = asJob(row);
-    if (job !== null) noteAnswer(database, job);
+    if (row.jobId !== null) noteAnswer(database, row, row.jobId);
   });
 }

@@ -1,14 +1,8 @@
-import type {
-  EventRow,
-  IncidentJob,
-  IncidentQuery,
-  IncidentRow,
-  IncidentStore,
-  NewIncident,
-} from "../core/ports/event-log.ts";
-import { incidentStatuses } from "../core/ports/event-log.ts";
+import type { IncidentJob, IncidentQuery, IncidentRow, IncidentStore, NewIncident } from "../core/ports/event-log.ts";
+import { type FailureType, incidentStatuses } from "../core/words.ts";
 import type { Database } from "./database.ts";
 import { followJobs, touchJob } from "./incident-jobs.ts";
+import { readCause } from "./read-row.ts";
 
 interface StoredIncident {
   readonly id: string;
@@ -16,7 +10,7 @@ interface StoredIncident {
   readonly opened_at: number;
   readonly closed_at: number | null;
   readonly status: IncidentRow["status"];
-  readonly failure_type: string;
+  readonly failure_type: FailureType;
   readonly worker_id: string | null;
   readonly first_evidence_at: number | null;
   readonly queued_at: number | null;
@@ -35,7 +29,7 @@ const toIncident = (row: StoredIncident): IncidentRow => ({
   workerId: row.worker_id,
   firstEvidenceAtMs: row.first_evidence_at,
   answers: { queuedAtMs: row.queued_at, stoodInAtMs: row.stood_in_at, realAtMs: row.real_at },
-  data: JSON.parse(row.data) as Readonly<Record<string, unknown>>,
+  data: readCause(row.data),
 });
 
 function openIncident(database: Database, incident: NewIncident): void {
@@ -58,8 +52,7 @@ function openIncident(database: Database, incident: NewIncident): void {
     workerId,
     data: { ...data, key, failure_type: failureType },
   });
-  const jobId = data["job_id"];
-  if (typeof jobId === "string") touchJob(database, id, { ...row, jobId });
+  if (data.job_id !== null) touchJob(database, id, { jobId: data.job_id, workerId, atMs: row.atMs, because: row.kind });
 }
 
 interface Position {
@@ -123,12 +116,13 @@ function jobsOf(database: Database, id: string, limit: number): Awaited<ReturnTy
 /** A projection of the timeline: each row changes in the transaction of its event. */
 export function createIncidentStore(database: Database): IncidentStore {
   followJobs(database);
-  database.project(["incident.joined"], (row: EventRow) => {
-    if (row.incidentId !== null && row.jobId !== null) touchJob(database, row.incidentId, { ...row, jobId: row.jobId });
+  database.project(["incident.joined"], (row) => {
+    const { incidentId, jobId, workerId, atMs, kind } = row;
+    if (incidentId !== null && jobId !== null) touchJob(database, incidentId, { jobId, workerId, atMs, because: kind });
   });
   return {
     open: async (incident) => database.write(() => openIncident(database, incident)),
-    close: async (id, status, data) =>
+    close: async (id, status, climbCount) =>
       database.write(() => {
         const nowMs = database.clock.nowMs();
         const changed = database.run(
@@ -140,7 +134,7 @@ export function createIncidentStore(database: Database): IncidentStore {
         const row = database.get<StoredIncident>("select * from incidents where id = ?", id);
         if (changed === 0 || row === undefined) return;
         const about = { failure_type: row.failure_type, open_ms: nowMs - row.opened_at };
-        database.record({ kind: "incident.closed", incidentId: id, data: { ...data, status, ...about } });
+        database.record({ kind: "incident.closed", incidentId: id, data: { climbs: climbCount, status, ...about } });
       }),
     listOpen: async () =>
       database.read(() =>

@@ -1,4 +1,5 @@
-import type { FactStore, NewEvent, Store } from "../core/ports/event-log.ts";
+import type { NewEvent } from "../core/events.ts";
+import type { FactStore, Store } from "../core/ports/event-log.ts";
 import { copyDatabase } from "./backup.ts";
 import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
 import { createEventLog } from "./event-log.ts";
@@ -36,6 +37,11 @@ function createFactStore(database: Database): FactStore {
   return {
     read: async (key) => database.read(() => readFact(database, key)),
     write: async (key, value, events = []) => database.write(() => writeFact(database, key, value, events)),
+    writeTogether: async (facts, events) =>
+      database.write(() => {
+        for (const [key, value] of Object.entries(facts)) writeFact(database, key, value, []);
+        for (const event of events) database.record(event);
+      }),
   };
 }
 

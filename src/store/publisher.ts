@@ -1,4 +1,4 @@
-import type { EventRow } from "../core/ports/event-log.ts";
+import type { EventRow } from "../core/events.ts";
 
 export type RowListener = (rows: readonly EventRow[]) => void;
 

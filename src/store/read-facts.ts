@@ -10,7 +10,7 @@ export function readFacts(databasePath: string): ReadonlyMap<string, unknown> {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(databasePath, { readOnly: true, timeout: busyMs });
-    const rows = database.prepare("select key, value from facts").all() as unknown as { key: string; value: string }[];
+    const rows = database.prepare("select key, value from facts").all() as { key: string; value: string }[];
     return new Map(rows.map(({ key, value }) => [key, JSON.parse(value)]));
   } catch (thrown) {
     throw toStoreError(thrown);

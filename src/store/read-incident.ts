@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { UnderstudyError } from "../core/errors.ts";
-import type { EventRow } from "../core/ports/event-log.ts";
+import type { TimelineRow } from "../core/events.ts";
 import { toStoreError } from "./database.ts";
-import { type StoredRow, toEventRow } from "./event-log.ts";
+import { readRow, type StoredRow } from "./read-row.ts";
 
 /** What one incident left in a database that a service may be using now. */
 export interface KeptIncident {
   readonly status: string;
-  readonly rows: readonly EventRow[];
+  readonly rows: readonly TimelineRow[];
 }
 
 export interface KeptIncidents {
@@ -18,6 +18,9 @@ export interface KeptIncidents {
 }
 
 const busyMs = 5_000;
+
+const all = <Row>(database: DatabaseSync, sql: string, ...values: string[]): Row[] =>
+  database.prepare(sql).all(...values) as Row[];
 
 /**
  * Reads without writing: the schema is not brought up to date, and a running service notices nothing.
@@ -35,16 +38,10 @@ export function readIncident(databasePath: string, id: string): KeptIncidents {
     const incident = database.prepare("select status from incidents where id = ?").get(id) as
       | { status: string }
       | undefined;
-    const rows = database
-      .prepare("select * from events where incident_id = ? order by seq")
-      .all(id) as unknown as StoredRow[];
-    const newest = database
-      .prepare("select id from incidents order by opened_at desc, id desc limit 10")
-      .all() as unknown as {
-      id: string;
-    }[];
+    const rows = all<StoredRow>(database, "select * from events where incident_id = ? order by seq", id);
+    const newest = all<{ id: string }>(database, "select id from incidents order by opened_at desc, id desc limit 10");
     return {
-      found: incident === undefined ? null : { status: incident.status, rows: rows.map(toEventRow) },
+      found: incident === undefined ? null : { status: incident.status, rows: rows.map(readRow) },
       newestIds: newest.map((row) => row.id),
     };
   } catch (thrown) {

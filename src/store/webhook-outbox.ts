@@ -1,19 +1,15 @@
+import type { EventRow } from "../core/events.ts";
 import type { JobResult, ServedBy } from "../core/job.ts";
-import type { EventRow } from "../core/ports/event-log.ts";
 import type { DueQuery, TryOutcome, WebhookOutbox } from "../core/ports/webhook-outbox.ts";
-import { present } from "../core/present.ts";
-import type { WebhookDelivery, WebhookFacts, WebhookType } from "../core/webhook.ts";
+import { toldKinds, type WebhookDelivery, type WebhookFacts, type WebhookType } from "../core/webhook.ts";
 import type { Database } from "./database.ts";
 import { artifactsOf, findJob, type JobRow, labelsOf } from "./job-rows.ts";
 
-/** Row of the timeline → what the webhook is told. */
-const typeOfKind: Readonly<Record<string, WebhookType>> = {
-  "job.stoodIn": "job.stand_in_ready",
-  "job.succeeded": "job.succeeded",
-  "job.failed": "job.failed",
-  "job.expired": "job.failed",
-  "job.quarantined": "job.failed",
-};
+/** What the webhook is told of a row. */
+function typeOf(kind: (typeof toldKinds)[number]): WebhookType {
+  if (kind === "job.stoodIn") return "job.stand_in_ready";
+  return kind === "job.succeeded" ? kind : "job.failed";
+}
 
 interface StoredDelivery {
   readonly seq: number;
@@ -72,10 +68,10 @@ function factsOf(database: Database, job: JobRow, type: WebhookType): WebhookFac
   };
 }
 
-function enqueue(database: Database, row: EventRow): void {
-  const type = typeOfKind[row.kind];
+function enqueue(database: Database, row: EventRow<(typeof toldKinds)[number]>): void {
+  const type = typeOf(row.kind);
   const job = row.jobId === null ? undefined : findJob(database, row.jobId);
-  if (type === undefined || job === undefined || job.webhook_url === null) return;
+  if (job === undefined || job.webhook_url === null) return;
   database.run(
     "insert into webhook_deliveries (seq, job_id, type, origin, facts, occurred_at, next_try_at) values (?, ?, ?, ?, ?, ?, ?)",
     row.seq,
@@ -110,22 +106,16 @@ function noteTry(database: Database, seq: number, outcome: TryOutcome): void {
     seq,
   );
   if (isRetried) return;
-  const data = {
-    type: row.type,
-    delivery: seq,
-    tries: row.tries + 1,
-    ...present({ problem: outcome.kind === "dead" ? outcome.problem : undefined }),
-  };
-  database.record({
-    kind: outcome.kind === "dead" ? "webhook.abandoned" : "webhook.delivered",
-    jobId: row.job_id,
-    data,
-  });
+  const data = { type: row.type, delivery: seq, tries: row.tries + 1 };
+  if (outcome.kind === "dead") {
+    const abandoned = { ...data, problem: outcome.problem };
+    database.record({ kind: "webhook.abandoned", jobId: row.job_id, data: abandoned });
+  } else database.record({ kind: "webhook.delivered", jobId: row.job_id, data });
 }
 
 /** The outbox of webhooks on SQLite. It follows the rows of jobs, so that no event is told of that was rolled back, and none is forgotten. */
 export function createWebhookOutbox(database: Database): WebhookOutbox {
-  database.project(Object.keys(typeOfKind), (row) => enqueue(database, row));
+  database.project(toldKinds, (row) => enqueue(database, row));
   return {
     listDue: async ({ limit, ...except }) =>
       database.read(() =>

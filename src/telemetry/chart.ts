@@ -23,7 +23,8 @@ function transitionLabel(definition: AnyTransitionDefinition): string {
 function stateOf(node: AnyStateNode): ChartState {
   const { parent } = node;
   const isInitial =
-    parent !== undefined && (parent.type === "parallel" || parent.initial.target.includes(node as never));
+    parent !== undefined &&
+    (parent.type === "parallel" || parent.initial.target.some((target) => target.id === node.id));
   return {
     id: node.id,
     name: node.key,

@@ -43,15 +43,24 @@ export interface MachineBook {
   subscribe(listener: (step: MachineStep) => void): () => void;
 }
 
+/** What each actor of a machine has, and the package's type of a reference leaves out. */
+interface MachineRef {
+  readonly id: string;
+  readonly logic: { readonly id: string };
+  readonly _parent?: AnyActorRef;
+}
+
+const partsOf = (ref: AnyActorRef): MachineRef => ref as AnyActorRef & MachineRef;
+
 /** `modelLoader` → `model-loader`. */
 const nameOf = (ref: AnyActorRef): string => {
-  const { id } = (ref as unknown as { readonly logic: { readonly id: string } }).logic;
+  const { id } = partsOf(ref).logic;
   return id.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 };
 
 const snapshotOf = (ref: AnyActorRef): AnyMachineSnapshot => ref.getSnapshot() as AnyMachineSnapshot;
 const isLiving = (ref: AnyActorRef): boolean => snapshotOf(ref).status === "active";
-const idOf = (ref: AnyActorRef): string => (ref as unknown as { readonly id: string }).id;
+const idOf = (ref: AnyActorRef): string => partsOf(ref).id;
 
 /** `{ living: "idle" }` → `living`, `living.idle`. */
 function activeOf(value: StateValue, above = ""): readonly string[] {
@@ -82,7 +91,7 @@ function takesOf(snapshot: AnyMachineSnapshot): MachineActorDetails["takes"] {
 
 /** A parent's first step is told after those of the children that it starts. */
 const depthOf = (ref: AnyActorRef): number => {
-  const { _parent: parent } = ref as unknown as { readonly _parent?: AnyActorRef };
+  const { _parent: parent } = partsOf(ref);
   return parent === undefined ? 0 : 1 + depthOf(parent);
 };
 

@@ -1,13 +1,12 @@
-import type { EventRow } from "../core/ports/event-log.ts";
+import type { EventRow } from "../core/events.ts";
 import type { Logger } from "./logger.ts";
 
 /** One line for each row of the timeline, with its ids; transitions have lines of their own. What a row says stays in the row. */
 export function logRows(logger: Pick<Logger, "info">, rows: readonly EventRow[]): void {
   for (const { seq, kind, actor, jobId, incidentId, workerId, data } of rows) {
     if (kind === "machine.transitioned") continue;
-    const ids = Object.entries({ jobId, incidentId, workerId, code: data["code"] }).filter(
-      ([, id]) => typeof id === "string",
-    );
+    const code = "code" in data ? data.code : null;
+    const ids = Object.entries({ jobId, incidentId, workerId, code }).filter(([, id]) => typeof id === "string");
     logger.info({ event: kind, seq, actor, ...Object.fromEntries(ids) });
   }
 }

@@ -49,6 +49,11 @@ function definitionOf(config: unknown): unknown {
   return rest;
 }
 
+function asInspection(shown: Pick<InspectionEvent, "type" | "rootId"> & Frame): InspectionEvent {
+  // The package wants whole actors, and reads of them only what is shown here: no type of its own says so.
+  return shown as unknown as InspectionEvent;
+}
+
 /** The same event without anything that is not shown; null for kinds that the inspector does not know. */
 function shownInspection(event: InspectionEvent): InspectionEvent | null {
   const ref = asActor(event.actorRef);
@@ -59,20 +64,15 @@ function shownInspection(event: InspectionEvent): InspectionEvent | null {
   if (event.type === "@xstate.actor") {
     // An actor is announced before it has a snapshot; the package reads it a turn later.
     const getSnapshot = (): Frame => shownSnapshot(ref.getSnapshot());
-    return { ...common, type: event.type, actorRef: { ...actorRef, getSnapshot } } as unknown as InspectionEvent;
+    return asInspection({ ...common, type: event.type, actorRef: { ...actorRef, getSnapshot } });
   }
   if (event.type === "@xstate.event") {
     const source = event.sourceRef === undefined ? undefined : { sessionId: asActor(event.sourceRef).sessionId };
-    return {
-      ...common,
-      type: event.type,
-      event: shownEvent(event.event),
-      sourceRef: source,
-    } as unknown as InspectionEvent;
+    return asInspection({ ...common, type: event.type, event: shownEvent(event.event), sourceRef: source });
   }
   if (event.type === "@xstate.snapshot") {
     const snapshot = shownSnapshot(event.snapshot);
-    return { ...common, type: event.type, event: shownEvent(event.event), snapshot } as unknown as InspectionEvent;
+    return asInspection({ ...common, type: event.type, event: shownEvent(event.event), snapshot });
   }
   return null;
 }
@@ -102,7 +102,7 @@ export function createStatelyFeed(refs: () => readonly AnyActorRef[]): StatelyFe
         const { id, sessionId, logic, _parent } = asActor(ref);
         const snapshot = ref.getSnapshot();
         const actorRef = { id, sessionId, logic, _parent, getSnapshot: () => snapshot };
-        tell(inspector, { type: "@xstate.actor", actorRef, rootId } as unknown as InspectionEvent);
+        tell(inspector, asInspection({ type: "@xstate.actor", actorRef, rootId }));
       }
       inspectors.add(inspector);
       return () => {

@@ -14,9 +14,9 @@ import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
+import type { EventKind } from "../../src/core/events.ts";
 import type { Lease, RenderRequest } from "../../src/core/job.ts";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
-import type { NewEvent } from "../../src/core/ports/event-log.ts";
 import type { ProcessRef } from "../../src/core/ports/worker.ts";
 import { dayMs, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
@@ -108,9 +108,9 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     return lease;
   };
   /** Rows of these kinds, oldest first, as people who read the timeline see them. */
-  const rows = async (...kinds: readonly NewEvent["kind"][]) => {
+  const rows = async <Kind extends EventKind>(...kinds: readonly Kind[]) => {
     await store.events.flush();
-    return store.events.find({ of: { kinds }, limit: 100 });
+    return store.events.findKinds({ of: { kinds }, limit: 100 });
   };
   return {
     clock,

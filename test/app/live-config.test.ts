@@ -78,7 +78,7 @@ describe("live settings", () => {
       () => undefined,
     );
     ends.push(upkeep.stop);
-    await store.events.append([{ kind: "disk.short", data: {} }]);
+    await store.events.append([{ kind: "disk.short", data: { free_bytes: 0 } }]);
     await clock.advance(5 * minuteMs);
     expect(await store.events.range(0, 10)).toHaveLength(1);
     live.replace(configOf("retention: { every: 1m, events: 2m }\n"));

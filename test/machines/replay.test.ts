@@ -1,14 +1,17 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Replay, replayIncident } from "../../src/app/incidents/incident-replay.ts";
-import type { EventRow } from "../../src/core/ports/event-log.ts";
+import type { TimelineRow } from "../../src/core/events.ts";
 import { runSimulation } from "../simulation/simulation.ts";
 
 /** Rows as they come back from the database. */
-const stored = (row: EventRow): EventRow => JSON.parse(JSON.stringify(row)) as EventRow;
+const stored = (row: TimelineRow): TimelineRow => JSON.parse(JSON.stringify(row)) as TimelineRow;
 
-async function incidentsOf(seed: number, hours: number): Promise<Map<string, EventRow[]>> {
-  const byIncident = new Map<string, EventRow[]>();
-  const onRow = (row: EventRow): void => {
+const isFirstStep = (row: TimelineRow): boolean =>
+  row.kind === "machine.transitioned" && row.data.event === "xstate.init";
+
+async function incidentsOf(seed: number, hours: number): Promise<Map<string, TimelineRow[]>> {
+  const byIncident = new Map<string, TimelineRow[]>();
+  const onRow = (row: TimelineRow): void => {
     if (row.incidentId === null) return;
     const key = `seed ${seed}, ${row.incidentId}`;
     byIncident.set(key, [...(byIncident.get(key) ?? []), stored(row)]);
@@ -26,7 +29,7 @@ const problemsOf = (replay: Replay | null): unknown[] =>
       ]);
 
 describe("the rows of every simulated incident", { timeout: 120_000 }, () => {
-  let incidents: Map<string, EventRow[]>;
+  let incidents: Map<string, TimelineRow[]>;
   beforeAll(async () => {
     incidents = new Map([...(await incidentsOf(11, 24)), ...(await incidentsOf(12, 24))]);
   }, 120_000);
@@ -51,17 +54,19 @@ describe("the rows of every simulated incident", { timeout: 120_000 }, () => {
       (kept) => kept.some((row) => row.kind === "rung.ended") && kept.at(-1)?.kind === "machine.transitioned",
     );
     if (rows === undefined) throw new Error("no incident has a rung and an end");
-    const tampered = (isIt: (row: EventRow) => boolean, data: Record<string, unknown>): unknown => {
+    const tampered = (isIt: (row: TimelineRow) => boolean, data: Record<string, unknown>): unknown => {
       const index = rows.findIndex(isIt);
-      const changed = rows.map((row, at) => (at === index ? { ...row, data: { ...row.data, ...data } } : row));
+      const changed = rows.map((row, at) =>
+        at === index ? ({ ...row, data: { ...row.data, ...data } } as TimelineRow) : row,
+      );
       return problemsOf(replayIncident(changed))[0];
     };
-    const without = (isIt: (row: EventRow) => boolean): unknown => {
+    const without = (isIt: (row: TimelineRow) => boolean): unknown => {
       const index = rows.findIndex(isIt);
       return problemsOf(replayIncident(rows.filter((_, at) => at !== index)))[0];
     };
-    const isStep = (row: EventRow): boolean => row.kind === "machine.transitioned";
-    const isSecondStep = (row: EventRow): boolean => isStep(row) && row.data["event"] !== "xstate.init";
+    const isStep = (row: TimelineRow): boolean => row.kind === "machine.transitioned";
+    const isSecondStep = (row: TimelineRow): boolean => isStep(row) && !isFirstStep(row);
     expect(tampered((row) => row.kind === "rung.ended", { outcome: "unknown" })).toMatchObject({
       where: expect.stringMatching(/^row \d+, rung.ended$/),
     });
@@ -79,6 +84,6 @@ describe("the rows of every simulated incident", { timeout: 120_000 }, () => {
 
   it("cannot be replayed when the first step is gone", () => {
     const [rows = []] = incidents.values();
-    expect(replayIncident(rows.filter((row) => row.data["event"] !== "xstate.init"))).toBeNull();
+    expect(replayIncident(rows.filter((row) => !isFirstStep(row)))).toBeNull();
   });
 });

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { EventRow } from "../../src/core/ports/event-log.ts";
+import type { TimelineRow } from "../../src/core/events.ts";
 
 /** What the timeline says of one job's attempts. */
 interface AttemptsOfJob {
@@ -11,7 +11,7 @@ interface AttemptsOfJob {
 
 /** Reads every row of the timeline in the order of its number: the digest of a run, and what must hold between rows. */
 export interface Journal {
-  read(row: EventRow): void;
+  read(row: TimelineRow): void;
   readonly problems: string[];
   readonly rowCount: number;
   readonly adoptionCount: number;
@@ -72,22 +72,22 @@ export function createJournal(keptAttempts: ReadonlySet<string>): Journal {
     if (fence !== undefined && keptAttempts.has(`${jobId}:${fence}`)) keptResultCount += 1;
     letGo(jobId, job);
   };
-  const readJob = (jobId: string, row: EventRow): void => {
+  const readJob = (jobId: string, row: TimelineRow): void => {
     const job = attemptsOf(jobId);
-    const fence = row.data["fence"] as number | undefined;
-    if (row.kind === "job.claimed") noteClaim(jobId, job, fence ?? 0, row.atMs);
-    else if (row.kind === "job.succeeded") noteSuccess(jobId, job, fence);
+    if (row.kind === "job.claimed") noteClaim(jobId, job, row.data.fence, row.atMs);
+    else if (row.kind === "job.succeeded") noteSuccess(jobId, job, row.data.fence);
     else if (row.kind === "job.adopted") {
+      const { fence } = row.data;
       adoptionCount += 1;
       if (fence !== job.heldFence) problems.push(`job ${jobId} was adopted under fence ${fence}, which it had lost`);
     } else if (endKinds.has(row.kind)) letGo(jobId, job);
   };
-  const readIncident = (incidentId: string, { kind, atMs, data }: EventRow): void => {
+  const readIncident = (incidentId: string, { kind, atMs, data }: TimelineRow): void => {
     if (kind === "incident.opened") openedAtMs.set(incidentId, atMs);
     if (kind !== "incident.closed") return;
     const openedMs = openedAtMs.get(incidentId);
     openedAtMs.delete(incidentId);
-    if (openedMs !== undefined && data["status"] === "resolved") recoveryMs.push(atMs - openedMs);
+    if (openedMs !== undefined && data.status === "resolved") recoveryMs.push(atMs - openedMs);
   };
   return {
     read: (row) => {
@@ -98,8 +98,10 @@ export function createJournal(keptAttempts: ReadonlySet<string>): Journal {
       hash.update(`${JSON.stringify([seq, atMs, kind, actor, jobId, incidentId, workerId, data])}\n`);
       if (jobId !== null) readJob(jobId, row);
       if (incidentId !== null) readIncident(incidentId, row);
-      if (kind === "machine.transitioned" && /heartbeat/i.test(String(data["event"])))
-        problems.push(`a heartbeat became an event of ${String(data["actor"])}`);
+      if (kind === "unread")
+        problems.push(`row ${seq}, a ${data.kind}, cannot be read: ${JSON.stringify(data.fields)}`);
+      if (kind === "machine.transitioned" && /heartbeat/i.test(data.event))
+        problems.push(`a heartbeat became an event of ${data.actor}`);
     },
     problems,
     heldSinceMs,

@@ -1,5 +1,5 @@
 import { drawInteger } from "../../src/core/chance.ts";
-import type { EventRow } from "../../src/core/ports/event-log.ts";
+import type { TimelineRow } from "../../src/core/events.ts";
 import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
 import { checkEndOfWorld, checkNow } from "./checker.ts";
 import { submitJob } from "./client.ts";
@@ -16,7 +16,7 @@ export interface SimulationOptions extends LifeOptions {
   readonly faultsPerHour?: number;
   readonly crashesPerHour?: number;
   /** Sees every row, to look into a seed. */
-  readonly onRow?: (row: EventRow) => void;
+  readonly onRow?: (row: TimelineRow) => void;
 }
 
 export interface SimulationFigures {

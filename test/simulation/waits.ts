@@ -1,5 +1,5 @@
 import type { AnyActorRef, AnyMachineSnapshot } from "xstate";
-import type { EventRow } from "../../src/core/ports/event-log.ts";
+import type { TimelineRow } from "../../src/core/events.ts";
 import { hourMs, minuteMs } from "../../src/core/units.ts";
 import { pathOfValue } from "../../src/telemetry/transitions.ts";
 import { explorations } from "../machines/explorations.ts";
@@ -43,7 +43,7 @@ const maySit = /^(?:idle|living\..*|stopped|unloaded|ready|watching.*|running|cl
 
 /** How long each machine has been in its state, from the timeline. */
 export interface Stays {
-  read(row: EventRow): void;
+  read(row: TimelineRow): void;
   findLong(nowMs: number): string[];
 }
 
@@ -52,8 +52,7 @@ export function createStays(): Stays {
   return {
     read: ({ kind, atMs, data }) => {
       if (kind === "service.started") stays.clear();
-      if (kind === "machine.transitioned")
-        stays.set(String(data["actor"]), { path: String(data["to"]), sinceMs: atMs });
+      if (kind === "machine.transitioned") stays.set(data.actor, { path: data.to, sinceMs: atMs });
     },
     findLong: (nowMs) =>
       [...stays]

@@ -1,8 +1,9 @@
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { type Chance, createSeededChance } from "../../src/core/chance.ts";
+import type { TimelineRow } from "../../src/core/events.ts";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
-import type { EventRow, Store } from "../../src/core/ports/event-log.ts";
+import type { Store } from "../../src/core/ports/event-log.ts";
 import { gibibyte, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import type { FallbackConsent } from "../../src/core/words.ts";
@@ -158,7 +159,7 @@ export function createWorld(seed: number, lifeOptions: LifeOptions, workerCount 
 const pageRows = 1_000;
 
 /** Reads what was written since the last time: rows as they lie in the database, also those whose writer died right after. */
-export async function readTimeline(world: World, onRow?: (row: EventRow) => void): Promise<void> {
+export async function readTimeline(world: World, onRow?: (row: TimelineRow) => void): Promise<void> {
   for (;;) {
     const rows = await world.observer.events.range(world.lastReadSeq, pageRows);
     for (const row of rows) {

@@ -8,67 +8,52 @@ import { toProblem } from "../../src/contract/problem.ts";
 import { toStats } from "../../src/contract/stats-wire.ts";
 import { parseSubmission, type SubmitFields, toOrder } from "../../src/contract/submit-request.ts";
 import { type ErrorCode, errorCodes } from "../../src/core/error-codes.ts";
+import { eventKinds, events } from "../../src/core/events.ts";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
-import type { EventRow } from "../../src/core/ports/event-log.ts";
 import { failureTypes, modes, recoveryActions } from "../../src/core/words.ts";
+import { classify } from "../../src/recovery/classify.ts";
+import { rowOf } from "../harness/sample-rows.ts";
 
-const row = (kind: string, about: Partial<EventRow> = {}): EventRow => ({
-  seq: 1,
-  atMs: 0,
-  kind,
-  actor: "service",
-  jobId: null,
-  incidentId: null,
-  workerId: null,
-  data: {},
-  ...about,
-});
+const busy = { reading: "cpu", severity: "critical", message: "CPU use is 100 %.", recommendation: "" } as const;
 
 describe("describeEvent", () => {
   it.each([
-    [row("job.submitted", { jobId: "6f1c2a54-8f0e" }), "Job 6f1c2a54 was accepted."],
+    [rowOf("job.submitted", {}, { jobId: "6f1c2a54-8f0e" }), "Job 6f1c2a54 was accepted."],
     [
-      row("job.claimed", { jobId: "6f1c2a54-8f0e", workerId: "worker-1" }),
+      rowOf("job.claimed", {}, { jobId: "6f1c2a54-8f0e", workerId: "worker-1" }),
       "Job 6f1c2a54 is being rendered by worker-1.",
     ],
-    [row("job.succeeded", { jobId: "a", data: { served_by: "stand_in" } }), "Job a ended with its stand-in."],
-    [row("job.succeeded", { jobId: "a", data: { served_by: "real" } }), "Job a is ready: the real video."],
+    [rowOf("job.succeeded", { served_by: "stand_in" }, { jobId: "a" }), "Job a ended with its stand-in."],
+    [rowOf("job.succeeded", { served_by: "real" }, { jobId: "a" }), "Job a is ready: the real video."],
     [
-      row("job.succeeded", { jobId: "a", data: { served_by: "real", simulated: true } }),
+      rowOf("job.succeeded", { served_by: "real", simulated: true }, { jobId: "a" }),
       "Job a is ready: a simulated video.",
     ],
     [
-      row("mode.changed", { data: { from: "ready", to: "mock" } }),
+      rowOf("mode.changed", { from: "ready", to: "mock" }),
       "The service is now showing stand-ins only: no real video right now.",
     ],
     [
-      row("incident.opened", { data: { failure_type: "vram_exhaustion" } }),
+      rowOf("incident.opened", { failure_type: "vram_exhaustion" }),
       "Trouble: the card's memory is full. Recovery begins.",
     ],
     [
-      row("rung.ended", { data: { action: "clear_gpu_cache", outcome: "ineffective" } }),
+      rowOf("rung.ended", { action: "clear_gpu_cache", outcome: "ineffective" }),
       "Clear the card's cache: it did not help.",
     ],
     [
-      row("rung.ended", { data: { result: { action: "restart_pipeline", outcome: "effective" } } }),
-      "Start the worker again: it helped.",
-    ],
-    [
-      row("job.retried", { jobId: "a", data: { message: "signal SIGKILL" } }),
+      rowOf("job.retried", { message: "signal SIGKILL" }, { jobId: "a" }),
       "Job a will be tried again: the worker was ended by SIGKILL.",
     ],
-    [row("worker.exited", { workerId: "worker-1", data: { expected: false } }), "Worker-1 ended; it is started again."],
+    [rowOf("worker.exited", { expected: false }, { workerId: "worker-1" }), "Worker-1 ended; it is started again."],
+    [rowOf("health.changed", { status: "critical", issues: [busy] }), "CPU use is 100 %."],
+    [rowOf("incident.closed", { status: "resolved" }), "Repaired: the model passed its proof."],
     [
-      row("health.changed", { data: { status: "critical", issues: [{ message: "CPU use is 100 %." }] } }),
-      "CPU use is 100 %.",
-    ],
-    [row("incident.closed", { data: { status: "resolved" } }), "Repaired: the model passed its proof."],
-    [
-      row("incident.joined", { data: { fault: { message: "it hung" } } }),
+      rowOf("incident.joined", { fault: { ...classify({}), message: "it hung" } }),
       "More trouble of the same incident: it hung.",
     ],
-    [row("climb.ended", { data: { outcome: "stoodIn" } }), "The steps of this repair are over; a stand-in serves."],
-    [row("incident.closed", { data: { status: "abandoned" } }), "The incident was closed."],
+    [rowOf("climb.ended", { outcome: "stoodIn" }), "The steps of this repair are over; a stand-in serves."],
+    [rowOf("incident.closed", { status: "abandoned" }), "The incident was closed."],
   ])("says %o in words", (event, words) => {
     expect(describeEvent(event)).toBe(words);
   });
@@ -77,8 +62,14 @@ describe("describeEvent", () => {
     expect(plainName(name)).not.toBe(name.replaceAll("_", " "));
   });
 
-  it.each(["machine.transitioned", "toString", "constructor", ""])("says nothing about %s", (kind) => {
-    expect(describeEvent(row(kind))).toBeNull();
+  it.each(eventKinds)("has words for %s, or says nothing about it to people", (kind) => {
+    const isTold = events[kind].readBy === "people";
+    expect(describeEvent(rowOf(kind))).toEqual(isTold ? expect.stringMatching(/^[A-Z].*[.!?]$/) : null);
+  });
+
+  it.each(["toString", "constructor", ""])("says nothing about the unknown kind %j", (kind) => {
+    const row = { ...rowOf("service.started"), kind: "unread", data: { kind, fields: {} } } as const;
+    expect(describeEvent(row)).toBeNull();
   });
 
   it("has words for every mode", () => {

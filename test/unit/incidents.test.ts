@@ -4,6 +4,7 @@ import { incidentListSchema, incidentReportSchema } from "../../src/contract/inc
 import { problemSchema } from "../../src/contract/problem.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { classify } from "../../src/recovery/classify.ts";
+import { eventOf } from "../harness/sample-rows.ts";
 import { createServerWorld, type ServerWorld } from "./server-world.ts";
 
 let world: ServerWorld;
@@ -24,7 +25,7 @@ const open = (id: string, jobId: string | null = null): Promise<void> =>
     failureType: "generation_pipeline_error",
     workerId: "worker-0",
     firstEvidenceAtMs: clock.nowMs() - 250,
-    data: { fault: classify({ exitSignal: "SIGSEGV", message: "boom | <b>" }), job_id: jobId },
+    data: { fault: classify({ exitSignal: "SIGSEGV", message: "boom | <b>" }), model: null, job_id: jobId },
   });
 
 const lease = { jobId: "", fence: 1 };
@@ -37,7 +38,7 @@ const failLease = (jobId: string, runAtMs: number) =>
 async function writeStory(): Promise<string> {
   const jobId = await world.submitted({ prompt: "a secret red fox" });
   await world.claim();
-  await world.store.events.append([{ kind: "worker.exited", workerId: "worker-0", data: { signal: "SIGSEGV" } }]);
+  await world.store.events.append([eventOf("worker.exited", { signal: "SIGSEGV" }, { workerId: "worker-0" })]);
   await open("inc-1-1", jobId);
   const about = { incidentId: "inc-1-1", workerId: "worker-0" };
   await clock.advance(100);
@@ -45,19 +46,25 @@ async function writeStory(): Promise<string> {
   await world.store.events.append([{ kind: "mode.changed", data: { from: "ready", to: "recovering" } }]);
   await clock.advance(1_900);
   await world.standIn(jobId);
+  const measure = (deviceFreeBytes: number) => ({
+    atMs: clock.nowMs(),
+    deviceFreeBytes,
+    workerReservedBytes: null,
+    workerAllocatedBytes: null,
+  });
   const evidence = {
     action: "clear_gpu_cache",
-    before: { deviceFreeBytes: 1024 ** 3 },
+    before: measure(1024 ** 3),
     applied: [],
-    after: { deviceFreeBytes: 4 * 1024 ** 3 },
-  };
+    after: measure(4 * 1024 ** 3),
+  } as const;
   const rung = {
     action: "clear_gpu_cache",
     outcome: "effective",
     reason: "memory for 'a secret red fox' rose",
     failure_type: "generation_pipeline_error",
     climb: 1,
-  };
+  } as const;
   const times = { started_at_ms: clock.nowMs() - 500, ended_at_ms: clock.nowMs() };
   await world.store.events.append([
     { kind: "rung.ended", ...about, data: { ...rung, ...times, evidence } },
@@ -66,17 +73,24 @@ async function writeStory(): Promise<string> {
       kind: "machine.transitioned",
       ...about,
       data: {
+        actor: "recovery/inc-1-1",
         from: "probing",
         to: "returning",
         event: "x",
-        step: { number: 2, payload: { output: { reason: "took 7 ms" } }, reports: ["canary.passed"] },
+        tags: [],
+        step: {
+          number: 2,
+          at_ms: clock.nowMs(),
+          payload: { output: { reason: "took 7 ms" } },
+          reports: ["canary.passed"],
+        },
       },
     },
     { kind: "recovery.reset", actor: "operator:ada", data: {} },
-    { kind: "worker.exited", workerId: "worker-9", data: {} },
+    eventOf("worker.exited", {}, { workerId: "worker-9" }),
   ]);
   await clock.advance(1_000);
-  await world.store.incidents.close("inc-1-1", "resolved", { climbs: 1 });
+  await world.store.incidents.close("inc-1-1", "resolved", 1);
   await clock.advance(5_000);
   await world.finish();
   return jobId;
@@ -161,7 +175,7 @@ describe("the list of incidents", () => {
       await open(id);
       await clock.advance(10);
     }
-    await world.store.incidents.close("inc-1-2", "resolved", { climbs: 1 });
+    await world.store.incidents.close("inc-1-2", "resolved", 1);
     const first = incidentListSchema.parse(await (await get("?limit=2")).json());
     await open("inc-1-4");
     const second = incidentListSchema.parse(await (await get(`?limit=2&cursor=${first.cursor}`)).json());

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
+import { classify } from "../../src/recovery/classify.ts";
 import { artifactOf, type JobStoreWorld, leaseMs, secretPrompt } from "./job-store-world.ts";
 
 /** Submission, claiming and reading. */
@@ -245,7 +246,7 @@ export function describeQueue(world: JobStoreWorld): void {
           failureType,
           workerId: "gpu0",
           firstEvidenceAtMs: null,
-          data: {},
+          data: { fault: classify({}), model: null, job_id: null },
         });
         await world.jobs.fail(id === "incident-1" ? lease : await world.claim(), world.failure());
       }

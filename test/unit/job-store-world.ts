@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { EventRow } from "../../src/core/events.ts";
 import type {
   ArtifactRef,
   AttemptFailure,
@@ -8,7 +9,7 @@ import type {
   RenderRequest,
   ServedBy,
 } from "../../src/core/job.ts";
-import type { EventRow, Store } from "../../src/core/ports/event-log.ts";
+import type { Store } from "../../src/core/ports/event-log.ts";
 import type { ClaimRequest, JobStore } from "../../src/core/ports/job-store.ts";
 import { dayMs, secondMs } from "../../src/core/units.ts";
 import type { VirtualClock } from "../../src/core/virtual-clock.ts";

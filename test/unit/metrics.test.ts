@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
 import { renderDashboard } from "../../scripts/grafana/dashboard.ts";
-import type { EventRow } from "../../src/core/ports/event-log.ts";
+import type { EventKind, EventMap, EventRow, RowHead } from "../../src/core/events.ts";
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
+import type { Outcome } from "../../src/core/words.ts";
 import { createMetrics, type Figures, type Metrics } from "../../src/telemetry/metrics/metrics.ts";
 import {
   allDashboardExpressions,
@@ -13,6 +14,7 @@ import {
   recordsIn,
   valueIn,
 } from "../harness/metric-names.ts";
+import { rowOf } from "../harness/sample-rows.ts";
 
 const quiet: Figures = {
   mode: "ready",
@@ -32,19 +34,13 @@ beforeEach(() => {
 const scrape = (figures: Partial<Figures> = {}): Promise<string> => metrics.render({ ...quiet, ...figures }, 3);
 
 let seq = 0;
-const row = (kind: string, data: EventRow["data"] = {}, about: Partial<EventRow> = {}): EventRow => {
+const row = <Kind extends EventKind>(
+  kind: Kind,
+  data: Partial<EventMap[Kind]> = {},
+  about: Partial<RowHead> = {},
+): EventRow<Kind> => {
   seq += 1;
-  return {
-    seq,
-    atMs: seq * 1_000,
-    kind,
-    actor: "service",
-    jobId: "job-1",
-    incidentId: null,
-    workerId: "w0",
-    data,
-    ...about,
-  };
+  return rowOf(kind, data, { seq, atMs: seq * 1_000, jobId: "job-1", workerId: "w0", ...about });
 };
 
 const ended = { model: "m", age_ms: 90_000, fence: 1 };
@@ -76,13 +72,13 @@ describe("jobs", () => {
 
   it("an attempt is counted by its end and its code, a job that never had one is none", async () => {
     metrics.rows([
-      row("job.retried", { ...ended, attempt_ended_as: "death", code: "WORKER_CRASHED" }),
+      row("job.retried", { ...ended, attempt_ended_as: "death", code: "WORKER_EXITED" }),
       row("job.released", { model: "m", fence: 2 }),
       row("job.cancelled", { model: "m", age_ms: 1 }),
     ]);
     const text = await scrape();
     expect(text.split("\n").filter((line) => line.startsWith("understudy_attempts_total{"))).toEqual([
-      'understudy_attempts_total{model="m",outcome="death",code="WORKER_CRASHED"} 1',
+      'understudy_attempts_total{model="m",outcome="death",code="WORKER_EXITED"} 1',
       'understudy_attempts_total{model="m",outcome="released",code="none"} 1',
     ]);
   });
@@ -113,14 +109,20 @@ describe("jobs", () => {
 });
 
 describe("recovery", () => {
-  const rung = (outcome: string, before: number | null, after: number | null): EventRow =>
+  const measure = (deviceFreeBytes: number | null) => ({
+    atMs: 1,
+    deviceFreeBytes,
+    workerReservedBytes: null,
+    workerAllocatedBytes: null,
+  });
+  const rung = (outcome: Outcome, before: number | null, after: number | null): EventRow =>
     row("rung.ended", {
       action: "clear_gpu_cache",
       outcome,
       failure_type: "vram_exhaustion",
       started_at_ms: 1_000,
       ended_at_ms: 3_500,
-      evidence: { before: { deviceFreeBytes: before }, after: { deviceFreeBytes: after } },
+      evidence: { action: "clear_gpu_cache", before: measure(before), applied: [], after: measure(after) },
     });
 
   it("an action counts under what was measured, with its time and what it freed", async () => {

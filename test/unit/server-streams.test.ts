@@ -4,12 +4,14 @@ import { attemptSchema, healthStatusSchema, systemStatusSchema } from "../../src
 import { topicOfKind } from "../../src/contract/stream-topics.ts";
 import { rowSchema, snapshotSchema } from "../../src/contract/stream-wire.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
+import { classify } from "../../src/recovery/classify.ts";
 import {
   createSseChannel,
   encodeSse,
   longestQueueBytes,
   longestQueueCount,
 } from "../../src/server/streams/sse-channel.ts";
+import { eventOf } from "../harness/sample-rows.ts";
 import { readEvents } from "./read-events.ts";
 import { healthy } from "./server-facts.ts";
 import { createServerWorld, type ServerWorld } from "./server-world.ts";
@@ -57,9 +59,9 @@ describe("the event stream", () => {
 
   it("lists the rows that tell a person something new, and leaves the story of an incident to its page", async () => {
     await world.store.events.append([
-      { kind: "rung.ended", data: { action: "clear_gpu_cache", outcome: "effective" } },
-      { kind: "climb.ended", data: { outcome: "repaired" } },
-      { kind: "machine.transitioned", data: {} },
+      eventOf("rung.ended", { action: "clear_gpu_cache", outcome: "effective" }),
+      eventOf("climb.ended"),
+      eventOf("machine.transitioned"),
     ]);
     const { next, cancel } = await open();
     const snapshot = snapshotSchema.parse((await next())?.data);
@@ -82,23 +84,16 @@ describe("the event stream", () => {
     const { next, cancel } = await open();
     const snapshot = await next();
     const id = await world.submitted();
-    await world.store.events.append([
-      {
-        kind: "worker.exited",
-        workerId: "worker-0",
-        data: { exitCode: 137, atMs: 5, models: { "T2V-A14B": { isLoaded: true } } },
-      },
-    ]);
+    const { evidence } = classify({ exitCode: 137, silentForMs: 5 });
+    await world.store.events.append([eventOf("incident.joined", { fault: { ...classify({}), evidence } })]);
     const submitted = await next();
-    const exited = await next();
-    expect([submitted?.event, exited?.event]).toEqual(["job.submitted", "worker.exited"]);
+    const joined = await next();
+    expect([submitted?.event, joined?.event]).toEqual(["job.submitted", "incident.joined"]);
     expect(Number(submitted?.id)).toBe(Number(snapshot?.id) + 1);
-    expect(Number(exited?.id)).toBe(Number(submitted?.id) + 1);
+    expect(Number(joined?.id)).toBe(Number(submitted?.id) + 1);
     expect(rowSchema.parse(submitted?.data)).toMatchObject({ job_id: id, actor: "client:local" });
-    expect(rowSchema.parse(exited?.data).data).toEqual({
-      exit_code: 137,
-      at_ms: 5,
-      models: { "T2V-A14B": { is_loaded: true } },
+    expect(rowSchema.parse(joined?.data).data).toMatchObject({
+      fault: { fault_class: expect.any(String), evidence: { exit_code: 137, silent_for_ms: 5 } },
     });
     await cancel();
   });
@@ -120,7 +115,7 @@ describe("the event stream", () => {
     await chunksOf("snapshot");
     // The first row may still be read from the log by each client for itself.
     for (const kind of ["disk.short", "worker.exited"] as const) {
-      await world.store.events.append([{ kind, data: {} }]);
+      await world.store.events.append([eventOf(kind)]);
       const [first, second] = await chunksOf(kind);
       if (kind === "worker.exited") expect(first).toBe(second);
     }
@@ -147,7 +142,7 @@ describe("the event stream", () => {
     await world.submitted();
     const after = await world.store.events.newestSeq();
     const count = longestQueueCount * 3;
-    await world.store.events.append(Array.from({ length: count }, () => ({ kind: "worker.exited", data: {} })));
+    await world.store.events.append(Array.from({ length: count }, () => eventOf("worker.exited")));
     const { next, cancel } = await open({ "last-event-id": String(after) });
     for (let number = 1; number <= count; number += 1) expect((await next())?.id).toBe(String(after + number));
     await cancel();
@@ -258,9 +253,9 @@ describe("the event stream", () => {
     expect((await next())?.event).toBe("snapshot");
     await world.submitted();
     await world.store.events.append([
-      { kind: "incident.opened", data: {} },
-      { kind: "worker.exited", data: {} },
-      { kind: "retention.applied", data: {} },
+      eventOf("incident.opened"),
+      eventOf("worker.exited"),
+      eventOf("retention.applied"),
     ]);
     world.frame({ kind: "health", health: healthy });
     world.frame({ kind: "mode", mode: "mock", sentence: "Stand-ins only." });
@@ -299,7 +294,7 @@ describe("the event stream", () => {
   it("drops what a client does not read, and brings it up to date by a snapshot once it reads again", async () => {
     const { next, cancel } = await open();
     await next();
-    const rows = Array.from({ length: longestQueueCount + 200 }, () => ({ kind: "worker.exited", data: {} }));
+    const rows = Array.from({ length: longestQueueCount + 200 }, () => eventOf("worker.exited"));
     await world.store.events.append(rows);
     const kinds: (string | undefined)[] = [];
     while (kinds.at(-1) !== "resync") kinds.push((await next())?.event);

@@ -127,19 +127,19 @@ describe("a database that cannot write", () => {
     database.run("create table filler (bytes blob)");
     const fill = (): void =>
       database.write(() => {
-        database.record({ kind: "filled", data: {} });
+        database.record({ kind: "recovery.reset", data: {} });
         database.run("insert into filler values (zeroblob(1000000))");
       });
     pageCount = database.get<{ page_count: number }>("pragma page_count")?.page_count ?? 0;
     database.get(`pragma max_page_count = ${pageCount + 1}`);
     fill();
-    expect([askedCount, kinds]).toEqual([1, ["disk.ballastReleased", "filled"]]);
+    expect([askedCount, kinds]).toEqual([1, ["disk.ballastReleased", "recovery.reset"]]);
     pageCount = database.get<{ page_count: number }>("pragma page_count")?.page_count ?? 0;
     database.get(`pragma max_page_count = ${pageCount + 1}`);
     expect(thrownBy(fill)).toMatchObject({ code: "STORE_UNAVAILABLE", retryable: true });
     expect([askedCount, kinds, database.get("select count(*) as count from filler")]).toEqual([
       2,
-      ["disk.ballastReleased", "filled"],
+      ["disk.ballastReleased", "recovery.reset"],
       { count: 1 },
     ]);
     database.close();

@@ -3,10 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { EventRow, IncidentRow, NewEvent, Store } from "../../src/core/ports/event-log.ts";
+import type { EventMap, EventRow, NewEvent, TimelineRow } from "../../src/core/events.ts";
+import type { IncidentRow, Store } from "../../src/core/ports/event-log.ts";
 import { dayMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
+import { classify } from "../../src/recovery/classify.ts";
 import { openStore } from "../../src/store/open-store.ts";
+import { eventOf } from "../harness/sample-rows.ts";
 
 let directory: string;
 let clock: VirtualClock;
@@ -19,10 +22,12 @@ const open = (path: string): void => {
   store.events.subscribe((rows) => published.push(...rows));
 };
 const databasePath = (): string => join(directory, "understudy.db");
-const fact = (n: number): NewEvent => ({ kind: "test.happened", data: { n } });
-const numbersOf = (rows: readonly EventRow[]): unknown[] => rows.map((row) => row.data["n"]);
+const fact = (n: number): NewEvent => ({ kind: "service.started", data: { epoch: n } });
+const numberOf = (row: TimelineRow | undefined): number | null =>
+  row?.kind === "service.started" ? row.data.epoch : null;
+const numbersOf = (rows: readonly TimelineRow[]): (number | null)[] => rows.map(numberOf);
 const listed = async (): Promise<readonly IncidentRow[]> => (await store.incidents.list({ limit: 9 }))?.incidents ?? [];
-const writtenRows = (): Promise<readonly EventRow[]> => store.events.range(0, 100_000);
+const writtenRows = (): Promise<readonly TimelineRow[]> => store.events.range(0, 100_000);
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "understudy-test-"));
@@ -36,14 +41,8 @@ afterEach(async () => {
 
 describe("appended events", () => {
   it("are rows with numbers, whole, and published once", async () => {
-    const event = {
-      kind: "incident.joined",
-      actor: "operator:bob",
-      jobId: "j",
-      incidentId: "i",
-      workerId: "w",
-      data: { why: ["x"] },
-    };
+    const about = { actor: "operator:bob", jobId: "j", incidentId: "i", workerId: "w" };
+    const event = eventOf("incident.joined", {}, about);
     const [first, second] = await store.events.append([event, fact(2)]);
     expect(first).toEqual({ ...event, seq: 1, atMs: clock.nowMs() });
     expect(second).toMatchObject({ seq: 2, actor: "service", jobId: null, incidentId: null, workerId: null });
@@ -52,7 +51,9 @@ describe("appended events", () => {
   });
 
   it("are all written or none", async () => {
-    await expect(store.events.append([fact(1), { kind: "test.happened", data: { n: 2n } }])).rejects.toThrow(TypeError);
+    const data: EventMap["service.started"] = JSON.parse("{}");
+    Object.defineProperty(data, "epoch", { value: 2n, enumerable: true });
+    await expect(store.events.append([fact(1), { kind: "service.started", data }])).rejects.toThrow(TypeError);
     expect([await writtenRows(), published]).toEqual([[], []]);
     await store.events.append([fact(3)]);
     expect(numbersOf(published)).toEqual([3]);
@@ -75,8 +76,8 @@ describe("noted events", () => {
     expect([await writtenRows(), published]).toEqual([[], []]);
     await clock.advance(1);
     expect(await writtenRows()).toMatchObject([
-      { atMs, data: { n: 1 } },
-      { atMs: atMs + 50, data: { n: 2 } },
+      { atMs, data: { epoch: 1 } },
+      { atMs: atMs + 50, data: { epoch: 2 } },
     ]);
     expect(numbersOf(published)).toEqual([1, 2]);
   });
@@ -120,12 +121,10 @@ describe("noted events", () => {
     await clock.advance(1_000);
     const [dropped, ...rows] = await writtenRows();
     expect(dropped).toMatchObject({ kind: "events.dropped", data: { count: 5 } });
-    expect([rows.length, rows[0]?.data["n"], rows.at(-1)?.data["n"]]).toEqual([10_000, 5, count - 1]);
+    expect([rows.length, numberOf(rows[0]), numberOf(rows.at(-1))]).toEqual([10_000, 5, count - 1]);
     store.events.note(fact(count));
     await clock.advance(100);
-    expect((await store.events.range(rows.at(-1)?.seq ?? 0, 10)).map(({ kind, data }) => [kind, data["n"]])).toEqual([
-      ["test.happened", count],
-    ]);
+    expect(numbersOf(await store.events.range(rows.at(-1)?.seq ?? 0, 10))).toEqual([count]);
   });
 });
 
@@ -133,7 +132,7 @@ describe("subscribers", () => {
   it("hear all rows in order, also when one of them writes", async () => {
     const late: unknown[] = [];
     store.events.subscribe((rows) => {
-      if (rows[0]?.data["n"] === 1) void store.events.append([fact(2)]);
+      if (numberOf(rows[0]) === 1) void store.events.append([fact(2)]);
     });
     store.events.subscribe((rows) => late.push(...numbersOf(rows)));
     expect(numbersOf(await store.events.append([fact(1)]))).toEqual([1]);
@@ -192,10 +191,10 @@ describe("the retention of events", () => {
         failureType: "network_error",
         workerId: null,
         firstEvidenceAtMs: null,
-        data: {},
+        data: { fault: classify({}), model: null, job_id: null },
       });
     }
-    await store.incidents.close("closed", "resolved", {});
+    await store.incidents.close("closed", "resolved", 1);
     await clock.advance(2 * dayMs);
     await store.events.prune(dayMs);
     expect((await listed()).map(({ id }) => id)).toEqual(["open"]);
@@ -209,8 +208,8 @@ describe("incidents", () => {
     failureType: "vram_exhaustion",
     workerId: "gpu0",
     firstEvidenceAtMs: null,
-    data: { code: "X" },
-  };
+    data: { fault: classify({ exitCode: 3 }), model: null, job_id: null },
+  } as const;
   const answers = { queuedAtMs: null, stoodInAtMs: null, realAtMs: null };
 
   it("open and close together with their row of the timeline", async () => {
@@ -220,7 +219,7 @@ describe("incidents", () => {
       { ...incident, answers, openedAtMs, closedAtMs: null, status: "open" },
     ]);
     await clock.advance(10);
-    await store.incidents.close("i1", "resolved", { climbs: 1 });
+    await store.incidents.close("i1", "resolved", 1);
     expect(await store.incidents.listOpen()).toEqual([]);
     expect(await listed()).toEqual([
       { ...incident, answers, openedAtMs, closedAtMs: clock.nowMs(), status: "resolved" },
@@ -239,8 +238,8 @@ describe("incidents", () => {
   it("that are opened or closed twice change nothing the second time", async () => {
     await store.incidents.open({ ...incident, openedAtMs: 1 });
     await store.incidents.open({ ...incident, openedAtMs: 2 });
-    await store.incidents.close("i1", "resolved", {});
-    await store.incidents.close("i1", "abandoned", {});
+    await store.incidents.close("i1", "resolved", 1);
+    await store.incidents.close("i1", "abandoned", 1);
     expect(await listed()).toMatchObject([{ openedAtMs: 1, status: "resolved" }]);
     expect(published.map(({ kind }) => kind)).toEqual(["incident.opened", "incident.closed"]);
   });
@@ -251,7 +250,7 @@ describe("facts", () => {
     await store.close();
     open(databasePath());
     expect(await store.facts.read("cooldowns")).toBeNull();
-    await store.facts.write("cooldowns", { gpu0: 5 }, [{ kind: "cooldown.started", data: { untilMs: 5 } }]);
+    await store.facts.write("cooldowns", { gpu0: 5 }, [{ kind: "cooldown.started", data: { until_ms: 5 } }]);
     await store.facts.write("cooldowns", { gpu0: 6 });
     await store.close();
     open(databasePath());

@@ -1,7 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
 import type { ScoreCard } from "../../core/drill.ts";
+import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobView } from "../../core/job.ts";
-import type { EventRow, Store } from "../../core/ports/event-log.ts";
+import type { Store } from "../../core/ports/event-log.ts";
 import type { Mode } from "../../core/words.ts";
 import { isUsable, type OpenIncidents, type WorkersFacts } from "../../machines/supervisor-facts.ts";
 
@@ -18,7 +19,7 @@ export interface ServiceView {
 }
 
 /** Rows by which the service tells that something is wrong. */
-const alarms: ReadonlySet<string> = new Set([
+const alarms = [
   "worker.exited",
   "incident.opened",
   "incident.joined",
@@ -29,7 +30,7 @@ const alarms: ReadonlySet<string> = new Set([
   "model.setAside",
   "disk.short",
   "health.changed",
-]);
+] as const;
 
 export interface DrillObservation {
   readonly detectedAtMs: number | null;
@@ -40,17 +41,17 @@ export interface DrillObservation {
   readonly actions: readonly string[];
 }
 
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
-
+/** What the service recognised the fault as; null for rows that say nothing of it. */
 function codeOf(row: EventRow): string | null {
-  const fault = row.data["fault"] as { readonly code?: unknown } | undefined;
-  const code =
-    row.kind === "incident.opened"
-      ? fault?.code
-      : row.kind === "incident.joined" || row.kind === "job.retried"
-        ? row.data["code"]
-        : null;
-  return textOf(code) === "" ? null : textOf(code);
+  switch (row.kind) {
+    case "incident.opened":
+    case "incident.joined":
+      return row.data.fault.code;
+    case "job.retried":
+      return row.data.code;
+    default:
+      return null;
+  }
 }
 
 /** A place in the queue, a stand-in or the result: the owner knows where the job stands. Rendering under a dead worker is no answer. */
@@ -110,8 +111,8 @@ export class DrillObserver {
   #note(row: EventRow): void {
     const code = codeOf(row);
     if (code !== null && this.#codes.at(-1) !== code) this.#codes.push(code);
-    if (row.kind === "rung.ended") this.#actions.push(`${textOf(row.data["action"])}: ${textOf(row.data["outcome"])}`);
-    if (!alarms.has(row.kind) || this.#detectedAtMs !== null) return;
+    if (row.kind === "rung.ended") this.#actions.push(`${row.data.action}: ${row.data.outcome}`);
+    if (!isRowOf(row, ...alarms) || this.#detectedAtMs !== null) return;
     // A fault that fires at a moment of the worker's own choosing is known by its first consequence.
     this.begin(row.atMs);
     this.#detectedAtMs = row.atMs;

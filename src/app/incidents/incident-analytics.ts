@@ -1,7 +1,8 @@
 import type { ActionFigures, Durations, ModeShares, RecoveryAnalytics } from "../../contract/analytics-wire.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { EventLog, EventRow, IncidentRow, IncidentStore } from "../../core/ports/event-log.ts";
-import { type FailureType, type Mode, type Outcome, outcomes, type RecoveryAction } from "../../core/words.ts";
+import type { EventMap, EventRow } from "../../core/events.ts";
+import type { EventLog, IncidentRow, IncidentStore } from "../../core/ports/event-log.ts";
+import { type Mode, type Outcome, outcomes } from "../../core/words.ts";
 
 /** Beyond these the newest are counted, and the answer says that it is partial. */
 const counted = { rungCount: 20_000, incidentCount: 5_000, modeCount: 20_000 } as const;
@@ -17,25 +18,13 @@ export function durationsOf(spansMs: readonly number[], whyNone: string): Durati
   return { count: sorted.length, meanMs, p50Ms: rank(sorted, 0.5), p95Ms: rank(sorted, 0.95), reason: null };
 }
 
-interface Rung {
-  readonly failureType: FailureType;
-  readonly action: RecoveryAction;
-  readonly outcome: Outcome;
-  readonly tookMs: number;
-}
-
-const rungOf = ({ data }: EventRow): Rung => ({
-  failureType: data["failure_type"] as FailureType,
-  action: data["action"] as RecoveryAction,
-  outcome: data["outcome"] as Outcome,
-  tookMs: Number(data["ended_at_ms"]) - Number(data["started_at_ms"]),
-});
+type Rung = EventMap["rung.ended"];
 
 /** Per failure type and action, in the order in which they were first tried. */
-export function actionFigures(rows: readonly EventRow[]): ActionFigures[] {
+export function actionFigures(rows: readonly EventRow<"rung.ended">[]): ActionFigures[] {
   const groups = new Map<string, Rung[]>();
-  for (const rung of rows.map(rungOf)) {
-    const key = `${rung.failureType} ${rung.action}`;
+  for (const { data: rung } of rows) {
+    const key = `${rung.failure_type} ${rung.action}`;
     const group = groups.get(key) ?? [];
     group.push(rung);
     groups.set(key, group);
@@ -46,10 +35,12 @@ export function actionFigures(rows: readonly EventRow[]): ActionFigures[] {
     const byOutcome = Object.fromEntries(
       outcomes.map((outcome) => [outcome, rungs.filter((rung) => rung.outcome === outcome).length]),
     );
-    const triedMs = rungs.filter(({ outcome }) => outcome !== "skipped").map(({ tookMs }) => tookMs);
+    const triedMs = rungs
+      .filter(({ outcome }) => outcome !== "skipped")
+      .map(({ started_at_ms, ended_at_ms }) => ended_at_ms - started_at_ms);
     return [
       {
-        failureType: first.failureType,
+        failureType: first.failure_type,
         action: first.action,
         outcomes: byOutcome as Record<Outcome, number>,
         durations: durationsOf(triedMs, "it was skipped each time"),
@@ -132,10 +123,13 @@ export function modeShares(moments: readonly ModeMoment[], sinceMs: number, unti
 const modeKinds = ["mode.changed", "service.started"] as const;
 
 /** A start ends a time in which the service did not run; that time began after the last row before it. */
-async function momentsOf(events: Pick<EventLog, "range">, rows: readonly EventRow[]): Promise<ModeMoment[]> {
+async function momentsOf(
+  events: Pick<EventLog, "range">,
+  rows: readonly EventRow<(typeof modeKinds)[number]>[],
+): Promise<ModeMoment[]> {
   const moments: ModeMoment[] = [];
   for (const row of rows) {
-    if (row.kind === "mode.changed") moments.push({ atMs: row.atMs, mode: row.data["to"] as Mode });
+    if (row.kind === "mode.changed") moments.push({ atMs: row.atMs, mode: row.data.to });
     else {
       const [before] = row.seq < 2 ? [] : await events.range(row.seq - 2, 1);
       if (before !== undefined && before.seq < row.seq) moments.push({ atMs: before.atMs, mode: null });
@@ -146,7 +140,7 @@ async function momentsOf(events: Pick<EventLog, "range">, rows: readonly EventRo
 }
 
 export interface AnalyticsPorts {
-  readonly events: Pick<EventLog, "find" | "range">;
+  readonly events: Pick<EventLog, "findKinds" | "range">;
   readonly incidents: Pick<IncidentStore, "list">;
   readonly clock: Pick<Clock, "turn">;
 }
@@ -159,15 +153,20 @@ export async function recoveryAnalytics(
 ): Promise<RecoveryAnalytics> {
   const { events, incidents, clock } = ports;
   const newest = { fromMs: sinceMs, untilMs, isNewestFirst: true } as const;
-  const rungs = await events.find({ of: { kinds: ["rung.ended"] }, ...newest, limit: counted.rungCount });
+  const rungs = await events.findKinds({ of: { kinds: ["rung.ended"] }, ...newest, limit: counted.rungCount });
   await clock.turn();
   const opened = (await incidents.list({ limit: counted.incidentCount, openedFromMs: sinceMs })) ?? {
     incidents: [],
     cursor: null,
   };
   await clock.turn();
-  const changes = await events.find({ of: { kinds: modeKinds }, ...newest, limit: counted.modeCount });
-  const [former] = await events.find({ of: { kinds: modeKinds }, untilMs: sinceMs - 1, limit: 1, isNewestFirst: true });
+  const changes = await events.findKinds({ of: { kinds: modeKinds }, ...newest, limit: counted.modeCount });
+  const [former] = await events.findKinds({
+    of: { kinds: modeKinds },
+    untilMs: sinceMs - 1,
+    limit: 1,
+    isNewestFirst: true,
+  });
   const moments = await momentsOf(events, [...(former === undefined ? [] : [former]), ...changes.toReversed()]);
   return {
     sinceMs,

@@ -37,16 +37,19 @@ const tellingLines = (log: string): string =>
     .slice(-keptLogLines)
     .join("\n");
 
-/** A copy that can be kept in a row: only what JSON holds, errors by name and message, every text sanitised. */
-export function sanitise(value: unknown): unknown {
+/** A copy of plain data that can be kept in a row: of the same shape, and every text in it sanitised. */
+export const sanitise = <Value>(value: Value): Value => keepable(value) as Value;
+
+/** Only what JSON holds: errors by name and message, no functions. */
+export function keepable(value: unknown): unknown {
   if (typeof value === "string") return sanitiseText(value);
   if (value instanceof Error) return { name: value.name, message: sanitiseText(value.message) };
-  if (Array.isArray(value)) return value.map(sanitise);
+  if (Array.isArray(value)) return value.map(keepable);
   if (typeof value !== "object" || value === null) return typeof value === "function" ? undefined : value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
       key,
-      sanitise(key === "logTail" && typeof inner === "string" ? tellingLines(inner) : inner),
+      keepable(key === "logTail" && typeof inner === "string" ? tellingLines(inner) : inner),
     ]),
   );
 }

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import type { EventRow } from "../../core/ports/event-log.ts";
+import type { EventRow } from "../../core/events.ts";
+import { climbEndedRow, lookBackRow, rungEndedRow, rungStartedRow } from "../../machines/incident-rows.ts";
 import type { RecoveryReport } from "../../machines/recovery-types.ts";
-import { sanitise } from "./incident-evidence.ts";
+import { keepable } from "./incident-evidence.ts";
 
 /** One place where the rows and their replay do not agree. */
 export interface Difference {
@@ -10,50 +11,8 @@ export interface Difference {
   readonly replayed: string;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-interface Fact {
-  readonly kind: string;
-  readonly data: Fields;
-}
-
-/** What the recorder writes of a report; null for requests, which leave no row of the incident. */
-function factOf(report: RecoveryReport): Fact | null {
-  switch (report.type) {
-    case "rung.started":
-      return {
-        kind: report.type,
-        data: { action: report.action, failure_type: report.failureType, climb: report.climb },
-      };
-    case "rung.ended": {
-      const { action, outcome, reason, evidence, startedAtMs, endedAtMs } = report.result;
-      const about = { action, outcome, reason, failure_type: report.failureType, climb: report.climb };
-      return { kind: report.type, data: { ...about, started_at_ms: startedAtMs, ended_at_ms: endedAtMs, evidence } };
-    }
-    case "climb.ended":
-      return { kind: report.type, data: { climb: report.climb, outcome: report.outcome } };
-    case "cooldown.started":
-      return { kind: report.type, data: { until_ms: report.untilMs } };
-    case "canary.passed":
-    case "canary.failed":
-      return { kind: report.type, data: {} };
-    case "incident.stoodIn":
-    case "incident.exhausted": {
-      const { lookBackAtMs, climbCount, lookBackCount } = report;
-      return {
-        kind: report.type,
-        data: { look_back_at_ms: lookBackAtMs, climbs: climbCount, look_backs: lookBackCount },
-      };
-    }
-    case "incident.resolved":
-      return { kind: "incident.closed", data: { climbs: report.climbCount, status: "resolved" } };
-    default:
-      return null;
-  }
-}
-
 /** Kinds of rows that come of a report of the incident's own actor. */
-export const factKinds: ReadonlySet<string> = new Set([
+export const factKinds = [
   "rung.started",
   "rung.ended",
   "climb.ended",
@@ -63,24 +22,52 @@ export const factKinds: ReadonlySet<string> = new Set([
   "incident.stoodIn",
   "incident.exhausted",
   "incident.closed",
-]);
+] as const;
+type FactKind = (typeof factKinds)[number];
+export type FactRow = EventRow<FactKind>;
 
-const asKept = (data: unknown): unknown => JSON.parse(JSON.stringify(sanitise(data)));
+interface Fact {
+  readonly kind: FactKind;
+  readonly data: object;
+}
 
-/** What the store itself adds to a row that closes an incident; no machine has said it. */
-const addedByStore: ReadonlySet<string> = new Set(["failure_type", "open_ms"]);
-const asReported = ({ kind, data }: EventRow): Fact => ({
-  kind,
-  data:
-    kind === "incident.closed"
-      ? Object.fromEntries(Object.entries(data).filter(([name]) => !addedByStore.has(name)))
-      : data,
-});
+/** What the recorder writes of a report; null for requests, which leave no row of the incident. */
+function factOf(report: RecoveryReport): Fact | null {
+  switch (report.type) {
+    case "rung.started":
+      return { kind: report.type, data: rungStartedRow(report) };
+    case "rung.ended":
+      return { kind: report.type, data: rungEndedRow(report) };
+    case "climb.ended":
+      return { kind: report.type, data: climbEndedRow(report) };
+    case "cooldown.started":
+      return { kind: report.type, data: { until_ms: report.untilMs } };
+    case "canary.passed":
+    case "canary.failed":
+      return { kind: report.type, data: {} };
+    case "incident.stoodIn":
+    case "incident.exhausted":
+      return { kind: report.type, data: lookBackRow(report) };
+    case "incident.resolved":
+      return { kind: "incident.closed", data: { climbs: report.climbCount, status: "resolved" } };
+    default:
+      return null;
+  }
+}
+
+const asKept = (data: unknown): unknown => JSON.parse(JSON.stringify(keepable(data)));
+
+/** What the store itself adds to a row that closes an incident, no machine has said. */
+function asReported(row: FactRow): Fact {
+  if (row.kind !== "incident.closed") return row;
+  const { climbs, status } = row.data;
+  return { kind: row.kind, data: { climbs, status } };
+}
 const said = ({ kind, data }: Fact): string => `${kind} ${JSON.stringify(asKept(data))}`;
 
 /** The first fact that the rows and the replayed reports do not share. */
 export function differenceInFacts(
-  rows: readonly EventRow[],
+  rows: readonly FactRow[],
   reports: readonly RecoveryReport[],
   isEnded: boolean,
 ): Difference[] {

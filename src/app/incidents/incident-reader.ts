@@ -1,6 +1,7 @@
 import type { IncidentStory } from "../../contract/incident-story.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { EventRow, IncidentRow, Store } from "../../core/ports/event-log.ts";
+import type { RowHead, TimelineRow } from "../../core/events.ts";
+import type { IncidentRow, Store } from "../../core/ports/event-log.ts";
 import { ifKnown, present } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { IncidentPort } from "../../server/server-ports.ts";
@@ -11,7 +12,6 @@ const shown = { ownCount: 2_000, aroundCount: 500, jobCount: 50, rowsPerJobCount
 /** What happens to worker, model and service; it belongs to an incident by worker and time. */
 const aroundKinds = [
   "worker.connected",
-  "worker.adopted",
   "worker.exited",
   "worker.crashLooped",
   "worker.stopped",
@@ -37,14 +37,14 @@ const slackMs = secondMs;
 
 type Parts = Pick<Store, "jobs" | "events" | "incidents">;
 
-function belongs(row: EventRow, { workerId, openedAtMs }: IncidentRow): boolean {
+function belongs(row: RowHead, { workerId, openedAtMs }: IncidentRow): boolean {
   if (row.workerId !== null && row.workerId !== workerId) return false;
   return row.atMs >= openedAtMs || row.actor !== "service";
 }
 
-async function rowsAround({ events }: Parts, incident: IncidentRow): Promise<readonly EventRow[]> {
+async function rowsAround({ events }: Parts, incident: IncidentRow): Promise<readonly TimelineRow[]> {
   const { openedAtMs, closedAtMs } = incident;
-  const rows = await events.find({
+  const rows = await events.findKinds({
     of: { kinds: aroundKinds },
     fromMs: openedAtMs - slackMs,
     ...present({ untilMs: ifKnown(closedAtMs, (atMs) => atMs + slackMs) }),
@@ -87,9 +87,9 @@ async function findIncident(parts: Parts, id: string): Promise<IncidentStory | n
     around.length === shown.aroundCount ||
     touched.totalCount > touched.jobs.length ||
     ofJobs.some((list) => list.length === shown.rowsPerJobCount);
-  const clean = <Held extends { readonly data: EventRow["data"] }>(held: Held): Held => ({
+  const clean = <Held extends { readonly data: object }>(held: Held): Held => ({
     ...held,
-    data: hideTexts(held.data, prompts) as EventRow["data"],
+    data: hideTexts(held.data, prompts),
   });
   return { incident: clean(incident), rows: rows.map(clean), isTruncated, jobs: known, jobCount: touched.totalCount };
 }

@@ -3,21 +3,14 @@
  * the clock stands at each row's time. States, reports and facts must come out as they were written.
  */
 import { isDeepStrictEqual } from "node:util";
-import {
-  type ActorRef,
-  type EventFromLogic,
-  initialTransition,
-  type Snapshot,
-  type SnapshotFrom,
-  transition,
-} from "xstate";
-import type { EventRow } from "../../core/ports/event-log.ts";
+import { createEmptyActor, type EventFromLogic, initialTransition, type SnapshotFrom, transition } from "xstate";
+import type { StoredStep } from "../../core/events/service-events.ts";
+import { isRowOf, type TimelineRow } from "../../core/events.ts";
 import { ifKnown, present } from "../../core/present.ts";
 import { recoveryMachine } from "../../machines/recovery.machine.ts";
 import type { RecoveryInput, RecoveryReport } from "../../machines/recovery-types.ts";
 import { pathOfValue } from "../../telemetry/transitions.ts";
-import { type Difference, differenceInFacts, factKinds } from "./incident-facts.ts";
-import type { StoredStep } from "./incident-steps.ts";
+import { type Difference, differenceInFacts, type FactRow, factKinds } from "./incident-facts.ts";
 
 export interface ReplayedStep {
   readonly number: number;
@@ -56,12 +49,11 @@ interface RecordedRow {
 
 const endStates: ReadonlySet<string> = new Set(["resolved", "stopped"]);
 
-const recordedOf = (row: EventRow): RecordedRow | null => {
+function recordedOf(row: TimelineRow): RecordedRow | null {
+  if (row.kind !== "machine.transitioned" || row.data.step === undefined) return null;
   const { event, to, step } = row.data;
-  return row.kind !== "machine.transitioned" || step === undefined
-    ? null
-    : { seq: row.seq, event: String(event), to: String(to), step: step as StoredStep };
-};
+  return { seq: row.seq, event, to, step };
+}
 
 /** JSON made an object of what a failed effect had thrown; the machine asks it for its message. */
 function eventOf({ event, step }: RecordedRow): MachineEvent {
@@ -71,7 +63,7 @@ function eventOf({ event, step }: RecordedRow): MachineEvent {
     type: event,
     ...rest,
     ...present({ error: ifKnown(thrown, ({ message }) => new Error(String(message))) }),
-  } as never;
+  } as MachineEvent;
 }
 
 function reportsOf(actions: Actions, parent: unknown): RecoveryReport[] {
@@ -100,12 +92,15 @@ function differenceIn(row: RecordedRow, to: string, reports: readonly RecoveryRe
 
 function replaySteps(rows: readonly RecordedRow[]): ReplayedStep[] {
   let nowMs = 0;
-  const parent = { send: () => undefined } as unknown as ActorRef<Snapshot<unknown>, RecoveryReport>;
+  // Nothing runs: what would be sent to it is read from the actions.
+  const parent = createEmptyActor();
   let snapshot: RecoverySnapshot | null = null;
   return rows.map((row) => {
     nowMs = row.step.at_ms;
     const from: string | null = snapshot === null ? null : pathOfValue(snapshot.value);
-    const input = { ...row.step.payload, parent, clock: { nowMs: () => nowMs } } as unknown as RecoveryInput;
+    const kept: object = { ...row.step.payload, parent, clock: { nowMs: () => nowMs } };
+    // The first step of a life keeps the input.
+    const input = kept as RecoveryInput;
     const [next, actions]: [RecoverySnapshot, Actions] =
       snapshot === null
         ? initialTransition(recoveryMachine, input)
@@ -135,15 +130,16 @@ function lostRows(rows: readonly RecordedRow[]): Difference[] {
 
 interface Life {
   readonly recorded: readonly RecordedRow[];
-  readonly facts: readonly EventRow[];
+  readonly facts: readonly FactRow[];
 }
 
 /**
  * From one first step to the next. Facts are written at once and steps a moment later, so that facts go by their time and not by
  * their place.
  */
-function livesOf(rows: readonly EventRow[]): Life[] {
+function livesOf(rows: readonly TimelineRow[]): Life[] {
   const recorded = rows.flatMap((row) => recordedOf(row) ?? []);
+  const facts = rows.filter((row) => isRowOf(row, ...factKinds));
   const starts = recorded.flatMap(({ event }, index) => (event === "xstate.init" ? [index] : []));
   return starts.map((start, index) => {
     const next = starts[index + 1];
@@ -151,7 +147,7 @@ function livesOf(rows: readonly EventRow[]): Life[] {
     const untilMs = next === undefined ? Number.POSITIVE_INFINITY : (recorded[next]?.step.at_ms ?? 0);
     return {
       recorded: recorded.slice(start, next),
-      facts: rows.filter(({ kind, atMs }) => factKinds.has(kind) && atMs >= fromMs && atMs < untilMs),
+      facts: facts.filter(({ atMs }) => atMs >= fromMs && atMs < untilMs),
     };
   });
 }
@@ -167,7 +163,7 @@ function replayLife({ recorded, facts }: Life): ReplayedLife {
 }
 
 /** @param rows all rows of one incident, oldest first; null when the beginning of every life is gone */
-export function replayIncident(rows: readonly EventRow[]): Replay | null {
+export function replayIncident(rows: readonly TimelineRow[]): Replay | null {
   const lives = livesOf(rows).map(replayLife);
   if (lives.length === 0) return null;
   const isSame = lives.every(

@@ -1,21 +1,13 @@
-import type { NewEvent } from "../../core/ports/event-log.ts";
+import type { StoredStep } from "../../core/events/service-events.ts";
+import type { NewEvent } from "../../core/events.ts";
 import { present } from "../../core/present.ts";
 import type { RecordedStep, TransitionFrame } from "../../telemetry/transition-frame.ts";
-import { sanitise } from "./incident-evidence.ts";
+import { keepable } from "./incident-evidence.ts";
 
 const recoveryPrefix = "recovery/";
 
 /** Each incident has an actor of its own, and all that it hears is kept, so that the incident can be replayed. */
 export const isRecordedActor = (actor: string): boolean => actor.startsWith(recoveryPrefix);
-
-/** One event that an incident's actor took, as its row keeps it. */
-export interface StoredStep {
-  readonly number: number;
-  readonly at_ms: number;
-  /** The event without its type; of the first one, the actor's input. */
-  readonly payload: Readonly<Record<string, unknown>>;
-  readonly reports: readonly string[];
-}
 
 /** The clock and the parent are the service's own; a replay brings others. */
 function payloadOf(event: RecordedStep["event"]): Readonly<Record<string, unknown>> {
@@ -26,14 +18,21 @@ function payloadOf(event: RecordedStep["event"]): Readonly<Record<string, unknow
 }
 
 /** The row of one transition of one machine. */
-export function rowOfTransition({ actor, from, to, event, tags, step }: TransitionFrame): NewEvent {
+export function rowOfTransition({
+  actor,
+  from,
+  to,
+  event,
+  tags,
+  step,
+}: TransitionFrame): NewEvent<"machine.transitioned"> {
   const data = { actor, from, to, event, tags };
   if (step === undefined) return { kind: "machine.transitioned", data };
   const { number, atMs, reports } = step;
   const stored: StoredStep = {
     number,
     at_ms: atMs,
-    payload: sanitise(payloadOf(step.event)) as StoredStep["payload"],
+    payload: keepable(payloadOf(step.event)) as StoredStep["payload"],
     reports,
   };
   return {

@@ -1,7 +1,9 @@
-import { fromCallback } from "xstate";
+import { type CallbackActorLogic, fromCallback } from "xstate";
 import { messageOf } from "../../core/errors.ts";
+import type { NewEvent } from "../../core/events.ts";
 import type { Fault } from "../../core/fault.ts";
-import type { NewEvent, Store } from "../../core/ports/event-log.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import { rungEndedRow } from "../../machines/incident-rows.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics/metrics.ts";
@@ -23,11 +25,6 @@ export const factKeys = {
 
 export type FactListener = (fact: SupervisorFact) => void;
 
-const append = (parts: RecorderNeeds, event: NewEvent): Promise<unknown> => parts.store.events.append([event]);
-
-/** The fault with its evidence, as a row may keep it. */
-const faultOf = ({ fault }: { readonly fault: Fault }): unknown => sanitise(fault);
-
 /** A silence or a stall began before it was noticed; what was not observed has no first sign. */
 function firstSignOf({ evidence }: Fault, noticedAtMs: number): number | null {
   if (Object.keys(evidence).length === 0) return null;
@@ -40,7 +37,7 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "mode.changed":
       return { kind: fact.type, data: { from: fact.from, to: fact.to } };
     case "incident.joined":
-      return { kind: fact.type, incidentId: fact.id, jobId: fact.jobId, data: { fault: faultOf(fact) } };
+      return { kind: fact.type, incidentId: fact.id, jobId: fact.jobId, data: { fault: sanitise(fact.fault) } };
     case "budget.exhausted":
       return { kind: fact.type, workerId: fact.workerId, data: { action: fact.action, retry_at_ms: fact.retryAtMs } };
     case "rung.started":
@@ -49,19 +46,10 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "incident.exhausted":
     case "canary.passed":
     case "canary.failed":
-      return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data: fact.data };
+      // A fact of these kinds carries what the row of its kind carries.
+      return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data: fact.data } as NewEvent;
     case "rung.ended": {
-      const { action, outcome, reason, evidence, startedAtMs, endedAtMs } = fact.result;
-      const data = {
-        action,
-        outcome,
-        reason: sanitiseText(reason),
-        failure_type: fact.failureType,
-        climb: fact.climb,
-        started_at_ms: startedAtMs,
-        ended_at_ms: endedAtMs,
-        evidence,
-      };
+      const data = { ...rungEndedRow(fact), reason: sanitiseText(fact.result.reason) };
       return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data };
     }
     case "worker.connected":
@@ -72,7 +60,7 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "model.loadFailed":
     case "model.setAside":
     case "pipeline.stalled":
-      return { kind: fact.type, workerId: fact.workerId, data: fact.data };
+      return { kind: fact.type, workerId: fact.workerId, data: fact.data } as NewEvent;
     case "health.changed":
       return { kind: fact.type, data: { status: fact.health.status, issues: fact.health.issues } };
     case "child.crashed":
@@ -83,12 +71,12 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
   }
 }
 
-async function write(parts: RecorderNeeds, fact: SupervisorFact): Promise<void> {
-  const { store } = parts;
+async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<void> {
   switch (fact.type) {
     case "incident.opened": {
       const { id, key, workerId, failureType, fault, model, jobId, isSetAside, atMs } = fact;
-      const data = { fault: faultOf(fact), model, job_id: jobId, ...(isSetAside ? { is_set_aside: true } : {}) };
+      const aside = isSetAside ? ({ is_set_aside: true } as const) : {};
+      const data = { fault: sanitise(fault), model, job_id: jobId, ...aside };
       await store.incidents.open({
         id,
         key,
@@ -101,7 +89,7 @@ async function write(parts: RecorderNeeds, fact: SupervisorFact): Promise<void> 
       return;
     }
     case "incident.closed":
-      await store.incidents.close(fact.id, fact.status, { climbs: fact.climbCount });
+      await store.incidents.close(fact.id, fact.status, fact.climbCount);
       return;
     case "budget.spent":
       await store.facts.write(factKeys.budget, fact.spentAtMs, [
@@ -133,24 +121,52 @@ async function write(parts: RecorderNeeds, fact: SupervisorFact): Promise<void> 
       await store.facts.write(factKeys.drain, fact.drain, [{ kind: fact.type, actor: fact.drain.by, data: {} }]);
       return;
     case "intake.resumed":
-      await store.facts.write(factKeys.drain, null);
-      await store.facts.write(factKeys.pause, null, [{ kind: fact.type, actor: fact.by, data: {} }]);
+      await store.facts.writeTogether({ [factKeys.drain]: null, [factKeys.pause]: null }, [
+        { kind: fact.type, actor: fact.by, data: {} },
+      ]);
       return;
     default: {
       const row = rowOf(fact);
-      if (row !== null) await append(parts, row);
+      if (row !== null) await store.events.append([row]);
     }
   }
 }
 
-/** Writes the supervisor's facts in order, then tells those who listen. A store that cannot write stops nothing. */
-export const recorderActor = (parts: RecorderNeeds, listener: FactListener) =>
-  fromCallback<SupervisorFact, undefined>(({ receive }) => {
-    receive((fact) => {
-      void write(parts, fact).catch((thrown: unknown) => {
+export interface Recorder {
+  readonly actor: CallbackActorLogic<SupervisorFact, undefined>;
+  /** Resolves when every fact that was told so far is written, or is known to be lost. */
+  settled(): Promise<void>;
+}
+
+/**
+ * Writes the supervisor's facts one after the other, and tells each to the listener once it is written. A fact that comes while
+ * nothing is being written is written at once. A store that cannot write stops nothing: the fact is counted, and told all the same.
+ */
+export function createRecorder(parts: RecorderNeeds, listener: FactListener): Recorder {
+  const waiting: SupervisorFact[] = [];
+  // Set before the first write begins: what a write makes others do may tell the next fact.
+  let isWriting = false;
+  let written: Promise<void> = Promise.resolve();
+  const writeAll = async (): Promise<void> => {
+    isWriting = true;
+    for (let fact = waiting.shift(); fact !== undefined; fact = waiting.shift()) {
+      try {
+        await write(parts, fact);
+      } catch (thrown) {
         parts.metrics.factLost();
         parts.logger.error({ event: "fact.notRecorded", fact: fact.type, message: messageOf(thrown) });
-      });
+      }
       listener(fact);
-    });
-  });
+    }
+    isWriting = false;
+  };
+  return {
+    actor: fromCallback<SupervisorFact, undefined>(({ receive }) => {
+      receive((fact) => {
+        waiting.push(fact);
+        if (!isWriting) written = writeAll();
+      });
+    }),
+    settled: () => written,
+  };
+}

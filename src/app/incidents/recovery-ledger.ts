@@ -1,6 +1,7 @@
+import type { EventRow } from "../../core/events.ts";
 import type { RungResult } from "../../core/fault.ts";
-import type { EventRow, Store } from "../../core/ports/event-log.ts";
-import type { FailureType, Outcome, RecoveryAction } from "../../core/words.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import type { FailureType } from "../../core/words.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 
 /** One rung that ended, newest first in lists. */
@@ -19,24 +20,18 @@ export interface RecoveryLedger {
 
 const keptCount = 5_000;
 
-function entryOf(row: EventRow): LedgerEntry {
+function entryOf(row: EventRow<"rung.ended">): LedgerEntry {
   const { action, outcome, reason, failure_type, started_at_ms, ended_at_ms } = row.data;
   return {
-    failureType: failure_type as FailureType,
+    failureType: failure_type,
     workerId: row.workerId,
     incidentId: row.incidentId,
-    result: {
-      action: action as RecoveryAction,
-      outcome: outcome as Outcome,
-      reason: String(reason),
-      startedAtMs: Number(started_at_ms),
-      endedAtMs: Number(ended_at_ms),
-    },
+    result: { action, outcome, reason, startedAtMs: started_at_ms, endedAtMs: ended_at_ms },
   };
 }
 
 export async function openRecoveryLedger(store: Store): Promise<RecoveryLedger> {
-  const kept = await store.events.find({ of: { kinds: ["rung.ended"] }, limit: keptCount, isNewestFirst: true });
+  const kept = await store.events.findKinds({ of: { kinds: ["rung.ended"] }, limit: keptCount, isNewestFirst: true });
   let entries = kept.map(entryOf).toReversed();
   return {
     note: (fact) => {

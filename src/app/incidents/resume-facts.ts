@@ -1,7 +1,7 @@
+import type { TimelineRow } from "../../core/events.ts";
 import type { Store } from "../../core/ports/event-log.ts";
-import type { FailureType, ModelId } from "../../core/words.ts";
 import type { ResumedFacts } from "../../machines/supervisor-types.ts";
-import { faultOfRecord, type RecordedFault } from "../../recovery/classify.ts";
+import { faultOfRecord } from "../../recovery/classify.ts";
 import { factKeys } from "./recorder.ts";
 
 type Incident = ResumedFacts["incidents"][number];
@@ -9,16 +9,32 @@ type Incident = ResumedFacts["incidents"][number];
 /** The newest rows of an incident that tell how far it has come are among so many. */
 const newestRows = 64;
 
+type Progress = Pick<Incident["resume"], "climbCount" | "lookBackCount">;
+
+/** How far its incident had come when a row was written, as far as the row tells. */
+function progressIn(row: TimelineRow): Progress {
+  switch (row.kind) {
+    case "rung.started":
+    case "rung.ended":
+    case "climb.ended":
+      return { climbCount: row.data.climb, lookBackCount: 0 };
+    case "incident.stoodIn":
+    case "incident.exhausted":
+      return { climbCount: row.data.climbs, lookBackCount: row.data.look_backs };
+    default:
+      return { climbCount: 0, lookBackCount: 0 };
+  }
+}
+
 /** How far an incident had come: its climbs stay counted. It looks back at once, because nobody looked meanwhile. */
 async function resumeOf(store: Store, incidentId: string, nowMs: number): Promise<Incident["resume"]> {
   const rows = await store.events.find({ of: { incidentId }, limit: newestRows, isNewestFirst: true });
-  const numbersOf = (name: string): number[] =>
-    rows.map(({ data }) => data[name]).filter((value) => typeof value === "number");
+  const told = rows.map(progressIn);
   return {
     kind: rows.some(({ kind }) => kind === "incident.exhausted") ? "exhausted" : "standingIn",
     untilMs: nowMs,
-    climbCount: Math.max(0, ...numbersOf("climb"), ...numbersOf("climbs")),
-    lookBackCount: Math.max(0, ...numbersOf("look_backs")),
+    climbCount: Math.max(0, ...told.map(({ climbCount }) => climbCount)),
+    lookBackCount: Math.max(0, ...told.map(({ lookBackCount }) => lookBackCount)),
   };
 }
 
@@ -35,15 +51,15 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
   const open = await store.incidents.listOpen();
   const incidents: Incident[] = [];
   for (const row of open) {
-    const fault = row.data["fault"] as RecordedFault | undefined;
+    const { fault, model = null } = row.data;
     if (fault === undefined || row.workerId === null) continue;
     incidents.push({
       id: row.id,
       key: row.key,
       workerId: row.workerId,
       openedAtMs: row.openedAtMs,
-      failureType: row.failureType as FailureType,
-      model: (row.data["model"] as ModelId | null | undefined) ?? null,
+      failureType: row.failureType,
+      model,
       fault: faultOfRecord(fault),
       resume: await resumeOf(store, row.id, nowMs),
     });

@@ -36,7 +36,7 @@ export function createAsideModels(
   return {
     note: (fact) => {
       if (fact.type !== "model.setAside" && fact.type !== "model.proven") return;
-      const model = String(fact.data["model"]);
+      const { model } = fact.data;
       const key = keyOf(fact.workerId, model);
       const nowMs = clock.nowMs();
       const { sinceMs = nowMs, count = 0 } = aside.get(key) ?? {};

@@ -1,5 +1,6 @@
+import type { EventRow } from "../../core/events.ts";
 import type { JobProgress, JobView } from "../../core/job.ts";
-import type { EventRow, Store } from "../../core/ports/event-log.ts";
+import type { Store } from "../../core/ports/event-log.ts";
 import type { JobOutlook, OutlookPort } from "../../server/server-ports.ts";
 
 export interface OutlookFacts {
@@ -10,10 +11,9 @@ export interface OutlookFacts {
 
 const keptCount = 16;
 
-const renderMsOf = (row: EventRow): number | null => {
-  const tookMs = row.data["render_ms"];
-  return typeof tookMs === "number" && tookMs > 0 ? tookMs : null;
-};
+/** Null for a job that ended with its stand-in. */
+const renderMsOf = ({ data: { render_ms: tookMs = 0 } }: EventRow<"job.succeeded">): number | null =>
+  tookMs > 0 ? tookMs : null;
 
 export interface WaitQuestion {
   /** Jobs that go before it. */
@@ -39,7 +39,7 @@ export function estimateWaitMs({ aheadCount, workerCount, remainingMs, tookMs }:
 export function createJobOutlook({ jobs, events }: Pick<Store, "jobs" | "events">, facts: OutlookFacts): OutlookPort {
   let took: Promise<readonly number[]> | undefined;
   const read = async (): Promise<readonly number[]> => {
-    const rows = await events.find({ of: { kinds: ["job.succeeded"] }, limit: keptCount, isNewestFirst: true });
+    const rows = await events.findKinds({ of: { kinds: ["job.succeeded"] }, limit: keptCount, isNewestFirst: true });
     return rows.map(renderMsOf).filter((ms) => ms !== null);
   };
   events.subscribe((rows) => {

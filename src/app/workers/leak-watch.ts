@@ -1,5 +1,6 @@
 import { messageOf } from "../../core/errors.ts";
-import type { EventRow, Store } from "../../core/ports/event-log.ts";
+import type { EventRow } from "../../core/events.ts";
+import type { Store } from "../../core/ports/event-log.ts";
 import type { Supervisor } from "../../machines/supervisor-view.ts";
 import { isRecycleDue, type LeakTrend, leakTrend, noteResidue, type Residue } from "../../recovery/leak.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -59,9 +60,8 @@ export function createLeakWatch({ store, links, logger }: LeakNeeds, supervisor:
   };
   const note = (rows: readonly EventRow[]): void => {
     for (const { kind, workerId, atMs, data } of rows) {
-      const bytes = data["held_bytes"];
-      if (kind !== "render.completed" || workerId === null || typeof bytes !== "number") continue;
-      look(workerId, { atMs, bytes }).catch((thrown: unknown) =>
+      if (kind !== "render.completed" || workerId === null) continue;
+      look(workerId, { atMs, bytes: data.held_bytes }).catch((thrown: unknown) =>
         logger.warn({ event: "worker.notRecycled", workerId, message: messageOf(thrown) }),
       );
     }

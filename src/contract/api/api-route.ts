@@ -69,6 +69,7 @@ export function apiRoute<const Path extends string, const Config extends ApiRout
     [roleExtension]: role,
     responses: { ...responses, ...describeRefusals(refusals), default: anyProblem },
   };
+  // The package infers a route from literals alone; what came of the parts is computed beside it, in ApiRoute.
   return createRoute(route as never) as never;
 }
 

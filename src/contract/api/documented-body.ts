@@ -71,3 +71,9 @@ export function documentedBody<Body>(
 /** A route's media as the document of one service shows it. */
 export const describedMedia = <Any>(media: Any, catalog: ModelCatalog): Any | Media<unknown> =>
   media instanceof DescribedMedia ? mediaOf(media.describe(catalog)) : media;
+
+/** Server-sent events, for `responses`: what the frames are. */
+export const documentedStream = (frames: () => JsonSchema) => ({
+  description: "Events without end.",
+  content: { "text/event-stream": new DescribedMedia<string>(frames) },
+});

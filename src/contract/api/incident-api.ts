@@ -1,6 +1,6 @@
 /** Incidents as a program and as a person reads them, and what recovery was worth. */
 import { z } from "zod";
-import { type IncidentStatus, incidentStatuses } from "../../core/ports/event-log.ts";
+import { type IncidentStatus, incidentStatuses } from "../../core/words.ts";
 import { analyticsSchema } from "../analytics-wire.ts";
 import { incidentListSchema, incidentReportSchema } from "../incident-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";

@@ -1,7 +1,9 @@
 /** What stays open: server-sent events and the seed's socket. */
 import { z } from "zod";
+import { frameSchemas } from "../event-frames.ts";
 import { topicsParam } from "../stream-topics.ts";
 import { apiRoute } from "./api-route.ts";
+import { documentedStream } from "./documented-body.ts";
 
 const tags = ["streams"];
 const events = { "text/event-stream": { schema: z.string() } };
@@ -16,7 +18,7 @@ export const streamEvents = apiRoute({
     query: z.object({ topics: topicsParam }),
     headers: z.object({ "last-event-id": z.string().optional().describe("Number of the last row that was read.") }),
   },
-  responses: { 200: { description: "Events without end.", content: events } },
+  responses: { 200: documentedStream(frameSchemas) },
   refusals: ["REQUEST_INVALID", "DRAINING"],
 });
 

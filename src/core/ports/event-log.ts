@@ -1,23 +1,10 @@
-/** One row of the only timeline. */
-export interface EventRow {
-  readonly seq: number;
-  readonly atMs: number;
-  /** Dotted fact, for instance `job.submitted`, `incident.opened`, `machine.transitioned`. */
-  readonly kind: string;
-  /** `service`, `client:<key id>`, `operator:<key id>`. */
-  readonly actor: string;
-  readonly jobId: string | null;
-  readonly incidentId: string | null;
-  readonly workerId: string | null;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
-export type NewEvent = Pick<EventRow, "kind" | "data"> &
-  Partial<Pick<EventRow, "actor" | "jobId" | "incidentId" | "workerId">>;
+import type { IncidentCause } from "../events/incident-events.ts";
+import type { EventKind, EventRow, NewEvent, TimelineRow } from "../events.ts";
+import type { FailureType, IncidentStatus } from "../words.ts";
 
 /** Which rows; each way has an index. Times are inclusive. */
-export interface EventQuery {
-  readonly of: { readonly incidentId: string } | { readonly jobId: string } | { readonly kinds: readonly string[] };
+export interface EventQuery<Of = { readonly incidentId: string } | { readonly jobId: string }> {
+  readonly of: Of;
   readonly fromMs?: number;
   readonly untilMs?: number;
   readonly limit: number;
@@ -33,17 +20,18 @@ export interface EventLog {
   note(event: NewEvent): void;
   flush(): Promise<void>;
   /** Rows with seq > after, oldest first. */
-  range(after: number, limit: number): Promise<readonly EventRow[]>;
-  find(query: EventQuery): Promise<readonly EventRow[]>;
+  range(after: number, limit: number): Promise<readonly TimelineRow[]>;
+  find(query: EventQuery): Promise<readonly TimelineRow[]>;
+  /** Rows of these kinds, as far as this version can read them. */
+  findKinds<Kind extends EventKind>(
+    query: EventQuery<{ readonly kinds: readonly Kind[] }>,
+  ): Promise<readonly EventRow<Kind>[]>;
   newestSeq(): Promise<number>;
   oldestSeq(): Promise<number>;
   /** Every row of this and any other writer method, after it is written, in order. */
   subscribe(listener: (rows: readonly EventRow[]) => void): () => void;
   prune(olderThanMs: number): Promise<number>;
 }
-
-export const incidentStatuses = ["open", "resolved", "exhausted", "abandoned"] as const;
-export type IncidentStatus = (typeof incidentStatuses)[number];
 
 /** When those who waited first got something, after the incident opened; null = not yet, or nobody waited. */
 export interface IncidentAnswers {
@@ -60,15 +48,18 @@ export interface IncidentRow {
   readonly openedAtMs: number;
   readonly closedAtMs: number | null;
   readonly status: IncidentStatus;
-  readonly failureType: string;
+  readonly failureType: FailureType;
   readonly workerId: string | null;
   /** The first sign of the fault that opened it; null where nothing was observed, as when an operator asked. */
   readonly firstEvidenceAtMs: number | null;
   readonly answers: IncidentAnswers;
-  readonly data: Readonly<Record<string, unknown>>;
+  /** What an older program kept may lack some of it. */
+  readonly data: Readonly<Partial<IncidentCause>>;
 }
 
-export type NewIncident = Omit<IncidentRow, "closedAtMs" | "status" | "answers">;
+export interface NewIncident extends Omit<IncidentRow, "closedAtMs" | "status" | "answers" | "data"> {
+  readonly data: Readonly<IncidentCause>;
+}
 
 /** A job that an incident had to do with. */
 export interface IncidentJob {
@@ -88,11 +79,8 @@ export interface IncidentQuery {
 
 export interface IncidentStore {
   open(incident: NewIncident): Promise<void>;
-  close(
-    id: string,
-    status: "resolved" | "exhausted" | "abandoned",
-    data: Readonly<Record<string, unknown>>,
-  ): Promise<void>;
+  /** @param climbCount how often its ladder was climbed */
+  close(id: string, status: Exclude<IncidentStatus, "open">, climbCount: number): Promise<void>;
   listOpen(): Promise<readonly IncidentRow[]>;
   /** Newest first, keyset by (opened, id); null for a cursor that is none. */
   list(
@@ -109,6 +97,8 @@ export interface FactStore {
   read(key: string): Promise<unknown>;
   /** Durable when it resolves; the event rows are written in the same transaction. */
   write(key: string, value: unknown, events?: readonly NewEvent[]): Promise<void>;
+  /** Several, all or none of them. */
+  writeTogether(facts: Readonly<Record<string, unknown>>, events: readonly NewEvent[]): Promise<void>;
 }
 
 /** Everything behind one database. */

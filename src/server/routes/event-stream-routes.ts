@@ -4,8 +4,8 @@ import { toDownload } from "../../contract/model-wire.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { toStats } from "../../contract/stats-wire.ts";
 import { type StreamTopic, topicOfKind, topicsOf } from "../../contract/stream-topics.ts";
-import { toProgress, toRow } from "../../contract/stream-wire.ts";
-import type { EventRow } from "../../core/ports/event-log.ts";
+import { kindOf, toProgress, toRow } from "../../contract/stream-wire.ts";
+import type { EventRow, TimelineRow } from "../../core/events.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
@@ -19,7 +19,7 @@ import type { StreamHub } from "../streams/stream-hub.ts";
 const longestReplayCount = 2_000;
 const replayBatchCount = 200;
 
-const encodeRow = onceEach((row: EventRow) => encodeSse({ event: row.kind, id: row.seq, data: toRow(row) }));
+const encodeRow = onceEach((row: TimelineRow) => encodeSse({ event: kindOf(row), id: row.seq, data: toRow(row) }));
 
 /** Frames without a number, the seed's notifications among them. A reader that misses one misses nothing that a later one does not say. */
 function toSseFrames(frame: StreamFrame): SseEvent[] {
@@ -83,10 +83,10 @@ function createRowFeed(ports: ServerPorts, topics: ReadonlySet<StreamTopic>, cha
   let hasMissed = false;
   /** A client that lags begins again, and what was under way for it ends. */
   let beginCount = 0;
-  const send = (row: EventRow): void => {
+  const send = (row: TimelineRow): void => {
     if (row.seq <= lastSeq) return;
     lastSeq = row.seq;
-    if (topics.has(topicOfKind(row.kind))) channel().send(encodeRow(row));
+    if (topics.has(topicOfKind(kindOf(row)))) channel().send(encodeRow(row));
   };
   const catchUp = async (begun: number): Promise<void> => {
     for (;;) {

@@ -78,6 +78,6 @@ export function addMachineRoutes(app: ApiApp, parts: StreamParts): void {
       });
     if (!isFromHere(context))
       return refuse(context, { code: "ORIGIN_REFUSED", detail: "Only this computer may inspect the machines." });
-    return inspection(context as HttpContext, next) as never;
+    return inspection(context as HttpContext, next) as Promise<Response>;
   });
 }

@@ -18,7 +18,7 @@ import {
 import { bothWays } from "../../contract/stream-wire.ts";
 import { toTask } from "../../contract/task-wire.ts";
 import { isoOf } from "../../core/clock.ts";
-import type { EventRow } from "../../core/ports/event-log.ts";
+import type { EventRow } from "../../core/events.ts";
 import { present } from "../../core/present.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";

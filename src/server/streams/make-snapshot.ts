@@ -3,6 +3,7 @@ import { shownArtifact } from "../../contract/job-truth.ts";
 import { toVideo } from "../../contract/output-wire.ts";
 import { type Snapshot, toRow, toSnapshot } from "../../contract/stream-wire.ts";
 import { toQueue, toTask } from "../../contract/task-wire.ts";
+import { isRowOf } from "../../core/events.ts";
 import { withoutNulls } from "../../core/present.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
@@ -30,9 +31,9 @@ export async function makeSnapshot(ports: ServerPorts): Promise<Snapshot> {
     queue: counts,
     tasks: jobs.map((job) => toTask(job, ports.progressOf(job.id))),
     recent: rows
-      .map(toRow)
-      .filter((row) => listedKinds.includes(row.kind) && row.text !== undefined)
-      .slice(-recentCount),
+      .filter((row) => isRowOf(row, ...listedKinds))
+      .slice(-recentCount)
+      .map(toRow),
     ...withoutNulls({ last_output: lastOutput }),
   });
 }

@@ -1,5 +1,5 @@
 /** Opens one stream of server-sent events. */
-import type { EventRow } from "../../core/ports/event-log.ts";
+import type { EventRow } from "../../core/events.ts";
 import type { HttpContext } from "../http-types.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import { refuse } from "../problems.ts";

@@ -1,6 +1,6 @@
 /** One subscription to rows and frames for all clients, and none while nobody listens. */
 import type { TimerHandle } from "../../core/clock.ts";
-import type { EventRow } from "../../core/ports/event-log.ts";
+import type { EventRow } from "../../core/events.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
 
 export interface StreamListener {

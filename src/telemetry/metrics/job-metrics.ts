@@ -1,34 +1,55 @@
 /** Jobs and attempts, counted from rows after they are written. */
+import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobProgress } from "../../core/job.ts";
-import type { EventRow } from "../../core/ports/event-log.ts";
 import { secondMs } from "../../core/units.ts";
 import { type Families, renderSeconds } from "./families.ts";
 import { createPhaseMetrics } from "./phase-metrics.ts";
 
 /** How a job can end, for its owner: as asked, in a changed form that it allowed, with its stand-in, or without any video. */
-const outcomeOfKind: Readonly<Record<string, string>> = {
-  "job.failed": "failed",
-  "job.expired": "expired",
-  "job.cancelled": "cancelled",
-  "job.quarantined": "quarantined",
-};
+const endKinds = ["job.succeeded", "job.failed", "job.expired", "job.cancelled", "job.quarantined"] as const;
+const outcomes = ["succeeded", "changed", "stand_in", "failed", "expired", "cancelled", "quarantined"] as const;
 
-function outcomeOf({ kind, data }: EventRow): string | undefined {
-  if (kind !== "job.succeeded") return outcomeOfKind[kind];
-  if (data["served_by"] === "stand_in") return "stand_in";
-  return data["changed"] === true ? "changed" : "succeeded";
+const outcomeOfKind: Readonly<Record<Exclude<(typeof endKinds)[number], "job.succeeded">, (typeof outcomes)[number]>> =
+  {
+    "job.failed": "failed",
+    "job.expired": "expired",
+    "job.cancelled": "cancelled",
+    "job.quarantined": "quarantined",
+  };
+
+function outcomeOf(row: EventRow<(typeof endKinds)[number]>): (typeof outcomes)[number] {
+  if (row.kind !== "job.succeeded") return outcomeOfKind[row.kind];
+  if (row.data.served_by === "stand_in") return "stand_in";
+  return row.data.changed ? "changed" : "succeeded";
+}
+
+interface AttemptEnd {
+  readonly model: string;
+  readonly outcome: string;
+  readonly code: string;
 }
 
 /** Null for rows that end no attempt: a queued job that is cancelled had none. */
-function attemptEndOf({ kind, data }: EventRow): string | null {
-  if (data["fence"] === undefined) return null;
-  if (kind === "job.succeeded") return "succeeded";
-  if (kind === "job.released") return "released";
-  if (kind === "job.cancelled") return "cancelled";
-  return typeof data["attempt_ended_as"] === "string" ? data["attempt_ended_as"] : null;
+function attemptEndOf(row: EventRow): AttemptEnd | null {
+  switch (row.kind) {
+    case "job.succeeded":
+    case "job.released":
+    case "job.cancelled": {
+      const { fence, model } = row.data;
+      return fence === undefined ? null : { model, outcome: row.kind.slice("job.".length), code: "none" };
+    }
+    case "job.failed":
+    case "job.retried":
+    case "job.quarantined": {
+      const { attempt_ended_as: outcome, model, code } = row.data;
+      return outcome === undefined ? null : { model, outcome, code };
+    }
+    default:
+      return null;
+  }
 }
 
-const seconds = (ms: unknown): number => Number(ms) / secondMs;
+const seconds = (ms: number): number => ms / secondMs;
 
 export interface QueueFigures {
   readonly queuedCount: number;
@@ -43,8 +64,8 @@ export interface JobMetrics {
   queue(figures: QueueFigures): void;
 }
 
-/** Every family of one job's way; the counters of `models` begin at zero, so that their first job is seen by rates too. */
-function registerJobFamilies(families: Families, models: readonly string[]) {
+/** @param models whose counters begin at zero, so that their first job is seen by rates too */
+function createJobCounts(families: Families, models: readonly string[]): (row: EventRow) => void {
   const submitted = families.counter("jobs_submitted_total", "Jobs that were accepted durably.", ["model"]);
   const finished = families.counter("jobs_finished_total", "Jobs that ended, by what their owner got.", [
     "model",
@@ -64,18 +85,22 @@ function registerJobFamilies(families: Families, models: readonly string[]) {
     renderSeconds,
     ["model"],
   );
-  const phases = createPhaseMetrics(families);
-  const lastProgress = families.gauge(
-    "worker_last_progress_timestamp_seconds",
-    "When a worker's render last began or moved.",
-    ["worker"],
-  );
-  const outcomes = ["succeeded", "changed", "stand_in", ...Object.values(outcomeOfKind)];
   for (const model of models) {
     submitted.inc({ model }, 0);
     for (const outcome of outcomes) finished.inc({ model, outcome }, 0);
   }
-  return { submitted, finished, attempts, duration, waited, phases, lastProgress };
+  return (row) => {
+    if (row.kind === "job.submitted") submitted.inc({ model: row.data.model });
+    if (row.kind === "job.claimed") waited.observe({ model: row.data.model }, seconds(row.data.waited_ms));
+    if (isRowOf(row, ...endKinds)) {
+      const { model, age_ms } = row.data;
+      const outcome = outcomeOf(row);
+      finished.inc({ model, outcome });
+      if (outcome === "succeeded" || outcome === "changed") duration.observe({ model }, seconds(age_ms));
+    }
+    const ended = attemptEndOf(row);
+    if (ended !== null) attempts.inc({ ...ended });
+  };
 }
 
 function registerQueueFamilies(families: Families): JobMetrics["queue"] {
@@ -94,29 +119,24 @@ function registerQueueFamilies(families: Families): JobMetrics["queue"] {
 
 /** @param models whose counters begin at zero */
 export function createJobMetrics(families: Families, models: readonly string[]): JobMetrics {
-  const { submitted, finished, attempts, duration, waited, phases, lastProgress } = registerJobFamilies(
-    families,
-    models,
+  const count = createJobCounts(families, models);
+  const phases = createPhaseMetrics(families);
+  const lastProgress = families.gauge(
+    "worker_last_progress_timestamp_seconds",
+    "When a worker's render last began or moved.",
+    ["worker"],
   );
   const queue = registerQueueFamilies(families);
   return {
     row: (row) => {
-      const { kind, jobId, workerId, data, atMs } = row;
-      const model = String(data["model"]);
-      if (kind === "job.submitted") submitted.inc({ model });
-      if (kind === "job.claimed") {
-        waited.observe({ model }, seconds(data["waited_ms"]));
-        if (workerId !== null) lastProgress.set({ worker: workerId }, seconds(atMs));
-      }
-      if (kind === "render.completed" && jobId !== null) phases.completed(jobId, atMs);
-      const outcome = outcomeOf(row);
-      if (outcome !== undefined) finished.inc({ model, outcome });
-      if (outcome === "succeeded" || outcome === "changed") duration.observe({ model }, seconds(data["age_ms"]));
-      const ended = attemptEndOf(row);
-      if (ended === null) return;
-      attempts.inc({ model, outcome: ended, code: typeof data["code"] === "string" ? data["code"] : "none" });
+      count(row);
+      const { kind, jobId, workerId, atMs } = row;
+      if (kind === "job.claimed" && workerId !== null) lastProgress.set({ worker: workerId }, seconds(atMs));
+      if (jobId === null) return;
+      if (kind === "render.completed") phases.completed(jobId, atMs);
       // The end of a render that succeeded is told too, before or after this row.
-      if (jobId !== null && ended !== "succeeded") phases.forget(jobId);
+      const ended = attemptEndOf(row);
+      if (ended !== null && ended.outcome !== "succeeded") phases.forget(jobId);
     },
     progress: (progress) => {
       phases.progress(progress);

@@ -1,6 +1,6 @@
 /** What the service counts and measures, in the text format of Prometheus. Figures of now are read when somebody asks. */
 import { Registry } from "prom-client";
-import type { EventRow } from "../../core/ports/event-log.ts";
+import type { EventRow } from "../../core/events.ts";
 import type { Mode } from "../../core/words.ts";
 import { createDeviceMetrics, type DeviceMetrics } from "./device-metrics.ts";
 import { createFamilies } from "./families.ts";

@@ -1,18 +1,14 @@
 /** Incidents and what was done about them, counted from their rows. */
-import type { EventRow } from "../../core/ports/event-log.ts";
+import type { EventMap, EventRow } from "../../core/events.ts";
 import { secondMs } from "../../core/units.ts";
 import { failureTypes, outcomes, recoveryActions } from "../../core/words.ts";
 import { type Families, freedBytes, renderSeconds } from "./families.ts";
 
-interface Measure {
-  readonly deviceFreeBytes: number | null;
-}
-
 /** By how much more of the device was free afterwards, as measured beside the worker; null where one side was not measured. */
-function freedBy(evidence: unknown): number | null {
-  const { before, after } = (evidence ?? {}) as { readonly before?: Measure; readonly after?: Measure };
-  if (before?.deviceFreeBytes == null || after?.deviceFreeBytes == null) return null;
-  return Math.max(0, after.deviceFreeBytes - before.deviceFreeBytes);
+function freedBy(evidence: EventMap["rung.ended"]["evidence"]): number | null {
+  const before = evidence?.before.deviceFreeBytes ?? null;
+  const after = evidence?.after.deviceFreeBytes ?? null;
+  return before === null || after === null ? null : Math.max(0, after - before);
 }
 
 export interface RecoveryMetrics {
@@ -63,16 +59,14 @@ export function createRecoveryMetrics(families: Families): RecoveryMetrics {
   }
   return {
     row: ({ kind, data }) => {
-      const failure_type = String(data["failure_type"]);
-      if (kind === "incident.opened") opened.inc({ failure_type });
-      if (kind === "incident.closed") closed.observe({ failure_type }, Number(data["open_ms"]) / secondMs);
+      if (kind === "incident.opened") opened.inc({ failure_type: data.failure_type });
+      if (kind === "incident.closed") closed.observe({ failure_type: data.failure_type }, data.open_ms / secondMs);
       if (kind !== "rung.ended") return;
-      const action = String(data["action"]);
-      const outcome = String(data["outcome"]);
+      const { action, outcome, failure_type, started_at_ms, ended_at_ms, evidence } = data;
       actions.inc({ action, failure_type, outcome });
       if (outcome === "skipped") return;
-      took.observe({ action }, (Number(data["ended_at_ms"]) - Number(data["started_at_ms"])) / secondMs);
-      const bytes = freedBy(data["evidence"]);
+      took.observe({ action }, (ended_at_ms - started_at_ms) / secondMs);
+      const bytes = freedBy(evidence);
       if (bytes !== null) freed.observe({ action }, bytes);
     },
     openIncidents: (count) => open.set(count),

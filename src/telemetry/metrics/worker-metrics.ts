@@ -1,5 +1,5 @@
 /** Worker processes, their breakers, and what they keep on their cards. */
-import type { EventRow } from "../../core/ports/event-log.ts";
+import { type EventMap, type EventRow, isRowOf } from "../../core/events.ts";
 import { secondMs } from "../../core/units.ts";
 import { type BreakerState, breakerStates, type WorkerCondition, workerConditions } from "../../core/words.ts";
 import { type Families, setMeasured, setState } from "./families.ts";
@@ -17,13 +17,14 @@ export interface WorkerFigures {
 
 const exitReasons = ["asked", "silence", "signal", "exit"] as const;
 
-function exitReasonOf({ data }: EventRow): (typeof exitReasons)[number] {
-  if (data["expected"] === true) return "asked";
-  if (data["silent_for_ms"] !== undefined) return "silence";
-  return typeof data["signal"] === "string" ? "signal" : "exit";
+function exitReasonOf({ expected, silent_for_ms, signal }: EventMap["worker.exited"]): (typeof exitReasons)[number] {
+  if (expected) return "asked";
+  if (silent_for_ms !== undefined) return "silence";
+  return signal === null ? "exit" : "signal";
 }
 
-const breakerKinds: Readonly<Record<string, BreakerState>> = {
+const breakerKinds = ["breaker.opened", "breaker.halfOpened", "breaker.closed"] as const;
+const breakerMoved: Readonly<Record<(typeof breakerKinds)[number], BreakerState>> = {
   "breaker.opened": "open",
   "breaker.halfOpened": "halfOpen",
   "breaker.closed": "closed",
@@ -40,16 +41,15 @@ function createWorkerCounts(families: Families, workerIds: readonly string[]): (
   for (const worker of workerIds) for (const reason of exitReasons) restarts.inc({ worker, reason }, 0);
   const endedBy = new Map<string, string>();
   return (row) => {
-    const { kind, workerId: worker, data } = row;
+    const { workerId: worker } = row;
     if (worker === null) return;
-    const to = breakerKinds[kind];
-    if (to !== undefined) breakerMoves.inc({ worker, to });
-    if (kind === "worker.recycled") recycles.inc({ worker });
-    if (kind === "worker.exited") endedBy.set(worker, exitReasonOf(row));
-    if (kind !== "worker.connected") return;
+    if (isRowOf(row, ...breakerKinds)) breakerMoves.inc({ worker, to: breakerMoved[row.kind] });
+    if (row.kind === "worker.recycled") recycles.inc({ worker });
+    if (row.kind === "worker.exited") endedBy.set(worker, exitReasonOf(row.data));
+    if (row.kind !== "worker.connected") return;
     const reason = endedBy.get(worker);
     endedBy.delete(worker);
-    if (reason !== undefined && data["adopted"] !== true) restarts.inc({ worker, reason });
+    if (reason !== undefined && !row.data.adopted) restarts.inc({ worker, reason });
   };
 }
 

@@ -148,7 +148,7 @@ const handlers: { readonly [Method in MethodName]?: Handler<Method> } = {
   },
   generate: (params) => {
     assertOffered("request.model", params.request.model);
-    engine.generate(fromWire(params) as unknown as GenerateOrder);
+    engine.generate(fromWire(params) as GenerateOrder);
     return { accepted: true };
   },
   "job/ack": ({ job_id, fence }) => {
@@ -160,7 +160,7 @@ const handlers: { readonly [Method in MethodName]?: Handler<Method> } = {
     return {};
   },
   "action/run": async ({ action, profile }) => toWire(await engine.act(action, profile)),
-  probe: async (params) => toWire(await engine.probe(fromWire(params) as unknown as ProbeOrder)),
+  probe: async (params) => toWire(await engine.probe(fromWire(params) as ProbeOrder)),
   shutdown: () => {
     // The answer goes out first.
     clock.setTimer(() => void engine.shutdown(), 0);

@@ -4,9 +4,11 @@ import { drills, findDrill } from "../../../src/app/drills/drill-list.ts";
 import { DrillState } from "../../../src/app/drills/drill-state.ts";
 import { DrillObserver, type ServiceView } from "../../../src/app/drills/observe-drill.ts";
 import type { ScoreCard } from "../../../src/core/drill.ts";
-import type { NewEvent } from "../../../src/core/ports/event-log.ts";
+import type { ErrorCode } from "../../../src/core/error-codes.ts";
+import type { NewEvent } from "../../../src/core/events.ts";
 import { hourMs, minuteMs, secondMs } from "../../../src/core/units.ts";
 import { unknownWorker } from "../../../src/machines/supervisor-facts.ts";
+import { classify } from "../../../src/recovery/classify.ts";
 import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
 import { type ServiceWorld, startServiceWorld } from "../service-world.ts";
 
@@ -152,31 +154,66 @@ describe("the observer of a drill", () => {
 
   const observe = (isHarmless: boolean): DrillObserver =>
     new DrillObserver(world, { getSnapshot: () => ({ context }) }, isHarmless);
-  const append = (kind: NewEvent["kind"], data: object): Promise<unknown> =>
-    world.store.events.append([{ kind, workerId, data: { ...data } }]);
+  const append = (event: NewEvent): Promise<unknown> => world.store.events.append([event]);
+  const about = { incidentId: "incident-1", workerId } as const;
+  const connected: NewEvent = {
+    kind: "worker.connected",
+    workerId,
+    data: { pid: 7, adopted: false, device: "GPU-0" },
+  };
+  const exited: NewEvent = {
+    kind: "worker.exited",
+    workerId,
+    data: { code: null, signal: "SIGKILL", expected: false },
+  };
+  const stalled: NewEvent = {
+    kind: "pipeline.stalled",
+    workerId,
+    data: { job_id: "job-1", main_thread_idle_ms: null },
+  };
+  const failureType = "generation_pipeline_error" as const;
+  const exit = classify({ exitSignal: "SIGKILL" });
+  const retried = (code: ErrorCode): NewEvent => ({
+    kind: "job.retried",
+    workerId,
+    data: {
+      fence: 1,
+      attempt_ended_as: "death",
+      code,
+      message: "",
+      attempts: 1,
+      deaths: 0,
+      host_losses: 0,
+      model: "T2V-A14B",
+      age_ms: 1,
+    },
+  });
 
   it("a fault is detected by the first row that tells of it, counted from the fault on", async () => {
     observer.begin(world.clock.nowMs());
-    await append("worker.connected", {});
+    await append(connected);
     expect(observer.score().detectedMs).toBeNull();
     await world.clock.advance(3 * secondMs);
-    await append("worker.exited", {});
+    await append(exited);
     await world.clock.advance(secondMs);
-    await append("pipeline.stalled", {});
+    await append(stalled);
     expect(observer.score().detectedMs).toBe(3 * secondMs);
   });
 
   it("a fault that fires when the worker likes is known by its first consequence", async () => {
     expect(observer.hasBegun).toBe(false);
-    await append("worker.exited", {});
+    await append(exited);
     expect([observer.hasBegun, observer.score().detectedMs]).toEqual([true, 0]);
   });
 
   it("keeps what was recognised and what was done, each once in a row", async () => {
-    await append("incident.opened", { fault: { code: "WORKER_EXITED" } });
-    await append("job.retried", { code: "WORKER_EXITED" });
-    await append("job.retried", { code: "GPU_OUT_OF_MEMORY" });
-    await append("rung.ended", { action: "restart_pipeline", outcome: "effective" });
+    const cause = { fault: exit, model: null, job_id: null, key: "worker-0", failure_type: failureType };
+    await append({ ...about, kind: "incident.opened", data: cause });
+    await append(retried("WORKER_EXITED"));
+    await append(retried("GPU_OUT_OF_MEMORY"));
+    const rung = { action: "restart_pipeline", outcome: "effective", reason: "it renders", climb: 1 } as const;
+    const took = { failure_type: failureType, started_at_ms: 0, ended_at_ms: 1, evidence: null };
+    await append({ ...about, kind: "rung.ended", data: { ...rung, ...took } });
     expect(observer.score()).toMatchObject({
       recognisedAs: ["WORKER_EXITED", "GPU_OUT_OF_MEMORY"],
       actions: ["restart_pipeline: effective"],
@@ -187,7 +224,7 @@ describe("the observer of a drill", () => {
     const lease = await world.claimNew();
     observer.follow(lease.jobId);
     observer.begin(world.clock.nowMs());
-    await append("worker.exited", {});
+    await append(exited);
     await observer.look(true);
     expect(observer.score().answeredMs).toBeNull();
     await world.clock.advance(2 * secondMs);
@@ -220,7 +257,7 @@ describe("the observer of a drill", () => {
 
   it("what came before the fault, or after its end, does not count", async () => {
     observer.end();
-    await append("worker.exited", {});
+    await append(exited);
     expect(observer.score()).toMatchObject({ detectedMs: null, recognisedAs: [] });
   });
 });

@@ -11,28 +11,16 @@ import {
   recoveryAnalytics,
 } from "../../../src/app/incidents/incident-analytics.ts";
 import { analyticsSchema, toAnalytics } from "../../../src/contract/analytics-wire.ts";
-import type { EventRow, IncidentRow } from "../../../src/core/ports/event-log.ts";
+import type { IncidentRow } from "../../../src/core/ports/event-log.ts";
 import { hourMs } from "../../../src/core/units.ts";
 import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
+import type { Outcome } from "../../../src/core/words.ts";
 import { migrations } from "../../../src/store/migrations.ts";
 import { openStore } from "../../../src/store/open-store.ts";
+import { eventOf, rowOf } from "../../harness/sample-rows.ts";
 
-const rung = (outcome: string, tookMs: number): EventRow => ({
-  seq: 1,
-  atMs: 0,
-  kind: "rung.ended",
-  actor: "service",
-  jobId: null,
-  incidentId: "i",
-  workerId: "w",
-  data: {
-    action: "clear_gpu_cache",
-    failure_type: "vram_exhaustion",
-    outcome,
-    started_at_ms: 1_000,
-    ended_at_ms: 1_000 + tookMs,
-  },
-});
+const rung = (outcome: Outcome, tookMs: number) =>
+  rowOf("rung.ended", { outcome, started_at_ms: 1_000, ended_at_ms: 1_000 + tookMs });
 
 const incident = (change: Partial<IncidentRow>): IncidentRow => ({
   id: "i",
@@ -118,7 +106,7 @@ describe("analytics of a store", () => {
     await clock.advance(hourMs);
     await store.events.append([{ kind: "mode.changed", data: { from: "loading", to: "ready" } }]);
     await clock.advance(2 * hourMs);
-    await store.events.append([{ kind: "job.submitted", jobId: "j", data: {} }]);
+    await store.events.append([eventOf("job.submitted", {}, { jobId: "j" })]);
     await clock.advance(4 * hourMs);
     await store.nextEpoch();
     await clock.advance(hourMs);
@@ -175,7 +163,7 @@ describe("analytics of a store", () => {
     );
     database.close();
     const newer = openStore({ path, clock });
-    await newer.events.append([{ kind: "incident.joined", incidentId: "inc-1-1", jobId: "j", data: {} }]);
+    await newer.events.append([eventOf("incident.joined", {}, { incidentId: "inc-1-1", jobId: "j" })]);
     expect(await newer.incidents.get("inc-1-1")).toMatchObject({
       status: "open",
       firstEvidenceAtMs: null,

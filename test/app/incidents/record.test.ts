@@ -3,7 +3,7 @@ import { createActor } from "xstate";
 import { differenceInFacts } from "../../../src/app/incidents/incident-facts.ts";
 import { createIncidentDesk } from "../../../src/app/incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "../../../src/app/incidents/incident-steps.ts";
-import { recorderActor } from "../../../src/app/incidents/recorder.ts";
+import { createRecorder } from "../../../src/app/incidents/recorder.ts";
 import { openRecoveryLedger } from "../../../src/app/incidents/recovery-ledger.ts";
 import { readResumedFacts } from "../../../src/app/incidents/resume-facts.ts";
 import { StoreError } from "../../../src/core/errors.ts";
@@ -32,10 +32,9 @@ async function record(...facts: readonly SupervisorFact[]): Promise<void> {
       lostCount += 1;
     },
   };
-  const actor = createActor(
-    recorderActor({ ...world, metrics }, (fact) => told.push(fact)),
-    { input: undefined },
-  ).start();
+  const actor = createActor(createRecorder({ ...world, metrics }, (fact) => told.push(fact)).actor, {
+    input: undefined,
+  }).start();
   for (const fact of facts) actor.send(fact);
   await world.clock.settle();
   actor.stop();
@@ -117,10 +116,9 @@ describe("the record of an incident", () => {
         lostCount += 1;
       },
     };
-    const actor = createActor(
-      recorderActor({ ...world, store, metrics }, (fact) => told.push(fact)),
-      { input: undefined },
-    );
+    const actor = createActor(createRecorder({ ...world, store, metrics }, (fact) => told.push(fact)).actor, {
+      input: undefined,
+    });
     actor.start().send({ type: "mode.changed", from: "ready", to: "mock" });
     await world.clock.settle();
     expect([lostCount, told.length]).toEqual([1, 1]);
@@ -130,9 +128,13 @@ describe("the record of an incident", () => {
 
   it("what happens to workers, models, health and children has its row", async () => {
     await record(
-      { type: "worker.connected", workerId, data: { pid: 7 } },
-      { type: "model.loadFailed", workerId, data: { model: "T2V-A14B" } },
-      { type: "pipeline.stalled", workerId, data: {} },
+      { type: "worker.connected", workerId, data: { pid: 7, adopted: false, device: "GPU-0" } },
+      {
+        type: "model.loadFailed",
+        workerId,
+        data: { model: "T2V-A14B", code: "WORKER_STALLED", message: "it stood still" },
+      },
+      { type: "pipeline.stalled", workerId, data: { job_id: "job-1", main_thread_idle_ms: null } },
       { type: "child.crashed", childId: "health", message: "it threw" },
       { type: "budget.exhausted", workerId, action: "restart_pipeline", retryAtMs: 5 },
     );
@@ -238,6 +240,7 @@ describe("the ledger of rungs", () => {
 
 describe("the story of an incident", () => {
   const desk = () => createIncidentDesk(world.store, world.clock);
+  const exit = { code: null, signal: "SIGKILL", expected: false };
 
   it("has its own rows, what happened to its worker meanwhile, and the jobs that it touched", async () => {
     const jobId = await world.submit();
@@ -245,13 +248,13 @@ describe("the story of an incident", () => {
     await record(opened({ jobId }));
     await world.clock.advance(secondMs);
     await record(
-      { type: "worker.exited", workerId, data: {} },
-      { type: "worker.exited", workerId: "worker-9", data: {} },
+      { type: "worker.exited", workerId, data: exit },
+      { type: "worker.exited", workerId: "worker-9", data: exit },
     );
     await world.clock.advance(minuteMs);
     await record({ type: "incident.closed", id: "incident-1", status: "resolved", climbCount: 1 });
     await world.clock.advance(hourMs);
-    await record({ type: "worker.connected", workerId, data: {} });
+    await record({ type: "worker.connected", workerId, data: { pid: 7, adopted: false, device: "GPU-0" } });
     const story = await desk().find("incident-1");
     expect(story?.rows.map(({ kind, workerId: id }) => [kind, id])).toEqual([
       ["incident.opened", workerId],
@@ -264,17 +267,11 @@ describe("the story of an incident", () => {
   it("hides what was asked for wherever a row quotes it", async () => {
     const jobId = await world.submit();
     await record(opened({ jobId }));
-    await world.store.events.append([
-      {
-        kind: "rung.ended",
-        incidentId: "incident-1",
-        workerId,
-        data: { reason: `refused: ${secretPrompt}`, list: [secretPrompt] },
-      },
-    ]);
+    const data = { fence: 1, why: `refused: ${secretPrompt}`, model: "T2V-A14B" };
+    await world.store.events.append([{ kind: "job.released", incidentId: "incident-1", workerId, data }]);
     const story = await desk().find("incident-1");
     expect(JSON.stringify(story?.rows)).not.toContain(secretPrompt);
-    expect(story?.rows.at(-1)?.data).toEqual({ reason: "refused: [prompt]", list: ["[prompt]"] });
+    expect(story?.rows.at(-1)?.data).toMatchObject({ why: "refused: [prompt]" });
   });
 
   it("of nobody is none", async () => {
@@ -343,7 +340,7 @@ describe("the facts of a replay", () => {
   it("that say something else than the report differ", async () => {
     const [row] = await recordedRows();
     if (row === undefined) throw new Error("no row was written");
-    const changed = { ...row, data: { ...row.data, outcome: "failed" } };
+    const changed = { ...row, data: { ...row.data, outcome: "failed" as const } };
     expect(differenceInFacts([changed], reports, true)).toHaveLength(1);
   });
 });

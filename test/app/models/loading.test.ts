@@ -167,7 +167,7 @@ describe("models that could not be loaded", () => {
   const setAside = (id: string, model: ModelId): SupervisorFact => ({
     type: "model.setAside",
     workerId: id,
-    data: { model },
+    data: { model, code: "WORKER_STALLED", message: "it stood still" },
   });
   const asides = () => createAsideModels(world.clock, workers, () => ({ firstMs: 30_000, longestMs: 600_000 }));
 
@@ -200,7 +200,8 @@ describe("models that could not be loaded", () => {
   it.each<[string, (aside: ReturnType<typeof asides>) => void]>([
     [
       "was loaded after all",
-      (aside) => aside.note({ type: "model.proven", workerId: "a", data: { model: "TI2V-5B" } }),
+      (aside) =>
+        aside.note({ type: "model.proven", workerId: "a", data: { model: "TI2V-5B", profile: "model-offload" } }),
     ],
     ["is forgiven by an operator", (aside) => aside.forgive()],
   ])("one that %s is tried at once, and its waits begin anew", async (_, end) => {

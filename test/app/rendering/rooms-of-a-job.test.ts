@@ -207,7 +207,7 @@ describe("the route to real output", () => {
 });
 
 describe("stand-ins", () => {
-  const reasonsOf = async (): Promise<unknown[]> => (await world.rows("job.stoodIn")).map(({ data }) => data["reason"]);
+  const reasonsOf = async (): Promise<unknown[]> => (await world.rows("job.stoodIn")).map(({ data }) => data.reason);
 
   async function serve(facts: Parameters<typeof viewOf>[0], lostAtMs: number | null = world.clock.nowMs()) {
     await world.submit();

@@ -3,13 +3,14 @@ import type { LeakWatch } from "../../../src/app/workers/leak-watch.ts";
 import { createLeakWatch } from "../../../src/app/workers/leak-watch.ts";
 import type { WorkerLinks } from "../../../src/app/workers/worker-links.ts";
 import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
-import type { NewEvent, Store } from "../../../src/core/ports/event-log.ts";
+import type { Store } from "../../../src/core/ports/event-log.ts";
 import type { WorkerClient } from "../../../src/core/ports/worker.ts";
 import { gibibyte } from "../../../src/core/units.ts";
 import type { VirtualClock } from "../../../src/core/virtual-clock.ts";
 import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { eventOf } from "../../harness/sample-rows.ts";
 
 const totalBytes = 80 * gibibyte;
 let clock: VirtualClock;
@@ -57,10 +58,7 @@ afterEach(async () => {
 
 const finished = async (heldBytes: number): Promise<void> => {
   const about = { jobId: null, workerId: "gpu0" };
-  const rows: NewEvent[] = [
-    { kind: "render.completed", ...about, data: { held_bytes: heldBytes } },
-    { kind: "job.succeeded", ...about, data: {} },
-  ];
+  const rows = [eventOf("render.completed", { held_bytes: heldBytes }, about), eventOf("job.succeeded", {}, about)];
   await store.events.append(rows);
   await clock.advance(60_000);
 };
@@ -75,7 +73,7 @@ describe("the watch for memory that stays", () => {
   it("ends a worker once, while some jobs still fit", async () => {
     for (let job = 0; job < 7; job += 1) await finished(10 * gibibyte + job * 5 * gibibyte);
     expect(sent).toEqual([{ type: "worker.recycle", workerId: "gpu0" }]);
-    const rows = await store.events.find({ of: { kinds: ["worker.recycled"] }, limit: 10 });
+    const rows = await store.events.findKinds({ of: { kinds: ["worker.recycled"] }, limit: 10 });
     expect(rows.map(({ data }) => data)).toEqual([{ bytes_per_job: 5 * gibibyte, jobs_left: 2, confidence: 1 }]);
   });
 
