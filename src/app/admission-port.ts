@@ -11,8 +11,8 @@ import type { AdmissionPort } from "../server/server-ports.ts";
 
 export interface AdmissionNeeds {
   readonly clock: Clock;
-  readonly chance: Chance;
   readonly catalog: ModelCatalog;
+  readonly chance: Chance;
   readonly store: Pick<Store, "jobs">;
   readonly artifacts: ArtifactFiles;
   readonly disk: DiskGauge;
@@ -34,8 +34,8 @@ export function createAdmissionPort(
       artifacts: parts.artifacts,
       disk: parts.disk,
       clock: parts.clock,
-      chance: parts.chance,
       catalog: parts.catalog,
+      chance: parts.chance,
       largest: parts.largest,
       clipTimeOf: parts.clips.timeOf,
       isDraining: () => supervisor.getSnapshot().context.mode === "draining",

@@ -86,9 +86,9 @@ import { createWorkerLinks } from "./workers/worker-links.ts";
 export interface ServicePorts {
   readonly clock: Clock;
   readonly chance: Chance;
-  readonly store: Store;
   /** The models that this service knows. */
   readonly catalog: ModelCatalog;
+  readonly store: Store;
   readonly artifacts: ArtifactFiles;
   readonly disk: DiskGauge;
   readonly media: Media;
@@ -249,7 +249,7 @@ interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supe
 
 /** What the server may ask without asking a machine. */
 function ownPortsOf(parts: Parts) {
-  const { clock, chance, store, artifacts, media, config, progress, catalog } = parts;
+  const { clock, chance, store, artifacts, media, config, progress } = parts;
   return {
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
@@ -258,7 +258,7 @@ function ownPortsOf(parts: Parts) {
     images: media,
     clock,
     chance,
-    catalog,
+    catalog: parts.catalog,
     progressOf: progress.of,
     telemetry: createTelemetryDesk(parts),
     listLoras: () => listLoras(config.models.loraDir),

@@ -121,7 +121,6 @@ export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook:
           isOlderReleased = true;
         }),
       );
-      attempt("ballast.failed", disk.restoreBallast());
       attempt("genericStandIn.failed", makeGenericStandIn({ artifacts, media }));
     },
     stop: async () => {

@@ -4,10 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { UnderstudyError } from "../core/errors.ts";
 import { secondMs } from "../core/units.ts";
 import { type ConfigOrigin, loadConfig, readConfig } from "./load-config.ts";
-
-const say = (text: string): void => {
-  process.stdout.write(`${text}\n`);
-};
+import { say } from "./say.ts";
 
 const whatRenders = ({ workers, lead }: Config): string =>
   workers.every(({ kind }) => kind === "simulator")

@@ -5,6 +5,7 @@ import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ModelEntry } from "../core/model-entry.ts";
 import { peakBytes } from "../core/model-figures.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
+import { ifAny, present } from "../core/present.ts";
 import { gibibyte, mebibyte } from "../core/units.ts";
 import { modes } from "../core/words.ts";
 import type { ServiceStatus } from "./service-views.ts";
@@ -46,7 +47,7 @@ export function toStats(sample: Sample): z.infer<typeof statsSchema> {
     vram_total_mb: Math.round((gpu?.totalBytes ?? 0) / mebibyte),
     vram_percent: percent((gpu?.usedBytes ?? 0) / (gpu?.totalBytes || 1)),
     gpu_kind: sample.gpuKind,
-    ...(unmeasured.length === 0 ? {} : { unmeasured }),
+    ...present({ unmeasured: ifAny(unmeasured) }),
     timestamp: isoOf(sample.atMs),
   };
 }

@@ -7,11 +7,12 @@ import type { ArtifactRef, JobSpec, RenderRequest } from "../core/job.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { JobStore } from "../core/ports/job-store.ts";
+import { withoutNulls } from "../core/present.ts";
 import { formatBytes } from "../core/units.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 import type { ClipTime, ClipTimeQuestion } from "../recovery/clip-time.ts";
 import { emptyEnvelopes, envelopeOf } from "../recovery/envelopes.ts";
-import { machineWords } from "../recovery/fit-sentences.ts";
+import { clipWords, machineWords } from "../recovery/fit-sentences.ts";
 import { type MachineFacts, type PlacementRow, placementRow } from "../recovery/placement.ts";
 import { type FitQuestion, findFit, findSmaller, profilesFrom } from "./fit.ts";
 
@@ -71,8 +72,6 @@ const questionOf = (
   fits: (candidate, profile) => rowOf(catalog, machine, candidate, profile).verdict !== "tooLarge",
 });
 
-const sizeOf = ({ width, height, frames }: RenderRequest): string => `${width}x${height} with ${frames} frames`;
-
 function unfitSentence(catalog: ModelCatalog, question: FitQuestion, machine: MachineFacts): string {
   const { request, profiles } = question;
   const rows = profiles.map((profile) => rowOf(catalog, machine, request, profile));
@@ -81,11 +80,11 @@ function unfitSentence(catalog: ModelCatalog, question: FitQuestion, machine: Ma
   const advice =
     smaller === null
       ? "No smaller size of it fits either."
-      : `${sizeOf(smaller.request)} of ${smaller.request.model} would fit, in memory mode ${smaller.profile}.`;
+      : `${clipWords(smaller.request)} of ${smaller.request.model} would fit, in memory mode ${smaller.profile}.`;
   const host = rows.every(({ shortOf }) => shortOf === "host")
     ? ` and ${formatBytes(rows[0]?.hostBytes ?? 0)} of host memory`
     : "";
-  return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode${host}; what serves is ${machineWords(machine)}. ${advice}`;
+  return `Insufficient VRAM for generation. ${clipWords(request)} needs at least ${needed} in the leanest memory mode${host}; what serves is ${machineWords(machine)}. ${advice}`;
 }
 
 const hasLoras = ({ request }: JobSpec): boolean => request.loraPath !== null || (request.loras ?? []).length > 0;
@@ -159,7 +158,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
       const outcome = await ports.jobs.submit({
         id,
         spec: image === null ? spec : { ...spec, request: { ...spec.request, imageName: image.name } },
-        ...(image === null ? {} : { image }),
+        ...withoutNulls({ image }),
         apiKeyId: submission.apiKeyId,
         idempotencyKey: submission.idempotencyKey,
         idempotencyBody: submission.idempotencyBody,

@@ -218,7 +218,6 @@ export type SupervisorRequest =
       readonly failureType: FailureType;
       readonly isForced: boolean;
       readonly workerId: string;
-      readonly fault: Fault;
     }
   | { readonly type: "recovery.reset" }
   /** The owner wants the end of a job that the worker has in hand. */

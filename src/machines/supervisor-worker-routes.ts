@@ -1,6 +1,7 @@
 /** What the reports of a worker and its loader mean for everybody else: the process, its budget, and the model it holds. */
 import type { Lease } from "../core/job.ts";
 import { canaryRequest, peakBytes } from "../core/model-figures.ts";
+import { present } from "../core/present.ts";
 import type { LoadProfile } from "../core/words.ts";
 import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
@@ -91,7 +92,7 @@ export const workerHandlers: Handlers = {
           code,
           signal,
           expected: isExpected,
-          ...(evidence.silentForMs === undefined ? {} : { silent_for_ms: evidence.silentForMs }),
+          ...present({ silent_for_ms: evidence.silentForMs }),
         },
       }),
       send(childIds.pipeline(workerId), { type: "worker.exited", evidence, isExpected }),

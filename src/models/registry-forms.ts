@@ -1,11 +1,11 @@
 import type { RegistryEntry } from "../contract/model-registry.ts";
 import { builtInModels } from "../core/built-in-models.ts";
 import type { ClipMeasurement, ModelEntry, ModelPipeline } from "../core/model-entry.ts";
+import { sizeOfText } from "../core/pixel-size.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 
 function toMeasurement({ card, size, frames, steps, seconds, by }: RegistryEntry["measured"][number]): ClipMeasurement {
-  const [width = 0, height = 0] = size.split("x").map(Number);
-  return { card, width, height, frames, steps, tookMs: seconds * 1_000, by };
+  return { card, ...sizeOfText(size), frames, steps, tookMs: seconds * 1_000, by };
 }
 
 function toPipeline({ pipelineClass, imagePipelineClass, render }: RegistryEntry): ModelPipeline {

@@ -2,6 +2,7 @@
 
 import type { ClipMeasurement, ModelEntry } from "../core/model-entry.ts";
 import { stepSeconds, tokenCount } from "../core/model-figures.ts";
+import { sizeText } from "../core/pixel-size.ts";
 import type { LoadProfile } from "../core/words.ts";
 import type { EnvelopePlace } from "./envelopes.ts";
 import type { Clip, DeviceFacts } from "./placement.ts";
@@ -53,8 +54,7 @@ function isCard(name: string, card: string): boolean {
   return at !== -1 && /^(?:$|\s|-)/.test(rest) && !/laptop|mobile|max-q|\bD\b/i.test(rest);
 }
 
-const sizeOf = ({ width, height, frames, steps }: Clip): string =>
-  `${width}x${height} with ${frames} frames in ${steps} steps`;
+const sizeOf = (clip: Clip): string => `${sizeText(clip)} with ${clip.frames} frames in ${clip.steps} steps`;
 
 /** Measured in `model-offload`, as its authors publish it. */
 function fromMeasurement(model: ModelEntry, clip: Clip, profile: LoadProfile, measured: ClipMeasurement): ClipTime {

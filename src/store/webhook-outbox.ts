@@ -1,6 +1,7 @@
 import type { JobResult, ServedBy } from "../core/job.ts";
 import type { EventRow } from "../core/ports/event-log.ts";
 import type { DueQuery, TryOutcome, WebhookOutbox } from "../core/ports/webhook-outbox.ts";
+import { present } from "../core/present.ts";
 import type { WebhookDelivery, WebhookFacts, WebhookType } from "../core/webhook.ts";
 import type { Database } from "./database.ts";
 import { artifactsOf, findJob, type JobRow, labelsOf } from "./job-rows.ts";
@@ -113,7 +114,7 @@ function noteTry(database: Database, seq: number, outcome: TryOutcome): void {
     type: row.type,
     delivery: seq,
     tries: row.tries + 1,
-    ...(outcome.kind === "dead" ? { problem: outcome.problem } : {}),
+    ...present({ problem: outcome.kind === "dead" ? outcome.problem : undefined }),
   };
   database.record({
     kind: outcome.kind === "dead" ? "webhook.abandoned" : "webhook.delivered",

@@ -50,15 +50,15 @@ function createKeptLog() {
 export async function createAppWorld(flags: Readonly<Record<string, string>> = {}, text?: string) {
   const clock = createVirtualClock();
   const chance = createSeededChance(7);
-  const catalog = createModelCatalog();
   const config = configOf(flags, text);
+  const catalog = createModelCatalog();
   const store = openStore({ path: ":memory:", clock });
   const troubles = createTroubles(clock);
   let neighbourBytes = 0;
   const workerWorld: SimWorkerWorld = {
     clock,
-    chance,
     catalog,
+    chance,
     weather: {
       neighbourBytesOf: () => neighbourBytes,
       isLost: (deviceUuid) => troubles.isIn(`cardLost ${deviceUuid}`),
@@ -114,10 +114,12 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   };
   return {
     clock,
+    catalog,
+    /** A request as what needs memory. */
+    envelopeOf: (request: RenderRequest) => envelopeOf(catalog, request),
     chance,
     config,
     store,
-    catalog,
     troubles,
     workerWorld,
     workers,
@@ -141,8 +143,6 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     models: null,
     ...(await openLearnedBooks(store, clock)),
     deviceUuid: deviceOf(workerId),
-    /** The size of a request, as what renders teach is kept by it. */
-    envelopeOf: (request: RenderRequest) => envelopeOf(catalog, request),
     /** Others take so much of every card. */
     setNeighbour: (bytes: number): void => {
       neighbourBytes = bytes;

@@ -1,8 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createLiveConfig } from "../../src/app/live-config.ts";
-
-import { createUpkeep, type UpkeepNeeds } from "../../src/app/upkeep.ts";
-
+import type { UpkeepNeeds } from "../../src/app/upkeep.ts";
+import { createUpkeep } from "../../src/app/upkeep.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { listSettings } from "../../src/config/settings.ts";

@@ -124,7 +124,11 @@ it("a delivery is sent as soon as a row may have brought one", async () => {
   };
   const webhooks = createWebhooks({ ...world, webhooks: { problemOf: () => null, send } });
   const jobId = await world.submit({ webhookUrl: "https://example.org/told" });
-  await world.store.jobs.endQueued(jobId, { kind: "failed", code: "NO_REAL_ROUTE", message: "no worker can render it" });
+  await world.store.jobs.endQueued(jobId, {
+    kind: "failed",
+    code: "NO_REAL_ROUTE",
+    message: "no worker can render it",
+  });
   await world.clock.advance(minuteMs);
   expect(sent).toEqual(["https://example.org/told"]);
   await webhooks.stop();

@@ -64,7 +64,6 @@ export const supervisor: Exploration = {
       failureType: "vram_exhaustion",
       isForced: false,
       workerId,
-      fault: outOfMemory,
       isOperator: true,
     },
     { type: "recovery.reset", isOperator: true },

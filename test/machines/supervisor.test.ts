@@ -8,7 +8,10 @@ import { openOrJoin } from "../../src/machines/supervisor-incidents.ts";
 import type { Route } from "../../src/machines/supervisor-route.ts";
 import { routeOf } from "../../src/machines/supervisor-routes.ts";
 import { nothingResumed, type SupervisorContext } from "../../src/machines/supervisor-types.ts";
+import { faultOf as faultOfClass } from "../../src/recovery/classify.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
+import { recognition } from "../../src/recovery/recognition.ts";
+import { faultWith } from "../fixtures/faults.ts";
 
 const nowMs = 1_000_000;
 
@@ -47,22 +50,10 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
   };
 }
 
-function faultOf(failureType: FailureType | null, change: Partial<Fault> = {}): Fault {
-  return {
-    faultClass: "outOfMemory",
-    code: "GPU_OUT_OF_MEMORY",
-    attribution: "worker",
-    failureType,
-    confidence: 1,
-    decidedBy: "test",
-    message: "out of memory",
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
-    evidence: {},
-    ...change,
-  };
-}
+const outOfMemory = faultOfClass(recognition("outOfMemory", 1, "test"), { message: "out of memory" });
+
+const faultOf = (failureType: FailureType | null, change: Partial<Fault> = {}): Fault =>
+  faultWith(outOfMemory, { attribution: "worker", failureType, ...change });
 
 const suffer = (context: SupervisorContext, workerId: string, fault: Fault): Route =>
   openOrJoin(context, { workerId, fault, model: "T2V-A14B", jobId: "job", origin: "fault" });

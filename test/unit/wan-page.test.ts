@@ -16,13 +16,14 @@ const scripts = JSON.parse(readFileSync(new URL("../../package.json", import.met
 const sessions = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text = ""]) => text.trim().split("\n"));
 
 describe("docs/wan.md", () => {
-  it("tells commands and settings that there are", () => {
+  it("tells commands and settings that there are", async () => {
     expect(sessions).toHaveLength(2);
     for (const line of sessions.flat()) {
       const [, typed] = /^npm (?:run understudy|start) -- (.+)$/.exec(line) ?? [];
       const [, script] = /^npm run ([\w:]+)$/.exec(line) ?? [];
       const [, variables] = /^export (.+)$/.exec(line) ?? [];
-      if (typed !== undefined) expect([line, parseArguments(typed.split(" ")).command]).not.toEqual([line, "refused"]);
+      if (typed !== undefined)
+        expect([line, (await parseArguments(typed.split(" "))).command]).not.toEqual([line, "refused"]);
       else if (script !== undefined) expect(Object.keys(scripts.scripts)).toContain(script);
       else if (variables !== undefined) {
         const environment = Object.fromEntries([

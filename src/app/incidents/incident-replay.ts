@@ -12,6 +12,7 @@ import {
   transition,
 } from "xstate";
 import type { EventRow } from "../../core/ports/event-log.ts";
+import { ifKnown, present } from "../../core/present.ts";
 import { recoveryMachine } from "../../machines/recovery.machine.ts";
 import type { RecoveryInput, RecoveryReport } from "../../machines/recovery-types.ts";
 import { pathOfValue } from "../../telemetry/transitions.ts";
@@ -69,7 +70,7 @@ function eventOf({ event, step }: RecordedRow): MachineEvent {
   return {
     type: event,
     ...rest,
-    ...(thrown === undefined ? {} : { error: new Error(String(thrown.message)) }),
+    ...present({ error: ifKnown(thrown, ({ message }) => new Error(String(message))) }),
   } as never;
 }
 

@@ -1,4 +1,5 @@
 import type { NewEvent } from "../../core/ports/event-log.ts";
+import { present } from "../../core/present.ts";
 import type { RecordedStep, TransitionFrame } from "../../telemetry/transition-frame.ts";
 import { sanitise } from "./incident-evidence.ts";
 
@@ -19,7 +20,7 @@ export interface StoredStep {
 /** The clock and the parent are the service's own; a replay brings others. */
 function payloadOf(event: RecordedStep["event"]): Readonly<Record<string, unknown>> {
   const { type, input, ...rest } = event;
-  if (type !== "xstate.init") return { ...rest, ...(input === undefined ? {} : { input }) };
+  if (type !== "xstate.init") return { ...rest, ...present({ input }) };
   const { parent: _parent, clock: _clock, ...kept } = input as Readonly<Record<string, unknown>>;
   return kept;
 }

@@ -12,6 +12,7 @@ import type { Fit } from "../../jobs/fit.ts";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } from "../../machines/recovery-types.ts";
 import { classify } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
+import { clipWords } from "../../recovery/fit-sentences.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
 import type { EnvelopeBook } from "../rendering/learned.ts";
 import type { Resident } from "../rendering/plan-render.ts";
@@ -281,6 +282,6 @@ export async function proveEnvelope(
   await ports.envelopes.noteFit(place, envelope);
   return {
     verdict: "passed",
-    reason: `${phase} of ${request.width}x${request.height} with ${request.frames} frames ran again`,
+    reason: `${phase} of ${clipWords(request)} ran again`,
   };
 }

@@ -1,7 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
-import type { Fault } from "../../core/fault.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import { secondMs } from "../../core/units.ts";
 import type { FailureType } from "../../core/words.ts";
@@ -20,22 +19,6 @@ import type { Logger } from "../../telemetry/logger.ts";
 const answerWithinMs = 10 * secondMs;
 /** So long a trigger waits for the job in its worker's hand before it says that it is queued behind it. */
 const phaseEndMs = 30 * secondMs;
-
-function operatorFault(failureType: FailureType): Fault {
-  return {
-    faultClass: "unknown",
-    code: "WORKER_ERROR",
-    attribution: "worker",
-    failureType,
-    confidence: 1,
-    decidedBy: "an operator asked",
-    message: `An operator asked for the recovery of ${failureType}.`,
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
-    evidence: {},
-  };
-}
 
 /** Every fact passes here; waiters look at each and are done, or are given up by their own timer. */
 export interface FactHub {
@@ -159,7 +142,7 @@ function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId
     };
     const timers = [parts.clock.setTimer(() => end(true), order.waitMs), parts.clock.setTimer(endIfQueued, phaseEndMs)];
     const { failureType, isForced } = order;
-    supervisor.send({ type: "recovery.trigger", failureType, isForced, workerId, fault: operatorFault(failureType) });
+    supervisor.send({ type: "recovery.trigger", failureType, isForced, workerId });
   });
 }
 

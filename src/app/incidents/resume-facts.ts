@@ -1,7 +1,7 @@
-import type { Fault } from "../../core/fault.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { FailureType, ModelId } from "../../core/words.ts";
 import type { ResumedFacts } from "../../machines/supervisor-types.ts";
+import { faultOfRecord, type RecordedFault } from "../../recovery/classify.ts";
 import { factKeys } from "./recorder.ts";
 
 type Incident = ResumedFacts["incidents"][number];
@@ -35,7 +35,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
   const open = await store.incidents.listOpen();
   const incidents: Incident[] = [];
   for (const row of open) {
-    const fault = row.data["fault"] as Fault | undefined;
+    const fault = row.data["fault"] as RecordedFault | undefined;
     if (fault === undefined || row.workerId === null) continue;
     incidents.push({
       id: row.id,
@@ -44,8 +44,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
       openedAtMs: row.openedAtMs,
       failureType: row.failureType as FailureType,
       model: (row.data["model"] as ModelId | null | undefined) ?? null,
-      // Rows of an older program kept no evidence.
-      fault: { ...fault, evidence: fault.evidence ?? {} },
+      fault: faultOfRecord(fault),
       resume: await resumeOf(store, row.id, nowMs),
     });
   }

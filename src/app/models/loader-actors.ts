@@ -2,10 +2,8 @@ import { fromCallback, fromPromise } from "xstate";
 import type { Clock, TimerHandle } from "../../core/clock.ts";
 import type { Fault } from "../../core/fault.ts";
 import { minuteMs } from "../../core/units.ts";
-import { rejectionFault } from "../../machines/model-loader-setup.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution, VerifyOrder } from "../../machines/model-loader-types.ts";
-import { classify } from "../../recovery/classify.ts";
-import { faultOfRejection } from "../rendering/render.ts";
+import { classify, classifyThrown } from "../../recovery/classify.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import type { LoadGate } from "./load-gate.ts";
 import { downloadFiles, findBrokenFile, resolveFiles } from "./model-files.ts";
@@ -60,7 +58,7 @@ function load(parts: LoaderNeeds, order: LoadOrder, send: (event: ModelLoaderEve
     send({ type: "load.succeeded" });
   };
   void begin().catch((thrown: unknown) => {
-    if (!giveUp.signal.aborted) send({ type: "load.failed", fault: faultOfRejection(thrown, "load") });
+    if (!giveUp.signal.aborted) send({ type: "load.failed", fault: classifyThrown(thrown, { phase: "load" }) });
   });
   return () => {
     giveUp.abort();
@@ -72,7 +70,7 @@ async function prove(parts: LoaderNeeds, order: LoadOrder, signal: AbortSignal):
   const client = parts.links.connected(order.workerId);
   // Recovery may have put another model on the card since: its test render would prove nothing about this one.
   if ((await client.stats(signal)).residentModel !== order.model)
-    return rejectionFault("the test render", new Error(`${order.model} is not on the card`));
+    return classify({ phase: "load", message: `${order.model} is not on the card` });
   const report = await client.probe({ kind: "canary", model: order.model }, signal);
   if (report.passed) return null;
   return report.failure === null

@@ -1,9 +1,8 @@
-import { messageOf, UnderstudyError } from "../../core/errors.ts";
-import type { Fault } from "../../core/fault.ts";
+import { UnderstudyError } from "../../core/errors.ts";
 import type { ModelDesk } from "../../core/ports/model-desk.ts";
 import type { ModelId } from "../../core/words.ts";
 import type { ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
-import { classify } from "../../recovery/classify.ts";
+import { classifyThrown } from "../../recovery/classify.ts";
 
 export interface ModelPorts {
   readonly desk: ModelDesk;
@@ -21,13 +20,6 @@ export async function resolveFiles(files: Files, model: ModelId): Promise<Resolu
     ? { kind: "present" }
     : { kind: "missing", missingBytes: Math.max(0, (totalBytes ?? 0) - presentBytes) };
 }
-
-const faultOf = (thrown: unknown): Fault =>
-  classify({
-    phase: "load",
-    message: messageOf(thrown),
-    ...(thrown instanceof UnderstudyError ? { errorCode: thrown.code } : {}),
-  });
 
 /** Resolves when the pull that somebody paused goes on. */
 function nextProgress(desk: ModelDesk, model: ModelId, signal: AbortSignal): Promise<void> {
@@ -65,7 +57,7 @@ export function downloadFiles(files: Files, model: ModelId, send: (event: ModelL
     }
   };
   void pull().catch((thrown: unknown) => {
-    if (!giveUp.signal.aborted) send({ type: "download.failed", fault: faultOf(thrown) });
+    if (!giveUp.signal.aborted) send({ type: "download.failed", fault: classifyThrown(thrown, { phase: "load" }) });
   });
   return () => {
     giveUp.abort();

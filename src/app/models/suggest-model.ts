@@ -4,6 +4,7 @@ import { UnderstudyError } from "../../core/errors.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ModelEntry } from "../../core/model-entry.ts";
 import { needsImage, resolutionsOf } from "../../core/model-figures.ts";
+import { sizeOfText } from "../../core/pixel-size.ts";
 import type { ModelId } from "../../core/words.ts";
 import type { ServingMachine } from "../../jobs/admission.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
@@ -36,9 +37,8 @@ function* candidates(
   const asksFor = (one: ModelEntry): number => Number(one !== model) + Number(needsImage(one) !== needsImage(model));
   for (const one of catalog.entries.toSorted((a, b) => asksFor(a) - asksFor(b))) {
     const { defaultFrames: frames, defaultSteps: steps } = one;
-    const sizes = resolutionsOf(one).map((text) => text.split("x").map(Number) as [number, number]);
-    const smaller = sizes
-      .map(([w, h]) => ({ width: w, height: h, frames, steps }))
+    const smaller = resolutionsOf(one)
+      .map((text) => ({ ...sizeOfText(text), frames, steps }))
       .filter((clip) => pixelsOf(clip) < pixelsOf({ width, height }))
       .toSorted((a, b) => pixelsOf(b) - pixelsOf(a));
     yield [one, { width, height, frames, steps }];

@@ -6,7 +6,7 @@ interface CancelNeeds {
   readonly store: { readonly jobs: Pick<Store["jobs"], "cancel" | "get"> };
 }
 
-/** The wish is durable first; then the pipeline that renders the job hears of it at once. */
+/** The wish is durable first; then the worker that renders the job hears of it at once. */
 export const createCancelJob =
   ({ store }: CancelNeeds, supervisor: Pick<Supervisor, "send">): ControlPort["cancelJob"] =>
   async (jobId, by) => {

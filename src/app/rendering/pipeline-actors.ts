@@ -10,8 +10,9 @@ import type { RenderReport, WorkerHost } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { Claim, LeaseOrder, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
-import { classify } from "../../recovery/classify.ts";
+import { classify, faultOf } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
+import { recognition } from "../../recovery/recognition.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import { type CommitNeeds, commitRender, keepLease } from "./commit.ts";
 import type { EnvelopeBook } from "./learned.ts";
@@ -128,15 +129,12 @@ async function settle(
   }
 }
 
-const noRoom = (what: string): Fault => ({
-  ...classify({ message: what, phase: "encode" }),
-  faultClass: "outOfMemory",
-  code: "GPU_OUT_OF_MEMORY",
-  attribution: "gpu",
-  failureType: "vram_exhaustion",
-  decidedBy: "no memory mode and no change that the job allows fits now",
-  message: what,
-});
+/** By the table of what fits, which renders and their failures taught. */
+const noRoom = (what: string): Fault =>
+  faultOf(recognition("outOfMemory", 0.9, "no memory mode and no change that the job allows fits now"), {
+    message: what,
+    phase: "encode",
+  });
 
 /** The plan comes first, and is durable before the render begins; the loader owns what is on the card. */
 async function prepare(

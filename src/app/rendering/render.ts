@@ -1,6 +1,4 @@
 import type { Clock } from "../../core/clock.ts";
-import { messageOf, UnderstudyError } from "../../core/errors.ts";
-import type { Evidence, Fault, WorkerFailure } from "../../core/fault.ts";
 import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
@@ -8,7 +6,7 @@ import type { WorkerNotice, WorkerRequest } from "../../core/ports/worker.ts";
 import { secondMs } from "../../core/units.ts";
 import type { LoadProfile, Phase } from "../../core/words.ts";
 import type { RenderFact } from "../../machines/pipeline-types.ts";
-import { classify } from "../../recovery/classify.ts";
+import { classify, classifyThrown } from "../../recovery/classify.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import type { StepBook } from "./learned.ts";
 import type { ProgressBoard } from "./progress-tracker.ts";
@@ -26,15 +24,6 @@ export interface RenderNeeds {
 
 /** A thread inside one long step looks the same for a while. */
 const stillFromMs = 10 * secondMs;
-
-/** The fault of a call that was rejected: the worker's own report where it sent one. */
-export function faultOfRejection(thrown: unknown, phase: Evidence["phase"]): Fault {
-  const own = thrown instanceof UnderstudyError ? thrown : null;
-  const failure = own?.details["failure"] as WorkerFailure | undefined;
-  const where = phase === undefined ? {} : { phase };
-  const said: Evidence = own === null ? { message: messageOf(thrown) } : { message: own.message, errorCode: own.code };
-  return classify(failure === undefined ? { ...where, ...said } : { workerFailure: failure, ...where });
-}
 
 function isAbout(notice: WorkerNotice, lease: Lease): boolean {
   if (notice.kind === "completed") return notice.report.jobId === lease.jobId && notice.report.fence === lease.fence;
@@ -105,7 +94,7 @@ export function followRender(ports: RenderNeeds, order: RenderOrder, report: (fa
       noteProgress({ phase: attach.phase, step: attach.step ?? 0, of: attach.of ?? 1 });
   };
   void begin().catch((thrown: unknown) =>
-    end({ type: "render.failed", fault: faultOfRejection(thrown, phase ?? "encode") }),
+    end({ type: "render.failed", fault: classifyThrown(thrown, { phase: phase ?? "encode" }) }),
   );
   return () => {
     isOver = true;

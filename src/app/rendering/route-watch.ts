@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { ModelId } from "../../core/words.ts";
-import { isUsable, type WorkersFacts } from "../../machines/supervisor-facts.ts";
+import type { WorkersFacts } from "../../machines/supervisor-facts.ts";
+import { isUsable } from "../../machines/supervisor-facts.ts";
 
 export interface RouteWatch {
   /** Since when no worker can give real output; null while one can. */

@@ -5,6 +5,7 @@ import type { Evidence } from "../../core/fault.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { MachineEvidence } from "../../core/ports/telemetry-probe.ts";
 import type { ProcessRef, WorkerHost } from "../../core/ports/worker.ts";
+import { withoutNulls } from "../../core/present.ts";
 import type { LoadProfile } from "../../core/words.ts";
 import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker-types.ts";
 import { unknownLimits } from "../../recovery/step-history.ts";
@@ -159,8 +160,7 @@ function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) =
   const trail = followMachine(parts, ref);
   const stopExit = parts.host.onExit(ref, (exit) => {
     const ofProcess: Evidence = {
-      ...(exit.code === null ? {} : { exitCode: exit.code }),
-      ...(exit.signal === null ? {} : { exitSignal: exit.signal }),
+      ...withoutNulls({ exitCode: exit.code, exitSignal: exit.signal }),
       isOwnSignal: false,
       logTail: exit.logTail,
     };

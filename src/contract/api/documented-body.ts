@@ -1,6 +1,7 @@
 /** Bodies that their routes read by hand: the document shows their shape, clients are typed by it, and no library checks them. */
 import { z } from "zod";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { ifKnown, present } from "../../core/present.ts";
 
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
@@ -16,10 +17,7 @@ function withLooseForms(json: JsonSchema, accepts: (value: unknown) => boolean):
     ...(accepts("") ? [{ const: "" }] : []),
   ];
   const { description, default: byDefault, ...rest } = json;
-  const about = {
-    ...(description === undefined ? {} : { description }),
-    ...(byDefault === undefined ? {} : { default: byDefault }),
-  };
+  const about = present({ description, default: byDefault });
   return further.length === 0 ? json : { ...about, anyOf: [rest, ...further] };
 }
 
@@ -65,7 +63,7 @@ export function documentedBody<Body>(
   const form = describe["multipart/form-data"];
   const content = {
     "application/json": new DescribedMedia<Body>(describe["application/json"]),
-    ...(form === undefined ? {} : { "multipart/form-data": new DescribedMedia<Body>(form) }),
+    ...present({ "multipart/form-data": ifKnown(form, (describeForm) => new DescribedMedia<Body>(describeForm)) }),
   };
   return { required: isRequired, content };
 }

@@ -3,10 +3,12 @@ import { z } from "zod";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import { resolutionsOf } from "../../core/model-figures.ts";
 import { detectedSchema } from "../detect-model.ts";
-import { longestPromptLength, type SubmitFields, submitSchema } from "../submit-request.ts";
+import { longestPromptLength } from "../order.ts";
+import { type SubmitFields, submitSchema } from "../submit-request.ts";
 import { jobStatusSchema, submittedSchema } from "../task-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 import { documentedBody, type JsonSchema, looseObject } from "./documented-body.ts";
+import { idempotencyHeader, orderRefusals } from "./order-params.ts";
 
 const tags = ["generation"];
 
@@ -33,13 +35,7 @@ const file: JsonSchema = { type: "string", format: "binary", description: "JPEG,
 const noFile: JsonSchema = { enum: [null, ""], description: "Images are files of a form." };
 
 const submission = {
-  headers: z.object({
-    "idempotency-key": z
-      .string()
-      .regex(/^[\x21-\x7e]{1,255}$/, "must have 1 to 255 printable characters without spaces")
-      .optional()
-      .describe("The same key with the same fields gives the first job back."),
-  }),
+  headers: idempotencyHeader("The same key with the same fields gives the first job back."),
   body: documentedBody<SubmitBody>(
     {
       "application/json": (catalog) => fieldsSchema(catalog, noFile),
@@ -48,20 +44,7 @@ const submission = {
     true,
   ),
 };
-const refusals = [
-  "REQUEST_MALFORMED",
-  "MEDIA_TYPE_UNSUPPORTED",
-  "REQUEST_INVALID",
-  "IMAGE_UNCHECKED",
-  "ENVELOPE_TOO_LARGE",
-  "LORA_UNSUPPORTED",
-  "IDEMPOTENCY_KEY_REUSED",
-  "QUEUE_FULL",
-  "DRAINING",
-  "INTAKE_DRAINED",
-  "DISK_FULL",
-  "STORE_UNAVAILABLE",
-] as const;
+const refusals = ["REQUEST_MALFORMED", "MEDIA_TYPE_UNSUPPORTED", ...orderRefusals] as const;
 
 const submitTo = <Path extends string>(path: Path, summary: string) =>
   apiRoute({

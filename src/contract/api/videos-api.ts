@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import { resolutionsOf } from "../../core/model-figures.ts";
-import { longestPromptLength } from "../submit-request.ts";
+import { longestPromptLength } from "../order.ts";
 import { videoRequestSchema } from "../videos-request.ts";
 import {
   modelListSchema,
@@ -13,6 +13,7 @@ import {
 } from "../videos-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 import { documentedBody, type JsonSchema, looseObject } from "./documented-body.ts";
+import { idempotencyHeader, orderRefusals } from "./order-params.ts";
 
 const tags = ["videos"];
 const idParam = z.object({ id: z.string() });
@@ -53,30 +54,11 @@ export const createVideo = apiRoute({
   tags,
   summary: "Takes a video's order, durably: a form as OpenAI's SDK sends it, or JSON.",
   request: {
-    headers: z.object({
-      "idempotency-key": z
-        .string()
-        .regex(/^[\x21-\x7e]{1,255}$/, "must have 1 to 255 printable characters without spaces")
-        .optional()
-        .describe("The same key with the same fields gives the first video back."),
-    }),
+    headers: idempotencyHeader("The same key with the same fields gives the first video back."),
     body: createBody,
   },
   responses: { 200: jsonAnswer(videoObjectSchema, "It is durable.") },
-  refusals: [
-    "REQUEST_MALFORMED",
-    "MEDIA_TYPE_UNSUPPORTED",
-    "REQUEST_INVALID",
-    "IMAGE_ADDRESS_REFUSED",
-    "IMAGE_UNCHECKED",
-    "ENVELOPE_TOO_LARGE",
-    "LORA_UNSUPPORTED",
-    "IDEMPOTENCY_KEY_REUSED",
-    "QUEUE_FULL",
-    "DRAINING",
-    "DISK_FULL",
-    "STORE_UNAVAILABLE",
-  ],
+  refusals: ["REQUEST_MALFORMED", "MEDIA_TYPE_UNSUPPORTED", "IMAGE_ADDRESS_REFUSED", ...orderRefusals],
 });
 
 const pageCount = { usual: 20, most: 100 } as const;

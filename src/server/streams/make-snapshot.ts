@@ -1,7 +1,9 @@
 import { listedKinds } from "../../contract/event-words.ts";
+import { shownArtifact } from "../../contract/job-truth.ts";
 import { toVideo } from "../../contract/output-wire.ts";
 import { type Snapshot, toRow, toSnapshot } from "../../contract/stream-wire.ts";
-import { shownArtifact, toQueue, toTask } from "../../contract/task-wire.ts";
+import { toQueue, toTask } from "../../contract/task-wire.ts";
+import { withoutNulls } from "../../core/present.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 const taskCount = 20;
@@ -31,6 +33,6 @@ export async function makeSnapshot(ports: ServerPorts): Promise<Snapshot> {
       .map(toRow)
       .filter((row) => listedKinds.includes(row.kind) && row.text !== undefined)
       .slice(-recentCount),
-    ...(lastOutput === null ? {} : { last_output: lastOutput }),
+    ...withoutNulls({ last_output: lastOutput }),
   });
 }

@@ -4,6 +4,7 @@ import { WorkerError } from "../../core/errors.ts";
 import type { RenderRequest } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { WorkerIdentity } from "../../core/ports/worker.ts";
+import { present } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { WorkerCommand } from "../worker-process.ts";
 import { createWorkerBench, type WorkerBench } from "./bench.ts";
@@ -33,7 +34,7 @@ const requestOf = (file: PromiseFile, model: string): RenderRequest => ({
   seed: 7,
   loraPath: null,
   loraStrength: 1,
-  ...(file.image === undefined ? {} : { imagePath: file.image }),
+  ...present({ imagePath: file.image }),
 });
 
 /** Milliseconds of a denoise step, by one short render. */

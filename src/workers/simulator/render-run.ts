@@ -2,6 +2,7 @@ import { renameSync, writeFileSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import { legalEnvelope } from "../../core/model-figures.ts";
+import { sizeText } from "../../core/pixel-size.ts";
 import type { GenerateOrder, RenderReport, WorkerNotice } from "../../core/ports/worker.ts";
 import { secondMs } from "../../core/units.ts";
 import { type Phase, phases } from "../../core/words.ts";
@@ -40,7 +41,7 @@ function lookOf(request: GenerateOrder["request"], isBlack: boolean): ClipLook {
     frames: request.frames,
     headline: "SIMULATED",
     prompt: request.prompt.replaceAll(/\[\[sim:[^\]]*\]\]/g, "").trim(),
-    facts: [request.model, `${request.width}x${request.height}, seed ${request.seed}`],
+    facts: [request.model, `${sizeText(request)}, seed ${request.seed}`],
     hue: request.seed % 360,
     isStriped: false,
     isBlack,

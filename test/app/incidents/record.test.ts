@@ -315,9 +315,15 @@ describe("the steps that an incident is replayed from", () => {
 });
 
 describe("the facts of a replay", () => {
-  const about = { incidentId: "incident-1", workerId } as const;
   const reports: readonly RecoveryReport[] = [
-    { ...about, type: "rung.ended", failureType: "vram_exhaustion", climb: 1, result: rungResult },
+    {
+      type: "rung.ended",
+      incidentId: "incident-1",
+      workerId,
+      failureType: "vram_exhaustion",
+      climb: 1,
+      result: rungResult,
+    },
   ];
 
   async function recordedRows() {

@@ -14,7 +14,7 @@ import { gibibyte } from "../../../src/core/units.ts";
 import type { ModelId, RecoveryAction } from "../../../src/core/words.ts";
 import { createGpuAdapter } from "../../../src/gpu/adapter.ts";
 import type { PerformActionInput, RecoveryTarget } from "../../../src/machines/recovery-types.ts";
-import { classify } from "../../../src/recovery/classify.ts";
+import { classify, faultOfRecord } from "../../../src/recovery/classify.ts";
 import type { SimWorker } from "../../simulation/sim-worker.ts";
 import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
 
@@ -212,7 +212,7 @@ describe("the test render", () => {
 
   it("of a fault of a model's own is that model's: it is loaded first", async () => {
     const worker = await connectHolding("T2V-A14B");
-    const fault = { ...targetOf().fault, attribution: "model" as const };
+    const fault = faultOfRecord({ ...targetOf().fault, attribution: "model" });
     expect(await canary({ model: "TI2V-5B", fault })).toMatchObject({ verdict: "passed" });
     expect(worker.model).toBe("TI2V-5B");
   });

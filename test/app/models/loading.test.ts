@@ -113,8 +113,10 @@ describe("the memory mode of a load", () => {
   it("passes over one that ran out of memory a moment ago, while another is left", async () => {
     await world.connect();
     const model = world.catalog.entryOf("T2V-A14B");
-    const request = { model, ...canaryRequest(model) };
-    await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "model-offload" }, request);
+    await world.envelopes.noteMisfit(
+      { deviceUuid: world.deviceUuid, profile: "model-offload" },
+      { model, ...canaryRequest(model) },
+    );
     expect(await choose()).not.toBe("model-offload");
   });
 

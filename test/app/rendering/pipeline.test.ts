@@ -6,7 +6,7 @@ import type { Lease } from "../../../src/core/job.ts";
 import { gibibyte, minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { ModelId } from "../../../src/core/words.ts";
 import type { Claim, Preparation, Settlement } from "../../../src/machines/pipeline-types.ts";
-import { classify } from "../../../src/recovery/classify.ts";
+import { classify, faultOfRecord } from "../../../src/recovery/classify.ts";
 import type { SimWorker } from "../../simulation/sim-worker.ts";
 import type { JobOptions } from "../../unit/job-store-world.ts";
 import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
@@ -144,7 +144,7 @@ describe("giving an attempt back", () => {
     const evidence: Evidence = {
       workerFailure: failureOf("ValueError", "`height` and `width` have to be divisible by 16"),
     };
-    const fault = { ...classify(evidence), attribution: "request" as const };
+    const fault = faultOfRecord({ ...classify(evidence), attribution: "request" });
     await settle(lease, { kind: "fault", fault });
     expect(await world.stateOf(lease.jobId)).toBe("failed");
   });

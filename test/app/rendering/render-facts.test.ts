@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { faultOfRejection, followRender, toWorkerRequest } from "../../../src/app/rendering/render.ts";
+import { followRender, toWorkerRequest } from "../../../src/app/rendering/render.ts";
 import { createRenderTimes } from "../../../src/app/rendering/render-times.ts";
 import { WorkerError } from "../../../src/core/errors.ts";
 import type { Lease } from "../../../src/core/job.ts";
 import type { WorkerNotice } from "../../../src/core/ports/worker.ts";
 import { minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { RenderFact } from "../../../src/machines/pipeline-types.ts";
+import { classifyThrown } from "../../../src/recovery/classify.ts";
 import { type AppWorld, createAppWorld, workerId } from "../app-world.ts";
 
 let world: AppWorld;
@@ -120,18 +121,18 @@ describe("the fault of a call that was rejected", () => {
       memory: null,
     };
     const thrown = new WorkerError("WORKER_ERROR", "refused", { details: { failure } });
-    expect(faultOfRejection(thrown, "load")).toMatchObject({ code: "GPU_OUT_OF_MEMORY" });
+    expect(classifyThrown(thrown, { phase: "load" })).toMatchObject({ code: "GPU_OUT_OF_MEMORY" });
   });
 
   it("is known by the code of what this program threw", () => {
-    expect(faultOfRejection(new WorkerError("WORKER_EXITED", "it ended"), "load")).toMatchObject({
+    expect(classifyThrown(new WorkerError("WORKER_EXITED", "it ended"), { phase: "load" })).toMatchObject({
       code: "WORKER_EXITED",
       evidence: { phase: "load", errorCode: "WORKER_EXITED" },
     });
   });
 
   it("is known by the message of anything else", () => {
-    expect(faultOfRejection(new Error("CUDA out of memory. Tried to allocate 2.00 GiB."), "load").code).toBe(
+    expect(classifyThrown(new Error("CUDA out of memory. Tried to allocate 2.00 GiB."), { phase: "load" }).code).toBe(
       "GPU_OUT_OF_MEMORY",
     );
   });
@@ -177,7 +178,7 @@ describe("what one render's times teach", () => {
     const lease = await world.claimNew();
     const taught: string[] = [];
     const steps = { ...world.steps, note: ({ phase }: { phase: string }) => void taught.push(phase) };
-    const times = createRenderTimes({ ...world, steps }, lease, "model-offload");
+    const times = createRenderTimes({ clock: world.clock, catalog: world.catalog, steps }, lease, "model-offload");
     times.note({ phase: "denoise", step: 20, of: 40 });
     times.note({ phase: "denoise", step: 21, of: 40 });
     times.note({ phase: "decode", step: 0, of: 1 });

@@ -1,13 +1,15 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openLearnedBooks } from "../../../src/app/rendering/learned.ts";
 import { createProgressBoard } from "../../../src/app/rendering/progress-tracker.ts";
-import { followRender, type RenderNeeds } from "../../../src/app/rendering/render.ts";
+import type { RenderNeeds } from "../../../src/app/rendering/render.ts";
+import { followRender } from "../../../src/app/rendering/render.ts";
 import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
 import type { Lease } from "../../../src/core/job.ts";
 import { createModelCatalog } from "../../../src/core/model-catalog.ts";
 import type { Store } from "../../../src/core/ports/event-log.ts";
 import type { WorkerClient, WorkerNotice } from "../../../src/core/ports/worker.ts";
-import { createVirtualClock, type VirtualClock } from "../../../src/core/virtual-clock.ts";
+import type { VirtualClock } from "../../../src/core/virtual-clock.ts";
+import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
 import type { Phase } from "../../../src/core/words.ts";
 import type { RenderFact } from "../../../src/machines/pipeline-types.ts";
 import { openStore } from "../../../src/store/open-store.ts";

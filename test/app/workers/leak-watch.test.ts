@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-
-import { createLeakWatch, type LeakWatch } from "../../../src/app/workers/leak-watch.ts";
-import { createWorkerLinks, type WorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import type { LeakWatch } from "../../../src/app/workers/leak-watch.ts";
+import { createLeakWatch } from "../../../src/app/workers/leak-watch.ts";
+import type { WorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
 import type { NewEvent, Store } from "../../../src/core/ports/event-log.ts";
 import type { WorkerClient } from "../../../src/core/ports/worker.ts";
 import { gibibyte } from "../../../src/core/units.ts";
-import { createVirtualClock, type VirtualClock } from "../../../src/core/virtual-clock.ts";
+import type { VirtualClock } from "../../../src/core/virtual-clock.ts";
+import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 
