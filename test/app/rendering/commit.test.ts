@@ -1,35 +1,27 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createProfileBook } from "../../../src/app/models/loaded-profiles.ts";
-import type { CommitNeeds } from "../../../src/app/rendering/commit.ts";
-import { commitRender } from "../../../src/app/rendering/commit.ts";
-import { openLearnedBooks } from "../../../src/app/rendering/learned.ts";
-import { createProgressBoard } from "../../../src/app/rendering/progress-tracker.ts";
-import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import { type CommitNeeds, commitRender } from "../../../src/app/rendering/commit.ts";
 import { MediaError, StoreError } from "../../../src/core/errors.ts";
 import type { Lease } from "../../../src/core/job.ts";
-import { createModelCatalog } from "../../../src/core/model-catalog.ts";
 import type { ArtifactFiles } from "../../../src/core/ports/artifact-files.ts";
-import type { Store } from "../../../src/core/ports/event-log.ts";
 import type { ArtifactProbe, Media } from "../../../src/core/ports/media.ts";
 import type { RenderReport } from "../../../src/core/ports/worker.ts";
 import { hourMs, minuteMs, secondMs } from "../../../src/core/units.ts";
-import type { VirtualClock } from "../../../src/core/virtual-clock.ts";
-import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
 import type { CommitFact } from "../../../src/machines/pipeline-types.ts";
-import { openStore } from "../../../src/store/open-store.ts";
-import { createLogger, silentLogger } from "../../../src/telemetry/logger.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { artifactOf, leaseMs, makeJob } from "../../unit/job-store-world.ts";
+import { type AppWorld, createAppWorld } from "../app-world.ts";
 
-let clock: VirtualClock;
-let store: Store;
+let world: AppWorld;
+let clock: AppWorld["clock"];
+let store: AppWorld["store"];
 let lease: Lease;
 let facts: CommitFact[];
 /** Jobs whose checkpoints were removed. */
 let removed: string[];
 
 beforeEach(async () => {
-  clock = createVirtualClock();
-  store = openStore({ path: ":memory:", clock });
+  world = await createAppWorld({ lease: `${leaseMs}ms` });
+  ({ clock, store } = world);
   facts = [];
   removed = [];
   await store.jobs.submit(makeJob(clock.nowMs() + 24 * hourMs));
@@ -68,32 +60,24 @@ const report = (): RenderReport => ({
 });
 
 /** The service's parts around a real store, with a disk and a media child that do as told. */
-async function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media> } = {}): Promise<CommitNeeds> {
+function partsWith(change: { refuseUntilMs?: number; media?: Partial<Media> } = {}): CommitNeeds {
   const { refuseUntilMs = 0 } = change;
   const startMs = clock.nowMs();
-  const artifacts: Partial<ArtifactFiles> = {
-    stagingPath: (_job, _fence, kind) => `staged.${kind}`,
+  const artifacts: ArtifactFiles = {
+    ...world.artifacts,
     publish: async (_path, about) => {
       if (clock.nowMs() - startMs < refuseUntilMs) throw new StoreError("DISK_FULL", "no room", { retryable: true });
       return artifactOf(about, about.kind);
     },
-    discardStaged: async () => undefined,
     removeCheckpoints: async (jobId) => void removed.push(jobId),
   };
-  const media: Partial<Media> = { probe: async () => sound, renderThumbnail: async () => undefined, ...change.media };
-  return {
-    clock,
-    store,
-    artifacts,
-    media,
-    links: createWorkerLinks(),
-    progress: createProgressBoard(clock),
-    profiles: createProfileBook("model-offload"),
-    ...(await openLearnedBooks(store, clock)),
-    catalog: createModelCatalog(),
-    logger: createLogger({ level: "silent", nowMs: clock.nowMs }),
-    config: { leaseMs },
-  } as unknown as CommitNeeds;
+  const media: Media = {
+    ...world.media,
+    probe: async () => sound,
+    renderThumbnail: async () => undefined,
+    ...change.media,
+  };
+  return { ...world, artifacts, media };
 }
 
 const begin = (parts: CommitNeeds): (() => void) =>
@@ -102,14 +86,14 @@ const state = async (): Promise<string | undefined> => (await store.jobs.get(lea
 
 describe("committing a finished render", () => {
   it("commits it once and says so", async () => {
-    begin(await partsWith());
+    begin(partsWith());
     await clock.advance(secondMs);
     expect(facts).toEqual([{ type: "artifact.committed", jobId: lease.jobId }]);
     expect(await state()).toBe("succeeded");
   });
 
   it("ends a job that was cancelled meanwhile as that, and keeps no checkpoint of it", async () => {
-    begin(await partsWith({ refuseUntilMs: 20 * secondMs }));
+    begin(partsWith({ refuseUntilMs: 20 * secondMs }));
     await clock.advance(5 * secondMs);
     expect(await store.jobs.cancel(lease.jobId, "client:a")).toBe("requested");
     await clock.advance(minuteMs);
@@ -119,7 +103,7 @@ describe("committing a finished render", () => {
   });
 
   it("waits for a disk that has no room, keeps the lease meanwhile, and commits the same render", async () => {
-    begin(await partsWith({ refuseUntilMs: 3 * minuteMs }));
+    begin(partsWith({ refuseUntilMs: 3 * minuteMs }));
     await clock.advance(2 * minuteMs);
     expect(facts).toEqual([]);
     expect(await store.jobs.sweep()).toEqual({ requeued: [], expired: [] });
@@ -129,14 +113,14 @@ describe("committing a finished render", () => {
   });
 
   it("gives the job back when the disk has no room for ten minutes", async () => {
-    begin(await partsWith({ refuseUntilMs: hourMs }));
+    begin(partsWith({ refuseUntilMs: hourMs }));
     await clock.advance(11 * minuteMs);
     expect(facts).toMatchObject([{ type: "artifact.refused", fault: null }]);
     expect(await state()).toBe("queued");
   });
 
   it("ends as soon as the fence is lost, and leaves the job to the attempt that has it", async () => {
-    begin(await partsWith({ refuseUntilMs: hourMs }));
+    begin(partsWith({ refuseUntilMs: hourMs }));
     await clock.advance(5 * secondMs);
     await store.jobs.release(lease, "taken by another");
     const next = await store.jobs.claim({
@@ -152,7 +136,7 @@ describe("committing a finished render", () => {
   });
 
   it("says nothing more and gives nothing back once it was given up, so that the next start takes the result up", async () => {
-    const giveUp = begin(await partsWith({ refuseUntilMs: hourMs }));
+    const giveUp = begin(partsWith({ refuseUntilMs: hourMs }));
     await clock.advance(5 * secondMs);
     giveUp();
     await clock.advance(10 * secondMs);
@@ -168,7 +152,7 @@ describe("committing a finished render", () => {
         endCheck = () => reject(new MediaError("DRAINING", "the media child was stopped"));
       });
     const giveUp = begin({
-      ...(await partsWith({ media: { probe } })),
+      ...partsWith({ media: { probe } }),
       logger: { ...silentLogger, error: (line) => errors.push(line) },
     });
     await clock.advance(secondMs);
@@ -180,14 +164,14 @@ describe("committing a finished render", () => {
 
   it("counts a video without a thumbnail when none can be made", async () => {
     const renderThumbnail = () => Promise.reject(new MediaError("OUTPUT_INVALID", "no room for a picture"));
-    begin(await partsWith({ media: { renderThumbnail } }));
+    begin(partsWith({ media: { renderThumbnail } }));
     await clock.advance(secondMs);
     const job = await store.jobs.get(lease.jobId);
     expect([job?.state, job?.artifacts.map(({ kind }) => kind)]).toEqual(["succeeded", ["result"]]);
   });
 
   it("refuses a file that is not the video that was asked for, and the job is tried again", async () => {
-    begin(await partsWith({ media: { probe: async () => ({ ...sound, isBlack: true }) } }));
+    begin(partsWith({ media: { probe: async () => ({ ...sound, isBlack: true }) } }));
     await clock.advance(secondMs);
     expect(facts).toMatchObject([
       { type: "artifact.refused", problem: "is black in every sampled frame", fault: { code: "OUTPUT_INVALID" } },

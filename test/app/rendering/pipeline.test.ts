@@ -127,6 +127,18 @@ const died: Settlement = { kind: "death", isOwnDoing: false, evidence: { exitSig
 describe("giving an attempt back", () => {
   const lastRow = async (kind: "job.retried" | "job.failed") => (await world.rows(kind)).at(-1);
 
+  /** Once a job that could not be prepared was claimed and given back thousands of times a second, and nothing else ran. */
+  it.each<[string, Settlement]>([
+    ["that could not be prepared", { kind: "release", why: "the worker could not be prepared" }],
+    ["whose worker was stopped on purpose", { kind: "death", evidence: {}, isOwnDoing: true }],
+  ])("a job %s is not claimed again at once", async (_, settlement) => {
+    const lease = await world.claimNew();
+    await settle(lease, settlement);
+    expect((await claim()).lease).toBeNull();
+    await world.clock.advance(secondMs);
+    expect(await claim()).toMatchObject({ lease: { jobId: lease.jobId } });
+  });
+
   it("a fault of the request ends the job: another try would end as this one", async () => {
     const lease = await world.claimNew();
     const evidence: Evidence = {
