@@ -7,6 +7,7 @@ const bundled = [
   "@hono/node-server",
   "@hono/zod-openapi",
   "@statelyai/inspect",
+  "@stricli/core",
   "hono",
   "pino",
   "prom-client",

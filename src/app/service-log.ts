@@ -1,4 +1,5 @@
 /** What a service counts and logs of itself, beside its machines' transitions. */
+import { messageOf, StoreError } from "../core/errors.ts";
 import type { JobProgress } from "../core/job.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { ServerPorts } from "../server/server-ports.ts";
@@ -13,6 +14,11 @@ export interface CountNeeds {
   readonly metrics: Pick<Metrics, "rows" | "progress" | "pulled">;
   readonly logger: Logger;
   readonly models: Files;
+}
+
+export interface StopNeeds {
+  readonly store: Pick<Store, "events">;
+  readonly logger: Pick<Logger, "warn">;
 }
 
 export interface RequestNeeds {
@@ -53,4 +59,14 @@ export function requestLog({
       logger.error({ event: "request.defect", ...request, message });
     },
   };
+}
+
+/** The last row of an orderly end; a store that cannot write does not hold the end up. */
+export async function writeStop({ store, logger }: StopNeeds, doWorkersGoOn: boolean): Promise<void> {
+  try {
+    await store.events.append([{ kind: "service.stopped", data: { workers_go_on: doWorkersGoOn } }]);
+  } catch (thrown) {
+    if (!(thrown instanceof StoreError)) throw thrown;
+    logger.warn({ event: "stop.notRecorded", message: messageOf(thrown) });
+  }
 }

@@ -2,7 +2,7 @@ import { createActor } from "xstate";
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import { type Clock, toActorClock } from "../core/clock.ts";
-import { messageOf, StoreError } from "../core/errors.ts";
+import { messageOf } from "../core/errors.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
@@ -68,7 +68,7 @@ import { removeJob } from "./rendering/remove-job.ts";
 import { createRouteWatch } from "./rendering/route-watch.ts";
 import { createStandIns } from "./rendering/stand-ins.ts";
 import { laddersOf, subsystemLimits } from "./service-limits.ts";
-import { countAndLog, requestLog } from "./service-log.ts";
+import { countAndLog, requestLog, writeStop } from "./service-log.ts";
 import { machineCharts } from "./status/machine-charts.ts";
 import { figuresOf } from "./status/scrape.ts";
 import { createHealthReader, statusOf } from "./status/service-status.ts";
@@ -335,16 +335,6 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
     },
     stop: () => Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]),
   };
-}
-
-/** The last row of an orderly end; a store that cannot write does not hold the end up. */
-async function writeStop({ store, logger }: Pick<Parts, "store" | "logger">, doWorkersGoOn: boolean): Promise<void> {
-  try {
-    await store.events.append([{ kind: "service.stopped", data: { workers_go_on: doWorkersGoOn } }]);
-  } catch (thrown) {
-    if (!(thrown instanceof StoreError)) throw thrown;
-    logger.warn({ event: "stop.notRecorded", message: messageOf(thrown) });
-  }
 }
 
 /** Puts one service together from the outside world's ports; the same for the real one and for the simulation. */

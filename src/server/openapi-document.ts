@@ -2,6 +2,7 @@
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { describedMedia } from "../contract/api/documented-body.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
+import { present } from "../core/present.ts";
 import type { ApiApp } from "./api-app.ts";
 
 export type ApiDocument = ReturnType<ApiApp["getOpenAPI31Document"]>;
@@ -12,15 +13,30 @@ Every refusal is a problem (RFC 9457) with a stable \`code\`. 429 means that you
 service cannot do it now. \`x-understudy-role\` of an operation is the role that a key needs for it; where the service has no key,
 everybody who reaches its loopback address may do everything.`;
 
-function withModels(route: RouteConfig, catalog: ModelCatalog): RouteConfig {
-  const body = route.request?.body;
-  if (body === undefined) return route;
-  const content = Object.fromEntries(
-    Object.entries(body.content).flatMap(([type, media]) =>
+const describedContent = (content: object | undefined, catalog: ModelCatalog) =>
+  Object.fromEntries(
+    Object.entries(content ?? {}).flatMap(([type, media]) =>
       media === undefined ? [] : [[type, describedMedia(media, catalog)]],
     ),
   );
-  return { ...route, request: { ...route.request, body: { ...body, content } } };
+
+/** A route as the document of one service shows it: bodies that no library checks are described with that service's models. */
+function withModels({ request, responses, ...route }: RouteConfig, catalog: ModelCatalog): RouteConfig {
+  const body = request?.body;
+  const answers = Object.entries(responses).map(([status, answer]) => {
+    const hasContent = "content" in answer && answer.content !== undefined;
+    return [status, hasContent ? { ...answer, content: describedContent(answer.content, catalog) } : answer];
+  });
+  return {
+    ...route,
+    ...present({
+      request:
+        body === undefined
+          ? request
+          : { ...request, body: { ...body, content: describedContent(body.content, catalog) } },
+    }),
+    responses: Object.fromEntries(answers),
+  };
 }
 
 /** @param catalog the models that the described service knows */
