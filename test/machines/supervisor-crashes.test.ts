@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type Actor, type AnyActorRef, createActor, fromCallback } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import { minuteMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { supervisorMachine } from "../../src/machines/supervisor.machine.ts";
 import { type ChildId, childIds } from "../../src/machines/supervisor-children.ts";
@@ -192,4 +193,11 @@ describe("a recorder that dies", () => {
     world.actor.send({ type: "recovery.reset" });
     expect(world.actor.getSnapshot().status).toBe("active");
   });
+});
+
+it("stops as asked, also where the order comes in its very first moment", async () => {
+  world = start();
+  world.actor.send({ type: "service.drain", shape: "quick", finishMs: 0 });
+  await world.clock.advance(10 * minuteMs);
+  expect(world.actor.getSnapshot().status).toBe("done");
 });
