@@ -323,7 +323,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const stopCounting = countAndLog(parts);
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
-  const recorder = createRecorder(parts, hub.publish);
+  const recorder = createRecorder(parts, { atOnce: parts.asides.note, written: hub.publish });
   const { supervisor, book, stately } = await createSupervisor(parts, recorder);
   const machines = { charts: () => machineCharts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
   const route = createRouteWatch(parts, supervisor);
@@ -335,7 +335,6 @@ export async function createService(ports: ServicePorts, config: Config, version
   const upkeep = createUpkeep(parts, supervisor, lookAtRoute);
   const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
-  hub.subscribe(parts.asides.note);
   supervisor.subscribe({
     next: lookAtRoute,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
