@@ -344,12 +344,11 @@ export async function createService(ports: ServicePorts, config: Config, version
   const stopCounting = countAndLog(parts);
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
-  const recorder = createRecorder(parts, hub.publish);
+  const recorder = createRecorder(parts, { atOnce: parts.asides.note, written: hub.publish });
   const { supervisor, ...watched } = await createSupervisor(parts, recorder);
   const helpers = createHelpers(parts, supervisor);
   const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
-  hub.subscribe(parts.asides.note);
   supervisor.subscribe({
     next: helpers.lookAtRoute,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),

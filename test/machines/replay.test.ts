@@ -9,6 +9,9 @@ const stored = (row: TimelineRow): TimelineRow => JSON.parse(JSON.stringify(row)
 const isFirstStep = (row: TimelineRow): boolean =>
   row.kind === "machine.transitioned" && row.data.event === "xstate.init";
 
+/** Nobody works on such an incident, so that there is nothing to replay. */
+const isSetAside = (row: TimelineRow): boolean => row.kind === "incident.opened" && row.data.is_set_aside === true;
+
 async function incidentsOf(seed: number, hours: number): Promise<Map<string, TimelineRow[]>> {
   const byIncident = new Map<string, TimelineRow[]>();
   const onRow = (row: TimelineRow): void => {
@@ -31,7 +34,8 @@ const problemsOf = (replay: Replay | null): unknown[] =>
 describe("the rows of every simulated incident", { timeout: 120_000 }, () => {
   let incidents: Map<string, TimelineRow[]>;
   beforeAll(async () => {
-    incidents = new Map([...(await incidentsOf(11, 24)), ...(await incidentsOf(12, 24))]);
+    const all = [...(await incidentsOf(11, 24)), ...(await incidentsOf(12, 24))];
+    incidents = new Map(all.filter(([, rows]) => !rows.some(isSetAside)));
   }, 120_000);
 
   it("give the same states, reports and facts when they are replayed", () => {

@@ -11,12 +11,14 @@ import { silentLogger } from "../../src/telemetry/logger.ts";
 let clock: VirtualClock;
 let store: Store;
 let told: string[];
+let heard: string[];
 let lostCount: number;
 
 beforeEach(() => {
   clock = createVirtualClock();
   store = openStore({ path: ":memory:", clock });
   told = [];
+  heard = [];
   lostCount = 0;
 });
 afterEach(() => store.close());
@@ -24,8 +26,11 @@ afterEach(() => store.close());
 /** How many rows were there when each fact was told. */
 function start(over: Store = store): { send(fact: SupervisorFact): void; settled: Recorder["settled"] } {
   const metrics = { factLost: () => (lostCount += 1) };
-  const recorder = createRecorder({ store: over, metrics, logger: silentLogger } as never, (fact) => {
-    void store.events.newestSeq().then((seq) => told.push(`${fact.type} after ${seq} rows`));
+  const recorder = createRecorder({ store: over, metrics, logger: silentLogger } as never, {
+    atOnce: (fact) => heard.push(fact.type),
+    written: (fact) => {
+      void store.events.newestSeq().then((seq) => told.push(`${fact.type} after ${seq} rows`));
+    },
   });
   const actor = createActor(recorder.actor);
   actor.start();
@@ -53,6 +58,7 @@ it("writes facts in order and tells each once it is written, also over a store t
   for (const fact of [changed, paused, changed]) send(fact);
   await clock.advance(10);
   expect([await kinds(), told]).toEqual([[], []]);
+  expect(heard).toEqual(["mode.changed", "intake.paused", "mode.changed"]);
   await clock.advance(200);
   await settled();
   expect(await kinds()).toEqual(["mode.changed", "intake.paused", "mode.changed"]);

@@ -132,6 +132,14 @@ async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<vo
   }
 }
 
+/** Who hears of facts. */
+export interface FactListeners {
+  /** Before it is written: what the service itself decides by in the same moment, as which models it claims no job for. */
+  readonly atOnce: FactListener;
+  /** Once it is written, in order: what others are told. */
+  readonly written: FactListener;
+}
+
 export interface Recorder {
   readonly actor: CallbackActorLogic<SupervisorFact, undefined>;
   /** Resolves when every fact that was told so far is written, or is known to be lost. */
@@ -139,10 +147,10 @@ export interface Recorder {
 }
 
 /**
- * Writes the supervisor's facts one after the other, and tells each to the listener once it is written. A fact that comes while
+ * Writes the supervisor's facts one after the other, and tells each once it is written. A fact that comes while
  * nothing is being written is written at once. A store that cannot write stops nothing: the fact is counted, and told all the same.
  */
-export function createRecorder(parts: RecorderNeeds, listener: FactListener): Recorder {
+export function createRecorder(parts: RecorderNeeds, { atOnce, written: tell }: FactListeners): Recorder {
   const waiting: SupervisorFact[] = [];
   // Set before the first write begins: what a write makes others do may tell the next fact.
   let isWriting = false;
@@ -156,13 +164,14 @@ export function createRecorder(parts: RecorderNeeds, listener: FactListener): Re
         parts.metrics.factLost();
         parts.logger.error({ event: "fact.notRecorded", fact: fact.type, message: messageOf(thrown) });
       }
-      listener(fact);
+      tell(fact);
     }
     isWriting = false;
   };
   return {
     actor: fromCallback<SupervisorFact, undefined>(({ receive }) => {
       receive((fact) => {
+        atOnce(fact);
         waiting.push(fact);
         if (!isWriting) written = writeAll();
       });

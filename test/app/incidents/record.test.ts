@@ -32,7 +32,7 @@ async function record(...facts: readonly SupervisorFact[]): Promise<void> {
       lostCount += 1;
     },
   };
-  const actor = createActor(createRecorder({ ...world, metrics }, (fact) => told.push(fact)).actor, {
+  const actor = createActor(createRecorder({ ...world, metrics }, { atOnce: () => undefined, written: (fact) => told.push(fact) }).actor, {
     input: undefined,
   }).start();
   for (const fact of facts) actor.send(fact);
@@ -116,7 +116,7 @@ describe("the record of an incident", () => {
         lostCount += 1;
       },
     };
-    const actor = createActor(createRecorder({ ...world, store, metrics }, (fact) => told.push(fact)).actor, {
+    const actor = createActor(createRecorder({ ...world, store, metrics }, { atOnce: () => undefined, written: (fact) => told.push(fact) }).actor, {
       input: undefined,
     });
     actor.start().send({ type: "mode.changed", from: "ready", to: "mock" });
@@ -146,9 +146,9 @@ describe("the record of an incident", () => {
       "budget.exhausted",
     );
     expect(rows.map(({ kind, data }) => [kind, data])).toEqual([
-      ["worker.connected", { pid: 7 }],
-      ["model.loadFailed", { model: "T2V-A14B" }],
-      ["pipeline.stalled", {}],
+      ["worker.connected", { pid: 7, adopted: false, device: "GPU-0" }],
+      ["model.loadFailed", { model: "T2V-A14B", code: "WORKER_STALLED", message: "it stood still" }],
+      ["pipeline.stalled", { job_id: "job-1", main_thread_idle_ms: null }],
       ["child.crashed", { child: "health", message: "it threw" }],
       ["budget.exhausted", { action: "restart_pipeline", retry_at_ms: 5 }],
     ]);
