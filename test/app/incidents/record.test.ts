@@ -32,9 +32,12 @@ async function record(...facts: readonly SupervisorFact[]): Promise<void> {
       lostCount += 1;
     },
   };
-  const actor = createActor(createRecorder({ ...world, metrics }, { atOnce: () => undefined, written: (fact) => told.push(fact) }).actor, {
-    input: undefined,
-  }).start();
+  const actor = createActor(
+    createRecorder({ ...world, metrics }, { atOnce: () => undefined, written: (fact) => told.push(fact) }).actor,
+    {
+      input: undefined,
+    },
+  ).start();
   for (const fact of facts) actor.send(fact);
   await world.clock.settle();
   actor.stop();
@@ -116,9 +119,13 @@ describe("the record of an incident", () => {
         lostCount += 1;
       },
     };
-    const actor = createActor(createRecorder({ ...world, store, metrics }, { atOnce: () => undefined, written: (fact) => told.push(fact) }).actor, {
-      input: undefined,
-    });
+    const actor = createActor(
+      createRecorder({ ...world, store, metrics }, { atOnce: () => undefined, written: (fact) => told.push(fact) })
+        .actor,
+      {
+        input: undefined,
+      },
+    );
     actor.start().send({ type: "mode.changed", from: "ready", to: "mock" });
     await world.clock.settle();
     expect([lostCount, told.length]).toEqual([1, 1]);

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createActor } from "xstate";
-import { createRecorder, factKeys, type Recorder } from "../../src/app/incidents/recorder.ts";
-import { StoreError } from "../../src/core/errors.ts";
-import type { Store } from "../../src/core/ports/event-log.ts";
-import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import type { SupervisorFact } from "../../src/machines/supervisor-types.ts";
-import { openStore } from "../../src/store/open-store.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
+import { createRecorder, factKeys, type Recorder } from "../../../src/app/incidents/recorder.ts";
+import { StoreError } from "../../../src/core/errors.ts";
+import type { Store } from "../../../src/core/ports/event-log.ts";
+import { createVirtualClock, type VirtualClock } from "../../../src/core/virtual-clock.ts";
+import type { SupervisorFact } from "../../../src/machines/supervisor-types.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
 
 let clock: VirtualClock;
 let store: Store;

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { DrillObserver } from "../../src/app/drills/observe-drill.ts";
-import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import { classify } from "../../src/recovery/classify.ts";
-import { openStore } from "../../src/store/open-store.ts";
-import { eventOf } from "../harness/sample-rows.ts";
+import { DrillObserver } from "../../../src/app/drills/observe-drill.ts";
+import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
+import { classify } from "../../../src/recovery/classify.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { eventOf } from "../../harness/sample-rows.ts";
 
 it("a score card names the code of every fault: of the one that opened the incident, and of those that joined it", async () => {
   const clock = createVirtualClock();
