@@ -7,6 +7,7 @@ const bundled = [
   "@hono/node-server",
   "@hono/zod-openapi",
   "@statelyai/inspect",
+  "@stricli/core",
   "hono",
   "pino",
   "prom-client",
@@ -53,10 +54,23 @@ const arrows = {
   cli: ["app", "config", "core", "contract"],
 };
 
+/** Room of app → rooms that it may import, besides itself. The top of app puts the rooms together, and none imports it. */
+const rooms = {
+  workers: [],
+  health: [],
+  rendering: ["workers"],
+  models: ["health", "rendering", "workers"],
+  incidents: ["rendering", "workers"],
+  status: ["incidents", "workers"],
+  drills: ["workers"],
+  doctor: ["health", "models"],
+};
+
 /** What they need of config is its types; values arrive as arguments. */
 const configTypesOnly = ["gpu", "workers", "models", "store", "media", "telemetry", "server"];
 
 const below = (folders) => `^src/(?:${folders.join("|")})/`;
+const belowApp = (names) => `^src/app/(?:${names.join("|")})/`;
 const package_ = (names) => `(?:^|/)node_modules/(?:${names.join("|")})/`;
 const native = package_(["@napi-rs/canvas[^/]*", "@napi-rs/webcodecs[^/]*", "mediabunny"]);
 
@@ -69,9 +83,28 @@ const folderRules = Object.entries(arrows).map(([folder, mayImport]) => ({
   to: { path: "^src/", pathNot: below([folder, ...mayImport]) },
 }));
 
+const roomRules = Object.entries(rooms).map(([room, mayImport]) => ({
+  name: `room-${room}-arrows`,
+  comment:
+    mayImport.length === 0
+      ? `the room ${room} imports no other room, and not the top of app`
+      : `the room ${room} imports only the rooms ${mayImport.join(", ")}, and not the top of app`,
+  severity: "error",
+  from: { path: belowApp([room]) },
+  to: { path: "^src/app/", pathNot: belowApp([room, ...mayImport]) },
+}));
+
 module.exports = {
   forbidden: [
     ...folderRules,
+    ...roomRules,
+    {
+      name: "known-rooms",
+      comment: "every folder of app is a room with arrows",
+      severity: "error",
+      from: { path: "^src/app/[^/]+/", pathNot: belowApp(Object.keys(rooms)) },
+      to: {},
+    },
     {
       name: "simulator-arrows",
       comment: "the simulator is a program of its own; it may import media besides what workers may",

@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSeededChance, createSystemChance } from "../src/core/chance.ts";
 import { createSystemClock } from "../src/core/clock.ts";
+import { createModelCatalog } from "../src/core/model-catalog.ts";
 import { mebibyte } from "../src/core/units.ts";
 import { HubClient } from "../src/models/hub-client.ts";
 import { createModelDesk } from "../src/models/model-desk.ts";
-import { loadRegistry } from "../src/models/registry.ts";
 import { installedPython } from "../src/workers/diffusers-command.ts";
 import { type BenchResult, medianOf } from "./result.ts";
 
@@ -71,7 +71,7 @@ function pullCurl(endpoint: string, folder: string): void {
 
 /** The desk as the puller process opens it. */
 export async function pullOnce(endpoint: string, folder: string, name: string): Promise<void> {
-  const desk = createModelDesk(loadRegistry(), {
+  const desk = createModelDesk(createModelCatalog(), {
     clock,
     chance: createSystemChance(),
     hub: new HubClient({ endpoint, token: null, stallMs: 30_000 }, clock),

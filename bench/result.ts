@@ -7,7 +7,8 @@ export interface BenchResult {
   readonly what: string;
   readonly value: number;
   readonly unit: string;
-  readonly limit: { readonly kind: "atLeast" | "atMost"; readonly value: number };
+  /** Null for a figure that is told and not judged. */
+  readonly limit: { readonly kind: "atLeast" | "atMost"; readonly value: number } | null;
   /** The figures behind the ratio. */
   readonly detail: string;
 }

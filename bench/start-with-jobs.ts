@@ -33,7 +33,7 @@ function multiplyJobs(stateDir: string): void {
 }
 
 /** From the start of the process until it listens: with a long history and with none, in turns. */
-export async function benchStart(): Promise<BenchResult[]> {
+export async function benchStartWithJobs(): Promise<BenchResult[]> {
   const [empty, full] = [makeStateDir(), makeStateDir()];
   try {
     const service = await startService({ stateDir: full.path });

@@ -10,20 +10,21 @@ const lowest = 24;
 const found = Number(process.versions.node.split(".")[0]);
 const beside = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-async function chooseProgram() {
-  // A clone has both after a build, and then the sources are the newer ones.
-  if (!existsSync(beside("../src/main.ts")))
-    return { program: beside("../dist/main.js"), compiled: beside("../dist/compiled") };
-  const { programOfClone } = await import("../scripts/start-clone.js");
-  return programOfClone();
+/** A clone has both after a build, and then the sources are the newer ones. */
+function chooseProgram() {
+  if (existsSync(beside("../src/main.ts")))
+    return import("../scripts/start-clone.js").then(({ programOfClone }) => programOfClone());
+  return Promise.resolve({ program: beside("../dist/main.js"), compiled: beside("../dist/compiled") });
 }
 
-async function start() {
-  const { program, compiled } = await chooseProgram();
-  const { enableCompileCache } = await import("node:module");
-  // Beside the program, where nobody else may write; where this user may not either, each start compiles.
-  if (compiled !== undefined) enableCompileCache(compiled);
-  await import(pathToFileURL(program).href);
+function start() {
+  return Promise.all([chooseProgram(), import("node:module")]).then(
+    ([{ program, compiled }, { enableCompileCache }]) => {
+      // Beside the program, where nobody else may write; where this user may not either, each start compiles.
+      if (compiled !== undefined) enableCompileCache(compiled);
+      return import(pathToFileURL(program).href);
+    },
+  );
 }
 
 if (found < lowest) {

@@ -25,7 +25,8 @@ COPY --from=build /build/package.json /build/README.md /build/LICENSE ./
 COPY --from=build /build/bin ./bin
 COPY --from=build /build/dist ./dist
 COPY --from=build /build/node_modules ./node_modules
-RUN mkdir /state && chown node:node /state
+# The first command leaves its compiled code beside the program, where the service's user may not write.
+RUN node bin/understudy.js --version && mkdir /state && chown node:node /state
 USER node
 VOLUME /state
 EXPOSE 9000

@@ -33,7 +33,8 @@ COPY --from=build /build/package.json /build/README.md /build/LICENSE ./
 COPY --from=build /build/bin ./bin
 COPY --from=build /build/dist ./dist
 COPY --from=build /build/node_modules ./node_modules
-RUN useradd --create-home --uid 1000 understudy && mkdir /state /models && chown understudy:understudy /state /models
+# The first command leaves its compiled code beside the program, where the service's user may not write.
+RUN node bin/understudy.js --version && useradd --create-home --uid 1000 understudy && mkdir /state /models && chown understudy:understudy /state /models
 USER understudy
 VOLUME ["/state", "/models"]
 EXPOSE 9000

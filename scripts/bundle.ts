@@ -52,14 +52,19 @@ const packageOf = (path: string): string | undefined =>
 function licencesOf(root: string, modulePaths: readonly string[]): string {
   const folders = new Set(modulePaths.map(packageOf).filter((folder) => folder !== undefined));
   const texts = [...folders].toSorted().map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8")) as {
+    const { name, version, license, author } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8")) as {
       readonly name: string;
       readonly version: string;
       readonly license: string;
+      readonly author?: string | { readonly name: string };
     };
     const files = readdirSync(join(root, folder)).filter((file) => /^(?:licen[cs]e|notice)/i.test(file));
     const bodies = files.map((file) => readFileSync(join(root, folder, file), "utf8").trim());
-    return [`${name} ${version} (${license})`, ...bodies].join("\n\n");
+    const by = typeof author === "object" ? author.name : (author ?? `the authors of ${name}`);
+    // Some packages bring no text; their licence asks for the name at least.
+    return [`${name} ${version} (${license})`, ...(bodies.length === 0 ? [`Copyright (c) ${by}`] : bodies)].join(
+      "\n\n",
+    );
   });
   return `Packages that are part of these files, and their licences.\n\n${texts.join(`\n\n${"-".repeat(80)}\n\n`)}\n`;
 }

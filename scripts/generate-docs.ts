@@ -4,6 +4,7 @@ import { secretNames } from "../src/config/setting-names.ts";
 import { configJsonSchema, listSettings } from "../src/config/settings.ts";
 import { exampleSettings } from "../src/config/write-settings.ts";
 import { type ErrorCodeRow, errorCodes } from "../src/core/error-codes.ts";
+import { createModelCatalog } from "../src/core/model-catalog.ts";
 import { createApp } from "../src/server/create-app.ts";
 import { describeApi } from "../src/server/openapi-document.ts";
 import type { ServerPorts } from "../src/server/server-ports.ts";
@@ -93,7 +94,7 @@ export function renderContract(): string {
   const doors = { apiKey: null, allowedHosts: [], allowedOrigins: [], isExposed: false, isInsecure: false };
   const limits = { rateLimit: { perSecond: 1, burstCount: 1 }, resultMaxAgeMs: 0 };
   const app = createApp({} as ServerPorts, { ...doors, ...limits, consent, ownConsent: consent });
-  return `${JSON.stringify(describeApi(app, version), null, 1)}\n`;
+  return `${JSON.stringify(describeApi(app, version, createModelCatalog()), null, 1)}\n`;
 }
 
 const exampleHead = `# yaml-language-server: $schema=./config.schema.json

@@ -1,21 +1,8 @@
-/** The command line's entry: arguments → configuration → command. One sentence and a non-zero exit when it cannot. */
+/** The command line's entry: arguments → order → command. One sentence and a non-zero exit when it cannot. */
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
-import { helpText, parseArguments } from "./cli/arguments.ts";
-import { backUp, drain, pause, resume } from "./cli/client-commands.ts";
-import { runConfig } from "./cli/config-commands.ts";
-import { showDoctor } from "./cli/doctor-command.ts";
-import { listDrills, runDrill } from "./cli/drill-commands.ts";
+import { parseArguments } from "./cli/arguments.ts";
+import { carryOut } from "./cli/carry-out.ts";
 import { exitCodes } from "./cli/exit-codes.ts";
-import { runJobs } from "./cli/jobs-commands.ts";
-import { loadConfig } from "./cli/load-config.ts";
-import { runModels } from "./cli/models-commands.ts";
-import { showReplay } from "./cli/replay.ts";
-import { serve } from "./cli/serve.ts";
-import { showStatus } from "./cli/status-command.ts";
-import { runToken } from "./cli/token-commands.ts";
-import { runWorkerCheck } from "./cli/worker-commands.ts";
-import { readHubEnvironment } from "./config/hub-environment.ts";
 import { UnderstudyError } from "./core/errors.ts";
 import { packageRoot } from "./core/package-root.ts";
 
@@ -25,47 +12,19 @@ function readVersion(): string {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
-  const wanted = parseArguments(argv);
+  const wanted = await parseArguments(argv);
   switch (wanted.command) {
     case "help":
-      process.stdout.write(helpText);
-      return 0;
+      process.stdout.write(wanted.text);
+      return exitCodes.ok;
     case "version":
       process.stdout.write(`${readVersion()}\n`);
-      return 0;
+      return exitCodes.ok;
     case "refused":
       process.stderr.write(`${wanted.message}\n`);
       return exitCodes.usage;
-    case "status":
-      return showStatus(loadConfig(wanted).config, wanted.isJson);
-    case "jobs":
-      return runJobs(loadConfig(wanted).config, wanted.wanted);
-    case "drain":
-      return drain(loadConfig(wanted).config);
-    case "pause":
-      return pause(loadConfig(wanted).config, wanted.isReleasing);
-    case "resume":
-      return resume(loadConfig(wanted).config);
-    case "drill": {
-      const config = loadConfig(wanted).config;
-      return wanted.drill === null ? listDrills(config) : runDrill(config, wanted.drill);
-    }
-    case "models":
-      return runModels(loadConfig(wanted).config, wanted, readHubEnvironment(process.env));
-    case "worker":
-      return runWorkerCheck(wanted);
-    case "config":
-      return runConfig(wanted);
-    case "doctor":
-      return showDoctor(loadConfig(wanted).config, readHubEnvironment(process.env), wanted.isJson);
-    case "token":
-      return runToken(loadConfig(wanted).config, wanted);
-    case "backup":
-      return backUp(loadConfig(wanted).config, resolve(wanted.targetPath));
-    case "replay":
-      return showReplay(loadConfig(wanted).config, wanted.incidentId);
-    case "serve":
-      return serve(wanted, readVersion());
+    default:
+      return carryOut(wanted, readVersion());
   }
 }
 

@@ -1,6 +1,6 @@
+import type { Clock } from "../core/clock.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import type { IntakePort, IntakeView } from "../server/server-ports.ts";
-import type { ServiceParts } from "./service-ports.ts";
 
 const lookEveryMs = 100;
 
@@ -20,7 +20,7 @@ function viewOf(supervisor: Supervisor): IntakeView {
 
 /** Pause, drain and resume as an operator asks for them. */
 export function createIntakeDesk(
-  { clock }: Pick<ServiceParts, "clock">,
+  { clock }: { readonly clock: Clock },
   supervisor: Supervisor,
   onResumed: () => void,
 ): IntakePort {

@@ -1,7 +1,8 @@
 import type { AcceptedConfig, ConfigAnswer } from "../config/parse-config.ts";
 import { planReload } from "../config/reload.ts";
 import type { Config } from "../config/schema.ts";
-import type { ServicePorts } from "./service-ports.ts";
+import type { Store } from "../core/ports/event-log.ts";
+import type { Logger } from "../telemetry/logger.ts";
 
 /** The configuration that is in force. Whoever reads a setting when it is needed sees a change at once. */
 export interface LiveConfig {
@@ -32,7 +33,7 @@ export function createLiveConfig(first: Config): LiveConfig {
 export function createReload(
   first: AcceptedConfig,
   live: LiveConfig,
-  { logger, store }: Pick<ServicePorts, "logger" | "store">,
+  { logger, store }: { readonly logger: Logger; readonly store: Pick<Store, "events"> },
   onChange: () => void,
 ): (answer: ConfigAnswer) => Promise<void> {
   let running = first;

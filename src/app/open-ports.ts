@@ -3,6 +3,7 @@ import { readHubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
 import { type Chance, createSystemChance } from "../core/chance.ts";
 import type { SystemClock } from "../core/clock.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { WebhookSender } from "../core/ports/webhook-sender.ts";
 import { createSystemProbe } from "../gpu/telemetry/system-probe.ts";
 import { createMediaClient } from "../media/media-client.ts";
@@ -17,8 +18,8 @@ import { createProcessRegistry, type ProcessRegistry } from "../workers/process-
 import { simulatorCommand } from "../workers/simulator-command.ts";
 import { createWorkerHost, type SystemWorkerHost } from "../workers/worker-host.ts";
 import type { WorkerCommand } from "../workers/worker-process.ts";
-import { openModels, readRegistry as registryOf } from "./models/open-models.ts";
-import type { ServicePorts } from "./service-ports.ts";
+import { openModels } from "./models/open-models.ts";
+import type { ServicePorts } from "./service.ts";
 import { createWorkerModels, type WorkerModels } from "./workers/worker-models.ts";
 
 export interface SystemPorts extends ServicePorts {
@@ -26,6 +27,11 @@ export interface SystemPorts extends ServicePorts {
   readonly registry: ProcessRegistry;
   /** Ends the helpers and closes the store; workers are not touched. */
   close(): Promise<void>;
+}
+
+export interface Means {
+  readonly clock: SystemClock;
+  readonly catalog: ModelCatalog;
 }
 
 /** How a worker is started, by its kind. */
@@ -56,9 +62,9 @@ function commandFor(
 }
 
 /** Models on the disk, which diffusers workers alone read; a worker of one's own has its own. */
-function openFiles(config: Config, means: { readonly clock: SystemClock; readonly chance: Chance }) {
+function openFiles(config: Config, means: Means & { readonly chance: Chance }) {
   if (!config.workers.some(({ kind }) => kind === "diffusers")) return { files: null, desk: null };
-  const files = createWorkerModels(config.stateDir, registryOf(config).entries);
+  const files = createWorkerModels(config.stateDir, means.catalog);
   return { files, desk: openModels(config, readHubEnvironment(process.env), means) };
 }
 
@@ -76,7 +82,7 @@ function openWebhookSender(config: Config, clock: SystemClock): WebhookSender {
 }
 
 /** The real outside world of one state directory, which the caller has locked. */
-export function openPorts(config: Config, clock: SystemClock): SystemPorts {
+export function openPorts(config: Config, { clock, catalog }: Means): SystemPorts {
   const { stateDir, queue } = config;
   const chance = createSystemChance();
   const registry = createProcessRegistry();
@@ -99,7 +105,7 @@ export function openPorts(config: Config, clock: SystemClock): SystemPorts {
   const artifacts = createArtifactFiles({ stateDir, clock });
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
   const hasRealWorker = config.workers.some(({ kind }) => kind !== "simulator");
-  const { files, desk } = openFiles(config, { clock, chance });
+  const { files, desk } = openFiles(config, { clock, chance, catalog });
   const commandOf = (workerId: string): WorkerCommand => commandFor(config, workerId, deviceDir, files);
   const host = createWorkerHost({ stateDir, clock, chance, commandOf, registry });
   const probe = createSystemProbe({
@@ -115,6 +121,7 @@ export function openPorts(config: Config, clock: SystemClock): SystemPorts {
   return {
     clock,
     chance,
+    catalog,
     store,
     artifacts,
     disk,

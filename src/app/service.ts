@@ -1,65 +1,113 @@
 import { createActor } from "xstate";
 import type { Config } from "../config/schema.ts";
-import { toActorClock } from "../core/clock.ts";
-import { messageOf, StoreError, UnderstudyError } from "../core/errors.ts";
-import { isRowOf } from "../core/events.ts";
+import type { Chance } from "../core/chance.ts";
+import { type Clock, toActorClock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
+import type { Store } from "../core/ports/event-log.ts";
+import type { Media } from "../core/ports/media.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
-import { toldKinds } from "../core/webhook.ts";
+import type { WebhookSender } from "../core/ports/webhook-sender.ts";
+import type { ProcessRef, WorkerHost } from "../core/ports/worker.ts";
 import { createGpuAdapter } from "../gpu/adapter.ts";
-import { StandInDesk } from "../jobs/stand-in-desk.ts";
-import { WebhookDesk } from "../jobs/webhook-desk.ts";
 import { healthMonitorMachine } from "../machines/health-monitor.machine.ts";
 import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import type { SubsystemLimits } from "../machines/supervisor-types.ts";
+import { isUsable } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
-import { defaultWorkerLimits, type StopShape } from "../machines/worker-types.ts";
-import { validateLadders } from "../recovery/ladders.ts";
-import type { ServerPorts } from "../server/server-ports.ts";
+import type { StopShape } from "../machines/worker-types.ts";
+import { isConditionOver } from "../recovery/condition.ts";
+import type { ServerPorts, ServiceStatus } from "../server/server-ports.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import { createMachineBook, type MachineBook } from "../telemetry/machine-book.ts";
 import { createMetrics } from "../telemetry/metrics/metrics.ts";
-import { logRows } from "../telemetry/row-log.ts";
 import type { StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
+import { createAdmissionPort } from "./admission-port.ts";
+import { behindDrills } from "./drills/blind-spots.ts";
+import { createDrillDesk } from "./drills/drill-operations.ts";
 import { DrillState } from "./drills/drill-state.ts";
 import { createDiskWatch } from "./health/disk-watch.ts";
 import { gpuExpectationOf } from "./health/gpu-expectation.ts";
 import { healthActors } from "./health/health-actors.ts";
 import { createHostMemory } from "./health/host-memory.ts";
 import { createSampleBoard } from "./health/sample-history.ts";
+import { createTelemetryDesk } from "./health/telemetry-reader.ts";
+import { createIncidentDesk } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
 import { createRecorder, type Recorder } from "./incidents/recorder.ts";
+import type { RecoverPorts } from "./incidents/recover.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
-import { createFactHub } from "./incidents/recovery-operations.ts";
+import { createFactHub, createRecoveryDesk, type FactHub } from "./incidents/recovery-operations.ts";
 import { readResumedFacts } from "./incidents/resume-facts.ts";
+import { createIntakeDesk } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
 import { createProfileBook } from "./models/loaded-profiles.ts";
 import { loaderActors } from "./models/loader-actors.ts";
+import { listLoras } from "./models/lora-list.ts";
+import { type ModelPorts, repairFiles } from "./models/model-files.ts";
+import { createModelBoard } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
+import { prepareLoad } from "./models/prepare-load.ts";
+import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createAsideModels } from "./models/unavailable-models.ts";
+import { createCancelJob } from "./rendering/cancel-job.ts";
+import { createJobOutlook } from "./rendering/job-outlook.ts";
 import { openLearnedBooks } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
+import { planReduction } from "./rendering/plan-render.ts";
 import { createProgressBoard } from "./rendering/progress-tracker.ts";
 import { createProofClip } from "./rendering/proof-clip.ts";
+import { createQuarantine } from "./rendering/quarantine.ts";
+import { removeJob } from "./rendering/remove-job.ts";
 import { createRouteWatch } from "./rendering/route-watch.ts";
-import { createServerPorts } from "./server-ports-of.ts";
-import type { ServiceParts, ServicePorts } from "./service-ports.ts";
+import { createStandIns } from "./rendering/stand-ins.ts";
+import { laddersOf, subsystemLimits } from "./service-limits.ts";
+import { countAndLog, requestLog, writeStop } from "./service-log.ts";
 import { machineCharts } from "./status/machine-charts.ts";
-import type { StatusParts } from "./status/service-status.ts";
+import { figuresOf } from "./status/scrape.ts";
+import { createHealthReader, statusOf } from "./status/service-status.ts";
+import { createStreams } from "./status/streams.ts";
 import { createTurnClock } from "./turn-clock.ts";
 import { createUpkeep } from "./upkeep.ts";
+import { waitUntilFinished, waitUntilStopped } from "./wait-for-supervisor.ts";
+import { createWebhooks } from "./webhooks.ts";
+import { createKillWorker } from "./workers/kill-worker.ts";
 import { createLeakWatch } from "./workers/leak-watch.ts";
 import { workerActors } from "./workers/worker-actors.ts";
 import { createWorkerLinks } from "./workers/worker-links.ts";
 
+/** The outside world of one service. The simulation gives another one. */
+export interface ServicePorts {
+  readonly clock: Clock;
+  readonly chance: Chance;
+  /** The models that this service knows. */
+  readonly catalog: ModelCatalog;
+  readonly store: Store;
+  readonly artifacts: ArtifactFiles;
+  readonly disk: DiskGauge;
+  readonly media: Media;
+  readonly host: WorkerHost;
+  readonly probe: TelemetryProbe;
+  readonly webhooks: WebhookSender;
+  readonly logger: Logger;
+  /** Null where every worker is simulated: their models have no files. */
+  readonly models: ModelPorts | null;
+}
+
 export interface Service {
   readonly serverPorts: ServerPorts;
   readonly supervisor: Supervisor;
-  readonly parts: ServiceParts;
+  /** As it is in force now. */
+  readonly config: Config;
+  readonly events: Pick<Store["events"], "subscribe">;
+  /** Of the workers that are connected. */
+  processes(): readonly ProcessRef[];
   /** Adopts or starts the workers. Called once, when the service can already answer. */
   start(): void;
   /** What waits by a setting looks at it again, because it may have changed. */
@@ -74,66 +122,44 @@ export interface Service {
 
 const drawCount = 64;
 
-function subsystemLimits(config: Config): SubsystemLimits {
-  const { recovery, supervision } = config;
+/** How recovery reaches the card, the models and the jobs of this service. */
+function recoverPortsOf(parts: Parts): RecoverPorts {
+  const { config, store, models, probe } = parts;
   return {
-    worker: {
-      crashLoopDeathCount: supervision.crashLoopDeathCount,
-      crashLoopWindowMs: supervision.crashLoopWindowMs,
-      handshakeMs: supervision.handshakeMs,
-      backoffMs: defaultWorkerLimits.backoffMs.map((ms) => Math.min(ms, supervision.backoffLongestMs)),
-    },
-    breaker: { ...recovery.breaker },
-    health: {
-      thresholds: config.health.thresholds,
-      sampleEveryMs: config.health.sampleEveryMs,
-      checkEveryMs: config.health.checkEveryMs,
-      overdueMs: config.health.sampleEveryMs * 4,
-    },
-    recovery: { climbCount: recovery.climbCount, cooldownMs: recovery.cooldownMs, lookBack: recovery.lookBack },
-    budget: recovery.budget,
+    ...parts,
+    jobs: store.jobs,
+    ownModelOf: (workerId) => ownModelOf(config, workerId),
+    canFetchFiles: (model) => models?.desk.canPull(model) ?? null,
+    repairFiles: (model) => repairFiles(models, model),
+    planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
+    prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
+    setProfile: parts.profiles.set,
+    isConditionGone: async ({ fault }) =>
+      isConditionOver(
+        fault.faultClass,
+        await probe.measure({ maxAgeMs: 0 }),
+        config.health.thresholds,
+        gpuExpectationOf(config),
+      ),
   };
 }
 
-function wireMachine(parts: ServiceParts, recorder: Recorder) {
-  const proofClip = createProofClip(parts.media, parts.artifacts);
+function wireMachine(parts: Parts, recorder: Recorder) {
+  const { prove } = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
       worker: workerMachine.provide({ actors: workerActors(parts) }),
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
       pipeline: pipelineMachine.provide({ actors: pipelineActors(parts) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
-      recovery: recoveryMachine.provide({ actors: recoveryActors(parts, proofClip) }),
+      recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts), prove) }),
       recorder: recorder.actor,
     },
   });
 }
 
-function laddersOf(config: Config) {
-  const checked = validateLadders(config.recovery.ladders as Readonly<Record<string, readonly string[]>>);
-  if (checked.kind !== "valid") throw new UnderstudyError("CONFIGURATION_INVALID", checked.problems.join(" "));
-  return checked.ladders;
-}
-
-/** The outside world, but for what a drill hides from the service. */
-function behindDrills(ports: ServicePorts, drill: DrillState): Pick<ServicePorts, "disk" | "probe"> {
-  const { disk, probe } = ports;
-  const lost = (): Promise<never> =>
-    Promise.reject(new UnderstudyError("SYSTEM_RESOURCE", "nothing can be measured during this drill"));
-  return {
-    disk: { ...disk, freeBytes: async () => (drill.hides("disk") ? 0 : disk.freeBytes()) },
-    probe: { ...probe, measure: (options) => (drill.hides("telemetry") ? lost() : probe.measure(options)) },
-  };
-}
-
-/** Null when nobody can say. */
-const measureFreeHostBytes = (probe: TelemetryProbe): Promise<number | null> =>
-  probe.measure().then(
-    ({ host }) => host.memoryTotalBytes - host.memoryUsedBytes,
-    () => null,
-  );
-
-async function openParts(ports: ServicePorts, config: Config, version: string): Promise<ServiceParts> {
+/** The outside world, and what the rooms of one service share in memory. */
+async function openParts(ports: ServicePorts, config: Config, version: string) {
   const { clock, store } = ports;
   const links = createWorkerLinks();
   const drill = new DrillState();
@@ -141,6 +167,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
   const deviceOf = (workerId: string): string | null => links.clientOf(workerId)?.identity.device.uuid ?? null;
   const gpu = createGpuAdapter({ clock, probe, clientOf: links.clientOf, deviceOf });
   const epoch = await store.nextEpoch();
+  const hostMemory = createHostMemory(probe);
   return {
     ...ports,
     disk,
@@ -153,9 +180,9 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
     progress: createProgressBoard(clock),
     samples: createSampleBoard(),
     profiles: createProfileBook(config.loadProfile),
-    hostMemory: createHostMemory(probe),
+    hostMemory,
     asides: createAsideModels(clock, config.workers, () => config.recovery.lookBack),
-    loadGate: new LoadGate({ measureFreeBytes: () => measureFreeHostBytes(probe) }),
+    loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
     metrics: createMetrics({
       version,
       startedAtMs: clock.nowMs(),
@@ -167,11 +194,8 @@ async function openParts(ports: ServicePorts, config: Config, version: string): 
   };
 }
 
-interface Watched {
-  readonly supervisor: Supervisor;
-  readonly book: MachineBook;
-  readonly stately: StatelyFeed | null;
-}
+/** Everything that there is in one service. Only this file knows it; a room says itself what it needs. */
+type Parts = Awaited<ReturnType<typeof openParts>>;
 
 /** Loaded only where it was asked for: the inspector's package brings a dozen others. */
 async function openStatelyFeed(book: MachineBook): Promise<StatelyFeed> {
@@ -179,7 +203,7 @@ async function openStatelyFeed(book: MachineBook): Promise<StatelyFeed> {
   return createStatelyFeed(book.refs);
 }
 
-async function createSupervisor(parts: ServiceParts, recorder: Recorder): Promise<Watched> {
+async function createSupervisor(parts: Parts, recorder: Recorder) {
   const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
@@ -205,115 +229,112 @@ async function createSupervisor(parts: ServiceParts, recorder: Recorder): Promis
       workers: config.workers.map(({ id }) => ({ id, model: ownModelOf(config, id), profile: config.loadProfile })),
       ladders: laddersOf(config),
       clock: turnClock,
+      catalog: parts.catalog,
       gpuExpectation: gpuExpectationOf(config),
       limits: subsystemLimits(config),
       resumed,
       draws: Array.from({ length: drawCount }, () => chance.next()),
     },
   });
-  return { supervisor, book, stately };
+  const machines = { charts: () => machineCharts, actors: book.actors, inspector: stately };
+  return { supervisor, machines, onStep: book.subscribe };
 }
 
-function createStandIns(parts: ServiceParts, supervisor: Supervisor, routeLostAtMs: () => number | null): StandInDesk {
-  const { clock, store, artifacts, media, config, logger, diskWatch, asides } = parts;
-  return new StandInDesk(
-    { jobs: store.jobs, artifacts, media, clock },
-    {
-      routeLostAtMs,
-      lostModels: asides.lost,
-      isHeld: () => {
-        const { areStandInsHeld, pause } = supervisor.getSnapshot().context;
-        return areStandInsHeld || pause !== null;
-      },
-      isDiskShort: diskWatch.isShort,
-      reason: (model) => {
-        if (routeLostAtMs() === null) return `${model} could not be loaded`;
-        if (diskWatch.isShort()) return "the disk is full";
-        return supervisor.getSnapshot().context.mode === "loading"
-          ? "the main model is loading"
-          : "the main model is being repaired";
-      },
-      get afterMs() {
-        return config.standIn.afterMs;
-      },
-      onProblem: (message, jobId) => logger.warn({ event: "standIn.failed", jobId, message }),
-    },
-  );
+interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supervisor" | "machines" | "onStep"> {
+  readonly hub: FactHub;
+  readonly leaks: ReturnType<typeof createLeakWatch>;
+  readonly status: () => ServiceStatus;
+  readonly onQueued: () => void;
 }
 
-function createWebhooks({ clock, chance, store, webhooks, config, logger }: ServiceParts): WebhookDesk {
-  const desk = new WebhookDesk(
-    { outbox: store.webhooks, sender: webhooks, clock, chance },
-    {
-      get tryCount() {
-        return config.webhook.tryCount;
-      },
-      get retryFirstMs() {
-        return config.webhook.retryFirstMs;
-      },
-      get retryLongestMs() {
-        return config.webhook.retryLongestMs;
-      },
-      onProblem: (message) => logger.warn({ event: "webhook.notNoted", message }),
-    },
-  );
-  store.events.subscribe((rows) => {
-    if (rows.some((row) => isRowOf(row, ...toldKinds))) desk.wake();
-  });
-  return desk;
+/** What the server may ask without asking a machine. */
+function ownPortsOf(parts: Parts) {
+  const { clock, chance, store, artifacts, media, config, progress, catalog } = parts;
+  return {
+    jobs: store.jobs,
+    webhooks: { listOf: store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
+    events: store.events,
+    artifacts,
+    images: media,
+    clock,
+    chance,
+    catalog,
+    progressOf: progress.of,
+    telemetry: createTelemetryDesk(parts),
+    listLoras: () => listLoras(config.models.loraDir),
+    incidents: createIncidentDesk(store, clock),
+    keys: store.keys,
+    ...requestLog(parts),
+  } satisfies Partial<ServerPorts>;
 }
 
-/** Resolves when the supervisor has stopped, or has failed: then there is nothing left to wait for. */
-function waitUntilStopped(supervisor: Supervisor): Promise<void> {
-  return new Promise((resolve) => {
-    if (supervisor.getSnapshot().status !== "active") resolve();
-    else supervisor.subscribe({ complete: () => resolve(), error: () => resolve() });
-  });
-}
-
-/** Resolves when the supervisor no longer waits for jobs in hand. */
-function waitUntilFinished(supervisor: Supervisor): Promise<void> {
-  const isFinishing = (): boolean => {
-    const snapshot = supervisor.getSnapshot();
-    return snapshot.status === "active" && snapshot.matches({ draining: "finishing" });
-  };
-  return new Promise((resolve) => {
-    if (!isFinishing()) return resolve();
-    const subscription = supervisor.subscribe({
-      next: () => {
-        if (isFinishing()) return;
-        subscription.unsubscribe();
-        resolve();
-      },
-      complete: () => resolve(),
-      error: () => resolve(),
-    });
-  });
-}
-
-/** Metrics and log lines of what is not a transition. Returns the end of it. */
-function countAndLog({ store, progress, metrics, logger, models }: ServiceParts): () => void {
-  const ends = [
-    store.events.subscribe((rows) => {
-      metrics.rows(rows);
-      logRows(logger, rows);
+/** Everything that the server may ask of this service. */
+function serverPortsOf(
+  parts: Parts,
+  { supervisor, machines, onStep, hub, leaks, status, onQueued }: Shown,
+): ServerPorts {
+  const { store, config, progress } = parts;
+  const largest = () => largestMachine(parts);
+  const admission = createAdmissionPort({ ...parts, largest }, supervisor, onQueued);
+  const models = createModelBoard(parts, { largest, loadedProfileOf: (model) => loadedProfileOf(supervisor, model) });
+  const drills = createDrillDesk({ parts, supervisor, admission });
+  const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
+  const cancelJob = createCancelJob(parts, supervisor);
+  return {
+    ...ownPortsOf(parts),
+    models,
+    admission,
+    status,
+    quarantine: createQuarantine(store, () => {
+      supervisor.send({ type: "jobs.becameAvailable" });
+      onQueued();
     }),
-    progress.onProgress(metrics.progress),
-    models?.desk.onProgress(metrics.pulled),
-  ];
-  return () => {
-    for (const end of ends) end?.();
+    outlook: createJobOutlook(store, {
+      progressOf: progress.of,
+      running: progress.list,
+      usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
+    }),
+    recovery: createRecoveryDesk({ ...parts, health }, supervisor, hub),
+    control: {
+      cancelJob,
+      removeJob: (jobId, by) => removeJob({ ...parts, cancelJob }, jobId, by),
+      killWorker: createKillWorker({ ...parts, firstWorkerId: config.workers[0]?.id ?? "" }),
+    },
+    drills,
+    intake: createIntakeDesk(parts, supervisor, onQueued),
+    machines,
+    streams: createStreams({
+      onFact: hub.subscribe,
+      onDownload: models.onDownload,
+      onSample: parts.samples.onSample,
+      onProgress: progress.onProgress,
+      onStep,
+      status,
+    }),
+    metrics: async (listenerCount) =>
+      parts.metrics.render(await figuresOf({ ...parts, leaks }, supervisor, drills), listenerCount),
   };
 }
 
-/** The last row of an orderly end; a store that cannot write does not hold the end up. */
-async function writeStop({ store, logger }: ServiceParts, doWorkersGoOn: boolean): Promise<void> {
-  try {
-    await store.events.append([{ kind: "service.stopped", data: { workers_go_on: doWorkersGoOn } }]);
-  } catch (thrown) {
-    if (!(thrown instanceof StoreError)) throw thrown;
-    logger.warn({ event: "stop.notRecorded", message: messageOf(thrown) });
-  }
+/** What works beside the machines: stand-ins, deliveries, cleaning, and the watch for memory that stays. */
+function createHelpers(parts: Parts, supervisor: Supervisor) {
+  const route = createRouteWatch(parts, supervisor);
+  const standIns = createStandIns(parts, supervisor, route.lostAtMs);
+  const webhooks = createWebhooks(parts);
+  const lookAtRoute = (): void => {
+    if (route.hasChanged()) standIns.wake();
+  };
+  const upkeep = createUpkeep(parts, supervisor, lookAtRoute);
+  return {
+    lookAtRoute,
+    onQueued: () => standIns.wake(),
+    begin: () => {
+      standIns.wake();
+      webhooks.wake();
+      upkeep.begin();
+    },
+    stop: () => Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]),
+  };
 }
 
 /** Puts one service together from the outside world's ports; the same for the real one and for the simulation. */
@@ -324,22 +345,15 @@ export async function createService(ports: ServicePorts, config: Config, version
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
   const recorder = createRecorder(parts, { atOnce: parts.asides.note, written: hub.publish });
-  const { supervisor, book, stately } = await createSupervisor(parts, recorder);
-  const machines = { charts: () => machineCharts, actors: book.actors, subscribe: book.subscribe, inspector: stately };
-  const route = createRouteWatch(parts, supervisor);
-  const standIns = createStandIns(parts, supervisor, route.lostAtMs);
-  const webhooks = createWebhooks(parts);
-  const lookAtRoute = (): void => {
-    if (route.hasChanged()) standIns.wake();
-  };
-  const upkeep = createUpkeep(parts, supervisor, lookAtRoute);
+  const { supervisor, ...watched } = await createSupervisor(parts, recorder);
+  const helpers = createHelpers(parts, supervisor);
   const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
   supervisor.subscribe({
-    next: lookAtRoute,
+    next: helpers.lookAtRoute,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
-  const statusParts: StatusParts = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
+  const statusNeeds = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
   const finish = async (doWorkersGoOn: boolean): Promise<void> => {
     leaks.stop();
     for (const link of links.list()) links.close(link.workerId);
@@ -348,16 +362,23 @@ export async function createService(ports: ServicePorts, config: Config, version
     stopCounting();
   };
   return {
-    serverPorts: createServerPorts(statusParts, supervisor, { hub, machines }, () => standIns.wake()),
+    serverPorts: serverPortsOf(parts, {
+      supervisor,
+      ...watched,
+      hub,
+      leaks,
+      status: () => statusOf(statusNeeds, supervisor.getSnapshot()),
+      onQueued: helpers.onQueued,
+    }),
     supervisor,
-    parts,
+    config,
+    events: store.events,
+    processes: () => links.list().map(({ ref }) => ref),
     start: () => {
       supervisor.start();
-      standIns.wake();
-      webhooks.wake();
-      upkeep.begin();
+      helpers.begin();
     },
-    lookAgain: () => standIns.wake(),
+    lookAgain: helpers.onQueued,
     finishJobs: async (withinMs) => {
       if (withinMs === 0) return;
       supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
@@ -366,11 +387,11 @@ export async function createService(ports: ServicePorts, config: Config, version
     drain: async (shape) => {
       const stopped = waitUntilStopped(supervisor);
       supervisor.send({ type: "service.drain", shape, finishMs: 0 });
-      await Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop(), stopped]);
+      await Promise.all([helpers.stop(), stopped]);
       await finish(false);
     },
     abandon: async () => {
-      await Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]);
+      await helpers.stop();
       supervisor.stop();
       await finish(true);
     },

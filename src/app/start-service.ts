@@ -1,10 +1,13 @@
 import type { AcceptedConfig, ConfigAnswer } from "../config/parse-config.ts";
+import type { Config } from "../config/schema.ts";
 import { createSystemClock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
 import { createApp } from "../server/create-app.ts";
+import type { AppOptions } from "../server/http-types.ts";
 import { isLoopback, listen } from "../server/listen.ts";
 import { lockStateDir, removeSupervisorFile, writeSupervisorFile } from "../store/state-lock.ts";
 import { createLiveConfig, createReload } from "./live-config.ts";
-import { knowConfiguredModels } from "./models/known-models.ts";
+import { readModelCatalog } from "./models/known-models.ts";
 import { openPorts } from "./open-ports.ts";
 import { createService, type Service } from "./service.ts";
 
@@ -26,6 +29,27 @@ export interface RunningSupervisor {
 
 const streamsEndMs = 2_000;
 
+/** Settings that may change while the service runs are read when they are asked for. */
+function appOptionsOf(config: Config): AppOptions {
+  return {
+    apiKey: config.apiKey,
+    allowedHosts: [config.host, ...config.allowedHosts],
+    allowedOrigins: config.allowedOrigins,
+    isExposed: !isLoopback(config.host),
+    isInsecure: config.isInsecure,
+    rateLimit: config.rateLimit,
+    get consent() {
+      return config.consent;
+    },
+    get ownConsent() {
+      return config.ownConsent;
+    },
+    get resultMaxAgeMs() {
+      return config.retention.resultMaxAgeMs;
+    },
+  };
+}
+
 /**
  * Locks the state directory, opens everything, listens, and only then writes its address. What fails is undone: nothing is
  * left half-started. Throws UnderstudyError with one sentence.
@@ -33,35 +57,23 @@ const streamsEndMs = 2_000;
 export async function startService(accepted: AcceptedConfig, version: string): Promise<RunningSupervisor> {
   const live = createLiveConfig(accepted.config);
   const { config } = live;
-  knowConfiguredModels(config);
+  const catalog = readModelCatalog(config);
   const clock = createSystemClock();
   const lock = lockStateDir(config.stateDir);
   const undo: (() => Promise<void> | void)[] = [() => clock.stop(), lock.release];
   try {
-    const ports = openPorts(config, clock);
+    const ports = openPorts(config, { clock, catalog });
     undo.unshift(ports.close);
     const service = await createService(ports, config, version);
     undo.unshift(() => service.abandon());
-    const app = createApp(service.serverPorts, {
-      apiKey: config.apiKey,
-      allowedHosts: [config.host, ...config.allowedHosts],
-      allowedOrigins: config.allowedOrigins,
-      isExposed: !isLoopback(config.host),
-      isInsecure: config.isInsecure,
-      rateLimit: config.rateLimit,
-      get consent() {
-        return config.consent;
-      },
-      get ownConsent() {
-        return config.ownConsent;
-      },
-      get resultMaxAgeMs() {
-        return config.retention.resultMaxAgeMs;
-      },
-    });
+    const app = createApp(service.serverPorts, appOptionsOf(config));
     const listening = await listen(app, { host: config.host, port: config.port, clock, isInsecure: config.isInsecure });
     writeSupervisorFile(config.stateDir, { pid: process.pid, address: listening.address });
     service.start();
+    // Many megabytes, which a slow disk takes long to write: nobody waits for them.
+    ports.disk.restoreBallast().catch((thrown: unknown) => {
+      ports.logger.error({ event: "ballast.failed", message: messageOf(thrown) });
+    });
     process.on("exit", ports.registry.killAll);
     let ended: Promise<void> | undefined;
     const end = async (finish: () => Promise<void>): Promise<void> => {
@@ -77,7 +89,7 @@ export async function startService(accepted: AcceptedConfig, version: string): P
       stop: (finishMs) => (ended ??= service.finishJobs(finishMs).then(() => end(() => service.drain("quick")))),
       leave: () =>
         (ended ??= end(async () => {
-          for (const link of service.parts.links.list()) ports.registry.disown(link.ref.pid);
+          for (const { pid } of service.processes()) ports.registry.disown(pid);
           await service.abandon();
         })),
       reload: createReload(accepted, live, ports, service.lookAgain),

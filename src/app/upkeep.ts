@@ -1,14 +1,32 @@
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
+import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
+import type { Store } from "../core/ports/event-log.ts";
+import type { Media } from "../core/ports/media.ts";
 import { secondMs } from "../core/units.ts";
 import { keepHouse } from "../jobs/housekeeping.ts";
 import { makeGenericStandIn } from "../jobs/make-stand-in.ts";
 import { isAdopting, type Supervisor } from "../machines/supervisor-view.ts";
-import type { ServiceParts } from "./service-ports.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { DiskWatch } from "./health/disk-watch.ts";
+
+export interface UpkeepNeeds {
+  readonly clock: Clock;
+  readonly store: Pick<Store, "jobs" | "events">;
+  readonly config: Pick<Config, "workers" | "retention" | "supervision">;
+  readonly disk: Pick<DiskGauge, "restoreBallast">;
+  readonly diskWatch: DiskWatch;
+  readonly artifacts: ArtifactFiles;
+  readonly media: Media;
+  readonly logger: Pick<Logger, "error">;
+  readonly epoch: number;
+}
 
 const sweepEveryMs = 5 * secondMs;
 
 /** Repeats `work` on the injected clock until stopped; a failure is logged and does not end the repetition. */
-function repeat(parts: ServiceParts, name: string, everyMs: number, work: () => Promise<void>): () => Promise<void> {
+function repeat(parts: UpkeepNeeds, name: string, everyMs: number, work: () => Promise<void>): () => Promise<void> {
   const stop = new AbortController();
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
@@ -28,7 +46,7 @@ function repeat(parts: ServiceParts, name: string, everyMs: number, work: () => 
 }
 
 /** A restarted supervisor adopts first; what it could not adopt by then goes back into the queue. */
-async function releaseOlder(parts: ServiceParts, supervisor: Supervisor): Promise<void> {
+async function releaseOlder(parts: UpkeepNeeds, supervisor: Supervisor): Promise<void> {
   const isAnybodyAdopting = (): boolean =>
     parts.config.workers.some(({ id }) => isAdopting(supervisor.getSnapshot(), id));
   while (isAnybodyAdopting()) await parts.clock.sleep(50);
@@ -37,7 +55,7 @@ async function releaseOlder(parts: ServiceParts, supervisor: Supervisor): Promis
 }
 
 /** Lets the workers rest when no job was there for so long; 0 never does. */
-function createIdleWatch({ clock, store, config }: ServiceParts, supervisor: Supervisor): () => Promise<void> {
+function createIdleWatch({ clock, store, config }: UpkeepNeeds, supervisor: Supervisor): () => Promise<void> {
   let idleSinceMs: number | null = null;
   return async () => {
     const { idleUnloadMs } = config.supervision;
@@ -61,7 +79,7 @@ export interface Upkeep {
  * Sweeps leases and deadlines, looks at the disk, cleans by the retention, and keeps the generic stand-in in its place.
  * @param onLook called after each look at the disk
  */
-export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook: () => void): Upkeep {
+export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook: () => void): Upkeep {
   const { store, disk, diskWatch, artifacts, media, logger } = parts;
   const { config } = parts;
   let isOlderReleased = false;
@@ -103,7 +121,6 @@ export function createUpkeep(parts: ServiceParts, supervisor: Supervisor, onLook
           isOlderReleased = true;
         }),
       );
-      attempt("ballast.failed", disk.restoreBallast());
       attempt("genericStandIn.failed", makeGenericStandIn({ artifacts, media }));
     },
     stop: async () => {

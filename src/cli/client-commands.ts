@@ -1,7 +1,6 @@
-import { join } from "node:path";
-import { backupStore } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
-import { connect, refusalOf, say } from "./running-service.ts";
+import { connect, refusalOf } from "./running-service.ts";
+import { say } from "./say.ts";
 
 /** Workers take no new job; with `isReleasing` they end when idle. 1 when a card is not free yet. */
 export async function pause(config: Config, isReleasing: boolean): Promise<number> {
@@ -31,11 +30,4 @@ export async function resume(config: Config): Promise<number> {
 function sayRefusal(body: Readonly<Record<string, unknown>>): 1 {
   say(refusalOf({ body }));
   return 1;
-}
-
-/** A consistent copy of the database, while a service runs on it or not. */
-export async function backUp(config: Config, targetPath: string): Promise<number> {
-  await backupStore(join(config.stateDir, "understudy.db"), targetPath);
-  say(`Copied to ${targetPath}.`);
-  return 0;
 }

@@ -1,15 +1,12 @@
 import { defaultsName } from "../config/parse-config.ts";
 import { configJsonSchema } from "../config/settings.ts";
 import { showSettings } from "../config/write-settings.ts";
-import type { Arguments } from "./arguments.ts";
 import { loadConfig, readConfig } from "./load-config.ts";
-
-const say = (text: string): void => {
-  process.stdout.write(`${text}\n`);
-};
+import type { Order } from "./orders.ts";
+import { say } from "./say.ts";
 
 /** Exit code 1 where something is wrong, and one line for each thing. */
-export function runConfig(wanted: Extract<Arguments, { command: "config" }>): number {
+export function runConfig(wanted: Order<"config">): number {
   if (wanted.verb === "schema") say(JSON.stringify(configJsonSchema(), null, 2));
   if (wanted.verb === "show") say(showSettings(loadConfig(wanted), wanted).trimEnd());
   if (wanted.verb !== "check") return 0;

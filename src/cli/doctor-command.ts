@@ -2,7 +2,8 @@ import { type Finding, isWell } from "../app/doctor/finding.ts";
 import { runDoctor } from "../app/doctor/run-doctor.ts";
 import type { HubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
-import { say } from "./running-service.ts";
+import { withoutNulls } from "../core/present.ts";
+import { say } from "./say.ts";
 
 function lineOf({ name, status, isNeeded, sentence, fix }: Finding): string {
   const note = status !== "ok" && !isNeeded ? " Not needed as it is configured." : "";
@@ -25,7 +26,7 @@ export async function showDoctor(config: Config, environment: HubEnvironment, is
       status,
       is_needed: isNeeded,
       sentence,
-      ...(fix === null ? {} : { fix }),
+      ...withoutNulls({ fix }),
     }));
     say(JSON.stringify({ is_well: isWell(findings), findings: rows }, null, 2));
   } else {

@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import { drillListSchema, type ScoreCardWire, scoreCardSchema } from "../contract/drill-wire.ts";
-import { askService, refusalOf, say } from "./running-service.ts";
+import { askService, refusalOf } from "./running-service.ts";
+import { say } from "./say.ts";
 
 const inSeconds = (ms: number | null): string => (ms === null ? "not reached" : `${(ms / 1_000).toFixed(1)} s`);
 

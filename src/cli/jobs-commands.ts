@@ -3,10 +3,12 @@ import { readFileSync } from "node:fs";
 import type { Config } from "../config/schema.ts";
 import { type JobDetail, type JobWire, jobDetailSchema, jobListSchema } from "../contract/jobs-wire.ts";
 import { UnderstudyError } from "../core/errors.ts";
+import { ifKnown, present } from "../core/present.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { whereabouts } from "./job-progress.ts";
-import type { JobsVerb, JobsWanted } from "./jobs-arguments.ts";
-import { askService, refusalOf, type ServiceAnswer, say } from "./running-service.ts";
+import type { JobsVerb, JobsWanted } from "./orders.ts";
+import { askService, refusalOf, type ServiceAnswer } from "./running-service.ts";
+import { say } from "./say.ts";
 import { waitForJob } from "./wait-for-job.ts";
 
 const usualListCount = "20";
@@ -77,7 +79,7 @@ const submit = (config: Config, wanted: JobsWanted): Promise<number> =>
   enter(config, wanted, "/api/v1/jobs", {
     model: config.lead,
     ...wanted.fields,
-    ...(wanted.imagePath === null ? {} : { image: readImage(wanted.imagePath) }),
+    ...present({ image: ifKnown(wanted.imagePath, readImage) }),
   });
 
 const retry = (config: Config, wanted: JobsWanted): Promise<number> =>

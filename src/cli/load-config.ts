@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type AcceptedConfig, type ConfigAnswer, parseConfig } from "../config/parse-config.ts";
 import { UnderstudyError } from "../core/errors.ts";
+import { ifKnown, present } from "../core/present.ts";
 
 export interface ConfigOrigin {
   readonly flags: Readonly<Record<string, string>>;
@@ -25,7 +26,7 @@ export function readConfig({ flags, configPath }: ConfigOrigin): ConfigAnswer {
     flags,
     environment: process.env,
     readSecret: (secretPath) => readText(secretPath, "file of a secret"),
-    ...(path === null ? {} : { file: { path, text: readText(path, "configuration file") } }),
+    ...present({ file: ifKnown(path, (file) => ({ path: file, text: readText(file, "configuration file") })) }),
   });
   if (answer.kind === "refused") return answer;
   return { ...answer, config: { ...answer.config, stateDir: resolve(answer.config.stateDir) } };

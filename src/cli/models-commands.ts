@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { judgePull, type PullWorld } from "../app/models/judge-pull.ts";
-import { knowConfiguredModels } from "../app/models/known-models.ts";
+import { readModelCatalog } from "../app/models/known-models.ts";
 import { openModels } from "../app/models/open-models.ts";
 import type { HubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";
@@ -8,10 +8,11 @@ import { createSystemChance } from "../core/chance.ts";
 import { createSystemClock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
 import type { ModelDesk, ModelStatus, PullProgress } from "../core/ports/model-desk.ts";
+import { withoutNulls } from "../core/present.ts";
 import { formatBytes } from "../core/units.ts";
-import type { ModelsVerb } from "./arguments.ts";
+import type { ModelsVerb } from "./orders.ts";
 import { barLine, createPlainLines } from "./progress-lines.ts";
-import { say } from "./running-service.ts";
+import { say } from "./say.ts";
 
 export interface ModelsWanted {
   readonly verb: ModelsVerb;
@@ -49,7 +50,7 @@ async function pull(desk: ModelDesk, { model, revision }: ModelsWanted): Promise
   process.once("SIGINT", pause);
   process.once("SIGTERM", pause);
   try {
-    const outcome = await desk.pull(model, revision === null ? {} : { revision });
+    const outcome = await desk.pull(model, withoutNulls({ revision }));
     display.end();
     if (outcome.kind === "complete") {
       say(`${model} is complete, and every file matches its hash: ${outcome.snapshotPath}`);
@@ -65,7 +66,7 @@ async function pull(desk: ModelDesk, { model, revision }: ModelsWanted): Promise
 }
 
 async function verify(desk: ModelDesk, { model, revision }: ModelsWanted): Promise<number> {
-  const report = await desk.verify(model, { isRehash: true, ...(revision === null ? {} : { revision }) });
+  const report = await desk.verify(model, { isRehash: true, ...withoutNulls({ revision }) });
   if (!report.isKnown) {
     say(
       desk.canPull(model)
@@ -129,12 +130,12 @@ async function sayFitness(config: Config, { model, isAnyway }: ModelsWanted, wor
 
 /** `understudy models …`: works on the cache itself, whether a service runs or not. */
 export async function runModels(config: Config, wanted: ModelsWanted, environment: HubEnvironment): Promise<number> {
-  knowConfiguredModels(config);
+  const catalog = readModelCatalog(config);
   const clock = createSystemClock();
-  const desk = openModels(config, environment, { clock, chance: createSystemChance() });
+  const desk = openModels(config, environment, { clock, chance: createSystemChance(), catalog });
   try {
     if (wanted.verb === "pull")
-      await sayFitness(config, wanted, { desk, clock, cacheDir: resolve(environment.cacheDir) });
+      await sayFitness(config, wanted, { desk, clock, catalog, cacheDir: resolve(environment.cacheDir) });
     return await verbs[wanted.verb](desk, wanted);
   } finally {
     await desk.close();

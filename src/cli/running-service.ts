@@ -2,6 +2,7 @@ import { readAddress } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
 import { createApiClient } from "../contract/api/api-client.ts";
 import { UnderstudyError } from "../core/errors.ts";
+import { present } from "../core/present.ts";
 
 /** The service that runs on this state directory, typed by the contract. Throws UnderstudyError when there is none. */
 function locate(config: Config): { readonly address: string; readonly headers: Record<string, string> } {
@@ -20,10 +21,6 @@ export function connect(config: Config): ReturnType<typeof createApiClient> {
   return createApiClient(address, { headers, fetch: reach });
 }
 
-export const say = (text: string): void => {
-  process.stdout.write(`${text}\n`);
-};
-
 export interface ServiceAnswer {
   readonly address: string;
   readonly isOk: boolean;
@@ -39,12 +36,16 @@ export async function askService(
   further: Readonly<Record<string, string>> = {},
 ): Promise<ServiceAnswer> {
   const { address, headers: keyed } = locate(config);
-  const headers = { ...further, ...keyed, ...(body === undefined ? {} : { "content-type": "application/json" }) };
+  const headers = {
+    ...further,
+    ...keyed,
+    ...present({ "content-type": body === undefined ? undefined : "application/json" }),
+  };
   try {
     const answer = await fetch(`${address}${path}`, {
       method,
       headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...present({ body: body === undefined ? undefined : JSON.stringify(body) }),
     });
     return { address, isOk: answer.ok, body: (await answer.json()) as Record<string, unknown> };
   } catch (thrown) {

@@ -4,10 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { UnderstudyError } from "../core/errors.ts";
 import { secondMs } from "../core/units.ts";
 import { type ConfigOrigin, loadConfig, readConfig } from "./load-config.ts";
-
-const say = (text: string): void => {
-  process.stdout.write(`${text}\n`);
-};
+import { say } from "./say.ts";
 
 const whatRenders = ({ workers, lead }: Config): string =>
   workers.every(({ kind }) => kind === "simulator")
@@ -50,10 +47,10 @@ function readAgain(origin: ConfigOrigin): ConfigAnswer {
 export async function serve(origin: ConfigOrigin, version: string): Promise<number> {
   const accepted = loadConfig(origin);
   const running = await startService(accepted, version);
-  const { config } = running.service.parts;
+  const { config } = running.service;
   say(banner(config, running.address));
   const told = new Set<number>();
-  const tellWorkers = running.service.parts.store.events.subscribe((rows) => {
+  const tellWorkers = running.service.events.subscribe((rows) => {
     for (const row of rows) {
       if (row.kind !== "worker.connected" || told.has(row.data.pid)) continue;
       const { pid, adopted } = row.data;

@@ -2,7 +2,8 @@ import type { Config } from "../config/schema.ts";
 import { type StatusWire, statusSchema } from "../contract/status-wire.ts";
 import { jobStates } from "../core/words.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { askService, refusalOf, say } from "./running-service.ts";
+import { askService, refusalOf } from "./running-service.ts";
+import { say } from "./say.ts";
 
 function workerLine({ id, kind, state, pid }: StatusWire["workers"][number]): string {
   // Where it is inside a larger state says enough.

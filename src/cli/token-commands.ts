@@ -2,22 +2,14 @@ import { listKeys, makeKey, revokeKey } from "../app/key-operations.ts";
 import type { Config } from "../config/schema.ts";
 import { isoOf } from "../core/clock.ts";
 import type { KeyRole } from "../core/words.ts";
-import { say } from "./running-service.ts";
-
-export type TokenVerb = "create" | "list" | "revoke";
+import type { TokenOrder } from "./orders.ts";
+import { say } from "./say.ts";
 
 const mayDo: Readonly<Record<KeyRole, string>> = {
   viewer: "look at everything",
   submitter: "look, submit and cancel",
   operator: "do everything",
 };
-
-export interface TokenOrder {
-  readonly verb: TokenVerb;
-  readonly keyId: string;
-  readonly role: KeyRole;
-  readonly label: string;
-}
 
 async function create({ stateDir }: Config, role: KeyRole, label: string): Promise<number> {
   const { text, key } = await makeKey(stateDir, role, label);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { checkWorker } from "../app/workers/check-worker.ts";
 import { type PromiseFile, promiseFileSchema } from "../contract/worker-promises.ts";
 import { UnderstudyError } from "../core/errors.ts";
-import { say } from "./running-service.ts";
+import { say } from "./say.ts";
 
 function parsePromises(path: string, text: string): PromiseFile {
   let tree: unknown;

@@ -1,6 +1,7 @@
 /** What recovery was worth, counted from rows. Few cases say so: every percentile stands beside its count. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
+import { withoutNulls } from "../core/present.ts";
 import {
   type FailureType,
   failureTypes,
@@ -106,7 +107,7 @@ const toDurations = ({ count: cases, meanMs, p50Ms, p95Ms, reason }: Durations):
   mean_ms: meanMs,
   p50_ms: p50Ms,
   p95_ms: p95Ms,
-  ...(reason === null ? {} : { reason }),
+  ...withoutNulls({ reason }),
 });
 
 function toShares({ observedMs, stoppedMs, byModeMs }: ModeShares): z.infer<typeof analyticsSchema>["modes"] {

@@ -1,6 +1,8 @@
 /** Which model suits a prompt, for clients whose form leaves that to the service. */
 import { z } from "zod";
-import { isKnownModel, knownModels, modelEntry, peakBytes, resolutionsOf } from "../core/model-catalog.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { needsImage, peakBytes, resolutionsOf } from "../core/model-figures.ts";
 import { modelName } from "./model-name.ts";
 
 const alternativeSchema = z.strictObject({ model_type: modelName, confidence: z.number(), reason: z.string() });
@@ -21,6 +23,7 @@ export const detectedSchema = z
   .meta({ id: "DetectedModel" });
 
 export interface DetectionFacts {
+  readonly catalog: ModelCatalog;
   readonly hasImage: boolean;
   readonly hasEndImage: boolean;
   /** The main model. */
@@ -28,16 +31,16 @@ export interface DetectionFacts {
 }
 
 /** From text alone the main model where it can, else one that needs no image; from an image the one that begins at it. */
-function chosen({ hasImage, lead }: DetectionFacts): {
-  readonly model: string;
+function chosen({ catalog, hasImage, lead: leadId }: DetectionFacts): {
+  readonly model: ModelEntry;
   readonly confidence: number;
   readonly why: string;
 } {
-  const takesImages = knownModels().filter((id) => modelEntry(id).needsImage);
-  if (hasImage && takesImages[0] !== undefined && !modelEntry(lead).needsImage)
-    return { model: takesImages[0], confidence: 0.9, why: "There is an image, and this model begins at one." };
-  const fromText =
-    modelEntry(lead).needsImage && !hasImage ? knownModels().find((id) => !modelEntry(id).needsImage) : lead;
+  const lead = catalog.entryOf(leadId);
+  const takesImages = catalog.entries.find(needsImage);
+  if (hasImage && takesImages !== undefined && !needsImage(lead))
+    return { model: takesImages, confidence: 0.9, why: "There is an image, and this model begins at one." };
+  const fromText = needsImage(lead) && !hasImage ? catalog.entries.find((entry) => !needsImage(entry)) : lead;
   const model = fromText ?? lead;
   const why =
     model === lead ? "This is the main model of this service." : "There is no image, and this model needs none.";
@@ -46,14 +49,11 @@ function chosen({ hasImage, lead }: DetectionFacts): {
 
 export function detectModel(facts: DetectionFacts): z.infer<typeof detectedSchema> {
   const { model, confidence, why } = chosen(facts);
-  const entry = modelEntry(model);
-  const envelope = { width: 1_280, height: 720, frames: entry.defaultFrames };
+  const envelope = { width: 1_280, height: 720, frames: model.defaultFrames };
   const bytes = peakBytes(model, envelope, "model-offload");
-  const others = knownModels().filter(
-    (id) => id !== model && isKnownModel(id) && (facts.hasImage || !modelEntry(id).needsImage),
-  );
+  const others = facts.catalog.entries.filter((entry) => entry !== model && (facts.hasImage || !needsImage(entry)));
   return {
-    detected_model_type: model,
+    detected_model_type: model.id,
     confidence,
     explanation: [
       why,
@@ -62,14 +62,14 @@ export function detectModel(facts: DetectionFacts): z.infer<typeof detectedSchem
         : []),
     ],
     requirements: {
-      needs_image: entry.needsImage,
+      needs_image: needsImage(model),
       estimated_vram_gb: Number.isFinite(bytes) ? Number((bytes / 1e9).toFixed(1)) : 0,
       resolutions: [...resolutionsOf(model)],
     },
-    alternatives: others.map((id) => ({
-      model_type: id,
+    alternatives: others.map((entry) => ({
+      model_type: entry.id,
       confidence: Number(((1 - confidence) / Math.max(1, others.length)).toFixed(2)),
-      reason: modelEntry(id).needsImage ? "It begins at the image." : "It takes the prompt alone too.",
+      reason: needsImage(entry) ? "It begins at the image." : "It takes the prompt alone too.",
     })),
   };
 }

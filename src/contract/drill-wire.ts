@@ -1,6 +1,7 @@
 /** Drills and their score cards on the wire. */
 import { z } from "zod";
 import type { ScoreCard } from "../core/drill.ts";
+import { withoutNulls } from "../core/present.ts";
 
 const ms = z.number().nonnegative();
 
@@ -67,7 +68,7 @@ export const toDrillList = (drills: readonly DrillFacts[]): z.infer<typeof drill
   drills: drills.map(({ name, description, obstacle, cards }) => ({
     name,
     description,
-    ...(obstacle === null ? {} : { obstacle }),
+    ...withoutNulls({ obstacle }),
     score_cards: cards.map(toScoreCard),
   })),
 });

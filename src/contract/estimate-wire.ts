@@ -1,5 +1,6 @@
 /** What a job will take, as far as that is known before it is rendered. */
 import { z } from "zod";
+import { present } from "../core/present.ts";
 import { secondMs } from "../core/units.ts";
 import { loadProfiles } from "../core/words.ts";
 import type { EstimateView } from "./service-views.ts";
@@ -35,7 +36,7 @@ export function toEstimate(
     load_profile: profile,
     vram_gb: inGb(deviceBytes),
     // A simulated card's weights take nothing of the host.
-    ...(isSimulated ? {} : { host_memory_gb: inGb(hostBytes) }),
+    ...present({ host_memory_gb: isSimulated ? undefined : inGb(hostBytes) }),
     ...(time.kind === "known"
       ? { seconds: Math.round(time.ms / secondMs), source: time.source, basis: time.basis }
       : { source: "unknown", basis: time.why }),

@@ -4,6 +4,7 @@ import { isoOf } from "../core/clock.ts";
 import type { KeptFault } from "../core/events/fields.ts";
 import type { EventRow, TimelineRow } from "../core/events.ts";
 import type { IncidentRow } from "../core/ports/event-log.ts";
+import { ifKnown, present, withoutNulls } from "../core/present.ts";
 import { failureTypes, faultClassNames, incidentStatuses, outcomes, recoveryActions } from "../core/words.ts";
 import { describeEvent } from "./event-words.ts";
 import { actsOf, canariesOf, endingOf, type IncidentStory, joinedOf, rungsOf, stepOf } from "./incident-story.ts";
@@ -41,30 +42,27 @@ export const incidentListSchema = z
   .strictObject({ incidents: z.array(incidentSummarySchema), cursor: z.string().optional() })
   .meta({ id: "Incidents" });
 
-type Named<Name extends string> = { readonly [Key in Name]?: number };
-
-const after = <Name extends string>(name: Name, atMs: number | null, fromMs: number): Named<Name> =>
-  (atMs === null ? {} : { [name]: Math.max(0, atMs - fromMs) }) as Named<Name>;
-
 export function toIncidentSummary(incident: IncidentRow, nowMs: number): IncidentSummary {
   const { openedAtMs, closedAtMs, firstEvidenceAtMs, answers } = incident;
   const { code, message } = incident.data.fault ?? {};
+  const sinceOpenedMs = (atMs: number): number => Math.max(0, atMs - openedAtMs);
   return {
     id: incident.id,
     status: incident.status,
     failure_type: incident.failureType,
-    ...(incident.workerId === null ? {} : { worker_id: incident.workerId }),
-    ...(code === undefined ? {} : { code }),
-    ...(message === undefined ? {} : { message }),
+    ...withoutNulls({ worker_id: incident.workerId }),
+    ...present({ code, message }),
     opened_at: isoOf(openedAtMs),
-    ...(closedAtMs === null ? {} : { closed_at: isoOf(closedAtMs) }),
+    ...present({ closed_at: ifKnown(closedAtMs, isoOf) }),
     open_for_ms: Math.max(0, (closedAtMs ?? nowMs) - openedAtMs),
-    ...(firstEvidenceAtMs === null ? {} : { detected_after_ms: Math.max(0, openedAtMs - firstEvidenceAtMs) }),
-    answers: {
-      ...after("queued_after_ms", answers.queuedAtMs, openedAtMs),
-      ...after("stood_in_after_ms", answers.stoodInAtMs, openedAtMs),
-      ...after("real_after_ms", answers.realAtMs, openedAtMs),
-    },
+    ...present({
+      detected_after_ms: ifKnown(firstEvidenceAtMs, (atMs) => Math.max(0, openedAtMs - atMs)),
+    }),
+    answers: present({
+      queued_after_ms: ifKnown(answers.queuedAtMs, sinceOpenedMs),
+      stood_in_after_ms: ifKnown(answers.stoodInAtMs, sinceOpenedMs),
+      real_after_ms: ifKnown(answers.realAtMs, sinceOpenedMs),
+    }),
   };
 }
 
@@ -140,13 +138,15 @@ type Rung = IncidentReport["rungs"][number];
 function toCause(fault: Partial<KeptFault>): z.infer<typeof causeSchema> {
   const { faultClass, code, attribution, confidence, decidedBy, message, operatorAction, evidence } = fault;
   return {
-    ...(code === undefined ? {} : { code }),
-    ...(attribution === undefined ? {} : { attribution }),
-    ...(faultClass === undefined ? {} : { fault_class: faultClass }),
-    ...(confidence === undefined ? {} : { confidence }),
-    ...(decidedBy === undefined ? {} : { decided_by: decidedBy }),
-    ...(message === undefined ? {} : { message }),
-    ...(operatorAction == null ? {} : { operator_action: operatorAction }),
+    ...withoutNulls({
+      code,
+      attribution,
+      fault_class: faultClass,
+      confidence,
+      decided_by: decidedBy,
+      message,
+      operator_action: operatorAction,
+    }),
     evidence: toWire(evidence ?? {}),
   };
 }
@@ -160,7 +160,7 @@ function toRung({ data }: EventRow<"rung.ended">): Rung {
     climb,
     started_at: isoOf(started_at_ms),
     took_ms: ended_at_ms - started_at_ms,
-    ...(evidence === null ? {} : { evidence: toWire(evidence) }),
+    ...present({ evidence: evidence === null ? undefined : toWire(evidence) }),
   };
 }
 
@@ -170,9 +170,11 @@ function toTouched({ touch, job }: IncidentStory["jobs"][number]): IncidentRepor
   return {
     ...about,
     state: job.state,
-    ...(job.endedAtMs === null ? {} : { ended_at: isoOf(job.endedAtMs) }),
-    ...(job.result === null ? {} : { served_by: job.result.servedBy.kind }),
-    ...(job.errorCode === null ? {} : { error: `${job.errorCode}: ${job.errorMessage ?? ""}` }),
+    ...present({
+      ended_at: ifKnown(job.endedAtMs, isoOf),
+      served_by: job.result?.servedBy.kind,
+      error: ifKnown(job.errorCode, (errorCode) => `${errorCode}: ${job.errorMessage ?? ""}`),
+    }),
   };
 }
 
@@ -198,10 +200,9 @@ function toTimelineEntry(row: TimelineRow, openedAtMs: number): z.infer<typeof t
     at: isoOf(row.atMs),
     after_ms: row.atMs - openedAtMs,
     kind: kindOf(row),
-    ...(text === null ? {} : { text }),
+    ...withoutNulls({ text }),
     actor: row.actor,
-    ...(row.jobId === null ? {} : { job_id: row.jobId }),
-    ...(row.workerId === null ? {} : { worker_id: row.workerId }),
+    ...withoutNulls({ job_id: row.jobId, worker_id: row.workerId }),
     data: toWire(data),
   };
 }
@@ -222,24 +223,24 @@ export function toIncidentReport(story: IncidentStory, { nowMs, isSimulated }: R
     ...toIncidentSummary(incident, nowMs),
     simulated: isSimulated,
     ending: endingOf(story),
-    ...(typeof origin === "string" ? { origin } : {}),
+    ...present({ origin: typeof origin === "string" ? origin : undefined }),
     cause: toCause(incident.data.fault ?? {}),
     joined: joinedOf(story).map((row) => ({
       at: isoOf(row.atMs),
-      ...(row.jobId === null ? {} : { job_id: row.jobId }),
+      ...withoutNulls({ job_id: row.jobId }),
       cause: toCause(row.data.fault),
     })),
     rungs: rungsOf(story).map(toRung),
     canaries: canariesOf(story).map(({ row, hasPassed, reason }) => ({
       at: isoOf(row.atMs),
       passed: hasPassed,
-      ...(reason === null ? {} : { reason }),
+      ...withoutNulls({ reason }),
     })),
     jobs: story.jobs.map(toTouched),
     job_count: story.jobCount,
     acts: actsOf(story).map((row) => {
       const text = describeEvent(row);
-      return { at: isoOf(row.atMs), by: row.actor, kind: kindOf(row), ...(text === null ? {} : { text }) };
+      return { at: isoOf(row.atMs), by: row.actor, kind: kindOf(row), ...withoutNulls({ text }) };
     }),
     timeline: rows.filter(isNews).map((row) => toTimelineEntry(row, incident.openedAtMs)),
     timeline_truncated: story.isTruncated,

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { Chart, ChartState, MachineActor, MachineActorDetails, MachineStep } from "../core/ports/machine-feed.ts";
+import { present, withoutNulls } from "../core/present.ts";
 import { toWire } from "./renaming.ts";
 
 const stateFields = {
@@ -114,24 +115,22 @@ const toPlace = (view: MachineActor) => ({
   since: isoOf(view.sinceMs),
   deadlines: view.deadlines.map(({ delay, state, dueAtMs }) => ({
     delay,
-    ...(state === "" ? {} : { state }),
+    ...present({ state: state === "" ? undefined : state }),
     due_at: isoOf(dueAtMs),
   })),
 });
 
-const fromOf = (from: string | null): { from?: string } => (from === null ? {} : { from });
-
 const toActor = (view: MachineActorDetails): z.infer<typeof actorSchema> => ({
   ...toPlace(view),
-  takes: view.takes.map(({ event, condition }) => ({ event, ...(condition === null ? {} : { condition }) })),
+  takes: view.takes.map(({ event, condition }) => ({ event, ...withoutNulls({ condition }) })),
   context: toWire(view.context),
-  recent: view.recent.map(({ atMs, from, to, event }) => ({ at: isoOf(atMs), ...fromOf(from), to, event })),
+  recent: view.recent.map(({ atMs, from, to, event }) => ({ at: isoOf(atMs), ...withoutNulls({ from }), to, event })),
 });
 
 export const toStep = (step: MachineStep, nowMs: number): z.infer<typeof stepSchema> => ({
   ...toPlace(step),
   at: isoOf(nowMs),
-  ...fromOf(step.from),
+  ...withoutNulls({ from: step.from }),
   event: step.event,
   ended: step.isLast,
 });

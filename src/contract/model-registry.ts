@@ -140,7 +140,5 @@ export const modelRegistrySchema = z.strictObject({
   ),
 });
 
-/** What people write. */
-export type ModelEntryText = z.input<typeof modelEntrySchema>;
-/** What the program reads. */
-export type RegistryEntry = Readonly<z.output<typeof modelEntrySchema>> & { readonly id: string };
+/** One model of the file, as it was read. */
+export type RegistryEntry = Readonly<z.output<typeof modelEntrySchema>>;

@@ -1,8 +1,11 @@
 /** Models on the wire: the seed's shapes, and what this service knows beyond them. What is not known is left out. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
-import { mebibyte, minuteMs, secondMs } from "../core/units.ts";
+import { sizeText } from "../core/pixel-size.ts";
+import { ifAny, ifKnown, present, withoutNulls } from "../core/present.ts";
+import { mebibyte, minuteMs } from "../core/units.ts";
 import { loadProfiles } from "../core/words.ts";
+import { secondsUp } from "./job-parts.ts";
 import { modelName } from "./model-name.ts";
 import {
   type DownloadView,
@@ -36,10 +39,9 @@ export function toDownload(download: DownloadView): z.infer<typeof downloadSchem
     status: state,
     progress: Math.floor(ratio * 1_000) / 10,
     speed_mbps: Number(((bytesPerSecond * 8) / 1e6).toFixed(2)),
-    ...(etaMs === null ? {} : { eta_seconds: Math.ceil(etaMs / secondMs) }),
+    ...present({ eta_seconds: ifKnown(etaMs, secondsUp) }),
     done_bytes: Math.max(0, Math.round(doneBytes)),
-    ...(totalBytes === null ? {} : { total_bytes: totalBytes }),
-    ...(trouble === null ? {} : { error: trouble }),
+    ...withoutNulls({ total_bytes: totalBytes, error: trouble }),
     last_update: isoOf(atMs),
   };
 }
@@ -81,15 +83,13 @@ export function toModel(view: ModelView): ModelWire {
     is_valid: isAvailable,
     simulated: isSimulated,
     size_mb: inMb(presentBytes),
-    ...(path === null ? {} : { model_path: path }),
-    ...(fit.deviceBytes === null ? {} : { estimated_vram_usage_mb: inMb(fit.deviceBytes) }),
+    ...withoutNulls({ model_path: path, estimated_vram_usage_mb: ifKnown(fit.deviceBytes, inMb) }),
     hardware_compatible: fit.word === "fits",
     hardware_fit: fit.word,
     fit: fit.sentence,
-    ...(loadedProfile === null ? {} : { load_profile: loadedProfile }),
+    ...withoutNulls({ load_profile: loadedProfile }),
     optimization_applied: loadedProfile !== null && loadedProfile !== "full",
-    ...(download === null ? {} : { download_progress: toDownload(download) }),
-    ...(error === null ? {} : { error_message: error }),
+    ...withoutNulls({ download_progress: ifKnown(download, toDownload), error_message: error }),
   };
 }
 
@@ -197,8 +197,7 @@ export function toValidated(check: FileCheckView): z.infer<typeof validatedSchem
     integrity_status: check.isKnown ? (check.problems.length === 0 ? "valid" : "invalid") : "unknown",
     is_valid: isRight(check),
     message: checkSentence(check),
-    ...(missing.length === 0 ? {} : { missing_files: missing }),
-    ...(corrupt.length === 0 ? {} : { corrupt_files: corrupt }),
+    ...present({ missing_files: ifAny(missing), corrupt_files: ifAny(corrupt) }),
   };
 }
 
@@ -216,8 +215,10 @@ export const toSuggestion = (requested: string, suggestion: SuggestionView): z.i
   requested_model: requested,
   suggested_model: suggestion.model,
   is_requested: suggestion.isRequested,
-  resolution: `${suggestion.width}x${suggestion.height}`,
-  ...(suggestion.profile === null ? {} : { load_profile: suggestion.profile }),
-  ...(suggestion.waitMs === null ? {} : { estimated_wait_minutes: Number((suggestion.waitMs / minuteMs).toFixed(1)) }),
+  resolution: sizeText(suggestion),
+  ...withoutNulls({
+    load_profile: suggestion.profile,
+    estimated_wait_minutes: ifKnown(suggestion.waitMs, (waitMs) => Number((waitMs / minuteMs).toFixed(1))),
+  }),
   reason: suggestion.reason,
 });

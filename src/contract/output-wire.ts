@@ -2,8 +2,9 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobResult, JobView } from "../core/job.ts";
+import { sizeText } from "../core/pixel-size.ts";
+import { shownArtifact, toTruth, truthShape } from "./job-truth.ts";
 import { modelName } from "./model-name.ts";
-import { shownArtifact, toTruth, truthShape } from "./task-wire.ts";
 
 export const videoSchema = z
   .strictObject({
@@ -56,7 +57,7 @@ export function toVideo(job: JobView): Video | null {
     filename: `${job.id}.mp4`,
     prompt: asked.prompt,
     model_type: effective.model,
-    resolution: `${effective.width}x${effective.height}`,
+    resolution: sizeText(effective),
     file_size_mb: megabytes(shown.bytes),
     created_at: isoOf(shown.createdAtMs),
     ...renderFacts(job.result, shown),

@@ -1,6 +1,7 @@
 /** What every refusal looks like: an RFC 9457 problem that clients of the seed (`detail`, `message`) and of OpenAI's SDK (`error`) read too. */
 import { z } from "zod";
 import { type ErrorCode, errorCodes } from "../core/error-codes.ts";
+import { present } from "../core/present.ts";
 
 export const problemSchema = z
   .strictObject({
@@ -50,11 +51,10 @@ export function toProblem(about: ProblemAbout): Problem {
       message: about.detail,
       type,
       code: about.code,
-      ...(about.param === undefined ? {} : { param: about.param }),
+      ...present({ param: about.param }),
     },
     next_step: row.nextStep,
     request_id: about.requestId,
-    ...(about.incidentId === undefined ? {} : { incident_id: about.incidentId }),
-    ...(about.retryAfterMs === undefined ? {} : { retry_after_ms: about.retryAfterMs }),
+    ...present({ incident_id: about.incidentId, retry_after_ms: about.retryAfterMs }),
   };
 }

@@ -1,6 +1,7 @@
 /** The seed's recovery answers, with its exact fields; what is added says what was measured and proven. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
+import { ifAny, present, withoutNulls } from "../core/present.ts";
 import {
   type FailureType,
   failureTypes,
@@ -55,7 +56,7 @@ export function toHealth(health: HealthView): z.infer<typeof healthSchema> {
     cpu_usage_percent: percent(health.cpuRatio),
     memory_usage_percent: percent(health.memoryRatio),
     vram_usage_percent: percent(health.vramRatio),
-    ...(unmeasured.length === 0 ? {} : { unmeasured }),
+    ...present({ unmeasured: ifAny(unmeasured) }),
     gpu_available: health.isGpuAvailable,
     model_loading_functional: health.isModelLoadingFunctional,
     generation_pipeline_functional: health.isGenerationPipelineFunctional,
@@ -91,8 +92,7 @@ export function toAttempt(attempt: RecoveryAttemptView): z.infer<typeof attemptS
     timestamp: isoOf(attempt.endedAtMs),
     recovery_time: Number(((attempt.endedAtMs - attempt.startedAtMs) / 1_000).toFixed(2)),
     error_message: isSuccess ? null : attempt.reason,
-    ...(attempt.workerId === null ? {} : { worker_id: attempt.workerId }),
-    ...(attempt.incidentId === null ? {} : { incident_id: attempt.incidentId }),
+    ...withoutNulls({ worker_id: attempt.workerId, incident_id: attempt.incidentId }),
   };
 }
 
@@ -124,8 +124,7 @@ export function toAttemptList(status: ServiceStatus, limit: number, nowMs: numbe
       ...attempt,
       recovery_time_seconds: recovery_time,
       context: {
-        ...(worker_id === undefined ? {} : { worker_id }),
-        ...(incident_id === undefined ? {} : { incident_id }),
+        ...present({ worker_id, incident_id }),
       },
     })),
     total_attempts: status.recoveryStatistics.totalAttempts,
@@ -186,7 +185,7 @@ export const incidentSchema = z
 export const toIncident = (incident: IncidentView): z.infer<typeof incidentSchema> => ({
   id: incident.id,
   failure_type: incident.failureType,
-  ...(incident.workerId === null ? {} : { worker_id: incident.workerId }),
+  ...withoutNulls({ worker_id: incident.workerId }),
   opened_at: isoOf(incident.openedAtMs),
   sentence: incident.sentence,
 });
@@ -288,9 +287,9 @@ export function toTriggered(
     message: triggered.message,
     timestamp: isoOf(nowMs),
     pending: triggered.isPending,
-    ...(triggered.isStandingIn ? { outcome: "standing_in" as const } : {}),
+    ...present({ outcome: triggered.isStandingIn ? ("standing_in" as const) : undefined }),
     real_generation_enabled: triggered.isRealGenerationEnabled,
-    ...(triggered.incidentId === null ? {} : { incident_id: triggered.incidentId }),
+    ...withoutNulls({ incident_id: triggered.incidentId }),
     actions: triggered.actions.map(({ action, outcome, reason }) => ({ action, outcome, reason })),
   };
 }

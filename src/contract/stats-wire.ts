@@ -1,8 +1,11 @@
 /** What host and card do now and did: real figures only; a card that is not there is 0 with `gpu_kind: "absent"`. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
-import { knownModels, modelEntry, peakBytes } from "../core/model-catalog.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { peakBytes } from "../core/model-figures.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
+import { ifAny, present } from "../core/present.ts";
 import { gibibyte, mebibyte } from "../core/units.ts";
 import { modes } from "../core/words.ts";
 import type { ServiceStatus } from "./service-views.ts";
@@ -44,7 +47,7 @@ export function toStats(sample: Sample): z.infer<typeof statsSchema> {
     vram_total_mb: Math.round((gpu?.totalBytes ?? 0) / mebibyte),
     vram_percent: percent((gpu?.usedBytes ?? 0) / (gpu?.totalBytes || 1)),
     gpu_kind: sample.gpuKind,
-    ...(unmeasured.length === 0 ? {} : { unmeasured }),
+    ...present({ unmeasured: ifAny(unmeasured) }),
     timestamp: isoOf(sample.atMs),
   };
 }
@@ -90,15 +93,15 @@ export interface HostAbout {
 const smallest = { width: 854, height: 480, frames: 33 } as const;
 
 /** Of the main model: what the service knows by its proofs, not by the presence of files. */
-function modelStatusOf(status: ServiceStatus, sample: Sample): z.infer<typeof modelStatusSchema> {
+function modelStatusOf(model: ModelEntry, status: ServiceStatus, sample: Sample): z.infer<typeof modelStatusSchema> {
   const isServing = status.mode === "ready" || (status.health?.isModelLoadingFunctional ?? false);
-  const needed = peakBytes(status.model, smallest, "model-offload");
+  const needed = peakBytes(model, smallest, "model-offload");
   const total = sample.gpus[0]?.totalBytes ?? null;
   return {
     status: isServing ? "available" : status.mode === "loading" ? "loading" : "unavailable",
     is_loaded: isServing,
     hardware_compatible: total === null || needed <= total,
-    size_mb: Math.round(modelEntry(status.model).weightBytes / mebibyte),
+    size_mb: Math.round(model.weightBytes / mebibyte),
     estimated_vram_usage_mb: Number.isFinite(needed) ? Math.round(needed / mebibyte) : 0,
   };
 }
@@ -106,8 +109,9 @@ function modelStatusOf(status: ServiceStatus, sample: Sample): z.infer<typeof mo
 export function toSystemStats(
   sample: Sample,
   status: ServiceStatus,
-  host: HostAbout,
+  { host, catalog }: { readonly host: HostAbout; readonly catalog: ModelCatalog },
 ): z.infer<typeof systemStatsSchema> {
+  const model = catalog.find(status.model);
   const isEnabled = status.mode !== "mock" && status.mode !== "draining";
   return {
     ...toStats(sample),
@@ -123,7 +127,7 @@ export function toSystemStats(
       enabled: isEnabled,
       generation_service_status: status.mode,
       hardware_optimized: isEnabled && !status.isDegradedActive,
-      model_status: knownModels().includes(status.model) ? { [status.model]: modelStatusOf(status, sample) } : {},
+      model_status: model === undefined ? {} : { [model.id]: modelStatusOf(model, status, sample) },
     },
   };
 }

@@ -1,6 +1,7 @@
 /** The whole service at a glance, for operators and their programs. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
+import { present, withoutNulls } from "../core/present.ts";
 import { type JobState, jobStates, modes } from "../core/words.ts";
 import type { IntakeFacts } from "./intake-wire.ts";
 import { incidentSchema, toIncident } from "./recovery-wire.ts";
@@ -44,7 +45,7 @@ export const toStatus = (status: ServiceStatus, { intake, counts }: StatusAbout)
   mode: status.mode,
   sentence: status.sentence,
   ready: status.unreadyReason === null,
-  ...(status.unreadyReason === null ? {} : { unready_reason: status.unreadyReason.message }),
+  ...present({ unready_reason: status.unreadyReason?.message }),
   simulated: status.isSimulated,
   version: status.version,
   started_at: isoOf(status.startedAtMs),
@@ -55,7 +56,7 @@ export const toStatus = (status: ServiceStatus, { intake, counts }: StatusAbout)
     kind,
     state,
     tags: [...tags],
-    ...(pid === null ? {} : { pid }),
+    ...withoutNulls({ pid }),
   })),
   jobs: { ...counts },
   open_incidents: status.openIncidents.map(toIncident),

@@ -3,8 +3,10 @@ import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { TimelineRow } from "../core/events.ts";
 import type { JobProgress } from "../core/job.ts";
+import { ifKnown, present, withoutNulls } from "../core/present.ts";
 import { modes, phases } from "../core/words.ts";
 import { describeEvent, listedKinds } from "./event-words.ts";
+import { percentOf, secondsUp } from "./job-parts.ts";
 import { modelName } from "./model-name.ts";
 import { videoSchema } from "./output-wire.ts";
 import { healthSchema, incidentSchema, toHealth, toIncident } from "./recovery-wire.ts";
@@ -38,10 +40,7 @@ export function toRow(row: TimelineRow): RowWire {
     at: isoOf(row.atMs),
     kind: kindOf(row),
     actor: row.actor,
-    ...(row.jobId === null ? {} : { job_id: row.jobId }),
-    ...(row.incidentId === null ? {} : { incident_id: row.incidentId }),
-    ...(row.workerId === null ? {} : { worker_id: row.workerId }),
-    ...(text === null ? {} : { text }),
+    ...withoutNulls({ job_id: row.jobId, incident_id: row.incidentId, worker_id: row.workerId, text }),
     data: toWire(carriedBy(row)),
   };
 }
@@ -63,8 +62,8 @@ export const toProgress = (progress: JobProgress): z.infer<typeof progressSchema
   phase: progress.phase,
   step: progress.step,
   of: progress.of,
-  progress: Math.max(0, Math.min(99, Math.floor(progress.ratio * 100))),
-  ...(progress.etaMs === null ? {} : { eta_seconds: Math.ceil(progress.etaMs / 1_000) }),
+  progress: percentOf(progress),
+  ...present({ eta_seconds: ifKnown(progress.etaMs, secondsUp) }),
 });
 
 export const modeSchema = z.strictObject({ mode: z.enum(modes), sentence: z.string() });
@@ -78,7 +77,7 @@ const workerSchema = z.strictObject({
 });
 const toWorker = (worker: WorkerStatus): z.infer<typeof workerSchema> => ({
   id: worker.id,
-  ...(worker.pid === null ? {} : { pid: worker.pid }),
+  ...withoutNulls({ pid: worker.pid }),
   state: worker.state,
   tags: [...worker.tags],
   kind: worker.kind,
@@ -120,7 +119,7 @@ export function toSnapshot(
     simulated: status.isSimulated,
     model: status.model,
     workers: status.workers.map(toWorker),
-    ...(status.health === null ? {} : { health: toHealth(status.health) }),
+    ...present({ health: ifKnown(status.health, toHealth) }),
     incidents: status.openIncidents.map(toIncident),
     running: status.running.map(toProgress),
     described_kinds: [...listedKinds],

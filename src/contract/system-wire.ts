@@ -1,6 +1,7 @@
 /** One health object that pleases every generation of the seed's client. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
+import { withoutNulls } from "../core/present.ts";
 import { healthStatuses, modes } from "../core/words.ts";
 import type { ServiceStatus } from "./service-views.ts";
 
@@ -89,7 +90,7 @@ export function toSystemHealth(status: ServiceStatus, about: SystemHealthAbout):
       cors_enabled: about.allowedOrigins.length > 0,
       allowed_origins: [...about.allowedOrigins],
       websocket_available: true,
-      ...(about.origin === null ? {} : { request_origin: about.origin }),
+      ...withoutNulls({ request_origin: about.origin }),
       host_header: about.host,
     },
     server_info: {

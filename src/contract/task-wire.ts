@@ -1,54 +1,54 @@
-/** A job as the seed's clients know it: a task. A stand-in is `completed` with `is_mock: true`, and never called real. */
+/** A job as clients of the compatible routes know it: a task. A stand-in is `completed` with `is_mock: true`, and never called real. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
-import type { JobArtifact, JobProgress, JobView, ServedBy } from "../core/job.ts";
-import { peakBytes } from "../core/model-catalog.ts";
+import type { JobProgress, JobView, RenderRequest } from "../core/job.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { peakBytes } from "../core/model-figures.ts";
+import { sizeText } from "../core/pixel-size.ts";
+import { ifAny, ifKnown, present } from "../core/present.ts";
 import { minuteMs } from "../core/units.ts";
-import { type JobState, loraExperts } from "../core/words.ts";
+import type { JobState } from "../core/words.ts";
 import { estimateSchema, inGb, toEstimate } from "./estimate-wire.ts";
+import { loraShape, percentOf, secondsUp } from "./job-parts.ts";
+import {
+  hasFailed,
+  isBeingCancelled,
+  messageOfJob,
+  shownArtifact,
+  shownStandIn,
+  toTruth,
+  truthShape,
+} from "./job-truth.ts";
 import { modelName } from "./model-name.ts";
 import type { EstimateView } from "./service-views.ts";
 
 export const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"] as const;
 export type TaskStatus = (typeof taskStatuses)[number];
-export const realResults = ["pending", "delivered", "failed", "cancelled", "expired"] as const;
 
-const servedBySchema = z.strictObject({
-  worker: z.string(),
-  model: z.string(),
-  kind: z.enum(["real", "stand_in"]),
-  simulated: z.boolean(),
-});
-const changeSchema = z
-  .strictObject({
-    field: z.string(),
-    from: z.union([z.string(), z.number()]),
-    to: z.union([z.string(), z.number()]),
-    why: z.string(),
-  })
-  .meta({ id: "Change" });
-
-/** Present on everything that shows what a job became. */
-export const truthShape = {
-  is_mock: z.boolean(),
-  simulated: z.boolean(),
-  served_by: servedBySchema.optional(),
-  /** What became of the real video while or after a stand-in was shown. */
-  real_result: z.enum(realResults).optional(),
-  stand_in_reason: z.string().optional(),
-  changes: z.array(changeSchema).optional(),
+/** What was asked for, in the fields in which it was asked. */
+const requestShape = {
+  model_type: modelName,
+  prompt: z.string(),
+  resolution: z.string().regex(/^\d+x\d+$/),
+  steps: z.number().int(),
+  num_frames: z.number().int(),
+  fps: z.number(),
+  seed: z.number().int(),
 };
+const toRequest = (request: RenderRequest) => ({
+  model_type: request.model,
+  prompt: request.prompt,
+  resolution: sizeText(request),
+  steps: request.steps,
+  num_frames: request.frames,
+  fps: request.framesPerSecond,
+  seed: request.seed,
+});
 
 export const taskSchema = z
   .strictObject({
     id: z.string(),
-    model_type: modelName,
-    prompt: z.string(),
-    resolution: z.string().regex(/^\d+x\d+$/),
-    steps: z.number().int(),
-    num_frames: z.number().int(),
-    fps: z.number(),
-    seed: z.number().int(),
+    ...requestShape,
     lora_path: z.string().optional(),
     lora_strength: z.number(),
     status: z.enum(taskStatuses),
@@ -67,7 +67,6 @@ export const taskSchema = z
   })
   .meta({ id: "Task" });
 export type Task = z.infer<typeof taskSchema>;
-type Truth = Pick<Task, keyof typeof truthShape>;
 
 const statusOfState: Readonly<Record<JobState, TaskStatus>> = {
   queued: "pending",
@@ -78,123 +77,40 @@ const statusOfState: Readonly<Record<JobState, TaskStatus>> = {
   cancelled: "cancelled",
 };
 
-export const artifactOf = (job: JobView, kind: JobArtifact["kind"]): JobArtifact | undefined =>
-  job.artifacts.find((artifact) => artifact.kind === kind);
+/** A delivered stand-in counts as completed in these words, whatever becomes of the real video. */
+export const statusOf = (job: JobView): TaskStatus =>
+  shownStandIn(job) === undefined ? statusOfState[job.state] : "completed";
 
-/** What there is to see now: the result, else the stand-in. */
-export const shownArtifact = (job: JobView): JobArtifact | undefined =>
-  artifactOf(job, "result") ?? artifactOf(job, "stand_in");
-
-const isStandInShown = (job: JobView): boolean => shownArtifact(job)?.kind === "stand_in";
-
-/** A delivered stand-in counts as completed in the seed's words, whatever becomes of the real video. */
-export const statusOf = (job: JobView): TaskStatus => (isStandInShown(job) ? "completed" : statusOfState[job.state]);
-
-const toServedBy = (served: ServedBy): NonNullable<Task["served_by"]> => ({
-  worker: served.worker,
-  model: served.model,
-  kind: served.kind,
-  simulated: served.isSimulated,
-});
-
-function realResultOf(job: JobView): Task["real_result"] {
-  if (artifactOf(job, "stand_in") === undefined) return undefined;
-  if (job.state === "queued" || job.state === "running") return "pending";
-  if (job.state === "cancelled") return "cancelled";
-  if (job.state === "succeeded") return artifactOf(job, "result") === undefined ? undefined : "delivered";
-  return job.errorCode === "JOB_DEADLINE_EXCEEDED" ? "expired" : "failed";
-}
-
-export function toTruth(job: JobView): Truth {
-  const standIn = isStandInShown(job) ? shownArtifact(job) : undefined;
-  const servedBy = standIn === undefined ? job.result?.servedBy : (standIn.servedBy ?? job.result?.servedBy);
-  const realResult = realResultOf(job);
-  const changes = job.result?.changes ?? [];
-  return {
-    is_mock: standIn !== undefined,
-    simulated: job.isSimulated,
-    ...(servedBy === undefined ? {} : { served_by: toServedBy(servedBy) }),
-    ...(realResult === undefined ? {} : { real_result: realResult }),
-    ...(typeof standIn?.reason === "string" ? { stand_in_reason: standIn.reason } : {}),
-    ...(changes.length === 0 ? {} : { changes: changes.map(({ field, from, to, why }) => ({ field, from, to, why })) }),
-  };
-}
-
-/** 100 only when there is something to see; a running render shows at most 99. */
+/** 100 only when there is something to see. */
 function progressOf(status: TaskStatus, progress: JobProgress | null): number {
   if (status === "completed") return 100;
-  return status === "processing" && progress !== null ? Math.max(0, Math.min(99, Math.floor(progress.ratio * 100))) : 0;
-}
-
-function timesOf(job: JobView): Pick<Task, "created_at" | "started_at" | "completed_at"> {
-  const endedAtMs = job.endedAtMs ?? (isStandInShown(job) ? shownArtifact(job)?.createdAtMs : null) ?? null;
-  return {
-    created_at: isoOf(job.createdAtMs),
-    ...(job.startedAtMs === null ? {} : { started_at: isoOf(job.startedAtMs) }),
-    ...(endedAtMs === null ? {} : { completed_at: isoOf(endedAtMs) }),
-  };
-}
-
-function endOf(job: JobView): Pick<Task, "error_message" | "error_code" | "cancel_requested"> {
-  const isEnded = job.state === "failed" || job.state === "quarantined";
-  return {
-    ...(isEnded && job.errorMessage !== null ? { error_message: job.errorMessage } : {}),
-    ...(isEnded && job.errorCode !== null ? { error_code: job.errorCode } : {}),
-    ...(job.state === "running" && job.isCancelRequested ? { cancel_requested: true } : {}),
-  };
+  return status === "processing" && progress !== null ? percentOf(progress) : 0;
 }
 
 export function toTask(job: JobView, progress: JobProgress | null): Task {
   const { request } = job.spec;
   const status = statusOf(job);
-  const isRunning = job.state === "running" && progress !== null;
+  const now = job.state === "running" ? progress : null;
   return {
     id: job.id,
-    model_type: request.model,
-    prompt: request.prompt,
-    resolution: `${request.width}x${request.height}`,
-    steps: request.steps,
-    num_frames: request.frames,
-    fps: request.framesPerSecond,
-    seed: request.seed,
-    ...(request.loraPath === null ? {} : { lora_path: request.loraPath }),
+    ...toRequest(request),
+    ...present({ lora_path: request.loraPath ?? undefined }),
     lora_strength: request.loraStrength,
     status,
     progress: progressOf(status, progress),
-    ...(isRunning ? { phase: progress.phase } : {}),
-    ...(isRunning && progress.etaMs !== null ? { eta_seconds: Math.ceil(progress.etaMs / 1_000) } : {}),
-    ...timesOf(job),
-    ...(shownArtifact(job) === undefined ? {} : { output_path: `outputs/${job.id}.mp4` }),
-    ...endOf(job),
+    ...present({ phase: now?.phase, eta_seconds: ifKnown(now?.etaMs, secondsUp) }),
+    created_at: isoOf(job.createdAtMs),
+    ...present({
+      started_at: ifKnown(job.startedAtMs, isoOf),
+      completed_at: ifKnown(job.endedAtMs ?? shownStandIn(job)?.createdAtMs, isoOf),
+      output_path: ifKnown(shownArtifact(job), () => `outputs/${job.id}.mp4`),
+      error_message: hasFailed(job) ? (job.errorMessage ?? undefined) : undefined,
+      error_code: hasFailed(job) ? (job.errorCode ?? undefined) : undefined,
+      cancel_requested: isBeingCancelled(job) || undefined,
+    }),
     attempts: job.attempts,
     ...toTruth(job),
   };
-}
-
-/** One sentence on where the job is. */
-export function messageOfJob(job: JobView): string {
-  if (isStandInShown(job)) {
-    const rest = {
-      pending: "the real video is still owed",
-      delivered: "",
-      failed: "the real video failed",
-      cancelled: "the real video was cancelled",
-      expired: "the real video's deadline passed",
-    };
-    const realResult = realResultOf(job);
-    return realResult === undefined
-      ? "A stand-in was delivered, as the request asked."
-      : `A stand-in is shown; ${rest[realResult]}.`;
-  }
-  const sentences: Readonly<Record<JobState, string>> = {
-    queued: "The job waits for a worker.",
-    running: job.isCancelRequested ? "The job is being cancelled." : "The video is being rendered.",
-    succeeded: "The video is ready.",
-    failed: job.errorMessage ?? "The job failed.",
-    cancelled: "The job was cancelled.",
-    quarantined: "The job was set aside, because its render ended the worker more than once.",
-  };
-  return sentences[job.state];
 }
 
 export const jobStatusSchema = taskSchema
@@ -206,13 +122,13 @@ export const toJobStatus = (job: JobView, progress: JobProgress | null): z.infer
   message: messageOfJob(job),
 });
 
-/** What later generations of the seed's client call its models. */
+/** What later generations of the compatible client call its models. */
 const shortModelNames: Readonly<Record<string, string>> = { "T2V-A14B": "t2v", "I2V-A14B": "i2v", "TI2V-5B": "ti2v" };
 
 export const queueSchema = z
   .strictObject({
     tasks: z.array(taskSchema),
-    /** The same tasks for later generations of the seed's client. */
+    /** The same tasks for later generations of the client. */
     queue: z.array(taskSchema.extend({ model_type: z.string() })),
     total_tasks: z.number().int(),
     pending_tasks: z.number().int(),
@@ -249,18 +165,13 @@ export const submittedSchema = z
     hardware_optimized: z.boolean(),
     estimated_vram_gb: z.number().nullable(),
     parameters: z.strictObject({
-      model_type: modelName,
-      prompt: z.string(),
+      ...requestShape,
       resolution: z.string(),
-      steps: z.number().int(),
-      num_frames: z.number().int(),
-      fps: z.number(),
-      seed: z.number().int(),
       image_path: z.null(),
       end_image_path: z.null(),
       lora_path: z.string().nullable(),
       lora_strength: z.number(),
-      loras: z.array(z.object({ name: z.string(), strength: z.number(), expert: z.enum(loraExperts) })).optional(),
+      loras: z.array(z.object(loraShape)).optional(),
       fallback: z.string(),
       allow: z.array(z.string()),
     }),
@@ -273,6 +184,8 @@ export const submittedSchema = z
   .meta({ id: "Submitted" });
 
 export interface SubmittedAbout {
+  /** The one that was asked for. */
+  readonly model: ModelEntry;
   /** Null while no worker has told what its card is. */
   readonly estimate: EstimateView | null;
   readonly message: string;
@@ -282,38 +195,36 @@ export interface SubmittedAbout {
   readonly warnings: readonly string[];
 }
 
-/** The seed's own nulls in `parameters` stay: its clients read them. */
+const minutesOf = ({ time }: EstimateView): number | undefined =>
+  time.kind === "known" ? Math.max(1, Math.round(time.ms / minuteMs)) : undefined;
+
+/** The nulls in `parameters` stay: clients of these routes read them. */
 export function toSubmitted(job: JobView, about: SubmittedAbout): z.infer<typeof submittedSchema> {
   const { request, consent } = job.spec;
+  const { estimate, isRealEnabled, message } = about;
   return {
     task_id: job.id,
     status: statusOf(job),
-    message: about.message,
-    real_ai_enabled: about.isRealEnabled,
-    hardware_optimized: about.isRealEnabled && !about.isDegraded,
-    estimated_vram_gb: inGb(about.estimate?.deviceBytes ?? peakBytes(request.model, request, "model-offload")),
+    message,
+    real_ai_enabled: isRealEnabled,
+    hardware_optimized: isRealEnabled && !about.isDegraded,
+    estimated_vram_gb: inGb(estimate?.deviceBytes ?? peakBytes(about.model, request, "model-offload")),
     parameters: {
-      model_type: request.model,
-      prompt: request.prompt,
-      resolution: `${request.width}x${request.height}`,
-      steps: request.steps,
-      num_frames: request.frames,
-      fps: request.framesPerSecond,
-      seed: request.seed,
+      ...toRequest(request),
       image_path: null,
       end_image_path: null,
       lora_path: request.loraPath,
       lora_strength: request.loraStrength,
-      ...(request.loras === undefined ? {} : { loras: [...request.loras] }),
+      ...present({ loras: ifKnown(request.loras, (loras) => [...loras]) }),
       fallback: consent.fallback,
       allow: [...consent.allow],
     },
-    is_mock: statusOf(job) === "completed" && shownArtifact(job)?.kind === "stand_in",
+    is_mock: shownStandIn(job) !== undefined,
     simulated: job.isSimulated,
-    ...(about.warnings.length === 0 ? {} : { warnings: [...about.warnings] }),
-    ...(about.estimate?.time.kind === "known"
-      ? { estimated_time_minutes: Math.max(1, Math.round(about.estimate.time.ms / minuteMs)) }
-      : {}),
-    ...(about.estimate === null ? {} : { estimate: toEstimate(about.estimate, job.isSimulated) }),
+    ...present({
+      warnings: ifAny([...about.warnings]),
+      estimated_time_minutes: ifKnown(estimate, minutesOf),
+      estimate: ifKnown(estimate, (known) => toEstimate(known, job.isSimulated)),
+    }),
   };
 }

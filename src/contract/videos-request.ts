@@ -3,24 +3,22 @@
  * only ones. Settings of our own stand under `understudy`.
  */
 import { z } from "zod";
-import type { Floor } from "../core/job.ts";
-import { isKnownModel, modelEntry } from "../core/model-catalog.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import { sizeText } from "../core/pixel-size.ts";
+import { present } from "../core/present.ts";
 import type { ModelId } from "../core/words.ts";
-import { emptyIsAbsent, parseSubmission, type SubmitFields, wholeNumber } from "./submit-request.ts";
+import { type Order, orderFields } from "./order.ts";
+import {
+  emptyIsAbsent,
+  fromJsonText,
+  numberOrText,
+  parseSubmission,
+  type SubmitFields,
+  toOrder,
+} from "./submit-request.ts";
 
-/** A form carries an object as its JSON. */
-function fromJson(value: unknown): unknown {
-  if (typeof value !== "string") return value;
-  try {
-    return JSON.parse(value);
-  } catch (thrown) {
-    if (thrown instanceof SyntaxError) return value;
-    throw thrown;
-  }
-}
-const asObject = <Inner extends z.ZodType>(inner: Inner) => emptyIsAbsent(z.preprocess(fromJson, inner));
+const asObject = <Inner extends z.ZodType>(inner: Inner) => emptyIsAbsent(z.preprocess(fromJsonText, inner));
 
-const pixels = wholeNumber(16, 7_680);
 const anything = z.unknown().optional();
 
 const ownSchema = z.strictObject(
@@ -36,7 +34,11 @@ const ownSchema = z.strictObject(
     ),
     floor: asObject(
       z.strictObject(
-        { width: pixels, height: pixels, frames: wholeNumber(1, 1_000) },
+        {
+          width: numberOrText(orderFields.floor.width),
+          height: numberOrText(orderFields.floor.height),
+          frames: numberOrText(orderFields.floor.frames),
+        },
         "must have width, height and frames",
       ),
     ),
@@ -77,11 +79,11 @@ export const videoRequestSchema = z.object({
     "The image from which the video begins: a file, or a data URL in image_url.",
   ),
   image_reference: asObject(referenceSchema).describe("The same under vLLM-Omni's name."),
-  width: emptyIsAbsent(pixels),
-  height: emptyIsAbsent(pixels),
-  num_frames: emptyIsAbsent(wholeNumber(1, 257)).describe("Goes before seconds."),
-  fps: emptyIsAbsent(wholeNumber(1, 60)),
-  num_inference_steps: emptyIsAbsent(wholeNumber(1, 100)),
+  width: emptyIsAbsent(numberOrText(orderFields.floor.width)),
+  height: emptyIsAbsent(numberOrText(orderFields.floor.height)),
+  num_frames: emptyIsAbsent(numberOrText(orderFields.frames)).describe("Goes before seconds."),
+  fps: emptyIsAbsent(numberOrText(orderFields.framesPerSecond)),
+  num_inference_steps: emptyIsAbsent(numberOrText(orderFields.steps)),
   seed: anything,
   lora: asObject(loraSchema).describe("A file below the LoRA directory, as path or name, and its scale."),
   extra_params: asObject(z.record(z.string(), z.unknown(), "must be an object")).describe(
@@ -109,6 +111,7 @@ const wireNames: Readonly<Record<string, string>> = {
 };
 
 export interface VideoAbout {
+  readonly catalog: ModelCatalog;
   /** For requests that name no model. */
   readonly lead: ModelId;
   readonly hasImageFile: boolean;
@@ -117,7 +120,7 @@ export interface VideoAbout {
 export interface AcceptedVideo {
   readonly kind: "video";
   readonly fields: SubmitFields;
-  readonly floor: Floor | undefined;
+  readonly order: Order;
   /** An image that is not a file of the form: its address, as it was given. */
   readonly imageUrl: string | undefined;
   /** Names of fields that have no effect here. */
@@ -132,17 +135,17 @@ const isGiven = (value: unknown): boolean => value !== undefined && value !== nu
 
 /** What came apart from the rest counts like the rest; what stands in both is taken from outside. */
 function gather(raw: object): Readonly<Record<string, unknown>> {
-  const extra = "extra_params" in raw ? fromJson(raw.extra_params) : {};
+  const extra = "extra_params" in raw ? fromJsonText(raw.extra_params) : {};
   return typeof extra === "object" && extra !== null && !Array.isArray(extra) ? { ...extra, ...raw } : { ...raw };
 }
 
 function sizeOf({ size, width, height }: VideoRequest): string | undefined {
-  return width === undefined || height === undefined ? size : `${width}x${height}`;
+  return width === undefined || height === undefined ? size : sizeText({ width, height });
 }
 
-function toSubmissionFields(request: VideoRequest, lead: ModelId): Record<string, unknown> {
+function toSubmissionFields(request: VideoRequest, { catalog, lead }: VideoAbout): Record<string, unknown> {
   const model = request.model ?? lead;
-  const entry = isKnownModel(model) ? modelEntry(model) : undefined;
+  const entry = catalog.find(model);
   const fps = request.fps ?? entry?.framesPerSecond;
   const framesOfSeconds =
     request.seconds === undefined || fps === undefined ? undefined : Math.max(1, Math.round(request.seconds * fps));
@@ -195,7 +198,8 @@ export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo 
   const url = isGiven(reference?.image_url) ? reference?.image_url : undefined;
   if (url !== undefined && typeof url !== "string")
     return invalid("input_reference.image_url", "input_reference.image_url must be a text.");
-  const submission = parseSubmission(toSubmissionFields(request, about.lead), {
+  const submission = parseSubmission(toSubmissionFields(request, about), {
+    catalog: about.catalog,
     hasImage: about.hasImageFile || url !== undefined,
   });
   if (submission.kind === "invalid") {
@@ -208,7 +212,7 @@ export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo 
   return {
     kind: "video",
     fields: submission.fields,
-    floor: request.understudy?.floor,
+    order: { ...toOrder(submission.fields), ...present({ floor: request.understudy?.floor }) },
     imageUrl: url,
     ignored: Object.keys(gathered)
       .filter((name) => !(name in videoRequestSchema.shape) && isGiven(gathered[name]))

@@ -4,11 +4,15 @@
  */
 import { z } from "zod";
 import type { AttemptView, JobProgress, JobView, RenderRequest } from "../core/job.ts";
-import { modelEntry, resolutionsOf } from "../core/model-catalog.ts";
-import { type ModelId, phases } from "../core/words.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { needsImage, resolutionsOf } from "../core/model-figures.ts";
+import { sizeText } from "../core/pixel-size.ts";
+import { ifAny, ifKnown, present } from "../core/present.ts";
+import { phases } from "../core/words.ts";
 import { jobEstimateSchema, toJobEstimate } from "./estimate-wire.ts";
+import { changesSchema, errorSchema, percentOf, secondsUp, servedBySchema, toChanges } from "./job-parts.ts";
+import { artifactOf, isBeingCancelled, isOpen, toTruth } from "./job-truth.ts";
 import type { EstimateView } from "./service-views.ts";
-import { artifactOf, toTruth, truthShape } from "./task-wire.ts";
 
 export const videoStatuses = ["queued", "in_progress", "completed", "failed"] as const;
 export type VideoStatus = (typeof videoStatuses)[number];
@@ -28,11 +32,11 @@ const formSchema = z.strictObject({
 
 const understudySchema = z
   .strictObject({
-    served_by: truthShape.served_by.unwrap().nullable(),
+    served_by: servedBySchema.nullable(),
     requested: formSchema,
     /** How it is rendered; null until that is decided. */
     effective: formSchema.nullable(),
-    changes: truthShape.changes.unwrap(),
+    changes: changesSchema,
     attempts: z.number().int(),
     incident_id: z.string().nullable(),
     queue_position: z.number().int().nullable(),
@@ -65,7 +69,7 @@ export const videoObjectSchema = z
     size: z.string(),
     prompt: z.string().nullable(),
     remixed_from_video_id: z.null(),
-    error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+    error: errorSchema.nullable(),
     understudy: understudySchema,
   })
   .meta({ id: "OpenAiVideo" });
@@ -100,7 +104,6 @@ export interface VideoAbout {
 }
 
 const unixSeconds = (atMs: number): number => Math.floor(atMs / 1_000);
-const sizeText = ({ width, height }: RenderRequest): string => `${width}x${height}`;
 const secondsText = ({ frames, framesPerSecond }: RenderRequest): string =>
   String(Number((frames / framesPerSecond).toFixed(4)));
 
@@ -116,8 +119,6 @@ const toForm = (request: RenderRequest): z.infer<typeof formSchema> => ({
 
 /** Ended with what was asked for: with a stand-in alone nothing is completed. */
 export const isCompleted = (job: JobView): boolean => job.state === "succeeded" && job.result?.servedBy.kind === "real";
-
-const isOpen = ({ state }: JobView): boolean => state === "queued" || state === "running";
 
 export function videoStatusOf(job: JobView): VideoStatus {
   if (isCompleted(job)) return "completed";
@@ -145,7 +146,7 @@ function effectiveOf(job: JobView): RenderRequest | null {
 
 function progressOf(job: JobView, progress: JobProgress | null): number {
   if (isCompleted(job)) return 100;
-  return job.state === "running" && progress !== null ? Math.max(0, Math.min(99, Math.floor(progress.ratio * 100))) : 0;
+  return job.state === "running" && progress !== null ? percentOf(progress) : 0;
 }
 
 const standInUrl = (id: string): string => `/v1/videos/${id}/content?variant=standin`;
@@ -155,24 +156,24 @@ function toUnderstudy(job: JobView, about: VideoAbout): VideoObject["understudy"
   const truth = toTruth(job);
   const standIn = artifactOf(job, "stand_in");
   const effective = effectiveOf(job);
-  const planned = job.state === "running" ? (planOf(job)?.changes ?? []) : [];
+  const planned = job.state === "running" ? planOf(job)?.changes : undefined;
   return {
     served_by: truth.served_by ?? null,
     requested: toForm(job.spec.request),
-    effective: effective === null ? null : toForm(effective),
-    changes: truth.changes ?? planned.map(({ field, from, to, why }) => ({ field, from, to, why })),
+    effective: ifKnown(effective, toForm) ?? null,
+    changes: truth.changes ?? toChanges(planned ?? []),
     attempts: job.attempts,
     incident_id: outlook.incidentId,
     queue_position: outlook.queuePosition,
-    eta_seconds: outlook.etaMs === null ? null : Math.ceil(outlook.etaMs / 1_000),
+    eta_seconds: ifKnown(outlook.etaMs, secondsUp) ?? null,
     estimate: isOpen(job) ? toJobEstimate(about.estimate, job.isSimulated) : null,
     phase: job.state === "running" ? (progress?.phase ?? null) : null,
     simulated: job.isSimulated,
-    cancel_requested: job.state === "running" && job.isCancelRequested,
+    cancel_requested: isBeingCancelled(job),
     fallback: job.spec.consent.fallback,
     allow: [...job.spec.consent.allow],
     stand_in: standIn === undefined ? null : { url: standInUrl(job.id), reason: standIn.reason },
-    ...(ignored === undefined || ignored.length === 0 ? {} : { ignored: [...ignored] }),
+    ...present({ ignored: ifAny(ifKnown(ignored, (names) => [...names])) }),
   };
 }
 
@@ -187,8 +188,8 @@ export function toVideoObject(job: JobView, about: VideoAbout): VideoObject {
     status: videoStatusOf(job),
     progress: progressOf(job, about.progress),
     created_at: unixSeconds(job.createdAtMs),
-    completed_at: completedAtMs === null ? null : unixSeconds(completedAtMs),
-    expires_at: completedAtMs === null ? null : unixSeconds(completedAtMs + about.resultMaxAgeMs),
+    completed_at: ifKnown(completedAtMs, unixSeconds) ?? null,
+    expires_at: ifKnown(completedAtMs, (atMs) => unixSeconds(atMs + about.resultMaxAgeMs)) ?? null,
     seconds: secondsText(shown),
     size: sizeText(shown),
     prompt: job.spec.request.prompt,
@@ -211,13 +212,13 @@ export function toVideoList(videos: readonly VideoObject[], hasMore: boolean): z
 /** Fields and values are words and numbers of our own, so that they may stand in a header. */
 export function truthHeadersOf(video: VideoObject): Record<string, string> {
   const { served_by: servedBy, changes, simulated } = video.understudy;
-  return {
-    ...(servedBy === null ? {} : { "x-understudy-served-by": servedBy.kind }),
-    ...(changes.length === 0
-      ? {}
-      : { "x-understudy-changes": changes.map(({ field, from, to }) => `${field}=${from}->${to}`).join(", ") }),
-    ...(simulated ? { "x-understudy-simulated": "true" } : {}),
-  };
+  return present({
+    "x-understudy-served-by": servedBy?.kind,
+    "x-understudy-changes": ifAny(changes)
+      ?.map(({ field, from, to }) => `${field}=${from}->${to}`)
+      .join(", "),
+    "x-understudy-simulated": simulated ? "true" : undefined,
+  });
 }
 
 const pollBounds = { leastMs: 250, mostMs: 10_000 } as const;
@@ -245,22 +246,21 @@ export const modelObjectSchema = z
   })
   .meta({ id: "OpenAiModel" });
 export function toModelObject(
-  id: ModelId,
+  model: ModelEntry,
   about: { readonly isMain: boolean; readonly knownSinceMs: number },
 ): z.infer<typeof modelObjectSchema> {
-  const entry = modelEntry(id);
   return {
-    id,
+    id: model.id,
     object: "model",
     created: unixSeconds(about.knownSinceMs),
     owned_by: "understudy",
     understudy: {
       is_main_model: about.isMain,
-      needs_image: entry.needsImage,
-      sizes: [...resolutionsOf(id)],
-      fps: entry.framesPerSecond,
-      default_frames: entry.defaultFrames,
-      default_steps: entry.defaultSteps,
+      needs_image: needsImage(model),
+      sizes: [...resolutionsOf(model)],
+      fps: model.framesPerSecond,
+      default_frames: model.defaultFrames,
+      default_steps: model.defaultSteps,
     },
   };
 }

@@ -1,9 +1,10 @@
 /** What a webhook is told, and what a job says of that. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
+import { ifAny, ifKnown, withoutNulls } from "../core/present.ts";
 import { deliveryIdOf, deliveryStates, type WebhookDelivery, webhookTypes } from "../core/webhook.ts";
 import { artifactKinds, jobStates } from "../core/words.ts";
-import { truthShape } from "./task-wire.ts";
+import { changesSchema, errorSchema, servedBySchema, toChanges, toServedBy } from "./job-parts.ts";
 
 const time = z.iso.datetime();
 
@@ -19,8 +20,8 @@ export const webhookBodySchema = z
       state: z.enum(jobStates),
       labels: z.array(z.string()),
       simulated: z.boolean(),
-      served_by: truthShape.served_by,
-      changes: truthShape.changes,
+      served_by: servedBySchema.optional(),
+      changes: changesSchema.optional(),
       artifact: z
         .strictObject({
           kind: z.enum(artifactKinds),
@@ -32,11 +33,19 @@ export const webhookBodySchema = z
         })
         .optional(),
       stand_in_reason: z.string().optional(),
-      error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+      error: errorSchema.optional(),
     }),
   })
   .meta({ id: "WebhookBody" });
 export type WebhookBody = z.infer<typeof webhookBodySchema>;
+
+const toArtifact = ({ kind, sha256, bytes, mimeType }: NonNullable<WebhookDelivery["facts"]["artifact"]>) => ({
+  kind,
+  sha256,
+  bytes,
+  mime_type: mimeType,
+  url: `/artifacts/${sha256}`,
+});
 
 export function toWebhookBody({ type, occurredAtMs, jobId, seq, facts }: WebhookDelivery): WebhookBody {
   const { servedBy, changes, artifact, reason, error } = facts;
@@ -49,32 +58,13 @@ export function toWebhookBody({ type, occurredAtMs, jobId, seq, facts }: Webhook
       state: facts.state,
       labels: [...facts.labels],
       simulated: facts.isSimulated,
-      ...(servedBy === null
-        ? {}
-        : {
-            served_by: {
-              worker: servedBy.worker,
-              model: servedBy.model,
-              kind: servedBy.kind,
-              simulated: servedBy.isSimulated,
-            },
-          }),
-      ...(changes.length === 0
-        ? {}
-        : { changes: changes.map(({ field, from, to, why }) => ({ field, from, to, why })) }),
-      ...(artifact === null
-        ? {}
-        : {
-            artifact: {
-              kind: artifact.kind,
-              sha256: artifact.sha256,
-              bytes: artifact.bytes,
-              mime_type: artifact.mimeType,
-              url: `/artifacts/${artifact.sha256}`,
-            },
-          }),
-      ...(reason === null ? {} : { stand_in_reason: reason }),
-      ...(error === null ? {} : { error: { code: error.code, message: error.message } }),
+      ...withoutNulls({
+        served_by: ifKnown(servedBy, toServedBy),
+        changes: ifAny(toChanges(changes)),
+        artifact: ifKnown(artifact, toArtifact),
+        stand_in_reason: reason,
+        error: ifKnown(error, ({ code, message }) => ({ code, message })),
+      }),
     },
   };
 }
@@ -103,10 +93,12 @@ function toDelivery(delivery: WebhookDelivery): z.infer<typeof deliverySchema> {
     state,
     occurred_at: isoOf(delivery.occurredAtMs),
     try_count: delivery.tryCount,
-    ...(state === "pending" ? { next_try_at: isoOf(delivery.nextTryAtMs) } : {}),
-    ...(endedAtMs === null ? {} : { ended_at: isoOf(endedAtMs) }),
-    ...(lastStatus === null ? {} : { last_status: lastStatus }),
-    ...(lastProblem === null ? {} : { last_problem: lastProblem }),
+    ...withoutNulls({
+      next_try_at: state === "pending" ? isoOf(delivery.nextTryAtMs) : undefined,
+      ended_at: ifKnown(endedAtMs, isoOf),
+      last_status: lastStatus,
+      last_problem: lastProblem,
+    }),
   };
 }
 

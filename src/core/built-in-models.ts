@@ -1,19 +1,6 @@
-import type { ClipMeasurement, MemoryPrior, ModelEntry } from "./model-entry.ts";
+import type { ClipMeasurement, MemoryPrior, ModelEntry, ModelSource } from "./model-entry.ts";
+import { profileFactors } from "./model-figures.ts";
 import { type LoadProfile, loadProfiles, type modelIds } from "./words.ts";
-
-/** Peak memory and step time of a load profile against `model-offload`. `full` keeps every weight on the card. */
-export const profileFactors: Readonly<
-  Record<
-    LoadProfile,
-    { readonly activation: number; readonly base: number; readonly time: number; readonly keepsAllWeights: boolean }
-  >
-> = {
-  full: { base: 1, activation: 1, time: 0.9, keepsAllWeights: true },
-  "model-offload": { base: 1, activation: 1, time: 1, keepsAllWeights: false },
-  tiling: { base: 1, activation: 0.75, time: 1.1, keepsAllWeights: false },
-  "group-offload": { base: 0.3, activation: 0.75, time: 1.6, keepsAllWeights: false },
-  fp8: { base: 0.18, activation: 0.75, time: 1.7, keepsAllWeights: false },
-};
 
 /** What measurements in `model-offload` say of the other load profiles. */
 function priorsOf({
@@ -46,6 +33,39 @@ const timesOf = (...rows: readonly Took[]): readonly ClipMeasurement[] =>
 
 const wanFrames = { frameStep: 4, frameOffset: 1, furtherSizes: [] } as const;
 
+/** The parts of a diffusers repository that a Wan pipeline loads; examples and pictures stay where they are. */
+const wanSource = (id: (typeof modelIds)[number]): ModelSource => ({
+  repository: `Wan-AI/Wan2.2-${id}-Diffusers`,
+  folder: null,
+  revision: "main",
+  files: [
+    "model_index.json",
+    "scheduler/*",
+    "text_encoder/*",
+    "tokenizer/*",
+    "transformer/*",
+    "transformer_2/*",
+    "vae/*",
+  ],
+});
+
+/** Guidance, boundary and shift: wan/configs of Wan2.2. The negative prompt is the authors' own, for all their models. */
+const wanPipeline = {
+  className: "WanPipeline",
+  imageClassName: null,
+  guidanceScale2: null,
+  boundaryRatio: null,
+  negativePrompt:
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走",
+  maxSequenceLength: 512,
+  dtype: "bfloat16",
+  vaeDtype: "float32",
+  leanAttention: null,
+  arguments: {},
+  mostFrames: 257,
+  largestPixels: 1_920 * 1_088,
+} as const;
+
 /**
  * Peak: 41.3 GB at 832x480x81 and 59.8 GB at 1280x720x81 (A14B, offloaded) give 27.2 GB + 4.32e-4 GB per token.
  * Step: 326.9 s and 1041.5 s for 40 steps on one H100 give 1.767e-4 s per token + 2.219e-9 s per token².
@@ -64,32 +84,45 @@ const a14b = {
   ...wanFrames,
 } as const;
 
-/** The seed's models. */
-export const builtInEntries: Readonly<Record<(typeof modelIds)[number], ModelEntry>> = {
+/** The seed's models, which are known without any registry file. */
+export const builtInModels: Readonly<Record<(typeof modelIds)[number], ModelEntry>> = {
   "T2V-A14B": {
     id: "T2V-A14B",
     ...a14b,
+    source: wanSource("T2V-A14B"),
+    pipeline: { ...wanPipeline, guidanceScale: 4, guidanceScale2: 3, boundaryRatio: 0.875, flowShift: 12 },
+    image: "none",
     highNoiseStepRatio: 0.325,
-    needsImage: false,
     measurements: timesOf(["H100", 326.9, 1_041.5], ["A100", 785.7, 2_735.7], ["H20", 1_133.9, 4_048.7]),
   },
   "I2V-A14B": {
     id: "I2V-A14B",
     ...a14b,
+    source: wanSource("I2V-A14B"),
+    pipeline: {
+      ...wanPipeline,
+      className: "WanImageToVideoPipeline",
+      guidanceScale: 3.5,
+      guidanceScale2: 3.5,
+      boundaryRatio: 0.9,
+      flowShift: 5,
+    },
+    image: "required",
     highNoiseStepRatio: 0.35,
-    needsImage: true,
     measurements: timesOf(["H100", 327.8, 1_055.9], ["A100", 810, 2_810.9], ["H20", 1_117.4, 4_054.7]),
   },
   /** 22.9 GB and 10.7 s a step on an RTX 4090 at 1280x704x121 (27,280 tokens); an H100 is taken as 2.5 times as fast. */
   "TI2V-5B": {
     id: "TI2V-5B",
+    source: wanSource("TI2V-5B"),
+    pipeline: { ...wanPipeline, imageClassName: "WanImageToVideoPipeline", guidanceScale: 5, flowShift: 5 },
+    image: "optional",
     sizeStep: 32,
     expertCount: 1,
     highNoiseStepRatio: 1,
     framesPerSecond: 24,
     defaultFrames: 121,
     defaultSteps: 50,
-    needsImage: false,
     cellPixels: 32,
     profiles: priorsOf({ weightBytes: 21 * GB, baseBytes: 10 * GB, bytesPerToken: 4.7e-4 * GB }),
     stepSecondsPerToken: 1.57e-4,

@@ -82,11 +82,21 @@ export interface Evidence {
   readonly isOnProcessor?: boolean;
   /** The code of this program's own error, when one was thrown. */
   readonly errorCode?: ErrorCode;
+  /** What was rejected, as the subject of a sentence, such as `the download`. */
+  readonly during?: string;
+  /** A model's file that was fetched again, and still did not match its hash. */
+  readonly brokenFile?: string;
   readonly phase?: Phase | "load" | "idle";
   readonly message?: string;
 }
 
-export interface Fault {
+/** Known to the compiler alone: an object that somebody writes down, or copies with a change, lacks it. */
+declare class FromTheClassifier {
+  private readonly isMadeOfEvidence: true;
+}
+
+/** Made by `recovery/classify` alone, so that class, code, attribution and failure type agree everywhere. */
+export interface Fault extends FromTheClassifier {
   readonly faultClass: FaultClass;
   readonly code: ErrorCode;
   readonly attribution: Attribution;

@@ -4,6 +4,7 @@ import type { ActionEvidence, EvidenceMeasure } from "../core/fault.ts";
 import type { GpuAdapter } from "../core/ports/gpu-adapter.ts";
 import type { Sample, TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import type { WorkerActionReport, WorkerClient } from "../core/ports/worker.ts";
+import { ifAny, present } from "../core/present.ts";
 import { secondMs } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";
 
@@ -79,7 +80,7 @@ function createMeter({
       deviceFreeBytes: device.value,
       workerReservedBytes: worker.value?.reservedBytes ?? null,
       workerAllocatedBytes: worker.value?.allocatedBytes ?? null,
-      ...(notes.length === 0 ? {} : { note: notes.join("; ") }),
+      ...present({ note: ifAny(notes)?.join("; ") }),
     };
   };
 }

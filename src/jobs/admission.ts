@@ -4,13 +4,15 @@ import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { UnderstudyError } from "../core/errors.ts";
 import type { ArtifactRef, JobSpec, RenderRequest } from "../core/job.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { JobStore } from "../core/ports/job-store.ts";
+import { withoutNulls } from "../core/present.ts";
 import { formatBytes } from "../core/units.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 import type { ClipTime, ClipTimeQuestion } from "../recovery/clip-time.ts";
-import { emptyEnvelopes } from "../recovery/envelopes.ts";
-import { machineWords } from "../recovery/fit-sentences.ts";
+import { emptyEnvelopes, envelopeOf } from "../recovery/envelopes.ts";
+import { clipWords, machineWords } from "../recovery/fit-sentences.ts";
 import { type MachineFacts, type PlacementRow, placementRow } from "../recovery/placement.ts";
 import { type FitQuestion, findFit, findSmaller, profilesFrom } from "./fit.ts";
 
@@ -20,6 +22,7 @@ export interface AdmissionPorts {
   readonly disk: Pick<DiskGauge, "freeBytes">;
   readonly clock: Clock;
   readonly chance: Chance;
+  readonly catalog: ModelCatalog;
   /** The largest card that serves, and the memory modes of its worker; null while no worker has told them. */
   readonly largest: () => ServingMachine | null;
   readonly clipTimeOf: (question: ClipTimeQuestion) => ClipTime;
@@ -48,37 +51,40 @@ export interface AdmissionLimits {
 const diskLookMs = 1_000;
 
 /** Nothing that a single card has learned decides here: what it refuses for minutes, the queue can wait for. */
-const rowOf = (machine: MachineFacts, request: RenderRequest, profile: LoadProfile): PlacementRow =>
-  placementRow(machine, request, profile, emptyEnvelopes);
+const rowOf = (
+  catalog: ModelCatalog,
+  machine: MachineFacts,
+  request: RenderRequest,
+  profile: LoadProfile,
+): PlacementRow => placementRow(machine, envelopeOf(catalog, request), profile, emptyEnvelopes);
 
 const questionOf = (
+  catalog: ModelCatalog,
   { request, consent }: JobSpec,
   { machine, profiles }: ServingMachine,
   limits: AdmissionLimits,
 ): FitQuestion => ({
   request,
   consent,
-  alternative: limits.alternative,
+  alternative: limits.alternative === null ? null : catalog.entryOf(limits.alternative),
   profiles: profilesFrom(limits.preferredProfile).filter((profile) => profiles.includes(profile)),
   resident: null,
-  fits: (candidate, profile) => rowOf(machine, candidate, profile).verdict !== "tooLarge",
+  fits: (candidate, profile) => rowOf(catalog, machine, candidate, profile).verdict !== "tooLarge",
 });
 
-const sizeOf = ({ width, height, frames }: RenderRequest): string => `${width}x${height} with ${frames} frames`;
-
-function unfitSentence(question: FitQuestion, machine: MachineFacts): string {
+function unfitSentence(catalog: ModelCatalog, question: FitQuestion, machine: MachineFacts): string {
   const { request, profiles } = question;
-  const rows = profiles.map((profile) => rowOf(machine, request, profile));
+  const rows = profiles.map((profile) => rowOf(catalog, machine, request, profile));
   const needed = formatBytes(Math.min(...rows.map(({ deviceBytes, hostBytes }) => deviceBytes || hostBytes)));
   const smaller = findSmaller(question);
   const advice =
     smaller === null
       ? "No smaller size of it fits either."
-      : `${sizeOf(smaller.request)} of ${smaller.request.model} would fit, in memory mode ${smaller.profile}.`;
+      : `${clipWords(smaller.request)} of ${smaller.request.model} would fit, in memory mode ${smaller.profile}.`;
   const host = rows.every(({ shortOf }) => shortOf === "host")
     ? ` and ${formatBytes(rows[0]?.hostBytes ?? 0)} of host memory`
     : "";
-  return `Insufficient VRAM for generation. ${sizeOf(request)} needs at least ${needed} in the leanest memory mode${host}; what serves is ${machineWords(machine)}. ${advice}`;
+  return `Insufficient VRAM for generation. ${clipWords(request)} needs at least ${needed} in the leanest memory mode${host}; what serves is ${machineWords(machine)}. ${advice}`;
 }
 
 const hasLoras = ({ request }: JobSpec): boolean => request.loraPath !== null || (request.loras ?? []).length > 0;
@@ -125,12 +131,14 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
     const serving = ports.largest();
     if (serving === null || spec.workflow !== null) return null;
     const { machine } = serving;
-    const question = questionOf(spec, serving, limits);
+    const { catalog } = ports;
+    const question = questionOf(catalog, spec, serving, limits);
     const fit = findFit(question);
-    if (fit === null) return unfitSentence(question, machine);
+    if (fit === null) return unfitSentence(catalog, question, machine);
     const { request, profile } = fit;
-    const { deviceBytes, hostBytes } = rowOf(machine, request, profile);
-    const time = ports.clipTimeOf({ device: machine.device, model: request.model, clip: request, profile });
+    const { deviceBytes, hostBytes } = rowOf(catalog, machine, request, profile);
+    const model = catalog.entryOf(request.model);
+    const time = ports.clipTimeOf({ device: machine.device, model, clip: request, profile });
     return { profile, deviceBytes, hostBytes, time };
   };
   return {
@@ -150,7 +158,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
       const outcome = await ports.jobs.submit({
         id,
         spec: image === null ? spec : { ...spec, request: { ...spec.request, imageName: image.name } },
-        ...(image === null ? {} : { image }),
+        ...withoutNulls({ image }),
         apiKeyId: submission.apiKeyId,
         idempotencyKey: submission.idempotencyKey,
         idempotencyBody: submission.idempotencyBody,

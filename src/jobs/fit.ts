@@ -1,5 +1,5 @@
 import type { Change, Consent, RenderRequest } from "../core/job.ts";
-import { modelEntry } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
 import { type LoadProfile, loadProfiles, type ModelId, reductionKinds } from "../core/words.ts";
 
 export interface Fit {
@@ -23,7 +23,11 @@ function isAboveFloor(request: RenderRequest, consent: Consent): boolean {
 }
 
 /** Smaller variants that the consent allows: fewer frames, then a smaller size, then the alternative model. */
-export function listReductions(request: RenderRequest, consent: Consent, alternative: ModelId | null): RenderRequest[] {
+export function listReductions(
+  request: RenderRequest,
+  consent: Consent,
+  alternative: ModelEntry | null,
+): RenderRequest[] {
   const variants: RenderRequest[] = [];
   const fewerFrames = (from: RenderRequest): RenderRequest[] =>
     consent.allow.includes("frames")
@@ -39,9 +43,9 @@ export function listReductions(request: RenderRequest, consent: Consent, alterna
       : [];
   variants.push(...fewerFrames(request));
   for (const smaller of smallerSizes(request)) variants.push(smaller, ...fewerFrames(smaller));
-  if (consent.allow.includes("alternative_model") && alternative !== null && alternative !== request.model) {
-    const { framesPerSecond } = modelEntry(alternative);
-    const other = { ...request, model: alternative, framesPerSecond };
+  if (consent.allow.includes("alternative_model") && alternative !== null && alternative.id !== request.model) {
+    const { id: model, framesPerSecond } = alternative;
+    const other = { ...request, model, framesPerSecond };
     variants.push(other, ...fewerFrames(other));
   }
   return variants.filter((variant) => isAboveFloor(variant, consent));
@@ -57,7 +61,7 @@ export function listChanges(asked: RenderRequest, effective: RenderRequest, why:
 export interface FitQuestion {
   readonly request: RenderRequest;
   readonly consent: Consent;
-  readonly alternative: ModelId | null;
+  readonly alternative: ModelEntry | null;
   /** Memory modes in the order in which they are tried. */
   readonly profiles: readonly LoadProfile[];
   /** What is on the card already: tried first, because it costs no reload. */

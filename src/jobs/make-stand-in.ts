@@ -1,4 +1,5 @@
 import type { ArtifactRef, JobResult, JobView, ServedBy } from "../core/job.ts";
+import { sizeText } from "../core/pixel-size.ts";
 import type { AcceptPorts } from "./accept-result.ts";
 
 /** Stand-ins are small on purpose: they say why the real video is not there, and they must cost the host little. */
@@ -49,7 +50,7 @@ function standInResult(job: JobView, { width, height, frames, framesPerSecond }:
     servedBy,
     effective: { ...job.spec.request, width, height, frames },
     changes: [{ field: "served_by", from: "real", to: "stand_in", why: "the job asked for a stand-in" }],
-    renderedSize: `${width}x${height}`,
+    renderedSize: sizeText({ width, height }),
     durationSeconds: frames / framesPerSecond,
     renderMs: 0,
     stepsRendered: 0,

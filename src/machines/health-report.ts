@@ -1,7 +1,8 @@
 /** What the health monitor's measurements mean for others: a report for people, and a fault where a reading is critical. */
 import type { FaultReport } from "../core/fault.ts";
+import { present } from "../core/present.ts";
 import type { FaultClass } from "../core/words.ts";
-import { faultOf } from "../recovery/classify.ts";
+import { faultOfSample } from "../recovery/classify.ts";
 import { type HealthReading, type LevelChange, listIssues, worstDevice } from "../recovery/health.ts";
 import { ofHardware } from "../recovery/judge-machine.ts";
 import type { HealthMonitorContext, HealthReport } from "./health-monitor-types.ts";
@@ -32,11 +33,10 @@ export function faultReportOf(context: HealthMonitorContext, change: LevelChange
     Object.values(context.deviceWorkers)[0] ??
     "host";
   const gpu = change.reading === "gpuPresence" ? context.ring.at(-1)?.gpuStatus?.evidence : undefined;
-  const evidence = { message, ...(gpu === undefined ? {} : { gpu }) };
-  const fault = faultOf(ofHardware(evidence) ?? { faultClass, confidence: 0.7, decidedBy: message }, evidence);
-  // Measured from outside: the context of the device may well be sound.
+  const evidence = { message, ...present({ gpu }) };
+  const fault = faultOfSample(ofHardware(evidence) ?? { faultClass, confidence: 0.7, decidedBy: message }, evidence);
   return {
-    fault: { ...fault, contextPoisoned: false },
+    fault,
     workerId,
     model: null,
     jobId: null,

@@ -2,6 +2,8 @@
 import { assign, sendTo, setup } from "xstate";
 import type { Fault } from "../core/fault.ts";
 import type { LoadProfile, MachineTag, ModelId } from "../core/words.ts";
+import { classify, classifyThrown, faultOf } from "../recovery/classify.ts";
+import { recognition } from "../recovery/recognition.ts";
 import { retryDelayMs } from "../recovery/retry-delays.ts";
 import {
   defaultModelLoaderLimits,
@@ -36,43 +38,21 @@ export const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder
 });
 
 /** A step of loading that did not answer within its time. */
-export function overdueFault(what: string): Fault {
-  return {
-    faultClass: "stall",
-    code: "MODEL_NOT_AVAILABLE",
-    attribution: "worker",
-    failureType: "model_loading_failure",
-    confidence: 0.6,
-    decidedBy: `${what} gave no sign of activity`,
+export const overdueFault = (what: string): Fault =>
+  faultOf(recognition("stall", 0.6, `${what} gave no sign of activity`), {
+    phase: "load",
     message: `${what} gave no sign of activity within its time.`,
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
-    evidence: { phase: "load" },
-  };
-}
+  });
 
 /** Fetched again and again, the file still does not match its hash: another fetch would give the same. */
 export function corruptFault(brokenFile: string | null): Fault {
-  const message = `${brokenFile ?? "A model file"} does not match its hash, however often it is fetched.`;
-  return {
-    ...overdueFault("verifying"),
-    faultClass: "modelFile",
-    code: "MODEL_FILE_CORRUPT",
-    attribution: "model",
-    confidence: 0.9,
-    decidedBy: "a fetched file does not match its hash",
-    message,
-    retryable: false,
-    operatorAction: "Check the model's source: what it serves is not what it promises.",
-    evidence: { phase: "load", message },
-  };
+  const name = brokenFile ?? "A model file";
+  const message = `${name} does not match its hash, however often it is fetched.`;
+  return classify({ phase: "load", brokenFile: name, message });
 }
 
-export function rejectionFault(what: string, thrown: unknown): Fault {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return { ...overdueFault(what), decidedBy: `${what} was rejected`, message, evidence: { phase: "load", message } };
-}
+export const rejectionFault = (what: string, thrown: unknown): Fault =>
+  classifyThrown(thrown, { phase: "load", during: what });
 
 /** Wanted by a job, and not the model that this worker is there for. */
 const isOfJob = ({ wanted, own }: ModelLoaderContext): boolean => wanted.model !== own.model;

@@ -3,13 +3,16 @@ import { assign, enqueueActions, sendTo, setup, spawnChild } from "xstate";
 import type { Evidence, Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { RenderReport } from "../core/ports/worker.ts";
+import { ifKnown, present } from "../core/present.ts";
 import type { MachineTag, ModelId, Phase } from "../core/words.ts";
+import { faultOfDelay } from "../recovery/classify.ts";
 import { type StepLimits, unknownLimits } from "../recovery/step-history.ts";
 import { held } from "./held.ts";
 import { callbackOf, promiseOf } from "./not-provided.ts";
 import type {
   Admission,
   Claim,
+  LeaseOrder,
   PipelineContext,
   PipelineEvent,
   PipelineInput,
@@ -17,11 +20,6 @@ import type {
   Preparation,
   Settlement,
 } from "./pipeline-types.ts";
-
-interface LeaseOrder {
-  readonly workerId: string;
-  readonly lease: Lease;
-}
 
 const faultReport = (context: PipelineContext, fault: Fault, jobId: string | null): PipelineReport => ({
   type: "fault.raised",
@@ -40,21 +38,7 @@ export const leaseOrder = ({ context }: { context: PipelineContext }): LeaseOrde
   lease: held(context.lease, "the job's lease"),
 });
 
-export function overdue(what: string): Fault {
-  return {
-    faultClass: "stall",
-    code: "WORKER_STALLED",
-    attribution: "worker",
-    failureType: "generation_pipeline_error",
-    confidence: 0.8,
-    decidedBy: `${what} did not answer within its time`,
-    message: `${what} did not answer within its time.`,
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
-    evidence: { message: what },
-  };
-}
+export const overdue = (what: string): Fault => faultOfDelay(what, 0.8, { message: what });
 
 export const faultOfPreparation = (preparation: Preparation): Fault =>
   preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker");
@@ -66,7 +50,9 @@ const stallMsOf = ({ stepLimits, longPhaseMs }: PipelineContext): number =>
 /** What is known about a render that does not move. */
 const stallOf = (context: PipelineContext): Evidence => ({
   stalledForMs: stallMsOf(context),
-  ...(context.stillSinceMs === null ? {} : { mainThreadIdleMs: context.clock.nowMs() - context.stillSinceMs }),
+  ...present({
+    mainThreadIdleMs: ifKnown(context.stillSinceMs, (stillSinceMs) => context.clock.nowMs() - stillSinceMs),
+  }),
 });
 type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
 

@@ -42,6 +42,12 @@ export type Preparation =
 
 export type Admission = "none" | "one" | "all";
 
+/** One attempt on one worker, under its fence. */
+export interface LeaseOrder {
+  readonly workerId: string;
+  readonly lease: Lease;
+}
+
 /** How an attempt ends without a result. */
 export type Settlement =
   | { readonly kind: "fault"; readonly fault: Fault }
@@ -49,6 +55,7 @@ export type Settlement =
   | { readonly kind: "release"; readonly why: string }
   | { readonly kind: "cancelled" };
 
+/** What a render tells while it goes on. */
 export type RenderFact =
   | {
       readonly type: "phase.started";
@@ -60,10 +67,12 @@ export type RenderFact =
   /** The worker's main thread has done nothing since then, although heartbeats come; null: it moves again. */
   | { readonly type: "render.stoodStill"; readonly sinceMs: number | null }
   | { readonly type: "render.completed"; readonly report: RenderReport }
-  | { readonly type: "render.failed"; readonly fault: Fault }
-  | { readonly type: "lease.lost" }
-  | { readonly type: "job.cancel"; readonly jobId: string };
+  | { readonly type: "render.failed"; readonly fault: Fault };
 
+/** What the renewal of the lease tells. */
+export type LeaseFact = { readonly type: "lease.lost" } | { readonly type: "job.cancel"; readonly jobId: string };
+
+/** How the check of a finished render ended. */
 export type CommitFact =
   | { readonly type: "artifact.committed"; readonly jobId: string }
   | {
@@ -75,6 +84,7 @@ export type CommitFact =
 
 export type PipelineEvent =
   | RenderFact
+  | LeaseFact
   | CommitFact
   | { readonly type: "jobs.becameAvailable" }
   | { readonly type: "pipeline.suspend"; readonly by: string }

@@ -36,6 +36,7 @@ export function contextOf(input: SupervisorInput): SupervisorContext {
     configured: workers,
     ladders: input.ladders,
     clock,
+    catalog: input.catalog,
     gpuExpectation: input.gpuExpectation,
     limits: input.limits ?? {},
     resumed,

@@ -1,5 +1,6 @@
 /** What the supervisor gives its children at their start, and again when they are started anew. */
 import type { ActorRef, Snapshot } from "xstate";
+import { present, withoutNulls } from "../core/present.ts";
 import type { CircuitBreakerInput } from "./circuit-breaker-types.ts";
 import type { HealthMonitorInput } from "./health-monitor-types.ts";
 import type { ModelLoaderInput } from "./model-loader-types.ts";
@@ -16,7 +17,7 @@ interface Parent {
 
 /** What each child of a worker is given; limits that are not set are left to the child's own. */
 function common<Limits>({ context, self }: Parent, limits: Limits | undefined) {
-  return { parent: self, clock: context.clock, ...(limits === undefined ? {} : { limits }) };
+  return { parent: self, clock: context.clock, ...present({ limits }) };
 }
 
 export const healthInput = (parent: Parent): HealthMonitorInput => ({
@@ -26,7 +27,7 @@ export const healthInput = (parent: Parent): HealthMonitorInput => ({
 
 export function breakerInput(parent: Parent, workerId: string): CircuitBreakerInput {
   const resume = parent.context.breakers[workerId];
-  return { ...common(parent, parent.context.limits.breaker), workerId, ...(resume === undefined ? {} : { resume }) };
+  return { ...common(parent, parent.context.limits.breaker), workerId, ...present({ resume }) };
 }
 
 export const loaderInput = (parent: Parent, { id, model, profile }: SupervisedWorker): ModelLoaderInput => ({
@@ -62,7 +63,7 @@ export function recoveryInput(
     failureType: incident.failureType,
     ladder: parent.context.ladders[incident.failureType],
     cooldownUntilMs,
-    ...(resume === null ? {} : { resume }),
+    ...withoutNulls({ resume }),
     ...common(parent, parent.context.limits.recovery),
   };
 }

@@ -1,4 +1,5 @@
 /** What the reports of an incident mean for its worker, and what an operator asks of recovery. */
+import { faultOfOrder } from "../recovery/classify.ts";
 import { climbEndedRow, lookBackRow, rungStartedRow } from "./incident-rows.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { childIds, type Send } from "./supervisor-children.ts";
@@ -92,10 +93,10 @@ export const recoveryHandlers: Handlers = {
     const closed = closeIncident(context, event.incidentId, "resolved", event.climbCount);
     return join(closed, releaseIfPaused({ ...context, ...closed.change }, event.workerId));
   },
-  "recovery.trigger": (context, { workerId, failureType, isForced, fault }) =>
+  "recovery.trigger": (context, { workerId, failureType, isForced }) =>
     openOrJoin(context, {
       workerId,
-      fault: { ...fault, failureType },
+      fault: faultOfOrder(failureType),
       model: null,
       jobId: null,
       origin: isForced ? "forced" : "manual",

@@ -2,6 +2,7 @@ import type { ErrorActorEvent } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { EventKind, EventMap } from "../core/events.ts";
 import type { Fault, RungResult } from "../core/fault.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { FailureType, LoadProfile, Mode, ModelId } from "../core/words.ts";
 import type { BudgetLimits } from "../recovery/budget.ts";
 import type { GpuExpectation } from "../recovery/health.ts";
@@ -79,6 +80,7 @@ export interface SupervisorInput {
   readonly workers: readonly SupervisedWorker[];
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
+  readonly catalog: ModelCatalog;
   readonly gpuExpectation: GpuExpectation;
   readonly limits?: SubsystemLimits;
   readonly resumed?: ResumedFacts;
@@ -176,6 +178,7 @@ export interface SupervisorContext {
   readonly configured: readonly SupervisedWorker[];
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
+  readonly catalog: ModelCatalog;
   readonly gpuExpectation: GpuExpectation;
   readonly limits: SubsystemLimits;
   readonly resumed: ResumedFacts;
@@ -217,7 +220,6 @@ export type SupervisorRequest =
       readonly failureType: FailureType;
       readonly isForced: boolean;
       readonly workerId: string;
-      readonly fault: Fault;
     }
   | { readonly type: "recovery.reset" }
   /** The owner wants the end of a job that the worker has in hand. */

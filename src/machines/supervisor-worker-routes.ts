@@ -1,5 +1,8 @@
 /** What the reports of a worker and its loader mean for everybody else: the process, its budget, and the model it holds. */
-import { canaryRequest, peakBytes } from "../core/model-catalog.ts";
+import type { Lease } from "../core/job.ts";
+import { canaryRequest, peakBytes } from "../core/model-figures.ts";
+import { present } from "../core/present.ts";
+import type { LoadProfile } from "../core/words.ts";
 import { askBudget } from "../recovery/budget.ts";
 import { classify } from "../recovery/classify.ts";
 import { childIds } from "./supervisor-children.ts";
@@ -41,6 +44,9 @@ function answerBudget(context: SupervisorContext, { workerId, action, ...asker }
   );
 }
 
+const plannedBytes = ({ catalog }: SupervisorContext, { spec }: Lease, profile: LoadProfile): number =>
+  peakBytes(catalog.entryOf(spec.request.model), spec.request, profile);
+
 export const workerHandlers: Handlers = {
   "worker.connected": (context, { workerId, worker, isAdopted }) => {
     const { attach, identity, ref, lease } = worker;
@@ -51,8 +57,7 @@ export const workerHandlers: Handlers = {
       deviceUuid: identity.device.uuid,
     });
     // A render that goes on was planned by an earlier supervisor; its formula stands for what that one knew.
-    const knownBytes =
-      lease === null ? 0 : peakBytes(lease.spec.request.model, lease.spec.request, attach.profile ?? "full");
+    const knownBytes = lease === null ? 0 : plannedBytes(context, lease, attach.profile ?? "full");
     const known = noteKnown({ ...context, ...connected.change }, workerId, knownBytes);
     return join(
       connected,
@@ -87,7 +92,7 @@ export const workerHandlers: Handlers = {
           code,
           signal,
           expected: isExpected,
-          ...(evidence.silentForMs === undefined ? {} : { silent_for_ms: evidence.silentForMs }),
+          ...present({ silent_for_ms: evidence.silentForMs }),
         },
       }),
       send(childIds.pipeline(workerId), { type: "worker.exited", evidence, isExpected }),
@@ -131,9 +136,10 @@ export const workerHandlers: Handlers = {
   "budget.request": answerBudget,
   "model.proven": (context, { workerId, model, profile }) => {
     const proven = updateWorker(context, workerId, { isProven: true });
+    const entry = context.catalog.entryOf(model);
     const knownBytes = Math.max(
       context.workers[workerId]?.knownBytes ?? 0,
-      peakBytes(model, canaryRequest(model), profile),
+      peakBytes(entry, canaryRequest(entry), profile),
     );
     return join(
       proven,

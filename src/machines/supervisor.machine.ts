@@ -13,31 +13,31 @@ export const supervisorMachine = supervisorSetup.createMachine({
   context: ({ input }) => contextOf(input),
   output: ({ context }) => ({ epoch: context.epoch }),
   initial: "starting",
+  // Also while it starts: an order to stop that comes in the first moment is an order like any other.
+  on: {
+    "service.drain": [
+      {
+        guard: { type: "mayJobsEnd", params: ({ event }) => ({ finishMs: event.finishMs }) },
+        target: ".draining.finishing",
+        actions: { type: "letJobsEnd", params: ({ event }) => ({ shape: event.shape, finishMs: event.finishMs }) },
+      },
+      { target: ".draining", actions: { type: "beginDrain", params: ({ event }) => ({ shape: event.shape }) } },
+    ],
+    "monitor.start": { actions: { type: "respawnChild", params: { childId: childIds.health } } },
+    "child.respawn": { actions: { type: "respawnChild", params: ({ event }) => ({ childId: event.childId }) } },
+    "xstate.error.actor.*": { actions: "noteCrash" },
+    "*": { actions: "route" },
+  },
   states: {
     starting: {
       description: "Starts the machines of every worker.",
       tags: ["loading"],
       entry: "spawnSubsystems",
       after: { startMs: { target: "running" } },
-      on: { "*": { actions: "route" } },
     },
     running: {
       description: "Everything runs; reports are routed and incidents opened.",
       tags: ["servable"],
-      on: {
-        "service.drain": [
-          {
-            guard: { type: "mayJobsEnd", params: ({ event }) => ({ finishMs: event.finishMs }) },
-            target: "draining.finishing",
-            actions: { type: "letJobsEnd", params: ({ event }) => ({ shape: event.shape, finishMs: event.finishMs }) },
-          },
-          { target: "draining", actions: { type: "beginDrain", params: ({ event }) => ({ shape: event.shape }) } },
-        ],
-        "monitor.start": { actions: { type: "respawnChild", params: { childId: childIds.health } } },
-        "child.respawn": { actions: { type: "respawnChild", params: ({ event }) => ({ childId: event.childId }) } },
-        "xstate.error.actor.*": { actions: "noteCrash" },
-        "*": { actions: "route" },
-      },
     },
     draining: {
       description:

@@ -2,6 +2,7 @@
 import { assign, enqueueActions, sendTo, setup } from "xstate";
 import type { Evidence } from "../core/fault.ts";
 import type { ProcessExit, ProcessRef } from "../core/ports/worker.ts";
+import { withoutNulls } from "../core/present.ts";
 import type { MachineTag } from "../core/words.ts";
 import { held } from "./held.ts";
 import { callbackOf, promiseOf } from "./not-provided.ts";
@@ -21,8 +22,7 @@ export const silenceOf = ({
   mainThreadIdleMs,
 }: Extract<WorkerEvent, { type: "worker.fellSilent" }>): Evidence => ({
   silentForMs,
-  ...(processState === null ? {} : { processState }),
-  ...(mainThreadIdleMs === null ? {} : { mainThreadIdleMs }),
+  ...withoutNulls({ processState, mainThreadIdleMs }),
 });
 
 function noteDeath(context: WorkerContext): Partial<WorkerContext> {

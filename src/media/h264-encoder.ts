@@ -1,6 +1,7 @@
 import { type EncodedVideoChunk, VideoEncoder, type VideoEncoderConfig, VideoFrame } from "@napi-rs/webcodecs";
 import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 import { MediaError } from "../core/errors.ts";
+import { sizeText } from "../core/pixel-size.ts";
 
 export interface ClipShape {
   readonly width: number;
@@ -57,7 +58,7 @@ function toFrame(pixels: Uint8Array, { width, height, framesPerSecond }: ClipSha
 export async function createClipWriter(shape: ClipShape): Promise<ClipWriter> {
   const { width, height, framesPerSecond } = shape;
   if (width % 2 !== 0 || height % 2 !== 0) {
-    throw new MediaError("OUTPUT_INVALID", `H.264 takes even sizes only, not ${width}x${height}.`);
+    throw new MediaError("OUTPUT_INVALID", `H.264 takes even sizes only, not ${sizeText({ width, height })}.`);
   }
   const target = new BufferTarget();
   const output = new Output({ format: new Mp4OutputFormat({ fastStart: "in-memory" }), target });

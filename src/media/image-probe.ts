@@ -1,4 +1,5 @@
 import { ImageDecoder } from "@napi-rs/webcodecs";
+import { sizeText } from "../core/pixel-size.ts";
 import type { UploadedImage } from "../core/ports/media.ts";
 import { readImageClaim } from "./image-claim.ts";
 
@@ -12,7 +13,7 @@ export async function findImageProblem({ bytes, mimeType }: UploadedImage): Prom
   if (claim === null) return damaged;
   const { width, height } = claim;
   if (width * height > largestPixelCount)
-    return `has ${width}x${height} pixels; at most ${largestPixelCount} are taken`;
+    return `has ${sizeText(claim)} pixels; at most ${largestPixelCount} are taken`;
   const decoder = new ImageDecoder({ data: bytes, type: mimeType });
   try {
     const { image } = await decoder.decode();

@@ -1,5 +1,6 @@
 import { MediaError } from "../core/errors.ts";
 import type { ArtifactProbe, Media, MediaFile, UploadedImage } from "../core/ports/media.ts";
+import { present } from "../core/present.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import { createMediaLane, type MediaClientOptions, type MediaLane } from "./media-lane.ts";
 
@@ -12,7 +13,7 @@ const waitingImageCount = 8;
 const unchecked = (detail: string, cause?: unknown): MediaError =>
   new MediaError("IMAGE_UNCHECKED", `${detail} Nothing was accepted; send it again.`, {
     retryable: true,
-    ...(cause === undefined ? {} : { cause }),
+    ...present({ cause }),
   });
 
 /** Uploaded pictures are decoded apart from clips: none waits for a stand-in, and one that ends the decoder ends no clip. */

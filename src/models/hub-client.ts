@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Clock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
+import { withoutNulls } from "../core/present.ts";
 import { mebibyte } from "../core/units.ts";
 import { type Asked, connectionError, refusalOf } from "./hub-refusals.ts";
 import { assertSafePath, type ListedFile } from "./model-files.ts";
@@ -166,7 +167,7 @@ export class HubClient {
     const file = path.split("/").map(encodeURIComponent).join("/");
     const headers: Record<string, string> = {
       range: `bytes=${range.fromByte}-${range.toByte - 1}`,
-      ...(range.ifRange === null ? {} : { "if-range": range.ifRange }),
+      ...withoutNulls({ "if-range": range.ifRange }),
     };
     const start = range.address ?? `${this.endpoint}/${repository}/resolve/${commit}/${file}`;
     const { response, address } = await this.#follow(start, headers, signal);

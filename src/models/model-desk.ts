@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelError, UnderstudyError } from "../core/errors.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type {
   ModelDesk,
   ModelState,
@@ -20,7 +21,7 @@ import { isComplete } from "./check-blob.ts";
 import { chooseFiles } from "./model-files.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { type PullPorts, pullModel } from "./pull-model.ts";
-import type { ModelRegistry, ModelSource } from "./registry.ts";
+import { type NamedSource, sourceOf } from "./registry.ts";
 import { VerifiedRecord, type Wanted } from "./verified-record.ts";
 import { unknownReport, verifyModel } from "./verify-model.ts";
 
@@ -32,8 +33,8 @@ interface Running {
 
 type Ending = "paused" | "cancelled";
 
-const wantedOf = ({ id, repository, revision, files }: ModelSource): Wanted => {
-  if (repository !== undefined) return { repository, revision, files };
+const wantedOf = ({ id, repository, revision, files }: NamedSource): Wanted => {
+  if (repository !== null) return { repository, revision, files };
   throw new ModelError(
     "CONFIGURATION_INVALID",
     `${id} is a local folder: this program neither fetches nor removes its files.`,
@@ -52,7 +53,7 @@ const missingFolder = (id: string): ModelError =>
 const folderMark = "model_index.json";
 
 class Desk implements ModelDesk {
-  readonly #registry: ModelRegistry;
+  readonly #catalog: ModelCatalog;
   readonly #ports: PullPorts;
   readonly #running = new Map<string, Running>();
   readonly #asked = new Map<string, PullAsked>();
@@ -61,18 +62,18 @@ class Desk implements ModelDesk {
   readonly #endListeners = new Set<PullEndListener>();
   readonly #closing = new AbortController();
 
-  constructor(registry: ModelRegistry, ports: PullPorts) {
-    this.#registry = registry;
+  constructor(catalog: ModelCatalog, ports: PullPorts) {
+    this.#catalog = catalog;
     this.#ports = ports;
   }
 
   async status(): Promise<readonly ModelStatus[]> {
-    return Promise.all(this.#registry.entries.map(({ id }) => this.statusOf(id)));
+    return Promise.all(this.#catalog.ids.map((id) => this.statusOf(id)));
   }
 
   async statusOf(name: string, revision?: string): Promise<ModelStatus> {
-    const source = this.#registry.sourceOf(name, revision ?? this.#asked.get(name)?.revision);
-    if (source.folder !== undefined) return this.#folderStatus(source, source.folder);
+    const source = sourceOf(this.#catalog, name, revision ?? this.#asked.get(name)?.revision);
+    if (source.folder !== null) return this.#folderStatus(source, source.folder);
     const wanted = wantedOf(source);
     const record = await VerifiedRecord.read(this.#ports.stateDir, wanted.repository);
     const cache = new RepositoryCache(this.#ports.cacheDir, wanted.repository);
@@ -101,7 +102,7 @@ class Desk implements ModelDesk {
   }
 
   canPull(name: string): boolean {
-    return this.#registry.entries.find(({ id }) => id === name)?.folder === undefined;
+    return (this.#catalog.find(name)?.source.folder ?? null) === null;
   }
 
   progressOf(name: string): PullProgress | null {
@@ -121,8 +122,8 @@ class Desk implements ModelDesk {
   async pull(name: string, asked: PullAsked = {}): Promise<PullOutcome> {
     const running = this.#running.get(name);
     if (running !== undefined) return running.outcome;
-    const source = this.#registry.sourceOf(name, asked.revision);
-    if (source.folder !== undefined && (await this.localPath(name)) === null) throw missingFolder(name);
+    const source = sourceOf(this.#catalog, name, asked.revision);
+    if (source.folder !== null && (await this.localPath(name)) === null) throw missingFolder(name);
     const wanted = wantedOf(source);
     this.#closing.signal.throwIfAborted();
     const giveUp = new AbortController();
@@ -144,7 +145,7 @@ class Desk implements ModelDesk {
   async cancel(name: string): Promise<void> {
     await this.#stop(name, "cancelled");
     this.#ended.delete(name);
-    const { repository } = wantedOf(this.#registry.sourceOf(name));
+    const { repository } = wantedOf(sourceOf(this.#catalog, name));
     await this.#locked(repository, (cache) => cache.dropPartials());
   }
 
@@ -152,8 +153,8 @@ class Desk implements ModelDesk {
     name: string,
     options: { readonly isRehash?: boolean; readonly revision?: string } = {},
   ): Promise<VerifyReport> {
-    const source = this.#registry.sourceOf(name, options.revision);
-    if (source.folder !== undefined) return unknownReport;
+    const source = sourceOf(this.#catalog, name, options.revision);
+    if (source.folder !== null) return unknownReport;
     return verifyModel(wantedOf(source), this.#ports, {
       isRehash: options.isRehash ?? false,
       signal: this.#closing.signal,
@@ -161,7 +162,7 @@ class Desk implements ModelDesk {
   }
 
   async askHub(name: string, withinMs: number): Promise<void> {
-    const { repository, revision, files } = wantedOf(this.#registry.sourceOf(name));
+    const { repository, revision, files } = wantedOf(sourceOf(this.#catalog, name));
     const { hub, clock } = this.#ports;
     const limit = new AbortController();
     const sentence = `The hub ${new URL(hub.endpoint).host} did not answer within ${Math.round(withinMs / secondMs)} s.`;
@@ -190,7 +191,7 @@ class Desk implements ModelDesk {
   }
 
   async remove(name: string): Promise<void> {
-    const { repository } = wantedOf(this.#registry.sourceOf(name));
+    const { repository } = wantedOf(sourceOf(this.#catalog, name));
     await this.#stop(name, "cancelled");
     this.#ended.delete(name);
     await this.#locked(repository, async (cache) => {
@@ -270,7 +271,7 @@ class Desk implements ModelDesk {
     return presentBytes > 0 ? "incomplete" : "absent";
   }
 
-  async #folderStatus({ id, revision }: ModelSource, folder: string): Promise<ModelStatus> {
+  async #folderStatus({ id, revision }: NamedSource, folder: string): Promise<ModelStatus> {
     const isThere = (await factsOf(join(folder, folderMark))) !== null;
     const names = isThere ? await readdir(folder, { recursive: true }) : [];
     let presentBytes = 0;
@@ -290,4 +291,4 @@ class Desk implements ModelDesk {
   }
 }
 
-export const createModelDesk = (registry: ModelRegistry, ports: PullPorts): ModelDesk => new Desk(registry, ports);
+export const createModelDesk = (catalog: ModelCatalog, ports: PullPorts): ModelDesk => new Desk(catalog, ports);

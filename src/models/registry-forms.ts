@@ -1,20 +1,40 @@
 import type { RegistryEntry } from "../contract/model-registry.ts";
-import { builtInEntries } from "../core/built-in-models.ts";
-import type { ClipMeasurement, ModelEntry } from "../core/model-entry.ts";
-import type { LoadProfile } from "../core/words.ts";
+import { builtInModels } from "../core/built-in-models.ts";
+import type { ClipMeasurement, ModelEntry, ModelPipeline } from "../core/model-entry.ts";
+import { sizeOfText } from "../core/pixel-size.ts";
+import type { LoadProfile, ModelId } from "../core/words.ts";
 
 function toMeasurement({ card, size, frames, steps, seconds, by }: RegistryEntry["measured"][number]): ClipMeasurement {
-  const [width = 0, height = 0] = size.split("x").map(Number);
-  return { card, width, height, frames, steps, tookMs: seconds * 1_000, by };
+  return { card, ...sizeOfText(size), frames, steps, tookMs: seconds * 1_000, by };
 }
 
-/** The entry as this service plans by it. How long a step takes on which card nobody has measured: it is learned. */
-export function toModelEntry(entry: RegistryEntry): ModelEntry {
-  const { id, sizes, frames, defaults, render, image, weights } = entry;
-  const known: ModelEntry | undefined = (builtInEntries as Readonly<Record<string, ModelEntry>>)[id];
-  const { stepSecondsPerToken, stepSecondsPerTokenSquared } = known ?? builtInEntries["TI2V-5B"];
+function toPipeline({ pipelineClass, imagePipelineClass, render }: RegistryEntry): ModelPipeline {
+  return {
+    ...render,
+    className: pipelineClass,
+    imageClassName: imagePipelineClass ?? null,
+    guidanceScale2: render.guidanceScale2 ?? null,
+    boundaryRatio: render.boundaryRatio ?? null,
+    flowShift: render.flowShift ?? null,
+    leanAttention: render.leanAttention ?? null,
+  };
+}
+
+/** What a registry file says of a model. How long a step takes on which card nobody has measured: it is learned. */
+export function toModelEntry(id: ModelId, entry: RegistryEntry): ModelEntry {
+  const { sizes, frames, defaults, render, image, weights } = entry;
+  const builtIn = Object.values(builtInModels).find((one) => one.id === id);
+  const { stepSecondsPerToken, stepSecondsPerTokenSquared } = builtIn ?? builtInModels["TI2V-5B"];
   return {
     id,
+    source: {
+      repository: entry.repository ?? null,
+      folder: entry.folder ?? null,
+      revision: entry.revision,
+      files: entry.files,
+    },
+    pipeline: toPipeline(entry),
+    image,
     sizeStep: sizes.step,
     cellPixels: sizes.cell,
     furtherSizes: sizes.further,
@@ -22,11 +42,10 @@ export function toModelEntry(entry: RegistryEntry): ModelEntry {
     frameOffset: frames.offset,
     expertCount: render.boundaryRatio === undefined ? 1 : 2,
     highNoiseStepRatio:
-      known?.highNoiseStepRatio ?? (render.boundaryRatio === undefined ? 1 : 1 - render.boundaryRatio),
+      builtIn?.highNoiseStepRatio ?? (render.boundaryRatio === undefined ? 1 : 1 - render.boundaryRatio),
     framesPerSecond: defaults.framesPerSecond,
     defaultFrames: defaults.frames,
     defaultSteps: defaults.steps,
-    needsImage: image === "required",
     stepSecondsPerToken,
     stepSecondsPerTokenSquared,
     weightBytes: weights,
@@ -41,29 +60,29 @@ export function toModelEntry(entry: RegistryEntry): ModelEntry {
 }
 
 /** The entry as the Python worker reads it. @param folder of the model's files, or the link that will lead to them */
-export function toWorkerEntry(entry: RegistryEntry, folder: string): object {
-  const { pipelineClass, imagePipelineClass, sizes, frames, defaults, image, render, profiles } = entry;
+export function toWorkerEntry(model: ModelEntry, folder: string): object {
+  const { pipeline } = model;
   return {
-    pipeline: pipelineClass,
-    image_pipeline: imagePipelineClass ?? null,
+    pipeline: pipeline.className,
+    image_pipeline: pipeline.imageClassName,
     folder,
-    size_step: sizes.step,
-    frame_step: frames.step,
-    frame_offset: frames.offset,
-    most_frames: render.mostFrames,
-    largest_pixels: render.largestPixels,
-    frames_per_second: defaults.framesPerSecond,
-    guidance_scale: render.guidanceScale,
-    guidance_scale_2: render.guidanceScale2 ?? null,
-    boundary_ratio: render.boundaryRatio ?? null,
-    flow_shift: render.flowShift ?? null,
-    image,
-    arguments: render.arguments,
-    negative_prompt: render.negativePrompt,
-    max_sequence_length: render.maxSequenceLength,
-    dtype: render.dtype,
-    vae_dtype: render.vaeDtype,
-    profiles: Object.keys(profiles).filter((profile) => profile !== "fp8"),
-    lean_attention: render.leanAttention ?? null,
+    size_step: model.sizeStep,
+    frame_step: model.frameStep,
+    frame_offset: model.frameOffset,
+    most_frames: pipeline.mostFrames,
+    largest_pixels: pipeline.largestPixels,
+    frames_per_second: model.framesPerSecond,
+    guidance_scale: pipeline.guidanceScale,
+    guidance_scale_2: pipeline.guidanceScale2,
+    boundary_ratio: pipeline.boundaryRatio,
+    flow_shift: pipeline.flowShift,
+    image: model.image,
+    arguments: pipeline.arguments,
+    negative_prompt: pipeline.negativePrompt,
+    max_sequence_length: pipeline.maxSequenceLength,
+    dtype: pipeline.dtype,
+    vae_dtype: pipeline.vaeDtype,
+    profiles: Object.keys(model.profiles).filter((profile) => profile !== "fp8"),
+    lean_attention: pipeline.leanAttention,
   };
 }

@@ -1,29 +1,20 @@
-import { modelRegistrySchema, type RegistryEntry, repositoryPattern } from "../contract/model-registry.ts";
+import { modelRegistrySchema, repositoryPattern } from "../contract/model-registry.ts";
 import { ModelError } from "../core/errors.ts";
-import { builtInModels } from "./built-in-models.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ModelEntry, ModelSource } from "../core/model-entry.ts";
+import { toModelEntry } from "./registry-forms.ts";
 
 /** What a pull needs to know of a model. */
-export interface ModelSource {
+export interface NamedSource extends ModelSource {
   readonly id: string;
-  readonly repository?: string | undefined;
-  readonly folder?: string | undefined;
-  readonly revision: string;
-  readonly files: readonly string[];
-}
-
-export interface ModelRegistry {
-  readonly entries: readonly RegistryEntry[];
-  /** Those of the user's file. */
-  readonly own: readonly RegistryEntry[];
-  /** An id of the registry, or `org/name` of any repository. Throws ModelError MODEL_NOT_FOUND. */
-  sourceOf(name: string, revision?: string): ModelSource;
 }
 
 function refuse(path: string, why: string, cause?: unknown): never {
   throw new ModelError("CONFIGURATION_INVALID", `The registry file ${path} ${why}.`, { cause });
 }
 
-function parseFile({ path, text }: { readonly path: string; readonly text: string }): readonly RegistryEntry[] {
+/** The models that a registry file describes. Throws ModelError CONFIGURATION_INVALID. */
+export function parseRegistry({ path, text }: { readonly path: string; readonly text: string }): readonly ModelEntry[] {
   let tree: unknown;
   try {
     tree = JSON.parse(text);
@@ -37,27 +28,17 @@ function parseFile({ path, text }: { readonly path: string; readonly text: strin
     const message = issue?.code === "invalid_key" ? issue.issues[0]?.message : issue?.message;
     return refuse(path, `is not acceptable: ${issue?.path.join(".") ?? ""} ${message ?? ""}`, parsed.error);
   }
-  return Object.entries(parsed.data.models).map(([id, entry]) => ({ ...entry, id }));
+  return Object.entries(parsed.data.models).map(([id, entry]) => toModelEntry(id, entry));
 }
 
-/** @param file the user's own entries; one with the id of a built-in model replaces it. */
-export function loadRegistry(file?: { readonly path: string; readonly text: string }): ModelRegistry {
-  const builtIn = parseFile({ path: "of the program", text: JSON.stringify({ models: builtInModels }) });
-  const own = file === undefined ? [] : parseFile(file);
-  const byId = new Map([...builtIn, ...own].map((entry) => [entry.id, entry]));
-  return {
-    entries: [...byId.values()],
-    own,
-    sourceOf: (name, revision) => {
-      const known = byId.get(name);
-      if (known !== undefined) return { ...known, revision: revision ?? known.revision };
-      if (repositoryPattern.test(name))
-        return { id: name, repository: name, revision: revision ?? "main", files: ["*"] };
-      const ids = [...byId.keys()].join(", ");
-      throw new ModelError(
-        "MODEL_NOT_FOUND",
-        `There is no model ${JSON.stringify(name)}; there are ${ids}, and org/name of any repository.`,
-      );
-    },
-  };
+/** Of a model of the catalogue, or of `org/name`, any repository. Throws ModelError MODEL_NOT_FOUND. */
+export function sourceOf(catalog: ModelCatalog, name: string, revision?: string): NamedSource {
+  const known = catalog.find(name);
+  if (known !== undefined) return { ...known.source, id: name, revision: revision ?? known.source.revision };
+  if (repositoryPattern.test(name))
+    return { id: name, repository: name, folder: null, revision: revision ?? "main", files: ["*"] };
+  throw new ModelError(
+    "MODEL_NOT_FOUND",
+    `There is no model ${JSON.stringify(name)}; there are ${catalog.ids.join(", ")}, and org/name of any repository.`,
+  );
 }

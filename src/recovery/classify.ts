@@ -1,6 +1,7 @@
-import type { Evidence, Fault } from "../core/fault.ts";
+import { messageOf, UnderstudyError } from "../core/errors.ts";
+import type { Evidence, Fault, WorkerFailure } from "../core/fault.ts";
 import type { FailureType } from "../core/words.ts";
-import { type FaultClassFacts, faultClasses } from "./fault-classes.ts";
+import { type FaultClassFacts, faultClasses, fetchedInVain } from "./fault-classes.ts";
 import { ofHardware, ofThrottling, ofWeakKernelLines } from "./judge-machine.ts";
 import { ofChosenExit, ofExit, ofHostKill, ofLastWords, ofOwnStop, ofQuiet } from "./judge-process.ts";
 import { ofErrorNumber, ofHttp, ofMessage, ofOwnError, ofWorkerReport } from "./judge-reports.ts";
@@ -8,6 +9,9 @@ import { type Judge, type Recognition, recognition } from "./recognition.ts";
 
 const ofOutput: Judge = ({ outputProblem }) =>
   outputProblem === undefined ? null : recognition("badOutput", 0.95, outputProblem);
+
+const ofBrokenFile: Judge = ({ brokenFile }) =>
+  brokenFile === undefined ? null : recognition("modelFile", 0.9, "a fetched file does not match its hash");
 
 const ofTuning: Judge = ({ isOnProcessor, failedAction }) => {
   if (isOnProcessor === true) return recognition("onProcessor", 0.95, "the worker renders on the processor");
@@ -24,6 +28,7 @@ const ofTuning: Judge = ({ isOnProcessor, failedAction }) => {
 const judges: readonly Judge[] = [
   ofHardware,
   ofOutput,
+  ofBrokenFile,
   ofWorkerReport,
   ofHttp,
   ofErrorNumber,
@@ -46,7 +51,8 @@ export function recognise(evidence: Evidence): Recognition {
     const found = judge(evidence);
     if (found !== null) return found;
   }
-  return recognition("unknown", 0, "no signature matched; the raw evidence is kept");
+  const rejected = evidence.during === undefined ? "" : `${evidence.during} was rejected, and `;
+  return recognition("unknown", 0, `${rejected}no signature matched; the raw evidence is kept`);
 }
 
 /** What goes wrong while a model loads is a loading failure: its ladder fetches and reloads. */
@@ -57,11 +63,17 @@ function failureTypeOf(facts: FaultClassFacts, evidence: Evidence): FailureType 
     : facts.failureType;
 }
 
+/** What a fault says, before it is one. */
+type FaultFacts = { readonly [Field in keyof Fault]: Fault[Field] };
+
+/** The one place where facts become a fault. */
+const made = (facts: FaultFacts): Fault => facts as Fault;
+
 /** A fault of a known class, for callers that measured the condition themselves (disk full, silently on the CPU). */
 export function faultOf(recognised: Recognition, evidence: Evidence): Fault {
   const facts: FaultClassFacts = faultClasses[recognised.faultClass];
   const { code, attribution, contextPoisoned, retryable, operatorAction } = facts;
-  return {
+  return made({
     faultClass: recognised.faultClass,
     code,
     attribution,
@@ -72,11 +84,43 @@ export function faultOf(recognised: Recognition, evidence: Evidence): Fault {
     contextPoisoned,
     retryable,
     operatorAction,
+    ...(evidence.brokenFile === undefined ? {} : fetchedInVain),
     evidence,
-  };
+  });
 }
+
+/** What a sample of the machine shows. It was measured from outside: the context of the device may well be sound. */
+export const faultOfSample = (recognised: Recognition, evidence: Evidence): Fault =>
+  made({ ...faultOf(recognised, evidence), contextPoisoned: false });
+
+/** An effect of this service that was not done within its time. `what`: the subject of a sentence. */
+export function faultOfDelay(what: string, confidence: number, evidence: Evidence): Fault {
+  const decidedBy = `${what} did not answer within its time`;
+  return faultOf({ ...recognition("stall", confidence, decidedBy), sentence: `${decidedBy}.` }, evidence);
+}
+
+/** Nothing was seen: an operator says which kind of failure is to be repaired. */
+export function faultOfOrder(failureType: FailureType): Fault {
+  const asked = recognition("unknown", 1, "an operator asked");
+  const sentence = `An operator asked for the recovery of ${failureType}.`;
+  return made({ ...faultOf({ ...asked, sentence }, {}), failureType });
+}
+
+/** A fault as a row holds it; older programs recorded no evidence. */
+export type RecordedFault = Omit<FaultFacts, "evidence"> & { readonly evidence?: Evidence };
+
+export const faultOfRecord = (recorded: RecordedFault): Fault =>
+  made({ ...recorded, evidence: recorded.evidence ?? {} });
 
 /** Maps everything known about one failure to one fault. Total: there is a fault for every evidence. */
 export function classify(evidence: Evidence): Fault {
   return faultOf(recognise(evidence), evidence);
+}
+
+/** Of what this program caught: its own error, which may carry the worker's report, or anything else. */
+export function classifyThrown(thrown: unknown, where: Pick<Evidence, "phase" | "during">): Fault {
+  const own = thrown instanceof UnderstudyError ? thrown : null;
+  const failure = own?.details["failure"] as WorkerFailure | undefined;
+  const said: Evidence = own === null ? { message: messageOf(thrown) } : { message: own.message, errorCode: own.code };
+  return classify(failure === undefined ? { ...where, ...said } : { workerFailure: failure, ...where });
 }

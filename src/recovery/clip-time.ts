@@ -1,8 +1,9 @@
 /** How long a clip takes on a card: from this machine's own clips, else from somebody's measurement on the same card, else unknown. */
 
-import { modelEntry, stepSeconds, tokenCount } from "../core/model-catalog.ts";
-import type { ClipMeasurement } from "../core/model-entry.ts";
-import type { LoadProfile, ModelId } from "../core/words.ts";
+import type { ClipMeasurement, ModelEntry } from "../core/model-entry.ts";
+import { stepSeconds, tokenCount } from "../core/model-figures.ts";
+import { sizeText } from "../core/pixel-size.ts";
+import type { LoadProfile } from "../core/words.ts";
 import type { EnvelopePlace } from "./envelopes.ts";
 import type { Clip, DeviceFacts } from "./placement.ts";
 import { quantile } from "./step-history.ts";
@@ -17,15 +18,15 @@ const keptSizeCount = 64;
 
 const keyOf = (
   { deviceUuid, profile }: EnvelopePlace,
-  model: ModelId,
+  model: ModelEntry,
   clip: Pick<Clip, "width" | "height" | "frames">,
-): string => [deviceUuid, profile, model, tokenCount(model, clip)].join("|");
+): string => [deviceUuid, profile, model.id, tokenCount(model, clip)].join("|");
 
 /** A clip was rendered from its first step to its last. */
 export function noteClip(
   history: ClipHistory,
   place: EnvelopePlace,
-  model: ModelId,
+  model: ModelEntry,
   clip: Clip,
   tookMs: number,
 ): ClipHistory {
@@ -53,11 +54,10 @@ function isCard(name: string, card: string): boolean {
   return at !== -1 && /^(?:$|\s|-)/.test(rest) && !/laptop|mobile|max-q|\bD\b/i.test(rest);
 }
 
-const sizeOf = ({ width, height, frames, steps }: Clip): string =>
-  `${width}x${height} with ${frames} frames in ${steps} steps`;
+const sizeOf = (clip: Clip): string => `${sizeText(clip)} with ${clip.frames} frames in ${clip.steps} steps`;
 
 /** Measured in `model-offload`, as its authors publish it. */
-function fromMeasurement(model: ModelId, clip: Clip, profile: LoadProfile, measured: ClipMeasurement): ClipTime {
+function fromMeasurement(model: ModelEntry, clip: Clip, profile: LoadProfile, measured: ClipMeasurement): ClipTime {
   const isSame =
     profile === "model-offload" &&
     measured.steps === clip.steps &&
@@ -70,7 +70,7 @@ function fromMeasurement(model: ModelId, clip: Clip, profile: LoadProfile, measu
 
 export interface ClipTimeQuestion {
   readonly device: DeviceFacts;
-  readonly model: ModelId;
+  readonly model: ModelEntry;
   readonly clip: Clip;
   readonly profile: LoadProfile;
 }
@@ -91,8 +91,8 @@ export function clipTimeOf(history: ClipHistory, { device, model, clip, profile 
   if (device.isSimulated)
     return { kind: "unknown", why: "no clip of this size was rendered on this simulated card yet" };
   const tokens = tokenCount(model, clip);
-  const nearest = modelEntry(model)
-    .measurements.filter(({ card }) => isCard(device.name, card))
+  const nearest = model.measurements
+    .filter(({ card }) => isCard(device.name, card))
     .map((measured) => ({ measured, distance: Math.abs(tokenCount(model, measured) - tokens) }))
     .sort((one, other) => one.distance - other.distance)[0];
   if (nearest === undefined)

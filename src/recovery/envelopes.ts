@@ -1,14 +1,23 @@
-import { peakBytes, tokenCount } from "../core/model-catalog.ts";
+import type { RenderRequest } from "../core/job.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { peakBytes, tokenCount } from "../core/model-figures.ts";
 import { minuteMs } from "../core/units.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 
 /** What a render asks of a card: pixels and frames decide the tokens, tokens and load profile decide the memory. */
 export interface Envelope {
-  readonly model: ModelId;
+  readonly model: ModelEntry;
   readonly width: number;
   readonly height: number;
   readonly frames: number;
 }
+
+/** Of a request, which names its model. Throws UnderstudyError CONFIGURATION_INVALID for a name that nobody described. */
+export const envelopeOf = (
+  catalog: ModelCatalog,
+  { model, width, height, frames }: Pick<RenderRequest, "model" | "width" | "height" | "frames">,
+): Envelope => ({ model: catalog.entryOf(model), width, height, frames });
 
 /** One card, one model, one memory mode. */
 export interface EnvelopePlace {
@@ -56,8 +65,8 @@ export const hasRoom = (totalBytes: number, peak: number): boolean => peak <= to
 const tokensOf = (envelope: Envelope): number => tokenCount(envelope.model, envelope);
 
 type Entry = Pick<Misfit, "deviceUuid" | "profile" | "model" | "tokens">;
-const isAt = (entry: Entry, place: EnvelopePlace, model: ModelId): boolean =>
-  entry.deviceUuid === place.deviceUuid && entry.profile === place.profile && entry.model === model;
+const isAt = (entry: Entry, place: EnvelopePlace, { id }: ModelEntry): boolean =>
+  entry.deviceUuid === place.deviceUuid && entry.profile === place.profile && entry.model === id;
 
 /** A render of this size ran out of memory: neither it nor a larger one is tried there again until the entry expires. */
 export function noteMisfit(
@@ -70,7 +79,10 @@ export function noteMisfit(
   const kept = table.misfits.filter(
     (misfit) => misfit.untilMs > nowMs && !(isAt(misfit, place, envelope.model) && misfit.tokens >= tokens),
   );
-  return { ...table, misfits: [...kept, { ...place, model: envelope.model, tokens, untilMs: nowMs + misfitLifeMs }] };
+  return {
+    ...table,
+    misfits: [...kept, { ...place, model: envelope.model.id, tokens, untilMs: nowMs + misfitLifeMs }],
+  };
 }
 
 /** A render of this size passed: what was said against it and smaller ones falls. */
@@ -92,7 +104,7 @@ export function notePeak(table: EnvelopeTable, place: EnvelopePlace, envelope: E
   const believed = known === undefined ? bytes : Math.max(bytes, Math.round(known.bytes * 0.9 + bytes * 0.1));
   const peak: Peak = {
     ...place,
-    model: envelope.model,
+    model: envelope.model.id,
     tokens,
     bytes: believed,
     renderCount: (known?.renderCount ?? 0) + 1,
@@ -149,7 +161,9 @@ export function misfitEndsAtMs(
   nowMs: number,
 ): number | null {
   const ends = table.misfits
-    .filter((misfit) => misfit.untilMs > nowMs && misfit.deviceUuid === deviceUuid && misfit.model === envelope.model)
+    .filter(
+      (misfit) => misfit.untilMs > nowMs && misfit.deviceUuid === deviceUuid && misfit.model === envelope.model.id,
+    )
     .map((misfit) => misfit.untilMs);
   return ends.length === 0 ? null : Math.min(...ends);
 }

@@ -36,6 +36,12 @@ const unavailable = {
   retryable: false,
 } as const;
 
+/** Where another fetch of a model's file would bring the same. */
+export const fetchedInVain = {
+  retryable: false,
+  operatorAction: "Check the model's source: what it serves is not what it promises.",
+} as const;
+
 /** Classes of faults, each with its place in the six failure types (design §5). */
 export const faultClasses = {
   request: { ...plain, code: "REQUEST_INVALID", attribution: "request", failureType: null, retryable: false },

@@ -1,4 +1,5 @@
 /** What the table of memory modes says, in sentences for people. */
+import { sizeText } from "../core/pixel-size.ts";
 import { formatBytes, secondMs } from "../core/units.ts";
 import type { ClipTime } from "./clip-time.ts";
 import type { Clip, ClipPlacement, DeviceFacts, MachineFacts, ModelPlacement, PlacementRow } from "./placement.ts";
@@ -14,7 +15,8 @@ export const machineWords = ({ device, hostBytes }: MachineFacts): string =>
     ? deviceWords(device)
     : `${deviceWords(device)} and ${formatBytes(hostBytes)} of host memory`;
 
-export const clipWords = ({ width, height, frames }: Clip): string => `${width}x${height} with ${frames} frames`;
+export const clipWords = (clip: Pick<Clip, "width" | "height" | "frames">): string =>
+  `${sizeText(clip)} with ${clip.frames} frames`;
 
 /** A simulated card's weights take nothing of the host. */
 const needWords = (machine: MachineFacts, { deviceBytes, hostBytes, source }: PlacementRow): string => {

@@ -1,5 +1,6 @@
 /** Does this machine carry a model, and in which memory mode? One table, before a byte is fetched and before anything is loaded. */
-import { canaryRequest, modelEntry, tokenCount } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { canaryRequest, needsImage, tokenCount } from "../core/model-figures.ts";
 import { gibibyte } from "../core/units.ts";
 import type { LoadProfile, ModelId } from "../core/words.ts";
 import { type Envelope, type EnvelopeTable, hasRoom, predictPeak } from "./envelopes.ts";
@@ -79,7 +80,7 @@ interface Needs {
 }
 
 function needsOf({ device }: MachineFacts, envelope: Envelope, profile: LoadProfile, table: EnvelopeTable): Needs {
-  const { weightBytes, profiles } = modelEntry(envelope.model);
+  const { weightBytes, profiles } = envelope.model;
   const deviceUuid = device.kind === "unknown" ? "unknown" : device.uuid;
   const peak = predictPeak(table, { deviceUuid, profile }, envelope);
   if (device.kind !== "processor")
@@ -116,8 +117,8 @@ export function placementRow(
 }
 
 /** Clips by which a model is judged. */
-export function usualClips(model: ModelId): readonly Clip[] {
-  const { defaultFrames, defaultSteps } = modelEntry(model);
+export function usualClips(model: ModelEntry): readonly Clip[] {
+  const { defaultFrames, defaultSteps } = model;
   const usual = usualSizes.map(([width, height]) => ({ width, height, frames: defaultFrames, steps: defaultSteps }));
   return [...usual, canaryRequest(model)];
 }
@@ -128,32 +129,32 @@ export function usualClips(model: ModelId): readonly Clip[] {
  */
 export function placeModel(
   machine: MachineFacts,
-  model: ModelId,
+  model: ModelEntry,
   profiles: readonly LoadProfile[],
   table: EnvelopeTable,
 ): ModelPlacement {
-  const offered = profiles.filter((profile) => modelEntry(model).profiles[profile] !== undefined);
+  const offered = profiles.filter((profile) => model.profiles[profile] !== undefined);
   const clips = usualClips(model).map((clip): ClipPlacement => {
     const rows = offered.map((profile) => placementRow(machine, { model, ...clip }, profile, table));
     return { clip, rows, profile: rows.find(({ verdict }) => verdict === "fits")?.profile ?? null };
   });
   const profile = clips.find((clip) => clip.profile !== null)?.profile ?? null;
   const isOpen = clips.some(({ rows }) => rows.some(({ verdict }) => verdict === "unknown"));
-  return { model, clips, profile, verdict: profile !== null ? "fits" : isOpen ? "unknown" : "tooLarge" };
+  return { model: model.id, clips, profile, verdict: profile !== null ? "fits" : isOpen ? "unknown" : "tooLarge" };
 }
 
 /** Another model that this machine carries, and how: one that asks for the same input first. Null when it carries none. */
 export function findInstead(
   machine: MachineFacts,
-  model: ModelId,
-  models: readonly ModelId[],
+  model: ModelEntry,
+  models: readonly ModelEntry[],
   profiles: readonly LoadProfile[],
   table: EnvelopeTable,
 ): ModelPlacement | null {
-  const wantsImage = (one: ModelId): number => Number(modelEntry(one).needsImage !== modelEntry(model).needsImage);
+  const wantsOther = (one: ModelEntry): number => Number(needsImage(one) !== needsImage(model));
   return (
     models
-      .toSorted((one, other) => wantsImage(one) - wantsImage(other))
+      .toSorted((one, other) => wantsOther(one) - wantsOther(other))
       .map((other) => placeModel(machine, other, profiles, table))
       .find(({ verdict }) => verdict === "fits") ?? null
   );

@@ -1,4 +1,4 @@
-import { tokenCount } from "../core/model-catalog.ts";
+import { tokenCount } from "../core/model-figures.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import { type LoadProfile, type Phase, phases } from "../core/words.ts";
 import type { Envelope } from "./envelopes.ts";
@@ -23,7 +23,7 @@ export interface StepPlace {
 }
 
 const keyOf = ({ phase, profile, envelope }: StepPlace): string =>
-  [phase, envelope.model, profile, tokenCount(envelope.model, envelope)].join("|");
+  [phase, envelope.model.id, profile, tokenCount(envelope.model, envelope)].join("|");
 
 /** A step of this phase took so long. */
 export function noteStep(history: StepHistory, place: StepPlace, tookMs: number): StepHistory {

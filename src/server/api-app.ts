@@ -1,6 +1,7 @@
 /** An application whose routes come from the contract: requests are checked against it, answers are typed by it. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { ZodError } from "zod";
+import { present } from "../core/present.ts";
 import type { HttpContext, HttpEnv } from "./http-types.ts";
 import { refuse } from "./problems.ts";
 
@@ -27,8 +28,7 @@ function refuseInvalid(checked: Checked, context: HttpContext, statusOfParam: Re
   return refuse(context, {
     code: codeOfPart(checked.target),
     detail,
-    ...(param === "" ? {} : { param }),
-    ...(status === undefined ? {} : { status }),
+    ...present({ param: param === "" ? undefined : param, status }),
   });
 }
 

@@ -1,5 +1,6 @@
 /** Serves one artifact file: whole or in part (RFC 9110, sections 13 and 14), named by its hash. */
 import type { ArtifactRef } from "../core/job.ts";
+import { present } from "../core/present.ts";
 import type { HttpContext } from "./http-types.ts";
 import { refuse } from "./problems.ts";
 import type { ServerPorts } from "./server-ports.ts";
@@ -92,7 +93,9 @@ export async function serveArtifact(
     "content-type": artifact.mimeType,
     "content-length": String(length),
     "content-disposition": `${about.disposition}; filename=${quoted(about.fileName)}`,
-    ...(range.kind === "whole" ? {} : { "content-range": `bytes ${range.start}-${range.end}/${artifact.bytes}` }),
+    ...present({
+      "content-range": range.kind === "whole" ? undefined : `bytes ${range.start}-${range.end}/${artifact.bytes}`,
+    }),
   };
   if (context.req.method === "HEAD") return context.body(null, status, described);
   const body = await openFile(

@@ -5,6 +5,7 @@ import type { ClientErrorStatusCode, ServerErrorStatusCode } from "hono/utils/ht
 import { longestRetryAfterMs, type Problem, type ProblemAbout, toProblem } from "../contract/problem.ts";
 import { type ErrorCode, errorCodes } from "../core/error-codes.ts";
 import { UnderstudyError } from "../core/errors.ts";
+import { ifKnown, present } from "../core/present.ts";
 import type { HttpContext, HttpEnv } from "./http-types.ts";
 import type { ServerPorts } from "./server-ports.ts";
 
@@ -26,13 +27,15 @@ export function refuse(context: HttpContext, { headers = {}, ...refusal }: Refus
   const problem = toProblem({
     ...refusal,
     requestId: context.get("requestId") ?? "",
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...present({ retryAfterMs }),
   });
   return context.json(problem, status as Refused["_status"], {
     "content-type": "application/problem+json",
     "cache-control": "no-store",
-    ...(retryAfterMs === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) }),
-    ...(status === 409 ? { "x-should-retry": "false" } : {}),
+    ...present({
+      "retry-after": ifKnown(retryAfterMs, (ms) => String(Math.max(1, Math.ceil(ms / 1_000)))),
+      "x-should-retry": status === 409 ? "false" : undefined,
+    }),
     ...headers,
   });
 }
@@ -44,7 +47,7 @@ function refusalOf(thrown: UnderstudyError): Refusal {
     code: thrown.code,
     // The messages of our own defects may name files; their meaning does not.
     detail: status === 500 ? meaning : thrown.message,
-    ...(typeof retryAfterMs === "number" ? { retryAfterMs } : {}),
+    ...present({ retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined }),
   };
 }
 

@@ -1,14 +1,14 @@
-/** Reads the body of a video's order, form or JSON, and the image that it brings. */
-import { type AcceptedVideo, parseVideoRequest } from "../contract/videos-request.ts";
-import type { ModelId } from "../core/words.ts";
+/** Reads a video's order, form or JSON, and the image that it brings. */
+import { type AcceptedVideo, parseVideoRequest, type VideoAbout } from "../contract/videos-request.ts";
+import { present } from "../core/present.ts";
 import { expandForm } from "./expand-form.ts";
 import type { HttpContext } from "./http-types.ts";
-import type { Refusal } from "./problems.ts";
+import { invalid, type OrRefusal, readBody } from "./read-body.ts";
 import { type ImagePorts, type ReadImage, readImage } from "./read-image.ts";
 
-interface RawBody {
+interface RawOrder {
   readonly fields: unknown;
-  readonly image?: Uint8Array;
+  readonly file?: Uint8Array;
 }
 
 export interface ReadVideo {
@@ -16,46 +16,17 @@ export interface ReadVideo {
   readonly image?: ReadImage;
 }
 
-type OrRefusal<Value> = Value | { readonly refusal: Refusal };
-
-const malformed = (detail: string) => ({ refusal: { code: "REQUEST_MALFORMED", detail } }) as const;
-const invalid = (param: string, detail: string) => ({ refusal: { code: "REQUEST_INVALID", param, detail } }) as const;
-
-function parseJson(text: string): OrRefusal<RawBody> {
-  try {
-    return { fields: JSON.parse(text) };
-  } catch (thrown) {
-    if (thrown instanceof SyntaxError || thrown instanceof RangeError) return malformed("The body is not valid JSON.");
-    throw thrown;
-  }
-}
-
-async function readForm(context: HttpContext): Promise<OrRefusal<RawBody>> {
-  let form: FormData;
-  try {
-    form = await context.req.formData();
-  } catch (thrown) {
-    // undici says so of every malformed form.
-    if (thrown instanceof TypeError) return malformed("The form could not be read.");
-    throw thrown;
-  }
+async function takeApart(form: FormData): Promise<OrRefusal<RawOrder>> {
   const texts: (readonly [string, string])[] = [];
-  let image: Uint8Array | undefined;
+  let file: Uint8Array | undefined;
   for (const [name, value] of form.entries()) {
     if (typeof value === "string") texts.push([name, value]);
-    else if (name === "input_reference" && image === undefined) image = new Uint8Array(await value.arrayBuffer());
+    else if (name === "input_reference" && file === undefined) file = new Uint8Array(await value.arrayBuffer());
     else return invalid(name.slice(0, 64), "Only one file is taken, as input_reference.");
   }
   const expanded = expandForm(texts);
   if (expanded.kind === "refused") return invalid(expanded.param, expanded.detail);
-  return { fields: expanded.fields, ...(image === undefined ? {} : { image }) };
-}
-
-async function readBody(context: HttpContext): Promise<OrRefusal<RawBody>> {
-  const type = (context.req.header("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
-  if (type === "multipart/form-data" || type === "application/x-www-form-urlencoded") return readForm(context);
-  if (type === "application/json" || type.endsWith("+json")) return parseJson(await context.req.text());
-  return { refusal: { code: "MEDIA_TYPE_UNSUPPORTED", detail: "Send multipart/form-data or application/json." } };
+  return { fields: expanded.fields, ...present({ file }) };
 }
 
 const urlField = "input_reference[image_url]";
@@ -77,16 +48,17 @@ function bytesOfUrl(url: string): OrRefusal<Uint8Array> {
 export async function readVideoRequest(
   context: HttpContext,
   ports: ImagePorts,
-  lead: ModelId,
+  about: Omit<VideoAbout, "hasImageFile">,
 ): Promise<OrRefusal<ReadVideo>> {
   const body = await readBody(context);
   if ("refusal" in body) return body;
-  const parsed = parseVideoRequest(body.fields, { lead, hasImageFile: body.image !== undefined });
-  if (parsed.kind === "invalid") return invalid(parsed.param, parsed.message);
-  const fromUrl = body.image === undefined && parsed.imageUrl !== undefined ? bytesOfUrl(parsed.imageUrl) : undefined;
-  if (fromUrl !== undefined && "refusal" in fromUrl) return fromUrl;
-  const bytes = body.image ?? fromUrl;
-  if (bytes === undefined) return { video: parsed };
-  const image = await readImage(ports, body.image === undefined ? urlField : "input_reference", bytes);
-  return "refusal" in image ? image : { video: parsed, image };
+  const raw: OrRefusal<RawOrder> = "form" in body ? await takeApart(body.form) : { fields: body.json };
+  if ("refusal" in raw) return raw;
+  const video = parseVideoRequest(raw.fields, { ...about, hasImageFile: raw.file !== undefined });
+  if (video.kind === "invalid") return invalid(video.param, video.message);
+  const bytes = raw.file ?? (video.imageUrl === undefined ? undefined : bytesOfUrl(video.imageUrl));
+  if (bytes === undefined) return { video };
+  if ("refusal" in bytes) return bytes;
+  const image = await readImage(ports, raw.file === undefined ? urlField : "input_reference", bytes);
+  return "refusal" in image ? image : { video, image };
 }

@@ -1,5 +1,6 @@
 /** Deleting jobs with their files, as the seed's clients ask for it. */
-import { shownArtifact } from "../contract/task-wire.ts";
+import { shownArtifact } from "../contract/job-truth.ts";
+import { withoutNulls } from "../core/present.ts";
 import type { ServerPorts } from "./server-ports.ts";
 
 /** `active`: nothing is shown and the job has not ended. `stopping`: it was cancelled, and its render still has the card. */
@@ -25,7 +26,7 @@ export async function clearEnded(ports: Ports, by: string): Promise<number> {
     const page: Awaited<ReturnType<Ports["jobs"]["list"]>> = await ports.jobs.list({
       states: ["succeeded", "failed", "cancelled"],
       limit: pageCount,
-      ...(cursor == null ? {} : { cursor }),
+      ...withoutNulls({ cursor }),
     });
     for (const { id } of page.jobs) if ((await ports.control.removeJob(id, by)) === "removed") count += 1;
     cursor = page.cursor;

@@ -2,6 +2,7 @@
 
 import type { Submission } from "../contract/submission.ts";
 import type { JobView } from "../core/job.ts";
+import { present } from "../core/present.ts";
 import type { ServerPorts } from "./server-ports.ts";
 
 /** The image goes along as a copy: the files of the old job go with its own retention. */
@@ -27,6 +28,6 @@ export async function resubmissionOf(
     labels: job.labels,
     webhookUrl: job.webhookUrl,
     retryOf: job.id,
-    ...(image === undefined ? {} : { image }),
+    ...present({ image }),
   };
 }

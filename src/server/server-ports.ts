@@ -30,6 +30,7 @@ import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ScoreCard } from "../core/drill.ts";
 import type { JobProgress, JobSpec, JobView } from "../core/job.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { EventLog, IncidentStore } from "../core/ports/event-log.ts";
 import type { ActorName, JobStore } from "../core/ports/job-store.ts";
@@ -63,6 +64,7 @@ export interface ServerPorts {
   readonly images: Pick<Media, "imageProblemOf">;
   readonly clock: Clock;
   readonly chance: Chance;
+  readonly catalog: ModelCatalog;
   readonly admission: AdmissionPort;
   /** A cheap read of the machines' snapshots: it is called for every answer that shows the service's state. */
   status(): ServiceStatus;

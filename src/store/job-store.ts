@@ -1,5 +1,6 @@
 import type { JobResult, JobView, RenderPlan } from "../core/job.ts";
 import type { JobQuery, JobStanding, JobStore } from "../core/ports/job-store.ts";
+import { withoutNulls } from "../core/present.ts";
 import { endedJobStates, type JobState, jobStates } from "../core/words.ts";
 import { type AttemptLimits, cancelHeld, commitResult, failAttempt, releaseAttempt } from "./attempt-ends.ts";
 import { claimJob, findNextDueAtMs } from "./claim.ts";
@@ -184,7 +185,7 @@ function attachArtifact(
   database.record({
     kind,
     jobId,
-    data: { sha256: artifact.sha256, ...(about.reason === null ? {} : { reason: about.reason }) },
+    data: { sha256: artifact.sha256, ...withoutNulls({ reason: about.reason }) },
   });
   return "ok";
 }

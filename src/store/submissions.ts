@@ -1,6 +1,7 @@
 import { StoreError } from "../core/errors.ts";
 import type { NewJob } from "../core/job.ts";
 import type { SubmitOutcome } from "../core/ports/job-store.ts";
+import { withoutNulls } from "../core/present.ts";
 import type { Database } from "./database.ts";
 import { findJob, insertArtifact, type JobRow, specText, toView } from "./job-rows.ts";
 
@@ -73,8 +74,8 @@ function submitOne(database: Database, job: NewJob, bounds: QueueBounds): Submit
     database.run("insert into job_labels (job_id, label) values (?, ?)", job.id, label);
   if (job.image !== undefined) insertArtifact(database, job.id, 0, job.image, { servedBy: null, reason: null });
   const { width, height, frames, steps, model } = spec.request;
-  const retry = job.retryOf == null ? {} : { retry_of: job.retryOf };
-  const data = { model, width, height, frames, steps, simulated: job.isSimulated, ...retry };
+  const asked = { model, width, height, frames, steps, simulated: job.isSimulated };
+  const data = { ...asked, ...withoutNulls({ retry_of: job.retryOf }) };
   database.record({ kind: "job.submitted", actor: `client:${job.apiKeyId}`, jobId: job.id, data });
   const row = findJob(database, job.id);
   if (row === undefined) throw new Error("a job that was just written is not there");

@@ -1,4 +1,5 @@
 import type { AnyActorRef, InspectionEvent, StateValue } from "xstate";
+import { present } from "../core/present.ts";
 import type { Logger } from "./logger.ts";
 import type { MachineBook } from "./machine-book.ts";
 import type { StatelyFeed } from "./stately-feed.ts";
@@ -86,7 +87,7 @@ export function createTransitionSubscriber(sinks: TransitionSinks): TransitionSu
       to,
       event: event.type,
       tags,
-      ...(step === undefined ? {} : { step }),
+      ...present({ step }),
     };
     if (from !== to) {
       counts.set(actor, (counts.get(actor) ?? 0) + 1);

@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { workerEnvironment } from "../contract/worker-protocol.ts";
+import { ifKnown, present } from "../core/present.ts";
 import type { WorkerCommand } from "./worker-process.ts";
 
 export interface SimulatorSettings {
@@ -25,9 +26,11 @@ export function simulatorCommand({ gpu, speed, faults, deviceDir }: SimulatorSet
     args: [fileURLToPath(program)],
     env: {
       [workerEnvironment.deviceDir]: deviceDir,
-      ...(gpu === undefined ? {} : { UNDERSTUDY_SIM_GPU: gpu }),
-      ...(speed === undefined ? {} : { UNDERSTUDY_SIM_SPEED: String(speed) }),
-      ...(faults === undefined ? {} : { UNDERSTUDY_SIM_FAULT: faults }),
+      ...present({
+        UNDERSTUDY_SIM_GPU: gpu,
+        UNDERSTUDY_SIM_SPEED: ifKnown(speed, String),
+        UNDERSTUDY_SIM_FAULT: faults,
+      }),
     },
   };
 }

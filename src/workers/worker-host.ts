@@ -5,6 +5,7 @@ import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { WorkerError } from "../core/errors.ts";
 import type { ProcessRef, WorkerClient, WorkerHost } from "../core/ports/worker.ts";
+import { present } from "../core/present.ts";
 import { createProcessLives } from "./process-lives.ts";
 import type { ProcessRegistry } from "./process-registry.ts";
 import { createProcessTable, type ProcessTable } from "./process-table.ts";
@@ -74,7 +75,7 @@ async function reach(
           token: ref.token,
           clock,
           signal,
-          ...(deadlines === undefined ? {} : { deadlines }),
+          ...present({ deadlines }),
         });
         return assertIsProcess(client, table, ref);
       } catch (thrown) {

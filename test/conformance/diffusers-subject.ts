@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Provocation } from "../../src/contract/worker-promises.ts";
 import type { RenderRequest } from "../../src/core/job.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { secondMs } from "../../src/core/units.ts";
 import type { WorkerSubject } from "../../src/workers/conformance/subject.ts";
 import { diffusersCommand } from "../../src/workers/diffusers-command.ts";
@@ -33,6 +34,7 @@ export const diffusersSubject: WorkerSubject = {
   name: "diffusers",
   command: { ...command, args: ["-B", program] },
   profile: "full",
+  model: createModelCatalog().entryOf(shortRequest.model),
   shortRequest,
   longRequest: { ...shortRequest, frames: 5, steps: 60 },
   patienceMs: { start: 240 * secondMs, load: 120 * secondMs, render: 240 * secondMs, step: 20 * secondMs },

@@ -1,5 +1,6 @@
 import type { RenderRequest } from "../../src/core/job.ts";
-import { stepSeconds } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import { stepSeconds } from "../../src/core/model-figures.ts";
 import { secondMs } from "../../src/core/units.ts";
 import type { LoadProfile } from "../../src/core/words.ts";
 import type { WorkerSubject } from "../../src/workers/conformance/subject.ts";
@@ -21,16 +22,19 @@ const profile: LoadProfile = "full";
 // 7,200 tokens: 1.25 s a step on an H100, 12 ms here.
 const longRequest: RenderRequest = { ...shortRequest, width: 1280, height: 720, frames: 5, steps: 100 };
 
+const model = createModelCatalog().entryOf(shortRequest.model);
+
 export const simulatorSubject: WorkerSubject = {
   name: "simulator",
   command: simulatorCommand({ deviceDir: "", speed: 2 }),
   profile,
+  model,
   shortRequest,
   longRequest,
   patienceMs: { start: 20 * secondMs, load: 10 * secondMs, render: 20 * secondMs, step: 2 * secondMs },
   promises: {
     /** The promise of the design: at most 30 s of work are lost. */
-    checkpointEverySteps: Math.floor(30 / stepSeconds(longRequest.model, longRequest, profile)),
+    checkpointEverySteps: Math.floor(30 / stepSeconds(model, longRequest, profile)),
     checkpointAtEnd: true,
     deviceFile: true,
     leanerProfile: "model-offload",

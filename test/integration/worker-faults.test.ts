@@ -1,6 +1,7 @@
 /** Every way in which the worker's process can fail under a job, with real processes: the job ends with one result, and clients are told why. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { stepSeconds } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import { stepSeconds } from "../../src/core/model-figures.ts";
 import { type EventReader, followEvents } from "../harness/event-reader.ts";
 import { findMediaChild } from "../harness/processes.ts";
 import { newestSeq, type Row, rendersOf, rowsAfterRender, rowsSince } from "../harness/rows.ts";
@@ -173,7 +174,8 @@ describe("a worker that is killed", { timeout: 120_000 }, () => {
     expect(codes).toEqual(["WORKER_EXITED"]);
     expect(helped).toContain("restart_pipeline");
     expect(addedUp(rows)).toEqual([steps]);
-    const realStepMs = stepSeconds("T2V-A14B", { width: 864, height: 480, frames: 49 }, "model-offload") * 1_000;
+    const model = createModelCatalog().entryOf("T2V-A14B");
+    const realStepMs = stepSeconds(model, { width: 864, height: 480, frames: 49 }, "model-offload") * 1_000;
     const apart = Math.max(1, Math.floor(checkpointEveryMs / realStepMs));
     expect(apart).toBeLessThan(steps / 3);
     expect(rendersOf(rows)[0]?.resumed_from_step).toBeGreaterThan(reached - apart - 1);

@@ -1,4 +1,5 @@
 import { assign } from "xstate";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { hourMs } from "../../src/core/units.ts";
 import { supervisorMachine } from "../../src/machines/supervisor.machine.ts";
 import type { OpenIncidents, WorkersFacts } from "../../src/machines/supervisor-facts.ts";
@@ -50,6 +51,7 @@ export const supervisor: Exploration = {
       workers: [{ id: workerId, model: "T2V-A14B", profile: "full" }],
       ladders: defaultLadders,
       clock: about.clock,
+      catalog: createModelCatalog(),
       gpuExpectation: "always",
       limits: { budget: { heavyActionCount: bounds.budget, windowMs: hourMs } },
     },
@@ -62,7 +64,6 @@ export const supervisor: Exploration = {
       failureType: "vram_exhaustion",
       isForced: false,
       workerId,
-      fault: outOfMemory,
       isOperator: true,
     },
     { type: "recovery.reset", isOperator: true },
@@ -110,7 +111,7 @@ export const supervisor: Exploration = {
     const opened = (world["opened"] ?? 0) + 1;
     return opened > bounds.incidents ? null : { opened };
   },
-  omit: ["configured", "ladders", "clock", "limits", "resumed"],
+  omit: ["configured", "ladders", "clock", "catalog", "limits", "resumed"],
   canonical: (path, context) => {
     const workers = Object.values(context["workers"] as WorkersFacts);
     if (path.startsWith("draining"))

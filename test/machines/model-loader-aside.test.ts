@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { ModelLoaderEvent } from "../../src/machines/model-loader-types.ts";
+import { faultWith } from "../fixtures/faults.ts";
 import { fault } from "./exploration-samples.ts";
 import { connected, type LoaderWorld, loaded, startLoader } from "./model-loader-harness.ts";
 
@@ -17,7 +18,7 @@ async function ready(): Promise<LoaderWorld> {
 
 const minuteMs = 60_000;
 const exited: ModelLoaderEvent = { type: "worker.exited" };
-const lasting = { ...fault, retryable: false };
+const lasting = faultWith(fault, { retryable: false });
 
 describe("a model that a job wants beside the worker's own", () => {
   const wanted: ModelLoaderEvent = { type: "model.load", model: "TI2V-5B", profile: "tiling" };
@@ -38,7 +39,7 @@ describe("a model that a job wants beside the worker's own", () => {
   it("has its files read again, and fetched where they are wrong, when the worker takes them for damaged", async () => {
     const world = await ready();
     world.verifications.push(null, "a.safetensors");
-    await world.send(wanted, { type: "load.failed", fault: { ...fault, attribution: "model" } });
+    await world.send(wanted, { type: "load.failed", fault: faultWith(fault, { attribution: "model" }) });
     expect([world.rehashCount, world.downloadCount, world.clearCount]).toEqual([1, 1, 0]);
     await world.send({ type: "download.succeeded" }, loaded);
     expect(world.state()).toBe("ready");

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Actor, type AnyActorRef, createActor, fromCallback } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import { minuteMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { supervisorMachine } from "../../src/machines/supervisor.machine.ts";
 import { type ChildId, childIds } from "../../src/machines/supervisor-children.ts";
@@ -52,7 +54,16 @@ function start(incidents: readonly ResumedIncident[] = []): World {
   const machine = supervisorMachine.provide({ actors: Object.fromEntries(kinds.map((kind) => [kind, child(kind)])) });
   const workers = [{ id: "a", model: "T2V-A14B", profile: "model-offload" }] as const;
   const resumed = { ...nothingResumed, incidents };
-  const input = { epoch: 1, workers, ladders: defaultLadders, clock, gpuExpectation: "never", resumed } as const;
+  const catalog = createModelCatalog();
+  const input = {
+    epoch: 1,
+    workers,
+    ladders: defaultLadders,
+    clock,
+    catalog,
+    gpuExpectation: "never",
+    resumed,
+  } as const;
   const actor = createActor(machine, { input: input as never, clock: toActorClock(clock) }).start();
   const childOf = (childId: ChildId): AnyActorRef | undefined => actor.getSnapshot().children[childId];
   const kill = (childId: ChildId): void => childOf(childId)?.send({ type: "boom" });
@@ -182,4 +193,11 @@ describe("a recorder that dies", () => {
     world.actor.send({ type: "recovery.reset" });
     expect(world.actor.getSnapshot().status).toBe("active");
   });
+});
+
+it("stops as asked, also where the order comes in its very first moment", async () => {
+  world = start();
+  world.actor.send({ type: "service.drain", shape: "quick", finishMs: 0 });
+  await world.clock.advance(10 * minuteMs);
+  expect(world.actor.getSnapshot().status).toBe("done");
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { childIds } from "../../src/machines/supervisor-children.ts";
 import { unknownWorker, type WorkerFacts } from "../../src/machines/supervisor-facts.ts";
 import type { Route } from "../../src/machines/supervisor-route.ts";
@@ -15,6 +16,7 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     configured: Object.keys(workers).map((id) => ({ id, model: "T2V-A14B", profile: "model-offload" })),
     ladders: defaultLadders,
     clock: { nowMs: () => 1_000 },
+    catalog: createModelCatalog(),
     gpuExpectation: "always",
     limits: {},
     resumed: nothingResumed,

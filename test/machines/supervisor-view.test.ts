@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createActor, fromCallback, fromPromise } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import type { Fault } from "../../src/core/fault.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { healthMonitorMachine } from "../../src/machines/health-monitor.machine.ts";
 import { modelLoaderMachine } from "../../src/machines/model-loader.machine.ts";
@@ -44,7 +45,14 @@ function start() {
     },
   });
   const workers = [{ id: "a", model: "T2V-A14B", profile: "model-offload" }] as const;
-  const input = { epoch: 1, workers, ladders: defaultLadders, clock, gpuExpectation: "never" } as const;
+  const input = {
+    epoch: 1,
+    workers,
+    ladders: defaultLadders,
+    clock,
+    catalog: createModelCatalog(),
+    gpuExpectation: "never",
+  } as const;
   const supervisor: Supervisor = createActor(machine, { input, clock: toActorClock(clock) }).start();
   running = supervisor;
   return { clock, supervisor, snapshot: () => supervisor.getSnapshot() };

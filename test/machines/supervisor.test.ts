@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../../src/core/fault.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { FailureType } from "../../src/core/words.ts";
 import { childIds } from "../../src/machines/supervisor-children.ts";
 import { unknownWorker } from "../../src/machines/supervisor-facts.ts";
@@ -7,7 +8,10 @@ import { openOrJoin } from "../../src/machines/supervisor-incidents.ts";
 import type { Route } from "../../src/machines/supervisor-route.ts";
 import { routeOf } from "../../src/machines/supervisor-routes.ts";
 import { nothingResumed, type SupervisorContext } from "../../src/machines/supervisor-types.ts";
+import { faultOf as faultOfClass } from "../../src/recovery/classify.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
+import { recognition } from "../../src/recovery/recognition.ts";
+import { faultWith } from "../fixtures/faults.ts";
 
 const nowMs = 1_000_000;
 
@@ -20,6 +24,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     ],
     ladders: defaultLadders,
     clock: { nowMs: () => nowMs },
+    catalog: createModelCatalog(),
     gpuExpectation: "always",
     limits: {},
     resumed: nothingResumed,
@@ -45,22 +50,10 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
   };
 }
 
-function faultOf(failureType: FailureType | null, change: Partial<Fault> = {}): Fault {
-  return {
-    faultClass: "outOfMemory",
-    code: "GPU_OUT_OF_MEMORY",
-    attribution: "worker",
-    failureType,
-    confidence: 1,
-    decidedBy: "test",
-    message: "out of memory",
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
-    evidence: {},
-    ...change,
-  };
-}
+const outOfMemory = faultOfClass(recognition("outOfMemory", 1, "test"), { message: "out of memory" });
+
+const faultOf = (failureType: FailureType | null, change: Partial<Fault> = {}): Fault =>
+  faultWith(outOfMemory, { attribution: "worker", failureType, ...change });
 
 const suffer = (context: SupervisorContext, workerId: string, fault: Fault): Route =>
   openOrJoin(context, { workerId, fault, model: "T2V-A14B", jobId: "job", origin: "fault" });

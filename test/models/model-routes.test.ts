@@ -7,11 +7,10 @@ import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { DownloadView } from "../../src/contract/model-views.ts";
 import { downloadSchema, modelSchema, modelsSchema, modelsSummarySchema } from "../../src/contract/model-wire.ts";
-import { knowModels } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { gibibyte, mebibyte } from "../../src/core/units.ts";
 import type { ServingMachine } from "../../src/jobs/admission.ts";
-import { loadRegistry } from "../../src/models/registry.ts";
-import { toModelEntry } from "../../src/models/registry-forms.ts";
+import { parseRegistry } from "../../src/models/registry.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { createServerWorld, type ServerWorld } from "../unit/server-world.ts";
 import { bigPath, ModelWorld, repository, wantedFiles } from "./model-world.ts";
@@ -55,7 +54,7 @@ beforeEach(async () => {
   files = await ModelWorld.start();
   loaded = null;
   downloads = [];
-  knowModels(loadRegistry({ path: "models.json", text: registry }).own.map(toModelEntry));
+  const catalog = createModelCatalog(parseRegistry({ path: "models.json", text: registry }));
   const answer = parseConfig({
     environment: {
       HOME: files.folder,
@@ -66,10 +65,11 @@ beforeEach(async () => {
   if (answer.kind === "refused") throw new Error(answer.message);
   const store = openStore({ path: ":memory:", clock: files.clock });
   closeStore = () => store.close();
-  const desk = files.openDesk({ registry });
+  const desk = files.openDesk({ catalog });
   const board = createModelBoard(
     {
       clock: files.clock,
+      catalog,
       config: answer.config,
       models: { desk, place: () => undefined },
       ...(await openLearnedBooks(store, files.clock)),
@@ -77,7 +77,7 @@ beforeEach(async () => {
     { largest: () => h100, loadedProfileOf: (model) => (model === loaded ? "model-offload" : null) },
   );
   board.onDownload((download) => downloads.push(download));
-  world = createServerWorld(files.clock, { models: board });
+  world = createServerWorld(files.clock, { models: board, catalog });
 });
 afterEach(async () => {
   await world.close();

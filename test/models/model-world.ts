@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createSeededChance } from "../../src/core/chance.ts";
 import { createSystemClock } from "../../src/core/clock.ts";
+import { createModelCatalog, type ModelCatalog } from "../../src/core/model-catalog.ts";
 import type { ModelDesk } from "../../src/core/ports/model-desk.ts";
 import { kibibyte, mebibyte } from "../../src/core/units.ts";
 import { HubClient } from "../../src/models/hub-client.ts";
 import { createModelDesk } from "../../src/models/model-desk.ts";
 import type { PullLimits } from "../../src/models/pull-model.ts";
-import { loadRegistry } from "../../src/models/registry.ts";
 import { type FakeHub, type FakeHubOptions, startFakeHub } from "../fixtures/fake-hub/fake-hub.ts";
 
 export const repository = "test-org/tiny-wan";
@@ -96,7 +96,7 @@ export class ModelWorld {
       token?: string;
       freeBytes?: number;
       endpoint?: string;
-      registry?: string;
+      catalog?: ModelCatalog;
     } = {},
   ): ModelDesk {
     const limits = { ...testLimits, ...change.limits };
@@ -105,18 +105,15 @@ export class ModelWorld {
       this.clock,
     );
     const { freeBytes } = change;
-    return createModelDesk(
-      loadRegistry(change.registry === undefined ? undefined : { path: "models.json", text: change.registry }),
-      {
-        clock: this.clock,
-        chance: createSeededChance(1),
-        hub,
-        cacheDir: this.cacheDir,
-        stateDir: this.stateDir,
-        limits,
-        ...(freeBytes === undefined ? {} : { freeBytes: async () => freeBytes }),
-      },
-    );
+    return createModelDesk(change.catalog ?? createModelCatalog(), {
+      clock: this.clock,
+      chance: createSeededChance(1),
+      hub,
+      cacheDir: this.cacheDir,
+      stateDir: this.stateDir,
+      limits,
+      ...(freeBytes === undefined ? {} : { freeBytes: async () => freeBytes }),
+    });
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { kibibyte, mebibyte } from "../../src/core/units.ts";
+import { parseRegistry } from "../../src/models/registry.ts";
 import type { HubFault } from "../fixtures/fake-hub/faults.ts";
 import { bigPath, emptyPath, ModelWorld, repository, wantedFiles } from "./model-world.ts";
 
@@ -213,7 +215,7 @@ describe("a pull fails in one clear sentence", () => {
         },
       },
     });
-    const desk = world.openDesk({ registry: files });
+    const desk = world.openDesk({ catalog: createModelCatalog(parseRegistry({ path: "models.json", text: files })) });
     expect(await failureOf(desk.pull("old"))).toMatchObject({
       code: "MODEL_NOT_AVAILABLE",
       message: expect.stringContaining("safetensors"),

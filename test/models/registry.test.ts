@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readHubEnvironment } from "../../src/config/hub-environment.ts";
-import { peakBytes, tokenCount } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { loadProfiles, modelIds } from "../../src/core/words.ts";
 import { assertSafePath, chooseFiles, type ListedFile } from "../../src/models/model-files.ts";
-import { loadRegistry } from "../../src/models/registry.ts";
+import { parseRegistry, sourceOf } from "../../src/models/registry.ts";
 import { ModelWorld } from "./model-world.ts";
 
 const own = {
@@ -19,41 +19,42 @@ const own = {
   render: { guidanceScale: 5 },
   profiles: { full: { base: "9GB", perToken: "400KB" } },
 };
-const load = (models: object) => loadRegistry({ path: "models.json", text: JSON.stringify({ models }) });
+const load = (models: object) =>
+  createModelCatalog(parseRegistry({ path: "models.json", text: JSON.stringify({ models }) }));
 
 describe("the registry", () => {
   it("knows the three Wan models without any file, each in every load profile", () => {
-    const { entries } = loadRegistry();
-    expect(entries.map(({ id, repository }) => [id, repository])).toEqual(
+    const { entries } = createModelCatalog();
+    expect(entries.map(({ id, source }) => [id, source.repository])).toEqual(
       modelIds.map((id) => [id, `Wan-AI/Wan2.2-${id}-Diffusers`]),
     );
     for (const { profiles } of entries) expect(Object.keys(profiles)).toEqual([...loadProfiles]);
   });
 
-  it("predicts the same peak as the catalogue that admission uses", () => {
-    const envelope = { width: 1280, height: 704, frames: 81 };
-    for (const id of modelIds) {
-      const entry = loadRegistry().entries.find((one) => one.id === id);
-      for (const profile of loadProfiles) {
-        const prior = entry?.profiles[profile];
-        const predicted = (prior?.base ?? 0) + (prior?.perToken ?? 0) * tokenCount(id, envelope);
-        expect(Math.abs(predicted / peakBytes(id, envelope, profile) - 1)).toBeLessThan(0.001);
-      }
+  it("is a value: what one file adds or replaces, no other catalogue of the process has", () => {
+    const before = createModelCatalog();
+    const catalog = load({ "our-video": own, "TI2V-5B": { ...own, weights: "1GB" } });
+    expect(catalog.ids).toEqual([...modelIds, "our-video"]);
+    expect(catalog.entryOf("TI2V-5B").weightBytes).toBe(1e9);
+    for (const other of [before, createModelCatalog()]) {
+      expect(other.ids).toEqual(modelIds);
+      expect(other.entryOf("TI2V-5B").weightBytes).toBe(21e9);
+      expect(() => other.entryOf("our-video")).toThrow(/There is no model our-video; there are T2V-A14B/);
     }
   });
 
   it("takes further models from a file, and entries that replace built-in ones", () => {
-    const registry = load({ "our-video": own, "TI2V-5B": { ...own, repository: undefined, folder: "/models/wan-5b" } });
-    expect(registry.sourceOf("our-video")).toMatchObject({
+    const catalog = load({ "our-video": own, "TI2V-5B": { ...own, repository: undefined, folder: "/models/wan-5b" } });
+    expect(sourceOf(catalog, "our-video")).toMatchObject({
       repository: "studio/our-video",
       revision: "v2",
       files: ["*"],
     });
-    expect(registry.sourceOf("our-video", "v3")).toMatchObject({ revision: "v3" });
-    expect(registry.sourceOf("TI2V-5B")).toMatchObject({ folder: "/models/wan-5b" });
-    expect(registry.entries.find(({ id }) => id === "our-video")).toMatchObject({
-      weights: 9e9,
-      profiles: { full: { perToken: 400_000 } },
+    expect(sourceOf(catalog, "our-video", "v3")).toMatchObject({ revision: "v3" });
+    expect(sourceOf(catalog, "TI2V-5B")).toMatchObject({ folder: "/models/wan-5b" });
+    expect(catalog.entryOf("our-video")).toMatchObject({
+      weightBytes: 9e9,
+      profiles: { full: { bytesPerToken: 400_000 } },
     });
   });
 
@@ -73,8 +74,7 @@ describe("the registry", () => {
     const world = await ModelWorld.start();
     const folder = mkdtempSync(join(tmpdir(), "understudy-folder-"));
     try {
-      const registry = JSON.stringify({ models: { mine: { ...own, repository: undefined, folder } } });
-      const desk = world.openDesk({ registry });
+      const desk = world.openDesk({ catalog: load({ mine: { ...own, repository: undefined, folder } }) });
       expect(await desk.statusOf("mine")).toMatchObject({ state: "absent", path: null });
       expect(desk.canPull("mine")).toBe(false);
       await expect(desk.pull("mine")).rejects.toThrow(

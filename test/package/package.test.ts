@@ -51,6 +51,17 @@ describe("the package", () => {
     expect(["src", "test", "scripts"].filter((path) => existsSync(join(installed, path)))).toEqual([]);
   });
 
+  it("carries each program that runs in a process or a thread of its own", () => {
+    const programs = [
+      "gpu/probe/gpu-probe-child.js",
+      "media/media-child.js",
+      "models/hash-thread.js",
+      "workers/simulator/link-thread.js",
+      "workers/simulator/main.js",
+    ];
+    expect(programs.filter((path) => !existsSync(join(installed, "dist", path)))).toEqual([]);
+  });
+
   it("carries the packages that its files were built with, and their licences", () => {
     const bundled = ["hono", "pino", "systeminformation", "xstate", "yaml", "zod"];
     expect(bundled.filter((name) => existsSync(join(folder, "node_modules", name)))).toEqual([]);

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import type { ServicePorts } from "../../src/app/service-ports.ts";
+import type { ServicePorts } from "../../src/app/service.ts";
 import type { JobStore } from "../../src/core/ports/job-store.ts";
 import { unknownLimits } from "../../src/recovery/step-history.ts";
 import type { LifeOptions } from "./life.ts";

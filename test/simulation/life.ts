@@ -1,8 +1,8 @@
-import { createService, type Service } from "../../src/app/service.ts";
-import type { ServicePorts } from "../../src/app/service-ports.ts";
+import { createService, type Service, type ServicePorts } from "../../src/app/service.ts";
 import { drawInteger } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { StoreError } from "../../src/core/errors.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { createApp } from "../../src/server/create-app.ts";
@@ -75,6 +75,7 @@ function openPorts(world: World, points: CrashPoints, host: ServicePorts["host"]
   return {
     clock,
     chance,
+    catalog: createModelCatalog(),
     store: reopenStore(world, clock, points),
     artifacts: points.wrap(troubles.wrap(createSimArtifacts(workerWorld, disk), "artifacts"), "artifacts"),
     disk: points.wrap(

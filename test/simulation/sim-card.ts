@@ -1,18 +1,19 @@
 /** What is on a simulated card, and what the framework says when it cannot carry more. */
 import type { DeviceMemory, WorkerFailure } from "../../src/core/fault.ts";
-import type { RenderRequest } from "../../src/core/job.ts";
-import { peakBytes, residentBytes } from "../../src/core/model-catalog.ts";
-import type { LoadProfile, ModelId } from "../../src/core/words.ts";
+import type { ModelEntry } from "../../src/core/model-entry.ts";
+import { peakBytes, residentBytes } from "../../src/core/model-figures.ts";
+import type { LoadProfile } from "../../src/core/words.ts";
+import type { Envelope } from "../../src/recovery/envelopes.ts";
 import { libraryFailure } from "../../src/workers/simulator/library-errors.ts";
 import { shortageText } from "./sim-failures.ts";
 import { type DeviceWeather, deviceTotalBytes } from "./sim-worker-types.ts";
 
 /** What one worker has on its card. */
 export interface CardUse {
-  readonly model: ModelId | null;
+  readonly model: ModelEntry | null;
   readonly profile: LoadProfile | null;
   /** What is being rendered. */
-  readonly request: RenderRequest | null;
+  readonly render: Envelope | null;
   readonly leakBytes: number;
   readonly cachedBytes: number;
 }
@@ -22,10 +23,10 @@ export const residentOf = ({ model, profile }: CardUse): number =>
 
 /** The resident model, and beside it what the render needs. */
 export function allocatedByModel(use: CardUse): number {
-  const { request, profile } = use;
+  const { render, profile } = use;
   const resident = residentOf(use);
-  if (request === null || profile === null) return resident;
-  return resident + Math.max(0, peakBytes(request.model, request, profile) - resident);
+  if (render === null || profile === null) return resident;
+  return resident + Math.max(0, peakBytes(render.model, render, profile) - resident);
 }
 
 export function memoryOf(use: CardUse, neighbourBytes: number): DeviceMemory {

@@ -1,4 +1,4 @@
-import type { ModelPorts } from "../../src/app/service-ports.ts";
+import type { ModelPorts } from "../../src/app/models/model-files.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { ModelError } from "../../src/core/errors.ts";
 import type { ModelDesk, ModelStatus, PullOutcome } from "../../src/core/ports/model-desk.ts";

@@ -1,5 +1,6 @@
 import type { Chance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
+import type { ModelCatalog } from "../../src/core/model-catalog.ts";
 import type { GenerateOrder } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import type { ModelId, Phase } from "../../src/core/words.ts";
@@ -61,6 +62,8 @@ export interface DeviceWeather {
 export interface SimWorkerWorld {
   readonly clock: Clock;
   readonly chance: Chance;
+  /** As the workers of this world know their models; the service has its own. */
+  readonly catalog: ModelCatalog;
   readonly weather: DeviceWeather;
   /** Models whose files on the disk are broken: they cannot be loaded. */
   readonly brokenModels: ReadonlySet<ModelId>;

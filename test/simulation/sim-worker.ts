@@ -2,7 +2,7 @@ import { drawInteger } from "../../src/core/chance.ts";
 import type { TimerHandle } from "../../src/core/clock.ts";
 import { WorkerError } from "../../src/core/errors.ts";
 import type { DeviceMemory, WorkerFailure } from "../../src/core/fault.ts";
-import { peakBytes, residentBytes } from "../../src/core/model-catalog.ts";
+import { peakBytes, residentBytes } from "../../src/core/model-figures.ts";
 import type {
   AttachReport,
   GenerateOrder,
@@ -13,6 +13,7 @@ import type {
 } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { type LoadProfile, type ModelId, type Phase, phases } from "../../src/core/words.ts";
+import { envelopeOf } from "../../src/recovery/envelopes.ts";
 import { libraryFailure } from "../../src/workers/simulator/library-errors.ts";
 import { allocatedByModel, type CardUse, memoryOf, refusalOf, residentOf } from "./sim-card.ts";
 import { failureTexts } from "./sim-failures.ts";
@@ -99,10 +100,11 @@ export class SimWorker {
   }
 
   #use(): CardUse {
+    const { catalog } = this.#world;
     return {
-      model: this.model,
+      model: this.model === null ? null : catalog.entryOf(this.model),
       profile: this.profile,
-      request: this.#render?.order.request ?? null,
+      render: this.#render === null ? null : envelopeOf(catalog, this.#render.order.request),
       leakBytes: this.leakBytes,
       cachedBytes: this.cachedBytes,
     };
@@ -331,7 +333,8 @@ export class SimWorker {
 
   #loadRefusal(model: ModelId, profile: LoadProfile): string | null {
     if (this.#world.brokenModels.has(model)) return libraryFailure("model-file", () => undefined).message;
-    if (this.bad.loads === 0) return this.#refusalOf("load", residentBytes(model, profile))?.message ?? null;
+    if (this.bad.loads === 0)
+      return this.#refusalOf("load", residentBytes(this.#world.catalog.entryOf(model), profile))?.message ?? null;
     this.bad.loads -= 1;
     return "CUDA out of memory. Tried to allocate 2.00 GiB.";
   }
@@ -343,7 +346,7 @@ export class SimWorker {
     if (isBad) this.bad.probes -= 1;
     const wantedBytes =
       order.kind === "phase" && this.profile !== null
-        ? peakBytes(order.request.model, order.request, this.profile)
+        ? peakBytes(this.#world.catalog.entryOf(order.request.model), order.request, this.profile)
         : residentOf(this.#use()) + gibibyte;
     const failure = this.#refusalOf(order.kind === "phase" ? order.phase : "denoise", wantedBytes);
     return { passed: this.model !== null && !isBad && failure === null, expertsUsed: 2, tookMs: 200, failure };

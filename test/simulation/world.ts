@@ -2,6 +2,7 @@ import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { type Chance, createSeededChance } from "../../src/core/chance.ts";
 import type { TimelineRow } from "../../src/core/events.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import { gibibyte, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
@@ -124,6 +125,7 @@ export function createWorld(seed: number, lifeOptions: LifeOptions, workerCount 
     workerWorld: {
       clock,
       chance,
+      catalog: createModelCatalog(),
       weather: weatherOf(troubles),
       brokenModels: models.broken,
       blamedJobs,

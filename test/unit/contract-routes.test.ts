@@ -142,7 +142,7 @@ describe("every route of the running application", () => {
   });
 
   it("is in the document with its role, a summary and what it refuses with", () => {
-    const { paths = {} } = describeApi(world.app, "0");
+    const { paths = {} } = describeApi(world.app, "0", world.ports.catalog);
     const operations = Object.values(paths).flatMap((path) =>
       Object.values(path as Record<string, Record<string, unknown>>),
     );

@@ -1,17 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { describeEvent, modeWords } from "../../src/contract/event-words.ts";
 import { imageProblem, imageTypeOf, longestImageBytes } from "../../src/contract/image-content.ts";
+import { toRenderRequest } from "../../src/contract/order.ts";
+import { compatibleOrderText } from "../../src/contract/order-text.ts";
 import { plainName } from "../../src/contract/plain-names.ts";
 import { toProblem } from "../../src/contract/problem.ts";
 import { toStats } from "../../src/contract/stats-wire.ts";
-import {
-  idempotencyBodyOf,
-  parseSubmission,
-  type SubmitFields,
-  toRenderRequest,
-} from "../../src/contract/submit-request.ts";
+import { parseSubmission, type SubmitFields, toOrder } from "../../src/contract/submit-request.ts";
 import { type ErrorCode, errorCodes } from "../../src/core/error-codes.ts";
 import { eventKinds, events } from "../../src/core/events.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { failureTypes, modes, recoveryActions } from "../../src/core/words.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { rowOf } from "../harness/sample-rows.ts";
@@ -119,14 +117,20 @@ describe("image content", () => {
 });
 
 describe("submission", () => {
+  const catalog = createModelCatalog();
   const parse = (fields: Record<string, unknown>): SubmitFields => {
-    const parsed = parseSubmission({ model_type: "T2V-A14B", prompt: "a fox", ...fields }, { hasImage: false });
+    const about = { catalog, hasImage: false };
+    const parsed = parseSubmission({ model_type: "T2V-A14B", prompt: "a fox", ...fields }, about);
     if (parsed.kind === "invalid") throw new Error(parsed.message);
     return parsed.fields;
   };
+  const requestOf = (fields: Record<string, unknown>) => {
+    const order = toOrder(parse(fields));
+    return toRenderRequest(order, catalog.entryOf(order.model), () => 9);
+  };
 
   it("takes the model's own frames and rate where the request names none", () => {
-    expect(toRenderRequest(parse({}), () => 9)).toMatchObject({
+    expect(requestOf({})).toMatchObject({
       width: 1280,
       height: 720,
       frames: 81,
@@ -134,17 +138,17 @@ describe("submission", () => {
       steps: 50,
       seed: 9,
     });
-    expect(toRenderRequest(parse({ model_type: "TI2V-5B" }), () => 9)).toMatchObject({
+    expect(requestOf({ model_type: "TI2V-5B" })).toMatchObject({
       frames: 121,
       framesPerSecond: 24,
     });
   });
 
   it("compares parsed fields for an idempotency key, so that neither order nor spelling nor a drawn seed counts", () => {
-    const one = idempotencyBodyOf(parse({ steps: "5", loraStrength: 1 }), []);
-    expect(idempotencyBodyOf(parse({ lora_path: "", steps: 5, seed: "" }), [])).toBe(one);
-    expect(idempotencyBodyOf(parse({ steps: 5, seed: 1 }), [])).not.toBe(one);
-    expect(idempotencyBodyOf(parse({ steps: 5 }), ["image:00"])).not.toBe(one);
+    const one = compatibleOrderText(parse({ steps: "5", loraStrength: 1 }), []);
+    expect(compatibleOrderText(parse({ lora_path: "", steps: 5, seed: "" }), [])).toBe(one);
+    expect(compatibleOrderText(parse({ steps: 5, seed: 1 }), [])).not.toBe(one);
+    expect(compatibleOrderText(parse({ steps: 5 }), ["image:00"])).not.toBe(one);
   });
 });
 

@@ -30,11 +30,11 @@ describe("the systemd unit", () => {
   const [command = ""] = valuesOf("ExecStart");
   const words = command.replaceAll("/opt/understudy/", "").split(" ");
 
-  it("starts the program of this project with flags that it takes, so that renders outlive a restart", () => {
+  it("starts the program of this project with flags that it takes, so that renders outlive a restart", async () => {
     const [node = "", program = "", ...args] = words;
     expect(isThere(node)).toBe(true);
     expect(isThere(program)).toBe(true);
-    expect(parseArguments(args)).toEqual({
+    expect(await parseArguments(args)).toEqual({
       command: "serve",
       configPath: null,
       flags: { "renderer.kind": "diffusers", keepWorkers: "true" },
@@ -126,12 +126,12 @@ describe.each(["deploy/api.Dockerfile", "deploy/worker.Dockerfile"])("%s", (path
     for (const source of sources) expect([source, isThere(source), isSent(source)]).toEqual([source, true, true]);
   });
 
-  it("runs a command that this program understands, not as root, with settings that there are", () => {
+  it("runs a command that this program understands, not as root, with settings that there are", async () => {
     const args = JSON.parse(restsOf(lastStage, "CMD")[0] ?? "[]") as string[];
     const entry = JSON.parse(restsOf(lastStage, "ENTRYPOINT")[0] ?? "[]") as string[];
     expect(entry).toEqual(["node", "bin/understudy.js"]);
     expect(isThere(entry[1] ?? "")).toBe(true);
-    expect(parseArguments(args)).toMatchObject({ command: "serve" });
+    expect(await parseArguments(args)).toMatchObject({ command: "serve" });
     expect(restsOf(lastStage, "USER")[0]).toMatch(/^(?:node|understudy)$/);
     const pairs = restsOf(lastStage, "ENV").flatMap((rest) =>
       rest.split(/ +/).map((pair) => pair.split("=") as [string, string]),

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { Consent, RenderRequest } from "../../src/core/job.ts";
-import { peakBytes } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import { peakBytes } from "../../src/core/model-figures.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import type { LoadProfile } from "../../src/core/words.ts";
 import { type FitQuestion, findFit, findSmaller, profilesFrom } from "../../src/jobs/fit.ts";
 
+const catalog = createModelCatalog();
 const request: RenderRequest = {
   model: "T2V-A14B",
   prompt: "a heron",
@@ -23,10 +25,10 @@ function question(cardGib: number, change: Partial<FitQuestion> = {}): FitQuesti
   return {
     request,
     consent: nothingAllowed,
-    alternative: "TI2V-5B",
+    alternative: catalog.entryOf("TI2V-5B"),
     profiles: profilesFrom("model-offload"),
     resident: null,
-    fits: (candidate, profile) => peakBytes(candidate.model, candidate, profile) <= cardGib * gibibyte,
+    fits: (candidate, profile) => peakBytes(catalog.entryOf(candidate.model), candidate, profile) <= cardGib * gibibyte,
     ...change,
   };
 }
@@ -85,6 +87,8 @@ describe("how a job is rendered", () => {
     expect(suggested).not.toBeNull();
     expect(findSmaller(question(24, { fits: () => false }))).toBeNull();
     const leanest: LoadProfile = "fp8";
-    expect(peakBytes(suggested?.model ?? "T2V-A14B", suggested ?? request, leanest)).toBeLessThanOrEqual(24 * gibibyte);
+    expect(
+      peakBytes(catalog.entryOf(suggested?.model ?? "T2V-A14B"), suggested ?? request, leanest),
+    ).toBeLessThanOrEqual(24 * gibibyte);
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { peakBytes } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import { peakBytes } from "../../src/core/model-figures.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import {
   type Envelope,
@@ -15,7 +16,8 @@ import {
 } from "../../src/recovery/envelopes.ts";
 
 const place = { deviceUuid: "GPU-1", profile: "model-offload" } as const;
-const large: Envelope = { model: "T2V-A14B", width: 1280, height: 720, frames: 81 };
+const { entryOf } = createModelCatalog();
+const large: Envelope = { model: entryOf("T2V-A14B"), width: 1280, height: 720, frames: 81 };
 const medium: Envelope = { ...large, width: 832, height: 480 };
 const small: Envelope = { ...medium, frames: 33 };
 const card = 80 * gibibyte;
@@ -41,7 +43,7 @@ describe("a size that ran out of memory", () => {
   });
 
   it("says nothing about another model", () => {
-    expect(fits(table, { ...medium, model: "TI2V-5B" })).toBe(true);
+    expect(fits(table, { ...medium, model: entryOf("TI2V-5B") })).toBe(true);
   });
 
   it("is tried again after ten minutes, and until then its end is known", () => {
@@ -70,7 +72,7 @@ describe("the memory that a size needs", () => {
     expect(predictPeak(emptyEnvelopes, place, medium)).toMatchObject({
       source: "formula",
       renderCount: 0,
-      bytes: peakBytes("T2V-A14B", medium, "model-offload"),
+      bytes: peakBytes(large.model, medium, "model-offload"),
     });
     const once = notePeak(emptyEnvelopes, place, medium, 50 * gibibyte);
     expect(predictPeak(once, place, medium)).toMatchObject({ source: "formula", renderCount: 1 });
@@ -102,7 +104,7 @@ describe("the memory that a size needs", () => {
 
 describe("whatever happens", () => {
   const envelope = fc.record({
-    model: fc.constantFrom("T2V-A14B" as const, "TI2V-5B" as const),
+    model: fc.constantFrom(entryOf("T2V-A14B"), entryOf("TI2V-5B")),
     width: fc.integer({ min: 16, max: 1920 }),
     height: fc.integer({ min: 16, max: 1088 }),
     frames: fc.integer({ min: 1, max: 121 }),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { gibibyte } from "../../src/core/units.ts";
-import { type LoadProfile, loadProfiles, modelIds } from "../../src/core/words.ts";
+import { type LoadProfile, loadProfiles } from "../../src/core/words.ts";
 import { clipTimeOf, emptyClips, noteClip } from "../../src/recovery/clip-time.ts";
 import { emptyEnvelopes, notePeak } from "../../src/recovery/envelopes.ts";
 import {
@@ -10,6 +11,9 @@ import {
   refusalSentence,
 } from "../../src/recovery/fit-sentences.ts";
 import { type DeviceFacts, findInstead, type MachineFacts, placeModel } from "../../src/recovery/placement.ts";
+
+const { entries, entryOf } = createModelCatalog();
+const t2v = entryOf("T2V-A14B");
 
 /** What the Python worker offers on a card. */
 const offered: readonly LoadProfile[] = ["model-offload", "tiling", "group-offload"];
@@ -30,7 +34,7 @@ const rtx4090 = card("NVIDIA GeForce RTX 4090", 24);
 const unknownCard: DeviceFacts = { kind: "unknown", why: "nvidia-smi did not answer within 10000 ms" };
 
 const usual = (one: MachineFacts, model: string, profiles = offered) =>
-  placeModel(one, model, profiles, emptyEnvelopes);
+  placeModel(one, entryOf(model), profiles, emptyEnvelopes);
 const profilesBySize = (one: MachineFacts, model: string) =>
   Object.fromEntries(usual(one, model).clips.map(({ clip, profile }) => [`${clip.width}x${clip.height}`, profile]));
 
@@ -72,10 +76,10 @@ describe("whether a machine carries a model", () => {
   });
 
   it("believes this card's own renders more than the registry, both ways", () => {
-    const clip = { model: "T2V-A14B", width: 1280, height: 720, frames: 81 };
+    const clip = { model: t2v, width: 1280, height: 720, frames: 81 };
     const place = { deviceUuid: "GPU-1", profile: "model-offload" } as const;
     const learn = (bytes: number) => notePeak(notePeak(emptyEnvelopes, place, clip, bytes), place, clip, bytes);
-    const at720p = (bytes: number) => placeModel(h100, "T2V-A14B", offered, learn(bytes)).clips[0];
+    const at720p = (bytes: number) => placeModel(h100, t2v, offered, learn(bytes)).clips[0];
     expect(at720p(95 * gibibyte)?.profile).toBe("tiling");
     expect(at720p(40 * gibibyte)?.rows[0]).toMatchObject({
       deviceBytes: 40 * gibibyte,
@@ -86,7 +90,7 @@ describe("whether a machine carries a model", () => {
 
   it("asks no memory mode that the worker does not offer", () => {
     expect(usual(machine(rtx4090, 128), "T2V-A14B", ["full", "model-offload"]).verdict).toBe("tooLarge");
-    expect(placeModel(h100, "T2V-A14B", loadProfiles, emptyEnvelopes).clips[0]?.rows).toHaveLength(loadProfiles.length);
+    expect(placeModel(h100, t2v, loadProfiles, emptyEnvelopes).clips[0]?.rows).toHaveLength(loadProfiles.length);
   });
 });
 
@@ -101,7 +105,7 @@ describe("what is said of it", () => {
   it("a refusal names a model that fits, in which memory mode, or that none does", () => {
     const small = machine(rtx4090, 32);
     const refuse = (one: MachineFacts) =>
-      refusalSentence(one, usual(one, "T2V-A14B"), findInstead(one, "T2V-A14B", modelIds, offered, emptyEnvelopes));
+      refusalSentence(one, usual(one, "T2V-A14B"), findInstead(one, t2v, entries, offered, emptyEnvelopes));
     expect(refuse(small)).toMatch(
       /in no memory mode: even a test render takes .* TI2V-5B does, in memory mode model-offload\.$/,
     );
@@ -110,7 +114,7 @@ describe("what is said of it", () => {
 
   it("says when only clips below the usual sizes fit", () => {
     const processor = machine({ kind: "processor", uuid: "CPU-worker-0" }, 23);
-    const placement = placeModel(processor, "TI2V-5B", ["tiling"], emptyEnvelopes);
+    const placement = placeModel(processor, entryOf("TI2V-5B"), ["tiling"], emptyEnvelopes);
     expect(placement.verdict).toBe("fits");
     expect(placementSentence(processor, placement)).toMatch(
       /for clips below the usual sizes alone, in memory mode tiling: a test render takes /,
@@ -125,7 +129,7 @@ describe("what is said of it", () => {
 });
 
 const clip = { width: 1280, height: 720, frames: 81, steps: 40 };
-const asked = { device: h100.device, model: "T2V-A14B", clip, profile: "model-offload" as LoadProfile };
+const asked = { device: h100.device, model: t2v, clip, profile: "model-offload" as LoadProfile };
 
 describe("how long a clip takes", () => {
   it("is what somebody measured on this card, for just this clip", () => {
@@ -163,7 +167,7 @@ describe("how long a clip takes", () => {
   it("is this machine's own median as soon as it has rendered one, for any number of steps", () => {
     const place = { deviceUuid: "GPU-1", profile: "model-offload" } as const;
     const history = [900_000, 880_000, 1_400_000].reduce(
-      (known, ms) => noteClip(known, place, "T2V-A14B", clip, ms),
+      (known, ms) => noteClip(known, place, t2v, clip, ms),
       emptyClips,
     );
     expect(clipTimeOf(history, asked)).toMatchObject({

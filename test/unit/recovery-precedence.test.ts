@@ -1,10 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { faultOfRejection } from "../../src/app/rendering/render.ts";
 import { methods } from "../../src/contract/worker-protocol.ts";
 import type { Evidence } from "../../src/core/fault.ts";
 import type { FaultClass } from "../../src/core/words.ts";
-import { classify, recognise } from "../../src/recovery/classify.ts";
+import { classify, classifyThrown, recognise } from "../../src/recovery/classify.ts";
 import { connectionEnded } from "../../src/workers/rpc-errors.ts";
 import { listedKernelLines, listedStrings } from "./recovery-listed-strings.ts";
 import { failure, memoryTexts } from "./recovery-raw-makers.ts";
@@ -90,11 +89,11 @@ describe("a worker's refusal", () => {
   });
   it("on a connection that ended is the worker's end", () => {
     const ended = connectionEnded(new Error("read ECONNRESET"));
-    expect(faultOfRejection(ended, "denoise")).toMatchObject({
+    expect(classifyThrown(ended, { phase: "denoise" })).toMatchObject({
       code: "WORKER_EXITED",
       failureType: "generation_pipeline_error",
     });
-    expect(faultOfRejection(ended, "load").failureType).toBe("model_loading_failure");
+    expect(classifyThrown(ended, { phase: "load" }).failureType).toBe("model_loading_failure");
   });
 });
 

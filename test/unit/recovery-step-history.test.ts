@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 import {
   emptyHistory,
@@ -12,10 +13,11 @@ import {
   unknownLimits,
 } from "../../src/recovery/step-history.ts";
 
+const { entryOf } = createModelCatalog();
 const place: StepPlace = {
   phase: "denoise",
   profile: "model-offload",
-  envelope: { model: "T2V-A14B", width: 832, height: 480, frames: 81 },
+  envelope: { model: entryOf("T2V-A14B"), width: 832, height: 480, frames: 81 },
 };
 const historyOf = (tookMs: readonly number[], at = place): StepHistory => {
   let history = emptyHistory;
@@ -44,7 +46,7 @@ describe("the limits of a phase", () => {
     ["another phase", { ...place, phase: "decode" }],
     ["another memory mode", { ...place, profile: "tiling" }],
     ["another size", { ...place, envelope: { ...place.envelope, frames: 33 } }],
-    ["another model", { ...place, envelope: { ...place.envelope, model: "TI2V-5B" } }],
+    ["another model", { ...place, envelope: { ...place.envelope, model: entryOf("TI2V-5B") } }],
   ])("say nothing about %s", (_, other) => {
     expect(limitsOf(historyOf([1, 1, 1, 1, 1, 1]), other)).toEqual(unknownLimits);
   });

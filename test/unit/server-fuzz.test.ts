@@ -18,8 +18,8 @@ interface Operation {
   readonly queries: readonly string[];
 }
 
-function operationsOf({ app }: ServerWorld): Operation[] {
-  const { paths = {} } = describeApi(app, "0");
+function operationsOf({ app, ports }: ServerWorld): Operation[] {
+  const { paths = {} } = describeApi(app, "0", ports.catalog);
   return Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(
       item as Record<string, { readonly parameters?: readonly { readonly in: string; readonly name: string }[] }>,

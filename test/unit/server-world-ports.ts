@@ -55,7 +55,7 @@ const noModels: ModelPort = {
 export function makePorts(
   world: () => SteeredWorld,
   store: Store,
-  parts: Pick<ServerPorts, "clock" | "chance"> & { readonly artifacts: ArtifactFiles },
+  parts: Pick<ServerPorts, "clock" | "chance" | "catalog"> & { readonly artifacts: ArtifactFiles },
   listeners: Set<(frame: StreamFrame) => void>,
   models: ModelPort = noModels,
 ): ServerPorts {
@@ -66,6 +66,7 @@ export function makePorts(
       disk: { freeBytes: async () => world().freeBytes },
       clock: parts.clock,
       chance: parts.chance,
+      catalog: parts.catalog,
       largest: () =>
         world().isCardKnown
           ? {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, Lease, ServedBy } from "../../src/core/job.ts";
+import { createModelCatalog, type ModelCatalog } from "../../src/core/model-catalog.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
 import { dayMs } from "../../src/core/units.ts";
@@ -40,6 +41,7 @@ export interface ServerWorld extends SteeredWorld {
 }
 
 export interface WorldOptions extends Partial<AppOptions> {
+  readonly catalog?: ModelCatalog;
   readonly models?: ModelPort;
   readonly maxQueuedJobs?: number;
 }
@@ -77,13 +79,13 @@ export const png = new Uint8Array(
 );
 
 export function createServerWorld(clock: Clock, options: WorldOptions = {}): ServerWorld {
-  const { maxQueuedJobs, models, ...appOptions } = options;
+  const { maxQueuedJobs, models, catalog = createModelCatalog(), ...appOptions } = options;
   const stateDir = mkdtempSync(join(tmpdir(), "understudy-server-"));
   const chance = createSeededChance(7);
   const store = openStore({ path: ":memory:", clock, ...(maxQueuedJobs === undefined ? {} : { maxQueuedJobs }) });
   const artifacts = createArtifactFiles({ stateDir, clock });
   const listeners = new Set<(frame: StreamFrame) => void>();
-  const ports = makePorts(() => world, store, { artifacts, clock, chance }, listeners, models);
+  const ports = makePorts(() => world, store, { artifacts, clock, chance, catalog }, listeners, models);
   const app = createApp(ports, { ...appDefaults, ...appOptions });
   const submit: ServerWorld["submit"] = async (fields = {}, headers = {}) =>
     app.request("/api/v1/generation/submit", {

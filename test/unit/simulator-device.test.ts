@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { peakBytes, residentBytes } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import { peakBytes, residentBytes } from "../../src/core/model-figures.ts";
 import { gibibyte, mebibyte } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { type LoadProfile, loadProfiles } from "../../src/core/words.ts";
@@ -13,6 +14,7 @@ import { Placement } from "../../src/workers/simulator/placement.ts";
 
 const contextBytes = 500 * mebibyte;
 const clock = createVirtualClock();
+const catalog = createModelCatalog();
 const deviceOf = (preset: PresetName, directory: string | null = null) =>
   new SimulatedDevice(preset, "worker-0", directory, clock);
 
@@ -128,7 +130,7 @@ describe("the table of what fits", () => {
   const sd = { width: 832, height: 480, frames: 81 };
   const fits = (preset: PresetName, size: typeof hd, profile: LoadProfile, isTiled = false): boolean => {
     const device = deviceOf(preset);
-    const placement = new Placement(device, 1);
+    const placement = new Placement(catalog, device, 1);
     placement.isTiled = isTiled;
     try {
       placement.put("T2V-A14B", profile);
@@ -159,22 +161,22 @@ describe("the table of what fits", () => {
       [sd, 41.3e9],
     ] as const) {
       const device = deviceOf("h100");
-      const placement = new Placement(device, 1);
+      const placement = new Placement(catalog, device, 1);
       placement.put("T2V-A14B", "model-offload");
       device.reserveWorking(placement.workingBytes({ model: "T2V-A14B", ...size }));
-      expect(device.memory().peakBytes).toBeCloseTo(peakBytes("T2V-A14B", size, "model-offload"), -3);
+      expect(device.memory().peakBytes).toBeCloseTo(peakBytes(catalog.entryOf("T2V-A14B"), size, "model-offload"), -3);
       expect(Math.abs(device.memory().peakBytes - publishedBytes) / publishedBytes).toBeLessThan(0.01);
     }
   });
 
   it("holds no model after a load that did not fit", () => {
     const device = deviceOf("rtx4090");
-    const placement = new Placement(device, 1);
+    const placement = new Placement(catalog, device, 1);
     placement.put("T2V-A14B", "fp8");
     expect(() => placement.put("T2V-A14B", "full")).toThrow(OutOfMemory);
     expect([placement.model, placement.profile, device.memory().allocatedBytes]).toEqual([null, null, 0]);
     placement.put("T2V-A14B", "fp8");
-    expect(device.memory().allocatedBytes).toBe(residentBytes("T2V-A14B", "fp8"));
+    expect(device.memory().allocatedBytes).toBe(residentBytes(catalog.entryOf("T2V-A14B"), "fp8"));
   });
 });
 

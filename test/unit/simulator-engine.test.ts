@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSystemClock } from "../../src/core/clock.ts";
-import { stepSeconds } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import { stepSeconds } from "../../src/core/model-figures.ts";
 import type { GenerateOrder, WorkerNotice } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import type { Phase } from "../../src/core/words.ts";
@@ -18,6 +19,7 @@ import { parseFaultCard } from "../../src/workers/simulator/fault-cards.ts";
 const clock = createSystemClock();
 afterAll(() => clock.stop());
 
+const catalog = createModelCatalog();
 let directory: string;
 let notices: WorkerNotice[];
 let exits: number[];
@@ -35,6 +37,7 @@ function startEngine(faults: readonly string[] = [], preset: PresetName = "sim80
   };
   return new Engine({
     clock,
+    catalog,
     device,
     speed: 500,
     cards,
@@ -185,7 +188,7 @@ describe("the simulated engine", () => {
     const size = { width: 1280, height: 720, frames: 5 };
     const order = orderOf("[[sim:slow:2000@denoise:2]]", size);
     const end = await endOf(engine, order);
-    const stepMs = (stepSeconds("T2V-A14B", size, "model-offload") * 1_000 * 0.02) / 500;
+    const stepMs = (stepSeconds(catalog.entryOf("T2V-A14B"), size, "model-offload") * 1_000 * 0.02) / 500;
     expect(end.kind === "completed" ? end.report.renderMs : 0).toBeGreaterThan(
       stepMs * 2_000 * (order.request.steps - 2),
     );

@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseArguments } from "../../src/cli/arguments.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
-import { builtInEntries } from "../../src/core/built-in-models.ts";
-import { modelEntry } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { emptyEnvelopes } from "../../src/recovery/envelopes.ts";
 import { placeModel } from "../../src/recovery/placement.ts";
 import { diffusersProfiles } from "../../src/workers/diffusers-command.ts";
 
+const { entries, entryOf } = createModelCatalog();
 const page = readFileSync(new URL("../../docs/wan.md", import.meta.url), "utf8");
 const scripts = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   scripts: Record<string, string>;
@@ -16,13 +16,14 @@ const scripts = JSON.parse(readFileSync(new URL("../../package.json", import.met
 const sessions = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text = ""]) => text.trim().split("\n"));
 
 describe("docs/wan.md", () => {
-  it("tells commands and settings that there are", () => {
+  it("tells commands and settings that there are", async () => {
     expect(sessions).toHaveLength(2);
     for (const line of sessions.flat()) {
       const [, typed] = /^npm (?:run understudy|start) -- (.+)$/.exec(line) ?? [];
       const [, script] = /^npm run ([\w:]+)$/.exec(line) ?? [];
       const [, variables] = /^export (.+)$/.exec(line) ?? [];
-      if (typed !== undefined) expect([line, parseArguments(typed.split(" ")).command]).not.toEqual([line, "refused"]);
+      if (typed !== undefined)
+        expect([line, (await parseArguments(typed.split(" "))).command]).not.toEqual([line, "refused"]);
       else if (script !== undefined) expect(Object.keys(scripts.scripts)).toContain(script);
       else if (variables !== undefined) {
         const environment = Object.fromEntries([
@@ -49,7 +50,7 @@ describe("docs/wan.md", () => {
             : [`${model} ${header[column]} ${width}x${height} ${frames} ${steps} ${seconds}`];
         }),
     );
-    const known = Object.values(builtInEntries).flatMap(({ id, measurements }) =>
+    const known = entries.flatMap(({ id, measurements }) =>
       measurements.map(
         ({ card, width, height, frames, steps, tookMs }) =>
           `${id} ${card} ${width}x${height} ${frames} ${steps} ${tookMs / 1_000}`,
@@ -69,7 +70,7 @@ describe("docs/wan.md", () => {
       } as const;
       const { clips } = placeModel(
         { device, hostBytes: 256 * gibibyte },
-        model,
+        entryOf(model),
         diffusersProfiles.card.slice(1),
         emptyEnvelopes,
       );
@@ -80,9 +81,9 @@ describe("docs/wan.md", () => {
     expect(on(24, "T2V-A14B")).toEqual([null, "group-offload"]);
     const inGib = (bytes: number): number => Math.ceil(bytes / gibibyte);
     expect(page).toContain(
-      `about ${inGib(modelEntry("TI2V-5B").weightBytes)} GiB (estimated) | about ${inGib(modelEntry("T2V-A14B").weightBytes)} GiB each (estimated)`,
+      `about ${inGib(entryOf("TI2V-5B").weightBytes)} GiB (estimated) | about ${inGib(entryOf("T2V-A14B").weightBytes)} GiB each (estimated)`,
     );
-    expect(page).toContain(`about ${inGib(modelEntry("TI2V-5B").weightBytes) + 1} GiB for the weights`);
-    expect(page).toContain(`about ${inGib(modelEntry("T2V-A14B").weightBytes) + 1} GiB for the weights`);
+    expect(page).toContain(`about ${inGib(entryOf("TI2V-5B").weightBytes) + 1} GiB for the weights`);
+    expect(page).toContain(`about ${inGib(entryOf("T2V-A14B").weightBytes) + 1} GiB for the weights`);
   });
 });

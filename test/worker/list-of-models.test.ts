@@ -2,9 +2,8 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, expect, it } from "vitest";
 import { createWorkerModels } from "../../src/app/workers/worker-models.ts";
-import { modelEntry } from "../../src/core/model-catalog.ts";
+import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { modelIds } from "../../src/core/words.ts";
-import { loadRegistry } from "../../src/models/registry.ts";
 import { installedPython, workerPackageDir } from "../../src/workers/diffusers-command.ts";
 import { makeStateDir } from "../harness/running-service.ts";
 
@@ -20,12 +19,16 @@ print(json.dumps({e.model: [e.pipeline, e.image, e.image_pipeline, e.size_step, 
 `;
 
 it("the worker reads the three Wan models as the service plans with them", () => {
-  const { listPath, modelsDir } = createWorkerModels(directory.path, loadRegistry().entries);
+  const catalog = createModelCatalog();
+  const { listPath, modelsDir } = createWorkerModels(directory.path, catalog);
   const env = { ...process.env, PYTHONPATH: workerPackageDir };
   const found = JSON.parse(
     execFileSync(installedPython, ["-B", "-c", read, listPath, modelsDir], { encoding: "utf8", env }),
   ) as object;
-  const planned = (id: (typeof modelIds)[number]) => [modelEntry(id).sizeStep, modelEntry(id).expertCount];
+  const planned = (id: (typeof modelIds)[number]) => {
+    const { sizeStep, expertCount } = catalog.entryOf(id);
+    return [sizeStep, expertCount];
+  };
   expect(found).toEqual({
     "T2V-A14B": ["WanPipeline", "none", null, ...planned("T2V-A14B"), 4, 3],
     "I2V-A14B": ["WanImageToVideoPipeline", "required", null, ...planned("I2V-A14B"), 3.5, 3.5],

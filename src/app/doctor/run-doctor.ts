@@ -5,7 +5,7 @@ import type { Config } from "../../config/schema.ts";
 import { createSystemChance } from "../../core/chance.ts";
 import { createSystemClock, type SystemClock } from "../../core/clock.ts";
 import { UnderstudyError } from "../../core/errors.ts";
-import { modelEntry } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ModelDesk } from "../../core/ports/model-desk.ts";
 import type { Sample } from "../../core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../core/units.ts";
@@ -13,7 +13,7 @@ import { readFacts } from "../../store/read-facts.ts";
 import { installedPython } from "../../workers/diffusers-command.ts";
 import { measureOnce } from "../health/look-at-machine.ts";
 import { openFitness } from "../models/fitness.ts";
-import { knowConfiguredModels } from "../models/known-models.ts";
+import { readModelCatalog } from "../models/known-models.ts";
 import { openModels } from "../models/open-models.ts";
 import {
   checkAdoption,
@@ -41,6 +41,7 @@ interface Round {
   readonly cacheDir: string;
   readonly hubHost: string;
   readonly clock: SystemClock;
+  readonly catalog: ModelCatalog;
   readonly desk: ModelDesk;
   readonly sample: Sample | null;
 }
@@ -75,7 +76,7 @@ function hostChecks({ config, sample }: Round): readonly Check[] {
 
 /** What real renders need. A simulated service does without all of it. */
 function renderChecks(
-  { config, cacheDir, hubHost, clock, desk, sample }: Round,
+  { config, cacheDir, hubHost, clock, catalog, desk, sample }: Round,
   lead: string,
   isLeadHere: boolean,
 ): readonly Check[] {
@@ -105,7 +106,7 @@ function renderChecks(
       isNeeded,
       look: async () => {
         const { state, totalBytes, presentBytes } = await desk.statusOf(lead);
-        const restBytes = state === "complete" ? 0 : (totalBytes ?? modelEntry(lead).weightBytes) - presentBytes;
+        const restBytes = state === "complete" ? 0 : (totalBytes ?? catalog.entryOf(lead).weightBytes) - presentBytes;
         return checkDisk(
           cacheDir,
           restBytes + (restBytes > 0 ? config.models.marginBytes : 0),
@@ -116,7 +117,7 @@ function renderChecks(
   ];
 }
 
-function modelChecks({ config, desk, sample }: Round, models: readonly string[]): readonly Check[] {
+function modelChecks({ config, catalog, desk, sample }: Round, models: readonly string[]): readonly Check[] {
   const isServed = config.workers.some(isReal);
   return models.map((model) => ({
     name: `model ${model}`,
@@ -124,7 +125,7 @@ function modelChecks({ config, desk, sample }: Round, models: readonly string[])
     look: async () =>
       sample === null
         ? unknown("The machine could not be measured.")
-        : judgeModel(openFitness(config, sample), model, await desk.statusOf(model)),
+        : judgeModel(openFitness(config, catalog, sample), model, await desk.statusOf(model)),
   }));
 }
 
@@ -154,15 +155,16 @@ const sampleOf = (config: Config, clock: SystemClock): Promise<Sample | null> =>
 
 /** Throws UnderstudyError CONFIGURATION_INVALID. Nothing is started, fetched, locked or changed. */
 export async function runDoctor(config: Config, environment: HubEnvironment): Promise<readonly Finding[]> {
-  knowConfiguredModels(config);
+  const catalog = readModelCatalog(config);
   const clock = createSystemClock();
-  const desk = openModels(config, environment, { clock, chance: createSystemChance() });
+  const desk = openModels(config, environment, { clock, chance: createSystemChance(), catalog });
   try {
     const round: Round = {
       config,
       cacheDir: resolve(environment.cacheDir),
       hubHost: new URL(environment.endpoint).host,
       clock,
+      catalog,
       desk,
       sample: await sampleOf(config, clock),
     };

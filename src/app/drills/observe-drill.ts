@@ -1,9 +1,22 @@
+import type { Clock } from "../../core/clock.ts";
 import type { ScoreCard } from "../../core/drill.ts";
 import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobView } from "../../core/job.ts";
-import { isUsable } from "../../machines/supervisor-facts.ts";
-import type { Supervisor } from "../../machines/supervisor-view.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import type { Mode } from "../../core/words.ts";
+import { isUsable, type OpenIncidents, type WorkersFacts } from "../../machines/supervisor-facts.ts";
+
+export interface ObserveNeeds {
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly store: Pick<Store, "events" | "jobs">;
+}
+
+/** What the service says of itself while a drill runs. */
+export interface ServiceView {
+  getSnapshot(): {
+    readonly context: { readonly mode: Mode; readonly workers: WorkersFacts; readonly incidents: OpenIncidents };
+  };
+}
 
 /** Rows by which the service tells that something is wrong. */
 const alarms = [
@@ -46,7 +59,7 @@ const isAnswered = (job: JobView): boolean =>
   job.state !== "running" || job.artifacts.some(({ kind }) => kind === "stand_in");
 
 /** What the service says of itself now that a look at its parts contradicts; null when nothing. */
-function findFalseClaim(supervisor: Supervisor, job: JobView | null): string | null {
+function findFalseClaim(supervisor: ServiceView, job: JobView | null): string | null {
   const { mode, workers } = supervisor.getSnapshot().context;
   if (mode === "ready" && !Object.values(workers).some(isUsable))
     return "the mode was ready while no worker could render";
@@ -58,8 +71,8 @@ function findFalseClaim(supervisor: Supervisor, job: JobView | null): string | n
 
 /** Watches rows and parts from the moment of the fault on. */
 export class DrillObserver {
-  readonly #parts: Pick<ServiceParts, "clock" | "store">;
-  readonly #supervisor: Supervisor;
+  readonly #parts: ObserveNeeds;
+  readonly #supervisor: ServiceView;
   #jobId = "";
   readonly #isHarmless: boolean;
   readonly #stop: () => void;
@@ -72,7 +85,7 @@ export class DrillObserver {
   readonly #actions: string[] = [];
 
   /** @param isHarmless the fault costs time and nothing else, so that nothing has to be noticed */
-  constructor(parts: Pick<ServiceParts, "clock" | "store">, supervisor: Supervisor, isHarmless: boolean) {
+  constructor(parts: ObserveNeeds, supervisor: ServiceView, isHarmless: boolean) {
     this.#parts = parts;
     this.#isHarmless = isHarmless;
     this.#supervisor = supervisor;

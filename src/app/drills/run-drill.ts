@@ -1,19 +1,48 @@
+import type { Config } from "../../config/schema.ts";
+import type { Chance } from "../../core/chance.ts";
+import type { Clock } from "../../core/clock.ts";
 import { isDrillPassed, type ScoreCard } from "../../core/drill.ts";
 import { UnderstudyError } from "../../core/errors.ts";
-import type { RenderRequest } from "../../core/job.ts";
-import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
+import type { JobProgress, RenderRequest } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { canaryRequest } from "../../core/model-figures.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import type { WorkerHost } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
-import type { Supervisor } from "../../machines/supervisor-view.ts";
+import type { Supervisor, SupervisorSnapshot } from "../../machines/supervisor-view.ts";
 import type { AdmissionPort } from "../../server/server-ports.ts";
-import type { ServiceParts } from "../service-ports.ts";
-import type { WorkerLink } from "../workers/worker-links.ts";
+import type { WorkerLink, WorkerLinks } from "../workers/worker-links.ts";
 import type { Drill } from "./drill-list.ts";
-import { DrillObserver } from "./observe-drill.ts";
+import type { DrillState } from "./drill-state.ts";
+import { DrillObserver, type ObserveNeeds } from "./observe-drill.ts";
+
+export interface DrillNeeds extends ObserveNeeds {
+  readonly clock: Clock;
+  readonly catalog: ModelCatalog;
+  readonly chance: Pick<Chance, "next">;
+  readonly store: Pick<Store, "events" | "jobs" | "facts">;
+  readonly config: Pick<Config, "lead" | "workers">;
+  readonly host: Pick<WorkerHost, "signal">;
+  readonly links: Pick<WorkerLinks, "get" | "list">;
+  readonly progress: { of(jobId: string): Pick<JobProgress, "phase" | "step" | "workerId"> | null };
+  readonly drill: DrillState;
+}
+
+/** The service as a drill asks it, and what a drill tells it. */
+export interface DrilledSupervisor {
+  readonly send: Supervisor["send"];
+  getSnapshot(): {
+    readonly context: Pick<
+      SupervisorSnapshot["context"],
+      "mode" | "workers" | "incidents" | "pause" | "drain" | "cooldowns"
+    >;
+  };
+}
 
 export interface DrillPorts {
-  readonly parts: ServiceParts;
-  readonly supervisor: Supervisor;
-  readonly admission: AdmissionPort;
+  readonly parts: DrillNeeds;
+  readonly supervisor: DrilledSupervisor;
+  readonly admission: Pick<AdmissionPort, "submit">;
 }
 
 const lookEveryMs = 50;
@@ -22,17 +51,21 @@ const beginWithinMs = 2 * minuteMs;
 const patienceFactor = 3;
 
 /** Small, and long enough that something can be done to it in the middle. A test card in its prompt is for simulators. */
-function drillRequest({ config, chance }: ServiceParts, drill: Drill): RenderRequest {
+function drillRequest(
+  { catalog, config, chance }: Pick<DrillNeeds, "catalog" | "config" | "chance">,
+  drill: Drill,
+): RenderRequest {
   const { lead, workers } = config;
+  const model = catalog.entryOf(lead);
   const isSimulated = workers.every((worker) => worker.kind === "simulator");
-  const { width, height } = isSimulated ? { width: 832, height: 480 } : canaryRequest(lead);
+  const { width, height } = isSimulated ? { width: 832, height: 480 } : canaryRequest(model);
   return {
     model: lead,
     prompt: drill.fault.kind === "card" ? `a recovery drill [[sim:${drill.fault.card}]]` : "a recovery drill",
     width,
     height,
     frames: 33,
-    framesPerSecond: modelEntry(lead).framesPerSecond,
+    framesPerSecond: model.framesPerSecond,
     steps: 30,
     seed: Math.floor(chance.next() * 1_000_000),
     loraPath: null,

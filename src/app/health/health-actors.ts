@@ -1,10 +1,19 @@
 import { type AnyEventObject, fromCallback } from "xstate";
-import type { TimerHandle } from "../../core/clock.ts";
+import type { Clock, TimerHandle } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
+import type { Metrics } from "../../telemetry/metrics/metrics.ts";
+import type { SampleBoard } from "./sample-history.ts";
+
+export interface HealthNeeds {
+  readonly clock: Clock;
+  readonly probe: Pick<TelemetryProbe, "measure">;
+  readonly samples: Pick<SampleBoard, "note">;
+  readonly metrics: Pick<Metrics, "sample">;
+}
 
 /** Measures every `everyMs`, one measurement at a time; a slow one delays the next and never overlaps it. */
-export const healthActors = (parts: ServiceParts) => ({
+export const healthActors = (parts: HealthNeeds) => ({
   takeSamples: fromCallback<AnyEventObject, { readonly everyMs: number }>(({ input, sendBack }) => {
     let timer: TimerHandle | undefined;
     let isOver = false;

@@ -7,6 +7,8 @@ export interface HostMemory {
   /** As of the last measurement; null before the first. */
   known(): number | null;
   measure(): Promise<number | null>;
+  /** What nobody uses now; null when nobody can say. */
+  measureFree(): Promise<number | null>;
 }
 
 export function createHostMemory(probe: TelemetryProbe): HostMemory {
@@ -20,6 +22,11 @@ export function createHostMemory(probe: TelemetryProbe): HostMemory {
           return knownBytes;
         },
         () => knownBytes,
+      ),
+    measureFree: () =>
+      probe.measure().then(
+        ({ host }) => host.memoryTotalBytes - host.memoryUsedBytes,
+        () => null,
       ),
   };
 }

@@ -2,6 +2,7 @@ import type { IncidentStory } from "../../contract/incident-story.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { RowHead, TimelineRow } from "../../core/events.ts";
 import type { IncidentRow, Store } from "../../core/ports/event-log.ts";
+import { ifKnown, present } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { IncidentPort } from "../../server/server-ports.ts";
 import { recoveryAnalytics } from "./incident-analytics.ts";
@@ -46,7 +47,7 @@ async function rowsAround({ events }: Parts, incident: IncidentRow): Promise<rea
   const rows = await events.findKinds({
     of: { kinds: aroundKinds },
     fromMs: openedAtMs - slackMs,
-    ...(closedAtMs === null ? {} : { untilMs: closedAtMs + slackMs }),
+    ...present({ untilMs: ifKnown(closedAtMs, (atMs) => atMs + slackMs) }),
     limit: shown.aroundCount,
   });
   return rows.filter((row) => belongs(row, incident));

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import { createEmptyActor, type EventFromLogic, initialTransition, type SnapshotFrom, transition } from "xstate";
 import type { StoredStep } from "../../core/events/service-events.ts";
 import { isRowOf, type TimelineRow } from "../../core/events.ts";
+import { ifKnown, present } from "../../core/present.ts";
 import { recoveryMachine } from "../../machines/recovery.machine.ts";
 import type { RecoveryInput, RecoveryReport } from "../../machines/recovery-types.ts";
 import { pathOfValue } from "../../telemetry/transitions.ts";
@@ -61,7 +62,7 @@ function eventOf({ event, step }: RecordedRow): MachineEvent {
   return {
     type: event,
     ...rest,
-    ...(thrown === undefined ? {} : { error: new Error(String(thrown.message)) }),
+    ...present({ error: ifKnown(thrown, ({ message }) => new Error(String(message))) }),
   } as MachineEvent;
 }
 

@@ -1,5 +1,6 @@
 import type { StoredStep } from "../../core/events/service-events.ts";
 import type { NewEvent } from "../../core/events.ts";
+import { present } from "../../core/present.ts";
 import type { RecordedStep, TransitionFrame } from "../../telemetry/transition-frame.ts";
 import { keepable } from "./incident-evidence.ts";
 
@@ -11,7 +12,7 @@ export const isRecordedActor = (actor: string): boolean => actor.startsWith(reco
 /** The clock and the parent are the service's own; a replay brings others. */
 function payloadOf(event: RecordedStep["event"]): Readonly<Record<string, unknown>> {
   const { type, input, ...rest } = event;
-  if (type !== "xstate.init") return { ...rest, ...(input === undefined ? {} : { input }) };
+  if (type !== "xstate.init") return { ...rest, ...present({ input }) };
   const { parent: _parent, clock: _clock, ...kept } = input as Readonly<Record<string, unknown>>;
   return kept;
 }

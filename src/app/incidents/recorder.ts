@@ -2,10 +2,18 @@ import { type CallbackActorLogic, fromCallback } from "xstate";
 import { messageOf } from "../../core/errors.ts";
 import type { NewEvent } from "../../core/events.ts";
 import type { Fault } from "../../core/fault.ts";
+import type { Store } from "../../core/ports/event-log.ts";
 import { rungEndedRow } from "../../machines/incident-rows.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Metrics } from "../../telemetry/metrics/metrics.ts";
 import { sanitise, sanitiseText } from "./incident-evidence.ts";
+
+export interface RecorderNeeds {
+  readonly store: Pick<Store, "events" | "incidents" | "facts">;
+  readonly metrics: Pick<Metrics, "factLost">;
+  readonly logger: Pick<Logger, "error">;
+}
 
 export const factKeys = {
   budget: "budget.spentAtMs",
@@ -63,9 +71,7 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
   }
 }
 
-type RecorderParts = Pick<ServiceParts, "store" | "metrics" | "logger">;
-
-async function write({ store }: RecorderParts, fact: SupervisorFact): Promise<void> {
+async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<void> {
   switch (fact.type) {
     case "incident.opened": {
       const { id, key, workerId, failureType, fault, model, jobId, isSetAside, atMs } = fact;
@@ -144,7 +150,7 @@ export interface Recorder {
  * Writes the supervisor's facts one after the other, and tells each once it is written. A fact that comes while
  * nothing is being written is written at once. A store that cannot write stops nothing: the fact is counted, and told all the same.
  */
-export function createRecorder(parts: RecorderParts, { atOnce, written: tell }: FactListeners): Recorder {
+export function createRecorder(parts: RecorderNeeds, { atOnce, written: tell }: FactListeners): Recorder {
   const waiting: SupervisorFact[] = [];
   // Set before the first write begins: what a write makes others do may tell the next fact.
   let isWriting = false;

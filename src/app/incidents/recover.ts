@@ -1,36 +1,39 @@
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { ActionEvidence } from "../../core/fault.ts";
 import type { Change, JobView, RenderRequest } from "../../core/job.ts";
-import { peakBytes, residentBytes } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { peakBytes, residentBytes } from "../../core/model-figures.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { GpuAdapter } from "../../core/ports/gpu-adapter.ts";
 import type { JobStore } from "../../core/ports/job-store.ts";
-import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import type { WorkerClient, WorkerStats } from "../../core/ports/worker.ts";
 import { type LoadProfile, loadProfiles, type ModelId } from "../../core/words.ts";
 import type { Fit } from "../../jobs/fit.ts";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } from "../../machines/recovery-types.ts";
 import { classify } from "../../recovery/classify.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
+import { clipWords } from "../../recovery/fit-sentences.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
-import { repairFiles } from "../models/model-files.ts";
 import type { EnvelopeBook } from "../rendering/learned.ts";
 import type { Resident } from "../rendering/plan-render.ts";
 import { toWorkerRequest } from "../rendering/render.ts";
-import type { ModelPorts } from "../service-ports.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 
 export interface RecoverPorts {
-  readonly jobs: JobStore;
-  readonly artifacts: ArtifactFiles;
-  readonly links: WorkerLinks;
+  readonly catalog: ModelCatalog;
+  readonly jobs: Pick<JobStore, "get">;
+  readonly artifacts: Pick<ArtifactFiles, "pathOf" | "checkpointDir">;
+  readonly links: Pick<WorkerLinks, "clientOf" | "connected">;
   readonly gpu: GpuAdapter;
-  readonly probe: TelemetryProbe;
   /** The model that a worker holds when no job wants another. */
   readonly ownModelOf: (workerId: string) => ModelId;
-  readonly models: ModelPorts | null;
+  /** Whether a hub may be asked for the model's files; null where models have no files. */
+  readonly canFetchFiles: (model: ModelId) => boolean | null;
+  /** Fetches what is missing or wrong; whether every file matches its hash then. Null where models have no files. */
+  readonly repairFiles: (model: ModelId) => Promise<boolean | null>;
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
-  readonly envelopes: EnvelopeBook;
+  readonly envelopes: Pick<EnvelopeBook, "peakOf" | "noteMisfit" | "noteFit">;
   /** Everything that stands before a load; the memory mode in which this worker carries the model. */
   readonly prepareLoad: (workerId: string, model: ModelId) => Promise<LoadProfile>;
   /** From this one on the next load of the worker chooses; made leaner by the offload rung. */
@@ -51,12 +54,6 @@ async function jobOf(ports: RecoverPorts, target: RecoveryTarget): Promise<JobVi
   return target.jobId === null ? null : ports.jobs.get(target.jobId);
 }
 
-function clientOf(ports: RecoverPorts, workerId: string): WorkerClient {
-  const client = ports.links.clientOf(workerId);
-  if (client === null) throw new UnderstudyError("WORKER_EXITED", "the worker is not connected", { retryable: true });
-  return client;
-}
-
 const modelToFetch = (ports: RecoverPorts, { model, workerId }: RecoveryTarget): ModelId =>
   model ?? ports.ownModelOf(workerId);
 
@@ -66,12 +63,12 @@ export function leanerProfile(client: WorkerClient, current: LoadProfile | null)
 }
 
 /** What the failed job needs beside the resident model, in bytes; null when there is no job. */
-function neededBytesOf(job: JobView | null, stats: WorkerStats): number | null {
+function neededBytesOf({ catalog }: RecoverPorts, job: JobView | null, stats: WorkerStats): number | null {
   if (job === null) return null;
   const { request } = job.spec;
   const profile = stats.profile ?? "model-offload";
-  const resident = stats.residentModel === null ? 0 : residentBytes(stats.residentModel, profile);
-  return Math.max(0, peakBytes(request.model, request, profile) - resident - stats.memory.freeBytes);
+  const resident = stats.residentModel === null ? 0 : residentBytes(catalog.entryOf(stats.residentModel), profile);
+  return Math.max(0, peakBytes(catalog.entryOf(request.model), request, profile) - resident - stats.memory.freeBytes);
 }
 
 /** What is known before a rung is tried; unreachable workers leave everything else unknown. */
@@ -88,9 +85,9 @@ export async function examineRung(
   return {
     ...unknownFacts,
     isWorkerConnected: true,
-    canFetchFiles: ports.models?.desk.canPull(modelToFetch(ports, target)) ?? null,
+    canFetchFiles: ports.canFetchFiles(modelToFetch(ports, target)),
     reservedUnallocatedBytes: Math.max(0, stats.memory.reservedBytes - stats.memory.allocatedBytes),
-    neededBytes: neededBytesOf(job, stats),
+    neededBytes: neededBytesOf(ports, job, stats),
     hasLeanerProfile: leanerProfile(client, stats.profile) !== null,
     hasConsentedReduction: job === null ? null : plan !== null && plan.changes.length > 0,
     supportedActions: client.identity.actions,
@@ -144,10 +141,10 @@ async function reduce(
   const plan = reductionOf(ports, target, job, stats);
   if (plan === null || plan.changes.length === 0)
     return { ...noEvidence, error: "nothing that the job allows to change would fit" };
-  const { model, width, height, frames } = plan.request;
   const place = { deviceUuid: client.identity.device.uuid, profile: plan.profile };
-  const resident = stats.residentModel === null ? 0 : residentBytes(stats.residentModel, plan.profile);
-  const neededBytes = Math.max(0, ports.envelopes.peakOf(place, { model, width, height, frames }) - resident);
+  const resident =
+    stats.residentModel === null ? 0 : residentBytes(ports.catalog.entryOf(stats.residentModel), plan.profile);
+  const neededBytes = Math.max(0, ports.envelopes.peakOf(place, envelopeOf(ports.catalog, plan.request)) - resident);
   const evidence = await ports.gpu.reduce(target.workerId, plan.changes.map(describeChange), signal);
   return { ...noEvidence, neededBytes, evidence };
 }
@@ -157,9 +154,9 @@ async function measureAround(
   target: PerformActionInput,
   signal: AbortSignal,
 ): Promise<RungEvidence> {
-  const client = clientOf(ports, target.workerId);
+  const client = ports.links.connected(target.workerId);
   const job = await jobOf(ports, target);
-  const neededBytes = neededBytesOf(job, await client.stats(signal));
+  const neededBytes = neededBytesOf(ports, job, await client.stats(signal));
   switch (target.action) {
     case "clear_gpu_cache":
       return {
@@ -174,7 +171,7 @@ async function measureAround(
     case "reduce_generation_params":
       return reduce(ports, target, client, job, signal);
     case "retry_model_download":
-      return { ...noEvidence, filesMatch: await repairFiles(ports.models, modelToFetch(ports, target)) };
+      return { ...noEvidence, filesMatch: await ports.repairFiles(modelToFetch(ports, target)) };
     case "system_health_check":
       return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
     case "restart_pipeline":
@@ -262,9 +259,10 @@ export async function proveEnvelope(
   if (job === null) return { verdict: "unknown", reason: "there is no failed job to try again" };
   const failedPhase = target.fault.evidence.phase ?? target.fault.evidence.workerFailure?.phase ?? "denoise";
   const phase = failedPhase === "load" || failedPhase === "idle" ? "denoise" : failedPhase;
-  const client = clientOf(ports, target.workerId);
+  const client = ports.links.connected(target.workerId);
   const stats = await client.stats(signal);
   const request = requestToProve(ports, target, job, stats);
+  const envelope = envelopeOf(ports.catalog, request);
   const place = { deviceUuid: client.identity.device.uuid, profile: stats.profile ?? "model-offload" };
   const report = await client.probe(
     {
@@ -277,13 +275,13 @@ export async function proveEnvelope(
   );
   if (report.failure !== null) {
     if (classify({ workerFailure: report.failure }).code === "GPU_OUT_OF_MEMORY")
-      await ports.envelopes.noteMisfit(place, request);
+      await ports.envelopes.noteMisfit(place, envelope);
     return { verdict: "failed", reason: report.failure.message };
   }
   if (!report.passed) return { verdict: "failed", reason: `${phase} did not finish` };
-  await ports.envelopes.noteFit(place, request);
+  await ports.envelopes.noteFit(place, envelope);
   return {
     verdict: "passed",
-    reason: `${phase} of ${request.width}x${request.height} with ${request.frames} frames ran again`,
+    reason: `${phase} of ${clipWords(request)} ran again`,
   };
 }

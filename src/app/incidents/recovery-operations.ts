@@ -1,11 +1,12 @@
+import type { Config } from "../../config/schema.ts";
+import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
-import type { Fault } from "../../core/fault.ts";
+import type { Store } from "../../core/ports/event-log.ts";
 import { secondMs } from "../../core/units.ts";
 import type { FailureType } from "../../core/words.ts";
 import { cooldownKey } from "../../machines/supervisor-incidents.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
-import type { Supervisor } from "../../machines/supervisor-view.ts";
-import { healthOf, isHealthMonitored } from "../../machines/supervisor-view.ts";
+import type { Supervisor as WholeSupervisor } from "../../machines/supervisor-view.ts";
 import type {
   HealthView,
   RecoveryOrder,
@@ -14,28 +15,10 @@ import type {
   RecoveryTriggered,
 } from "../../server/server-ports.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import type { StatusParts } from "../status/service-status.ts";
-import { healthViewOf } from "../status/service-status.ts";
 
 const answerWithinMs = 10 * secondMs;
 /** So long a trigger waits for the job in its worker's hand before it says that it is queued behind it. */
 const phaseEndMs = 30 * secondMs;
-
-function operatorFault(failureType: FailureType): Fault {
-  return {
-    faultClass: "unknown",
-    code: "WORKER_ERROR",
-    attribution: "worker",
-    failureType,
-    confidence: 1,
-    decidedBy: "an operator asked",
-    message: `An operator asked for the recovery of ${failureType}.`,
-    contextPoisoned: false,
-    retryable: true,
-    operatorAction: null,
-    evidence: {},
-  };
-}
 
 /** Every fact passes here; waiters look at each and are done, or are given up by their own timer. */
 export interface FactHub {
@@ -44,7 +27,7 @@ export interface FactHub {
 }
 
 /** A listener that fails holds up neither the others nor the record. */
-export function createFactHub(logger: Logger): FactHub {
+export function createFactHub(logger: Pick<Logger, "error">): FactHub {
   const listeners = new Set<(fact: SupervisorFact) => void>();
   const tell = (listener: (fact: SupervisorFact) => void, fact: SupervisorFact): void => {
     try {
@@ -62,6 +45,26 @@ export function createFactHub(logger: Logger): FactHub {
       return () => listeners.delete(listener);
     },
   };
+}
+
+type Supervisor = Pick<WholeSupervisor, "send" | "getSnapshot">;
+
+/** What the health monitor knows, as others may show it. */
+export interface HealthReader {
+  isMonitored(): boolean;
+  /** When it last measured; null before that, or without a monitor. */
+  measuredAtMs(): number | null;
+  /** Null without a monitor. */
+  view(isServing: boolean): HealthView | null;
+}
+
+export interface RecoveryNeeds {
+  readonly clock: Clock;
+  readonly store: Pick<Store, "events">;
+  readonly config: Pick<Config, "workers">;
+  readonly health: HealthReader;
+  /** Models that were set aside are tried again by the next job that wants them. */
+  readonly asides: { forgive(): void };
 }
 
 type RungEnded = Extract<SupervisorFact, { type: "rung.ended" }>;
@@ -111,7 +114,7 @@ function behindJob(supervisor: Supervisor, incidentId: string | null): string | 
 }
 
 interface Desk {
-  readonly parts: StatusParts;
+  readonly parts: RecoveryNeeds;
   readonly supervisor: Supervisor;
   readonly hub: FactHub;
 }
@@ -139,7 +142,7 @@ function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId
     };
     const timers = [parts.clock.setTimer(() => end(true), order.waitMs), parts.clock.setTimer(endIfQueued, phaseEndMs)];
     const { failureType, isForced } = order;
-    supervisor.send({ type: "recovery.trigger", failureType, isForced, workerId, fault: operatorFault(failureType) });
+    supervisor.send({ type: "recovery.trigger", failureType, isForced, workerId });
   });
 }
 
@@ -192,15 +195,14 @@ async function reset({ parts, supervisor }: Desk, by: string): Promise<RecoveryR
 }
 
 async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
-  const { clock } = parts;
-  const measuredAtMs = (): number | null => healthOf(supervisor.getSnapshot())?.measuredAtMs ?? null;
+  const { clock, health } = parts;
   supervisor.send({ type: "health.check" });
   const untilMs = clock.nowMs() + answerWithinMs;
-  while (measuredAtMs() === null && clock.nowMs() < untilMs) await clock.sleep(50);
-  const report = healthOf(supervisor.getSnapshot());
+  while (health.measuredAtMs() === null && clock.nowMs() < untilMs) await clock.sleep(50);
   const { mode } = supervisor.getSnapshot().context;
   const isServing = mode === "ready" || mode === "degraded";
-  if (report !== null) return healthViewOf(report, { isProven: isServing, isConnected: isServing, parts });
+  const view = health.view(isServing);
+  if (view !== null) return view;
   return {
     overallStatus: "error",
     cpuRatio: null,
@@ -217,13 +219,13 @@ async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
 
 /** The operator's own act: the row comes first, and the next start of the service measures again in any case. */
 async function setMonitoring({ parts, supervisor }: Desk, isOn: boolean, by: string): Promise<boolean> {
-  if (isHealthMonitored(supervisor.getSnapshot()) === isOn) return false;
+  if (parts.health.isMonitored() === isOn) return false;
   await parts.store.events.append([{ kind: isOn ? "monitoring.started" : "monitoring.stopped", actor: by, data: {} }]);
   supervisor.send({ type: isOn ? "monitor.start" : "monitor.stop" });
   return true;
 }
 
-export function createRecoveryDesk(parts: StatusParts, supervisor: Supervisor, hub: FactHub): RecoveryPort {
+export function createRecoveryDesk(parts: RecoveryNeeds, supervisor: Supervisor, hub: FactHub): RecoveryPort {
   const desk: Desk = { parts, supervisor, hub };
   return {
     trigger: (order) => trigger(desk, order),

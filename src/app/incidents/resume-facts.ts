@@ -1,6 +1,7 @@
 import type { TimelineRow } from "../../core/events.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { ResumedFacts } from "../../machines/supervisor-types.ts";
+import { faultOfRecord } from "../../recovery/classify.ts";
 import { factKeys } from "./recorder.ts";
 
 type Incident = ResumedFacts["incidents"][number];
@@ -59,8 +60,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
       openedAtMs: row.openedAtMs,
       failureType: row.failureType,
       model,
-      // Rows of an older program kept no evidence.
-      fault: { ...fault, evidence: fault.evidence ?? {} },
+      fault: faultOfRecord(fault),
       resume: await resumeOf(store, row.id, nowMs),
     });
   }

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Config } from "../../config/schema.ts";
 import { UnderstudyError } from "../../core/errors.ts";
-import { knownModels, modelEntry } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { Sample } from "../../core/ports/telemetry-probe.ts";
 import { clipTimeOf } from "../../recovery/clip-time.ts";
 import { clipTimeSentence, placementSentence, refusalSentence } from "../../recovery/fit-sentences.ts";
@@ -12,6 +12,7 @@ import { type RealMachine, realMachine } from "../health/look-at-machine.ts";
 import { type LearnedFacts, learnedFactsOf } from "../rendering/learned.ts";
 
 export interface FitnessWorld {
+  readonly catalog: ModelCatalog;
   readonly machine: RealMachine;
   readonly learned: LearnedFacts;
 }
@@ -28,7 +29,8 @@ function readLearned({ stateDir }: Config): LearnedFacts {
 }
 
 /** @param sample of `measureOnce` */
-export const openFitness = (config: Config, sample: Sample): FitnessWorld => ({
+export const openFitness = (config: Config, catalog: ModelCatalog, sample: Sample): FitnessWorld => ({
+  catalog,
   machine: realMachine(sample, config),
   learned: readLearned(config),
 });
@@ -43,11 +45,12 @@ export interface Fitness {
   readonly refusal: string;
 }
 
-export function fitnessOf({ machine, learned }: FitnessWorld, model: string): Fitness {
+export function fitnessOf({ catalog, machine, learned }: FitnessWorld, id: string): Fitness {
+  const model = catalog.entryOf(id);
   const { facts, profiles } = machine;
   const placement = placeModel(facts, model, profiles, learned.envelopes);
   const carried =
-    placement.verdict === "tooLarge" ? findInstead(facts, model, knownModels(), profiles, learned.envelopes) : null;
+    placement.verdict === "tooLarge" ? findInstead(facts, model, catalog.entries, profiles, learned.envelopes) : null;
   // Nobody waits for a test render: how long a clip takes is asked of the usual ones.
   const largest = placement.clips.slice(0, -1).find(({ profile }) => profile !== null);
   const time =
@@ -62,7 +65,7 @@ export function fitnessOf({ machine, learned }: FitnessWorld, model: string): Fi
   return {
     verdict: placement.verdict,
     sentences: [placementSentence(facts, placement), ...time],
-    weightBytes: modelEntry(model).weightBytes,
+    weightBytes: model.weightBytes,
     instead:
       carried === null ? null : `Take ${carried.model}, which fits in memory mode ${carried.profile ?? "unknown"}.`,
     refusal: refusalSentence(facts, placement, carried),

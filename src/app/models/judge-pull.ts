@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
-import { isKnownModel, modelEntry } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ModelDesk } from "../../core/ports/model-desk.ts";
 import { formatBytes } from "../../core/units.ts";
 import { measureOnce, nearestFolder } from "../health/look-at-machine.ts";
@@ -17,15 +17,16 @@ export interface PullJudgement {
 export interface PullWorld {
   readonly desk: ModelDesk;
   readonly clock: Clock;
+  readonly catalog: ModelCatalog;
   /** Where the files come to lie. */
   readonly cacheDir: string;
 }
 
 /** The hub's own list decides in the end, also before the first byte. */
-async function diskSentence({ desk, cacheDir }: PullWorld, model: string): Promise<string> {
+async function diskSentence({ desk, catalog, cacheDir }: PullWorld, model: string): Promise<string> {
   const { bavail, bsize } = await statfs(nearestFolder(cacheDir));
   const { totalBytes, presentBytes } = await desk.statusOf(model);
-  const known = totalBytes ?? (isKnownModel(model) ? modelEntry(model).weightBytes : null);
+  const known = totalBytes ?? catalog.find(model)?.weightBytes ?? null;
   const whose = totalBytes === null ? ", by the registry" : "";
   const rest =
     known === null
@@ -37,10 +38,11 @@ async function diskSentence({ desk, cacheDir }: PullWorld, model: string): Promi
 /** Whether this machine carries what is to be pulled. For a repository that no registry describes that is unknown, and said. */
 export async function judgePull(config: Config, model: string, world: PullWorld): Promise<PullJudgement> {
   const disk = await diskSentence(world, model);
-  if (!isKnownModel(model)) {
+  if (!world.catalog.has(model)) {
     const sentence = `Whether ${model} fits this machine is unknown: no registry says what it needs.`;
     return { isRefused: false, sentences: [sentence, disk], refusal: sentence };
   }
-  const { verdict, sentences, refusal } = fitnessOf(openFitness(config, await measureOnce(config, world.clock)), model);
+  const sample = await measureOnce(config, world.clock);
+  const { verdict, sentences, refusal } = fitnessOf(openFitness(config, world.catalog, sample), model);
   return { isRefused: verdict === "tooLarge", sentences: [...sentences, disk], refusal };
 }

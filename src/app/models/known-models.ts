@@ -1,18 +1,31 @@
+import { readFileSync } from "node:fs";
 import type { Config } from "../../config/schema.ts";
-import { UnderstudyError } from "../../core/errors.ts";
-import { isKnownModel, knowModels, knownModels } from "../../core/model-catalog.ts";
-import { toModelEntry } from "../../models/registry-forms.ts";
-import { readRegistry } from "./open-models.ts";
+import { ModelError, UnderstudyError } from "../../core/errors.ts";
+import { createModelCatalog, type ModelCatalog } from "../../core/model-catalog.ts";
+import type { ModelEntry } from "../../core/model-entry.ts";
+import { parseRegistry } from "../../models/registry.ts";
 
-/** What the registry file describes joins the catalogue; then every model that the configuration names must be one that there is. Throws UnderstudyError CONFIGURATION_INVALID. */
-export function knowConfiguredModels(config: Config): void {
+function readRegistry(path: string): readonly ModelEntry[] {
+  try {
+    return parseRegistry({ path, text: readFileSync(path, "utf8") });
+  } catch (thrown) {
+    if (thrown instanceof ModelError) throw thrown;
+    throw new ModelError("CONFIGURATION_INVALID", `The registry file ${path} cannot be read.`, { cause: thrown });
+  }
+}
+
+/**
+ * The built-in models and what the registry file describes; every model that the configuration names is one of them.
+ * Throws UnderstudyError CONFIGURATION_INVALID.
+ */
+export function readModelCatalog(config: Config): ModelCatalog {
   const { lead, alternative, workers, models } = config;
-  if (models.registryPath !== null) knowModels(readRegistry(config).own.map(toModelEntry));
+  const catalog = createModelCatalog(models.registryPath === null ? [] : readRegistry(models.registryPath));
   const named = [lead, ...(alternative === null ? [] : [alternative]), ...workers.flatMap((worker) => worker.models)];
-  const unknown = named.find((model) => !isKnownModel(model));
-  if (unknown === undefined) return;
+  const unknown = named.find((model) => !catalog.has(model));
+  if (unknown === undefined) return catalog;
   throw new UnderstudyError(
     "CONFIGURATION_INVALID",
-    `There is no model ${unknown}; there are ${knownModels().join(", ")}.`,
+    `There is no model ${unknown}; there are ${catalog.ids.join(", ")}.`,
   );
 }

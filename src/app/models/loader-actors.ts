@@ -1,22 +1,18 @@
 import { fromCallback, fromPromise } from "xstate";
-import type { TimerHandle } from "../../core/clock.ts";
-import { UnderstudyError } from "../../core/errors.ts";
+import type { Clock, TimerHandle } from "../../core/clock.ts";
 import type { Fault } from "../../core/fault.ts";
-import { modelEntry } from "../../core/model-catalog.ts";
-import type { WorkerClient } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
-import { rejectionFault } from "../../machines/model-loader-setup.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution, VerifyOrder } from "../../machines/model-loader-types.ts";
-import { classify } from "../../recovery/classify.ts";
-import { faultOfRejection } from "../rendering/render.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import { classify, classifyThrown } from "../../recovery/classify.ts";
+import type { WorkerLinks } from "../workers/worker-links.ts";
+import type { LoadGate } from "./load-gate.ts";
 import { downloadFiles, findBrokenFile, resolveFiles } from "./model-files.ts";
-import { prepareLoad } from "./prepare-load.ts";
+import { type LoadNeeds, prepareLoad } from "./prepare-load.ts";
 
-function clientOf(parts: ServiceParts, workerId: string): WorkerClient {
-  const client = parts.links.clientOf(workerId);
-  if (client === null) throw new UnderstudyError("WORKER_EXITED", "the worker is not connected", { retryable: true });
-  return client;
+export interface LoaderNeeds extends LoadNeeds {
+  readonly clock: Clock;
+  readonly links: Pick<WorkerLinks, "clientOf" | "connected" | "onNotice">;
+  readonly loadGate: Pick<LoadGate, "enter">;
 }
 
 /** While a load waits for its turn it is not stuck: whoever is before it has a deadline of its own. */
@@ -24,13 +20,13 @@ const tellWaitingEveryMs = minuteMs;
 
 /** Weights pass through the host's memory: as many loads at once as fit into it. */
 async function takeTurn(
-  parts: ServiceParts,
+  parts: LoaderNeeds,
   { workerId, model }: LoadOrder,
   onWait: () => void,
   signal: AbortSignal,
 ): Promise<() => void> {
-  const { clock, loadGate } = parts;
-  const needBytes = clientOf(parts, workerId).identity.isSimulated ? 0 : modelEntry(model).weightBytes;
+  const { clock, catalog, loadGate } = parts;
+  const needBytes = parts.links.connected(workerId).identity.isSimulated ? 0 : catalog.entryOf(model).weightBytes;
   let timer: TimerHandle | undefined;
   const wait = (): void => {
     onWait();
@@ -45,7 +41,7 @@ async function takeTurn(
 }
 
 /** The memory mode is read at the moment of the load: recovery may have made it leaner since the order. */
-function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEvent) => void): () => void {
+function load(parts: LoaderNeeds, order: LoadOrder, send: (event: ModelLoaderEvent) => void): () => void {
   const giveUp = new AbortController();
   const stopListening = parts.links.onNotice(order.workerId, (notice) => {
     if (notice.kind === "loadProgress" && notice.model === order.model)
@@ -55,14 +51,14 @@ function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEv
     const leave = await takeTurn(parts, order, () => send({ type: "load.progressed", ratio: 0 }), giveUp.signal);
     try {
       const profile = await prepareLoad(parts, order.workerId, order.model);
-      await clientOf(parts, order.workerId).loadModel({ model: order.model, profile }, giveUp.signal);
+      await parts.links.connected(order.workerId).loadModel({ model: order.model, profile }, giveUp.signal);
     } finally {
       leave();
     }
     send({ type: "load.succeeded" });
   };
   void begin().catch((thrown: unknown) => {
-    if (!giveUp.signal.aborted) send({ type: "load.failed", fault: faultOfRejection(thrown, "load") });
+    if (!giveUp.signal.aborted) send({ type: "load.failed", fault: classifyThrown(thrown, { phase: "load" }) });
   });
   return () => {
     giveUp.abort();
@@ -70,11 +66,11 @@ function load(parts: ServiceParts, order: LoadOrder, send: (event: ModelLoaderEv
   };
 }
 
-async function prove(parts: ServiceParts, order: LoadOrder, signal: AbortSignal): Promise<Fault | null> {
-  const client = clientOf(parts, order.workerId);
+async function prove(parts: LoaderNeeds, order: LoadOrder, signal: AbortSignal): Promise<Fault | null> {
+  const client = parts.links.connected(order.workerId);
   // Recovery may have put another model on the card since: its test render would prove nothing about this one.
   if ((await client.stats(signal)).residentModel !== order.model)
-    return rejectionFault("the test render", new Error(`${order.model} is not on the card`));
+    return classify({ phase: "load", message: `${order.model} is not on the card` });
   const report = await client.probe({ kind: "canary", model: order.model }, signal);
   if (report.passed) return null;
   return report.failure === null
@@ -82,7 +78,7 @@ async function prove(parts: ServiceParts, order: LoadOrder, signal: AbortSignal)
     : classify({ workerFailure: report.failure });
 }
 
-export const loaderActors = (parts: ServiceParts) => ({
+export const loaderActors = (parts: LoaderNeeds) => ({
   resolveModel: fromPromise<Resolution, LoadOrder>(({ input }) => resolveFiles(parts.models, input.model)),
   downloadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) =>
     downloadFiles(parts.models, input.model, sendBack),
@@ -93,9 +89,9 @@ export const loaderActors = (parts: ServiceParts) => ({
   loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => load(parts, input, sendBack)),
   proveModel: fromPromise<Fault | null, LoadOrder>(({ input, signal }) => prove(parts, input, signal)),
   unloadModel: fromPromise<void, { workerId: string }>(async ({ input, signal }) => {
-    await clientOf(parts, input.workerId).unloadModel(signal);
+    await parts.links.connected(input.workerId).unloadModel(signal);
   }),
   clearCache: fromPromise<void, { workerId: string }>(async ({ input, signal }) => {
-    await clientOf(parts, input.workerId).runAction({ action: "clear_gpu_cache" }, signal);
+    await parts.links.connected(input.workerId).runAction({ action: "clear_gpu_cache" }, signal);
   }),
 });

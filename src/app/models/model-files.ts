@@ -1,13 +1,17 @@
-import { messageOf, UnderstudyError } from "../../core/errors.ts";
-import type { Fault } from "../../core/fault.ts";
+import { UnderstudyError } from "../../core/errors.ts";
 import type { ModelDesk } from "../../core/ports/model-desk.ts";
 import type { ModelId } from "../../core/words.ts";
 import type { ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
-import { classify } from "../../recovery/classify.ts";
-import type { ModelPorts } from "../service-ports.ts";
+import { classifyThrown } from "../../recovery/classify.ts";
+
+export interface ModelPorts {
+  readonly desk: ModelDesk;
+  /** From now on workers find the model's files here. */
+  place(model: ModelId, folder: string): void;
+}
 
 /** Simulated models have no files: nothing is missing and nothing can be broken. */
-type Files = ModelPorts | null;
+export type Files = ModelPorts | null;
 
 export async function resolveFiles(files: Files, model: ModelId): Promise<Resolution> {
   if (files === null) return { kind: "present" };
@@ -16,13 +20,6 @@ export async function resolveFiles(files: Files, model: ModelId): Promise<Resolu
     ? { kind: "present" }
     : { kind: "missing", missingBytes: Math.max(0, (totalBytes ?? 0) - presentBytes) };
 }
-
-const faultOf = (thrown: unknown): Fault =>
-  classify({
-    phase: "load",
-    message: messageOf(thrown),
-    ...(thrown instanceof UnderstudyError ? { errorCode: thrown.code } : {}),
-  });
 
 /** Resolves when the pull that somebody paused goes on. */
 function nextProgress(desk: ModelDesk, model: ModelId, signal: AbortSignal): Promise<void> {
@@ -60,7 +57,7 @@ export function downloadFiles(files: Files, model: ModelId, send: (event: ModelL
     }
   };
   void pull().catch((thrown: unknown) => {
-    if (!giveUp.signal.aborted) send({ type: "download.failed", fault: faultOf(thrown) });
+    if (!giveUp.signal.aborted) send({ type: "download.failed", fault: classifyThrown(thrown, { phase: "load" }) });
   });
   return () => {
     giveUp.abort();

@@ -1,4 +1,5 @@
 /** What clients may know and do with models: files by the desk, what is loaded by the machines' snapshots, what fits by the one table. */
+import type { Config } from "../../config/schema.ts";
 import type {
   DownloadAnswer,
   DownloadView,
@@ -7,8 +8,8 @@ import type {
   FitWord,
   ModelView,
 } from "../../contract/model-views.ts";
+import type { Clock } from "../../core/clock.ts";
 import { ModelError, UnderstudyError } from "../../core/errors.ts";
-import { isKnownModel, knownModels } from "../../core/model-catalog.ts";
 import type { ModelDesk } from "../../core/ports/model-desk.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { ServingMachine } from "../../jobs/admission.ts";
@@ -16,11 +17,17 @@ import { profilesFrom } from "../../jobs/fit.ts";
 import { placementSentence, refusalSentence } from "../../recovery/fit-sentences.ts";
 import type { FitVerdict, ModelPlacement } from "../../recovery/placement.ts";
 import type { ModelPort } from "../../server/server-ports.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { EnvelopeBook } from "../rendering/learned.ts";
 import { downloadOfEnding, downloadOfProgress, downloadOfStatus } from "./download-views.ts";
-import { suggestModel } from "./suggest-model.ts";
+import type { Files } from "./model-files.ts";
+import { type SuggestNeeds, suggestModel } from "./suggest-model.ts";
 
-type BoardParts = Pick<ServiceParts, "clock" | "config" | "models" | "envelopes" | "clips">;
+export interface ModelNeeds extends SuggestNeeds {
+  readonly clock: Clock;
+  readonly config: Pick<Config, "workers" | "loadProfile">;
+  readonly models: Files;
+  readonly envelopes: Pick<EnvelopeBook, "placeModel" | "findInstead">;
+}
 
 export interface ModelBoard extends ModelPort {
   onDownload(listener: (download: DownloadView) => void): void;
@@ -46,7 +53,7 @@ function fitOf(placement: ModelPlacement, serving: ServingMachine): FitView {
 }
 
 /** Real files where a real worker may hold the model; the simulator's have none. */
-function deskOf({ models, config }: BoardParts, model: ModelId): ModelDesk | null {
+function deskOf({ models, config }: ModelNeeds, model: ModelId): ModelDesk | null {
   const isReal = config.workers.some((worker) => worker.kind !== "simulator" && worker.models.includes(model));
   const isSimulated = config.workers.some((worker) => worker.kind === "simulator" && worker.models.includes(model));
   return models !== null && (isReal || !isSimulated) ? models.desk : null;
@@ -116,14 +123,14 @@ export interface BoardFacts {
 }
 
 /** What the largest card carries, as a word with its sentence, and as a refusal. */
-function createFitDesk({ config, envelopes }: BoardParts, largest: BoardFacts["largest"]) {
+function createFitDesk({ config, catalog, envelopes }: ModelNeeds, largest: BoardFacts["largest"]) {
   const offeredBy = (serving: ServingMachine): readonly LoadProfile[] =>
     profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
   const placed = (model: ModelId): { readonly serving: ServingMachine; readonly placement: ModelPlacement } | null => {
     const serving = largest();
     return serving === null
       ? null
-      : { serving, placement: envelopes.placeModel(serving.machine, model, offeredBy(serving)) };
+      : { serving, placement: envelopes.placeModel(serving.machine, catalog.entryOf(model), offeredBy(serving)) };
   };
   const judge = (model: ModelId): FitView => {
     const known = placed(model);
@@ -134,14 +141,14 @@ function createFitDesk({ config, envelopes }: BoardParts, largest: BoardFacts["l
     const known = placed(model);
     if (known?.placement.verdict !== "tooLarge") return;
     const { machine } = known.serving;
-    const instead = envelopes.findInstead(machine, model, knownModels(), offeredBy(known.serving));
+    const instead = envelopes.findInstead(machine, catalog.entryOf(model), catalog.entries, offeredBy(known.serving));
     throw new UnderstudyError("MODEL_DOES_NOT_FIT", refusalSentence(machine, known.placement, instead));
   };
   return { judge, refuseUnfit };
 }
 
-export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }: BoardFacts): ModelBoard {
-  const { clock } = parts;
+export function createModelBoard(parts: ModelNeeds, { largest, loadedProfileOf }: BoardFacts): ModelBoard {
+  const { clock, catalog } = parts;
   const { judge, refuseUnfit } = createFitDesk(parts, largest);
   const view = async (model: ModelId): Promise<ModelView> => {
     const desk = deskOf(parts, model);
@@ -162,13 +169,13 @@ export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }
     const isAvailable = status.state === "complete";
     return { ...loaded, ...files, isSimulated: false, isAvailable, download: downloadOfStatus(status, clock.nowMs()) };
   };
-  const list = (): Promise<readonly ModelView[]> => Promise.all(knownModels().map(view));
+  const list = (): Promise<readonly ModelView[]> => Promise.all(catalog.ids.map(view));
   return {
     list,
-    find: async (model) => (isKnownModel(model) ? view(model) : null),
+    find: async (model) => (catalog.has(model) ? view(model) : null),
     downloads: async () => (await list()).flatMap(({ download: one }) => (one === null ? [] : [one])),
     download: async (order) => {
-      if (!isKnownModel(order.model)) return "absent";
+      if (!catalog.has(order.model)) return "absent";
       const desk = deskOf(parts, order.model);
       if (desk === null) return { kind: "alreadyAvailable", message: "It is simulated: there are no files to fetch." };
       if (!order.isAnyway) refuseUnfit(order.model);
@@ -180,10 +187,10 @@ export function createModelBoard(parts: BoardParts, { largest, loadedProfileOf }
         clock.clearTimer(timer);
       }
     },
-    manage: async (model, action) => (isKnownModel(model) ? manage(deskOf(parts, model), model, action) : "absent"),
-    verify: async (model, isRehash) => (isKnownModel(model) ? verify(deskOf(parts, model), model, isRehash) : "absent"),
+    manage: async (model, action) => (catalog.has(model) ? manage(deskOf(parts, model), model, action) : "absent"),
+    verify: async (model, isRehash) => (catalog.has(model) ? verify(deskOf(parts, model), model, isRehash) : "absent"),
     hardware: () => hardwareOf(largest()),
-    suggest: (wish) => (isKnownModel(wish.model) ? suggestModel(parts, largest(), wish) : "absent"),
+    suggest: (wish) => (catalog.has(wish.model) ? suggestModel(parts, largest(), wish) : "absent"),
     onDownload: (listener) => {
       const desk = parts.models?.desk;
       desk?.onProgress((model, progress) => listener(downloadOfProgress(model, progress, clock.nowMs())));

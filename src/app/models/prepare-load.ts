@@ -1,30 +1,45 @@
 import { UnderstudyError } from "../../core/errors.ts";
-import { canaryRequest } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { canaryRequest } from "../../core/model-figures.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
 import { refusalSentence } from "../../recovery/fit-sentences.ts";
-import { machineOf } from "../health/host-memory.ts";
-import type { ServiceParts } from "../service-ports.ts";
-import { placeFiles } from "./model-files.ts";
+import { type HostMemory, machineOf } from "../health/host-memory.ts";
+import type { EnvelopeBook } from "../rendering/learned.ts";
+import type { WorkerLinks } from "../workers/worker-links.ts";
+import type { ProfileBook } from "./loaded-profiles.ts";
+import { type Files, placeFiles } from "./model-files.ts";
 
-type LoadParts = Pick<ServiceParts, "links" | "profiles" | "envelopes" | "hostMemory" | "models">;
+export interface LoadNeeds {
+  readonly catalog: ModelCatalog;
+  readonly links: Pick<WorkerLinks, "clientOf">;
+  readonly profiles: ProfileBook;
+  readonly envelopes: Pick<EnvelopeBook, "placeModel" | "findInstead" | "fits">;
+  readonly hostMemory: Pick<HostMemory, "measure">;
+  readonly models: Files;
+}
 
 /**
  * The memory mode by the table of what this machine carries, from the one that is asked for on: never by failing. What ran out
  * of memory a moment ago is passed over while another mode is left. Throws UnderstudyError MODEL_DOES_NOT_FIT.
  */
-async function chooseProfile(parts: LoadParts, workerId: string, model: ModelId): Promise<LoadProfile> {
-  const { links, profiles, envelopes, hostMemory } = parts;
+async function chooseProfile(parts: LoadNeeds, workerId: string, id: ModelId): Promise<LoadProfile> {
+  const { catalog, links, profiles, envelopes, hostMemory } = parts;
   const asked = profiles.of(workerId);
   const identity = links.clientOf(workerId)?.identity;
   if (identity === undefined) return asked;
+  const model = catalog.entryOf(id);
   const machine = machineOf(identity, identity.isSimulated ? null : await hostMemory.measure());
   const offered = profilesFrom(asked).filter((profile) => identity.profiles.includes(profile));
   const placement = envelopes.placeModel(machine, model, offered);
   if (placement.verdict === "tooLarge")
     throw new UnderstudyError(
       "MODEL_DOES_NOT_FIT",
-      refusalSentence(machine, placement, envelopes.findInstead(machine, model, identity.models, offered)),
+      refusalSentence(
+        machine,
+        placement,
+        envelopes.findInstead(machine, model, identity.models.map(catalog.entryOf), offered),
+      ),
     );
   const { uuid, totalBytes } = identity.device;
   const isWorthTrying = (profile: LoadProfile): boolean =>
@@ -37,7 +52,7 @@ async function chooseProfile(parts: LoadParts, workerId: string, model: ModelId)
  * What stands before every load, whoever orders it: the mode is chosen and remembered, and the worker finds the files where
  * they are now. Throws UnderstudyError MODEL_DOES_NOT_FIT or MODEL_NOT_AVAILABLE.
  */
-export async function prepareLoad(parts: LoadParts, workerId: string, model: ModelId): Promise<LoadProfile> {
+export async function prepareLoad(parts: LoadNeeds, workerId: string, model: ModelId): Promise<LoadProfile> {
   const profile = await chooseProfile(parts, workerId, model);
   parts.profiles.set(workerId, profile);
   await placeFiles(parts.models, model);

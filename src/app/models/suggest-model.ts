@@ -1,13 +1,23 @@
+import type { Config } from "../../config/schema.ts";
 import type { SuggestionView } from "../../contract/model-views.ts";
 import { UnderstudyError } from "../../core/errors.ts";
-import { knownModels, modelEntry, resolutionsOf } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import type { ModelEntry } from "../../core/model-entry.ts";
+import { needsImage, resolutionsOf } from "../../core/model-figures.ts";
+import { sizeOfText } from "../../core/pixel-size.ts";
 import type { ModelId } from "../../core/words.ts";
 import type { ServingMachine } from "../../jobs/admission.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
 import { emptyEnvelopes } from "../../recovery/envelopes.ts";
 import { clipWords, deviceWords } from "../../recovery/fit-sentences.ts";
 import { type Clip, placementRow } from "../../recovery/placement.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { ClipBook } from "../rendering/learned.ts";
+
+export interface SuggestNeeds {
+  readonly catalog: ModelCatalog;
+  readonly config: Pick<Config, "loadProfile">;
+  readonly clips: Pick<ClipBook, "timeOf">;
+}
 
 interface Wish {
   readonly model: ModelId;
@@ -19,14 +29,16 @@ interface Wish {
 const pixelsOf = ({ width, height }: Pick<Clip, "width" | "height">): number => width * height;
 
 /** The wish, then smaller sizes of its model, then the same of the others: models that ask for the same input first. */
-function* candidates({ model, width, height }: Wish): Generator<readonly [ModelId, Clip]> {
-  const asksFor = (one: ModelId): number =>
-    Number(one !== model) + Number(modelEntry(one).needsImage !== modelEntry(model).needsImage);
-  for (const one of knownModels().toSorted((a, b) => asksFor(a) - asksFor(b))) {
-    const { defaultFrames: frames, defaultSteps: steps } = modelEntry(one);
-    const sizes = resolutionsOf(one).map((text) => text.split("x").map(Number) as [number, number]);
-    const smaller = sizes
-      .map(([w, h]) => ({ width: w, height: h, frames, steps }))
+function* candidates(
+  catalog: ModelCatalog,
+  { model: wanted, width, height }: Wish,
+): Generator<readonly [ModelEntry, Clip]> {
+  const model = catalog.entryOf(wanted);
+  const asksFor = (one: ModelEntry): number => Number(one !== model) + Number(needsImage(one) !== needsImage(model));
+  for (const one of catalog.entries.toSorted((a, b) => asksFor(a) - asksFor(b))) {
+    const { defaultFrames: frames, defaultSteps: steps } = one;
+    const smaller = resolutionsOf(one)
+      .map((text) => ({ ...sizeOfText(text), frames, steps }))
       .filter((clip) => pixelsOf(clip) < pixelsOf({ width, height }))
       .toSorted((a, b) => pixelsOf(b) - pixelsOf(a));
     yield [one, { width, height, frames, steps }];
@@ -39,7 +51,7 @@ function* candidates({ model, width, height }: Wish): Generator<readonly [ModelI
  * nobody knows is no reason against it, and is said. Throws UnderstudyError MODEL_DOES_NOT_FIT when nothing is carried.
  */
 export function suggestModel(
-  { config, clips }: Pick<ServiceParts, "config" | "clips">,
+  { catalog, config, clips }: SuggestNeeds,
   serving: ServingMachine | null,
   wish: Wish,
 ): SuggestionView {
@@ -55,7 +67,7 @@ export function suggestModel(
     };
   const { machine } = serving;
   const offered = profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
-  for (const [one, clip] of candidates(wish)) {
+  for (const [one, clip] of candidates(catalog, wish)) {
     const profile = offered.find(
       (mode) => placementRow(machine, { model: one, ...clip }, mode, emptyEnvelopes).verdict !== "tooLarge",
     );
@@ -63,11 +75,11 @@ export function suggestModel(
     const time = clips.timeOf({ device: machine.device, model: one, clip, profile });
     const waitMs = time.kind === "known" ? time.ms : null;
     if (maxWaitMs !== null && waitMs !== null && waitMs > maxWaitMs) continue;
-    const isRequested = one === model && clip.width === width && clip.height === height;
-    const how = `${one} at ${clipWords(clip)} fits ${deviceWords(machine.device)} in memory mode ${profile}`;
+    const isRequested = one.id === model && clip.width === width && clip.height === height;
+    const how = `${one.id} at ${clipWords(clip)} fits ${deviceWords(machine.device)} in memory mode ${profile}`;
     const wait = time.kind === "known" ? time.basis : `how long it takes is unknown: ${time.why}`;
     return {
-      model: one,
+      model: one.id,
       isRequested,
       width: clip.width,
       height: clip.height,

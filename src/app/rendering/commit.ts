@@ -1,28 +1,46 @@
-import type { TimerHandle } from "../../core/clock.ts";
+import type { Config } from "../../config/schema.ts";
+import type { Clock, TimerHandle } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
 import { effectiveRequest, type Lease } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import type { Media } from "../../core/ports/media.ts";
 import type { RenderReport } from "../../core/ports/worker.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";
+import type { LoadProfile } from "../../core/words.ts";
 import { type Acceptance, acceptResult } from "../../jobs/accept-result.ts";
+import type { CommitFact, LeaseFact, LeaseOrder } from "../../machines/pipeline-types.ts";
 import { classify } from "../../recovery/classify.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { WorkerLinks } from "../workers/worker-links.ts";
+import type { ClipBook, EnvelopeBook } from "./learned.ts";
+import type { ProgressBoard } from "./progress-tracker.ts";
 
-export interface LeaseOrder {
-  readonly workerId: string;
-  readonly lease: Lease;
+/** What keeping a lease takes. */
+export interface LeaseNeeds {
+  readonly clock: Clock;
+  readonly store: Pick<Store, "jobs">;
+  readonly logger: Pick<Logger, "warn">;
+  readonly config: Pick<Config, "leaseMs">;
 }
 
-/** What the lease and the commit tell the pipeline. */
-export type LeaseFact = { readonly type: "lease.lost" } | { readonly type: "job.cancel"; readonly jobId: string };
-export type CommitFact =
-  | { readonly type: "artifact.committed"; readonly jobId: string }
-  | {
-      readonly type: "artifact.refused";
-      readonly jobId: string;
-      readonly problem: string;
-      readonly fault: Fault | null;
-    };
+/** What checking and committing a finished render takes beside it. */
+export interface CommitNeeds extends LeaseNeeds {
+  readonly catalog: ModelCatalog;
+  readonly artifacts: ArtifactFiles;
+  readonly media: Media;
+  readonly logger: Pick<Logger, "warn" | "error">;
+  readonly links: Pick<WorkerLinks, "clientOf">;
+  readonly progress: Pick<ProgressBoard, "clear">;
+  readonly profiles: { of(workerId: string): LoadProfile };
+  readonly envelopes: Pick<EnvelopeBook, "notePeak">;
+  readonly clips: Pick<ClipBook, "note">;
+}
+
+type FinishedOrder = LeaseOrder & { readonly report: RenderReport };
 
 const refusedRetryMs = secondMs;
 /** Between two tries to commit while disk or database refuse; a finished render is worth the wait. */
@@ -30,7 +48,7 @@ const commitAgainMs = 2 * secondMs;
 const commitPatienceMs = 10 * minuteMs;
 
 /** Renews at a third of the lease, and at once: after a standstill the renewal comes before anybody sweeps. */
-export function keepLease(parts: ServiceParts, lease: Lease, send: (fact: LeaseFact) => void): () => void {
+export function keepLease(parts: LeaseNeeds, lease: Lease, send: (fact: LeaseFact) => void): () => void {
   let timer: TimerHandle | undefined;
   let isOver = false;
   const everyMs = Math.max(200, parts.config.leaseMs / 3);
@@ -55,7 +73,7 @@ export function keepLease(parts: ServiceParts, lease: Lease, send: (fact: LeaseF
 
 /** Tries again while disk or database refuse, as long as the fence holds and the patience lasts. */
 async function acceptPatiently(
-  parts: ServiceParts,
+  parts: LeaseNeeds,
   accept: () => Promise<Acceptance>,
   over: AbortSignal,
 ): Promise<Acceptance> {
@@ -72,7 +90,7 @@ async function acceptPatiently(
   }
 }
 
-async function refuse(parts: ServiceParts, lease: Lease, problem: string): Promise<Fault> {
+async function refuse(parts: LeaseNeeds, lease: Lease, problem: string): Promise<Fault> {
   const fault = classify({ outputProblem: problem, phase: "mux" });
   await parts.store.jobs.fail(lease, {
     code: fault.code,
@@ -85,11 +103,7 @@ async function refuse(parts: ServiceParts, lease: Lease, problem: string): Promi
   return fault;
 }
 
-async function acceptAndAcknowledge(
-  parts: ServiceParts,
-  order: LeaseOrder & { readonly report: RenderReport },
-  over: AbortSignal,
-): Promise<CommitFact> {
+async function acceptAndAcknowledge(parts: CommitNeeds, order: FinishedOrder, over: AbortSignal): Promise<CommitFact> {
   const { lease, report, workerId } = order;
   const { jobId } = lease;
   // Looked up before anything is waited for: meanwhile the worker may load another memory mode for the next job.
@@ -107,9 +121,10 @@ async function acceptAndAcknowledge(
     .catch(() => undefined);
   if (acceptance.kind === "committed") {
     const rendered = effectiveRequest(lease);
-    await parts.envelopes.notePeak(place, rendered, report.peakBytes);
+    const envelope = envelopeOf(parts.catalog, rendered);
+    await parts.envelopes.notePeak(place, envelope, report.peakBytes);
     if (report.stepsRendered >= rendered.steps)
-      await parts.clips.note(place, rendered.model, rendered, report.renderMs);
+      await parts.clips.note(place, envelope.model, rendered, report.renderMs);
     return { type: "artifact.committed", jobId };
   }
   return {
@@ -124,31 +139,26 @@ async function acceptAndAcknowledge(
  * Checks, publishes and commits a finished render while the lease is kept; reports once. Returns what gives it up without a
  * word: the worker keeps the result then, and the next start takes it up.
  */
-export function commitRender(
-  parts: ServiceParts,
-  order: LeaseOrder & { readonly report: RenderReport },
-  send: (fact: CommitFact) => void,
-): () => void {
+export function commitRender(parts: CommitNeeds, order: FinishedOrder, send: (fact: CommitFact) => void): () => void {
   const { lease } = order;
   const over = new AbortController();
   let isGivenUp = false;
   const stopRenewing = keepLease(parts, lease, (fact) => {
     if (fact.type === "lease.lost") over.abort();
   });
+  const giveBack = async (thrown: unknown): Promise<CommitFact> => {
+    const problem = messageOf(thrown);
+    if (!isGivenUp) {
+      parts.logger.error({ event: "commit.failed", jobId: lease.jobId, message: problem });
+      const runAtMs = parts.clock.nowMs() + refusedRetryMs;
+      await parts.store.jobs
+        .release(lease, `its result could not be committed: ${problem}`, runAtMs)
+        .catch(() => undefined);
+    }
+    return { type: "artifact.refused", jobId: lease.jobId, problem, fault: null };
+  };
   void acceptAndAcknowledge(parts, order, over.signal)
-    .catch(async (thrown: unknown): Promise<CommitFact> => {
-      const problem = messageOf(thrown);
-      if (!isGivenUp) {
-        parts.logger.error({ event: "commit.failed", jobId: lease.jobId, message: problem });
-        {
-          const runAtMs = parts.clock.nowMs() + refusedRetryMs;
-          await parts.store.jobs
-            .release(lease, `its result could not be committed: ${problem}`, runAtMs)
-            .catch(() => undefined);
-        }
-      }
-      return { type: "artifact.refused", jobId: lease.jobId, problem, fault: null };
-    })
+    .catch(giveBack)
     .then((fact) => {
       stopRenewing();
       if (!isGivenUp) send(fact);

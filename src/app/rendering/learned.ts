@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
+import type { ModelEntry } from "../../core/model-entry.ts";
 import type { Store } from "../../core/ports/event-log.ts";
-import type { LoadProfile, ModelId } from "../../core/words.ts";
+import type { LoadProfile } from "../../core/words.ts";
 import {
   type ClipHistory,
   type ClipTime,
@@ -55,12 +56,12 @@ export interface EnvelopeBook {
   /** Predicted peak, in bytes. */
   peakOf(place: EnvelopePlace, envelope: Envelope): number;
   /** Every memory mode of a model, by what renders taught and the registry's figures; passing objections of a card do not count. */
-  placeModel(machine: MachineFacts, model: ModelId, profiles: readonly LoadProfile[]): ModelPlacement;
+  placeModel(machine: MachineFacts, model: ModelEntry, profiles: readonly LoadProfile[]): ModelPlacement;
   /** Another of these models that the machine carries. */
   findInstead(
     machine: MachineFacts,
-    model: ModelId,
-    models: readonly ModelId[],
+    model: ModelEntry,
+    models: readonly ModelEntry[],
     profiles: readonly LoadProfile[],
   ): ModelPlacement | null;
   /** When what speaks against this size on this card falls; null when nothing does. */
@@ -74,7 +75,7 @@ export interface EnvelopeBook {
 /** How long whole clips take. */
 export interface ClipBook {
   /** From the first step to the last. */
-  note(place: EnvelopePlace, model: ModelId, clip: Clip, tookMs: number): Promise<void>;
+  note(place: EnvelopePlace, model: ModelEntry, clip: Clip, tookMs: number): Promise<void>;
   timeOf(question: ClipTimeQuestion): ClipTime;
 }
 

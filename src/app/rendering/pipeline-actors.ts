@@ -1,16 +1,64 @@
 import { fromCallback, fromPromise } from "xstate";
+import type { Config } from "../../config/schema.ts";
+import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Evidence, Fault } from "../../core/fault.ts";
 import { type AttemptFailure, effectiveRequest, type Lease } from "../../core/job.ts";
-import type { RenderReport } from "../../core/ports/worker.ts";
+import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import type { RenderReport, WorkerHost } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
-import type { ModelId } from "../../core/words.ts";
-import type { Claim, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
-import { classify } from "../../recovery/classify.ts";
-import type { ServiceParts } from "../service-ports.ts";
-import { commitRender, keepLease, type LeaseOrder } from "./commit.ts";
-import { planOf, planRender } from "./plan-render.ts";
-import { followRender, type RenderFact } from "./render.ts";
+import type { LoadProfile, ModelId } from "../../core/words.ts";
+import type { Claim, LeaseOrder, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
+import { classify, faultOf } from "../../recovery/classify.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
+import { recognition } from "../../recovery/recognition.ts";
+import type { WorkerLinks } from "../workers/worker-links.ts";
+import { type CommitNeeds, commitRender, keepLease } from "./commit.ts";
+import type { EnvelopeBook } from "./learned.ts";
+import { type PlanNeeds, planOf, planRender } from "./plan-render.ts";
+import type { ProgressBoard } from "./progress-tracker.ts";
+import { followRender, type RenderNeeds } from "./render.ts";
+
+/** What taking a job and giving it back takes. */
+export interface SettleNeeds {
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly store: Pick<Store, "jobs">;
+  readonly artifacts: Pick<ArtifactFiles, "removeCheckpoints">;
+  readonly links: Pick<WorkerLinks, "clientOf">;
+  readonly host: Pick<WorkerHost, "recordJob">;
+  readonly progress: Pick<ProgressBoard, "clear">;
+  /** The drill that runs: who dies in it is no witness against the job. */
+  readonly drill: { readonly running: string | null };
+}
+
+export interface PrepareNeeds extends PlanNeeds {
+  readonly store: Pick<Store, "jobs">;
+  readonly links: Pick<WorkerLinks, "clientOf" | "connected">;
+  readonly host: Pick<WorkerHost, "recordJob">;
+  readonly envelopes: Pick<EnvelopeBook, "fits" | "peakOf">;
+  readonly profiles: { set(workerId: string, profile: LoadProfile): void };
+}
+
+export interface ClaimNeeds {
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly store: Pick<Store, "jobs">;
+  readonly config: Pick<Config, "workers" | "leaseMs">;
+  readonly epoch: number;
+  readonly diskWatch: { isShort(): boolean };
+  readonly asides: { isAside(workerId: string, model: ModelId): boolean };
+}
+
+export interface PipelineNeeds extends SettleNeeds, PrepareNeeds, ClaimNeeds, RenderNeeds, CommitNeeds {
+  readonly clock: Clock;
+  readonly store: Pick<Store, "jobs" | "events">;
+  readonly artifacts: ArtifactFiles;
+  readonly links: Pick<WorkerLinks, "clientOf" | "connected" | "onNotice">;
+  readonly progress: Pick<ProgressBoard, "clear" | "note">;
+  readonly envelopes: EnvelopeBook;
+  readonly profiles: { of(workerId: string): LoadProfile; set(workerId: string, profile: LoadProfile): void };
+  readonly config: Pick<Config, "workers" | "leaseMs" | "loadProfile" | "alternative">;
+}
 
 /** Deaths of this host's workers, to tell a job that kills from a host that does. */
 interface Deaths {
@@ -21,22 +69,7 @@ interface Deaths {
 const otherDeathMs = 10 * minuteMs;
 const retryDelayMs = 1_000;
 
-const eventOf = (fact: RenderFact): PipelineEvent => {
-  switch (fact.kind) {
-    case "phaseStarted":
-      return { type: "phase.started", phase: fact.phase, longPhaseMs: fact.longPhaseMs, limits: fact.limits };
-    case "stepProgressed":
-      return { type: "step.progressed", phase: fact.phase, step: fact.step, of: fact.of };
-    case "stoodStill":
-      return { type: "render.stoodStill", sinceMs: fact.sinceMs };
-    case "completed":
-      return { type: "render.completed", report: fact.report };
-    case "failed":
-      return { type: "render.failed", fault: fact.fault };
-  }
-};
-
-function deathFailure(parts: ServiceParts, deaths: Deaths[], lease: Lease, evidence: Evidence): AttemptFailure {
+function deathFailure(parts: SettleNeeds, deaths: Deaths[], lease: Lease, evidence: Evidence): AttemptFailure {
   const nowMs = parts.clock.nowMs();
   const isHostLoss = deaths.some((death) => death.jobId !== lease.jobId && nowMs - death.atMs < otherDeathMs);
   deaths.push({ jobId: lease.jobId, atMs: nowMs });
@@ -53,7 +86,7 @@ function deathFailure(parts: ServiceParts, deaths: Deaths[], lease: Lease, evide
 }
 
 async function settle(
-  parts: ServiceParts,
+  parts: SettleNeeds,
   deaths: Deaths[],
   { lease, workerId }: LeaseOrder,
   settlement: Settlement,
@@ -96,25 +129,21 @@ async function settle(
   }
 }
 
-const noRoom = (what: string): Fault => ({
-  ...classify({ message: what, phase: "encode" }),
-  faultClass: "outOfMemory",
-  code: "GPU_OUT_OF_MEMORY",
-  attribution: "gpu",
-  failureType: "vram_exhaustion",
-  decidedBy: "no memory mode and no change that the job allows fits now",
-  message: what,
-});
+/** By the table of what fits, which renders and their failures taught. */
+const noRoom = (what: string): Fault =>
+  faultOf(recognition("outOfMemory", 0.9, "no memory mode and no change that the job allows fits now"), {
+    message: what,
+    phase: "encode",
+  });
 
 /** The plan comes first, and is durable before the render begins; the loader owns what is on the card. */
 async function prepare(
-  parts: ServiceParts,
+  parts: PrepareNeeds,
   { workerId, lease }: LeaseOrder,
   signal: AbortSignal,
 ): Promise<Preparation> {
   await parts.host.recordJob(workerId, { jobId: lease.jobId, fence: lease.fence });
-  const client = parts.links.clientOf(workerId);
-  if (client === null) throw new Error("the worker is not connected");
+  const client = parts.links.connected(workerId);
   const { residentModel, profile } = await client.stats(signal);
   const resident = residentModel === null || profile === null ? null : { model: residentModel, profile };
   const fit = planRender(parts, workerId, lease.spec, resident);
@@ -128,10 +157,14 @@ async function prepare(
   if (plan !== null && (await parts.store.jobs.notePlan(lease, plan)) === "stale")
     throw new Error("the lease was lost");
   const place = { deviceUuid: client.identity.device.uuid, profile: fit.profile };
-  return { kind: "ready", lease: { ...lease, plan }, peakBytes: parts.envelopes.peakOf(place, fit.request) };
+  return {
+    kind: "ready",
+    lease: { ...lease, plan },
+    peakBytes: parts.envelopes.peakOf(place, envelopeOf(parts.catalog, fit.request)),
+  };
 }
 
-async function claim(parts: ServiceParts, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {
+async function claim(parts: ClaimNeeds, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {
   if (parts.diskWatch.isShort()) return { lease: null, dueAtMs: null };
   const offered = parts.config.workers.find((worker) => worker.id === order.workerId)?.models ?? [];
   const models = offered.filter((model) => !parts.asides.isAside(order.workerId, model));
@@ -141,18 +174,18 @@ async function claim(parts: ServiceParts, order: { workerId: string; residentMod
 }
 
 /** A render that ran out of the card's memory is not tried again in the same size and mode for a while. */
-function noteMisfit(parts: ServiceParts, { workerId, lease }: LeaseOrder, fault: Fault): void {
+function noteMisfit(parts: PipelineNeeds, { workerId, lease }: LeaseOrder, fault: Fault): void {
   if (fault.code !== "GPU_OUT_OF_MEMORY") return;
   const place = {
     deviceUuid: parts.links.clientOf(workerId)?.identity.device.uuid ?? workerId,
     profile: parts.profiles.of(workerId),
   };
   parts.envelopes
-    .noteMisfit(place, effectiveRequest(lease))
+    .noteMisfit(place, envelopeOf(parts.catalog, effectiveRequest(lease)))
     .catch((thrown: unknown) => parts.logger.warn({ event: "envelope.notKept", message: messageOf(thrown) }));
 }
 
-export const pipelineActors = (parts: ServiceParts) => {
+export const pipelineActors = (parts: PipelineNeeds) => {
   const deaths: Deaths[] = [];
   return {
     claimJob: fromPromise<Claim, { workerId: string; residentModel: ModelId | null }>(({ input }) =>
@@ -167,7 +200,7 @@ export const pipelineActors = (parts: ServiceParts) => {
         data: { fence: input.lease.fence, adopted: input.isUnderWay },
       });
       return followRender(parts, input, (fact) => {
-        if (fact.kind === "completed")
+        if (fact.type === "render.completed")
           parts.store.events.note({
             kind: "render.completed",
             ...about,
@@ -178,8 +211,8 @@ export const pipelineActors = (parts: ServiceParts) => {
               held_bytes: fact.report.heldBytes,
             },
           });
-        if (fact.kind === "failed") noteMisfit(parts, input, fact.fault);
-        sendBack(eventOf(fact));
+        if (fact.type === "render.failed") noteMisfit(parts, input, fact.fault);
+        sendBack(fact);
       });
     }),
     keepLease: fromCallback<PipelineEvent, LeaseOrder>(({ input, sendBack }) =>

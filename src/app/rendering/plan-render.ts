@@ -1,9 +1,18 @@
+import type { Config } from "../../config/schema.ts";
 import type { JobSpec, RenderPlan } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import { type Fit, type FitQuestion, findFit, profilesFrom } from "../../jobs/fit.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
+import type { WorkerLinks } from "../workers/worker-links.ts";
+import type { EnvelopeBook } from "./learned.ts";
 
-export type PlanParts = Pick<ServiceParts, "config" | "links" | "envelopes">;
+export interface PlanNeeds {
+  readonly catalog: ModelCatalog;
+  readonly config: Pick<Config, "loadProfile" | "alternative">;
+  readonly links: Pick<WorkerLinks, "clientOf">;
+  readonly envelopes: Pick<EnvelopeBook, "fits">;
+}
 
 export interface Resident {
   readonly model: ModelId;
@@ -11,7 +20,7 @@ export interface Resident {
 }
 
 function questionOf(
-  { config, links, envelopes }: PlanParts,
+  { catalog, config, links, envelopes }: PlanNeeds,
   workerId: string,
   spec: JobSpec,
   resident: Resident | null,
@@ -23,10 +32,10 @@ function questionOf(
   return {
     request: spec.request,
     consent: spec.consent,
-    alternative: config.alternative,
+    alternative: config.alternative === null ? null : catalog.entryOf(config.alternative),
     profiles: offered,
     resident,
-    fits: (request, profile) => envelopes.fits({ deviceUuid, profile }, request, totalBytes),
+    fits: (request, profile) => envelopes.fits({ deviceUuid, profile }, envelopeOf(catalog, request), totalBytes),
   };
 }
 
@@ -34,11 +43,11 @@ function questionOf(
  * In which memory mode, and in which form, a job is rendered on this worker: as it was asked where that fits, else as its
  * consent allows; null when nothing that is allowed fits now.
  */
-export const planRender = (parts: PlanParts, workerId: string, spec: JobSpec, resident: Resident | null): Fit | null =>
+export const planRender = (parts: PlanNeeds, workerId: string, spec: JobSpec, resident: Resident | null): Fit | null =>
   findFit(questionOf(parts, workerId, spec, resident));
 
 /** The same without a reload: what the job allows to change so that it fits beside the model as it is loaded. */
-export const planReduction = (parts: PlanParts, workerId: string, spec: JobSpec, resident: Resident): Fit | null =>
+export const planReduction = (parts: PlanNeeds, workerId: string, spec: JobSpec, resident: Resident): Fit | null =>
   findFit({ ...questionOf(parts, workerId, spec, resident), profiles: [resident.profile] });
 
 /** Null when the job is rendered as it was asked. */

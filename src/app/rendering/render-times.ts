@@ -1,6 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
 import { effectiveRequest, type Lease } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { LoadProfile, Phase } from "../../core/words.ts";
+import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { StepLimits, StepPlace } from "../../recovery/step-history.ts";
 import type { StepBook } from "./learned.ts";
 
@@ -20,11 +22,12 @@ export interface RenderTimes {
 
 /** What one render's times teach: of its steps, and of each phase that was seen from its beginning to its end. */
 export function createRenderTimes(
-  { clock, steps }: { clock: Clock; steps: StepBook },
+  { clock, catalog, steps }: { clock: Clock; catalog: ModelCatalog; steps: StepBook },
   lease: Lease,
   profile: LoadProfile,
 ): RenderTimes {
-  const envelope = effectiveRequest(lease);
+  const request = effectiveRequest(lease);
+  const envelope = envelopeOf(catalog, request);
   const placeOf = (phase: StepPlace["phase"]): StepPlace => ({ phase, profile, envelope });
   let phase: Phase | null = null;
   let lastAtMs: number | null = null;
@@ -49,7 +52,7 @@ export function createRenderTimes(
         of,
         profile,
         envelope,
-        denoiseSteps: envelope.steps,
+        denoiseSteps: request.steps,
         inPhaseMs,
       });
       return { leftMs, begun: isBegun ? steps.limitsOf(placeOf(at)) : null };

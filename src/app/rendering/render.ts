@@ -1,51 +1,29 @@
 import type { Clock } from "../../core/clock.ts";
-import { messageOf, UnderstudyError } from "../../core/errors.ts";
-import type { Evidence, Fault, WorkerFailure } from "../../core/fault.ts";
 import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
-import type { RenderReport, WorkerClient, WorkerNotice, WorkerRequest } from "../../core/ports/worker.ts";
+import type { WorkerNotice, WorkerRequest } from "../../core/ports/worker.ts";
 import { secondMs } from "../../core/units.ts";
-import type { Phase } from "../../core/words.ts";
-import { classify } from "../../recovery/classify.ts";
-import type { StepLimits } from "../../recovery/step-history.ts";
-import type { ProfileBook } from "../models/loaded-profiles.ts";
+import type { LoadProfile, Phase } from "../../core/words.ts";
+import type { RenderFact } from "../../machines/pipeline-types.ts";
+import { classify, classifyThrown } from "../../recovery/classify.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import type { StepBook } from "./learned.ts";
 import type { ProgressBoard } from "./progress-tracker.ts";
 import { createRenderTimes, type Reached } from "./render-times.ts";
 
-export interface RenderPorts {
-  readonly links: WorkerLinks;
-  readonly artifacts: ArtifactFiles;
-  readonly progress: ProgressBoard;
+export interface RenderNeeds {
+  readonly catalog: ModelCatalog;
+  readonly links: Pick<WorkerLinks, "connected" | "onNotice">;
+  readonly artifacts: Pick<ArtifactFiles, "pathOf" | "stagingPath" | "checkpointDir">;
+  readonly progress: Pick<ProgressBoard, "note">;
   readonly clock: Clock;
   readonly steps: StepBook;
-  readonly profiles: Pick<ProfileBook, "of">;
+  readonly profiles: { of(workerId: string): LoadProfile };
 }
 
 /** A thread inside one long step looks the same for a while. */
 const stillFromMs = 10 * secondMs;
-
-export type RenderFact =
-  | {
-      readonly kind: "phaseStarted";
-      readonly phase: Phase;
-      readonly longPhaseMs: number | null;
-      readonly limits: StepLimits;
-    }
-  | { readonly kind: "stepProgressed"; readonly phase: Phase; readonly step: number; readonly of: number }
-  | { readonly kind: "stoodStill"; readonly sinceMs: number | null }
-  | { readonly kind: "completed"; readonly report: RenderReport }
-  | { readonly kind: "failed"; readonly fault: Fault };
-
-/** The fault of a call that was rejected: the worker's own report where it sent one. */
-export function faultOfRejection(thrown: unknown, phase: Evidence["phase"]): Fault {
-  const own = thrown instanceof UnderstudyError ? thrown : null;
-  const failure = own?.details["failure"] as WorkerFailure | undefined;
-  const where = phase === undefined ? {} : { phase };
-  const said: Evidence = own === null ? { message: messageOf(thrown) } : { message: own.message, errorCode: own.code };
-  return classify(failure === undefined ? { ...where, ...said } : { workerFailure: failure, ...where });
-}
 
 function isAbout(notice: WorkerNotice, lease: Lease): boolean {
   if (notice.kind === "completed") return notice.report.jobId === lease.jobId && notice.report.fence === lease.fence;
@@ -65,7 +43,7 @@ export interface RenderOrder {
  * Renders one attempt on one worker, or takes up a render that is under way. Reports facts until the end; returns the
  * function that stops listening. The render itself goes on until it is cancelled.
  */
-export function followRender(ports: RenderPorts, order: RenderOrder, report: (fact: RenderFact) => void): () => void {
+export function followRender(ports: RenderNeeds, order: RenderOrder, report: (fact: RenderFact) => void): () => void {
   const { workerId, lease } = order;
   let phase: Phase | null = null;
   let furthestStep = -1;
@@ -85,14 +63,14 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     furthestStep = step;
     ports.progress.note({ jobId: lease.jobId, workerId, phase, step, of, leftMs });
     if (begun !== null)
-      report({ kind: "phaseStarted", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: begun });
-    report({ kind: "stepProgressed", phase, step, of });
+      report({ type: "phase.started", phase, longPhaseMs: reached.longPhaseMs ?? null, limits: begun });
+    report({ type: "step.progressed", phase, step, of });
   };
   let isStill = false;
   const noteIdle = (idleMs: number): void => {
     if (idleMs >= stillFromMs === isStill) return;
     isStill = !isStill;
-    report({ kind: "stoodStill", sinceMs: isStill ? ports.clock.nowMs() - idleMs : null });
+    report({ type: "render.stoodStill", sinceMs: isStill ? ports.clock.nowMs() - idleMs : null });
   };
   // Listening comes first: what ends between the question and the answer is heard all the same.
   const stopListening = ports.links.onNotice(workerId, (notice) => {
@@ -101,41 +79,39 @@ export function followRender(ports: RenderPorts, order: RenderOrder, report: (fa
     if (notice.kind === "progress") noteProgress(notice);
     else if (notice.kind === "completed") {
       times.end();
-      end({ kind: "completed", report: notice.report });
-    } else if (notice.kind === "failed") end({ kind: "failed", fault: classify({ workerFailure: notice.failure }) });
+      end({ type: "render.completed", report: notice.report });
+    } else if (notice.kind === "failed")
+      end({ type: "render.failed", fault: classify({ workerFailure: notice.failure }) });
   });
   const begin = async (): Promise<void> => {
-    const attach = order.isUnderWay ? await clientOf(ports, workerId).attach() : null;
+    const attach = order.isUnderWay ? await ports.links.connected(workerId).attach() : null;
     if (attach === null || attach.jobId !== lease.jobId || attach.fence !== lease.fence)
       await startRender(ports, order);
-    else if (attach.result !== null) end({ kind: "completed", report: attach.result });
-    else if (attach.failure !== null) end({ kind: "failed", fault: classify({ workerFailure: attach.failure }) });
+    else if (attach.result !== null) end({ type: "render.completed", report: attach.result });
+    else if (attach.failure !== null)
+      end({ type: "render.failed", fault: classify({ workerFailure: attach.failure }) });
     else if (attach.phase !== null && !isOver)
       noteProgress({ phase: attach.phase, step: attach.step ?? 0, of: attach.of ?? 1 });
   };
-  void begin().catch((thrown: unknown) => end({ kind: "failed", fault: faultOfRejection(thrown, phase ?? "encode") }));
+  void begin().catch((thrown: unknown) =>
+    end({ type: "render.failed", fault: classifyThrown(thrown, { phase: phase ?? "encode" }) }),
+  );
   return () => {
     isOver = true;
     stopListening();
   };
 }
 
-function clientOf(ports: RenderPorts, workerId: string): WorkerClient {
-  const client = ports.links.clientOf(workerId);
-  if (client === null) throw new UnderstudyError("WORKER_EXITED", "no worker is connected", { retryable: true });
-  return client;
-}
-
 /** The worker reads the image's file by itself. */
 export function toWorkerRequest(
-  { artifacts }: Pick<RenderPorts, "artifacts">,
+  { artifacts }: { readonly artifacts: Pick<ArtifactFiles, "pathOf"> },
   { imageName, ...request }: RenderRequest,
 ): WorkerRequest {
   return imageName === undefined ? request : { ...request, imagePath: artifacts.pathOf({ name: imageName }) };
 }
 
-async function startRender(ports: RenderPorts, { workerId, lease }: RenderOrder): Promise<void> {
-  await clientOf(ports, workerId).generate({
+async function startRender(ports: RenderNeeds, { workerId, lease }: RenderOrder): Promise<void> {
+  await ports.links.connected(workerId).generate({
     jobId: lease.jobId,
     fence: lease.fence,
     request: toWorkerRequest(ports, effectiveRequest(lease)),

@@ -1,6 +1,7 @@
+import type { Clock } from "../../core/clock.ts";
+import type { ModelId } from "../../core/words.ts";
+import type { WorkersFacts } from "../../machines/supervisor-facts.ts";
 import { isUsable } from "../../machines/supervisor-facts.ts";
-import type { Supervisor } from "../../machines/supervisor-view.ts";
-import type { ServiceParts } from "../service-ports.ts";
 
 export interface RouteWatch {
   /** Since when no worker can give real output; null while one can. */
@@ -9,10 +10,18 @@ export interface RouteWatch {
   hasChanged(): boolean;
 }
 
-type Needs = Pick<ServiceParts, "clock" | "diskWatch" | "asides">;
+export interface RouteNeeds {
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly diskWatch: { isShort(): boolean };
+  readonly asides: { lost(): ReadonlyMap<ModelId, unknown> };
+}
+
+interface WorkersView {
+  getSnapshot(): { readonly context: { readonly workers: WorkersFacts } };
+}
 
 /** A route needs a worker that can render the model, and a disk that can keep what it renders. */
-export function createRouteWatch({ clock, diskWatch, asides }: Needs, supervisor: Supervisor): RouteWatch {
+export function createRouteWatch({ clock, diskWatch, asides }: RouteNeeds, supervisor: WorkersView): RouteWatch {
   let lostAtMs: number | null = clock.nowMs();
   let lostNames = "";
   return {

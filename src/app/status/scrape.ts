@@ -1,23 +1,41 @@
-import type { Supervisor } from "../../machines/supervisor-view.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import type { Mode } from "../../core/words.ts";
+import type { OpenIncidents, WorkersFacts } from "../../machines/supervisor-facts.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import type { Figures } from "../../telemetry/metrics/metrics.ts";
-import type { DrillDesk } from "../drills/drill-operations.ts";
-import type { StatusParts } from "./service-status.ts";
+import type { LeakWatch } from "../workers/leak-watch.ts";
 
-type ScrapeParts = Pick<StatusParts, "store" | "clock" | "leaks">;
+export interface ScrapeNeeds {
+  readonly store: Pick<Store, "jobs">;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly leaks: Pick<LeakWatch, "trendOf" | "residueOf">;
+}
 
-function exhaustionInMs({ leaks, clock }: ScrapeParts, workerId: string): number | null {
+/** The drills that there are, with how they went, newest first. */
+export interface DrillReader {
+  list(): Promise<
+    readonly {
+      readonly name: string;
+      readonly cards: readonly { readonly isPassed: boolean; readonly endedAtMs: number }[];
+    }[]
+  >;
+}
+
+interface ServiceView {
+  getSnapshot(): {
+    readonly context: { readonly mode: Mode; readonly workers: WorkersFacts; readonly incidents: OpenIncidents };
+  };
+}
+
+function exhaustionInMs({ leaks, clock }: ScrapeNeeds, workerId: string): number | null {
   const trend = leaks.trendOf(workerId);
   if (trend === null || trend.limitAtMs === null || trend.confidence < actedOnConfidence) return null;
   return Math.max(0, trend.limitAtMs - clock.nowMs());
 }
 
 /** How things stand when somebody scrapes. */
-export async function figuresOf(
-  parts: ScrapeParts,
-  supervisor: Supervisor,
-  drills: Pick<DrillDesk, "list">,
-): Promise<Figures> {
+export async function figuresOf(parts: ScrapeNeeds, supervisor: ServiceView, drills: DrillReader): Promise<Figures> {
   const { store, clock, leaks } = parts;
   const [counts, waitingSinceMs, known] = await Promise.all([
     store.jobs.counts(),

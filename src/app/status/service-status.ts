@@ -1,9 +1,15 @@
+import type { Config } from "../../config/schema.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { JobProgress } from "../../core/job.ts";
 import { formatBytes, minuteMs } from "../../core/units.ts";
 import type { HealthReport } from "../../machines/health-monitor-types.ts";
-import type { OpenIncident } from "../../machines/supervisor-facts.ts";
-import { isUsable } from "../../machines/supervisor-facts.ts";
-import type { SupervisorSnapshot } from "../../machines/supervisor-view.ts";
-import { healthOf, isHealthMonitored, workerStandingOf } from "../../machines/supervisor-view.ts";
+import { isUsable, type OpenIncident } from "../../machines/supervisor-facts.ts";
+import {
+  healthOf,
+  isHealthMonitored,
+  type SupervisorSnapshot,
+  workerStandingOf,
+} from "../../machines/supervisor-view.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
 import type {
@@ -15,14 +21,21 @@ import type {
 } from "../../server/server-ports.ts";
 import { pathOfValue } from "../../telemetry/transitions.ts";
 import type { LedgerEntry, RecoveryLedger } from "../incidents/recovery-ledger.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { HealthReader } from "../incidents/recovery-operations.ts";
 import type { LeakWatch } from "../workers/leak-watch.ts";
+import type { WorkerLinks } from "../workers/worker-links.ts";
 
 const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean =>
   report.readings[reading].level === "critical";
 
+export interface HealthNeeds {
+  readonly config: Pick<Config, "workers">;
+  readonly leaks: Pick<LeakWatch, "trendOf">;
+  readonly clock: Pick<Clock, "nowMs">;
+}
+
 /** What a leak will cost and when, for people; nothing while the trend is not clear. */
-function leakIssues({ config, leaks, clock }: Pick<StatusParts, "config" | "leaks" | "clock">): string[] {
+function leakIssues({ config, leaks, clock }: HealthNeeds): string[] {
   return config.workers.flatMap(({ id }) => {
     const trend = leaks.trendOf(id);
     if (trend === null || trend.jobsLeft === null || trend.limitAtMs === null || trend.confidence < actedOnConfidence)
@@ -37,7 +50,7 @@ function leakIssues({ config, leaks, clock }: Pick<StatusParts, "config" | "leak
 export interface HealthAbout {
   readonly isProven: boolean;
   readonly isConnected: boolean;
-  readonly parts: Pick<StatusParts, "config" | "leaks" | "clock">;
+  readonly parts: HealthNeeds;
 }
 
 export function healthViewOf(report: HealthReport, context: HealthAbout): HealthView {
@@ -109,14 +122,17 @@ const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
   setAside: "set aside, and keeps nobody else from serving; the next job that wants it tries again after a while",
 };
 
-export interface StatusParts extends ServiceParts {
-  readonly ledger: RecoveryLedger;
-  readonly leaks: Pick<LeakWatch, "trendOf" | "residueOf">;
+export interface StatusNeeds extends HealthNeeds {
+  readonly config: Pick<Config, "workers" | "lead">;
+  readonly ledger: Pick<RecoveryLedger, "list">;
+  readonly links: Pick<WorkerLinks, "get">;
+  readonly progress: { list(): readonly JobProgress[] };
+  readonly diskWatch: { isShort(): boolean };
   readonly startedAtMs: number;
   readonly version: string;
 }
 
-function workerStatus(parts: StatusParts, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
+function workerStatus(parts: StatusNeeds, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
   const link = parts.links.get(workerId);
   const standing = workerStandingOf(snapshot, workerId);
   return {
@@ -128,14 +144,24 @@ function workerStatus(parts: StatusParts, snapshot: SupervisorSnapshot, workerId
   };
 }
 
-function unreadyReasonOf({ diskWatch }: StatusParts, { context }: SupervisorSnapshot): UnreadyReason | null {
+function unreadyReasonOf({ diskWatch }: StatusNeeds, { context }: SupervisorSnapshot): UnreadyReason | null {
   if (context.mode === "draining") return { code: "DRAINING", message: "The service is stopping." };
   if (diskWatch.isShort()) return { code: "DISK_FULL", message: "The state directory's disk is below its floor." };
   return context.drain === null ? null : { code: "INTAKE_DRAINED", message: "An operator has drained the intake." };
 }
 
+/** What the monitor knows, for those who ask for health alone. */
+export const createHealthReader = (parts: HealthNeeds, snapshot: () => SupervisorSnapshot): HealthReader => ({
+  isMonitored: () => isHealthMonitored(snapshot()),
+  measuredAtMs: () => healthOf(snapshot())?.measuredAtMs ?? null,
+  view: (isServing) => {
+    const report = healthOf(snapshot());
+    return report === null ? null : healthViewOf(report, { isProven: isServing, isConnected: isServing, parts });
+  },
+});
+
 /** A cheap read of the machines' snapshots. */
-export function statusOf(parts: StatusParts, snapshot: SupervisorSnapshot): ServiceStatus {
+export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): ServiceStatus {
   const { context } = snapshot;
   const usable = Object.values(context.workers).filter(isUsable);
   const isConnected = Object.values(context.workers).some((worker) => worker.process === "connected");

@@ -1,6 +1,7 @@
 import type { PromiseFile } from "../../contract/worker-promises.ts";
 import { createSystemClock } from "../../core/clock.ts";
 import { MediaError } from "../../core/errors.ts";
+import { createModelCatalog } from "../../core/model-catalog.ts";
 import { createMediaClient } from "../../media/media-client.ts";
 import { createWorkerBench } from "../../workers/conformance/bench.ts";
 import { subjectOfCommand } from "../../workers/conformance/subject-of-command.ts";
@@ -33,7 +34,7 @@ export async function checkWorker(
     return { width, height, frames };
   };
   try {
-    const subject = await subjectOfCommand(ownCommand({ program }), file, clock);
+    const subject = await subjectOfCommand(ownCommand({ program }), file, { clock, catalog: createModelCatalog() });
     report.onSubject({
       model: subject.shortRequest.model,
       profile: subject.profile,

@@ -1,15 +1,24 @@
+import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
-import type { MachineEvidence, ProcessTrail } from "../../core/ports/telemetry-probe.ts";
+import type { MachineEvidence, ProcessTrail, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import type { ProcessRef } from "../../core/ports/worker.ts";
 import { secondMs } from "../../core/units.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { WorkerLinks } from "./worker-links.ts";
+
+export interface EvidenceNeeds {
+  readonly clock: Clock;
+  readonly probe: Pick<TelemetryProbe, "followProcess">;
+  readonly links: Pick<WorkerLinks, "get">;
+  readonly logger: Pick<Logger, "warn">;
+}
 
 /** A card whose tool hangs does not hold a restart up. */
 const evidenceLimitMs = 2 * secondMs;
 
 /** What kernel and card say about a worker's end; null where the machine tells nothing. The end is reported without it, if need be. */
 export function followMachine(
-  { probe, clock, links, logger }: ServiceParts,
+  { probe, clock, links, logger }: EvidenceNeeds,
   { workerId, pid }: ProcessRef,
 ): ProcessTrail | null {
   if (probe.followProcess === undefined) return null;

@@ -1,9 +1,16 @@
 import { messageOf } from "../../core/errors.ts";
 import type { EventRow } from "../../core/events.ts";
+import type { Store } from "../../core/ports/event-log.ts";
 import type { Supervisor } from "../../machines/supervisor-view.ts";
-import type { LeakTrend, Residue } from "../../recovery/leak.ts";
-import { isRecycleDue, leakTrend, noteResidue } from "../../recovery/leak.ts";
-import type { ServiceParts } from "../service-ports.ts";
+import { isRecycleDue, type LeakTrend, leakTrend, noteResidue, type Residue } from "../../recovery/leak.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { WorkerLinks } from "./worker-links.ts";
+
+export interface LeakNeeds {
+  readonly store: Pick<Store, "events">;
+  readonly links: Pick<WorkerLinks, "get" | "clientOf">;
+  readonly logger: Pick<Logger, "warn">;
+}
 
 /** Of the card: beyond it the residue takes what renders need. */
 const limitRatio = 0.5;
@@ -27,8 +34,7 @@ export interface LeakWatch {
  * does not count, because it is given back on request. The worker measures it, with each finished render: whoever asks later
  * may find the next job under way.
  */
-export function createLeakWatch(parts: ServiceParts, supervisor: Supervisor): LeakWatch {
-  const { store, links, logger } = parts;
+export function createLeakWatch({ store, links, logger }: LeakNeeds, supervisor: Pick<Supervisor, "send">): LeakWatch {
   const watched = new Map<string, Watched>();
   const limitOf = (workerId: string): number =>
     (links.clientOf(workerId)?.identity.device.totalBytes ?? 0) * limitRatio;

@@ -1,19 +1,37 @@
 import { fromCallback, fromPromise } from "xstate";
+import type { Config } from "../../config/schema.ts";
 import { messageOf, WorkerError } from "../../core/errors.ts";
 import type { Evidence } from "../../core/fault.ts";
+import type { Store } from "../../core/ports/event-log.ts";
 import type { MachineEvidence } from "../../core/ports/telemetry-probe.ts";
-import type { ProcessRef } from "../../core/ports/worker.ts";
+import type { ProcessRef, WorkerHost } from "../../core/ports/worker.ts";
+import { withoutNulls } from "../../core/present.ts";
+import type { LoadProfile } from "../../core/words.ts";
 import type { ConnectedWorker, StopShape, WorkerEvent } from "../../machines/worker-types.ts";
 import { unknownLimits } from "../../recovery/step-history.ts";
+import type { Logger } from "../../telemetry/logger.ts";
 import { createSilenceWatchdog } from "../../workers/silence-watchdog.ts";
 import { type StopLimits, stopWorker } from "../../workers/stop-ladder.ts";
-import type { ServiceParts } from "../service-ports.ts";
-import { followMachine } from "./exit-evidence.ts";
+import { type EvidenceNeeds, followMachine } from "./exit-evidence.ts";
+import type { WorkerLinks } from "./worker-links.ts";
+
+export interface WorkerNeeds extends EvidenceNeeds {
+  readonly host: WorkerHost;
+  readonly links: WorkerLinks;
+  readonly logger: Pick<Logger, "info" | "warn">;
+  readonly store: Pick<Store, "jobs">;
+  readonly config: Pick<Config, "leaseMs" | "stop" | "supervision">;
+  /** Of this supervisor; an attempt that is adopted belongs to it. */
+  readonly epoch: number;
+  readonly hostMemory: { measure(): Promise<unknown> };
+  /** In which memory mode an adopted worker holds its model. */
+  readonly profiles: { set(workerId: string, profile: LoadProfile): void };
+}
 
 const adoptLimitMs = 10_000;
 
 /** Connects, and takes over the attempt in hand when the worker has one that nobody has claimed since. */
-async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
+async function connect(parts: WorkerNeeds, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
   const client = await parts.host.connect(ref, signal);
   const attach = await client.attach(signal);
   // Every supervisor would give a render that hangs its whole stall limit again, and one that restarts often never reach it.
@@ -37,7 +55,7 @@ async function connect(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal
 }
 
 /** How a process ended is told by its watch, with the evidence: a handshake that notices the end first leaves it to it. */
-async function shakeHands(parts: ServiceParts, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
+async function shakeHands(parts: WorkerNeeds, ref: ProcessRef, signal: AbortSignal): Promise<ConnectedWorker> {
   try {
     return await connect(parts, ref, signal);
   } catch (thrown) {
@@ -48,7 +66,7 @@ async function shakeHands(parts: ServiceParts, ref: ProcessRef, signal: AbortSig
   }
 }
 
-const stopShapes = (parts: ServiceParts): Readonly<Record<StopShape, StopLimits>> => ({
+const stopShapes = (parts: WorkerNeeds): Readonly<Record<StopShape, StopLimits>> => ({
   ladder: parts.config.stop,
   silent: { requestMs: 0, termMs: Math.min(5_000, parts.config.stop.termMs), killMs: parts.config.stop.killMs },
   quick: {
@@ -58,7 +76,7 @@ const stopShapes = (parts: ServiceParts): Readonly<Record<StopShape, StopLimits>
   },
 });
 
-async function stopProcess(parts: ServiceParts, ref: ProcessRef, shape: StopShape, reason: string): Promise<void> {
+async function stopProcess(parts: WorkerNeeds, ref: ProcessRef, shape: StopShape, reason: string): Promise<void> {
   const report = await stopWorker(
     parts.host,
     parts.links.clientOf(ref.workerId),
@@ -79,7 +97,7 @@ async function stopProcess(parts: ServiceParts, ref: ProcessRef, shape: StopShap
 }
 
 /** Takes up a living process of an earlier supervisor; one that does not answer is killed, because nobody else will. */
-async function adopt(parts: ServiceParts, workerId: string): Promise<ConnectedWorker | null> {
+async function adopt(parts: WorkerNeeds, workerId: string): Promise<ConnectedWorker | null> {
   const ref = await parts.host.findRecorded(workerId);
   if (ref === null) return null;
   const giveUp = new AbortController();
@@ -103,13 +121,13 @@ async function adopt(parts: ServiceParts, workerId: string): Promise<ConnectedWo
 }
 
 /** One process a worker: whatever is still recorded and alive (it answered nobody) ends before another one starts. */
-async function spawn(parts: ServiceParts, workerId: string): Promise<ProcessRef> {
+async function spawn(parts: WorkerNeeds, workerId: string): Promise<ProcessRef> {
   const leftover = await parts.host.findRecorded(workerId);
   if (leftover !== null) await stopProcess(parts, leftover, "silent", "a new process takes its place");
   return parts.host.spawn(workerId);
 }
 
-function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) => void): () => void {
+function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) => void): () => void {
   const { supervision } = parts.config;
   const watchdog = createSilenceWatchdog({
     clock: parts.clock,
@@ -142,8 +160,7 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
   const trail = followMachine(parts, ref);
   const stopExit = parts.host.onExit(ref, (exit) => {
     const ofProcess: Evidence = {
-      ...(exit.code === null ? {} : { exitCode: exit.code }),
-      ...(exit.signal === null ? {} : { exitSignal: exit.signal }),
+      ...withoutNulls({ exitCode: exit.code, exitSignal: exit.signal }),
       isOwnSignal: false,
       logTail: exit.logTail,
     };
@@ -165,7 +182,7 @@ function watch(parts: ServiceParts, ref: ProcessRef, send: (event: WorkerEvent) 
   };
 }
 
-export const workerActors = (parts: ServiceParts) => ({
+export const workerActors = (parts: WorkerNeeds) => ({
   spawnProcess: fromPromise<ProcessRef, { workerId: string }>(({ input }) => spawn(parts, input.workerId)),
   handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) =>
     shakeHands(parts, input.ref, signal),

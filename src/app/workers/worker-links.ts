@@ -1,3 +1,4 @@
+import { UnderstudyError } from "../../core/errors.ts";
 import type { ProcessRef, WorkerClient, WorkerNotice } from "../../core/ports/worker.ts";
 
 export interface WorkerLink {
@@ -11,7 +12,10 @@ export interface WorkerLinks {
   open(link: WorkerLink): void;
   close(workerId: string): void;
   get(workerId: string): WorkerLink | null;
+  /** Null while there is no connection. */
   clientOf(workerId: string): WorkerClient | null;
+  /** Throws UnderstudyError WORKER_EXITED while there is no connection. */
+  connected(workerId: string): WorkerClient;
   list(): readonly WorkerLink[];
   /** Notices of the worker, over reconnections too. */
   onNotice(workerId: string, listener: (notice: WorkerNotice) => void): () => void;
@@ -30,6 +34,7 @@ export function createWorkerLinks(): WorkerLinks {
     open.unsubscribe();
     open.link.client.close();
   };
+  const clientOf = (workerId: string): WorkerClient | null => links.get(workerId)?.link.client ?? null;
   return {
     open: (link) => {
       close(link.workerId);
@@ -38,7 +43,13 @@ export function createWorkerLinks(): WorkerLinks {
     },
     close,
     get: (workerId) => links.get(workerId)?.link ?? null,
-    clientOf: (workerId) => links.get(workerId)?.link.client ?? null,
+    clientOf,
+    connected: (workerId) => {
+      const client = clientOf(workerId);
+      if (client === null)
+        throw new UnderstudyError("WORKER_EXITED", "the worker is not connected", { retryable: true });
+      return client;
+    },
     list: () => [...links.values()].map(({ link }) => link),
     onNotice: (workerId, listener) => {
       const heard = listeners.get(workerId) ?? new Set();

@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { RegistryEntry } from "../../contract/model-registry.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ModelId } from "../../core/words.ts";
 import { toWorkerEntry } from "../../models/registry-forms.ts";
 
@@ -13,13 +13,13 @@ export interface WorkerModels {
 }
 
 /** Written anew at each start: nothing of it is kept. */
-export function createWorkerModels(stateDir: string, entries: readonly RegistryEntry[]): WorkerModels {
+export function createWorkerModels(stateDir: string, { entries }: ModelCatalog): WorkerModels {
   const modelsDir = resolve(stateDir, "run", "models");
   mkdirSync(modelsDir, { recursive: true, mode: 0o700 });
   const placeOf = (model: ModelId): string => join(modelsDir, model);
   const listPath = join(modelsDir, "models.json");
   // What only a worker of one's own renders, no pipeline class loads.
-  const ofDiffusers = entries.filter(({ pipelineClass }) => pipelineClass !== "none");
+  const ofDiffusers = entries.filter(({ pipeline }) => pipeline.className !== "none");
   const list = Object.fromEntries(ofDiffusers.map((entry) => [entry.id, toWorkerEntry(entry, placeOf(entry.id))]));
   writeFileSync(listPath, JSON.stringify(list, null, 2));
   return {

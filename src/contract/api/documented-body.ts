@@ -1,5 +1,7 @@
 /** Bodies that their routes read by hand: the document shows their shape, clients are typed by it, and no library checks them. */
 import { z } from "zod";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { ifKnown, present } from "../../core/present.ts";
 
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
@@ -15,10 +17,7 @@ function withLooseForms(json: JsonSchema, accepts: (value: unknown) => boolean):
     ...(accepts("") ? [{ const: "" }] : []),
   ];
   const { description, default: byDefault, ...rest } = json;
-  const about = {
-    ...(description === undefined ? {} : { description }),
-    ...(byDefault === undefined ? {} : { default: byDefault }),
-  };
+  const about = present({ description, default: byDefault });
   return further.length === 0 ? json : { ...about, anyOf: [rest, ...further] };
 }
 
@@ -32,37 +31,49 @@ export function looseObject(schema: z.ZodObject): JsonSchema & { readonly proper
   return { ...json, properties: Object.fromEntries(properties) };
 }
 
-interface DocumentedBody<Body> {
-  readonly required: false;
-  readonly content: { readonly "application/json": { readonly schema: z.ZodType<Body, Body> } };
+type Describe = (catalog: ModelCatalog) => JsonSchema;
+
+interface Media<Body> {
+  readonly schema: z.ZodType<Body, Body>;
 }
 
-/** Asked when the document is made: the models of a configuration are known only then, and a start pays for none of it. */
-function contentOf<Content>(schemas: Readonly<Record<string, () => JsonSchema>>): Content {
-  const content = Object.fromEntries(
-    Object.entries(schemas).map(([type, schema]) => [
-      type,
-      {
-        get schema() {
-          return schema();
-        },
-      },
-    ]),
-  );
-  // The document takes a JSON Schema where the types of handlers and clients want zod; nothing else reads it.
-  return content as never;
+/** The document's generator takes a plain JSON Schema as it is, and the router checks nothing by it; clients are typed by `Body`. */
+const mediaOf = <Body>(schema: JsonSchema | null): Media<Body> => ({ schema }) as never;
+
+/** What the document says of it follows from the models of the service that it describes. */
+class DescribedMedia<Body> implements Media<Body> {
+  readonly schema = mediaOf<Body>(null).schema;
+  readonly describe: Describe;
+
+  constructor(describe: Describe) {
+    this.describe = describe;
+  }
+}
+
+interface DocumentedBody<Body> {
+  readonly required: boolean;
+  readonly content: { readonly "application/json": Media<Body> };
 }
 
 /** By content type. */
-export const documentedBody = <Body>(
-  schemas: Readonly<Record<string, () => JsonSchema>>,
+export function documentedBody<Body>(
+  describe: { readonly "application/json": Describe; readonly "multipart/form-data"?: Describe },
   isRequired = false,
-): DocumentedBody<Body> => ({ required: isRequired as false, content: contentOf(schemas) });
+): DocumentedBody<Body> {
+  const form = describe["multipart/form-data"];
+  const content = {
+    "application/json": new DescribedMedia<Body>(describe["application/json"]),
+    ...present({ "multipart/form-data": ifKnown(form, (describeForm) => new DescribedMedia<Body>(describeForm)) }),
+  };
+  return { required: isRequired, content };
+}
+
+/** A route's media as the document of one service shows it. */
+export const describedMedia = <Any>(media: Any, catalog: ModelCatalog): Any | Media<unknown> =>
+  media instanceof DescribedMedia ? mediaOf(media.describe(catalog)) : media;
 
 /** Server-sent events, for `responses`: what the frames are. */
 export const documentedStream = (frames: () => JsonSchema) => ({
   description: "Events without end.",
-  content: contentOf<{ readonly "text/event-stream": { readonly schema: z.ZodType<string, string> } }>({
-    "text/event-stream": frames,
-  }),
+  content: { "text/event-stream": new DescribedMedia<string>(frames) },
 });

@@ -1,25 +1,28 @@
 /** Submitting a job, and looking at one. */
 import { z } from "zod";
-import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { resolutionsOf } from "../../core/model-figures.ts";
 import { detectedSchema } from "../detect-model.ts";
-import { longestPromptLength, type SubmitFields, submitSchema } from "../submit-request.ts";
+import { longestPromptLength } from "../order.ts";
+import { type SubmitFields, submitSchema } from "../submit-request.ts";
 import { jobStatusSchema, submittedSchema } from "../task-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 import { documentedBody, type JsonSchema, looseObject } from "./documented-body.ts";
+import { idempotencyHeader, orderRefusals } from "./order-params.ts";
 
 const tags = ["generation"];
 
 /** What clients write: everything but model and prompt may be left out. */
 export type SubmitBody = Pick<SubmitFields, "model_type" | "prompt"> & Partial<SubmitFields>;
 
-function fieldsSchema(image: JsonSchema): JsonSchema {
+function fieldsSchema(catalog: ModelCatalog, image: JsonSchema): JsonSchema {
   const json = looseObject(submitSchema);
-  const resolutions = [...new Set(knownModels().flatMap(resolutionsOf))];
+  const resolutions = [...new Set(catalog.entries.flatMap(resolutionsOf))];
   return {
     ...json,
     properties: {
       ...json.properties,
-      model_type: { type: "string", enum: [...knownModels()] },
+      model_type: { type: "string", enum: [...catalog.ids] },
       prompt: { ...(json.properties["prompt"] as object), minLength: 1, pattern: "\\S" },
       resolution: { type: "string", enum: resolutions, default: "1280x720" },
       image,
@@ -32,32 +35,16 @@ const file: JsonSchema = { type: "string", format: "binary", description: "JPEG,
 const noFile: JsonSchema = { enum: [null, ""], description: "Images are files of a form." };
 
 const submission = {
-  headers: z.object({
-    "idempotency-key": z
-      .string()
-      .regex(/^[\x21-\x7e]{1,255}$/, "must have 1 to 255 printable characters without spaces")
-      .optional()
-      .describe("The same key with the same fields gives the first job back."),
-  }),
+  headers: idempotencyHeader("The same key with the same fields gives the first job back."),
   body: documentedBody<SubmitBody>(
-    { "application/json": () => fieldsSchema(noFile), "multipart/form-data": () => fieldsSchema(file) },
+    {
+      "application/json": (catalog) => fieldsSchema(catalog, noFile),
+      "multipart/form-data": (catalog) => fieldsSchema(catalog, file),
+    },
     true,
   ),
 };
-const refusals = [
-  "REQUEST_MALFORMED",
-  "MEDIA_TYPE_UNSUPPORTED",
-  "REQUEST_INVALID",
-  "IMAGE_UNCHECKED",
-  "ENVELOPE_TOO_LARGE",
-  "LORA_UNSUPPORTED",
-  "IDEMPOTENCY_KEY_REUSED",
-  "QUEUE_FULL",
-  "DRAINING",
-  "INTAKE_DRAINED",
-  "DISK_FULL",
-  "STORE_UNAVAILABLE",
-] as const;
+const refusals = ["REQUEST_MALFORMED", "MEDIA_TYPE_UNSUPPORTED", ...orderRefusals] as const;
 
 const submitTo = <Path extends string>(path: Path, summary: string) =>
   apiRoute({

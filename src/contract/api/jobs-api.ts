@@ -6,31 +6,11 @@ import { jobDetailSchema, jobListSchema, jobSubmissionSchema, labelPattern, long
 import { modelName } from "../model-name.ts";
 import { apiRoute, jsonAnswer, jsonBody } from "./api-route.ts";
 import { limitParam } from "./list-params.ts";
+import { idempotencyHeader, orderRefusals } from "./order-params.ts";
 
 const tags = ["jobs"];
 const params = z.object({ id: z.string() });
 const usualCount = 100;
-
-/** Sending a request once more with the same key answers with the first one's job. */
-const idempotencyHeader = z.object({
-  "idempotency-key": z
-    .string()
-    .regex(/^[\x21-\x7e]{1,255}$/, "must have 1 to 255 printable characters without spaces")
-    .optional(),
-});
-
-const admissionRefusals = [
-  "REQUEST_INVALID",
-  "IMAGE_UNCHECKED",
-  "ENVELOPE_TOO_LARGE",
-  "LORA_UNSUPPORTED",
-  "IDEMPOTENCY_KEY_REUSED",
-  "QUEUE_FULL",
-  "DISK_FULL",
-  "DRAINING",
-  "INTAKE_DRAINED",
-  "STORE_UNAVAILABLE",
-] as const;
 
 const admitted = {
   200: jsonAnswer(jobDetailSchema, "This idempotency key was used before: the job of then."),
@@ -43,9 +23,9 @@ export const submitJob = apiRoute({
   role: "submitter",
   tags,
   summary: "Submits a job; the answer comes when it is on the disk.",
-  request: { headers: idempotencyHeader, body: jsonBody(jobSubmissionSchema) },
+  request: { headers: idempotencyHeader(), body: jsonBody(jobSubmissionSchema) },
   responses: admitted,
-  refusals: [...admissionRefusals, "REQUEST_MALFORMED", "WEBHOOK_REFUSED"],
+  refusals: [...orderRefusals, "REQUEST_MALFORMED", "WEBHOOK_REFUSED"],
 });
 
 const listedWith = <Word extends string>(what: string, isWord: (word: string) => word is Word, longestCount: number) =>
@@ -127,9 +107,9 @@ export const retryJob = apiRoute({
   role: "submitter",
   tags,
   summary: "Submits what failed or was cancelled once more: a new job that names the old one, which stays as it is.",
-  request: { params, headers: idempotencyHeader },
+  request: { params, headers: idempotencyHeader() },
   responses: admitted,
-  refusals: ["JOB_NOT_FOUND", "JOB_STATE_CONFLICT", "JOB_QUARANTINED", ...admissionRefusals],
+  refusals: ["JOB_NOT_FOUND", "JOB_STATE_CONFLICT", "JOB_QUARANTINED", ...orderRefusals],
 });
 
 export const releaseJob = apiRoute({

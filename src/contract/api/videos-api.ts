@@ -1,7 +1,8 @@
 /** Videos in the shape of OpenAI's API, which vLLM-Omni and others speak too; docs/openai-videos.md. */
 import { z } from "zod";
-import { knownModels, resolutionsOf } from "../../core/model-catalog.ts";
-import { longestPromptLength } from "../submit-request.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { resolutionsOf } from "../../core/model-figures.ts";
+import { longestPromptLength } from "../order.ts";
 import { videoRequestSchema } from "../videos-request.ts";
 import {
   modelListSchema,
@@ -12,6 +13,7 @@ import {
 } from "../videos-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 import { documentedBody, type JsonSchema, looseObject } from "./documented-body.ts";
+import { idempotencyHeader, orderRefusals } from "./order-params.ts";
 
 const tags = ["videos"];
 const idParam = z.object({ id: z.string() });
@@ -21,16 +23,16 @@ export type VideoOrder = { readonly prompt: string } & Readonly<Record<string, u
 
 const file: JsonSchema = { type: "string", format: "binary", description: "JPEG, PNG or WebP, at most 10 MB." };
 
-function fieldsSchema(toImage: (reference: JsonSchema) => JsonSchema): JsonSchema {
+function fieldsSchema(catalog: ModelCatalog, toImage: (reference: JsonSchema) => JsonSchema): JsonSchema {
   const json = looseObject(videoRequestSchema);
-  const sizes = [...new Set(knownModels().flatMap(resolutionsOf))];
+  const sizes = [...new Set(catalog.entries.flatMap(resolutionsOf))];
   return {
     ...json,
     required: ["prompt"],
     properties: {
       ...json.properties,
       prompt: { type: "string", minLength: 1, maxLength: longestPromptLength, pattern: "\\S" },
-      model: { type: "string", enum: [...knownModels()], description: "The main model unless it is named." },
+      model: { type: "string", enum: [...catalog.ids], description: "The main model unless it is named." },
       size: { type: "string", enum: sizes, default: "1280x720" },
       input_reference: toImage(json.properties["input_reference"] ?? {}),
     },
@@ -39,8 +41,8 @@ function fieldsSchema(toImage: (reference: JsonSchema) => JsonSchema): JsonSchem
 
 const createBody = documentedBody<VideoOrder>(
   {
-    "application/json": () => fieldsSchema((reference) => reference),
-    "multipart/form-data": () => fieldsSchema((reference) => ({ anyOf: [file, reference] })),
+    "application/json": (catalog) => fieldsSchema(catalog, (reference) => reference),
+    "multipart/form-data": (catalog) => fieldsSchema(catalog, (reference) => ({ anyOf: [file, reference] })),
   },
   true,
 );
@@ -52,30 +54,11 @@ export const createVideo = apiRoute({
   tags,
   summary: "Takes a video's order, durably: a form as OpenAI's SDK sends it, or JSON.",
   request: {
-    headers: z.object({
-      "idempotency-key": z
-        .string()
-        .regex(/^[\x21-\x7e]{1,255}$/, "must have 1 to 255 printable characters without spaces")
-        .optional()
-        .describe("The same key with the same fields gives the first video back."),
-    }),
+    headers: idempotencyHeader("The same key with the same fields gives the first video back."),
     body: createBody,
   },
   responses: { 200: jsonAnswer(videoObjectSchema, "It is durable.") },
-  refusals: [
-    "REQUEST_MALFORMED",
-    "MEDIA_TYPE_UNSUPPORTED",
-    "REQUEST_INVALID",
-    "IMAGE_ADDRESS_REFUSED",
-    "IMAGE_UNCHECKED",
-    "ENVELOPE_TOO_LARGE",
-    "LORA_UNSUPPORTED",
-    "IDEMPOTENCY_KEY_REUSED",
-    "QUEUE_FULL",
-    "DRAINING",
-    "DISK_FULL",
-    "STORE_UNAVAILABLE",
-  ],
+  refusals: ["REQUEST_MALFORMED", "MEDIA_TYPE_UNSUPPORTED", "IMAGE_ADDRESS_REFUSED", ...orderRefusals],
 });
 
 const pageCount = { usual: 20, most: 100 } as const;

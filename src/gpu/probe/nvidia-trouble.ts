@@ -1,3 +1,4 @@
+import { withoutNulls } from "../../core/present.ts";
 import type { Trouble } from "./probe-protocol.ts";
 import type { ToolAnswer } from "./tool-call.ts";
 
@@ -50,7 +51,7 @@ export function troubleOf(answer: ToolAnswer): Trouble {
   return {
     ...verdict,
     reason: `nvidia-smi ended ${end}${said === undefined ? "" : `: ${said}`}`,
-    ...(code === null ? {} : { smiExitCode: code }),
+    ...withoutNulls({ smiExitCode: code }),
   };
 }
 

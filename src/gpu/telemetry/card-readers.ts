@@ -1,5 +1,6 @@
 import type { GpuEvidence } from "../../core/fault.ts";
 import type { GpuStatus, MeasureOptions, Sample } from "../../core/ports/telemetry-probe.ts";
+import { present, withoutNulls } from "../../core/present.ts";
 import type { CardsKnown, GpuProbeClient } from "./gpu-probe-client.ts";
 
 export type CardReading = Pick<Sample, "gpuKind" | "gpus" | "gpuStatus">;
@@ -17,18 +18,18 @@ const nothing: GpuEvidence = {};
 function evidenceOf({ word }: CardsKnown): GpuEvidence {
   if (word.kind === "trouble") {
     const { smiExitCode, nvmlCode } = word.trouble;
-    return { ...(smiExitCode === undefined ? {} : { smiExitCode }), ...(nvmlCode === undefined ? {} : { nvmlCode }) };
+    return present({ smiExitCode, nvmlCode });
   }
   if (word.kind !== "cards") return nothing;
   const actions = word.cards
     .map(({ details }) => details.recoveryAction)
     .filter((action) => action !== null && action !== "None");
   const throttleMask = word.cards.reduce((mask, { details }) => mask | (details.throttleMask ?? 0), 0);
-  return {
-    ...(actions[0] == null ? {} : { recoveryAction: actions[0] }),
-    ...(throttleMask === 0 ? {} : { throttleMask }),
-    ...(word.missingCount === 0 ? {} : { missingDeviceCount: word.missingCount }),
-  };
+  return withoutNulls({
+    recoveryAction: actions[0],
+    throttleMask: throttleMask === 0 ? null : throttleMask,
+    missingDeviceCount: word.missingCount === 0 ? null : word.missingCount,
+  });
 }
 
 /** What the cards' state is, from the child's newest word and its age. Pure. */
@@ -92,6 +93,6 @@ export function joinReadings(readings: readonly CardReading[]): CardReading {
   return {
     gpuKind: (real ?? simulated ?? first).gpuKind,
     gpus: readings.flatMap(({ gpus }) => gpus),
-    ...(gpuStatus === undefined ? {} : { gpuStatus }),
+    ...present({ gpuStatus }),
   };
 }

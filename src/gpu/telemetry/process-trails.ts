@@ -2,6 +2,7 @@ import { totalmem } from "node:os";
 import type { Clock } from "../../core/clock.ts";
 import type { GpuEvidence } from "../../core/fault.ts";
 import type { MachineEvidence, ProcessTrail } from "../../core/ports/telemetry-probe.ts";
+import { withoutNulls } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { CardReader, CardReading } from "./card-readers.ts";
 import { type CgroupRoots, readCgroup } from "./cgroup.ts";
@@ -28,10 +29,10 @@ function ofCard(readings: readonly CardReading[], deviceUuid: string | null): Gp
   const all = readings.find(({ gpuStatus }) => gpuStatus !== undefined)?.gpuStatus?.evidence ?? {};
   if (details === undefined) return all;
   const { recoveryAction, throttleMask } = details;
-  return {
-    ...(recoveryAction === null || recoveryAction === "None" ? {} : { recoveryAction }),
-    ...(throttleMask === null || throttleMask === 0 ? {} : { throttleMask }),
-  };
+  return withoutNulls({
+    recoveryAction: recoveryAction === "None" ? null : recoveryAction,
+    throttleMask: throttleMask === 0 ? null : throttleMask,
+  });
 }
 
 /** Lines of the kernel's log that do not name a card beside which this one is known. */
@@ -76,12 +77,12 @@ export function createProcessTrails(
           const lines = readers.flatMap((reader) => reader.kernelLines?.(fromMs) ?? []);
           const kernelLog = withoutOtherCards(lines, readings, deviceUuid).join("\n");
           const gpu = ofCard(readings, deviceUuid);
-          return {
-            ...(killsBefore === null || killsAfter === null ? {} : { oomKillCount: killsAfter - killsBefore }),
-            ...(process.memoryUseRatio === null ? {} : { hostMemoryUseRatio: process.memoryUseRatio }),
-            ...(kernelLog === "" ? {} : { kernelLog }),
-            ...(Object.keys(gpu).length === 0 ? {} : { gpu }),
-          };
+          return withoutNulls({
+            oomKillCount: killsBefore === null || killsAfter === null ? null : killsAfter - killsBefore,
+            hostMemoryUseRatio: process.memoryUseRatio,
+            kernelLog: kernelLog === "" ? null : kernelLog,
+            gpu: Object.keys(gpu).length === 0 ? null : gpu,
+          });
         },
         end: () => {
           followed.delete(process);

@@ -19,10 +19,10 @@ function swaggerFile(name: string): URL {
   return (built !== undefined && existsSync(built) ? built : installed) as URL;
 }
 
-export function addDocumentRoutes(app: ApiApp, ports: Pick<ServerPorts, "status">): void {
+export function addDocumentRoutes(app: ApiApp, ports: Pick<ServerPorts, "status" | "catalog">): void {
   let document: ApiDocument | undefined;
   app.openapi(showDocument, (context) => {
-    document ??= describeApi(app, ports.status().version);
+    document ??= describeApi(app, ports.status().version, ports.catalog);
     const shown: object = document;
     return context.json(shown as Record<string, JSONValue>, 200, { "cache-control": "no-cache" });
   });

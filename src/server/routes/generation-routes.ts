@@ -1,70 +1,48 @@
 /** Submitting a job, and looking at one. */
 import { detectModelType, generate, showGeneration, submitGeneration } from "../../contract/api/generation-api.ts";
 import { detectModel } from "../../contract/detect-model.ts";
-import type { AdmissionOutcome } from "../../contract/submission.ts";
-import { idempotencyBodyOf, parseSubmission, toConsent, toRenderRequest } from "../../contract/submit-request.ts";
+import { compatibleOrderText } from "../../contract/order-text.ts";
+import { toOrder } from "../../contract/submit-request.ts";
 import { toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
-import { drawInteger } from "../../core/chance.ts";
-import type { JobView } from "../../core/job.ts";
+import { acceptSubmission } from "../accept-submission.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { AppOptions, HttpContext } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import { readSubmission } from "../read-submission.ts";
-import { refuseAdmission } from "../refuse-admission.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
-const largestSeed = 2 ** 31 - 1;
 const unreadImage =
   "The image was checked, but no worker of this service reads images: the video follows the prompt alone.";
 const unreadEndImage =
   "The end image was checked, but no model of this service ends at an image: the video follows the prompt and the image.";
 
-function answerSubmitted(
-  context: HttpContext,
-  ports: ServerPorts,
-  { job, estimate, kind }: Extract<AdmissionOutcome, { readonly job: JobView }>,
-  warnings: readonly string[],
-) {
-  const { sentence, mode, isDegradedActive } = ports.status();
-  const body = toSubmitted(job, {
-    message: sentence,
-    estimate,
-    isRealEnabled: mode !== "mock" && mode !== "draining",
-    isDegraded: isDegradedActive,
-    warnings,
-  });
-  if (kind === "duplicate") context.header("idempotency-replayed", "true");
-  if (job.isSimulated) context.header("x-understudy-simulated", "true");
-  return context.json(body, 200);
+function warningsOf(imageHashes: readonly string[], isSimulated: boolean): readonly string[] {
+  if (isSimulated) return imageHashes.length > 0 ? [unreadImage] : [];
+  return imageHashes.some((hash) => hash.startsWith("end_image:")) ? [unreadEndImage] : [];
 }
 
-/** The body is parsed here and made durable by the admission; nothing else happens on this path. */
 async function submit(context: HttpContext, ports: ServerPorts, options: AppOptions) {
-  const key = context.req.header("idempotency-key") ?? null;
   const read = await readSubmission(context, ports);
-  if (read.kind === "refused") return refuse(context, read.refusal);
-  const parsed = parseSubmission(read.fields, { hasImage: read.image !== undefined });
-  if (parsed.kind === "invalid")
-    return refuse(context, { code: "REQUEST_INVALID", detail: parsed.message, param: parsed.param });
-  const { fields } = parsed;
-  const outcome = await ports.admission.submit({
-    spec: {
-      request: toRenderRequest(fields, () => drawInteger(ports.chance, 0, largestSeed)),
-      consent: toConsent(fields, options.consent),
-      workflow: null,
-    },
-    apiKeyId: context.get("apiKeyId"),
-    idempotencyKey: key,
-    ...(read.image === undefined ? {} : { image: read.image }),
-    idempotencyBody: key === null ? null : idempotencyBodyOf(fields, read.imageHashes),
+  if ("refusal" in read) return refuse(context, read.refusal);
+  const { fields, image, imageHashes } = read;
+  const text = compatibleOrderText(fields, imageHashes);
+  const accepted = await acceptSubmission(context, ports, {
+    order: toOrder(fields),
+    consent: options.consent,
+    text,
+    image,
   });
-  if (!("job" in outcome)) return refuseAdmission(context, outcome);
-  const isSimulated = ports.status().isSimulated;
-  const warnings = [
-    ...(isSimulated && read.imageHashes.length > 0 ? [unreadImage] : []),
-    ...(!isSimulated && read.imageHashes.some((hash) => hash.startsWith("end_image:")) ? [unreadEndImage] : []),
-  ];
-  return answerSubmitted(context, ports, outcome, warnings);
+  if ("refused" in accepted) return accepted.refused;
+  const { sentence, mode, isDegradedActive, isSimulated } = ports.status();
+  const body = toSubmitted(accepted.job, {
+    model: ports.catalog.entryOf(fields.model_type),
+    message: sentence,
+    estimate: accepted.estimate,
+    isRealEnabled: mode !== "mock" && mode !== "draining",
+    isDegraded: isDegradedActive,
+    warnings: warningsOf(imageHashes, isSimulated),
+  });
+  return context.json(body, 200, accepted.headers);
 }
 
 export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
@@ -78,8 +56,9 @@ export function addGenerationRoutes(app: ApiApp, ports: ServerPorts, options: Ap
   app.openapi(detectModelType, (context) => {
     const { has_image: image, has_end_image: endImage } = context.req.valid("query");
     const isYes = (text: string | undefined): boolean => text === "true" || text === "1";
+    const { catalog } = ports;
     return context.json(
-      detectModel({ hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }),
+      detectModel({ catalog, hasImage: isYes(image), hasEndImage: isYes(endImage), lead: ports.status().model }),
       200,
     );
   });

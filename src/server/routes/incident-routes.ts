@@ -4,6 +4,7 @@ import { toAnalytics } from "../../contract/analytics-wire.ts";
 import { listIncidents, showAnalytics, showIncident } from "../../contract/api/incident-api.ts";
 import { toIncidentMarkdown } from "../../contract/incident-markdown.ts";
 import { toIncidentReport, toIncidentSummary } from "../../contract/incident-wire.ts";
+import { present, withoutNulls } from "../../core/present.ts";
 import { dayMs } from "../../core/units.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
@@ -37,14 +38,13 @@ export function addIncidentRoutes(app: ApiApp, ports: ServerPorts): void {
     const { limit, cursor, status } = context.req.valid("query");
     const page = await ports.incidents.list({
       limit,
-      ...(cursor === undefined ? {} : { cursor }),
-      ...(status === undefined ? {} : { statuses: status }),
+      ...present({ cursor, statuses: status }),
     });
     if (page === null)
       return wrong(context, "cursor", "The cursor is not one that this list gave out; begin without one.");
     const nowMs = ports.clock.nowMs();
     const incidents = page.incidents.map((incident) => toIncidentSummary(incident, nowMs));
-    return context.json({ incidents, ...(page.cursor === null ? {} : { cursor: page.cursor }) }, 200, noStore);
+    return context.json({ incidents, ...withoutNulls({ cursor: page.cursor }) }, 200, noStore);
   });
 
   app.openapi(showIncident, (context) => answerIncident(context, ports, context.req.valid("param").id));

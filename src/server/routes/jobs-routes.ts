@@ -10,27 +10,18 @@ import {
   submitJob,
 } from "../../contract/api/jobs-api.ts";
 import { toIntake } from "../../contract/intake-wire.ts";
-import {
-  type JobDetail,
-  problemOfSubmission,
-  submissionText,
-  toJob,
-  toJobDetail,
-  toOwnConsent,
-  toRequest,
-} from "../../contract/jobs-wire.ts";
-import type { Submission } from "../../contract/submission.ts";
-import { drawInteger } from "../../core/chance.ts";
+import { type JobDetail, problemOfSubmission, toJob, toJobDetail, toOrder } from "../../contract/jobs-wire.ts";
+import { jobOrderText } from "../../contract/order-text.ts";
 import type { JobView } from "../../core/job.ts";
+import { present, withoutNulls } from "../../core/present.ts";
+import { type Accepted, acceptSubmission, admit, type Refusing, submitterOf } from "../accept-submission.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { AppOptions, HttpContext } from "../http-types.ts";
 import { type Refused, refuse } from "../problems.ts";
 import { readImage } from "../read-image.ts";
-import { refuseAdmission } from "../refuse-admission.ts";
 import { resubmissionOf } from "../resubmission.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
-const largestSeed = 2 ** 31 - 1;
 const fresh = { "cache-control": "no-cache" };
 
 const notFound = (context: HttpContext, id: string): Refused =>
@@ -49,47 +40,36 @@ const detailOf = async (ports: ServerPorts, job: JobView): Promise<JobDetail> =>
     estimate: ports.admission.estimateOf(job.spec),
   });
 
-/** The one way in, for a submission and for a new try. */
-async function admit(context: HttpContext, ports: ServerPorts, submission: Submission) {
-  const outcome = await ports.admission.submit(submission);
-  if (!("job" in outcome)) return refuseAdmission(context, outcome);
-  const { job } = outcome;
-  const isReplayed = outcome.kind === "duplicate";
-  const headers = {
-    location: `/api/v1/jobs/${job.id}`,
-    ...(isReplayed ? { "idempotency-replayed": "true" } : {}),
-    ...(job.isSimulated ? { "x-understudy-simulated": "true" } : {}),
-  };
-  return context.json(await detailOf(ports, job), isReplayed ? 200 : 201, headers);
+/** The same for a submission and for a new try. */
+async function answerAccepted(context: HttpContext, ports: ServerPorts, accepted: Accepted | Refusing) {
+  if ("refused" in accepted) return accepted.refused;
+  const { job, isReplayed, headers } = accepted;
+  const detail = await detailOf(ports, job);
+  return context.json(detail, isReplayed ? 200 : 201, { location: `/api/v1/jobs/${job.id}`, ...headers });
 }
 
 function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): void {
   app.openapi(submitJob, async (context) => {
     const fields = context.req.valid("json");
-    const { "idempotency-key": key = null } = context.req.valid("header");
-    const problem = problemOfSubmission(fields, { hasImage: fields.image !== undefined });
+    const problem = problemOfSubmission(fields, { catalog: ports.catalog, hasImage: fields.image !== undefined });
     if (problem !== null) return refuse(context, { code: "REQUEST_INVALID", ...problem });
     const { url = null } = fields.webhook ?? {};
     const refusal = url === null ? null : ports.webhooks.problemOf(url);
     if (refusal !== null) return refuse(context, { code: "WEBHOOK_REFUSED", param: "webhook.url", detail: refusal });
     const image =
-      fields.image === undefined ? null : await readImage(ports, "image", Buffer.from(fields.image, "base64"));
-    if (image !== null && "refusal" in image) return refuse(context, image.refusal);
-    return admit(context, ports, {
-      spec: {
-        request: toRequest(fields, () => drawInteger(ports.chance, 0, largestSeed)),
-        consent: toOwnConsent(fields, options.ownConsent),
-        workflow: null,
-      },
-      apiKeyId: context.get("apiKeyId"),
-      idempotencyKey: key,
-      idempotencyBody: key === null ? null : submissionText(fields, image?.sha256 ?? null),
+      fields.image === undefined ? undefined : await readImage(ports, "image", Buffer.from(fields.image, "base64"));
+    if (image !== undefined && "refusal" in image) return refuse(context, image.refusal);
+    const accepted = await acceptSubmission(context, ports, {
+      order: toOrder(fields),
+      consent: options.ownConsent,
+      text: jobOrderText(fields, image?.sha256 ?? null),
+      image,
       priority: fields.priority,
       labels: fields.labels,
       webhookUrl: url,
-      ...(fields.deadline_ms === undefined ? {} : { deadlineMs: fields.deadline_ms }),
-      ...(image === null ? {} : { image }),
+      ...present({ deadlineMs: fields.deadline_ms }),
     });
+    return answerAccepted(context, ports, accepted);
   });
 
   app.openapi(retryJob, async (context) => {
@@ -102,12 +82,8 @@ function addSubmission(app: ApiApp, ports: ServerPorts, options: AppOptions): vo
     }
     if (job.state !== "failed" && job.state !== "cancelled")
       return conflict(context, `Only what failed or was cancelled is tried again; this job is ${job.state}.`);
-    const { "idempotency-key": key = null } = context.req.valid("header");
-    return admit(
-      context,
-      ports,
-      await resubmissionOf(job, ports, { apiKeyId: context.get("apiKeyId"), idempotencyKey: key }),
-    );
+    const again = await resubmissionOf(job, ports, submitterOf(context));
+    return answerAccepted(context, ports, await admit(context, ports, again));
   });
 }
 
@@ -116,15 +92,10 @@ function addReading(app: ApiApp, ports: ServerPorts): void {
     const { state, label, model, since, until, limit, cursor } = context.req.valid("query");
     const page = await ports.jobs.list({
       limit,
-      ...(state === undefined ? {} : { states: state }),
-      ...(label === undefined ? {} : { labels: label }),
-      ...(model === undefined ? {} : { model }),
-      ...(since === undefined ? {} : { fromMs: since }),
-      ...(until === undefined ? {} : { untilMs: until }),
-      ...(cursor === undefined ? {} : { cursor }),
+      ...present({ states: state, labels: label, model, fromMs: since, untilMs: until, cursor }),
     });
     const jobs = page.jobs.map((job) => toJob(job, ports.progressOf(job.id)));
-    return context.json({ jobs, ...(page.cursor === null ? {} : { cursor: page.cursor }) }, 200, fresh);
+    return context.json({ jobs, ...withoutNulls({ cursor: page.cursor }) }, 200, fresh);
   });
 
   app.openapi(showJob, async (context) => {

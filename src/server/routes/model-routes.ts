@@ -24,6 +24,8 @@ import {
   toVerified,
 } from "../../contract/model-wire.ts";
 import { isoOf } from "../../core/clock.ts";
+import { sizeOfText } from "../../core/pixel-size.ts";
+import { ifKnown, present, withoutNulls } from "../../core/present.ts";
 import { gibibyte, minuteMs, secondMs } from "../../core/units.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
@@ -58,11 +60,8 @@ const issuesOf = ({ error, fit, isLoaded }: ModelView): string[] => [
 
 const inGb = (bytes: number): number => Number((bytes / gibibyte).toFixed(1));
 
-const profileOf = ({ card, cardBytes, hostBytes }: NonNullable<ReturnType<ServerPorts["models"]["hardware"]>>) => ({
-  ...(card === null ? {} : { gpu_model: card }),
-  ...(cardBytes === null ? {} : { vram_gb: inGb(cardBytes) }),
-  ...(hostBytes === null ? {} : { total_memory_gb: inGb(hostBytes) }),
-});
+const profileOf = ({ card, cardBytes, hostBytes }: NonNullable<ReturnType<ServerPorts["models"]["hardware"]>>) =>
+  withoutNulls({ gpu_model: card, vram_gb: ifKnown(cardBytes, inGb), total_memory_gb: ifKnown(hostBytes, inGb) });
 
 function addReads(app: ApiApp, { models, clock }: ServerPorts): void {
   app.openapi(listModels, async (context) => context.json(toModels(await models.list(), clock.nowMs()), 200, noStore));
@@ -110,7 +109,7 @@ function addOverviews(app: ApiApp, ports: ServerPorts): void {
       available_models: views.filter(({ isAvailable }) => isAvailable).length,
       loaded_models: views.filter(({ isLoaded }) => isLoaded).length,
       active_downloads: views.filter(({ download }) => download?.state === "downloading").length,
-      ...(hardware === null ? {} : { hardware_profile: profileOf(hardware) }),
+      ...present({ hardware_profile: ifKnown(hardware, profileOf) }),
       timestamp: isoOf(clock.nowMs()),
     };
     return context.json(body, 200, noStore);
@@ -164,11 +163,9 @@ export function addModelRoutes(app: ApiApp, ports: ServerPorts): void {
   });
   app.openapi(suggestModel, (context) => {
     const { requested_model: model, resolution, max_wait_minutes: minutes } = context.req.valid("json");
-    const [width = 0, height = 0] = resolution.split("x").map(Number);
     const suggestion = models.suggest({
       model,
-      width,
-      height,
+      ...sizeOfText(resolution),
       maxWaitMs: minutes === undefined ? null : minutes * minuteMs,
     });
     return suggestion === "absent" ? unknownModel(context, model) : context.json(toSuggestion(model, suggestion), 200);

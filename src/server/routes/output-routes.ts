@@ -11,9 +11,10 @@ import {
   showThumbnailByName,
   showVideo,
 } from "../../contract/api/output-api.ts";
+import { artifactOf, shownArtifact } from "../../contract/job-truth.ts";
 import { toOutputs, toVideo, type Video } from "../../contract/output-wire.ts";
-import { artifactOf, shownArtifact } from "../../contract/task-wire.ts";
 import type { JobArtifact, JobView } from "../../core/job.ts";
+import { present } from "../../core/present.ts";
 import type { ApiApp } from "../api-app.ts";
 import { serveArtifact } from "../artifact-response.ts";
 import type { HttpContext } from "../http-types.ts";
@@ -32,7 +33,7 @@ async function listVideos(ports: ServerPorts, limit: number): Promise<Video[]> {
   const videos: Video[] = [];
   let cursor: string | null | undefined;
   while (videos.length < limit && cursor !== null) {
-    const page = await ports.jobs.list({ limit: longestListCount, ...(cursor === undefined ? {} : { cursor }) });
+    const page = await ports.jobs.list({ limit: longestListCount, ...present({ cursor }) });
     videos.push(...page.jobs.map(toVideo).filter((video) => video !== null));
     cursor = page.cursor;
   }
@@ -42,7 +43,7 @@ async function listVideos(ports: ServerPorts, limit: number): Promise<Video[]> {
 function truthHeaders(job: JobView, artifact: JobArtifact): Record<string, string> {
   return {
     "x-understudy-served-by": artifact.kind === "stand_in" ? "stand_in" : "real",
-    ...(job.isSimulated ? { "x-understudy-simulated": "true" } : {}),
+    ...present({ "x-understudy-simulated": job.isSimulated ? "true" : undefined }),
   };
 }
 

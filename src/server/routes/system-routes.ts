@@ -57,8 +57,9 @@ function portOf(address: string): number {
 /** Figures as measured, and small answers that the seed's clients look for. */
 export function addFigureRoutes(app: ApiApp, ports: ServerPorts): void {
   const host = readHostFacts();
+  const { catalog } = ports;
   app.openapi(showStats, async (context) =>
-    context.json(toSystemStats(await ports.telemetry.measure(), ports.status(), host), 200, noStore),
+    context.json(toSystemStats(await ports.telemetry.measure(), ports.status(), { host, catalog }), 200, noStore),
   );
   app.openapi(showStatsHistory, (context) => {
     const nowMs = ports.clock.nowMs();

@@ -11,10 +11,8 @@ import {
   showModel,
   showVideo,
 } from "../../contract/api/videos-api.ts";
-import { toOwnConsent } from "../../contract/jobs-wire.ts";
-import { idempotencyBodyOf, toRenderRequest } from "../../contract/submit-request.ts";
-import { artifactOf } from "../../contract/task-wire.ts";
-import type { AcceptedVideo } from "../../contract/videos-request.ts";
+import { artifactOf } from "../../contract/job-truth.ts";
+import { videoOrderText } from "../../contract/order-text.ts";
 import {
   isCompleted,
   pollAfterMs,
@@ -25,18 +23,17 @@ import {
   type VideoObject,
   videoStatusOf,
 } from "../../contract/videos-wire.ts";
-import { drawInteger } from "../../core/chance.ts";
 import type { ArtifactRef, JobView } from "../../core/job.ts";
-import { isKnownModel, knownModels } from "../../core/model-catalog.ts";
+import type { ModelEntry } from "../../core/model-entry.ts";
+import { ifKnown, present } from "../../core/present.ts";
+import { acceptSubmission } from "../accept-submission.ts";
 import type { ApiApp } from "../api-app.ts";
 import { serveArtifact } from "../artifact-response.ts";
 import type { AppOptions, HttpContext } from "../http-types.ts";
 import { type Refused, refuse } from "../problems.ts";
 import { readVideoRequest } from "../read-video-request.ts";
-import { refuseAdmission } from "../refuse-admission.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
-const largestSeed = 2 ** 31 - 1;
 const noCache = { "cache-control": "no-cache" };
 
 const notFound = (context: HttpContext): Refused =>
@@ -60,45 +57,27 @@ async function show({ ports, options }: Parts, job: JobView, ignored: readonly s
   const estimate = ports.admission.estimateOf(job.spec);
   const video = toVideoObject(job, { progress: ports.progressOf(job.id), outlook, estimate, resultMaxAgeMs, ignored });
   const pollMs = pollAfterMs(video, outlook.etaMs);
-  const headers = {
-    ...noCache,
-    ...truthHeadersOf(video),
-    ...(pollMs === null ? {} : { "openai-poll-after-ms": String(pollMs) }),
-  };
-  return { video, headers };
+  const polling = present({ "openai-poll-after-ms": ifKnown(pollMs, String) });
+  return { video, headers: { ...noCache, ...truthHeadersOf(video), ...polling } };
 }
-
-/** The same order in another spelling is the same; one that came by another route is not. */
-const keyBodyOf = (video: AcceptedVideo, imageHashes: readonly string[]): string =>
-  JSON.stringify(["videos", idempotencyBodyOf(video.fields, imageHashes), video.floor ?? null]);
 
 function addCreate(app: ApiApp, parts: Parts): void {
   const { ports, options } = parts;
   app.openapi(createVideo, async (context) => {
-    const key = context.req.valid("header")["idempotency-key"] ?? null;
-    const read = await readVideoRequest(context, ports, ports.status().model);
+    const read = await readVideoRequest(context, ports, { catalog: ports.catalog, lead: ports.status().model });
     if ("refusal" in read) return refuse(context, read.refusal);
     const { video, image } = read;
-    const hashes = image === undefined ? [] : [image.sha256];
-    const outcome = await ports.admission.submit({
-      spec: {
-        request: toRenderRequest(video.fields, () => drawInteger(ports.chance, 0, largestSeed)),
-        consent: toOwnConsent({ ...video.fields, floor: video.floor }, options.ownConsent),
-        workflow: null,
-      },
-      apiKeyId: context.get("apiKeyId"),
-      idempotencyKey: key,
-      idempotencyBody: key === null ? null : keyBodyOf(video, hashes),
-      ...(image === undefined ? {} : { image }),
+    const accepted = await acceptSubmission(context, ports, {
+      order: video.order,
+      consent: options.ownConsent,
+      text: videoOrderText(video.fields, video.order.floor, image === undefined ? [] : [image.sha256]),
+      image,
     });
-    if (!("job" in outcome)) return refuseAdmission(context, outcome);
+    if ("refused" in accepted) return accepted.refused;
     // The simulator draws what the prompt says, whatever the image shows.
-    const unread = image !== undefined && outcome.job.isSimulated ? ["input_reference"] : [];
-    const { video: body, headers } = await show(parts, outcome.job, [...video.ignored, ...unread]);
-    return context.json(body, 200, {
-      ...headers,
-      ...(outcome.kind === "duplicate" ? { "idempotency-replayed": "true" } : {}),
-    });
+    const unread = image !== undefined && accepted.job.isSimulated ? ["input_reference"] : [];
+    const { video: body, headers } = await show(parts, accepted.job, [...video.ignored, ...unread]);
+    return context.json(body, 200, { ...headers, ...accepted.headers });
   });
 }
 
@@ -112,7 +91,7 @@ function addReads(app: ApiApp, parts: Parts): void {
     const page = await ports.jobs.list({
       limit,
       isOldestFirst: order === "asc",
-      ...(after === undefined ? {} : { after }),
+      ...present({ after }),
     });
     const shown = await Promise.all(page.jobs.map((job) => show(parts, job)));
     const body = toVideoList(
@@ -185,16 +164,17 @@ export function addVideosRoutes(app: ApiApp, ports: ServerPorts, options: AppOpt
   app.openapi(editVideo, (context) => notDone(context, "changes to videos"));
   app.openapi(extendVideo, (context) => notDone(context, "extensions of videos"));
 
-  const modelObject = (id: string) => {
+  const modelObject = (entry: ModelEntry) => {
     const { model, startedAtMs } = ports.status();
-    return toModelObject(id, { isMain: id === model, knownSinceMs: startedAtMs });
+    return toModelObject(entry, { isMain: entry.id === model, knownSinceMs: startedAtMs });
   };
   app.openapi(listModels, (context) =>
-    context.json({ object: "list" as const, data: knownModels().map(modelObject) }, 200, noCache),
+    context.json({ object: "list" as const, data: ports.catalog.entries.map(modelObject) }, 200, noCache),
   );
   app.openapi(showModel, (context) => {
     const { model } = context.req.valid("param");
-    if (isKnownModel(model)) return context.json(modelObject(model), 200, noCache);
+    const entry = ports.catalog.find(model);
+    if (entry !== undefined) return context.json(modelObject(entry), 200, noCache);
     return refuse(context, { code: "NOT_FOUND", param: "model", detail: `There is no model ${model.slice(0, 64)}.` });
   });
 }

@@ -3,6 +3,7 @@ import { upgradeWebSocket } from "@hono/node-server";
 import type { WSContext } from "hono/ws";
 import type { WebSocket } from "ws";
 import { openSocket } from "../../contract/api/stream-api.ts";
+import { messageOfJob } from "../../contract/job-truth.ts";
 import { toAttempt, toSystemStatus } from "../../contract/recovery-wire.ts";
 import {
   downloadFrames,
@@ -15,9 +16,10 @@ import {
   socketTopics,
 } from "../../contract/socket-frames.ts";
 import { bothWays } from "../../contract/stream-wire.ts";
-import { messageOfJob, toTask } from "../../contract/task-wire.ts";
+import { toTask } from "../../contract/task-wire.ts";
 import { isoOf } from "../../core/clock.ts";
 import type { EventRow } from "../../core/events.ts";
+import { present } from "../../core/present.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { HttpContext } from "../http-types.ts";
 import type { OpenStreams } from "../open-streams.ts";
@@ -104,10 +106,7 @@ async function sendRow(ports: ServerPorts, client: Client, row: EventRow): Promi
       job,
       ports.progressOf(job.id),
     );
-    const optional = {
-      ...(output_path === undefined ? {} : { output_path }),
-      ...(error_message === undefined ? {} : { error_message }),
-    };
+    const optional = present({ output_path, error_message });
     client.send("task_update", {
       task_id: id,
       status,

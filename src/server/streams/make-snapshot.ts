@@ -1,8 +1,10 @@
 import { listedKinds } from "../../contract/event-words.ts";
+import { shownArtifact } from "../../contract/job-truth.ts";
 import { toVideo } from "../../contract/output-wire.ts";
 import { type Snapshot, toRow, toSnapshot } from "../../contract/stream-wire.ts";
-import { shownArtifact, toQueue, toTask } from "../../contract/task-wire.ts";
+import { toQueue, toTask } from "../../contract/task-wire.ts";
 import { isRowOf } from "../../core/events.ts";
+import { withoutNulls } from "../../core/present.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 const taskCount = 20;
@@ -32,6 +34,6 @@ export async function makeSnapshot(ports: ServerPorts): Promise<Snapshot> {
       .filter((row) => isRowOf(row, ...listedKinds))
       .slice(-recentCount)
       .map(toRow),
-    ...(lastOutput === null ? {} : { last_output: lastOutput }),
+    ...withoutNulls({ last_output: lastOutput }),
   });
 }

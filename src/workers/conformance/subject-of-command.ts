@@ -2,7 +2,9 @@ import type { PromiseFile } from "../../contract/worker-promises.ts";
 import type { SystemClock } from "../../core/clock.ts";
 import { WorkerError } from "../../core/errors.ts";
 import type { RenderRequest } from "../../core/job.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { WorkerIdentity } from "../../core/ports/worker.ts";
+import { present } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { WorkerCommand } from "../worker-process.ts";
 import { createWorkerBench, type WorkerBench } from "./bench.ts";
@@ -32,7 +34,7 @@ const requestOf = (file: PromiseFile, model: string): RenderRequest => ({
   seed: 7,
   loraPath: null,
   loraStrength: 1,
-  ...(file.image === undefined ? {} : { imagePath: file.image }),
+  ...present({ imagePath: file.image }),
 });
 
 /** Milliseconds of a denoise step, by one short render. */
@@ -77,13 +79,14 @@ function firstOf(what: string, wanted: string | undefined, offered: readonly str
 export async function subjectOfCommand(
   command: WorkerCommand,
   file: PromiseFile,
-  clock: SystemClock,
+  { clock, catalog }: { readonly clock: SystemClock; readonly catalog: ModelCatalog },
 ): Promise<WorkerSubject> {
   const anyRequest = requestOf(file, file.model ?? "any");
   const unknown: WorkerSubject = {
     name: [command.file, ...command.args].join(" "),
     command,
     profile: file.profile ?? "full",
+    model: null,
     shortRequest: anyRequest,
     longRequest: anyRequest,
     patienceMs: {
@@ -104,6 +107,7 @@ export async function subjectOfCommand(
   const clearsCache = identity.actions.includes("clear_gpu_cache") ? ({ clearsCache: true } as const) : {};
   const known = {
     ...unknown,
+    model: catalog.find(shortRequest.model) ?? null,
     shortRequest,
     profile,
     longRequest: shortRequest,

@@ -1,5 +1,6 @@
 import type { WorkerPromises } from "../../contract/worker-promises.ts";
 import type { RenderRequest } from "../../core/job.ts";
+import type { ModelEntry } from "../../core/model-entry.ts";
 import type { LoadProfile } from "../../core/words.ts";
 import type { WorkerCommand } from "../worker-process.ts";
 
@@ -19,6 +20,8 @@ export interface WorkerSubject {
   readonly name: string;
   readonly command: WorkerCommand;
   readonly profile: LoadProfile;
+  /** Of both requests; null for a model of one's own, of which nobody else knows its grid and its experts. */
+  readonly model: ModelEntry | null;
   /** Ends within seconds. */
   readonly shortRequest: RenderRequest;
   /** Denoises long enough to be met in the middle, and over at least two checkpoints where there are any. */

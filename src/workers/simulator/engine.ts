@@ -1,7 +1,8 @@
 import { exitCodePoisoned } from "../../contract/worker-protocol.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { WorkerFailure } from "../../core/fault.ts";
-import { canaryRequest, modelEntry } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { canaryRequest } from "../../core/model-figures.ts";
 import type {
   AttachReport,
   GenerateOrder,
@@ -26,6 +27,7 @@ const canaryMs = 100;
 
 export interface EngineOptions extends Pick<FaultStage, "die" | "silence" | "lie" | "block"> {
   readonly clock: Clock;
+  readonly catalog: ModelCatalog;
   readonly device: SimulatedDevice;
   readonly speed: number;
   readonly cards: readonly FaultCard[];
@@ -56,10 +58,10 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#deck = new FaultDeck(options.cards);
-    this.#placement = new Placement(options.device, options.speed);
-    const { clock, device, notify, onState } = options;
+    this.#placement = new Placement(options.catalog, options.device, options.speed);
+    const { clock, catalog, device, notify, onState } = options;
     const play: RunTools["play"] = (run, card) => playFault(this.#stageOf(run), card);
-    this.#tools = { clock, device, notify, onState, deck: this.#deck, placement: this.#placement, play };
+    this.#tools = { clock, catalog, device, notify, onState, deck: this.#deck, placement: this.#placement, play };
   }
 
   get isRendering(): boolean {
@@ -212,14 +214,15 @@ export class Engine {
 
   /** How many experts took part. Throws what a render would be met by: the memory is really reserved. */
   async #prove(order: ProbeOrder): Promise<number> {
-    const { clock, device, speed } = this.#options;
+    const { clock, catalog, device, speed } = this.#options;
     if (order.kind === "alive") {
       if (this.#isPoisoned) throw contextLost();
       return 0;
     }
     const model = order.kind === "canary" ? order.model : order.request.model;
     this.#assertLoaded(model);
-    const canary = canaryRequest(model);
+    const entry = catalog.entryOf(model);
+    const canary = canaryRequest(entry);
     const proofMs = order.kind === "canary" ? canaryMs / speed : 2 * this.#placement.stepMs(order.request);
     device.reserveWorking(this.#placement.workingBytes(order.kind === "canary" ? { model, ...canary } : order.request));
     try {
@@ -228,8 +231,8 @@ export class Engine {
       device.releaseWorking();
     }
     if (order.kind === "phase") return 1;
-    const experts = Array.from({ length: canary.steps }, (_, step) => expertOf(model, step, canary.steps));
-    return Math.min(new Set(experts).size, modelEntry(model).expertCount);
+    const experts = Array.from({ length: canary.steps }, (_, step) => expertOf(entry, step, canary.steps));
+    return Math.min(new Set(experts).size, entry.expertCount);
   }
 
   #poison(): void {

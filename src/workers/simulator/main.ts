@@ -11,6 +11,7 @@ import {
 } from "../../contract/worker-protocol.ts";
 import { createSystemClock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
+import { createModelCatalog } from "../../core/model-catalog.ts";
 import type { GenerateOrder, ProbeOrder, WorkerIdentity } from "../../core/ports/worker.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";
 import { loadProfiles, modelIds, phases, type RecoveryAction } from "../../core/words.ts";
@@ -82,6 +83,7 @@ let exitCode = 0;
 
 const engine: Engine = new Engine({
   clock,
+  catalog: createModelCatalog(),
   device,
   speed,
   cards: readCards(),

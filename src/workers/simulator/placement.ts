@@ -1,5 +1,7 @@
 import type { RenderRequest } from "../../core/job.ts";
-import { modelEntry, peakBytes, residentBytes, stepSeconds } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import type { ModelEntry } from "../../core/model-entry.ts";
+import { peakBytes, residentBytes, stepSeconds } from "../../core/model-figures.ts";
 import { secondMs } from "../../core/units.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { SimulatedDevice } from "./device.ts";
@@ -14,10 +16,12 @@ export class Placement {
   model: ModelId | null = null;
   profile: LoadProfile | null = null;
   isTiled = false;
+  readonly #catalog: ModelCatalog;
   readonly #device: SimulatedDevice;
   readonly #speed: number;
 
-  constructor(device: SimulatedDevice, speed: number) {
+  constructor(catalog: ModelCatalog, device: SimulatedDevice, speed: number) {
+    this.#catalog = catalog;
     this.#device = device;
     this.#speed = speed;
   }
@@ -25,7 +29,7 @@ export class Placement {
   /** Throws OutOfMemory; the device holds no model then. */
   put(model: ModelId, profile: LoadProfile): void {
     this.clear();
-    this.#device.setResident(residentBytes(model, profile));
+    this.#device.setResident(residentBytes(this.#catalog.entryOf(model), profile));
     this.model = model;
     this.profile = profile;
   }
@@ -38,13 +42,15 @@ export class Placement {
 
   workingBytes(request: Pick<RenderRequest, "model" | "width" | "height" | "frames">): number {
     const profile = this.profile ?? "model-offload";
-    const bytes = peakBytes(request.model, request, profile) - residentBytes(request.model, profile);
+    const model = this.#catalog.entryOf(request.model);
+    const bytes = peakBytes(model, request, profile) - residentBytes(model, profile);
     return Math.max(0, this.isTiled ? bytes * tiledRatio : bytes);
   }
 
   /** One denoise step on the real card: what a checkpoint is measured by, at any simulated speed. */
   realStepMs(request: RenderRequest): number {
-    return stepSeconds(request.model, request, this.profile ?? "model-offload") * secondMs * this.#device.timeFactor;
+    const seconds = stepSeconds(this.#catalog.entryOf(request.model), request, this.profile ?? "model-offload");
+    return seconds * secondMs * this.#device.timeFactor;
   }
 
   stepMs(request: RenderRequest): number {
@@ -53,6 +59,6 @@ export class Placement {
 }
 
 /** The expert that renders a step: the high-noise one first, where there are two. */
-export function expertOf(model: ModelId, step: number, of: number): "highNoise" | "lowNoise" {
-  return step / of < modelEntry(model).highNoiseStepRatio ? "highNoise" : "lowNoise";
+export function expertOf(model: ModelEntry, step: number, of: number): "highNoise" | "lowNoise" {
+  return step / of < model.highNoiseStepRatio ? "highNoise" : "lowNoise";
 }

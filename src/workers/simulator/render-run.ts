@@ -1,6 +1,8 @@
 import { renameSync, writeFileSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
-import { legalEnvelope } from "../../core/model-catalog.ts";
+import type { ModelCatalog } from "../../core/model-catalog.ts";
+import { legalEnvelope } from "../../core/model-figures.ts";
+import { sizeText } from "../../core/pixel-size.ts";
 import type { GenerateOrder, RenderReport, WorkerNotice } from "../../core/ports/worker.ts";
 import { secondMs } from "../../core/units.ts";
 import { type Phase, phases } from "../../core/words.ts";
@@ -21,6 +23,7 @@ const checkpointEveryMs = 30 * secondMs;
 const muxParts = 10;
 
 export interface RunTools {
+  readonly catalog: ModelCatalog;
   readonly clock: Clock;
   readonly device: SimulatedDevice;
   readonly placement: Placement;
@@ -38,7 +41,7 @@ function lookOf(request: GenerateOrder["request"], isBlack: boolean): ClipLook {
     frames: request.frames,
     headline: "SIMULATED",
     prompt: request.prompt.replaceAll(/\[\[sim:[^\]]*\]\]/g, "").trim(),
-    facts: [request.model, `${request.width}x${request.height}, seed ${request.seed}`],
+    facts: [request.model, `${sizeText(request)}, seed ${request.seed}`],
     hue: request.seed % 360,
     isStriped: false,
     isBlack,
@@ -77,7 +80,7 @@ export class RenderRun {
 
   /** Rejects with the fault that was met, or with the abort's reason. */
   async run(): Promise<Omit<RenderReport, "heldBytes">> {
-    const { device, placement, clock } = this.#tools;
+    const { catalog, device, placement, clock } = this.#tools;
     const { request } = this.order;
     const startedAtMs = clock.nowMs();
     device.resetPeak();
@@ -88,7 +91,7 @@ export class RenderRun {
     await this.#steps("denoise", request.steps, this.#checkpoint.denoiseSteps, stepMs);
     await this.#steps("decode", decodeSteps, 0, stepMs);
     await this.#mux();
-    const rendered = legalEnvelope(request.model, request);
+    const rendered = legalEnvelope(catalog.entryOf(request.model), request);
     return {
       jobId: this.order.jobId,
       fence: this.order.fence,

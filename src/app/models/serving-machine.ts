@@ -1,0 +1,26 @@
+import type { LoadProfile, ModelId } from "../../core/words.ts";
+import type { ServingMachine } from "../../jobs/admission.ts";
+import { modelHeldBy, type Supervisor } from "../../machines/supervisor-view.ts";
+import { type HostMemory, machineOf } from "../health/host-memory.ts";
+import type { WorkerLinks } from "../workers/worker-links.ts";
+
+export interface ServingNeeds {
+  readonly links: Pick<WorkerLinks, "list">;
+  readonly hostMemory: Pick<HostMemory, "known">;
+}
+
+/** The largest card that serves, as its worker told it; null while no worker is connected. */
+export function largestMachine({ links, hostMemory }: ServingNeeds): ServingMachine | null {
+  const identities = links.list().map((link) => link.client.identity);
+  const [identity] = identities.toSorted((one, other) => other.device.totalBytes - one.device.totalBytes);
+  return identity === undefined
+    ? null
+    : { machine: machineOf(identity, hostMemory.known()), profiles: identity.profiles };
+}
+
+/** In which memory mode a worker holds the model; null when none does. */
+export function loadedProfileOf(supervisor: Pick<Supervisor, "getSnapshot">, model: ModelId): LoadProfile | null {
+  const snapshot = supervisor.getSnapshot();
+  const held = snapshot.context.configured.map(({ id }) => modelHeldBy(snapshot, id));
+  return held.find((one) => one?.model === model)?.profile ?? null;
+}

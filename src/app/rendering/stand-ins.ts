@@ -1,0 +1,56 @@
+import type { Config } from "../../config/schema.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
+import type { Store } from "../../core/ports/event-log.ts";
+import type { Media } from "../../core/ports/media.ts";
+import type { Mode, ModelId } from "../../core/words.ts";
+import { StandInDesk } from "../../jobs/stand-in-desk.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+
+export interface StandInNeeds {
+  readonly clock: Clock;
+  readonly store: Pick<Store, "jobs">;
+  readonly artifacts: ArtifactFiles;
+  readonly media: Media;
+  readonly config: Pick<Config, "standIn">;
+  readonly logger: Pick<Logger, "warn">;
+  readonly diskWatch: { isShort(): boolean };
+  readonly asides: { lost(): ReadonlyMap<ModelId, number> };
+}
+
+interface ServiceView {
+  getSnapshot(): {
+    readonly context: { readonly areStandInsHeld: boolean; readonly pause: object | null; readonly mode: Mode };
+  };
+}
+
+/** Stand-ins as this service makes them: when they are held, and what each says of the reason. */
+export function createStandIns(
+  { clock, store, artifacts, media, config, logger, diskWatch, asides }: StandInNeeds,
+  supervisor: ServiceView,
+  routeLostAtMs: () => number | null,
+): StandInDesk {
+  return new StandInDesk(
+    { jobs: store.jobs, artifacts, media, clock },
+    {
+      routeLostAtMs,
+      lostModels: asides.lost,
+      isHeld: () => {
+        const { areStandInsHeld, pause } = supervisor.getSnapshot().context;
+        return areStandInsHeld || pause !== null;
+      },
+      isDiskShort: diskWatch.isShort,
+      reason: (model) => {
+        if (routeLostAtMs() === null) return `${model} could not be loaded`;
+        if (diskWatch.isShort()) return "the disk is full";
+        return supervisor.getSnapshot().context.mode === "loading"
+          ? "the main model is loading"
+          : "the main model is being repaired";
+      },
+      get afterMs() {
+        return config.standIn.afterMs;
+      },
+      onProblem: (message, jobId) => logger.warn({ event: "standIn.failed", jobId, message }),
+    },
+  );
+}

@@ -1,0 +1,85 @@
+/** What a job became, as every projection of it says it: a stand-in is never called the real result. */
+import { z } from "zod";
+import type { JobArtifact, JobView } from "../core/job.ts";
+import { ifAny, ifKnown, present } from "../core/present.ts";
+import type { JobState } from "../core/words.ts";
+import { changesSchema, servedBySchema, toChanges, toServedBy } from "./job-parts.ts";
+
+export const realResults = ["pending", "delivered", "failed", "cancelled", "expired"] as const;
+type RealResult = (typeof realResults)[number];
+
+/** Present on everything that shows what a job became. */
+export const truthShape = {
+  is_mock: z.boolean(),
+  simulated: z.boolean(),
+  served_by: servedBySchema.optional(),
+  /** What became of the real video while or after a stand-in was shown. */
+  real_result: z.enum(realResults).optional(),
+  stand_in_reason: z.string().optional(),
+  changes: changesSchema.optional(),
+};
+export type Truth = z.infer<z.ZodObject<typeof truthShape>>;
+
+export const artifactOf = (job: JobView, kind: JobArtifact["kind"]): JobArtifact | undefined =>
+  job.artifacts.find((artifact) => artifact.kind === kind);
+
+/** What there is to see now: the result, else the stand-in. */
+export const shownArtifact = (job: JobView): JobArtifact | undefined =>
+  artifactOf(job, "result") ?? artifactOf(job, "stand_in");
+
+/** The stand-in, while there is no result. */
+export const shownStandIn = (job: JobView): JobArtifact | undefined =>
+  artifactOf(job, "result") === undefined ? artifactOf(job, "stand_in") : undefined;
+
+export const isOpen = ({ state }: JobView): boolean => state === "queued" || state === "running";
+export const hasFailed = ({ state }: JobView): boolean => state === "failed" || state === "quarantined";
+/** Its end was asked for, and has not come. */
+export const isBeingCancelled = (job: JobView): boolean => job.state === "running" && job.isCancelRequested;
+
+function realResultOf(job: JobView): RealResult | undefined {
+  if (artifactOf(job, "stand_in") === undefined) return undefined;
+  if (isOpen(job)) return "pending";
+  if (job.state === "cancelled") return "cancelled";
+  if (job.state === "succeeded") return artifactOf(job, "result") === undefined ? undefined : "delivered";
+  return job.errorCode === "JOB_DEADLINE_EXCEEDED" ? "expired" : "failed";
+}
+
+export function toTruth(job: JobView): Truth {
+  const standIn = shownStandIn(job);
+  return {
+    is_mock: standIn !== undefined,
+    simulated: job.isSimulated,
+    ...present({
+      served_by: ifKnown(standIn?.servedBy ?? job.result?.servedBy, toServedBy),
+      real_result: realResultOf(job),
+      stand_in_reason: standIn?.reason ?? undefined,
+      changes: ifAny(toChanges(job.result?.changes ?? [])),
+    }),
+  };
+}
+
+/** One sentence on where the job is. */
+export function messageOfJob(job: JobView): string {
+  if (shownStandIn(job) !== undefined) {
+    const rest: Readonly<Record<RealResult, string>> = {
+      pending: "the real video is still owed",
+      delivered: "",
+      failed: "the real video failed",
+      cancelled: "the real video was cancelled",
+      expired: "the real video's deadline passed",
+    };
+    const realResult = realResultOf(job);
+    return realResult === undefined
+      ? "A stand-in was delivered, as the request asked."
+      : `A stand-in is shown; ${rest[realResult]}.`;
+  }
+  const sentences: Readonly<Record<JobState, string>> = {
+    queued: "The job waits for a worker.",
+    running: job.isCancelRequested ? "The job is being cancelled." : "The video is being rendered.",
+    succeeded: "The video is ready.",
+    failed: job.errorMessage ?? "The job failed.",
+    cancelled: "The job was cancelled.",
+    quarantined: "The job was set aside, because its render ended the worker more than once.",
+  };
+  return sentences[job.state];
+}

@@ -1,0 +1,133 @@
+/**
+ * The order of a video, whichever way it came: what its fields may hold, and the render that it asks for. The ways in differ in
+ * their fields' names and in how loosely a number may be written; a rule stands here, and nowhere else.
+ */
+import { z } from "zod";
+import type { Consent, RenderRequest } from "../core/job.ts";
+import type { ModelCatalog } from "../core/model-catalog.ts";
+import type { ModelEntry } from "../core/model-entry.ts";
+import { needsImage, resolutionsOf } from "../core/model-figures.ts";
+import { sizeOfText } from "../core/pixel-size.ts";
+import { ifAny, present } from "../core/present.ts";
+import { fallbackConsents, loraExperts, type ModelId, reductionKinds } from "../core/words.ts";
+
+export const longestPromptLength = 500;
+export const mostLoras = 8;
+export const largestSeed = 2 ** 31 - 1;
+/** What an order gets that does not say. */
+export const usualOrder = { size: "1280x720", steps: 50, loraStrength: 1, loraExpert: "both" } as const;
+
+/** Words of a list as the compatible routes' clients know it. */
+export const listed = (values: readonly string[]): string => `[${values.map((value) => `'${value}'`).join(", ")}]`;
+
+const whole = (low: number, high: number) =>
+  z
+    .number(`must be a number from ${low} to ${high}`)
+    .int(`must be a whole number from ${low} to ${high}`)
+    .min(low, `must be at least ${low}`)
+    .max(high, `must be at most ${high}`);
+
+/** Every other format runs code when it is opened, and a path that leaves its folder names somebody else's file. */
+const isConfinedLora = (path: string): boolean =>
+  /^(?![/\\])(?![A-Za-z]:)[^\0]+\.safetensors$/.test(path) && !path.split(/[/\\]/).includes("..");
+
+const pixels = whole(16, 7_680);
+
+/** What each field may hold. */
+export const orderFields = {
+  prompt: z
+    .string("is required")
+    .max(longestPromptLength, `must have at most ${longestPromptLength} characters`)
+    .refine((text) => text.trim() !== "", "must not be blank"),
+  frames: whole(1, 257),
+  framesPerSecond: whole(1, 60),
+  steps: whole(1, 100),
+  seed: whole(0, largestSeed),
+  loraFile: z
+    .string("must be a text")
+    .max(255, "must have at most 255 characters")
+    .refine(isConfinedLora, "must be the path of a .safetensors file below the LoRA directory"),
+  loraStrength: z.number("must be a number from 0 to 2").min(0, "must be at least 0").max(2, "must be at most 2"),
+  loraExpert: z.enum(loraExperts, { error: `must be one of: ${listed(loraExperts)}` }),
+  fallback: z.enum(fallbackConsents, { error: `must be one of: ${listed(fallbackConsents)}` }),
+  allow: z
+    .array(z.enum(reductionKinds, { error: `must be a list of: ${listed(reductionKinds)}` }))
+    .max(reductionKinds.length, "names something twice"),
+  floor: { width: pixels, height: pixels, frames: whole(1, 1_000) },
+} as const;
+
+/** A list of LoRAs, of whatever form a way in gives to each of them. */
+export const lorasOf = <Lora extends z.ZodType>(lora: Lora) =>
+  z
+    .array(lora, "must be a list of { name, strength, expert }")
+    .max(mostLoras, `must have at most ${mostLoras} entries`);
+
+/** What an order says of its consent. */
+export interface GivenConsent {
+  readonly fallback?: Consent["fallback"];
+  readonly allow?: Consent["allow"];
+  readonly floor?: NonNullable<Consent["floor"]>;
+}
+
+export interface Order extends GivenConsent {
+  readonly model: ModelId;
+  readonly prompt: string;
+  /** In pixels, such as `1280x720`. */
+  readonly size: string;
+  readonly frames?: number;
+  readonly framesPerSecond?: number;
+  readonly steps: number;
+  readonly seed?: number;
+  readonly loraPath?: string;
+  readonly loraStrength: number;
+  readonly loras?: NonNullable<RenderRequest["loras"]>;
+}
+
+export interface OrderAbout {
+  /** The models that there are. */
+  readonly catalog: ModelCatalog;
+  readonly hasImage: boolean;
+}
+
+/** What does not go together: of a model or a size that there is not, the ones that there are. */
+export type OrderProblem =
+  | { readonly field: "model" | "size"; readonly choices: readonly string[] }
+  | { readonly field: "image" };
+
+/** Null for an order of a known model in one of its sizes, with the image that it needs. */
+export function problemOfOrder(
+  { model, size }: Pick<Order, "model" | "size">,
+  { catalog, hasImage }: OrderAbout,
+): OrderProblem | null {
+  const entry = catalog.find(model);
+  if (entry === undefined) return { field: "model", choices: catalog.ids };
+  const sizes = resolutionsOf(entry);
+  if (!sizes.includes(size)) return { field: "size", choices: sizes };
+  return needsImage(entry) && !hasImage ? { field: "image" } : null;
+}
+
+/** `drawSeed` is asked only when the order names none. @param entry of the model that it names */
+export function toRenderRequest(order: Order, entry: ModelEntry, drawSeed: () => number): RenderRequest {
+  return {
+    model: order.model,
+    prompt: order.prompt,
+    ...sizeOfText(order.size),
+    frames: order.frames ?? entry.defaultFrames,
+    framesPerSecond: order.framesPerSecond ?? entry.framesPerSecond,
+    steps: order.steps,
+    seed: order.seed ?? drawSeed(),
+    loraPath: order.loraPath ?? null,
+    loraStrength: order.loraStrength,
+    ...present({ loras: ifAny(order.loras) }),
+  };
+}
+
+/** What the order says goes before what the configuration says; where nothing may be reduced there is no floor. */
+export function toConsent({ fallback, allow: given, floor }: GivenConsent, defaults: Consent): Consent {
+  const allow = given ?? defaults.allow;
+  return {
+    fallback: fallback ?? defaults.fallback,
+    allow,
+    floor: floor ?? (allow.length === 0 ? null : defaults.floor),
+  };
+}
