@@ -4,7 +4,7 @@ import type { EventRow } from "../src/core/events.ts";
 import type { Database } from "../src/store/database.ts";
 import { createEventLog } from "../src/store/event-log.ts";
 import { createLogger } from "../src/telemetry/logger.ts";
-import { createMachineBook } from "../src/telemetry/machine-book.ts";
+import { createMachineTracker } from "../src/telemetry/machine-tracker.ts";
 import { createTransitionSubscriber } from "../src/telemetry/transitions.ts";
 import { type BenchResult, medianOf } from "./result.ts";
 
@@ -54,15 +54,15 @@ function createMemorySink(clock: Clock): Database {
 export async function benchEvents(): Promise<BenchResult[]> {
   const clock = createSystemClock();
   const log = createEventLog(createMemorySink(clock));
-  const book = createMachineBook(clock.nowMs);
-  book.subscribe(() => undefined);
+  const tracker = createMachineTracker(clock.nowMs);
+  tracker.subscribe(() => undefined);
   const { inspect } = createTransitionSubscriber({
     logger: createLogger({ level: "warn", nowMs: clock.nowMs }),
     nowMs: clock.nowMs,
     isRecorded: () => false,
     note: ({ actor, from, to, event, tags }) =>
       log.note({ kind: "machine.transitioned", data: { actor, from, to, event, tags } }),
-    book,
+    tracker,
     stately: null,
   });
   const perSecond = (isInspected: boolean): number => {

@@ -9,7 +9,7 @@ import { createSystemClock } from "../src/core/clock.ts";
 import { createModelCatalog } from "../src/core/model-catalog.ts";
 import { mebibyte } from "../src/core/units.ts";
 import { HubClient } from "../src/models/hub-client.ts";
-import { createModelDesk } from "../src/models/model-desk.ts";
+import { createModelCache } from "../src/models/model-cache.ts";
 import { installedPython } from "../src/workers/diffusers-command.ts";
 import { type BenchResult, medianOf } from "./result.ts";
 
@@ -69,9 +69,9 @@ function pullCurl(endpoint: string, folder: string): void {
   execFileSync("curl", ["-sSfL", ...targets], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
-/** The desk as the puller process opens it. */
+/** The cache as the puller process opens it. */
 export async function pullOnce(endpoint: string, folder: string, name: string): Promise<void> {
-  const desk = createModelDesk(createModelCatalog(), {
+  const cache = createModelCache(createModelCatalog(), {
     clock,
     chance: createSystemChance(),
     hub: new HubClient({ endpoint, token: null, stallMs: 30_000 }, clock),
@@ -85,9 +85,9 @@ export async function pullOnce(endpoint: string, folder: string, name: string): 
       retry: { retryCount: 3, firstMs: 5_000, factor: 2, longestMs: 60_000, jitterRatio: 0.2, longestAskedMs: 60_000 },
     },
   });
-  const { kind } = await desk.pull(name);
+  const { kind } = await cache.pull(name);
   if (kind !== "complete") throw new Error(kind);
-  await desk.close();
+  await cache.close();
 }
 
 export async function benchDownload(): Promise<BenchResult[]> {

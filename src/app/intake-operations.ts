@@ -19,7 +19,7 @@ function viewOf(supervisor: Supervisor): IntakeView {
 }
 
 /** Pause, drain and resume as an operator asks for them. */
-export function createIntakeDesk(
+export function createIntakeOperations(
   { clock }: { readonly clock: Clock },
   supervisor: Supervisor,
   onResumed: () => void,

@@ -63,9 +63,9 @@ function commandFor(
 
 /** Models on the disk, which diffusers workers alone read; a worker of one's own has its own. */
 function openFiles(config: Config, means: Means & { readonly chance: Chance }) {
-  if (!config.workers.some(({ kind }) => kind === "diffusers")) return { files: null, desk: null };
+  if (!config.workers.some(({ kind }) => kind === "diffusers")) return { files: null, cache: null };
   const files = createWorkerModels(config.stateDir, means.catalog);
-  return { files, desk: openModels(config, readHubEnvironment(process.env), means) };
+  return { files, cache: openModels(config, readHubEnvironment(process.env), means) };
 }
 
 function openWebhookSender(config: Config, clock: SystemClock): WebhookSender {
@@ -105,7 +105,7 @@ export function openPorts(config: Config, { clock, catalog }: Means): SystemPort
   const artifacts = createArtifactFiles({ stateDir, clock });
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
   const hasRealWorker = config.workers.some(({ kind }) => kind !== "simulator");
-  const { files, desk } = openFiles(config, { clock, chance, catalog });
+  const { files, cache } = openFiles(config, { clock, chance, catalog });
   const commandOf = (workerId: string): WorkerCommand => commandFor(config, workerId, deviceDir, files);
   const host = createWorkerHost({ stateDir, clock, chance, commandOf, registry });
   const probe = createSystemProbe({
@@ -131,10 +131,10 @@ export function openPorts(config: Config, { clock, catalog }: Means): SystemPort
     webhooks: openWebhookSender(config, clock),
     logger,
     registry,
-    models: desk === null || files === null ? null : { desk, place: files.place },
+    models: cache === null || files === null ? null : { cache, place: files.place },
     close: async () => {
       host.close();
-      await desk?.close();
+      await cache?.close();
       await media.stop();
       await probe.stop();
       await store.close();

@@ -34,7 +34,7 @@ export function countAndLog({ store, progress, metrics, logger, models }: CountN
       logRows(logger, rows);
     }),
     progress.onProgress(metrics.progress),
-    models?.desk.onProgress(metrics.pulled),
+    models?.cache.onProgress(metrics.pulled),
   ];
   return () => {
     for (const end of ends) end?.();

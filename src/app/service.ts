@@ -23,45 +23,45 @@ import type { StopShape } from "../machines/worker-types.ts";
 import { isConditionOver } from "../recovery/condition.ts";
 import type { ServerPorts, ServiceStatus } from "../server/server-ports.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { createMachineBook, type MachineBook } from "../telemetry/machine-book.ts";
+import { createMachineTracker, type MachineTracker } from "../telemetry/machine-tracker.ts";
 import { createMetrics } from "../telemetry/metrics/metrics.ts";
 import type { StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { createAdmissionPort } from "./admission-port.ts";
 import { behindDrills } from "./drills/blind-spots.ts";
-import { createDrillDesk } from "./drills/drill-operations.ts";
+import { createDrillOperations } from "./drills/drill-operations.ts";
 import { DrillState } from "./drills/drill-state.ts";
 import { createDiskWatch } from "./health/disk-watch.ts";
 import { gpuExpectationOf } from "./health/gpu-expectation.ts";
 import { healthActors } from "./health/health-actors.ts";
 import { createHostMemory } from "./health/host-memory.ts";
-import { createSampleBoard } from "./health/sample-history.ts";
-import { createTelemetryDesk } from "./health/telemetry-reader.ts";
-import { createIncidentDesk } from "./incidents/incident-reader.ts";
+import { createSampleHistory } from "./health/sample-history.ts";
+import { createTelemetryReader } from "./health/telemetry-reader.ts";
+import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
 import { createRecorder, type Recorder } from "./incidents/recorder.ts";
 import type { RecoverPorts } from "./incidents/recover.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
-import { createFactHub, createRecoveryDesk, type FactHub } from "./incidents/recovery-operations.ts";
+import { createFactHub, createRecoveryOperations, type FactHub } from "./incidents/recovery-operations.ts";
 import { readResumedFacts } from "./incidents/resume-facts.ts";
-import { createIntakeDesk } from "./intake-operations.ts";
+import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
-import { createProfileBook } from "./models/loaded-profiles.ts";
+import { createLoadedProfiles } from "./models/loaded-profiles.ts";
 import { loaderActors } from "./models/loader-actors.ts";
 import { listLoras } from "./models/lora-list.ts";
 import { type ModelPorts, repairFiles } from "./models/model-files.ts";
-import { createModelBoard } from "./models/model-operations.ts";
+import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
 import { prepareLoad } from "./models/prepare-load.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
-import { createAsideModels } from "./models/unavailable-models.ts";
+import { createUnavailableModels } from "./models/unavailable-models.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
-import { openLearnedBooks } from "./rendering/learned.ts";
+import { openLearned } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
 import { planReduction } from "./rendering/plan-render.ts";
-import { createProgressBoard } from "./rendering/progress-tracker.ts";
+import { createProgressTracker } from "./rendering/progress-tracker.ts";
 import { createProofClip } from "./rendering/proof-clip.ts";
 import { createQuarantine } from "./rendering/quarantine.ts";
 import { removeJob } from "./rendering/remove-job.ts";
@@ -129,7 +129,7 @@ function recoverPortsOf(parts: Parts): RecoverPorts {
     ...parts,
     jobs: store.jobs,
     ownModelOf: (workerId) => ownModelOf(config, workerId),
-    canFetchFiles: (model) => models?.desk.canPull(model) ?? null,
+    canFetchFiles: (model) => models?.cache.canPull(model) ?? null,
     repairFiles: (model) => repairFiles(models, model),
     planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
     prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
@@ -177,11 +177,11 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     epoch,
     links,
     gpu,
-    progress: createProgressBoard(clock),
-    samples: createSampleBoard(),
-    profiles: createProfileBook(config.loadProfile),
+    progress: createProgressTracker(clock),
+    samples: createSampleHistory(),
+    profiles: createLoadedProfiles(config.loadProfile),
     hostMemory,
-    asides: createAsideModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
     metrics: createMetrics({
       version,
@@ -190,7 +190,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
       models: [...new Set(config.workers.flatMap(({ models }) => models))],
     }),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
-    ...(await openLearnedBooks(store, clock)),
+    ...(await openLearned(store, clock)),
   };
 }
 
@@ -198,17 +198,17 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
 type Parts = Awaited<ReturnType<typeof openParts>>;
 
 /** Loaded only where it was asked for: the inspector's package brings a dozen others. */
-async function openStatelyFeed(book: MachineBook): Promise<StatelyFeed> {
+async function openStatelyFeed(tracker: MachineTracker): Promise<StatelyFeed> {
   const { createStatelyFeed } = await import("../telemetry/stately-feed.ts");
-  return createStatelyFeed(book.refs);
+  return createStatelyFeed(tracker.refs);
 }
 
 async function createSupervisor(parts: Parts, recorder: Recorder) {
   const { clock, store, config, chance, logger, metrics } = parts;
   const resumed = await readResumedFacts(store, clock.nowMs());
   const turnClock = createTurnClock(clock);
-  const book = createMachineBook(turnClock.nowMs);
-  const stately = config.inspect ? await openStatelyFeed(book) : null;
+  const tracker = createMachineTracker(turnClock.nowMs);
+  const stately = config.inspect ? await openStatelyFeed(tracker) : null;
   const subscriber = createTransitionSubscriber({
     logger,
     nowMs: turnClock.nowMs,
@@ -217,7 +217,7 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
       store.events.note(rowOfTransition(frame));
       metrics.transition(frame, turnClock.nowMs());
     },
-    book,
+    tracker,
     stately,
   });
   const supervisor = createActor(wireMachine(parts, recorder), {
@@ -236,8 +236,8 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
       draws: Array.from({ length: drawCount }, () => chance.next()),
     },
   });
-  const machines = { charts: () => machineCharts, actors: book.actors, inspector: stately };
-  return { supervisor, machines, onStep: book.subscribe };
+  const machines = { charts: () => machineCharts, actors: tracker.actors, inspector: stately };
+  return { supervisor, machines, onStep: tracker.subscribe };
 }
 
 interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supervisor" | "machines" | "onStep"> {
@@ -260,9 +260,9 @@ function ownPortsOf(parts: Parts) {
     chance,
     catalog,
     progressOf: progress.of,
-    telemetry: createTelemetryDesk(parts),
+    telemetry: createTelemetryReader(parts),
     listLoras: () => listLoras(config.models.loraDir),
-    incidents: createIncidentDesk(store, clock),
+    incidents: createIncidentReader(store, clock),
     keys: store.keys,
     ...requestLog(parts),
   } satisfies Partial<ServerPorts>;
@@ -276,8 +276,11 @@ function serverPortsOf(
   const { store, config, progress } = parts;
   const largest = () => largestMachine(parts);
   const admission = createAdmissionPort({ ...parts, largest }, supervisor, onQueued);
-  const models = createModelBoard(parts, { largest, loadedProfileOf: (model) => loadedProfileOf(supervisor, model) });
-  const drills = createDrillDesk({ parts, supervisor, admission });
+  const models = createModelOperations(parts, {
+    largest,
+    loadedProfileOf: (model) => loadedProfileOf(supervisor, model),
+  });
+  const drills = createDrillOperations({ parts, supervisor, admission });
   const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
   return {
@@ -294,14 +297,14 @@ function serverPortsOf(
       running: progress.list,
       usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
     }),
-    recovery: createRecoveryDesk({ ...parts, health }, supervisor, hub),
+    recovery: createRecoveryOperations({ ...parts, health }, supervisor, hub),
     control: {
       cancelJob,
       removeJob: (jobId, by) => removeJob({ ...parts, cancelJob }, jobId, by),
       killWorker: createKillWorker({ ...parts, firstWorkerId: config.workers[0]?.id ?? "" }),
     },
     drills,
-    intake: createIntakeDesk(parts, supervisor, onQueued),
+    intake: createIntakeOperations(parts, supervisor, onQueued),
     machines,
     streams: createStreams({
       onFact: hub.subscribe,
@@ -344,7 +347,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const stopCounting = countAndLog(parts);
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
-  const recorder = createRecorder(parts, { atOnce: parts.asides.note, written: hub.publish });
+  const recorder = createRecorder(parts, { atOnce: parts.unavailableModels.note, written: hub.publish });
   const { supervisor, ...watched } = await createSupervisor(parts, recorder);
   const helpers = createHelpers(parts, supervisor);
   const leaks = createLeakWatch(parts, supervisor);

@@ -109,7 +109,7 @@ export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook:
     const { retention } = config;
     const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };
     await keepHouse({ jobs: store.jobs, events: store.events, artifacts }, limits);
-    supervisor.send({ type: "asides.sweep" });
+    supervisor.send({ type: "incidents.sweep" });
     await disk.restoreBallast();
     await makeGenericStandIn({ artifacts, media });
   });

@@ -5,7 +5,7 @@ import { isRowOf } from "../core/events.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { WebhookSender } from "../core/ports/webhook-sender.ts";
 import { toldKinds } from "../core/webhook.ts";
-import { WebhookDesk } from "../jobs/webhook-desk.ts";
+import { WebhookDispatcher } from "../jobs/webhook-dispatcher.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 export interface WebhookNeeds {
@@ -18,8 +18,8 @@ export interface WebhookNeeds {
 }
 
 /** Deliveries by the settings that are in force, awake as soon as a row may have brought one. */
-export function createWebhooks({ clock, chance, store, webhooks, config, logger }: WebhookNeeds): WebhookDesk {
-  const desk = new WebhookDesk(
+export function createWebhooks({ clock, chance, store, webhooks, config, logger }: WebhookNeeds): WebhookDispatcher {
+  const dispatcher = new WebhookDispatcher(
     { outbox: store.webhooks, sender: webhooks, clock, chance },
     {
       get tryCount() {
@@ -35,7 +35,7 @@ export function createWebhooks({ clock, chance, store, webhooks, config, logger 
     },
   );
   store.events.subscribe((rows) => {
-    if (rows.some((row) => isRowOf(row, ...toldKinds))) desk.wake();
+    if (rows.some((row) => isRowOf(row, ...toldKinds))) dispatcher.wake();
   });
-  return desk;
+  return dispatcher;
 }

@@ -7,7 +7,7 @@ import type { Config } from "../config/schema.ts";
 import { createSystemChance } from "../core/chance.ts";
 import { createSystemClock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
-import type { ModelDesk, ModelStatus, PullProgress } from "../core/ports/model-desk.ts";
+import type { ModelCache, ModelStatus, PullProgress } from "../core/ports/model-cache.ts";
 import { withoutNulls } from "../core/present.ts";
 import { formatBytes } from "../core/units.ts";
 import type { ModelsVerb } from "./orders.ts";
@@ -40,17 +40,17 @@ function createDisplay(): { show: (progress: PullProgress) => void; end: () => v
   };
 }
 
-async function pull(desk: ModelDesk, { model, revision }: ModelsWanted): Promise<number> {
+async function pull(cache: ModelCache, { model, revision }: ModelsWanted): Promise<number> {
   const display = createDisplay();
-  desk.onProgress((_, progress) => display.show(progress));
+  cache.onProgress((_, progress) => display.show(progress));
   // Once: a second Ctrl-C ends the process at once, and a kill costs no more than a part.
   const pause = (): void => {
-    void desk.pause(model);
+    void cache.pause(model);
   };
   process.once("SIGINT", pause);
   process.once("SIGTERM", pause);
   try {
-    const outcome = await desk.pull(model, withoutNulls({ revision }));
+    const outcome = await cache.pull(model, withoutNulls({ revision }));
     display.end();
     if (outcome.kind === "complete") {
       say(`${model} is complete, and every file matches its hash: ${outcome.snapshotPath}`);
@@ -65,11 +65,11 @@ async function pull(desk: ModelDesk, { model, revision }: ModelsWanted): Promise
   }
 }
 
-async function verify(desk: ModelDesk, { model, revision }: ModelsWanted): Promise<number> {
-  const report = await desk.verify(model, { isRehash: true, ...withoutNulls({ revision }) });
+async function verify(cache: ModelCache, { model, revision }: ModelsWanted): Promise<number> {
+  const report = await cache.verify(model, { isRehash: true, ...withoutNulls({ revision }) });
   if (!report.isKnown) {
     say(
-      desk.canPull(model)
+      cache.canPull(model)
         ? `${model} was never pulled here, so nothing says which files it should have; pull it first.`
         : `${model} is a local folder: nothing says which bytes its files should have.`,
     );
@@ -94,14 +94,14 @@ function statusLine({ id, state, presentBytes, totalBytes, source, commit }: Mod
   return `${id.padEnd(14)} ${state.padEnd(11)} ${size.padEnd(22)} ${source}${commit === null ? "" : ` @ ${commit.slice(0, 12)}`}`;
 }
 
-async function list(desk: ModelDesk): Promise<number> {
-  for (const status of await desk.status()) say(statusLine(status));
+async function list(cache: ModelCache): Promise<number> {
+  for (const status of await cache.status()) say(statusLine(status));
   return 0;
 }
 
-async function remove(desk: ModelDesk, { model }: ModelsWanted): Promise<number> {
-  const { presentBytes } = await desk.statusOf(model);
-  await desk.remove(model);
+async function remove(cache: ModelCache, { model }: ModelsWanted): Promise<number> {
+  const { presentBytes } = await cache.statusOf(model);
+  await cache.remove(model);
   say(
     presentBytes === 0
       ? `Nothing of ${model} is left here.`
@@ -110,7 +110,7 @@ async function remove(desk: ModelDesk, { model }: ModelsWanted): Promise<number>
   return 0;
 }
 
-const verbs: Readonly<Record<ModelsVerb, (desk: ModelDesk, wanted: ModelsWanted) => Promise<number>>> = {
+const verbs: Readonly<Record<ModelsVerb, (cache: ModelCache, wanted: ModelsWanted) => Promise<number>>> = {
   list,
   pull,
   verify,
@@ -132,13 +132,13 @@ async function sayFitness(config: Config, { model, isAnyway }: ModelsWanted, wor
 export async function runModels(config: Config, wanted: ModelsWanted, environment: HubEnvironment): Promise<number> {
   const catalog = readModelCatalog(config);
   const clock = createSystemClock();
-  const desk = openModels(config, environment, { clock, chance: createSystemChance(), catalog });
+  const cache = openModels(config, environment, { clock, chance: createSystemChance(), catalog });
   try {
     if (wanted.verb === "pull")
-      await sayFitness(config, wanted, { desk, clock, catalog, cacheDir: resolve(environment.cacheDir) });
-    return await verbs[wanted.verb](desk, wanted);
+      await sayFitness(config, wanted, { cache, clock, catalog, cacheDir: resolve(environment.cacheDir) });
+    return await verbs[wanted.verb](cache, wanted);
   } finally {
-    await desk.close();
+    await cache.close();
     clock.stop();
   }
 }

@@ -1,4 +1,4 @@
-import type { PullProgress } from "../core/ports/model-desk.ts";
+import type { PullProgress } from "../core/ports/model-cache.ts";
 import { formatBytes, minuteMs, secondMs } from "../core/units.ts";
 
 const barWidth = 24;

@@ -99,7 +99,7 @@ const keepImage = (
   { bytes, mimeType }: NonNullable<Submission["image"]>,
 ): Promise<ArtifactRef> => ports.artifacts.publishBytes(bytes, { jobId, kind: "image", mimeType });
 
-export interface AdmissionDesk {
+export interface Admission {
   submit(submission: Submission): Promise<AdmissionOutcome>;
   /** How such a job would be rendered now; a sentence where nothing can be said of it. */
   estimateOf(spec: JobSpec): EstimateView | string;
@@ -119,7 +119,7 @@ function closedDoor({ isDraining, isIntakeDrained }: AdmissionPorts): Understudy
 }
 
 /** Decides whether a submission is taken, and takes it durably. Throws UnderstudyError DRAINING or INTAKE_DRAINED while nothing is taken. */
-export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits): AdmissionDesk {
+export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits): Admission {
   let disk = { freeBytes: Number.POSITIVE_INFINITY, atMs: Number.NEGATIVE_INFINITY };
   const freeBytes = async (): Promise<number> => {
     const nowMs = ports.clock.nowMs();

@@ -94,7 +94,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
 }
 
 /** Ends those incidents of models that are set aside which are over. */
-function closeAside(
+function closeSetAside(
   context: SupervisorContext,
   status: "resolved" | "abandoned",
   isOver: (incident: OpenIncident) => boolean,
@@ -108,13 +108,13 @@ function closeAside(
 
 /** It is loaded and has rendered: that is the proof. */
 export const takeModelBack = (context: SupervisorContext, workerId: string, model: ModelId): Route =>
-  closeAside(context, "resolved", (incident) => incident.workerId === workerId && incident.model === model);
+  closeSetAside(context, "resolved", (incident) => incident.workerId === workerId && incident.model === model);
 
 /** So long after its last load failed nobody has wanted a model: its incident ends without a proof, and says so. */
 const unwantedAfterMs = hourMs;
 
 export const closeUnwanted = (context: SupervisorContext): Route =>
-  closeAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
+  closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
 type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount">>;
 

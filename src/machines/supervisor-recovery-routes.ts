@@ -107,5 +107,5 @@ export const recoveryHandlers: Handlers = {
     facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
     sends: Object.keys(context.incidents).map((id): Send => [childIds.recovery(id), { type: "recovery.reset" }]),
   }),
-  "asides.sweep": closeUnwanted,
+  "incidents.sweep": closeUnwanted,
 };

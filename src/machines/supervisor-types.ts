@@ -227,7 +227,7 @@ export type SupervisorRequest =
   /** Measurements begin anew, or end; an operator's own act. */
   | { readonly type: "monitor.start" | "monitor.stop" }
   /** Now and then: models that are set aside, and that nobody wants any more. */
-  | { readonly type: "asides.sweep" }
+  | { readonly type: "incidents.sweep" }
   | { readonly type: "health.check" }
   | { readonly type: "child.respawn"; readonly childId: string };
 

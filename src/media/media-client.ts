@@ -17,7 +17,7 @@ const unchecked = (detail: string, cause?: unknown): MediaError =>
   });
 
 /** Uploaded pictures are decoded apart from clips: none waits for a stand-in, and one that ends the decoder ends no clip. */
-function createImageDesk(lane: MediaLane): Media["imageProblemOf"] {
+function createImageChecker(lane: MediaLane): Media["imageProblemOf"] {
   let waiting = 0;
   return async (image: UploadedImage) => {
     if (waiting >= waitingImageCount) throw unchecked("Too many pictures wait to be decoded.");
@@ -43,7 +43,7 @@ export function createMediaClient(options: MediaClientOptions): Media {
       await clips.call({ kind: "thumbnail", order });
     },
     probe: async (path) => (await clips.call({ kind: "probe", path })) as ArtifactProbe,
-    imageProblemOf: createImageDesk(images),
+    imageProblemOf: createImageChecker(images),
     stop: async () => {
       await Promise.all([clips.stop(), images.stop()]);
     },

@@ -1,5 +1,5 @@
 import type { Clock, TimerHandle } from "../core/clock.ts";
-import type { PullPhase, PullProgress } from "../core/ports/model-desk.ts";
+import type { PullPhase, PullProgress } from "../core/ports/model-cache.ts";
 import { secondMs } from "../core/units.ts";
 
 /** At most four times a second. */

@@ -3,7 +3,7 @@ import { statfs } from "node:fs/promises";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
-import type { PullProgress, PullResult } from "../core/ports/model-desk.ts";
+import type { PullProgress, PullResult } from "../core/ports/model-cache.ts";
 import { formatBytes, mebibyte } from "../core/units.ts";
 import { savedBytesOf } from "./blob-transfer.ts";
 import { diskError, factsOf, RepositoryCache } from "./cache-layout.ts";

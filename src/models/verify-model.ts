@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { FileProblem, VerifyReport } from "../core/ports/model-desk.ts";
+import type { FileProblem, VerifyReport } from "../core/ports/model-cache.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";
 import { checkBlob } from "./check-blob.ts";
 import { Hasher } from "./hasher.ts";

@@ -26,7 +26,7 @@ export interface Listening {
 }
 
 /** A client that sends its request drop by drop holds a connection no longer than this. */
-const patience: ServerOptions = {
+const serverTimeouts: ServerOptions = {
   headersTimeout: 10_000,
   requestTimeout: 60_000,
   keepAliveTimeout: 5_000,
@@ -118,7 +118,7 @@ export async function listen(app: ServerApp, options: ListenOptions): Promise<Li
   const server = createAdaptorServer({
     fetch: app.fetch,
     createServer,
-    serverOptions: patience,
+    serverOptions: serverTimeouts,
     // `ws` says of optional fields that they may be undefined, which exactOptionalPropertyTypes tells apart.
     websocket: { server: sockets as WebSocketServerLike },
   }) as Server;

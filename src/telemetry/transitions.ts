@@ -1,7 +1,7 @@
 import type { AnyActorRef, InspectionEvent, StateValue } from "xstate";
 import { present } from "../core/present.ts";
 import type { Logger } from "./logger.ts";
-import type { MachineBook } from "./machine-book.ts";
+import type { MachineTracker } from "./machine-tracker.ts";
 import type { StatelyFeed } from "./stately-feed.ts";
 import type { RecordedStep, TransitionFrame } from "./transition-frame.ts";
 
@@ -13,7 +13,7 @@ export interface TransitionSinks {
   readonly isRecorded: (actor: string) => boolean;
   /** One buffered row of the event log. */
   readonly note: (frame: TransitionFrame) => void;
-  readonly book: Pick<MachineBook, "noteAction" | "noteTransition">;
+  readonly tracker: Pick<MachineTracker, "noteAction" | "noteTransition">;
   /** Null where nobody may inspect. */
   readonly stately: Pick<StatelyFeed, "inspect"> | null;
 }
@@ -64,7 +64,7 @@ function createStepRecorder({ nowMs, isRecorded }: Pick<TransitionSinks, "nowMs"
 }
 
 /**
- * The one subscriber: every transition of every machine becomes one log line, one count, one row, one note in the book and
+ * The one subscriber: every transition of every machine becomes one log line, one count, one row, one note in the tracker and
  * one stream frame.
  * An exception in an inspector would surface in the caller's `send` and lose the event, so none leaves here.
  */
@@ -94,11 +94,11 @@ export function createTransitionSubscriber(sinks: TransitionSinks): TransitionSu
       sinks.logger.info({ actor, from, to, tags, event: "machine.transitioned", trigger: event.type });
     }
     sinks.note(frame);
-    sinks.book.noteTransition(actorRef, frame);
+    sinks.tracker.noteTransition(actorRef, frame);
   };
   const observe = (event: InspectionEvent): void => {
     if (event.type === "@xstate.event") recorder.hear(event);
-    if (event.type === "@xstate.action") sinks.book.noteAction(event);
+    if (event.type === "@xstate.action") sinks.tracker.noteAction(event);
     if (event.type === "@xstate.snapshot")
       noteSnapshot(event.actorRef as AnyActorRef, event.snapshot as SnapshotLike, event.event);
     sinks.stately?.inspect(event);

@@ -6,10 +6,10 @@ import { DrillState } from "../../src/app/drills/drill-state.ts";
 import { createDiskWatch } from "../../src/app/health/disk-watch.ts";
 import { createHostMemory } from "../../src/app/health/host-memory.ts";
 import { LoadGate } from "../../src/app/models/load-gate.ts";
-import { createProfileBook } from "../../src/app/models/loaded-profiles.ts";
-import { createAsideModels } from "../../src/app/models/unavailable-models.ts";
-import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
-import { createProgressBoard } from "../../src/app/rendering/progress-tracker.ts";
+import { createLoadedProfiles } from "../../src/app/models/loaded-profiles.ts";
+import { createUnavailableModels } from "../../src/app/models/unavailable-models.ts";
+import { openLearned } from "../../src/app/rendering/learned.ts";
+import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
 import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
@@ -132,14 +132,14 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     artifacts: createSimArtifacts(workerWorld, { published }),
     media: createSimMedia(workerWorld),
     hostMemory: createHostMemory(probe),
-    profiles: createProfileBook(config.loadProfile),
-    progress: createProgressBoard(clock),
+    profiles: createLoadedProfiles(config.loadProfile),
+    progress: createProgressTracker(clock),
     drill: new DrillState(),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
-    asides: createAsideModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: async () => null }),
     models: null,
-    ...(await openLearnedBooks(store, clock)),
+    ...(await openLearned(store, clock)),
     deviceUuid: deviceOf(workerId),
     /** The size of a request, as what renders teach is kept by it. */
     envelopeOf: (request: RenderRequest) => envelopeOf(catalog, request),

@@ -24,7 +24,7 @@ afterEach(async () => {
 describe("live settings", () => {
   // Those of consent, log level, queue, stand-ins, rest and drain are changed in a running process by
   // test/integration/operations.test.ts; those of the retention here, and those of webhooks where
-  // test/unit/webhook-sender.test.ts and webhook-desk.test.ts change them between two tries.
+  // test/unit/webhook-sender.test.ts and webhook-cache.test.ts change them between two tries.
   it("are these and no others", () => {
     expect(
       listSettings()

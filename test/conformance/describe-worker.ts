@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createSystemClock } from "../../src/core/clock.ts";
-import { createWorkerBench, type WorkerBench } from "../../src/workers/conformance/bench.ts";
 import type { WorkerSubject } from "../../src/workers/conformance/subject.ts";
 import { runCheck, workerChecks } from "../../src/workers/conformance/worker-conformance.ts";
+import { createWorkerBench, type WorkerHarness } from "../../src/workers/conformance/worker-harness.ts";
 import { decodeWithFfmpeg } from "./ffmpeg-decode.ts";
 
 /** The checks as tests. What the worker is expected not to support is named, so that nothing drops out unseen. */
 export function describeWorker(subject: WorkerSubject, unsupported: readonly string[] = []): void {
   describe(`the worker ${subject.name}`, () => {
     const clock = createSystemClock();
-    let bench: WorkerBench;
+    let bench: WorkerHarness;
     beforeAll(() => {
       bench = createWorkerBench(subject, clock);
     });

@@ -37,7 +37,7 @@ export const diffusersSubject: WorkerSubject = {
   model: createModelCatalog().entryOf(shortRequest.model),
   shortRequest,
   longRequest: { ...shortRequest, frames: 5, steps: 60 },
-  patienceMs: { start: 240 * secondMs, load: 120 * secondMs, render: 240 * secondMs, step: 20 * secondMs },
+  timeoutsMs: { start: 240 * secondMs, load: 120 * secondMs, render: 240 * secondMs, step: 20 * secondMs },
   promises: {
     checkpointEverySteps: 1,
     checkpointAtEnd: true,

@@ -3,13 +3,17 @@ import type { Provocation } from "../../src/contract/worker-promises.ts";
 import { createSystemClock } from "../../src/core/clock.ts";
 import type { GenerateOrder } from "../../src/core/ports/worker.ts";
 import { secondMs } from "../../src/core/units.ts";
-import { createWorkerBench, type StartedWorker, type WorkerBench } from "../../src/workers/conformance/bench.ts";
 import { isProgressOf, untilCompleted, untilDenoising } from "../../src/workers/conformance/check.ts";
+import {
+  createWorkerBench,
+  type StartedWorker,
+  type WorkerHarness,
+} from "../../src/workers/conformance/worker-harness.ts";
 import { simulatorSubject } from "./simulator-subject.ts";
 
 /** The simulator's own faults, which a real worker cannot be asked for, in real processes and by every way in. */
 const clock = createSystemClock();
-let bench: WorkerBench;
+let bench: WorkerHarness;
 beforeAll(() => {
   bench = createWorkerBench(simulatorSubject, clock);
 });

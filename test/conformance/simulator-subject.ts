@@ -31,7 +31,7 @@ export const simulatorSubject: WorkerSubject = {
   model,
   shortRequest,
   longRequest,
-  patienceMs: { start: 20 * secondMs, load: 10 * secondMs, render: 20 * secondMs, step: 2 * secondMs },
+  timeoutsMs: { start: 20 * secondMs, load: 10 * secondMs, render: 20 * secondMs, step: 2 * secondMs },
   promises: {
     /** The promise of the design: at most 30 s of work are lost. */
     checkpointEverySteps: Math.floor(30 / stepSeconds(model, longRequest, profile)),

@@ -3,8 +3,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createSystemClock } from "../../src/core/clock.ts";
 import type { RenderRequest } from "../../src/core/job.ts";
 import { mebibyte } from "../../src/core/units.ts";
-import { createWorkerBench, type StartedWorker, type WorkerBench } from "../../src/workers/conformance/bench.ts";
 import { untilCompleted, untilDenoising, untilExited, untilFailed } from "../../src/workers/conformance/check.ts";
+import {
+  createWorkerBench,
+  type StartedWorker,
+  type WorkerHarness,
+} from "../../src/workers/conformance/worker-harness.ts";
 import { diffusersSubject } from "../conformance/diffusers-subject.ts";
 import { fillCard, sameBytes, usedAtMost, usedBytes } from "./card.ts";
 
@@ -14,7 +18,7 @@ const planted = (card: string) => ({ by: "environment", env: { UNDERSTUDY_TEST_F
 /** Weights of a megabyte, and activations of gigabytes. */
 const large: RenderRequest = { ...diffusersSubject.shortRequest, width: 1280, height: 704, frames: 81, steps: 4 };
 const long: RenderRequest = { ...diffusersSubject.longRequest, frames: 33, steps: 200 };
-let bench: WorkerBench;
+let bench: WorkerHarness;
 let atRestBytes = 0;
 
 beforeAll(() => {

@@ -67,7 +67,7 @@ export const supervisor: Exploration = {
       isOperator: true,
     },
     { type: "recovery.reset", isOperator: true },
-    { type: "asides.sweep" },
+    { type: "incidents.sweep" },
     { type: "worker.connected", workerId, worker: { ...connectedWorker, ref: processRef }, isAdopted: false },
     { type: "worker.exited", workerId, exit: null, evidence: { exitSignal: "SIGSEGV" }, isExpected: false },
     { type: "worker.exited", workerId, exit: null, evidence: {}, isExpected: true },

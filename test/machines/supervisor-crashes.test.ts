@@ -124,7 +124,7 @@ describe("incidents of an earlier supervisor", () => {
     expect(stagesOf()).toEqual(["setAside", "setAside"]);
     world.actor.send({ type: "model.proven", workerId: "a", model: "TI2V-5B", profile: "full" });
     await world.clock.advance(3_600_000);
-    world.actor.send({ type: "asides.sweep" });
+    world.actor.send({ type: "incidents.sweep" });
     const closed = world.facts.filter(({ type }) => type === "incident.closed");
     expect(closed).toMatchObject([
       { id: "other", status: "resolved" },

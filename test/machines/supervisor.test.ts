@@ -140,7 +140,7 @@ describe("the supervisor's incidents", () => {
       return applied(context, setAside(context));
     };
     const sweep = (context: SupervisorContext): Route =>
-      routeOf({ ...context, clock: { nowMs: () => nowMs } }, { type: "asides.sweep" }, false);
+      routeOf({ ...context, clock: { nowMs: () => nowMs } }, { type: "incidents.sweep" }, false);
     expect(sweep(asideAt(nowMs - 3_599_000)).facts).toEqual([]);
     const swept = sweep(asideAt(nowMs - 3_600_000));
     expect(swept.facts).toContainEqual({ type: "incident.closed", id: "inc-3-1", status: "abandoned", climbCount: 0 });

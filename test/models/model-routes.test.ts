@@ -1,9 +1,9 @@
-/** The model routes on a real desk, a real cache and a hub over the wire. */
+/** The model routes on a real cache, a real cache and a hub over the wire. */
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createModelBoard } from "../../src/app/models/model-operations.ts";
-import { openLearnedBooks } from "../../src/app/rendering/learned.ts";
+import { createModelOperations } from "../../src/app/models/model-operations.ts";
+import { openLearned } from "../../src/app/rendering/learned.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { DownloadView } from "../../src/contract/model-views.ts";
 import { downloadSchema, modelSchema, modelsSchema, modelsSummarySchema } from "../../src/contract/model-wire.ts";
@@ -65,14 +65,14 @@ beforeEach(async () => {
   if (answer.kind === "refused") throw new Error(answer.message);
   const store = openStore({ path: ":memory:", clock: files.clock });
   closeStore = () => store.close();
-  const desk = files.openDesk({ catalog });
-  const board = createModelBoard(
+  const cache = files.openCache({ catalog });
+  const board = createModelOperations(
     {
       clock: files.clock,
       catalog,
       config: answer.config,
-      models: { desk, place: () => undefined },
-      ...(await openLearnedBooks(store, files.clock)),
+      models: { cache, place: () => undefined },
+      ...(await openLearned(store, files.clock)),
     },
     { largest: () => h100, loadedProfileOf: (model) => (model === loaded ? "model-offload" : null) },
   );

@@ -5,10 +5,10 @@ import { dirname, join } from "node:path";
 import { createSeededChance } from "../../src/core/chance.ts";
 import { createSystemClock } from "../../src/core/clock.ts";
 import { createModelCatalog, type ModelCatalog } from "../../src/core/model-catalog.ts";
-import type { ModelDesk } from "../../src/core/ports/model-desk.ts";
+import type { ModelCache } from "../../src/core/ports/model-cache.ts";
 import { kibibyte, mebibyte } from "../../src/core/units.ts";
 import { HubClient } from "../../src/models/hub-client.ts";
-import { createModelDesk } from "../../src/models/model-desk.ts";
+import { createModelCache } from "../../src/models/model-cache.ts";
 import type { PullLimits } from "../../src/models/pull-model.ts";
 import { type FakeHub, type FakeHubOptions, startFakeHub } from "../fixtures/fake-hub/fake-hub.ts";
 
@@ -58,14 +58,14 @@ export class ModelWorld {
   readonly folder = mkdtempSync(join(tmpdir(), "understudy-models-"));
   readonly clock = createSystemClock();
   readonly hub: FakeHub;
-  desk: ModelDesk;
+  cache: ModelCache;
 
   readonly #hubRoot: string;
 
   private constructor(hub: FakeHub, hubRoot: string) {
     this.hub = hub;
     this.#hubRoot = hubRoot;
-    this.desk = this.openDesk();
+    this.cache = this.openCache();
   }
 
   static async start(options: Partial<FakeHubOptions> = {}): Promise<ModelWorld> {
@@ -90,7 +90,7 @@ export class ModelWorld {
     return join(this.cacheDir, "models--test-org--tiny-wan");
   }
 
-  openDesk(
+  openCache(
     change: {
       limits?: Partial<PullLimits>;
       token?: string;
@@ -98,14 +98,14 @@ export class ModelWorld {
       endpoint?: string;
       catalog?: ModelCatalog;
     } = {},
-  ): ModelDesk {
+  ): ModelCache {
     const limits = { ...testLimits, ...change.limits };
     const hub = new HubClient(
       { endpoint: change.endpoint ?? this.hub.endpoint, token: change.token ?? null, stallMs: limits.stallMs },
       this.clock,
     );
     const { freeBytes } = change;
-    return createModelDesk(change.catalog ?? createModelCatalog(), {
+    return createModelCache(change.catalog ?? createModelCatalog(), {
       clock: this.clock,
       chance: createSeededChance(1),
       hub,
@@ -117,7 +117,7 @@ export class ModelWorld {
   }
 
   async stop(): Promise<void> {
-    await this.desk.close();
+    await this.cache.close();
     await this.hub.stop();
     this.clock.stop();
     rmSync(this.#hubRoot, { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { barLine, createPlainLines } from "../../src/cli/progress-lines.ts";
-import type { PullProgress } from "../../src/core/ports/model-desk.ts";
+import type { PullProgress } from "../../src/core/ports/model-cache.ts";
 import { mebibyte, minuteMs } from "../../src/core/units.ts";
 import { bigPath, ModelWorld, repository, wantedFiles } from "./model-world.ts";
 

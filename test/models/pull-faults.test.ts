@@ -49,16 +49,16 @@ describe("a pull ends in the right files", () => {
   ];
   it.each(passing)("when %s", async (_, fault) => {
     world.hub.add(fault);
-    const outcome = await world.desk.pull(repository);
+    const outcome = await world.cache.pull(repository);
     if (outcome.kind !== "complete") throw new Error(outcome.kind);
     expect(world.differences(outcome.snapshotPath)).toEqual([]);
-    expect(await world.desk.verify(repository, { isRehash: true })).toMatchObject({ problems: [] });
+    expect(await world.cache.verify(repository, { isRehash: true })).toMatchObject({ problems: [] });
   });
 
   it("when the connection is cut again and again, as long as bytes arrive in between", async () => {
     // Far more cuts than tries: progress gives the tries back.
     world.hub.add({ kind: "cut", path: bigPath, afterBytes: 64 * kibibyte });
-    const outcome = await world.desk.pull(repository);
+    const outcome = await world.cache.pull(repository);
     if (outcome.kind !== "complete") throw new Error(outcome.kind);
     expect(world.differences(outcome.snapshotPath)).toEqual([]);
     expect(world.hub.served.filter((one) => one.path === bigPath).length).toBeGreaterThan(bigBytes / (64 * kibibyte));
@@ -68,12 +68,12 @@ describe("a pull ends in the right files", () => {
 
   it("when the hub's listing takes longer than a stall, and never stalls", async () => {
     world.hub.add({ kind: "slow", path: "listing", bytesPerSecond: 1_500 });
-    expect(await world.desk.pull(repository)).toMatchObject({ kind: "complete" });
+    expect(await world.cache.pull(repository)).toMatchObject({ kind: "complete" });
   });
 
   it("when the hub has no ranges at all", async () => {
     world.hub.add({ kind: "ignoreRange", path: "*" });
-    const outcome = await world.desk.pull(repository);
+    const outcome = await world.cache.pull(repository);
     if (outcome.kind !== "complete") throw new Error(outcome.kind);
     expect(world.differences(outcome.snapshotPath)).toEqual([]);
   });
@@ -94,7 +94,7 @@ describe("a pull ends in the right files", () => {
       times: 1,
     });
     const startedAtMs = world.clock.nowMs();
-    expect(await world.desk.pull(repository)).toMatchObject({ kind: "complete" });
+    expect(await world.cache.pull(repository)).toMatchObject({ kind: "complete" });
     expect(world.clock.nowMs() - startedAtMs).toBeGreaterThanOrEqual(990);
   });
 });
@@ -140,15 +140,15 @@ describe("a pull fails in one clear sentence", () => {
     ],
   ] as const)("when %s", async (_, fault, code, sentence) => {
     world.hub.add(fault);
-    const failure = await failureOf(world.desk.pull(repository));
+    const failure = await failureOf(world.cache.pull(repository));
     expect(failure).toMatchObject({ name: "ModelError", code, message: expect.stringMatching(sentence) });
     expect(failure.message).not.toContain("signature");
     nothingHalfPublished();
-    expect(await world.desk.localPath(repository)).toBeNull();
-    expect(await world.desk.statusOf(repository)).toMatchObject({ state: "failed", error: { code } });
+    expect(await world.cache.localPath(repository)).toBeNull();
+    expect(await world.cache.statusOf(repository)).toMatchObject({ state: "failed", error: { code } });
     // Nothing that came is lost, and the cause gone, the same pull completes.
     world.hub.clearFaults();
-    const outcome = await world.desk.resume(repository);
+    const outcome = await world.cache.resume(repository);
     if (outcome.kind !== "complete") throw new Error(outcome.kind);
     expect(world.differences(outcome.snapshotPath)).toEqual([]);
   });
@@ -159,7 +159,7 @@ describe("a pull fails in one clear sentence", () => {
     ["a revision that leads out of the cache", repository, "../../x", "MODEL_NOT_FOUND", /no revision "\.\.\/\.\.\/x"/],
     ["a name that is none", "T2V", undefined, "MODEL_NOT_FOUND", /there are T2V-A14B/],
   ])("when there is %s", async (_, name, revision, code, sentence) => {
-    const failure = await failureOf(world.desk.pull(name, revision === undefined ? {} : { revision }));
+    const failure = await failureOf(world.cache.pull(name, revision === undefined ? {} : { revision }));
     expect(failure).toMatchObject({ code, message: expect.stringMatching(sentence) });
     nothingHalfPublished();
   });
@@ -170,7 +170,7 @@ describe("a pull fails in one clear sentence", () => {
     ["the listing", "listing", "http://[bad?signature=secret"],
   ])("when %s is redirected to what is no address of the web", async (_, path, location) => {
     world.hub.add({ kind: "status", path, status: 302, headers: { location } });
-    const failure = await failureOf(world.desk.pull(repository));
+    const failure = await failureOf(world.cache.pull(repository));
     expect(failure).toMatchObject({
       code: "MODEL_NOT_AVAILABLE",
       message: expect.stringContaining("an address that cannot be used"),
@@ -180,8 +180,8 @@ describe("a pull fails in one clear sentence", () => {
   });
 
   it("when nobody answers at the hub's address", async () => {
-    const desk = world.openDesk({ endpoint: "http://127.0.0.1:9" });
-    const failure = await failureOf(desk.pull(repository));
+    const cache = world.openCache({ endpoint: "http://127.0.0.1:9" });
+    const failure = await failureOf(cache.pull(repository));
     expect(failure).toMatchObject({
       code: "NETWORK_UNREACHABLE",
       message: expect.stringContaining("127.0.0.1:9 does not answer"),
@@ -190,8 +190,8 @@ describe("a pull fails in one clear sentence", () => {
   });
 
   it("when the disk has too little room, before the first byte", async () => {
-    const desk = world.openDesk({ freeBytes: 3 * mebibyte });
-    const failure = await failureOf(desk.pull(repository));
+    const cache = world.openCache({ freeBytes: 3 * mebibyte });
+    const failure = await failureOf(cache.pull(repository));
     expect(failure).toMatchObject({
       code: "DISK_FULL",
       message: expect.stringMatching(/needs 2\.8 MiB more and 1\.0 MiB must stay free/),
@@ -215,8 +215,8 @@ describe("a pull fails in one clear sentence", () => {
         },
       },
     });
-    const desk = world.openDesk({ catalog: createModelCatalog(parseRegistry({ path: "models.json", text: files })) });
-    expect(await failureOf(desk.pull("old"))).toMatchObject({
+    const cache = world.openCache({ catalog: createModelCatalog(parseRegistry({ path: "models.json", text: files })) });
+    expect(await failureOf(cache.pull("old"))).toMatchObject({
       code: "MODEL_NOT_AVAILABLE",
       message: expect.stringContaining("safetensors"),
     });

@@ -33,7 +33,7 @@ async function kill(puller: ChildProcess): Promise<void> {
 }
 
 const complete = async (): Promise<string> => {
-  const outcome = await world.desk.pull(repository);
+  const outcome = await world.cache.pull(repository);
   if (outcome.kind !== "complete") throw new Error(outcome.kind);
   return outcome.snapshotPath;
 };
@@ -75,18 +75,18 @@ describe("two pulls of one model at once", () => {
     const puller = startPuller();
     const exited = once(puller, "exit");
     await world.until("the first bytes", () => world.hub.bytesServed(bigPath) > 0);
-    await expect(world.desk.pull(repository)).rejects.toMatchObject({
+    await expect(world.cache.pull(repository)).rejects.toMatchObject({
       code: "MODEL_BUSY",
       message: expect.stringContaining(`Process ${puller.pid} downloads`),
     });
     world.hub.clearFaults();
     await exited;
-    const outcome = await world.desk.pull(repository);
+    const outcome = await world.cache.pull(repository);
     expect(outcome).toMatchObject({ kind: "complete", fetchedFileCount: 0 });
   });
 
   it("in one process are one", async () => {
-    const [first, second] = await Promise.all([world.desk.pull(repository), world.desk.pull(repository)]);
+    const [first, second] = await Promise.all([world.cache.pull(repository), world.cache.pull(repository)]);
     expect(second).toEqual(first);
     expect(world.hub.bytesServed(bigPath)).toBe(bigBytes);
   });
@@ -95,25 +95,28 @@ describe("two pulls of one model at once", () => {
 describe("a pull", () => {
   it("rests when it is paused and goes on with what came", async () => {
     world.hub.add({ kind: "slow", path: bigPath, bytesPerSecond: mebibyte });
-    const pulling = world.desk.pull(repository);
-    await world.until("half a MiB", () => (world.desk.progressOf(repository)?.doneBytes ?? 0) > mebibyte / 2);
-    expect(await world.desk.pause(repository)).toBe(true);
+    const pulling = world.cache.pull(repository);
+    await world.until("half a MiB", () => (world.cache.progressOf(repository)?.doneBytes ?? 0) > mebibyte / 2);
+    expect(await world.cache.pause(repository)).toBe(true);
     expect(await pulling).toEqual({ kind: "paused" });
-    const status = await world.desk.statusOf(repository);
+    const status = await world.cache.statusOf(repository);
     expect(status).toMatchObject({ state: "paused", path: null });
     expect(status.presentBytes).toBeGreaterThan(mebibyte / 2);
     world.hub.clearFaults();
     world.hub.resetCounts();
-    expect(await world.desk.resume(repository)).toMatchObject({ kind: "complete" });
+    expect(await world.cache.resume(repository)).toMatchObject({ kind: "complete" });
     expect(world.hub.bytesServed()).toBeLessThan((status.totalBytes ?? 0) - mebibyte / 2);
-    expect(await world.desk.statusOf(repository)).toMatchObject({ state: "complete", presentBytes: status.totalBytes });
+    expect(await world.cache.statusOf(repository)).toMatchObject({
+      state: "complete",
+      presentBytes: status.totalBytes,
+    });
   });
 
   it("that is cancelled leaves no half file", async () => {
     world.hub.add({ kind: "slow", path: bigPath, bytesPerSecond: mebibyte });
-    const pulling = world.desk.pull(repository);
+    const pulling = world.cache.pull(repository);
     await world.until("bytes of the big file", () => world.hub.bytesServed(bigPath) > 100_000);
-    await world.desk.cancel(repository);
+    await world.cache.cancel(repository);
     expect(await pulling).toEqual({ kind: "cancelled" });
     expect(readdirSync(world.repositoryFolder)).not.toContain(".understudy");
     world.hub.clearFaults();
@@ -126,9 +129,9 @@ describe("a pull", () => {
       (path: string) => writeFileSync(path, '{"version": 1, "si'),
       (path: string) => rmSync(path.replace(/\.json$/, ".part")),
     ]) {
-      const pulling = world.desk.pull(repository);
-      await world.until("bytes", () => (world.desk.progressOf(repository)?.doneBytes ?? 0) > 200_000);
-      await world.desk.pause(repository);
+      const pulling = world.cache.pull(repository);
+      await world.until("bytes", () => (world.cache.progressOf(repository)?.doneBytes ?? 0) > 200_000);
+      await world.cache.pause(repository);
       await pulling;
       const work = join(world.repositoryFolder, ".understudy");
       for (const name of readdirSync(work).filter((one) => one.endsWith(".json"))) damage(join(work, name));
@@ -148,8 +151,8 @@ describe("a pull", () => {
       etaMs: number | null;
       trouble: string | null;
     }[] = [];
-    world.desk.onProgress((_, progress) => seen.push({ atMs: world.clock.nowMs(), ...progress }));
-    await world.desk.pull(repository);
+    world.cache.onProgress((_, progress) => seen.push({ atMs: world.clock.nowMs(), ...progress }));
+    await world.cache.pull(repository);
     const spanMs = (seen.at(-1)?.atMs ?? 0) - (seen[0]?.atMs ?? 0);
     expect(seen.length).toBeLessThanOrEqual(spanMs / 250 + 2);
     expect(seen.some((one) => one.bytesPerSecond > 0 && one.etaMs !== null && one.etaMs > 0)).toBe(true);
@@ -157,7 +160,7 @@ describe("a pull", () => {
       (sum, [path, bytes]) => sum + (path.includes("copy-of") ? 0 : bytes.length),
       0,
     );
-    expect(world.desk.progressOf(repository)).toBeNull();
+    expect(world.cache.progressOf(repository)).toBeNull();
     expect(seen.at(-1)).toMatchObject({
       phase: "fetching",
       doneBytes: total,
@@ -171,7 +174,7 @@ describe("a pull", () => {
 describe("a folder of the cache that cannot be written", () => {
   it("is told in one sentence", async () => {
     writeFileSync(join(world.folder, "hub"), "a file where a folder should be");
-    await expect(world.desk.pull(repository)).rejects.toMatchObject({ name: "ModelError", code: "SYSTEM_RESOURCE" });
+    await expect(world.cache.pull(repository)).rejects.toMatchObject({ name: "ModelError", code: "SYSTEM_RESOURCE" });
     expect(readFileSync(join(world.folder, "hub"), "utf8")).toContain("a file");
   });
 });

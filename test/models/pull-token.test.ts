@@ -20,13 +20,13 @@ const thrownBy = (pull: Promise<unknown>): Promise<unknown> =>
 
 describe("the token", () => {
   it("opens a private model, and goes to the hub alone, not to the store behind it", async () => {
-    expect(await world.openDesk({ token }).pull(repository)).toMatchObject({ kind: "complete" });
+    expect(await world.openCache({ token }).pull(repository)).toMatchObject({ kind: "complete" });
     expect(new Set(world.hub.authorizations)).toEqual(new Set([`Bearer ${token}`]));
     expect(new Set(world.hub.storeAuthorizations)).toEqual(new Set([null]));
   });
 
   it("is asked for when the model is private", async () => {
-    expect(await thrownBy(world.desk.pull(repository))).toMatchObject({
+    expect(await thrownBy(world.cache.pull(repository))).toMatchObject({
       code: "MODEL_NOT_FOUND",
       message: expect.stringContaining("set HF_TOKEN"),
     });
@@ -34,7 +34,7 @@ describe("the token", () => {
 
   it("that the hub refuses is named as the cause, and is in no error", async () => {
     const wrong = "hf_wrongwrongwrong";
-    const thrown = await thrownBy(world.openDesk({ token: wrong }).pull(repository));
+    const thrown = await thrownBy(world.openCache({ token: wrong }).pull(repository));
     expect(thrown).toMatchObject({
       code: "MODEL_ACCESS_DENIED",
       message: expect.stringContaining("refuses the token in HF_TOKEN"),
@@ -50,7 +50,7 @@ describe("the token", () => {
   });
 
   it("is written to no file, nor is a signed address", async () => {
-    await world.openDesk({ token }).pull(repository);
+    await world.openCache({ token }).pull(repository);
     const texts = readdirSync(world.folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"));

@@ -10,7 +10,7 @@ beforeEach(async () => {
 afterEach(() => world.stop());
 
 const pulled = async (): Promise<string> => {
-  const outcome = await world.desk.pull(repository);
+  const outcome = await world.cache.pull(repository);
   if (outcome.kind !== "complete") throw new Error(outcome.kind);
   return outcome.snapshotPath;
 };
@@ -40,9 +40,9 @@ describe("a pull", () => {
   it("fetches nothing and hashes nothing the second time", async () => {
     await pulled();
     world.hub.resetCounts();
-    const outcome = await world.desk.pull(repository);
+    const outcome = await world.cache.pull(repository);
     expect(outcome).toMatchObject({ kind: "complete", fetchedFileCount: 0 });
     expect(world.hub.bytesServed()).toBe(0);
-    expect(await world.desk.verify(repository)).toMatchObject({ hashedFileCount: 0, problems: [] });
+    expect(await world.cache.verify(repository)).toMatchObject({ hashedFileCount: 0, problems: [] });
   });
 });

@@ -74,18 +74,18 @@ describe("the registry", () => {
     const world = await ModelWorld.start();
     const folder = mkdtempSync(join(tmpdir(), "understudy-folder-"));
     try {
-      const desk = world.openDesk({ catalog: load({ mine: { ...own, repository: undefined, folder } }) });
-      expect(await desk.statusOf("mine")).toMatchObject({ state: "absent", path: null });
-      expect(desk.canPull("mine")).toBe(false);
-      await expect(desk.pull("mine")).rejects.toThrow(
+      const cache = world.openCache({ catalog: load({ mine: { ...own, repository: undefined, folder } }) });
+      expect(await cache.statusOf("mine")).toMatchObject({ state: "absent", path: null });
+      expect(cache.canPull("mine")).toBe(false);
+      await expect(cache.pull("mine")).rejects.toThrow(
         /local folder of mine holds no model_index\.json: put the model's files there/,
       );
       writeFileSync(join(folder, "model_index.json"), "{}");
-      expect(await desk.statusOf("mine")).toMatchObject({ state: "complete", path: folder, presentBytes: 2 });
+      expect(await cache.statusOf("mine")).toMatchObject({ state: "complete", path: folder, presentBytes: 2 });
       // Nothing says which bytes are right, so nothing is wrong: a load goes on to the worker.
-      expect(await desk.verify("mine", { isRehash: true })).toMatchObject({ isKnown: false, problems: [] });
-      await expect(desk.pull("mine")).rejects.toThrow(/local folder/);
-      await expect(desk.remove("mine")).rejects.toThrow(/local folder/);
+      expect(await cache.verify("mine", { isRehash: true })).toMatchObject({ isKnown: false, problems: [] });
+      await expect(cache.pull("mine")).rejects.toThrow(/local folder/);
+      await expect(cache.remove("mine")).rejects.toThrow(/local folder/);
     } finally {
       rmSync(folder, { recursive: true, force: true });
       await world.stop();

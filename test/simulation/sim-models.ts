@@ -1,7 +1,7 @@
 import type { ModelPorts } from "../../src/app/models/model-files.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { ModelError } from "../../src/core/errors.ts";
-import type { ModelDesk, ModelStatus, PullOutcome } from "../../src/core/ports/model-desk.ts";
+import type { ModelCache, ModelStatus, PullOutcome } from "../../src/core/ports/model-cache.ts";
 import { gibibyte, secondMs } from "../../src/core/units.ts";
 import type { ModelId } from "../../src/core/words.ts";
 
@@ -40,7 +40,7 @@ export function createSimModels(clock: Clock, { broken, found }: SimModels, isHu
     if (fetchedFileCount > 0) broken.delete(name);
     return { kind: "complete", commit, snapshotPath: pathOf(name), fetchedFileCount };
   };
-  const desk: ModelDesk = {
+  const cache: ModelCache = {
     status: async () => [],
     statusOf,
     canPull: () => true,
@@ -62,5 +62,5 @@ export function createSimModels(clock: Clock, { broken, found }: SimModels, isHu
     remove: unused("remove"),
     close: async () => undefined,
   };
-  return { desk, place: () => undefined };
+  return { cache, place: () => undefined };
 }

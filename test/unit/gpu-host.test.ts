@@ -83,7 +83,7 @@ describe("the host's details", () => {
   });
 });
 
-describe("the trail of a process", () => {
+describe("the follower of a process", () => {
   const probe = () => composeProbe({ clock: createVirtualClock(), stateDir: dir, cgroupRoots: roots() });
   const inGroup = (pid: number, kills: number): void =>
     write({
@@ -96,11 +96,11 @@ describe("the trail of a process", () => {
   it("proves a kill for want of memory by its group's counter, also after the process has gone", async () => {
     inGroup(4_242, 3);
     const watched = probe();
-    const trail = await watched.followProcess?.(4_242);
+    const follower = await watched.followProcess?.(4_242);
     await watched.measure();
     rmSync(join(dir, "proc/4242"), { recursive: true });
     write({ "cgroup/worker/memory.events": "oom_kill 4" });
-    const evidence = await trail?.evidence();
+    const evidence = await follower?.evidence();
     expect(evidence).toEqual({ oomKillCount: 1, hostMemoryUseRatio: 0.75 });
     expect(classify({ exitSignal: "SIGKILL", isOwnSignal: false, ...evidence })).toMatchObject({
       code: "HOST_OUT_OF_MEMORY",
@@ -109,19 +109,19 @@ describe("the trail of a process", () => {
 
   it("says that the counter did not rise, which is evidence too", async () => {
     inGroup(4_242, 3);
-    const trail = await probe().followProcess?.(4_242);
-    expect(await trail?.evidence()).toEqual({ oomKillCount: 0 });
+    const follower = await probe().followProcess?.(4_242);
+    expect(await follower?.evidence()).toEqual({ oomKillCount: 0 });
   });
 
   it("claims nothing where no group accounts the process", async () => {
-    const trail = await probe().followProcess?.(4_242);
-    expect(await trail?.evidence()).toEqual({});
+    const follower = await probe().followProcess?.(4_242);
+    expect(await follower?.evidence()).toEqual({});
   });
 
   it("finds the group of a real process of this machine", async () => {
     const child = spawn("sleep", ["60"], { stdio: "ignore" });
     children.push(child);
-    const trail = await composeProbe({ clock: createVirtualClock(), stateDir: dir }).followProcess?.(child.pid ?? 0);
-    expect((await trail?.evidence())?.oomKillCount ?? 0).toBe(0);
+    const follower = await composeProbe({ clock: createVirtualClock(), stateDir: dir }).followProcess?.(child.pid ?? 0);
+    expect((await follower?.evidence())?.oomKillCount ?? 0).toBe(0);
   });
 });

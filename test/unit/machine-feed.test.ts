@@ -4,7 +4,7 @@ import { toActorClock } from "../../src/core/clock.ts";
 import type { MachineStep } from "../../src/core/ports/machine-feed.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
-import { createMachineBook, type MachineBook } from "../../src/telemetry/machine-book.ts";
+import { createMachineTracker, type MachineTracker } from "../../src/telemetry/machine-tracker.ts";
 import { shownFields } from "../../src/telemetry/shown-fields.ts";
 import { createStatelyFeed, type StatelyFeed } from "../../src/telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../../src/telemetry/transitions.ts";
@@ -48,19 +48,19 @@ const machine = setup({
 });
 
 let clock: VirtualClock;
-let book: MachineBook;
+let tracker: MachineTracker;
 let stately: StatelyFeed;
 let root: Actor<typeof machine>;
 beforeEach(() => {
   clock = createVirtualClock();
-  book = createMachineBook(clock.nowMs);
-  stately = createStatelyFeed(book.refs);
+  tracker = createMachineTracker(clock.nowMs);
+  stately = createStatelyFeed(tracker.refs);
   const { inspect } = createTransitionSubscriber({
     logger: silentLogger,
     nowMs: clock.nowMs,
     isRecorded: () => false,
     note: () => undefined,
-    book,
+    tracker,
     stately,
   });
   root = createActor(machine, { id: "toy", clock: toActorClock(clock), inspect });
@@ -71,9 +71,9 @@ afterEach(() => {
   root.stop();
 });
 
-const only = (name: string) => book.actors().find(({ actor }) => actor === name);
+const only = (name: string) => tracker.actors().find(({ actor }) => actor === name);
 
-describe("the book of machines", () => {
+describe("the tracker of machines", () => {
   it("says where each actor stands, since when, and what it would take now", async () => {
     const startedAtMs = clock.nowMs();
     await clock.advance(400);
@@ -107,10 +107,10 @@ describe("the book of machines", () => {
 
   it("forgets an actor that has ended", async () => {
     root.send({ type: "job.came" });
-    expect(book.actors().map(({ actor }) => actor)).toEqual(["toy", "toy/child"]);
+    expect(tracker.actors().map(({ actor }) => actor)).toEqual(["toy", "toy/child"]);
     await clock.advance(5_000);
-    expect(book.actors().map(({ actor }) => actor)).toEqual(["toy"]);
-    expect(book.refs()).toHaveLength(1);
+    expect(tracker.actors().map(({ actor }) => actor)).toEqual(["toy"]);
+    expect(tracker.refs()).toHaveLength(1);
   });
 
   it("keeps the last twenty transitions of each actor", async () => {
@@ -131,7 +131,7 @@ describe("the book of machines", () => {
 
   it("tells each step to those who listen, and that it was the last one", async () => {
     const steps: MachineStep[] = [];
-    const leave = book.subscribe((step) => steps.push(step));
+    const leave = tracker.subscribe((step) => steps.push(step));
     root.send({ type: "job.came" });
     await clock.advance(5_000);
     leave();
@@ -147,7 +147,7 @@ describe("the book of machines", () => {
   it("shows of a context what names and counts things, and no prompt, token or path", () => {
     root.send({ type: "job.came", prompt: secret });
     expect(only("toy")?.context).toEqual({ workerId: "worker-0", jobId: "job-1", lease: { jobId: "j-1" } });
-    expect(JSON.stringify(book.actors())).not.toContain("SECRET");
+    expect(JSON.stringify(tracker.actors())).not.toContain("SECRET");
   });
 });
 

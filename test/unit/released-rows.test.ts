@@ -2,7 +2,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createIncidentDesk } from "../../src/app/incidents/incident-reader.ts";
+import { createIncidentReader } from "../../src/app/incidents/incident-reader.ts";
 import { replayIncident } from "../../src/app/incidents/incident-replay.ts";
 import { toIncidentReport } from "../../src/contract/incident-wire.ts";
 import { toRow } from "../../src/contract/stream-wire.ts";
@@ -59,7 +59,7 @@ it("each row tells the sentence that it told then", () => {
 });
 
 it.each(said.incidents)("the incident $id has the same story, and its replay the same result", async (then) => {
-  const story = await createIncidentDesk(store, clock).find(then.id);
+  const story = await createIncidentReader(store, clock).find(then.id);
   if (story === null) throw new Error("it is not there");
   const report = toIncidentReport(story, { nowMs: said.nowMs, isSimulated: true });
   const replay = replayIncident(await store.events.find({ of: { incidentId: then.id }, limit: 10_000 }));

@@ -1,5 +1,5 @@
 /** The ports of a server whose machines a test plays: store, artifact files and admission are the service's own. */
-import { createIncidentDesk } from "../../src/app/incidents/incident-reader.ts";
+import { createIncidentReader } from "../../src/app/incidents/incident-reader.ts";
 import { createJobOutlook } from "../../src/app/rendering/job-outlook.ts";
 import { removeJob } from "../../src/app/rendering/remove-job.ts";
 import type { JobProgress } from "../../src/core/job.ts";
@@ -157,7 +157,7 @@ export function makePorts(
         return { isPaused: false, isDrained: false, restingWorkers: [], holdingWorkers: ["worker-0"] };
       },
     },
-    incidents: createIncidentDesk(store, parts.clock),
+    incidents: createIncidentReader(store, parts.clock),
     machines: { charts: () => [], actors: () => [], inspector: null },
     outlook: createJobOutlook(store, {
       progressOf: (jobId) => world().progress.get(jobId) ?? null,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { cardsInPrompt, faultNames, parseFaultCard } from "../../src/workers/simulator/fault-cards.ts";
-import { FaultDeck } from "../../src/workers/simulator/fault-deck.ts";
+import { FaultQueue } from "../../src/workers/simulator/fault-queue.ts";
 
 const plain = { argument: null, phase: null, step: 0, count: 1 };
 
@@ -71,7 +71,7 @@ describe("the deck", () => {
   const any = () => true;
 
   it("plays an armed card as often as it says, and again when the same card is armed again", () => {
-    const deck = new FaultDeck([cardOf("oomx2")]);
+    const deck = new FaultQueue([cardOf("oomx2")]);
     expect([deck.take(any), deck.take(any), deck.take(any)].map((card) => card?.name)).toEqual([
       "oom",
       "oom",
@@ -84,9 +84,9 @@ describe("the deck", () => {
   it("counts a job's cards with the job, and keeps the count before the fault plays", () => {
     const saved: object[] = [];
     const fired: Record<string, number> = {};
-    const dealt = { cards: [cardOf("crash")], fired, save: () => saved.push({ ...fired }) };
-    expect(new FaultDeck([]).takeDealt(any, dealt)?.name).toBe("crash");
+    const ofJob = { cards: [cardOf("crash")], fired, save: () => saved.push({ ...fired }) };
+    expect(new FaultQueue([]).takeOfJob(any, ofJob)?.name).toBe("crash");
     expect(saved).toEqual([{ crash: 1 }]);
-    expect(new FaultDeck([]).takeDealt(any, dealt), "another process of the same job").toBeNull();
+    expect(new FaultQueue([]).takeOfJob(any, ofJob), "another process of the same job").toBeNull();
   });
 });

@@ -38,7 +38,7 @@ print(json.dumps({"folder": str(folder), "found": found}))
 it("huggingface_hub finds the snapshot without a request, and every byte is the hub's", {
   timeout: 120_000,
 }, async () => {
-  const pulled = await world.desk.pull(repository);
+  const pulled = await world.cache.pull(repository);
   if (pulled.kind !== "complete") throw new Error(pulled.kind);
   // Nobody would answer: what is loaded comes from the cache.
   await world.hub.stop();
@@ -53,7 +53,7 @@ it("huggingface_hub finds the snapshot without a request, and every byte is the 
 it("huggingface_hub asks for no byte of a file that is here when it looks for a newer revision", {
   timeout: 120_000,
 }, async () => {
-  await world.desk.pull(repository);
+  await world.cache.pull(repository);
   world.hub.resetCounts();
   const script = `
 from huggingface_hub import snapshot_download
@@ -66,6 +66,6 @@ print(snapshot_download("${repository}", allow_patterns=["*.safetensors", "*.jso
 it("a file that huggingface_hub fetched is hashed once here and not fetched again", { timeout: 120_000 }, async () => {
   await inPython(`from huggingface_hub import snapshot_download; snapshot_download("${repository}")`);
   world.hub.resetCounts();
-  expect(await world.desk.pull(repository)).toMatchObject({ kind: "complete", fetchedFileCount: 0 });
+  expect(await world.cache.pull(repository)).toMatchObject({ kind: "complete", fetchedFileCount: 0 });
   expect(world.hub.bytesServed()).toBe(0);
 });

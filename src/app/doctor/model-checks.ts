@@ -1,6 +1,6 @@
 /** The hub, and for each model of this configuration whether this machine carries it, and how long a clip takes. */
 import { ModelError } from "../../core/errors.ts";
-import type { ModelDesk, ModelStatus } from "../../core/ports/model-desk.ts";
+import type { ModelCache, ModelStatus } from "../../core/ports/model-cache.ts";
 import { formatBytes, secondMs } from "../../core/units.ts";
 import { type Fitness, type FitnessWorld, fitnessOf } from "../models/fitness.ts";
 import { missing, ok, unknown } from "./finding.ts";
@@ -8,9 +8,9 @@ import { missing, ok, unknown } from "./finding.ts";
 const hubWithinMs = 10 * secondMs;
 
 /** Asks the hub for the commit of one model: that tells of network, licence and token at once. */
-export async function checkHub(desk: ModelDesk, model: string, host: string) {
+export async function checkHub(cache: ModelCache, model: string, host: string) {
   try {
-    await desk.askHub(model, hubWithinMs);
+    await cache.askHub(model, hubWithinMs);
     return ok(`${host} answers, and lets ${model} be read.`);
   } catch (thrown) {
     if (!(thrown instanceof ModelError)) throw thrown;

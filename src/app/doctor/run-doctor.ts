@@ -6,7 +6,7 @@ import { createSystemChance } from "../../core/chance.ts";
 import { createSystemClock, type SystemClock } from "../../core/clock.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
-import type { ModelDesk } from "../../core/ports/model-desk.ts";
+import type { ModelCache } from "../../core/ports/model-cache.ts";
 import type { Sample } from "../../core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../core/units.ts";
 import { readFacts } from "../../store/read-facts.ts";
@@ -42,7 +42,7 @@ interface Round {
   readonly hubHost: string;
   readonly clock: SystemClock;
   readonly catalog: ModelCatalog;
-  readonly desk: ModelDesk;
+  readonly cache: ModelCache;
   readonly sample: Sample | null;
 }
 
@@ -76,7 +76,7 @@ function hostChecks({ config, sample }: Round): readonly Check[] {
 
 /** What real renders need. A simulated service does without all of it. */
 function renderChecks(
-  { config, cacheDir, hubHost, clock, catalog, desk, sample }: Round,
+  { config, cacheDir, hubHost, clock, catalog, cache, sample }: Round,
   lead: string,
   isLeadHere: boolean,
 ): readonly Check[] {
@@ -99,13 +99,13 @@ function renderChecks(
     {
       name: "hub",
       isNeeded: isNeeded && !isLeadHere,
-      look: () => checkHub(desk, lead, hubHost),
+      look: () => checkHub(cache, lead, hubHost),
     },
     {
       name: "model disk",
       isNeeded,
       look: async () => {
-        const { state, totalBytes, presentBytes } = await desk.statusOf(lead);
+        const { state, totalBytes, presentBytes } = await cache.statusOf(lead);
         const restBytes = state === "complete" ? 0 : (totalBytes ?? catalog.entryOf(lead).weightBytes) - presentBytes;
         return checkDisk(
           cacheDir,
@@ -117,7 +117,7 @@ function renderChecks(
   ];
 }
 
-function modelChecks({ config, catalog, desk, sample }: Round, models: readonly string[]): readonly Check[] {
+function modelChecks({ config, catalog, cache, sample }: Round, models: readonly string[]): readonly Check[] {
   const isServed = config.workers.some(isReal);
   return models.map((model) => ({
     name: `model ${model}`,
@@ -125,7 +125,7 @@ function modelChecks({ config, catalog, desk, sample }: Round, models: readonly 
     look: async () =>
       sample === null
         ? unknown("The machine could not be measured.")
-        : judgeModel(openFitness(config, catalog, sample), model, await desk.statusOf(model)),
+        : judgeModel(openFitness(config, catalog, sample), model, await cache.statusOf(model)),
   }));
 }
 
@@ -157,7 +157,7 @@ const sampleOf = (config: Config, clock: SystemClock): Promise<Sample | null> =>
 export async function runDoctor(config: Config, environment: HubEnvironment): Promise<readonly Finding[]> {
   const catalog = readModelCatalog(config);
   const clock = createSystemClock();
-  const desk = openModels(config, environment, { clock, chance: createSystemChance(), catalog });
+  const cache = openModels(config, environment, { clock, chance: createSystemChance(), catalog });
   try {
     const round: Round = {
       config,
@@ -165,12 +165,12 @@ export async function runDoctor(config: Config, environment: HubEnvironment): Pr
       hubHost: new URL(environment.endpoint).host,
       clock,
       catalog,
-      desk,
+      cache,
       sample: await sampleOf(config, clock),
     };
     const models = realModels(config);
     const [lead = config.lead] = models;
-    const { state } = await desk.statusOf(lead);
+    const { state } = await cache.statusOf(lead);
     const checks = [
       ...hostChecks(round),
       ...renderChecks(round, lead, state === "complete"),
@@ -179,7 +179,7 @@ export async function runDoctor(config: Config, environment: HubEnvironment): Pr
     ];
     return await Promise.all(checks.map(examine));
   } finally {
-    await desk.close();
+    await cache.close();
     clock.stop();
   }
 }

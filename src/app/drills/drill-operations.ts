@@ -15,7 +15,7 @@ export interface DrillView extends Drill {
   readonly cards: readonly ScoreCard[];
 }
 
-export interface DrillDesk {
+export interface DrillOperations {
   list(): Promise<readonly DrillView[]>;
   /** Null for an unknown name. Throws UnderstudyError DRILL_NOT_POSSIBLE with the reason. */
   run(name: string, by: string): Promise<ScoreCard | null>;
@@ -45,7 +45,7 @@ function findHindrance({ parts, supervisor }: DrillPorts): string | null {
 }
 
 /** Runs drills, one at a time, and keeps their score cards. */
-export function createDrillDesk(ports: DrillPorts): DrillDesk {
+export function createDrillOperations(ports: DrillPorts): DrillOperations {
   const { parts, supervisor } = ports;
   const { facts, events } = parts.store;
   const readCards = async (): Promise<Cards> => ((await facts.read(factKey)) as Cards | null) ?? {};

@@ -48,7 +48,7 @@ export interface DrillPorts {
 const lookEveryMs = 50;
 const beginWithinMs = 2 * minuteMs;
 /** Beyond its target a drill is watched this much longer, so that the score says how late it was. */
-const patienceFactor = 3;
+const giveUpFactor = 3;
 
 /** Small, and long enough that something can be done to it in the middle. A test card in its prompt is for simulators. */
 function drillRequest(
@@ -167,7 +167,7 @@ export async function runDrill(ports: DrillPorts, drill: Drill): Promise<ScoreCa
   const inflicted = inflict(ports, drill, jobId, observer).then(() => {
     isFaultOver = true;
   });
-  const giveUpAtMs = startedAtMs + beginWithinMs + targets.recoveredMs * patienceFactor;
+  const giveUpAtMs = startedAtMs + beginWithinMs + targets.recoveredMs * giveUpFactor;
   try {
     const watched = (async () => {
       while (!(await observer.look(isFaultOver)) && clock.nowMs() < giveUpAtMs) await clock.sleep(lookEveryMs);

@@ -3,12 +3,12 @@ import type { Clock, TimerHandle } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import type { Metrics } from "../../telemetry/metrics/metrics.ts";
-import type { SampleBoard } from "./sample-history.ts";
+import type { SampleHistory } from "./sample-history.ts";
 
 export interface HealthNeeds {
   readonly clock: Clock;
   readonly probe: Pick<TelemetryProbe, "measure">;
-  readonly samples: Pick<SampleBoard, "note">;
+  readonly samples: Pick<SampleHistory, "note">;
   readonly metrics: Pick<Metrics, "sample">;
 }
 

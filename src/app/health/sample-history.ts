@@ -1,7 +1,7 @@
 import type { Sample } from "../../core/ports/telemetry-probe.ts";
 import { minuteMs } from "../../core/units.ts";
 
-export interface SampleBoard {
+export interface SampleHistory {
   note(sample: Sample): void;
   latest(): Sample | null;
   /** Oldest first. */
@@ -13,7 +13,7 @@ const recentMs = 10 * minuteMs;
 const keptCount = 24 * 60;
 
 /** What was measured within the last day, in memory only: everything of the last ten minutes, before that one sample a minute. */
-export function createSampleBoard(): SampleBoard {
+export function createSampleHistory(): SampleHistory {
   let recent: Sample[] = [];
   let kept: Sample[] = [];
   const listeners = new Set<(sample: Sample) => void>();

@@ -95,7 +95,7 @@ async function findIncident(parts: Parts, id: string): Promise<IncidentStory | n
 }
 
 /** Reads what the store kept of incidents; it asks no machine. */
-export function createIncidentDesk(parts: Parts, clock: Pick<Clock, "nowMs" | "turn">): IncidentPort {
+export function createIncidentReader(parts: Parts, clock: Pick<Clock, "nowMs" | "turn">): IncidentPort {
   return {
     list: (query) => parts.incidents.list(query),
     find: (id) => findIncident(parts, id),

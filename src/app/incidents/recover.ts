@@ -14,7 +14,7 @@ import { classify } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import { clipWords } from "../../recovery/fit-sentences.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
-import type { EnvelopeBook } from "../rendering/learned.ts";
+import type { LearnedMemory } from "../rendering/learned.ts";
 import type { Resident } from "../rendering/plan-render.ts";
 import { toWorkerRequest } from "../rendering/render.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
@@ -33,7 +33,7 @@ export interface RecoverPorts {
   readonly repairFiles: (model: ModelId) => Promise<boolean | null>;
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
-  readonly envelopes: Pick<EnvelopeBook, "peakOf" | "noteMisfit" | "noteFit">;
+  readonly envelopes: Pick<LearnedMemory, "peakOf" | "noteMisfit" | "noteFit">;
   /** Everything that stands before a load; the memory mode in which this worker carries the model. */
   readonly prepareLoad: (workerId: string, model: ModelId) => Promise<LoadProfile>;
   /** From this one on the next load of the worker chooses; made leaner by the offload rung. */

@@ -64,7 +64,7 @@ export interface RecoveryNeeds {
   readonly config: Pick<Config, "workers">;
   readonly health: HealthReader;
   /** Models that were set aside are tried again by the next job that wants them. */
-  readonly asides: { forgive(): void };
+  readonly unavailableModels: { retryAll(): void };
 }
 
 type RungEnded = Extract<SupervisorFact, { type: "rung.ended" }>;
@@ -113,14 +113,14 @@ function behindJob(supervisor: Supervisor, incidentId: string | null): string | 
   return incident?.stage === "checking" ? (workers[incident.workerId]?.jobId ?? null) : null;
 }
 
-interface Desk {
+interface Means {
   readonly parts: RecoveryNeeds;
   readonly supervisor: Supervisor;
   readonly hub: FactHub;
 }
 
 /** Sends the trigger and listens until its incident is over, or until the caller's patience is. */
-function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId: string): Promise<RecoveryTriggered> {
+function follow({ parts, supervisor, hub }: Means, order: RecoveryOrder, workerId: string): Promise<RecoveryTriggered> {
   return new Promise((resolve) => {
     let incidentId: string | null = null;
     const rungs: RungEnded[] = [];
@@ -147,15 +147,15 @@ function follow({ parts, supervisor, hub }: Desk, order: RecoveryOrder, workerId
 }
 
 /** Whom a trigger is about when it names nobody: the worker that has this trouble, or any, and else the first one. */
-function troubledWorker({ parts, supervisor }: Desk, failureType: FailureType): string {
+function troubledWorker({ parts, supervisor }: Means, failureType: FailureType): string {
   const open = Object.values(supervisor.getSnapshot().context.incidents).filter(({ stage }) => stage !== "setAside");
   const incident = open.find((candidate) => candidate.failureType === failureType) ?? open[0];
   return incident?.workerId ?? parts.config.workers[0]?.id ?? "";
 }
 
-async function trigger(desk: Desk, order: RecoveryOrder): Promise<RecoveryTriggered> {
-  const { parts, supervisor } = desk;
-  const workerId = order.workerId ?? troubledWorker(desk, order.failureType);
+async function trigger(means: Means, order: RecoveryOrder): Promise<RecoveryTriggered> {
+  const { parts, supervisor } = means;
+  const workerId = order.workerId ?? troubledWorker(means, order.failureType);
   const { cooldowns, mode } = supervisor.getSnapshot().context;
   const leftMs = (cooldowns[cooldownKey(workerId, order.failureType)] ?? 0) - parts.clock.nowMs();
   if (leftMs > 0 && !order.isForced) {
@@ -171,14 +171,14 @@ async function trigger(desk: Desk, order: RecoveryOrder): Promise<RecoveryTrigge
   }
   const data = { failure_type: order.failureType, forced: order.isForced };
   await parts.store.events.append([{ kind: "recovery.triggered", actor: order.by, workerId, data }]);
-  return follow(desk, order, workerId);
+  return follow(means, order, workerId);
 }
 
-async function reset({ parts, supervisor }: Desk, by: string): Promise<RecoveryReset> {
+async function reset({ parts, supervisor }: Means, by: string): Promise<RecoveryReset> {
   await parts.store.events.append([{ kind: "recovery.reset", actor: by, data: {} }]);
   const modeNow = (): string => supervisor.getSnapshot().context.mode;
   const hadIncidents = Object.keys(supervisor.getSnapshot().context.incidents).length > 0;
-  parts.asides.forgive();
+  parts.unavailableModels.retryAll();
   supervisor.send({ type: "recovery.reset" });
   supervisor.send({ type: "jobs.becameAvailable" });
   const untilMs = parts.clock.nowMs() + answerWithinMs;
@@ -194,7 +194,7 @@ async function reset({ parts, supervisor }: Desk, by: string): Promise<RecoveryR
   };
 }
 
-async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
+async function checkHealth({ parts, supervisor }: Means): Promise<HealthView> {
   const { clock, health } = parts;
   supervisor.send({ type: "health.check" });
   const untilMs = clock.nowMs() + answerWithinMs;
@@ -218,19 +218,19 @@ async function checkHealth({ parts, supervisor }: Desk): Promise<HealthView> {
 }
 
 /** The operator's own act: the row comes first, and the next start of the service measures again in any case. */
-async function setMonitoring({ parts, supervisor }: Desk, isOn: boolean, by: string): Promise<boolean> {
+async function setMonitoring({ parts, supervisor }: Means, isOn: boolean, by: string): Promise<boolean> {
   if (parts.health.isMonitored() === isOn) return false;
   await parts.store.events.append([{ kind: isOn ? "monitoring.started" : "monitoring.stopped", actor: by, data: {} }]);
   supervisor.send({ type: isOn ? "monitor.start" : "monitor.stop" });
   return true;
 }
 
-export function createRecoveryDesk(parts: RecoveryNeeds, supervisor: Supervisor, hub: FactHub): RecoveryPort {
-  const desk: Desk = { parts, supervisor, hub };
+export function createRecoveryOperations(parts: RecoveryNeeds, supervisor: Supervisor, hub: FactHub): RecoveryPort {
+  const means: Means = { parts, supervisor, hub };
   return {
-    trigger: (order) => trigger(desk, order),
-    reset: (by) => reset(desk, by),
-    checkHealth: () => checkHealth(desk),
-    setMonitoring: (isOn, by) => setMonitoring(desk, isOn, by),
+    trigger: (order) => trigger(means, order),
+    reset: (by) => reset(means, by),
+    checkHealth: () => checkHealth(means),
+    setMonitoring: (isOn, by) => setMonitoring(means, isOn, by),
   };
 }

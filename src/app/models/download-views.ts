@@ -1,6 +1,6 @@
 /** A download as clients see it: while it runs, when it ends, and from the status of a model's files. */
 import type { DownloadView } from "../../contract/model-views.ts";
-import type { ModelState, ModelStatus, PullEnding, PullProgress } from "../../core/ports/model-desk.ts";
+import type { ModelState, ModelStatus, PullEnding, PullProgress } from "../../core/ports/model-cache.ts";
 import type { ModelId } from "../../core/words.ts";
 
 const stateOf: Readonly<Partial<Record<ModelState, DownloadView["state"]>>> = {

@@ -2,7 +2,7 @@ import { statfs } from "node:fs/promises";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
-import type { ModelDesk } from "../../core/ports/model-desk.ts";
+import type { ModelCache } from "../../core/ports/model-cache.ts";
 import { formatBytes } from "../../core/units.ts";
 import { measureOnce, nearestFolder } from "../health/look-at-machine.ts";
 import { fitnessOf, openFitness } from "./fitness.ts";
@@ -15,7 +15,7 @@ export interface PullJudgement {
 }
 
 export interface PullWorld {
-  readonly desk: ModelDesk;
+  readonly cache: ModelCache;
   readonly clock: Clock;
   readonly catalog: ModelCatalog;
   /** Where the files come to lie. */
@@ -23,9 +23,9 @@ export interface PullWorld {
 }
 
 /** The hub's own list decides in the end, also before the first byte. */
-async function diskSentence({ desk, catalog, cacheDir }: PullWorld, model: string): Promise<string> {
+async function diskSentence({ cache, catalog, cacheDir }: PullWorld, model: string): Promise<string> {
   const { bavail, bsize } = await statfs(nearestFolder(cacheDir));
-  const { totalBytes, presentBytes } = await desk.statusOf(model);
+  const { totalBytes, presentBytes } = await cache.statusOf(model);
   const known = totalBytes ?? catalog.find(model)?.weightBytes ?? null;
   const whose = totalBytes === null ? ", by the registry" : "";
   const rest =

@@ -1,12 +1,12 @@
 import type { LoadProfile } from "../../core/words.ts";
 
 /** Which memory mode each worker loads with next; recovery's offload rung makes it leaner. */
-export interface ProfileBook {
+export interface LoadedProfiles {
   of(workerId: string): LoadProfile;
   set(workerId: string, profile: LoadProfile): void;
 }
 
-export function createProfileBook(first: LoadProfile): ProfileBook {
+export function createLoadedProfiles(first: LoadProfile): LoadedProfiles {
   const profiles = new Map<string, LoadProfile>();
   return {
     of: (workerId) => profiles.get(workerId) ?? first,

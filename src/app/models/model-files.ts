@@ -1,11 +1,11 @@
 import { UnderstudyError } from "../../core/errors.ts";
-import type { ModelDesk } from "../../core/ports/model-desk.ts";
+import type { ModelCache } from "../../core/ports/model-cache.ts";
 import type { ModelId } from "../../core/words.ts";
 import type { ModelLoaderEvent, Resolution } from "../../machines/model-loader-types.ts";
 import { classifyThrown } from "../../recovery/classify.ts";
 
 export interface ModelPorts {
-  readonly desk: ModelDesk;
+  readonly cache: ModelCache;
   /** From now on workers find the model's files here. */
   place(model: ModelId, folder: string): void;
 }
@@ -15,16 +15,16 @@ export type Files = ModelPorts | null;
 
 export async function resolveFiles(files: Files, model: ModelId): Promise<Resolution> {
   if (files === null) return { kind: "present" };
-  const { state, totalBytes, presentBytes } = await files.desk.statusOf(model);
+  const { state, totalBytes, presentBytes } = await files.cache.statusOf(model);
   return state === "complete"
     ? { kind: "present" }
     : { kind: "missing", missingBytes: Math.max(0, (totalBytes ?? 0) - presentBytes) };
 }
 
 /** Resolves when the pull that somebody paused goes on. */
-function nextProgress(desk: ModelDesk, model: ModelId, signal: AbortSignal): Promise<void> {
+function nextProgress(cache: ModelCache, model: ModelId, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const stop = desk.onProgress((name) => {
+    const stop = cache.onProgress((name) => {
       if (name !== model) return;
       stop();
       resolve();
@@ -43,17 +43,17 @@ export function downloadFiles(files: Files, model: ModelId, send: (event: ModelL
     send({ type: "download.succeeded" });
     return () => undefined;
   }
-  const { desk } = files;
-  const stopListening = desk.onProgress((name, { doneBytes }) => {
+  const { cache } = files;
+  const stopListening = cache.onProgress((name, { doneBytes }) => {
     if (name === model) send({ type: "download.progressed", doneBytes });
   });
   const pull = async (): Promise<void> => {
     for (;;) {
-      const { kind } = await desk.pull(model);
+      const { kind } = await cache.pull(model);
       if (kind === "complete") return send({ type: "download.succeeded" });
       if (kind === "cancelled") return send({ type: "download.cancel" });
       send({ type: "download.pause" });
-      await nextProgress(desk, model, giveUp.signal);
+      await nextProgress(cache, model, giveUp.signal);
     }
   };
   void pull().catch((thrown: unknown) => {
@@ -68,14 +68,14 @@ export function downloadFiles(files: Files, model: ModelId, send: (event: ModelL
 /** The first file that is missing or not what it should be; without `isRehash` one that was verified and has not changed since is not read again. */
 export async function findBrokenFile(files: Files, model: ModelId, isRehash: boolean): Promise<string | null> {
   if (files === null) return null;
-  const { isKnown, problems } = await files.desk.verify(model, { isRehash });
+  const { isKnown, problems } = await files.cache.verify(model, { isRehash });
   return isKnown ? (problems[0]?.path ?? null) : null;
 }
 
 /** Workers find the files where they are now. Throws UnderstudyError MODEL_NOT_AVAILABLE when they are not there. */
 export async function placeFiles(files: Files, model: ModelId): Promise<void> {
   if (files === null) return;
-  const folder = await files.desk.localPath(model);
+  const folder = await files.cache.localPath(model);
   if (folder === null)
     throw new UnderstudyError("MODEL_NOT_AVAILABLE", `The files of ${model} are not complete.`, { retryable: true });
   files.place(model, folder);
@@ -84,7 +84,7 @@ export async function placeFiles(files: Files, model: ModelId): Promise<void> {
 /** Reads every file again and fetches what is missing or wrong; whether every file matches its hash then. Null without files. */
 export async function repairFiles(files: Files, model: ModelId): Promise<boolean | null> {
   if (files === null) return null;
-  const { problems, isKnown } = await files.desk.verify(model, { isRehash: true });
-  if (!isKnown || problems.length > 0) await files.desk.pull(model, { isRepair: isKnown });
-  return (await files.desk.verify(model)).problems.length === 0;
+  const { problems, isKnown } = await files.cache.verify(model, { isRehash: true });
+  if (!isKnown || problems.length > 0) await files.cache.pull(model, { isRepair: isKnown });
+  return (await files.cache.verify(model)).problems.length === 0;
 }

@@ -1,4 +1,4 @@
-/** What clients may know and do with models: files by the desk, what is loaded by the machines' snapshots, what fits by the one table. */
+/** What clients may know and do with models: files by the cache, what is loaded by the machines' snapshots, what fits by the one table. */
 import type { Config } from "../../config/schema.ts";
 import type {
   DownloadAnswer,
@@ -10,14 +10,14 @@ import type {
 } from "../../contract/model-views.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ModelError, UnderstudyError } from "../../core/errors.ts";
-import type { ModelDesk } from "../../core/ports/model-desk.ts";
+import type { ModelCache } from "../../core/ports/model-cache.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { ServingMachine } from "../../jobs/admission.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
 import { placementSentence, refusalSentence } from "../../recovery/fit-sentences.ts";
 import type { FitVerdict, ModelPlacement } from "../../recovery/placement.ts";
 import type { ModelPort } from "../../server/server-ports.ts";
-import type { EnvelopeBook } from "../rendering/learned.ts";
+import type { LearnedMemory } from "../rendering/learned.ts";
 import { downloadOfEnding, downloadOfProgress, downloadOfStatus } from "./download-views.ts";
 import type { Files } from "./model-files.ts";
 import { type SuggestNeeds, suggestModel } from "./suggest-model.ts";
@@ -26,10 +26,10 @@ export interface ModelNeeds extends SuggestNeeds {
   readonly clock: Clock;
   readonly config: Pick<Config, "workers" | "loadProfile">;
   readonly models: Files;
-  readonly envelopes: Pick<EnvelopeBook, "placeModel" | "findInstead">;
+  readonly envelopes: Pick<LearnedMemory, "placeModel" | "findInstead">;
 }
 
-export interface ModelBoard extends ModelPort {
+export interface ModelOperations extends ModelPort {
   onDownload(listener: (download: DownloadView) => void): void;
 }
 
@@ -53,26 +53,26 @@ function fitOf(placement: ModelPlacement, serving: ServingMachine): FitView {
 }
 
 /** Real files where a real worker may hold the model; the simulator's have none. */
-function deskOf({ models, config }: ModelNeeds, model: ModelId): ModelDesk | null {
+function cacheOf({ models, config }: ModelNeeds, model: ModelId): ModelCache | null {
   const isReal = config.workers.some((worker) => worker.kind !== "simulator" && worker.models.includes(model));
   const isSimulated = config.workers.some((worker) => worker.kind === "simulator" && worker.models.includes(model));
-  return models !== null && (isReal || !isSimulated) ? models.desk : null;
+  return models !== null && (isReal || !isSimulated) ? models.cache : null;
 }
 
 async function download(
-  desk: ModelDesk,
+  cache: ModelCache,
   order: Parameters<ModelPort["download"]>[0],
   wait: Promise<void>,
 ): Promise<DownloadAnswer> {
   const { model, isForced } = order;
-  const check = isForced ? await desk.verify(model, { isRehash: true }) : null;
+  const check = isForced ? await cache.verify(model, { isRehash: true }) : null;
   const isBroken = check !== null && check.problems.length > 0;
-  if (!isBroken && (await desk.statusOf(model)).state === "complete")
+  if (!isBroken && (await cache.statusOf(model)).state === "complete")
     return {
       kind: "alreadyAvailable",
       message: `All files of ${model} are here${isForced ? ", and match their hashes" : ""}.`,
     };
-  const pulled = desk.pull(model).then(
+  const pulled = cache.pull(model).then(
     ({ kind }): DownloadAnswer =>
       kind === "complete"
         ? { kind: "completed", message: `${model} is complete, and every file matches its hash.` }
@@ -89,21 +89,25 @@ async function download(
   return Promise.race([pulled, wait.then(() => started)]);
 }
 
-async function manage(desk: ModelDesk | null, model: ModelId, action: "pause" | "resume" | "cancel"): Promise<boolean> {
-  if (desk === null) return false;
-  if (action === "pause") return desk.pause(model);
-  const { state } = await desk.statusOf(model);
+async function manage(
+  cache: ModelCache | null,
+  model: ModelId,
+  action: "pause" | "resume" | "cancel",
+): Promise<boolean> {
+  if (cache === null) return false;
+  if (action === "pause") return cache.pause(model);
+  const { state } = await cache.statusOf(model);
   if (state === "complete" || state === "absent") return false;
   // Its end is told on the stream and kept in the status; nobody waits for it here.
-  if (action === "resume") void desk.resume(model).catch(() => undefined);
-  else await desk.cancel(model);
+  if (action === "resume") void cache.resume(model).catch(() => undefined);
+  else await cache.cancel(model);
   return true;
 }
 
 /** A simulated model has no files, and none of them is wrong. */
-async function verify(desk: ModelDesk | null, model: ModelId, isRehash: boolean): Promise<FileCheckView> {
-  if (desk === null) return { model, isKnown: true, fileCount: 0, hashedFileCount: 0, problems: [] };
-  const { isKnown, fileCount, hashedFileCount, problems } = await desk.verify(model, { isRehash });
+async function verify(cache: ModelCache | null, model: ModelId, isRehash: boolean): Promise<FileCheckView> {
+  if (cache === null) return { model, isKnown: true, fileCount: 0, hashedFileCount: 0, problems: [] };
+  const { isKnown, fileCount, hashedFileCount, problems } = await cache.verify(model, { isRehash });
   return { model, isKnown, fileCount, hashedFileCount, problems };
 }
 
@@ -115,7 +119,7 @@ function hardwareOf(serving: ServingMachine | null): ReturnType<ModelPort["hardw
   return { card: card?.name ?? null, cardBytes: card?.totalBytes ?? null, hostBytes: isCounted ? hostBytes : null };
 }
 
-export interface BoardFacts {
+export interface ModelSituation {
   /** The largest card that serves; null while no worker has told of one. */
   readonly largest: () => ServingMachine | null;
   /** In which memory mode a worker holds the model; null when none does. */
@@ -123,7 +127,7 @@ export interface BoardFacts {
 }
 
 /** What the largest card carries, as a word with its sentence, and as a refusal. */
-function createFitDesk({ config, catalog, envelopes }: ModelNeeds, largest: BoardFacts["largest"]) {
+function createFitJudge({ config, catalog, envelopes }: ModelNeeds, largest: ModelSituation["largest"]) {
   const offeredBy = (serving: ServingMachine): readonly LoadProfile[] =>
     profilesFrom(config.loadProfile).filter((profile) => serving.profiles.includes(profile));
   const placed = (model: ModelId): { readonly serving: ServingMachine; readonly placement: ModelPlacement } | null => {
@@ -147,14 +151,17 @@ function createFitDesk({ config, catalog, envelopes }: ModelNeeds, largest: Boar
   return { judge, refuseUnfit };
 }
 
-export function createModelBoard(parts: ModelNeeds, { largest, loadedProfileOf }: BoardFacts): ModelBoard {
+export function createModelOperations(
+  parts: ModelNeeds,
+  { largest, loadedProfileOf }: ModelSituation,
+): ModelOperations {
   const { clock, catalog } = parts;
-  const { judge, refuseUnfit } = createFitDesk(parts, largest);
+  const { judge, refuseUnfit } = createFitJudge(parts, largest);
   const view = async (model: ModelId): Promise<ModelView> => {
-    const desk = deskOf(parts, model);
+    const cache = cacheOf(parts, model);
     const loadedProfile = loadedProfileOf(model);
     const loaded = { id: model, isLoaded: loadedProfile !== null, loadedProfile, fit: judge(model) };
-    if (desk === null)
+    if (cache === null)
       return {
         ...loaded,
         isSimulated: true,
@@ -164,7 +171,7 @@ export function createModelBoard(parts: ModelNeeds, { largest, loadedProfileOf }
         download: null,
         error: null,
       };
-    const status = await desk.statusOf(model);
+    const status = await cache.statusOf(model);
     const files = { presentBytes: status.presentBytes, path: status.path, error: status.error?.message ?? null };
     const isAvailable = status.state === "complete";
     return { ...loaded, ...files, isSimulated: false, isAvailable, download: downloadOfStatus(status, clock.nowMs()) };
@@ -176,25 +183,25 @@ export function createModelBoard(parts: ModelNeeds, { largest, loadedProfileOf }
     downloads: async () => (await list()).flatMap(({ download: one }) => (one === null ? [] : [one])),
     download: async (order) => {
       if (!catalog.has(order.model)) return "absent";
-      const desk = deskOf(parts, order.model);
-      if (desk === null) return { kind: "alreadyAvailable", message: "It is simulated: there are no files to fetch." };
+      const cache = cacheOf(parts, order.model);
+      if (cache === null) return { kind: "alreadyAvailable", message: "It is simulated: there are no files to fetch." };
       if (!order.isAnyway) refuseUnfit(order.model);
       const waited = Promise.withResolvers<void>();
       const timer = clock.setTimer(() => waited.resolve(), order.waitMs);
       try {
-        return await download(desk, order, waited.promise);
+        return await download(cache, order, waited.promise);
       } finally {
         clock.clearTimer(timer);
       }
     },
-    manage: async (model, action) => (catalog.has(model) ? manage(deskOf(parts, model), model, action) : "absent"),
-    verify: async (model, isRehash) => (catalog.has(model) ? verify(deskOf(parts, model), model, isRehash) : "absent"),
+    manage: async (model, action) => (catalog.has(model) ? manage(cacheOf(parts, model), model, action) : "absent"),
+    verify: async (model, isRehash) => (catalog.has(model) ? verify(cacheOf(parts, model), model, isRehash) : "absent"),
     hardware: () => hardwareOf(largest()),
     suggest: (wish) => (catalog.has(wish.model) ? suggestModel(parts, largest(), wish) : "absent"),
     onDownload: (listener) => {
-      const desk = parts.models?.desk;
-      desk?.onProgress((model, progress) => listener(downloadOfProgress(model, progress, clock.nowMs())));
-      desk?.onEnded((model, ending, progress) => listener(downloadOfEnding(model, ending, progress, clock.nowMs())));
+      const cache = parts.models?.cache;
+      cache?.onProgress((model, progress) => listener(downloadOfProgress(model, progress, clock.nowMs())));
+      cache?.onEnded((model, ending, progress) => listener(downloadOfEnding(model, ending, progress, clock.nowMs())));
     },
   };
 }

@@ -5,10 +5,10 @@ import type { Config } from "../../config/schema.ts";
 import type { Chance } from "../../core/chance.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
-import type { ModelDesk } from "../../core/ports/model-desk.ts";
+import type { ModelCache } from "../../core/ports/model-cache.ts";
 import { mebibyte, minuteMs } from "../../core/units.ts";
 import { HubClient } from "../../models/hub-client.ts";
-import { createModelDesk } from "../../models/model-desk.ts";
+import { createModelCache } from "../../models/model-cache.ts";
 import { retryJitterRatio, retryTables } from "../../recovery/retry-delays.ts";
 
 function tokenOf({ token, tokenPath }: HubEnvironment): string | null {
@@ -22,9 +22,9 @@ export function openModels(
   config: Config,
   environment: HubEnvironment,
   { clock, chance, catalog }: { readonly clock: Clock; readonly chance: Chance; readonly catalog: ModelCatalog },
-): ModelDesk {
+): ModelCache {
   const { connectionCount, stallMs, marginBytes } = config.models;
-  return createModelDesk(catalog, {
+  return createModelCache(catalog, {
     clock,
     chance,
     hub: new HubClient({ endpoint: environment.endpoint, token: tokenOf(environment), stallMs }, clock),

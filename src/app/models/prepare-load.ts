@@ -5,16 +5,16 @@ import type { LoadProfile, ModelId } from "../../core/words.ts";
 import { profilesFrom } from "../../jobs/fit.ts";
 import { refusalSentence } from "../../recovery/fit-sentences.ts";
 import { type HostMemory, machineOf } from "../health/host-memory.ts";
-import type { EnvelopeBook } from "../rendering/learned.ts";
+import type { LearnedMemory } from "../rendering/learned.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
-import type { ProfileBook } from "./loaded-profiles.ts";
+import type { LoadedProfiles } from "./loaded-profiles.ts";
 import { type Files, placeFiles } from "./model-files.ts";
 
 export interface LoadNeeds {
   readonly catalog: ModelCatalog;
   readonly links: Pick<WorkerLinks, "clientOf">;
-  readonly profiles: ProfileBook;
-  readonly envelopes: Pick<EnvelopeBook, "placeModel" | "findInstead" | "fits">;
+  readonly profiles: LoadedProfiles;
+  readonly envelopes: Pick<LearnedMemory, "placeModel" | "findInstead" | "fits">;
   readonly hostMemory: Pick<HostMemory, "measure">;
   readonly models: Files;
 }

@@ -11,12 +11,12 @@ import { profilesFrom } from "../../jobs/fit.ts";
 import { emptyEnvelopes } from "../../recovery/envelopes.ts";
 import { clipWords, deviceWords } from "../../recovery/fit-sentences.ts";
 import { type Clip, placementRow } from "../../recovery/placement.ts";
-import type { ClipBook } from "../rendering/learned.ts";
+import type { LearnedClipTimes } from "../rendering/learned.ts";
 
 export interface SuggestNeeds {
   readonly catalog: ModelCatalog;
   readonly config: Pick<Config, "loadProfile">;
-  readonly clips: Pick<ClipBook, "timeOf">;
+  readonly clips: Pick<LearnedClipTimes, "timeOf">;
 }
 
 interface Wish {

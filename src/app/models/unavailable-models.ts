@@ -3,7 +3,7 @@ import type { ModelId } from "../../core/words.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 import { type LookBackLimits, lookBackMs } from "../../recovery/rung-deadlines.ts";
 
-interface Aside {
+interface UnavailableModel {
   readonly model: ModelId;
   readonly sinceMs: number;
   readonly untilMs: number;
@@ -11,26 +11,26 @@ interface Aside {
 }
 
 /** Models that could not be loaded for a job: the worker serves its others, and the next job that wants one tries it again later. */
-export interface AsideModels {
+export interface UnavailableModels {
   note(fact: SupervisorFact): void;
   /** Whether no job of this model is begun there now. */
-  isAside(workerId: string, model: ModelId): boolean;
+  isUnavailable(workerId: string, model: ModelId): boolean;
   /** Models of which no worker that offers one begins a job now, although others are rendered, and since when. */
   lost(): ReadonlyMap<ModelId, number>;
   /** An operator may have removed what was in the way: each is tried again by the next job that wants it. */
-  forgive(): void;
+  retryAll(): void;
 }
 
 /** The wait grows like that of a look back: 30 s, doubling, at most 10 min. */
-export function createAsideModels(
+export function createUnavailableModels(
   clock: Pick<Clock, "nowMs">,
   workers: readonly { readonly id: string; readonly models: readonly ModelId[] }[],
   limits: () => LookBackLimits,
-): AsideModels {
-  const aside = new Map<string, Aside>();
+): UnavailableModels {
+  const unavailable = new Map<string, UnavailableModel>();
   const keyOf = (workerId: string, model: ModelId): string => `${workerId}/${model}`;
-  const activeOf = (workerId: string, model: ModelId): Aside | null => {
-    const known = aside.get(keyOf(workerId, model));
+  const activeOf = (workerId: string, model: ModelId): UnavailableModel | null => {
+    const known = unavailable.get(keyOf(workerId, model));
     return known !== undefined && known.untilMs > clock.nowMs() ? known : null;
   };
   return {
@@ -39,14 +39,14 @@ export function createAsideModels(
       const { model } = fact.data;
       const key = keyOf(fact.workerId, model);
       const nowMs = clock.nowMs();
-      const { sinceMs = nowMs, count = 0 } = aside.get(key) ?? {};
-      if (fact.type === "model.proven") aside.delete(key);
-      else aside.set(key, { model, sinceMs, count: count + 1, untilMs: nowMs + lookBackMs(count, limits()) });
+      const { sinceMs = nowMs, count = 0 } = unavailable.get(key) ?? {};
+      if (fact.type === "model.proven") unavailable.delete(key);
+      else unavailable.set(key, { model, sinceMs, count: count + 1, untilMs: nowMs + lookBackMs(count, limits()) });
     },
-    isAside: (workerId, model) => activeOf(workerId, model) !== null,
+    isUnavailable: (workerId, model) => activeOf(workerId, model) !== null,
     lost: () => {
       const lost = new Map<ModelId, number>();
-      for (const { model } of aside.values()) {
+      for (const { model } of unavailable.values()) {
         const offering = workers.filter(({ models }) => models.includes(model)).map(({ id }) => activeOf(id, model));
         const active = offering.filter((known) => known !== null);
         if (active.length > 0 && active.length === offering.length)
@@ -54,6 +54,6 @@ export function createAsideModels(
       }
       return lost;
     },
-    forgive: () => aside.clear(),
+    retryAll: () => unavailable.clear(),
   };
 }

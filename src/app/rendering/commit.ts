@@ -16,8 +16,8 @@ import { classify } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
-import type { ClipBook, EnvelopeBook } from "./learned.ts";
-import type { ProgressBoard } from "./progress-tracker.ts";
+import type { LearnedClipTimes, LearnedMemory } from "./learned.ts";
+import type { ProgressTracker } from "./progress-tracker.ts";
 
 /** What keeping a lease takes. */
 export interface LeaseNeeds {
@@ -34,10 +34,10 @@ export interface CommitNeeds extends LeaseNeeds {
   readonly media: Media;
   readonly logger: Pick<Logger, "warn" | "error">;
   readonly links: Pick<WorkerLinks, "clientOf">;
-  readonly progress: Pick<ProgressBoard, "clear">;
+  readonly progress: Pick<ProgressTracker, "clear">;
   readonly profiles: { of(workerId: string): LoadProfile };
-  readonly envelopes: Pick<EnvelopeBook, "notePeak">;
-  readonly clips: Pick<ClipBook, "note">;
+  readonly envelopes: Pick<LearnedMemory, "notePeak">;
+  readonly clips: Pick<LearnedClipTimes, "note">;
 }
 
 type FinishedOrder = LeaseOrder & { readonly report: RenderReport };

@@ -43,7 +43,7 @@ import {
 const keys = { envelopes: "learned.envelopes", steps: "learned.steps", clips: "learned.clips" } as const;
 
 /** How long steps take on this machine. */
-export interface StepBook {
+export interface LearnedStepTimes {
   note(place: StepPlace, tookMs: number): void;
   limitsOf(place: StepPlace): StepLimits;
   /** What is left of a render; null while too little is known. */
@@ -51,7 +51,7 @@ export interface StepBook {
 }
 
 /** Which sizes fit which card in which memory mode. */
-export interface EnvelopeBook {
+export interface LearnedMemory {
   fits(place: EnvelopePlace, envelope: Envelope, totalBytes: number): boolean;
   /** Predicted peak, in bytes. */
   peakOf(place: EnvelopePlace, envelope: Envelope): number;
@@ -73,16 +73,16 @@ export interface EnvelopeBook {
 }
 
 /** How long whole clips take. */
-export interface ClipBook {
+export interface LearnedClipTimes {
   /** From the first step to the last. */
   note(place: EnvelopePlace, model: ModelEntry, clip: Clip, tookMs: number): Promise<void>;
   timeOf(question: ClipTimeQuestion): ClipTime;
 }
 
-export interface LearnedBooks {
-  readonly envelopes: EnvelopeBook;
-  readonly steps: StepBook;
-  readonly clips: ClipBook;
+export interface Learned {
+  readonly envelopes: LearnedMemory;
+  readonly steps: LearnedStepTimes;
+  readonly clips: LearnedClipTimes;
 }
 
 /** What a machine's renders taught, as of now; for those who only ask. */
@@ -98,7 +98,7 @@ export const learnedFactsOf = (read: (key: string) => unknown): LearnedFacts => 
 });
 
 /** Reads what earlier lives of this service learned. A table that cannot be read as one is begun anew. */
-export async function openLearnedBooks({ facts }: Pick<Store, "facts">, clock: Clock): Promise<LearnedBooks> {
+export async function openLearned({ facts }: Pick<Store, "facts">, clock: Clock): Promise<Learned> {
   let table = ((await facts.read(keys.envelopes)) as EnvelopeTable | null) ?? emptyEnvelopes;
   let history = ((await facts.read(keys.steps)) as StepHistory | null) ?? emptyHistory;
   let clips = ((await facts.read(keys.clips)) as ClipHistory | null) ?? emptyClips;

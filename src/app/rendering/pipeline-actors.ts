@@ -15,9 +15,9 @@ import { envelopeOf } from "../../recovery/envelopes.ts";
 import { recognition } from "../../recovery/recognition.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import { type CommitNeeds, commitRender, keepLease } from "./commit.ts";
-import type { EnvelopeBook } from "./learned.ts";
+import type { LearnedMemory } from "./learned.ts";
 import { type PlanNeeds, planOf, planRender } from "./plan-render.ts";
-import type { ProgressBoard } from "./progress-tracker.ts";
+import type { ProgressTracker } from "./progress-tracker.ts";
 import { followRender, type RenderNeeds } from "./render.ts";
 
 /** What taking a job and giving it back takes. */
@@ -27,7 +27,7 @@ export interface SettleNeeds {
   readonly artifacts: Pick<ArtifactFiles, "removeCheckpoints">;
   readonly links: Pick<WorkerLinks, "clientOf">;
   readonly host: Pick<WorkerHost, "recordJob">;
-  readonly progress: Pick<ProgressBoard, "clear">;
+  readonly progress: Pick<ProgressTracker, "clear">;
   /** The drill that runs: who dies in it is no witness against the job. */
   readonly drill: { readonly running: string | null };
 }
@@ -36,7 +36,7 @@ export interface PrepareNeeds extends PlanNeeds {
   readonly store: Pick<Store, "jobs">;
   readonly links: Pick<WorkerLinks, "clientOf" | "connected">;
   readonly host: Pick<WorkerHost, "recordJob">;
-  readonly envelopes: Pick<EnvelopeBook, "fits" | "peakOf">;
+  readonly envelopes: Pick<LearnedMemory, "fits" | "peakOf">;
   readonly profiles: { set(workerId: string, profile: LoadProfile): void };
 }
 
@@ -46,7 +46,7 @@ export interface ClaimNeeds {
   readonly config: Pick<Config, "workers" | "leaseMs">;
   readonly epoch: number;
   readonly diskWatch: { isShort(): boolean };
-  readonly asides: { isAside(workerId: string, model: ModelId): boolean };
+  readonly unavailableModels: { isUnavailable(workerId: string, model: ModelId): boolean };
 }
 
 export interface PipelineNeeds extends SettleNeeds, PrepareNeeds, ClaimNeeds, RenderNeeds, CommitNeeds {
@@ -54,8 +54,8 @@ export interface PipelineNeeds extends SettleNeeds, PrepareNeeds, ClaimNeeds, Re
   readonly store: Pick<Store, "jobs" | "events">;
   readonly artifacts: ArtifactFiles;
   readonly links: Pick<WorkerLinks, "clientOf" | "connected" | "onNotice">;
-  readonly progress: Pick<ProgressBoard, "clear" | "note">;
-  readonly envelopes: EnvelopeBook;
+  readonly progress: Pick<ProgressTracker, "clear" | "note">;
+  readonly envelopes: LearnedMemory;
   readonly profiles: { of(workerId: string): LoadProfile; set(workerId: string, profile: LoadProfile): void };
   readonly config: Pick<Config, "workers" | "leaseMs" | "loadProfile" | "alternative">;
 }
@@ -167,7 +167,7 @@ async function prepare(
 async function claim(parts: ClaimNeeds, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {
   if (parts.diskWatch.isShort()) return { lease: null, dueAtMs: null };
   const offered = parts.config.workers.find((worker) => worker.id === order.workerId)?.models ?? [];
-  const models = offered.filter((model) => !parts.asides.isAside(order.workerId, model));
+  const models = offered.filter((model) => !parts.unavailableModels.isUnavailable(order.workerId, model));
   const beganAtMs = parts.clock.nowMs();
   const lease = await parts.store.jobs.claim({ ...order, models, epoch: parts.epoch, leaseMs: parts.config.leaseMs });
   return { lease, dueAtMs: lease === null ? await parts.store.jobs.nextDueAtMs(models, beganAtMs) : null };

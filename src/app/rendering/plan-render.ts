@@ -5,13 +5,13 @@ import type { LoadProfile, ModelId } from "../../core/words.ts";
 import { type Fit, type FitQuestion, findFit, profilesFrom } from "../../jobs/fit.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
-import type { EnvelopeBook } from "./learned.ts";
+import type { LearnedMemory } from "./learned.ts";
 
 export interface PlanNeeds {
   readonly catalog: ModelCatalog;
   readonly config: Pick<Config, "loadProfile" | "alternative">;
   readonly links: Pick<WorkerLinks, "clientOf">;
-  readonly envelopes: Pick<EnvelopeBook, "fits">;
+  readonly envelopes: Pick<LearnedMemory, "fits">;
 }
 
 export interface Resident {

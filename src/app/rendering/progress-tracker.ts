@@ -20,7 +20,7 @@ export interface ProgressNote {
   readonly leftMs?: number | null;
 }
 
-export interface ProgressBoard {
+export interface ProgressTracker {
   note(progress: ProgressNote): void;
   /** The attempt ended: its bar goes, and the next attempt starts from nothing. */
   clear(jobId: string): void;
@@ -36,7 +36,7 @@ interface Entry {
 }
 
 /** Where the running jobs are, in memory only. A bar does not fall within one attempt. */
-export function createProgressBoard(clock: Clock): ProgressBoard {
+export function createProgressTracker(clock: Clock): ProgressTracker {
   const entries = new Map<string, Entry>();
   const listeners = new Set<(progress: JobProgress) => void>();
 

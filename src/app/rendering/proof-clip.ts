@@ -3,7 +3,7 @@ import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Media } from "../../core/ports/media.ts";
 import type { StandInAnswer } from "../../machines/recovery-types.ts";
 
-/** Proves that stand-ins can be made here and play; what each job gets is made for it by the stand-in desk. */
+/** Proves that stand-ins can be made here and play; what each job gets is made for it by the stand-in dispatcher. */
 export interface ProofClip {
   prove(): Promise<StandInAnswer>;
 }

@@ -4,7 +4,7 @@ import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { LoadProfile, Phase } from "../../core/words.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { StepLimits, StepPlace } from "../../recovery/step-history.ts";
-import type { StepBook } from "./learned.ts";
+import type { LearnedStepTimes } from "./learned.ts";
 
 export interface Reached {
   readonly phase: Phase;
@@ -22,7 +22,7 @@ export interface RenderTimes {
 
 /** What one render's times teach: of its steps, and of each phase that was seen from its beginning to its end. */
 export function createRenderTimes(
-  { clock, catalog, steps }: { clock: Clock; catalog: ModelCatalog; steps: StepBook },
+  { clock, catalog, steps }: { clock: Clock; catalog: ModelCatalog; steps: LearnedStepTimes },
   lease: Lease,
   profile: LoadProfile,
 ): RenderTimes {

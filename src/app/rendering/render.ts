@@ -8,17 +8,17 @@ import type { LoadProfile, Phase } from "../../core/words.ts";
 import type { RenderFact } from "../../machines/pipeline-types.ts";
 import { classify, classifyThrown } from "../../recovery/classify.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
-import type { StepBook } from "./learned.ts";
-import type { ProgressBoard } from "./progress-tracker.ts";
+import type { LearnedStepTimes } from "./learned.ts";
+import type { ProgressTracker } from "./progress-tracker.ts";
 import { createRenderTimes, type Reached } from "./render-times.ts";
 
 export interface RenderNeeds {
   readonly catalog: ModelCatalog;
   readonly links: Pick<WorkerLinks, "connected" | "onNotice">;
   readonly artifacts: Pick<ArtifactFiles, "pathOf" | "stagingPath" | "checkpointDir">;
-  readonly progress: Pick<ProgressBoard, "note">;
+  readonly progress: Pick<ProgressTracker, "note">;
   readonly clock: Clock;
-  readonly steps: StepBook;
+  readonly steps: LearnedStepTimes;
   readonly profiles: { of(workerId: string): LoadProfile };
 }
 

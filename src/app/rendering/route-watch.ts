@@ -13,7 +13,7 @@ export interface RouteWatch {
 export interface RouteNeeds {
   readonly clock: Pick<Clock, "nowMs">;
   readonly diskWatch: { isShort(): boolean };
-  readonly asides: { lost(): ReadonlyMap<ModelId, unknown> };
+  readonly unavailableModels: { lost(): ReadonlyMap<ModelId, unknown> };
 }
 
 interface WorkersView {
@@ -21,7 +21,10 @@ interface WorkersView {
 }
 
 /** A route needs a worker that can render the model, and a disk that can keep what it renders. */
-export function createRouteWatch({ clock, diskWatch, asides }: RouteNeeds, supervisor: WorkersView): RouteWatch {
+export function createRouteWatch(
+  { clock, diskWatch, unavailableModels }: RouteNeeds,
+  supervisor: WorkersView,
+): RouteWatch {
   let lostAtMs: number | null = clock.nowMs();
   let lostNames = "";
   return {
@@ -31,7 +34,7 @@ export function createRouteWatch({ clock, diskWatch, asides }: RouteNeeds, super
       const hasTurned = isOpen !== (lostAtMs === null);
       if (hasTurned) lostAtMs = isOpen ? null : clock.nowMs();
       const formerNames = lostNames;
-      lostNames = [...asides.lost().keys()].join();
+      lostNames = [...unavailableModels.lost().keys()].join();
       return hasTurned || lostNames !== formerNames;
     },
   };

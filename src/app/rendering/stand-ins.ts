@@ -4,7 +4,7 @@ import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { Media } from "../../core/ports/media.ts";
 import type { Mode, ModelId } from "../../core/words.ts";
-import { StandInDesk } from "../../jobs/stand-in-desk.ts";
+import { StandInDispatcher } from "../../jobs/stand-in-dispatcher.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 
 export interface StandInNeeds {
@@ -15,7 +15,7 @@ export interface StandInNeeds {
   readonly config: Pick<Config, "standIn">;
   readonly logger: Pick<Logger, "warn">;
   readonly diskWatch: { isShort(): boolean };
-  readonly asides: { lost(): ReadonlyMap<ModelId, number> };
+  readonly unavailableModels: { lost(): ReadonlyMap<ModelId, number> };
 }
 
 interface ServiceView {
@@ -26,15 +26,15 @@ interface ServiceView {
 
 /** Stand-ins as this service makes them: when they are held, and what each says of the reason. */
 export function createStandIns(
-  { clock, store, artifacts, media, config, logger, diskWatch, asides }: StandInNeeds,
+  { clock, store, artifacts, media, config, logger, diskWatch, unavailableModels }: StandInNeeds,
   supervisor: ServiceView,
   routeLostAtMs: () => number | null,
-): StandInDesk {
-  return new StandInDesk(
+): StandInDispatcher {
+  return new StandInDispatcher(
     { jobs: store.jobs, artifacts, media, clock },
     {
       routeLostAtMs,
-      lostModels: asides.lost,
+      lostModels: unavailableModels.lost,
       isHeld: () => {
         const { areStandInsHeld, pause } = supervisor.getSnapshot().context;
         return areStandInsHeld || pause !== null;

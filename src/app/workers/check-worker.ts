@@ -3,9 +3,9 @@ import { createSystemClock } from "../../core/clock.ts";
 import { MediaError } from "../../core/errors.ts";
 import { createModelCatalog } from "../../core/model-catalog.ts";
 import { createMediaClient } from "../../media/media-client.ts";
-import { createWorkerBench } from "../../workers/conformance/bench.ts";
 import { subjectOfCommand } from "../../workers/conformance/subject-of-command.ts";
 import { type CheckOutcome, runCheck, workerChecks } from "../../workers/conformance/worker-conformance.ts";
+import { createWorkerBench } from "../../workers/conformance/worker-harness.ts";
 import { ownCommand } from "../../workers/own-command.ts";
 import { createProcessRegistry } from "../../workers/process-registry.ts";
 

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
-import type { MachineEvidence, ProcessTrail, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
+import type { MachineEvidence, ProcessFollower, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import type { ProcessRef } from "../../core/ports/worker.ts";
 import { secondMs } from "../../core/units.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -20,23 +20,23 @@ const evidenceLimitMs = 2 * secondMs;
 export function followMachine(
   { probe, clock, links, logger }: EvidenceNeeds,
   { workerId, pid }: ProcessRef,
-): ProcessTrail | null {
+): ProcessFollower | null {
   if (probe.followProcess === undefined) return null;
   const giveUp = (thrown: unknown): null => {
     logger.warn({ event: "machine.untold", actor: workerId, pid, message: messageOf(thrown) });
     return null;
   };
-  const trail = probe.followProcess(pid, links.get(workerId)?.client.identity.device.uuid).catch(giveUp);
+  const follower = probe.followProcess(pid, links.get(workerId)?.client.identity.device.uuid).catch(giveUp);
   return {
     evidence: async (): Promise<MachineEvidence> => {
       const over = new AbortController();
       const late = clock.sleep(evidenceLimitMs, over.signal).then(() => null);
-      const told = trail.then((followed) => followed?.evidence() ?? null).catch(giveUp);
+      const told = follower.then((followed) => followed?.evidence() ?? null).catch(giveUp);
       const evidence = await Promise.race([told, late]);
       over.abort();
       late.catch(() => undefined);
       return evidence ?? {};
     },
-    end: () => void trail.then((followed) => followed?.end()),
+    end: () => void follower.then((followed) => followed?.end()),
   };
 }

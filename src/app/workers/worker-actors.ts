@@ -157,7 +157,7 @@ function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) =
     if (notice.kind === "progress") watchdog.setLimit(supervision.silenceMs);
     else if (notice.kind === "loadProgress") watchdog.setLimit(supervision.loadingSilenceMs);
   });
-  const trail = followMachine(parts, ref);
+  const follower = followMachine(parts, ref);
   const stopExit = parts.host.onExit(ref, (exit) => {
     const ofProcess: Evidence = {
       ...withoutNulls({ exitCode: exit.code, exitSignal: exit.signal }),
@@ -171,14 +171,14 @@ function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) =
     });
     const report = (ofMachine: MachineEvidence): void =>
       send({ type: "process.exited", exit, evidence: { ...ofProcess, ...ofMachine } });
-    if (trail === null) report({});
-    else void trail.evidence().then(report);
+    if (follower === null) report({});
+    else void follower.evidence().then(report);
   });
   return () => {
     watchdog.stop();
     stopNotices();
     stopExit();
-    trail?.end();
+    follower?.end();
   };
 }
 

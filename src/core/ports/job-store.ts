@@ -134,7 +134,7 @@ export interface JobStore {
   /** Since when the job that waits longest could be claimed; null when none waits. */
   waitingSinceMs(): Promise<number | null>;
   counts(): Promise<Readonly<Record<JobState, number>>>;
-  /** Queued jobs without a stand-in whose fallback is not `wait`, oldest first: what the stand-in desk works through. */
+  /** Queued jobs without a stand-in whose fallback is not `wait`, oldest first: what the stand-in dispatcher works through. */
   listAwaitingStandIn(limit: number, models: readonly ModelId[] | null): Promise<readonly JobView[]>;
   findArtifact(sha256: string): Promise<{ readonly jobId: string; readonly artifact: JobArtifact } | null>;
   /** Names of all artifact files that a row names: everything else in the directory is garbage. */

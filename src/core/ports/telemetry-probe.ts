@@ -107,7 +107,7 @@ export interface Sample {
 export type MachineEvidence = Pick<Evidence, "oomKillCount" | "hostMemoryUseRatio" | "kernelLog" | "gpu">;
 
 /** What the machine tells about one process. Begun while the process lives, because its control group is not known afterwards. */
-export interface ProcessTrail {
+export interface ProcessFollower {
   /** What is known by now; what could not be read is absent. Never rejects for that. */
   evidence(): Promise<MachineEvidence>;
   /** Nobody will ask any more. */
@@ -123,6 +123,6 @@ export interface MeasureOptions {
 export interface TelemetryProbe {
   measure(options?: MeasureOptions): Promise<Sample>;
   /** Absent where the machine cannot tell anything, as in a simulation. */
-  followProcess?(pid: number, deviceUuid?: string | null): Promise<ProcessTrail>;
+  followProcess?(pid: number, deviceUuid?: string | null): Promise<ProcessFollower>;
   stop(): Promise<void>;
 }

@@ -1,22 +1,22 @@
 import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import { type CardReader, joinReadings } from "./card-readers.ts";
 import { createHostSampler, type HostSamplerOptions } from "./host-sample.ts";
-import { createProcessTrails } from "./process-trails.ts";
+import { createProcessFollowers } from "./process-followers.ts";
 
 /** Host and all the cards that the readers know of; without any reader a machine without a card, which is a legal state. */
 export function composeProbe(options: HostSamplerOptions, readers: readonly CardReader[] = []): TelemetryProbe {
   const sampleHost = createHostSampler(options);
-  const trails = createProcessTrails(options, readers);
+  const followers = createProcessFollowers(options, readers);
   return {
     measure: async (measureOptions = {}) => {
       const [host, readings] = await Promise.all([
         sampleHost(),
         Promise.all(readers.map((reader) => reader.read(measureOptions))),
       ]);
-      await trails.measure(host.memoryRatio);
+      await followers.measure(host.memoryRatio);
       return { atMs: options.clock.nowMs(), ...joinReadings(readings), host };
     },
-    followProcess: trails.follow,
+    followProcess: followers.follow,
     stop: async () => {
       await Promise.all(readers.map((reader) => reader.stop()));
     },

@@ -1,5 +1,5 @@
 /** The process itself, its answers, its listeners and its downloads. */
-import type { PullProgress } from "../../core/ports/model-desk.ts";
+import type { PullProgress } from "../../core/ports/model-cache.ts";
 import { secondMs } from "../../core/units.ts";
 import { answerSeconds, type Families } from "./families.ts";
 

@@ -1,14 +1,14 @@
 import type { PromiseName } from "../../contract/worker-promises.ts";
 import type { GenerateOrder, ProcessExit, RenderReport, WorkerNotice } from "../../core/ports/worker.ts";
-import type { SpawnedWorker, StartedWorker, WorkerBench } from "./bench.ts";
 import type { Decode } from "./subject.ts";
+import type { SpawnedWorker, StartedWorker, WorkerHarness } from "./worker-harness.ts";
 
 /** One thing that every worker does, or says that it cannot. Rejects with an AssertionError when it does not hold. */
 export interface WorkerCheck {
   /** A sentence of behaviour. */
   readonly name: string;
   readonly needs: readonly PromiseName[];
-  readonly run: (bench: WorkerBench, decode: Decode) => Promise<void>;
+  readonly run: (harness: WorkerHarness, decode: Decode) => Promise<void>;
 }
 
 export type Progress = Extract<WorkerNotice, { kind: "progress" }>;
@@ -25,8 +25,12 @@ export function promised<Value>(value: Value | undefined): Value {
   return value;
 }
 
-export function untilCompleted(bench: WorkerBench, worker: StartedWorker, order: GenerateOrder): Promise<RenderReport> {
-  return bench.until(
+export function untilCompleted(
+  harness: WorkerHarness,
+  worker: StartedWorker,
+  order: GenerateOrder,
+): Promise<RenderReport> {
+  return harness.until(
     `job ${order.jobId} completes`,
     () => {
       for (const notice of worker.notices) {
@@ -38,45 +42,45 @@ export function untilCompleted(bench: WorkerBench, worker: StartedWorker, order:
       }
       return null;
     },
-    bench.subject.patienceMs.render,
+    harness.subject.timeoutsMs.render,
   );
 }
 
-export function untilFailed(bench: WorkerBench, worker: StartedWorker, order: GenerateOrder): Promise<Failed> {
-  return bench.until(
+export function untilFailed(harness: WorkerHarness, worker: StartedWorker, order: GenerateOrder): Promise<Failed> {
+  return harness.until(
     `job ${order.jobId} fails`,
     () =>
       worker.notices.find((notice): notice is Failed => notice.kind === "failed" && notice.jobId === order.jobId) ??
       null,
-    bench.subject.patienceMs.render,
+    harness.subject.timeoutsMs.render,
   );
 }
 
 /** A worker that does not end breaks its check; it does not hold it up. */
 export async function untilExited(
-  bench: WorkerBench,
+  harness: WorkerHarness,
   { exited }: SpawnedWorker,
-  limitMs = bench.subject.patienceMs.start,
+  limitMs = harness.subject.timeoutsMs.start,
 ): Promise<ProcessExit> {
   let exit: ProcessExit | null = null;
   void exited.then((ended) => {
     exit = ended;
   });
-  return bench.until("the process ends", () => exit, limitMs);
+  return harness.until("the process ends", () => exit, limitMs);
 }
 
 /** Resolves with the first progress of the denoise phase at or after this step. */
 export function untilDenoising(
-  bench: WorkerBench,
+  harness: WorkerHarness,
   worker: StartedWorker,
   order: GenerateOrder,
   step = 1,
 ): Promise<Progress> {
-  return bench.until(
+  return harness.until(
     `job ${order.jobId} denoises step ${step}`,
     () =>
       worker.notices.filter(isProgressOf(order)).find((notice) => notice.phase === "denoise" && notice.step >= step) ??
       null,
-    bench.subject.patienceMs.render,
+    harness.subject.timeoutsMs.render,
   );
 }

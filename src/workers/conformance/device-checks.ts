@@ -9,9 +9,9 @@ export const deviceChecks: readonly WorkerCheck[] = [
   {
     name: "proves with a canary that every expert of the model renders",
     needs: [],
-    run: async (bench) => {
-      const { client } = await bench.common();
-      const { model, shortRequest } = bench.subject;
+    run: async (harness) => {
+      const { client } = await harness.common();
+      const { model, shortRequest } = harness.subject;
       const report = await client.probe({ kind: "canary", model: shortRequest.model });
       assert.equal(report.failure, null);
       assert.equal(report.passed, true);
@@ -22,10 +22,10 @@ export const deviceChecks: readonly WorkerCheck[] = [
   {
     name: "fails a canary for a model that is not loaded, and says so",
     needs: [],
-    run: async (bench) => {
-      const { client } = await bench.common();
+    run: async (harness) => {
+      const { client } = await harness.common();
       await client.unloadModel();
-      const report = await client.probe({ kind: "canary", model: bench.subject.shortRequest.model });
+      const report = await client.probe({ kind: "canary", model: harness.subject.shortRequest.model });
       assert.equal(report.passed, false);
       assert.ok((report.failure?.message ?? "") !== "");
     },
@@ -33,10 +33,10 @@ export const deviceChecks: readonly WorkerCheck[] = [
   {
     name: "answers whether it is alive, and proves one phase at the size of a request",
     needs: [],
-    run: async (bench) => {
-      const { client } = await bench.common();
+    run: async (harness) => {
+      const { client } = await harness.common();
       assert.equal((await client.probe({ kind: "alive" })).passed, true);
-      const { request, checkpointDir } = bench.order(bench.subject.shortRequest);
+      const { request, checkpointDir } = harness.order(harness.subject.shortRequest);
       const report = await client.probe({ kind: "phase", phase: "denoise", request, checkpointDir });
       assert.deepEqual([report.passed, report.failure], [true, null]);
     },
@@ -44,8 +44,8 @@ export const deviceChecks: readonly WorkerCheck[] = [
   {
     name: "clears its cache between two jobs: it tells the memory before and after, and what it applied",
     needs: ["clearsCache"],
-    run: async (bench) => {
-      const { client } = await bench.common();
+    run: async (harness) => {
+      const { client } = await harness.common();
       assert.ok(client.identity.actions.includes("clear_gpu_cache"));
       const first = await client.runAction({ action: "clear_gpu_cache" });
       for (const { totalBytes, reservedBytes, allocatedBytes } of [first.before, first.after])
@@ -60,11 +60,11 @@ export const deviceChecks: readonly WorkerCheck[] = [
   {
     name: "clears its cache: what it reports is what others measure on the device",
     needs: ["deviceFile"],
-    run: async (bench) => {
-      const worker = await bench.common();
-      const order = bench.order(bench.subject.shortRequest);
+    run: async (harness) => {
+      const worker = await harness.common();
+      const order = harness.order(harness.subject.shortRequest);
       await worker.client.generate(order);
-      await untilCompleted(bench, worker, order);
+      await untilCompleted(harness, worker, order);
       await worker.client.acknowledge(order.jobId, order.fence);
       const seenBefore = promised(worker.deviceFile() ?? undefined);
       const { applied, before, after } = await worker.client.runAction({ action: "clear_gpu_cache" });
@@ -72,7 +72,7 @@ export const deviceChecks: readonly WorkerCheck[] = [
       assert.notDeepEqual(applied, []);
       assert.ok(freedBytes > 0, "a render leaves a cache, and clearing it gives it back");
       assert.ok(after.freeBytes > before.freeBytes);
-      const seenAfter = await bench.until(
+      const seenAfter = await harness.until(
         "the device file to follow",
         () => {
           const seen = worker.deviceFile();
@@ -92,14 +92,14 @@ export const deviceChecks: readonly WorkerCheck[] = [
   {
     name: "offloads to a leaner profile: less memory on the device, and the profile is the one it says",
     needs: ["deviceFile", "leanerProfile"],
-    run: async (bench) => {
-      const worker = await bench.common();
-      const profile = promised(bench.subject.promises.leanerProfile);
+    run: async (harness) => {
+      const worker = await harness.common();
+      const profile = promised(harness.subject.promises.leanerProfile);
       const seenBefore = promised(worker.deviceFile() ?? undefined);
       const { applied, before, after } = await worker.client.runAction({ action: "enable_cpu_offload", profile });
       assert.notDeepEqual(applied, []);
       assert.ok(after.allocatedBytes < before.allocatedBytes);
-      await bench.until(
+      await harness.until(
         "the device file to follow",
         () => ((worker.deviceFile()?.usedBytes ?? Number.POSITIVE_INFINITY) < seenBefore.usedBytes ? true : null),
         5 * secondMs,
@@ -110,10 +110,10 @@ export const deviceChecks: readonly WorkerCheck[] = [
   {
     name: "goes on writing its device's memory while it is idle",
     needs: ["deviceFile"],
-    run: async (bench) => {
-      const worker = await bench.common();
+    run: async (harness) => {
+      const worker = await harness.common();
       const seen = promised(worker.deviceFile() ?? undefined);
-      await bench.until(
+      await harness.until(
         "a newer device file",
         () => ((worker.deviceFile()?.atMs ?? 0) > seen.atMs ? true : null),
         5 * secondMs,

@@ -10,13 +10,13 @@ export const faultChecks: readonly WorkerCheck[] = [
   {
     name: "reports out of memory as it was: phase, type, message, causes, memory, and whether the device still works",
     needs: ["outOfMemory"],
-    run: async (bench) => {
-      const provocation = promised(bench.subject.promises.outOfMemory);
-      const worker = await bench.start(provocation);
-      await bench.load(worker);
-      const order = bench.order(bench.subject.shortRequest, provocation);
+    run: async (harness) => {
+      const provocation = promised(harness.subject.promises.outOfMemory);
+      const worker = await harness.start(provocation);
+      await harness.load(worker);
+      const order = harness.order(harness.subject.shortRequest, provocation);
       await worker.client.generate(order);
-      const { failure } = await untilFailed(bench, worker, order);
+      const { failure } = await untilFailed(harness, worker, order);
       assert.equal(failure.phase, "denoise");
       assert.equal(typeof failure.step, "number");
       assert.match(failure.exceptionType, /OutOfMemoryError$/);
@@ -27,32 +27,32 @@ export const faultChecks: readonly WorkerCheck[] = [
       assert.deepEqual((await worker.client.attach()).failure, failure, "the failure is kept until it is acknowledged");
       await worker.client.acknowledge(order.jobId, order.fence);
       assert.equal((await worker.client.attach()).failure, null);
-      const next = bench.order(bench.subject.shortRequest);
+      const next = harness.order(harness.subject.shortRequest);
       await worker.client.generate(next);
-      await untilCompleted(bench, worker, next);
+      await untilCompleted(harness, worker, next);
     },
   },
   {
     name: "reports a poisoned context, then ends with exit code 75",
     needs: ["poisonedContext"],
-    run: async (bench) => {
-      const provocation = promised(bench.subject.promises.poisonedContext);
-      const worker = await bench.start(provocation);
-      await bench.load(worker);
-      const order = bench.order(bench.subject.shortRequest, provocation);
+    run: async (harness) => {
+      const provocation = promised(harness.subject.promises.poisonedContext);
+      const worker = await harness.start(provocation);
+      await harness.load(worker);
+      const order = harness.order(harness.subject.shortRequest, provocation);
       await worker.client.generate(order);
-      const { failure } = await untilFailed(bench, worker, order);
+      const { failure } = await untilFailed(harness, worker, order);
       assert.equal(failure.deviceUsable, false);
       assert.match(failure.message, /CUDA error/);
-      assert.equal((await untilExited(bench, worker)).code, exitCodePoisoned);
+      assert.equal((await untilExited(harness, worker)).code, exitCodePoisoned);
     },
   },
   {
     name: "refuses a bad configuration with exit code 78 and a sentence in its log",
     needs: ["badConfiguration"],
-    run: async (bench) => {
-      const worker = await bench.spawn(promised(bench.subject.promises.badConfiguration));
-      const { code, logTail } = await untilExited(bench, worker);
+    run: async (harness) => {
+      const worker = await harness.spawn(promised(harness.subject.promises.badConfiguration));
+      const { code, logTail } = await untilExited(harness, worker);
       assert.equal(code, exitCodeConfiguration);
       assert.notEqual(logTail.trim(), "");
     },
@@ -60,14 +60,14 @@ export const faultChecks: readonly WorkerCheck[] = [
   {
     name: "sends a heartbeat every second that says that its main thread turns",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
+    run: async (harness) => {
+      const worker = await harness.common();
       const heardBefore = worker.notices.length;
       const beats = () =>
         worker.notices.slice(heardBefore).flatMap((notice) => (notice.kind === "heartbeat" ? [notice] : []));
-      const beganAtMs = bench.clock.nowMs();
-      await bench.until("three heartbeats", () => (beats().length >= 3 ? true : null), 6 * secondMs);
-      assert.ok(bench.clock.nowMs() - beganAtMs > 1.5 * secondMs, "three heartbeats came within 1.5 s");
+      const beganAtMs = harness.clock.nowMs();
+      await harness.until("three heartbeats", () => (beats().length >= 3 ? true : null), 6 * secondMs);
+      assert.ok(harness.clock.nowMs() - beganAtMs > 1.5 * secondMs, "three heartbeats came within 1.5 s");
       for (const { mainThreadIdleMs } of beats())
         assert.ok(
           mainThreadIdleMs < blockedForMs,
@@ -78,18 +78,18 @@ export const faultChecks: readonly WorkerCheck[] = [
   {
     name: "with its main thread blocked it goes on beating, says for how long, and answers attach and stats",
     needs: ["blockedMainThread"],
-    run: async (bench) => {
-      const provocation = promised(bench.subject.promises.blockedMainThread);
-      const worker = await bench.start(provocation);
-      await bench.load(worker);
-      const order = bench.order(bench.subject.longRequest, provocation);
+    run: async (harness) => {
+      const provocation = promised(harness.subject.promises.blockedMainThread);
+      const worker = await harness.start(provocation);
+      await harness.load(worker);
+      const order = harness.order(harness.subject.longRequest, provocation);
       await worker.client.generate(order);
-      await bench.until(
+      await harness.until(
         "a heartbeat that tells of the block",
         () =>
           worker.notices.find((notice) => notice.kind === "heartbeat" && notice.mainThreadIdleMs > blockedForMs) ??
           null,
-        bench.subject.patienceMs.render + 2 * blockedForMs,
+        harness.subject.timeoutsMs.render + 2 * blockedForMs,
       );
       const { jobId, phase } = await worker.client.attach();
       assert.deepEqual([jobId, phase], [order.jobId, "denoise"]);
@@ -101,13 +101,13 @@ export const faultChecks: readonly WorkerCheck[] = [
   {
     name: "a terminal's Ctrl-C does not end a render",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
-      const order = bench.order(bench.subject.longRequest);
+    run: async (harness) => {
+      const worker = await harness.common();
+      const order = harness.order(harness.subject.longRequest);
       await worker.client.generate(order);
-      const { step } = await untilDenoising(bench, worker, order);
+      const { step } = await untilDenoising(harness, worker, order);
       worker.signal("SIGINT");
-      await untilDenoising(bench, worker, order, step + 1);
+      await untilDenoising(harness, worker, order, step + 1);
       await worker.client.cancel(order.jobId, order.fence);
     },
   },

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { toWire } from "../../contract/renaming.ts";
 import { methods, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";
-import type { RawConnection, WorkerBench } from "./bench.ts";
 import type { WorkerCheck } from "./check.ts";
+import type { RawConnection, WorkerHarness } from "./worker-harness.ts";
 
 /** JSON-RPC's own codes. */
 const methodNotFound = -32601;
@@ -18,8 +18,8 @@ async function assertRefused(raw: RawConnection, method: string, params: unknown
 }
 
 /** Orders that no worker may take, with the field that its answer must name. */
-function badOrders(bench: WorkerBench): readonly (readonly [method: string, params: unknown, field: string])[] {
-  const order = toWire(bench.order(bench.subject.shortRequest));
+function badOrders(harness: WorkerHarness): readonly (readonly [method: string, params: unknown, field: string])[] {
+  const order = toWire(harness.order(harness.subject.shortRequest));
   const request = { ...order.request };
   return [
     ["generate", { ...order, request: { ...request, width: 0 } }, "width"],
@@ -42,8 +42,8 @@ export const handshakeChecks: readonly WorkerCheck[] = [
   {
     name: "refuses a wrong token, also for what is called after it",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
+    run: async (harness) => {
+      const worker = await harness.common();
       const raw = await worker.openRaw();
       await assertRefused(
         raw,
@@ -59,8 +59,8 @@ export const handshakeChecks: readonly WorkerCheck[] = [
   {
     name: "refuses another version of the protocol",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
+    run: async (harness) => {
+      const worker = await harness.common();
       const raw = await worker.openRaw();
       const params = { protocol: protocolVersion + 1, token: raw.token };
       const message = await assertRefused(raw, "initialize", params, rpcErrors.protocolMismatch);
@@ -76,8 +76,8 @@ export const handshakeChecks: readonly WorkerCheck[] = [
   {
     name: "answers no method before initialize",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
+    run: async (harness) => {
+      const worker = await harness.common();
       const raw = await worker.openRaw();
       const others = Object.keys(methods).filter((method) => method !== "initialize");
       for (const method of others) await assertRefused(raw, method, {}, rpcErrors.unauthorized);
@@ -88,9 +88,9 @@ export const handshakeChecks: readonly WorkerCheck[] = [
   {
     name: "describes itself: device, models, profiles, actions, and the phases in their order",
     needs: [],
-    run: async (bench) => {
-      const { client } = await bench.common();
-      const { subject } = bench;
+    run: async (harness) => {
+      const { client } = await harness.common();
+      const { subject } = harness;
       const { device, models, profiles, phases } = client.identity;
       assert.notEqual(device.uuid, "");
       assert.ok(device.totalBytes > 0);
@@ -102,12 +102,12 @@ export const handshakeChecks: readonly WorkerCheck[] = [
   {
     name: "refuses bad parameters with the field's name, and nothing has changed",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
+    run: async (harness) => {
+      const worker = await harness.common();
       const before = { attach: await worker.client.attach(), stats: await worker.client.stats() };
       const raw = await worker.openRaw();
       assert.equal((await raw.handshake()).kind, "result");
-      for (const [method, params, field] of badOrders(bench)) {
+      for (const [method, params, field] of badOrders(harness)) {
         const message = await assertRefused(raw, method, params, invalidParams);
         assert.ok(message.includes(field), `${method}: "${message}" does not name ${field}`);
       }
@@ -119,8 +119,8 @@ export const handshakeChecks: readonly WorkerCheck[] = [
   {
     name: "refuses an unknown method and goes on",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
+    run: async (harness) => {
+      const worker = await harness.common();
       const raw = await worker.openRaw();
       assert.equal((await raw.handshake()).kind, "result");
       await assertRefused(raw, "model/fly", {}, methodNotFound);
@@ -131,8 +131,8 @@ export const handshakeChecks: readonly WorkerCheck[] = [
   {
     name: "a connection that does not speak the protocol ends alone",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
+    run: async (harness) => {
+      const worker = await harness.common();
       for (const noise of [
         "GET / HTTP/1.1\r\nHost: here\r\n\r\n",
         "Content-Length: 9\r\n\r\nnot json!",

@@ -5,27 +5,27 @@ import { WorkerError } from "../../core/errors.ts";
 import { legalEnvelope } from "../../core/model-figures.ts";
 import type { GenerateOrder } from "../../core/ports/worker.ts";
 import { phases } from "../../core/words.ts";
-import type { StartedWorker, WorkerBench } from "./bench.ts";
 import { isProgressOf, untilCompleted, untilDenoising, type WorkerCheck } from "./check.ts";
+import type { StartedWorker, WorkerHarness } from "./worker-harness.ts";
 
 const isBusy = (thrown: unknown): boolean =>
   thrown instanceof WorkerError && thrown.details["rpcCode"] === rpcErrors.busy;
 
 /** A short render on the shared worker, from acceptance to its notice. */
-async function renderShort(bench: WorkerBench): Promise<{ worker: StartedWorker; order: GenerateOrder }> {
-  const worker = await bench.common();
-  const order = bench.order(bench.subject.shortRequest);
+async function renderShort(harness: WorkerHarness): Promise<{ worker: StartedWorker; order: GenerateOrder }> {
+  const worker = await harness.common();
+  const order = harness.order(harness.subject.shortRequest);
   await worker.client.generate(order);
-  await untilCompleted(bench, worker, order);
+  await untilCompleted(harness, worker, order);
   return { worker, order };
 }
 
 /** A long render on the shared worker, met in its denoise phase. */
-async function beginLong(bench: WorkerBench): Promise<{ worker: StartedWorker; order: GenerateOrder }> {
-  const worker = await bench.common();
-  const order = bench.order(bench.subject.longRequest);
+async function beginLong(harness: WorkerHarness): Promise<{ worker: StartedWorker; order: GenerateOrder }> {
+  const worker = await harness.common();
+  const order = harness.order(harness.subject.longRequest);
   await worker.client.generate(order);
-  await untilDenoising(bench, worker, order);
+  await untilDenoising(harness, worker, order);
   return { worker, order };
 }
 
@@ -38,13 +38,13 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "loads a model, tells how far it is, and unloads it",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
-      const { model } = bench.subject.shortRequest;
+    run: async (harness) => {
+      const worker = await harness.common();
+      const { model } = harness.subject.shortRequest;
       await worker.client.unloadModel();
       assert.equal((await worker.client.stats()).residentModel, null);
       const heardBefore = worker.notices.length;
-      await worker.client.loadModel({ model, profile: bench.subject.profile });
+      await worker.client.loadModel({ model, profile: harness.subject.profile });
       const ratios = worker.notices
         .slice(heardBefore)
         .flatMap((notice) => (notice.kind === "loadProgress" ? [notice.ratio] : []));
@@ -54,14 +54,14 @@ export const renderChecks: readonly WorkerCheck[] = [
         "a load's progress never falls",
       );
       const loaded = await worker.client.attach();
-      assert.deepEqual([loaded.residentModel, loaded.profile], [model, bench.subject.profile]);
+      assert.deepEqual([loaded.residentModel, loaded.profile], [model, harness.subject.profile]);
     },
   },
   {
     name: "a loaded model is seen in its memory, and gone from it when it is unloaded",
     needs: ["countsWeights"],
-    run: async (bench) => {
-      const { client } = await bench.common();
+    run: async (harness) => {
+      const { client } = await harness.common();
       const loaded = await client.stats();
       await client.unloadModel();
       assert.ok((await client.stats()).memory.allocatedBytes < loaded.memory.allocatedBytes);
@@ -70,10 +70,10 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "renders a playing file of the asked size and frame count, and reports what it did",
     needs: [],
-    run: async (bench, decode) => {
-      const { model, shortRequest } = bench.subject;
-      const { worker, order } = await renderShort(bench);
-      const report = await untilCompleted(bench, worker, order);
+    run: async (harness, decode) => {
+      const { model, shortRequest } = harness.subject;
+      const { worker, order } = await renderShort(harness);
+      const report = await untilCompleted(harness, worker, order);
       assert.deepEqual(await decode(order.outputPath), {
         width: shortRequest.width,
         height: shortRequest.height,
@@ -94,8 +94,8 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "tells its progress in order: the phases one after the other, steps that never fall, every denoise step",
     needs: [],
-    run: async (bench) => {
-      const { worker, order } = await renderShort(bench);
+    run: async (harness) => {
+      const { worker, order } = await renderShort(harness);
       const told = worker.notices.filter(isProgressOf(order));
       const places = told.map(({ phase }) => phases.indexOf(phase));
       assert.deepEqual(
@@ -122,9 +122,9 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "keeps a result until it is acknowledged, over a new connection too, and not longer",
     needs: [],
-    run: async (bench) => {
-      const { worker, order } = await renderShort(bench);
-      const report = await untilCompleted(bench, worker, order);
+    run: async (harness) => {
+      const { worker, order } = await renderShort(harness);
+      const report = await untilCompleted(harness, worker, order);
       const client = await worker.connect();
       assert.deepEqual((await client.attach()).result, report);
       await client.acknowledge(order.jobId, order.fence + 1);
@@ -138,11 +138,11 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "refuses a second job, a load and an unload while it renders, and the render goes on",
     needs: [],
-    run: async (bench) => {
-      const { worker, order } = await beginLong(bench);
-      const { model } = bench.subject.shortRequest;
-      await assert.rejects(worker.client.generate(bench.order(bench.subject.shortRequest)), isBusy);
-      await assert.rejects(worker.client.loadModel({ model, profile: bench.subject.profile }), isBusy);
+    run: async (harness) => {
+      const { worker, order } = await beginLong(harness);
+      const { model } = harness.subject.shortRequest;
+      await assert.rejects(worker.client.generate(harness.order(harness.subject.shortRequest)), isBusy);
+      await assert.rejects(worker.client.loadModel({ model, profile: harness.subject.profile }), isBusy);
       await assert.rejects(worker.client.unloadModel(), isBusy);
       const { jobId, phase } = await worker.client.attach();
       assert.deepEqual([jobId, phase], [order.jobId, "denoise"]);
@@ -152,8 +152,8 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "takes a new connection in mid-render: it replaces the old one, learns where the render is, and hears on",
     needs: [],
-    run: async (bench) => {
-      const { worker, order } = await beginLong(bench);
+    run: async (harness) => {
+      const { worker, order } = await beginLong(harness);
       const former = worker.client;
       const formerEnded = new Promise<void>((resolve) => former.onClose(resolve));
       const client = await worker.connect();
@@ -164,10 +164,10 @@ export const renderChecks: readonly WorkerCheck[] = [
       assert.deepEqual([jobId, fence, phase, of], [order.jobId, order.fence, "denoise", order.request.steps]);
       assert.ok(step !== null && step >= 1);
       assert.equal(residentModel, order.request.model);
-      await bench.until(
+      await harness.until(
         "progress on the new connection",
         () => (heard.includes("progress") ? true : null),
-        bench.subject.patienceMs.step * 2,
+        harness.subject.timeoutsMs.step * 2,
       );
       await client.cancel(order.jobId, order.fence);
     },
@@ -175,21 +175,21 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "renders on when its supervisor goes away, and hands the result to the next one",
     needs: [],
-    run: async (bench, decode) => {
-      const worker = await bench.common();
-      const order = bench.order(bench.subject.shortRequest);
+    run: async (harness, decode) => {
+      const worker = await harness.common();
+      const order = harness.order(harness.subject.shortRequest);
       await worker.client.generate(order);
       worker.client.close();
-      await bench.until(
+      await harness.until(
         "the file is there",
         () => (existsSync(order.outputPath) ? true : null),
-        bench.subject.patienceMs.render,
+        harness.subject.timeoutsMs.render,
       );
       const client = await worker.connect();
-      const result = await bench.until(
+      const result = await harness.until(
         "the result",
         async () => (await client.attach()).result,
-        bench.subject.patienceMs.render,
+        harness.subject.timeoutsMs.render,
       );
       assert.deepEqual([result.jobId, result.fence], [order.jobId, order.fence]);
       assert.equal((await decode(order.outputPath)).frames, order.request.frames);
@@ -199,14 +199,14 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "cancels: the device is free when it answers, no word of the job follows, and the next job is rendered",
     needs: [],
-    run: async (bench) => {
-      const { worker, order } = await beginLong(bench);
+    run: async (harness) => {
+      const { worker, order } = await beginLong(harness);
       await worker.client.cancel(order.jobId, order.fence);
       await assertFree(worker);
       const heardCount = worker.notices.filter(isProgressOf(order)).length;
-      const next = bench.order(bench.subject.shortRequest);
+      const next = harness.order(harness.subject.shortRequest);
       await worker.client.generate(next);
-      await untilCompleted(bench, worker, next);
+      await untilCompleted(harness, worker, next);
       assert.equal(worker.notices.filter(isProgressOf(order)).length, heardCount);
       assert.ok(!worker.notices.some((notice) => notice.kind === "completed" && notice.report.jobId === order.jobId));
       assert.equal(existsSync(order.outputPath), false);
@@ -216,10 +216,10 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "refuses a job for a model that is not loaded, and says so",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
+    run: async (harness) => {
+      const worker = await harness.common();
       await worker.client.unloadModel();
-      const order = bench.order(bench.subject.shortRequest);
+      const order = harness.order(harness.subject.shortRequest);
       await assert.rejects(worker.client.generate(order), (thrown: unknown) => {
         assert.ok(thrown instanceof WorkerError);
         assert.equal(thrown.details["rpcCode"], rpcErrors.failed);
@@ -232,12 +232,12 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "refuses a job while a load has the device",
     needs: [],
-    run: async (bench) => {
-      const worker = await bench.common();
-      const { model } = bench.subject.shortRequest;
-      const order = bench.order(bench.subject.shortRequest);
+    run: async (harness) => {
+      const worker = await harness.common();
+      const { model } = harness.subject.shortRequest;
+      const order = harness.order(harness.subject.shortRequest);
       let isLoaded = false;
-      const loading = worker.client.loadModel({ model, profile: bench.subject.profile }).then(() => {
+      const loading = worker.client.loadModel({ model, profile: harness.subject.profile }).then(() => {
         isLoaded = true;
       });
       const isRefused = await worker.client.generate(order).then(
@@ -257,8 +257,8 @@ export const renderChecks: readonly WorkerCheck[] = [
   {
     name: "a cancel of a job that it does not hold changes nothing",
     needs: [],
-    run: async (bench) => {
-      const { worker, order } = await beginLong(bench);
+    run: async (harness) => {
+      const { worker, order } = await beginLong(harness);
       await worker.client.cancel("another-job", order.fence);
       await worker.client.cancel(order.jobId, order.fence + 1);
       assert.equal((await worker.client.attach()).jobId, order.jobId);

@@ -7,9 +7,9 @@ import type { WorkerIdentity } from "../../core/ports/worker.ts";
 import { present } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { WorkerCommand } from "../worker-process.ts";
-import { createWorkerBench, type WorkerBench } from "./bench.ts";
 import { isProgressOf, untilCompleted } from "./check.ts";
 import type { WorkerSubject } from "./subject.ts";
+import { createWorkerBench, type WorkerHarness } from "./worker-harness.ts";
 
 /** The long render denoises for so long, so that checks meet it in the middle, on a busy machine too. */
 const longDenoiseMs = 4 * secondMs;
@@ -38,30 +38,30 @@ const requestOf = (file: PromiseFile, model: string): RenderRequest => ({
 });
 
 /** Milliseconds of a denoise step, by one short render. */
-async function timeStep(bench: WorkerBench): Promise<number> {
-  const worker = await bench.common();
-  const order = bench.order(bench.subject.shortRequest);
+async function timeStep(harness: WorkerHarness): Promise<number> {
+  const worker = await harness.common();
+  const order = harness.order(harness.subject.shortRequest);
   const isOurs = isProgressOf(order);
   const times: number[] = [];
   worker.client.onNotice((notice) => {
-    if (isOurs(notice) && notice.phase === "denoise") times.push(bench.clock.nowMs());
+    if (isOurs(notice) && notice.phase === "denoise") times.push(harness.clock.nowMs());
   });
   await worker.client.generate(order);
-  await untilCompleted(bench, worker, order);
+  await untilCompleted(harness, worker, order);
   await worker.client.acknowledge(order.jobId, order.fence);
   return stepMsOf(times);
 }
 
-async function withBench<Found>(
+async function withHarness<Found>(
   subject: WorkerSubject,
   clock: SystemClock,
-  look: (bench: WorkerBench) => Promise<Found>,
+  look: (harness: WorkerHarness) => Promise<Found>,
 ): Promise<Found> {
-  const bench = createWorkerBench(subject, clock);
+  const harness = createWorkerBench(subject, clock);
   try {
-    return await look(bench);
+    return await look(harness);
   } finally {
-    bench.end();
+    harness.end();
   }
 }
 
@@ -89,7 +89,7 @@ export async function subjectOfCommand(
     model: null,
     shortRequest: anyRequest,
     longRequest: anyRequest,
-    patienceMs: {
+    timeoutsMs: {
       start: file.startSeconds * secondMs,
       load: file.loadSeconds * secondMs,
       render: file.renderSeconds * secondMs,
@@ -97,10 +97,10 @@ export async function subjectOfCommand(
     },
     promises: file.promises,
   };
-  const identity: WorkerIdentity = await withBench(
+  const identity: WorkerIdentity = await withHarness(
     unknown,
     clock,
-    async (bench) => (await bench.start()).client.identity,
+    async (harness) => (await harness.start()).client.identity,
   );
   const shortRequest = requestOf(file, firstOf("model", file.model, identity.models));
   const profile = firstOf("profile", file.profile, identity.profiles) as WorkerSubject["profile"];
@@ -113,7 +113,7 @@ export async function subjectOfCommand(
     longRequest: shortRequest,
     promises: { ...file.promises, ...clearsCache },
   };
-  const stepMs = await withBench(known, clock, timeStep);
+  const stepMs = await withHarness(known, clock, timeStep);
   const steps =
     stepMs === 0 ? mostSteps : Math.min(mostSteps, Math.max(fewestSteps, Math.ceil(longDenoiseMs / stepMs)));
   return { ...known, longRequest: { ...shortRequest, steps } };

@@ -5,7 +5,7 @@ import type { LoadProfile } from "../../core/words.ts";
 import type { WorkerCommand } from "../worker-process.ts";
 
 /** How patient the checks are, in this worker's measure. */
-export interface PatienceMs {
+export interface TimeoutsMs {
   /** From spawn to handshake. */
   readonly start: number;
   readonly load: number;
@@ -26,7 +26,7 @@ export interface WorkerSubject {
   readonly shortRequest: RenderRequest;
   /** Denoises long enough to be met in the middle, and over at least two checkpoints where there are any. */
   readonly longRequest: RenderRequest;
-  readonly patienceMs: PatienceMs;
+  readonly timeoutsMs: TimeoutsMs;
   readonly promises: WorkerPromises;
 }
 

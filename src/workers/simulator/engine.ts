@@ -16,7 +16,7 @@ import { type LoadProfile, loadProfiles, type ModelId, type RecoveryAction } fro
 import type { SimulatedDevice } from "./device.ts";
 import { Busy, contextLost, failureOf, SimulatedFailure } from "./failures.ts";
 import type { FaultCard } from "./fault-cards.ts";
-import { FaultDeck } from "./fault-deck.ts";
+import { FaultQueue } from "./fault-queue.ts";
 import { libraryFailure } from "./library-errors.ts";
 import { expertOf, Placement } from "./placement.ts";
 import { type FaultStage, playFault } from "./play-fault.ts";
@@ -50,18 +50,18 @@ export class Engine {
   /** Calls that have the device, or wait for it. */
   #callCount = 0;
   #calls: Promise<unknown> = Promise.resolve();
-  readonly #deck: FaultDeck;
+  readonly #queue: FaultQueue;
   readonly #placement: Placement;
   readonly #options: EngineOptions;
   readonly #tools: RunTools;
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#deck = new FaultDeck(options.cards);
+    this.#queue = new FaultQueue(options.cards);
     this.#placement = new Placement(options.catalog, options.device, options.speed);
     const { clock, catalog, device, notify, onState } = options;
     const play: RunTools["play"] = (run, card) => playFault(this.#stageOf(run), card);
-    this.#tools = { clock, catalog, device, notify, onState, deck: this.#deck, placement: this.#placement, play };
+    this.#tools = { clock, catalog, device, notify, onState, queue: this.#queue, placement: this.#placement, play };
   }
 
   get isRendering(): boolean {
@@ -85,7 +85,7 @@ export class Engine {
   }
 
   arm(card: FaultCard): void {
-    this.#deck.arm(card);
+    this.#queue.arm(card);
   }
 
   acknowledge(jobId: string, fence: number): void {
@@ -185,7 +185,7 @@ export class Engine {
 
   async #load(model: ModelId, profile: LoadProfile): Promise<void> {
     const { clock, speed, notify, onState } = this.#options;
-    const refusal = this.#deck.take((card) => card.name === "refuse-load");
+    const refusal = this.#queue.take((card) => card.name === "refuse-load");
     if (refusal !== null) throw libraryFailure(refusal.argument ?? "no-weights", () => this.#poison());
     if (this.#isPoisoned) throw contextLost();
     this.#placement.clear();
@@ -256,7 +256,7 @@ export class Engine {
       slowDown: (factor) => {
         run.slowFactor = factor;
       },
-      refuseNextLoad: (card) => this.#deck.arm({ ...card, count: 1 }),
+      refuseNextLoad: (card) => this.#queue.arm({ ...card, count: 1 }),
     };
   }
 

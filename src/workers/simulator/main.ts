@@ -77,7 +77,7 @@ const identity: WorkerIdentity = {
   phases,
 };
 const pulse = new SharedArrayBuffer(4);
-const pulseView = new Int32Array(pulse);
+const heartbeatView = new Int32Array(pulse);
 
 let exitCode = 0;
 
@@ -209,7 +209,7 @@ link.on("message", (message: ToMain) => {
 });
 
 function turn(count: number): void {
-  Atomics.store(pulseView, 0, clock.nowMs() - startedAtMs);
+  Atomics.store(heartbeatView, 0, clock.nowMs() - startedAtMs);
   if (count % publishEveryPulses === 0) device.publish();
   clock.setTimer(() => turn(count + 1), pulseMs);
 }

@@ -11,7 +11,7 @@ import { renderClip } from "../../media/render-clip.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { SimulatedDevice } from "./device.ts";
 import { cardsInPrompt, type FaultCard } from "./fault-cards.ts";
-import type { DealtCards, FaultDeck } from "./fault-deck.ts";
+import type { FaultQueue, JobCards } from "./fault-queue.ts";
 import type { Placement } from "./placement.ts";
 
 const encodeSteps = 1;
@@ -27,7 +27,7 @@ export interface RunTools {
   readonly clock: Clock;
   readonly device: SimulatedDevice;
   readonly placement: Placement;
-  readonly deck: FaultDeck;
+  readonly queue: FaultQueue;
   readonly notify: (notice: WorkerNotice) => void;
   readonly onState: () => void;
   readonly play: (run: RenderRun, card: FaultCard) => Promise<void>;
@@ -59,7 +59,7 @@ export class RenderRun {
   #stepsRendered = 0;
   readonly #resumedFromStep: number;
   readonly #checkpoint: Checkpoint;
-  readonly #dealt: DealtCards;
+  readonly #jobCards: JobCards;
   readonly #tools: RunTools;
 
   constructor(order: GenerateOrder, tools: RunTools) {
@@ -67,7 +67,7 @@ export class RenderRun {
     this.#tools = tools;
     this.#checkpoint = readCheckpoint(order.checkpointDir, order.request);
     this.#resumedFromStep = this.#checkpoint.denoiseSteps;
-    this.#dealt = {
+    this.#jobCards = {
       cards: cardsInPrompt(order.request.prompt),
       fired: this.#checkpoint.fired,
       save: () => this.save(),
@@ -144,14 +144,14 @@ export class RenderRun {
       card.name !== "corrupt" && card.name !== "black" && (card.phase ?? "denoise") === phase && step >= card.step;
     // An armed refusal waits for the load itself; one that came with a job is armed by it.
     const card =
-      this.#tools.deck.take((armed) => armed.name !== "refuse-load" && isDue(armed)) ??
-      this.#tools.deck.takeDealt(isDue, this.#dealt);
+      this.#tools.queue.take((armed) => armed.name !== "refuse-load" && isDue(armed)) ??
+      this.#tools.queue.takeOfJob(isDue, this.#jobCards);
     if (card !== null) await this.#tools.play(this, card);
   }
 
   #isFileFault(name: FaultCard["name"]): boolean {
     const isIt = (card: FaultCard): boolean => card.name === name;
-    return (this.#tools.deck.take(isIt) ?? this.#tools.deck.takeDealt(isIt, this.#dealt)) !== null;
+    return (this.#tools.queue.take(isIt) ?? this.#tools.queue.takeOfJob(isIt, this.#jobCards)) !== null;
   }
 
   async #mux(): Promise<void> {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { findDrill } from "../../../src/app/drills/drill-list.ts";
-import { createDrillDesk } from "../../../src/app/drills/drill-operations.ts";
+import { createDrillOperations } from "../../../src/app/drills/drill-operations.ts";
 import { type DrilledSupervisor, runDrill } from "../../../src/app/drills/run-drill.ts";
 import { minuteMs } from "../../../src/core/units.ts";
 import { unknownWorker } from "../../../src/machines/supervisor-facts.ts";
@@ -14,7 +14,7 @@ afterEach(() => world.close());
 
 type Context = ReturnType<DrilledSupervisor["getSnapshot"]>["context"];
 
-function deskOf(change: Partial<Context> = {}) {
+function operationsOf(change: Partial<Context> = {}) {
   const sent: string[] = [];
   const context: Context = {
     mode: "ready",
@@ -31,7 +31,7 @@ function deskOf(change: Partial<Context> = {}) {
   };
   const admission = { submit: async () => ({ kind: "queueFull", limit: 1 }) as const };
   const ports = { parts: world, supervisor, admission };
-  return { ports, sent, desk: createDrillDesk(ports) };
+  return { ports, sent, operations: createDrillOperations(ports) };
 }
 
 it.each<[string, () => Partial<Context>, RegExp]>([
@@ -40,8 +40,8 @@ it.each<[string, () => Partial<Context>, RegExp]>([
   ["the service is not ready", () => ({ mode: "degraded" }), /its mode is degraded/],
   ["recovery cools down", () => ({ cooldowns: { a: world.clock.nowMs() + minuteMs } }), /try again in 60 s/],
 ])("no drill begins while %s, and nothing is told of one", async (_, change, reason) => {
-  const { desk, sent } = deskOf(change());
-  await expect(desk.run("kill", "operator:a")).rejects.toMatchObject({
+  const { operations, sent } = operationsOf(change());
+  await expect(operations.run("kill", "operator:a")).rejects.toMatchObject({
     code: "DRILL_NOT_POSSIBLE",
     message: expect.stringMatching(reason),
   });
@@ -49,22 +49,22 @@ it.each<[string, () => Partial<Context>, RegExp]>([
 });
 
 it("a cooldown that is over hinders nobody", async () => {
-  const { desk } = deskOf({ cooldowns: { a: world.clock.nowMs() } });
-  await expect(desk.run("kill", "operator:a")).rejects.toMatchObject({
+  const { operations } = operationsOf({ cooldowns: { a: world.clock.nowMs() } });
+  await expect(operations.run("kill", "operator:a")).rejects.toMatchObject({
     message: expect.stringContaining("not accepted"),
   });
 });
 
 it("a drill that could not be carried out has ended all the same, and has no score", async () => {
-  const { desk, sent } = deskOf();
-  await expect(desk.run("kill", "operator:a")).rejects.toMatchObject({ code: "DRILL_NOT_POSSIBLE" });
+  const { operations, sent } = operationsOf();
+  await expect(operations.run("kill", "operator:a")).rejects.toMatchObject({ code: "DRILL_NOT_POSSIBLE" });
   expect([sent, world.drill.running]).toEqual([["drill.began", "drill.ended"], null]);
-  const [kill] = (await desk.list()).filter(({ name }) => name === "kill");
+  const [kill] = (await operations.list()).filter(({ name }) => name === "kill");
   expect(kill?.cards).toEqual([]);
 });
 
 it("a render that does not begin within two minutes is no drill", async () => {
-  const { ports } = deskOf();
+  const { ports } = operationsOf();
   const drill = findDrill("kill");
   if (drill === null) throw new Error("there is no such drill");
   const jobId = await world.submit();

@@ -3,8 +3,8 @@ import { createDiskWatch } from "../../../src/app/health/disk-watch.ts";
 import { gpuExpectationOf } from "../../../src/app/health/gpu-expectation.ts";
 import { healthActors } from "../../../src/app/health/health-actors.ts";
 import { createHostMemory, machineOf } from "../../../src/app/health/host-memory.ts";
-import { createSampleBoard } from "../../../src/app/health/sample-history.ts";
-import { createTelemetryDesk } from "../../../src/app/health/telemetry-reader.ts";
+import { createSampleHistory } from "../../../src/app/health/sample-history.ts";
+import { createTelemetryReader } from "../../../src/app/health/telemetry-reader.ts";
 import type { Sample, TelemetryProbe } from "../../../src/core/ports/telemetry-probe.ts";
 import { gibibyte, hourMs, minuteMs, secondMs } from "../../../src/core/units.ts";
 import { type AppWorld, configOf, createAppWorld, settled, workerId } from "../app-world.ts";
@@ -81,7 +81,7 @@ describe("the history of samples", () => {
   const sampleAt = async (atMs: number): Promise<Sample> => ({ ...(await world.probe.measure()), atMs });
 
   it("keeps all of the last ten minutes, and one a minute of the day before", async () => {
-    const board = createSampleBoard();
+    const board = createSampleHistory();
     const everyMs = 10 * secondMs;
     for (let atMs = 0; atMs <= hourMs; atMs += everyMs) board.note(await sampleAt(atMs));
     const kept = board.since(0).map(({ atMs }) => atMs);
@@ -93,13 +93,13 @@ describe("the history of samples", () => {
   });
 
   it("forgets what is older than a day", async () => {
-    const board = createSampleBoard();
+    const board = createSampleHistory();
     for (let atMs = 0; atMs <= 30 * hourMs; atMs += minuteMs) board.note(await sampleAt(atMs));
     expect(board.since(0)[0]?.atMs).toBeGreaterThan(5 * hourMs);
   });
 
   it("tells those who listen, until they leave", async () => {
-    const board = createSampleBoard();
+    const board = createSampleHistory();
     const heard: number[] = [];
     const leave = board.onSample(({ atMs }) => heard.push(atMs));
     board.note(await sampleAt(1));
@@ -111,7 +111,7 @@ describe("the history of samples", () => {
 
 describe("taking samples", () => {
   function take(probe: Pick<TelemetryProbe, "measure">, everyMs: number) {
-    const samples = createSampleBoard();
+    const samples = createSampleHistory();
     const counted: (Sample | null)[] = [];
     const metrics = { sample: (sample: Sample | null) => void counted.push(sample) };
     const { takeSamples } = healthActors({ clock: world.clock, probe, samples, metrics });
@@ -168,14 +168,14 @@ describe("taking samples", () => {
 
 describe("whoever asks for a measurement", () => {
   it("gets the monitor's newest while it is fresh, and one made now when it is not", async () => {
-    const samples = createSampleBoard();
-    const desk = createTelemetryDesk({ ...world, samples });
-    const first = await settled(world, desk.measure());
+    const samples = createSampleHistory();
+    const reader = createTelemetryReader({ ...world, samples });
+    const first = await settled(world, reader.measure());
     expect(first.atMs).toBe(world.clock.nowMs());
     samples.note(first);
     await world.clock.advance(2 * world.config.health.sampleEveryMs);
-    expect(await desk.measure()).toBe(first);
+    expect(await reader.measure()).toBe(first);
     await world.clock.advance(1);
-    expect((await desk.measure()).atMs).toBe(world.clock.nowMs());
+    expect((await reader.measure()).atMs).toBe(world.clock.nowMs());
   });
 });

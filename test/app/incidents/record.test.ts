@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createActor } from "xstate";
 import { differenceInFacts } from "../../../src/app/incidents/incident-facts.ts";
-import { createIncidentDesk } from "../../../src/app/incidents/incident-reader.ts";
+import { createIncidentReader } from "../../../src/app/incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "../../../src/app/incidents/incident-steps.ts";
 import { createRecorder } from "../../../src/app/incidents/recorder.ts";
 import { openRecoveryLedger } from "../../../src/app/incidents/recovery-ledger.ts";
@@ -246,7 +246,7 @@ describe("the ledger of rungs", () => {
 });
 
 describe("the story of an incident", () => {
-  const desk = () => createIncidentDesk(world.store, world.clock);
+  const reader = () => createIncidentReader(world.store, world.clock);
   const exit = { code: null, signal: "SIGKILL", expected: false };
 
   it("has its own rows, what happened to its worker meanwhile, and the jobs that it touched", async () => {
@@ -262,7 +262,7 @@ describe("the story of an incident", () => {
     await record({ type: "incident.closed", id: "incident-1", status: "resolved", climbCount: 1 });
     await world.clock.advance(hourMs);
     await record({ type: "worker.connected", workerId, data: { pid: 7, adopted: false, device: "GPU-0" } });
-    const story = await desk().find("incident-1");
+    const story = await reader().find("incident-1");
     expect(story?.rows.map(({ kind, workerId: id }) => [kind, id])).toEqual([
       ["incident.opened", workerId],
       ["worker.exited", workerId],
@@ -276,13 +276,13 @@ describe("the story of an incident", () => {
     await record(opened({ jobId }));
     const data = { fence: 1, why: `refused: ${secretPrompt}`, model: "T2V-A14B" };
     await world.store.events.append([{ kind: "job.released", incidentId: "incident-1", workerId, data }]);
-    const story = await desk().find("incident-1");
+    const story = await reader().find("incident-1");
     expect(JSON.stringify(story?.rows)).not.toContain(secretPrompt);
     expect(story?.rows.at(-1)?.data).toMatchObject({ why: "refused: [prompt]" });
   });
 
   it("of nobody is none", async () => {
-    expect(await desk().find("incident-of-nobody")).toBeNull();
+    expect(await reader().find("incident-of-nobody")).toBeNull();
   });
 });
 

@@ -75,10 +75,10 @@ describe("a reset", () => {
   it("lets a model that was set aside be tried again", async () => {
     await world.reachMode("ready");
     const order = { model: "T2V-A14B", code: "WORKER_STALLED", message: "it stood still" } as const;
-    world.asides.note({ type: "model.setAside", workerId, data: order });
-    expect(world.asides.isAside(workerId, "T2V-A14B")).toBe(true);
-    world.asides.forgive();
-    expect(world.asides.isAside(workerId, "T2V-A14B")).toBe(false);
+    world.unavailableModels.note({ type: "model.setAside", workerId, data: order });
+    expect(world.unavailableModels.isUnavailable(workerId, "T2V-A14B")).toBe(true);
+    world.unavailableModels.retryAll();
+    expect(world.unavailableModels.isUnavailable(workerId, "T2V-A14B")).toBe(false);
   });
 });
 

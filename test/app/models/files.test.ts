@@ -86,15 +86,15 @@ describe("a model with files", () => {
   });
 
   it("files that are not complete are placed nowhere", async () => {
-    const { desk } = files();
+    const { cache } = files();
     const placed: string[] = [];
     const place = (model: string): void => void placed.push(model);
-    const absent = { desk: { ...desk, localPath: async () => null }, place };
+    const absent = { cache: { ...cache, localPath: async () => null }, place };
     await expect(placeFiles(absent, "T2V-A14B")).rejects.toMatchObject({
       code: "MODEL_NOT_AVAILABLE",
       retryable: true,
     });
-    await placeFiles({ desk: { ...desk, localPath: async () => folder }, place }, "T2V-A14B");
+    await placeFiles({ cache: { ...cache, localPath: async () => folder }, place }, "T2V-A14B");
     expect(placed).toEqual(["T2V-A14B"]);
   });
 });

@@ -20,12 +20,12 @@ afterEach(() => {
 });
 
 const judge = (model: string) => {
-  const { desk } = createSimModels(clock, { broken: new Set(), found: new Set() }, () => false);
+  const { cache } = createSimModels(clock, { broken: new Set(), found: new Set() }, () => false);
   const config = configOf(
     { stateDir: folder },
     "health: { cards: none }\nworkers: [{ id: a, kind: diffusers, device: cpu }]\n",
   );
-  return judgePull(config, model, { desk, clock, catalog: createModelCatalog(), cacheDir: join(folder, "cache") });
+  return judgePull(config, model, { cache, clock, catalog: createModelCatalog(), cacheDir: join(folder, "cache") });
 };
 
 it("a repository that no registry describes is not refused: whether it fits is unknown, and said", async () => {

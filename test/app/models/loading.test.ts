@@ -4,7 +4,7 @@ import { LoadGate } from "../../../src/app/models/load-gate.ts";
 import { type LoaderNeeds, loaderActors } from "../../../src/app/models/loader-actors.ts";
 import { prepareLoad } from "../../../src/app/models/prepare-load.ts";
 import { largestMachine } from "../../../src/app/models/serving-machine.ts";
-import { createAsideModels } from "../../../src/app/models/unavailable-models.ts";
+import { createUnavailableModels } from "../../../src/app/models/unavailable-models.ts";
 import type { Fault } from "../../../src/core/fault.ts";
 import { canaryRequest } from "../../../src/core/model-figures.ts";
 import { gibibyte, minuteMs, secondMs } from "../../../src/core/units.ts";
@@ -169,27 +169,28 @@ describe("models that could not be loaded", () => {
     workerId: id,
     data: { model, code: "WORKER_STALLED", message: "it stood still" },
   });
-  const asides = () => createAsideModels(world.clock, workers, () => ({ firstMs: 30_000, longestMs: 600_000 }));
+  const unavailableModels = () =>
+    createUnavailableModels(world.clock, workers, () => ({ firstMs: 30_000, longestMs: 600_000 }));
 
   it("are left alone for a while that doubles with each time", async () => {
-    const aside = asides();
+    const aside = unavailableModels();
     for (const waitMs of [30_000, 60_000, 120_000]) {
       aside.note(setAside("a", "TI2V-5B"));
       await world.clock.advance(waitMs - 1);
-      expect(aside.isAside("a", "TI2V-5B")).toBe(true);
+      expect(aside.isUnavailable("a", "TI2V-5B")).toBe(true);
       await world.clock.advance(1);
-      expect(aside.isAside("a", "TI2V-5B")).toBe(false);
+      expect(aside.isUnavailable("a", "TI2V-5B")).toBe(false);
     }
   });
 
   it("concern the one worker and the one model", () => {
-    const aside = asides();
+    const aside = unavailableModels();
     aside.note(setAside("a", "TI2V-5B"));
-    expect([aside.isAside("b", "TI2V-5B"), aside.isAside("a", "T2V-A14B")]).toEqual([false, false]);
+    expect([aside.isUnavailable("b", "TI2V-5B"), aside.isUnavailable("a", "T2V-A14B")]).toEqual([false, false]);
   });
 
   it("are lost once no worker that offers them begins them, since the last one was set aside", async () => {
-    const aside = asides();
+    const aside = unavailableModels();
     aside.note(setAside("a", "TI2V-5B"));
     expect(aside.lost().size).toBe(0);
     await world.clock.advance(secondMs);
@@ -197,22 +198,22 @@ describe("models that could not be loaded", () => {
     expect([...aside.lost()]).toEqual([["TI2V-5B", world.clock.nowMs()]]);
   });
 
-  it.each<[string, (aside: ReturnType<typeof asides>) => void]>([
+  it.each<[string, (aside: ReturnType<typeof unavailableModels>) => void]>([
     [
       "was loaded after all",
       (aside) =>
         aside.note({ type: "model.proven", workerId: "a", data: { model: "TI2V-5B", profile: "model-offload" } }),
     ],
-    ["is forgiven by an operator", (aside) => aside.forgive()],
+    ["is forgiven by an operator", (aside) => aside.retryAll()],
   ])("one that %s is tried at once, and its waits begin anew", async (_, end) => {
-    const aside = asides();
+    const aside = unavailableModels();
     aside.note(setAside("a", "TI2V-5B"));
     aside.note(setAside("a", "TI2V-5B"));
     end(aside);
-    expect(aside.isAside("a", "TI2V-5B")).toBe(false);
+    expect(aside.isUnavailable("a", "TI2V-5B")).toBe(false);
     aside.note(setAside("a", "TI2V-5B"));
     await world.clock.advance(30_000);
-    expect(aside.isAside("a", "TI2V-5B")).toBe(false);
+    expect(aside.isUnavailable("a", "TI2V-5B")).toBe(false);
   });
 });
 

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createModelBoard, type ModelNeeds } from "../../../src/app/models/model-operations.ts";
+import { createModelOperations, type ModelNeeds } from "../../../src/app/models/model-operations.ts";
 import { suggestModel } from "../../../src/app/models/suggest-model.ts";
 import type { DownloadView } from "../../../src/contract/model-views.ts";
 import { ModelError } from "../../../src/core/errors.ts";
 import type {
-  ModelDesk,
+  ModelCache,
   ModelStatus,
   PullEndListener,
   PullOutcome,
   PullProgress,
-} from "../../../src/core/ports/model-desk.ts";
+} from "../../../src/core/ports/model-cache.ts";
 import { gibibyte, minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { ServingMachine } from "../../../src/jobs/admission.ts";
 import { type AppWorld, createAppWorld, settled } from "../app-world.ts";
@@ -32,7 +32,7 @@ const progress: PullProgress = {
 };
 
 /** A hub that takes a minute for a pull. */
-function createDesk(state: ModelStatus["state"], ending: () => Promise<PullOutcome>) {
+function createHub(state: ModelStatus["state"], ending: () => Promise<PullOutcome>) {
   const listeners = new Set<(name: string, progress: PullProgress) => void>();
   const ended = new Set<PullEndListener>();
   const status: ModelStatus = {
@@ -53,7 +53,7 @@ function createDesk(state: ModelStatus["state"], ending: () => Promise<PullOutco
     await world.clock.sleep(minuteMs);
     return ending();
   };
-  const desk: ModelDesk = {
+  const cache: ModelCache = {
     status: async () => [status],
     statusOf: async (id) => ({ ...status, id }),
     canPull: () => true,
@@ -85,7 +85,7 @@ function createDesk(state: ModelStatus["state"], ending: () => Promise<PullOutco
     remove: async () => undefined,
     close: async () => undefined,
   };
-  return { desk, asked, listeners, ended };
+  return { cache, asked, listeners, ended };
 }
 
 const complete = async (): Promise<PullOutcome> => ({
@@ -107,14 +107,14 @@ function boardOf(
   state: ModelStatus["state"],
   change: { ending?: () => Promise<PullOutcome>; largest?: ServingMachine } = {},
 ) {
-  const hub = createDesk(state, change.ending ?? complete);
-  const needs: ModelNeeds = { ...world, models: { desk: hub.desk, place: () => undefined } };
+  const hub = createHub(state, change.ending ?? complete);
+  const needs: ModelNeeds = { ...world, models: { cache: hub.cache, place: () => undefined } };
   const facts = { largest: () => change.largest ?? null, loadedProfileOf: () => null };
-  return { ...hub, board: createModelBoard(needs, facts) };
+  return { ...hub, board: createModelOperations(needs, facts) };
 }
 
 const download = (
-  board: ReturnType<typeof createModelBoard>,
+  board: ReturnType<typeof createModelOperations>,
   change: { isForced?: boolean; isAnyway?: boolean; waitMs?: number } = {},
 ) =>
   settled(
@@ -215,7 +215,7 @@ describe("the list of models", () => {
 
   it("a simulated model is there without a file, and no file of it is wrong", async () => {
     const simulated = await createAppWorld();
-    const board = createModelBoard(simulated, { largest: () => null, loadedProfileOf: () => "tiling" });
+    const board = createModelOperations(simulated, { largest: () => null, loadedProfileOf: () => "tiling" });
     expect(await board.find("T2V-A14B")).toMatchObject({ isSimulated: true, isAvailable: true, isLoaded: true });
     expect(await board.verify("T2V-A14B", true)).toMatchObject({ fileCount: 0, problems: [] });
     expect(await board.manage("T2V-A14B", "pause")).toBe(false);

@@ -41,8 +41,8 @@ describe("claiming", () => {
   it("leaves a model alone that was set aside for this worker, and takes the others", async () => {
     await world.submit({ model: "T2V-A14B" });
     const other = await world.submit({ model: "TI2V-5B" });
-    const asides = { isAside: (_: string, model: ModelId) => model === "T2V-A14B" };
-    expect(await claim({ ...world, asides })).toMatchObject({ lease: { jobId: other } });
+    const unavailableModels = { isUnavailable: (_: string, model: ModelId) => model === "T2V-A14B" };
+    expect(await claim({ ...world, unavailableModels })).toMatchObject({ lease: { jobId: other } });
   });
 
   it("says when the next job may be claimed, so that nobody has to look again and again", async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openLearnedBooks } from "../../../src/app/rendering/learned.ts";
-import { createProgressBoard } from "../../../src/app/rendering/progress-tracker.ts";
+import { openLearned } from "../../../src/app/rendering/learned.ts";
+import { createProgressTracker } from "../../../src/app/rendering/progress-tracker.ts";
 import type { RenderNeeds } from "../../../src/app/rendering/render.ts";
 import { followRender } from "../../../src/app/rendering/render.ts";
 import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
@@ -53,13 +53,13 @@ it("a worker that says the same step again and again has not moved; a long phase
   };
   const ref = { workerId: "gpu0", pid: 1, startTicks: 1, bootId: "b", socketPath: "s", token: "t" };
   links.open({ workerId: "gpu0", ref, client: client as WorkerClient });
-  const { steps } = await openLearnedBooks(store, clock);
+  const { steps } = await openLearned(store, clock);
   const ports = {
     catalog: createModelCatalog(),
     links,
     clock,
     steps,
-    progress: createProgressBoard(clock),
+    progress: createProgressTracker(clock),
     profiles: { of: () => "model-offload" },
   };
   const facts: RenderFact[] = [];

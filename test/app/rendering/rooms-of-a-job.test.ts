@@ -199,7 +199,7 @@ describe("the route to real output", () => {
 
   it("a model that is lost or found is a change, although others are rendered", () => {
     const lost = new Map<ModelId, number>();
-    const route = createRouteWatch({ ...world, asides: { lost: () => lost } }, viewOf({ workers: usable }));
+    const route = createRouteWatch({ ...world, unavailableModels: { lost: () => lost } }, viewOf({ workers: usable }));
     route.hasChanged();
     lost.set("TI2V-5B", 1);
     expect([route.hasChanged(), route.hasChanged(), route.lostAtMs()]).toEqual([true, false, null]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type EvidenceNeeds, followMachine } from "../../../src/app/workers/exit-evidence.ts";
 import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
-import type { ProcessTrail } from "../../../src/core/ports/telemetry-probe.ts";
+import type { ProcessFollower } from "../../../src/core/ports/telemetry-probe.ts";
 import { secondMs } from "../../../src/core/units.ts";
 import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
 
@@ -10,7 +10,7 @@ const ref = { workerId: "w0", pid: 7, startTicks: 1, bootId: "b", socketPath: "s
 function follow(followProcess: EvidenceNeeds["probe"]["followProcess"]) {
   const clock = createVirtualClock();
   const warnings: unknown[] = [];
-  const trail = followMachine(
+  const follower = followMachine(
     {
       clock,
       links: createWorkerLinks(),
@@ -19,28 +19,28 @@ function follow(followProcess: EvidenceNeeds["probe"]["followProcess"]) {
     },
     ref,
   );
-  return { clock, warnings, trail };
+  return { clock, warnings, follower };
 }
 
-const trailOf = (evidence: ProcessTrail["evidence"]) => async (): Promise<ProcessTrail> => ({
+const trailOf = (evidence: ProcessFollower["evidence"]) => async (): Promise<ProcessFollower> => ({
   evidence,
   end: () => undefined,
 });
 
 describe("what the machine tells of a worker's end", () => {
   it("is nothing where the machine tells nothing", () => {
-    expect(follow(undefined).trail).toBeNull();
+    expect(follow(undefined).follower).toBeNull();
   });
 
   it("is what kernel and card said", async () => {
-    const { trail } = follow(trailOf(async () => ({ oomKillCount: 1 })));
-    expect(await trail?.evidence()).toEqual({ oomKillCount: 1 });
+    const { follower } = follow(trailOf(async () => ({ oomKillCount: 1 })));
+    expect(await follower?.evidence()).toEqual({ oomKillCount: 1 });
   });
 
   it("is given up after two seconds: a card whose tool hangs holds no restart up", async () => {
-    const { clock, trail } = follow(trailOf(() => new Promise(() => undefined)));
+    const { clock, follower } = follow(trailOf(() => new Promise(() => undefined)));
     let told: unknown = "nothing yet";
-    void trail?.evidence().then((evidence) => {
+    void follower?.evidence().then((evidence) => {
       told = evidence;
     });
     await clock.advance(2 * secondMs - 1);
@@ -54,8 +54,8 @@ describe("what the machine tells of a worker's end", () => {
     ["cannot be followed", () => Promise.reject(new Error("no /proc"))],
     ["fails when it is asked", trailOf(() => Promise.reject(new Error("the card's tool ended")))],
   ])("is empty, and said in the log, where it %s", async (_, followProcess) => {
-    const { trail, warnings } = follow(followProcess);
-    expect(await trail?.evidence()).toEqual({});
+    const { follower, warnings } = follow(followProcess);
+    expect(await follower?.evidence()).toEqual({});
     expect(warnings).toMatchObject([{ event: "machine.untold", actor: "w0", pid: 7 }]);
   });
 });

@@ -1,7 +1,7 @@
 import type { FaultCard } from "./fault-cards.ts";
 
 /** The cards of one job: they come with its prompt, and their firings are counted with the job's checkpoint. */
-export interface DealtCards {
+export interface JobCards {
   readonly cards: readonly FaultCard[];
   readonly fired: Record<string, number>;
   /** Keeps the count before the fault plays: the fault may end the process. */
@@ -9,7 +9,7 @@ export interface DealtCards {
 }
 
 /** Cards that wait to be played: this process's own, and those of the job in hand. */
-export class FaultDeck {
+export class FaultQueue {
   readonly #armed: { readonly card: FaultCard; left: number }[] = [];
 
   constructor(cards: readonly FaultCard[]) {
@@ -30,7 +30,7 @@ export class FaultDeck {
   }
 
   /** The job's first card that matches and has firings left. */
-  takeDealt(matches: (card: FaultCard) => boolean, { cards, fired, save }: DealtCards): FaultCard | null {
+  takeOfJob(matches: (card: FaultCard) => boolean, { cards, fired, save }: JobCards): FaultCard | null {
     const card = cards.find((candidate) => (fired[candidate.text] ?? 0) < candidate.count && matches(candidate));
     if (card === undefined) return null;
     fired[card.text] = (fired[card.text] ?? 0) + 1;

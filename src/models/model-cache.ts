@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ModelError, UnderstudyError } from "../core/errors.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
 import type {
-  ModelDesk,
+  ModelCache,
   ModelState,
   ModelStatus,
   PullAsked,
@@ -13,7 +13,7 @@ import type {
   PullOutcome,
   PullProgress,
   VerifyReport,
-} from "../core/ports/model-desk.ts";
+} from "../core/ports/model-cache.ts";
 import { secondMs } from "../core/units.ts";
 import { savedBytesOf } from "./blob-transfer.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";
@@ -52,7 +52,7 @@ const missingFolder = (id: string): ModelError =>
 /** Every diffusers pipeline has it at the top. */
 const folderMark = "model_index.json";
 
-class Desk implements ModelDesk {
+class HubModelCache implements ModelCache {
   readonly #catalog: ModelCatalog;
   readonly #ports: PullPorts;
   readonly #running = new Map<string, Running>();
@@ -291,4 +291,5 @@ class Desk implements ModelDesk {
   }
 }
 
-export const createModelDesk = (catalog: ModelCatalog, ports: PullPorts): ModelDesk => new Desk(catalog, ports);
+export const createModelCache = (catalog: ModelCatalog, ports: PullPorts): ModelCache =>
+  new HubModelCache(catalog, ports);

@@ -32,7 +32,7 @@ interface Entry {
   recent: readonly MachineTransition[];
 }
 
-export interface MachineBook {
+export interface MachineTracker {
   /** A delay was armed or disarmed. */
   noteAction(event: ActionEvent): void;
   /** The actor took an event; `frame` is what the subscriber makes of it. */
@@ -121,7 +121,7 @@ function detailsOf(entry: Entry, nowMs: number): MachineActorDetails {
   };
 }
 
-export function createMachineBook(nowMs: () => number): MachineBook {
+export function createMachineTracker(nowMs: () => number): MachineTracker {
   const entries = new Map<string, Entry>();
   const living = (): readonly Entry[] =>
     [...entries.values()].filter(({ ref }) => isLiving(ref)).toSorted((a, b) => depthOf(a.ref) - depthOf(b.ref));

@@ -1,7 +1,7 @@
 import { totalmem } from "node:os";
 import type { Clock } from "../../core/clock.ts";
 import type { GpuEvidence } from "../../core/fault.ts";
-import type { MachineEvidence, ProcessTrail } from "../../core/ports/telemetry-probe.ts";
+import type { MachineEvidence, ProcessFollower } from "../../core/ports/telemetry-probe.ts";
 import { withoutNulls } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { CardReader, CardReading } from "./card-readers.ts";
@@ -16,10 +16,10 @@ interface Followed {
   memoryUseRatio: number | null;
 }
 
-export interface ProcessTrails {
+export interface ProcessFollowers {
   /** Remembers what the followed processes use now: after their end it is not known any more. */
   measure(hostRatio: number): Promise<void>;
-  follow(pid: number, deviceUuid?: string | null): Promise<ProcessTrail>;
+  follow(pid: number, deviceUuid?: string | null): Promise<ProcessFollower>;
 }
 
 /** The status's evidence, without what is about other cards. */
@@ -50,10 +50,10 @@ function withoutOtherCards(
 }
 
 /** Follows processes so that their end can be explained: kills by the kernel, memory at its limit, the kernel's log, the card. */
-export function createProcessTrails(
+export function createProcessFollowers(
   { clock, cgroupRoots }: { readonly clock: Clock; readonly cgroupRoots?: CgroupRoots },
   readers: readonly CardReader[],
-): ProcessTrails {
+): ProcessFollowers {
   const followed = new Set<Followed>();
   return {
     measure: async (hostRatio) => {

@@ -71,7 +71,7 @@ export interface PullAsked {
   readonly isRepair?: boolean;
 }
 
-export interface ModelDesk {
+export interface ModelCache {
   status(): Promise<readonly ModelStatus[]>;
   statusOf(name: string, revision?: string): Promise<ModelStatus>;
   /** False for a local folder: somebody else fills it. */

@@ -51,7 +51,7 @@ export interface StartedWorker extends SpawnedWorker {
   deviceFile(): { readonly usedBytes: number; readonly atMs: number } | null;
 }
 
-export interface WorkerBench {
+export interface WorkerHarness {
   readonly subject: WorkerSubject;
   readonly clock: SystemClock;
   readonly directory: string;
@@ -198,7 +198,7 @@ class Worker implements StartedWorker {
   }
 }
 
-/** The processes of one bench. */
+/** The processes of one harness. */
 function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: string) {
   const deviceDir = join(directory, "device");
   const registry = createProcessRegistry();
@@ -223,7 +223,7 @@ function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: 
   };
   const start = async (provocation: Provocation | Readonly<Record<string, string>> = {}): Promise<StartedWorker> => {
     const { host, ...spawned } = await spawn(environmentOf(provocation));
-    const worker = new Worker(spawned, { host, clock, deviceDir, limitMs: subject.patienceMs.start });
+    const worker = new Worker(spawned, { host, clock, deviceDir, limitMs: subject.timeoutsMs.start });
     await worker.connect();
     if (isProvocation(provocation) && provocation.by === "card") await worker.client.injectFault(provocation.card);
     return worker;
@@ -243,7 +243,7 @@ function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: 
 }
 
 /** A directory with workers of one kind, all of which end with it. */
-export function createWorkerBench(subject: WorkerSubject, clock: SystemClock): WorkerBench {
+export function createWorkerBench(subject: WorkerSubject, clock: SystemClock): WorkerHarness {
   const directory = mkdtempSync(join(tmpdir(), "understudy-conformance-"));
   const processes = createProcesses(subject, clock, directory);
   const { shortRequest, profile } = subject;

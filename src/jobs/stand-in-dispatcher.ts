@@ -5,7 +5,7 @@ import type { ModelId } from "../core/words.ts";
 import type { AcceptPorts } from "./accept-result.ts";
 import { makeStandIn } from "./make-stand-in.ts";
 
-export interface StandInDeskOptions {
+export interface StandInDispatcherOptions {
   /** Since when no worker can give real output; null while one can. */
   readonly routeLostAtMs: () => number | null;
   /** Models that no worker can load, although others are rendered, and since when. */
@@ -27,15 +27,15 @@ const retryMs = 30_000;
  * While no worker can give real output, serves the queue as each job consents: a stand-in while the real one is owed, a
  * stand-in as the end, or a clear failure. One at a time; a job whose stand-in cannot be made is tried again later.
  */
-export class StandInDesk {
+export class StandInDispatcher {
   readonly #ports: AcceptPorts & { readonly clock: Clock };
-  readonly #options: StandInDeskOptions;
+  readonly #options: StandInDispatcherOptions;
   #timer: TimerHandle | undefined;
   #working: Promise<void> | undefined;
   #isStopped = false;
   #isAskedAgain = false;
 
-  constructor(ports: AcceptPorts & { readonly clock: Clock }, options: StandInDeskOptions) {
+  constructor(ports: AcceptPorts & { readonly clock: Clock }, options: StandInDispatcherOptions) {
     this.#ports = ports;
     this.#options = options;
   }

@@ -6,7 +6,7 @@ import type { SendOutcome, WebhookMessage } from "../../src/core/ports/webhook-s
 import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import type { WebhookDelivery } from "../../src/core/webhook.ts";
-import { WebhookDesk } from "../../src/jobs/webhook-desk.ts";
+import { WebhookDispatcher } from "../../src/jobs/webhook-dispatcher.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { JobStoreWorld, result } from "./job-store-world.ts";
 
@@ -15,7 +15,7 @@ const broken: SendOutcome = { kind: "answered", status: 503 };
 
 let clock: VirtualClock;
 let world: JobStoreWorld;
-let desk: WebhookDesk;
+let dispatcher: WebhookDispatcher;
 let sent: { readonly message: WebhookMessage; readonly atMs: number }[];
 let problems: string[];
 let settings: { tryCount: number; retryFirstMs: number; retryLongestMs: number };
@@ -33,7 +33,10 @@ function open(outbox: Partial<WebhookOutbox> = {}): void {
     chance: createSeededChance(3),
   };
   settings = { tryCount: 5, retryFirstMs: 5 * secondMs, retryLongestMs: 20 * secondMs };
-  desk = new WebhookDesk(ports, Object.assign(settings, { onProblem: (message: string) => problems.push(message) }));
+  dispatcher = new WebhookDispatcher(
+    ports,
+    Object.assign(settings, { onProblem: (message: string) => problems.push(message) }),
+  );
 }
 
 beforeEach(() => {
@@ -49,7 +52,7 @@ beforeEach(() => {
   open();
 });
 afterEach(async () => {
-  await desk.stop();
+  await dispatcher.stop();
   await world.end();
 });
 
@@ -65,12 +68,12 @@ const deliveryOf = async (jobId: string): Promise<WebhookDelivery> => {
   return delivery;
 };
 
-describe("the webhook desk", () => {
+describe("the webhook dispatcher", () => {
   it("tells once what was delivered, with the truth in it", async () => {
     const jobId = await succeed();
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(hourMs);
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(hourMs);
     expect(sent).toHaveLength(1);
     expect(sent[0]?.message.id).toBe(`${jobId}.${(await deliveryOf(jobId)).seq}`);
@@ -92,7 +95,7 @@ describe("the webhook desk", () => {
   it("waits longer after every try, up to the longest, and gives up after the last with its reason", async () => {
     answer = async () => broken;
     const jobId = await succeed();
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(hourMs);
     expect(sent.map(({ message }) => message.id)).toEqual(Array.from({ length: 5 }, () => sent[0]?.message.id));
     const waits = sent.slice(1).map(({ atMs }, index) => atMs - (sent[index]?.atMs ?? 0));
@@ -111,7 +114,7 @@ describe("the webhook desk", () => {
   it("goes by the settings of the moment, whatever they were at the first try", async () => {
     answer = async () => broken;
     const jobId = await succeed();
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(secondMs);
     expect(sent).toHaveLength(1);
     Object.assign(settings, { tryCount: 3, retryFirstMs: minuteMs, retryLongestMs: minuteMs });
@@ -124,7 +127,7 @@ describe("the webhook desk", () => {
   it("goes on after failures as soon as the receiver is well again", async () => {
     answer = async () => (sent.length < 3 ? broken : delivered);
     const jobId = await succeed();
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(minuteMs);
     expect(await deliveryOf(jobId)).toMatchObject({ state: "delivered", tryCount: 3 });
   });
@@ -132,7 +135,7 @@ describe("the webhook desk", () => {
   it("does not try again what is refused", async () => {
     answer = async () => ({ kind: "refused", problem: "It is not public." });
     const jobId = await succeed();
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(hourMs);
     expect(sent).toHaveLength(1);
     expect(await deliveryOf(jobId)).toMatchObject({ state: "dead", tryCount: 1, lastProblem: "It is not public." });
@@ -141,7 +144,7 @@ describe("the webhook desk", () => {
   it("calls a redirect a failure", async () => {
     answer = async () => ({ kind: "answered", status: 302 });
     const jobId = await succeed();
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(secondMs);
     expect((await deliveryOf(jobId)).lastProblem).toBe("The receiver answered 302; redirects are not followed.");
   });
@@ -150,11 +153,11 @@ describe("the webhook desk", () => {
     answer = (message) => (message.url.includes("hangs") ? new Promise(() => undefined) : Promise.resolve(delivered));
     for (let index = 0; index < 12; index += 1) await succeed("https://hangs.example/");
     const other = await succeed("https://well.example/");
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(secondMs);
     expect(sent.filter(({ message }) => message.url.includes("hangs"))).toHaveLength(2);
     expect((await deliveryOf(other)).state).toBe("delivered");
-    // What hangs is given up with the desk.
+    // What hangs is given up with the dispatcher.
     answer = async () => delivered;
     open();
   });
@@ -163,13 +166,13 @@ describe("the webhook desk", () => {
     answer = (_message, signal) =>
       new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     const jobId = await succeed();
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(secondMs);
-    await desk.stop();
+    await dispatcher.stop();
     expect(await deliveryOf(jobId)).toMatchObject({ state: "pending", tryCount: 0 });
     answer = async () => delivered;
     open();
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(secondMs);
     expect(new Set(sent.map(({ message }) => message.id)).size).toBe(1);
     expect(await deliveryOf(jobId)).toMatchObject({ state: "delivered", tryCount: 1 });
@@ -185,7 +188,7 @@ describe("the webhook desk", () => {
       },
     });
     const jobId = await succeed();
-    desk.wake();
+    dispatcher.wake();
     await clock.advance(25 * secondMs);
     expect([sent.length, problems]).toEqual([1, ["the disk is full"]]);
     isDown = false;

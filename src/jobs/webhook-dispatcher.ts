@@ -6,14 +6,14 @@ import type { DueQuery, TryOutcome, WebhookOutbox } from "../core/ports/webhook-
 import type { SendOutcome, WebhookSender } from "../core/ports/webhook-sender.ts";
 import { deliveryIdOf, type WebhookDelivery } from "../core/webhook.ts";
 
-export interface WebhookDeskPorts {
+export interface WebhookDispatcherPorts {
   readonly outbox: WebhookOutbox;
   readonly sender: Pick<WebhookSender, "send">;
   readonly clock: Clock;
   readonly chance: Chance;
 }
 
-export interface WebhookDeskOptions {
+export interface WebhookDispatcherOptions {
   /** After so many tries without success a delivery is given up. */
   readonly tryCount: number;
   /** First wait; doubles. */
@@ -38,16 +38,16 @@ function problemOf(outcome: SendOutcome): string {
  * Tells webhooks what the outbox holds: at least once each, several at a time, with growing waits between the tries of one.
  * What was under way when the service ended is sent again, under the same id.
  */
-export class WebhookDesk {
-  readonly #ports: WebhookDeskPorts;
-  readonly #options: WebhookDeskOptions;
+export class WebhookDispatcher {
+  readonly #ports: WebhookDispatcherPorts;
+  readonly #options: WebhookDispatcherOptions;
   readonly #inHand = new Map<number, { readonly origin: string; readonly ended: Promise<void> }>();
   readonly #stopping = new AbortController();
   #looking: Promise<void> | undefined;
   #isAskedAgain = false;
   #timer: TimerHandle | undefined;
 
-  constructor(ports: WebhookDeskPorts, options: WebhookDeskOptions) {
+  constructor(ports: WebhookDispatcherPorts, options: WebhookDispatcherOptions) {
     this.#ports = ports;
     this.#options = options;
   }
