@@ -3,7 +3,7 @@ import type { JobDetail } from "../contract/jobs-wire.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import { drawBar } from "./progress-lines.ts";
 
-export const percentOf = ({ state, progress }: JobDetail): number =>
+const percentOf = ({ state, progress }: JobDetail): number =>
   state === "succeeded" ? 100 : Math.floor(100 * (progress?.ratio ?? 0));
 
 function etaWords(etaMs: number | undefined): string {

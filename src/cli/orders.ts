@@ -6,7 +6,7 @@ export type JobsVerb = "submit" | "list" | "show" | "cancel" | "retry";
 export type ModelsVerb = "list" | "pull" | "verify" | "remove";
 export type ConfigVerb = "check" | "show" | "schema";
 export type TokenVerb = "create" | "list" | "revoke";
-export const shells = ["bash", "zsh", "fish"] as const;
+const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
 
 export interface JobsWanted {

@@ -57,7 +57,7 @@ export const retentionSchema = group({
     everyMs: retention.every,
   }));
 
-export const floorSchema = group({
+const floorSchema = group({
   width: wholeNumber(854, { min: 16, max: 7_680 }),
   height: wholeNumber(480, { min: 16, max: 7_680 }),
   frames: wholeNumber(33, { min: 1, max: 1_000 }),

@@ -222,4 +222,3 @@ export const configSchema = settingsSchema
 
 /** What the program reads: ms, bytes and ratios, everything decided. */
 export type Config = Readonly<z.output<typeof configSchema>>;
-export type WorkerConfig = Config["workers"][number];

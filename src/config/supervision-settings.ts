@@ -21,6 +21,7 @@ export const stopSchema = group({
   .transform(({ request, term, kill, drain }) => ({ requestMs: request, termMs: term, killMs: kill, drainMs: drain }));
 
 export const supervisionSchema = group({
+  // Ten missed heartbeats; a load may block the interpreter for longer, while it pins tens of gigabytes of memory.
   silence: duration("10s", { min: "500ms", max: "10m" }).describe(
     "Without a heartbeat for so long a worker is stopped and restarted.",
   ),

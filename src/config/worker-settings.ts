@@ -10,7 +10,7 @@ export type SimulatedGpu = (typeof simulatedGpus)[number];
 /** Whether there is such a model is known when the registry file has been read. */
 export const modelName = z.string().regex(modelNamePattern, "must be the name of a model");
 
-export const workerKinds = ["simulator", "diffusers", "own"] as const;
+const workerKinds = ["simulator", "diffusers", "own"] as const;
 
 export const workerSchema = group({
   id: z

@@ -28,7 +28,7 @@ const plainFrames = {
 type PlainFrames = typeof plainFrames;
 
 /** A row as a client reads it: what it carries has the names of its kind. */
-export type RowFrame<Kind extends EventKind = EventKind> = {
+type RowFrame<Kind extends EventKind = EventKind> = {
   readonly [Each in Kind]: {
     readonly event: Each;
     readonly id: number;
@@ -36,7 +36,7 @@ export type RowFrame<Kind extends EventKind = EventKind> = {
   };
 }[Kind];
 
-export type PlainFrame = {
+type PlainFrame = {
   readonly [Name in keyof PlainFrames]: {
     readonly event: Name;
     readonly id: number | null;

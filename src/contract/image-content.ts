@@ -1,5 +1,5 @@
 /** What an uploaded image really is: its first bytes decide, never its name or declared type. */
-export const imageTypes = ["image/jpeg", "image/png", "image/webp"] as const;
+const imageTypes = ["image/jpeg", "image/png", "image/webp"] as const;
 export type ImageType = (typeof imageTypes)[number];
 
 export const longestImageBytes = 10 * 1024 * 1024;

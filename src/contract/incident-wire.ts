@@ -15,7 +15,7 @@ const time = z.iso.datetime();
 const ms = z.number().int();
 const fields = z.record(z.string(), z.unknown());
 
-export const incidentSummarySchema = z
+const incidentSummarySchema = z
   .strictObject({
     id: z.string(),
     status: z.enum(incidentStatuses),

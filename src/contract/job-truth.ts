@@ -5,7 +5,7 @@ import { ifAny, ifKnown, present } from "../core/present.ts";
 import type { JobState } from "../core/words.ts";
 import { changesSchema, servedBySchema, toChanges, toServedBy } from "./job-parts.ts";
 
-export const realResults = ["pending", "delivered", "failed", "cancelled", "expired"] as const;
+const realResults = ["pending", "delivered", "failed", "cancelled", "expired"] as const;
 type RealResult = (typeof realResults)[number];
 
 /** Present on everything that shows what a job became. */

@@ -116,7 +116,7 @@ const progressSchema = z.strictObject({
   eta_ms: z.number().int().optional(),
 });
 
-export const jobSchema = z
+const jobSchema = z
   .strictObject({
     id: z.string(),
     state: z.enum(jobStates),

@@ -14,7 +14,7 @@ const count = z.int().min(1).max(1_000_000);
 
 export const repositoryPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}\/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 
-export const modelNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
+const modelNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 
 /** Peak memory of a load profile: base + perToken × tokens. Measurements replace these first guesses. */
 const memoryPriorSchema = z.strictObject({
@@ -125,7 +125,7 @@ const fields = z.strictObject({
     .describe("Load profiles that the model can be placed in."),
 });
 
-export const modelEntrySchema = fields
+const modelEntrySchema = fields
   .refine((entry) => (entry.repository === undefined) !== (entry.folder === undefined), {
     error: "must have either a repository or a folder",
   })

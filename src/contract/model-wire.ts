@@ -175,7 +175,7 @@ function checkSentence({ model, isKnown, fileCount, problems }: FileCheckView): 
     : `${problems.length} of ${fileCount} files of ${model} are not right; a download fetches these alone.`;
 }
 
-export const isRight = ({ isKnown, problems }: FileCheckView): boolean => isKnown && problems.length === 0;
+const isRight = ({ isKnown, problems }: FileCheckView): boolean => isKnown && problems.length === 0;
 
 export const toVerified = (check: FileCheckView): z.infer<typeof verifiedSchema> => ({
   model_type: check.model,

@@ -12,7 +12,7 @@ import { ifAny, present } from "../core/present.ts";
 import { fallbackConsents, loraExperts, type ModelId, reductionKinds } from "../core/words.ts";
 
 export const longestPromptLength = 500;
-export const mostLoras = 8;
+const mostLoras = 8;
 export const largestSeed = 2 ** 31 - 1;
 /** What an order gets that does not say. */
 export const usualOrder = { size: "1280x720", steps: 50, loraStrength: 1, loraExpert: "both" } as const;

@@ -60,7 +60,7 @@ export interface HealthView {
 }
 
 /** Structurally what src/recovery/statistics.ts computes. */
-export interface RecoveryStatisticsView {
+interface RecoveryStatisticsView {
   readonly totalAttempts: number;
   readonly successfulAttempts: number;
   /** 0..100, one decimal. */
@@ -70,7 +70,7 @@ export interface RecoveryStatisticsView {
   readonly recoveryActions: Readonly<Partial<Record<RecoveryAction, TallyView>>>;
 }
 
-export interface TallyView {
+interface TallyView {
   readonly total: number;
   readonly successful: number;
 }

@@ -1,7 +1,7 @@
 /** What a client of the event stream may ask for: the first word of a row's kind belongs to one topic. */
 import { z } from "zod";
 
-export const streamTopics = ["jobs", "incidents", "workers", "health", "machines", "service"] as const;
+const streamTopics = ["jobs", "incidents", "workers", "health", "machines", "service"] as const;
 export type StreamTopic = (typeof streamTopics)[number];
 
 const subjects: Readonly<Record<StreamTopic, readonly string[]>> = {

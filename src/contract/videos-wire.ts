@@ -14,11 +14,11 @@ import { changesSchema, errorSchema, percentOf, secondsUp, servedBySchema, toCha
 import { artifactOf, isBeingCancelled, isOpen, toTruth } from "./job-truth.ts";
 import type { EstimateView } from "./service-views.ts";
 
-export const videoStatuses = ["queued", "in_progress", "completed", "failed"] as const;
+const videoStatuses = ["queued", "in_progress", "completed", "failed"] as const;
 export type VideoStatus = (typeof videoStatuses)[number];
 
 /** What ends a video here besides the codes of docs/errors.md. */
-export const videoEndings = { standInOnly: "standin_only", cancelled: "cancelled" } as const;
+const videoEndings = { standInOnly: "standin_only", cancelled: "cancelled" } as const;
 
 const formSchema = z.strictObject({
   model: z.string(),

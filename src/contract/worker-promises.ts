@@ -14,7 +14,7 @@ const provocationSchema = z.discriminatedUnion("by", [
 export type Provocation = z.infer<typeof provocationSchema>;
 
 /** A promise that is left out makes the checks that need it `unsupported`, which is neither a pass nor a failure. */
-export const workerPromisesSchema = z.strictObject({
+const workerPromisesSchema = z.strictObject({
   checkpointEverySteps: z
     .int()
     .min(1)

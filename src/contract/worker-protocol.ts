@@ -16,7 +16,7 @@ export const exitCodeConfiguration = 78;
 const count = z.number().int().nonnegative();
 const bytes = z.number().nonnegative();
 
-export const memorySchema = z.object({
+const memorySchema = z.object({
   total_bytes: bytes,
   allocated_bytes: bytes,
   reserved_bytes: bytes,
@@ -32,7 +32,7 @@ export const failureSchema = z.object({
   device_usable: z.boolean().nullable(),
   memory: memorySchema.nullable(),
 });
-export const requestSchema = z.object({
+const requestSchema = z.object({
   model: modelName,
   prompt: z.string(),
   width: z.number().int().positive(),
@@ -50,7 +50,7 @@ export const requestSchema = z.object({
   /** The picture that the video begins from: an absolute path that the worker can read. */
   image_path: z.string().optional(),
 });
-export const reportSchema = z.object({
+const reportSchema = z.object({
   job_id: z.string(),
   fence: count,
   output_path: z.string(),

@@ -43,7 +43,7 @@ export type EventRow<Kind extends EventKind = EventKind> = {
 }[Kind];
 
 /** A row that another version wrote, of a kind or with fields that this one does not know. It is shown as it is. */
-export interface UnreadRow extends RowHead {
+interface UnreadRow extends RowHead {
   readonly kind: "unread";
   readonly data: { readonly kind: string; readonly fields: Readonly<Record<string, unknown>> };
 }

@@ -26,7 +26,7 @@ export interface WorkerFailure {
 }
 
 /** An answer of a remote server that was not a success. */
-export interface HttpEvidence {
+interface HttpEvidence {
   /** `hub` = where model files come from; `worker` = a renderer behind HTTP, such as ComfyUI. */
   readonly from: "hub" | "worker";
   readonly status: number;

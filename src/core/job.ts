@@ -2,7 +2,7 @@ import type { ErrorCode } from "./error-codes.ts";
 import type { ArtifactKind, FallbackConsent, JobState, LoraExpert, ModelId, Phase, ReductionKind } from "./words.ts";
 
 /** A low-rank adaptation of the model's weights. */
-export interface Lora {
+interface Lora {
   /** A .safetensors file below the LoRA directory. */
   readonly name: string;
   readonly strength: number;

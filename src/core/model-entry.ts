@@ -31,7 +31,7 @@ export interface ModelSource {
 }
 
 /** Whether a video begins from an image. */
-export type ImageUse = "none" | "optional" | "required";
+type ImageUse = "none" | "optional" | "required";
 
 /** With which pipeline a worker loads a model, and what it asks of it at every render. */
 export interface ModelPipeline {

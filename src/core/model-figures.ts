@@ -18,7 +18,7 @@ export const profileFactors: Readonly<
 };
 
 /** The seed's sizes; they are rendered at the next legal size and cropped to the asked one. */
-export const commonResolutions = ["854x480", "1024x576", "1280x720", "1920x1080"] as const;
+const commonResolutions = ["854x480", "1024x576", "1280x720", "1920x1080"] as const;
 
 /** Sizes that may be asked of a model. */
 export const resolutionsOf = (model: ModelEntry): readonly string[] => [...commonResolutions, ...model.furtherSizes];

@@ -10,7 +10,7 @@ export const toldKinds = ["job.stoodIn", "job.succeeded", "job.failed", "job.exp
 
 /** `dead`: every try failed, or its address is refused; it is not tried again. */
 export const deliveryStates = ["pending", "delivered", "dead"] as const;
-export type DeliveryState = (typeof deliveryStates)[number];
+type DeliveryState = (typeof deliveryStates)[number];
 
 /** How the job was when it happened, whenever it is told. */
 export interface WebhookFacts {

@@ -23,11 +23,7 @@ function isAboveFloor(request: RenderRequest, consent: Consent): boolean {
 }
 
 /** Smaller variants that the consent allows: fewer frames, then a smaller size, then the alternative model. */
-export function listReductions(
-  request: RenderRequest,
-  consent: Consent,
-  alternative: ModelEntry | null,
-): RenderRequest[] {
+function listReductions(request: RenderRequest, consent: Consent, alternative: ModelEntry | null): RenderRequest[] {
   const variants: RenderRequest[] = [];
   const fewerFrames = (from: RenderRequest): RenderRequest[] =>
     consent.allow.includes("frames")
@@ -51,7 +47,7 @@ export function listReductions(
   return variants.filter((variant) => isAboveFloor(variant, consent));
 }
 
-export function listChanges(asked: RenderRequest, effective: RenderRequest, why: string): Change[] {
+function listChanges(asked: RenderRequest, effective: RenderRequest, why: string): Change[] {
   const fields = ["model", "width", "height", "frames", "framesPerSecond"] as const;
   return fields
     .filter((field) => asked[field] !== effective[field])

@@ -3,7 +3,7 @@ import { sizeText } from "../core/pixel-size.ts";
 import type { AcceptPorts } from "./accept-result.ts";
 
 /** Stand-ins are small on purpose: they say why the real video is not there, and they must cost the host little. */
-export const standInLimits = { height: 480, frames: 49 } as const;
+const standInLimits = { height: 480, frames: 49 } as const;
 
 export interface StandInMade {
   readonly outcome: "attached" | "notNeeded";
@@ -14,7 +14,7 @@ const servedBy: ServedBy = { worker: "media", model: "stand-in", kind: "stand_in
 
 const evenOf = (pixels: number): number => Math.max(2, Math.round(pixels / 2) * 2);
 
-export function standInSize(request: { readonly width: number; readonly height: number }): {
+function standInSize(request: { readonly width: number; readonly height: number }): {
   width: number;
   height: number;
 } {

@@ -44,7 +44,7 @@ export interface VerifyOrder extends LoadOrder {
   readonly isRehash: boolean;
 }
 
-export type LoadFact =
+type LoadFact =
   | { readonly type: "load.progressed"; readonly ratio: number }
   | { readonly type: "load.succeeded" }
   | { readonly type: "load.failed"; readonly fault: Fault }

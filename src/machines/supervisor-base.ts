@@ -18,7 +18,7 @@ import type {
 } from "./supervisor-types.ts";
 import { workerMachine } from "./worker.machine.ts";
 
-export const defaultSupervisorLimits: SupervisorLimits = {
+const defaultSupervisorLimits: SupervisorLimits = {
   drainMs: minuteMs,
   respawnMs: secondMs,
   respawnCount: 3,

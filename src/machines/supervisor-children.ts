@@ -8,7 +8,7 @@ import type { SupervisorFact } from "./supervisor-types.ts";
 import type { WorkerEvent } from "./worker-types.ts";
 
 /** The shape of a child's id tells its kind, so that the type check knows what may be sent to it. */
-export interface ChildEvents {
+interface ChildEvents {
   readonly [worker: `${string}/worker`]: WorkerEvent;
   readonly [loader: `${string}/model-loader`]: ModelLoaderEvent;
   readonly [pipeline: `${string}/pipeline`]: PipelineEvent;

@@ -65,7 +65,7 @@ function isRoute(worker: WorkerFacts, incidents: readonly OpenIncident[], worker
 export const isUsable = (worker: WorkerFacts): boolean =>
   worker.process === "connected" && worker.isProven && worker.breaker !== "open";
 
-export function modeFactsOf(workers: WorkersFacts, incidents: OpenIncidents, isDraining: boolean): ModeFacts {
+function modeFactsOf(workers: WorkersFacts, incidents: OpenIncidents, isDraining: boolean): ModeFacts {
   const open = Object.values(incidents);
   const all = Object.entries(workers);
   const usableCount = all.filter(([, worker]) => isUsable(worker)).length;

@@ -22,7 +22,7 @@ export interface SupervisedWorker {
 }
 
 /** Workers take no new job until an operator resumes. */
-export interface Pause {
+interface Pause {
   /** Idle workers end, so that their cards are free for others. */
   readonly isReleasing: boolean;
   readonly by: string;
@@ -30,7 +30,7 @@ export interface Pause {
 }
 
 /** Nothing new is accepted until an operator resumes. */
-export type IntakeDrain = Pick<Pause, "by" | "atMs">;
+type IntakeDrain = Pick<Pause, "by" | "atMs">;
 
 export interface SupervisorLimits {
   /** How long pipelines may take to write their attempts down, and workers to end, when the service stops. */
@@ -200,7 +200,7 @@ export interface SupervisorContext {
   readonly finishMs: number;
 }
 
-export type SupervisorRequest =
+type SupervisorRequest =
   /** Jobs in hand may end within `finishMs`; 0 gives them back at once. */
   | { readonly type: "service.drain"; readonly shape: StopShape; readonly finishMs: number }
   | { readonly type: "jobs.becameAvailable" }

@@ -39,7 +39,7 @@ export const defaultWorkerLimits: WorkerLimits = {
 export type StopShape = "ladder" | "silent" | "quick";
 
 /** Emitted by the process watch while a process lives. */
-export type WorkerFact =
+type WorkerFact =
   | { readonly type: "process.exited"; readonly exit: ProcessExit; readonly evidence: Evidence }
   | {
       readonly type: "worker.fellSilent";

@@ -14,7 +14,7 @@ export interface Asked {
 const passingStatuses: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
 
 /** `Retry-After` as seconds or as a date; null when there is none. */
-export function retryAfterMs(headers: Headers, nowMs: number): number | null {
+function retryAfterMs(headers: Headers, nowMs: number): number | null {
   const text = headers.get("retry-after");
   if (text === null) return null;
   const waitMs = /^\d+$/.test(text.trim()) ? Number(text) * secondMs : Date.parse(text) - nowMs;

@@ -30,12 +30,3 @@ export function askBudget(
   const freeing = recent[recent.length - heavyActionCount];
   return { kind: "refused", retryAtMs: (freeing ?? nowMs) + windowMs };
 }
-
-/** How many heavy actions may still be granted at `nowMs`. */
-export function budgetLeftCount(
-  spentAtMs: readonly number[],
-  nowMs: number,
-  limits: BudgetLimits = defaultBudgetLimits,
-): number {
-  return Math.max(0, limits.heavyActionCount - spentAtMs.filter((atMs) => atMs > nowMs - limits.windowMs).length);
-}

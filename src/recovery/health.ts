@@ -3,7 +3,7 @@ import { formatBytes, gibibyte } from "../core/units.ts";
 import { ofHardware, ofThrottling } from "./judge-machine.ts";
 
 /** What is judged. */
-export const healthReadings = [
+const healthReadings = [
   "cpu",
   "memory",
   "pressure",
@@ -17,9 +17,9 @@ export const healthReadings = [
 export type HealthReading = (typeof healthReadings)[number];
 
 /** `unknown` = not measured yet; it is never counted as normal. */
-export type HealthLevel = "unknown" | "normal" | "warning" | "critical";
+type HealthLevel = "unknown" | "normal" | "warning" | "critical";
 
-export interface Threshold {
+interface Threshold {
   readonly warning: number;
   readonly critical: number;
 }
@@ -62,7 +62,7 @@ export const defaultHealthThresholds: HealthThresholds = {
 /** Known memory of a device's running job and resident model, by device uuid. */
 export type EnvelopeBytes = Readonly<Record<string, number>>;
 
-export interface ReadingState {
+interface ReadingState {
   readonly level: HealthLevel;
   /** The measured value in the threshold's unit; null when not measured. */
   readonly value: number | null;
@@ -91,7 +91,7 @@ export const unknownReadings: HealthReadings = {
  * Use of what is left beside the known envelope: a job inside its envelope is no issue, however full the card is.
  * Null when the card could not be measured.
  */
-export function vramUseRatio(gpu: GpuSample, envelopeBytes: number): number | null {
+function vramUseRatio(gpu: GpuSample, envelopeBytes: number): number | null {
   if (gpu.totalBytes === null || gpu.usedBytes === null || gpu.totalBytes <= 0) return null;
   const restBytes = gpu.totalBytes - envelopeBytes;
   if (restBytes <= 0) return gpu.usedBytes > gpu.totalBytes ? 1 : 0;

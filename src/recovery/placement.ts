@@ -117,7 +117,7 @@ export function placementRow(
 }
 
 /** Clips by which a model is judged. */
-export function usualClips(model: ModelEntry): readonly Clip[] {
+function usualClips(model: ModelEntry): readonly Clip[] {
   const { defaultFrames, defaultSteps } = model;
   const usual = usualSizes.map(([width, height]) => ({ width, height, frames: defaultFrames, steps: defaultSteps }));
   return [...usual, canaryRequest(model)];

@@ -121,7 +121,7 @@ export function reasonToSkip(action: RecoveryAction, fault: Fault, facts: RungFa
   return reasonToSkipInProcess(action, fault, facts) ?? ownReasons[action]?.(fault, facts) ?? null;
 }
 
-export interface SkippedRung {
+interface SkippedRung {
   readonly action: RecoveryAction;
   readonly reason: string;
 }

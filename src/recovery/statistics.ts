@@ -7,7 +7,7 @@ export interface RecoveryAttempt {
   readonly rung: Pick<RungResult, "action" | "outcome" | "startedAtMs" | "endedAtMs">;
 }
 
-export interface Tally {
+interface Tally {
   readonly total: number;
   readonly successful: number;
 }
@@ -40,7 +40,7 @@ function tallyBy<Key extends string>(
 }
 
 /** Successful = proven effective; the stand-in counts as in the seed. */
-export function isSuccessful(attempt: RecoveryAttempt): boolean {
+function isSuccessful(attempt: RecoveryAttempt): boolean {
   return attempt.rung.outcome === "effective";
 }
 

@@ -11,7 +11,7 @@ export const emptyHistory: StepHistory = {};
 const keptSampleCount = 64;
 const keptEnvelopeCount = 64;
 /** Fewer samples say nothing: the generous limits hold (design §4). */
-export const trustedSampleCount = 5;
+const trustedSampleCount = 5;
 export const unknownLimits = { stallMs: 15 * minuteMs, cancelMs: 5 * minuteMs } as const;
 const leastLimits = { stallMs: minuteMs, cancelMs: 10 * secondMs } as const;
 

@@ -7,7 +7,7 @@ import type { OpenStreams } from "./open-streams.ts";
 import type { RateLimit } from "./safety/rate-limiter.ts";
 
 /** What middleware leaves for the routes behind it. */
-export interface RequestVariables {
+interface RequestVariables {
   requestId: string;
   /** Whose request this is, as the store records it. */
   apiKeyId: string;

@@ -16,10 +16,8 @@ import type {
 import type {
   EstimateView,
   HealthView,
-  IncidentView,
   RecoveryAttemptView,
   RecoveryReset,
-  RecoveryStatisticsView,
   RecoveryTriggered,
   ServiceStatus,
   UnreadyReason,
@@ -44,10 +42,8 @@ import type { FailureType, Mode } from "../core/words.ts";
 
 export type {
   HealthView,
-  IncidentView,
   RecoveryAttemptView,
   RecoveryReset,
-  RecoveryStatisticsView,
   RecoveryTriggered,
   ServiceStatus,
   UnreadyReason,
@@ -105,7 +101,7 @@ export interface AnsweredRequest {
   readonly incidentId: string | null;
 }
 
-export interface DefectiveRequest {
+interface DefectiveRequest {
   readonly requestId: string;
   readonly method: string;
   readonly path: string;
@@ -188,7 +184,7 @@ export interface QuarantinePort {
 }
 
 /** What webhooks were told, and whether an address may be one. */
-export type WebhookPort = Pick<WebhookOutbox, "listOf"> & Pick<WebhookSender, "problemOf">;
+type WebhookPort = Pick<WebhookOutbox, "listOf"> & Pick<WebhookSender, "problemOf">;
 
 /** Where a pause or its end has got to. */
 export interface IntakeView {
@@ -211,7 +207,7 @@ export interface IntakePort {
   resume(by: ActorName): Promise<IntakeView>;
 }
 
-export interface DrillPort {
+interface DrillPort {
   list(): Promise<
     readonly {
       readonly name: string;
@@ -224,7 +220,7 @@ export interface DrillPort {
   run(name: string, by: ActorName): Promise<ScoreCard | null>;
 }
 
-export interface MachinePort extends MachineFeed {
+interface MachinePort extends MachineFeed {
   /** Null unless the service was started for inspection. */
   readonly inspector: InspectorFeed | null;
 }
@@ -259,7 +255,7 @@ export interface ModelPort {
   }): SuggestionView | "absent";
 }
 
-export type KillOutcome =
+type KillOutcome =
   | { readonly kind: "killed"; readonly workerId: string; readonly pid: number }
   | { readonly kind: "absent"; readonly message: string }
   | { readonly kind: "notSimulated"; readonly message: string };

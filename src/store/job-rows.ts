@@ -71,7 +71,7 @@ interface AttemptRow {
 
 const parsed = <Value>(text: string | null): Value | null => (text === null ? null : (JSON.parse(text) as Value));
 
-export function toArtifact(row: ArtifactRow): JobArtifact {
+function toArtifact(row: ArtifactRow): JobArtifact {
   return {
     kind: row.kind,
     sha256: row.sha256,

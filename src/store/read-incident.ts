@@ -6,7 +6,7 @@ import { toStoreError } from "./database.ts";
 import { readRow, type StoredRow } from "./read-row.ts";
 
 /** What one incident left in a database that a service may be using now. */
-export interface KeptIncident {
+interface KeptIncident {
   readonly status: string;
   readonly rows: readonly TimelineRow[];
 }

@@ -1,6 +1,6 @@
 import pino from "pino";
 
-export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
+const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /** One event a line: `event`, ids, numbers with units. Never a prompt, never a token. */
@@ -32,6 +32,3 @@ export function createLogger(options: { readonly level: LogLevel; readonly nowMs
     },
   };
 }
-
-const ignore = (): void => undefined;
-export const silentLogger: Logger = { info: ignore, warn: ignore, error: ignore, setLevel: ignore };

@@ -3,7 +3,7 @@ import type { ProcessRef } from "../core/ports/worker.ts";
 import { type ProcessStat, parseProcessStat } from "../core/process-stat.ts";
 
 /** `foreign`: the pid lives, but belongs to another process than the one that was named. */
-export type ProcessPresence = "alive" | "gone" | "foreign";
+type ProcessPresence = "alive" | "gone" | "foreign";
 
 export type ProcessName = Pick<ProcessRef, "pid" | "startTicks" | "bootId">;
 

@@ -19,7 +19,7 @@ import type { WorkerNotice } from "../core/ports/worker.ts";
 import { connectionEnded, errorOfRejection } from "./rpc-errors.ts";
 import { noticeFromWire } from "./wire-mapping.ts";
 
-export interface CallLimits {
+interface CallLimits {
   readonly limitMs: number;
   readonly signal?: AbortSignal | undefined;
 }

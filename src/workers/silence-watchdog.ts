@@ -1,8 +1,4 @@
 import type { Clock, SystemClock, TimerHandle } from "../core/clock.ts";
-import { secondMs } from "../core/units.ts";
-
-/** Ten missed heartbeats; a load may block the interpreter for longer (pinning tens of gigabytes of memory). */
-export const silenceLimits = { serving: 10 * secondMs, loading: 60 * secondMs } as const;
 
 export interface SilenceWatchdogOptions {
   /** The system clock tells of its own standstills: after one, the deadline starts anew. */

@@ -10,7 +10,7 @@ export interface StopLimits {
   readonly killMs: number;
 }
 
-export const stopLimits: StopLimits = { requestMs: 30 * secondMs, termMs: 10 * secondMs, killMs: 10 * secondMs };
+const stopLimits: StopLimits = { requestMs: 30 * secondMs, termMs: 10 * secondMs, killMs: 10 * secondMs };
 
 export interface StopReport {
   /** The rung after which the process was gone; `alreadyGone` when none was needed. */

@@ -8,7 +8,7 @@ import { listSettings } from "../../src/config/settings.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { openStore } from "../../src/store/open-store.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
+import { silentLogger } from "../harness/silent-logger.ts";
 
 const configOf = (text: string): Config => {
   const answer = parseConfig({ flags: { stateDir: "/nowhere" }, file: { path: "a.yaml", text } });

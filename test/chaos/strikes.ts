@@ -49,7 +49,7 @@ export const strikes = {
   },
 } as const satisfies Record<string, (target: Target) => Promise<boolean>>;
 
-export type StrikeName = keyof typeof strikes;
+type StrikeName = keyof typeof strikes;
 
 /** How often each one comes in a deck of twenty. */
 const deck: Readonly<Record<StrikeName, number>> = {

@@ -38,7 +38,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-export interface WorkerFile {
+interface WorkerFile {
   readonly pid: number;
   readonly job: string | null;
   readonly fence: number | null;

@@ -160,10 +160,7 @@ const gpu = (usedRatio: number) => ({
   temperatureCelsius: null,
   unavailable: {},
 });
-export const sampleOf = (
-  ratio: number,
-  about: { readonly gpuRatio?: number; readonly hasGpu?: boolean } = {},
-): Sample => ({
+const sampleOf = (ratio: number, about: { readonly gpuRatio?: number; readonly hasGpu?: boolean } = {}): Sample => ({
   atMs: 0,
   gpuKind: about.hasGpu === false ? "absent" : "simulated",
   gpus: about.hasGpu === false ? [] : [gpu(about.gpuRatio ?? 0.1)],

@@ -23,7 +23,7 @@ export interface SampleEvent {
 }
 
 /** The bounded world around a machine, part of the explored state. Null: the event cannot happen now. */
-export type World = Readonly<Record<string, number>>;
+type World = Readonly<Record<string, number>>;
 
 export interface Exploration {
   readonly machine: AnyStateMachine;
@@ -75,7 +75,7 @@ export interface Graph {
   readonly seconds: number;
 }
 
-export const stateCeiling = 20_000;
+const stateCeiling = 20_000;
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;

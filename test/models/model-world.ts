@@ -26,7 +26,7 @@ export const testLimits: PullLimits = {
 };
 
 /** The same bytes in every run, different from file to file. */
-export function bytesOf(seed: number, count: number): Buffer {
+function bytesOf(seed: number, count: number): Buffer {
   const chance = createSeededChance(seed);
   const block = Buffer.from(Array.from({ length: 4_096 }, () => Math.floor(chance.next() * 256)));
   const bytes = Buffer.alloc(count);

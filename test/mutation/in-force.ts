@@ -8,7 +8,7 @@ import type { RawState } from "./transition-slots.ts";
 
 const machines = new Map((await loadMachines()).map(({ name, machine }): [string, AnyStateMachine] => [name, machine]));
 
-export function machineOf(name: string): AnyStateMachine {
+function machineOf(name: string): AnyStateMachine {
   const machine = machines.get(name);
   if (machine === undefined) throw new Error(`there is no machine ${name}`);
   return machine;

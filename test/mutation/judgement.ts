@@ -22,7 +22,7 @@ export interface Judgement {
 }
 
 /** What a machine's proofs must find at least. */
-export const wantedRatio = 0.9;
+const wantedRatio = 0.9;
 
 /** The row that sums the others up. */
 const all = "all";

@@ -1,4 +1,4 @@
-export const operators = [
+const operators = [
   "delete transition",
   "delete delay",
   "retarget",

@@ -14,7 +14,7 @@ export interface CrashPoints {
   wrap<Port extends object>(port: Port, label: string): Port;
 }
 
-export interface CrashPlace {
+interface CrashPlace {
   /** A port (`jobs`) or one of its methods (`jobs.commit`). */
   readonly only?: string | undefined;
   /** Drawn when it is absent. */

@@ -43,7 +43,7 @@ const spanOf = ({ chance }: World, trouble: keyof typeof longestTroubleMs): numb
   drawInteger(chance, secondMs, longestTroubleMs[trouble]);
 
 /** Every way in which the world may fail, equally likely. */
-export const strikes: Readonly<Record<string, Strike>> = {
+const strikes: Readonly<Record<string, Strike>> = {
   ...Object.fromEntries(armedFaults.filter((fault) => fault !== "raise").map((fault) => [fault, arm(fault)])),
   ...Object.fromEntries(libraryErrorNames.map((name) => [`raise ${name}`, arm("raise", name)])),
   kill: (_world, worker) => worker.die({ code: null, signal: "SIGKILL" }),

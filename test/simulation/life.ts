@@ -8,7 +8,7 @@ import { minuteMs } from "../../src/core/units.ts";
 import { createApp } from "../../src/server/create-app.ts";
 import type { ServerApp } from "../../src/server/http-types.ts";
 import { openStore } from "../../src/store/open-store.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
+import { silentLogger } from "../harness/silent-logger.ts";
 import { type CrashPoints, createCrashPoints } from "./crash-points.ts";
 import { createSimHost } from "./sim-host.ts";
 import { createSimModels } from "./sim-models.ts";

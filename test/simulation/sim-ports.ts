@@ -9,7 +9,7 @@ import type { SimWorker } from "./sim-worker.ts";
 import { deviceTotalBytes, type SimWorkerWorld } from "./sim-worker-types.ts";
 import type { Troubles } from "./troubles.ts";
 
-export interface PublishedFile {
+interface PublishedFile {
   readonly kind: string;
   readonly plays: boolean;
   /** Who really made it, whatever a row says. */

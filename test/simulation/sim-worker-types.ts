@@ -47,7 +47,7 @@ export interface WorkerEnd {
   readonly logTail?: string;
 }
 
-export interface SimFile {
+interface SimFile {
   readonly plays: boolean;
   readonly madeBy: "worker" | "media";
   readonly order: GenerateOrder;

@@ -3,13 +3,13 @@ import { MediaError, StoreError, UnderstudyError } from "../../src/core/errors.t
 
 /** Parts of the outside world that fail as a whole for a while. */
 export const breakablePorts = ["store", "artifacts", "media", "probe"] as const;
-export type BreakablePort = (typeof breakablePorts)[number];
+type BreakablePort = (typeof breakablePorts)[number];
 /** They refuse nothing by themselves: gauges tell, the hub of the models does not answer, or others crowd every card. */
 export const hostConditions = ["disk", "cpu", "hostMemory", "hub", "crowd"] as const;
 /** Of one card: others take its memory, it grows hot, or it is gone. */
 export const deviceConditions = ["neighbour", "heat", "cardLost"] as const;
-export type DeviceCondition = (typeof deviceConditions)[number];
-export type Trouble = BreakablePort | (typeof hostConditions)[number] | `${DeviceCondition} ${string}`;
+type DeviceCondition = (typeof deviceConditions)[number];
+type Trouble = BreakablePort | (typeof hostConditions)[number] | `${DeviceCondition} ${string}`;
 
 const refusals: Readonly<Record<BreakablePort, () => Error>> = {
   store: () =>

@@ -6,11 +6,11 @@ import type { ProcessRef, WorkerClient } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { createGpuAdapter } from "../../src/gpu/adapter.ts";
 import { composeProbe } from "../../src/gpu/telemetry/compose-probe.ts";
-import { createSimulatedProbe } from "../../src/gpu/telemetry/simulated-probe.ts";
 import type { SystemWorkerHost } from "../../src/workers/worker-host.ts";
 import { createGpuBench } from "../fixtures/gpu-bench.ts";
 import { type Bench, createBench, soon, stubCommand } from "../fixtures/stub-host.ts";
 import { clock, until } from "../harness/running-service.ts";
+import { createSimulatedProbe } from "../harness/simulated-probe.ts";
 
 let bench: Bench;
 let host: SystemWorkerHost;

@@ -11,7 +11,7 @@ import { emptyDetails } from "../../src/gpu/empty-details.ts";
 import { readCgroup } from "../../src/gpu/telemetry/cgroup.ts";
 import { composeProbe } from "../../src/gpu/telemetry/compose-probe.ts";
 import { createHostSampler } from "../../src/gpu/telemetry/host-sample.ts";
-import { createSimulatedProbe } from "../../src/gpu/telemetry/simulated-probe.ts";
+import { createSimulatedProbe } from "../harness/simulated-probe.ts";
 
 let dir: string;
 let clock: VirtualClock;

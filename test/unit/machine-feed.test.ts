@@ -3,11 +3,11 @@ import { type Actor, assign, createActor, setup } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import type { MachineStep } from "../../src/core/ports/machine-feed.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
 import { createMachineTracker, type MachineTracker } from "../../src/telemetry/machine-tracker.ts";
 import { shownFields } from "../../src/telemetry/shown-fields.ts";
 import { createStatelyFeed, type StatelyFeed } from "../../src/telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../../src/telemetry/transitions.ts";
+import { silentLogger } from "../harness/silent-logger.ts";
 
 const secret = "SECRET a fox that nobody may see";
 const secretPath = "/home/me/SECRET/model.safetensors";

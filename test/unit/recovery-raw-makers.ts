@@ -43,7 +43,7 @@ export const cuda = (text: string, name: string): Evidence =>
     `CUDA error: ${text}\nSearch for \`${name}' in https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html for more information.${cudaTail}`,
   );
 
-export const traceback = (last: string): string =>
+const traceback = (last: string): string =>
   `loading T2V-A14B\nTraceback (most recent call last):\n  File "/srv/worker/__main__.py", line 88, in <module>\n    main()\n  File "/srv/worker/render.py", line 140, in render\n    video = pipe(**order)\n            ^^^^^^^^^^^^^\n${last}\n`;
 
 export const hub401 = "401 Client Error. (Request ID: Root=1-688b505e-01cc67f573bc583469af8f8e;8c203dcc)\n\n";

@@ -61,7 +61,7 @@ const appDefaults: AppOptions = {
     floor: { width: 854, height: 480, frames: 33 },
   },
 };
-export const real: ServedBy = { worker: "worker-0", model: "T2V-A14B", kind: "real", isSimulated: true };
+const real: ServedBy = { worker: "worker-0", model: "T2V-A14B", kind: "real", isSimulated: true };
 const standInBy: ServedBy = { worker: "media", model: "stand-in", kind: "stand_in", isSimulated: false };
 export const smallJob = {
   model_type: "T2V-A14B",

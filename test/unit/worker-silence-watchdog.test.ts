@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
-import { createSilenceWatchdog, type SilenceWatchdog, silenceLimits } from "../../src/workers/silence-watchdog.ts";
+import { createSilenceWatchdog, type SilenceWatchdog } from "../../src/workers/silence-watchdog.ts";
 
+const servingMs = 10_000;
+const loadingMs = 60_000;
 let clock: VirtualClock;
 let told: string[];
 let standStill: () => void;
@@ -18,7 +20,7 @@ beforeEach(() => {
   };
   watchdog = createSilenceWatchdog({
     clock: { ...clock, onStandstill },
-    limitMs: silenceLimits.serving,
+    limitMs: servingMs,
     onSilent: (silentForMs) => told.push(`silent for ${silentForMs}`),
     onHeard: () => told.push("heard"),
   });
@@ -47,10 +49,10 @@ describe("the silence watchdog", () => {
   });
 
   it("waits longer while a model loads, and counts from the last notice when that is over", async () => {
-    watchdog.setLimit(silenceLimits.loading);
+    watchdog.setLimit(loadingMs);
     await clock.advance(59_999);
     expect(told).toEqual([]);
-    watchdog.setLimit(silenceLimits.serving);
+    watchdog.setLimit(servingMs);
     await clock.advance(0);
     expect(told).toEqual(["silent for 59999"]);
   });

@@ -1,5 +1,5 @@
 /** `missing`: it is not there, or does not do; `unknown`: nobody could say, which is never counted as all right. */
-export type FindingStatus = "ok" | "missing" | "unknown";
+type FindingStatus = "ok" | "missing" | "unknown";
 
 /** One thing that the doctor looked at. */
 export interface Finding {

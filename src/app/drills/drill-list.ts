@@ -3,7 +3,7 @@ import { minuteMs, secondMs } from "../../core/units.ts";
 import type { Phase } from "../../core/words.ts";
 
 /** What a drill does to the running service. */
-export type DrillFault =
+type DrillFault =
   /** To the worker's process; again each time it has come back, `times` in all. */
   | { readonly kind: "signal"; readonly signal: "SIGKILL" | "SIGSTOP"; readonly times: number }
   /** A test card, played by simulated workers only. */

@@ -8,7 +8,7 @@ import { type DrillPorts, runDrill } from "./run-drill.ts";
 const factKey = "drills";
 const keptCardCount = 20;
 
-export interface DrillView extends Drill {
+interface DrillView extends Drill {
   /** Why it cannot be run here; null when it can. */
   readonly obstacle: string | null;
   /** Newest first. */

@@ -32,15 +32,6 @@ const alarms = [
   "health.changed",
 ] as const;
 
-export interface DrillObservation {
-  readonly detectedAtMs: number | null;
-  readonly answeredAtMs: number | null;
-  readonly recoveredAtMs: number | null;
-  readonly falseClaims: readonly string[];
-  readonly recognisedAs: readonly string[];
-  readonly actions: readonly string[];
-}
-
 /** What the service recognised the fault as; null for rows that say nothing of it. */
 function codeOf(row: EventRow): string | null {
   switch (row.kind) {

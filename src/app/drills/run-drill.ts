@@ -16,7 +16,7 @@ import type { Drill } from "./drill-list.ts";
 import type { DrillState } from "./drill-state.ts";
 import { DrillObserver, type ObserveNeeds } from "./observe-drill.ts";
 
-export interface DrillNeeds extends ObserveNeeds {
+interface DrillNeeds extends ObserveNeeds {
   readonly clock: Clock;
   readonly catalog: ModelCatalog;
   readonly chance: Pick<Chance, "next">;

@@ -23,7 +23,7 @@ export const factKeys = {
   drain: "drain",
 } as const;
 
-export type FactListener = (fact: SupervisorFact) => void;
+type FactListener = (fact: SupervisorFact) => void;
 
 /** A silence or a stall began before it was noticed; what was not observed has no first sign. */
 function firstSignOf({ evidence }: Fault, noticedAtMs: number): number | null {

@@ -21,7 +21,7 @@ import type { ProgressTracker } from "./progress-tracker.ts";
 import { followRender, type RenderNeeds } from "./render.ts";
 
 /** What taking a job and giving it back takes. */
-export interface SettleNeeds {
+interface SettleNeeds {
   readonly clock: Pick<Clock, "nowMs">;
   readonly store: Pick<Store, "jobs">;
   readonly artifacts: Pick<ArtifactFiles, "removeCheckpoints">;
@@ -32,7 +32,7 @@ export interface SettleNeeds {
   readonly drill: { readonly running: string | null };
 }
 
-export interface PrepareNeeds extends PlanNeeds {
+interface PrepareNeeds extends PlanNeeds {
   readonly store: Pick<Store, "jobs">;
   readonly links: Pick<WorkerLinks, "clientOf" | "connected">;
   readonly host: Pick<WorkerHost, "recordJob">;
@@ -40,7 +40,7 @@ export interface PrepareNeeds extends PlanNeeds {
   readonly profiles: { set(workerId: string, profile: LoadProfile): void };
 }
 
-export interface ClaimNeeds {
+interface ClaimNeeds {
   readonly clock: Pick<Clock, "nowMs">;
   readonly store: Pick<Store, "jobs">;
   readonly config: Pick<Config, "workers" | "leaseMs">;

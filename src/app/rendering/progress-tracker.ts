@@ -10,7 +10,7 @@ const spans: Readonly<Record<Phase, readonly [start: number, length: number]>> =
   mux: [0.85, 0.14],
 };
 
-export interface ProgressNote {
+interface ProgressNote {
   readonly jobId: string;
   readonly workerId: string;
   readonly phase: Phase;

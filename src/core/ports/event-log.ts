@@ -34,7 +34,7 @@ export interface EventLog {
 }
 
 /** When those who waited first got something, after the incident opened; null = not yet, or nobody waited. */
-export interface IncidentAnswers {
+interface IncidentAnswers {
   /** A job that the incident had interrupted had its place in the queue again. */
   readonly queuedAtMs: number | null;
   readonly stoodInAtMs: number | null;

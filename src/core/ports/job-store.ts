@@ -10,7 +10,7 @@ import type {
   RenderPlan,
   ServedBy,
 } from "../job.ts";
-import type { ArtifactKind, JobState, ModelId } from "../words.ts";
+import type { JobState, ModelId } from "../words.ts";
 
 export type SubmitOutcome =
   | { readonly kind: "created" | "duplicate"; readonly job: JobView }
@@ -142,5 +142,3 @@ export interface JobStore {
   /** Applies the retention; the caller deletes the files that are returned. */
   prune(retention: Retention): Promise<{ readonly jobCount: number; readonly artifactNames: readonly string[] }>;
 }
-
-export type { ArtifactKind };

@@ -1,13 +1,13 @@
 import type { Evidence, GpuEvidence } from "../fault.ts";
 
 /** A process that the driver lists on a card. Inside a container the list is empty or names the host's pids. */
-export interface CardHolder {
+interface CardHolder {
   readonly pid: number;
   readonly usedBytes: number | null;
 }
 
 /** What only real cards tell. Null = not measured, with the reason in the sample's `unavailable`. */
-export interface GpuDetails {
+interface GpuDetails {
   /** Without the function and with a domain of four digits at least, as the kernel's log writes it: `0000:65:00`. */
   readonly busId: string | null;
   readonly driverVersion: string | null;

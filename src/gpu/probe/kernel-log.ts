@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readSync } from "node:fs";
 
-export interface KernelLine {
+interface KernelLine {
   /** Since the machine's start. */
   readonly atUptimeMs: number;
   readonly text: string;

@@ -2,7 +2,7 @@ import { mebibyte } from "../../core/units.ts";
 import type { Card } from "./probe-protocol.ts";
 
 /** What of a card one column of `--query-gpu` fills. */
-export type CardField =
+type CardField =
   | keyof Card["details"]
   | "uuid"
   | "name"

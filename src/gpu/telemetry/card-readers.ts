@@ -33,7 +33,7 @@ function evidenceOf({ word }: CardsKnown): GpuEvidence {
 }
 
 /** What the cards' state is, from the child's newest word and its age. Pure. */
-export function readingOf(known: CardsKnown, nowMs: number, staleAfterMs: number): CardReading {
+function readingOf(known: CardsKnown, nowMs: number, staleAfterMs: number): CardReading {
   const { word, measuredAtMs } = known;
   const statusOf = (state: GpuStatus["state"], reason: string | null): GpuStatus => ({
     state,

@@ -31,8 +31,7 @@ export async function readIfPresent(path: string): Promise<string | null> {
   }
 }
 
-export const numberIn = (text: string | null): number | null =>
-  text === null || !/^\d+$/.test(text) ? null : Number(text);
+const numberIn = (text: string | null): number | null => (text === null || !/^\d+$/.test(text) ? null : Number(text));
 
 export function fieldOf(text: string | null, name: string): number | null {
   return numberIn(

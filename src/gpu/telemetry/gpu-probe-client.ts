@@ -24,7 +24,7 @@ export interface GpuProbeClientOptions {
 }
 
 /** The child's newest word on the cards. */
-export type CardsWord =
+type CardsWord =
   | { readonly kind: "nothing" }
   | { readonly kind: "absent"; readonly reason: string }
   | {

@@ -1,13 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
-import type { GpuSample, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
+import type { GpuSample } from "../../core/ports/telemetry-probe.ts";
 import { parseProcessStat } from "../../core/process-stat.ts";
 import { secondMs } from "../../core/units.ts";
 import { emptyDetails } from "../empty-details.ts";
 import type { CardReader } from "./card-readers.ts";
-import { composeProbe } from "./compose-probe.ts";
 import { type DeviceFile, readDeviceFiles, removeDeviceFiles } from "./device-files.ts";
-import type { HostSamplerOptions } from "./host-sample.ts";
 
 export interface SimulatedCardsOptions {
   readonly clock: Clock;
@@ -108,6 +106,3 @@ export function createSimulatedCards({ clock, deviceDir, lateReleaseMs = 0 }: Si
     stop: async () => undefined,
   };
 }
-
-export const createSimulatedProbe = (options: SimulatedCardsOptions & HostSamplerOptions): TelemetryProbe =>
-  composeProbe(options, [createSimulatedCards(options)]);

@@ -2,7 +2,7 @@ import { bodyLimit as bufferedLimit } from "hono/body-limit";
 import type { HttpContext, HttpMiddleware } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 
-export const longestBodyBytes = 12 * 1024 * 1024;
+const longestBodyBytes = 12 * 1024 * 1024;
 
 const tooLarge = (context: HttpContext): Response =>
   refuse(context, { code: "BODY_TOO_LARGE", detail: "The body is larger than 12 MB." });

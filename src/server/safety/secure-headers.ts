@@ -5,7 +5,7 @@ export const contentSecurityPolicy = (imageSources = "'self' blob:"): string =>
   `default-src 'self'; img-src ${imageSources}; media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'`;
 
 /** On every answer. */
-export const securityHeaders: Readonly<Record<string, string>> = {
+const securityHeaders: Readonly<Record<string, string>> = {
   "content-security-policy": contentSecurityPolicy(),
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",

@@ -2,7 +2,7 @@
  * A browser's WebSocket can send no header but its list of protocols. It names `understudy`, which is answered, and beside it
  * `understudy.key.<the key in base64url>`, which is read and never answered; so the key stands in no address.
  */
-export const socketProtocol = "understudy";
+const socketProtocol = "understudy";
 const keyPrefix = `${socketProtocol}.key.`;
 
 /** The key among the protocols; null where there is none. */

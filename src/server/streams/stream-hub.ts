@@ -3,7 +3,7 @@ import type { TimerHandle } from "../../core/clock.ts";
 import type { EventRow } from "../../core/events.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
 
-export interface StreamListener {
+interface StreamListener {
   rows(rows: readonly EventRow[]): void;
   frame(frame: StreamFrame): void;
   /** Every 15 s, so that proxies and clients see a living connection. */
@@ -14,7 +14,7 @@ export interface StreamHub {
   subscribe(listener: StreamListener): () => void;
 }
 
-export const heartbeatMs = 15_000;
+const heartbeatMs = 15_000;
 
 export function createStreamHub(ports: Pick<ServerPorts, "events" | "streams" | "clock">): StreamHub {
   const listeners = new Set<StreamListener>();

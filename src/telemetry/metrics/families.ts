@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 /** Every name begins so. */
-export const metricPrefix = "understudy_";
+const metricPrefix = "understudy_";
 
 /** Waits and renders: from a test render to an hour. */
 export const renderSeconds = [1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600];

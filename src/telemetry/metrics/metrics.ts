@@ -40,8 +40,6 @@ export interface MetricsAbout {
   readonly models: readonly string[];
 }
 
-export const metricsMimeType = Registry.PROMETHEUS_CONTENT_TYPE;
-
 export function createMetrics(about: MetricsAbout): Metrics {
   const registry = new Registry();
   const families = createFamilies(registry);

@@ -5,7 +5,7 @@ import { answerSeconds, type Families } from "./families.ts";
 
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
-export interface Answered {
+interface Answered {
   readonly method: string;
   /** Its pattern, never the address itself; `unmatched` where no route is. */
   readonly route: string;

@@ -5,7 +5,7 @@ import type { LoadProfile } from "../../core/words.ts";
 import type { WorkerCommand } from "../worker-process.ts";
 
 /** How patient the checks are, in this worker's measure. */
-export interface TimeoutsMs {
+interface TimeoutsMs {
   /** From spawn to handshake. */
   readonly start: number;
   readonly load: number;
@@ -30,7 +30,7 @@ export interface WorkerSubject {
   readonly promises: WorkerPromises;
 }
 
-export interface DecodedFacts {
+interface DecodedFacts {
   readonly width: number;
   readonly height: number;
   readonly frames: number;

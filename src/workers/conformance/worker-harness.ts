@@ -21,7 +21,7 @@ import { createWorkerHost, type SystemWorkerHost } from "../worker-host.ts";
 import type { WorkerSubject } from "./subject.ts";
 
 /** What the wire said to one request. */
-export type WireAnswer =
+type WireAnswer =
   | { readonly kind: "result"; readonly result: unknown }
   | { readonly kind: "error"; readonly code: number; readonly message: string; readonly data: unknown };
 

@@ -6,7 +6,7 @@ import { parseProcessStat } from "../../core/process-stat.ts";
 import { gibibyte, kibibyte, mebibyte } from "../../core/units.ts";
 
 /** Real cards: memory by data sheet; step time against an H100 by Wan2.2's chart of computational efficiency. */
-export const presets = {
+const presets = {
   sim80: { name: "Simulated 80 GiB card", totalBytes: 80 * gibibyte, timeFactor: 1 },
   rtx4090: { name: "Simulated GeForce RTX 4090", totalBytes: 24 * gibibyte, timeFactor: 2.5 },
   a100: { name: "Simulated A100 80GB", totalBytes: 80 * gibibyte, timeFactor: 2.4 },

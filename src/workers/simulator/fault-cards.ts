@@ -39,7 +39,7 @@ export const faultNames = [
   "corrupt",
   "black",
 ] as const;
-export type FaultName = (typeof faultNames)[number];
+type FaultName = (typeof faultNames)[number];
 
 export interface FaultCard {
   /** The card's own text: its identity when firings are counted. */

@@ -6,7 +6,7 @@ import type { Store } from "../../../src/core/ports/event-log.ts";
 import { createVirtualClock, type VirtualClock } from "../../../src/core/virtual-clock.ts";
 import type { SupervisorFact } from "../../../src/machines/supervisor-types.ts";
 import { openStore } from "../../../src/store/open-store.ts";
-import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { silentLogger } from "../../harness/silent-logger.ts";
 
 let clock: VirtualClock;
 let store: Store;

@@ -7,7 +7,7 @@ import type { ArtifactProbe, Media } from "../../../src/core/ports/media.ts";
 import type { RenderReport } from "../../../src/core/ports/worker.ts";
 import { hourMs, minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { CommitFact } from "../../../src/machines/pipeline-types.ts";
-import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { silentLogger } from "../../harness/silent-logger.ts";
 import { artifactOf, leaseMs, makeJob } from "../../unit/job-store-world.ts";
 import { type AppWorld, createAppWorld } from "../app-world.ts";
 

@@ -9,8 +9,8 @@ import { gibibyte } from "../../../src/core/units.ts";
 import type { VirtualClock } from "../../../src/core/virtual-clock.ts";
 import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
 import { openStore } from "../../../src/store/open-store.ts";
-import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { eventOf } from "../../harness/sample-rows.ts";
+import { silentLogger } from "../../harness/silent-logger.ts";
 
 const totalBytes = 80 * gibibyte;
 let clock: VirtualClock;

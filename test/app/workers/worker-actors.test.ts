@@ -8,7 +8,7 @@ import type { ProcessExit, ProcessRef, WorkerHost } from "../../../src/core/port
 import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
 import { workerMachine } from "../../../src/machines/worker.machine.ts";
 import type { WorkerReport } from "../../../src/machines/worker-types.ts";
-import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { silentLogger } from "../../harness/silent-logger.ts";
 import { createListeningParent } from "../../machines/listening-parent.ts";
 
 const ref: ProcessRef = { workerId: "w0", pid: 7, startTicks: 1, bootId: "b", socketPath: "s", token: "t" };
