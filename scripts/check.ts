@@ -10,6 +10,7 @@ const binary = (...path: readonly string[]): string => join(root, "node_modules"
 const checks: Readonly<Record<string, readonly string[]>> = {
   types: [binary("typescript7", "bin", "tsc"), "-p", "."],
   "format and lint": [binary("@biomejs", "biome", "bin", "biome"), "ci", "--colors=off", "--max-diagnostics=40", "."],
+  "dead code": [binary("knip", "bin", "knip.js"), "--no-progress"],
   arrows: ["scripts/check-arrows.ts"],
   "time, chance and shape": ["scripts/check-time-and-chance.ts"],
   "rows and casts": ["scripts/check-timeline.ts"],

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { findUnreadFields, listFieldPaths, namesReadIn } from "../../scripts/check-config-read.ts";
 import { renderContract, renderErrors, renderSettings } from "../../scripts/generate-docs.ts";
@@ -224,6 +224,32 @@ describe("floating promises", () => {
       );
       expect(status).toBe(1);
       expect(`${stdout}${stderr}`).toContain("noFloatingPromises");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("dead code", () => {
+  it("is found: an export that nothing imports, and a file that no program reaches", () => {
+    const folder = mkdtempSync(join(root, "test", "dead-code-"));
+    const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+    write("planted.test.ts", 'import { wanted } from "./planted.ts";\n\nconsole.log(wanted);\n');
+    write("planted.ts", "export const wanted = 1;\nexport const unwanted = 2;\nexport type Unwanted = string;\n");
+    write("stray.ts", "console.log(1);\n");
+    try {
+      const { status, stdout } = spawnSync(process.execPath, ["node_modules/knip/bin/knip.js", "--reporter", "json"], {
+        cwd: root,
+        encoding: "utf8",
+      });
+      const { issues } = JSON.parse(stdout) as {
+        readonly issues: readonly Readonly<Record<string, readonly { readonly name: string }[]>>[];
+      };
+      const foundBy = (kind: string) => issues.flatMap((issue) => (issue[kind] ?? []).map(({ name }) => name));
+      expect(status).toBe(1);
+      expect(foundBy("exports")).toEqual(["unwanted"]);
+      expect(foundBy("types")).toEqual(["Unwanted"]);
+      expect(foundBy("files")).toEqual([relative(root, join(folder, "stray.ts"))]);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
