@@ -23,9 +23,8 @@ import type { StopShape } from "../machines/worker-types.ts";
 import { isConditionOver } from "../recovery/condition.ts";
 import type { ServerPorts, ServiceStatus } from "../server/server-ports.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { createMachineTracker, type MachineTracker } from "../telemetry/machine-tracker.ts";
+import { createMachineTracker } from "../telemetry/machine-tracker.ts";
 import { createMetrics } from "../telemetry/metrics/metrics.ts";
-import type { StatelyFeed } from "../telemetry/stately-feed.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { createAdmissionPort } from "./admission-port.ts";
 import { behindDrills } from "./drills/blind-spots.ts";
@@ -70,6 +69,7 @@ import { createStandIns } from "./rendering/stand-ins.ts";
 import { laddersOf, subsystemLimits } from "./service-limits.ts";
 import { countAndLog, requestLog, writeStop } from "./service-log.ts";
 import { machineCharts } from "./status/machine-charts.ts";
+import { openStatelyFeed } from "./status/open-stately-feed.ts";
 import { figuresOf } from "./status/scrape.ts";
 import { createHealthReader, statusOf } from "./status/service-status.ts";
 import { createStreams } from "./status/streams.ts";
@@ -196,12 +196,6 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
 
 /** Everything that there is in one service. Only this file knows it; a room says itself what it needs. */
 type Parts = Awaited<ReturnType<typeof openParts>>;
-
-/** Loaded only where it was asked for: the inspector's package brings a dozen others. */
-async function openStatelyFeed(tracker: MachineTracker): Promise<StatelyFeed> {
-  const { createStatelyFeed } = await import("../telemetry/stately-feed.ts");
-  return createStatelyFeed(tracker.refs);
-}
 
 async function createSupervisor(parts: Parts, recorder: Recorder) {
   const { clock, store, config, chance, logger, metrics } = parts;

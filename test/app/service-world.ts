@@ -30,6 +30,15 @@ export async function startServiceWorld(flags: Readonly<Record<string, string>> 
     loraPath: null,
     loraStrength: 1,
   };
+  let isStopped = false;
+  const end = async (): Promise<void> => {
+    if (isStopped) return;
+    const stopping = service.drain("quick").then(() => {
+      isStopped = true;
+    });
+    await clock.advanceUntil(() => isStopped, hourMs);
+    await stopping;
+  };
   service.start();
   return {
     ...world,
@@ -59,15 +68,10 @@ export async function startServiceWorld(flags: Readonly<Record<string, string>> 
       await clock.advanceUntil(() => state !== undefined, 10 * minuteMs);
       return (await store.jobs.get(jobId))?.state;
     },
+    /** Ends the service in order, and leaves its store open to be looked at. */
+    end,
     stop: async (): Promise<void> => {
-      // A stop is heard once the machines of every worker were started.
-      await reach(() => !supervisor.getSnapshot().matches("starting"));
-      let isStopped = false;
-      const stopping = service.drain("quick").then(() => {
-        isStopped = true;
-      });
-      await clock.advanceUntil(() => isStopped, hourMs);
-      await stopping;
+      await end();
       await store.close();
     },
   };

@@ -187,6 +187,12 @@ describe("the whole of a service", () => {
     expect([isOver, await world.stateOf(jobId)]).toEqual([true, "succeeded"]);
   });
 
+  it("the last row of an orderly end says that the service stopped, and whether its workers go on", async () => {
+    await world.end();
+    const newest = (await world.store.events.range(0, 10_000)).at(-1);
+    expect(newest).toMatchObject({ kind: "service.stopped", data: { workers_go_on: false } });
+  });
+
   it("cancelling a job in hand frees its worker at once", async () => {
     const jobId = await world.order();
     await world.clock.advance(3 * secondMs);

@@ -152,7 +152,7 @@ describe("submission", () => {
   });
 });
 
-it("shows an absent card as zeros in the seed's statistics", () => {
+it("shows an absent card as zeros in the predecessor's statistics", () => {
   const host = {
     cpuRatio: 0.123,
     memoryRatio: 0.5,

@@ -27,7 +27,7 @@ describe("ladders", () => {
     ["hardware_optimization_failure", "system_health_check clear_gpu_cache fallback_to_mock"],
     ["system_resource_error", "system_health_check clear_gpu_cache fallback_to_mock"],
     ["network_error", "retry_model_download fallback_to_mock"],
-  ] as const)("of %s are climbed in the seed's order", (type, rungs) => {
+  ] as const)("of %s are climbed in the predecessor's order", (type, rungs) => {
     expect(defaultLadders[type].join(" ")).toBe(rungs);
   });
   it.each(failureTypes)("the default ladder of %s can be climbed", (type) => {

@@ -38,7 +38,7 @@ describe("waits", () => {
   it.each([
     ["model_download", [5_000, 10_000, 20_000, null]],
     ["model_loading", [2_000, 3_000, null]],
-  ] as const)("between the retries of %s follow the seed's table", (kind, expected) => {
+  ] as const)("between the retries of %s follow the predecessor's table", (kind, expected) => {
     expect(expected.map((_, index) => retryDelayMs(kind, index + 1, 0.5))).toEqual(expected);
   });
   it("are moved by at most a fifth, and never beyond the longest", () => {

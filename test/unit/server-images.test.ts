@@ -38,18 +38,27 @@ const form = (path: string, name: string, picture: Uint8Array<ArrayBuffer>, fiel
   body.set(name, new File([picture], "fox.png", { type: "image/png" }));
   return world.app.request(path, { method: "POST", body });
 };
-const seedFields = { model_type: "I2V-A14B", prompt: "a fox", resolution: "854x480" };
+const compatibleFields = { model_type: "I2V-A14B", prompt: "a fox", resolution: "854x480" };
 const base64 = (picture: Uint8Array): string => Buffer.from(picture).toString("base64");
 
 /** By each way in, with the name that the caller gave the picture. */
 const ways: readonly (readonly [string, string, (picture: Uint8Array<ArrayBuffer>) => Response | Promise<Response>])[] =
   [
-    ["the seed's form", "image", (picture) => form("/api/v1/generation/submit", "image", picture, seedFields)],
-    ["the seed's other form", "image", (picture) => form("/api/v1/generate", "image", picture, seedFields)],
+    [
+      "the predecessor's form",
+      "image",
+      (picture) => form("/api/v1/generation/submit", "image", picture, compatibleFields),
+    ],
+    [
+      "the predecessor's other form",
+      "image",
+      (picture) => form("/api/v1/generate", "image", picture, compatibleFields),
+    ],
     [
       "the form as its last picture",
       "end_image",
-      (picture) => form("/api/v1/generation/submit", "end_image", picture, { ...seedFields, model_type: "T2V-A14B" }),
+      (picture) =>
+        form("/api/v1/generation/submit", "end_image", picture, { ...compatibleFields, model_type: "T2V-A14B" }),
     ],
     [
       "OpenAI's form",

@@ -177,7 +177,7 @@ it("cancels a waiting job once, asks for the end of a running one, and knows no 
   expect([absent.status, ((await absent.json()) as { detail: string }).detail]).toEqual([404, "Task not found"]);
 });
 
-it("lists videos with all that the seed's gallery reads", async () => {
+it("lists videos with all that the predecessor's gallery reads", async () => {
   const id = await world.submitted();
   await world.finish("x".repeat(1_230_000));
   const video = videoSchema.parse(await get(`/api/v1/outputs/${id}`));

@@ -27,7 +27,7 @@ const trigger = (body: unknown, query = "") =>
   });
 
 describe("recovery status", () => {
-  it("has the seed's fields before any attempt and any check", async () => {
+  it("has the predecessor's fields before any attempt and any check", async () => {
     world.status = { ...ready, health: null };
     expect(recoveryStatusSchema.parse(await get("/api/v1/recovery/status"))).toMatchObject({
       recovery_system_active: true,
@@ -110,7 +110,7 @@ describe("recovery status", () => {
     expect(body.last_check).toBe(body.last_check_timestamp);
   });
 
-  it("lists types and actions in the seed's order, each described", async () => {
+  it("lists types and actions in the predecessor's order, each described", async () => {
     const body = actionsSchema.parse(await get("/api/v1/recovery/actions"));
     expect(body.recovery_actions[0]).toBe("fallback_to_mock");
     expect(Object.keys(body.failure_type_descriptions)).toEqual(body.failure_types);

@@ -136,7 +136,7 @@ it("answers pings and subscriptions, and survives what is no message", async () 
   await client.closed;
 });
 
-it("sends how far a download is, and its end with the seed's fields, flat and under data", async () => {
+it("sends how far a download is, and its end with the predecessor's fields, flat and under data", async () => {
   const client = await openSocket(listening);
   await client.next("connection_established");
   const half = {
@@ -163,7 +163,7 @@ it("sends how far a download is, and its end with the seed's fields, flat and un
   await client.closed;
 });
 
-it("sends health, samples and recovery attempts with the seed's fields", async () => {
+it("sends health, samples and recovery attempts with the predecessor's fields", async () => {
   const client = await openSocket(listening);
   await client.next("connection_established");
   world.frame({ kind: "health", health: { ...healthy, issues: ["CPU use is 97 %."] } });

@@ -319,7 +319,7 @@ describe("the health stream", () => {
     await cancel();
   });
 
-  it("carries the seed's three notifications", async () => {
+  it("carries the predecessor's three notifications", async () => {
     const { next, cancel } = await open({}, "/api/v1/health/stream");
     await next();
     world.frame({ kind: "health", health: { ...healthy, overallStatus: "critical", issues: ["VRAM is full"] } });

@@ -32,7 +32,7 @@ const postForm = (
 const post = (body: string | Uint8Array<ArrayBuffer>, type = "application/json") =>
   world.app.request("/api/v1/generation/submit", { method: "POST", headers: { "content-type": type }, body });
 
-it("answers a submission with the seed's fields once the job is in the store", async () => {
+it("answers a submission with the predecessor's fields once the job is in the store", async () => {
   const answer = await world.submit();
   expect(answer.status).toBe(200);
   const body = submittedSchema.parse(await answer.json());
@@ -73,7 +73,7 @@ it("takes a multipart form with numbers as text", async () => {
   expect(body.parameters).toMatchObject({ steps: 12, lora_strength: 0.5, num_frames: 33 });
 });
 
-it("takes the seed's other spellings, ignores unknown keys and numbers sent as JSON texts", async () => {
+it("takes the predecessor's other spellings, ignores unknown keys and numbers sent as JSON texts", async () => {
   const answer = await post(
     JSON.stringify({
       modelType: "TI2V-5B",
@@ -135,7 +135,7 @@ it.each([
   expect((await world.store.jobs.counts()).queued).toBe(0);
 });
 
-it("says which models there are, as the seed does", async () => {
+it("says which models there are, as the predecessor does", async () => {
   const answer = await world.submit({ model_type: "SVD" });
   expect(await answer.json()).toMatchObject({
     detail: "Invalid model type. Must be one of: ['T2V-A14B', 'I2V-A14B', 'TI2V-5B']",

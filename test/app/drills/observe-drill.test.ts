@@ -13,7 +13,6 @@ it("a score card names the code of every fault: of the one that opened the incid
   await store.events.append([
     eventOf("incident.opened", { fault: faultOf("WORKER_EXITED") }),
     eventOf("incident.joined", { fault: faultOf("GPU_OUT_OF_MEMORY") }),
-    eventOf("job.retried", { code: "GPU_OUT_OF_MEMORY" }),
     eventOf("rung.ended", { action: "restart_pipeline", outcome: "effective" }),
   ]);
   observer.end();

@@ -4,7 +4,7 @@ import { parseConfig } from "../../src/config/parse-config.ts";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
-const page = readFileSync(`${root}docs/seed-claims.md`, "utf8");
+const page = readFileSync(`${root}docs/claims.md`, "utf8");
 
 interface Claim {
   readonly claim: string;
@@ -35,8 +35,8 @@ function absence({ path, title }: Claim["tests"][number]): string | null {
 
 const claims = readClaims(page);
 
-describe("the page of the seed's claims", () => {
-  it("has every section of the seed's claims", () => {
+describe("the page of the predecessor's claims", () => {
+  it("has every section of the predecessor's claims", () => {
     const headings = page.split("\n").filter((line) => line.startsWith("## "));
     for (const section of [
       "7.1",
@@ -71,7 +71,7 @@ describe("the page of the seed's claims", () => {
   });
 
   it("would be found out if it named one that does not", () => {
-    expect(absence({ path: "test/unit/seed-claims.test.ts", title: "repairs everything" })).toContain("has no test");
+    expect(absence({ path: "test/unit/claims.test.ts", title: "repairs everything" })).toContain("has no test");
     expect(absence({ path: "test/unit/nowhere.test.ts", title: "names only tests that exist" })).toContain(
       "there is no file",
     );
@@ -79,7 +79,7 @@ describe("the page of the seed's claims", () => {
   });
 });
 
-describe("the seed's values", () => {
+describe("the predecessor's values", () => {
   it("are the defaults of this configuration", () => {
     const answer = parseConfig({ environment: { HOME: "/home/somebody" } });
     if (answer.kind === "refused") throw new Error(answer.message);

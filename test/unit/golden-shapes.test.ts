@@ -27,7 +27,7 @@ afterEach(() => world.close());
 const ask = async (path: string, method = "GET"): Promise<unknown> =>
   (await world.app.request(path, { method })).json();
 
-/** Names of what the seed's example has and the answer lacks, or has in another type. Null in an example: a client bears it. */
+/** Names of what the predecessor's example has and the answer lacks, or has in another type. Null in an example: a client bears it. */
 function missingIn(answer: unknown, example: unknown, path = ""): string[] {
   if (example === null) return [];
   if (Array.isArray(example)) {
@@ -203,7 +203,7 @@ const attempt = {
   endedAtMs: 2_000,
 } as const;
 
-describe("the seed's bodies", () => {
+describe("the predecessor's bodies", () => {
   it.each([
     ["/api/v1/recovery/status", recoveryStatusSchema, examples.recoveryStatus],
     ["/api/v1/recovery/health", healthSchema, { ...health, last_check_timestamp: at }],
