@@ -1,3 +1,7 @@
+/**
+ * Pause, drain and resume for operators. A pause that releases the workers waits for their end, so that the answer
+ * says which cards are free.
+ */
 import type { Clock } from "../core/clock.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import type { IntakePort, IntakeView } from "../server/server-ports.ts";

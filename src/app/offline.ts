@@ -1,3 +1,7 @@
+/**
+ * What the command line does on a state directory alone, whether or not its service runs: find the service's address,
+ * copy the database, replay an incident.
+ */
 import { existsSync } from "node:fs";
 import { createSystemClock } from "../core/clock.ts";
 import { UnderstudyError } from "../core/errors.ts";

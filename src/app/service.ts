@@ -1,3 +1,7 @@
+/**
+ * Puts one service together: its machines with their effects, what they share in memory, and the ports of the server.
+ * The outside world comes in as ports, so that tests and the simulation give others and run the same code.
+ */
 import { createActor } from "xstate";
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";

@@ -1,3 +1,7 @@
+/**
+ * From an accepted configuration to a service that listens, and back. The lock comes first, and the address is written
+ * only when the server listens, so that whoever reads it can connect.
+ */
 import type { AcceptedConfig, ConfigAnswer } from "../config/parse-config.ts";
 import type { Config } from "../config/schema.ts";
 import { createSystemClock } from "../core/clock.ts";

@@ -1,3 +1,7 @@
+/**
+ * The work that nobody asks for: expired leases and deadlines, retention, free space, idle workers. Each round is
+ * independent, and one that fails is tried again with the next.
+ */
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";

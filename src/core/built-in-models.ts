@@ -1,3 +1,7 @@
+/**
+ * The models that are known without a registry file: Wan 2.2's, with sizes, files, pipeline and first guesses of
+ * memory and time. This machine's own renders replace the guesses.
+ */
 import type { ClipMeasurement, MemoryPrior, ModelEntry, ModelSource } from "./model-entry.ts";
 import { profileFactors } from "./model-figures.ts";
 import { type LoadProfile, loadProfiles, type modelIds } from "./words.ts";

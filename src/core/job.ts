@@ -1,3 +1,7 @@
+/**
+ * What a job is: request, consent, attempts, artifacts and result. The types are shared by store, machines and API;
+ * each states the units of its numbers.
+ */
 import type { ErrorCode } from "./error-codes.ts";
 import type { ArtifactKind, FallbackConsent, JobState, LoraExpert, ModelId, Phase, ReductionKind } from "./words.ts";
 

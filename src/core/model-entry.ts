@@ -1,3 +1,4 @@
+/** What the catalogue says of one model: its files, its pipeline, the sizes that it renders, and what that needs. */
 import type { LoadProfile, ModelId } from "./words.ts";
 
 /** Peak memory: base + perToken × tokens. */

@@ -1,3 +1,4 @@
+/** What the model loader understands, remembers and reports. Its limits tell a slow load from a stuck one. */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Fault, FaultReport } from "../core/fault.ts";

@@ -1,3 +1,7 @@
+/**
+ * What the pipeline of a worker understands, remembers and reports: the way of one job from its claim to its result or
+ * back into the queue.
+ */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Evidence, Fault, FaultReport } from "../core/fault.ts";

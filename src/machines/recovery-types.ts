@@ -1,3 +1,7 @@
+/**
+ * What recovery understands, remembers and reports, and how long each of its steps may take. Every wait has a limit,
+ * so that a climb always ends.
+ */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { ActionEvidence, Fault, RungResult } from "../core/fault.ts";

@@ -1,3 +1,7 @@
+/**
+ * What the supervisor knows of its workers and incidents, and how the service's mode follows from it. It is told by
+ * its children and never asks them, so that all of it is of one moment.
+ */
 import type { Fault } from "../core/fault.ts";
 import type { BreakerState, FailureType, Mode, ModelId, WorkerCondition } from "../core/words.ts";
 import { type ModeFacts, modeOf } from "../recovery/mode.ts";

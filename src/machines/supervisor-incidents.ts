@@ -1,3 +1,7 @@
+/**
+ * Opens incidents and joins faults to the open ones. Faults of one cause share an incident: two that climb on the same
+ * worker would undo each other's repairs.
+ */
 import type { Fault } from "../core/fault.ts";
 import { hourMs } from "../core/units.ts";
 import type { ModelId } from "../core/words.ts";

@@ -1,3 +1,7 @@
+/**
+ * What the supervisor understands, remembers and tells the recorder. Its children talk to it alone; messages from one
+ * to another go through here.
+ */
 import type { ErrorActorEvent } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { EventKind, EventMap } from "../core/events.ts";

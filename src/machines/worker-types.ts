@@ -1,3 +1,7 @@
+/**
+ * What the worker machine understands, remembers and reports, and how long it waits for each thing. A worker that dies
+ * too often in a short time rests, instead of loading and dying for ever.
+ */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Evidence } from "../core/fault.ts";

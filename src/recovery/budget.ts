@@ -1,3 +1,7 @@
+/**
+ * Limits restarts, reloads and downloads by the hour. Without it a fault that no repair can end would keep the machine
+ * busy with repairs.
+ */
 import { hourMs } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * Turns evidence into a fault: the one entry for everything that fails, whoever noticed it. The same evidence always
+ * gives the same fault.
+ */
 import { messageOf, UnderstudyError } from "../core/errors.ts";
 import type { Evidence, Fault, WorkerFailure } from "../core/fault.ts";
 import type { FailureType } from "../core/words.ts";

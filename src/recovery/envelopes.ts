@@ -1,3 +1,7 @@
+/**
+ * What a render needs of a card, and what finished and failed renders taught about it. Sizes that failed are avoided
+ * for a while; peaks that were measured replace the formula.
+ */
 import type { RenderRequest } from "../core/job.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ModelEntry } from "../core/model-entry.ts";

@@ -1,3 +1,7 @@
+/**
+ * What follows from the class of a fault: its code, whose fault it is, which ladder it gets, whether a retry may help,
+ * and what only a person can do.
+ */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { Attribution, FailureType, FaultClass } from "../core/words.ts";
 

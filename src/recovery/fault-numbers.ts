@@ -1,3 +1,7 @@
+/**
+ * Numbers by which system calls, shells, `nvidia-smi` and NVML report a failure, with the class of each. A number that
+ * is not here decides nothing.
+ */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { FaultClass } from "../core/words.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * Judges samples of cards, host and disk against thresholds. A level is entered after several samples in a row and
+ * left with a margin, so that a value at its threshold does not flap; what was not measured is unknown.
+ */
 import type { GpuSample, Sample } from "../core/ports/telemetry-probe.ts";
 import { formatBytes, gibibyte } from "../core/units.ts";
 import { ofHardware, ofThrottling } from "./judge-machine.ts";

@@ -1,3 +1,7 @@
+/**
+ * Judges that read what the card, its driver and the kernel say. Their word stands before that of any program: they
+ * know when a card is lost.
+ */
 import type { Evidence } from "../core/fault.ts";
 import { nvmlCodes, smiExitCodes, throttleBits } from "./fault-numbers.ts";
 import { ofKernelLines, ofRecoveryAction, ofXids } from "./kernel-log.ts";

@@ -1,3 +1,7 @@
+/**
+ * Judges that read a process's end or its silence: exit codes, signals, the kernel's out-of-memory killer, last words.
+ * A signal that this service sent itself says nothing of the fault.
+ */
 import type { Evidence } from "../core/fault.ts";
 import { chosenExitCodes, shellSignals } from "./fault-numbers.ts";
 import { ofThrown } from "./judge-reports.ts";

@@ -1,3 +1,7 @@
+/**
+ * Judges that read what programs say: exceptions, reports of workers, answers over HTTP, messages. Type names and the
+ * beginnings of messages decide, because the rest may quote anything.
+ */
 import type { Evidence } from "../core/fault.ts";
 import { comfyRefusalOf } from "./comfy-refusal.ts";
 import { faultClasses } from "./fault-classes.ts";

@@ -1,3 +1,7 @@
+/**
+ * The order of recovery actions for each failure type, and the check of ladders that a configuration brings. A refused
+ * ladder is told with the name that was probably meant.
+ */
 import { type FailureType, failureTypes, type RecoveryAction, recoveryActions } from "../core/words.ts";
 
 export type Ladder = readonly RecoveryAction[];

@@ -1,3 +1,7 @@
+/**
+ * Says which measures can help against one want of memory, by the numbers of its message. Clearing a cache that holds
+ * less than what is missing helps nobody.
+ */
 import type { Evidence } from "../core/fault.ts";
 import { formatBytes } from "../core/units.ts";
 import { type OutOfMemoryNumbers, parseOutOfMemory } from "./out-of-memory-text.ts";

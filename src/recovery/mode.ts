@@ -1,3 +1,7 @@
+/**
+ * One answer to what users can expect now. The mode follows from facts alone and has no memory, so that it cannot be
+ * left behind by them.
+ */
 import type { Mode } from "../core/words.ts";
 
 /** What the service's mode follows from. */

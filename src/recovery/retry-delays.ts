@@ -1,3 +1,7 @@
+/**
+ * How often and after which waits something is tried again inside one rung. Waits are jittered, so that workers that
+ * failed together do not return together.
+ */
 import { secondMs } from "../core/units.ts";
 
 /** Retries inside one rung. */

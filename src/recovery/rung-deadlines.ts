@@ -1,3 +1,7 @@
+/**
+ * How long each recovery action may take, and how often the service looks back for the main model. An action without
+ * an end would hold its worker for ever.
+ */
 import { hourMs, minuteMs, secondMs } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";
 

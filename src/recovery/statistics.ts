@@ -1,3 +1,4 @@
+/** Counts recovery attempts for the API. Only what was proven counts as a success. */
 import type { RungResult } from "../core/fault.ts";
 import type { FailureType, RecoveryAction } from "../core/words.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * Learns how long steps take here, and derives from it when a render has stalled. A fixed limit would end slow cards'
+ * renders, or miss the stalls of fast ones.
+ */
 import { tokenCount } from "../core/model-figures.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import { type LoadProfile, type Phase, phases } from "../core/words.ts";

@@ -1,3 +1,4 @@
+/** The drills that there are: the fault of each, and how soon it must be noticed, answered and repaired. */
 import type { DrillTargets } from "../../core/drill.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";
 import type { Phase } from "../../core/words.ts";

@@ -1,3 +1,7 @@
+/**
+ * Drills as operators ask for them. One runs at a time and only in a sound service: otherwise it would measure
+ * something else.
+ */
 import type { ScoreCard } from "../../core/drill.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import { secondMs } from "../../core/units.ts";

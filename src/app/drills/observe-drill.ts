@@ -1,3 +1,7 @@
+/**
+ * Judges a drill from outside: by the rows that the service writes, by its mode, and by what the owner of the drill's
+ * job sees. A claim that a look at the parts contradicts counts against the service.
+ */
 import type { Clock } from "../../core/clock.ts";
 import type { ScoreCard } from "../../core/drill.ts";
 import { type EventRow, isRowOf } from "../../core/events.ts";

@@ -1,3 +1,7 @@
+/**
+ * Runs one drill in the live service: submits a job of its own, provokes the fault while it renders, waits for the
+ * recovery and scores it.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { Chance } from "../../core/chance.ts";
 import type { Clock } from "../../core/clock.ts";

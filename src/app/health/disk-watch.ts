@@ -1,3 +1,6 @@
+/**
+ * The last look at the free space, shared by claims, stand-ins and upkeep, so that all of them go by the same answer.
+ */
 import type { DiskGauge } from "../../core/ports/artifact-files.ts";
 
 /** What was last seen of the disk's free space. Below the floor no clip is rendered, because nobody could keep it. */

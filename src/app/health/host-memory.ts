@@ -1,3 +1,4 @@
+/** The host's memory as loads need to know it, and the machine as one worker sees it. */
 import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import type { WorkerIdentity } from "../../core/ports/worker.ts";
 import type { DeviceFacts, MachineFacts } from "../../recovery/placement.ts";

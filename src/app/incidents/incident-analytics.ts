@@ -1,3 +1,7 @@
+/**
+ * How well recovery works, in figures over a span of time: how fast faults were noticed, answered and repaired, and
+ * which actions helped. All figures come from rows, so they hold over restarts.
+ */
 import type { ActionFigures, Durations, ModeShares, RecoveryAnalytics } from "../../contract/analytics-wire.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { EventMap, EventRow } from "../../core/events.ts";

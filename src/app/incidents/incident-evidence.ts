@@ -1,3 +1,7 @@
+/**
+ * Removes prompts, keys, tokens and paths of home directories from evidence before it is written. Rows of incidents
+ * are shown, exported and attached to reports: what they hold may leave this machine.
+ */
 import { homedir } from "node:os";
 
 const hidden = "[hidden]";

@@ -1,3 +1,7 @@
+/**
+ * Writes down what the supervisor and its machines report. Facts are written in the order in which they were reported;
+ * one that cannot be written is counted and logged, and never stops the machine that reported it.
+ */
 import { type CallbackActorLogic, fromCallback } from "xstate";
 import { messageOf } from "../../core/errors.ts";
 import type { NewEvent } from "../../core/events.ts";

@@ -1,3 +1,7 @@
+/**
+ * Carries out what recovery decides: measures before a rung, acts, measures again, and runs the proofs. It returns
+ * evidence alone; whether an action helped is said by recovery/verdicts.ts.
+ */
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { ActionEvidence } from "../../core/fault.ts";
 import type { Change, JobView, RenderRequest } from "../../core/job.ts";

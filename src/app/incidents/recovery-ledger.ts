@@ -1,3 +1,7 @@
+/**
+ * The rungs that were tried, for the statistics and the list of attempts. It is read from the timeline at the start
+ * and holds the newest only, so that an answer needs no query.
+ */
 import type { EventRow } from "../../core/events.ts";
 import type { RungResult } from "../../core/fault.ts";
 import type { Store } from "../../core/ports/event-log.ts";

@@ -1,3 +1,7 @@
+/**
+ * Recovery as operators ask for it: trigger, reset, health. A trigger waits a while for its incident, so that the
+ * answer tells what was tried and proven instead of "started".
+ */
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";

@@ -1,3 +1,5 @@
+/** Keeps several workers from loading at once on a host that has no memory for it. */
+
 export interface LoadGateOptions {
   /** Of the host, or of the control group around it; null when nobody can say. */
   readonly measureFreeBytes: () => Promise<number | null>;

@@ -1,3 +1,7 @@
+/**
+ * From a finished render to the result of its job: the lease is kept, the file is checked, published and committed
+ * exactly once. A file that cannot be kept at this moment is tried again, because the render behind it was dear.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { Clock, TimerHandle } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";

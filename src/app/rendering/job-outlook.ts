@@ -1,3 +1,7 @@
+/**
+ * Tells the sender of a job its place in the queue and when its video may be expected. Where nothing is known, nothing
+ * is said: a number without a basis would be a promise.
+ */
 import type { EventRow } from "../../core/events.ts";
 import type { JobProgress, JobView } from "../../core/job.ts";
 import type { Store } from "../../core/ports/event-log.ts";

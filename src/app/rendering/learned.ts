@@ -1,3 +1,7 @@
+/**
+ * What this machine's own renders teach: which sizes fit in which memory mode, how long steps and whole clips take. It
+ * is kept in the store, so that a restart does not learn by failing once more.
+ */
 import type { Clock } from "../../core/clock.ts";
 import type { ModelEntry } from "../../core/model-entry.ts";
 import type { Store } from "../../core/ports/event-log.ts";

@@ -1,3 +1,7 @@
+/**
+ * The effects of the pipeline machine: claim a job, prepare its worker, follow the render, commit the file, give the
+ * attempt back. The machine decides what comes next; every write here carries the fence of its attempt.
+ */
 import { fromCallback, fromPromise } from "xstate";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";

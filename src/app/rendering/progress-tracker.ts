@@ -1,3 +1,7 @@
+/**
+ * Progress of the running jobs for streams, pages and outlooks. It is kept in memory only: after a restart the next
+ * report of the worker fills it again.
+ */
 import type { Clock } from "../../core/clock.ts";
 import type { JobProgress } from "../../core/job.ts";
 import type { Phase } from "../../core/words.ts";

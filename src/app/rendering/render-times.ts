@@ -1,3 +1,7 @@
+/**
+ * Times one render for the learned step times. A phase that was met halfway, after an adoption, teaches nothing of its
+ * whole length.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { effectiveRequest, type Lease } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";

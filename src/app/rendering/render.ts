@@ -1,3 +1,7 @@
+/**
+ * One render as its worker reports it, told to the pipeline machine as facts. It serves renders that begin here and
+ * renders that an earlier supervisor began.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";

@@ -1,3 +1,7 @@
+/**
+ * One source for all streams: facts, samples, progress and downloads become frames here once, however many clients
+ * listen.
+ */
 import type { DownloadView } from "../../contract/model-views.ts";
 import type { JobProgress } from "../../core/job.ts";
 import type { MachineStep } from "../../core/ports/machine-feed.ts";

@@ -1,3 +1,4 @@
+/** Runs the conformance checks of `worker check` against any program, without a service around it. */
 import type { PromiseFile } from "../../contract/worker-promises.ts";
 import { createSystemClock } from "../../core/clock.ts";
 import { MediaError } from "../../core/errors.ts";

@@ -1,3 +1,7 @@
+/**
+ * Lets people kill a worker to see the recovery. The row of the act is written before the signal, so that the timeline
+ * never shows such a death without its cause.
+ */
 import type { Store } from "../../core/ports/event-log.ts";
 import type { WorkerHost } from "../../core/ports/worker.ts";
 import type { ControlPort } from "../../server/server-ports.ts";

@@ -1,3 +1,7 @@
+/**
+ * Finds workers that keep more memory after each job. A worker is started anew between two jobs, before the leak ends
+ * one with an out-of-memory error.
+ */
 import { messageOf } from "../../core/errors.ts";
 import type { EventRow } from "../../core/events.ts";
 import type { Store } from "../../core/ports/event-log.ts";

@@ -1,3 +1,7 @@
+/**
+ * The effects of the worker machine: start, adopt, connect, watch and stop one process. A process that is replaced is
+ * seen to end before its successor starts, so that two never share the card.
+ */
 import { fromCallback, fromPromise } from "xstate";
 import type { Config } from "../../config/schema.ts";
 import { messageOf, WorkerError } from "../../core/errors.ts";

@@ -1,3 +1,7 @@
+/**
+ * Tells diffusers workers which models there are and where their files lie. The list and the links are written under
+ * the state directory, because a worker reads files and asks no supervisor.
+ */
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { ModelCatalog } from "../../core/model-catalog.ts";

@@ -1,3 +1,7 @@
+/**
+ * How a kind of row is declared: who writes it, when, for whom, and what it carries. The documents of all events are
+ * generated from these declarations.
+ */
 import type { z } from "zod";
 
 /** Who writes a row, as the documents name it. */

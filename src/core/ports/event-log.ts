@@ -1,3 +1,4 @@
+/** What the timeline and the incidents need of a durable store. Streams, pages, audit and replay read the same rows. */
 import type { IncidentCause } from "../events/incident-events.ts";
 import type { EventKind, EventRow, NewEvent, TimelineRow } from "../events.ts";
 import type { FailureType, IncidentStatus } from "../words.ts";

@@ -1,3 +1,7 @@
+/**
+ * What jobs need of a durable store. Every change of a job and the row that tells of it are one transaction; an
+ * attempt's writes carry its fence, and an older one is refused.
+ */
 import type {
   ArtifactRef,
   AttemptFailure,

@@ -1,3 +1,7 @@
+/**
+ * What is measured of cards, host and disk from outside the workers. Nothing is invented: a value that nobody could
+ * measure is null, with the reason.
+ */
 import type { Evidence, GpuEvidence } from "../fault.ts";
 
 /** A process that the driver lists on a card. Inside a container the list is empty or names the host's pids. */

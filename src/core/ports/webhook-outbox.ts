@@ -1,3 +1,7 @@
+/**
+ * What the webhook dispatcher needs of a durable store. A delivery survives a crash, and may then be made twice; its
+ * id tells the receiver.
+ */
 import type { WebhookDelivery } from "../webhook.ts";
 
 export interface DueQuery {

@@ -1,3 +1,7 @@
+/**
+ * What the supervisor needs of a worker and of the host that runs it. Every kind of worker implements this, and
+ * nothing above it knows which kind it is.
+ */
 import type { DeviceMemory, WorkerFailure } from "../fault.ts";
 import type { RenderRequest } from "../job.ts";
 import type { LoadProfile, ModelId, Phase, RecoveryAction } from "../words.ts";
