@@ -15,7 +15,7 @@ function viewOf(supervisor: Supervisor): IntakeView {
     isPaused: pause !== null,
     isDrained: drain !== null,
     restingWorkers: named.filter(([, worker]) => worker.process === "resting").map(([id]) => id),
-    // One that is down may be ending, or starting: it counts until its end was seen.
+    // A worker that is down may be ending or starting: it counts until its end was seen.
     holdingWorkers: named
       .filter(([, worker]) => worker.process === "connected" || worker.process === "down")
       .map(([id]) => id),

@@ -105,7 +105,8 @@ export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook:
     onLook();
     if (!isOlderReleased) return;
     await store.jobs.sweep();
-    // Also those that waited for their time: a pipeline that looked by itself would write rows all day about nothing.
+    // Jobs that waited for their time are told as well: a pipeline that looked by itself would write rows all day
+    // about nothing.
     if ((await store.jobs.counts()).queued > 0) supervisor.send({ type: "jobs.becameAvailable" });
     await watchIdleness();
   });

@@ -88,7 +88,7 @@ const a14b = {
   ...wanFrames,
 } as const;
 
-/** The seed's models, which are known without any registry file. */
+/** Their names are those that the compatible clients send. */
 export const builtInModels: Readonly<Record<(typeof modelIds)[number], ModelEntry>> = {
   "T2V-A14B": {
     id: "T2V-A14B",

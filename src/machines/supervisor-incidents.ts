@@ -14,7 +14,7 @@ import type { SupervisorContext } from "./supervisor-types.ts";
 const openIncidentLimit = 8;
 export const cooldownKey = (workerId: string, failureType: string): string => `${workerId}/${failureType}`;
 
-/** Worker, failure type, code and model; host and card faults join over all workers of the device. */
+/** Faults with the same key share an incident. Those of host and card join over all workers of the device. */
 function incidentKey(context: SupervisorContext, workerId: string, fault: Fault, model: string | null): string {
   const isShared = fault.attribution === "host" || fault.attribution === "gpu";
   const place = isShared ? (context.workers[workerId]?.deviceUuid ?? "host") : workerId;
@@ -110,7 +110,7 @@ function closeSetAside(
   );
 }
 
-/** It is loaded and has rendered: that is the proof. */
+/** Ends the incident of a model that was loaded and has rendered: that is the proof. */
 export const takeModelBack = (context: SupervisorContext, workerId: string, model: ModelId): Route =>
   closeSetAside(context, "resolved", (incident) => incident.workerId === workerId && incident.model === model);
 

@@ -230,7 +230,7 @@ export type SupervisorRequest =
   | { readonly type: "job.cancel"; readonly workerId: string; readonly jobId: string }
   /** Measurements begin anew, or end; an operator's own act. */
   | { readonly type: "monitor.start" | "monitor.stop" }
-  /** Now and then: models that are set aside, and that nobody wants any more. */
+  /** Comes now and then, to end incidents of models that are set aside and that nobody wants any more. */
   | { readonly type: "incidents.sweep" }
   | { readonly type: "health.check" }
   | { readonly type: "child.respawn"; readonly childId: string };

@@ -10,7 +10,7 @@ import type { AttachReport, ProcessExit, ProcessRef, WorkerIdentity } from "../c
 import { minuteMs, secondMs } from "../core/units.ts";
 
 export interface WorkerLimits {
-  /** The end of a leftover process included. */
+  /** How long a start may take, the end of a leftover process included. */
   readonly spawnMs: number;
   /** Cold start of a Python worker with its libraries: 5 s measured, doubled disks and cold caches allowed for. */
   readonly handshakeMs: number;
@@ -21,7 +21,7 @@ export interface WorkerLimits {
   readonly crashLoopDeathCount: number;
   readonly crashLoopWindowMs: number;
   readonly crashLoopRestMs: number;
-  /** The whole stop ladder, its last gone test included. */
+  /** How long the whole stop ladder may take, with its last look whether the process is gone. */
   readonly stopMs: number;
   readonly budgetMs: number;
 }

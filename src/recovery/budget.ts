@@ -5,7 +5,10 @@
 import { hourMs } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";
 
-/** Spawn, reload and download are heavy; a canary, a cache clear and a probe never count (design §5). */
+/**
+ * Actions that cost minutes. A canary, a cache clear and a probe never count: without them nobody could see that the
+ * fault is over.
+ */
 const heavyActions: readonly RecoveryAction[] = ["restart_pipeline", "enable_cpu_offload", "retry_model_download"];
 
 export const isHeavy = (action: RecoveryAction): boolean => heavyActions.includes(action);

@@ -121,7 +121,7 @@ export function classify(evidence: Evidence): Fault {
   return faultOf(recognise(evidence), evidence);
 }
 
-/** Of what this program caught: its own error, which may carry the worker's report, or anything else. */
+/** Classifies what this program caught: its own error, which may carry the worker's report, or anything else. */
 export function classifyThrown(thrown: unknown, where: Pick<Evidence, "phase" | "during">): Fault {
   const own = thrown instanceof UnderstudyError ? thrown : null;
   const failure = own?.details["failure"] as WorkerFailure | undefined;

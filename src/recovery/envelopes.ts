@@ -17,7 +17,10 @@ export interface Envelope {
   readonly frames: number;
 }
 
-/** Of a request, which names its model. Throws UnderstudyError CONFIGURATION_INVALID for a name that nobody described. */
+/**
+ * The envelope of a request, which names its model. Throws UnderstudyError CONFIGURATION_INVALID for a name that
+ * nobody described.
+ */
 export const envelopeOf = (
   catalog: ModelCatalog,
   { model, width, height, frames }: Pick<RenderRequest, "model" | "width" | "height" | "frames">,

@@ -46,7 +46,7 @@ export const fetchedInVain = {
   operatorAction: "Check the model's source: what it serves is not what it promises.",
 } as const;
 
-/** Classes of faults, each with its place in the six failure types (design §5). */
+/** Every class of faults, with its place in the six failure types. */
 export const faultClasses = {
   request: { ...plain, code: "REQUEST_INVALID", attribution: "request", failureType: null, retryable: false },
   loraUnsupported: { ...plain, code: "LORA_UNSUPPORTED", attribution: "request", failureType: null, retryable: false },

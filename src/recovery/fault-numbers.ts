@@ -20,7 +20,7 @@ export const errorNumberClasses: Readonly<Record<string, FaultClass>> = {
   ENETUNREACH: "network",
 };
 
-/** Exit codes that a worker chooses (design §7). */
+/** Exit codes by which a worker says why it ends; the protocol names them. */
 export const chosenExitCodes: Readonly<Record<number, FaultClass>> = {
   75: "contextPoisoned",
   78: "workerConfiguration",

@@ -28,7 +28,7 @@ export interface Threshold {
   readonly critical: number;
 }
 
-/** Ratios 0..1, degrees Celsius, bytes. */
+/** Where warnings and criticals begin. Ratios are 0..1; the others say their unit. */
 export interface HealthThresholds {
   readonly cpuRatio: Threshold;
   readonly memoryRatio: Threshold;
@@ -47,8 +47,8 @@ export interface HealthThresholds {
 }
 
 /**
- * The seed's thresholds; temperature below the slow-down of current cards (around 87 °C), disk by `disk.minFree`. A host that
- * waits for memory a tenth of its time is thrashing well before it is out of memory.
+ * The thresholds that the compatible clients know; temperature below the slow-down of current cards (around 87 °C), disk by
+ * `disk.minFree`. A host that waits for memory a tenth of its time is thrashing well before it is out of memory.
  */
 export const defaultHealthThresholds: HealthThresholds = {
   cpuRatio: { warning: 0.8, critical: 0.95 },

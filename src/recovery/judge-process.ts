@@ -46,7 +46,7 @@ export const ofChosenExit: Judge = ({ exitCode }) => {
 
 const idleMs = 10_000;
 
-/** No heartbeat, or heartbeats without progress. */
+/** Recognises a worker that sends no heartbeat, or heartbeats without progress. */
 export function ofQuiet(evidence: Evidence): Recognition | null {
   const { silentForMs, stalledForMs, processState, mainThreadIdleMs, isOwnSignal } = evidence;
   if (silentForMs === undefined && stalledForMs === undefined) return null;

@@ -46,7 +46,7 @@ function ofRefusal(text: string): Recognition | null {
 const rejectedMethod =
   /^(?:initialize|(?:model|job|action|fault)\/[a-z]+|generate|attach|cancel|probe|stats|shutdown): /;
 
-/** Text of which only the wording is known. */
+/** Judges a text of which only the wording is known. */
 export const ofMessage: Judge = ({ message, phase }) => {
   const text = message?.replace(rejectedMethod, "");
   return text === undefined ? null : (ofRefusal(text) ?? ofThrown([thrownOf(text)], phase));

@@ -7,7 +7,7 @@ import { type FailureType, failureTypes, type RecoveryAction, recoveryActions } 
 export type Ladder = readonly RecoveryAction[];
 export type Ladders = Readonly<Record<FailureType, Ladder>>;
 
-/** The seed's strategies. */
+/** The strategies of the system whose clients this service serves: they read these names in this order. */
 export const defaultLadders: Ladders = {
   model_loading_failure: ["clear_gpu_cache", "retry_model_download", "apply_vram_optimization", "fallback_to_mock"],
   vram_exhaustion: [

@@ -27,7 +27,7 @@ const rules: readonly { readonly mode: Mode; readonly holds: (facts: ModeFacts) 
   { mode: "ready", holds: (facts) => facts.isLeadReady && facts.hasLeadProofPassed },
 ];
 
-/** The first rule that holds wins (design §4); `degraded` when none does, because unknown is never shown as healthy. */
+/** The first rule that holds wins; `degraded` when none does, because unknown is never shown as healthy. */
 export function modeOf(facts: ModeFacts): Mode {
   return rules.find((rule) => rule.holds(facts))?.mode ?? "degraded";
 }

@@ -13,7 +13,7 @@ export interface Tally {
   readonly successful: number;
 }
 
-/** The seed's `recovery_statistics`; the contract gives the fields their names on the wire. */
+/** The figures of `recovery_statistics`; the contract gives the fields their names on the wire. */
 export interface RecoveryStatistics {
   readonly totalAttempts: number;
   readonly successfulAttempts: number;
@@ -40,7 +40,10 @@ function tallyBy<Key extends string>(
   return tallies;
 }
 
-/** Successful = proven effective; the stand-in counts as in the seed. */
+/**
+ * An attempt is successful when it was proven effective. A stand-in that plays counts too, because the compatible
+ * clients count it.
+ */
 export function isSuccessful(attempt: RecoveryAttempt): boolean {
   return attempt.rung.outcome === "effective";
 }

@@ -14,7 +14,7 @@ export const emptyHistory: StepHistory = {};
 
 const keptSampleCount = 64;
 const keptEnvelopeCount = 64;
-/** Fewer samples say nothing: the generous limits hold (design §4). */
+/** Fewer samples say nothing: the generous limits hold until then, so that no first render is ended by a guess. */
 export const trustedSampleCount = 5;
 export const unknownLimits = { stallMs: 15 * minuteMs, cancelMs: 5 * minuteMs } as const;
 const leastLimits = { stallMs: minuteMs, cancelMs: 10 * secondMs } as const;

@@ -21,7 +21,10 @@ export interface DrillView extends Drill {
 
 export interface DrillOperations {
   list(): Promise<readonly DrillView[]>;
-  /** Null for an unknown name. Throws UnderstudyError DRILL_NOT_POSSIBLE with the reason. */
+  /**
+   * Resolves when the drill is over; with null for an unknown name. Throws UnderstudyError DRILL_NOT_POSSIBLE with the
+   * reason.
+   */
   run(name: string, by: string): Promise<ScoreCard | null>;
 }
 

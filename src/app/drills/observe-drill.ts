@@ -122,7 +122,7 @@ export class DrillObserver {
     this.#detectedAtMs = row.atMs;
   }
 
-  /** One look. True when everything is as it was before, with the job's real result. */
+  /** Looks once; true when everything is as it was before, with the job's real result. */
   async look(isFaultOver: boolean): Promise<boolean> {
     const { clock, store } = this.#parts;
     const job = await store.jobs.get(this.#jobId);

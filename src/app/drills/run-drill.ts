@@ -54,7 +54,10 @@ const beginWithinMs = 2 * minuteMs;
 /** Beyond its target a drill is watched this much longer, so that the score says how late it was. */
 const giveUpFactor = 3;
 
-/** Small, and long enough that something can be done to it in the middle. A test card in its prompt is for simulators. */
+/**
+ * The drill's render is small, and long enough that something can be done to it in the middle. A test card in its
+ * prompt is for simulators.
+ */
 function drillRequest(
   { catalog, config, chance }: Pick<DrillNeeds, "catalog" | "config" | "chance">,
   drill: Drill,

@@ -6,7 +6,7 @@ import type { DiskGauge } from "../../core/ports/artifact-files.ts";
 /** What was last seen of the disk's free space. Below the floor no clip is rendered, because nobody could keep it. */
 export interface DiskWatch {
   look(): Promise<void>;
-  /** Infinite before the first look. */
+  /** The space as last seen; infinite before the first look, so that a start claims jobs. */
   freeBytes(): number;
   isShort(): boolean;
 }

@@ -5,10 +5,10 @@ import type { DeviceFacts, MachineFacts } from "../../recovery/placement.ts";
 
 /** How much memory the host has, or the control group of this service. */
 export interface HostMemory {
-  /** As of the last measurement; null before the first. */
+  /** The total as last measured; null before the first measurement. */
   known(): number | null;
   measure(): Promise<number | null>;
-  /** What nobody uses now; null when nobody can say. */
+  /** Measures what nobody uses now; null when nobody can say. */
   measureFree(): Promise<number | null>;
 }
 

@@ -16,7 +16,7 @@ export interface LedgerEntry {
   readonly result: Pick<RungResult, "action" | "outcome" | "reason" | "startedAtMs" | "endedAtMs">;
 }
 
-/** The recovery attempts that the seed's statistics count; read back from the timeline at start. */
+/** The recovery attempts that `recovery_statistics` of the compatible routes counts. */
 export interface RecoveryLedger {
   note(fact: SupervisorFact): void;
   list(): readonly LedgerEntry[];

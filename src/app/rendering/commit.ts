@@ -47,7 +47,7 @@ export interface CommitNeeds extends LeaseNeeds {
 type FinishedOrder = LeaseOrder & { readonly report: RenderReport };
 
 const refusedRetryMs = secondMs;
-/** Between two tries to commit while disk or database refuse; a finished render is worth the wait. */
+/** The wait between two tries to commit while disk or database refuse; a finished render is worth it. */
 const commitAgainMs = 2 * secondMs;
 const commitPatienceMs = 10 * minuteMs;
 
@@ -110,7 +110,8 @@ async function refuse(parts: LeaseNeeds, lease: Lease, problem: string): Promise
 async function acceptAndAcknowledge(parts: CommitNeeds, order: FinishedOrder, over: AbortSignal): Promise<CommitFact> {
   const { lease, report, workerId } = order;
   const { jobId } = lease;
-  // Looked up before anything is waited for: meanwhile the worker may load another memory mode for the next job.
+  // The place is looked up before anything is waited for: meanwhile the worker may load another memory mode for the
+  // next job.
   const deviceUuid = parts.links.clientOf(workerId)?.identity.device.uuid ?? workerId;
   const place = { deviceUuid, profile: parts.profiles.of(workerId) };
   const identity = parts.links.clientOf(workerId)?.identity;

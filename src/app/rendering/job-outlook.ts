@@ -29,7 +29,10 @@ export interface WaitQuestion {
   readonly tookMs: readonly number[];
 }
 
-/** Until a waiting job has its result: the renders before it, and its own. Null where nothing can be said. */
+/**
+ * Estimates when a waiting job has its result: after the renders before it, and its own. Null where nothing can be
+ * said.
+ */
 export function estimateWaitMs({ aheadCount, workerCount, remainingMs, tookMs }: WaitQuestion): number | null {
   if (workerCount === 0 || tookMs.length === 0) return null;
   const typicalMs = tookMs.reduce((sum, ms) => sum + ms, 0) / tookMs.length;

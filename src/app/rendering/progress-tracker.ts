@@ -20,7 +20,7 @@ export interface ProgressNote {
   readonly phase: Phase;
   readonly step: number;
   readonly of: number;
-  /** What is left by this machine's own history; without it the board goes by this attempt's pace. */
+  /** What is left by this machine's own history; without it the tracker goes by this attempt's pace. */
   readonly leftMs?: number | null;
 }
 

@@ -20,7 +20,7 @@ export interface Reached {
 export interface RenderTimes {
   /** Also answers what is left by earlier renders, and the limits of a phase that begins here. */
   note(reached: Reached): { readonly leftMs: number | null; readonly begun: StepLimits | null };
-  /** The last phase is over. */
+  /** Ends the last phase, whose time nothing else tells. */
   end(): void;
 }
 

@@ -26,7 +26,7 @@ export interface RenderNeeds {
   readonly profiles: { of(workerId: string): LoadProfile };
 }
 
-/** A thread inside one long step looks the same for a while. */
+/** A thread counts as standing still only after this: inside one long step it looks the same for a while. */
 const stillFromMs = 10 * secondMs;
 
 function isAbout(notice: WorkerNotice, lease: Lease): boolean {

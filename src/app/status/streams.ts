@@ -18,7 +18,7 @@ export interface StreamSources {
   readonly onDownload: Subscribe<DownloadView>;
   readonly onSample: Subscribe<Sample>;
   readonly onProgress: Subscribe<JobProgress>;
-  /** Answers with what ends it. */
+  /** Answers with the function that stops listening. */
   readonly onStep: (listener: (step: MachineStep) => void) => () => void;
   readonly status: () => Pick<ServiceStatus, "sentence" | "health">;
 }

@@ -11,7 +11,7 @@ export interface KillNeeds {
   readonly store: Pick<Store, "events">;
   readonly links: Pick<WorkerLinks, "get">;
   readonly host: Pick<WorkerHost, "signal">;
-  /** Meant where nobody is named. */
+  /** The worker that is meant where nobody is named. */
   readonly firstWorkerId: string;
 }
 

@@ -16,7 +16,7 @@ export interface LeakNeeds {
   readonly logger: Pick<Logger, "warn">;
 }
 
-/** Of the card: beyond it the residue takes what renders need. */
+/** Share of the card beyond which the residue takes what renders need. */
 const limitRatio = 0.5;
 
 interface Watched {

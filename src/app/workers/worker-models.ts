@@ -33,7 +33,7 @@ export function createWorkerModels(stateDir: string, { entries }: ModelCatalog):
       const next = `${placeOf(model)}.new`;
       rmSync(next, { force: true });
       symlinkSync(resolve(folder), next);
-      // In one step: a worker that loads meets the former files or these.
+      // The link changes in one step: a worker that loads meets the former files or these.
       renameSync(next, placeOf(model));
     },
   };

@@ -23,7 +23,7 @@ export interface EventDefinition<Schema extends z.ZodObject = z.ZodObject, ReadB
   readonly by: Writer;
   /** When the row is written; one sentence. */
   readonly when: string;
-  /** Made when it is first asked for: a start reads rows of few kinds, and pays for no others. */
+  /** The schema is made when it is first asked for: a start reads rows of few kinds, and pays for no others. */
   readonly schema: () => Schema;
 }
 

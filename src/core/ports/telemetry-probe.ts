@@ -12,7 +12,7 @@ export interface CardHolder {
 
 /** What only real cards tell. Null = not measured, with the reason in the sample's `unavailable`. */
 export interface GpuDetails {
-  /** Without the function and with a domain of four digits at least, as the kernel's log writes it: `0000:65:00`. */
+  /** The address on the bus as the kernel's log writes it, without the function: `0000:65:00`. */
   readonly busId: string | null;
   readonly driverVersion: string | null;
   /** Held by the driver, beside what is used: total = reserved + used + free. */
@@ -69,7 +69,7 @@ export interface HostDetails {
     readonly memoryLimitBytes: number | null;
     readonly oomKillCount: number | null;
   } | null;
-  /** Over the last ten seconds. */
+  /** Pressure over the last ten seconds. */
   readonly pressure: { readonly memory: Pressure | null; readonly cpu: Pressure | null; readonly io: Pressure | null };
   readonly unavailable: Readonly<Record<string, string>>;
 }

@@ -6,7 +6,7 @@ import type { WebhookDelivery } from "../webhook.ts";
 
 export interface DueQuery {
   readonly limit: number;
-  /** Under way already. */
+  /** Deliveries that are under way already. */
   readonly exceptSeqs: readonly number[];
   /** Receivers that are busy with others; one that hangs must not keep the rest waiting. */
   readonly exceptOrigins: readonly string[];
