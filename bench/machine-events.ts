@@ -1,3 +1,7 @@
+/**
+ * Measures what observing the machines costs: transitions a second with the one subscriber that feeds log, rows and
+ * streams, against XState without any. Nothing touches a disk on either side.
+ */
 import { createActor, createMachine } from "xstate";
 import { type Clock, createSystemClock } from "../src/core/clock.ts";
 import type { EventRow } from "../src/core/events.ts";

@@ -1,3 +1,7 @@
+/**
+ * Measures a start of the service against a bare HTTP server's start on the same machine, so that the bound holds on
+ * slow and fast machines alike.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

@@ -1,3 +1,7 @@
+/**
+ * Processor time of a process group, from /proc. The mutation run judges hanging tests by it and not by the wall clock,
+ * because a busy machine would make slow tests look like hanging ones.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 
 /** The kernel counts a process's time in hundredths of a second: proc_pid_stat(5). */

@@ -1,3 +1,7 @@
+/**
+ * Runs the mutation assignments in child processes, a chunk at a time: a mutant may hang its process or take all of its
+ * memory, and must take nothing but itself along.
+ */
 import { type ChildProcess, fork } from "node:child_process";
 import { type Clock, createSystemClock, type TimerHandle } from "../../src/core/clock.ts";
 import type { Assignment, ChunkMessage, Finding } from "../../test/mutation/assignment.ts";

@@ -1,3 +1,4 @@
+/** Lists the files that the checks of `npm run check` and the bundler look at, always in the same order. */
 import { readdirSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 

@@ -1,3 +1,6 @@
+/**
+ * `understudy backup`: copies the database while it may be in use, so that an operator needs no stop to make a backup.
+ */
 import { join, resolve } from "node:path";
 import { backupStore } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";

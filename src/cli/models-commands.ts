@@ -1,3 +1,7 @@
+/**
+ * `understudy models …`: lists, pulls, verifies and removes models. The commands open the cache themselves, so that
+ * models can be fetched before the first start; a lock keeps a running service and a command apart.
+ */
 import { resolve } from "node:path";
 import { judgePull, type PullWorld } from "../app/models/judge-pull.ts";
 import { readModelCatalog } from "../app/models/known-models.ts";

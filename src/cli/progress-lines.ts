@@ -1,3 +1,7 @@
+/**
+ * How far a download is, in words: a bar that a terminal redraws, and a few plain lines for logs and pipes, which
+ * cannot redraw.
+ */
 import type { PullProgress } from "../core/ports/model-cache.ts";
 import { formatBytes, minuteMs, secondMs } from "../core/units.ts";
 

@@ -1,3 +1,4 @@
+/** `understudy status`: what the running service is doing, for people or as JSON. Scripts read the exit code. */
 import type { Config } from "../config/schema.ts";
 import { type StatusWire, statusSchema } from "../contract/status-wire.ts";
 import { jobStates } from "../core/words.ts";

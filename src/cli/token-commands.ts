@@ -1,3 +1,7 @@
+/**
+ * `understudy token …`: makes, lists and revokes API keys in the state directory itself, because the first key must
+ * exist before anybody can call the protected API.
+ */
 import { listKeys, makeKey, revokeKey } from "../app/key-operations.ts";
 import type { Config } from "../config/schema.ts";
 import { isoOf } from "../core/clock.ts";

@@ -1,3 +1,7 @@
+/**
+ * Waits for one job on behalf of `understudy jobs`: the waiting outlives a restart of the service, because the job does
+ * too.
+ */
 import type { Config } from "../config/schema.ts";
 import { type JobDetail, jobDetailSchema } from "../contract/jobs-wire.ts";
 import { createSystemClock } from "../core/clock.ts";

@@ -1,3 +1,7 @@
+/**
+ * How recovery acts on a card: the worker carries an action out, and another process measures before and after. What
+ * the worker claims to have freed is never evidence by itself.
+ */
 import type { Clock } from "../core/clock.ts";
 import { UnderstudyError, WorkerError } from "../core/errors.ts";
 import type { ActionEvidence, EvidenceMeasure } from "../core/fault.ts";

@@ -1,3 +1,7 @@
+/**
+ * The only way by which a rendered file becomes a job's result: it is decoded and judged before anybody can see it, and
+ * committed exactly once.
+ */
 import type { Clock } from "../core/clock.ts";
 import { MediaError } from "../core/errors.ts";
 import { type ArtifactRef, effectiveRequest, type JobResult, type Lease } from "../core/job.ts";

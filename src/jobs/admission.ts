@@ -1,3 +1,7 @@
+/**
+ * Decides whether a job is taken, before anything is written: whether the door is open, the disk has room and a card
+ * can carry it. A job that is taken is durable before it is acknowledged.
+ */
 import type { EstimateView } from "../contract/service-views.ts";
 import type { AdmissionOutcome, Submission } from "../contract/submission.ts";
 import type { Chance } from "../core/chance.ts";

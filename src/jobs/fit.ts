@@ -1,3 +1,7 @@
+/**
+ * Searches for a form of a request that fits a card: first as asked in ever leaner memory modes, then reduced as far as
+ * the sender consents. Admission and the planning of a render both ask here.
+ */
 import type { Change, Consent, RenderRequest } from "../core/job.ts";
 import type { ModelEntry } from "../core/model-entry.ts";
 import { type LoadProfile, loadProfiles, type ModelId, reductionKinds } from "../core/words.ts";

@@ -1,3 +1,7 @@
+/**
+ * Makes and attaches stand-ins, whose result never says that it is real. One clip is made at the start, for the day on
+ * which the disk is too full for any other.
+ */
 import type { ArtifactRef, JobResult, JobView, ServedBy } from "../core/job.ts";
 import { sizeText } from "../core/pixel-size.ts";
 import type { AcceptPorts } from "./accept-result.ts";

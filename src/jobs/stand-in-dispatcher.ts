@@ -1,3 +1,7 @@
+/**
+ * Serves waiting jobs with stand-ins once no worker has been able to render for a while, so that nobody waits without
+ * an answer.
+ */
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { JobView } from "../core/job.ts";

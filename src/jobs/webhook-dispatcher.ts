@@ -1,3 +1,4 @@
+/** Delivers webhooks from the durable outbox. A receiver that hangs or refuses holds up its own deliveries alone. */
 import { toWebhookBody } from "../contract/webhook-wire.ts";
 import { type Chance, jitter } from "../core/chance.ts";
 import type { Clock, TimerHandle } from "../core/clock.ts";

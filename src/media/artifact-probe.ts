@@ -1,3 +1,4 @@
+/** Decodes a clip whole and samples its pictures, in the media child. The check of results rests on these facts. */
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../core/errors.ts";
 import type { ArtifactProbe } from "../core/ports/media.ts";

@@ -1,3 +1,7 @@
+/**
+ * Decodes clips picture by picture. The count of decoded pictures is compared with the container's claim, because a cut
+ * file opens and plays without an error.
+ */
 import { EncodedVideoChunk, VideoDecoder, type VideoFrame } from "@napi-rs/webcodecs";
 import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input, type InputVideoTrack } from "mediabunny";
 import { MediaError } from "../core/errors.ts";

@@ -1,3 +1,4 @@
+/** Paints the pictures of stand-ins and of simulated clips. The same look and index always give the same pixels. */
 import { createCanvas, type SKRSContext2D } from "@napi-rs/canvas";
 import { createLettering, type Lettering } from "./lettering.ts";
 

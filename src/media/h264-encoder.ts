@@ -1,3 +1,6 @@
+/**
+ * Encodes pictures as H.264 into an MP4 that every browser plays. Stand-ins and simulated clips are written through it.
+ */
 import { type EncodedVideoChunk, VideoEncoder, type VideoEncoderConfig, VideoFrame } from "@napi-rs/webcodecs";
 import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 import { MediaError } from "../core/errors.ts";

@@ -1,3 +1,7 @@
+/**
+ * Decodes an uploaded picture whole before a job is accepted with it, in a child process of its own: pictures come from
+ * strangers, and a decoder may crash on one.
+ */
 import { ImageDecoder } from "@napi-rs/webcodecs";
 import { sizeText } from "../core/pixel-size.ts";
 import type { UploadedImage } from "../core/ports/media.ts";

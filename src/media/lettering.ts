@@ -1,3 +1,4 @@
+/** Writes words into pictures, also on hosts without any font: a stand-in must say that it is one everywhere. */
 import type { SKRSContext2D } from "@napi-rs/canvas";
 
 /** How words come into a picture. */

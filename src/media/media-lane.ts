@@ -1,3 +1,6 @@
+/**
+ * Keeps one media child for a kind of work: started when it is needed, asked one call at a time, replaced when it dies.
+ */
 import type { Clock } from "../core/clock.ts";
 import { MediaError } from "../core/errors.ts";
 import { MediaProcess } from "./media-process.ts";

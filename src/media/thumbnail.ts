@@ -1,3 +1,4 @@
+/** Draws a clip's thumbnail from a decoded frame, so that a thumbnail always shows what the video shows. */
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { createCanvas, ImageData } from "@napi-rs/canvas";
 import { MediaError } from "../core/errors.ts";

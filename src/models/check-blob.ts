@@ -1,3 +1,7 @@
+/**
+ * Says whether a downloaded file is what the hub listed. Hashing tens of gigabytes takes minutes, so a verdict is
+ * remembered for as long as the file on the disk has not changed.
+ */
 import { join } from "node:path";
 import { factsOf, type RepositoryCache } from "./cache-layout.ts";
 import type { Hasher } from "./hasher.ts";

@@ -1,3 +1,7 @@
+/**
+ * One try at fetching one part of a model file. The hub may refuse, send another range, change the file or fall silent
+ * half-way; what arrived before is kept and never mixed with other bytes.
+ */
 import type { Clock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
 import type { BlobTransfer } from "./blob-transfer.ts";

@@ -1,3 +1,4 @@
+/** What passes between the service and the thread that hashes model files. */
 import type { HashAlgorithm } from "./model-files.ts";
 
 /** To the thread. */

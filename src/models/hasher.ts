@@ -1,3 +1,7 @@
+/**
+ * Hashes model files in a thread of its own: on the service's main thread a file of ten gigabytes would hold up every
+ * answer.
+ */
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { ModelError } from "../core/errors.ts";

@@ -1,3 +1,7 @@
+/**
+ * Which of a repository's files are wanted, and which of its paths may be written here. The list comes from the
+ * network, so nothing in it is trusted.
+ */
 import { ModelError } from "../core/errors.ts";
 
 export interface ListedFile {

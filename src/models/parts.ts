@@ -1,3 +1,7 @@
+/**
+ * A large file as parts that connections fetch side by side, and the manifest by which the next pull goes on after a
+ * kill.
+ */
 import { z } from "zod";
 
 /** A stretch of a file that one connection fetches from front to back. */

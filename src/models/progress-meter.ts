@@ -1,3 +1,4 @@
+/** Counts a pull's bytes and tells its rate and the time that is left, at most four times a second. */
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import type { PullPhase, PullProgress } from "../core/ports/model-cache.ts";
 import { secondMs } from "../core/units.ts";

@@ -1,3 +1,7 @@
+/**
+ * Turns a registry file's entry into the service's own form, and into the form that the Python worker reads. Both come
+ * from here, so that they cannot disagree.
+ */
 import type { RegistryEntry } from "../contract/model-registry.ts";
 import { builtInModels } from "../core/built-in-models.ts";
 import type { ClipMeasurement, ModelEntry, ModelPipeline } from "../core/model-entry.ts";

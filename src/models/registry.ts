@@ -1,3 +1,7 @@
+/**
+ * Reads registry files, by which operators add models without a change of code, and finds where a model's files come
+ * from.
+ */
 import { modelRegistrySchema, repositoryPattern } from "../contract/model-registry.ts";
 import { ModelError } from "../core/errors.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";

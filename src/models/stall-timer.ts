@@ -1,3 +1,4 @@
+/** Tells a slow download from a dead one: a request may take hours, but not long without a byte. */
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * Fetches a model's files over a few connections at once, until each is checked and published. One failure ends the
+ * pull and keeps what came.
+ */
 import { ModelError } from "../core/errors.ts";
 import { BlobTransfer, type TransferOptions } from "./blob-transfer.ts";
 import { type FetchOptions, fetchPart } from "./fetch-part.ts";

@@ -1,3 +1,7 @@
+/**
+ * Checks a pulled model's files against their hashes. Recovery and `understudy models verify` come here when a model is
+ * suspected to be damaged.
+ */
 import { join } from "node:path";
 import type { FileProblem, VerifyReport } from "../core/ports/model-cache.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";

@@ -1,3 +1,7 @@
+/**
+ * The types that routes and middleware share: what a request carries, how the application is set up, and what must be
+ * ended with it.
+ */
 import type { HttpBindings } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";

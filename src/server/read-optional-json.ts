@@ -1,3 +1,7 @@
+/**
+ * Reads the body of an order that needs none, such as a pause: nothing counts as no fields, and only a broken body is
+ * an error.
+ */
 import type { HttpContext } from "./http-types.ts";
 
 export type OptionalJson =

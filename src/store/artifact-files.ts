@@ -1,3 +1,7 @@
+/**
+ * Files of jobs on the disk. A file is synced before it gets its name, and its name holds hash and fence, so an attempt
+ * that lost its job can overwrite nothing.
+ */
 import { createHash } from "node:crypto";
 import { constants, createReadStream, mkdirSync } from "node:fs";
 import { link, open, readdir, rm, stat, writeFile } from "node:fs/promises";

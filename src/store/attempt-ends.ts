@@ -1,3 +1,7 @@
+/**
+ * How an attempt ends in the store: committed, failed, given back or cancelled. Each function checks the fence first,
+ * so that an attempt that lost its job writes nothing.
+ */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { ArtifactRef, AttemptFailure, JobResult, LeaseRef } from "../core/job.ts";
 import type { Database } from "./database.ts";

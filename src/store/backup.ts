@@ -1,3 +1,4 @@
+/** Makes a consistent copy of a database that is in use. */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { messageOf, StoreError } from "../core/errors.ts";

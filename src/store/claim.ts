@@ -1,3 +1,7 @@
+/**
+ * Chooses the next job of a worker and hands it out under a new fence, in one transaction: two workers can never hold
+ * the same job.
+ */
 import type { Lease } from "../core/job.ts";
 import type { ClaimRequest } from "../core/ports/job-store.ts";
 import { minuteMs } from "../core/units.ts";

@@ -1,3 +1,7 @@
+/**
+ * The one writing connection to SQLite. Rows of the event log are written in the transaction of the change that they
+ * tell of, and published after its commit: nobody hears of what was rolled back.
+ */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, StoreError } from "../core/errors.ts";

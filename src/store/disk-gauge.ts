@@ -1,3 +1,7 @@
+/**
+ * Watches the disk's free space and keeps a ballast file. When the disk is full, deleting the ballast leaves room to
+ * write what happened.
+ */
 import { rmSync, statSync } from "node:fs";
 import { open, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";

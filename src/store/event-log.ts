@@ -1,3 +1,7 @@
+/**
+ * The timeline in SQLite. Facts are appended at once; notes of machines' transitions wait in a buffer, because one
+ * fsync for each would slow everything.
+ */
 import type { TimerHandle } from "../core/clock.ts";
 import { StoreError } from "../core/errors.ts";
 import { type EventKind, type EventRow, isRowOf, type NewEvent, type TimelineRow } from "../core/events.ts";

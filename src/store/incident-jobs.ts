@@ -1,3 +1,7 @@
+/**
+ * Follows the rows of jobs and keeps, for each incident, which jobs it touched and when their owners first got an
+ * answer.
+ */
 import type { EventRow, RowHead } from "../core/events.ts";
 import type { IncidentJob } from "../core/ports/event-log.ts";
 import type { Database } from "./database.ts";

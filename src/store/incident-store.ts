@@ -1,3 +1,6 @@
+/**
+ * Incidents in SQLite, kept as a projection of the timeline. The next start reads the open ones and goes on with them.
+ */
 import type { IncidentJob, IncidentQuery, IncidentRow, IncidentStore, NewIncident } from "../core/ports/event-log.ts";
 import { type FailureType, incidentStatuses } from "../core/words.ts";
 import type { Database } from "./database.ts";

@@ -1,3 +1,4 @@
+/** Rows of the job tables as the program holds them, and the few statements that every change of a job shares. */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type {
   ArtifactRef,

@@ -1,3 +1,7 @@
+/**
+ * Opens all stores of one state directory on one connection, so that a change of one and its rows in another commit
+ * together.
+ */
 import type { NewEvent } from "../core/events.ts";
 import type { FactStore, Store } from "../core/ports/event-log.ts";
 import { copyDatabase } from "./backup.ts";

@@ -1,3 +1,4 @@
+/** Reads durable facts from outside, for commands that judge the machine while a service may be running. */
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { toStoreError } from "./database.ts";

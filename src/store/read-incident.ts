@@ -1,3 +1,7 @@
+/**
+ * Reads one incident from outside, for `understudy replay`: from a running service's database, or from a copy of an
+ * older version.
+ */
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { UnderstudyError } from "../core/errors.ts";

@@ -1,3 +1,4 @@
+/** Makes sure that one supervisor at a time works on a state directory, and tells commands where it answers. */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";

@@ -1,3 +1,4 @@
+/** What time alone does to jobs: deadlines pass, leases run out, and ended jobs are deleted by age and size. */
 import type { Retention, SweepResult } from "../core/ports/job-store.ts";
 import { cancelHeld } from "./attempt-ends.ts";
 import type { Database } from "./database.ts";

@@ -1,3 +1,7 @@
+/**
+ * The durable list of what webhooks must still be told. An entry is written in the transaction of its event, so a crash
+ * can neither lose a message nor invent one.
+ */
 import type { EventRow } from "../core/events.ts";
 import type { JobResult, ServedBy } from "../core/job.ts";
 import type { DueQuery, TryOutcome, WebhookOutbox } from "../core/ports/webhook-outbox.ts";

@@ -1,3 +1,7 @@
+/**
+ * Reads a machine's states and transitions for drawing. The pictures in `visualizations/` and the live page show the
+ * same chart.
+ */
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from "xstate";
 import type { Chart, ChartState } from "../core/ports/machine-feed.ts";
 

@@ -1,3 +1,4 @@
+/** The service's log: JSON on stderr, with prompts and secrets struck out by name as a last guard. */
 import pino from "pino";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;

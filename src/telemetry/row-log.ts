@@ -1,3 +1,4 @@
+/** Writes the timeline into the log. Only ids and codes go there: a row's texts may be long or about people. */
 import type { EventRow } from "../core/events.ts";
 import type { Logger } from "./logger.ts";
 

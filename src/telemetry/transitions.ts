@@ -1,3 +1,7 @@
+/**
+ * Observes every machine through XState's inspection. Log, rows, counts and streams come from this one place, so they
+ * can never tell different stories.
+ */
 import type { AnyActorRef, InspectionEvent, StateValue } from "xstate";
 import { present } from "../core/present.ts";
 import type { Logger } from "./logger.ts";

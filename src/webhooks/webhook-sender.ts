@@ -1,3 +1,7 @@
+/**
+ * Sends one webhook. Whoever submits a job chooses its address, so every name is looked up and checked first: no job
+ * may make the service call into the network behind it.
+ */
 import { createHmac } from "node:crypto";
 import { lookup as lookUpName } from "node:dns/promises";
 import { type ClientRequest, request as requestPlain } from "node:http";

@@ -1,3 +1,4 @@
+/** Builds the command that starts the diffusers worker, from settings of the service. */
 import { fileURLToPath } from "node:url";
 import { workerEnvironment } from "../contract/worker-protocol.ts";
 import { packageRoot } from "../core/package-root.ts";

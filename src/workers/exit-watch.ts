@@ -1,3 +1,7 @@
+/**
+ * Notices the end of a worker process, once for every listener. A process that an earlier supervisor started is no
+ * child, so it must be watched by looking.
+ */
 import type { ChildProcess } from "node:child_process";
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import type { ProcessExit } from "../core/ports/worker.ts";

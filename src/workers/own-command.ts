@@ -1,3 +1,4 @@
+/** Builds the command that starts a worker of the operator's own, as the configuration names it. */
 import { delimiter } from "node:path";
 import { workerPackageDir } from "./diffusers-command.ts";
 import { variablesOf, type WorkerCommand } from "./worker-process.ts";

@@ -1,3 +1,7 @@
+/**
+ * Keeps track of each worker process until it has ended, its group is gone and its last words are read. A successor is
+ * started only after that, because a leftover could still hold the card.
+ */
 import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../core/clock.ts";
 import type { ProcessExit, ProcessRef, WorkerHost } from "../core/ports/worker.ts";

@@ -1,3 +1,6 @@
+/**
+ * The list by which this program kills whatever it started when everything else has failed, even from an exit handler.
+ */
 import { createProcessTable, type ProcessName, type ProcessTable, sendToGroup } from "./process-table.ts";
 
 /** Every process that this program has started or adopted: workers and helpers alike. */

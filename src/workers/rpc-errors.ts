@@ -1,3 +1,4 @@
+/** Turns a worker's refusals and broken connections into the service's own errors, and says which of them may pass. */
 import { ConnectionError, ErrorCodes, ResponseError } from "vscode-jsonrpc/node";
 import { type MethodName, rpcErrors } from "../contract/worker-protocol.ts";
 import type { ErrorCode } from "../core/error-codes.ts";

@@ -1,3 +1,7 @@
+/**
+ * The JSON-RPC connection to one worker. Every message is checked against the protocol in both directions, and every
+ * call ends: by answer, deadline, abort or the connection's end.
+ */
 import type { Duplex } from "node:stream";
 import {
   createMessageConnection,

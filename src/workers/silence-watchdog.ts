@@ -1,3 +1,7 @@
+/**
+ * Notices when a worker says nothing any more. It judges only time in which this process could listen, so a paused host
+ * blames no worker.
+ */
 import type { Clock, SystemClock, TimerHandle } from "../core/clock.ts";
 import { secondMs } from "../core/units.ts";
 

@@ -1,3 +1,4 @@
+/** Builds the command that starts the simulator. */
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { workerEnvironment } from "../contract/worker-protocol.ts";

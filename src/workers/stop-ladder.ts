@@ -1,3 +1,4 @@
+/** Stops a worker process for certain, and blocks until it is gone: the card is free only then. */
 import type { Clock } from "../core/clock.ts";
 import { WorkerError } from "../core/errors.ts";
 import type { ProcessRef, WorkerClient, WorkerHost } from "../core/ports/worker.ts";

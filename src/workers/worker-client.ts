@@ -1,3 +1,4 @@
+/** The supervisor's side of the worker protocol: typed calls, each with a deadline of its own. */
 import type { Duplex } from "node:stream";
 import { fromWire, toWire } from "../contract/renaming.ts";
 import { type MethodName, protocolVersion } from "../contract/worker-protocol.ts";

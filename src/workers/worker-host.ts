@@ -1,3 +1,7 @@
+/**
+ * Starts, finds and connects workers as processes. A worker must outlive a supervisor that crashes, so everything that
+ * its successor needs lies on the disk.
+ */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { protocolVersion, workerEnvironment } from "../contract/worker-protocol.ts";

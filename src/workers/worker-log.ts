@@ -1,3 +1,7 @@
+/**
+ * Worker logs as files: a file keeps the last words of a process after its end, and a pipe would break when the
+ * supervisor dies.
+ */
 import {
   closeSync,
   existsSync,

@@ -1,3 +1,7 @@
+/**
+ * Starts one worker process, apart from the supervisor in group, output and environment, so that neither the
+ * supervisor's death nor its secrets reach it.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, writeFileSync } from "node:fs";
 import { workerEnvironment } from "../contract/worker-protocol.ts";

@@ -1,3 +1,4 @@
+/** The small file that names a worker's process and job, by which the next supervisor adopts it. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";

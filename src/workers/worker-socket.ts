@@ -1,3 +1,4 @@
+/** Unix sockets of workers: a private path that is short enough for the kernel, and the first connection to it. */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";

@@ -1,3 +1,4 @@
+/** The simulator as the conformance checks meet it, with the test cards that bring its faults about. */
 import type { RenderRequest } from "../../src/core/job.ts";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { stepSeconds } from "../../src/core/model-figures.ts";

@@ -1,3 +1,7 @@
+/**
+ * Starts the real command as a process and speaks to it over HTTP. Integration tests, chaos, drills and benches all use
+ * it.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,7 @@
+/**
+ * The clients of a simulated world: they submit, cancel and look, and compare every answer with what is really on the
+ * disk.
+ */
 import { drawInteger } from "../../src/core/chance.ts";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 import type { FallbackConsent } from "../../src/core/words.ts";

@@ -1,3 +1,7 @@
+/**
+ * Short strings by which faults are known, each with its class. Tests show every one of them to the classifier alone,
+ * because real messages wrap them differently.
+ */
 import type { FaultClass } from "../../src/core/words.ts";
 
 /** Strings of worker-facts §4 that a message of the class begins with, bare, and where the kernel writes them, in its log. */

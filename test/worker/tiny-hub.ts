@@ -1,3 +1,7 @@
+/**
+ * A fake hub that serves tiny models, with the registry that names them, for tests that pull and render with the real
+ * Python worker.
+ */
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tinyModelsDir } from "../conformance/tiny-models.ts";

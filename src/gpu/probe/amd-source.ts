@@ -1,3 +1,7 @@
+/**
+ * Reads AMD's cards from sysfs, inside the probe child: reading such a file can hang in the driver, and then only that
+ * child hangs.
+ */
 import { readdir, readFile, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Clock } from "../../core/clock.ts";

@@ -1,3 +1,7 @@
+/**
+ * Follows /dev/kmsg without blocking. The kernel's lines about cards and kills are often the only trace of why a worker
+ * ended.
+ */
 import { closeSync, constants, openSync, readSync } from "node:fs";
 
 export interface KernelLine {

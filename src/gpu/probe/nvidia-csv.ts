@@ -1,3 +1,7 @@
+/**
+ * Reads the text that `nvidia-smi` prints: cards, who holds them, and MIG slices. What it does not say becomes null
+ * with the tool's own words as the reason.
+ */
 import { mebibyte } from "../../core/units.ts";
 import { emptyDetails } from "../empty-details.ts";
 import { type ChosenFields, nvidiaFields } from "./nvidia-fields.ts";

@@ -1,3 +1,7 @@
+/**
+ * The columns that are asked of `nvidia-smi`, each with its older name and its reader. Drivers differ in the names they
+ * know, so the choice is narrowed by what a driver refuses.
+ */
 import { mebibyte } from "../../core/units.ts";
 import type { Card } from "./probe-protocol.ts";
 

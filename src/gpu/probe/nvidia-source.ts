@@ -1,3 +1,7 @@
+/**
+ * NVIDIA's cards as the probe child reports them: one long-running `nvidia-smi`, and what to do when it fails, hangs or
+ * loses a card.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { Holders } from "./nvidia-csv.ts";

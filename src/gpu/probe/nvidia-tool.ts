@@ -1,3 +1,7 @@
+/**
+ * Calls `nvidia-smi`, once or in its own loop. After a hang nothing is started until the killed process is really gone,
+ * because a driver that hangs would collect one more stuck process a second.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { type Holders, readHolders, readSlices } from "./nvidia-csv.ts";
 import { type ChosenFields, firstChoice, refusedField, withoutField } from "./nvidia-fields.ts";

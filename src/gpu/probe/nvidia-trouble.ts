@@ -1,3 +1,7 @@
+/**
+ * Tells why `nvidia-smi` gave no cards, from its texts and exit codes: a lost card, a missing driver or a missing
+ * permission call for different repairs.
+ */
 import { withoutNulls } from "../../core/present.ts";
 import type { Trouble } from "./probe-protocol.ts";
 import type { ToolAnswer } from "./tool-call.ts";

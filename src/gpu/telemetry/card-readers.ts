@@ -1,3 +1,7 @@
+/**
+ * Turns what the telemetry child last said, and how long ago, into a reading of the cards. Age is what makes a reading
+ * `unknown`: a silent child must never look like healthy cards.
+ */
 import type { GpuEvidence } from "../../core/fault.ts";
 import type { GpuStatus, MeasureOptions, Sample } from "../../core/ports/telemetry-probe.ts";
 import { present, withoutNulls } from "../../core/present.ts";

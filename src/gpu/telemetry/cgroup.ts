@@ -1,3 +1,7 @@
+/**
+ * Limits and use of control groups, version 1 and 2. In a container they and not the host's figures decide when the
+ * kernel kills.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 

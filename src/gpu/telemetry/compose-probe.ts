@@ -1,3 +1,7 @@
+/**
+ * Puts one telemetry probe together from the host and any number of card readers, so that health sees one sample
+ * whatever the machine has.
+ */
 import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import { type CardReader, joinReadings } from "./card-readers.ts";
 import { createHostSampler, type HostSamplerOptions } from "./host-sample.ts";

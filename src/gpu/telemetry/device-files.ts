@@ -1,3 +1,6 @@
+/**
+ * The files in which simulated devices publish their memory, read from outside as a driver's tool would read a card.
+ */
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";

@@ -1,3 +1,7 @@
+/**
+ * The supervisor's side of the telemetry child: starts it, hears it, and kills it when it falls silent. A driver that
+ * hangs hangs the child, and the service goes on.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { extname } from "node:path";

@@ -1,3 +1,7 @@
+/**
+ * What the kernel tells of the host beyond plain figures: pressure, kills for memory and inodes. They show why a
+ * machine is slow before it fails.
+ */
 import type { StatsFs } from "node:fs";
 import { join } from "node:path";
 import type { HostDetails, Pressure } from "../../core/ports/telemetry-probe.ts";

@@ -1,3 +1,6 @@
+/**
+ * Measures the host for each sample: processor, memory and disk, within the control group's limits where there are any.
+ */
 import { statfs } from "node:fs/promises";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";

@@ -1,3 +1,4 @@
+/** Follows worker processes while they live, because most of what explains their end cannot be read afterwards. */
 import { totalmem } from "node:os";
 import type { Clock } from "../../core/clock.ts";
 import type { GpuEvidence } from "../../core/fault.ts";

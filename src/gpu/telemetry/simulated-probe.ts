@@ -1,3 +1,7 @@
+/**
+ * Telemetry of simulated cards, for services and tests without a real one. Memory counts until its process is gone, as
+ * on a real card.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
 import type { GpuSample, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";

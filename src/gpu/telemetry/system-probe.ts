@@ -1,3 +1,7 @@
+/**
+ * Chooses what this service measures: only the cards that its configuration gives it, and none where every worker is
+ * simulated.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";

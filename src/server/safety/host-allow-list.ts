@@ -1,3 +1,4 @@
+/** Guards against DNS rebinding, by which a foreign page reaches a service on localhost under a name of its own. */
 import type { HttpMiddleware } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 

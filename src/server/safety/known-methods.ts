@@ -1,3 +1,4 @@
+/** Answers 405 instead of 404 where only the method is wrong, so that a client's author sees which of the two it is. */
 import type { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { HttpContext, HttpEnv, HttpMiddleware } from "../http-types.ts";

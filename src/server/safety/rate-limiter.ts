@@ -1,3 +1,7 @@
+/**
+ * Limits how fast one caller may ask, with a bounded number of callers in memory. A client in a loop must not slow the
+ * others.
+ */
 import type { Clock } from "../../core/clock.ts";
 
 export interface RateLimit {

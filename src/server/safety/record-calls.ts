@@ -1,3 +1,4 @@
+/** Writes operators' calls into the timeline, so that an incident's story also shows what people did. */
 import { routePath } from "hono/route";
 import type { HttpMiddleware } from "../http-types.ts";
 import type { ServerPorts } from "../server-ports.ts";

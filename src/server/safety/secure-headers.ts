@@ -1,3 +1,7 @@
+/**
+ * The headers that tell a browser what an answer may do. Every answer carries them, because any answer can be opened as
+ * a page.
+ */
 import type { HttpMiddleware } from "../http-types.ts";
 
 /** A page needs nothing but its own files, so nothing else is allowed; with a key it shows clips as blobs. */

@@ -1,3 +1,4 @@
+/** What a stream says first: the state as of one row, so that a client is complete without asking for anything else. */
 import { listedKinds } from "../../contract/event-words.ts";
 import { shownArtifact } from "../../contract/job-truth.ts";
 import { toVideo } from "../../contract/output-wire.ts";

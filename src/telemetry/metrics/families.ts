@@ -1,3 +1,7 @@
+/**
+ * How metrics are made: one prefix, the shared buckets, and series that vanish with their measurement, because a stale
+ * value would look like a healthy one.
+ */
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 /** Every name begins so. */

@@ -1,3 +1,4 @@
+/** The parts of which the conformance checks are built: what a check is, and the waits that they share. */
 import type { PromiseName } from "../../contract/worker-promises.ts";
 import type { GenerateOrder, ProcessExit, RenderReport, WorkerNotice } from "../../core/ports/worker.ts";
 import type { Decode } from "./subject.ts";

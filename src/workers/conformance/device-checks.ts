@@ -1,3 +1,7 @@
+/**
+ * Conformance checks of what a worker does with its device: test renders, memory that it gives back, and whether its
+ * claims match what others measure.
+ */
 import assert from "node:assert/strict";
 import { secondMs } from "../../core/units.ts";
 import { promised, untilCompleted, type WorkerCheck } from "./check.ts";

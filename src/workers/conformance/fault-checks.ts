@@ -1,3 +1,7 @@
+/**
+ * Conformance checks of a worker in trouble: it must say what happened in a form by which the supervisor can choose a
+ * repair.
+ */
 import assert from "node:assert/strict";
 import { exitCodeConfiguration, exitCodePoisoned } from "../../contract/worker-protocol.ts";
 import { secondMs } from "../../core/units.ts";

@@ -1,3 +1,4 @@
+/** Conformance checks of the protocol's door: who is let in, what is refused, and that a refusal changes nothing. */
 import assert from "node:assert/strict";
 import { toWire } from "../../contract/renaming.ts";
 import { methods, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";

@@ -1,3 +1,7 @@
+/**
+ * Conformance checks of the work itself: loading, rendering, progress, results that are kept, cancelling and changing
+ * supervisors.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { rpcErrors } from "../../contract/worker-protocol.ts";

@@ -1,3 +1,7 @@
+/**
+ * Prepares `understudy worker check` for a worker that nobody knows yet: it starts the worker, asks it for its
+ * description and times a step, so that the long render is long enough to be interrupted.
+ */
 import type { PromiseFile } from "../../contract/worker-promises.ts";
 import type { SystemClock } from "../../core/clock.ts";
 import { WorkerError } from "../../core/errors.ts";

@@ -1,3 +1,7 @@
+/**
+ * What the conformance checks need to know of a worker: its command, its models, how patient to be, and what it
+ * promises beyond the protocol.
+ */
 import type { WorkerPromises } from "../../contract/worker-promises.ts";
 import type { RenderRequest } from "../../core/job.ts";
 import type { ModelEntry } from "../../core/model-entry.ts";

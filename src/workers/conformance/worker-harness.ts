@@ -1,3 +1,7 @@
+/**
+ * Starts and connects workers for the conformance checks, with real processes and real sockets. Everything that it
+ * started ends with it.
+ */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";

@@ -1,3 +1,7 @@
+/**
+ * The simulator's checkpoints. They survive its process, so that a drill can kill a render and see another process go
+ * on with it.
+ */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,7 @@
+/**
+ * A simulated card: memory that runs out, fragments and leaks as a real one's does, with the words that the real
+ * allocator writes.
+ */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";

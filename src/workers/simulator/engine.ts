@@ -1,3 +1,7 @@
+/**
+ * The simulator's main thread: loads, renders, acts and proves on a simulated device, one thing at a time as a real
+ * worker does.
+ */
 import { exitCodePoisoned } from "../../contract/worker-protocol.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { WorkerFailure } from "../../core/fault.ts";

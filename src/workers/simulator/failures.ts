@@ -1,3 +1,6 @@
+/**
+ * The errors of a simulated worker, worded as the real libraries word theirs, so that the same judges recognise them.
+ */
 import { messageOf } from "../../core/errors.ts";
 import type { WorkerFailure } from "../../core/fault.ts";
 import { OutOfMemory, type SimulatedDevice } from "./device.ts";

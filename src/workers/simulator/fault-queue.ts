@@ -1,3 +1,7 @@
+/**
+ * Keeps the faults that wait to be played and how often each has fired. The counts are saved with the job, or a fault
+ * that kills the process would meet every attempt anew.
+ */
 import type { FaultCard } from "./fault-cards.ts";
 
 /** The cards of one job: they come with its prompt, and their firings are counted with the job's checkpoint. */

@@ -1,3 +1,7 @@
+/**
+ * How a model lies on the simulated device: what memory it takes and how long its steps are, from the same figures by
+ * which the service plans.
+ */
 import type { RenderRequest } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ModelEntry } from "../../core/model-entry.ts";

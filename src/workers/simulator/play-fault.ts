@@ -1,3 +1,4 @@
+/** Carries out the faults that test cards order, on the process, its threads and its device. */
 import type { Clock } from "../../core/clock.ts";
 import { gibibyte, parseBytes, secondMs } from "../../core/units.ts";
 import { OutOfMemory, type SimulatedDevice } from "./device.ts";

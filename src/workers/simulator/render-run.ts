@@ -1,3 +1,4 @@
+/** One simulated render from its first phase to its file, with the faults that are due on the way. */
 import { renameSync, writeFileSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";

@@ -1,3 +1,7 @@
+/**
+ * What passes between the simulator's two threads. The second one keeps the socket and the heartbeat, so that they go
+ * on while the first is blocked.
+ */
 import type { MethodName, NotificationName } from "../../contract/worker-protocol.ts";
 import type { DeviceMemory } from "../../core/fault.ts";
 import type { AttachReport, WorkerIdentity } from "../../core/ports/worker.ts";
