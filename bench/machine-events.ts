@@ -54,7 +54,10 @@ function createMemorySink(clock: Clock): Database {
   };
 }
 
-/** Transitions a second with our one subscriber (frames and row buffer on, sinks in memory, log level warn) against XState alone. */
+/**
+ * Transitions a second with the one subscriber of the service (frames and row buffer on, sinks in memory, log level
+ * warn) against XState alone.
+ */
 export async function benchEvents(): Promise<BenchResult[]> {
   const clock = createSystemClock();
   const log = createEventLog(createMemorySink(clock));

@@ -25,7 +25,7 @@ async function freePort(): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-/** 0 while nobody answers. */
+/** The status of the answer; 0 while nobody answers. */
 function statusOf(port: number, path: string): Promise<number> {
   return new Promise((resolve) => {
     const call = request({ host: "127.0.0.1", port, path, agent: false }, (answer) => {
@@ -41,7 +41,7 @@ interface Started {
   readonly child: ChildProcess;
   readonly url: string;
   readonly spawnedAtMs: number;
-  /** From the spawn to the first 200. */
+  /** Time from the spawn to the first 200. */
   readonly tookMs: number;
 }
 

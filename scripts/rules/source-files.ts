@@ -18,5 +18,5 @@ export function listFiles(
 
 export const isTypeScript = (path: string): boolean => path.endsWith(".ts") && !path.endsWith(".d.ts");
 
-/** Fixtures break the rules on purpose. */
+/** Whether a file is a fixture of the rules, which breaks them on purpose. */
 export const isFixture = (path: string): boolean => /^test\/fixtures\/(?:banned|arrows)\//.test(path);

@@ -6,7 +6,7 @@ import { backupStore } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
 import { say } from "./say.ts";
 
-/** A consistent copy of the database, while a service runs on it or not. */
+/** Makes a consistent copy of the database, while a service runs on it or not. */
 export async function backUp(config: Config, targetPath: string): Promise<number> {
   const path = resolve(targetPath);
   await backupStore(join(config.stateDir, "understudy.db"), path);

@@ -46,7 +46,7 @@ async function revoke({ stateDir }: Config, id: string): Promise<number> {
   return isRevoked ? 0 : 1;
 }
 
-/** Keys of the state directory, while a service runs on it or not. */
+/** Carries out what was asked about the keys of the state directory, while a service runs on it or not. */
 export function runToken(config: Config, { verb, keyId, role, label }: TokenOrder): Promise<number> {
   if (verb === "create") return create(config, role, label);
   return verb === "list" ? list(config) : revoke(config, keyId);

@@ -4,7 +4,6 @@
  */
 import type { Card } from "./probe/probe-protocol.ts";
 
-/** Nothing of it was measured. */
 export const emptyDetails: Card["details"] = {
   busId: null,
   driverVersion: null,

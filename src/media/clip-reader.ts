@@ -9,11 +9,11 @@ import { MediaError } from "../core/errors.ts";
 const microsecondsPerSecond = 1_000_000;
 
 export interface DecodedPicture {
-  /** 0-based, in display order. */
+  /** The picture's place in display order, from 0. */
   readonly index: number;
   readonly width: number;
   readonly height: number;
-  /** width × height × 4 bytes. */
+  /** RGBA, so width × height × 4 bytes. */
   readonly pixels: Uint8Array;
 }
 
@@ -78,7 +78,7 @@ function createPictureDecoder(wants: (index: number) => boolean, take: (picture:
   };
 }
 
-/** How many pictures the container says that it holds, whether their bytes are there or not. */
+/** Counts the pictures that the container says it holds, whether their bytes are there or not. */
 async function claimedCount(sink: EncodedPacketSink): Promise<number> {
   let count = 0;
   for await (const _ of sink.packets(undefined, undefined, { metadataOnly: true })) count += 1;

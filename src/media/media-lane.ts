@@ -20,7 +20,6 @@ export interface MediaLane {
 /** The child's death in the middle of a call costs one retry; a second one is the caller's to see. */
 const tries = 2;
 
-/** One media child after another: started when it is needed, with its calls one at a time. */
 export function createMediaLane({ clock, onSpawn, onExit }: MediaClientOptions, callLimitMs: number): MediaLane {
   let child: MediaProcess | null = null;
   let isStopped = false;

@@ -13,14 +13,14 @@ export interface BlobCheck {
   readonly record: VerifiedRecord;
   readonly hasher: Hasher;
   readonly signal: AbortSignal;
-  /** Reads every byte, whatever was remembered. */
+  /** Every byte is read, whatever was remembered. */
   readonly isRehash: boolean;
 }
 
 export type BlobVerdict =
   | { readonly kind: "good"; readonly isHashed: boolean }
   | { readonly kind: "missing" }
-  /** It was set aside; nobody finds it any more. */
+  /** The blob was set aside, and nobody finds it any more. */
   | { readonly kind: "corrupt" };
 
 /** Hashes a blob unless it is remembered and untouched: same size, time of change and inode. */

@@ -12,7 +12,7 @@ const program = new URL(`./hash-thread${extname(import.meta.url)}`, import.meta.
 
 /** The hash of one file that may still be growing. */
 export interface FileHash {
-  /** Bytes before `toByte` are written for good. */
+  /** Tells that bytes before `toByte` are written for good. */
   advance(toByte: number): void;
   /** Resolves when `sizeBytes` were hashed. Rejects when the file cannot be read, or on `drop`. */
   readonly result: Promise<string>;

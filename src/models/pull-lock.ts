@@ -10,7 +10,7 @@ import { parseProcessStat } from "../core/process-stat.ts";
 
 interface Holder {
   readonly pid: number;
-  /** Clock ticks from boot to its start; null where the kernel does not tell. */
+  /** Clock ticks from boot to the process's start; null where the kernel does not tell. */
   readonly startTicks: number | null;
 }
 

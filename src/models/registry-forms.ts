@@ -24,7 +24,9 @@ function toPipeline({ pipelineClass, imagePipelineClass, render }: RegistryEntry
   };
 }
 
-/** What a registry file says of a model. How long a step takes on which card nobody has measured: it is learned. */
+/**
+ * Reads what a registry file says of a model. How long a step takes on which card nobody has measured: it is learned.
+ */
 export function toModelEntry(id: ModelId, entry: RegistryEntry): ModelEntry {
   const { sizes, frames, defaults, render, image, weights } = entry;
   const builtIn = Object.values(builtInModels).find((one) => one.id === id);

@@ -22,7 +22,7 @@ export class StallTimer {
     return this.#giveUp.signal;
   }
 
-  /** Something arrived: the wait begins anew. */
+  /** Notes that something arrived, so that the wait begins anew. */
   noteBytes(): void {
     this.#clock.clearTimer(this.#handle);
     this.#handle = this.#clock.setTimer(() => {

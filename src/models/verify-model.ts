@@ -11,7 +11,7 @@ import type { ListedFile } from "./model-files.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { VerifiedRecord, type Wanted } from "./verified-record.ts";
 
-/** Nothing says which files there should be. */
+/** The report of a model of which nothing says what files there should be. */
 export const unknownReport: VerifyReport = {
   isKnown: false,
   commit: null,

@@ -8,7 +8,7 @@ export type OptionalJson =
   | { readonly kind: "fields"; readonly fields: Readonly<Record<string, unknown>> }
   | { readonly kind: "malformed"; readonly detail: string };
 
-/** A JSON object, or nothing at all. */
+/** Reads a JSON object, or nothing at all. */
 export async function readOptionalJson(context: HttpContext): Promise<OptionalJson> {
   const text = await context.req.text();
   if (text.trim() === "") return { kind: "fields", fields: {} };

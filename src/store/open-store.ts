@@ -13,7 +13,7 @@ import { createKeyStore } from "./key-store.ts";
 import { createWebhookOutbox } from "./webhook-outbox.ts";
 
 export interface StoreOptions extends DatabaseOptions {
-  /** These two are asked for at every submission. */
+  /** These two limits are read at every submission, because an operator may change them while the service runs. */
   readonly maxQueuedJobs?: number;
   readonly maxQueuedJobsPerKey?: number;
   readonly quarantineDeaths?: number;

@@ -9,7 +9,7 @@ import type { TimelineRow } from "../core/events.ts";
 import { toStoreError } from "./database.ts";
 import { readRow, type StoredRow } from "./read-row.ts";
 
-/** What one incident left in a database that a service may be using now. */
+/** The status and rows that one incident left. */
 export interface KeptIncident {
   readonly status: string;
   readonly rows: readonly TimelineRow[];

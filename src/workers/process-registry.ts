@@ -5,15 +5,15 @@ import { createProcessTable, type ProcessName, type ProcessTable, sendToGroup } 
 
 /** Every process that this program has started or adopted: workers and helpers alike. */
 export interface ProcessRegistry {
-  /** Without a start time the present one is read, so call it while the process is known to live. */
+  /** Adds a process. Without a start time the present one is read, so call it while the process is known to live. */
   register(process: {
     readonly pid: number;
     readonly startTicks?: number | null;
     readonly bootId?: string | null;
   }): void;
-  /** The process has ended. */
+  /** Removes a process that has ended. */
   unregister(pid: number): void;
-  /** The process is left alive on purpose (`--keep-workers`): `killAll` spares it. */
+  /** Leaves a process alive on purpose (`--keep-workers`): `killAll` spares it. */
   disown(pid: number): void;
   list(): readonly ProcessName[];
   /** Kills every registered group at once and synchronously; usable in a `process.on("exit")` handler. */

@@ -5,7 +5,10 @@
 import type { Clock, SystemClock, TimerHandle } from "../core/clock.ts";
 import { secondMs } from "../core/units.ts";
 
-/** Ten missed heartbeats; a load may block the interpreter for longer (pinning tens of gigabytes of memory). */
+/**
+ * Ten heartbeats may be missed. A load may block the interpreter for longer, because it pins tens of gigabytes of
+ * memory.
+ */
 export const silenceLimits = { serving: 10 * secondMs, loading: 60 * secondMs } as const;
 
 export interface SilenceWatchdogOptions {
@@ -13,16 +16,16 @@ export interface SilenceWatchdogOptions {
   readonly clock: Clock & Partial<Pick<SystemClock, "onStandstill">>;
   readonly limitMs: number;
   readonly onSilent: (silentForMs: number) => void;
-  /** Something was heard again after a silence. */
+  /** The watchdog calls it when something was heard again after a silence. */
   readonly onHeard: () => void;
 }
 
 /** Hears every notice of one worker, outside the machines: they are told of changes only, not of heartbeats. */
 export interface SilenceWatchdog {
   hear(): void;
-  /** Applies to the time since the last notice. */
+  /** The new limit also applies to the time since the last notice. */
   setLimit(limitMs: number): void;
-  /** Judges only what comes after now: this process could not listen meanwhile. */
+  /** Judges only what comes after now, because this process could not listen meanwhile. */
   restart(): void;
   stop(): void;
 }
@@ -39,7 +42,7 @@ export function createSilenceWatchdog({
   let isStopped = false;
   let timer: TimerHandle | undefined;
 
-  // One timer for many notices: when it fires early, it is set again for what is left.
+  // One timer serves many notices: when it fires early, it is set again for what is left.
   const judge = (): void => {
     timer = undefined;
     const silentForMs = clock.nowMs() - lastHeardAtMs;

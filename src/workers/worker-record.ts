@@ -19,7 +19,10 @@ const recordSchema = z.object({
 
 export type WorkerRecord = z.infer<typeof recordSchema>;
 
-/** Small files written in one go; synchronous, so that no later write of the same worker can overtake an earlier one. */
+/**
+ * The records of one run directory. They are synchronous, so that no later write of the same worker can overtake an
+ * earlier one.
+ */
 export interface WorkerRecords {
   read(workerId: string): WorkerRecord | null;
   /** Replaces the file atomically. It need not survive a power cut, because no worker does either. */

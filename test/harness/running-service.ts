@@ -59,7 +59,7 @@ export interface RunningService {
   worker(id?: string): WorkerFile | null;
   json<Body = Record<string, unknown>>(path: string, init?: RequestInit): Promise<{ status: number; body: Body }>;
   submit(fields?: Record<string, unknown>, headers?: Record<string, string>): Promise<string>;
-  /** Waits until the job's seed status is one of these. */
+  /** Waits until the job's status on the compatible routes is one of these. */
   jobIn(id: string, statuses: readonly string[], limitMs?: number): Promise<Record<string, unknown>>;
 }
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import ffmpeg from "@ffmpeg-installer/ffmpeg";
 import { clock, type RunningService, until } from "./running-service.ts";
 
-/** What a client of the seed's routes sees of its job. */
+/** What a client of the compatible routes sees of its job. */
 export interface Task {
   readonly status: string;
   readonly is_mock: boolean;

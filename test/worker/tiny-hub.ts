@@ -15,7 +15,10 @@ const common = {
 };
 const render = { maxSequenceLength: 32, dtype: "float32", negativePrompt: "water" };
 
-/** The seed's three models by their names, with random weights that render in a second. @param folder of cogvideox */
+/**
+ * The built-in models by their names and two others, with random weights that render in a second. @param folder of
+ * cogvideox
+ */
 const modelsWith = (folder: string) => ({
   "T2V-A14B": {
     ...common,

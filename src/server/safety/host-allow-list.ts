@@ -4,7 +4,7 @@ import { refuse } from "../problems.ts";
 
 const always = ["localhost", "127.0.0.1", "[::1]"];
 
-/** `Example.org:9000` → `example.org`; `[::1]:9000` → `[::1]`. */
+/** Takes the port away: `Example.org:9000` → `example.org`; `[::1]:9000` → `[::1]`. */
 export function hostNameOf(host: string): string {
   return host.trim().toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
 }

@@ -4,7 +4,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import type { HttpContext, HttpEnv, HttpMiddleware } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 
-/** 405 with `Allow` where the address exists for another method. */
+/** Answers 405 with `Allow` where the address exists for another method. */
 export function knownMethods(app: Hono<HttpEnv>): HttpMiddleware {
   return methodNotAllowed({
     app,

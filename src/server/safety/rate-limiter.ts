@@ -20,10 +20,13 @@ interface Bucket {
   filledAtMs: number;
 }
 
-/** Callers that are remembered; the one that was idle longest is forgotten first, and begins with a full bucket again. */
+/**
+ * So many callers are remembered; the one that was idle longest is forgotten first, and begins with a full bucket
+ * again.
+ */
 const mostBuckets = 4_096;
 
-/** One token bucket a caller. */
+/** Keeps one token bucket a caller. */
 export function createRateLimiter({ perSecond, burstCount }: RateLimit, clock: Pick<Clock, "nowMs">): RateLimiter {
   const buckets = new Map<string, Bucket>();
   const bucketOf = (caller: string, nowMs: number): Bucket => {

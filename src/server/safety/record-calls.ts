@@ -5,8 +5,8 @@ import type { ServerPorts } from "../server-ports.ts";
 import { harmlessMethods } from "./harmless-methods.ts";
 
 /**
- * Who called what: one row for every call of an operator that may have changed something; what a submitter does to a job stands
- * in the job's own rows. The route's pattern, never an address with what was typed.
+ * Writes one row for every call of an operator that may have changed something; what a submitter does to a job stands
+ * in the job's own rows. The row holds the route's pattern, never an address with what was typed.
  */
 export function recordCalls(events: Pick<ServerPorts["events"], "note">): HttpMiddleware {
   return async (context, next) => {

@@ -14,7 +14,7 @@ export class SimulatedFailure extends Error {
   }
 }
 
-/** The device is taken: nothing has changed, ask later. */
+/** The device is taken: nothing has changed, and the caller may ask later. */
 export class Busy extends Error {}
 
 export function contextLost(): SimulatedFailure {

@@ -13,7 +13,7 @@ export interface WorkerState {
   readonly jobsDone: number;
 }
 
-/** Between the main thread, which renders, and the link thread, which owns socket and heartbeat. */
+/** Messages from the main thread, which renders, to the link thread, which owns socket and heartbeat. */
 export type ToLink =
   | { readonly kind: "state"; readonly state: WorkerState }
   | { readonly kind: "notify"; readonly name: NotificationName; readonly params: unknown }
@@ -40,7 +40,7 @@ export interface LinkData {
   readonly token: string;
   readonly identity: WorkerIdentity;
   readonly state: WorkerState;
-  /** One 32-bit number: ms since the link's start, modulo 2^31, at which the main thread last turned. */
+  /** One 32-bit number says when the main thread last turned: ms since the link's start, modulo 2^31. */
   readonly pulse: SharedArrayBuffer;
   readonly startedAtMs: number;
   readonly orphanMs: number;
