@@ -1,3 +1,7 @@
+/**
+ * Measures how long a card stands idle between two jobs: a finished file is checked and committed while the next render
+ * begins, so the gap must stay small.
+ */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { endService, makeStateDir, startService } from "../test/harness/running-service.ts";

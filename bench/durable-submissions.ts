@@ -1,3 +1,7 @@
+/**
+ * Measures what durability costs a submission: the service over HTTP against bare fsynced inserts of the same size on
+ * the same disk, in turns, so that a slow disk slows both.
+ */
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";

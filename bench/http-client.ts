@@ -1,3 +1,7 @@
+/**
+ * A load generator for reads: it keeps a number of connections busy and counts answers a second. Its own cost falls on
+ * both sides of a comparison alike.
+ */
 import { Agent, request } from "node:http";
 
 export interface Load {

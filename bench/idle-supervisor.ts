@@ -1,3 +1,7 @@
+/**
+ * Measures what the supervisor costs a machine while nobody uses it: processor and memory of the built package, read
+ * from /proc.
+ */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { clock, endService, makeStateDir, startService, until } from "../test/harness/running-service.ts";

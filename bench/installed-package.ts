@@ -1,3 +1,6 @@
+/**
+ * Installs this checkout as a user would get it, for benches that must measure the packed files and not the sources.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

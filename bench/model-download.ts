@@ -46,7 +46,7 @@ async function secondsOf(work: () => Promise<void> | void): Promise<number> {
   return (clock.nowMs() - startedAtMs) / 1_000;
 }
 
-/** In a process of its own, as Python's is: start of the runtime included for both. */
+/** The pull runs in a process of its own, as Python's does: both figures include the start of their runtime. */
 function pullOurs(endpoint: string, folder: string): void {
   const puller = new URL("./model-download-puller.ts", import.meta.url).pathname;
   execFileSync(process.execPath, [puller, endpoint, folder, repository], { stdio: ["ignore", "ignore", "inherit"] });
@@ -58,7 +58,7 @@ function pullPython(python: string, endpoint: string, folder: string): void {
   execFileSync(python, ["-c", code], { env, stdio: ["ignore", "ignore", "inherit"] });
 }
 
-/** One curl, all files one after the other, to disk. */
+/** One curl writes all files to the disk, one after the other. */
 function pullCurl(endpoint: string, folder: string): void {
   const targets = Object.keys(sizes).flatMap((path) => [
     "-o",

@@ -23,7 +23,10 @@ const size = { width: 320, height: 192 };
 const job = { prompt: "a red fox runs across fresh snow", steps: 100, frames: 33 };
 const negativePrompt = "water";
 const limitMs = 30 * 60_000;
-/** One thread for both: on a host with a card the processor has time for the service, on two shared cores it would not. */
+/**
+ * Both sides get one thread: on a host with a card the processor has time for the service, on two shared cores it would
+ * not.
+ */
 const env = { OMP_NUM_THREADS: "1", HF_HUB_OFFLINE: "1", TRANSFORMERS_OFFLINE: "1" };
 
 const registry = {
@@ -47,7 +50,7 @@ const registry = {
   },
 };
 
-/** Checkpoints every two seconds: fifteen times as often as by default. */
+/** The service makes a checkpoint every two seconds, fifteen times as often as by default. */
 function startRealService(stateDir: string): Promise<RunningService> {
   const path = join(stateDir, "registry.json");
   writeFileSync(path, JSON.stringify(registry));
@@ -66,7 +69,7 @@ function startRealService(stateDir: string): Promise<RunningService> {
   });
 }
 
-/** The end comes by the event stream: a client that asks for it again and again would take the render's time. */
+/** The client hears of the end by the event stream: asking again and again would take the render's time. */
 async function serviceSeconds(service: RunningService, { messages }: EventReader): Promise<number> {
   const startedAtMs = clock.nowMs();
   const fields = {

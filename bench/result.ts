@@ -1,3 +1,8 @@
+/**
+ * What a bench hands to the runner: one figure, with the bound by which the runner passes or fails it; and the medians
+ * and percentiles that benches share.
+ */
+
 export interface BenchOptions {
   /** How long the idle supervisor is watched. */
   readonly idleMinutes: number;

@@ -9,9 +9,9 @@ import type { SseOrder } from "./sse-server.ts";
 const readerCount = 900;
 const silentCount = 100;
 const askedPerSecond = 10;
-/** A little faster than asked, so that the rate reached says something about the service. */
+/** The pace is a little faster than asked, so that the rate reached says something about the service. */
 const rows = { count: 250, everyMs: 80, textLength: 200 };
-/** More than kernel, socket and queue hold for a client, each time. */
+/** Each flood is more than kernel, socket and queue hold for a client. */
 const flood = { count: 700, everyMs: 4, textLength: 16 * 1024 };
 const patienceMs = 180_000;
 

@@ -1,3 +1,7 @@
+/**
+ * Measures a start of the service against a bare HTTP server's start on the same machine, so that the bound holds on
+ * slow and fast machines alike.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -21,7 +25,7 @@ async function freePort(): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-/** 0 while nobody answers. */
+/** The status of the answer; 0 while nobody answers. */
 function statusOf(port: number, path: string): Promise<number> {
   return new Promise((resolve) => {
     const call = request({ host: "127.0.0.1", port, path, agent: false }, (answer) => {
@@ -37,7 +41,7 @@ interface Started {
   readonly child: ChildProcess;
   readonly url: string;
   readonly spawnedAtMs: number;
-  /** From the spawn to the first 200. */
+  /** Time from the spawn to the first 200. */
   readonly tookMs: number;
 }
 

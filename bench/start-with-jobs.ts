@@ -1,3 +1,7 @@
+/**
+ * Measures whether a long history slows the start: a database with 100,000 ended jobs must open about as fast as an
+ * empty one.
+ */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { clock, endService, makeStateDir, startService } from "../test/harness/running-service.ts";

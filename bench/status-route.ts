@@ -1,3 +1,4 @@
+/** Measures the route that pages and monitors poll most against a bare Hono route with the same body. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { clock, endService, makeStateDir, startService, until } from "../test/harness/running-service.ts";

@@ -78,9 +78,9 @@ function copyAssets(root: string, outDir: string): void {
 }
 
 export interface BundleOrder {
-  /** Of package.json. */
+  /** The folder of package.json. */
   readonly root: string;
-  /** Absolute, below the root, and empty. */
+  /** The folder is absolute, lies below the root, and is empty. */
   readonly outDir: string;
 }
 
@@ -100,7 +100,7 @@ export async function bundle({ root, outDir }: BundleOrder): Promise<void> {
     dir: outDir,
     format: "esm",
     chunkFileNames: "[name]-[hash].js",
-    // Read by `node --enable-source-maps` alone, which costs memory and time: a stack then names the files of src.
+    // Only `node --enable-source-maps` reads them, which costs memory and time: a stack then names the files of src.
     sourcemap: true,
     sourcemapExcludeSources: true,
   });

@@ -11,7 +11,7 @@ import { endService, startService } from "../test/harness/running-service.ts";
 /** Longer than the lease of 30 s, so that a stopped supervisor comes back to a job that it no longer holds. */
 const stopMs = 40_000;
 const standstillSteps = 100;
-/** So slow that the render is still in its middle when the supervisor goes on. */
+/** The simulator is slowed down so far that the render is still in its middle when the supervisor goes on. */
 const slowly = { UNDERSTUDY_SIM_SPEED: "0.1" };
 
 const { values } = parseArgs({

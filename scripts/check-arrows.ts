@@ -5,7 +5,7 @@ import { isTypeScript, listFiles } from "./rules/source-files.ts";
 
 export interface ArrowReport {
   readonly cruisedCount: number;
-  /** `rule: from → to`. */
+  /** Each reads `rule: from → to`. */
   readonly violations: readonly string[];
   /** Source files that were not looked at; a check that looked at nothing must not be green. */
   readonly uncruised: readonly string[];

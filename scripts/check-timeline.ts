@@ -14,7 +14,7 @@ interface Source {
   readonly text: string;
 }
 
-/** In all of src, each with its reason beside it; in the machines none. */
+/** So many casts are allowed in all of src, each with its reason beside it; the machines have none. */
 const allowedCastCount = 6;
 
 const literalsIn = (node: ts.Node): readonly string[] =>

@@ -1,7 +1,8 @@
 /**
  * Completes package-lock.json with the optional platform packages that the registry at hand did not describe, so that
- * `npm ci` accepts the lock on every platform. Entries are derived from the owners' `optionalDependencies`: the platform
- * from the name's suffix, no integrity (npm then checks the registry's own). Run after every change of dependencies.
+ * `npm ci` accepts the lock on every platform. Entries are derived from the owners' `optionalDependencies`: the
+ * platform from the name's suffix, no integrity (npm then checks the registry's own). It is run after every change of
+ * dependencies.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 

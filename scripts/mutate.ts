@@ -37,7 +37,7 @@ if (
   process.exit(2);
 }
 
-/** `count` of them, in an order that the seed decides. */
+/** Draws `count` mutants, in an order that the seed decides. */
 function draw(mutants: readonly Mutant[], count: number): readonly Mutant[] {
   const chance = createSeededChance(seed);
   const drawn = mutants.map((mutant) => ({ mutant, at: chance.next() })).toSorted((one, other) => one.at - other.at);

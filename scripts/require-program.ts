@@ -7,10 +7,10 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 export interface NeededProgram {
-  /** For sentences: `The page's tests need a Chromium`. */
+  /** The sentence begins with it: `The page's tests need a Chromium`. */
   readonly need: string;
   readonly names: readonly string[];
-  /** The variable that may name another one. */
+  /** The variable by which another program may be named. */
   readonly variable: string;
   readonly debianPackage: string;
 }

@@ -14,7 +14,7 @@ const own = inProject("node_modules/node/bin/node");
 
 function start(node, asked, rest) {
   const args = [asked === "vitest" ? inProject("node_modules/vitest/vitest.mjs") : asked, ...rest];
-  // In place of this process, so that signals and the exit code need no go-between.
+  // The program takes the place of this process, so that signals and the exit code need no go-between.
   if (process.execve !== undefined) process.execve(node, [node, ...args], process.env);
   const child = spawn(node, args, { stdio: "inherit" });
   // A terminal sends Ctrl-C to both; a second one would tell the child to end at once.

@@ -44,7 +44,7 @@ function isRunning(pid) {
 
 const programOf = (folder) => join(folder, "main.js");
 const marksOf = (folder) => join(folder, "running");
-/** The clone belongs to another user, or its disk is full. */
+/** Nobody may write here because the clone belongs to another user, or because its disk is full. */
 const isNotWritable = ({ code }) => ["EACCES", "EROFS", "EPERM", "ENOSPC"].includes(code);
 
 /**
@@ -57,7 +57,7 @@ function mark(folder) {
     writeFileSync(path, "");
     process.on("exit", () => rmSync(path, { force: true }));
   } catch (thrown) {
-    // Who may not write here has nobody beside him who removes a bundle.
+    // A user who may not write here has nobody beside him who removes a bundle.
     if (thrown.code !== "ENOENT" && !isNotWritable(thrown)) throw thrown;
   }
   return existsSync(programOf(folder));
@@ -72,7 +72,7 @@ function removeUnused(kept) {
   }
 }
 
-/** Nothing comes of it when a source holds a mistake, or where nobody may write. */
+/** Makes a bundle. Nothing comes of it when a source holds a mistake, or where nobody may write. */
 function make(folder, key) {
   const building = join(store, `${key}-${process.pid}`);
   try {
@@ -80,7 +80,7 @@ function make(folder, key) {
     writeFileSync(join(marksOf(building), String(process.pid)), "");
     const bundler = join(root, "scripts", "bundle.ts");
     const { status } = spawnSync(process.execPath, [bundler, building], { stdio: "ignore" });
-    // A source that was written meanwhile is in the bundle or is not: nobody knows.
+    // A source that was written meanwhile is in the bundle or is not, and nobody can tell which.
     if (status !== 0 || keyOfSources() !== key) return;
     renameSync(building, folder);
     removeUnused(folder);

@@ -28,7 +28,7 @@ const checks = {
   types: { command: inPython("mypy"), cwd: worker },
   tests: { command: inPython("pytest"), cwd: worker },
   conformance: { command: vitest(), cwd: root },
-  /** A part of the one before: the whole service with this worker, killed and restarted. */
+  /** This is a part of the tests before: the whole service with this worker, killed and restarted. */
   "end-to-end": { command: vitest("test/worker/end-to-end.test.ts"), cwd: root },
 } as const satisfies Readonly<Record<string, Check>>;
 
@@ -39,7 +39,7 @@ if (!existsSync(python)) {
 const clock = createSystemClock();
 const failed: string[] = [];
 
-/** Its output comes when it has ended: another check may run beside it. */
+/** A check's output is shown when the check has ended, because another one may run beside it. */
 async function run(name: string, { command, cwd }: Check): Promise<void> {
   const startedAtMs = clock.nowMs();
   const [file = "", ...args] = command;

@@ -16,7 +16,7 @@ const requirements = ["requirements.txt", "requirements-dev.txt"].map((name) => 
 const python = process.env["PYTHON"] ?? "python3";
 const leastPython = [3, 10] as const;
 
-/** Ends with one sentence. */
+/** Ends the program with one sentence. */
 function giveUp(sentence: string): never {
   console.error(`worker:install: ${sentence}`);
   process.exit(1);
@@ -50,7 +50,7 @@ function run(file: string, args: readonly string[], failure: string): void {
 }
 
 function install(version: string): void {
-  // Of another Python, or half of one: made anew.
+  // The environment belongs to another Python or is only half there, so it is made anew.
   rmSync(folder, { recursive: true, force: true });
   console.log(`worker:install: installing for Python ${version} into .venv, about 3 minutes and 6 GiB`);
   run(

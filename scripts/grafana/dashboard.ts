@@ -9,9 +9,9 @@ interface PanelAbout {
   readonly title: string;
   readonly description?: string;
   readonly type: "timeseries" | "stat" | "state-timeline" | "table";
-  /** Grafana's own names. */
+  /** The units have Grafana's own names. */
   readonly unit?: "s" | "bytes" | "percentunit" | "celsius" | "watt" | "short" | "reqps";
-  /** Of 24. */
+  /** The width counts columns of Grafana's grid, of which there are 24. */
   readonly width: number;
   readonly height?: number;
   readonly targets: readonly Target[];
@@ -19,7 +19,7 @@ interface PanelAbout {
 }
 
 const source = { type: "prometheus", uid: `\${DS_PROMETHEUS}` } as const;
-/** Only what the person who looks has chosen. */
+/** Panels show only the instances that the person who looks has chosen. */
 const at = 'instance=~"$instance"';
 
 /** The word that holds, from a set of series of which one is 1. */

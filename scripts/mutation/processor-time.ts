@@ -1,9 +1,13 @@
+/**
+ * Processor time of a process group, from /proc. The mutation run judges hanging tests by it and not by the wall clock,
+ * because a busy machine would make slow tests look like hanging ones.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 
 /** The kernel counts a process's time in hundredths of a second: proc_pid_stat(5). */
 const tickMs = 10;
 
-/** Of one process, when it belongs to the group; a process that has ended by now counts nothing. */
+/** The time of one process when it belongs to the group; a process that has ended by now counts nothing. */
 function timeOf(pid: string, groupId: number): number {
   let text: string;
   try {

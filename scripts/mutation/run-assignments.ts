@@ -1,20 +1,24 @@
+/**
+ * Runs the mutation assignments in child processes, a chunk at a time: a mutant may hang its process or take all of its
+ * memory, and must take nothing but itself along.
+ */
 import { type ChildProcess, fork } from "node:child_process";
 import { type Clock, createSystemClock, type TimerHandle } from "../../src/core/clock.ts";
 import type { Assignment, ChunkMessage, Finding } from "../../test/mutation/assignment.ts";
 import { processorMs } from "./processor-time.ts";
 
 /**
- * Longer than the slowest test: a mutant in which one takes longer hangs. Of the processor's time, because on a busy machine every
- * test takes long.
+ * A mutant in which one test takes longer than this hangs; the slowest test takes less. The limit counts the
+ * processor's time, because on a busy machine every test takes long.
  */
 const silenceMs = 60_000;
 const lookEveryMs = 5_000;
-/** A process keeps every mutant's copy of the tests until it ends. */
+/** Chunks are small because a process keeps every mutant's copy of the tests until it ends. */
 const chunkSize = 25;
 
 interface ChunkEnd {
   readonly findings: readonly Finding[];
-  /** What was not begun when the process had to be killed. */
+  /** Assignments that were not begun when the process had to be killed. */
   readonly rest: readonly Assignment[];
 }
 
@@ -43,7 +47,7 @@ function runChunk(
       watch = clock.setTimer(look, lookEveryMs);
       if (child.pid === undefined || processorMs(child.pid) - heardAtMs < silenceMs) return;
       isSilent = true;
-      // Its test process hangs in a loop and hears nothing: the whole group ends.
+      // The test process hangs in a loop and hears nothing, so the whole group is killed.
       process.kill(-child.pid, "SIGKILL");
     };
     const heard = (): void => {
@@ -61,7 +65,7 @@ function runChunk(
       if (isSilent) note(`no end within ${silenceMs / 1_000} s of the processor`);
       else if (assignments[findings.length]?.mutant.operator === "nothing")
         reject(new Error(`a process ended with ${code} before anything was looked at`));
-      // The mutant in hand took its process with it, by all of the memory for instance.
+      // The mutant in hand took its process with it, for instance by using up the memory.
       else note("the end of its process");
       resolve({ findings, rest: assignments.slice(findings.length) });
     });

@@ -6,7 +6,7 @@ import ts from "typescript";
 
 export interface Finding {
   readonly form: string;
-  /** From 1. */
+  /** Lines count from 1. */
   readonly line: number;
   readonly text: string;
 }

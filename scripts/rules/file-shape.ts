@@ -5,7 +5,7 @@ import type { Finding } from "./banned-forms.ts";
 const longestFileLines = 400;
 const longestFunctionLines = 60;
 
-/** Spelled apart, so that this file passes its own rule. */
+/** The words are spelled apart, so that this file passes its own rule. */
 const unfinished = new RegExp(`\\b(?:${["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"].join("|")})\\b`);
 const switches = ["skip", "only", "todo", "skipIf", "runIf", "fails"];
 const testWords = ["it", "test", "describe", "suite"];
@@ -51,7 +51,7 @@ function findForgottenCauses(clause: ts.CatchClause): readonly ts.Node[] {
 }
 
 export interface ShapeRules {
-  /** Tests may have long tables and callbacks; source may not. */
+  /** Functions of src are limited; tests may have long tables and callbacks. */
   readonly isFunctionLengthLimited: boolean;
 }
 

@@ -1,3 +1,4 @@
+/** Lists the files that the checks of `npm run check` and the bundler look at, always in the same order. */
 import { readdirSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 
@@ -17,5 +18,5 @@ export function listFiles(
 
 export const isTypeScript = (path: string): boolean => path.endsWith(".ts") && !path.endsWith(".d.ts");
 
-/** Fixtures break the rules on purpose. */
+/** Whether a file is a fixture of the rules, which breaks them on purpose. */
 export const isFixture = (path: string): boolean => /^test\/fixtures\/(?:banned|arrows)\//.test(path);

@@ -1,3 +1,7 @@
+/**
+ * Makes the contents of `visualizations/`: an index, a Mermaid file and an SVG for each machine; and tells which of the
+ * files there are stale. `npm run visualize` writes them, `npm run check` compares them.
+ */
 import type { Chart } from "../../src/core/ports/machine-feed.ts";
 import { chartOf, flatten } from "../../src/telemetry/chart.ts";
 import { drawMermaid } from "./draw-mermaid.ts";

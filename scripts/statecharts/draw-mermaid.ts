@@ -1,3 +1,4 @@
+/** Draws a chart as Mermaid text, which code hosts render by themselves and in which a diff shows what changed. */
 import type { Chart, ChartState } from "../../src/core/ports/machine-feed.ts";
 import { anyStateId } from "../../src/telemetry/chart.ts";
 

@@ -1,3 +1,4 @@
+/** Lays a chart out with ELK and draws it as an SVG that needs no script and no font of its own. */
 import elkBundle, { type ELK, type ElkExtendedEdge, type ElkNode, type ElkPoint } from "elkjs/lib/elk.bundled.js";
 import type { Chart, ChartEdge, ChartState } from "../../src/core/ports/machine-feed.ts";
 import { anyStateId } from "../../src/telemetry/chart.ts";

@@ -1,3 +1,7 @@
+/**
+ * Loads every machine of `src/machines`, for the pictures and for the tests that must cover all of them: a new machine
+ * file is found without being listed anywhere.
+ */
 import { readdirSync } from "node:fs";
 import type { AnyStateMachine } from "xstate";
 

@@ -1,4 +1,4 @@
-/** What was typed → what is wanted. Nothing is read, started or loaded for it. */
+/** Turns what was typed into what is wanted. Nothing is read, started or loaded for it. */
 import { type Application, buildApplication, type InputCompletion, proposeCompletions, run } from "@stricli/core";
 import { arrangeWords } from "./arrange-words.ts";
 import { commandTree, usualCommand } from "./command-tree.ts";
@@ -11,7 +11,7 @@ export type Arguments =
   | Order
   | { readonly command: "help"; readonly text: string }
   | { readonly command: "version" }
-  /** One sentence; the exit code is 2. */
+  /** The line was not understood: one sentence says why, and the exit code is 2. */
   | { readonly command: "refused"; readonly message: string };
 
 const refuse = (sentence: string): Arguments => ({
@@ -67,7 +67,7 @@ export async function parseArguments(argv: readonly string[]): Promise<Arguments
 
 const silent = { write: () => undefined };
 
-/** What may come in place of the last word, which is unfinished. */
+/** Words that may come in place of the last word, which is unfinished. */
 export function completionsOf(words: readonly string[]): Promise<readonly InputCompletion[]> {
   const isUsual = words[0]?.startsWith("-") === true;
   return proposeCompletions(applicationFor([]), isUsual ? [usualCommand, ...words] : words, {

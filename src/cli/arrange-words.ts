@@ -1,6 +1,6 @@
 /**
- * The words that were typed, in the order in which the tree reads them: route, flags, operands. People may type flags
- * anywhere, and the command `serve` not at all. Pure.
+ * Puts the words that were typed into the order in which the tree reads them: route, flags, operands. People may type
+ * flags anywhere, and the command `serve` not at all. Pure.
  */
 import { parseArgs } from "node:util";
 import type { RouteMap } from "@stricli/core";
@@ -11,7 +11,7 @@ import type { Parsing } from "./parsing.ts";
 export type Arranged =
   | { readonly kind: "words"; readonly route: readonly string[]; readonly words: readonly string[] }
   | { readonly kind: "version" }
-  /** One sentence, without its beginning. */
+  /** The sentence lacks its beginning, which the caller puts before it. */
   | { readonly kind: "refused"; readonly sentence: string };
 
 interface TypedFlag {
@@ -27,7 +27,7 @@ interface Walk {
   readonly route: string[];
   target: Target;
   readonly flags: TypedFlag[];
-  /** What follows the route; the first may be a command that there is not. */
+  /** The words after the route; the first may be a command that does not exist. */
   readonly operands: string[];
 }
 
@@ -59,7 +59,10 @@ function walk(argv: readonly string[]): Walk {
   return way;
 }
 
-/** Without a command it is the usual one; also where a flag is misspelt, since its value may look like a command. */
+/**
+ * Goes to the usual command where none was typed; also where a flag is misspelt, since its value may look like a
+ * command.
+ */
 function orUsual(way: Walk): Walk {
   const isUsual = way.route.length === 0 && (way.operands.length === 0 || !way.flags.every(isDeclared));
   const usual = nextOf(commandTree, usualCommand);

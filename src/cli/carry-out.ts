@@ -1,6 +1,6 @@
 /**
- * Order → the command that carries it out. Each is loaded when it is asked for: `--help` and `status` start at once, because
- * they need nothing of the service.
+ * Finds the command that carries an order out. Each is loaded when it is asked for: `--help` and `status` start at
+ * once, because they need nothing of the service.
  */
 import type { Config } from "../config/schema.ts";
 import type { ConfigOrigin } from "./load-config.ts";

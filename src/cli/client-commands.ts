@@ -1,3 +1,7 @@
+/**
+ * `understudy pause`, `drain` and `resume`: they ask the running service over HTTP, as any other operator's client
+ * does.
+ */
 import type { Config } from "../config/schema.ts";
 import { connect, refusalOf } from "./running-service.ts";
 import { say } from "./say.ts";

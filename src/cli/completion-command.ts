@@ -30,7 +30,7 @@ export function showCompletion(shell: Shell): number {
   return 0;
 }
 
-/** One a line, as all three shells read it. */
+/** Prints one proposal a line, as all three shells read it. */
 export async function propose(words: readonly string[]): Promise<number> {
   for (const { completion } of await completionsOf(words)) if (completion !== "--") say(completion);
   return 0;

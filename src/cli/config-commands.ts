@@ -1,3 +1,7 @@
+/**
+ * `understudy config schema`, `show` and `check`: what may be set, what is set and where from, and whether it is sound,
+ * all without a start.
+ */
 import { defaultsName } from "../config/parse-config.ts";
 import { configJsonSchema } from "../config/settings.ts";
 import { showSettings } from "../config/write-settings.ts";

@@ -37,7 +37,7 @@ export const valuesOf = (name: string): readonly string[] =>
     return flag?.kind === "enum" ? flag.values : [];
   });
 
-/** Given again, it adds a value; every other flag's last value counts. */
+/** Whether giving the flag again adds a value; of every other flag the last value counts. */
 export function isRepeatable({ parameters: { flags = {} } }: Leaf, name: string): boolean {
   const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
   return flag !== undefined && "variadic" in flag && flag.variadic !== undefined;

@@ -1,3 +1,7 @@
+/**
+ * `understudy doctor`: prints what the configuration needs and what of it is missing, with the fix, before anything
+ * starts.
+ */
 import { type Finding, isWell } from "../app/doctor/finding.ts";
 import { runDoctor } from "../app/doctor/run-doctor.ts";
 import type { HubEnvironment } from "../config/hub-environment.ts";

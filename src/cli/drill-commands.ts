@@ -1,3 +1,4 @@
+/** `understudy drill`: lists drills, or runs one in the running service and prints its score card. */
 import type { Config } from "../config/schema.ts";
 import { drillListSchema, type ScoreCardWire, scoreCardSchema } from "../contract/drill-wire.ts";
 import { askService, refusalOf } from "./running-service.ts";

@@ -98,7 +98,7 @@ const settingOf: Readonly<Record<Exclude<keyof ServeFlags, "config">, string>> =
   "state-dir": "stateDir",
 };
 
-/** Which configuration is meant: what of the flags is a setting, and the file. */
+/** Which configuration is meant: the flags that are settings, and the file. */
 export function originOf(flags: Partial<ServeFlags>): ConfigOrigin {
   const names = Object.keys(settingOf) as (keyof typeof settingOf)[];
   const given = names.flatMap((name) => (flags[name] === undefined ? [] : [[settingOf[name], String(flags[name])]]));

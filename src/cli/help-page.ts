@@ -38,7 +38,7 @@ function flagRows({ parameters: { flags = {}, aliases = {} } }: Leaf): readonly 
 const usageOf = (leaf: Leaf, path: readonly string[]): string =>
   [...path, ...operandsOf(leaf).map(([name]) => name)].join(" ");
 
-/** Every command below it that people type, with what it is for. */
+/** Every command below the target that people type, with what it is for. */
 function commandRows(target: Target, path: readonly string[]): readonly Row[] {
   if (isLeaf(target)) return [[usageOf(target, path), target.brief]];
   return target

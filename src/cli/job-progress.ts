@@ -13,7 +13,7 @@ function etaWords(etaMs: number | undefined): string {
     : `  about ${Math.ceil(etaMs / minuteMs)} min left`;
 }
 
-/** Where it is, in a few words; a stand-in is named as one. */
+/** Where a job is, in a few words; a stand-in is named as one. */
 export function whereabouts(job: JobDetail): string {
   const { state, progress, is_mock: isStandInShown } = job;
   const standIn =
@@ -29,7 +29,7 @@ export function jobBar(job: JobDetail, columns: number): string {
   return `${drawBar(percent)} ${percent} %  ${whereabouts(job)}`.slice(0, columns);
 }
 
-/** For logs and pipes: a line for every new state and every tenth; null when there is nothing new to say. */
+/** Writes for logs and pipes: a line for every new state and every tenth; null when there is nothing new to say. */
 export function createJobLines(): (job: JobDetail) => string | null {
   let last = "";
   return (job) => {

@@ -20,7 +20,7 @@ function refuse(answer: ServiceAnswer, isJson: boolean): number {
   return exitCodes.failed;
 }
 
-/** 0 for a real video, 4 for a stand-in as the end, 1 for everything else. */
+/** The exit code: 0 for a real video, 4 for a stand-in as the end, 1 for everything else. */
 function exitCodeOf({ state, is_mock: isStandIn }: JobDetail): number {
   if (state !== "succeeded") return exitCodes.failed;
   return isStandIn ? exitCodes.degraded : exitCodes.ok;

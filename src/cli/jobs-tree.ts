@@ -34,7 +34,7 @@ interface SubmitFlags extends EnterFlags {
   readonly fallback: string | undefined;
   readonly allow: string | undefined;
   readonly priority: string | undefined;
-  /** Milliseconds from now. */
+  /** The deadline in milliseconds from now. */
   readonly deadline: number | undefined;
   readonly label: readonly string[] | undefined;
   readonly webhook: string | undefined;
@@ -91,16 +91,16 @@ const listFlags: FlagParametersForType<ListFlags> = {
 
 const listed = (texts: readonly string[]): string[] => texts.flatMap((text) => text.split(","));
 
-/** Numbers become numbers; what is none is sent as it is, and the service says what is wrong with it. */
+/** Numbers become numbers; any other text is sent as it is, and the service says what is wrong with it. */
 const numberOf = (text: string): string | number => (/^-?\d{1,15}(?:\.\d{1,15})?$/.test(text) ? Number(text) : text);
 
-/** `name` or `name:strength`. */
+/** Reads `name` or `name:strength`. */
 function loraOf(text: string): Record<string, unknown> {
   const [, name = text, strength] = /^(.*):([^:]*)$/.exec(text) ?? [];
   return strength === undefined ? { name } : { name, strength: numberOf(strength) };
 }
 
-/** What was not given is no field: then the service's own default holds. */
+/** A flag that was not given makes no field: then the service's own default holds. */
 const given = (fields: Readonly<Record<string, unknown>>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined));
 

@@ -7,7 +7,7 @@ import { ifKnown, present } from "../core/present.ts";
 
 export interface ConfigOrigin {
   readonly flags: Readonly<Record<string, string>>;
-  /** From `--config`; null where it was not given, and UNDERSTUDY_CONFIG may name one. */
+  /** The path that `--config` names; null where it was not given, and UNDERSTUDY_CONFIG may name one. */
   readonly configPath: string | null;
 }
 

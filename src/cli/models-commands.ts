@@ -1,3 +1,7 @@
+/**
+ * `understudy models …`: lists, pulls, verifies and removes models. The commands open the cache themselves, so that
+ * models can be fetched before the first start; a lock keeps a running service and a command apart.
+ */
 import { resolve } from "node:path";
 import { judgePull, type PullWorld } from "../app/models/judge-pull.ts";
 import { readModelCatalog } from "../app/models/known-models.ts";
@@ -21,7 +25,7 @@ export interface ModelsWanted {
   readonly isAnyway: boolean;
 }
 
-/** A bar that is redrawn on a terminal, lines elsewhere. */
+/** Shows a bar that is redrawn on a terminal, and lines elsewhere. */
 function createDisplay(): { show: (progress: PullProgress) => void; end: () => void } {
   const { stdout } = process;
   const lineOf = createPlainLines();
@@ -43,7 +47,7 @@ function createDisplay(): { show: (progress: PullProgress) => void; end: () => v
 async function pull(cache: ModelCache, { model, revision }: ModelsWanted): Promise<number> {
   const display = createDisplay();
   cache.onProgress((_, progress) => display.show(progress));
-  // Once: a second Ctrl-C ends the process at once, and a kill costs no more than a part.
+  // The handler hears one signal only: a second Ctrl-C ends the process at once, and a kill costs no more than a part.
   const pause = (): void => {
     void cache.pause(model);
   };
@@ -117,7 +121,7 @@ const verbs: Readonly<Record<ModelsVerb, (cache: ModelCache, wanted: ModelsWante
   remove,
 };
 
-/** Before a byte is fetched. Throws ModelError MODEL_DOES_NOT_FIT. */
+/** Tells before a byte is fetched whether the model fits. Throws ModelError MODEL_DOES_NOT_FIT. */
 async function sayFitness(config: Config, { model, isAnyway }: ModelsWanted, world: PullWorld): Promise<void> {
   const { isRefused, sentences, refusal } = await judgePull(config, model, world);
   if (isRefused && !isAnyway)

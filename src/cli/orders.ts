@@ -11,7 +11,7 @@ export type Shell = (typeof shells)[number];
 
 export interface JobsWanted {
   readonly verb: JobsVerb;
-  /** The prompt of a submission, the id of a job; empty for a list. */
+  /** The prompt of a submission or the id of a job; empty for a list. */
   readonly operand: string;
   /** What the submission says, in the words of the route. */
   readonly fields: Readonly<Record<string, unknown>>;
@@ -39,7 +39,7 @@ interface Orders {
   doctor: ConfigOrigin & { readonly isJson: boolean };
   pause: ConfigOrigin & { readonly isReleasing: boolean };
   resume: ConfigOrigin;
-  /** Null lists them. */
+  /** The drill to run; null lists all drills. */
   drill: ConfigOrigin & { readonly drill: string | null };
   models: ConfigOrigin & {
     readonly verb: ModelsVerb;

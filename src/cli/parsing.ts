@@ -1,3 +1,7 @@
+/**
+ * The context that every command of the argument tree gets. A command only records what is wanted; the order is carried
+ * out after parsing, so that parsing can be tested without effects.
+ */
 import type { CommandContext } from "@stricli/core";
 import type { Order } from "./orders.ts";
 

@@ -1,9 +1,13 @@
+/**
+ * How far a download is, in words: a bar that a terminal redraws, and a few plain lines for logs and pipes, which
+ * cannot redraw.
+ */
 import type { PullProgress } from "../core/ports/model-cache.ts";
 import { formatBytes, minuteMs, secondMs } from "../core/units.ts";
 
 const barWidth = 24;
 
-/** `[######------------------]` */
+/** A bar of text, such as `[######------------------]`. */
 export function drawBar(percent: number): string {
   const fullCount = Math.round((barWidth * percent) / 100);
   return `[${"#".repeat(fullCount)}${"-".repeat(barWidth - fullCount)}]`;
@@ -34,7 +38,7 @@ export function barLine(progress: PullProgress, columns: number): string {
   return `${bar} ${amounts(progress)}  ${now}`.slice(0, columns);
 }
 
-/** For logs and pipes: a line for every tenth and every new trouble; null when there is nothing new to say. */
+/** Writes for logs and pipes: a line for every tenth and every new trouble; null when there is nothing new to say. */
 export function createPlainLines(): (progress: PullProgress) => string | null {
   let lastTenth = -1;
   let lastTrouble: string | null = null;

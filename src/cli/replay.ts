@@ -1,3 +1,7 @@
+/**
+ * `understudy replay`: runs an incident's recorded events through today's recovery machine and prints every step. It
+ * reads the database without writing, so it also works beside a running service or on a copy.
+ */
 import { join } from "node:path";
 import type { Difference } from "../app/incidents/incident-facts.ts";
 import type { Replay, ReplayedLife, ReplayedStep } from "../app/incidents/incident-replay.ts";

@@ -1,3 +1,7 @@
+/**
+ * How commands reach the service on this machine: its address comes from the state directory, so nobody has to name a
+ * port.
+ */
 import { readAddress } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
 import { createApiClient } from "../contract/api/api-client.ts";

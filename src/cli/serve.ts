@@ -1,3 +1,7 @@
+/**
+ * `understudy serve`: starts the service, greets, and turns signals into its end. SIGTERM ends cleanly or leaves the
+ * workers running, SIGHUP reads the configuration again, and a second signal ends everything at once.
+ */
 import { startService } from "../app/start-service.ts";
 import type { ConfigAnswer } from "../config/parse-config.ts";
 import type { Config } from "../config/schema.ts";

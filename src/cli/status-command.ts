@@ -1,3 +1,4 @@
+/** `understudy status`: what the running service is doing, for people or as JSON. Scripts read the exit code. */
 import type { Config } from "../config/schema.ts";
 import { type StatusWire, statusSchema } from "../contract/status-wire.ts";
 import { jobStates } from "../core/words.ts";
@@ -6,11 +7,11 @@ import { askService, refusalOf } from "./running-service.ts";
 import { say } from "./say.ts";
 
 function workerLine({ id, kind, state, pid }: StatusWire["workers"][number]): string {
-  // Where it is inside a larger state says enough.
+  // The innermost state says enough of where the worker is.
   return `  ${id.padEnd(12)} ${kind.padEnd(10)} ${state.split(".").at(-1) ?? state}${pid === undefined ? "" : `, pid ${pid}`}`;
 }
 
-/** For a terminal. */
+/** The status as lines for a terminal. */
 export function statusLines(address: string, status: StatusWire): string[] {
   const counts = jobStates
     .filter((state) => (status.jobs[state] ?? 0) > 0)
@@ -33,7 +34,9 @@ export function statusLines(address: string, status: StatusWire): string[] {
 
 const isWell = (status: StatusWire): boolean => status.mode === "ready" && status.ready && !status.paused;
 
-/** What the running service is doing: 0 when the next job would be rendered at once by the main model, else 4. */
+/**
+ * Prints what the running service is doing: 0 when the next job would be rendered at once by the main model, else 4.
+ */
 export async function showStatus(config: Config, isJson: boolean): Promise<number> {
   const answer = await askService(config, "GET", "/api/v1/status");
   if (!answer.isOk) {

@@ -1,3 +1,7 @@
+/**
+ * `understudy token …`: makes, lists and revokes API keys in the state directory itself, because the first key must
+ * exist before anybody can call the protected API.
+ */
 import { listKeys, makeKey, revokeKey } from "../app/key-operations.ts";
 import type { Config } from "../config/schema.ts";
 import { isoOf } from "../core/clock.ts";
@@ -42,7 +46,7 @@ async function revoke({ stateDir }: Config, id: string): Promise<number> {
   return isRevoked ? 0 : 1;
 }
 
-/** Keys of the state directory, while a service runs on it or not. */
+/** Carries out what was asked about the keys of the state directory, while a service runs on it or not. */
 export function runToken(config: Config, { verb, keyId, role, label }: TokenOrder): Promise<number> {
   if (verb === "create") return create(config, role, label);
   return verb === "list" ? list(config) : revoke(config, keyId);

@@ -1,3 +1,7 @@
+/**
+ * Waits for one job on behalf of `understudy jobs`: the waiting outlives a restart of the service, because the job does
+ * too.
+ */
 import type { Config } from "../config/schema.ts";
 import { type JobDetail, jobDetailSchema } from "../contract/jobs-wire.ts";
 import { createSystemClock } from "../core/clock.ts";
@@ -9,7 +13,7 @@ import { createJobLines, jobBar } from "./job-progress.ts";
 import { askService, refusalOf } from "./running-service.ts";
 
 const lookEveryMs = 500;
-/** A service that is started anew is waited for so long; the job is on its disk. */
+/** A service that was stopped is waited for this long: its next start finds the job on its disk. */
 const absenceLimitMs = 2 * minuteMs;
 
 export type Waited =
@@ -17,7 +21,9 @@ export type Waited =
   | { readonly kind: "interrupted" }
   | { readonly kind: "gone"; readonly message: string; readonly exitCode: number };
 
-/** A bar that is redrawn on a terminal, lines elsewhere; on stderr, so that stdout stays for what was asked. */
+/**
+ * Shows a bar that is redrawn on a terminal, and lines elsewhere; on stderr, so that stdout stays for what was asked.
+ */
 function createDisplay(): { show: (job: JobDetail) => void; note: (text: string) => void; end: () => void } {
   const { stderr } = process;
   const lineOf = createJobLines();

@@ -1,3 +1,7 @@
+/**
+ * `understudy worker check`: runs the conformance checks against somebody's own worker, with what its author promises
+ * in a file.
+ */
 import { readFileSync } from "node:fs";
 import { checkWorker } from "../app/workers/check-worker.ts";
 import { type PromiseFile, promiseFileSchema } from "../contract/worker-promises.ts";

@@ -1,3 +1,7 @@
+/**
+ * How recovery acts on a card: the worker carries an action out, and another process measures before and after. What
+ * the worker claims to have freed is never evidence by itself.
+ */
 import type { Clock } from "../core/clock.ts";
 import { UnderstudyError, WorkerError } from "../core/errors.ts";
 import type { ActionEvidence, EvidenceMeasure } from "../core/fault.ts";
@@ -10,7 +14,7 @@ import type { RecoveryAction } from "../core/words.ts";
 
 export interface GpuAdapterOptions {
   readonly clock: Clock;
-  /** Another process's view of the card. */
+  /** The view of the card from another process than the worker's. */
   readonly probe: TelemetryProbe;
   /** The live connection, looked up at the moment of each call; null while there is none. */
   readonly clientOf: (workerId: string) => WorkerClient | null;
@@ -85,7 +89,10 @@ function createMeter({
   };
 }
 
-/** A driver gives memory back some time after the worker has: looks until the card's free memory rose by that much. */
+/**
+ * A driver gives memory back some time after the worker has, so this looks until the card's free memory rose by that
+ * much.
+ */
 async function measureUntilFreed(
   clock: Clock,
   measure: () => Promise<EvidenceMeasure>,
@@ -112,7 +119,7 @@ function saidFreedBytes({ before, after }: Partial<WorkerActionReport>): number 
   return before === undefined || after === undefined ? 0 : before.reservedBytes - after.reservedBytes;
 }
 
-/** One action of a worker between two measurements of its card. */
+/** Runs one action of a worker between two measurements of its card. */
 function createActing(
   { clock, clientOf }: GpuAdapterOptions,
   measure: (workerId: string) => Promise<EvidenceMeasure>,
@@ -157,7 +164,8 @@ export function createGpuAdapter(options: GpuAdapterOptions): GpuAdapter {
         signal,
       ),
     enableOffload: (workerId, { model, profile }, signal) => {
-      // Where nothing is resident, as after a load that ran out of memory, there is nothing to reload: it is loaded.
+      // After a load that ran out of memory nothing is resident: then there is nothing to reload, and the model is
+      // loaded.
       const reload: Apply = async (client) => {
         if ((await client.stats(signal)).residentModel === model)
           return client.runAction({ action: "enable_cpu_offload", profile }, signal);

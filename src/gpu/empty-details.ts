@@ -1,6 +1,9 @@
+/**
+ * The details of a card of which nothing was measured. Each source of cards fills in what it knows, so that the rest
+ * stays null and not zero.
+ */
 import type { Card } from "./probe/probe-protocol.ts";
 
-/** Nothing of it was measured. */
 export const emptyDetails: Card["details"] = {
   busId: null,
   driverVersion: null,

@@ -1,3 +1,7 @@
+/**
+ * The only way by which a rendered file becomes a job's result: it is decoded and judged before anybody can see it, and
+ * committed exactly once.
+ */
 import type { Clock } from "../core/clock.ts";
 import { MediaError } from "../core/errors.ts";
 import { type ArtifactRef, effectiveRequest, type JobResult, type Lease } from "../core/job.ts";
@@ -27,7 +31,10 @@ export type Acceptance =
 
 const thumbnailWidth = 320;
 
-/** A real frame as JPEG, published. Undefined where none can be made, for instance on a full disk: a video counts without. */
+/**
+ * Publishes a real frame as JPEG. Undefined where none can be made, for instance on a full disk: a video counts without
+ * one.
+ */
 async function makeThumbnail(ports: AcceptPorts, lease: Lease, sourcePath: string): Promise<ArtifactRef | undefined> {
   const outputPath = ports.artifacts.stagingPath(lease.jobId, lease.fence, "thumbnail");
   try {
@@ -60,7 +67,9 @@ function resultOf(finished: FinishedRender, durationSeconds: number): JobResult 
   };
 }
 
-/** What is left over is swept by age, so a file that cannot be deleted now takes nothing back of what was decided. */
+/**
+ * Files that are left over are swept by age, so one that cannot be deleted now takes nothing back of what was decided.
+ */
 async function tidy(ports: AcceptPorts, { report, lease }: FinishedRender, isJobOver: boolean): Promise<void> {
   const leftovers = [
     ports.artifacts.discardStaged(report.outputPath),

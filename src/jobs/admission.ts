@@ -1,3 +1,7 @@
+/**
+ * Decides whether a job is taken, before anything is written: whether the door is open, the disk has room and a card
+ * can carry it. A job that is taken is durable before it is acknowledged.
+ */
 import type { EstimateView } from "../contract/service-views.ts";
 import type { AdmissionOutcome, Submission } from "../contract/submission.ts";
 import type { Chance } from "../core/chance.ts";
@@ -23,14 +27,14 @@ export interface AdmissionPorts {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly catalog: ModelCatalog;
-  /** The largest card that serves, and the memory modes of its worker; null while no worker has told them. */
+  /** The largest card that serves, and the memory modes of its worker; null while no worker has told of them. */
   readonly largest: () => ServingMachine | null;
   readonly clipTimeOf: (question: ClipTimeQuestion) => ClipTime;
   readonly isDraining: () => boolean;
   /** An operator lets nothing new in. */
   readonly isIntakeDrained: () => boolean;
   readonly isSimulated: () => boolean;
-  /** Called after the fsync, so that an idle pipeline claims at once. */
+  /** The queue calls it after the fsync, so that an idle pipeline claims at once. */
   readonly onAvailable: () => void;
 }
 
@@ -126,7 +130,7 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
     if (nowMs - disk.atMs >= diskLookMs) disk = { freeBytes: await ports.disk.freeBytes(), atMs: nowMs };
     return disk.freeBytes;
   };
-  /** How the machine carries it, or why it cannot; null when none has told its size yet. */
+  /** Judges how the machine carries a job, or why it cannot; null when no worker has told its size yet. */
   const judge = (spec: JobSpec): EstimateView | string | null => {
     const serving = ports.largest();
     if (serving === null || spec.workflow !== null) return null;

@@ -1,3 +1,7 @@
+/**
+ * Judges a decoded file against the request. A file that exists is not yet a video: black, constant and cut clips have
+ * all come out of renders that reported success.
+ */
 import type { RenderRequest } from "../core/job.ts";
 import { sizeText } from "../core/pixel-size.ts";
 import type { ArtifactProbe } from "../core/ports/media.ts";

@@ -1,3 +1,7 @@
+/**
+ * Searches for a form of a request that fits a card: first as asked in ever leaner memory modes, then reduced as far as
+ * the sender consents. Admission and the planning of a render both ask here.
+ */
 import type { Change, Consent, RenderRequest } from "../core/job.ts";
 import type { ModelEntry } from "../core/model-entry.ts";
 import { type LoadProfile, loadProfiles, type ModelId, reductionKinds } from "../core/words.ts";
@@ -22,7 +26,9 @@ function isAboveFloor(request: RenderRequest, consent: Consent): boolean {
   return request.frames >= Math.min(floor.frames, request.frames) && pixels(request) >= pixels(floor);
 }
 
-/** Smaller variants that the consent allows: fewer frames, then a smaller size, then the alternative model. */
+/**
+ * Lists the smaller variants that the consent allows: fewer frames, then a smaller size, then the alternative model.
+ */
 function listReductions(request: RenderRequest, consent: Consent, alternative: ModelEntry | null): RenderRequest[] {
   const variants: RenderRequest[] = [];
   const fewerFrames = (from: RenderRequest): RenderRequest[] =>
@@ -60,7 +66,7 @@ export interface FitQuestion {
   readonly alternative: ModelEntry | null;
   /** Memory modes in the order in which they are tried. */
   readonly profiles: readonly LoadProfile[];
-  /** What is on the card already: tried first, because it costs no reload. */
+  /** The model that is on the card already: it is tried first, because it costs no reload. */
   readonly resident: { readonly model: ModelId; readonly profile: LoadProfile } | null;
   /** Whether a render is worth trying in a memory mode. */
   readonly fits: (request: RenderRequest, profile: LoadProfile) => boolean;
@@ -68,7 +74,7 @@ export interface FitQuestion {
 
 const why = "the asked form does not fit this card in any memory mode";
 
-/** From the preferred memory mode on, ever leaner. */
+/** Lists the memory modes from the preferred one on, ever leaner. */
 export const profilesFrom = (preferred: LoadProfile): readonly LoadProfile[] =>
   loadProfiles.slice(loadProfiles.indexOf(preferred));
 

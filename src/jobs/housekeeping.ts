@@ -1,3 +1,7 @@
+/**
+ * Deletes what nobody may need any more: ended jobs past their retention, files without a row, old events. The service
+ * calls it on a timer.
+ */
 import type { ArtifactFiles } from "../core/ports/artifact-files.ts";
 import type { EventLog } from "../core/ports/event-log.ts";
 import type { JobStore, Retention } from "../core/ports/job-store.ts";

@@ -1,3 +1,7 @@
+/**
+ * Makes and attaches stand-ins, whose result never says that it is real. One clip is made at the start, for the day on
+ * which the disk is too full for any other.
+ */
 import type { ArtifactRef, JobResult, JobView, ServedBy } from "../core/job.ts";
 import { sizeText } from "../core/pixel-size.ts";
 import type { AcceptPorts } from "./accept-result.ts";
@@ -22,10 +26,13 @@ function standInSize(request: { readonly width: number; readonly height: number 
   return { width: evenOf(request.width * scale), height: evenOf(request.height * scale) };
 }
 
-/** The clip that serves while none can be made; small, because it must always fit. */
+/** The clip that serves while no other can be made; it is small, because it must always fit. */
 const genericClip = { width: 640, height: 360, frames: 33, framesPerSecond: 16 } as const;
 
-/** Makes the stand-in that serves every job when the disk is too full to make one. Nothing to do where it plays already. */
+/**
+ * Makes the stand-in that serves every job when the disk is too full to make one. A clip that plays already is left as
+ * it is.
+ */
 export async function makeGenericStandIn(ports: Pick<AcceptPorts, "artifacts" | "media">): Promise<void> {
   const outputPath = ports.artifacts.genericStandInPath;
   if ((await ports.media.probe(outputPath)).plays) return;

@@ -1,3 +1,7 @@
+/**
+ * Serves waiting jobs with stand-ins once no worker has been able to render for a while, so that nobody waits without
+ * an answer.
+ */
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { JobView } from "../core/job.ts";
@@ -6,15 +10,15 @@ import type { AcceptPorts } from "./accept-result.ts";
 import { makeStandIn } from "./make-stand-in.ts";
 
 export interface StandInDispatcherOptions {
-  /** Since when no worker can give real output; null while one can. */
+  /** The moment since which no worker can give real output; null while one can. */
   readonly routeLostAtMs: () => number | null;
   /** Models that no worker can load, although others are rendered, and since when. */
   readonly lostModels: () => ReadonlyMap<ModelId, number>;
-  /** True while the host needs its CPU for the lead: stand-ins wait. */
+  /** True while the host needs its CPU for the main model: stand-ins wait. */
   readonly isHeld: () => boolean;
   /** True while the disk has no room for a clip of the job's own. */
   readonly isDiskShort: () => boolean;
-  /** Shown in the picture and in the row: why the real video of this model is not there. */
+  /** The reason why the real video of this model is not there, shown in the picture and in the row. */
   readonly reason: (model: ModelId) => string;
   readonly afterMs: number;
   readonly onProblem: (message: string, jobId: string) => void;
@@ -40,7 +44,7 @@ export class StandInDispatcher {
     this.#options = options;
   }
 
-  /** Call when the route changed or a job was queued. */
+  /** Callers wake it when the route changed or a job was queued. */
   wake(): void {
     if (this.#isStopped) return;
     const delayMs = this.#dueInMs();
@@ -59,7 +63,7 @@ export class StandInDispatcher {
     return Math.max(0, lostAtMs + this.#options.afterMs - this.#ports.clock.nowMs());
   }
 
-  /** Until the first route has been lost for long enough; null when all are there. */
+  /** The time until the first route has been lost for long enough; null when all are there. */
   #dueInMs(): number | null {
     const lostAtMs = this.#options.routeLostAtMs();
     const waits = [...(lostAtMs === null ? [] : [lostAtMs]), ...this.#options.lostModels().values()].map((ms) =>
@@ -68,7 +72,7 @@ export class StandInDispatcher {
     return waits.length === 0 ? null : Math.min(...waits);
   }
 
-  /** Whose jobs are served now; null = those of every model. */
+  /** The models whose jobs are served now; null means every model. */
   #dueModels(): readonly ModelId[] | null {
     const lostAtMs = this.#options.routeLostAtMs();
     if (lostAtMs !== null && this.#untilMs(lostAtMs) === 0) return null;

@@ -1,3 +1,4 @@
+/** Delivers webhooks from the durable outbox. A receiver that hangs or refuses holds up its own deliveries alone. */
 import { toWebhookBody } from "../contract/webhook-wire.ts";
 import { type Chance, jitter } from "../core/chance.ts";
 import type { Clock, TimerHandle } from "../core/clock.ts";
@@ -16,7 +17,7 @@ export interface WebhookDispatcherPorts {
 export interface WebhookDispatcherOptions {
   /** After so many tries without success a delivery is given up. */
   readonly tryCount: number;
-  /** First wait; doubles. */
+  /** The first wait between two tries; each further one is twice as long. */
   readonly retryFirstMs: number;
   readonly retryLongestMs: number;
   readonly onProblem: (message: string) => void;
@@ -52,7 +53,7 @@ export class WebhookDispatcher {
     this.#options = options;
   }
 
-  /** Call when an event may have filled the outbox, and at the start. */
+  /** Callers wake it when an event may have filled the outbox, and at the start. */
   wake(): void {
     if (this.#stopping.signal.aborted) return;
     if (this.#looking !== undefined) {
@@ -116,7 +117,9 @@ export class WebhookDispatcher {
     this.#inHand.set(delivery.seq, { origin: delivery.origin, ended });
   }
 
-  /** It is still due: without a wait it would be sent again and again while the store cannot note that it was. */
+  /**
+   * The delivery is still due: without a wait it would be sent again and again while the store cannot note that it was.
+   */
   async #holdBack(thrown: unknown): Promise<void> {
     const { signal } = this.#stopping;
     if (signal.aborted) return;

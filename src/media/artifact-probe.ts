@@ -1,3 +1,4 @@
+/** Decodes a clip whole and samples its pictures, in the media child. The check of results rests on these facts. */
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../core/errors.ts";
 import type { ArtifactProbe } from "../core/ports/media.ts";
@@ -10,7 +11,7 @@ const blackLuma = 4;
 /** Mean absolute difference of luma below which two pictures are the same; encoder noise stays under it. */
 const sameLuma = 0.15;
 
-/** Luma of every 16th pixel (BT.601 weights). */
+/** Reads the luma of every 16th pixel (BT.601 weights). */
 function lumaOf({ pixels }: DecodedPicture): Float32Array {
   const luma = new Float32Array(Math.ceil(pixels.length / 64));
   for (let index = 0, at = 0; at < pixels.length; index += 1, at += 64) {

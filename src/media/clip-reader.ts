@@ -1,3 +1,7 @@
+/**
+ * Decodes clips picture by picture. The count of decoded pictures is compared with the container's claim, because a cut
+ * file opens and plays without an error.
+ */
 import { EncodedVideoChunk, VideoDecoder, type VideoFrame } from "@napi-rs/webcodecs";
 import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input, type InputVideoTrack } from "mediabunny";
 import { MediaError } from "../core/errors.ts";
@@ -5,11 +9,11 @@ import { MediaError } from "../core/errors.ts";
 const microsecondsPerSecond = 1_000_000;
 
 export interface DecodedPicture {
-  /** 0-based, in display order. */
+  /** The picture's place in display order, from 0. */
   readonly index: number;
   readonly width: number;
   readonly height: number;
-  /** width × height × 4 bytes. */
+  /** RGBA, so width × height × 4 bytes. */
   readonly pixels: Uint8Array;
 }
 
@@ -74,7 +78,7 @@ function createPictureDecoder(wants: (index: number) => boolean, take: (picture:
   };
 }
 
-/** How many pictures the container says that it holds, whether their bytes are there or not. */
+/** Counts the pictures that the container says it holds, whether their bytes are there or not. */
 async function claimedCount(sink: EncodedPacketSink): Promise<number> {
   let count = 0;
   for await (const _ of sink.packets(undefined, undefined, { metadataOnly: true })) count += 1;

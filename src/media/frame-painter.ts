@@ -1,3 +1,4 @@
+/** Paints the pictures of stand-ins and of simulated clips. The same look and index always give the same pixels. */
 import { createCanvas, type SKRSContext2D } from "@napi-rs/canvas";
 import { createLettering, type Lettering } from "./lettering.ts";
 
@@ -12,7 +13,7 @@ export interface ClipLook {
   readonly facts: readonly string[];
   readonly hue: number;
   readonly isStriped: boolean;
-  /** Nothing but black: what a failed decode looks like. */
+  /** The picture is nothing but black, as after a failed decode. */
   readonly isBlack: boolean;
 }
 
@@ -21,7 +22,7 @@ export interface FramePainter {
   paint(index: number): Uint8Array;
 }
 
-/** Words in lines of at most `limit` pixels; the last line ends in an ellipsis when words are left. */
+/** Breaks words into lines of at most `limit` pixels; the last line ends in an ellipsis when words are left. */
 function wrap(widthOf: (text: string) => number, text: string, limit: number, lineCount: number): string[] {
   const lines: string[] = [];
   let line = "";
@@ -62,7 +63,7 @@ function paintBackground(context: SKRSContext2D, look: ClipLook, index: number):
   if (look.isStriped) paintStripes(context, look, index);
 }
 
-/** Diagonal stripes that move: a stand-in is told from a real clip at a glance, without reading. */
+/** Stripes move diagonally, so that a stand-in is told from a real clip at a glance, without reading. */
 function paintStripes(context: SKRSContext2D, { width, height }: ClipLook, index: number): void {
   const band = height * 0.09;
   for (const top of [0, height - band]) {

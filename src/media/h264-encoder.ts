@@ -1,3 +1,6 @@
+/**
+ * Encodes pictures as H.264 into an MP4 that every browser plays. Stand-ins and simulated clips are written through it.
+ */
 import { type EncodedVideoChunk, VideoEncoder, type VideoEncoderConfig, VideoFrame } from "@napi-rs/webcodecs";
 import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 import { MediaError } from "../core/errors.ts";
@@ -11,17 +14,17 @@ export interface ClipShape {
 
 /** Takes RGBA pictures one by one and gives a whole MP4. */
 export interface ClipWriter {
-  /** `pixels`: width × height × 4 bytes. */
+  /** Adds a picture: RGBA, so width × height × 4 bytes. */
   add(pixels: Uint8Array): Promise<void>;
   finish(): Promise<Uint8Array>;
-  /** Gives the encoder back without a file; for a clip that is given up half-way. */
+  /** Gives the encoder back without a file, for a clip that is given up half-way. */
   abandon(): Promise<void>;
 }
 
-/** H.264 Baseline, level 4.2: what every browser and player decodes, up to 1920x1088. */
+/** H.264 Baseline at level 4.2 is what every browser and player decodes, up to 1920x1088. */
 const codec = "avc1.42002a";
 const keyFrameEvery = 16;
-/** Bits a pixel and frame: text stays legible, a 480p clip of five seconds has about 1 MB. */
+/** At so many bits a pixel and frame text stays legible, and a 480p clip of five seconds has about 1 MB. */
 const bitsPerPixel = 0.2;
 const microsecondsPerSecond = 1_000_000;
 

@@ -1,11 +1,14 @@
-/** What an image says about itself in its headers: read before anything is decoded, so that no claim can fill the memory. */
+/**
+ * Reads what an image says about itself in its headers, before anything is decoded, so that no claim can fill the
+ * memory.
+ */
 export interface ImageClaim {
   readonly width: number;
   readonly height: number;
 }
 
 const pixelsOf = ({ width, height }: ImageClaim): number => width * height;
-/** The largest of several claims: one that is modest in its first header may be greedy in a later one. */
+/** The largest of several claims counts: one that is modest in its first header may be greedy in a later one. */
 const largerOf = (one: ImageClaim | null, other: ImageClaim): ImageClaim =>
   one === null || pixelsOf(other) > pixelsOf(one) ? other : one;
 
@@ -17,7 +20,10 @@ const isStartOfFrame = (marker: number): boolean =>
   marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 const isBare = (marker: number): boolean => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8);
 
-/** The next marker after entropy-coded data, in which 0xff is followed by 0 or by a restart marker (ITU-T T.81, B.1.1.5). */
+/**
+ * Finds the next marker after entropy-coded data, in which 0xff is followed by 0 or by a restart marker (ITU-T T.81,
+ * B.1.1.5).
+ */
 function endOfScan(bytes: Uint8Array, from: number): number {
   for (let at = bytes.indexOf(0xff, from); at >= 0; at = bytes.indexOf(0xff, at + 1)) {
     const next = bytes[at + 1] ?? 0;
@@ -26,7 +32,10 @@ function endOfScan(bytes: Uint8Array, from: number): number {
   return bytes.length;
 }
 
-/** Null also where the end marker is missing: decoders paint what is not there in grey, and call it a picture. */
+/**
+ * Reads a JPEG's claim. Null also where the end marker is missing: decoders paint what is not there in grey, and call
+ * it a picture.
+ */
 function jpegClaim(view: DataView, bytes: Uint8Array): ImageClaim | null {
   let claim: ImageClaim | null = null;
   for (let at = 2; at + 1 < bytes.length; ) {
@@ -49,7 +58,7 @@ function jpegClaim(view: DataView, bytes: Uint8Array): ImageClaim | null {
 const chunkName = (view: DataView, at: number): string =>
   String.fromCharCode(...[0, 1, 2, 3].map((offset) => view.getUint8(at + offset)));
 
-/** Of one chunk of a WebP file (RFC 9649, 2.5 to 2.7); null for one that says no size. */
+/** Reads the claim of one chunk of a WebP file (RFC 9649, 2.5 to 2.7); null for one that says no size. */
 function chunkClaim(view: DataView, at: number): ImageClaim | null {
   const body = at + 8;
   if (body + 10 > view.byteLength) return null;
@@ -74,7 +83,7 @@ function webpClaim(view: DataView): ImageClaim | null {
   return claim;
 }
 
-/** Null where the headers say no size, or a JPEG has no end. */
+/** Reads an image's claim; null where the headers say no size, or a JPEG has no end. */
 export function readImageClaim(bytes: Uint8Array, mimeType: string): ImageClaim | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (mimeType === "image/png") return pngClaim(view);

@@ -1,9 +1,10 @@
+/** Writes words into pictures, also on hosts without any font: a stand-in must say that it is one everywhere. */
 import type { SKRSContext2D } from "@napi-rs/canvas";
 
-/** How words come into a picture. */
+/** A way to bring words into a picture. */
 export interface Lettering {
   widthOf(text: string, heightPixels: number): number;
-  /** White on a soft shadow; `y` is the base line. */
+  /** Writes in white on a soft shadow; `y` is the base line. */
   write(
     text: string,
     place: { readonly x: number; readonly y: number; readonly heightPixels: number; readonly isBold: boolean },
@@ -14,7 +15,7 @@ const family = "DejaVu Sans, Liberation Sans, Arial, Helvetica, sans-serif";
 const shadow = "rgb(0 0 0 / 60%)";
 const shadowPixels = 2;
 
-/** Letters of seven rows of five cells, a row a digit to the base of 32, the left cell its highest bit. */
+/** A letter has seven rows of five cells; each row is a digit to the base of 32, the left cell its highest bit. */
 const glyphRowCount = 7;
 const glyphColumnCount = 5;
 const glyphs: Readonly<Record<string, string>> = {
@@ -83,7 +84,7 @@ function createFontLettering(context: SKRSContext2D): Lettering {
   };
 }
 
-/** Letters of blocks, in capitals, for hosts without any font: there a canvas draws no text and reports no error. */
+/** Letters of blocks, in capitals, serve hosts without any font: there a canvas draws no text and reports no error. */
 export function createBlockLettering(context: SKRSContext2D): Lettering {
   const cellOf = (heightPixels: number): number => Math.max(1, Math.round(heightPixels / (glyphRowCount + 2)));
   const fill = (text: string, x: number, y: number, cell: number): void => {
@@ -115,7 +116,7 @@ export function createBlockLettering(context: SKRSContext2D): Lettering {
   };
 }
 
-/** The host's fonts where it has any that give a word its width, else letters of our own. */
+/** Takes the host's fonts where it has any that give a word its width, else letters of our own. */
 export function createLettering(context: SKRSContext2D): Lettering {
   const byFont = createFontLettering(context);
   return byFont.widthOf("STAND-IN", 20) > 0 ? byFont : createBlockLettering(context);

@@ -1,3 +1,7 @@
+/**
+ * The service's way to the media children. The supervisor loads no native codec itself, so a crash in one costs a retry
+ * and not the service.
+ */
 import { MediaError } from "../core/errors.ts";
 import type { ArtifactProbe, Media, MediaFile, UploadedImage } from "../core/ports/media.ts";
 import { present } from "../core/present.ts";

@@ -1,3 +1,6 @@
+/**
+ * Keeps one media child for a kind of work: started when it is needed, asked one call at a time, replaced when it dies.
+ */
 import type { Clock } from "../core/clock.ts";
 import { MediaError } from "../core/errors.ts";
 import { MediaProcess } from "./media-process.ts";
@@ -17,7 +20,6 @@ export interface MediaLane {
 /** The child's death in the middle of a call costs one retry; a second one is the caller's to see. */
 const tries = 2;
 
-/** One media child after another: started when it is needed, with its calls one at a time. */
 export function createMediaLane({ clock, onSpawn, onExit }: MediaClientOptions, callLimitMs: number): MediaLane {
   let child: MediaProcess | null = null;
   let isStopped = false;

@@ -1,3 +1,4 @@
+/** One media child seen from its parent. Every call ends: by its answer, by its deadline, or with the child. */
 import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,3 +1,7 @@
+/**
+ * What passes between the service and its media children. Both sides come from one build, so the types are all the
+ * checking there is.
+ */
 import type { ArtifactProbe, MediaFile, StandInOrder, UploadedImage } from "../core/ports/media.ts";
 
 /** What the media child is asked, over its IPC channel. */

@@ -1,3 +1,6 @@
+/**
+ * Paints, encodes and writes a clip. The file gets its name only when it is whole, so nobody can pick up half of one.
+ */
 import { rename, writeFile } from "node:fs/promises";
 import type { MediaFile } from "../core/ports/media.ts";
 import { type ClipLook, createFramePainter, type FramePainter } from "./frame-painter.ts";

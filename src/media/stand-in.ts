@@ -1,3 +1,4 @@
+/** The look of a stand-in: stripes, the word itself and the reason, so that nobody can take it for the real video. */
 import type { MediaFile, StandInOrder } from "../core/ports/media.ts";
 import { renderClip } from "./render-clip.ts";
 

@@ -1,13 +1,14 @@
+/** Draws a clip's thumbnail from a decoded frame, so that a thumbnail always shows what the video shows. */
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { createCanvas, ImageData } from "@napi-rs/canvas";
 import { MediaError } from "../core/errors.ts";
 import { type DecodedPicture, readClip } from "./clip-reader.ts";
 
 const jpegQuality = 82;
-/** A few frames in, where a fade has ended. */
+/** The picture is a few frames in, where a fade has ended. */
 const pictureIndex = 4;
 
-/** A JPEG of a real frame of the clip. */
+/** Draws a real frame of the clip as a JPEG. */
 export async function renderThumbnail(order: {
   readonly sourcePath: string;
   readonly outputPath: string;

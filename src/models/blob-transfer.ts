@@ -16,20 +16,20 @@ import {
   writtenBytesOf,
 } from "./parts.ts";
 
-/** Times that a file may begin anew because the hub changed it or knows no ranges. */
+/** A file may begin anew so often because the hub changed it or knows no ranges. */
 const mostRestarts = 3;
 
 export interface TransferOptions {
   readonly cache: RepositoryCache;
   readonly hasher: Hasher;
   readonly partBytes: number;
-  /** At most so much is fetched again after a kill. */
+  /** At most this much is fetched again after a kill. */
   readonly saveEveryBytes: number;
   /** Bytes that are on disk now; negative where a file begins anew. */
   readonly onBytes: (deltaBytes: number) => void;
 }
 
-/** What an earlier pull has left; null when there is nothing, or a manifest whose bytes somebody deleted. */
+/** The manifest that an earlier pull has left; null when there is none, or one whose bytes somebody deleted. */
 async function savedManifest(cache: RepositoryCache, { etag, sizeBytes }: ListedFile): Promise<Manifest | null> {
   const text = await readIfPresent(cache.manifestPath(etag));
   const manifest = text === null ? null : parseManifest(text, sizeBytes);
@@ -43,7 +43,7 @@ export async function savedBytesOf(cache: RepositoryCache, file: ListedFile): Pr
 
 export class BlobTransfer {
   readonly file: ListedFile;
-  /** Where the hub sends requests on to, while that address holds. */
+  /** The address to which the hub sends requests on, while it holds. */
   address: string | null = null;
   validator: string | null = null;
   readonly #options: TransferOptions;
@@ -65,7 +65,7 @@ export class BlobTransfer {
     this.#hash = this.#followHash();
   }
 
-  /** Goes on where an earlier pull ended. */
+  /** Opens a transfer, which goes on where an earlier pull ended. */
   static async open(file: ListedFile, options: TransferOptions): Promise<BlobTransfer> {
     const { cache, partBytes } = options;
     const manifest = await savedManifest(cache, file);
@@ -85,7 +85,7 @@ export class BlobTransfer {
     return this.#parts.length === 1;
   }
 
-  /** The first part that nobody fetches; its taker gives it back. */
+  /** Takes the first part that nobody fetches; the taker gives it back. */
   takePart(): Part | null {
     const part = this.#parts.find((candidate) => !isWhole(candidate) && !this.#busy.has(candidate)) ?? null;
     if (part !== null) this.#busy.add(part);
@@ -96,7 +96,7 @@ export class BlobTransfer {
     this.#busy.delete(part);
   }
 
-  /** False once the file has begun anew. */
+  /** Whether the part still belongs to the file: not once the file has begun anew. */
   holds(part: Part): boolean {
     return this.#parts.includes(part);
   }
@@ -131,13 +131,16 @@ export class BlobTransfer {
     if (this.#unsavedBytes >= this.#options.saveEveryBytes) await this.save();
   }
 
-  /** The manifest never runs ahead of the bytes that it tells of. Whoever comes while one waits its turn joins it. */
+  /**
+   * Saves the manifest, which never runs ahead of the bytes that it tells of. Whoever comes while one save waits its
+   * turn joins it.
+   */
   save(): Promise<void> {
     this.#waitingSave ??= this.#saving.then(() => {
       this.#waitingSave = null;
       this.#unsavedBytes = 0;
       const manifest = { sizeBytes: this.file.sizeBytes, validator: this.validator, parts: this.#parts };
-      // Not flushed: what a loss of power takes, the hash finds.
+      // The manifest is not flushed: what a loss of power takes, the hash finds.
       this.#saving = writeWhole(this.#options.cache.manifestPath(this.file.etag), manifestText(manifest), {
         flush: false,
       }).catch((thrown: unknown) => {
@@ -187,7 +190,7 @@ export class BlobTransfer {
     return true;
   }
 
-  /** Keeps what came, for the next pull. */
+  /** Closes the transfer and keeps what came, for the next pull. */
   async close(): Promise<void> {
     this.#hash.drop();
     await Promise.allSettled([...this.#writes]);
@@ -198,7 +201,7 @@ export class BlobTransfer {
     }
   }
 
-  /** No save is left that could bring a manifest back. */
+  /** Waits until no save is left that could bring a manifest back. */
   #saved(): Promise<void> {
     return this.#waitingSave ?? this.#saving;
   }
@@ -234,7 +237,7 @@ export class BlobTransfer {
   async #writeAll(chunks: readonly Uint8Array[], position: number, byteCount: number): Promise<void> {
     const { bytesWritten } = await this.#handle.writev([...chunks], position);
     if (bytesWritten === byteCount) return;
-    // A short write: the rest in one piece.
+    // The write was short, so the rest follows in one piece.
     const rest = Buffer.concat(chunks).subarray(bytesWritten);
     let done = 0;
     while (done < rest.length)

@@ -9,7 +9,7 @@ export interface BlobFacts {
   readonly inode: number;
 }
 
-/** What the file system refuses, in a sentence; anything else as it is. */
+/** Turns what the file system refuses into a sentence; any other error stays as it is. */
 export function diskError(thrown: unknown): unknown {
   const { code, syscall } = thrown as NodeJS.ErrnoException;
   if (code === "ENOSPC" || code === "EDQUOT")
@@ -29,7 +29,7 @@ export function diskError(thrown: unknown): unknown {
 const isAbsent = (thrown: unknown): boolean =>
   ["ENOENT", "ENOTDIR"].includes((thrown as NodeJS.ErrnoException).code ?? "");
 
-/** Null when there is nothing, or a link to nothing. */
+/** Resolves with null when there is nothing, or a link to nothing. */
 async function orNull<Value>(reading: Promise<Value>): Promise<Value | null> {
   try {
     return await reading;
@@ -64,7 +64,10 @@ export const readIfPresent = (path: string): Promise<string | null> => orNull(re
 
 export class RepositoryCache {
   readonly folder: string;
-  /** What is being fetched, and blobs that were found bad: beside the blobs, where nobody else looks. */
+  /**
+   * The folder of files that are being fetched, and of blobs that were found bad: it lies beside the blobs, where
+   * nobody else looks.
+   */
   readonly workFolder: string;
 
   constructor(cacheDir: string, repository: string) {
@@ -97,7 +100,7 @@ export class RepositoryCache {
       await mkdir(join(this.folder, name), { recursive: true });
   }
 
-  /** A whole, checked and synced part file becomes the blob. */
+  /** Makes a whole, checked and synced part file the blob. */
   async publishBlob(etag: string): Promise<void> {
     await rename(this.partPath(etag), this.blobPath(etag));
     await syncDirectory(join(this.folder, "blobs"));
@@ -117,7 +120,7 @@ export class RepositoryCache {
     await syncDirectory(dirname(target));
   }
 
-  /** Last: who finds a ref finds the whole snapshot. A commit needs none. */
+  /** The ref is written last: who finds one finds the whole snapshot. A commit needs none. */
   async publishRef(revision: string, commit: string): Promise<void> {
     if (revision === commit) return;
     const path = join(this.folder, "refs", revision);
@@ -125,14 +128,14 @@ export class RepositoryCache {
     if ((await readIfPresent(path)) !== commit) await writeWhole(path, commit, { flush: true });
   }
 
-  /** Out of everybody's sight, kept until a good one has come. */
+  /** Moves a bad blob out of everybody's sight, where it is kept until a good one has come. */
   async quarantine(etag: string, from: string): Promise<void> {
     await mkdir(this.workFolder, { recursive: true });
     await rename(from, this.badPath(etag));
     await rm(this.manifestPath(etag), { force: true });
   }
 
-  /** A link to nothing would look like a file to some. */
+  /** Deletes the file's name: to some programs a link to nothing would look like a file. */
   async withdrawFile(commit: string, path: string): Promise<void> {
     await rm(join(this.snapshotPath(commit), path), { force: true });
   }
@@ -149,7 +152,7 @@ export class RepositoryCache {
     try {
       return await readlink(path);
     } catch (thrown) {
-      // A regular file, as Python leaves it where links are not possible.
+      // The name is a regular file, as Python leaves it where links are not possible.
       if (isAbsent(thrown) || (thrown as NodeJS.ErrnoException).code === "EINVAL") return null;
       throw thrown;
     }

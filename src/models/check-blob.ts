@@ -1,3 +1,7 @@
+/**
+ * Says whether a downloaded file is what the hub listed. Hashing tens of gigabytes takes minutes, so a verdict is
+ * remembered for as long as the file on the disk has not changed.
+ */
 import { join } from "node:path";
 import { factsOf, type RepositoryCache } from "./cache-layout.ts";
 import type { Hasher } from "./hasher.ts";
@@ -9,14 +13,14 @@ export interface BlobCheck {
   readonly record: VerifiedRecord;
   readonly hasher: Hasher;
   readonly signal: AbortSignal;
-  /** Reads every byte, whatever was remembered. */
+  /** Every byte is read, whatever was remembered. */
   readonly isRehash: boolean;
 }
 
 export type BlobVerdict =
   | { readonly kind: "good"; readonly isHashed: boolean }
   | { readonly kind: "missing" }
-  /** It was set aside; nobody finds it any more. */
+  /** The blob was set aside, and nobody finds it any more. */
   | { readonly kind: "corrupt" };
 
 /** Hashes a blob unless it is remembered and untouched: same size, time of change and inode. */

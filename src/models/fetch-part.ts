@@ -1,3 +1,7 @@
+/**
+ * One try at fetching one part of a model file. The hub may refuse, send another range, change the file or fall silent
+ * half-way; what arrived before is kept and never mixed with other bytes.
+ */
 import type { Clock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
 import type { BlobTransfer } from "./blob-transfer.ts";
@@ -27,7 +31,7 @@ interface Attempt {
 
 const passing = (sentence: string): ModelError => new ModelError("NETWORK_UNREACHABLE", sentence, { retryable: true });
 
-/** A weak one says nothing about bytes, and If-Range must not carry it. */
+/** The tag, if it is a strong one: a weak one says nothing about bytes, and If-Range must not carry it. */
 const strongTag = (headers: Headers): string | null => {
   const tag = headers.get("etag");
   return tag === null || tag.startsWith("W/") ? null : tag;
@@ -59,7 +63,7 @@ async function openAt({ transfer, options, ended }: Attempt, part: Part): Promis
   }
 }
 
-/** What is to be written, from the bytes of the answer; null when the file began anew and others go on with it. */
+/** The part that the answer's bytes belong to; null when the file began anew and others go on with it. */
 async function partOfAnswer(attempt: Attempt, { headers, status }: Response, part: Part): Promise<Part | null> {
   const { transfer, own } = attempt;
   const { sizeBytes, path } = transfer.file;
@@ -97,7 +101,7 @@ async function receive(attempt: Attempt, body: ReadableStream<Uint8Array>, part:
     [gathered, gatheredBytes] = [[], 0];
     await writing;
     writing = transfer.write(part, chunks, byteCount);
-    // Heard by whoever writes next.
+    // Whoever writes next hears of the failure.
     writing.catch(() => undefined);
   };
   try {
@@ -134,7 +138,7 @@ async function run(attempt: Attempt, part: Part): Promise<Part | null> {
     ended.throwIfAborted();
     throw thrown instanceof ModelError ? thrown : connectionError(thrown, "The hub");
   } finally {
-    // The one that was asked for stays its taker's until no try is left.
+    // The part that was asked for stays its taker's until no try is left.
     if (taken !== part) transfer.givePart(taken);
   }
   if (transfer.holds(taken) && taken.startByte + taken.writtenBytes < taken.endByte)
@@ -143,7 +147,7 @@ async function run(attempt: Attempt, part: Part): Promise<Part | null> {
 }
 
 /**
- * One try of one part. Returns when the part is whole, or when the file began anew (which the transfer knows). Throws
+ * Tries one part once. Returns when the part is whole, or when the file began anew (which the transfer knows). Throws
  * ModelError; a retryable one when another try may help.
  */
 export async function fetchPart(

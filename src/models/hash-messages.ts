@@ -1,6 +1,7 @@
+/** What passes between the service and the thread that hashes model files. */
 import type { HashAlgorithm } from "./model-files.ts";
 
-/** To the thread. */
+/** What the service tells the thread. */
 export type ToHasher =
   | {
       readonly kind: "begin";
@@ -13,7 +14,7 @@ export type ToHasher =
   | { readonly kind: "advance"; readonly id: number; readonly toByte: number }
   | { readonly kind: "drop"; readonly id: number };
 
-/** From the thread. */
+/** What the thread tells the service. */
 export type FromHasher =
   | { readonly kind: "progress"; readonly id: number; readonly hashedBytes: number }
   | { readonly kind: "done"; readonly id: number; readonly hash: string }

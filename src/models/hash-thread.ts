@@ -42,7 +42,7 @@ async function end(task: Task): Promise<void> {
   await task.handle?.close();
 }
 
-/** One read at a time, over all files: they share the buffer. */
+/** Files are read one at a time, because they share the buffer. */
 let queue = Promise.resolve();
 
 async function advance(task: Task): Promise<void> {
@@ -52,7 +52,7 @@ async function advance(task: Task): Promise<void> {
     if (!task.isDropped) tell({ kind: "done", id: task.id, hash: task.hash.digest("hex") });
     await end(task);
   } catch (thrown) {
-    // The top of this thread: whatever happened to one file is told, and the others go on.
+    // This is the top of the thread: whatever happened to one file is told, and the others go on.
     tell({ kind: "failed", id: task.id, message: messageOf(thrown) });
     await end(task);
   }

@@ -1,3 +1,7 @@
+/**
+ * Hashes model files in a thread of its own: on the service's main thread a file of ten gigabytes would hold up every
+ * answer.
+ */
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { ModelError } from "../core/errors.ts";
@@ -8,7 +12,7 @@ const program = new URL(`./hash-thread${extname(import.meta.url)}`, import.meta.
 
 /** The hash of one file that may still be growing. */
 export interface FileHash {
-  /** Bytes before `toByte` are written for good. */
+  /** Tells that bytes before `toByte` are written for good. */
   advance(toByte: number): void;
   /** Resolves when `sizeBytes` were hashed. Rejects when the file cannot be read, or on `drop`. */
   readonly result: Promise<string>;

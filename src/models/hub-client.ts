@@ -1,4 +1,7 @@
-/** Requests to a hub: which commit, which files, and a range of one file's bytes. One try each; callers repeat. */
+/**
+ * Makes requests to a hub: which commit, which files, and a range of one file's bytes. Each is tried once; callers
+ * repeat.
+ */
 import { z } from "zod";
 import type { Clock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
@@ -9,7 +12,7 @@ import { assertSafePath, type ListedFile } from "./model-files.ts";
 import { StallTimer } from "./stall-timer.ts";
 
 export interface HubOptions {
-  /** `https://huggingface.co`, or a mirror with the same routes. */
+  /** The hub's base address: `https://huggingface.co`, or a mirror with the same routes. */
   readonly endpoint: string;
   readonly token: string | null;
   readonly stallMs: number;
@@ -20,17 +23,17 @@ export interface RangeRequest {
   readonly commit: string;
   readonly path: string;
   readonly fromByte: number;
-  /** Exclusive. */
+  /** The end of the range, exclusive. */
   readonly toByte: number;
   /** A strong ETag: bytes of another version must not be appended. */
   readonly ifRange: string | null;
-  /** Where an earlier request was sent on to; null asks the hub. */
+  /** The address to which an earlier request was sent on; null asks the hub. */
   readonly address: string | null;
 }
 
 export interface RangeAnswer {
   readonly response: Response;
-  /** Where the bytes came from, when the hub sent us on; it may expire. */
+  /** The address from which the bytes came, when the hub sent the request on; it may expire. */
   readonly address: string | null;
 }
 
@@ -90,7 +93,7 @@ function parseTree(body: unknown, host: string): readonly ListedFile[] {
     });
 }
 
-/** Where an answer sends us on to. Not repeated in the error: such addresses are signed. */
+/** The address to which an answer sends us on. No error repeats it: such addresses are signed. */
 function nextAddress(text: string, base: string): string {
   const next = URL.canParse(text, base) ? new URL(text, base) : null;
   if (next === null || !/^https?:$/.test(next.protocol))
@@ -143,7 +146,7 @@ export class HubClient {
     return parsed.data.sha;
   }
 
-  /** All files of a commit, over all pages. */
+  /** Lists all files of a commit, over all pages. */
   async listFiles(repository: string, commit: string, signal: AbortSignal): Promise<readonly ListedFile[]> {
     const asked = this.#asked(repository, commit, null);
     const files: ListedFile[] = [];
@@ -191,7 +194,7 @@ export class HubClient {
     return { endpoint: this.endpoint, repository, revision, path, hasToken: this.#token !== null };
   }
 
-  /** Redirects by hand: the token goes to the hub alone, and the last address is worth remembering. */
+  /** Redirects are followed by hand: the token goes to the hub alone, and the last address is worth remembering. */
   async #follow(
     start: string,
     headers: Readonly<Record<string, string>>,

@@ -1,4 +1,7 @@
-/** What a hub's refusal means. Sentences name the hub's host and the model, never an address: signed ones are secrets. */
+/**
+ * Says what a hub's refusal means. Sentences name the hub's host and the model, never an address: signed ones are
+ * secrets.
+ */
 import { ModelError } from "../core/errors.ts";
 import { secondMs } from "../core/units.ts";
 
@@ -6,14 +9,14 @@ export interface Asked {
   readonly endpoint: string;
   readonly repository: string;
   readonly revision: string;
-  /** Null for the listing. */
+  /** The file that was asked for; null for the listing. */
   readonly path: string | null;
   readonly hasToken: boolean;
 }
 
 const passingStatuses: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
 
-/** `Retry-After` as seconds or as a date; null when there is none. */
+/** Reads `Retry-After`, given in seconds or as a date; null when there is none. */
 function retryAfterMs(headers: Headers, nowMs: number): number | null {
   const text = headers.get("retry-after");
   if (text === null) return null;

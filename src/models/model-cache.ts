@@ -49,7 +49,7 @@ const missingFolder = (id: string): ModelError =>
     { retryable: true },
   );
 
-/** Every diffusers pipeline has it at the top. */
+/** Every diffusers pipeline has this file at the top of its folder. */
 const folderMark = "model_index.json";
 
 class HubModelCache implements ModelCache {

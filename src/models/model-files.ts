@@ -1,10 +1,14 @@
+/**
+ * Which of a repository's files are wanted, and which of its paths may be written here. The list comes from the
+ * network, so nothing in it is trusted.
+ */
 import { ModelError } from "../core/errors.ts";
 
 export interface ListedFile {
-  /** Relative, with slashes. */
+  /** The path is relative, with slashes. */
   readonly path: string;
   readonly sizeBytes: number;
-  /** Name of its blob: SHA-256 of its bytes, or for small files git's own SHA-1. */
+  /** The name of its blob: SHA-256 of its bytes, or for small files git's own SHA-1. */
   readonly etag: string;
   readonly algorithm: HashAlgorithm;
 }
@@ -14,7 +18,10 @@ export type HashAlgorithm = "sha256" | "git-sha1";
 /** Weights come as safetensors only: unpickling a file runs whatever code its author put in it. */
 const takenEndings = [".safetensors", ".json", ".txt", ".model", ".jinja"];
 
-/** Python's fnmatch, as huggingface_hub uses it for its patterns: `*` matches slashes too, a folder means all below it. */
+/**
+ * Patterns are those of Python's fnmatch, as huggingface_hub uses it: `*` matches slashes too, a folder means all below
+ * it.
+ */
 function patternOf(text: string): RegExp {
   const whole = text.endsWith("/") ? `${text}*` : text;
   const source = whole
@@ -33,7 +40,7 @@ export function chooseFiles(listed: readonly ListedFile[], patterns: readonly st
   );
 }
 
-/** What becomes a path on this disk must stay below its folder. */
+/** Whether a path may be written here: what becomes a path on this disk must stay below its folder. */
 export const isSafePath = (path: string): boolean =>
   path.length <= 1_000 &&
   !path.includes("\\") &&
@@ -42,7 +49,7 @@ export const isSafePath = (path: string): boolean =>
     .split("/")
     .every((segment) => segment !== "" && segment !== "." && segment !== ".." && Buffer.byteLength(segment) <= 255);
 
-/** For a path from the network. Throws ModelError. */
+/** Refuses an unsafe path that came from the network. Throws ModelError. */
 export function assertSafePath(path: string): void {
   if (!isSafePath(path))
     throw new ModelError(

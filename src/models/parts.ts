@@ -1,9 +1,13 @@
+/**
+ * A large file as parts that connections fetch side by side, and the manifest by which the next pull goes on after a
+ * kill.
+ */
 import { z } from "zod";
 
 /** A stretch of a file that one connection fetches from front to back. */
 export interface Part {
   readonly startByte: number;
-  /** Exclusive. */
+  /** The end of the part, exclusive. */
   readonly endByte: number;
   writtenBytes: number;
 }
@@ -22,7 +26,7 @@ export function cutIntoParts(sizeBytes: number, partBytes: number): Part[] {
 export const writtenBytesOf = (parts: readonly Part[]): number =>
   parts.reduce((sum, part) => sum + part.writtenBytes, 0);
 
-/** Bytes from the file's beginning without a gap. */
+/** How many bytes are there from the file's beginning without a gap. */
 export function frontierOf(parts: readonly Part[]): number {
   const open = parts.find((part) => !isWhole(part));
   return open === undefined ? (parts.at(-1)?.endByte ?? 0) : open.startByte + open.writtenBytes;
@@ -37,7 +41,7 @@ const manifestSchema = z.object({
   version: z.literal(1),
   sizeBytes: wholeNumber,
   validator: z.string().nullable(),
-  /** Start, end, written. */
+  /** Each part is written as its start, its end and the count of its written bytes. */
   parts: z.array(z.tuple([wholeNumber, wholeNumber, wholeNumber])).min(1),
 });
 
@@ -69,7 +73,10 @@ function covers(parts: readonly Part[], sizeBytes: number): boolean {
   );
 }
 
-/** Null for a text that is torn, foreign, or about a file of another size: the file is fetched from its beginning. */
+/**
+ * Reads a manifest; null for a text that is torn, foreign, or about a file of another size: then the file is fetched
+ * from its beginning.
+ */
 export function parseManifest(text: string, sizeBytes: number): Manifest | null {
   let tree: unknown;
   try {

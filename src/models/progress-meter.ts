@@ -1,10 +1,11 @@
+/** Counts a pull's bytes and tells its rate and the time that is left, at most four times a second. */
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import type { PullPhase, PullProgress } from "../core/ports/model-cache.ts";
 import { secondMs } from "../core/units.ts";
 
-/** At most four times a second. */
+/** The listener is told at most four times a second. */
 const tellEveryMs = 250;
-/** The rate is that of the last five seconds. */
+/** The rate is the average of the last five seconds. */
 const windowMs = 5 * secondMs;
 
 /** Counts what arrives and tells of it, also while nothing arrives: then the rate falls to 0. */
@@ -37,12 +38,12 @@ export class ProgressMeter {
     this.#fileCount = total.fileCount;
   }
 
-  /** Bytes that need not be fetched. */
+  /** Counts bytes that need not be fetched. */
   notePresent(bytes: number): void {
     this.#doneBytes += bytes;
   }
 
-  /** Negative where a file begins anew. */
+  /** Counts bytes that arrived; a negative number where a file begins anew. */
   noteReceived(deltaBytes: number): void {
     this.#doneBytes += deltaBytes;
     if (deltaBytes <= 0) return;
@@ -73,7 +74,7 @@ export class ProgressMeter {
     };
   }
 
-  /** The last word, told at once. */
+  /** Ends the meter; its last figures are told at once. */
   stop(): void {
     this.#clock.clearTimer(this.#timer);
     this.#tell();

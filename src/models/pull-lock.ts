@@ -1,3 +1,7 @@
+/**
+ * Lets one process at a time change a model's files: service and command line share one cache. The kernel holds the
+ * lock, so a kill cannot leave it behind.
+ */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -6,7 +10,7 @@ import { parseProcessStat } from "../core/process-stat.ts";
 
 interface Holder {
   readonly pid: number;
-  /** Clock ticks from boot to its start; null where the kernel does not tell. */
+  /** Clock ticks from boot to the process's start; null where the kernel does not tell. */
   readonly startTicks: number | null;
 }
 

@@ -1,4 +1,7 @@
-/** One pull: listing → checking what is there → fetching the rest → publishing. It can be broken off at any time. */
+/**
+ * Carries one pull out: listing → checking what is there → fetching the rest → publishing. It can be broken off at any
+ * time.
+ */
 import { statfs } from "node:fs/promises";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
@@ -21,7 +24,7 @@ export interface PullLimits {
   readonly connectionCount: number;
   readonly partBytes: number;
   readonly stallMs: number;
-  /** Room that must be left on the disk. */
+  /** So much room must be left on the disk. */
   readonly marginBytes: number;
   readonly retry: RetryPolicy;
 }
@@ -30,7 +33,7 @@ export interface PullPorts {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly hub: HubClient;
-  /** In the layout of Hugging Face. */
+  /** The folder has the layout of Hugging Face's cache. */
   readonly cacheDir: string;
   readonly stateDir: string;
   readonly limits: PullLimits;
@@ -40,7 +43,7 @@ export interface PullPorts {
 export interface PullOptions {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: PullProgress) => void;
-  /** Stays at the commit of the last pull; without it the revision is resolved anew. */
+  /** A repair stays at the commit of the last pull; any other pull resolves the revision anew. */
   readonly isRepair: boolean;
 }
 
@@ -81,7 +84,7 @@ async function list({ wanted, ports, options, record, retry }: Pull): Promise<Pu
   return { commit, files };
 }
 
-/** Two paths with the same bytes share a blob. */
+/** Groups paths by blob, because two paths with the same bytes share one. */
 function groupByBlob(files: readonly ListedFile[]): ReadonlyMap<string, readonly ListedFile[]> {
   return Map.groupBy(files, (file) => file.etag);
 }
@@ -90,7 +93,7 @@ async function publish({ cache }: Pull, commit: string, files: readonly ListedFi
   for (const { path, etag } of files) await cache.publishFile(commit, path, etag);
 }
 
-/** Blobs that must be fetched. */
+/** Lists the blobs that must be fetched. */
 async function checkPresent(pull: Pull, { commit, files }: PulledSnapshot): Promise<readonly ListedFile[]> {
   const { cache, record, hasher, meter, options } = pull;
   const missing: ListedFile[] = [];

@@ -1,3 +1,7 @@
+/**
+ * Turns a registry file's entry into the service's own form, and into the form that the Python worker reads. Both come
+ * from here, so that they cannot disagree.
+ */
 import type { RegistryEntry } from "../contract/model-registry.ts";
 import { builtInModels } from "../core/built-in-models.ts";
 import type { ClipMeasurement, ModelEntry, ModelPipeline } from "../core/model-entry.ts";
@@ -20,7 +24,9 @@ function toPipeline({ pipelineClass, imagePipelineClass, render }: RegistryEntry
   };
 }
 
-/** What a registry file says of a model. How long a step takes on which card nobody has measured: it is learned. */
+/**
+ * Reads what a registry file says of a model. How long a step takes on which card nobody has measured: it is learned.
+ */
 export function toModelEntry(id: ModelId, entry: RegistryEntry): ModelEntry {
   const { sizes, frames, defaults, render, image, weights } = entry;
   const builtIn = Object.values(builtInModels).find((one) => one.id === id);

@@ -1,10 +1,13 @@
+/**
+ * Reads registry files, by which operators add models without a change of code, and finds where a model's files come
+ * from.
+ */
 import { modelRegistrySchema, repositoryPattern } from "../contract/model-registry.ts";
 import { ModelError } from "../core/errors.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ModelEntry, ModelSource } from "../core/model-entry.ts";
 import { toModelEntry } from "./registry-forms.ts";
 
-/** What a pull needs to know of a model. */
 export interface NamedSource extends ModelSource {
   readonly id: string;
 }
@@ -13,7 +16,7 @@ function refuse(path: string, why: string, cause?: unknown): never {
   throw new ModelError("CONFIGURATION_INVALID", `The registry file ${path} ${why}.`, { cause });
 }
 
-/** The models that a registry file describes. Throws ModelError CONFIGURATION_INVALID. */
+/** Reads the models that a registry file describes. Throws ModelError CONFIGURATION_INVALID. */
 export function parseRegistry({ path, text }: { readonly path: string; readonly text: string }): readonly ModelEntry[] {
   let tree: unknown;
   try {
@@ -31,7 +34,9 @@ export function parseRegistry({ path, text }: { readonly path: string; readonly 
   return Object.entries(parsed.data.models).map(([id, entry]) => toModelEntry(id, entry));
 }
 
-/** Of a model of the catalogue, or of `org/name`, any repository. Throws ModelError MODEL_NOT_FOUND. */
+/**
+ * Finds the source of a model of the catalogue, or of `org/name`, any repository. Throws ModelError MODEL_NOT_FOUND.
+ */
 export function sourceOf(catalog: ModelCatalog, name: string, revision?: string): NamedSource {
   const known = catalog.find(name);
   if (known !== undefined) return { ...known.source, id: name, revision: revision ?? known.source.revision };

@@ -1,3 +1,7 @@
+/**
+ * Tries a network call again with growing waits. Progress gives all tries back: a download of hours is not given up for
+ * a few breaks.
+ */
 import { type Chance, jitter } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";

@@ -1,3 +1,4 @@
+/** Tells a slow download from a dead one: a request may take hours, but not long without a byte. */
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
 
@@ -21,7 +22,7 @@ export class StallTimer {
     return this.#giveUp.signal;
   }
 
-  /** Something arrived: the wait begins anew. */
+  /** Notes that something arrived, so that the wait begins anew. */
   noteBytes(): void {
     this.#clock.clearTimer(this.#handle);
     this.#handle = this.#clock.setTimer(() => {

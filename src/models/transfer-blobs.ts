@@ -1,3 +1,7 @@
+/**
+ * Fetches a model's files over a few connections at once, until each is checked and published. One failure ends the
+ * pull and keeps what came.
+ */
 import { ModelError } from "../core/errors.ts";
 import { BlobTransfer, type TransferOptions } from "./blob-transfer.ts";
 import { type FetchOptions, fetchPart } from "./fetch-part.ts";
@@ -10,14 +14,16 @@ export interface PoolOptions {
   readonly fetching: FetchOptions;
   readonly transfer: TransferOptions;
   readonly retry: Omit<Retrying, "signal">;
-  /** Its blob is in place. */
+  /** The pool calls it when the file's blob is in place. */
   readonly onPublished: (file: ListedFile) => Promise<void>;
 }
 
 /** A file that came whole and wrong so many times comes no better. */
 const mostCorrupt = 2;
 
-/** Connections that take part after part: of one big file, or of many small ones, in the order of the list. */
+/**
+ * A pool of connections that take part after part: of one big file, or of many small ones, in the order of the list.
+ */
 class TransferPool {
   readonly #options: PoolOptions;
   readonly #signal: AbortSignal;
@@ -33,7 +39,7 @@ class TransferPool {
     this.#signal = signal;
   }
 
-  /** One connection's life: until nothing is left. */
+  /** One connection's life, until nothing is left to fetch. */
   async work(): Promise<void> {
     for (;;) {
       this.#signal.throwIfAborted();
@@ -77,7 +83,7 @@ class TransferPool {
   async #fetch(transfer: BlobTransfer, part: Part): Promise<void> {
     try {
       await retrying({ ...this.#options.retry, signal: this.#signal }, async (noteProgress) => {
-        // It began anew while this part waited for its next try.
+        // The file may have begun anew while this part waited for its next try.
         if (transfer.holds(part)) await fetchPart(transfer, part, this.#options.fetching, this.#signal, noteProgress);
       });
     } finally {
@@ -89,7 +95,7 @@ class TransferPool {
 
   async #finish(transfer: BlobTransfer): Promise<void> {
     const { file } = transfer;
-    // Only one connection ends a file.
+    // Only one connection ends a file, so it leaves the pool first.
     this.#active.delete(transfer);
     this.#openingCount += 1;
     try {

@@ -1,4 +1,7 @@
-/** What was verified, so that a start need not hash 67 GB again: one small file per repository in the state directory. */
+/**
+ * Remembers what was verified, so that a start need not hash 67 GB again: one small file per repository in the state
+ * directory.
+ */
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
@@ -9,7 +12,7 @@ const size = z.int().min(0);
 const recordSchema = z.object({
   version: z.literal(1),
   repository: z.string(),
-  /** What was asked for → what that was at the last pull. */
+  /** Each entry maps what was asked for to what that was at the last pull. */
   pulls: z.record(
     z.string(),
     z.object({
@@ -19,7 +22,7 @@ const recordSchema = z.object({
       ),
     }),
   ),
-  /** Blob → how it looked when its hash was right. */
+  /** Each entry says how a blob looked when its hash was right. */
   verified: z.record(z.string(), z.object({ sizeBytes: size, mtimeMs: z.number(), inode: z.number() })),
 });
 
@@ -50,7 +53,7 @@ export class VerifiedRecord {
     this.#text = text;
   }
 
-  /** One that cannot be read is forgotten: everything is hashed once more. */
+  /** Reads the record. One that cannot be read is forgotten, and everything is hashed once more. */
   static async read(stateDir: string, repository: string): Promise<VerifiedRecord> {
     const path = join(stateDir, "models", `${repository.replaceAll("/", "--")}.json`);
     const empty: RecordText = { version: 1, repository, pulls: {}, verified: {} };
@@ -70,7 +73,7 @@ export class VerifiedRecord {
     return this.#text.pulls[keyOf(wanted)] ?? null;
   }
 
-  /** Its bytes were right, and nobody has touched it since. */
+  /** Whether the blob's bytes were right, and nobody has touched it since. */
   isVerified(etag: string, facts: BlobFacts): boolean {
     const known = this.#text.verified[etag];
     return (
@@ -93,7 +96,7 @@ export class VerifiedRecord {
     delete this.#text.verified[etag];
   }
 
-  /** One write after the other. */
+  /** Saves the record; writes follow one after the other. */
   save(): Promise<void> {
     const write = async (): Promise<void> => {
       await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });

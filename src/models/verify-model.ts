@@ -1,3 +1,7 @@
+/**
+ * Checks a pulled model's files against their hashes. Recovery and `understudy models verify` come here when a model is
+ * suspected to be damaged.
+ */
 import { join } from "node:path";
 import type { FileProblem, VerifyReport } from "../core/ports/model-cache.ts";
 import { factsOf, RepositoryCache } from "./cache-layout.ts";
@@ -7,7 +11,7 @@ import type { ListedFile } from "./model-files.ts";
 import { lockRepository } from "./pull-lock.ts";
 import { VerifiedRecord, type Wanted } from "./verified-record.ts";
 
-/** Nothing says which files there should be. */
+/** The report of a model of which nothing says what files there should be. */
 export const unknownReport: VerifyReport = {
   isKnown: false,
   commit: null,

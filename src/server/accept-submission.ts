@@ -14,7 +14,7 @@ type Taken = Extract<AdmissionOutcome, { readonly job: JobView }>;
 export interface Accepted {
   readonly job: JobView;
   readonly estimate: Taken["estimate"];
-  /** The key was used before: it is the job of then. */
+  /** The key was used before, and the answer is the job of then. */
   readonly isReplayed: boolean;
   readonly headers: Record<string, string>;
 }
@@ -47,9 +47,9 @@ export async function admit(
 
 export interface GivenOrder extends Pick<Submission, "priority" | "labels" | "deadlineMs" | "webhookUrl"> {
   readonly order: Order;
-  /** What holds where the order says nothing of its consent. */
+  /** The consent that holds where the order says nothing of it. */
   readonly consent: Consent;
-  /** What a repeated key must ask for again. */
+  /** The text that a repeated key must send again; another one is a conflict. */
   readonly text: string;
   readonly image: Submission["image"] | undefined;
 }

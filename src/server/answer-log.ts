@@ -4,16 +4,16 @@ import { matchedRoutes } from "hono/route";
 import type { HttpContext, HttpMiddleware } from "./http-types.ts";
 import type { AdmissionPort, ServerPorts } from "./server-ports.ts";
 
-/** What routes find out while they answer. */
+/** Facts that routes find out while they answer. */
 const scope = new AsyncLocalStorage<{ jobId: string | null }>();
 
-/** Ids of ours look so; whatever else stands in an address is a caller's text, and no log has it. */
+/** The service's own ids look so; whatever else stands in an address is a caller's text, and no log has it. */
 const harmless = /^[A-Za-z0-9_-]{1,64}$/;
 
 const ofJobs = /^(?:\/api\/v1\/(?:jobs|generate|generation|queue|outputs)|\/v1\/videos)\//;
 const ofIncidents = /\/incidents\//;
 
-/** The pattern, so that there are as many as routes. */
+/** The route's pattern, so that logs have as many different ones as there are routes. */
 function patternOf(context: HttpContext): string {
   return (
     matchedRoutes(context).findLast(({ method, path }) => method !== "ALL" && !path.includes("*"))?.path ?? "unmatched"
@@ -44,7 +44,7 @@ export function answerLog(ports: Pick<ServerPorts, "clock" | "onAnswered">): Htt
   };
 }
 
-/** The same port; the answer of the request that submits knows of the job. */
+/** The same port, whose answer also tells the log which job the request made. */
 export function notingJobs(admission: AdmissionPort): AdmissionPort {
   return {
     ...admission,

@@ -20,7 +20,7 @@ function refuseInvalid(checked: Checked, context: HttpContext, statusOfParam: Re
   const [issue] = checked.error.issues;
   const param = issue?.path.join(".") ?? "";
   const status = statusOfParam[param];
-  // What cannot be an id is the id of nothing.
+  // A text that cannot be an id is the id of nothing.
   const detail =
     checked.target === "param"
       ? "There is nothing under this address."
@@ -32,7 +32,7 @@ function refuseInvalid(checked: Checked, context: HttpContext, statusOfParam: Re
   });
 }
 
-/** For a route whose clients expect another status than 422 when a certain field is refused. */
+/** Serves a route whose clients expect another status than 422 when a certain field is refused. */
 export const refuseInvalidWith =
   (statusOfParam: Readonly<Record<string, number>>) =>
   <Result, AnyContext>(checked: Result, context: AnyContext) =>

@@ -6,7 +6,7 @@ import { refuse } from "./problems.ts";
 import type { ServerPorts } from "./server-ports.ts";
 
 export interface ArtifactAbout {
-  /** `immutable` only for addresses that name the content itself. */
+  /** Only addresses that name the content itself are `immutable`. */
   readonly caching: "immutable" | "no-cache";
   readonly disposition: "inline" | "attachment";
   readonly fileName: string;
@@ -63,7 +63,7 @@ async function openFile(source: ReadableStream<Uint8Array>): Promise<ReadableStr
   );
 }
 
-/** Quoted and free of what would end the quotation: names here are ids, but a header must not depend on that. */
+/** A name in quotes and free of what would end them: names here are ids, but a header must not depend on that. */
 const quoted = (name: string): string => `"${name.replace(/[^A-Za-z0-9._-]/g, "_")}"`;
 
 export async function serveArtifact(

@@ -1,4 +1,7 @@
-/** Names of form fields such as `understudy[floor][width]` and `understudy[allow][]`, as the structure that they stand for. */
+/**
+ * Reads names of form fields such as `understudy[floor][width]` and `understudy[allow][]` as the structure that they
+ * stand for.
+ */
 
 export type ExpandedForm =
   | { readonly kind: "fields"; readonly fields: Readonly<Record<string, unknown>> }
@@ -6,7 +9,7 @@ export type ExpandedForm =
 
 const mostFieldCount = 200;
 const deepestCount = 4;
-/** They would reach what every object has in common. */
+/** These names would reach what every object has in common. */
 const forbidden = new Set(["__proto__", "prototype", "constructor"]);
 const wellFormed = /^([^[\]]{1,64})((?:\[[^[\]]{0,64}\])*)$/;
 
@@ -15,7 +18,9 @@ type Fields = Record<string, unknown>;
 const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** `a[b][]` → `a`, `b`, and an empty last part, which appends to a list. Null for what is no such name. */
+/**
+ * Splits a name: `a[b][]` becomes `a`, `b`, and an empty last part, which appends to a list. Null for any other text.
+ */
 function partsOf(name: string): readonly string[] | null {
   const match = wellFormed.exec(name);
   if (match === null) return null;
@@ -30,7 +35,7 @@ function joined(known: unknown, value: string, isList: boolean): unknown {
   return Array.isArray(known) ? [...known, value] : [known, value];
 }
 
-/** False where one name is a text in one place and an object in another. */
+/** Puts a value into its place; false where one name is a text in one place and an object in another. */
 function put(fields: Fields, parts: readonly string[], value: string): boolean {
   const isList = parts.at(-1) === "";
   const path = isList ? parts.slice(0, -1) : parts;

@@ -1,6 +1,6 @@
+/** Facts of the machine that stay the same while the process runs, read for the routes about the system. */
 import { arch, cpus, machine, platform, totalmem } from "node:os";
 
-/** What does not change while the process runs. */
 export interface HostFacts {
   readonly platform: string;
   readonly architecture: string;

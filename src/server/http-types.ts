@@ -1,3 +1,7 @@
+/**
+ * The types that routes and middleware share: what a request carries, how the application is set up, and what must be
+ * ended with it.
+ */
 import type { HttpBindings } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
@@ -11,7 +15,7 @@ interface RequestVariables {
   requestId: string;
   /** Whose request this is, as the store records it. */
   apiKeyId: string;
-  /** The same, as rows of the event log name it. */
+  /** The same caller, as rows of the event log name it. */
   actor: ActorName;
 }
 
@@ -35,9 +39,9 @@ export interface AppOptions {
   /** Whoever started the service said that nobody needs a key. */
   readonly isInsecure: boolean;
   readonly rateLimit: RateLimit;
-  /** For requests of the seed's routes that say nothing about fallback and changes. */
+  /** The consent of requests to the compatible routes that say nothing about fallback and changes. */
   readonly consent: Consent;
-  /** The same for our own and the OpenAI-compatible routes. */
+  /** The same for the routes of `/api/v1/jobs` and for those in OpenAI's shape. */
   readonly ownConsent: Consent;
   /** How long results are kept at most. */
   readonly resultMaxAgeMs: number;

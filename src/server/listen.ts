@@ -10,15 +10,15 @@ import { chooseProtocol } from "./safety/socket-protocols.ts";
 
 export interface ListenOptions {
   readonly host: string;
-  /** 0 takes a free one. */
+  /** The port; 0 takes a free one. */
   readonly port: number;
   readonly clock: Clock;
-  /** Others may reach the service without any key; whoever starts it said so. */
+  /** Other machines may reach the service without any key; whoever starts it said so. */
   readonly isInsecure: boolean;
 }
 
 export interface Listening {
-  /** `http://127.0.0.1:9000` */
+  /** The base address, such as `http://127.0.0.1:9000`. */
   readonly address: string;
   readonly port: number;
   /** Says goodbye to streams, lets requests under way end, and closes every connection at the deadline. Idempotent. */
@@ -32,7 +32,7 @@ const serverTimeouts: ServerOptions = {
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 };
-/** A thousand that watch, and room for those who ask beside them. */
+/** A thousand clients may watch, and there is room for those who ask beside them. */
 const mostConnections = 1_200;
 const longestWebSocketMessageBytes = 64 * 1024;
 
@@ -95,7 +95,7 @@ function closeWithin(
       clock.clearTimer(goodbye);
       resolve();
     });
-    // What is left once every request is answered are idle connections and half-sent requests, which nobody accepted.
+    // Once every request is answered, only idle connections and half-sent requests are left, which nobody accepted.
     requests.whenNone(() => server.closeAllConnections());
   });
 }

@@ -55,7 +55,7 @@ export function describeApi(app: ApiApp, version: string, catalog: ModelCatalog)
   });
 }
 
-/** Told once, before the document is made. */
+/** Registers how clients identify themselves. It is told once, before the document is made. */
 export function registerSecurity(app: ApiApp): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
 }

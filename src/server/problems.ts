@@ -14,7 +14,7 @@ export type Refusal = Omit<ProblemAbout, "requestId"> & { readonly headers?: Rea
 /** A response that the contract's `default` answer describes. */
 export type Refused = Response & TypedResponse<Problem, ClientErrorStatusCode | ServerErrorStatusCode, "json">;
 
-/** What a client may wait for when nothing better is known. */
+/** How long a client may wait when nothing better is known. */
 const usualRetryAfterMs = 5_000;
 
 /** Answers a refusal. 429 and 503 always say when to come back, and a conflict says that coming back is useless. */

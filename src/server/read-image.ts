@@ -1,4 +1,7 @@
-/** An image that came with a submission, by whatever way: judged by its content, and decoded whole before it counts. */
+/**
+ * Reads an image that came with a submission, by whatever way: it is judged by its content, and decoded whole before it
+ * counts.
+ */
 import { createHash } from "node:crypto";
 import { imageProblem, imageTypeOf } from "../contract/image-content.ts";
 import type { UploadedImage } from "../core/ports/media.ts";

@@ -1,10 +1,14 @@
+/**
+ * Reads the body of an order that needs none, such as a pause: nothing counts as no fields, and only a broken body is
+ * an error.
+ */
 import type { HttpContext } from "./http-types.ts";
 
 export type OptionalJson =
   | { readonly kind: "fields"; readonly fields: Readonly<Record<string, unknown>> }
   | { readonly kind: "malformed"; readonly detail: string };
 
-/** A JSON object, or nothing at all. */
+/** Reads a JSON object, or nothing at all. */
 export async function readOptionalJson(context: HttpContext): Promise<OptionalJson> {
   const text = await context.req.text();
   if (text.trim() === "") return { kind: "fields", fields: {} };

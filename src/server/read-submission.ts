@@ -9,7 +9,7 @@ import type { ServerPorts } from "./server-ports.ts";
 interface Images {
   /** SHA-256 of each uploaded image, with its field's name. */
   readonly imageHashes: readonly string[];
-  /** From which the video begins. */
+  /** The image from which the video begins. */
   readonly image?: ReadImage;
 }
 

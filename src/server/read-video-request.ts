@@ -31,7 +31,7 @@ async function takeApart(form: FormData): Promise<OrRefusal<RawOrder>> {
 
 const urlField = "input_reference[image_url]";
 
-/** Only what lies in the request itself. */
+/** Reads a data URL: only bytes that lie in the request itself are taken, and nothing is fetched. */
 function bytesOfUrl(url: string): OrRefusal<Uint8Array> {
   const data = /^data:[^,;]{0,64};base64,([A-Za-z0-9+/=_-]*)$/.exec(url.trim());
   if (data?.[1] !== undefined) return Buffer.from(data[1], "base64");

@@ -1,4 +1,4 @@
-/** What an admission that takes nothing becomes over HTTP. */
+/** Turns an admission that takes nothing into its answer over HTTP. */
 
 import type { AdmissionOutcome } from "../contract/submission.ts";
 import type { JobView } from "../core/job.ts";

@@ -1,4 +1,4 @@
-/** Deleting jobs with their files, as the seed's clients ask for it. */
+/** Deletes jobs with their files, as the compatible clients ask for it. */
 import { shownArtifact } from "../contract/job-truth.ts";
 import { withoutNulls } from "../core/present.ts";
 import type { ServerPorts } from "./server-ports.ts";
@@ -8,7 +8,10 @@ export type Removal = "removed" | "absent" | "active" | "stopping";
 
 type Ports = Pick<ServerPorts, "jobs" | "control">;
 
-/** What the seed's clients may delete: what ended, and a stand-in whose real video is owed, which ends first. */
+/**
+ * Deletes what compatible clients may delete: a job that ended, and a stand-in whose real video is owed, which ends
+ * first.
+ */
 export async function removeJob(ports: Ports, id: string, by: string): Promise<Removal> {
   const job = await ports.jobs.get(id);
   if (job === null) return "absent";
@@ -18,7 +21,10 @@ export async function removeJob(ports: Ports, id: string, by: string): Promise<R
 
 const pageCount = 500;
 
-/** Everything that ended but what was set aside, whose evidence an operator releases or drops. How many went. */
+/**
+ * Deletes every ended job but those that were set aside, whose evidence an operator releases or drops. Returns how many
+ * went.
+ */
 export async function clearEnded(ports: Ports, by: string): Promise<number> {
   let count = 0;
   let cursor: string | null | undefined;

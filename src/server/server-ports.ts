@@ -90,10 +90,10 @@ export interface ServerPorts {
 
 export interface AnsweredRequest {
   readonly requestId: string;
-  /** Null where the request was refused before anybody asked whose it is. */
+  /** The caller's key; null where the request was refused before anybody asked whose it is. */
   readonly keyId: string | null;
   readonly method: string;
-  /** Its pattern; `unmatched` where no route is. */
+  /** The route's pattern; `unmatched` where no route is. */
   readonly route: string;
   readonly status: number;
   readonly tookMs: number;
@@ -108,7 +108,10 @@ interface DefectiveRequest {
 }
 
 export interface AdmissionPort {
-  /** Durable when it resolves. Throws UnderstudyError DRAINING, INTAKE_DRAINED, STORE_UNAVAILABLE, STORE_CORRUPT. */
+  /**
+   * The job is durable when this resolves. Throws UnderstudyError DRAINING, INTAKE_DRAINED, STORE_UNAVAILABLE,
+   * STORE_CORRUPT.
+   */
   submit(submission: Submission): Promise<AdmissionOutcome>;
   /** How such a job would be rendered now; a sentence where nothing can be said of it. */
   estimateOf(spec: JobSpec): EstimateView | string;
@@ -116,9 +119,9 @@ export interface AdmissionPort {
 
 /** What a job that has not ended can expect, as far as something is known. */
 export interface JobOutlook {
-  /** 1 for the next one; null when it does not wait. */
+  /** The place in the queue: 1 for the next one; null when the job does not wait. */
   readonly queuePosition: number | null;
-  /** Until its real result, by what renders of this service took; null while nothing is known. */
+  /** The time until its real result, by what renders of this service took; null while nothing is known. */
   readonly etaMs: number | null;
   readonly incidentId: string | null;
 }
@@ -134,7 +137,7 @@ export interface RecoveryPort {
   reset(by: ActorName): Promise<RecoveryReset>;
   /** A fresh measurement; one that cannot be made is a view with `overallStatus: "error"`, not a rejection. */
   checkHealth(): Promise<HealthView>;
-  /** False when it was so already. */
+  /** Turns monitoring on or off; false when it was so already. */
   setMonitoring(isOn: boolean, by: ActorName): Promise<boolean>;
 }
 
@@ -146,14 +149,17 @@ export interface IncidentPort {
 }
 
 export interface TelemetryPort {
-  /** Now, or within the last two samples. Rejects with UnderstudyError SYSTEM_RESOURCE when nothing can be measured. */
+  /**
+   * Resolves with a sample of now, or of the last two. Rejects with UnderstudyError SYSTEM_RESOURCE when nothing can be
+   * measured.
+   */
   measure(): Promise<Sample>;
-  /** Oldest first, at most a day. */
+  /** Samples, oldest first, of at most a day. */
   since(fromMs: number): readonly Sample[];
 }
 
 export interface LoraFile {
-  /** Below the LoRA directory. */
+  /** The path is relative to the LoRA directory. */
   readonly path: string;
   readonly bytes: number;
   readonly modifiedAtMs: number;
@@ -161,9 +167,9 @@ export interface LoraFile {
 
 export interface RecoveryOrder {
   readonly failureType: FailureType;
-  /** Null: the worker that is in trouble, or the first one. */
+  /** The worker to repair; null means the worker that is in trouble, or the first one. */
   readonly workerId: string | null;
-  /** Climbs although a test render passes, and suspends the job in hand. */
+  /** The climb happens although a test render passes, and suspends the job in hand. */
   readonly isForced: boolean;
   readonly waitMs: number;
   readonly by: ActorName;
@@ -221,11 +227,11 @@ interface DrillPort {
 }
 
 interface MachinePort extends MachineFeed {
-  /** Null unless the service was started for inspection. */
+  /** The feed of the inspector; null unless the service was started for inspection. */
   readonly inspector: InspectorFeed | null;
 }
 
-/** `absent`: there is no model of this name. */
+/** Models as the routes use them. `absent` means that there is no model of this name. */
 export interface ModelPort {
   list(): Promise<readonly ModelView[]>;
   find(model: string): Promise<ModelView | null>;
@@ -260,7 +266,7 @@ type KillOutcome =
   | { readonly kind: "absent"; readonly message: string }
   | { readonly kind: "notSimulated"; readonly message: string };
 
-/** What is no row of the event log: it is sent to those who listen, without a number. */
+/** A message that is no row of the event log: it is sent to those who listen, without a number. */
 export type StreamFrame =
   | { readonly kind: "progress"; readonly progress: JobProgress }
   | { readonly kind: "health"; readonly health: HealthView }

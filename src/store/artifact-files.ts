@@ -1,3 +1,7 @@
+/**
+ * Files of jobs on the disk. A file is synced before it gets its name, and its name holds hash and fence, so an attempt
+ * that lost its job can overwrite nothing.
+ */
 import { createHash } from "node:crypto";
 import { constants, createReadStream, mkdirSync } from "node:fs";
 import { link, open, readdir, rm, stat, writeFile } from "node:fs/promises";
@@ -18,7 +22,7 @@ const safeId = /^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/;
 const errnoOf = (thrown: unknown): string | undefined => (thrown as NodeJS.ErrnoException).code;
 const isMissing = (thrown: unknown): boolean => errnoOf(thrown) === "ENOENT";
 
-/** What the file system refused, as a StoreError that may be tried again; anything else stays what it is. */
+/** Turns what the file system refused into a StoreError that may be tried again; any other error stays what it is. */
 async function translated<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
@@ -69,7 +73,9 @@ async function linkOnce(from: string, to: string): Promise<void> {
   }
 }
 
-/** The name is on the disk when it resolves, and so is that of its folder below `root`. */
+/**
+ * Links the file under its name. The name is on the disk when this resolves, and so is that of its folder below `root`.
+ */
 async function linkDurably(from: string, to: string, root: string): Promise<void> {
   mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
   await linkOnce(from, to);
@@ -96,7 +102,7 @@ async function ageMs(path: string, clock: Clock): Promise<number> {
   }
 }
 
-/** `range`: both ends included, in bytes. */
+/** Streams a file; both ends of `range` are included, in bytes. */
 function streamOf(path: string, range?: Parameters<ArtifactFiles["read"]>[1]): ReadableStream<Uint8Array> {
   const stream = createReadStream(path, range === undefined ? {} : { start: range.start, end: range.end });
   return Readable.toWeb(stream) as ReadableStream<Uint8Array>;
@@ -125,7 +131,7 @@ async function sweepUnknown(root: string, known: ReadonlySet<string>, clock: Clo
   return count;
 }
 
-/** Artifacts, files that are being made, and checkpoints, below one state directory. */
+/** Opens the artifacts, the files that are being made, and the checkpoints below one state directory. */
 export function createArtifactFiles({
   stateDir,
   clock,

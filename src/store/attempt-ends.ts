@@ -1,3 +1,7 @@
+/**
+ * How an attempt ends in the store: committed, failed, given back or cancelled. Each function checks the fence first,
+ * so that an attempt that lost its job writes nothing.
+ */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { ArtifactRef, AttemptFailure, JobResult, LeaseRef } from "../core/job.ts";
 import type { Database } from "./database.ts";
@@ -92,7 +96,10 @@ function judge(counted: Counted, failure: AttemptFailure, limits: AttemptLimits)
   return { kind: "retry", code, message };
 }
 
-/** Ends an attempt without a result; the counts of design §5 decide what becomes of the job. */
+/**
+ * Ends an attempt without a result. A job that has ended its worker twice is set aside, so that it cannot end every
+ * worker; one that lost its hosts or its tries too often fails; any other goes back into the queue.
+ */
 export function failAttempt(
   database: Database,
   lease: LeaseRef,

@@ -1,3 +1,4 @@
+/** Makes a consistent copy of a database that is in use. */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { messageOf, StoreError } from "../core/errors.ts";
@@ -13,8 +14,8 @@ function syncPath(path: string, flags: "r" | "r+"): void {
 }
 
 /**
- * A consistent copy while others write. The name appears when the copy is whole and on the disk: `vacuum into` does not
- * sync by itself (sqlite.org/lang_vacuum.html). Throws StoreError STORE_UNAVAILABLE.
+ * Copies the database while others write. The name appears when the copy is whole and on the disk: `vacuum into` does
+ * not sync by itself (sqlite.org/lang_vacuum.html). Throws StoreError STORE_UNAVAILABLE.
  */
 export function copyDatabase(database: Database, targetPath: string): void {
   const partialPath = `${targetPath}.partial`;

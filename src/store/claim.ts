@@ -1,3 +1,7 @@
+/**
+ * Chooses the next job of a worker and hands it out under a new fence, in one transaction: two workers can never hold
+ * the same job.
+ */
 import type { Lease } from "../core/job.ts";
 import type { ClaimRequest } from "../core/ports/job-store.ts";
 import { minuteMs } from "../core/units.ts";
@@ -5,7 +9,10 @@ import type { ModelId } from "../core/words.ts";
 import type { Database } from "./database.ts";
 import { findJob, type JobRow, toLease } from "./job-rows.ts";
 
-/** A worker that holds a model may pass over an older job of another model this often, or for this long (design §7). */
+/**
+ * A worker that holds a model may pass over an older job of another model this often, or for this long: a reload takes
+ * minutes, and nobody may wait for ever because of it.
+ */
 const passOverLimits = { count: 3, ms: 10 * minuteMs } as const;
 
 const eligible = `state = 'queued' and run_at <= ? and deadline_at > ? and model in (select value from json_each(?))`;
@@ -14,7 +21,7 @@ interface Candidate extends JobRow {
   readonly passed_over: number;
 }
 
-/** Priority, then age; the resident model first as long as nobody is passed over too often. */
+/** Chooses by priority, then by age; the resident model goes first as long as nobody is passed over too often. */
 function chooseJob(database: Database, request: ClaimRequest, nowMs: number): Candidate | undefined {
   const models = JSON.stringify(request.models);
   const oldest = database.get<Candidate>(

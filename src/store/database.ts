@@ -1,3 +1,7 @@
+/**
+ * The one writing connection to SQLite. Rows of the event log are written in the transaction of the change that they
+ * tell of, and published after its commit: nobody hears of what was rolled back.
+ */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, StoreError } from "../core/errors.ts";
@@ -5,13 +9,13 @@ import { type EventKind, type EventRow, isRowOf, type NewEvent } from "../core/e
 import { migrate } from "./migrations.ts";
 import { createPublisher, type RowListener } from "./publisher.ts";
 
-/** SQLite's primary result codes (sqlite.org/rescode.html): CORRUPT, NOTADB. */
+/** These primary result codes of SQLite mean a damaged file: CORRUPT, NOTADB (sqlite.org/rescode.html). */
 const corruptCodes = new Set([11, 26]);
-/** BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN. */
+/** These codes pass by themselves: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN. */
 const passingCodes = new Set([5, 6, 8, 10, 13, 14]);
 /** Statements run on the thread that also answers heartbeats, so a foreign lock is waited for only briefly. */
 const busyMs = 1_000;
-/** FULL, and IOERR_SHMSIZE: the file that readers share could not grow. */
+/** These codes mean a full disk: FULL, and IOERR_SHMSIZE, where the file that readers share could not grow. */
 const fullCodes = new Set([13, 4874]);
 
 const isDiskFull = (thrown: unknown): boolean => {
@@ -52,12 +56,12 @@ export interface Database {
   project<Kind extends EventKind>(kinds: readonly Kind[], follow: (row: EventRow<Kind>) => void): void;
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined;
   all<Row>(sql: string, ...values: SQLInputValue[]): Row[];
-  /** Rows changed. */
+  /** Runs a statement and returns how many rows it changed. */
   run(sql: string, ...values: SQLInputValue[]): number;
   subscribe(listener: RowListener): () => void;
   /** `work` writes what still waits in memory, before the database closes. */
   beforeClose(work: () => void): void;
-  /** After it, everything throws STORE_UNAVAILABLE. */
+  /** Closes the database; after it, everything throws STORE_UNAVAILABLE. */
   close(): void;
   readonly clock: Clock;
 }
@@ -79,10 +83,13 @@ function openFile(path: string): DatabaseSync {
 }
 
 export interface DatabaseOptions {
-  /** A file, or `:memory:`. */
+  /** The path of a file, or `:memory:`. */
   readonly path: string;
   readonly clock: Clock;
-  /** Called when a write found the disk full. True when it made room: then the write is tried once more. */
+  /**
+   * The database calls it when a write found the disk full. True means that it made room: then the write is tried once
+   * more.
+   */
   readonly makeRoom?: () => boolean;
 }
 
@@ -166,7 +173,7 @@ class SqliteDatabase implements Database {
       JSON.stringify(data),
     );
     const seq = Number(written.lastInsertRowid);
-    // Kind and data are those of one event.
+    // The cast holds because kind and data are those of one event.
     const row = { seq, atMs, kind, actor, jobId, incidentId, workerId, data } as EventRow;
     this.#recorded.push(row);
     for (const follow of this.#projections.get(kind) ?? []) follow(row);

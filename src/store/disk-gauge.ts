@@ -1,3 +1,7 @@
+/**
+ * Watches the disk's free space and keeps a ballast file. When the disk is full, deleting the ballast leaves room to
+ * write what happened.
+ */
 import { rmSync, statSync } from "node:fs";
 import { open, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,7 +22,7 @@ export function createDiskGauge(options: { readonly stateDir: string; readonly b
     const file = await open(ballastPath, "w", 0o600);
     let isWhole = false;
     try {
-      // Written, not truncated to size: a sparse file would hold no space.
+      // The ballast is written and not truncated to size, because a sparse file would hold no space.
       const zeros = new Uint8Array(mebibyte);
       for (let written = 0; written < ballastBytes; written += zeros.length)
         await file.write(zeros, 0, Math.min(zeros.length, ballastBytes - written));
@@ -33,7 +37,7 @@ export function createDiskGauge(options: { readonly stateDir: string; readonly b
   let restoring: Promise<void> | undefined;
   return {
     freeBytes,
-    // Not a promise: a write that found the disk full is tried again in the same turn.
+    // This is no promise, because a write that found the disk full is tried again in the same turn.
     releaseBallast: () => {
       if (sizeOf() === 0) return false;
       rmSync(ballastPath, { force: true });

@@ -1,3 +1,7 @@
+/**
+ * The timeline in SQLite. Facts are appended at once; notes of machines' transitions wait in a buffer, because one
+ * fsync for each would slow everything.
+ */
 import type { TimerHandle } from "../core/clock.ts";
 import { StoreError } from "../core/errors.ts";
 import { type EventKind, type EventRow, isRowOf, type NewEvent, type TimelineRow } from "../core/events.ts";
@@ -6,7 +10,7 @@ import type { Database } from "./database.ts";
 import { readRow, type StoredRow } from "./read-row.ts";
 
 const bufferLimits = { rows: 200, ms: 100 } as const;
-/** After a failed flush: the rows wait in memory, and newer ones push the oldest out beyond this many. */
+/** After a failed flush the rows wait in memory, and newer ones push the oldest out beyond this many. */
 const retryLimits = { rows: 10_000, ms: 1_000 } as const;
 const pruneSliceRows = 10_000;
 
@@ -98,7 +102,10 @@ function findRowsOfKinds<Kind extends EventKind>(
 const newestOf = "select max(seq) as seq from events";
 const oldestOf = "select min(seq) as seq from events";
 
-/** In slices, so that heartbeats are answered between them. Closed incidents go with their rows: they are their projection. */
+/**
+ * Rows are deleted in slices, so that heartbeats are answered between them. Closed incidents go with their rows, whose
+ * projection they are.
+ */
 async function pruneEvents(database: Database, olderThanMs: number): Promise<number> {
   const beforeMs = database.clock.nowMs() - olderThanMs;
   database.write(() => database.run("delete from incidents where closed_at < ?", beforeMs));
@@ -117,7 +124,7 @@ async function pruneEvents(database: Database, olderThanMs: number): Promise<num
   }
 }
 
-/** The timeline. `note` keeps the moment of the note, and writes at the latest 100 ms or 200 rows later. */
+/** Opens the timeline. `note` keeps the moment of the note, and writes at the latest 100 ms or 200 rows later. */
 export function createEventLog(database: Database): EventLog {
   const notes = createNoteBuffer(database);
   const seqOf = (sql: string): number => database.read(() => database.get<{ seq: number | null }>(sql)?.seq ?? 0);

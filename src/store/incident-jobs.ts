@@ -1,13 +1,17 @@
+/**
+ * Follows the rows of jobs and keeps, for each incident, which jobs it touched and when their owners first got an
+ * answer.
+ */
 import type { EventRow, RowHead } from "../core/events.ts";
 import type { IncidentJob } from "../core/ports/event-log.ts";
 import type { Database } from "./database.ts";
 
-/** What of a row ties its job to an incident. */
+/** The part of a row that ties its job to an incident. */
 type Touch = Pick<RowHead, "atMs" | "workerId"> & Pick<IncidentJob, "jobId" | "because">;
 
 type Answer = "queued_at" | "stood_in_at" | "real_at";
 
-/** What a row of a job gives to whoever waits for it; null where it gives nothing. */
+/** The answer that a row of a job gives to whoever waits for it; null where it gives none. */
 function answerOf(row: EventRow): Answer | null {
   switch (row.kind) {
     case "job.retried":
@@ -35,7 +39,7 @@ function noteAnswer(database: Database, row: EventRow, jobId: string): void {
   );
 }
 
-/** From now on the job belongs to the incident's story; one that waits already has its place in the queue. */
+/** Ties the job to the incident's story from now on; a job that waits already has its place in the queue. */
 export function touchJob(database: Database, incidentId: string, touch: Touch): void {
   const inserted = database.run(
     `insert into incident_jobs (incident_id, job_id, touched_at, because)

@@ -1,3 +1,6 @@
+/**
+ * Incidents in SQLite, kept as a projection of the timeline. The next start reads the open ones and goes on with them.
+ */
 import type { IncidentJob, IncidentQuery, IncidentRow, IncidentStore, NewIncident } from "../core/ports/event-log.ts";
 import { type FailureType, incidentStatuses } from "../core/words.ts";
 import type { Database } from "./database.ts";
@@ -113,7 +116,7 @@ function jobsOf(database: Database, id: string, limit: number): Awaited<ReturnTy
   return { jobs: rows.map(toJob), totalCount: counted?.count ?? 0 };
 }
 
-/** A projection of the timeline: each row changes in the transaction of its event. */
+/** Opens the incidents as a projection of the timeline: each row changes in the transaction of its event. */
 export function createIncidentStore(database: Database): IncidentStore {
   followJobs(database);
   database.project(["incident.joined"], (row) => {

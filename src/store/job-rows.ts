@@ -1,3 +1,4 @@
+/** Rows of the job tables as the program holds them, and the few statements that every change of a job shares. */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type {
   ArtifactRef,
@@ -16,7 +17,7 @@ import type { Database } from "./database.ts";
 export interface JobRow {
   readonly id: string;
   readonly state: JobState;
-  /** JSON without the workflow, which has a column of its own because it may be large. */
+  /** The spec is JSON without the workflow, which has a column of its own because it may be large. */
   readonly spec: string;
   readonly model: string;
   readonly workflow: string | null;
@@ -172,7 +173,7 @@ export function toLease(database: Database, row: JobRow): Lease {
 export const findJob = (database: Database, jobId: string): JobRow | undefined =>
   database.get<JobRow>("select * from jobs where id = ?", jobId);
 
-/** The attempt's job, only while this fence may write. */
+/** Finds the attempt's job, but only while this fence may write. */
 export function findHeld(
   database: Database,
   lease: { readonly jobId: string; readonly fence: number },
@@ -184,7 +185,7 @@ export function findHeld(
   );
 }
 
-/** False when an artifact of this kind is there already. */
+/** Inserts an artifact; false when one of this kind is there already. */
 export function insertArtifact(
   database: Database,
   jobId: string,
@@ -208,7 +209,7 @@ export function insertArtifact(
   return changed === 1;
 }
 
-/** What the row of a job's end says besides the end: whose figures it belongs to. */
+/** What the row of a job's end says besides the end, so that metrics know whose figures it belongs to. */
 export const endedAbout = (database: Database, row: Pick<JobRow, "model" | "created_at">) => ({
   model: row.model,
   age_ms: database.clock.nowMs() - row.created_at,
@@ -252,7 +253,9 @@ export function endJob(database: Database, jobId: string, ending: Ending): void 
   );
 }
 
-/** Back into the queue; the fence stays, so that the old attempt can write nothing once it is claimed again. */
+/**
+ * Puts a job back into the queue. The fence stays, so that the old attempt can write nothing once it is claimed again.
+ */
 export function queueAgain(database: Database, jobId: string, runAtMs: number): void {
   database.run(
     "update jobs set state = 'queued', run_at = ?, worker_id = null, lease_until = null, epoch = null where id = ?",

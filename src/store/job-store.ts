@@ -1,3 +1,4 @@
+/** The queue on SQLite: everything that may happen to a job is one transaction here, with the row that tells of it. */
 import type { JobResult, JobView, RenderPlan } from "../core/job.ts";
 import type { JobQuery, JobStanding, JobStore } from "../core/ports/job-store.ts";
 import { withoutNulls } from "../core/present.ts";

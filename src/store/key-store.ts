@@ -1,3 +1,4 @@
+/** API keys in SQLite, as digests: what is read out of the database opens nothing. */
 import type { KeyStore, NewKey, StoredKey } from "../core/ports/key-store.ts";
 import type { KeyRole } from "../core/words.ts";
 import type { Database } from "./database.ts";

@@ -1,3 +1,7 @@
+/**
+ * The database's schema, as the steps that led to it. Old databases are brought up to date at the start; entries are
+ * only ever added.
+ */
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../core/errors.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * Opens all stores of one state directory on one connection, so that a change of one and its rows in another commit
+ * together.
+ */
 import type { NewEvent } from "../core/events.ts";
 import type { FactStore, Store } from "../core/ports/event-log.ts";
 import { copyDatabase } from "./backup.ts";
@@ -9,7 +13,7 @@ import { createKeyStore } from "./key-store.ts";
 import { createWebhookOutbox } from "./webhook-outbox.ts";
 
 export interface StoreOptions extends DatabaseOptions {
-  /** These two are asked for at every submission. */
+  /** These two limits are read at every submission, because an operator may change them while the service runs. */
   readonly maxQueuedJobs?: number;
   readonly maxQueuedJobsPerKey?: number;
   readonly quarantineDeaths?: number;

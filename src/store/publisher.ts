@@ -1,3 +1,7 @@
+/**
+ * Hands written rows to their listeners in the order of their numbers. A listener's defect must not undo or delay what
+ * is written.
+ */
 import type { EventRow } from "../core/events.ts";
 
 export type RowListener = (rows: readonly EventRow[]) => void;

@@ -1,10 +1,11 @@
+/** Reads durable facts from outside, for commands that judge the machine while a service may be running. */
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { toStoreError } from "./database.ts";
 
 const busyMs = 5_000;
 
-/** The durable facts of a database that a service may be using now; nothing is written. Empty where there is none yet. Throws StoreError. */
+/** Reads the facts and writes nothing. Empty where there is no database yet. Throws StoreError. */
 export function readFacts(databasePath: string): ReadonlyMap<string, unknown> {
   if (!existsSync(databasePath)) return new Map();
   let database: DatabaseSync | undefined;

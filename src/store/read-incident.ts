@@ -1,3 +1,7 @@
+/**
+ * Reads one incident from outside, for `understudy replay`: from a running service's database, or from a copy of an
+ * older version.
+ */
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { UnderstudyError } from "../core/errors.ts";
@@ -5,7 +9,7 @@ import type { TimelineRow } from "../core/events.ts";
 import { toStoreError } from "./database.ts";
 import { readRow, type StoredRow } from "./read-row.ts";
 
-/** What one incident left in a database that a service may be using now. */
+/** The status and rows that one incident left. */
 interface KeptIncident {
   readonly status: string;
   readonly rows: readonly TimelineRow[];

@@ -1,4 +1,7 @@
-/** Rows as SQLite gives them → rows of this version. What another version wrote otherwise is kept as it is, and never thrown away. */
+/**
+ * Turns rows as SQLite gives them into rows of this version. What another version wrote otherwise is kept as it is, and
+ * never thrown away.
+ */
 
 import { type IncidentCause, incidentCause } from "../core/events/incident-events.ts";
 import { type EventKind, events, type TimelineRow } from "../core/events.ts";
@@ -33,12 +36,12 @@ export function readRow(row: StoredRow): TimelineRow {
     workerId: row.worker_id,
   };
   const data = JSON.parse(row.data) as Fields;
-  // The schema of the kind has looked at the data.
+  // The cast holds because the schema of the kind has looked at the data.
   if (isReadable(row.kind, data)) return { ...head, data } as TimelineRow;
   return { ...head, kind: "unread", data: { kind: row.kind, fields: data } };
 }
 
-/** Of an incident; nothing where its row does not hold what this version knows. */
+/** Reads the cause of an incident; fields that its row does not hold as this version knows them are left out. */
 export function readCause(text: string): Partial<IncidentCause> {
   const data = JSON.parse(text) as Partial<IncidentCause>;
   return incidentCause().partial().safeParse(data).success ? data : {};

@@ -1,3 +1,4 @@
+/** Makes sure that one supervisor at a time works on a state directory, and tells commands where it answers. */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -20,7 +21,7 @@ export function readSupervisorFile(stateDir: string): SupervisorFile | null {
   }
 }
 
-/** Written after listening; replaced as a whole. */
+/** Writes the file after listening has begun; it is replaced as a whole. */
 export function writeSupervisorFile(stateDir: string, file: SupervisorFile): void {
   const path = supervisorPath(stateDir);
   writeFileSync(`${path}.new`, `${JSON.stringify(file)}\n`, { mode: 0o600 });
@@ -62,7 +63,7 @@ function takeLock(stateDir: string): DatabaseSync {
 }
 
 /**
- * Owns a state directory: an open exclusive transaction, which the kernel ends when this process dies in any way.
+ * Owns a state directory by an open exclusive transaction, which the kernel ends when this process dies in any way.
  * Throws StoreError STATE_DIR_IN_USE, naming who holds it, or STATE_DIR_UNUSABLE.
  */
 export function lockStateDir(stateDir: string): { release: () => void } {
@@ -88,7 +89,7 @@ export function lockStateDir(stateDir: string): { release: () => void } {
       { cause: thrown },
     );
   }
-  // Left by a supervisor that was killed: nobody may be sent to an address that no longer answers.
+  // A supervisor that was killed may have left the file: nobody may be sent to an address that no longer answers.
   removeSupervisorFile(stateDir);
   held.add(database);
   return {

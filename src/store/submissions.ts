@@ -1,3 +1,7 @@
+/**
+ * Takes new jobs. Submissions that come together share one fsync, so many clients do not wait for the disk one after
+ * the other.
+ */
 import { StoreError } from "../core/errors.ts";
 import type { NewJob } from "../core/job.ts";
 import type { SubmitOutcome } from "../core/ports/job-store.ts";

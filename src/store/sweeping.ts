@@ -1,3 +1,4 @@
+/** What time alone does to jobs: deadlines pass, leases run out, and ended jobs are deleted by age and size. */
 import type { Retention, SweepResult } from "../core/ports/job-store.ts";
 import { cancelHeld } from "./attempt-ends.ts";
 import type { Database } from "./database.ts";
@@ -33,8 +34,8 @@ function releaseOne(database: Database, row: JobRow, why: string): boolean {
 }
 
 /**
- * Running jobs whose supervisor is gone or silent: back into the queue, or cancelled where that was asked for. The ids that
- * wait again.
+ * Takes running jobs from a supervisor that is gone or silent: they go back into the queue, or are cancelled where that
+ * was asked for. Returns the ids that wait again.
  */
 export function releaseHeld(database: Database, rows: readonly JobRow[], why: string): string[] {
   return rows.filter((row) => releaseOne(database, row, why)).map((row) => row.id);
@@ -80,7 +81,7 @@ export function pruneJobs(database: Database, retention: Retention): { jobCount:
     keptBytes += bytes;
     if (keptBytes > retention.resultMaxBytes) jobs.add(id);
   }
-  // What is still to be told needs its job; tries are bounded, so the next cleaning takes it.
+  // A webhook that is still to be told needs its job; tries are bounded, so the next cleaning takes it.
   const telling = database.all<{ job_id: string }>(
     "select distinct job_id from webhook_deliveries where state = 'pending'",
   );

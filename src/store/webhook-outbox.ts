@@ -1,3 +1,7 @@
+/**
+ * The durable list of what webhooks must still be told. An entry is written in the transaction of its event, so a crash
+ * can neither lose a message nor invent one.
+ */
 import type { EventRow } from "../core/events.ts";
 import type { JobResult, ServedBy } from "../core/job.ts";
 import type { DueQuery, TryOutcome, WebhookOutbox } from "../core/ports/webhook-outbox.ts";
@@ -5,7 +9,7 @@ import { toldKinds, type WebhookDelivery, type WebhookFacts, type WebhookType } 
 import type { Database } from "./database.ts";
 import { artifactsOf, findJob, type JobRow, labelsOf } from "./job-rows.ts";
 
-/** What the webhook is told of a row. */
+/** The type of message that tells of a row. */
 function typeOf(kind: (typeof toldKinds)[number]): WebhookType {
   if (kind === "job.stoodIn") return "job.stand_in_ready";
   return kind === "job.succeeded" ? kind : "job.failed";
@@ -43,7 +47,7 @@ const toDelivery = (row: StoredDelivery): WebhookDelivery => ({
   endedAtMs: row.ended_at,
 });
 
-/** How the job is now, in the transaction of the event. */
+/** Reads how the job is now, in the transaction of the event. */
 function factsOf(database: Database, job: JobRow, type: WebhookType): WebhookFacts {
   const artifacts = artifactsOf(database, job.id);
   const result = job.result === null ? null : (JSON.parse(job.result) as JobResult);
@@ -77,7 +81,7 @@ function enqueue(database: Database, row: EventRow<(typeof toldKinds)[number]>):
     row.seq,
     job.id,
     type,
-    // What is no address is refused when it is called; here it must not undo the event.
+    // A text that is no address is refused when it is called; here it must not undo the event.
     URL.parse(job.webhook_url)?.origin ?? "",
     JSON.stringify(factsOf(database, job, type)),
     row.atMs,
@@ -113,7 +117,10 @@ function noteTry(database: Database, seq: number, outcome: TryOutcome): void {
   } else database.record({ kind: "webhook.delivered", jobId: row.job_id, data });
 }
 
-/** The outbox of webhooks on SQLite. It follows the rows of jobs, so that no event is told of that was rolled back, and none is forgotten. */
+/**
+ * Opens the outbox. It follows the rows of jobs, so that no event is told of that was rolled back, and none is
+ * forgotten.
+ */
 export function createWebhookOutbox(database: Database): WebhookOutbox {
   database.project(toldKinds, (row) => enqueue(database, row));
   return {

@@ -1,3 +1,7 @@
+/**
+ * Reads a machine's states and transitions for drawing. The pictures in `visualizations/` and the live page show the
+ * same chart.
+ */
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from "xstate";
 import type { Chart, ChartState } from "../core/ports/machine-feed.ts";
 
@@ -6,7 +10,7 @@ export const anyStateId = "any";
 const typeOf = (reference: unknown): string =>
   typeof reference === "string" ? reference : String((reference as { readonly type?: unknown }).type);
 
-/** `xstate.after.suspendMs.recovery.diagnosing` → `after suspendMs`. */
+/** Shortens `xstate.after.suspendMs.recovery.diagnosing` to `after suspendMs`. */
 function eventLabel(eventType: string): string {
   const after = /^xstate\.after\.([^.]+)\./.exec(eventType)?.[1];
   if (after !== undefined) return `after ${after}`;
@@ -43,7 +47,7 @@ function definitionsOf(node: AnyStateNode): AnyTransitionDefinition[] {
   return [...own, ...Object.values(node.states).flatMap(definitionsOf)];
 }
 
-/** What is drawn of a machine: states with tags and actors, and their transitions; internal ones are left out. */
+/** Lists what is drawn of a machine: states with tags and actors, and their transitions; internal ones are left out. */
 export function chartOf(name: string, machine: AnyStateMachine): Chart {
   const edges = new Map<string, { from: string; to: string; labels: string[] }>();
   for (const definition of definitionsOf(machine.root)) {
@@ -65,6 +69,6 @@ export function chartOf(name: string, machine: AnyStateMachine): Chart {
   };
 }
 
-/** Every state of a chart, parents before their children. */
+/** Lists every state of a chart, parents before their children. */
 export const flatten = (states: readonly ChartState[]): readonly ChartState[] =>
   states.flatMap((state) => [state, ...flatten(state.children)]);

@@ -1,9 +1,10 @@
+/** The service's log: JSON on stderr, with prompts and secrets struck out by name as a last guard. */
 import pino from "pino";
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** One event a line: `event`, ids, numbers with units. Never a prompt, never a token. */
+/** A log writes one event a line: `event`, ids, numbers with units. It never writes a prompt or a token. */
 export interface Logger {
   info(line: Readonly<Record<string, unknown>>): void;
   warn(line: Readonly<Record<string, unknown>>): void;
@@ -11,7 +12,7 @@ export interface Logger {
   setLevel(level: LogLevel): void;
 }
 
-/** JSON lines on stderr, so that stdout stays for people. */
+/** Writes JSON lines on stderr, so that stdout stays for people. */
 export function createLogger(options: { readonly level: LogLevel; readonly nowMs: () => number }): Logger {
   const log = pino(
     {

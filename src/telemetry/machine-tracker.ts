@@ -1,6 +1,6 @@
 /**
- * Every living actor of a machine: where it stands, since when, what it waits for and what it did last. Fed by the one
- * subscriber; what costs more than a note is computed when somebody asks.
+ * Knows every living actor of a machine: where it stands, since when, what it waits for and what it did last. The one
+ * subscriber feeds it; what costs more than a note is computed when somebody asks.
  */
 import {
   type AnyActorRef,
@@ -27,15 +27,15 @@ interface Entry {
   readonly ref: AnyActorRef;
   readonly machine: string;
   sinceMs: number;
-  /** By the id under which XState would cancel them. */
+  /** Armed delays, by the id under which XState would cancel them. */
   readonly armed: Map<string, MachineDeadline>;
   recent: readonly MachineTransition[];
 }
 
 export interface MachineTracker {
-  /** A delay was armed or disarmed. */
+  /** Notes that a delay was armed or disarmed. */
   noteAction(event: ActionEvent): void;
-  /** The actor took an event; `frame` is what the subscriber makes of it. */
+  /** Notes that the actor took an event; `frame` is what the subscriber makes of it. */
   noteTransition(ref: AnyActorRef, frame: TransitionFrame): void;
   actors(): readonly MachineActorDetails[];
   /** The living actors themselves, parents first. */
@@ -77,7 +77,7 @@ function deadlineOf(id: string, dueAtMs: number): MachineDeadline {
   return { delay: delay ?? id, state: state ?? "", dueAtMs };
 }
 
-/** Events by their names, with the guard where every transition for them has one. */
+/** Lists the events that an actor takes by their names, with the guard where every transition for them has one. */
 function takesOf(snapshot: AnyMachineSnapshot): MachineActorDetails["takes"] {
   const guards = new Map<string, string | null>();
   for (const { eventType, guard } of getNextTransitions(snapshot)) {

@@ -1,7 +1,11 @@
+/** Writes the timeline into the log. Only ids and codes go there: a row's texts may be long or about people. */
 import type { EventRow } from "../core/events.ts";
 import type { Logger } from "./logger.ts";
 
-/** One line for each row of the timeline, with its ids; transitions have lines of their own. What a row says stays in the row. */
+/**
+ * Writes one line for each row of the timeline, with its ids; transitions have lines of their own. What a row says
+ * stays in the row.
+ */
 export function logRows(logger: Pick<Logger, "info">, rows: readonly EventRow[]): void {
   for (const { seq, kind, actor, jobId, incidentId, workerId, data } of rows) {
     if (kind === "machine.transitioned") continue;

@@ -1,6 +1,7 @@
 /**
- * What of a machine's context or of an event may be seen from outside: fields of this list, and of them only numbers, truth
- * values and single words. Prompts, tokens, paths and messages have no name here, and no sentence passes as a word.
+ * Says what of a machine's context or of an event may be seen from outside: fields of this list, and of them only
+ * numbers, truth values and single words. Prompts, tokens, paths and messages have no name here, and no sentence passes
+ * as a word.
  */
 const names: ReadonlySet<string> = new Set([
   ...["workerId", "jobId", "incidentId", "fence", "attempt", "epoch", "pid"],
@@ -54,7 +55,7 @@ const names: ReadonlySet<string> = new Set([
   ],
   ...["openUntilMs", "nextCheckAtMs", "untilMs", "deathsAtMs", "budgetSpentAtMs"],
 ]);
-/** `isPaused`, `hasNews`, `areStandInsHeld`: such a field is true or false and says nothing else. */
+/** Fields such as `isPaused`, `hasNews` and `areStandInsHeld` are true or false and say nothing else. */
 const claim = /^(?:is|has|can|are)[A-Z]\w*$/;
 const word = /^[\w.:+-]{1,64}$/;
 const deepest = 3;
@@ -73,7 +74,7 @@ function shownValue(value: unknown, depth: number): unknown {
   return shownFields(value, depth + 1);
 }
 
-/** The fields of an object that may be seen; the given object is not changed. */
+/** Takes the fields of an object that may be seen; the given object is not changed. */
 export function shownFields(fields: unknown, depth = 0): Readonly<Record<string, unknown>> {
   if (typeof fields !== "object" || fields === null) return {};
   const shown: Record<string, unknown> = {};

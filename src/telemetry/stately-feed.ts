@@ -27,7 +27,7 @@ const asActor = (ref: unknown): ActorLike => ref as ActorLike;
 /** An event by its type and the fields that may be seen. */
 const shownEvent = (event: { readonly type: string }): Frame => ({ ...shownFields(event), type: event.type });
 
-/** State, status and what may be seen of the context; no output, no error, no input, no child. */
+/** Takes state, status and what may be seen of the context; no output, no error, no input, no child. */
 function shownSnapshot(snapshot: unknown): Frame {
   const { status, value, tags, context } = (snapshot ?? {}) as {
     readonly status?: string;
@@ -42,7 +42,7 @@ function shownSnapshot(snapshot: unknown): Frame {
   };
 }
 
-/** What the machine is; what it begins with is no part of that. */
+/** Says what the machine is; what it begins with is no part of that. */
 function definitionOf(config: unknown): unknown {
   if (typeof config !== "object" || config === null) return undefined;
   const { context: _context, ...rest } = config as Readonly<Record<string, unknown>>;

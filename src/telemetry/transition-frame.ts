@@ -1,6 +1,6 @@
 /** One event as a machine took it, with all that a pure run of the same machine needs to do the same again. */
 export interface RecordedStep {
-  /** From 1; a gap means that rows were lost. */
+  /** Steps count from 1; a gap means that rows were lost. */
   readonly number: number;
   readonly atMs: number;
   readonly event: Readonly<Record<string, unknown>>;
@@ -16,6 +16,6 @@ export interface TransitionFrame {
   readonly to: string;
   readonly event: string;
   readonly tags: readonly string[];
-  /** Of recorded actors only. */
+  /** Only recorded actors have steps. */
   readonly step?: RecordedStep;
 }

@@ -1,3 +1,7 @@
+/**
+ * Observes every machine through XState's inspection. Log, rows, counts and streams come from this one place, so they
+ * can never tell different stories.
+ */
 import type { AnyActorRef, InspectionEvent, StateValue } from "xstate";
 import { present } from "../core/present.ts";
 import type { Logger } from "./logger.ts";
@@ -11,10 +15,10 @@ export interface TransitionSinks {
   readonly nowMs: () => number;
   /** Recorded actors can be replayed: each event that they take is noted, also one that leaves the state as it is. */
   readonly isRecorded: (actor: string) => boolean;
-  /** One buffered row of the event log. */
+  /** Writes one buffered row of the event log. */
   readonly note: (frame: TransitionFrame) => void;
   readonly tracker: Pick<MachineTracker, "noteAction" | "noteTransition">;
-  /** Null where nobody may inspect. */
+  /** The feed of the inspector; null where nobody may inspect. */
   readonly stately: Pick<StatelyFeed, "inspect"> | null;
 }
 
@@ -24,7 +28,7 @@ export interface TransitionSubscriber {
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** `{ watching: { gpu: "healthy" } }` → `watching.gpu.healthy`; regions are joined with a plus sign. */
+/** Writes `{ watching: { gpu: "healthy" } }` as `watching.gpu.healthy`; regions are joined with a plus sign. */
 export function pathOfValue(value: StateValue): string {
   if (typeof value === "string") return value;
   return Object.entries(value)
@@ -42,7 +46,7 @@ interface SnapshotLike {
 
 const idOf = (actor: unknown): string => (actor as { readonly id: string }).id;
 
-/** The steps of recorded actors: their reports come before the snapshot of the event that caused them. */
+/** Collects the steps of recorded actors: their reports come before the snapshot of the event that caused them. */
 function createStepRecorder({ nowMs, isRecorded }: Pick<TransitionSinks, "nowMs" | "isRecorded">) {
   const reportsOf = new WeakMap<object, string[]>();
   const numberOf = new WeakMap<object, number>();

@@ -1,7 +1,12 @@
-/** Which addresses this service calls on behalf of those who submit jobs: public ones, and what the operator has listed. */
+/**
+ * Says which addresses this service calls on behalf of those who submit jobs: public ones, and what the operator has
+ * listed.
+ */
 import { BlockList, isIP } from "node:net";
 
-/** What IANA's special-purpose registries (RFC 6890 and its successors) set aside, and multicast. */
+/**
+ * These networks are set aside by IANA's special-purpose registries (RFC 6890 and its successors), or are multicast.
+ */
 const notPublic4 = [
   "0.0.0.0/8",
   "10.0.0.0/8",
@@ -19,7 +24,7 @@ const notPublic4 = [
   "224.0.0.0/4",
   "240.0.0.0/4",
 ];
-/** Only 2000::/3 is assigned to the public internet; of it not Teredo, documentation and 6to4. */
+/** Only 2000::/3 is assigned to the public internet; Teredo, documentation and 6to4 lie in it and are refused. */
 const public6 = "2000::/3";
 const notPublic6 = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"];
 
@@ -35,7 +40,7 @@ function networks(texts: readonly string[]): BlockList {
   return list;
 }
 
-/** Made with the first address that is judged. */
+/** The lists are made with the first address that is judged. */
 function publicNetworks() {
   return { refused4: networks(notPublic4), refused6: networks(notPublic6), accepted6: networks([public6]) };
 }
@@ -45,14 +50,14 @@ export function isPublicAddress(address: string): boolean {
   known ??= publicNetworks();
   const { refused4, refused6, accepted6 } = known;
   if (isIP(address) === 4) return !refused4.check(address, "ipv4");
-  // An IPv4 address in IPv6's clothes is not in 2000::/3.
+  // An IPv4 address that is written as one of IPv6 is not in 2000::/3.
   return isIP(address) === 6 && accepted6.check(address, "ipv6") && !refused6.check(address, "ipv6");
 }
 
 export interface AddressRules {
-  /** `host` as the URL names it, `address` as it was looked up. */
+  /** Whether an address may be called: `host` as the URL names it, `address` as it was looked up. */
   mayCall(host: string, address: string): boolean;
-  /** The name itself was listed, wherever it leads. */
+  /** Whether the name itself was listed, wherever it leads. */
   lists(host: string): boolean;
 }
 

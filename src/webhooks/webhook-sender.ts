@@ -1,3 +1,7 @@
+/**
+ * Sends one webhook. Whoever submits a job chooses its address, so every name is looked up and checked first: no job
+ * may make the service call into the network behind it.
+ */
 import { createHmac } from "node:crypto";
 import { lookup as lookUpName } from "node:dns/promises";
 import { type ClientRequest, request as requestPlain } from "node:http";
@@ -15,25 +19,25 @@ export interface FoundAddress {
 
 export interface WebhookSenderOptions {
   readonly clock: Clock;
-  /** Null: nothing can be signed, so nothing is sent. */
+  /** The key to sign with; null means that nothing can be signed, so nothing is sent. */
   readonly secret: string | null;
   /** Names, addresses and networks that may be called although they are not public. */
   readonly allow: readonly string[];
-  /** For looking the name up, connecting and the answer together. */
+  /** The time for looking the name up, connecting and the answer together. */
   readonly answerMs: number;
   readonly lookUp?: (host: string) => Promise<readonly FoundAddress[]>;
 }
 
 const noSecret = "This service has no secret to sign webhooks with; an operator sets UNDERSTUDY_WEBHOOK_SECRET.";
 
-/** `[::1]` → `::1`; a last dot names the same host. */
+/** Takes the brackets away, so `[::1]` is `::1`; a last dot names the same host. */
 const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
 const isLocalName = (host: string): boolean => host === "localhost" || host.endsWith(".localhost");
-/** Where a name leads inside is nothing to tell those who submit jobs. */
+/** The sentence does not say where a name leads inside: that is nothing to tell those who submit jobs. */
 const refusal = (host: string): string =>
   `${host} is no public address, or leads to one that is not; an operator may list it in webhook.allow.`;
 
-/** The Standard Webhooks form: `v1,` and the base64 of HMAC-SHA256 over id, second and body. */
+/** Signs in the Standard Webhooks form: `v1,` and the base64 of HMAC-SHA256 over id, second and body. */
 export function signatureOf(secret: string, id: string, timestamp: string, body: string): string {
   return `v1,${createHmac("sha256", secret).update(`${id}.${timestamp}.${body}`).digest("base64")}`;
 }
@@ -47,11 +51,11 @@ function readTarget(text: string): URL | string {
     : "A webhook's address must hold no user name and no password.";
 }
 
-/** What shows without looking the name up. */
+/** Whether an address is refused as it is written, without looking the name up. */
 const isRefusedAsWritten = (host: string, rules: AddressRules): boolean =>
   isIP(host) === 0 ? isLocalName(host) && !rules.lists(host) : !rules.mayCall(host, host);
 
-/** The addresses that may be connected to, or why none may: one that is refused refuses the name. */
+/** Finds an address that may be connected to, or says why none may: one that is refused refuses the name. */
 async function findAddress(
   url: URL,
   rules: AddressRules,
@@ -65,7 +69,7 @@ async function findAddress(
   return first !== undefined && found.every(({ address }) => rules.mayCall(host, address)) ? first : refusal(host);
 }
 
-/** What went wrong, by its code: messages may hold the address. */
+/** Says what went wrong by its code, because messages may hold the address. */
 const codeOf = (thrown: unknown): string => String((thrown as { readonly code?: unknown }).code ?? "unknown");
 
 interface Call {
@@ -83,7 +87,7 @@ function openRequest({ url, target, headers }: Call): ClientRequest {
   return open(url, { method: "POST", headers, agent: false, lookup: answerChecked });
 }
 
-/** The status of the answer; its body is not read. */
+/** Resolves with the status of the answer; its body is not read. */
 function call(request: ClientRequest, body: string): Promise<SendOutcome> {
   return new Promise((resolve) => {
     request.on("response", (response) => {
@@ -112,7 +116,7 @@ function headersOf({ id, body }: WebhookMessage, key: string, nowMs: number): Re
 /** Sends webhooks over HTTP, signed, to checked addresses alone; follows no redirect and uses no proxy. */
 export function createWebhookSender(options: WebhookSenderOptions): WebhookSender {
   const { clock, secret } = options;
-  /** As of now: an operator may change the list while the service runs. */
+  /** The rules are made anew each time, because an operator may change the list while the service runs. */
   const rulesNow = (): AddressRules => createAddressRules(options.allow);
   const lookUp = options.lookUp ?? ((host: string) => lookUpName(host, { all: true }));
 

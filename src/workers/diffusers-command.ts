@@ -1,3 +1,4 @@
+/** Builds the command that starts the diffusers worker, from settings of the service. */
 import { fileURLToPath } from "node:url";
 import { workerEnvironment } from "../contract/worker-protocol.ts";
 import { packageRoot } from "../core/package-root.ts";
@@ -5,23 +6,31 @@ import type { LoadProfile } from "../core/words.ts";
 import { variablesOf, type WorkerCommand } from "./worker-process.ts";
 
 export interface DiffusersSettings {
-  /** The interpreter with the worker's packages; what `npm run worker:install` made, without one. */
+  /** The interpreter with the worker's packages; without one it is that of `npm run worker:install`. */
   readonly python?: string | undefined;
-  /** Below it lie the models' diffusers folders, as far as the list names them by relative paths. Absolute. */
+  /**
+   * The absolute folder below which the models' diffusers folders lie, as far as the list names them by relative paths.
+   */
   readonly modelsDir: string;
-  /** The list of models, in the worker's form. Absolute. */
+  /** The absolute path of the list of models, in the worker's form. */
   readonly registry: string;
-  /** Without it jobs with a LoRA are refused. Absolute. */
+  /** The absolute folder of LoRAs; without it jobs with a LoRA are refused. */
   readonly loraDir?: string | undefined;
-  /** `cuda` where PyTorch finds a card, else `cpu`, without one. The command's environment chooses the card itself. */
+  /**
+   * Without a device the worker takes `cuda` where PyTorch finds a card, else `cpu`. The command's environment chooses
+   * the card itself.
+   */
   readonly device?: "cuda" | "cpu" | undefined;
-  /** What the supervisor's telemetry reads for simulated cards; a real card is read by its own tools. */
+  /** The folder that the supervisor's telemetry reads for simulated cards; a real card is read by its own tools. */
   readonly deviceDir?: string | undefined;
-  /** At most so much of a render's work is lost with the process; 30 s without one. */
+  /** At most this much of a render's work is lost with the process; without it, 30 s. */
   readonly checkpointMs?: number | undefined;
 }
 
-/** Memory modes that the worker offers, before it runs and can say so (worker/understudy_worker/pipelines/placement.py). */
+/**
+ * The memory modes that the worker offers, for the time before it runs and can say so
+ * (worker/understudy_worker/pipelines/placement.py).
+ */
 export const diffusersProfiles: Readonly<Record<"card" | "processor", readonly LoadProfile[]>> = {
   card: ["full", "model-offload", "tiling", "group-offload"],
   processor: ["full", "tiling"],
@@ -29,12 +38,12 @@ export const diffusersProfiles: Readonly<Record<"card" | "processor", readonly L
 
 const beside = (path: string): string => fileURLToPath(new URL(path, packageRoot));
 
-/** Where the worker's Python package lies: beside `src` in the clone, beside `dist` in the package. */
+/** The folder of the worker's Python package: beside `src` in the clone, beside `dist` in the package. */
 export const workerPackageDir = beside("worker");
 /** The interpreter that `npm run worker:install` makes. */
 export const installedPython = beside(".venv/bin/python");
 
-/** How the diffusers worker is started: the interpreter itself, so that exit codes and signals are the worker's own. */
+/** Starts the interpreter itself, so that exit codes and signals are the worker's own. */
 export function diffusersCommand(settings: DiffusersSettings): WorkerCommand {
   const { python = installedPython, modelsDir, registry, loraDir, device, deviceDir, checkpointMs } = settings;
   const given = {
@@ -47,7 +56,8 @@ export function diffusersCommand(settings: DiffusersSettings): WorkerCommand {
   };
   return {
     file: python,
-    // Nothing is imported from the working directory, and no compiled file is written beside the package.
+    // With these flags nothing is imported from the working directory, and no compiled file is written beside the
+    // package.
     args: ["-B", "-m", "understudy_worker"],
     env: { PYTHONPATH: workerPackageDir, PYTHONUNBUFFERED: "1", PYTHONSAFEPATH: "1", ...variablesOf(given) },
   };

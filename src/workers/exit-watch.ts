@@ -1,8 +1,12 @@
+/**
+ * Notices the end of a worker process, once for every listener. A process that an earlier supervisor started is no
+ * child, so it must be watched by looking.
+ */
 import type { ChildProcess } from "node:child_process";
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import type { ProcessExit } from "../core/ports/worker.ts";
 
-/** An adopted process is nobody's child here, so the kernel sends no exit: it is looked at this often. */
+/** An adopted process is nobody's child here, so the kernel sends no exit: the process table is read this often. */
 const pollEveryMs = 500;
 
 type Listener = (exit: ProcessExit) => void;
@@ -43,14 +47,14 @@ function createExitFan(conclude: Conclude): {
   };
 }
 
-/** Of a process that this supervisor started. */
+/** Watches a process that this supervisor started. */
 export function watchChild(child: ChildProcess, conclude: Conclude): ExitWatch {
   const fan = createExitFan(conclude);
   child.once("exit", (code, signal) => fan.tell({ code, signal }));
   return { onExit: fan.onExit, stop: () => undefined };
 }
 
-/** Of a process that an earlier supervisor started. How it ended cannot be known: code and signal are null. */
+/** Watches a process that an earlier supervisor started. How it ended cannot be known: code and signal are null. */
 export function watchAdopted(clock: Clock, isGone: () => boolean, conclude: Conclude): ExitWatch {
   const fan = createExitFan(conclude);
   let timer: TimerHandle | undefined;

@@ -1,17 +1,18 @@
+/** Builds the command that starts a worker of the operator's own, as the configuration names it. */
 import { delimiter } from "node:path";
 import { workerPackageDir } from "./diffusers-command.ts";
 import { variablesOf, type WorkerCommand } from "./worker-process.ts";
 
 export interface OwnWorkerSettings {
-  /** Program and arguments; not empty. */
+  /** The program and its arguments; not empty. */
   readonly program: readonly string[];
-  /** At most so much of a render's work is lost with the process; the worker's own choice without one. */
+  /** At most this much of a render's work is lost with the process; without it the worker chooses. */
   readonly checkpointMs?: number | undefined;
   readonly loraDir?: string | undefined;
 }
 
 /**
- * How a person's own worker is started: as it was written down, with this clone's `understudy_worker` in reach of a Python,
+ * Starts a person's own worker as it was written down, with this clone's `understudy_worker` in reach of a Python,
  * after whatever the person has put on its path.
  */
 export function ownCommand({ program, checkpointMs, loraDir }: OwnWorkerSettings): WorkerCommand {

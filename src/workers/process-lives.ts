@@ -1,3 +1,7 @@
+/**
+ * Keeps track of each worker process until it has ended, its group is gone and its last words are read. A successor is
+ * started only after that, because a leftover could still hold the card.
+ */
 import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../core/clock.ts";
 import type { ProcessExit, ProcessRef, WorkerHost } from "../core/ports/worker.ts";
@@ -9,7 +13,7 @@ import { createLogKeeper, readLogTail } from "./worker-log.ts";
 /** The processes that one host started or adopted, until each has ended and been cleared up after. */
 export interface ProcessLives {
   beginChild(ref: ProcessRef, child: ChildProcess): void;
-  /** Of a known process, or of one that is taken up with this call. */
+  /** The end of a known process, or of one that is taken up with this call. */
   exitOf(ref: ProcessRef): ExitWatch;
   /** Resolves once an earlier, ended process of this worker has been cleared up after. */
   settled(workerId: string): Promise<void>;
@@ -49,7 +53,7 @@ export function createProcessLives({ clock, table, registry, logOf }: ProcessLiv
   const lives = new Map<string, Life>();
   const isGone = (ref: ProcessRef): boolean => table.presenceOf(ref) !== "alive";
   const signal = createSignaller(table);
-  /** What follows the end of a process, however it was noticed. */
+  /** Clears up after the end of a process, however it was noticed. */
   const concludeFor =
     (ref: ProcessRef) =>
     (exit: Pick<ProcessExit, "code" | "signal">): ProcessExit => {

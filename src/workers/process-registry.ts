@@ -1,16 +1,19 @@
+/**
+ * The list by which this program kills whatever it started when everything else has failed, even from an exit handler.
+ */
 import { createProcessTable, type ProcessName, type ProcessTable, sendToGroup } from "./process-table.ts";
 
 /** Every process that this program has started or adopted: workers and helpers alike. */
 export interface ProcessRegistry {
-  /** Without a start time the present one is read, so call it while the process is known to live. */
+  /** Adds a process. Without a start time the present one is read, so call it while the process is known to live. */
   register(process: {
     readonly pid: number;
     readonly startTicks?: number | null;
     readonly bootId?: string | null;
   }): void;
-  /** The process has ended. */
+  /** Removes a process that has ended. */
   unregister(pid: number): void;
-  /** The process is left alive on purpose (`--keep-workers`): `killAll` spares it. */
+  /** Leaves a process alive on purpose (`--keep-workers`): `killAll` spares it. */
   disown(pid: number): void;
   list(): readonly ProcessName[];
   /** Kills every registered group at once and synchronously; usable in a `process.on("exit")` handler. */

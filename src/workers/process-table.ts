@@ -1,3 +1,7 @@
+/**
+ * What the kernel knows of processes. A pid alone names nobody, because it may have been given to another process
+ * since: start time and boot belong to the name.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { ProcessRef } from "../core/ports/worker.ts";
 import { type ProcessStat, parseProcessStat } from "../core/process-stat.ts";

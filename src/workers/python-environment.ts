@@ -28,7 +28,7 @@ export type PythonReport = z.infer<typeof reportSchema>;
 export type PythonAnswer =
   | { readonly kind: "answered"; readonly report: PythonReport }
   | { readonly kind: "absent" }
-  /** It is there and does not do. */
+  /** The interpreter is there and will not do. */
   | { readonly kind: "broken"; readonly why: string }
   | { readonly kind: "silent"; readonly afterMs: number };
 
@@ -58,7 +58,7 @@ print(json.dumps({
 }))
 `;
 
-/** What the worker is tried with, exactly. Null when the worker's package is not here. */
+/** Reads the exact versions that the worker was tried with. Null when the worker's package is not here. */
 export function readRequirements(packageDir = workerPackageDir): readonly Requirement[] | null {
   const path = join(packageDir, "requirements.txt");
   if (!existsSync(path)) return null;
@@ -84,7 +84,7 @@ function readReport(output: string): PythonReport | null {
 
 const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1)?.trim() ?? "";
 
-/** Asks the interpreter itself, as the worker would be started. Bounded: one that hangs is killed. */
+/** Asks the interpreter itself, started as the worker would be. An interpreter that hangs is killed at the deadline. */
 export async function askPython(
   clock: Clock,
   python: string,

@@ -1,3 +1,4 @@
+/** Turns a worker's refusals and broken connections into the service's own errors, and says which of them may pass. */
 import { ConnectionError, ErrorCodes, ResponseError } from "vscode-jsonrpc/node";
 import { type MethodName, rpcErrors } from "../contract/worker-protocol.ts";
 import type { ErrorCode } from "../core/error-codes.ts";
@@ -22,12 +23,15 @@ const meanings: ReadonlyMap<number, Meaning> = new Map([
   [ErrorCodes.ConnectionInactive, { code: "WORKER_EXITED", retryable: true }],
 ]);
 
-/** WORKER_EXITED: the answer to every call on a connection that has ended. */
+/** The answer to every call on a connection that has ended: WORKER_EXITED. */
 export function connectionEnded(cause?: unknown): WorkerError {
   return new WorkerError("WORKER_EXITED", "the connection to the worker ended", { cause, retryable: true });
 }
 
-/** What a rejected request means. `details.failure` is the worker's own report, `details.rpcCode` the code on the wire. */
+/**
+ * Says what a rejected request means. `details.failure` is the worker's own report, `details.rpcCode` the code on the
+ * wire.
+ */
 export function errorOfRejection(method: MethodName, thrown: unknown): WorkerError {
   if (thrown instanceof ConnectionError) return connectionEnded(thrown);
   if (!(thrown instanceof ResponseError))

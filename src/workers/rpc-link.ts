@@ -1,3 +1,7 @@
+/**
+ * The JSON-RPC connection to one worker. Every message is checked against the protocol in both directions, and every
+ * call ends: by answer, deadline, abort or the connection's end.
+ */
 import type { Duplex } from "node:stream";
 import {
   createMessageConnection,
@@ -24,7 +28,7 @@ interface CallLimits {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One JSON-RPC connection that checks both directions against the protocol's schemas and in which every call ends. */
+/** One connection to a worker, whose calls and notices are typed by the protocol. */
 export interface RpcLink {
   call<Method extends MethodName>(
     method: Method,
@@ -99,7 +103,7 @@ function hearNotifications(
   for (const name of Object.keys(notifications) as NotificationName[]) hear(name);
 }
 
-/** One pending call with its deadline. */
+/** Starts one call, which is pending until its answer, its deadline, its abort or the connection's end. */
 function startCall<Answer>(
   clock: Clock,
   pending: Set<Reject>,
@@ -141,7 +145,7 @@ async function send(connection: MessageConnection, method: MethodName, params: u
   return connection.sendRequest(method, params);
 }
 
-/** The connection over a stream, and how many messages it has received so far. */
+/** Opens the connection over a stream, and counts the messages that it has received. */
 function openMessages(stream: Duplex): { readonly connection: MessageConnection; readonly messageCount: () => number } {
   let count = 0;
   const connection = createMessageConnection(

@@ -1,3 +1,7 @@
+/**
+ * Notices when a worker says nothing any more. It judges only time in which this process could listen, so a paused host
+ * blames no worker.
+ */
 import type { Clock, SystemClock, TimerHandle } from "../core/clock.ts";
 
 export interface SilenceWatchdogOptions {
@@ -5,16 +9,16 @@ export interface SilenceWatchdogOptions {
   readonly clock: Clock & Partial<Pick<SystemClock, "onStandstill">>;
   readonly limitMs: number;
   readonly onSilent: (silentForMs: number) => void;
-  /** Something was heard again after a silence. */
+  /** The watchdog calls it when something was heard again after a silence. */
   readonly onHeard: () => void;
 }
 
 /** Hears every notice of one worker, outside the machines: they are told of changes only, not of heartbeats. */
 export interface SilenceWatchdog {
   hear(): void;
-  /** Applies to the time since the last notice. */
+  /** The new limit also applies to the time since the last notice. */
   setLimit(limitMs: number): void;
-  /** Judges only what comes after now: this process could not listen meanwhile. */
+  /** Judges only what comes after now, because this process could not listen meanwhile. */
   restart(): void;
   stop(): void;
 }
@@ -31,7 +35,7 @@ export function createSilenceWatchdog({
   let isStopped = false;
   let timer: TimerHandle | undefined;
 
-  // One timer for many notices: when it fires early, it is set again for what is left.
+  // One timer serves many notices: when it fires early, it is set again for what is left.
   const judge = (): void => {
     timer = undefined;
     const silentForMs = clock.nowMs() - lastHeardAtMs;

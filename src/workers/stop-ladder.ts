@@ -1,3 +1,4 @@
+/** Stops a worker process for certain, and blocks until it is gone: the card is free only then. */
 import type { Clock } from "../core/clock.ts";
 import { WorkerError } from "../core/errors.ts";
 import type { ProcessRef, WorkerClient, WorkerHost } from "../core/ports/worker.ts";
@@ -23,8 +24,8 @@ const lookEveryMs = 50;
 type StopHost = Pick<WorkerHost, "signal" | "isGone" | "stateLetter">;
 
 /**
- * False when the worker refused, does not understand or does not answer: the next rung follows, whatever the reason was.
- * A connection that ends is how a worker may agree.
+ * Whether the worker agreed to end. It did not when it refused, does not understand or does not answer: the next rung
+ * follows, whatever the reason was. A connection that ends is how a worker may agree.
  */
 function isAgreed(client: WorkerClient, reason: string): Promise<boolean> {
   return client.shutdown(reason).then(

@@ -1,4 +1,7 @@
-/** What a worker says in the protocol, as the program holds it: a field that differs between protocol and port does not compile. */
+/**
+ * Maps what a worker says in the protocol to what the program holds: a field that differs between protocol and port
+ * does not compile.
+ */
 import type { z } from "zod";
 import { fromWire } from "../contract/renaming.ts";
 import {

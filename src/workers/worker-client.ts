@@ -1,3 +1,4 @@
+/** The supervisor's side of the worker protocol: typed calls, each with a deadline of its own. */
 import type { Duplex } from "node:stream";
 import { fromWire, toWire } from "../contract/renaming.ts";
 import { type MethodName, protocolVersion } from "../contract/worker-protocol.ts";
@@ -11,9 +12,9 @@ import { identityFromWire } from "./wire-mapping.ts";
 export type CallDeadlines = Readonly<Record<MethodName, number>>;
 
 /**
- * The last line behind every call. The machines' own, shorter limits (stall, cancel, canary) act through the signal.
- * A worker answers short questions from a thread of its own (median 0.13 ms, 99th percentile 1.3 ms, measured in
- * November 2026), so ten seconds without an answer are a symptom.
+ * These deadlines are the last line behind every call. The machines' own, shorter limits (stall, cancel, canary) act
+ * through the signal. A worker answers short questions from a thread of its own (median 0.13 ms, 99th percentile 1.3
+ * ms, measured in November 2026), so ten seconds without an answer are a symptom.
  */
 export const callDeadlines: CallDeadlines = {
   initialize: 10 * secondMs,
@@ -26,7 +27,7 @@ export const callDeadlines: CallDeadlines = {
   "model/unload": 2 * minuteMs,
   /** A step of the largest envelope takes minutes on the slowest card. */
   cancel: 15 * minuteMs,
-  /** May contain a reload. */
+  /** An action may contain a reload. */
   "action/run": hourMs,
   "model/load": hourMs,
   probe: hourMs,

@@ -1,3 +1,7 @@
+/**
+ * Starts, finds and connects workers as processes. A worker must outlive a supervisor that crashes, so everything that
+ * its successor needs lies on the disk.
+ */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { protocolVersion, workerEnvironment } from "../contract/worker-protocol.ts";
@@ -30,7 +34,7 @@ export interface SystemWorkerHost extends WorkerHost {
   close(): void;
 }
 
-/** Between two tries to reach a worker that does not listen yet. */
+/** The wait between two tries to reach a worker that does not listen yet. */
 const connectEveryMs = 50;
 /** A handshake that failed for one of these may succeed with the next connection. */
 const passingFailures: ReadonlySet<string> = new Set(["WORKER_EXITED", "WORKER_SILENT"]);
@@ -44,7 +48,7 @@ function assertFileName(workerId: string): void {
   }
 }
 
-/** Where one host keeps its things. */
+/** The paths under which one host keeps its things. */
 function createPlaces(stateDir: string): {
   readonly runDir: string;
   readonly records: WorkerRecords;
@@ -177,7 +181,7 @@ export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
       forget(workerId);
       throw await startFailure(child, started.command);
     }
-    // Read in the same turn, when the child cannot have been reaped.
+    // The start time is read in the same turn, when the child cannot have been reaped.
     const ref: ProcessRef = { ...place, pid, startTicks: table.stat(pid)?.startTicks ?? null };
     records.write(workerId, recordOf(ref, ref));
     lives.beginChild(ref, child);

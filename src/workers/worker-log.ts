@@ -1,3 +1,7 @@
+/**
+ * Worker logs as files: a file keeps the last words of a process after its end, and a pipe would break when the
+ * supervisor dies.
+ */
 import {
   closeSync,
   existsSync,
@@ -12,7 +16,7 @@ import {
 import type { Clock, TimerHandle } from "../core/clock.ts";
 import { kibibyte, mebibyte, secondMs } from "../core/units.ts";
 
-/** As much of a log as is kept by a rotation and taken as evidence of an exit. */
+/** This much of a log is kept by a rotation and taken as evidence of an exit. */
 const tailBytes = 64 * kibibyte;
 const longestBytes = 8 * mebibyte;
 const checkEveryMs = 5 * secondMs;
@@ -24,7 +28,7 @@ function readTail(descriptor: number): Buffer {
   return tail.subarray(0, readCount);
 }
 
-/** The last 64 KiB; empty when there is no log. */
+/** Reads the last 64 KiB; empty when there is no log. */
 export function readLogTail(path: string): string {
   if (!existsSync(path)) return "";
   const descriptor = openSync(path, "r");
@@ -37,7 +41,7 @@ export function readLogTail(path: string): string {
 
 /**
  * Opens a new log for a new process. The one before is kept as `<path>.previous`, so that a tail never holds an earlier
- * process's last words. Opened for appending: after a rotation the process goes on at the new end.
+ * process's last words. The log is opened for appending: after a rotation the process goes on at the new end.
  */
 export function openLog(path: string): number {
   if (existsSync(path)) renameSync(path, `${path}.previous`);

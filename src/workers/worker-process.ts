@@ -1,3 +1,7 @@
+/**
+ * Starts one worker process, apart from the supervisor in group, output and environment, so that neither the
+ * supervisor's death nor its secrets reach it.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, writeFileSync } from "node:fs";
 import { workerEnvironment } from "../contract/worker-protocol.ts";
@@ -5,14 +9,14 @@ import { WorkerError } from "../core/errors.ts";
 import { errnoOf } from "./process-table.ts";
 import { openLog } from "./worker-log.ts";
 
-/** How to start a worker: a program, never a shell line. */
+/** The program that starts a worker, with its arguments; never a shell line. */
 export interface WorkerCommand {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The variables that were given. */
+/** The variables that have a value. */
 export const variablesOf = (given: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
@@ -24,7 +28,7 @@ export interface WorkerStart {
   readonly logPath: string;
 }
 
-/** Raised, so that a host short of memory ends the worker and not the service. */
+/** The score is raised, so that a host short of memory ends the worker and not the service. */
 const outOfMemoryScore = "500";
 
 /** The supervisor's own settings and its key stay here: a worker gets what its command says. */
@@ -43,7 +47,8 @@ function raiseOutOfMemoryScore(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, outOfMemoryScore, { flag: "r+" });
   } catch (thrown) {
-    // Not Linux, a sandbox that forbids it, or a process that has ended already: the kernel's own choice stands then.
+    // This is not Linux, or a sandbox forbids it, or the process has ended already: the kernel's own choice stands
+    // then.
     if (!["ENOENT", "EACCES", "EPERM", "EROFS", "ESRCH"].includes(errnoOf(thrown) ?? "")) throw thrown;
   }
 }

@@ -1,3 +1,4 @@
+/** The small file that names a worker's process and job, by which the next supervisor adopts it. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -18,7 +19,10 @@ const recordSchema = z.object({
 
 export type WorkerRecord = z.infer<typeof recordSchema>;
 
-/** Small files written in one go; synchronous, so that no later write of the same worker can overtake an earlier one. */
+/**
+ * The records of one run directory. They are synchronous, so that no later write of the same worker can overtake an
+ * earlier one.
+ */
 export interface WorkerRecords {
   read(workerId: string): WorkerRecord | null;
   /** Replaces the file atomically. It need not survive a power cut, because no worker does either. */

@@ -1,3 +1,4 @@
+/** Unix sockets of workers: a private path that is short enough for the kernel, and the first connection to it. */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -12,8 +13,9 @@ const privateDirPrefix = "understudy-";
 const fits = (path: string): boolean => Buffer.byteLength(path) <= longestPathBytes;
 
 /**
- * A path for the worker's socket: in the run directory when it is short enough, else in a new directory of mode 0700
- * below XDG_RUNTIME_DIR or the temporary directory. Nothing exists at the path. CONFIGURATION_INVALID when none fits.
+ * Reserves a path for the worker's socket: in the run directory when it is short enough, else in a new directory of
+ * mode 0700 below XDG_RUNTIME_DIR or the temporary directory. Nothing exists at the path. Throws CONFIGURATION_INVALID
+ * when none fits.
  */
 export function reserveSocketPath(runDir: string, workerId: string): string {
   const usual = join(runDir, `${workerId}.sock`);
@@ -42,7 +44,10 @@ export function releaseSocketPath(runDir: string, socketPath: string): void {
   else if (basename(parent).startsWith(privateDirPrefix)) rmSync(parent, { recursive: true, force: true });
 }
 
-/** Not listening yet, listening no longer, or too busy to take one more: worth another try. */
+/**
+ * After these codes another try is worth it: nobody listens yet, nobody listens any more, or the worker is too busy to
+ * take one more.
+ */
 const tryAgainCodes: ReadonlySet<string | undefined> = new Set([
   "ENOENT",
   "ECONNREFUSED",
@@ -51,7 +56,7 @@ const tryAgainCodes: ReadonlySet<string | undefined> = new Set([
   "EPIPE",
 ]);
 
-/** An open connection; null when nobody listens there now. Rejects with the signal's reason when aborted. */
+/** Opens a connection; null when nobody listens there now. Rejects with the signal's reason when aborted. */
 export function openConnection(socketPath: string, signal: AbortSignal): Promise<Socket | null> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();

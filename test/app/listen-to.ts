@@ -1,3 +1,7 @@
+/**
+ * Runs one effect of app under a small machine that listens, for tests of what the effect tells and of what it does
+ * when its state is left.
+ */
 import { type CallbackActorLogic, createActor, createMachine, type EventObject } from "xstate";
 
 /** What an effect tells the machine that invokes it, and the end of it. */

@@ -1,3 +1,7 @@
+/**
+ * A service with its real machines and store on a virtual clock, for tests of rooms that need more than one part: they
+ * can wait for a mode without waiting for time.
+ */
 import { createService } from "../../src/app/service.ts";
 import type { RenderRequest } from "../../src/core/job.ts";
 import { hourMs, minuteMs } from "../../src/core/units.ts";

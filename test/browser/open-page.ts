@@ -1,3 +1,7 @@
+/**
+ * Opens the service's pages in a real Chromium and reads them as a person would. Everything that the browser complains
+ * of is kept, because a page may look right and still be broken.
+ */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";

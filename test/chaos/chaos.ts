@@ -1,3 +1,7 @@
+/**
+ * Kills and stops the processes of a real service while a client submits, then counts what was lost. `npm run chaos`
+ * runs it for long, a test for a few kills.
+ */
 import { type Chance, createSeededChance, drawInteger } from "../../src/core/chance.ts";
 import { findProcessesOf } from "../harness/processes.ts";
 import { clock, endService, type RunningService, smallJob, startService, until } from "../harness/running-service.ts";

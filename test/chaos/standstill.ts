@@ -1,3 +1,7 @@
+/**
+ * Stops the supervisor for a while, as a suspended laptop or a paused virtual machine does: the render must go on and
+ * nothing may be rendered twice.
+ */
 import { newestSeq, rendersOf, rowsAfterRender } from "../harness/rows.ts";
 import { clock, type RunningService } from "../harness/running-service.ts";
 import { delivered, inPhase } from "../harness/tasks.ts";

@@ -1,3 +1,7 @@
+/**
+ * Turns the conformance checks into tests of one worker, so that our workers are held to the checks that we give to
+ * others.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createSystemClock } from "../../src/core/clock.ts";
 import type { WorkerSubject } from "../../src/workers/conformance/subject.ts";

@@ -1,3 +1,7 @@
+/**
+ * The Python worker as the conformance checks meet it: on the processor, with tiny models, and with faults that a
+ * wrapper around it plants.
+ */
 import { fileURLToPath } from "node:url";
 import type { Provocation } from "../../src/contract/worker-promises.ts";
 import type { RenderRequest } from "../../src/core/job.ts";

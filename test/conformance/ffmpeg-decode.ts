@@ -1,3 +1,4 @@
+/** Decodes results of conformance checks with ffmpeg: a file that only our own decoder plays would not count. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import ffmpeg from "@ffmpeg-installer/ffmpeg";

@@ -1,3 +1,4 @@
+/** The simulator as the conformance checks meet it, with the test cards that bring its faults about. */
 import type { RenderRequest } from "../../src/core/job.ts";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { stepSeconds } from "../../src/core/model-figures.ts";
@@ -33,7 +34,7 @@ export const simulatorSubject: WorkerSubject = {
   longRequest,
   timeoutsMs: { start: 20 * secondMs, load: 10 * secondMs, render: 20 * secondMs, step: 2 * secondMs },
   promises: {
-    /** The promise of the design: at most 30 s of work are lost. */
+    /** At most 30 s of a real card's work may be lost with a process. */
     checkpointEverySteps: Math.floor(30 / stepSeconds(model, longRequest, profile)),
     checkpointAtEnd: true,
     deviceFile: true,

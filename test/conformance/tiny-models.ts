@@ -1,3 +1,7 @@
+/**
+ * Builds models of random weights, once, for tests and benches of the Python worker: real pipelines that render in a
+ * second without a card.
+ */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";

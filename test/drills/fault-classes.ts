@@ -1,3 +1,7 @@
+/**
+ * Every class of faults with the test card that provokes it, for the drills that show each one to be recognised in the
+ * running service.
+ */
 import type { FaultClass } from "../../src/core/words.ts";
 
 /** One class of faults and how it is brought about in the running service. */

@@ -1,3 +1,6 @@
+/**
+ * Reads the service's event stream over HTTP with a parser of its own, so that a test sees what a foreign client sees.
+ */
 import type { RunningService } from "./running-service.ts";
 
 /** One message of a stream of server-sent events; `id` is the row's number, null for what is not a row. */

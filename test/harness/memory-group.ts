@@ -1,3 +1,7 @@
+/**
+ * Makes a real memory control group and exhausts it, so that the kernel itself kills a worker under test. It needs
+ * root.
+ */
 import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mebibyte } from "../../src/core/units.ts";

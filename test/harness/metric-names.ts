@@ -1,3 +1,7 @@
+/**
+ * Reads the names of metrics out of alert rules, the dashboard and a scrape, so that tests can show that nothing asks
+ * for a metric that is not there.
+ */
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { dashboard, dashboardExpressions } from "../../scripts/grafana/dashboard.ts";

@@ -1,3 +1,7 @@
+/**
+ * Finds and signals the processes of a service under test. Each inherits a mark in its environment, so that none can be
+ * left behind unseen.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 
 export interface FoundProcess {

@@ -1,3 +1,6 @@
+/**
+ * Reads the timeline of a running service from its database, past the API: a test must not take the service's own word.
+ */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { until } from "./running-service.ts";

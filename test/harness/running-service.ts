@@ -1,3 +1,7 @@
+/**
+ * Starts the real command as a process and speaks to it over HTTP. Integration tests, chaos, drills and benches all use
+ * it.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -55,7 +59,7 @@ export interface RunningService {
   worker(id?: string): WorkerFile | null;
   json<Body = Record<string, unknown>>(path: string, init?: RequestInit): Promise<{ status: number; body: Body }>;
   submit(fields?: Record<string, unknown>, headers?: Record<string, string>): Promise<string>;
-  /** Waits until the job's seed status is one of these. */
+  /** Waits until the job's status on the compatible routes is one of these. */
   jobIn(id: string, statuses: readonly string[], limitMs?: number): Promise<Record<string, unknown>>;
 }
 

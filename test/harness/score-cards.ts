@@ -1,3 +1,7 @@
+/**
+ * Prints the score cards of drills, and says as what each drill's fault must be recognised; both suites of drills are
+ * judged by it.
+ */
 import type { ScoreCardWire } from "../../src/contract/drill-wire.ts";
 import { type RunningService, until } from "./running-service.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * Waits for stages of a job over the compatible routes: rendering, delivered, playable. A stand-in never counts as
+ * delivered.
+ */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

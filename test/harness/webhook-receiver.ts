@@ -1,3 +1,4 @@
+/** A receiver of webhooks that checks signatures as the documents tell receivers to, and can refuse or hang. */
 import { createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

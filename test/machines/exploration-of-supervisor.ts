@@ -1,3 +1,7 @@
+/**
+ * How the supervisor machine is explored: which reports its children may send, and what must hold in every state that
+ * they lead to.
+ */
 import { assign } from "xstate";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { hourMs } from "../../src/core/units.ts";

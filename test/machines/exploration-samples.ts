@@ -1,3 +1,7 @@
+/**
+ * The sample values that explorations and machine tests share: leases, workers, faults, and how far the bounded worlds
+ * go.
+ */
 import type { Lease } from "../../src/core/job.ts";
 import type { ProcessRef, RenderReport } from "../../src/core/ports/worker.ts";
 import type { ConnectedWorker } from "../../src/machines/worker-types.ts";

@@ -1,3 +1,7 @@
+/**
+ * How the machines that exist once a worker are explored: the events that may come, the answers that matter, and what
+ * must hold.
+ */
 import { modelLoaderMachine } from "../../src/machines/model-loader.machine.ts";
 import { pipelineMachine } from "../../src/machines/pipeline.machine.ts";
 import { workerMachine } from "../../src/machines/worker.machine.ts";

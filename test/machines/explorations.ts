@@ -1,3 +1,7 @@
+/**
+ * The explorations of all machines by name. A machine without one fails a test, and the simulation reads here which
+ * states may wait without a deadline.
+ */
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { circuitBreakerMachine } from "../../src/machines/circuit-breaker.machine.ts";

@@ -1,3 +1,7 @@
+/**
+ * Walks through every reachable state of a machine by its pure transitions. It finds states without a way out, which no
+ * chosen sequence of events would.
+ */
 import {
   type AnyMachineSnapshot,
   type AnyStateMachine,

@@ -1,3 +1,7 @@
+/**
+ * Checks the house rules of machine files on the loaded machines: nothing inline, every invoke with both ends, every
+ * wait with a way out in time.
+ */
 import type { AnyStateMachine, AnyStateNode } from "xstate";
 
 type Kind = "action" | "guard" | "actor" | "delay";

@@ -1,3 +1,4 @@
+/** Stands in for the supervisor in tests of one machine: it hears every report and may answer. */
 import { type ActorRef, createActor, type EventObject, fromTransition, type Snapshot } from "xstate";
 
 /** A parent that keeps every report and may answer it. */

@@ -1,3 +1,7 @@
+/**
+ * Runs the model loader on a virtual clock in a world that a test steers: files, source and worker answer, fail or hang
+ * as it says.
+ */
 import { type Actor, createActor, fromCallback, fromPromise } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import type { Fault } from "../../src/core/fault.ts";

@@ -1,3 +1,7 @@
+/**
+ * Runs the pipeline on a virtual clock in a world that a test steers: store, worker and checks answer, fail or hang as
+ * it says.
+ */
 import { type Actor, createActor, fromCallback, fromPromise } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import type { Lease } from "../../src/core/job.ts";

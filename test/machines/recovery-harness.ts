@@ -1,3 +1,7 @@
+/**
+ * Runs one incident on a virtual clock in a small world with something broken and one action that repairs it. Tests ask
+ * how the ladder was climbed.
+ */
 import { type Actor, createActor, fromPromise } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import type { ActionEvidence } from "../../src/core/fault.ts";

@@ -1,3 +1,7 @@
+/**
+ * Runs the worker machine on a virtual clock with processes that a test steers: they start, hang, fail or are left over
+ * as it says.
+ */
 import { type Actor, createActor, fromCallback, fromPromise } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import type { ProcessRef } from "../../src/core/ports/worker.ts";

@@ -1,3 +1,7 @@
+/**
+ * A real model cache in a fresh folder against a fake hub, for tests of pulling: every byte that arrives is compared
+ * with what the hub has.
+ */
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,4 @@
+/** What passes between the mutation run and the processes that try mutants out. */
 import type { Mutant } from "./mutant.ts";
 
 /** What one process is to find out about one mutant. */

@@ -1,3 +1,7 @@
+/**
+ * Makes mutants of a machine's configuration: transitions deleted or led elsewhere, guards dropped or negated, delays
+ * removed.
+ */
 import { not } from "xstate";
 import type { Mutant, Operator } from "./mutant.ts";
 import { copyConfig, type RawState, type RawTransition, type Slot, slotsOf } from "./transition-slots.ts";

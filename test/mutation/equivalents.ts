@@ -1,3 +1,7 @@
+/**
+ * Mutants that no test can kill, each with the reason. They are run as well, so that a reason that no longer holds is
+ * noticed.
+ */
 import type { Mutant } from "./mutant.ts";
 
 /** A mutant that no observer can tell from the original; it is run all the same, and its death is an error. */

@@ -1,3 +1,7 @@
+/**
+ * Puts a mutant in the place of the original inside a test process, so that the ordinary tests run against it
+ * unchanged.
+ */
 import { type AnyStateMachine, StateMachine } from "xstate";
 import { loadMachines } from "../../scripts/statecharts/machine-files.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";

@@ -1,3 +1,7 @@
+/**
+ * Judges a mutation run: how many mutants the tests have killed by machine, which survived, and whether the proofs and
+ * declarations themselves hold.
+ */
 import type { Finding } from "./assignment.ts";
 import type { Equivalent } from "./equivalents.ts";
 import { type Mutant, nameOf } from "./mutant.ts";

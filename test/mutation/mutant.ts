@@ -1,3 +1,5 @@
+/** What a mutant is: one small wrong change of a machine, named so that it can be made again. */
+
 const operators = [
   "delete transition",
   "delete delay",

@@ -1,3 +1,4 @@
+/** Which test files must notice a wrong change of which machine, the quickest first. */
 import type { Mutant } from "./mutant.ts";
 
 export interface Proof {

@@ -1,3 +1,4 @@
+/** Mutants of recovery's tables and judges: neighbouring rungs swapped, verdicts turned around. */
 import { failureTypes, type Outcome, recoveryActions } from "../../src/core/words.ts";
 import type { Ladders } from "../../src/recovery/ladders.ts";
 import type { Mutant } from "./mutant.ts";

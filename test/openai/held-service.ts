@@ -1,3 +1,7 @@
+/**
+ * A real service whose worker is held before its model is loaded, so that tests of OpenAI's packages see the stand-in
+ * first and then the real video.
+ */
 import { createCanvas } from "@napi-rs/canvas";
 import { endService, makeStateDir, type RunningService, startService, until } from "../harness/running-service.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * The promises that a simulated world is held to: no job is lost, none ends otherwise than it may, and nothing waits
+ * for ever.
+ */
 import type { JobView } from "../../src/core/job.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { endedJobStates } from "../../src/core/words.ts";

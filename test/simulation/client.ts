@@ -1,3 +1,7 @@
+/**
+ * The clients of a simulated world: they submit, cancel and look, and compare every answer with what is really on the
+ * disk.
+ */
 import { drawInteger } from "../../src/core/chance.ts";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 import type { FallbackConsent } from "../../src/core/words.ts";
@@ -29,7 +33,7 @@ async function ask(world: World, path: string, init: RequestInit = {}): Promise<
   return Promise.race([Promise.resolve(current.app.request(path, { ...init, headers })), hungUp]);
 }
 
-/** Submits under an idempotency key until it is acknowledged, as design §8 asks of clients; then looks now and then. */
+/** Submits under one idempotency key until it is acknowledged, so that a repeated try makes no second job; then looks now and then. */
 export async function submitJob(world: World, key: string): Promise<void> {
   const consent = drawConsent(world);
   const model = world.chance.next() < 0.15 ? "TI2V-5B" : "T2V-A14B";

@@ -1,3 +1,7 @@
+/**
+ * Ends a simulated supervisor at any call of its ports. What SIGKILL does between two instructions, this does between a
+ * call and its effect, again and again from the same number.
+ */
 import type { Chance } from "../../src/core/chance.ts";
 
 /**

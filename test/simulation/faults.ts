@@ -1,3 +1,4 @@
+/** Everything that may go wrong in a simulated world, drawn by chance: workers, cards, models, disk, host and hub. */
 import { drawInteger } from "../../src/core/chance.ts";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 import { modelIds, phases } from "../../src/core/words.ts";

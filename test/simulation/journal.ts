@@ -1,3 +1,7 @@
+/**
+ * Follows the timeline of a simulated world row by row: it checks fences and commits as they happen, and hashes all
+ * rows, so that two runs can be compared.
+ */
 import { createHash } from "node:crypto";
 import type { TimelineRow } from "../../src/core/events.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * One supervisor's life in a simulated world: the real service on simulated ports. After a crash its successor opens
+ * what was durable and nothing else.
+ */
 import { createService, type Service, type ServicePorts } from "../../src/app/service.ts";
 import { drawInteger } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";

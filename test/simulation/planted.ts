@@ -1,3 +1,4 @@
+/** Defects and faults that tests plant in a simulated world, to see that they are noticed. */
 import { minuteMs } from "../../src/core/units.ts";
 import type { World } from "./world.ts";
 

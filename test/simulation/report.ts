@@ -1,3 +1,4 @@
+/** Sums simulation runs up for people, with the command that repeats one. */
 import { secondMs } from "../../src/core/units.ts";
 import type { SimulationFigures } from "./simulation.ts";
 

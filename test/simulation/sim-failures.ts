@@ -1,3 +1,7 @@
+/**
+ * What simulated workers say when they fail, in the words of the real libraries, so that the real classifier judges
+ * them.
+ */
 import type { DeviceMemory } from "../../src/core/fault.ts";
 import { gibibyte } from "../../src/core/units.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * The operating system's side of simulated workers: processes that live on when their supervisor dies, and connections
+ * that end with it.
+ */
 import type { Chance } from "../../src/core/chance.ts";
 import { drawInteger } from "../../src/core/chance.ts";
 import { WorkerError } from "../../src/core/errors.ts";

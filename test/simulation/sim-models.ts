@@ -1,3 +1,4 @@
+/** Model files of a simulated world, which break unseen and are repaired only by a hub that may be away. */
 import type { ModelPorts } from "../../src/app/models/model-files.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { ModelError } from "../../src/core/errors.ts";

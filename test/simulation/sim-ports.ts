@@ -1,3 +1,7 @@
+/**
+ * Disk, media and telemetry of a simulated world. The disk remembers who really made each file, whatever the service
+ * says of it.
+ */
 import { MediaError, StoreError } from "../../src/core/errors.ts";
 import type { ArtifactFiles, DiskGauge } from "../../src/core/ports/artifact-files.ts";
 import type { Media } from "../../src/core/ports/media.ts";

@@ -1,3 +1,4 @@
+/** What describes a simulated worker and the world around it: its faults, its files and its cards. */
 import type { Chance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ModelCatalog } from "../../src/core/model-catalog.ts";

@@ -1,3 +1,4 @@
+/** A worker in the simulated world, with the behaviour of the protocol and without a process. */
 import { drawInteger } from "../../src/core/chance.ts";
 import type { TimerHandle } from "../../src/core/clock.ts";
 import { WorkerError } from "../../src/core/errors.ts";

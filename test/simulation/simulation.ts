@@ -1,3 +1,7 @@
+/**
+ * Runs hours of the whole service on a virtual clock, with everything drawn from one seed: a run that failed can be
+ * repeated exactly. `npm run simulate` and the tests start here.
+ */
 import { drawInteger } from "../../src/core/chance.ts";
 import type { TimelineRow } from "../../src/core/events.ts";
 import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";

@@ -1,3 +1,4 @@
+/** Outages of a simulated world: a port refuses every call for a while, or a condition of host or card holds. */
 import type { Clock } from "../../src/core/clock.ts";
 import { MediaError, StoreError, UnderstudyError } from "../../src/core/errors.ts";
 

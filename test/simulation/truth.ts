@@ -1,3 +1,4 @@
+/** Compares what the service tells of a video with the file itself: no stand-in may be shown as the real one. */
 import type { SimDisk } from "./sim-ports.ts";
 
 /** The parts of answers that say what a video is. */

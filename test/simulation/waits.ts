@@ -1,3 +1,7 @@
+/**
+ * Finds machines that wait without a deadline, or for too long, in the running simulated service. The exploration
+ * proves it for each machine alone, this for all of them together.
+ */
 import type { AnyActorRef, AnyMachineSnapshot } from "xstate";
 import type { TimelineRow } from "../../src/core/events.ts";
 import { hourMs, minuteMs } from "../../src/core/units.ts";

@@ -1,3 +1,4 @@
+/** What outlives every supervisor of a simulated world, and the records by which the world is judged. */
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { type Chance, createSeededChance } from "../../src/core/chance.ts";

@@ -27,7 +27,10 @@ afterEach(() => world.close());
 const ask = async (path: string, method = "GET"): Promise<unknown> =>
   (await world.app.request(path, { method })).json();
 
-/** Names of what the predecessor's example has and the answer lacks, or has in another type. Null in an example: a client bears it. */
+/**
+ * Names of what a recorded example has and the answer lacks, or has in another type. Null in an example: a client bears
+ * it.
+ */
 function missingIn(answer: unknown, example: unknown, path = ""): string[] {
   if (example === null) return [];
   if (Array.isArray(example)) {

@@ -1,3 +1,4 @@
+/** Contract tests of a job store: leases, fences and the ends of attempts. */
 import { describe, expect, it } from "vitest";
 import type { Lease } from "../../src/core/job.ts";
 import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";

@@ -1,3 +1,4 @@
+/** Contract tests of a job store: cancelling, deadlines and ends without a render. */
 import { describe, expect, it } from "vitest";
 import type { Lease } from "../../src/core/job.ts";
 import { secondMs } from "../../src/core/units.ts";

@@ -1,3 +1,6 @@
+/**
+ * Contract tests of a job store: what operators may do, what is deleted and when, and that the timeline tells of it.
+ */
 import { describe, expect, it } from "vitest";
 import type { Lease } from "../../src/core/job.ts";
 import type { Retention } from "../../src/core/ports/job-store.ts";

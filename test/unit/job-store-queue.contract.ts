@@ -1,3 +1,4 @@
+/** Contract tests of a job store: taking jobs, handing them out in order, and reading them back. */
 import { describe, expect, it } from "vitest";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 import { classify } from "../../src/recovery/classify.ts";

@@ -1,3 +1,4 @@
+/** Contract tests of a job store: what it owes to webhooks, with each message as the job was at its event. */
 import { describe, expect, it } from "vitest";
 import { dayMs, hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
 import { deliveryIdOf, type WebhookDelivery } from "../../src/core/webhook.ts";

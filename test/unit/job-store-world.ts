@@ -1,3 +1,7 @@
+/**
+ * A job store on a virtual clock with makers of jobs, leases and failures, for the contract tests and for every test
+ * that needs a real store.
+ */
 import { expect } from "vitest";
 import type { EventRow } from "../../src/core/events.ts";
 import type {

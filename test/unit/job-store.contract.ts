@@ -1,3 +1,4 @@
+/** The contract tests of job stores in one suite, which any engine must pass. */
 import { afterEach, beforeEach, describe } from "vitest";
 import { describeAttempts } from "./job-store-attempts.contract.ts";
 import { describeEnds } from "./job-store-ends.contract.ts";

@@ -24,7 +24,7 @@ import { requestTexts } from "./recovery-raw-requests.ts";
 const rawTexts = [...requestTexts, ...machineTexts];
 
 type Flag = "poisoned" | "final" | "person";
-/** Code, attribution, failure type (design §5) and the flags that are not at rest. */
+/** Code, attribution and failure type of each class, and the flags that are not at rest. */
 const expected: Readonly<Record<FaultClass, readonly [ErrorCode, Attribution, FailureType | null, ...Flag[]]>> = {
   request: ["REQUEST_INVALID", "request", null, "final"],
   loraUnsupported: ["LORA_UNSUPPORTED", "request", null, "final"],

@@ -1,6 +1,13 @@
+/**
+ * Short strings by which faults are known, each with its class. Tests show every one of them to the classifier alone,
+ * because real messages wrap them differently.
+ */
 import type { FaultClass } from "../../src/core/words.ts";
 
-/** Strings of worker-facts §4 that a message of the class begins with, bare, and where the kernel writes them, in its log. */
+/**
+ * Each string is shown to the classifier bare, as a message begins with it, and in the kernel's log where the kernel
+ * writes it.
+ */
 export const listedStrings: readonly (readonly [FaultClass, readonly string[]])[] = [
   [
     "request",
@@ -151,7 +158,7 @@ export const listedStrings: readonly (readonly [FaultClass, readonly string[]])[
   ["multiGpu", ["NCCL error in: x.cpp:1", "NCCL Error 1: unhandled cuda error"]],
 ];
 
-/** Types of §4, alone: the message says nothing. */
+/** Types of exceptions that are known by themselves: the message says nothing. */
 export const listedTypes: readonly (readonly [FaultClass, readonly string[]])[] = [
   ["modelFile", ["safetensors_rust.SafetensorError"]],
   ["outOfMemory", ["torch.OutOfMemoryError", "torch.cuda.OutOfMemoryError"]],
@@ -166,7 +173,7 @@ export const listedTypes: readonly (readonly [FaultClass, readonly string[]])[] 
   ["missingDependency", ["ImportError", "ModuleNotFoundError"]],
 ];
 
-/** Lines of the kernel in §4. */
+/** Lines of the kernel's log that are known by themselves. */
 export const listedKernelLines: readonly (readonly [FaultClass, string])[] = [
   ["hostOomKiller", "[ 1.000000] python3 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=500"],
   ["hostOomKiller", "[ 1.000000] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),task=python3,pid=4242,uid=0"],

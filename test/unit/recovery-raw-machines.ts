@@ -1,3 +1,7 @@
+/**
+ * Evidence of faults of card, host, network and worker, as libraries, kernel and tools really word it, with the class
+ * that each must get.
+ */
 import type { Evidence } from "../../src/core/fault.ts";
 import type { FaultClass } from "../../src/core/words.ts";
 import { cuda, cudaTail, exit, failure, xid } from "./recovery-raw-makers.ts";

@@ -1,3 +1,4 @@
+/** Builds evidence in the exact wording of PyTorch, the driver and others, for tests of the classifier. */
 import type { Evidence, WorkerFailure } from "../../src/core/fault.ts";
 
 /** A worker's report as the libraries make it. */

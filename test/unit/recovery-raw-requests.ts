@@ -1,3 +1,7 @@
+/**
+ * Evidence of faults of requests, model files and memory, as the libraries really word it, with the class that each
+ * must get.
+ */
 import type { Evidence } from "../../src/core/fault.ts";
 import type { FaultClass } from "../../src/core/words.ts";
 import { comfyRefusal, cuda, exit, failure, hub401, memoryTexts } from "./recovery-raw-makers.ts";

@@ -1,3 +1,7 @@
+/**
+ * The HTTP application over a real store and real files, with the machines replaced by answers that a test sets. It
+ * needs no socket.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+/** A client of the OpenAI-compatible routes for tests: it holds every answer against the contract's schema. */
 import { problemSchema } from "../../src/contract/problem.ts";
 import { type VideoObject, videoListSchema, videoObjectSchema } from "../../src/contract/videos-wire.ts";
 import type { JobSpec } from "../../src/core/job.ts";

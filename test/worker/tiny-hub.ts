@@ -1,3 +1,7 @@
+/**
+ * A fake hub that serves tiny models, with the registry that names them, for tests that pull and render with the real
+ * Python worker.
+ */
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tinyModelsDir } from "../conformance/tiny-models.ts";
@@ -11,7 +15,10 @@ const common = {
 };
 const render = { maxSequenceLength: 32, dtype: "float32", negativePrompt: "water" };
 
-/** The three built-in models by their names, with random weights that render in a second. @param folder of cogvideox */
+/**
+ * The built-in models by their names and two others, with random weights that render in a second. @param folder of
+ * cogvideox
+ */
 const modelsWith = (folder: string) => ({
   "T2V-A14B": {
     ...common,

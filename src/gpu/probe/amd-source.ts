@@ -1,3 +1,7 @@
+/**
+ * Reads AMD's cards from sysfs, inside the probe child: reading such a file can hang in the driver, and then only that
+ * child hangs.
+ */
 import { readdir, readFile, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
@@ -41,7 +45,10 @@ async function list(path: string): Promise<readonly string[]> {
 
 const textOf = (read: Read): string | null => ("text" in read && read.text !== "" ? read.text : null);
 
-/** Files of a card → what they fill. Sources: the kernel's gpu/amdgpu/driver-misc.rst and hwmon/sysfs-interface.rst. */
+/**
+ * Which file of a card fills which field. Sources: the kernel's gpu/amdgpu/driver-misc.rst and
+ * hwmon/sysfs-interface.rst.
+ */
 const deviceFiles = [
   ["totalBytes", "mem_info_vram_total", 1],
   ["usedBytes", "mem_info_vram_used", 1],
@@ -94,7 +101,7 @@ async function readCard(device: string): Promise<Card | null> {
   };
 }
 
-/** Every card of AMD's driver, in the kernel's order. Plain reads: no tool is needed. */
+/** Reads every card of AMD's driver, in the kernel's order. Plain reads do: no tool is needed. */
 export async function readAmdCards(sysfs: string): Promise<readonly Card[]> {
   const drm = join(sysfs, "class", "drm");
   const names = (await list(drm)).filter((name) => /^card\d+$/.test(name));

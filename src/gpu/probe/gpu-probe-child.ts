@@ -43,7 +43,7 @@ async function followKernel(): Promise<void> {
 
 let source: CardSource | null = null;
 
-/** The first kind of card that is there; both reasons when there is none. */
+/** Measures the first kind of card that is there; says both reasons when there is none. */
 async function run(): Promise<void> {
   const { nvidiaSmi, sysfs } = options;
   const shared = { ...options, clock, signal: over.signal, say };

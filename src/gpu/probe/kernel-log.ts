@@ -1,24 +1,31 @@
+/**
+ * Follows /dev/kmsg without blocking. The kernel's lines about cards and kills are often the only trace of why a worker
+ * ended.
+ */
 import { closeSync, constants, openSync, readSync } from "node:fs";
 
 interface KernelLine {
-  /** Since the machine's start. */
+  /** The time since the machine's start. */
   readonly atUptimeMs: number;
   readonly text: string;
 }
 
 export interface KernelLog {
-  /** What was written since the last call. */
+  /** Returns what was written since the last call. */
   read(): readonly KernelLine[];
   close(): void;
 }
 
-/** Cards, and what ends processes: the lines that recovery/kernel-log.ts can judge. */
+/** Only lines about cards, and about what ends processes, are kept: those that recovery/kernel-log.ts can judge. */
 const isRelevant =
   /NVRM|amdgpu|oom-kill|Killed process|killed as a result of limit of|blocked for more than|segfault at|Remounting filesystem/;
 const recordBytes = 8_192;
 const endCodes: ReadonlySet<string | undefined> = new Set(["EAGAIN", "EIO"]);
 
-/** `6,1234,5678901,-;text`, and continuation lines that begin with a space: the kernel's ABI/testing/dev-kmsg. */
+/**
+ * A record reads `6,1234,5678901,-;text`, and its continuation lines begin with a space: the kernel's
+ * ABI/testing/dev-kmsg.
+ */
 function parseRecords(text: string): readonly KernelLine[] {
   return text.split("\n").flatMap((line) => {
     const [, micros, message] = /^\d+,\d+,(\d+),[^;]*;(.*)$/.exec(line) ?? [];

@@ -1,9 +1,16 @@
+/**
+ * Reads the text that `nvidia-smi` prints: cards, who holds them, and MIG slices. What it does not say becomes null
+ * with the tool's own words as the reason.
+ */
 import { mebibyte } from "../../core/units.ts";
 import { emptyDetails } from "../empty-details.ts";
 import { type ChosenFields, nvidiaFields } from "./nvidia-fields.ts";
 import type { Card } from "./probe-protocol.ts";
 
-/** `[N/A]`, `N/A`, `[Not Supported]`, `[Unknown Error]`, `[GPU is lost]`, `[Insufficient Permissions]`, `ERR!`. */
+/**
+ * The tool writes `[N/A]`, `N/A`, `[Not Supported]`, `[Unknown Error]`, `[GPU is lost]`, `[Insufficient Permissions]`
+ * or `ERR!`.
+ */
 const notAValue = /^(?:\[.*\]|N\/A|Not Supported|ERR!|)$/i;
 const isLostText = /GPU is lost/i;
 
@@ -11,7 +18,7 @@ export type RowReading =
   | { readonly kind: "card"; readonly card: Card }
   /** The driver knows of the card and cannot reach it. */
   | { readonly kind: "lost"; readonly text: string }
-  /** Not a row: a message of the tool. */
+  /** The line is no row but a message of the tool. */
   | { readonly kind: "text"; readonly text: string };
 
 interface Cells {
@@ -65,7 +72,7 @@ function cardOf(cells: Cells): Card | null {
   };
 }
 
-/** One line of `--format=csv,noheader,nounits`. */
+/** Reads one line of `--format=csv,noheader,nounits`. */
 export function readRow(chosen: ChosenFields, line: string): RowReading {
   const columnCount = chosen.filter((name) => name !== null).length;
   const parts = line.split(",").map((cell) => cell.trim());
@@ -78,10 +85,10 @@ export function readRow(chosen: ChosenFields, line: string): RowReading {
   return card === null ? { kind: "text", text: line.trim() } : { kind: "card", card };
 }
 
-/** uuid → who holds the card. */
+/** Who holds which card, by its uuid. */
 export type Holders = ReadonlyMap<string, readonly { readonly pid: number; readonly usedBytes: number | null }[]>;
 
-/** `--query-compute-apps=gpu_uuid,pid,used_gpu_memory`. */
+/** Reads the output of `--query-compute-apps=gpu_uuid,pid,used_gpu_memory`. */
 export function readHolders(output: string): Holders {
   const holders = new Map<string, { pid: number; usedBytes: number | null }[]>();
   for (const line of output.split("\n")) {
@@ -94,8 +101,8 @@ export function readHolders(output: string): Holders {
 }
 
 /**
- * The slices of cards in MIG mode, from `nvidia-smi -L`. The query has no figures of them: every one of theirs is null, and
- * the memory that a worker on a slice holds is known from the worker alone.
+ * Reads the slices of cards in MIG mode from `nvidia-smi -L`. The query has no figures of them: every one of theirs is
+ * null, and the memory that a worker on a slice holds is known from the worker alone.
  */
 export function readSlices(listing: string): readonly Card[] {
   const slices: Card[] = [];

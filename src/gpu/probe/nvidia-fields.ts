@@ -1,7 +1,11 @@
+/**
+ * The columns that are asked of `nvidia-smi`, each with its older name and its reader. Drivers differ in the names they
+ * know, so the choice is narrowed by what a driver refuses.
+ */
 import { mebibyte } from "../../core/units.ts";
 import type { Card } from "./probe-protocol.ts";
 
-/** What of a card one column of `--query-gpu` fills. */
+/** The field of a card that one column of `--query-gpu` fills. */
 type CardField =
   | keyof Card["details"]
   | "uuid"
@@ -16,7 +20,7 @@ export interface NvidiaField {
   /** The column's names, the newest first: drivers before 535 know the second. */
   readonly names: readonly string[];
   readonly fills: CardField;
-  /** Null when the text is none. */
+  /** Reads a cell; null when its text is no value. */
   readonly read: (text: string) => Value | null;
 }
 
@@ -42,7 +46,7 @@ export function busIdOf(address: string): string | null {
   return `${domain}:${parts[2]}:${parts[3]}`.toLowerCase();
 }
 
-/** In the order in which they are asked. The name is last, because it may hold commas. */
+/** The fields stand in the order in which they are asked. The name is last, because it may hold commas. */
 export const nvidiaFields: readonly NvidiaField[] = [
   { names: ["uuid"], fills: "uuid", read: text },
   { names: ["memory.total"], fills: "totalBytes", read: times(mebibyte) },

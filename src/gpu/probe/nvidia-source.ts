@@ -1,3 +1,7 @@
+/**
+ * NVIDIA's cards as the probe child reports them: one long-running `nvidia-smi`, and what to do when it fails, hangs or
+ * loses a card.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { Holders } from "./nvidia-csv.ts";
@@ -13,7 +17,7 @@ export interface NvidiaSourceOptions extends ProbeOptions {
 }
 
 const holdersEveryMs = minuteMs / 2;
-/** Loops that gave no row although a call answered: from then on calls take the loop's place. */
+/** After so many loops that gave no row although a call answered, calls take the loop's place. */
 const uselessLoopCount = 2;
 
 /**
@@ -69,7 +73,7 @@ export class NvidiaSource implements CardSource {
     else this.#sayTrouble(listing);
   }
 
-  /** From the first answer to the first failure. */
+  /** One life of the cards, from the first answer to the first failure. */
   async #live(): Promise<Trouble> {
     this.#tool.forgetFields();
     const listing = await this.#tool.query();
@@ -130,7 +134,7 @@ export class NvidiaSource implements CardSource {
     this.#options.say({ kind: "cards", gpuKind: "nvidia", cards: [...held, ...this.#slices], missingCount });
   }
 
-  /** What was there before is not absent now. */
+  /** Cards that were there before are not absent now but lost, and so is a tool that is gone. */
   #sayTrouble(trouble: Trouble): void {
     const wasThere = this.#known.size > 0;
     const told: Trouble =

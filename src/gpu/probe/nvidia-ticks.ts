@@ -1,3 +1,7 @@
+/**
+ * Groups the rows of `nvidia-smi`'s loop into whole ticks: the tool marks no end of a tick, and a half-read one would
+ * look like a lost card.
+ */
 import { readRow } from "./nvidia-csv.ts";
 import type { ChosenFields } from "./nvidia-fields.ts";
 import type { Card } from "./probe-protocol.ts";

@@ -1,3 +1,7 @@
+/**
+ * Calls `nvidia-smi`, once or in its own loop. After a hang nothing is started until the killed process is really gone,
+ * because a driver that hangs would collect one more stuck process a second.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { type Holders, readHolders, readSlices } from "./nvidia-csv.ts";
 import { type ChosenFields, firstChoice, refusedField, withoutField } from "./nvidia-fields.ts";
@@ -35,7 +39,7 @@ function narrower(chosen: ChosenFields, output: string): ChosenFields | null {
   return chosen === coreFields ? null : coreFields;
 }
 
-/** `nvidia-smi`, with the fields that this driver knows. */
+/** Asks `nvidia-smi` for the fields that this driver knows. */
 export class NvidiaTool {
   #chosen = firstChoice;
   readonly #options: NvidiaToolOptions;
@@ -44,7 +48,7 @@ export class NvidiaTool {
     this.#options = options;
   }
 
-  /** The driver may be another one now. */
+  /** Fields are asked anew, because the driver may be another one now. */
   forgetFields(): void {
     this.#chosen = firstChoice;
   }
@@ -61,7 +65,7 @@ export class NvidiaTool {
     }
   }
 
-  /** Follows the tool's own loop until it ends or falls silent; then it is killed, and waited for. */
+  /** Follows the tool's own loop until it ends or falls silent; a silent one is killed, and waited for. */
   async follow(cardCount: number, onTick: (listing: Listing) => void): Promise<Trouble> {
     const { clock, signal, nvidiaSmi, everyMs, answerWithinMs, onHung } = this.#options;
     const loop = startTool(nvidiaSmi, [...this.#queryArgs(), "-lms", String(Math.round(everyMs))]);

@@ -1,10 +1,14 @@
+/**
+ * Tells why `nvidia-smi` gave no cards, from its texts and exit codes: a lost card, a missing driver or a missing
+ * permission call for different repairs.
+ */
 import { withoutNulls } from "../../core/present.ts";
 import type { Trouble } from "./probe-protocol.ts";
 import type { ToolAnswer } from "./tool-call.ts";
 
 type Verdict = Pick<Trouble, "kind" | "isDecided"> & { readonly nvmlCode?: number };
 
-/** `nvidia-smi`'s exit codes (its manual). It also ends with NVML's own codes, such as 18. */
+/** The exit codes of `nvidia-smi` by its manual. It also ends with NVML's own codes, such as 18. */
 const byExitCode: Readonly<Record<number, Verdict>> = {
   4: { kind: "noPermission", isDecided: false },
   6: { kind: "noDevices", isDecided: true },
@@ -14,7 +18,10 @@ const byExitCode: Readonly<Record<number, Verdict>> = {
   18: { kind: "driverMismatch", isDecided: true, nvmlCode: 18 },
 };
 
-/** Texts decide before codes, because some versions end with 255, or with 0, whatever they say. Texts: NVML's and the tool's own. */
+/**
+ * Texts decide before codes, because some versions end with 255, or with 0, whatever they say. The texts are NVML's and
+ * the tool's own.
+ */
 const byText: readonly (readonly [text: string, verdict: Verdict])[] = [
   ["GPU is lost", { kind: "gpuLost", isDecided: true, nvmlCode: 15 }],
   ["fallen off the bus", { kind: "gpuLost", isDecided: true, nvmlCode: 15 }],
@@ -26,7 +33,7 @@ const byText: readonly (readonly [text: string, verdict: Verdict])[] = [
   ["Insufficient Permissions", { kind: "noPermission", isDecided: false }],
 ];
 
-/** What the tool wrote beside its rows: a loop that fails has listed cards before. */
+/** The tool's messages beside its rows: a loop that fails has listed cards before. */
 const messagesIn = (output: string): readonly string[] =>
   output
     .split("\n")

@@ -58,7 +58,7 @@ const troubleSchema = z.strictObject({
 export type Trouble = z.infer<typeof troubleSchema>;
 
 export const probeMessageSchema = z.discriminatedUnion("kind", [
-  /** Neither card nor tool; the child ends after it. */
+  /** The machine has neither card nor tool; the child ends after saying so. */
   z.strictObject({ kind: z.literal("absent"), reason: z.string() }),
   /** `missingCount`: cards that were listed before and are not any more. */
   z.strictObject({
@@ -68,7 +68,7 @@ export const probeMessageSchema = z.discriminatedUnion("kind", [
     missingCount: z.number().int().nonnegative(),
   }),
   z.strictObject({ kind: z.literal("trouble"), gpuKind: z.enum(["nvidia", "amd"]), trouble: troubleSchema }),
-  /** Every look's end: what it measured, if it could, was said before. */
+  /** Every look ends with this message: what it measured, if it could, was said before. */
   z.strictObject({ kind: z.literal("looked") }),
   /** New lines of the kernel's log that speak of cards or of killed processes, with their age. */
   z.strictObject({
@@ -78,7 +78,7 @@ export const probeMessageSchema = z.discriminatedUnion("kind", [
 ]);
 export type ProbeMessage = z.infer<typeof probeMessageSchema>;
 
-/** `look`: measure at once. */
+/** The only request: `look` asks for a measurement at once. */
 export const probeRequestSchema = z.strictObject({ kind: z.literal("look") });
 
 export const probeOptionsSchema = z.strictObject({
@@ -95,7 +95,7 @@ export const probeOptionsSchema = z.strictObject({
 });
 export type ProbeOptions = z.infer<typeof probeOptionsSchema>;
 
-/** Where cards are measured; speaks until it is stopped. */
+/** A source of cards that measures and speaks until it is stopped. */
 export interface CardSource {
   /** Resolves with the reason when there is nothing to measure; otherwise when it was stopped. */
   run(): Promise<{ readonly absent: string } | null>;

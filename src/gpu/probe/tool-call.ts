@@ -1,3 +1,7 @@
+/**
+ * Starts a tool with a deadline, and tells a tool that was killed from one that the kernel has let go: a process stuck
+ * in a driver survives SIGKILL for a while.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Clock } from "../../core/clock.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * Turns what the telemetry child last said, and how long ago, into a reading of the cards. Age is what makes a reading
+ * `unknown`: a silent child must never look like healthy cards.
+ */
 import type { GpuEvidence } from "../../core/fault.ts";
 import type { GpuStatus, MeasureOptions, Sample } from "../../core/ports/telemetry-probe.ts";
 import { present, withoutNulls } from "../../core/present.ts";
@@ -69,7 +73,7 @@ function readingOf(known: CardsKnown, nowMs: number, staleAfterMs: number): Card
   }
 }
 
-/** Real cards, by way of the telemetry child. What is older than three samples is unknown. */
+/** Reads real cards by way of the telemetry child. A measurement that is older than three samples is unknown. */
 export function createRealCards(
   client: GpuProbeClient,
   { nowMs, sampleEveryMs }: { readonly nowMs: () => number; readonly sampleEveryMs: number },
@@ -83,7 +87,7 @@ export function createRealCards(
 
 const states = ["absent", "measured", "unknown", "failed"] as const;
 
-/** Several kinds of cards on one machine: all cards, the worst state, and the kind of the real ones. */
+/** Joins several kinds of cards on one machine: all cards, the worst state, and the kind of the real ones. */
 export function joinReadings(readings: readonly CardReading[]): CardReading {
   const [first = { gpuKind: "absent", gpus: [] }] = readings;
   const real = readings.find(({ gpuKind }) => gpuKind === "nvidia" || gpuKind === "amd");

@@ -1,3 +1,7 @@
+/**
+ * Limits and use of control groups, version 1 and 2. In a container they and not the host's figures decide when the
+ * kernel kills.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -43,7 +47,7 @@ export function fieldOf(text: string | null, name: string): number | null {
   );
 }
 
-/** The group's folder and every folder above it, the root last: a limit may be set on any of them. */
+/** Lists the group's folder and every folder above it, the root last: a limit may be set on any of them. */
 export function foldersUpTo(root: string, path: string): string[] {
   const parts = path.split("/").filter((part) => part !== "" && part !== "..");
   const depths = [...parts.keys(), parts.length].reverse();
@@ -71,7 +75,7 @@ const memoryFilesOf = {
   v1: { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes", statName: "total_inactive_file" },
 } as const;
 
-/** The tightest limit on the way up. Cache that the kernel gives back at once does not count as used. */
+/** Finds the tightest limit on the way up. Cache that the kernel gives back at once does not count as used. */
 async function readMemory(
   folders: readonly string[],
   files: Reading,
@@ -121,7 +125,7 @@ async function readCpuV1(
 }
 
 /**
- * Reads the limits of a process's control group, version 2 or 1; without a pid of this process's.
+ * Reads the limits of a process's control group, version 2 or 1; without a pid it reads this process's.
  * Sources: the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
  * @param totalBytes the host's memory: a limit at or above it is none
  */

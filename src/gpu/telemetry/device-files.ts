@@ -1,3 +1,6 @@
+/**
+ * The files in which simulated devices publish their memory, read from outside as a driver's tool would read a card.
+ */
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -14,7 +17,7 @@ const deviceFileSchema = z.object({
   atMs: z.number(),
   utilizationRatio: z.number().min(0).max(1),
   temperatureCelsius: z.number(),
-  /** `clocks_event_reasons.active` */
+  /** The mask has the bits of NVIDIA's `clocks_event_reasons.active`. */
   throttleMask: z.number().int().nonnegative().default(0),
 });
 
@@ -34,7 +37,10 @@ async function readOne(path: string): Promise<DeviceFile | null> {
   }
 }
 
-/** Every entry of the folder; none when the folder does not exist. SYSTEM_RESOURCE when one is not what it should be. */
+/**
+ * Reads every entry of the folder; none when the folder does not exist. Throws SYSTEM_RESOURCE when one is not what it
+ * should be.
+ */
 export async function readDeviceFiles(deviceDir: string): Promise<readonly DeviceFile[]> {
   const names = await readdir(deviceDir).catch((thrown: unknown) => {
     if (codeOf(thrown) === "ENOENT") return [];

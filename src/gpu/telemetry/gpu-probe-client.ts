@@ -1,3 +1,7 @@
+/**
+ * The supervisor's side of the telemetry child: starts it, hears it, and kills it when it falls silent. A driver that
+ * hangs hangs the child, and the service goes on.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { extname } from "node:path";
@@ -19,7 +23,7 @@ export interface GpuProbeClientOptions {
   readonly probe: ProbeOptions;
   readonly onSpawn?: (pid: number) => void;
   readonly onExit?: (pid: number) => void;
-  /** How long after "there is no card" it is looked again. */
+  /** After this time a machine without a card is looked at again. */
   readonly absentAgainMs?: number;
 }
 
@@ -38,7 +42,7 @@ type CardsWord =
 export interface CardsKnown {
   readonly word: CardsWord;
   readonly wordAtMs: number;
-  /** Null = never. */
+  /** The time of the last measurement; null means never. */
   readonly measuredAtMs: number | null;
 }
 
@@ -49,7 +53,7 @@ const kernelKeepCount = 500;
 /** A child needs about half a second on a busy host until it speaks. */
 const startMs = 5 * secondMs;
 
-/** One life of the child, seen from the supervisor. In a group of its own, so that the tool that it started ends with it. */
+/** Starts one life of the child, in a group of its own, so that the tool that it starts ends with it. */
 function startChild(
   probe: ProbeOptions,
   on: { readonly line: (line: string) => void; readonly end: () => void },
@@ -65,7 +69,7 @@ function startChild(
   return child;
 }
 
-/** Null for a line that is none, such as the torn one of a child that was killed: its end is what counts. */
+/** Reads a message; null for a torn line, such as the last one of a child that was killed: its end is what counts. */
 function readMessage(line: string): ProbeMessage | null {
   try {
     return probeMessageSchema.parse(JSON.parse(line));
@@ -136,7 +140,7 @@ export class GpuProbeClient {
     return this.#known;
   }
 
-  /** Lines of the kernel's log since then; oldest first. */
+  /** Lines of the kernel's log since that moment, oldest first. */
   kernelLines(fromMs: number): readonly string[] {
     return this.#kernel.filter(({ atMs }) => atMs >= fromMs).map(({ text }) => text);
   }

@@ -1,3 +1,7 @@
+/**
+ * What the kernel tells of the host beyond plain figures: pressure, kills for memory and inodes. They show why a
+ * machine is slow before it fails.
+ */
 import type { StatsFs } from "node:fs";
 import { join } from "node:path";
 import type { HostDetails, Pressure } from "../../core/ports/telemetry-probe.ts";
@@ -6,7 +10,7 @@ import { findMemoryGroup } from "./memory-group.ts";
 
 const resources = ["memory", "cpu", "io"] as const;
 
-/** `some avg10=0.12 avg60=… total=…`; the processor has no `full` before kernel 5.13. */
+/** A line reads `some avg10=0.12 avg60=… total=…`; the processor has no `full` before kernel 5.13. */
 function parsePressure(text: string): Pressure | null {
   const share = (kind: string): number | null => {
     const percent = new RegExp(`^${kind} avg10=(\\d+\\.\\d+)`, "m").exec(text)?.[1];

@@ -1,3 +1,6 @@
+/**
+ * Measures the host for each sample: processor, memory and disk, within the control group's limits where there are any.
+ */
 import { statfs } from "node:fs/promises";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
@@ -33,7 +36,7 @@ function createCpuMeter(clock: Clock): (cpu: CgroupSample["cpu"], hostRatio: num
 export function createHostSampler({ clock, stateDir, cgroupRoots }: HostSamplerOptions): () => Promise<HostSample> {
   const cpuRatioOf = createCpuMeter(clock);
   const sample = async (): Promise<HostSample> => {
-    // The largest package of all, and the first measurement is after the start.
+    // The package is the largest of all, so it is loaded with the first measurement, which comes after the start.
     const { currentLoad, mem } = await import("systeminformation");
     const [load, memory, disk] = await Promise.all([currentLoad(), mem(), statfs(stateDir)]);
     const [group, details] = await Promise.all([

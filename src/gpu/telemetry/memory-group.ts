@@ -1,3 +1,7 @@
+/**
+ * Finds the control group that counts a process's kills for memory. The count outlives the process, so it can be
+ * compared after the end.
+ */
 import { join } from "node:path";
 import { type CgroupRoots, fieldOf, foldersUpTo, pathIn, readIfPresent, systemRoots } from "./cgroup.ts";
 

@@ -1,3 +1,4 @@
+/** Follows worker processes while they live, because most of what explains their end cannot be read afterwards. */
 import { totalmem } from "node:os";
 import type { Clock } from "../../core/clock.ts";
 import type { GpuEvidence } from "../../core/fault.ts";
@@ -8,7 +9,10 @@ import type { CardReader, CardReading } from "./card-readers.ts";
 import { type CgroupRoots, readCgroup } from "./cgroup.ts";
 import { findMemoryGroup } from "./memory-group.ts";
 
-/** A line of the kernel's log belongs to a failure within this time (worker-independent: gpud's correlation window). */
+/**
+ * A line of the kernel's log belongs to a failure within this time, which is also the window by which gpud correlates
+ * the two.
+ */
 const kernelWindowMs = 10 * secondMs;
 
 interface Followed {
@@ -22,7 +26,7 @@ export interface ProcessFollowers {
   follow(pid: number, deviceUuid?: string | null): Promise<ProcessFollower>;
 }
 
-/** The status's evidence, without what is about other cards. */
+/** The evidence of the cards' status, without what is about other cards. */
 function ofCard(readings: readonly CardReading[], deviceUuid: string | null): GpuEvidence {
   const reading = readings.find(({ gpus }) => gpus.some(({ uuid }) => uuid === deviceUuid));
   const details = reading?.gpus.find(({ uuid }) => uuid === deviceUuid)?.details;

@@ -1,3 +1,7 @@
+/**
+ * Telemetry of simulated cards, for services and tests without a real one. Memory counts until its process is gone, as
+ * on a real card.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
 import type { GpuSample } from "../../core/ports/telemetry-probe.ts";
@@ -66,8 +70,8 @@ function sampleOf(card: Card, counted: readonly DeviceFile[], nowMs: number): Gp
 }
 
 /**
- * Simulated cards, read from the files that the workers write. A card that was seen once stays in the reading, so that "its
- * memory is back" can be measured after its process has ended; the ended process's file is deleted.
+ * Reads simulated cards from the files that the workers write. A card that was seen once stays in the reading, so that
+ * "its memory is back" can be measured after its process has ended; the ended process's file is deleted.
  */
 export function createSimulatedCards({ clock, deviceDir, lateReleaseMs = 0 }: SimulatedCardsOptions): CardReader {
   const cards = new Map<string, Card>();

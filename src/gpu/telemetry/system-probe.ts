@@ -1,3 +1,7 @@
+/**
+ * Chooses what this service measures: only the cards that its configuration gives it, and none where every worker is
+ * simulated.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";
@@ -9,7 +13,7 @@ import type { HostSamplerOptions } from "./host-sample.ts";
 import { createSimulatedCards } from "./simulated-probe.ts";
 
 export interface SystemProbeOptions extends HostSamplerOptions {
-  /** Where simulated cards are written; null without simulated workers. */
+  /** The folder where simulated cards are written; null without simulated workers. */
   readonly deviceDir: string | null;
   readonly hasRealWorker: boolean;
   readonly health: Pick<Config["health"], "cards" | "nvidiaSmi" | "sampleEveryMs">;
@@ -17,7 +21,7 @@ export interface SystemProbeOptions extends HostSamplerOptions {
   readonly onExit: (pid: number) => void;
 }
 
-/** A call that takes longer is a symptom (worker-independent: a healthy tool needs 22 ms, without persistence mode 1.5 s). */
+/** A call that takes longer is a symptom: a healthy tool needs 22 ms, and 1.5 s without persistence mode. */
 const answerWithinMs = 10 * secondMs;
 
 /** Null where no real card is to be measured: a simulated service judges no neighbour's card. */
@@ -35,7 +39,10 @@ function realCardOptions({ health, hasRealWorker }: SystemProbeOptions): ProbeOp
   };
 }
 
-/** Telemetry of this machine, of all that it has: host, simulated cards, real cards by way of the telemetry child, or none. */
+/**
+ * Makes the telemetry of everything that this machine has: host, simulated cards, real cards by way of the telemetry
+ * child.
+ */
 export function createSystemProbe(options: SystemProbeOptions): TelemetryProbe {
   const { clock, deviceDir, health, onSpawn, onExit } = options;
   const probe = realCardOptions(options);

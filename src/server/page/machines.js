@@ -4,7 +4,7 @@ import { follow } from "./stream.js";
 const at = (id) => document.getElementById(id);
 const recentCount = 20;
 const svgSpace = "http://www.w3.org/2000/svg";
-/** By path, as the stream tells it. */
+/** Actors by path, as the stream tells it. */
 const actors = new Map();
 const charts = new Map();
 let chosen = decodeURIComponent(location.hash.slice(1));

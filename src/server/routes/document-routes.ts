@@ -1,4 +1,4 @@
-/** The contract for programs, `/openapi.json`, and for people, `/docs`: Swagger UI from local files. */
+/** Serves the contract: `/openapi.json` for programs, and `/docs` for people, with Swagger UI from local files. */
 import { existsSync } from "node:fs";
 import type { JSONValue } from "hono/utils/types";
 import { showDocument } from "../../contract/api/document-api.ts";
@@ -8,7 +8,7 @@ import { type ApiDocument, describeApi } from "../openapi-document.ts";
 import type { ServerPorts } from "../server-ports.ts";
 import { addPageFile } from "./page-routes.ts";
 
-/** Where the build puts it, and where it lies in a clone. */
+/** The folder where the build puts Swagger UI, and the one where it lies in a clone. */
 const swaggerFolders = [
   new URL("../swagger-ui/", import.meta.url),
   new URL("node_modules/swagger-ui-dist/", packageRoot),

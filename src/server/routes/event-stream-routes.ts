@@ -1,4 +1,4 @@
-/** Server-sent events: the event log as it grows, and the health of host and card. */
+/** Routes of server-sent events: the event log as it grows, and the health of host and card. */
 import { streamEvents, streamHealth } from "../../contract/api/stream-api.ts";
 import { toDownload } from "../../contract/model-wire.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
@@ -15,13 +15,16 @@ import { openStream, type StreamParts } from "../streams/open-stream.ts";
 import { encodeSse, type SseChannel, type SseEvent } from "../streams/sse-channel.ts";
 import type { StreamHub } from "../streams/stream-hub.ts";
 
-/** Whoever missed more than this gets a snapshot. */
+/** A client that missed more rows than this gets a snapshot. */
 const longestReplayCount = 2_000;
 const replayBatchCount = 200;
 
 const encodeRow = onceEach((row: TimelineRow) => encodeSse({ event: kindOf(row), id: row.seq, data: toRow(row) }));
 
-/** Frames without a number, the seed's notifications among them. A reader that misses one misses nothing that a later one does not say. */
+/**
+ * Frames without a number, the notifications of the compatible clients among them. A reader that misses one misses
+ * nothing that a later one does not say.
+ */
 function toSseFrames(frame: StreamFrame): SseEvent[] {
   switch (frame.kind) {
     case "progress":
@@ -43,7 +46,7 @@ function toSseFrames(frame: StreamFrame): SseEvent[] {
     case "recoveryAttempt":
       return [{ event: "recovery_attempt", data: toAttempt(frame.attempt) }];
     case "step":
-      // They have a stream of their own; here their rows tell the same.
+      // Steps have a stream of their own; in this one their rows tell the same.
       return [];
   }
 }
@@ -71,14 +74,14 @@ async function replayStart(ports: ServerPorts, header: string | undefined): Prom
 
 interface RowFeed {
   readonly rows: (rows: readonly EventRow[]) => void;
-  /** Null: with a snapshot. */
+  /** Begins after a row; null begins with a snapshot. */
   readonly begin: (after: number | null) => Promise<void>;
 }
 
 /** Feeds one client: first what it missed, then rows as they are written, in order and each once. */
 function createRowFeed(ports: ServerPorts, topics: ReadonlySet<StreamTopic>, channel: () => SseChannel): RowFeed {
   let lastSeq = 0;
-  /** Behind, rows that are written are not held in memory: they are read from the log again. */
+  /** While the client is behind, rows that are written are not held in memory: they are read from the log again. */
   let isLive = false;
   let hasMissed = false;
   /** A client that lags begins again, and what was under way for it ends. */

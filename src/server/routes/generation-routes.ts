@@ -1,4 +1,4 @@
-/** Submitting a job, and looking at one. */
+/** The compatible routes by which a job is submitted and looked at. */
 import { detectModelType, generate, showGeneration, submitGeneration } from "../../contract/api/generation-api.ts";
 import { detectModel } from "../../contract/detect-model.ts";
 import { compatibleOrderText } from "../../contract/order-text.ts";

@@ -1,4 +1,4 @@
-/** Incidents as a program and as a person reads them, and what recovery was worth. */
+/** Routes that tell of incidents, for programs and for people, and of what recovery was worth. */
 import { accepts } from "hono/accepts";
 import { toAnalytics } from "../../contract/analytics-wire.ts";
 import { listIncidents, showAnalytics, showIncident } from "../../contract/api/incident-api.ts";
@@ -11,7 +11,7 @@ import type { HttpContext } from "../http-types.ts";
 import { type Refused, refuse } from "../problems.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
-/** As long as rows are kept by default. */
+/** The span is as long as rows are kept by default. */
 const usualSpanMs = 30 * dayMs;
 const noStore = { "cache-control": "no-store" };
 

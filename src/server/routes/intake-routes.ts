@@ -1,4 +1,4 @@
-/** Pausing and resuming the workers, as an operator asks. */
+/** Routes by which an operator pauses, drains and resumes the service. */
 import { pauseIntake, resumeIntake } from "../../contract/api/intake-api.ts";
 import { toIntake } from "../../contract/intake-wire.ts";
 import type { ApiApp } from "../api-app.ts";
@@ -6,7 +6,10 @@ import { refuse } from "../problems.ts";
 import { readOptionalJson } from "../read-optional-json.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
-/** The stop ladder's own time is longer; the answer says then which workers still hold their card. */
+/**
+ * The answer waits this long. The stop ladder's own time is longer; the answer then says which workers still hold their
+ * card.
+ */
 const releaseWaitMs = 30_000;
 
 export function addIntakeRoutes(app: ApiApp, ports: ServerPorts): void {

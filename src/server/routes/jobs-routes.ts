@@ -1,4 +1,4 @@
-/** Jobs in our own words. */
+/** Routes of jobs in the service's own words, `/api/v1/jobs`, which the command line uses too. */
 import {
   cancelJob,
   drainIntake,
@@ -40,7 +40,7 @@ const detailOf = async (ports: ServerPorts, job: JobView): Promise<JobDetail> =>
     estimate: ports.admission.estimateOf(job.spec),
   });
 
-/** The same for a submission and for a new try. */
+/** Answers a submission and a new try alike. */
 async function answerAccepted(context: HttpContext, ports: ServerPorts, accepted: Accepted | Refusing) {
   if ("refused" in accepted) return accepted.refused;
   const { job, isReplayed, headers } = accepted;
@@ -108,7 +108,7 @@ function addReading(app: ApiApp, ports: ServerPorts): void {
 type Ended = "ok" | "refused" | "absent";
 
 function addChanges(app: ApiApp, ports: ServerPorts): void {
-  /** How the job is after it was changed; one that is gone meanwhile is not found. */
+  /** Answers with the job as it is after the change; a job that is gone meanwhile is not found. */
   const answer = async (context: HttpContext, id: string, outcome: Ended, refusal: (job: JobView) => string) => {
     const job = outcome === "absent" ? null : await ports.jobs.get(id);
     if (job === null) return notFound(context, id);

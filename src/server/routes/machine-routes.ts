@@ -1,4 +1,7 @@
-/** The statecharts: what they are, where their actors stand, each step as it is made, and a feed for the Stately Inspector. */
+/**
+ * Routes of the statecharts: what they are, where their actors stand, each step as it is made, and a feed for the
+ * Stately Inspector.
+ */
 import { upgradeWebSocket } from "@hono/node-server";
 import type { WSContext } from "hono/ws";
 import type { WebSocket } from "ws";
@@ -16,7 +19,7 @@ const longestBufferedBytes = 4 * 1024 * 1024;
 const going = 1001;
 const tryAgainLater = 1013;
 
-/** The far end of the connection is this computer. */
+/** Whether the far end of the connection is this computer. */
 function isFromHere(context: HttpContext): boolean {
   const address = context.env?.incoming?.socket.remoteAddress ?? "";
   return address === "::1" || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(address);

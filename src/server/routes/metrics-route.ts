@@ -1,3 +1,4 @@
+/** `GET /metrics`, for Prometheus. */
 import { metricsText } from "../../contract/api/probe-api.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { OpenStreams } from "../open-streams.ts";

@@ -1,4 +1,4 @@
-/** Models: their files, downloads, and what this machine carries. */
+/** Routes of models: their files, downloads, and what this machine carries. */
 import {
   downloadModel,
   listDownloads,
@@ -89,7 +89,7 @@ function addReads(app: ApiApp, { models, clock }: ServerPorts): void {
   });
 }
 
-/** How it all stands, of every model at once. */
+/** Adds the routes that tell of every model at once. */
 function addOverviews(app: ApiApp, ports: ServerPorts): void {
   const { models, clock } = ports;
   app.openapi(showIntegration, async (context) => {

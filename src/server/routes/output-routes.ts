@@ -1,4 +1,7 @@
-/** Finished videos and their files. Addresses by job may change their content once, from stand-in to real; addresses by hash never. */
+/**
+ * Routes of finished videos and their files. An address by job may change its content once, from stand-in to real; an
+ * address by hash never does.
+ */
 
 import { longestListCount } from "../../contract/api/list-params.ts";
 import {
@@ -28,7 +31,7 @@ const notFoundTexts = {
   thumbnail: "Thumbnail not found",
 } as const;
 
-/** Newest first. Jobs that have nothing to show yet are passed over, page by page. */
+/** Lists videos, newest first. Jobs that have nothing to show yet are passed over, page by page. */
 async function listVideos(ports: ServerPorts, limit: number): Promise<Video[]> {
   const videos: Video[] = [];
   let cursor: string | null | undefined;
@@ -103,7 +106,7 @@ export function addOutputRoutes(app: ApiApp, ports: ServerPorts): void {
   app.openapi(showVideo, (context) => serveVideo(context, ports, context.req.valid("param").id, "inline"));
   app.openapi(downloadVideo, (context) => serveVideo(context, ports, context.req.valid("param").id, "attachment"));
   app.openapi(showThumbnail, (context) => serveThumbnail(context, ports, context.req.valid("param").id));
-  /** Where the seed's gallery looks for the base name of `thumbnail_path`. */
+  /** The compatible gallery looks here for the base name of `thumbnail_path`. */
   app.openapi(showThumbnailByName, (context) =>
     serveThumbnail(context, ports, context.req.valid("param").name.replace(/_thumb\.jpg$/, "")),
   );

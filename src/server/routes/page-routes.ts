@@ -1,4 +1,4 @@
-/** The pages' files, read once. The build copies them beside the compiled server. */
+/** Serves the pages' files, each read once. The build copies them beside the compiled server. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pageFile } from "../../contract/api/page-api.ts";
@@ -11,14 +11,15 @@ const script = "text/javascript; charset=utf-8";
 const style = "text/css; charset=utf-8";
 const drawing = "image/svg+xml";
 const page = (name: string): URL => new URL(`../page/${name}`, import.meta.url);
-/** Drawn from the machines when they change, and shipped beside the program. */
+/** The charts are drawn from the machines when they change, and shipped beside the program. */
 const chart = (name: string): URL => new URL(`visualizations/${name}`, packageRoot);
 const machines = ["circuit-breaker", "health-monitor", "model-loader", "pipeline", "recovery", "supervisor", "worker"];
 
 const files: readonly PageFile[] = [
   { path: "/", type: html, url: page("index.html") },
   { path: "/machines", type: html, url: page("machines.html") },
-  // It hands frames to a window of another origin, which a page that is cut off from what it opens could not.
+  // The inspector's page hands frames to a window of another origin, which a page that is cut off from what it opens
+  // could not.
   { path: "/inspector", type: html, url: page("inspector.html"), openerPolicy: "same-origin-allow-popups" },
   ...["page.js", "key.js", "stream.js", "words.js", "machines.js", "inspector.js"].map((name) => ({
     path: `/${name}`,
@@ -35,7 +36,7 @@ export interface PageFile {
   readonly type: string;
   readonly url: URL;
   readonly openerPolicy?: string;
-  /** Where its pictures come from, when not from files of its own alone. */
+  /** The sources of its pictures, when they are not files of its own alone. */
   readonly imageSources?: string;
 }
 

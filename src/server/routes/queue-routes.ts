@@ -1,4 +1,4 @@
-/** The queue as the seed's clients poll it. */
+/** Routes of the queue as the compatible clients poll it. */
 import { cancelTask, clearQueue, deleteTask, listQueue } from "../../contract/api/queue-api.ts";
 import { statusOf, toQueue, toTask } from "../../contract/task-wire.ts";
 import { type ApiApp, refuseInvalidWith } from "../api-app.ts";

@@ -1,4 +1,7 @@
-/** The seed's recovery endpoints. `trigger` and `reset` answer 200 also when nothing could be repaired, as the seed does. */
+/**
+ * The recovery endpoints of the compatible clients. `trigger` and `reset` answer 200 also when nothing could be repaired,
+ * as those clients expect; the body says what happened.
+ */
 import {
   checkHealth,
   enableMock,
@@ -29,7 +32,10 @@ import type { ServerPorts } from "../server-ports.ts";
 const longestWaitMs = 120_000;
 const isYes = (value: unknown): boolean => value === true || value === "true" || value === "1";
 
-/** The useful routes of the seed's unmounted router, under its names. */
+/**
+ * Adds further routes under the names that the system whose clients this service serves gave them, though it never
+ * mounted them.
+ */
 function addFurtherRoutes(app: ApiApp, ports: ServerPorts): void {
   const timestamp = (): string => isoOf(ports.clock.nowMs());
   app.openapi(listAttempts, (context) => {

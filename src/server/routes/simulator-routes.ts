@@ -1,4 +1,4 @@
-/** Faults on request, with simulated workers only. */
+/** Routes that order faults, with simulated workers only. */
 import { killWorker } from "../../contract/api/simulator-api.ts";
 import type { ApiApp } from "../api-app.ts";
 import { refuse } from "../problems.ts";

@@ -1,3 +1,4 @@
+/** `GET /api/v1/status`: the whole service in one answer, which the command line and monitors read. */
 import { showStatus } from "../../contract/api/status-api.ts";
 import { toStatus } from "../../contract/status-wire.ts";
 import type { ApiApp } from "../api-app.ts";

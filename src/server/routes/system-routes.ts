@@ -1,4 +1,4 @@
-/** Probes for people, platforms and the seed's clients. */
+/** Probes for people, platforms and the compatible clients. */
 import { liveness, readiness, serviceHealth, systemHealth } from "../../contract/api/probe-api.ts";
 import {
   listLoras,
@@ -54,7 +54,7 @@ function portOf(address: string): number {
   return Number(port || (protocol === "https:" ? 443 : 80));
 }
 
-/** Figures as measured, and small answers that the seed's clients look for. */
+/** Adds figures as they were measured, and small answers that the compatible clients look for. */
 export function addFigureRoutes(app: ApiApp, ports: ServerPorts): void {
   const host = readHostFacts();
   const { catalog } = ports;

@@ -1,4 +1,4 @@
-/** Videos in the shape of OpenAI's API. The job behind one is the same as everywhere else. */
+/** Routes of videos in the shape of OpenAI's API. The job behind one is the same as everywhere else. */
 import {
   createVideo,
   deleteVideo,

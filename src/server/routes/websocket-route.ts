@@ -1,4 +1,7 @@
-/** `/ws`: the seed's socket. Frames are flat and also lie under `data`, because its server and its client disagree. */
+/**
+ * `/ws`, the socket of the compatible clients. Fields lie flat in a frame and also under `data`, because the system whose
+ * clients it serves sends them flat, and its own client reads them under `data`.
+ */
 import { upgradeWebSocket } from "@hono/node-server";
 import type { WSContext } from "hono/ws";
 import type { WebSocket } from "ws";
@@ -54,7 +57,7 @@ function parseMessage(text: string): { type: string; data: Fields } | null {
     return null;
   const data =
     "data" in parsed && typeof parsed.data === "object" && parsed.data !== null ? (parsed.data as Fields) : {};
-  // Flat fields count too: one generation of clients sends `{type, topic}`.
+  // Flat fields count too, because one generation of clients sends `{type, topic}`.
   return { type: parsed.type, data: { ...(parsed as Fields), ...data } };
 }
 

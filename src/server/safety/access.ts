@@ -1,4 +1,7 @@
-/** Whose request this is and what they may do. The needed role stands in the route's definition; a route without one is closed. */
+/**
+ * Finds out whose request this is and what the caller may do. The needed role stands in the route's definition; a route
+ * without one is closed.
+ */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { matchedRoutes } from "hono/route";
 import { roleExtension } from "../../contract/api/api-route.ts";
@@ -9,7 +12,7 @@ import type { KeyHolder, Keyring } from "./keyring.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import { keyOfProtocols } from "./socket-protocols.ts";
 
-/** `Bearer <key>`; on a WebSocket also the key that a browser can only send among the protocols. */
+/** Reads `Bearer <key>`; on a WebSocket also the key that a browser can only send among the protocols. */
 function keyOf(context: HttpContext): string | null {
   const authorization = context.req.header("authorization");
   if (authorization === undefined && isUpgrade(context))
@@ -20,7 +23,7 @@ function keyOf(context: HttpContext): string | null {
 
 const isUpgrade = (context: HttpContext): boolean => context.req.header("upgrade")?.toLowerCase() === "websocket";
 
-/** `GET /api/v1/queue/:id` → the role that it needs. */
+/** Maps `GET /api/v1/queue/:id` to the role that it needs. */
 export function rolesOf(app: OpenAPIHono<HttpEnv>): ReadonlyMap<string, AccessRole> {
   return new Map(
     app.openAPIRegistry.definitions.flatMap((definition) => {
@@ -44,7 +47,7 @@ const anybody: KeyHolder = { id: "local", role: "operator" };
 export interface AccessOptions {
   readonly keyring: Keyring;
   readonly limiter: RateLimiter;
-  /** Others than this host can reach the service, so that nobody may act without a key, also while there is none. */
+  /** Other machines can reach the service, so that nobody may act without a key, also while there is none. */
   readonly isClosed: boolean;
   /** Whoever started it said that nobody needs a key. */
   readonly isInsecure: boolean;
@@ -57,7 +60,7 @@ export function access(
   let table: ReadonlyMap<string, AccessRole> | undefined;
   const definedFor = (context: HttpContext): AccessRole | undefined => {
     table ??= rolesOf(app);
-    // What answers stands last, behind the middleware.
+    // The route that answers stands last, behind the middleware.
     const answering = matchedRoutes(context).at(-1);
     return answering === undefined ? undefined : table.get(`${answering.method} ${answering.path}`);
   };

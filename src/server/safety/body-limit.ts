@@ -1,3 +1,4 @@
+/** Refuses bodies that are too large before more than the limit is in memory. The limit has room for a job's image. */
 import { bodyLimit as bufferedLimit } from "hono/body-limit";
 import type { HttpContext, HttpMiddleware } from "../http-types.ts";
 import { refuse } from "../problems.ts";

@@ -1,3 +1,7 @@
+/**
+ * Keeps pages of other origins from acting through a visitor's browser. A service without a key on localhost can be
+ * reached by every page that its user opens.
+ */
 import type { HttpContext, HttpMiddleware } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 import { harmlessMethods } from "./harmless-methods.ts";

@@ -1,9 +1,10 @@
+/** Guards against DNS rebinding, by which a foreign page reaches a service on localhost under a name of its own. */
 import type { HttpMiddleware } from "../http-types.ts";
 import { refuse } from "../problems.ts";
 
 const always = ["localhost", "127.0.0.1", "[::1]"];
 
-/** `Example.org:9000` → `example.org`; `[::1]:9000` → `[::1]`. */
+/** Takes the port away: `Example.org:9000` → `example.org`; `[::1]:9000` → `[::1]`. */
 function hostNameOf(host: string): string {
   return host.trim().toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
 }

@@ -1,3 +1,7 @@
+/**
+ * Finds who holds a key. Without any key the service is open to whoever reaches it, and the first key that is made
+ * closes it.
+ */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import { parseKeyText } from "../../core/key-text.ts";

@@ -1,3 +1,7 @@
+/**
+ * Limits how fast one caller may ask, with a bounded number of callers in memory. A client in a loop must not slow the
+ * others.
+ */
 import type { Clock } from "../../core/clock.ts";
 
 export interface RateLimit {
@@ -16,10 +20,13 @@ interface Bucket {
   filledAtMs: number;
 }
 
-/** Callers that are remembered; the one that was idle longest is forgotten first, and begins with a full bucket again. */
+/**
+ * So many callers are remembered; the one that was idle longest is forgotten first, and begins with a full bucket
+ * again.
+ */
 const mostBuckets = 4_096;
 
-/** One token bucket a caller. */
+/** Keeps one token bucket a caller. */
 export function createRateLimiter({ perSecond, burstCount }: RateLimit, clock: Pick<Clock, "nowMs">): RateLimiter {
   const buckets = new Map<string, Bucket>();
   const bucketOf = (caller: string, nowMs: number): Bucket => {

@@ -1,3 +1,4 @@
+/** Gives every request an id that its answer and its log line carry, so that a user's report finds its line. */
 import type { Chance } from "../../core/chance.ts";
 import type { HttpMiddleware } from "../http-types.ts";
 

@@ -1,3 +1,4 @@
+/** What a stream says first: the state as of one row, so that a client is complete without asking for anything else. */
 import { listedKinds } from "../../contract/event-words.ts";
 import { shownArtifact } from "../../contract/job-truth.ts";
 import { toVideo } from "../../contract/output-wire.ts";
@@ -9,12 +10,12 @@ import type { ServerPorts } from "../server-ports.ts";
 
 const taskCount = 20;
 const recentCount = 10;
-/** Rows that are searched for the last ten with words: transitions of machines have none. */
+/** So many rows are searched for the last ten with words: transitions of machines have none. */
 const searchedCount = 300;
 
 /** What a client that has just come, or has missed something, needs to know. Complete up to row `seq`. */
 export async function makeSnapshot(ports: ServerPorts): Promise<Snapshot> {
-  // Read first: what happens meanwhile is in the snapshot already, and being told twice does no harm.
+  // The number is read first: what happens meanwhile is in the snapshot already, and being told twice does no harm.
   const seq = await ports.events.newestSeq();
   const rows = await ports.events.range(Math.max(0, seq - searchedCount), searchedCount);
   const { jobs } = await ports.jobs.list({ limit: taskCount });

@@ -1,4 +1,7 @@
-/** The same function, which makes each value once, however many clients are told of it, and keeps it as long as what it was made of. */
+/**
+ * Wraps a function so that it makes each value once, however many clients are told of it, and keeps it as long as what
+ * it was made of.
+ */
 export function onceEach<From extends object, To>(make: (from: From) => To): (from: From) => To {
   const made = new WeakMap<From, { readonly value: To }>();
   return (from) => {

@@ -3,13 +3,13 @@
 export interface SseEvent {
   readonly event: string;
   readonly data: unknown;
-  /** Only rows of the event log have one: the browser sends the last one back when it reconnects. */
+  /** Only rows of the event log have a number: the browser sends the last one back when it reconnects. */
   readonly id?: number;
 }
 
 export interface SseChannel {
   readonly body: ReadableStream<Uint8Array>;
-  /** What `encodeSse` made; all clients that are told the same hold the same bytes. */
+  /** Sends bytes that `encodeSse` made; all clients that are told the same hold the same bytes. */
   send(event: Uint8Array): void;
   comment(text: string): void;
   /** Sends what waits and `bye`, then closes. */
@@ -26,9 +26,9 @@ export interface SseChannelOptions {
   readonly onClosed: () => void;
 }
 
-/** About a minute of busy traffic. */
+/** A full queue holds about a minute of busy traffic. */
 export const longestQueueCount = 500;
-/** Bytes that wait, whatever they say; a single event waits at any length. */
+/** So many bytes may wait, whatever they say; a single event waits at any length. */
 export const longestQueueBytes = 1024 * 1024;
 /** The stream holds this much for a reader that is slow, before the queue begins to fill. */
 const bufferedChunkCount = 16;
@@ -54,7 +54,7 @@ function createWaiters(): { wait: () => Promise<void>; tell: () => void } {
 }
 
 interface WaitingChunks {
-  /** False when they are more than one reader may cost: then all are gone. */
+  /** Adds a chunk; false when the queue holds more than one reader may cost: then all chunks are gone. */
   add(chunk: Uint8Array): boolean;
   take(): Uint8Array | undefined;
   readonly count: () => number;

@@ -6,7 +6,7 @@ import type { ServerPorts, StreamFrame } from "../server-ports.ts";
 interface StreamListener {
   rows(rows: readonly EventRow[]): void;
   frame(frame: StreamFrame): void;
-  /** Every 15 s, so that proxies and clients see a living connection. */
+  /** A beat goes out every 15 s, so that proxies and clients see a living connection. */
   beat(): void;
 }
 

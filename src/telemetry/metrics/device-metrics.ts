@@ -1,9 +1,12 @@
-/** Cards, host and disk as last measured. What nobody measured has no series, and a machine without a card has none for cards. */
+/**
+ * Metrics of cards, host and disk as last measured. What nobody measured has no series, and a machine without a card
+ * has none for cards.
+ */
 import type { GpuSample, Sample } from "../../core/ports/telemetry-probe.ts";
 import { type Families, setMeasured } from "./families.ts";
 
 export interface DeviceMetrics {
-  /** Null: the last try could not measure anything. */
+  /** Takes the newest sample; null when the last try could not measure anything. */
   sample(sample: Sample | null): void;
 }
 

@@ -1,9 +1,13 @@
+/**
+ * How metrics are made: one prefix, the shared buckets, and series that vanish with their measurement, because a stale
+ * value would look like a healthy one.
+ */
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
-/** Every name begins so. */
+/** Every name of a metric begins with it. */
 const metricPrefix = "understudy_";
 
-/** Waits and renders: from a test render to an hour. */
+/** The buckets of waits and renders reach from a test render to an hour. */
 export const renderSeconds = [1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600];
 export const stepSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 export const answerSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -36,7 +40,7 @@ export function createFamilies(registry: Registry): Families {
   };
 }
 
-/** One series for each word: 1 for the one that holds, 0 for the others. */
+/** Sets one series for each word: 1 for the one that holds, 0 for the others. */
 export function setState<Label extends string>(
   gauge: Gauge<Label>,
   words: readonly string[],

@@ -1,4 +1,4 @@
-/** Jobs and attempts, counted from rows after they are written. */
+/** Metrics of jobs and attempts, counted from rows after they are written. */
 import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobProgress } from "../../core/job.ts";
 import { secondMs } from "../../core/units.ts";
@@ -54,7 +54,7 @@ const seconds = (ms: number): number => ms / secondMs;
 export interface QueueFigures {
   readonly queuedCount: number;
   readonly runningCount: number;
-  /** Null when no job waits. */
+  /** The longest wait; null when no job waits. */
   readonly longestWaitMs: number | null;
 }
 

@@ -1,10 +1,13 @@
-/** The mode and the statecharts. */
+/** Metrics of the mode and of the statecharts. */
 import { secondMs } from "../../core/units.ts";
 import { type Mode, modes } from "../../core/words.ts";
 import type { TransitionFrame } from "../transition-frame.ts";
 import { type Families, setState } from "./families.ts";
 
-/** `worker-0/pipeline` → `pipeline`; `recovery/inc-1-1` → `recovery`; `worker-0` → `worker`. */
+/**
+ * Finds the machine of an actor: `worker-0/pipeline` → `pipeline`; `recovery/inc-1-1` → `recovery`; `worker-0` →
+ * `worker`.
+ */
 function machineOf(actor: string, workerIds: ReadonlySet<string>): string {
   const [first = "", second] = actor.split("/");
   return workerIds.has(first) ? (second ?? "worker") : first;
@@ -32,7 +35,7 @@ export function createMachineMetrics(families: Families, workerIds: readonly str
       if (from === to) return;
       const machine = machineOf(actor, known);
       transitions.inc({ machine, to: outermost(to) });
-      // Each incident has an actor of its own: as a label they would never end.
+      // Each incident has an actor of its own, so as labels they would never end.
       if (machine !== "recovery") entered.set({ actor }, atMs / secondMs);
     },
     mode: (current) => setState(mode, modes, current, (word) => ({ mode: word })),

@@ -1,4 +1,7 @@
-/** What the service counts and measures, in the text format of Prometheus. Figures of now are read when somebody asks. */
+/**
+ * Everything that the service counts and measures, in the text format of Prometheus. Figures of now are read when
+ * somebody asks.
+ */
 import { Registry } from "prom-client";
 import type { EventRow } from "../../core/events.ts";
 import type { Mode } from "../../core/words.ts";
@@ -20,7 +23,7 @@ export interface Figures {
 }
 
 export interface Metrics {
-  /** Rows of the event log, after they are written. */
+  /** Takes rows of the event log, after they are written. */
   rows(rows: readonly EventRow[]): void;
   readonly progress: JobMetrics["progress"];
   readonly transition: MachineMetrics["transition"];
@@ -36,7 +39,7 @@ export interface MetricsAbout {
   readonly version: string;
   readonly startedAtMs: number;
   readonly workerIds: readonly string[];
-  /** That the workers may load. */
+  /** The models that the workers may load. */
   readonly models: readonly string[];
 }
 

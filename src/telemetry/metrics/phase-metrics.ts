@@ -1,4 +1,4 @@
-/** Phases and steps of renders, as workers report them. */
+/** Metrics of phases and steps of renders, as workers report them. */
 import type { JobProgress } from "../../core/job.ts";
 import { secondMs } from "../../core/units.ts";
 import type { Phase } from "../../core/words.ts";
@@ -7,7 +7,7 @@ import { type Families, renderSeconds, stepSeconds } from "./families.ts";
 interface Reached {
   readonly phase: Phase;
   readonly step: number;
-  /** Null where its beginning was not seen, as after an adoption. */
+  /** When the phase began; null where that was not seen, as after an adoption. */
   readonly phaseBeganAtMs: number | null;
   readonly stepAtMs: number;
 }

@@ -1,10 +1,12 @@
-/** Incidents and what was done about them, counted from their rows. */
+/** Metrics of incidents and what was done about them, counted from their rows. */
 import type { EventMap, EventRow } from "../../core/events.ts";
 import { secondMs } from "../../core/units.ts";
 import { failureTypes, outcomes, recoveryActions } from "../../core/words.ts";
 import { type Families, freedBytes, renderSeconds } from "./families.ts";
 
-/** By how much more of the device was free afterwards, as measured beside the worker; null where one side was not measured. */
+/**
+ * How much more of the device was free afterwards, as measured beside the worker; null where one side was not measured.
+ */
 function freedBy(evidence: EventMap["rung.ended"]["evidence"]): number | null {
   const before = evidence?.before.deviceFreeBytes ?? null;
   const after = evidence?.after.deviceFreeBytes ?? null;
@@ -14,7 +16,7 @@ function freedBy(evidence: EventMap["rung.ended"]["evidence"]): number | null {
 export interface RecoveryMetrics {
   row(row: EventRow): void;
   openIncidents(count: number): void;
-  /** A fact of the supervisor could not be written. */
+  /** Counts a fact of the supervisor that could not be written. */
   factLost(): void;
   drills(passed: readonly { readonly drill: string; readonly atMs: number }[]): void;
 }

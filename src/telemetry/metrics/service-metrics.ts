@@ -1,4 +1,4 @@
-/** The process itself, its answers, its listeners and its downloads. */
+/** Metrics of the process itself, its answers, its listeners and its downloads. */
 import type { PullProgress } from "../../core/ports/model-cache.ts";
 import { secondMs } from "../../core/units.ts";
 import { answerSeconds, type Families } from "./families.ts";
@@ -7,7 +7,7 @@ const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PAT
 
 interface Answered {
   readonly method: string;
-  /** Its pattern, never the address itself; `unmatched` where no route is. */
+  /** The route's pattern, never the address itself; `unmatched` where no route is. */
   readonly route: string;
   readonly status: number;
   readonly tookMs: number;
@@ -52,7 +52,7 @@ export function createServiceMetrics(
         tookMs / secondMs,
       ),
     pulled: (model, { doneBytes: done, totalBytes }) => {
-      // What was on the disk before the first word of a pull was fetched by another one.
+      // Bytes that were on the disk before the first word of a pull were fetched by another one.
       const before = doneBytes.get(model) ?? done;
       downloaded.inc({ model }, Math.max(0, done - before));
       doneBytes.set(model, done);

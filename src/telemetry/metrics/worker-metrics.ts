@@ -1,4 +1,4 @@
-/** Worker processes, their breakers, and what they keep on their cards. */
+/** Metrics of worker processes, their breakers, and what they keep on their cards. */
 import { type EventMap, type EventRow, isRowOf } from "../../core/events.ts";
 import { secondMs } from "../../core/units.ts";
 import { type BreakerState, breakerStates, type WorkerCondition, workerConditions } from "../../core/words.ts";
@@ -9,9 +9,12 @@ export interface WorkerFigures {
   readonly condition: WorkerCondition;
   readonly breaker: BreakerState;
   readonly isBusy: boolean;
-  /** What it still held on its card after its last job, its model included; null before that was measured. */
+  /**
+   * The bytes that the worker still held on its card after its last job, its model included; null before that was
+   * measured.
+   */
   readonly residueBytes: number | null;
-  /** Until a leak has filled the card, at the pace of the last jobs; null while there is no clear trend. */
+  /** The time until a leak has filled the card, at the pace of the last jobs; null while there is no clear trend. */
   readonly exhaustionInMs: number | null;
 }
 
@@ -30,7 +33,7 @@ const breakerMoved: Readonly<Record<(typeof breakerKinds)[number], BreakerState>
   "breaker.closed": "closed",
 };
 
-/** What is counted, from rows. */
+/** Makes the counters, which are fed by rows. */
 function createWorkerCounts(families: Families, workerIds: readonly string[]): (row: EventRow) => void {
   const breakerMoves = families.counter("breaker_transitions_total", "Changes of circuit breakers.", ["worker", "to"]);
   const restartsHelp = "Worker processes that took the place of one that ended, by why it ended.";

@@ -1,3 +1,4 @@
+/** The parts of which the conformance checks are built: what a check is, and the waits that they share. */
 import type { PromiseName } from "../../contract/worker-promises.ts";
 import type { GenerateOrder, ProcessExit, RenderReport, WorkerNotice } from "../../core/ports/worker.ts";
 import type { Decode } from "./subject.ts";
@@ -5,7 +6,7 @@ import type { SpawnedWorker, StartedWorker, WorkerHarness } from "./worker-harne
 
 /** One thing that every worker does, or says that it cannot. Rejects with an AssertionError when it does not hold. */
 export interface WorkerCheck {
-  /** A sentence of behaviour. */
+  /** The name is a sentence of behaviour. */
   readonly name: string;
   readonly needs: readonly PromiseName[];
   readonly run: (harness: WorkerHarness, decode: Decode) => Promise<void>;
@@ -56,7 +57,7 @@ export function untilFailed(harness: WorkerHarness, worker: StartedWorker, order
   );
 }
 
-/** A worker that does not end breaks its check; it does not hold it up. */
+/** Waits for the end of a process. A worker that does not end breaks its check, and does not hold it up. */
 export async function untilExited(
   harness: WorkerHarness,
   { exited }: SpawnedWorker,

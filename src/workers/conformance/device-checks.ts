@@ -1,8 +1,12 @@
+/**
+ * Conformance checks of what a worker does with its device: test renders, memory that it gives back, and whether its
+ * claims match what others measure.
+ */
 import assert from "node:assert/strict";
 import { secondMs } from "../../core/units.ts";
 import { promised, untilCompleted, type WorkerCheck } from "./check.ts";
 
-/** What the worker says and what others see of it may differ by the context and by rounding, not by more. */
+/** The worker's own figure and what others see of it may differ by the context and by rounding, not by more. */
 const sameBytes = 64 * 1024 * 1024;
 
 export const deviceChecks: readonly WorkerCheck[] = [

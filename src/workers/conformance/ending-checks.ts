@@ -1,3 +1,7 @@
+/**
+ * Conformance checks of how a worker ends: what it saves, how soon it goes, and that another process can take its
+ * render up.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import type { ProcessExit } from "../../core/ports/worker.ts";

@@ -1,9 +1,13 @@
+/**
+ * Conformance checks of a worker in trouble: it must say what happened in a form by which the supervisor can choose a
+ * repair.
+ */
 import assert from "node:assert/strict";
 import { exitCodeConfiguration, exitCodePoisoned } from "../../contract/worker-protocol.ts";
 import { secondMs } from "../../core/units.ts";
 import { promised, untilCompleted, untilDenoising, untilExited, untilFailed, type WorkerCheck } from "./check.ts";
 
-/** Long enough for a blocked main thread to be told from a busy one. */
+/** A block of this length can be told from a main thread that is only busy. */
 const blockedForMs = 2 * secondMs;
 
 export const faultChecks: readonly WorkerCheck[] = [

@@ -1,10 +1,11 @@
+/** Conformance checks of the protocol's door: who is let in, what is refused, and that a refusal changes nothing. */
 import assert from "node:assert/strict";
 import { toWire } from "../../contract/renaming.ts";
 import { methods, protocolVersion, rpcErrors } from "../../contract/worker-protocol.ts";
 import type { WorkerCheck } from "./check.ts";
 import type { RawConnection, WorkerHarness } from "./worker-harness.ts";
 
-/** JSON-RPC's own codes. */
+/** These codes are JSON-RPC's own. */
 const methodNotFound = -32601;
 const invalidParams = -32602;
 
@@ -17,7 +18,7 @@ async function assertRefused(raw: RawConnection, method: string, params: unknown
   return answer.message;
 }
 
-/** Orders that no worker may take, with the field that its answer must name. */
+/** Lists orders that no worker may take, with the field that its answer must name. */
 function badOrders(harness: WorkerHarness): readonly (readonly [method: string, params: unknown, field: string])[] {
   const order = toWire(harness.order(harness.subject.shortRequest));
   const request = { ...order.request };

@@ -1,3 +1,7 @@
+/**
+ * Conformance checks of the work itself: loading, rendering, progress, results that are kept, cancelling and changing
+ * supervisors.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { rpcErrors } from "../../contract/worker-protocol.ts";
@@ -11,7 +15,7 @@ import type { StartedWorker, WorkerHarness } from "./worker-harness.ts";
 const isBusy = (thrown: unknown): boolean =>
   thrown instanceof WorkerError && thrown.details["rpcCode"] === rpcErrors.busy;
 
-/** A short render on the shared worker, from acceptance to its notice. */
+/** Renders the short request on the shared worker, from acceptance to its notice. */
 async function renderShort(harness: WorkerHarness): Promise<{ worker: StartedWorker; order: GenerateOrder }> {
   const worker = await harness.common();
   const order = harness.order(harness.subject.shortRequest);
@@ -20,7 +24,7 @@ async function renderShort(harness: WorkerHarness): Promise<{ worker: StartedWor
   return { worker, order };
 }
 
-/** A long render on the shared worker, met in its denoise phase. */
+/** Begins the long render on the shared worker, and resolves in its denoise phase. */
 async function beginLong(harness: WorkerHarness): Promise<{ worker: StartedWorker; order: GenerateOrder }> {
   const worker = await harness.common();
   const order = harness.order(harness.subject.longRequest);

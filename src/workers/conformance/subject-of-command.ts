@@ -1,3 +1,7 @@
+/**
+ * Prepares `understudy worker check` for a worker that nobody knows yet: it starts the worker, asks it for its
+ * description and times a step, so that the long render is long enough to be interrupted.
+ */
 import type { PromiseFile } from "../../contract/worker-promises.ts";
 import type { SystemClock } from "../../core/clock.ts";
 import { WorkerError } from "../../core/errors.ts";
@@ -11,7 +15,7 @@ import { isProgressOf, untilCompleted } from "./check.ts";
 import type { WorkerSubject } from "./subject.ts";
 import { createWorkerBench, type WorkerHarness } from "./worker-harness.ts";
 
-/** The long render denoises for so long, so that checks meet it in the middle, on a busy machine too. */
+/** The long render denoises for this long, so that checks meet it in the middle, on a busy machine too. */
 const longDenoiseMs = 4 * secondMs;
 const fewestSteps = 40;
 const mostSteps = 20_000;
@@ -37,7 +41,7 @@ const requestOf = (file: PromiseFile, model: string): RenderRequest => ({
   ...present({ imagePath: file.image }),
 });
 
-/** Milliseconds of a denoise step, by one short render. */
+/** Times a denoise step, in milliseconds, by one short render. */
 async function timeStep(harness: WorkerHarness): Promise<number> {
   const worker = await harness.common();
   const order = harness.order(harness.subject.shortRequest);
@@ -75,7 +79,7 @@ function firstOf(what: string, wanted: string | undefined, offered: readonly str
   );
 }
 
-/** A subject of a command that nobody knows yet: started once for its own description, once to learn how fast it is. */
+/** Makes the subject. The worker is started twice: once for its own description, once to learn how fast it is. */
 export async function subjectOfCommand(
   command: WorkerCommand,
   file: PromiseFile,

@@ -1,17 +1,21 @@
+/**
+ * What the conformance checks need to know of a worker: its command, its models, how patient to be, and what it
+ * promises beyond the protocol.
+ */
 import type { WorkerPromises } from "../../contract/worker-promises.ts";
 import type { RenderRequest } from "../../core/job.ts";
 import type { ModelEntry } from "../../core/model-entry.ts";
 import type { LoadProfile } from "../../core/words.ts";
 import type { WorkerCommand } from "../worker-process.ts";
 
-/** How patient the checks are, in this worker's measure. */
+/** How patient the checks are with this worker. */
 interface TimeoutsMs {
-  /** From spawn to handshake. */
+  /** The time from spawn to handshake. */
   readonly start: number;
   readonly load: number;
-  /** The whole of the short render, or of the long one. */
+  /** The time of a whole render, the short or the long one. */
   readonly render: number;
-  /** One denoise step of the long render, the worst one. */
+  /** The time of the slowest denoise step of the long render. */
   readonly step: number;
 }
 
@@ -20,11 +24,13 @@ export interface WorkerSubject {
   readonly name: string;
   readonly command: WorkerCommand;
   readonly profile: LoadProfile;
-  /** Of both requests; null for a model of one's own, of which nobody else knows its grid and its experts. */
+  /** The model of both requests; null for a model of one's own, of which nobody else knows its grid and its experts. */
   readonly model: ModelEntry | null;
-  /** Ends within seconds. */
+  /** This render ends within seconds. */
   readonly shortRequest: RenderRequest;
-  /** Denoises long enough to be met in the middle, and over at least two checkpoints where there are any. */
+  /**
+   * This render denoises long enough to be met in the middle, and over at least two checkpoints where there are any.
+   */
   readonly longRequest: RenderRequest;
   readonly timeoutsMs: TimeoutsMs;
   readonly promises: WorkerPromises;

@@ -1,3 +1,7 @@
+/**
+ * Starts and connects workers for the conformance checks, with real processes and real sockets. Everything that it
+ * started ends with it.
+ */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -39,15 +43,15 @@ export interface SpawnedWorker {
 }
 
 export interface StartedWorker extends SpawnedWorker {
-  /** The latest connection. */
+  /** The client of the latest connection. */
   readonly client: WorkerClient;
   /** Everything that any connection of this worker has heard, in order. */
   readonly notices: readonly WorkerNotice[];
-  /** One more handshake: this connection replaces the former one. */
+  /** Shakes hands once more: this connection replaces the former one. */
   connect(): Promise<WorkerClient>;
   openRaw(): Promise<RawConnection>;
   signal(signal: NodeJS.Signals): void;
-  /** Bytes that others see as used on the worker's device, and when it said so. */
+  /** How many bytes others see as used on the worker's device, and when it said so. */
   deviceFile(): { readonly usedBytes: number; readonly atMs: number } | null;
 }
 
@@ -55,14 +59,14 @@ export interface WorkerHarness {
   readonly subject: WorkerSubject;
   readonly clock: SystemClock;
   readonly directory: string;
-  /** A process that is not connected to. */
+  /** Starts a process and does not connect to it. */
   spawn(env?: Readonly<Record<string, string>>): Promise<SpawnedWorker>;
-  /** A process of its own, connected, without a model. */
+  /** Starts a process of its own, connected, without a model. */
   start(provocation?: Provocation | Readonly<Record<string, string>>): Promise<StartedWorker>;
-  /** The process that all checks share which leave it as they found it: connected anew, with the model loaded. */
+  /** The process that all checks share which leave it as they found it. It is connected anew, with the model loaded. */
   common(): Promise<StartedWorker>;
   load(worker: StartedWorker): Promise<void>;
-  /** A new job: its own output file and checkpoint directory. */
+  /** Makes a new job with an output file and a checkpoint directory of its own. */
   order(request: RenderRequest, provocation?: Provocation): GenerateOrder;
   /** Polls `look` until it finds something; fails with `what` at the deadline. */
   until<Found>(what: string, look: () => Promise<Found | null> | Found | null, limitMs: number): Promise<Found>;
@@ -72,7 +76,7 @@ export interface WorkerHarness {
 }
 
 const callLimitMs = 10_000;
-/** Of a worker's log, where it ended before it could be reached. */
+/** So many lines of a worker's log are quoted where it ended before it could be reached. */
 const lastLines = 12;
 
 function openSocket(path: string): Promise<Socket> {
@@ -125,7 +129,7 @@ async function openRaw(clock: SystemClock, ref: ProcessRef): Promise<RawConnecti
 
 const isProvocation = (given: object): given is Provocation => "by" in given;
 
-/** The environment of a start: a provocation's own, or variables as they are. */
+/** The environment of a start: that of a provocation, or variables as they are given. */
 function environmentOf(
   given: Provocation | Readonly<Record<string, string>> | undefined,
 ): Readonly<Record<string, string>> {
@@ -198,7 +202,7 @@ class Worker implements StartedWorker {
   }
 }
 
-/** The processes of one harness. */
+/** Starts and ends the processes of one harness. */
 function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: string) {
   const deviceDir = join(directory, "device");
   const registry = createProcessRegistry();
@@ -242,7 +246,7 @@ function createProcesses(subject: WorkerSubject, clock: SystemClock, directory: 
   };
 }
 
-/** A directory with workers of one kind, all of which end with it. */
+/** Opens a directory with workers of one kind, all of which end with it. */
 export function createWorkerBench(subject: WorkerSubject, clock: SystemClock): WorkerHarness {
   const directory = mkdtempSync(join(tmpdir(), "understudy-conformance-"));
   const processes = createProcesses(subject, clock, directory);

@@ -1,3 +1,7 @@
+/**
+ * The simulator's checkpoints. They survive its process, so that a drill can kill a render and see another process go
+ * on with it.
+ */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +22,10 @@ const hashOf = (text: string): string => createHash("sha256").update(text).diges
 const hashRequest = (request: RenderRequest): string => hashOf(JSON.stringify(request));
 const fileName = "checkpoint.json";
 
-/** The newest whole checkpoint of this very request; a fresh one when there is none, or when its hash does not match. */
+/**
+ * Reads the newest whole checkpoint of this very request; a fresh one when there is none, or when its hash does not
+ * match.
+ */
 export function readCheckpoint(directory: string, request: RenderRequest): Checkpoint {
   const fresh: Checkpoint = { denoiseSteps: 0, fired: {} };
   let text: string;
@@ -35,7 +42,7 @@ export function readCheckpoint(directory: string, request: RenderRequest): Check
   return { denoiseSteps: saved.denoiseSteps, fired: saved.fired };
 }
 
-/** Atomic: hashed, fsynced, renamed. */
+/** Writes the checkpoint atomically: hashed, fsynced, renamed. */
 export function writeCheckpoint(directory: string, request: RenderRequest, { denoiseSteps, fired }: Checkpoint): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const body = JSON.stringify({ requestHash: hashRequest(request), denoiseSteps, fired } satisfies CheckpointBody);

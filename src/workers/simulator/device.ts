@@ -1,3 +1,7 @@
+/**
+ * A simulated card: memory that runs out, fragments and leaks as a real one's does, with the words that the real
+ * allocator writes.
+ */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
@@ -5,7 +9,10 @@ import type { DeviceMemory } from "../../core/fault.ts";
 import { parseProcessStat } from "../../core/process-stat.ts";
 import { gibibyte, kibibyte, mebibyte } from "../../core/units.ts";
 
-/** Real cards: memory by data sheet; step time against an H100 by Wan2.2's chart of computational efficiency. */
+/**
+ * The presets follow real cards: memory by data sheet; step time against an H100 by Wan2.2's chart of computational
+ * efficiency.
+ */
 const presets = {
   sim80: { name: "Simulated 80 GiB card", totalBytes: 80 * gibibyte, timeFactor: 1 },
   rtx4090: { name: "Simulated GeForce RTX 4090", totalBytes: 24 * gibibyte, timeFactor: 2.5 },
@@ -19,7 +26,9 @@ export const isPresetName = (name: string): name is PresetName => Object.hasOwn(
 
 /** What a CUDA context takes before anything is allocated. */
 const contextBytes = 500 * mebibyte;
-/** `hw_thermal_slowdown` of NVIDIA's clocks_event_reasons, and a temperature at which current cards do so. */
+/**
+ * The bit `hw_thermal_slowdown` of NVIDIA's clocks_event_reasons, and a temperature at which current cards slow down.
+ */
 const hardwareThermalSlowdown = 0x40;
 const throttledCelsius = 88;
 /** The largest hole in fragmented memory: what is asked in one piece must fit in here, however much is reserved. */
@@ -27,7 +36,7 @@ const largestHoleBytes = 256 * mebibyte;
 
 export class OutOfMemory extends Error {}
 
-/** As torch's allocator writes it: two digits of the largest unit that leaves more than one. */
+/** Writes a size as torch's allocator does: two digits of the largest unit that leaves more than one. */
 function sizeText(bytes: number): string {
   if (bytes > gibibyte) return `${(bytes / gibibyte).toFixed(2)} GiB`;
   if (bytes > mebibyte) return `${(bytes / mebibyte).toFixed(2)} MiB`;
@@ -49,7 +58,7 @@ export class SimulatedDevice {
   #leakedBytes = 0;
   #cachedBytes = 0;
   #fragmentedBytes = 0;
-  /** Held by another process on the same card. */
+  /** Another process on the same card holds these bytes. */
   #neighbourBytes = 0;
   #isThrottled = false;
   #peakBytes = 0;
@@ -88,7 +97,10 @@ export class SimulatedDevice {
     this.#peakBytes = this.memory().allocatedBytes;
   }
 
-  /** One render's need beside the model. Throws OutOfMemory with the text of torch 2.x, numbers included, when it does not fit. */
+  /**
+   * Reserves what one render needs beside the model. Throws OutOfMemory with the text of torch 2.x, numbers included,
+   * when it does not fit.
+   */
   reserveWorking(bytes: number): void {
     const holesBytes = bytes <= largestHoleBytes ? this.#fragmentedBytes : 0;
     if (bytes > this.memory().freeBytes + this.#cachedBytes + holesBytes)
@@ -101,14 +113,14 @@ export class SimulatedDevice {
     this.publish();
   }
 
-  /** Back to the allocator, which keeps it until its cache is cleared. */
+  /** Gives the memory back to the allocator, which keeps it until its cache is cleared. */
   releaseWorking(): void {
     this.#cachedBytes += this.#workingBytes;
     this.#workingBytes = 0;
     this.publish();
   }
 
-  /** The idle model's weights; what was kept for the former one goes. */
+  /** Holds the idle model's weights; what was kept for the former model goes. */
   setResident(bytes: number): void {
     this.#cachedBytes = 0;
     this.#fragmentedBytes = 0;
@@ -121,20 +133,20 @@ export class SimulatedDevice {
     this.publish();
   }
 
-  /** Another process takes so much of what is free; 0 = it has ended. */
+  /** Lets another process take this much of what is free; 0 means that it has ended. */
   setNeighbour(bytes: number): void {
     this.#neighbourBytes = 0;
     this.#neighbourBytes = Math.min(bytes, this.memory().freeBytes);
     this.publish();
   }
 
-  /** The card slows itself down for its heat, and tells so. */
+  /** Lets the card slow itself down for its heat, and say so. */
   setThrottled(isThrottled: boolean): void {
     this.#isThrottled = isThrottled;
     this.publish();
   }
 
-  /** Allocated for as long as the process lives. Throws OutOfMemory like every other allocation. */
+  /** Allocates for as long as the process lives. Throws OutOfMemory like every other allocation. */
   leak(bytes: number): void {
     const { freeBytes } = this.memory();
     if (bytes > freeBytes + this.#cachedBytes) throw new OutOfMemory(this.outOfMemoryText(bytes));
@@ -143,7 +155,7 @@ export class SimulatedDevice {
     this.publish();
   }
 
-  /** Reserved in small blocks, out of the cache first; no more than there is. */
+  /** Reserves small blocks, out of the cache first; no more than there is. */
   fragment(bytes: number): void {
     const fromCacheBytes = Math.min(bytes, this.#cachedBytes);
     const fromDeviceBytes = Math.min(bytes - fromCacheBytes, this.memory().freeBytes);
@@ -152,7 +164,7 @@ export class SimulatedDevice {
     this.publish();
   }
 
-  /** What a garbage collection and `empty_cache` give back; a leak stays. */
+  /** Frees what a garbage collection and `empty_cache` give back; a leak stays. */
   clearCache(): number {
     const freedBytes = this.#cachedBytes + this.#fragmentedBytes;
     this.#cachedBytes = 0;
@@ -173,7 +185,7 @@ export class SimulatedDevice {
     );
   }
 
-  /** The telemetry file that the probe reads from outside. */
+  /** Writes the telemetry file that the probe reads from outside. */
   publish(utilizationRatio = this.#workingBytes > 0 ? 0.97 : 0): void {
     if (this.#path === null || this.#isRemoved) return;
     const { reservedBytes } = this.memory();
@@ -193,7 +205,8 @@ export class SimulatedDevice {
       writeFileSync(`${this.#path}.new`, JSON.stringify(file));
       renameSync(`${this.#path}.new`, this.#path);
     } catch (thrown) {
-      // The numbers before them stand until there is room; a card does not end for want of a witness.
+      // The figures that were written before stand until there is room: a card does not end because its telemetry
+      // cannot be written.
       if ((thrown as NodeJS.ErrnoException).code !== "ENOSPC") throw thrown;
     }
   }

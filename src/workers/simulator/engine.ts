@@ -1,3 +1,7 @@
+/**
+ * The simulator's main thread: loads, renders, acts and proves on a simulated device, one thing at a time as a real
+ * worker does.
+ */
 import { exitCodePoisoned } from "../../contract/worker-protocol.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { WorkerFailure } from "../../core/fault.ts";
@@ -47,7 +51,7 @@ export class Engine {
   #running: Promise<void> = Promise.resolve();
   #result: RenderReport | null = null;
   #failure: { readonly order: GenerateOrder; readonly failure: WorkerFailure } | null = null;
-  /** Calls that have the device, or wait for it. */
+  /** How many calls have the device, or wait for it. */
   #callCount = 0;
   #calls: Promise<unknown> = Promise.resolve();
   readonly #queue: FaultQueue;
@@ -94,7 +98,10 @@ export class Engine {
     this.#options.onState();
   }
 
-  /** Throws Busy, or SimulatedFailure when the model is not on the device; the render itself is told by notices. */
+  /**
+   * Begins a render, whose course is told by notices. Throws Busy, or SimulatedFailure when the model is not on the
+   * device.
+   */
   generate(order: GenerateOrder): void {
     if (this.#render !== null || this.#callCount > 0) throw new Busy("the device is taken");
     this.#assertLoaded(order.request.model);
@@ -123,7 +130,7 @@ export class Engine {
     this.#options.onState();
   }
 
-  /** Waits for the end of the render in hand. */
+  /** Carries a recovery action out, after the end of the render in hand. */
   act(action: RecoveryAction, profile: LoadProfile | undefined): Promise<WorkerActionReport> {
     return this.#alone(async () => {
       const before = this.#options.device.memory();
@@ -133,7 +140,7 @@ export class Engine {
     });
   }
 
-  /** Waits for the end of the render in hand. A failed proof is an answer, not a rejection. */
+  /** Carries a proof out, after the end of the render in hand. A failed proof is an answer, not a rejection. */
   probe(order: ProbeOrder): Promise<ProbeReport> {
     return this.#alone(async () => {
       const startedAtMs = this.#options.clock.nowMs();
@@ -168,7 +175,7 @@ export class Engine {
     return failureOf(thrown, this.#options.device, { phase, step, isPoisoned: this.#isPoisoned });
   }
 
-  /** One after the other, and none beside a render. */
+  /** Runs calls one after the other, and none beside a render. */
   #alone<Value>(task: () => Promise<Value>): Promise<Value> {
     this.#callCount += 1;
     const call = this.#calls.then(() => this.#running).then(task);
@@ -212,7 +219,10 @@ export class Engine {
     return [`profile ${next}`];
   }
 
-  /** How many experts took part. Throws what a render would be met by: the memory is really reserved. */
+  /**
+   * Proves, and answers how many experts took part. Throws what a render would be met by, because the memory is really
+   * reserved.
+   */
   async #prove(order: ProbeOrder): Promise<number> {
     const { clock, catalog, device, speed } = this.#options;
     if (order.kind === "alive") {
@@ -261,7 +271,7 @@ export class Engine {
   }
 
   async #run(render: RenderRun): Promise<void> {
-    // `accepted` is answered before the first fault can play.
+    // The turn lets `accepted` be answered before the first fault can play.
     await this.#options.clock.turn();
     const ended = await render.run().then(
       (report) => ({ kind: "completed", report }) as const,
@@ -275,7 +285,7 @@ export class Engine {
     else if (ended.kind === "completed")
       this.#complete({ ...ended.report, heldBytes: this.#options.device.memory().allocatedBytes });
     else this.#fail(render.order, ended.failure);
-    // The context is lost for this process: the report is out, the exit code says the rest.
+    // The context is lost for this process: its report has gone out, and the exit code says the rest.
     if (this.#isPoisoned && !this.#isStopping) this.#end(exitCodePoisoned);
     if (!this.#isFreezing) return;
     await this.#options.clock.turn();

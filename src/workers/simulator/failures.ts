@@ -1,3 +1,6 @@
+/**
+ * The errors of a simulated worker, worded as the real libraries word theirs, so that the same judges recognise them.
+ */
 import { messageOf } from "../../core/errors.ts";
 import type { WorkerFailure } from "../../core/fault.ts";
 import { OutOfMemory, type SimulatedDevice } from "./device.ts";
@@ -11,7 +14,7 @@ export class SimulatedFailure extends Error {
   }
 }
 
-/** The device is taken: nothing has changed, ask later. */
+/** The device is taken: nothing has changed, and the caller may ask later. */
 export class Busy extends Error {}
 
 export function contextLost(): SimulatedFailure {

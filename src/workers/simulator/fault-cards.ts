@@ -63,7 +63,7 @@ const isPhase = (phase: string): phase is Phase => (phases as readonly string[])
 const isLibraryError = (argument: string | null): boolean => libraryErrorNames.includes(argument ?? "");
 const isSize = (argument: string | null): boolean => (parseBytes(argument ?? "") ?? 0) > 0;
 
-/** What each card's argument must be; a card that is not named takes none. */
+/** The rule of each card's argument; a card that is not named takes none. */
 const argumentRules: {
   readonly [Name in FaultName]?: readonly [isFine: (argument: string | null) => boolean, rule: string];
 } = {
@@ -109,7 +109,7 @@ export function parseFaultCard(text: string): CardAnswer {
   return { kind: "card", card: { text: text.trim(), name, argument, phase, step: Number(step), count: Number(count) } };
 }
 
-/** Cards in a prompt; what is not a card is left alone, because a prompt is not a place for error messages. */
+/** Finds the cards in a prompt. Any other text is left alone, because a prompt is not a place for error messages. */
 export function cardsInPrompt(prompt: string): FaultCard[] {
   return [...prompt.matchAll(/\[\[sim:([^\]]{1,80})\]\]/g)].flatMap((match) => {
     const answer = parseFaultCard(match[1] ?? "");

@@ -1,10 +1,14 @@
+/**
+ * Keeps the faults that wait to be played and how often each has fired. The counts are saved with the job, or a fault
+ * that kills the process would meet every attempt anew.
+ */
 import type { FaultCard } from "./fault-cards.ts";
 
 /** The cards of one job: they come with its prompt, and their firings are counted with the job's checkpoint. */
 export interface JobCards {
   readonly cards: readonly FaultCard[];
   readonly fired: Record<string, number>;
-  /** Keeps the count before the fault plays: the fault may end the process. */
+  /** Keeps the count before the fault plays, because the fault may end the process. */
   readonly save: () => void;
 }
 
@@ -21,7 +25,7 @@ export class FaultQueue {
     this.#armed.push({ card, left: card.count });
   }
 
-  /** The first armed card that matches. */
+  /** Takes the first armed card that matches. */
   take(matches: (card: FaultCard) => boolean): FaultCard | null {
     const found = this.#armed.find(({ card, left }) => left > 0 && matches(card));
     if (found === undefined) return null;
@@ -29,7 +33,7 @@ export class FaultQueue {
     return found.card;
   }
 
-  /** The job's first card that matches and has firings left. */
+  /** Takes the job's first card that matches and has firings left. */
   takeOfJob(matches: (card: FaultCard) => boolean, { cards, fired, save }: JobCards): FaultCard | null {
     const card = cards.find((candidate) => (fired[candidate.text] ?? 0) < candidate.count && matches(candidate));
     if (card === undefined) return null;

@@ -7,7 +7,7 @@ import { SimulatedFailure } from "./failures.ts";
 interface LibraryError {
   readonly type: string;
   readonly message: string;
-  /** The device's context is gone with it: the worker ends after its report. */
+  /** The device's context is gone with this error, so the worker ends after its report. */
   readonly losesContext?: boolean;
 }
 

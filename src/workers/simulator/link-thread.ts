@@ -27,9 +27,9 @@ const data = workerData as LinkData;
 const clock = createSystemClock();
 const pulse = new Int32Array(data.pulse);
 const heartbeatMs = secondMs;
-/** Without a turn for so long the main thread is blocked for good. */
+/** A main thread that has not turned for this long is blocked for good. */
 const blockedMs = 2 * secondMs;
-/** Turns after which an answer that was given has been handed to the socket: vscode-jsonrpc needs two. */
+/** After so many turns an answer that was given has been handed to the socket; vscode-jsonrpc needs two. */
 const writtenTurns = 4;
 
 let state: WorkerState = data.state;
@@ -65,14 +65,14 @@ function armOrphan(): void {
   }, data.orphanMs);
 }
 
-/** Everything that was said is written out, then the connection ends. */
+/** Writes everything out that was said, then ends the connection. */
 async function end(): Promise<void> {
   for (let turn = 0; turn < writtenTurns; turn += 1) await clock.turn();
   if (current === null) tellMain({ kind: "ended" });
   else current.socket.end(() => tellMain({ kind: "ended" }));
 }
 
-/** What needs no main thread. */
+/** These methods are answered here, because they need no main thread. */
 const own: Partial<Record<MethodName, () => unknown>> = {
   attach: () => toWire({ ...state.attach, standstillMs: state.attach.phase === null ? 0 : clock.nowMs() - stateAtMs }),
   stats: () =>

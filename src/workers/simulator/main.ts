@@ -24,7 +24,9 @@ import type { LinkData, ToLink, ToMain, WorkerState } from "./thread-messages.ts
 const clock = createSystemClock();
 const startedAtMs = clock.nowMs();
 const pulseMs = 250;
-/** How often the device's memory is written without a change: a reader takes an old file for an unknown load. */
+/**
+ * The device's memory is written this often without a change, because a reader takes an old file for an unknown load.
+ */
 const publishEveryPulses = 4;
 /** How long the last words may take to leave the process. */
 const lastWordsMs = secondMs;
@@ -128,7 +130,7 @@ function toLink(message: ToLink): void {
   link.postMessage(message);
 }
 
-/** Any name fits the protocol; what this worker can load is its own. */
+/** Refuses a model that this worker cannot load: any name fits the protocol. */
 function assertOffered(field: string, model: string): void {
   if (!identity.models.includes(model))
     throw new RangeError(`${field}: there is no ${model} here; there are ${identity.models.join(", ")}`);
@@ -162,7 +164,7 @@ const handlers: { readonly [Method in MethodName]?: Handler<Method> } = {
   "action/run": async ({ action, profile }) => toWire(await engine.act(action, profile)),
   probe: async (params) => toWire(await engine.probe(fromWire(params) as ProbeOrder)),
   shutdown: () => {
-    // The answer goes out first.
+    // The delay lets the answer go out first.
     clock.setTimer(() => void engine.shutdown(), 0);
     return {};
   },

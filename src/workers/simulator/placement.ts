@@ -1,3 +1,7 @@
+/**
+ * How a model lies on the simulated device: what memory it takes and how long its steps are, from the same figures by
+ * which the service plans.
+ */
 import type { RenderRequest } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ModelEntry } from "../../core/model-entry.ts";
@@ -6,9 +10,9 @@ import { secondMs } from "../../core/units.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { SimulatedDevice } from "./device.ts";
 
-/** A simulated step takes this share of a real H100's (design §11). */
+/** A simulated step takes this share of a real H100's, so a clip of an hour takes about a minute here. */
 const timeShare = 0.02;
-/** What tiling the decoder saves of a render's need. */
+/** Tiling the decoder leaves this share of a render's need. */
 const tiledRatio = 0.9;
 
 /** Which model lies on the device and how, and what rendering with it takes. */
@@ -26,7 +30,7 @@ export class Placement {
     this.#speed = speed;
   }
 
-  /** Throws OutOfMemory; the device holds no model then. */
+  /** Puts a model on the device. Throws OutOfMemory; the device holds no model then. */
   put(model: ModelId, profile: LoadProfile): void {
     this.clear();
     this.#device.setResident(residentBytes(this.#catalog.entryOf(model), profile));
@@ -47,7 +51,7 @@ export class Placement {
     return Math.max(0, this.isTiled ? bytes * tiledRatio : bytes);
   }
 
-  /** One denoise step on the real card: what a checkpoint is measured by, at any simulated speed. */
+  /** The time of one denoise step on the real card, by which checkpoints are measured at any simulated speed. */
   realStepMs(request: RenderRequest): number {
     const seconds = stepSeconds(this.#catalog.entryOf(request.model), request, this.profile ?? "model-offload");
     return seconds * secondMs * this.#device.timeFactor;

@@ -1,3 +1,4 @@
+/** Carries out the faults that test cards order, on the process, its threads and its device. */
 import type { Clock } from "../../core/clock.ts";
 import { gibibyte, parseBytes, secondMs } from "../../core/units.ts";
 import { OutOfMemory, type SimulatedDevice } from "./device.ts";
@@ -5,7 +6,7 @@ import { contextLost } from "./failures.ts";
 import type { FaultCard } from "./fault-cards.ts";
 import { libraryFailure } from "./library-errors.ts";
 
-/** What a fault can be done to: the process and its threads. */
+/** Everything that a fault can be done to: the process, its threads and its device. */
 export interface FaultStage {
   readonly clock: Clock;
   readonly device: SimulatedDevice;
@@ -23,7 +24,7 @@ export interface FaultStage {
   readonly refuseNextLoad: (card: FaultCard) => void;
 }
 
-/** How much longer a step takes on a card that slows itself down. */
+/** On a card that slows itself down a step takes so many times as long. */
 const throttledFactor = 3;
 /** How long another process keeps the memory that it took. */
 const neighbourMs = 15 * secondMs;
@@ -36,7 +37,7 @@ const untilAborted = (signal: AbortSignal): Promise<never> =>
 
 type Play = (stage: FaultStage, card: FaultCard) => void | Promise<void>;
 
-/** `corrupt` and `black` are played where the file is written. */
+/** How each fault is played. `corrupt` and `black` are played where the file is written. */
 const plays: { readonly [Name in FaultCard["name"]]: Play } = {
   crash: (stage, { argument }) => {
     process.kill(process.pid, (argument ?? "SIGKILL") as NodeJS.Signals);

@@ -1,3 +1,4 @@
+/** One simulated render from its first phase to its file, with the faults that are due on the way. */
 import { renameSync, writeFileSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
@@ -19,7 +20,7 @@ const encodeMs = 60;
 const decodeSteps = 4;
 /** At most this much of a real card's work is lost with a worker. */
 const checkpointEveryMs = 30 * secondMs;
-/** Muxing is told in so many parts at most. */
+/** Muxing is told in at most so many parts. */
 const muxParts = 10;
 
 export interface RunTools {
@@ -33,7 +34,7 @@ export interface RunTools {
   readonly play: (run: RenderRun, card: FaultCard) => Promise<void>;
 }
 
-/** What the clip shows. A black one leaves nothing to see, as a decoder that gave up does. */
+/** The look of the clip. A black one leaves nothing to see, as a decoder that gave up does. */
 function lookOf(request: GenerateOrder["request"], isBlack: boolean): ClipLook {
   return {
     width: request.width,
@@ -168,7 +169,7 @@ export class RenderRun {
         this.step = index + 1;
         if (this.step % tellEvery !== 0 && this.step !== request.frames) return;
         this.#tell();
-        // A turn for the pulse and for calls: muxing is this thread's longest work.
+        // The turn is for the heartbeat and for calls, because muxing is this thread's longest work.
         await this.#tools.clock.turn();
         this.abort.signal.throwIfAborted();
       },

@@ -1,3 +1,7 @@
+/**
+ * What passes between the simulator's two threads. The second one keeps the socket and the heartbeat, so that they go
+ * on while the first is blocked.
+ */
 import type { MethodName, NotificationName } from "../../contract/worker-protocol.ts";
 import type { DeviceMemory } from "../../core/fault.ts";
 import type { AttachReport, WorkerIdentity } from "../../core/ports/worker.ts";
@@ -9,7 +13,7 @@ export interface WorkerState {
   readonly jobsDone: number;
 }
 
-/** Between the main thread, which renders, and the link thread, which owns socket and heartbeat. */
+/** Messages from the main thread, which renders, to the link thread, which owns socket and heartbeat. */
 export type ToLink =
   | { readonly kind: "state"; readonly state: WorkerState }
   | { readonly kind: "notify"; readonly name: NotificationName; readonly params: unknown }
@@ -36,7 +40,7 @@ export interface LinkData {
   readonly token: string;
   readonly identity: WorkerIdentity;
   readonly state: WorkerState;
-  /** One 32-bit number: ms since the link's start, modulo 2^31, at which the main thread last turned. */
+  /** One 32-bit number says when the main thread last turned: ms since the link's start, modulo 2^31. */
   readonly pulse: SharedArrayBuffer;
   readonly startedAtMs: number;
   readonly orphanMs: number;
