@@ -1,3 +1,4 @@
+/** Binds admission to this service: the settings as they are now, and whether the intake is open. */
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";

@@ -1,3 +1,7 @@
+/**
+ * Pause, drain and resume for operators. A pause that releases the workers waits for their end, so that the answer
+ * says which cards are free.
+ */
 import type { Clock } from "../core/clock.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import type { IntakePort, IntakeView } from "../server/server-ports.ts";
@@ -11,7 +15,7 @@ function viewOf(supervisor: Supervisor): IntakeView {
     isPaused: pause !== null,
     isDrained: drain !== null,
     restingWorkers: named.filter(([, worker]) => worker.process === "resting").map(([id]) => id),
-    // One that is down may be ending, or starting: it counts until its end was seen.
+    // A worker that is down may be ending or starting: it counts until its end was seen.
     holdingWorkers: named
       .filter(([, worker]) => worker.process === "connected" || worker.process === "down")
       .map(([id]) => id),

@@ -1,3 +1,7 @@
+/**
+ * API keys for the command line: make, list and revoke. The secret is shown once, when the key is made; the store
+ * keeps its digest alone.
+ */
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,7 @@
+/**
+ * Lets settings change while the service runs. Everybody shares one view of the configuration, so that a reload
+ * reaches all of them in the same moment, and a reload that is refused reaches nobody.
+ */
 import type { AcceptedConfig, ConfigAnswer } from "../config/parse-config.ts";
 import { planReload } from "../config/reload.ts";
 import type { Config } from "../config/schema.ts";

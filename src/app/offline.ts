@@ -1,3 +1,7 @@
+/**
+ * What the command line does on a state directory alone, whether or not its service runs: find the service's address,
+ * copy the database, replay an incident.
+ */
 import { existsSync } from "node:fs";
 import { createSystemClock } from "../core/clock.ts";
 import { UnderstudyError } from "../core/errors.ts";
@@ -31,7 +35,7 @@ export async function backupStore(databasePath: string, targetPath: string): Pro
 export type OfflineReplay =
   | { readonly kind: "replayed"; readonly status: string; readonly replay: Replay }
   | { readonly kind: "absent"; readonly newestIds: readonly string[] }
-  /** It was, but the first row of its record is gone or was never written. */
+  /** The incident is known, but the first row of its record is gone or was never written. */
   | { readonly kind: "unrecorded" };
 
 /** Replays one incident of a stopped service, or of one that runs now; nothing is written. */

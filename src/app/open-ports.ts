@@ -1,3 +1,7 @@
+/**
+ * Opens the real outside world of a service: store, files, processes, card, media and hub. It is the counterpart of
+ * what the simulation brings.
+ */
 import { join, resolve } from "node:path";
 import { readHubEnvironment } from "../config/hub-environment.ts";
 import type { Config } from "../config/schema.ts";

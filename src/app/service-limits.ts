@@ -1,3 +1,4 @@
+/** From settings to limits: the one place where the machines' defaults meet the configuration. */
 import type { Config } from "../config/schema.ts";
 import { UnderstudyError } from "../core/errors.ts";
 import type { SubsystemLimits } from "../machines/supervisor-types.ts";

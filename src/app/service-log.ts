@@ -26,7 +26,7 @@ export interface RequestNeeds {
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
 }
 
-/** Metrics and log lines of what is not a transition. Returns the end of it. */
+/** Counts and logs what is not a transition. Returns what ends it. */
 export function countAndLog({ store, progress, metrics, logger, models }: CountNeeds): () => void {
   const ends = [
     store.events.subscribe((rows) => {

@@ -1,3 +1,6 @@
+/**
+ * Puts one service together from the ports of its outside world; the simulation gives others and runs the same code.
+ */
 import { createActor } from "xstate";
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
@@ -82,11 +85,9 @@ import { createLeakWatch } from "./workers/leak-watch.ts";
 import { workerActors } from "./workers/worker-actors.ts";
 import { createWorkerLinks } from "./workers/worker-links.ts";
 
-/** The outside world of one service. The simulation gives another one. */
 export interface ServicePorts {
   readonly clock: Clock;
   readonly chance: Chance;
-  /** The models that this service knows. */
   readonly catalog: ModelCatalog;
   readonly store: Store;
   readonly artifacts: ArtifactFiles;
@@ -103,14 +104,14 @@ export interface ServicePorts {
 export interface Service {
   readonly serverPorts: ServerPorts;
   readonly supervisor: Supervisor;
-  /** As it is in force now. */
+  /** The configuration as it is in force now. */
   readonly config: Config;
   readonly events: Pick<Store["events"], "subscribe">;
-  /** Of the workers that are connected. */
+  /** The processes of the workers that are connected. */
   processes(): readonly ProcessRef[];
   /** Adopts or starts the workers. Called once, when the service can already answer. */
   start(): void;
-  /** What waits by a setting looks at it again, because it may have changed. */
+  /** Makes everybody who waits by a setting look at it again, because it may have changed. */
   lookAgain(): void;
   /** Ends intake and lets jobs in hand end, for so long at most; resolves when none is in hand any more, or the time is over. */
   finishJobs(withinMs: number): Promise<void>;
@@ -122,7 +123,6 @@ export interface Service {
 
 const drawCount = 64;
 
-/** How recovery reaches the card, the models and the jobs of this service. */
 function recoverPortsOf(parts: Parts): RecoverPorts {
   const { config, store, models, probe } = parts;
   return {
@@ -241,7 +241,7 @@ interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supe
   readonly onQueued: () => void;
 }
 
-/** What the server may ask without asking a machine. */
+/** The ports that answer without asking a machine. */
 function ownPortsOf(parts: Parts) {
   const { clock, chance, store, artifacts, media, config, progress, catalog } = parts;
   return {
@@ -262,7 +262,6 @@ function ownPortsOf(parts: Parts) {
   } satisfies Partial<ServerPorts>;
 }
 
-/** Everything that the server may ask of this service. */
 function serverPortsOf(
   parts: Parts,
   { supervisor, machines, onStep, hub, leaks, status, onQueued }: Shown,
@@ -334,7 +333,6 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   };
 }
 
-/** Puts one service together from the outside world's ports; the same for the real one and for the simulation. */
 export async function createService(ports: ServicePorts, config: Config, version: string): Promise<Service> {
   const parts = await openParts(ports, config, version);
   const { clock, store, links } = parts;

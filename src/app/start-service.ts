@@ -1,3 +1,7 @@
+/**
+ * From an accepted configuration to a service that listens, and back. The lock comes first, and the address is written
+ * only when the server listens, so that whoever reads it can connect.
+ */
 import type { AcceptedConfig, ConfigAnswer } from "../config/parse-config.ts";
 import type { Config } from "../config/schema.ts";
 import { createSystemClock } from "../core/clock.ts";
@@ -19,11 +23,14 @@ export interface RunningSupervisor {
    * long; answers and streams go on meanwhile. Idempotent.
    */
   stop(finishMs: number): Promise<void>;
-  /** The same, but renders go on for the next start to take up. */
+  /** Stops in the same way, but renders go on for the next start to take up. */
   leave(): Promise<void>;
-  /** What was read again: live settings take effect, and what is not acceptable changes nothing. Both are logged. */
+  /**
+   * Puts what was read again in force: live settings take effect, and what is not acceptable changes nothing. Both are
+   * logged.
+   */
   reload(answer: ConfigAnswer): Promise<void>;
-  /** At once: every process that was started here. */
+  /** Kills every process that was started here, at once and without a checkpoint. */
   killAll(): void;
 }
 

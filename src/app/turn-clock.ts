@@ -1,3 +1,7 @@
+/**
+ * The clock that the supervisor and its children read. Without it two machines would see two times for one moment, and
+ * a replay that has only the recorded time would come to other decisions.
+ */
 import type { Clock } from "../core/clock.ts";
 
 /**

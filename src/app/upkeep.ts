@@ -1,3 +1,7 @@
+/**
+ * The work that nobody asks for: expired leases and deadlines, retention, free space, idle workers. Each round is
+ * independent, and one that fails is tried again with the next.
+ */
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
@@ -101,7 +105,8 @@ export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook:
     onLook();
     if (!isOlderReleased) return;
     await store.jobs.sweep();
-    // Also those that waited for their time: a pipeline that looked by itself would write rows all day about nothing.
+    // Jobs that waited for their time are told as well: a pipeline that looked by itself would write rows all day
+    // about nothing.
     if ((await store.jobs.counts()).queued > 0) supervisor.send({ type: "jobs.becameAvailable" });
     await watchIdleness();
   });

@@ -1,3 +1,7 @@
+/**
+ * Lets the stop of the service wait for its supervisor. Both functions also resolve when the supervisor fails: a stop
+ * never hangs on it.
+ */
 import type { Supervisor } from "../machines/supervisor-view.ts";
 
 type Watched = Pick<Supervisor, "getSnapshot" | "subscribe">;

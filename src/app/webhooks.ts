@@ -1,3 +1,4 @@
+/** Binds the webhook dispatcher to this service: its settings as they are now, and the timeline that wakes it. */
 import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";

@@ -1,3 +1,7 @@
+/**
+ * Reads settings from environment variables. It refuses unknown names, because a setting that is silently ignored is
+ * found out too late.
+ */
 import { type Layer, treeOf, valueAt } from "./layers.ts";
 import { secretNames, settingNames } from "./setting-names.ts";
 

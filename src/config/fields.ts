@@ -2,10 +2,13 @@
 import { z } from "zod";
 import { parseBytes, parseDurationMs } from "../core/units.ts";
 
-/** It may be changed while the service runs: SIGHUP reads the file again. */
+/** Marks a setting that may be changed while the service runs: SIGHUP reads the file again. */
 export const live = <Schema extends z.ZodType>(schema: Schema): Schema => schema.meta({ "x-reload": true });
 
-/** Never in a file, on the command line or in an answer: only in the environment, or in a file that the environment names. */
+/**
+ * Marks a setting that stands in no file, command line or answer: only in the environment, or in a file that the
+ * environment names.
+ */
 export const secret = <Schema extends z.ZodType>(schema: Schema): Schema => schema.meta({ "x-secret": true });
 
 interface Bounds {

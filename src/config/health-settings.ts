@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { amount, decimal, duration, group, oneOf, ratio, wholeNumber } from "./fields.ts";
 
-/** Whose cards are measured. */
+/** The makers whose cards are measured. */
 const cardChoices = ["auto", "nvidia", "amd", "none"] as const;
 
 const levels = (warning: string, critical: string, reason: string) =>

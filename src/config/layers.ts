@@ -4,10 +4,10 @@ export interface Tree {
 }
 
 export interface Layer {
-  /** For sentences: `--port`, `UNDERSTUDY_PORT`, `the file understudy.json`. */
+  /** What sentences call it: `--port`, `UNDERSTUDY_PORT`, `the file understudy.json`. */
   readonly name: string;
   readonly tree: Tree;
-  /** Of files only: the line of a setting. */
+  /** The line of a setting; only files have lines. */
   readonly lineOf?: (path: readonly PropertyKey[]) => number | null;
 }
 

@@ -120,7 +120,7 @@ export const settingsSchema = z.strictObject({
   models: modelsSchema,
   webhook: webhookSchema,
   consent: consentSchema(["frames", "resolution"]).describe(
-    "For requests of the seed's routes that say nothing about it.",
+    "For requests of the compatible routes that say nothing about it.",
   ),
   ownConsent: consentSchema([]).describe("The same for requests of our own and of the OpenAI-compatible routes."),
 });

@@ -54,7 +54,10 @@ export const workerSchema = group({
     .describe("Models that this worker may load."),
 });
 
-/** Over every simulated worker, also those that the file lists: what the flags `--sim-gpu` and `--sim-speed` set. */
+/**
+ * What the flags `--sim-gpu` and `--sim-speed` set; it goes over every simulated worker, also those that the file
+ * lists.
+ */
 export const simSchema = group({
   gpu: oneOf(simulatedGpus).optional().describe("The card of every simulated worker."),
   gpus: numberBetween({ min: 1, max: 16 })
@@ -65,7 +68,9 @@ export const simSchema = group({
   fault: z.string().max(2_000).optional().describe("The faults of every simulated worker."),
 }).prefault({});
 
-/** Over every worker, also those that the file lists: what the flags `--worker`, `--python` and `--device` set. */
+/**
+ * What the flags `--worker`, `--python` and `--device` set; it goes over every worker, also those that the file lists.
+ */
 export const rendererSchema = group({
   kind: oneOf(workerKinds).optional().describe("What renders, for every worker."),
   python: z.string().min(1).max(4_096).optional().describe("The interpreter of every diffusers worker."),

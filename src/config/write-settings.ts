@@ -107,7 +107,7 @@ function explain(path: string, schema: SettingSchema): string[] {
   );
 }
 
-/** Something that may be written there, for settings that have no default. */
+/** An example of what may be written there, for settings that have no default. */
 const sampleOf = (schema: SettingSchema): string =>
   plain(schema.enum?.[0] ?? schema.minimum ?? (schema.anyOf?.[0] ?? schema).minimum ?? "…");
 

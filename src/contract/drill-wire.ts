@@ -11,7 +11,7 @@ export const scoreCardSchema = z
     passed: z.boolean(),
     started_at: z.iso.datetime(),
     took_ms: ms,
-    /** Since the fault; null where that stage was not reached. */
+    /** Time since the fault; null where that stage was not reached. */
     detected_ms: ms.nullable(),
     answered_ms: ms.nullable(),
     recovered_ms: ms.nullable(),

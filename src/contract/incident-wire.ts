@@ -81,7 +81,7 @@ const causeSchema = z.strictObject({
 const timelineSchema = z.strictObject({
   seq: z.number().int(),
   at: time,
-  /** Since the opening; negative before it. */
+  /** Time since the opening; negative before it. */
   after_ms: ms,
   kind: z.string(),
   text: z.string().optional(),

@@ -4,7 +4,7 @@ import { z } from "zod";
 export const intakeSchema = z
   .strictObject({
     paused: z.boolean(),
-    /** Submissions are refused; what was accepted is rendered. */
+    /** True while submissions are refused; what was accepted is rendered all the same. */
     drained: z.boolean(),
     /** Workers that have ended, so that their card is free. */
     resting_workers: z.array(z.string()),

@@ -33,7 +33,7 @@ export const shownStandIn = (job: JobView): JobArtifact | undefined =>
 
 export const isOpen = ({ state }: JobView): boolean => state === "queued" || state === "running";
 export const hasFailed = ({ state }: JobView): boolean => state === "failed" || state === "quarantined";
-/** Its end was asked for, and has not come. */
+/** The job's end was asked for, and has not come. */
 export const isBeingCancelled = (job: JobView): boolean => job.state === "running" && job.isCancelRequested;
 
 function realResultOf(job: JobView): RealResult | undefined {

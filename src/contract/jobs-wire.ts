@@ -69,7 +69,7 @@ export const jobSubmissionSchema = z
   .meta({ id: "JobSubmission" });
 export type JobSubmission = z.infer<typeof jobSubmissionSchema>;
 
-/** Its fields are called here as they are everywhere. */
+/** A submission's fields have the names of an order already, in the spelling of the wire. */
 export const toOrder = (submission: JobSubmission): Order => fromWire(submission);
 
 /** What its fields say together with the models that there are; null when that holds. */
@@ -159,7 +159,7 @@ export const jobDetailSchema = jobSchema
     host_losses: z.number().int(),
     attempts: z.array(attemptSchema),
     artifacts: z.array(artifactSchema),
-    /** Of a job that has not ended: as it would be rendered now. */
+    /** How a job that has not ended would be rendered now. */
     estimate: jobEstimateSchema.optional(),
     webhook: jobWebhookSchema.optional(),
   })

@@ -1,3 +1,6 @@
+/**
+ * A model's name in requests. Its form alone is checked here; whether it is known depends on the service's catalogue.
+ */
 import { z } from "zod";
 import { modelNamePattern } from "../core/words.ts";
 

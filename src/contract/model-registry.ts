@@ -105,7 +105,7 @@ const fields = z.strictObject({
     .strictObject({
       step: count.describe("Width and height are multiples of it."),
       cell: count.describe("Pixels of one latent cell's side."),
-      further: z.array(sizeText).default([]).describe("Sizes that are offered beside the seed's."),
+      further: z.array(sizeText).default([]).describe("Sizes that are offered beside the common ones."),
     })
     .describe("Legal sizes."),
   frames: z

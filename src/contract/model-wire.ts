@@ -1,4 +1,7 @@
-/** Models on the wire: the seed's shapes, and what this service knows beyond them. What is not known is left out. */
+/**
+ * Models on the wire: the shapes of the compatible routes, and what this service knows beyond them. What is not known
+ * is left out.
+ */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import { sizeText } from "../core/pixel-size.ts";
@@ -17,7 +20,7 @@ import {
 
 const fitWords = ["fits", "too_large", "unknown"] as const;
 
-/** `progress` and its like as the seed names them; `speed_mbps` is in megabits. */
+/** The fields have the names of the compatible routes; `speed_mbps` is in megabits. */
 export const downloadSchema = z.strictObject({
   model_type: modelName,
   status: z.enum(downloadStates),
@@ -58,12 +61,12 @@ export const modelSchema = z.strictObject({
   size_mb: z.number().nonnegative(),
   model_path: z.string().optional(),
   estimated_vram_usage_mb: z.number().nonnegative().optional(),
-  /** Known to fit; `hardware_fit` tells no from unknown. */
+  /** True when the model is known to fit; `hardware_fit` tells no from unknown. */
   hardware_compatible: z.boolean(),
   hardware_fit: z.enum(fitWords),
   fit: z.string(),
   load_profile: z.enum(loadProfiles).optional(),
-  /** Loaded in another way than whole on the card. */
+  /** True when the model is loaded in another way than whole on the card. */
   optimization_applied: z.boolean(),
   download_progress: downloadSchema.optional(),
   error_message: z.string().optional(),

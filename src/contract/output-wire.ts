@@ -1,4 +1,7 @@
-/** A job's video as the seed's gallery shows it; one entry a job, also after a stand-in was replaced by the real one. */
+/**
+ * A job's video as the compatible clients' gallery shows it; one entry a job, also after a stand-in was replaced by
+ * the real one.
+ */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobResult, JobView } from "../core/job.ts";
@@ -66,7 +69,7 @@ export function toVideo(job: JobView): Video | null {
     video_url: `${address}/video`,
     artifact_url: `/artifacts/${shown.sha256}`,
     sha256: shown.sha256,
-    // Two generations of the seed's client crash without a text here.
+    // Two generations of the compatible client crash without a text here.
     thumbnail_path: `outputs/thumbnails/${job.id}_thumb.jpg`,
     output_path: `outputs/${job.id}.mp4`,
     ...toTruth(job),

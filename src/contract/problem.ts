@@ -1,4 +1,7 @@
-/** What every refusal looks like: an RFC 9457 problem that clients of the seed (`detail`, `message`) and of OpenAI's SDK (`error`) read too. */
+/**
+ * What every refusal looks like: an RFC 9457 problem that the compatible clients (`detail`, `message`) and OpenAI's
+ * SDK (`error`) read too.
+ */
 import { z } from "zod";
 import { type ErrorCode, errorCodes } from "../core/error-codes.ts";
 import { present } from "../core/present.ts";
@@ -25,7 +28,7 @@ export interface ProblemAbout {
   /** For the caller; never a stack, a path or a prompt. */
   readonly detail: string;
   readonly requestId: string;
-  /** Where the seed's contract wants another status than the code's own. */
+  /** Set where clients of a route expect another status than the code's own. */
   readonly status?: number;
   /** The field at fault. */
   readonly param?: string;

@@ -1,3 +1,4 @@
+/** Failure types and recovery actions in sentences, for the API and for incident reports. */
 import type { FailureType, RecoveryAction } from "../core/words.ts";
 
 /** For `GET /api/v1/recovery/actions`. */

@@ -1,4 +1,7 @@
-/** The seed's recovery answers, with its exact fields; what is added says what was measured and proven. */
+/**
+ * Recovery answers with the exact fields that the compatible clients read; what is added says what was measured and
+ * proven.
+ */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import { ifAny, present, withoutNulls } from "../core/present.ts";
@@ -96,7 +99,7 @@ export function toAttempt(attempt: RecoveryAttemptView): z.infer<typeof attemptS
   };
 }
 
-/** The seed's list of attempts: the same facts under its names. */
+/** The list of attempts: the same facts under the names that the compatible clients read. */
 export const attemptListSchema = z
   .strictObject({
     recovery_attempts: z.array(
@@ -133,7 +136,7 @@ export function toAttemptList(status: ServiceStatus, limit: number, nowMs: numbe
   };
 }
 
-/** The seed's notification of a health check; its shares are percents. */
+/** The compatible clients' notification of a health check; its shares are percents. */
 export const healthStatusSchema = z.strictObject({
   status: z.enum(healthStatuses),
   cpu_usage: z.number(),
@@ -157,7 +160,9 @@ export function toHealthStatus(view: HealthView): z.infer<typeof healthStatusSch
   };
 }
 
-/** The seed's notification that stand-ins serve, and here also that they no longer do; `mock` is its `degraded`. */
+/**
+ * The compatible clients' notification that stand-ins serve, and that they no longer do; `mock` is their `degraded`.
+ */
 export const systemStatusSchema = z.strictObject({
   status: z.string(),
   mode: z.enum(modes),
@@ -314,7 +319,7 @@ export const toReset = (reset: RecoveryReset, nowMs: number): z.infer<typeof res
   timestamp: isoOf(nowMs),
 });
 
-/** The seed's list of the legal failure types, as Python prints it. */
+/** The legal failure types as the compatible clients know the list: as Python prints it. */
 export const failureTypeRefusal = (given: unknown): string =>
   `Invalid failure type: ${typeof given === "string" ? given.slice(0, 64) : "none given"}. Valid types: [${failureTypes.map((type) => `'${type}'`).join(", ")}]`;
 

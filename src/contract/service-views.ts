@@ -22,9 +22,9 @@ export interface ServiceStatus {
   readonly recoveryAttempts: readonly RecoveryAttemptView[];
   /** Newest first. */
   readonly openIncidents: readonly IncidentView[];
-  /** Stand-ins are being served now: the seed's `mock_generation_enabled`. */
+  /** Stand-ins are being served now: `mock_generation_enabled` on the wire. */
   readonly isMockEnabled: boolean;
-  /** The seed's `degraded_mode_active`. */
+  /** The service is not whole: `degraded_mode_active` on the wire. */
   readonly isDegradedActive: boolean;
   /** Every running job that has reported progress. */
   readonly running: readonly JobProgress[];
@@ -101,7 +101,7 @@ export interface RecoveryTriggered {
   readonly isPending: boolean;
   readonly message: string;
   readonly incidentId: string | null;
-  /** The stand-in serves: a success in the seed's sense, and not the real model. */
+  /** The stand-in serves: the compatible clients count that as a success, and it is not the real model. */
   readonly isStandingIn: boolean;
   readonly isRealGenerationEnabled: boolean;
   readonly actions: readonly { readonly action: RecoveryAction; readonly outcome: Outcome; readonly reason: string }[];

@@ -1,4 +1,4 @@
-/** The frames of the seed's socket by topic: what each fact of the service is to its clients. */
+/** The frames of the compatible clients' socket by topic: what each fact of the service is to them. */
 
 import type { EventRow } from "../core/events.ts";
 import type { JobProgress } from "../core/job.ts";
@@ -99,7 +99,7 @@ export function healthFrames(health: HealthView): SocketFrame[] {
   ];
 }
 
-/** How far a download is, and its end as the seed tells it. */
+/** How far a download is, and its end in the words that the compatible clients know. */
 export function downloadFrames(download: DownloadView): SocketFrame[] {
   const data = toDownload(download);
   const { model_type, status, error } = data;

@@ -30,7 +30,7 @@ export const statsSchema = z
   })
   .meta({ id: "Stats" });
 
-/** Of the first card; the others are in the health's own answers. */
+/** Tells of the first card alone; the others are in the health's own answers. */
 export function toStats(sample: Sample): z.infer<typeof statsSchema> {
   const [gpu] = sample.gpus;
   const cardFigures = gpu === undefined ? [] : ([gpu.utilizationRatio, gpu.usedBytes, gpu.totalBytes] as const);
@@ -68,7 +68,7 @@ export const systemStatsSchema = z
       platform: z.string(),
       architecture: z.string(),
       processor: z.string(),
-      /** There is none in this process; the seed's clients show the field. */
+      /** There is no Python in this process; the compatible clients show the field. */
       python_version: z.string(),
       node_version: z.string(),
     }),

@@ -22,7 +22,7 @@ export const rowSchema = z.strictObject({
   job_id: z.string().optional(),
   incident_id: z.string().optional(),
   worker_id: z.string().optional(),
-  /** In words; absent where a row says nothing to people. */
+  /** The row in words; absent where it says nothing to people. */
   text: z.string().optional(),
   data: z.record(z.string(), z.unknown()),
 });
@@ -126,7 +126,9 @@ export function toSnapshot(
   };
 }
 
-/** Flat, as the seed's server sends it, and the same under `data`, where the seed's client reads it. */
+/**
+ * The fields stand flat, as the compatible socket documents them, and again under `data`, where its clients read them.
+ */
 export const bothWays = (type: string, data: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
   ...data,
   type,

@@ -7,7 +7,7 @@ export interface Submission {
   readonly apiKeyId: string;
   readonly idempotencyKey: string | null;
   readonly idempotencyBody: string | null;
-  /** From which the render begins; kept with the job. */
+  /** The image from which the render begins; it is kept with the job. */
   readonly image?: { readonly bytes: Uint8Array; readonly mimeType: string };
   readonly priority?: number;
   readonly deadlineMs?: number;

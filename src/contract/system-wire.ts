@@ -1,11 +1,11 @@
-/** One health object that pleases every generation of the seed's client. */
+/** One health object that every generation of the compatible client can read. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import { withoutNulls } from "../core/present.ts";
 import { healthStatuses, modes } from "../core/words.ts";
 import type { ServiceStatus } from "./service-views.ts";
 
-/** The words that the seed's clients know; a state that was not measured is never `healthy`. */
+/** The words that the compatible clients know; a state that was not measured is never `healthy`. */
 export const systemStatuses = ["healthy", "degraded", "unhealthy"] as const;
 
 export function systemStatusOf(status: ServiceStatus): (typeof systemStatuses)[number] {
@@ -121,7 +121,7 @@ export const toReadiness = (status: ServiceStatus): z.infer<typeof readinessSche
 export const serviceHealthSchema = z
   .strictObject({
     status: z.enum(systemStatuses),
-    /** Seconds, as the seed sends them. */
+    /** Seconds, because the compatible clients compute with them. */
     timestamp: z.number(),
     version: z.string(),
     mode: z.enum(modes),

@@ -41,7 +41,7 @@ const understudySchema = z
     incident_id: z.string().nullable(),
     queue_position: z.number().int().nullable(),
     eta_seconds: z.number().int().nullable(),
-    /** As it would be rendered now; null for a video that has ended. */
+    /** How the video would be rendered now; null for one that has ended. */
     estimate: jobEstimateSchema.nullable(),
     phase: z.enum(phases).nullable(),
     simulated: z.boolean(),

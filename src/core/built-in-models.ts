@@ -1,3 +1,7 @@
+/**
+ * The models that are known without a registry file: Wan 2.2's, with sizes, files, pipeline and first guesses of
+ * memory and time. This machine's own renders replace the guesses.
+ */
 import type { ClipMeasurement, MemoryPrior, ModelEntry, ModelSource } from "./model-entry.ts";
 import { profileFactors } from "./model-figures.ts";
 import { type LoadProfile, loadProfiles, type modelIds } from "./words.ts";
@@ -84,7 +88,7 @@ const a14b = {
   ...wanFrames,
 } as const;
 
-/** The seed's models, which are known without any registry file. */
+/** Their names are those that the compatible clients send. */
 export const builtInModels: Readonly<Record<(typeof modelIds)[number], ModelEntry>> = {
   "T2V-A14B": {
     id: "T2V-A14B",

@@ -1,3 +1,4 @@
+/** Errors with a code that the API knows. `retryable` tells callers whether the same call may succeed later. */
 import type { ErrorCode } from "./error-codes.ts";
 
 export interface UnderstudyErrorOptions {

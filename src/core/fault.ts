@@ -1,3 +1,7 @@
+/**
+ * What is known of a failure (evidence), what it was recognised as (fault), and what an action against it brought. All
+ * of it is plain data, because rows keep it.
+ */
 import type { ErrorCode } from "./error-codes.ts";
 import type { Attribution, FailureType, FaultClass, Outcome, Phase, RecoveryAction } from "./words.ts";
 

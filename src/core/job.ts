@@ -1,3 +1,7 @@
+/**
+ * What a job is: request, consent, attempts, artifacts and result. The types are shared by store, machines and API;
+ * each states the units of its numbers.
+ */
 import type { ErrorCode } from "./error-codes.ts";
 import type { ArtifactKind, FallbackConsent, JobState, LoraExpert, ModelId, Phase, ReductionKind } from "./words.ts";
 
@@ -59,7 +63,7 @@ export interface NewJob {
   readonly image?: ArtifactRef;
   /** Words of the submitter, to find it by. */
   readonly labels?: readonly string[];
-  /** Who is told how it ends; it may hold a secret, and is shown to nobody. */
+  /** The address that is told how the job ends; it may hold a secret, and is shown to nobody. */
   readonly webhookUrl?: string | null;
   /** The ended job that this one is a new try of. */
   readonly retryOf?: string | null;

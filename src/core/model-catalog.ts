@@ -1,3 +1,7 @@
+/**
+ * The models of one service as a value that is handed on: two services in one process, as in tests, may know different
+ * ones.
+ */
 import { builtInModels } from "./built-in-models.ts";
 import { UnderstudyError } from "./errors.ts";
 import type { ModelEntry } from "./model-entry.ts";

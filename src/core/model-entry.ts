@@ -1,3 +1,4 @@
+/** What the catalogue says of one model: its files, its pipeline, the sizes that it renders, and what that needs. */
 import type { LoadProfile, ModelId } from "./words.ts";
 
 /** Peak memory: base + perToken × tokens. */
@@ -87,6 +88,6 @@ export interface ModelEntry {
   /** Frame counts are `frameStep` × k + `frameOffset`. */
   readonly frameStep: number;
   readonly frameOffset: number;
-  /** Sizes that are offered beside the seed's, such as `112x64`. */
+  /** Sizes that the model offers beside the common ones, such as `112x64`. */
   readonly furtherSizes: readonly string[];
 }

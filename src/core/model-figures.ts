@@ -17,7 +17,10 @@ export const profileFactors: Readonly<
   fp8: { base: 0.18, activation: 0.75, time: 1.7, keepsAllWeights: false },
 };
 
-/** The seed's sizes; they are rendered at the next legal size and cropped to the asked one. */
+/**
+ * Sizes that the compatible clients offer for every model; they are rendered at the next legal size and cropped to the
+ * asked one.
+ */
 const commonResolutions = ["854x480", "1024x576", "1280x720", "1920x1080"] as const;
 
 /** Sizes that may be asked of a model. */

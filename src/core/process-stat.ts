@@ -1,3 +1,5 @@
+/** Reads `/proc/<pid>/stat`. A pid alone may name another process by now; with the start time it names one for good. */
+
 export interface ProcessStat {
   /** `R`, `S`, `D`, `T`, `Z` …: proc_pid_stat(5). */
   readonly state: string;

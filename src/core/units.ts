@@ -1,3 +1,8 @@
+/**
+ * Times and bytes by name, and their spelling in settings and for people. `KiB` and its like are binary; `KB` and its
+ * like are decimal.
+ */
+
 export const kibibyte = 1024;
 export const mebibyte = 1024 * kibibyte;
 export const gibibyte = 1024 * mebibyte;

@@ -1,3 +1,4 @@
+/** The clock of tests and of the simulation. Hours pass in moments, and in the same order every time. */
 import { assertDelay, type Clock, sleepOn, type TimerHandle } from "./clock.ts";
 import { popTimer, pushTimer } from "./timer-heap.ts";
 

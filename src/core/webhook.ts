@@ -1,3 +1,7 @@
+/**
+ * What a job's webhook is told and how far each delivery is. Facts are kept as they were when the event happened, not
+ * when it is told.
+ */
 import type { Change, JobArtifact, ServedBy } from "./job.ts";
 import type { JobState } from "./words.ts";
 

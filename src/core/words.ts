@@ -18,7 +18,7 @@ export const failureTypes = [
 ] as const;
 export type FailureType = (typeof failureTypes)[number];
 
-/** In the order in which the seed's API lists them. */
+/** The actions stand in the order in which the compatible routes list them. */
 export const recoveryActions = [
   "fallback_to_mock",
   "retry_model_download",
@@ -88,9 +88,9 @@ export type Phase = (typeof phases)[number];
 export const loadProfiles = ["full", "model-offload", "tiling", "group-offload", "fp8"] as const;
 export type LoadProfile = (typeof loadProfiles)[number];
 
-/** The models of the seed, which are known without a registry file. */
+/** The models that are known without a registry file. */
 export const modelIds = ["T2V-A14B", "I2V-A14B", "TI2V-5B"] as const;
-/** A name of the catalogue: the seed's, or one that a registry file adds. */
+/** A name of the catalogue: a built-in model's, or one that a registry file adds. */
 export type ModelId = string;
 export const modelNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 

@@ -1,3 +1,7 @@
+/**
+ * What the circuit breaker of a worker understands, remembers and reports. While an incident holds it open, the worker
+ * gets no jobs; the hold ends by itself should the incident's actor be lost.
+ */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import { hourMs, minuteMs } from "../core/units.ts";

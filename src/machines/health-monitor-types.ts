@@ -1,3 +1,7 @@
+/**
+ * What the health monitor understands, remembers and reports. A monitor that has not measured for long says that it
+ * sees nothing; it never repeats the last good answer.
+ */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { FaultReport } from "../core/fault.ts";

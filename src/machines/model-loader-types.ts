@@ -1,3 +1,4 @@
+/** What the model loader understands, remembers and reports. Its limits tell a slow load from a stuck one. */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Fault, FaultReport } from "../core/fault.ts";
@@ -9,9 +10,9 @@ export interface ModelLoaderLimits {
   readonly resolveMs: number;
   readonly downloadStallMs: number;
   readonly verifyMs: number;
-  /** Without any sign of activity; a slow load is not a stuck one. */
+  /** A load without any sign of activity for this long is stuck; a slow one is not. */
   readonly stuckMs: number;
-  /** A first test render after a load compiles kernels. */
+  /** Long, because a first test render after a load compiles kernels. */
   readonly proveMs: number;
   readonly unloadMs: number;
   /** Tries after the first one; the waits between them are the table's. */
@@ -102,7 +103,7 @@ export interface ModelLoaderContext {
   readonly tryCount: number;
   /** Fetches in this load. */
   readonly fetchCount: number;
-  /** They were, since this model was wanted. */
+  /** Every file was read again since this model was wanted. */
   readonly areFilesReadAgain: boolean;
   readonly fault: Fault | null;
 }

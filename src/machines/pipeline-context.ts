@@ -1,3 +1,7 @@
+/**
+ * The beginning of a pipeline: no worker is connected, and nothing is in hand. An adopted job comes in later, with the
+ * worker that renders it.
+ */
 import { unknownLimits } from "../recovery/step-history.ts";
 import { defaultPipelineLimits, type PipelineContext, type PipelineInput } from "./pipeline-types.ts";
 

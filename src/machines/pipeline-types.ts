@@ -1,3 +1,7 @@
+/**
+ * What the pipeline of a worker understands, remembers and reports: the way of one job from its claim to its result or
+ * back into the queue.
+ */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Evidence, Fault, FaultReport } from "../core/fault.ts";
@@ -149,7 +153,7 @@ export interface PipelineContext {
   readonly longPhaseMs: number | null;
   /** Since when the worker's main thread does nothing under this render; null while it moves. */
   readonly stillSinceMs: number | null;
-  /** By this machine's own history of the phase in hand. */
+  /** Limits of the phase in hand, by this machine's own history. */
   readonly stepLimits: StepLimits;
   /** The model that the job in hand waits for; null when it waits for none. */
   readonly wantedModel: ModelId | null;

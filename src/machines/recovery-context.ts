@@ -1,3 +1,4 @@
+/** The beginning of an incident, new or resumed. Where its machine starts is decided here. */
 import { nothingProven } from "../recovery/verdicts.ts";
 import { defaultRecoveryLimits, type RecoveryContext, type RecoveryInput } from "./recovery-types.ts";
 

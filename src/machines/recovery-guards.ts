@@ -1,3 +1,7 @@
+/**
+ * The questions of recovery's chart, as claims about its context. None of them measures anything: a replay answers
+ * them alike.
+ */
 import type { ModelId } from "../core/words.ts";
 import { isRepaired, probesFor } from "../recovery/verdicts.ts";
 import type { RecoveryContext } from "./recovery-types.ts";

@@ -1,3 +1,7 @@
+/**
+ * Binds the names in recovery's chart to guards, steps and effects. The steps are plain functions in
+ * recovery-steps.ts; here the machine takes them.
+ */
 import { assign, enqueueActions, raise, setup } from "xstate";
 import type { Fault } from "../core/fault.ts";
 import type { MachineTag } from "../core/words.ts";

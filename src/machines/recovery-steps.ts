@@ -1,3 +1,7 @@
+/**
+ * What recovery does in each step, as plain functions from context to change and reports. They hold no effect and read
+ * no clock of their own, so that tests and replays call them directly.
+ */
 import type { Fault, RungResult } from "../core/fault.ts";
 import type { RecoveryAction } from "../core/words.ts";
 import { chooseRung, type RungFacts } from "../recovery/preconditions.ts";

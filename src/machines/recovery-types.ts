@@ -1,3 +1,7 @@
+/**
+ * What recovery understands, remembers and reports, and how long each of its steps may take. Every wait has a limit,
+ * so that a climb always ends.
+ */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { ActionEvidence, Fault, RungResult } from "../core/fault.ts";
@@ -19,7 +23,7 @@ export interface RecoveryLimits {
   readonly workerReadyMs: number;
   readonly canaryMs: number;
   readonly envelopeMs: number;
-  /** Shorter than the first look-back, which ends the wait too. */
+  /** How long a stand-in may take; shorter than the first look back, which ends the wait too. */
   readonly standInMs: number;
   readonly cooldownMs: number;
   readonly lookBack: LookBackLimits;
@@ -176,7 +180,7 @@ export type RecoveryReport =
   | ({ readonly type: "incident.resolved"; readonly climbCount: number; readonly atMs: number } & About);
 
 export type RecoveryEvent =
-  /** An operator's: every climb is open again, and where it waits it looks at once. */
+  /** An operator's reset: every climb is open again, and an incident that waits looks at once. */
   | { readonly type: "recovery.reset" }
   | { readonly type: "recovery.stop" }
   | { readonly type: "fault.joined"; readonly fault: Fault }
@@ -208,7 +212,7 @@ export interface RecoveryTarget extends About {
 }
 
 export interface PerformActionInput extends RecoveryTarget {
-  /** Never restart_pipeline or fallback_to_mock: these go through the worker machine and renderStandIn. */
+  /** Is never restart_pipeline or fallback_to_mock: these go through the worker machine and renderStandIn. */
   readonly action: RecoveryAction;
 }
 

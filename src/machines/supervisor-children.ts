@@ -41,5 +41,8 @@ export type SupervisedChildren = {
   recorder: "recorder";
 };
 
-/** Whom, and what: a pair, because only a pair that is handed on whole keeps the event with a child that knows it. */
+/**
+ * A child and what it is sent: a pair, because only a pair that is handed on whole keeps the event with a child that
+ * knows it.
+ */
 export type Send = { readonly [Id in ChildId]: readonly [to: Id, event: ChildEvents[Id]] }[ChildId];

@@ -1,3 +1,7 @@
+/**
+ * The beginning of a supervisor, with what the one before it left: budget, cooldowns, breakers, pause and open
+ * incidents.
+ */
 import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
 import {
   nothingResumed,

@@ -1,3 +1,7 @@
+/**
+ * What the supervisor knows of its workers and incidents, and how the service's mode follows from it. It is told by
+ * its children and never asks them, so that all of it is of one moment.
+ */
 import type { Fault } from "../core/fault.ts";
 import type { BreakerState, FailureType, Mode, ModelId, WorkerCondition } from "../core/words.ts";
 import { type ModeFacts, modeOf } from "../recovery/mode.ts";
@@ -35,7 +39,7 @@ export interface OpenIncident {
   readonly key: string;
   readonly workerId: string;
   readonly failureType: FailureType;
-  /** That failed; null where the fault is about none: then it is the worker's own. */
+  /** The model that failed; null where the fault is about none: then it is the worker's own. */
   readonly model: ModelId | null;
   /**
    * `checking`: an operator asked, and a test render decides whether there is anything to repair · `returning`: the main
@@ -45,9 +49,9 @@ export interface OpenIncident {
   readonly stage: "checking" | "working" | "returning" | "standingIn" | "exhausted" | "setAside";
   readonly fault: Fault;
   readonly openedAtMs: number;
-  /** The one that opened it, or that joined it last. */
+  /** When the fault came that opened the incident, or that joined it last. */
   readonly lastFaultAtMs: number;
-  /** As last reported: an actor that is started again goes on from here. */
+  /** Climbs as last reported: an actor that is started again goes on from here. */
   readonly climbCount: number;
   readonly lookBackCount: number;
 }

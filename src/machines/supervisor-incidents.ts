@@ -1,3 +1,7 @@
+/**
+ * Opens incidents and joins faults to the open ones. Faults of one cause share an incident: two that climb on the same
+ * worker would undo each other's repairs.
+ */
 import type { Fault } from "../core/fault.ts";
 import { hourMs } from "../core/units.ts";
 import type { ModelId } from "../core/words.ts";
@@ -10,7 +14,7 @@ import type { SupervisorContext } from "./supervisor-types.ts";
 const openIncidentLimit = 8;
 export const cooldownKey = (workerId: string, failureType: string): string => `${workerId}/${failureType}`;
 
-/** Worker, failure type, code and model; host and card faults join over all workers of the device. */
+/** Faults with the same key share an incident. Those of host and card join over all workers of the device. */
 function incidentKey(context: SupervisorContext, workerId: string, fault: Fault, model: string | null): string {
   const isShared = fault.attribution === "host" || fault.attribution === "gpu";
   const place = isShared ? (context.workers[workerId]?.deviceUuid ?? "host") : workerId;
@@ -106,7 +110,7 @@ function closeSetAside(
   );
 }
 
-/** It is loaded and has rendered: that is the proof. */
+/** Ends the incident of a model that was loaded and has rendered: that is the proof. */
 export const takeModelBack = (context: SupervisorContext, workerId: string, model: ModelId): Route =>
   closeSetAside(context, "resolved", (incident) => incident.workerId === workerId && incident.model === model);
 

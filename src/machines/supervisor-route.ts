@@ -36,7 +36,7 @@ export function join(...routes: readonly Route[]): Route {
   };
 }
 
-/** To one child, which must know the event. */
+/** A route that sends one event to one child, which must know it. */
 export const send = (...one: Send): Route => ({ ...nothing, sends: [one] });
 export const tell = (fact: SupervisorFact): Route => ({ ...nothing, facts: [fact] });
 
@@ -55,7 +55,7 @@ export function noteKnown(context: SupervisorContext, workerId: string, knownByt
   );
 }
 
-/** To every open incident of the worker. */
+/** A route that sends an event to every open incident of the worker. */
 export function toIncidents(context: SupervisorContext, workerId: string, event: RecoveryEvent): Route {
   const open = Object.values(context.incidents).filter((incident) => incident.workerId === workerId);
   return { ...nothing, sends: open.map(({ id }): Send => [childIds.recovery(id), event]) };

@@ -24,7 +24,10 @@ const incidentIdOf = (childId: string): string => childId.replace(childIds.recov
 
 const sendTo = ({ enqueue }: Around, ...[childId, event]: Send): void => enqueue.sendTo(childId, event);
 
-/** Facts first: they are written before anybody acts on them. A child that is down is told nothing. */
+/**
+ * Carries a route out. Facts go first: they are written before anybody acts on them. A child that is down is told
+ * nothing.
+ */
 export function carryOut(around: Around, route: Route): void {
   const { enqueue, self } = around;
   const { children } = self.getSnapshot();
@@ -96,7 +99,7 @@ export function noteCrash(around: Around, event: SupervisorEvent): void {
   const isRespawned = recent.length <= respawnCount;
   const isRecorder = childId === childIds.recorder;
   enqueue.stopChild(childId);
-  // At once: until it is back every fact would be lost.
+  // The recorder is started again at once: until it is back every fact would be lost.
   if (isRecorder && isRespawned) enqueue.spawnChild("recorder", { id: childIds.recorder });
   const fact: SupervisorFact = { type: isRespawned ? "child.crashed" : "child.abandoned", childId, message };
   if (!isRecorder || isRespawned) sendTo(around, childIds.recorder, fact);

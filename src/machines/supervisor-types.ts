@@ -1,3 +1,7 @@
+/**
+ * What the supervisor understands, remembers and tells the recorder. Its children talk to it alone; messages from one
+ * to another go through here.
+ */
 import type { ErrorActorEvent } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { EventKind, EventMap } from "../core/events.ts";
@@ -226,7 +230,7 @@ type SupervisorRequest =
   | { readonly type: "job.cancel"; readonly workerId: string; readonly jobId: string }
   /** Measurements begin anew, or end; an operator's own act. */
   | { readonly type: "monitor.start" | "monitor.stop" }
-  /** Now and then: models that are set aside, and that nobody wants any more. */
+  /** Comes now and then, to end incidents of models that are set aside and that nobody wants any more. */
   | { readonly type: "incidents.sweep" }
   | { readonly type: "health.check" }
   | { readonly type: "child.respawn"; readonly childId: string };

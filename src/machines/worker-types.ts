@@ -1,3 +1,7 @@
+/**
+ * What the worker machine understands, remembers and reports, and how long it waits for each thing. A worker that dies
+ * too often in a short time rests, instead of loading and dying for ever.
+ */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { Evidence } from "../core/fault.ts";
@@ -6,7 +10,7 @@ import type { AttachReport, ProcessExit, ProcessRef, WorkerIdentity } from "../c
 import { minuteMs, secondMs } from "../core/units.ts";
 
 export interface WorkerLimits {
-  /** The end of a leftover process included. */
+  /** How long a start may take, the end of a leftover process included. */
   readonly spawnMs: number;
   /** Cold start of a Python worker with its libraries: 5 s measured, doubled disks and cold caches allowed for. */
   readonly handshakeMs: number;
@@ -17,7 +21,7 @@ export interface WorkerLimits {
   readonly crashLoopDeathCount: number;
   readonly crashLoopWindowMs: number;
   readonly crashLoopRestMs: number;
-  /** The whole stop ladder, its last gone test included. */
+  /** How long the whole stop ladder may take, with its last look whether the process is gone. */
   readonly stopMs: number;
   readonly budgetMs: number;
 }

@@ -1,3 +1,6 @@
+/**
+ * When a worker has failed often enough to get no more jobs, and for how long. The circuit breaker machine goes by it.
+ */
 import type { Fault } from "../core/fault.ts";
 import { minuteMs } from "../core/units.ts";
 import type { Attribution } from "../core/words.ts";

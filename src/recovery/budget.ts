@@ -1,7 +1,14 @@
+/**
+ * Limits restarts, reloads and downloads by the hour. Without it a fault that no repair can end would keep the machine
+ * busy with repairs.
+ */
 import { hourMs } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";
 
-/** Spawn, reload and download are heavy; a canary, a cache clear and a probe never count (design §5). */
+/**
+ * Actions that cost minutes. A canary, a cache clear and a probe never count: without them nobody could see that the
+ * fault is over.
+ */
 const heavyActions: readonly RecoveryAction[] = ["restart_pipeline", "enable_cpu_offload", "retry_model_download"];
 
 export const isHeavy = (action: RecoveryAction): boolean => heavyActions.includes(action);

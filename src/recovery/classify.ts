@@ -1,3 +1,7 @@
+/**
+ * Turns evidence into a fault: the one entry for everything that fails, whoever noticed it. The same evidence always
+ * gives the same fault.
+ */
 import { messageOf, UnderstudyError } from "../core/errors.ts";
 import type { Evidence, Fault, WorkerFailure } from "../core/fault.ts";
 import type { FailureType } from "../core/words.ts";
@@ -117,7 +121,7 @@ export function classify(evidence: Evidence): Fault {
   return faultOf(recognise(evidence), evidence);
 }
 
-/** Of what this program caught: its own error, which may carry the worker's report, or anything else. */
+/** Classifies what this program caught: its own error, which may carry the worker's report, or anything else. */
 export function classifyThrown(thrown: unknown, where: Pick<Evidence, "phase" | "during">): Fault {
   const own = thrown instanceof UnderstudyError ? thrown : null;
   const failure = own?.details["failure"] as WorkerFailure | undefined;

@@ -1,3 +1,4 @@
+/** Asks a fresh sample whether the cause of a fault is gone. Recovery believes a repair of host or card only then. */
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { FaultClass } from "../core/words.ts";
 import {

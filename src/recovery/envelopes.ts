@@ -1,3 +1,7 @@
+/**
+ * What a render needs of a card, and what finished and failed renders taught about it. Sizes that failed are avoided
+ * for a while; peaks that were measured replace the formula.
+ */
 import type { RenderRequest } from "../core/job.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ModelEntry } from "../core/model-entry.ts";
@@ -13,7 +17,10 @@ export interface Envelope {
   readonly frames: number;
 }
 
-/** Of a request, which names its model. Throws UnderstudyError CONFIGURATION_INVALID for a name that nobody described. */
+/**
+ * The envelope of a request, which names its model. Throws UnderstudyError CONFIGURATION_INVALID for a name that
+ * nobody described.
+ */
 export const envelopeOf = (
   catalog: ModelCatalog,
   { model, width, height, frames }: Pick<RenderRequest, "model" | "width" | "height" | "frames">,

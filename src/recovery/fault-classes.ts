@@ -1,3 +1,7 @@
+/**
+ * What follows from the class of a fault: its code, whose fault it is, which ladder it gets, whether a retry may help,
+ * and what only a person can do.
+ */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { Attribution, FailureType, FaultClass } from "../core/words.ts";
 
@@ -42,7 +46,7 @@ export const fetchedInVain = {
   operatorAction: "Check the model's source: what it serves is not what it promises.",
 } as const;
 
-/** Classes of faults, each with its place in the six failure types (design §5). */
+/** Every class of faults, with its place in the six failure types. */
 export const faultClasses = {
   request: { ...plain, code: "REQUEST_INVALID", attribution: "request", failureType: null, retryable: false },
   loraUnsupported: { ...plain, code: "LORA_UNSUPPORTED", attribution: "request", failureType: null, retryable: false },

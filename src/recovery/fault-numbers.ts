@@ -1,3 +1,7 @@
+/**
+ * Numbers by which system calls, shells, `nvidia-smi` and NVML report a failure, with the class of each. A number that
+ * is not here decides nothing.
+ */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { FaultClass } from "../core/words.ts";
 
@@ -16,7 +20,7 @@ export const errorNumberClasses: Readonly<Record<string, FaultClass>> = {
   ENETUNREACH: "network",
 };
 
-/** Exit codes that a worker chooses (design §7). */
+/** Exit codes by which a worker says why it ends; the protocol names them. */
 export const chosenExitCodes: Readonly<Record<number, FaultClass>> = {
   75: "contextPoisoned",
   78: "workerConfiguration",

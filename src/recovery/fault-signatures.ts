@@ -1,3 +1,7 @@
+/**
+ * Texts and type names by which a thrown error is recognised, each taken from the library that throws it. A row
+ * without a source would be a guess, and a guess chooses the wrong ladder.
+ */
 import type { FaultClass } from "../core/words.ts";
 
 /** One way to recognise a class by what was thrown. */

@@ -1,3 +1,7 @@
+/**
+ * Judges samples of cards, host and disk against thresholds. A level is entered after several samples in a row and
+ * left with a margin, so that a value at its threshold does not flap; what was not measured is unknown.
+ */
 import type { GpuSample, Sample } from "../core/ports/telemetry-probe.ts";
 import { formatBytes, gibibyte } from "../core/units.ts";
 import { ofHardware, ofThrottling } from "./judge-machine.ts";
@@ -24,7 +28,7 @@ interface Threshold {
   readonly critical: number;
 }
 
-/** Ratios 0..1, degrees Celsius, bytes. */
+/** Where warnings and criticals begin. Ratios are 0..1; the others say their unit. */
 export interface HealthThresholds {
   readonly cpuRatio: Threshold;
   readonly memoryRatio: Threshold;
@@ -43,8 +47,8 @@ export interface HealthThresholds {
 }
 
 /**
- * The seed's thresholds; temperature below the slow-down of current cards (around 87 °C), disk by `disk.minFree`. A host that
- * waits for memory a tenth of its time is thrashing well before it is out of memory.
+ * The thresholds that the compatible clients know; temperature below the slow-down of current cards (around 87 °C), disk by
+ * `disk.minFree`. A host that waits for memory a tenth of its time is thrashing well before it is out of memory.
  */
 export const defaultHealthThresholds: HealthThresholds = {
   cpuRatio: { warning: 0.8, critical: 0.95 },

@@ -1,3 +1,7 @@
+/**
+ * Judges that read what the card, its driver and the kernel say. Their word stands before that of any program: they
+ * know when a card is lost.
+ */
 import type { Evidence } from "../core/fault.ts";
 import { nvmlCodes, smiExitCodes, throttleBits } from "./fault-numbers.ts";
 import { ofKernelLines, ofRecoveryAction, ofXids } from "./kernel-log.ts";
@@ -21,7 +25,9 @@ export function ofHardware({ gpu, kernelLog = "" }: Evidence): Recognition | nul
     : null;
 }
 
-/** XIDs and kernel lines that may as well follow from something else. */
+/**
+ * Reads XIDs and kernel lines that may as well follow from something else: they decide only when nothing better does.
+ */
 export function ofWeakKernelLines({ kernelLog = "" }: Evidence): Recognition | null {
   const xid = ofXids(kernelLog, "weak");
   if (xid !== null) return recognition(xid.faultClass, 0.8, xid.decidedBy);

@@ -1,3 +1,7 @@
+/**
+ * Judges that read a process's end or its silence: exit codes, signals, the kernel's out-of-memory killer, last words.
+ * A signal that this service sent itself says nothing of the fault.
+ */
 import type { Evidence } from "../core/fault.ts";
 import { chosenExitCodes, shellSignals } from "./fault-numbers.ts";
 import { ofThrown } from "./judge-reports.ts";
@@ -42,7 +46,7 @@ export const ofChosenExit: Judge = ({ exitCode }) => {
 
 const idleMs = 10_000;
 
-/** No heartbeat, or heartbeats without progress. */
+/** Recognises a worker that sends no heartbeat, or heartbeats without progress. */
 export function ofQuiet(evidence: Evidence): Recognition | null {
   const { silentForMs, stalledForMs, processState, mainThreadIdleMs, isOwnSignal } = evidence;
   if (silentForMs === undefined && stalledForMs === undefined) return null;

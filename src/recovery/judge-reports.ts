@@ -1,3 +1,7 @@
+/**
+ * Judges that read what programs say: exceptions, reports of workers, answers over HTTP, messages. Type names and the
+ * beginnings of messages decide, because the rest may quote anything.
+ */
 import type { Evidence } from "../core/fault.ts";
 import { comfyRefusalOf } from "./comfy-refusal.ts";
 import { faultClasses } from "./fault-classes.ts";
@@ -42,7 +46,7 @@ function ofRefusal(text: string): Recognition | null {
 const rejectedMethod =
   /^(?:initialize|(?:model|job|action|fault)\/[a-z]+|generate|attach|cancel|probe|stats|shutdown): /;
 
-/** Text of which only the wording is known. */
+/** Judges a text of which only the wording is known. */
 export const ofMessage: Judge = ({ message, phase }) => {
   const text = message?.replace(rejectedMethod, "");
   return text === undefined ? null : (ofRefusal(text) ?? ofThrown([thrownOf(text)], phase));

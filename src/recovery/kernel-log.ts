@@ -1,3 +1,6 @@
+/**
+ * Reads lines of the kernel's log: XIDs of NVIDIA's driver, the out-of-memory killer, failures of disk and processes.
+ */
 import type { FaultClass } from "../core/words.ts";
 import { recoveryActionClasses } from "./fault-numbers.ts";
 

@@ -1,9 +1,13 @@
+/**
+ * The order of recovery actions for each failure type, and the check of ladders that a configuration brings. A refused
+ * ladder is told with the name that was probably meant.
+ */
 import { type FailureType, failureTypes, type RecoveryAction, recoveryActions } from "../core/words.ts";
 
 export type Ladder = readonly RecoveryAction[];
 export type Ladders = Readonly<Record<FailureType, Ladder>>;
 
-/** The seed's strategies. */
+/** The strategies of the system whose clients this service serves: they read these names in this order. */
 export const defaultLadders: Ladders = {
   model_loading_failure: ["clear_gpu_cache", "retry_model_download", "apply_vram_optimization", "fallback_to_mock"],
   vram_exhaustion: [

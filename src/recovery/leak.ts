@@ -32,7 +32,7 @@ interface Line {
   readonly explained: number;
 }
 
-/** Least squares over the jobs' order. */
+/** Fits a line by least squares, over the jobs' order: time between jobs says nothing of a leak. */
 function fitLine(values: readonly number[]): Line {
   const count = values.length;
   const meanX = (count - 1) / 2;

@@ -1,3 +1,7 @@
+/**
+ * Says which measures can help against one want of memory, by the numbers of its message. Clearing a cache that holds
+ * less than what is missing helps nobody.
+ */
 import type { Evidence } from "../core/fault.ts";
 import { formatBytes } from "../core/units.ts";
 import { type OutOfMemoryNumbers, parseOutOfMemory } from "./out-of-memory-text.ts";
@@ -90,7 +94,7 @@ function ofReduction({ wantedBytes, totalBytes }: OutOfMemoryNumbers, phase: Pha
     : unknown("a smaller request needs less, by how much the message does not say");
 }
 
-/** Which measures can help against one want of memory, and why; and the first to try (worker-facts: "OOM numbers"). */
+/** Says of each measure whether it can help against this want of memory, and why; and which one to try first. */
 export function memoryAdviceOf(numbers: OutOfMemoryNumbers, phase: Phase): MemoryAdvice {
   const measures = {
     clearCache: ofCache(numbers),

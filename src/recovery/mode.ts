@@ -1,3 +1,7 @@
+/**
+ * One answer to what users can expect now. The mode follows from facts alone and has no memory, so that it cannot be
+ * left behind by them.
+ */
 import type { Mode } from "../core/words.ts";
 
 /** What the service's mode follows from. */
@@ -23,7 +27,7 @@ const rules: readonly { readonly mode: Mode; readonly holds: (facts: ModeFacts) 
   { mode: "ready", holds: (facts) => facts.isLeadReady && facts.hasLeadProofPassed },
 ];
 
-/** The first rule that holds wins (design §4); `degraded` when none does, because unknown is never shown as healthy. */
+/** The first rule that holds wins; `degraded` when none does, because unknown is never shown as healthy. */
 export function modeOf(facts: ModeFacts): Mode {
   return rules.find((rule) => rule.holds(facts))?.mode ?? "degraded";
 }

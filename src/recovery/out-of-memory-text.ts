@@ -1,3 +1,7 @@
+/**
+ * Reads the numbers in the out-of-memory messages of PyTorch and CUDA. They tell a fragmented cache from a neighbour
+ * on the card and from a request that is too large.
+ */
 import { gibibyte, kibibyte, mebibyte } from "../core/units.ts";
 
 /** The numbers in an out-of-memory message. Null = the message does not say. Bytes. */

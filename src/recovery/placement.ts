@@ -28,7 +28,7 @@ export type FitVerdict = "fits" | "tooLarge" | "unknown";
 /** One memory mode of one model for clips of one size. */
 export interface PlacementRow {
   readonly profile: LoadProfile;
-  /** At the peak. 0 on the processor. */
+  /** What the card must have at the peak; 0 on the processor. */
   readonly deviceBytes: number;
   /** The weights that wait there, or pass through while they are read. */
   readonly hostBytes: number;
@@ -57,14 +57,17 @@ export interface ModelPlacement {
   readonly verdict: FitVerdict;
   /** The usual clips, the largest first, then the test render. */
   readonly clips: readonly ClipPlacement[];
-  /** Of the largest clip that fits; null when none does. */
+  /** The memory mode of the largest clip that fits; null when none does. */
   readonly profile: LoadProfile | null;
 }
 
 /** Interpreter and libraries beside the weights: 0.8 GiB were measured with weights of a few megabytes. */
 const programBytes = gibibyte;
 
-/** The seed's usual sizes; what a clip of the model's own length needs there decides how the model is placed first. */
+/**
+ * The sizes that clients ask for most; what a clip of the model's own length needs there decides how the model is
+ * placed first.
+ */
 const usualSizes = [
   [1280, 720],
   [854, 480],

@@ -1,3 +1,7 @@
+/**
+ * Chooses the next rung of a ladder, and says of each that is passed over why it cannot help. Nothing is skipped for
+ * want of a measurement.
+ */
 import type { Fault } from "../core/fault.ts";
 import { formatBytes } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";

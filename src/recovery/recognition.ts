@@ -1,3 +1,7 @@
+/**
+ * What a judge answers: the class of a fault, how sure it is, and what decided. The reason is kept in the incident, so
+ * that people can check the judgement.
+ */
 import type { Evidence } from "../core/fault.ts";
 import type { FaultClass } from "../core/words.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * How often and after which waits something is tried again inside one rung. Waits are jittered, so that workers that
+ * failed together do not return together.
+ */
 import { secondMs } from "../core/units.ts";
 
 /** Retries inside one rung. */
@@ -8,7 +12,9 @@ export interface RetryTable {
   readonly longestMs: number;
 }
 
-/** The seed's tables (design §5), as far as something is tried again inside a rung: a restart and a setting are tried once. */
+/**
+ * Only downloads and loads are tried again inside a rung: their causes pass. A restart and a setting are tried once.
+ */
 export const retryTables = {
   model_download: { retryCount: 3, firstMs: 5 * secondMs, factor: 2, longestMs: 60 * secondMs },
   model_loading: { retryCount: 2, firstMs: 2 * secondMs, factor: 1.5, longestMs: 10 * secondMs },

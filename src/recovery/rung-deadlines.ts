@@ -1,3 +1,7 @@
+/**
+ * How long each recovery action may take, and how often the service looks back for the main model. An action without
+ * an end would hold its worker for ever.
+ */
 import { hourMs, minuteMs, secondMs } from "../core/units.ts";
 import type { RecoveryAction } from "../core/words.ts";
 
@@ -21,7 +25,10 @@ export interface LookBackLimits {
   readonly longestMs: number;
 }
 
-/** 30 s, doubling, at most 10 min: the one schedule of probes that look whether the main model can return (design §5). */
+/**
+ * The service looks back after 30 s, then at doubling intervals, at most 10 min: a repair by hand shows soon, a lost
+ * card costs little.
+ */
 export const defaultLookBack: LookBackLimits = { firstMs: 30 * secondMs, longestMs: 10 * minuteMs };
 
 /** The wait before the look-back number `lookBackCount` + 1. */

@@ -1,3 +1,4 @@
+/** Counts recovery attempts for the API. Only what was proven counts as a success. */
 import type { RungResult } from "../core/fault.ts";
 import type { FailureType, RecoveryAction } from "../core/words.ts";
 
@@ -12,7 +13,7 @@ interface Tally {
   readonly successful: number;
 }
 
-/** The seed's `recovery_statistics`; the contract gives the fields their names on the wire. */
+/** The figures of `recovery_statistics`; the contract gives the fields their names on the wire. */
 export interface RecoveryStatistics {
   readonly totalAttempts: number;
   readonly successfulAttempts: number;
@@ -39,7 +40,10 @@ function tallyBy<Key extends string>(
   return tallies;
 }
 
-/** Successful = proven effective; the stand-in counts as in the seed. */
+/**
+ * An attempt is successful when it was proven effective. A stand-in that plays counts too, because the compatible
+ * clients count it.
+ */
 function isSuccessful(attempt: RecoveryAttempt): boolean {
   return attempt.rung.outcome === "effective";
 }

@@ -1,3 +1,7 @@
+/**
+ * Learns how long steps take here, and derives from it when a render has stalled. A fixed limit would end slow cards'
+ * renders, or miss the stalls of fast ones.
+ */
 import { tokenCount } from "../core/model-figures.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import { type LoadProfile, type Phase, phases } from "../core/words.ts";
@@ -10,7 +14,7 @@ export const emptyHistory: StepHistory = {};
 
 const keptSampleCount = 64;
 const keptEnvelopeCount = 64;
-/** Fewer samples say nothing: the generous limits hold (design §4). */
+/** Fewer samples say nothing: the generous limits hold until then, so that no first render is ended by a guess. */
 const trustedSampleCount = 5;
 export const unknownLimits = { stallMs: 15 * minuteMs, cancelMs: 5 * minuteMs } as const;
 const leastLimits = { stallMs: minuteMs, cancelMs: 10 * secondMs } as const;

@@ -1,3 +1,7 @@
+/**
+ * The only place that says whether a recovery action helped. It judges by measurements and proofs after the action,
+ * never by the action's own success; what nobody measured stays `unknown`.
+ */
 import type { ActionEvidence } from "../core/fault.ts";
 import { formatBytes } from "../core/units.ts";
 import type { Outcome, RecoveryAction } from "../core/words.ts";

@@ -78,7 +78,7 @@ export function checkMemory(sample: Sample | null, neededBytes: number, what: st
       );
 }
 
-/** Listens for a moment. */
+/** Finds out by listening for a moment: nothing else tells whether the port is free and may be used. */
 export function checkPort(config: Pick<Config, "host" | "port" | "stateDir">): Promise<ReturnType<typeof ok>> {
   const { host, port } = config;
   if (port === 0) return Promise.resolve(ok("Any free port is taken."));

@@ -29,7 +29,7 @@ function filesWords({ state, presentBytes, totalBytes }: ModelStatus, weightByte
   return `Its files are not all here: ${rest} to fetch.`;
 }
 
-/** One line a model. */
+/** Says of one model in one line whether this machine carries it and whether its files are here. */
 export function judgeModel(world: FitnessWorld, model: string, files: ModelStatus | null) {
   const fitness: Fitness = fitnessOf(world, model);
   const said = [...fitness.sentences, ...(files === null ? [] : [filesWords(files, fitness.weightBytes)])].join(" ");

@@ -1,3 +1,7 @@
+/**
+ * The doctor's look at the interpreter of diffusers workers: its version, its packages, and whether its PyTorch
+ * reaches the card. Every finding names the command that repairs it.
+ */
 import type { Clock } from "../../core/clock.ts";
 import {
   askPython,

@@ -46,7 +46,7 @@ interface Round {
   readonly sample: Sample | null;
 }
 
-/** Service and libraries, without any weights. */
+/** What the service and its libraries need, without any weights. */
 const serviceBytes = gibibyte;
 
 const isReal = ({ kind }: Config["workers"][number]): boolean => kind !== "simulator";

@@ -1,3 +1,7 @@
+/**
+ * Lets a drill take the service's senses away. The service gets these ports always; without a drill they pass
+ * everything on.
+ */
 import { UnderstudyError } from "../../core/errors.ts";
 import type { DiskGauge } from "../../core/ports/artifact-files.ts";
 import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";

@@ -1,14 +1,15 @@
+/** The drills that there are: the fault of each, and how soon it must be noticed, answered and repaired. */
 import type { DrillTargets } from "../../core/drill.ts";
 import { minuteMs, secondMs } from "../../core/units.ts";
 import type { Phase } from "../../core/words.ts";
 
 /** What a drill does to the running service. */
 type DrillFault =
-  /** To the worker's process; again each time it has come back, `times` in all. */
+  /** The worker's process gets the signal, and again each time it has come back: `times` in all. */
   | { readonly kind: "signal"; readonly signal: "SIGKILL" | "SIGSTOP"; readonly times: number }
   /** A test card, played by simulated workers only. */
   | { readonly kind: "card"; readonly card: string; readonly phase: Phase }
-  /** A card that shows at a load, which is asked for. */
+  /** A test card that shows at a load; the drill asks for the load. */
   | { readonly kind: "loadCard"; readonly card: string }
   /** The service is made to see a full disk, or no telemetry, for so long. */
   | { readonly kind: "blind"; readonly what: "disk" | "telemetry"; readonly forMs: number };
@@ -25,7 +26,7 @@ export interface Drill {
 const standard: DrillTargets = { detectedMs: 5 * secondMs, answeredMs: 5 * secondMs, recoveredMs: 2 * minuteMs };
 /** A silent worker is believed dead after 10 s (`supervision.silence`). */
 const silent: DrillTargets = { detectedMs: 15 * secondMs, answeredMs: 20 * secondMs, recoveredMs: 2 * minuteMs };
-/** A stall is seen after a minute at the least (design: max of 60 s and 4 × p95). */
+/** A stall is noticed after a minute at the least: the limit is 4 × p95 of the machine's own steps, but never less. */
 const stalled: DrillTargets = { detectedMs: 75 * secondMs, answeredMs: 80 * secondMs, recoveredMs: 3 * minuteMs };
 
 const card = (name: string, description: string, text: string, phase: Phase, targets = standard): Drill => ({
@@ -64,7 +65,7 @@ export const drills: readonly Drill[] = [
   {
     name: "corrupt-model",
     description: "The model cannot be loaded again, and again.",
-    // Refused until the loader has given up and the first repair has been tried.
+    // Loads are refused until the loader has given up and the first repair has been tried.
     fault: { kind: "loadCard", card: "refuse-loadx4" },
     targets: { ...standard, detectedMs: 15 * secondMs, answeredMs: 20 * secondMs },
   },

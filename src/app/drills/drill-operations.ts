@@ -1,3 +1,7 @@
+/**
+ * Drills as operators ask for them. One runs at a time and only in a sound service: otherwise it would measure
+ * something else.
+ */
 import type { ScoreCard } from "../../core/drill.ts";
 import { UnderstudyError } from "../../core/errors.ts";
 import { secondMs } from "../../core/units.ts";
@@ -17,7 +21,10 @@ interface DrillView extends Drill {
 
 export interface DrillOperations {
   list(): Promise<readonly DrillView[]>;
-  /** Null for an unknown name. Throws UnderstudyError DRILL_NOT_POSSIBLE with the reason. */
+  /**
+   * Resolves when the drill is over; with null for an unknown name. Throws UnderstudyError DRILL_NOT_POSSIBLE with the
+   * reason.
+   */
   run(name: string, by: string): Promise<ScoreCard | null>;
 }
 

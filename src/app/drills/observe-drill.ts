@@ -1,3 +1,7 @@
+/**
+ * Judges a drill from outside: by the rows that the service writes, by its mode, and by what the owner of the drill's
+ * job sees. A claim that a look at the parts contradicts counts against the service.
+ */
 import type { Clock } from "../../core/clock.ts";
 import type { ScoreCard } from "../../core/drill.ts";
 import { type EventRow, isRowOf } from "../../core/events.ts";
@@ -109,7 +113,7 @@ export class DrillObserver {
     this.#detectedAtMs = row.atMs;
   }
 
-  /** One look. True when everything is as it was before, with the job's real result. */
+  /** Looks once; true when everything is as it was before, with the job's real result. */
   async look(isFaultOver: boolean): Promise<boolean> {
     const { clock, store } = this.#parts;
     const job = await store.jobs.get(this.#jobId);

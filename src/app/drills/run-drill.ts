@@ -1,3 +1,7 @@
+/**
+ * Runs one drill in the live service: submits a job of its own, provokes the fault while it renders, waits for the
+ * recovery and scores it.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { Chance } from "../../core/chance.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -50,7 +54,10 @@ const beginWithinMs = 2 * minuteMs;
 /** Beyond its target a drill is watched this much longer, so that the score says how late it was. */
 const giveUpFactor = 3;
 
-/** Small, and long enough that something can be done to it in the middle. A test card in its prompt is for simulators. */
+/**
+ * The drill's render is small, and long enough that something can be done to it in the middle. A test card in its
+ * prompt is for simulators.
+ */
 function drillRequest(
   { catalog, config, chance }: Pick<DrillNeeds, "catalog" | "config" | "chance">,
   drill: Drill,

@@ -1,3 +1,4 @@
+/** Whether a missing card is a fault here. On a machine that renders on its processor it is none. */
 import type { Config } from "../../config/schema.ts";
 import type { GpuExpectation } from "../../recovery/health.ts";
 

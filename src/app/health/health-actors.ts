@@ -1,3 +1,4 @@
+/** The one effect of the health monitor machine: the measurements on a timer. The machine judges them. */
 import { type AnyEventObject, fromCallback } from "xstate";
 import type { Clock, TimerHandle } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";

@@ -1,13 +1,14 @@
+/** The host's memory as loads need to know it, and the machine as one worker sees it. */
 import type { TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import type { WorkerIdentity } from "../../core/ports/worker.ts";
 import type { DeviceFacts, MachineFacts } from "../../recovery/placement.ts";
 
 /** How much memory the host has, or the control group of this service. */
 export interface HostMemory {
-  /** As of the last measurement; null before the first. */
+  /** The total as last measured; null before the first measurement. */
   known(): number | null;
   measure(): Promise<number | null>;
-  /** What nobody uses now; null when nobody can say. */
+  /** Measures what nobody uses now; null when nobody can say. */
   measureFree(): Promise<number | null>;
 }
 

@@ -1,3 +1,6 @@
+/**
+ * The measurements of the last day, for the charts of the page. A restart empties it: nothing durable depends on it.
+ */
 import type { Sample } from "../../core/ports/telemetry-probe.ts";
 import { minuteMs } from "../../core/units.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * Measurements for the API. Many clients that ask at once share the monitor's sample, because each measurement of a
+ * card costs time on it.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Sample, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";

@@ -1,16 +1,20 @@
+/**
+ * How well recovery works, in figures over a span of time: how fast faults were noticed, answered and repaired, and
+ * which actions helped. All figures come from rows, so they hold over restarts.
+ */
 import type { ActionFigures, Durations, ModeShares, RecoveryAnalytics } from "../../contract/analytics-wire.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { EventMap, EventRow } from "../../core/events.ts";
 import type { EventLog, IncidentRow, IncidentStore } from "../../core/ports/event-log.ts";
 import { type Mode, type Outcome, outcomes } from "../../core/words.ts";
 
-/** Beyond these the newest are counted, and the answer says that it is partial. */
+/** So many rows are counted at most. Of more the newest are, and the answer says that it is partial. */
 const counted = { rungCount: 20_000, incidentCount: 5_000, modeCount: 20_000 } as const;
 
 const rank = (sorted: readonly number[], ratio: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * ratio) - 1)] ?? 0;
 
-/** Nearest rank: a percentile is a time that was measured, also among few. */
+/** Percentiles go by the nearest rank, so that each is a time that was measured, also among few. */
 export function durationsOf(spansMs: readonly number[], whyNone: string): Durations {
   if (spansMs.length === 0) return { count: 0, meanMs: null, p50Ms: null, p95Ms: null, reason: whyNone };
   const sorted = spansMs.toSorted((a, b) => a - b);
@@ -20,7 +24,7 @@ export function durationsOf(spansMs: readonly number[], whyNone: string): Durati
 
 type Rung = EventMap["rung.ended"];
 
-/** Per failure type and action, in the order in which they were first tried. */
+/** Counts outcomes for each failure type and action, in the order in which they were first tried. */
 export function actionFigures(rows: readonly EventRow<"rung.ended">[]): ActionFigures[] {
   const groups = new Map<string, Rung[]>();
   for (const { data: rung } of rows) {
@@ -145,7 +149,7 @@ export interface AnalyticsPorts {
   readonly clock: Pick<Clock, "turn">;
 }
 
-/** Counted from the rows that an index finds, in slices, so that heartbeats are answered between them. */
+/** Counts the rows that an index finds, in slices, so that heartbeats are answered between them. */
 export async function recoveryAnalytics(
   ports: AnalyticsPorts,
   sinceMs: number,

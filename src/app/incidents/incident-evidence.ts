@@ -1,3 +1,7 @@
+/**
+ * Removes prompts, keys, tokens and paths of home directories from evidence before it is written. Rows of incidents
+ * are shown, exported and attached to reports: what they hold may leave this machine.
+ */
 import { homedir } from "node:os";
 
 const hidden = "[hidden]";
@@ -40,7 +44,7 @@ const tellingLines = (log: string): string =>
 /** A copy of plain data that can be kept in a row: of the same shape, and every text in it sanitised. */
 export const sanitise = <Value>(value: Value): Value => keepable(value) as Value;
 
-/** Only what JSON holds: errors by name and message, no functions. */
+/** Keeps only what JSON can hold: errors become name and message, functions go. */
 export function keepable(value: unknown): unknown {
   if (typeof value === "string") return sanitiseText(value);
   if (value instanceof Error) return { name: value.name, message: sanitiseText(value.message) };

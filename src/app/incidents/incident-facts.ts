@@ -1,3 +1,7 @@
+/**
+ * Compares what an incident's rows say with what its replay reports. A difference means that the chart has changed
+ * since, or that a row is wrong.
+ */
 import { isDeepStrictEqual } from "node:util";
 import type { EventRow } from "../../core/events.ts";
 import { climbEndedRow, lookBackRow, rungEndedRow, rungStartedRow } from "../../machines/incident-rows.ts";

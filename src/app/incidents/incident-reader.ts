@@ -1,3 +1,7 @@
+/**
+ * Gathers everything that belongs to one incident: its own rows, what happened around its worker meanwhile, and the
+ * jobs that it touched. Prompts are hidden before anything leaves here.
+ */
 import type { IncidentStory } from "../../contract/incident-story.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { RowHead, TimelineRow } from "../../core/events.ts";

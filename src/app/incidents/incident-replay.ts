@@ -134,8 +134,8 @@ interface Life {
 }
 
 /**
- * From one first step to the next. Facts are written at once and steps a moment later, so that facts go by their time and not by
- * their place.
+ * A life goes from one first step to the next. Facts are written at once and steps a moment later, so facts go by
+ * their time, not by their place.
  */
 function livesOf(rows: readonly TimelineRow[]): Life[] {
   const recorded = rows.flatMap((row) => recordedOf(row) ?? []);

@@ -1,3 +1,7 @@
+/**
+ * Turns a machine's transition into a row of the timeline. Of recovery the whole event is kept, because a replay feeds
+ * the same events to the same chart.
+ */
 import type { StoredStep } from "../../core/events/service-events.ts";
 import type { NewEvent } from "../../core/events.ts";
 import { present } from "../../core/present.ts";

@@ -1,3 +1,7 @@
+/**
+ * Writes down what the supervisor and its machines report. Facts are written in the order in which they were reported;
+ * one that cannot be written is counted and logged, and never stops the machine that reported it.
+ */
 import { type CallbackActorLogic, fromCallback } from "xstate";
 import { messageOf } from "../../core/errors.ts";
 import type { NewEvent } from "../../core/events.ts";
@@ -132,11 +136,14 @@ async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<vo
   }
 }
 
-/** Who hears of facts. */
+/** Those who hear of facts, before and after the row is durable. */
 export interface FactListeners {
-  /** Before it is written: what the service itself decides by in the same moment, as which models it claims no job for. */
+  /**
+   * Hears a fact before it is written: for what the service decides by in the same moment, as which models it claims
+   * no job for.
+   */
   readonly atOnce: FactListener;
-  /** Once it is written, in order: what others are told. */
+  /** Hears a fact once it is written, in order: others are never told what a crash could take back. */
   readonly written: FactListener;
 }
 
@@ -152,7 +159,7 @@ export interface Recorder {
  */
 export function createRecorder(parts: RecorderNeeds, { atOnce, written: tell }: FactListeners): Recorder {
   const waiting: SupervisorFact[] = [];
-  // Set before the first write begins: what a write makes others do may tell the next fact.
+  // The flag is set before the first write begins: what a write makes others do may tell the next fact.
   let isWriting = false;
   let written: Promise<void> = Promise.resolve();
   const writeAll = async (): Promise<void> => {

@@ -1,3 +1,7 @@
+/**
+ * Carries out what recovery decides: measures before a rung, acts, measures again, and runs the proofs. It returns
+ * evidence alone; whether an action helped is said by recovery/verdicts.ts.
+ */
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
 import type { ActionEvidence } from "../../core/fault.ts";
 import type { Change, JobView, RenderRequest } from "../../core/job.ts";
@@ -36,7 +40,7 @@ export interface RecoverPorts {
   readonly envelopes: Pick<LearnedMemory, "peakOf" | "noteMisfit" | "noteFit">;
   /** Everything that stands before a load; the memory mode in which this worker carries the model. */
   readonly prepareLoad: (workerId: string, model: ModelId) => Promise<LoadProfile>;
-  /** From this one on the next load of the worker chooses; made leaner by the offload rung. */
+  /** The worker's next load chooses from this memory mode on; the offload rung makes it leaner. */
   readonly setProfile: (workerId: string, profile: LoadProfile) => void;
   /** Whether the condition behind the fault is measured no more; null when it cannot be measured from outside. */
   readonly isConditionGone: (target: RecoveryTarget) => Promise<boolean | null>;
@@ -194,7 +198,7 @@ export async function performAction(
   }
 }
 
-/** Where the model is not on the card, the proof begins with a load; why it was refused, null when it was not. */
+/** Loads the model for a proof where it is not on the card. Answers why the load was refused; null when it was not. */
 async function loadForProof(
   ports: RecoverPorts,
   client: WorkerClient,

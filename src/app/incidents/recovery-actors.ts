@@ -1,3 +1,4 @@
+/** The effects of the recovery machine, bound to the ports of this service; recover.ts holds what they do. */
 import { fromPromise } from "xstate";
 import type {
   PerformActionInput,

@@ -1,3 +1,7 @@
+/**
+ * The rungs that were tried, for the statistics and the list of attempts. It is read from the timeline at the start
+ * and holds the newest only, so that an answer needs no query.
+ */
 import type { EventRow } from "../../core/events.ts";
 import type { RungResult } from "../../core/fault.ts";
 import type { Store } from "../../core/ports/event-log.ts";
@@ -12,7 +16,7 @@ export interface LedgerEntry {
   readonly result: Pick<RungResult, "action" | "outcome" | "reason" | "startedAtMs" | "endedAtMs">;
 }
 
-/** The recovery attempts that the seed's statistics count; read back from the timeline at start. */
+/** The recovery attempts that `recovery_statistics` of the compatible routes counts. */
 export interface RecoveryLedger {
   note(fact: SupervisorFact): void;
   list(): readonly LedgerEntry[];

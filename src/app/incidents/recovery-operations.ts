@@ -1,3 +1,7 @@
+/**
+ * Recovery as operators ask for it: trigger, reset, health. A trigger waits a while for its incident, so that the
+ * answer tells what was tried and proven instead of "started".
+ */
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -54,7 +58,7 @@ export interface HealthReader {
   isMonitored(): boolean;
   /** When it last measured; null before that, or without a monitor. */
   measuredAtMs(): number | null;
-  /** Null without a monitor. */
+  /** Health as the monitor last judged it; null without a monitor. */
   view(isServing: boolean): HealthView | null;
 }
 
@@ -217,7 +221,10 @@ async function checkHealth({ parts, supervisor }: Means): Promise<HealthView> {
   };
 }
 
-/** The operator's own act: the row comes first, and the next start of the service measures again in any case. */
+/**
+ * Turns the monitor on or off. The operator's act is written first, and the next start of the service measures again
+ * in any case.
+ */
 async function setMonitoring({ parts, supervisor }: Means, isOn: boolean, by: string): Promise<boolean> {
   if (parts.health.isMonitored() === isOn) return false;
   await parts.store.events.append([{ kind: isOn ? "monitoring.started" : "monitoring.stopped", actor: by, data: {} }]);

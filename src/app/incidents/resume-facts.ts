@@ -1,3 +1,7 @@
+/**
+ * Reads at the start what the supervisor before this one had in hand. Without it a restart would give back a spent
+ * budget, close an open breaker and forget its incidents.
+ */
 import type { TimelineRow } from "../../core/events.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { ResumedFacts } from "../../machines/supervisor-types.ts";

@@ -41,7 +41,7 @@ export interface Fitness {
   readonly weightBytes: number;
   /** Which model fits instead; null where this one does, or none. */
   readonly instead: string | null;
-  /** The whole refusal in one sentence. */
+  /** The sentence with which a job or pull of this model is refused. */
   readonly refusal: string;
 }
 

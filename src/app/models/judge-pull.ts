@@ -1,3 +1,7 @@
+/**
+ * Says before a download of many gigabytes whether this machine could use the model at all, and whether the disk has
+ * room for it.
+ */
 import { statfs } from "node:fs/promises";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";

@@ -1,3 +1,7 @@
+/**
+ * Builds the catalogue of this configuration and refuses names that it does not describe: a typing error shows at the
+ * start, not at the first job.
+ */
 import { readFileSync } from "node:fs";
 import type { Config } from "../../config/schema.ts";
 import { ModelError, UnderstudyError } from "../../core/errors.ts";

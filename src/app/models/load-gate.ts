@@ -1,5 +1,7 @@
+/** Keeps several workers from loading at once on a host that has no memory for it. */
+
 export interface LoadGateOptions {
-  /** Of the host, or of the control group around it; null when nobody can say. */
+  /** Measures the free memory of the host, or of the control group around it; null when nobody can say. */
   readonly measureFreeBytes: () => Promise<number | null>;
 }
 
@@ -20,7 +22,7 @@ export class LoadGate {
   /** Resolves, when the load may begin, with what ends its hold. Rejects with the signal's reason. */
   async enter(needBytes: number, signal: AbortSignal): Promise<() => void> {
     const hold = { needBytes };
-    // Held before it is measured: of two that come in the same turn one sees the other.
+    // The hold is entered before memory is measured: of two loads that come in the same turn one sees the other.
     while (!(await this.#mayBegin(hold))) await this.#nextEnd(signal);
     if (signal.aborted) this.#leave(hold);
     signal.throwIfAborted();

@@ -1,3 +1,7 @@
+/**
+ * Remembers the memory mode of each worker between loads. Without it a worker that recovery has made leaner would fail
+ * again at its next load.
+ */
 import type { LoadProfile } from "../../core/words.ts";
 
 /** Which memory mode each worker loads with next; recovery's offload rung makes it leaner. */

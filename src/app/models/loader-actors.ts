@@ -1,3 +1,7 @@
+/**
+ * The effects of the model loader machine: find the files, fetch, verify, load, prove by a test render, unload. A
+ * model counts as loaded only after its test render.
+ */
 import { fromCallback, fromPromise } from "xstate";
 import type { Clock, TimerHandle } from "../../core/clock.ts";
 import type { Fault } from "../../core/fault.ts";

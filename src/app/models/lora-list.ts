@@ -1,3 +1,6 @@
+/**
+ * The LoRA files that a job may name. The folder is read at each question: whoever puts a file there needs no restart.
+ */
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { LoraFile } from "../../server/server-ports.ts";

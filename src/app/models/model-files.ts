@@ -1,3 +1,7 @@
+/**
+ * The files of models as loads and repairs need them. Every function also answers for simulated models, which have
+ * none.
+ */
 import { UnderstudyError } from "../../core/errors.ts";
 import type { ModelCache } from "../../core/ports/model-cache.ts";
 import type { ModelId } from "../../core/words.ts";

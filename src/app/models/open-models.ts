@@ -1,3 +1,4 @@
+/** Opens the cache of model files with this configuration's limits and the hub's access from the environment. */
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { HubEnvironment } from "../../config/hub-environment.ts";

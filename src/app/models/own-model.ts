@@ -1,3 +1,4 @@
+/** Which model a worker returns to. The supervisor, recovery and the loader ask here, so that they agree. */
 import type { Config } from "../../config/schema.ts";
 import type { ModelId } from "../../core/words.ts";
 

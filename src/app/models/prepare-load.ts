@@ -1,3 +1,7 @@
+/**
+ * Chooses the memory mode before a load, by what is known of card and host. A mode found by failing would cost minutes
+ * for each that fails, and may take the neighbours' memory meanwhile.
+ */
 import { UnderstudyError } from "../../core/errors.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import { canaryRequest } from "../../core/model-figures.ts";

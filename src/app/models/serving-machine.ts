@@ -1,3 +1,4 @@
+/** What stands behind the connected workers, for answers about fit and waiting time. */
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { ServingMachine } from "../../jobs/admission.ts";
 import { modelHeldBy, type Supervisor } from "../../machines/supervisor-view.ts";

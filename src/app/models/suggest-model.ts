@@ -1,3 +1,7 @@
+/**
+ * Answers which model and size to take for a wish, before a job is submitted. It goes by the same placement table as
+ * the loads.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { SuggestionView } from "../../contract/model-views.ts";
 import { UnderstudyError } from "../../core/errors.ts";

@@ -1,3 +1,7 @@
+/**
+ * Keeps one model that cannot be loaded from taking its whole worker out of service, and from being loaded again for
+ * each of its jobs.
+ */
 import type { Clock } from "../../core/clock.ts";
 import type { ModelId } from "../../core/words.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";

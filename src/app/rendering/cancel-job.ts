@@ -1,3 +1,7 @@
+/**
+ * Cancels a job, queued or running. A crash between the wish and its execution loses nothing: the renewal of the lease
+ * brings the wish to the pipeline as well.
+ */
 import type { Store } from "../../core/ports/event-log.ts";
 import type { Supervisor } from "../../machines/supervisor-view.ts";
 import type { ControlPort } from "../../server/server-ports.ts";

@@ -1,3 +1,7 @@
+/**
+ * From a finished render to the result of its job: the lease is kept, the file is checked, published and committed
+ * exactly once. A file that cannot be kept at this moment is tried again, because the render behind it was dear.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { Clock, TimerHandle } from "../../core/clock.ts";
 import { messageOf, UnderstudyError } from "../../core/errors.ts";
@@ -43,7 +47,7 @@ export interface CommitNeeds extends LeaseNeeds {
 type FinishedOrder = LeaseOrder & { readonly report: RenderReport };
 
 const refusedRetryMs = secondMs;
-/** Between two tries to commit while disk or database refuse; a finished render is worth the wait. */
+/** The wait between two tries to commit while disk or database refuse; a finished render is worth it. */
 const commitAgainMs = 2 * secondMs;
 const commitPatienceMs = 10 * minuteMs;
 
@@ -106,7 +110,8 @@ async function refuse(parts: LeaseNeeds, lease: Lease, problem: string): Promise
 async function acceptAndAcknowledge(parts: CommitNeeds, order: FinishedOrder, over: AbortSignal): Promise<CommitFact> {
   const { lease, report, workerId } = order;
   const { jobId } = lease;
-  // Looked up before anything is waited for: meanwhile the worker may load another memory mode for the next job.
+  // The place is looked up before anything is waited for: meanwhile the worker may load another memory mode for the
+  // next job.
   const deviceUuid = parts.links.clientOf(workerId)?.identity.device.uuid ?? workerId;
   const place = { deviceUuid, profile: parts.profiles.of(workerId) };
   const identity = parts.links.clientOf(workerId)?.identity;

@@ -1,3 +1,7 @@
+/**
+ * Tells the sender of a job its place in the queue and when its video may be expected. Where nothing is known, nothing
+ * is said: a number without a basis would be a promise.
+ */
 import type { EventRow } from "../../core/events.ts";
 import type { JobProgress, JobView } from "../../core/job.ts";
 import type { Store } from "../../core/ports/event-log.ts";
@@ -25,7 +29,10 @@ export interface WaitQuestion {
   readonly tookMs: readonly number[];
 }
 
-/** Until a waiting job has its result: the renders before it, and its own. Null where nothing can be said. */
+/**
+ * Estimates when a waiting job has its result: after the renders before it, and its own. Null where nothing can be
+ * said.
+ */
 export function estimateWaitMs({ aheadCount, workerCount, remainingMs, tookMs }: WaitQuestion): number | null {
   if (workerCount === 0 || tookMs.length === 0) return null;
   const typicalMs = tookMs.reduce((sum, ms) => sum + ms, 0) / tookMs.length;

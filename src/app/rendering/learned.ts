@@ -1,3 +1,7 @@
+/**
+ * What this machine's own renders teach: which sizes fit in which memory mode, how long steps and whole clips take. It
+ * is kept in the store, so that a restart does not learn by failing once more.
+ */
 import type { Clock } from "../../core/clock.ts";
 import type { ModelEntry } from "../../core/model-entry.ts";
 import type { Store } from "../../core/ports/event-log.ts";
@@ -68,13 +72,13 @@ export interface LearnedMemory {
   misfitEndsAtMs(deviceUuid: string, envelope: Envelope): number | null;
   noteMisfit(place: EnvelopePlace, envelope: Envelope): Promise<void>;
   noteFit(place: EnvelopePlace, envelope: Envelope): Promise<void>;
-  /** A whole job was rendered; also keeps what its steps taught. */
+  /** Notes the peak of a whole job, and keeps what its steps taught. */
   notePeak(place: EnvelopePlace, envelope: Envelope, bytes: number): Promise<void>;
 }
 
 /** How long whole clips take. */
 export interface LearnedClipTimes {
-  /** From the first step to the last. */
+  /** Notes a clip that was rendered from its first step to its last; a resumed one would seem quicker than it is. */
   note(place: EnvelopePlace, model: ModelEntry, clip: Clip, tookMs: number): Promise<void>;
   timeOf(question: ClipTimeQuestion): ClipTime;
 }

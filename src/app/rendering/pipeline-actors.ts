@@ -1,3 +1,7 @@
+/**
+ * The effects of the pipeline machine: claim a job, prepare its worker, follow the render, commit the file, give the
+ * attempt back. The machine decides what comes next; every write here carries the fence of its attempt.
+ */
 import { fromCallback, fromPromise } from "xstate";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -93,13 +97,15 @@ async function settle(
 ): Promise<void> {
   const { jobs } = parts.store;
   parts.progress.clear(lease.jobId);
-  // Not waited for: a worker that is stopped would hold the stop of the service, and the next render drops a kept result too.
+  // Nobody waits for the answer: a worker that is stopped would hold the stop of the service, and the next render
+  // drops a kept result too.
   void parts.links
     .clientOf(workerId)
     ?.acknowledge(lease.jobId, lease.fence)
     .catch(() => undefined);
   await parts.host.recordJob(workerId, null).catch(() => undefined);
-  // Never claimable at once: what gave it back would give it back again, in a loop that lets nothing else happen.
+  // The job is never claimable at once: what gave it back would give it back again, in a loop that lets nothing else
+  // happen.
   const runAtMs = parts.clock.nowMs() + retryDelayMs;
   switch (settlement.kind) {
     case "release":
@@ -129,7 +135,7 @@ async function settle(
   }
 }
 
-/** By the table of what fits, which renders and their failures taught. */
+/** The fault of a job that fits in no allowed form, by what renders and their failures taught. */
 const noRoom = (what: string): Fault =>
   faultOf(recognition("outOfMemory", 0.9, "no memory mode and no change that the job allows fits now"), {
     message: what,

@@ -1,3 +1,7 @@
+/**
+ * Decides before a render in which memory mode and in which form a job goes to its worker. A job is changed only as
+ * far as its sender consented.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { JobSpec, RenderPlan } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";

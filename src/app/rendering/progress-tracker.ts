@@ -1,3 +1,7 @@
+/**
+ * Progress of the running jobs for streams, pages and outlooks. It is kept in memory only: after a restart the next
+ * report of the worker fills it again.
+ */
 import type { Clock } from "../../core/clock.ts";
 import type { JobProgress } from "../../core/job.ts";
 import type { Phase } from "../../core/words.ts";
@@ -16,7 +20,7 @@ interface ProgressNote {
   readonly phase: Phase;
   readonly step: number;
   readonly of: number;
-  /** What is left by this machine's own history; without it the board goes by this attempt's pace. */
+  /** What is left by this machine's own history; without it the tracker goes by this attempt's pace. */
   readonly leftMs?: number | null;
 }
 

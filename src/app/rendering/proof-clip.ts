@@ -1,3 +1,7 @@
+/**
+ * The proof behind the ladders' last rung. Recovery may say that stand-ins serve only after one was made and decoded
+ * here.
+ */
 import { messageOf } from "../../core/errors.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Media } from "../../core/ports/media.ts";

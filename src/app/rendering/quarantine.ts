@@ -1,3 +1,6 @@
+/**
+ * An operator's two answers to a job that has ended its worker more than once: back into the queue, or gone for good.
+ */
 import type { Store } from "../../core/ports/event-log.ts";
 import type { QuarantinePort } from "../../server/server-ports.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * Deletes a job with its files, as `DELETE` asks for it. A job that renders is cancelled first: its worker would
+ * otherwise write into what has been deleted.
+ */
 import type { Clock } from "../../core/clock.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Store } from "../../core/ports/event-log.ts";

@@ -1,3 +1,7 @@
+/**
+ * Times one render for the learned step times. A phase that was met halfway, after an adoption, teaches nothing of its
+ * whole length.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { effectiveRequest, type Lease } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
@@ -16,7 +20,7 @@ export interface Reached {
 export interface RenderTimes {
   /** Also answers what is left by earlier renders, and the limits of a phase that begins here. */
   note(reached: Reached): { readonly leftMs: number | null; readonly begun: StepLimits | null };
-  /** The last phase is over. */
+  /** Ends the last phase, whose time nothing else tells. */
   end(): void;
 }
 

@@ -1,3 +1,7 @@
+/**
+ * One render as its worker reports it, told to the pipeline machine as facts. It serves renders that begin here and
+ * renders that an earlier supervisor began.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
@@ -22,7 +26,7 @@ export interface RenderNeeds {
   readonly profiles: { of(workerId: string): LoadProfile };
 }
 
-/** A thread inside one long step looks the same for a while. */
+/** A thread counts as standing still only after this: inside one long step it looks the same for a while. */
 const stillFromMs = 10 * secondMs;
 
 function isAbout(notice: WorkerNotice, lease: Lease): boolean {

@@ -1,3 +1,7 @@
+/**
+ * Notices when the service loses its last way to real output, and when it has one again. Stand-ins are due from that
+ * moment on.
+ */
 import type { Clock } from "../../core/clock.ts";
 import type { ModelId } from "../../core/words.ts";
 import type { WorkersFacts } from "../../machines/supervisor-facts.ts";

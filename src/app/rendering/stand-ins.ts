@@ -1,3 +1,7 @@
+/**
+ * Gives the stand-in dispatcher what this service knows: whether real output has a way, what keeps stand-ins back, and
+ * the reason that is written into the picture.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";

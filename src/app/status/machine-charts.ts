@@ -1,3 +1,7 @@
+/**
+ * The charts that the API and the page show. They are made of the machines that run, so a picture cannot differ from
+ * the behaviour.
+ */
 import type { Chart } from "../../core/ports/machine-feed.ts";
 import { circuitBreakerMachine } from "../../machines/circuit-breaker.machine.ts";
 import { healthMonitorMachine } from "../../machines/health-monitor.machine.ts";

@@ -1,3 +1,4 @@
+/** The figures of `/metrics` that are looked up at the scrape instead of being counted when something happens. */
 import type { Clock } from "../../core/clock.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { Mode } from "../../core/words.ts";

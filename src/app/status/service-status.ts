@@ -1,3 +1,7 @@
+/**
+ * The service in the words of its users: mode, one sentence on what a submission gets, health, workers. Health that
+ * nobody measured is shown as unknown.
+ */
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { JobProgress } from "../../core/job.ts";

@@ -1,3 +1,7 @@
+/**
+ * One source for all streams: facts, samples, progress and downloads become frames here once, however many clients
+ * listen.
+ */
 import type { DownloadView } from "../../contract/model-views.ts";
 import type { JobProgress } from "../../core/job.ts";
 import type { MachineStep } from "../../core/ports/machine-feed.ts";
@@ -14,7 +18,7 @@ export interface StreamSources {
   readonly onDownload: Subscribe<DownloadView>;
   readonly onSample: Subscribe<Sample>;
   readonly onProgress: Subscribe<JobProgress>;
-  /** Answers with what ends it. */
+  /** Answers with the function that stops listening. */
   readonly onStep: (listener: (step: MachineStep) => void) => () => void;
   readonly status: () => Pick<ServiceStatus, "sentence" | "health">;
 }

@@ -1,3 +1,4 @@
+/** Runs the conformance checks of `worker check` against any program, without a service around it. */
 import type { PromiseFile } from "../../contract/worker-promises.ts";
 import { createSystemClock } from "../../core/clock.ts";
 import { MediaError } from "../../core/errors.ts";
@@ -10,9 +11,9 @@ import { ownCommand } from "../../workers/own-command.ts";
 import { createProcessRegistry } from "../../workers/process-registry.ts";
 
 export interface WorkerCheckReport {
-  /** One after the other, as they end. */
+  /** Called for each check as it ends. */
   readonly onOutcome: (name: string, outcome: CheckOutcome) => void;
-  /** What is checked, once it has told what it is. */
+  /** Called when the worker has told what it is, before the first check. */
   readonly onSubject: (what: { readonly model: string; readonly profile: string; readonly longSteps: number }) => void;
 }
 
@@ -25,7 +26,7 @@ export async function checkWorker(
   const clock = createSystemClock();
   const registry = createProcessRegistry();
   const media = createMediaClient({ clock, onSpawn: (pid) => registry.register({ pid }), onExit: registry.unregister });
-  /** By the service's own decoder, not by what the worker wrote the file with. */
+  /** Decodes with the service's own decoder, not with what the worker wrote the file with. */
   const decode = async (path: string) => {
     const probe = await media.probe(path);
     if (!probe.plays || probe.isBlack || probe.isConstant)

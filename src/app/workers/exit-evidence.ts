@@ -1,3 +1,7 @@
+/**
+ * Asks kernel and card why a worker's process ended. The answer tells an out-of-memory kill of the host from a crash
+ * of the worker.
+ */
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { MachineEvidence, ProcessFollower, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";

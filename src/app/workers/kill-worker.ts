@@ -1,3 +1,7 @@
+/**
+ * Lets people kill a worker to see the recovery. The row of the act is written before the signal, so that the timeline
+ * never shows such a death without its cause.
+ */
 import type { Store } from "../../core/ports/event-log.ts";
 import type { WorkerHost } from "../../core/ports/worker.ts";
 import type { ControlPort } from "../../server/server-ports.ts";
@@ -7,7 +11,7 @@ export interface KillNeeds {
   readonly store: Pick<Store, "events">;
   readonly links: Pick<WorkerLinks, "get">;
   readonly host: Pick<WorkerHost, "signal">;
-  /** Meant where nobody is named. */
+  /** The worker that is meant where nobody is named. */
   readonly firstWorkerId: string;
 }
 

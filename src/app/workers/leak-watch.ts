@@ -1,3 +1,7 @@
+/**
+ * Finds workers that keep more memory after each job. A worker is started anew between two jobs, before the leak ends
+ * one with an out-of-memory error.
+ */
 import { messageOf } from "../../core/errors.ts";
 import type { EventRow } from "../../core/events.ts";
 import type { Store } from "../../core/ports/event-log.ts";
@@ -12,7 +16,7 @@ export interface LeakNeeds {
   readonly logger: Pick<Logger, "warn">;
 }
 
-/** Of the card: beyond it the residue takes what renders need. */
+/** Share of the card beyond which the residue takes what renders need. */
 const limitRatio = 0.5;
 
 interface Watched {

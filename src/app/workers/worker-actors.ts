@@ -1,3 +1,7 @@
+/**
+ * The effects of the worker machine: start, adopt, connect, watch and stop one process. A process that is replaced is
+ * seen to end before its successor starts, so that two never share the card.
+ */
 import { fromCallback, fromPromise } from "xstate";
 import type { Config } from "../../config/schema.ts";
 import { messageOf, WorkerError } from "../../core/errors.ts";
@@ -21,7 +25,7 @@ export interface WorkerNeeds extends EvidenceNeeds {
   readonly logger: Pick<Logger, "info" | "warn">;
   readonly store: Pick<Store, "jobs">;
   readonly config: Pick<Config, "leaseMs" | "stop" | "supervision">;
-  /** Of this supervisor; an attempt that is adopted belongs to it. */
+  /** The epoch of this supervisor; an attempt that is adopted belongs to it from then on. */
   readonly epoch: number;
   readonly hostMemory: { measure(): Promise<unknown> };
   /** In which memory mode an adopted worker holds its model. */
@@ -143,7 +147,7 @@ function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) =
   });
   let idleMs: number | null = null;
   let tellFromMs = supervision.stillnessMs;
-  // Told again as it lasts: what was no matter under a job is one after it.
+  // The standstill is told again as it lasts: what was no matter under a job is one after it.
   const noteIdle = (mainThreadIdleMs: number): void => {
     idleMs = mainThreadIdleMs;
     if (idleMs < supervision.stillnessMs) tellFromMs = supervision.stillnessMs;

@@ -1,3 +1,7 @@
+/**
+ * Who is connected now. A worker that restarts gets another client, so an effect that kept the former one would talk
+ * to a dead process.
+ */
 import { UnderstudyError } from "../../core/errors.ts";
 import type { ProcessRef, WorkerClient, WorkerNotice } from "../../core/ports/worker.ts";
 

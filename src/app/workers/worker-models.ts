@@ -1,3 +1,7 @@
+/**
+ * Tells diffusers workers which models there are and where their files lie. The list and the links are written under
+ * the state directory, because a worker reads files and asks no supervisor.
+ */
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
@@ -29,7 +33,7 @@ export function createWorkerModels(stateDir: string, { entries }: ModelCatalog):
       const next = `${placeOf(model)}.new`;
       rmSync(next, { force: true });
       symlinkSync(resolve(folder), next);
-      // In one step: a worker that loads meets the former files or these.
+      // The link changes in one step: a worker that loads meets the former files or these.
       renameSync(next, placeOf(model));
     },
   };

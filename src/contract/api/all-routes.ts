@@ -39,7 +39,7 @@ export const routeFiles = {
 
 type ValueOf<Group> = Group[keyof Group];
 
-/** The definitions among all that those files export. */
+/** The route definitions among all that those files export. */
 export type AnyRoute = ValueOf<{
   [File in keyof typeof routeFiles]: Extract<ValueOf<(typeof routeFiles)[File]>, { readonly method: string }>;
 }>;

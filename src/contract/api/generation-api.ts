@@ -58,8 +58,11 @@ const submitTo = <Path extends string>(path: Path, summary: string) =>
     refusals,
   });
 
-export const submitGeneration = submitTo("/api/v1/generation/submit", "Takes a job, durably, as the seed does.");
-export const generate = submitTo("/api/v1/generate", "The same under the seed's other name.");
+export const submitGeneration = submitTo(
+  "/api/v1/generation/submit",
+  "Takes a job, durably, in the fields of the compatible routes.",
+);
+export const generate = submitTo("/api/v1/generate", "The same under the other name of the compatible route.");
 
 export const showGeneration = apiRoute({
   method: "get",
@@ -79,7 +82,7 @@ export const detectModelType = apiRoute({
   path: "/api/v1/generation/models/detect",
   role: "viewer",
   tags,
-  summary: "Which model suits a prompt: the seed's form asks before it submits.",
+  summary: "Which model suits a prompt: the compatible clients' form asks before it submits.",
   request: {
     query: z.object({ prompt: z.string().max(longestPromptLength).optional(), has_image: truth, has_end_image: truth }),
   },

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { ErrorCode } from "../../core/error-codes.ts";
 
-/** Of an order whose body could be read. */
+/** The refusals of an order whose body could be read. */
 export const orderRefusals = [
   "REQUEST_INVALID",
   "IMAGE_UNCHECKED",

@@ -85,7 +85,7 @@ export const showThumbnailByName = apiRoute({
   path: "/thumbnails/{name}",
   role: "viewer",
   tags,
-  summary: "The same by the base name of `thumbnail_path`, where the seed's gallery looks for it.",
+  summary: "The same by the base name of `thumbnail_path`, where the compatible clients' gallery looks for it.",
   request: { params: z.object({ name: z.string() }), headers: rangeHeaders },
   responses: fileAnswers(["image/jpeg"]),
   refusals: ["NOT_FOUND"],

@@ -29,7 +29,7 @@ export const serviceHealth = apiRoute({
   path: "/health",
   role: "open",
   tags,
-  summary: "The seed's short answer.",
+  summary: "The short answer of the compatible routes.",
   responses: { 200: jsonAnswer(serviceHealthSchema, "How the service is.") },
 });
 
@@ -38,7 +38,7 @@ export const systemHealth = apiRoute({
   path: "/api/v1/system/health",
   role: "viewer",
   tags,
-  summary: "One object that pleases every generation of the seed's client.",
+  summary: "One object that every generation of the compatible client can read.",
   responses: { 200: jsonAnswer(systemHealthSchema, "How the service is.") },
 });
 

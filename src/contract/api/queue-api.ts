@@ -1,4 +1,4 @@
-/** The queue as the seed's clients poll it. */
+/** The queue as the compatible clients poll it. */
 import { z } from "zod";
 import { queueSchema, taskStatuses } from "../task-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";

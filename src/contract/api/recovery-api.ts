@@ -1,4 +1,7 @@
-/** The seed's recovery endpoints. `trigger` and `reset` answer 200 also when nothing could be repaired, as the seed does. */
+/**
+ * Recovery for the compatible clients. `trigger` and `reset` answer 200 also when nothing could be repaired, because
+ * they expect it.
+ */
 import { z } from "zod";
 import { failureTypes } from "../../core/words.ts";
 import {
@@ -46,9 +49,9 @@ export interface TriggerBody {
   readonly failure_type: (typeof failureTypes)[number];
   /** Climbs although a test render passes, and suspends the job in hand. */
   readonly force?: boolean;
-  /** Whose; else the worker that is in trouble, or the first one. */
+  /** The worker that is meant; else the one that is in trouble, or the first one. */
   readonly worker_id?: string;
-  /** The seed's clients send it; it is not read. */
+  /** The compatible clients send it; it is not read. */
   readonly context?: Readonly<Record<string, unknown>>;
 }
 

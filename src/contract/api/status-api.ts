@@ -1,3 +1,4 @@
+/** One answer for dashboards and scripts, which would otherwise put it together from several. */
 import { statusSchema } from "../status-wire.ts";
 import { apiRoute, jsonAnswer } from "./api-route.ts";
 

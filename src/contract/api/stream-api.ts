@@ -1,4 +1,4 @@
-/** What stays open: server-sent events and the seed's socket. */
+/** What stays open: server-sent events and the compatible clients' socket. */
 import { z } from "zod";
 import { frameSchemas } from "../event-frames.ts";
 import { topicsParam } from "../stream-topics.ts";
@@ -37,7 +37,7 @@ export const openSocket = apiRoute({
   path: "/ws",
   role: "viewer",
   tags,
-  summary: "The seed's WebSocket: frames of jobs, queue, measurements and recovery by topic.",
+  summary: "The compatible clients' WebSocket: frames of jobs, queue, measurements and recovery by topic.",
   responses: { 101: { description: "The socket is open." } },
   refusals: [{ code: "REQUEST_MALFORMED", status: 426 }, "DRAINING"],
 });

@@ -1,4 +1,4 @@
-/** Figures of host and card, and small answers that the seed's clients look for. */
+/** Figures of host and card, and small answers that the compatible clients look for. */
 import { z } from "zod";
 import { lorasSchema } from "../lora-wire.ts";
 import {
@@ -89,7 +89,7 @@ export const showApiHealth = apiRoute({
   path: "/api/health",
   role: "open",
   tags: ["probes"],
-  summary: "The seed's shortest answer.",
+  summary: "The shortest answer of the compatible routes.",
   responses: {
     200: jsonAnswer(
       z.strictObject({ status: z.enum(["healthy", "degraded", "unhealthy"]), api_version: z.string() }),

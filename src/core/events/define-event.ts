@@ -1,3 +1,7 @@
+/**
+ * How a kind of row is declared: who writes it, when, for whom, and what it carries. The documents of all events are
+ * generated from these declarations.
+ */
 import type { z } from "zod";
 
 /** Who writes a row, as the documents name it. */
@@ -19,7 +23,7 @@ export interface EventDefinition<Schema extends z.ZodObject = z.ZodObject, ReadB
   readonly by: Writer;
   /** When the row is written; one sentence. */
   readonly when: string;
-  /** Made when it is first asked for: a start reads rows of few kinds, and pays for no others. */
+  /** The schema is made when it is first asked for: a start reads rows of few kinds, and pays for no others. */
   readonly schema: () => Schema;
 }
 

@@ -7,7 +7,7 @@ import { errorCode, nothing } from "./fields.ts";
 
 const attemptEnds = ["death", "hostLoss", "error"] as const;
 
-/** Of a job that has ended: its model, and how long ago it was submitted. */
+/** What rows of ended jobs share, for metrics: the model, and how long ago the job was submitted. */
 const ended = { model: () => z.string(), age_ms: () => z.number() };
 
 const failedAttempt = () =>

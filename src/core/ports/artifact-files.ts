@@ -1,3 +1,7 @@
+/**
+ * What jobs need of the disk: published files, staged files, checkpoints, and the ballast that makes room on a full
+ * disk.
+ */
 import type { ArtifactRef } from "../job.ts";
 import type { ArtifactKind } from "../words.ts";
 

@@ -1,8 +1,9 @@
+/** What the timeline and the incidents need of a durable store. Streams, pages, audit and replay read the same rows. */
 import type { IncidentCause } from "../events/incident-events.ts";
 import type { EventKind, EventRow, NewEvent, TimelineRow } from "../events.ts";
 import type { FailureType, IncidentStatus } from "../words.ts";
 
-/** Which rows; each way has an index. Times are inclusive. */
+/** Names the rows that are wanted; each way has an index. Times are inclusive. */
 export interface EventQuery<Of = { readonly incidentId: string } | { readonly jobId: string }> {
   readonly of: Of;
   readonly fromMs?: number;
@@ -12,11 +13,11 @@ export interface EventQuery<Of = { readonly incidentId: string } | { readonly jo
   readonly isNewestFirst?: boolean;
 }
 
-/** Append-only. A row is published after it is written. */
+/** The timeline. Rows are only ever added, and a row is published after it is written. */
 export interface EventLog {
-  /** Durable when it resolves. */
+  /** Writes rows that must not be lost; they are durable when it resolves. */
   append(events: readonly NewEvent[]): Promise<readonly EventRow[]>;
-  /** Buffered: written within 100 ms or 200 rows. */
+  /** Writes within 100 ms or 200 rows, for rows that a crash may take: nobody waits for the disk. */
   note(event: NewEvent): void;
   flush(): Promise<void>;
   /** Rows with seq > after, oldest first. */
@@ -71,7 +72,7 @@ export interface IncidentJob {
 
 export interface IncidentQuery {
   readonly limit: number;
-  /** Of the page before; what it did not give out is no cursor. */
+  /** The cursor that the page before gave out; any other text is none. */
   readonly cursor?: string;
   readonly statuses?: readonly IncidentStatus[];
   readonly openedFromMs?: number;
@@ -97,7 +98,7 @@ export interface FactStore {
   read(key: string): Promise<unknown>;
   /** Durable when it resolves; the event rows are written in the same transaction. */
   write(key: string, value: unknown, events?: readonly NewEvent[]): Promise<void>;
-  /** Several, all or none of them. */
+  /** Writes several facts in one transaction: all or none of them. */
   writeTogether(facts: Readonly<Record<string, unknown>>, events: readonly NewEvent[]): Promise<void>;
 }
 

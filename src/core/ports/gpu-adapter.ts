@@ -1,3 +1,4 @@
+/** What recovery needs of a worker's card. Acting and judging are kept apart: who acts never says that it helped. */
 import type { ActionEvidence, EvidenceMeasure } from "../fault.ts";
 import type { LoadProfile, ModelId } from "../words.ts";
 

@@ -1,3 +1,7 @@
+/**
+ * What jobs need of a durable store. Every change of a job and the row that tells of it are one transaction; an
+ * attempt's writes carry its fence, and an older one is refused.
+ */
 import type {
   ArtifactRef,
   AttemptFailure,
@@ -21,7 +25,10 @@ export interface ClaimRequest {
   readonly workerId: string;
   readonly epoch: number;
   readonly models: readonly ModelId[];
-  /** The model that the worker holds now: preferred within the affinity bounds of the design. */
+  /**
+   * The model that the worker holds now. Its jobs are preferred within bounds: a load costs minutes, and nobody may
+   * wait for ever.
+   */
   readonly residentModel: ModelId | null;
   readonly leaseMs: number;
 }
@@ -73,22 +80,25 @@ export type ActorName = string;
 export interface JobStore {
   /** Idempotency keys are unique per API key. `queueFull` when all keys or this one have as many queued jobs as they may. */
   submit(job: NewJob): Promise<SubmitOutcome>;
-  /** Raises the job's fence. Priority, then age; null when nothing is claimable now. */
+  /** Takes the next job, by priority and then by age, and raises its fence; null when nothing is claimable now. */
   claim(request: ClaimRequest): Promise<Lease | null>;
   /** When the next job of these models that is not yet due may be claimed; null when none waits for its time. */
   nextDueAtMs(models: readonly ModelId[], afterMs: number): Promise<number | null>;
-  /** How this attempt is rendered; told once, before the render begins. */
+  /** Keeps how this attempt is rendered; called once, before the render begins. */
   notePlan(lease: LeaseRef, plan: RenderPlan): Promise<"ok" | "stale">;
   /** `lost`: stop and discard; `cancel`: the owner asked for the end. */
   renew(lease: LeaseRef, leaseMs: number): Promise<"ok" | "cancel" | "lost">;
-  /** Result, job state, artifact row and event in one transaction, only under the lease's fence. */
+  /** Writes result, job state, artifact row and event in one transaction, and only under the lease's fence. */
   commit(
     lease: LeaseRef,
     artifact: ArtifactRef,
     result: JobResult,
     thumbnail?: ArtifactRef,
   ): Promise<"ok" | "stale" | "cancelled">;
-  /** Ends the attempt. The rules of design §5 decide: requeue, quarantine (two deaths), `failed` (cap or not retryable). */
+  /**
+   * Ends the attempt: the job goes back into the queue, into quarantine (two deaths), or is `failed` (no attempt left,
+   * or not retryable).
+   */
   fail(lease: LeaseRef, failure: AttemptFailure): Promise<"retry" | "quarantined" | "failed" | "cancelled" | "stale">;
   /** Gives the job back; the attempt is not charged. */
   release(lease: LeaseRef, why: string, runAtMs?: number): Promise<"ok" | "cancelled" | "stale">;
@@ -103,11 +113,11 @@ export interface JobStore {
       | { readonly kind: "failed"; readonly code: "NO_REAL_ROUTE" | "STAND_IN_FAILED"; readonly message: string }
       | { readonly kind: "stoodIn"; readonly result: JobResult },
   ): Promise<"ok" | "refused" | "absent">;
-  /** Out of quarantine and back into the queue, with a fresh budget and a fresh deadline. */
+  /** Takes a job out of quarantine and back into the queue, with fresh attempts and a fresh deadline. */
   requeue(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
-  /** Out of quarantine for good: it stays failed, with its evidence, until the retention. */
+  /** Takes a job out of quarantine for good: it stays failed, with its evidence, until the retention. */
   drop(jobId: string, by: ActorName): Promise<"ok" | "refused" | "absent">;
-  /** Stand-in or thumbnail. Idempotent; a stand-in is refused once the result exists. */
+  /** Attaches a stand-in or a thumbnail. Idempotent; a stand-in is refused once the result exists. */
   attach(
     jobId: string,
     artifact: ArtifactRef,

@@ -1,3 +1,4 @@
+/** What API keys need of a durable store. It holds digests alone; whoever reads the database learns no key. */
 import type { KeyRole } from "../words.ts";
 import type { ActorName } from "./job-store.ts";
 

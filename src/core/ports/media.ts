@@ -1,3 +1,8 @@
+/**
+ * What the service needs of an encoder and a decoder. It runs in a child process, because a damaged file may end
+ * whoever decodes it.
+ */
+
 export interface MediaFile {
   readonly path: string;
   readonly bytes: number;

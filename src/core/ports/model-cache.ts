@@ -77,15 +77,17 @@ export interface ModelCache {
   /** False for a local folder: somebody else fills it. */
   canPull(name: string): boolean;
   progressOf(name: string): PullProgress | null;
-  /** At most four times a second for each pull. Returns its own end. */
+  /** Calls the listener at most four times a second for each pull. Returns what ends it. */
   onProgress(listener: (name: string, progress: PullProgress) => void): () => void;
-  /** After each pull, however it ended, with the last progress that it told. Returns its own end. */
+  /**
+   * Calls the listener after each pull, however it ended, with the last progress that it told. Returns what ends it.
+   */
   onEnded(listener: PullEndListener): () => void;
   /** Joins a pull of this name that is under way. Throws ModelError; what came is kept. */
   pull(name: string, asked?: PullAsked): Promise<PullOutcome>;
   /** Resolves when nothing is written any more; what came is kept. False when there was nothing to pause. */
   pause(name: string): Promise<boolean>;
-  /** The pull that was paused, or that failed, once more. */
+  /** Goes on with a pull that was paused or that failed. */
   resume(name: string): Promise<PullOutcome>;
   /** Ends a pull and frees what is not a whole file. */
   cancel(name: string): Promise<void>;
@@ -96,6 +98,6 @@ export interface ModelCache {
   localPath(name: string, revision?: string): Promise<string | null>;
   /** Deletes the repository from the cache, all its revisions. */
   remove(name: string): Promise<void>;
-  /** Pauses all. */
+  /** Pauses every pull; what came is kept. */
   close(): Promise<void>;
 }

@@ -1,3 +1,7 @@
+/**
+ * What is measured of cards, host and disk from outside the workers. Nothing is invented: a value that nobody could
+ * measure is null, with the reason.
+ */
 import type { Evidence, GpuEvidence } from "../fault.ts";
 
 /** A process that the driver lists on a card. Inside a container the list is empty or names the host's pids. */
@@ -8,7 +12,7 @@ interface CardHolder {
 
 /** What only real cards tell. Null = not measured, with the reason in the sample's `unavailable`. */
 interface GpuDetails {
-  /** Without the function and with a domain of four digits at least, as the kernel's log writes it: `0000:65:00`. */
+  /** The address on the bus as the kernel's log writes it, without the function: `0000:65:00`. */
   readonly busId: string | null;
   readonly driverVersion: string | null;
   /** Held by the driver, beside what is used: total = reserved + used + free. */
@@ -65,7 +69,7 @@ export interface HostDetails {
     readonly memoryLimitBytes: number | null;
     readonly oomKillCount: number | null;
   } | null;
-  /** Over the last ten seconds. */
+  /** Pressure over the last ten seconds. */
   readonly pressure: { readonly memory: Pressure | null; readonly cpu: Pressure | null; readonly io: Pressure | null };
   readonly unavailable: Readonly<Record<string, string>>;
 }

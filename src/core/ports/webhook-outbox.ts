@@ -1,8 +1,12 @@
+/**
+ * What the webhook dispatcher needs of a durable store. A delivery survives a crash, and may then be made twice; its
+ * id tells the receiver.
+ */
 import type { WebhookDelivery } from "../webhook.ts";
 
 export interface DueQuery {
   readonly limit: number;
-  /** Under way already. */
+  /** Deliveries that are under way already. */
   readonly exceptSeqs: readonly number[];
   /** Receivers that are busy with others; one that hangs must not keep the rest waiting. */
   readonly exceptOrigins: readonly string[];

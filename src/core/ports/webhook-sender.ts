@@ -1,3 +1,7 @@
+/**
+ * What deliveries need of the network. Addresses come from users, so the sender decides which of them it calls at all.
+ */
+
 export interface WebhookMessage {
   /** The same for every try of one delivery. */
   readonly id: string;

@@ -1,3 +1,7 @@
+/**
+ * What the supervisor needs of a worker and of the host that runs it. Every kind of worker implements this, and
+ * nothing above it knows which kind it is.
+ */
 import type { DeviceMemory, WorkerFailure } from "../fault.ts";
 import type { RenderRequest } from "../job.ts";
 import type { LoadProfile, ModelId, Phase, RecoveryAction } from "../words.ts";
@@ -52,7 +56,7 @@ export interface RenderReport {
   readonly resumedFromStep: number;
   readonly renderMs: number;
   readonly peakBytes: number;
-  /** Allocated once the device was free of the job and before anything else began. */
+  /** What was allocated once the device was free of the job and before anything else began. */
   readonly heldBytes: number;
 }
 
@@ -158,11 +162,11 @@ export interface WorkerHost {
   findRecorded(workerId: string): Promise<ProcessRef | null>;
   /** Remembers the job in hand in run/<worker>.json, for adoption. */
   recordJob(workerId: string, job: { readonly jobId: string; readonly fence: number } | null): Promise<void>;
-  /** Calls once. A child's exit event, or polling for an adopted process. */
+  /** Calls the listener once. A child tells its exit; an adopted process, which is no child, is polled. */
   onExit(ref: ProcessRef, listener: (exit: ProcessExit) => void): () => void;
-  /** To the whole process group; false when it is gone. */
+  /** Signals the whole process group, helpers of the worker included; false when it is gone. */
   signal(ref: ProcessRef, signal: "SIGTERM" | "SIGKILL" | "SIGCONT" | "SIGSTOP"): boolean;
-  /** Absent, a zombie, or another start time. */
+  /** True when the process is absent, a zombie, or another one under the same pid. */
   isGone(ref: ProcessRef): boolean;
   /** State letter of /proc/<pid>/stat; null when unknown. */
   stateLetter(ref: ProcessRef): string | null;
