@@ -3,6 +3,7 @@
  * renders that an earlier supervisor began.
  */
 import type { Clock } from "../../core/clock.ts";
+import { WorkerError } from "../../core/errors.ts";
 import { effectiveRequest, type Lease, type RenderRequest } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
@@ -97,14 +98,20 @@ export function followRender(ports: RenderNeeds, order: RenderOrder, report: (fa
     else if (attach.phase !== null && !isOver)
       noteProgress({ phase: attach.phase, step: attach.step ?? 0, of: attach.of ?? 1 });
   };
-  void begin().catch((thrown: unknown) =>
-    end({ type: "render.failed", fault: classifyThrown(thrown, { phase: phase ?? "encode" }) }),
-  );
+  void begin().catch((thrown: unknown) => {
+    // Whoever watches the process tells of its end, with evidence, or ends one that says nothing more: it is a death.
+    if (hasConnectionEnded(thrown)) return;
+    end({ type: "render.failed", fault: classifyThrown(thrown, { phase: phase ?? "encode" }) });
+  });
   return () => {
     isOver = true;
     stopListening();
   };
 }
+
+/** The connection went away under a call; a call without a connection is refused by an error of another kind. */
+const hasConnectionEnded = (thrown: unknown): boolean =>
+  thrown instanceof WorkerError && thrown.code === "WORKER_EXITED";
 
 /** The worker reads the image's file by itself. */
 export function toWorkerRequest(

@@ -55,6 +55,18 @@ describe("following a render", () => {
     expect(types()).toEqual(["render.completed"]);
   });
 
+  it("whose worker dies under the order has not failed: its death is told by whoever watches the process", async () => {
+    const { lease } = await ready();
+    const generate = () => Promise.reject(new WorkerError("WORKER_EXITED", "the connection to the worker ended"));
+    const connected = (id: string) => ({ ...world.links.connected(id), generate });
+    const facts: RenderFact[] = [];
+    followRender({ ...world, links: { ...world.links, connected } }, { workerId, lease, isUnderWay: false }, (fact) =>
+      facts.push(fact),
+    );
+    await world.clock.advance(minuteMs);
+    expect(facts).toEqual([]);
+  });
+
   it("whose failure was kept meanwhile has that", async () => {
     const { worker, lease, begin } = await ready();
     worker.armed = { fault: "oom", phase: "denoise", atStep: 2 };
