@@ -6,7 +6,7 @@ import { MediaError } from "../core/errors.ts";
 import type { ArtifactProbe, Media, MediaFile, UploadedImage } from "../core/ports/media.ts";
 import { present } from "../core/present.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
-import { createMediaLane, type MediaClientOptions, type MediaLane } from "./media-lane.ts";
+import { createMediaQueue, type MediaClientOptions, type MediaQueue } from "./media-queue.ts";
 
 /** A 720p clip of five seconds decodes in a few seconds on one busy core. */
 const clipLimitMs = 2 * minuteMs;
@@ -21,13 +21,13 @@ const unchecked = (detail: string, cause?: unknown): MediaError =>
   });
 
 /** Uploaded pictures are decoded apart from clips: none waits for a stand-in, and one that ends the decoder ends no clip. */
-function createImageChecker(lane: MediaLane): Media["imageProblemOf"] {
+function createImageChecker(queue: MediaQueue): Media["imageProblemOf"] {
   let waiting = 0;
   return async (image: UploadedImage) => {
     if (waiting >= waitingImageCount) throw unchecked("Too many pictures wait to be decoded.");
     waiting += 1;
     try {
-      return (await lane.call({ kind: "image", image })) as string | null;
+      return (await queue.call({ kind: "image", image })) as string | null;
     } catch (thrown) {
       if (!(thrown instanceof MediaError) || thrown.code === "DRAINING") throw thrown;
       throw unchecked("The picture could not be decoded: its decoder ended or did not answer in time.", thrown);
@@ -39,8 +39,8 @@ function createImageChecker(lane: MediaLane): Media["imageProblemOf"] {
 
 /** Starts a media child when it is needed. This module loads no media code itself. */
 export function createMediaClient(options: MediaClientOptions): Media {
-  const clips = createMediaLane(options, clipLimitMs);
-  const images = createMediaLane(options, imageLimitMs);
+  const clips = createMediaQueue(options, clipLimitMs);
+  const images = createMediaQueue(options, imageLimitMs);
   return {
     renderStandIn: async (order) => (await clips.call({ kind: "standIn", order })) as MediaFile,
     renderThumbnail: async (order) => {

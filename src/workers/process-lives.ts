@@ -8,7 +8,7 @@ import type { ProcessExit, ProcessRef, WorkerHost } from "../core/ports/worker.t
 import { type ExitWatch, watchAdopted, watchChild } from "./exit-watch.ts";
 import type { ProcessRegistry } from "./process-registry.ts";
 import { type ProcessTable, sendToGroup } from "./process-table.ts";
-import { createLogKeeper, readLogTail } from "./worker-log.ts";
+import { createLogRotation, readLogTail } from "./worker-log.ts";
 
 /** The processes that one host started or adopted, until each has ended and been cleared up after. */
 export interface ProcessLives {
@@ -49,7 +49,7 @@ function createSignaller(table: ProcessTable): WorkerHost["signal"] {
 }
 
 export function createProcessLives({ clock, table, registry, logOf }: ProcessLivesOptions): ProcessLives {
-  const logs = createLogKeeper(clock);
+  const logs = createLogRotation(clock);
   const lives = new Map<string, Life>();
   const isGone = (ref: ProcessRef): boolean => table.presenceOf(ref) !== "alive";
   const signal = createSignaller(table);

@@ -64,14 +64,14 @@ export function rotateLog(path: string): void {
   }
 }
 
-export interface LogKeeper {
+export interface LogRotation {
   keep(path: string): void;
   release(path: string): void;
   stop(): void;
 }
 
 /** Rotates the logs of living workers; its timer exists only while there are any. */
-export function createLogKeeper(clock: Clock): LogKeeper {
+export function createLogRotation(clock: Clock): LogRotation {
   const paths = new Set<string>();
   let timer: TimerHandle | undefined;
   const arm = (): void => {

@@ -8,7 +8,7 @@ import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { createProcessTable, sendToGroup } from "../../src/workers/process-table.ts";
 import { simulatorCommand } from "../../src/workers/simulator-command.ts";
 import { stopWorker } from "../../src/workers/stop-ladder.ts";
-import { createLogKeeper, openLog } from "../../src/workers/worker-log.ts";
+import { createLogRotation, openLog } from "../../src/workers/worker-log.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -64,26 +64,26 @@ describe("the process table", () => {
 describe("the log", () => {
   it("is rotated while its worker lives, and by no timer after that", async () => {
     const clock = createVirtualClock();
-    const keeper = createLogKeeper(clock);
+    const rotation = createLogRotation(clock);
     const path = join(dir, "worker-0.log");
-    keeper.keep(path);
+    rotation.keep(path);
     writeFileSync(path, `${"x".repeat(9 * 1024 * 1024)}the end`);
     await clock.advance(5_000);
     expect(statSync(path).size).toBe(64 * 1024);
     expect(readFileSync(path, "utf8").endsWith("xthe end")).toBe(true);
-    keeper.release(path);
+    rotation.release(path);
     expect(clock.pendingCount).toBe(0);
   });
 
   it("below 8 MiB is left alone", async () => {
     const clock = createVirtualClock();
-    const keeper = createLogKeeper(clock);
+    const rotation = createLogRotation(clock);
     const path = join(dir, "worker-0.log");
     writeFileSync(path, "x".repeat(8 * 1024 * 1024));
-    keeper.keep(path);
+    rotation.keep(path);
     await clock.advance(60_000);
     expect(statSync(path).size).toBe(8 * 1024 * 1024);
-    keeper.stop();
+    rotation.stop();
     expect(clock.pendingCount).toBe(0);
   });
 

@@ -12,7 +12,7 @@ export interface MediaClientOptions {
   readonly onExit?: (pid: number) => void;
 }
 
-export interface MediaLane {
+export interface MediaQueue {
   call(request: MediaRequest): Promise<MediaValue>;
   stop(): Promise<void>;
 }
@@ -20,7 +20,7 @@ export interface MediaLane {
 /** The child's death in the middle of a call costs one retry; a second one is the caller's to see. */
 const tries = 2;
 
-export function createMediaLane({ clock, onSpawn, onExit }: MediaClientOptions, callLimitMs: number): MediaLane {
+export function createMediaQueue({ clock, onSpawn, onExit }: MediaClientOptions, callLimitMs: number): MediaQueue {
   let child: MediaProcess | null = null;
   let isStopped = false;
 
