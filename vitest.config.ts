@@ -15,7 +15,7 @@ const apart = {
     ...oneByOne,
   },
   /** Minutes of faults against one real service, one after the other. */
-  drills: { include: ["test/drills/**/*.test.ts"], hookTimeout: minuteMs },
+  drills: { include: ["test/drills/**/*.test.ts"], hookTimeout: minuteMs, ...oneByOne },
   /** The real worker on a real card. */
   gpu: {
     include: ["test/gpu/**/*.test.ts"],

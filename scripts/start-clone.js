@@ -17,7 +17,7 @@ function listSources() {
   return [
     ...entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)),
     // npm writes the second one with every change of packages; another installer has none.
-    ...["package.json", "node_modules/.package-lock.json", "scripts/bundle.ts"]
+    ...["package.json", "node_modules/.package-lock.json", "scripts/bundle.ts", "scripts/rules/source-files.ts"]
       .map((path) => join(root, path))
       .filter((path) => existsSync(path)),
   ].toSorted();
@@ -27,7 +27,10 @@ function listSources() {
 function keyOfSources() {
   const hash = createHash("sha256");
   for (const path of listSources()) {
-    const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
+    // A file of an editor may be gone between the list and the look; the list without it is another key.
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) continue;
+    const { size, mtimeNs, ctimeNs, ino } = found;
     hash.update(`${path} ${size} ${mtimeNs} ${ctimeNs} ${ino}\n`);
   }
   return hash.digest("hex").slice(0, 32);

@@ -52,7 +52,8 @@ export const orderFields = {
   fallback: z.enum(fallbackConsents, { error: `must be one of: ${listed(fallbackConsents)}` }),
   allow: z
     .array(z.enum(reductionKinds, { error: `must be a list of: ${listed(reductionKinds)}` }))
-    .max(reductionKinds.length, "names something twice"),
+    .max(reductionKinds.length, "names something twice")
+    .refine((names) => new Set(names).size === names.length, "names something twice"),
   floor: { width: pixels, height: pixels, frames: whole(1, 1_000) },
 } as const;
 

@@ -12,7 +12,7 @@ import {
   recoveryInput,
   workerInput,
 } from "./supervisor-inputs.ts";
-import { type IncidentSpawn, join, nothing, type Route } from "./supervisor-route.ts";
+import { type IncidentSpawn, join, nothing, type Route, updateWorker } from "./supervisor-route.ts";
 import { withMode } from "./supervisor-routes.ts";
 import type { SupervisedWorker, SupervisorEvent, SupervisorFact } from "./supervisor-types.ts";
 import type { StopShape } from "./worker-types.ts";
@@ -88,6 +88,13 @@ export function spawnSubsystems(around: Around): void {
   }
 }
 
+/** A child that was stopped stays among the children, at its end. */
+const isActive = ({ self }: Around, childId: string): boolean => {
+  const children: Readonly<Record<string, { getSnapshot(): { readonly status: string } } | undefined>> =
+    self.getSnapshot().children;
+  return children[childId]?.getSnapshot().status === "active";
+};
+
 /** A child died by an error: it is started again after a moment, unless it has died too often of late. */
 export function noteCrash(around: Around, event: SupervisorEvent): void {
   const { context, enqueue } = around;
@@ -102,16 +109,22 @@ export function noteCrash(around: Around, event: SupervisorEvent): void {
   // The recorder is started again at once: until it is back every fact would be lost.
   if (isRecorder && isRespawned) enqueue.spawnChild("recorder", { id: childIds.recorder });
   const fact: SupervisorFact = { type: isRespawned ? "child.crashed" : "child.abandoned", childId, message };
-  if (!isRecorder || isRespawned) sendTo(around, childIds.recorder, fact);
+  // A recorder that was given up hears nothing any more; one that has just been started is not among the children yet.
+  const isHeard = isRecorder ? isRespawned : isActive(around, childIds.recorder);
+  if (isHeard) sendTo(around, childIds.recorder, fact);
   const noted: Route = { ...nothing, change: { crashes: { ...context.crashes, [childId]: recent } } };
+  // The job in a pipeline's hand is told of by nobody any more: its lease runs out, and another attempt takes it up.
+  const owner = context.configured.find(({ id }) => childId === childIds.pipeline(id));
+  const freed = owner === undefined ? nothing : updateWorker(context, owner.id, { jobId: null });
   const abandoned = isRespawned ? nothing : abandonIncident(context, incidentIdOf(childId));
-  carryOut(around, withMode(context, join(abandoned, noted), context.mode === "draining"));
+  carryOut(around, withMode(context, join(join(abandoned, noted), freed), context.mode === "draining"));
   if (isRespawned && !isRecorder)
     enqueue.raise({ type: "child.respawn", childId }, { delay: respawnMs, id: `respawn-${childId}-${nowMs}` });
 }
 
-/** Starts one child again and tells it what its siblings know already. */
+/** Starts one child again and tells it what its siblings know already. One that runs stays the only one of its name. */
 export function respawnChild(around: Around, childId: string): void {
+  if (isActive(around, childId)) return;
   const { incidents, clock, configured } = around.context;
   const incident = incidents[incidentIdOf(childId)];
   const worker = configured.find(({ id }) => childId.startsWith(`${id}/`));

@@ -44,5 +44,8 @@ export function readRow(row: StoredRow): TimelineRow {
 /** Reads the cause of an incident; fields that its row does not hold as this version knows them are left out. */
 export function readCause(text: string): Partial<IncidentCause> {
   const data = JSON.parse(text) as Partial<IncidentCause>;
-  return incidentCause().partial().safeParse(data).success ? data : {};
+  const { shape } = incidentCause();
+  const isKept = ([name, value]: readonly [string, unknown]): boolean =>
+    !Object.hasOwn(shape, name) || shape[name as keyof IncidentCause].safeParse(value).success;
+  return Object.fromEntries(Object.entries(data).filter(isKept));
 }

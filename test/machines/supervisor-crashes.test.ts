@@ -195,6 +195,40 @@ describe("a recorder that dies", () => {
   });
 });
 
+it("another child that dies after the recorder was given up does not take the supervisor with it either", async () => {
+  await withIncident();
+  for (let death = 0; death < 5; death += 1) {
+    world.kill(childIds.recorder);
+    await world.clock.turn();
+  }
+  world.kill(childIds.health);
+  await world.clock.advance(2_000);
+  expect(world.actor.getSnapshot().status).toBe("active");
+});
+
+it("a monitor that is asked for while one runs stays the only one", async () => {
+  world = start();
+  await world.clock.advance(1);
+  const monitors = () => world.started.filter(({ kind }) => kind === "healthMonitor").length;
+  world.actor.send({ type: "monitor.start" });
+  world.kill(childIds.health);
+  await world.clock.turn();
+  world.actor.send({ type: "monitor.start" });
+  await world.clock.advance(5_000);
+  expect(monitors()).toBe(2);
+});
+
+it("a job in the hand of a pipeline that died is in nobody's hand", async () => {
+  world = start();
+  await world.clock.advance(1);
+  world.actor.send({ type: "job.begun", workerId: "a", jobId: "job-1" } as never);
+  const jobInHand = () => world.actor.getSnapshot().context.workers["a"]?.jobId;
+  expect(jobInHand()).toBe("job-1");
+  world.kill(childIds.pipeline("a"));
+  await world.clock.advance(2_000);
+  expect(jobInHand()).toBeNull();
+});
+
 it("stops as asked, also where the order comes in its very first moment", async () => {
   world = start();
   world.actor.send({ type: "service.drain", shape: "quick", finishMs: 0 });

@@ -5,7 +5,7 @@ import { eventKinds } from "../../src/core/events.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { createEventLog } from "../../src/store/event-log.ts";
-import { readRow } from "../../src/store/read-row.ts";
+import { readCause, readRow } from "../../src/store/read-row.ts";
 import { eventOf, sampleData } from "../harness/sample-rows.ts";
 
 const stored = (kind: string, data: object) => ({
@@ -47,6 +47,13 @@ it.each([
     kind,
     Object.keys(data).map((key) => key.replace("stepCount", "step_count")),
   ]);
+});
+
+it("the cause of an incident keeps what this version can read of it", () => {
+  const { fault } = sampleData["incident.opened"];
+  const strange = { fault: { ...fault, faultClass: "cosmicRay" }, model: "T2V-A14B", job_id: null, added: 1 };
+  expect(readCause(JSON.stringify(strange))).toEqual({ model: "T2V-A14B", job_id: null, added: 1 });
+  expect(readCause(JSON.stringify({ fault, model: 7 }))).toEqual({ fault });
 });
 
 it("rows are found by kind as far as this version reads them", async () => {

@@ -26,6 +26,7 @@ const rules: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   [/(prompt["']?\s*[:=](?!\s*\[hidden\])\s*)(?:"[^"]*"|'[^']*'|[^\n]*)/gi, `$1${hidden}`],
   [/\b(bearer\s+)[^\s"',]+/gi, `$1${hidden}`],
   [/((?:token|secret|password|authorization|api[_-]?key)["']?\s*[:=]\s*["']?)(?!bearer\b)[^\s"',]+/gi, `$1${hidden}`],
+  [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/:@]+:[^\s/@]+@/gi, `$1${hidden}@`],
   [/\b(?:hf|sk|pk|ghp|gho|xox[a-z])[_-][\w-]{8,}/g, hidden],
   [/\b[0-9a-f]{32,}\b/gi, hidden],
 ];

@@ -51,7 +51,7 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "canary.passed":
     case "canary.failed":
       // A fact of these kinds carries what the row of its kind carries.
-      return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data: fact.data } as NewEvent;
+      return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data: sanitise(fact.data) } as NewEvent;
     case "rung.ended": {
       const data = { ...rungEndedRow(fact), reason: sanitiseText(fact.result.reason) };
       return { kind: fact.type, incidentId: fact.id, workerId: fact.workerId, data };
@@ -61,15 +61,16 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "worker.crashLooped":
     case "worker.stopped":
     case "model.proven":
-    case "model.loadFailed":
-    case "model.setAside":
     case "pipeline.stalled":
       return { kind: fact.type, workerId: fact.workerId, data: fact.data } as NewEvent;
+    case "model.loadFailed":
+    case "model.setAside":
+      return { kind: fact.type, workerId: fact.workerId, data: sanitise(fact.data) } as NewEvent;
     case "health.changed":
       return { kind: fact.type, data: { status: fact.health.status, issues: fact.health.issues } };
     case "child.crashed":
     case "child.abandoned":
-      return { kind: fact.type, data: { child: fact.childId, message: fact.message } };
+      return { kind: fact.type, data: { child: fact.childId, message: sanitiseText(fact.message) } };
     default:
       return null;
   }

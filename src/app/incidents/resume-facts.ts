@@ -56,7 +56,11 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
   const incidents: Incident[] = [];
   for (const row of open) {
     const { fault, model = null } = row.data;
-    if (fault === undefined || row.workerId === null) continue;
+    if (fault === undefined || row.workerId === null) {
+      // Nobody could work on it or end it: a later version may have written its fault in words of its own.
+      await store.incidents.close(row.id, "abandoned", 0);
+      continue;
+    }
     incidents.push({
       id: row.id,
       key: row.key,

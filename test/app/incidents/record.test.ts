@@ -133,6 +133,19 @@ describe("the record of an incident", () => {
     actor.stop();
   });
 
+  it("no row of a model or a child keeps a token, nor who may ask at an address", async () => {
+    const message = "401 for https://ada:pa55word@hub.example/model?token=hf_abcdefghijkl, Bearer hf_abcdefghijkl";
+    const data = { model: "T2V-A14B", code: "NETWORK_UNREACHABLE", message } as const;
+    await record(
+      { type: "model.loadFailed", workerId, data },
+      { type: "model.setAside", workerId, data },
+      { type: "child.crashed", childId: "health", message },
+    );
+    const rows = await world.rows("model.loadFailed", "model.setAside", "child.crashed");
+    expect(rows).toHaveLength(3);
+    for (const row of rows) expect(JSON.stringify(row.data)).not.toMatch(/hf_|pa55word/);
+  });
+
   it("what happens to workers, models, health and children has its row", async () => {
     await record(
       { type: "worker.connected", workerId, data: { pid: 7, adopted: false, device: "GPU-0" } },
@@ -164,6 +177,15 @@ describe("the record of an incident", () => {
 
 describe("what the next start takes up", () => {
   const resume = () => readResumedFacts(world.store, world.clock.nowMs());
+
+  it("an incident whose fault it cannot read is closed: nobody could work on it or end it", async () => {
+    await record(opened());
+    const stored = await world.store.incidents.get("incident-1");
+    const listOpen = async () => (stored === null ? [] : [{ ...stored, data: { model: null } }]);
+    const incidents = { ...world.store.incidents, listOpen };
+    expect(await readResumedFacts({ ...world.store, incidents }, 1)).toMatchObject({ incidents: [] });
+    expect(await world.store.incidents.get("incident-1")).toMatchObject({ status: "abandoned" });
+  });
 
   it("is nothing on a new state directory", async () => {
     expect(await resume()).toEqual({
