@@ -54,7 +54,7 @@ export function noteStopped(context: SupervisorContext, workerId: string): Route
   );
 }
 
-const recycleHolder = "recycle";
+export const recycleHolder = "recycle";
 
 /** The pipeline was asked to let the worker alone and does: now it ends, and a new process takes its place. */
 export function recycleIfAsked(context: SupervisorContext, workerId: string): Route {

@@ -1,4 +1,5 @@
 /** What the supervisor's actions do: routes are carried out, children are started, and started again when they die. */
+import type { PipelineEvent } from "./pipeline-types.ts";
 import type { RecoveryResume } from "./recovery-types.ts";
 import { type Around, limitsOf } from "./supervisor-base.ts";
 import { childIds, type Send } from "./supervisor-children.ts";
@@ -12,9 +13,10 @@ import {
   recoveryInput,
   workerInput,
 } from "./supervisor-inputs.ts";
+import { recycleHolder } from "./supervisor-intake.ts";
 import { type IncidentSpawn, join, nothing, type Route, updateWorker } from "./supervisor-route.ts";
 import { withMode } from "./supervisor-routes.ts";
-import type { SupervisedWorker, SupervisorEvent, SupervisorFact } from "./supervisor-types.ts";
+import type { SupervisedWorker, SupervisorContext, SupervisorEvent, SupervisorFact } from "./supervisor-types.ts";
 import type { StopShape } from "./worker-types.ts";
 
 /** `xstate.error.actor.worker-0/pipeline` → `worker-0/pipeline`. */
@@ -135,6 +137,22 @@ export function respawnChild(around: Around, childId: string): void {
   } else if (worker !== undefined) respawnOf(around, worker, childId);
 }
 
+/** What keeps jobs from a worker, as its new pipeline has to know it before it hears that it may work. */
+function heldBackBy(context: SupervisorContext, workerId: string): readonly PipelineEvent[] {
+  const { breaker, isRecycling } = context.workers[workerId] ?? unknownWorker;
+  const incidents = incidentsOf(context, workerId);
+  const suspend = (by: string): PipelineEvent => ({ type: "pipeline.suspend", by });
+  const isLookingBack = incidents.some(({ stage }) => stage === "standingIn" || stage === "exhausted");
+  const isOnTrial = breaker === "halfOpen" || incidents.some(({ stage }) => stage === "returning");
+  const admission = breaker === "open" ? "none" : isOnTrial ? "one" : "all";
+  return [
+    { type: "pipeline.admit", admission },
+    ...incidents.filter(({ stage }) => stage !== "returning").map(({ id }) => suspend(id)),
+    ...(isRecycling ? [suspend(recycleHolder)] : []),
+    ...(isLookingBack ? [{ type: "pipeline.standIn" } as const] : []),
+  ];
+}
+
 function respawnOf(around: Around, worker: SupervisedWorker, childId: string): void {
   const { context } = around;
   const { id: workerId, model } = worker;
@@ -158,6 +176,7 @@ function respawnOf(around: Around, worker: SupervisedWorker, childId: string): v
     }
     case pipeline:
       spawnPipeline(around, workerId);
+      for (const one of heldBackBy(context, workerId)) sendTo(around, pipeline, one);
       if (process === "connected") sendTo(around, pipeline, { type: "worker.connected", adopted: null });
       if (isProven) sendTo(around, pipeline, { type: "model.proven", model });
       break;

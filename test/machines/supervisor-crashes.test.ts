@@ -177,6 +177,20 @@ it("a breaker that is started again is held by the incidents that had it", async
   });
 });
 
+it("a pipeline that is started again takes no job while an incident or the breaker has its worker", async () => {
+  const incidentId = await withIncident();
+  world.actor.send({ type: "breaker.opened", workerId: "a", untilMs: 99_000, openingCount: 1 });
+  const before = world.heard.length;
+  world.kill(childIds.pipeline("a"));
+  await world.clock.advance(1_000);
+  const toldPipeline = world.heard.slice(before).filter(({ kind }) => kind === "pipeline");
+  expect(toldPipeline.map(({ event }) => event)).toEqual([
+    { type: "pipeline.admit", admission: "none" },
+    { type: "pipeline.suspend", by: incidentId },
+    { type: "pipeline.standIn" },
+  ]);
+});
+
 describe("a recorder that dies", () => {
   it("is there again for the very next fact, and for that of its own death", async () => {
     await withIncident();
