@@ -4,7 +4,7 @@
  * that an old Node.js can read it.
  */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const needed = 24;
@@ -12,13 +12,24 @@ const found = Number(process.versions.node.split(".")[0]);
 const inProject = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const own = inProject("node_modules/node/bin/node");
 
+function hasTerminal() {
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function start(node, asked, rest) {
   const args = [asked === "vitest" ? inProject("node_modules/vitest/vitest.mjs") : asked, ...rest];
   // The program takes the place of this process, so that signals and the exit code need no go-between.
   if (process.execve !== undefined) process.execve(node, [node, ...args], process.env);
   const child = spawn(node, args, { stdio: "inherit" });
-  // A terminal sends Ctrl-C to both; a second one would tell the child to end at once.
-  process.on("SIGINT", () => undefined);
+  // A terminal sends Ctrl-C to both, and a second one would tell the child to end at once. Without a terminal it came here alone.
+  process.on("SIGINT", () => {
+    if (!hasTerminal()) child.kill("SIGINT");
+  });
   for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("error", (thrown) => {
     console.error(`${node} cannot be started: ${thrown.message}`);

@@ -97,7 +97,9 @@ function astray({ route, operands: [word] }: Walk): Arranged {
 
 function arrange(way: Walk): Arranged {
   const { route, target, flags, operands } = way;
-  if (flags.some(({ name }) => name === "help")) return { kind: "words", route, words: [...route, "--help"] };
+  const isKnown = isLeaf(target) || operands.length === 0;
+  if (isKnown && flags.some(({ name }) => name === "help"))
+    return { kind: "words", route, words: [...route, "--help"] };
   if (flags.some(({ name }) => name === "version")) return { kind: "version" };
   if (!isLeaf(target)) return astray(way);
   const kept = flags.filter((flag, index) => isRepeatable(target, flag.name) || isLast(flag, index, flags));
@@ -106,6 +108,8 @@ function arrange(way: Walk): Arranged {
 
 /** `argv` without the program's own two entries. */
 export function arrangeWords(argv: readonly string[]): Arranged {
+  // `help jobs list`, as other programs have it, is `jobs list --help`.
+  if (argv[0] === "help") return arrangeWords([...argv.slice(1), "--help"]);
   const isFirstPage = argv.length === 1 && (argv[0] === "--help" || argv[0] === "-h");
   if (isFirstPage) return { kind: "words", route: [], words: ["--help"] };
   const way = orUsual(walk(argv));

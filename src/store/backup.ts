@@ -21,6 +21,8 @@ export function copyDatabase(database: Database, targetPath: string): void {
   const partialPath = `${targetPath}.partial`;
   try {
     rmSync(partialPath, { force: true });
+    // An empty file is taken as it is: so nobody else can read the copy, also while it is being made.
+    closeSync(openSync(partialPath, "wx", 0o600));
     database.read(() => database.run("vacuum into ?", partialPath));
     syncPath(partialPath, "r+");
     renameSync(partialPath, targetPath);

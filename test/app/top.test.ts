@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -41,6 +41,7 @@ describe("a copy of the database", () => {
     await expect(backupStore(database, database)).rejects.toMatchObject({ code: "CONFIGURATION_INVALID" });
     await backupStore(database, join(folder, "copy.db"));
     expect(existsSync(join(folder, "copy.db"))).toBe(true);
+    expect(statSync(join(folder, "copy.db")).mode & 0o777, "nobody else may read it").toBe(0o600);
   });
 
   it("an incident that nobody knows is absent, with the newest ones to choose from", async () => {

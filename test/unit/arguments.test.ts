@@ -208,8 +208,18 @@ describe("the command line", () => {
     expect((await parseArguments(typed)).command).toBe(command);
   });
 
+  it("help before a command is its --help", async () => {
+    for (const words of [[], ["jobs"], ["jobs", "list"]]) {
+      const page = await parseArguments([...words, "--help"]);
+      expect(await parseArguments(["help", ...words])).toEqual(page);
+      expect(page.command).toBe("help");
+    }
+  });
+
   it.each([
     [["sevre"], "there is no command sevre (did you mean serve?)"],
+    [["sevre", "--help"], "there is no command sevre (did you mean serve?)"],
+    [["help", "sevre"], "there is no command sevre (did you mean serve?)"],
     [["--prot", "1"], "there is no flag --prot (did you mean --port?)"],
     [["-x"], "there is no flag -x"],
     [["--port"], "--port needs a value"],
