@@ -3,7 +3,7 @@ import type { FaultClass } from "../../src/core/words.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { ofXids, xidRows } from "../../src/recovery/kernel-log.ts";
 
-/** The table of worker-facts, by what helps: the same numbers, written a second time. */
+/** The table of Xid numbers, by what helps: the same numbers, written a second time. */
 const restart = [
   13, 31, 11, 25, 39, 40, 41, 70, 71, 72, 75, 76, 77, 85, 126, 127, 128, 129, 130, 131, 132, 133, 134, 135, 60, 80, 82,
   83, 84,
