@@ -35,8 +35,21 @@ function firstSignOf({ evidence }: Fault, noticedAtMs: number): number | null {
   return noticedAtMs - (evidence.silentForMs ?? evidence.stalledForMs ?? 0);
 }
 
-/** The row of a fact that needs nothing but a row. */
-function rowOf(fact: SupervisorFact): NewEvent | null {
+/** These are written together with what the store keeps beside the timeline. */
+type KeptFact = Extract<
+  SupervisorFact,
+  {
+    type:
+      | `incident.${"opened" | "closed"}`
+      | "budget.spent"
+      | "cooldown.started"
+      | `breaker.${"opened" | "halfOpened" | "closed"}`
+      | `intake.${"paused" | "drained" | "resumed"}`;
+  }
+>;
+
+/** The row of a fact that needs nothing but a row; null for a look that changed nothing. */
+function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
   switch (fact.type) {
     case "mode.changed":
       return { kind: fact.type, data: { from: fact.from, to: fact.to } };
@@ -71,8 +84,10 @@ function rowOf(fact: SupervisorFact): NewEvent | null {
     case "child.crashed":
     case "child.abandoned":
       return { kind: fact.type, data: { child: fact.childId, message: sanitiseText(fact.message) } };
-    default:
+    case "health.checked":
       return null;
+    default:
+      return fact satisfies never;
   }
 }
 
