@@ -44,6 +44,17 @@ function keepPlaces(root: string, outDir: string): Plugin {
   };
 }
 
+/** zod brings its sentences in fifty languages, and each start would read them all; the service speaks English alone. */
+const onlyEnglish: Plugin = {
+  name: "only-english",
+  load: (id) =>
+    /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/.test(id) ? 'export { default as en } from "./en.js";' : null,
+};
+
+/** One letter beyond ASCII makes the whole text of a file twice as large in memory, and each start slower. */
+const inAscii = (code: string): string =>
+  code.replace(/[\u0080-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 /** `node_modules/a/node_modules/@b/c/d.js` → `node_modules/a/node_modules/@b/c` */
 const packageOf = (path: string): string | undefined =>
   /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0];
@@ -94,17 +105,23 @@ export async function bundle({ root, outDir }: BundleOrder): Promise<void> {
     platform: "node",
     input: Object.fromEntries(listFiles(root, ["src"], isProgram).map((path) => [withoutEnds(path), path])),
     external: (id) => outside.some((name) => id === name || id.startsWith(`${name}/`)),
-    plugins: [keepPlaces(root, outDir)],
+    plugins: [keepPlaces(root, outDir), onlyEnglish],
   });
   const { output } = await building.write({
     dir: outDir,
     format: "esm",
     chunkFileNames: "[name]-[hash].js",
+    // The licences lie beside the files; other comments would only be read at each start.
+    comments: { legal: true, annotation: false, jsdoc: false },
     // Only `node --enable-source-maps` reads them, which costs memory and time: a stack then names the files of src.
     sourcemap: true,
     sourcemapExcludeSources: true,
   });
   await building.close();
+  for (const { type, fileName } of output) {
+    const path = join(outDir, fileName);
+    if (type === "chunk") writeFileSync(path, inAscii(readFileSync(path, "utf8")));
+  }
   const modulePaths = output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
   writeFileSync(
     join(outDir, "LICENSES.txt"),

@@ -10,17 +10,24 @@ export type Present<Fields, Lacking = undefined> = {
   >;
 };
 
-const without = (fields: object, isLacking: (value: unknown) => boolean): object =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => !isLacking(value)));
+const isUndefined = (value: unknown): boolean => value === undefined;
+const isNothing = (value: unknown): boolean => value === null || value === undefined;
+
+/** A loop, because every answer and every row of a stream goes through here. */
+function without(fields: object, isLacking: (value: unknown) => boolean): object {
+  const kept: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) if (!isLacking(value)) kept[name] = value;
+  return kept;
+}
 
 /** The fields that are not undefined, in their order; null is a value. */
 export function present<Fields extends object>(fields: Fields): Present<Fields> {
-  return without(fields, (value) => value === undefined) as Present<Fields>;
+  return without(fields, isUndefined) as Present<Fields>;
 }
 
 /** The fields that are neither null nor undefined: what is null in memory is left out on the wire. */
 export function withoutNulls<Fields extends object>(fields: Fields): Present<Fields, null | undefined> {
-  return without(fields, (value) => value === null || value === undefined) as Present<Fields, null | undefined>;
+  return without(fields, isNothing) as Present<Fields, null | undefined>;
 }
 
 /** What is made of a value, for one that may be lacking. */
