@@ -35,6 +35,7 @@ export interface RunningSupervisor {
 }
 
 const streamsEndMs = 2_000;
+const ballastAfterMs = 500;
 
 /** Settings that may change while the service runs are read when they are asked for. */
 function appOptionsOf(config: Config): AppOptions {
@@ -77,10 +78,12 @@ export async function startService(accepted: AcceptedConfig, version: string): P
     const listening = await listen(app, { host: config.host, port: config.port, clock, isInsecure: config.isInsecure });
     writeSupervisorFile(config.stateDir, { pid: process.pid, address: listening.address });
     service.start();
-    // Many megabytes, which a slow disk takes long to write: nobody waits for them.
-    ports.disk.restoreBallast().catch((thrown: unknown) => {
-      ports.logger.error({ event: "ballast.failed", message: messageOf(thrown) });
-    });
+    // Many megabytes, which a slow disk takes long to write: nobody waits for them, nor behind them.
+    clock.setTimer(() => {
+      ports.disk.restoreBallast().catch((thrown: unknown) => {
+        ports.logger.error({ event: "ballast.failed", message: messageOf(thrown) });
+      });
+    }, ballastAfterMs);
     process.on("exit", ports.registry.killAll);
     let ended: Promise<void> | undefined;
     const end = async (finish: () => Promise<void>): Promise<void> => {
