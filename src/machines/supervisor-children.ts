@@ -46,3 +46,11 @@ export type SupervisedChildren = {
  * knows it.
  */
 export type Send = { readonly [Id in ChildId]: readonly [to: Id, event: ChildEvents[Id]] }[ChildId];
+
+interface Parent {
+  readonly children: Readonly<Record<string, { getSnapshot(): { readonly status: string } } | undefined>>;
+}
+
+/** A child that was stopped stays among the children, at its end. */
+export const isRunning = ({ children }: Parent, childId: string): boolean =>
+  children[childId]?.getSnapshot().status === "active";

@@ -2,7 +2,7 @@
 import type { PipelineEvent } from "./pipeline-types.ts";
 import type { RecoveryResume } from "./recovery-types.ts";
 import { type Around, limitsOf } from "./supervisor-base.ts";
-import { childIds, type Send } from "./supervisor-children.ts";
+import { childIds, isRunning, type Send } from "./supervisor-children.ts";
 import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
 import { abandonIncident, incidentsOf } from "./supervisor-incidents.ts";
 import {
@@ -90,16 +90,9 @@ export function spawnSubsystems(around: Around): void {
   }
 }
 
-/** A child that was stopped stays among the children, at its end. */
-const isActive = ({ self }: Around, childId: string): boolean => {
-  const children: Readonly<Record<string, { getSnapshot(): { readonly status: string } } | undefined>> =
-    self.getSnapshot().children;
-  return children[childId]?.getSnapshot().status === "active";
-};
-
 /** A child died by an error: it is started again after a moment, unless it has died too often of late. */
 export function noteCrash(around: Around, event: SupervisorEvent): void {
-  const { context, enqueue } = around;
+  const { context, enqueue, self } = around;
   const childId = failedChildId(event.type);
   const nowMs = context.clock.nowMs();
   const { respawnCount, respawnWindowMs, respawnMs } = limitsOf(context);
@@ -112,7 +105,7 @@ export function noteCrash(around: Around, event: SupervisorEvent): void {
   if (isRecorder && isRespawned) enqueue.spawnChild("recorder", { id: childIds.recorder });
   const fact: SupervisorFact = { type: isRespawned ? "child.crashed" : "child.abandoned", childId, message };
   // A recorder that was given up hears nothing any more; one that has just been started is not among the children yet.
-  const isHeard = isRecorder ? isRespawned : isActive(around, childIds.recorder);
+  const isHeard = isRecorder ? isRespawned : isRunning(self.getSnapshot(), childIds.recorder);
   if (isHeard) sendTo(around, childIds.recorder, fact);
   const noted: Route = { ...nothing, change: { crashes: { ...context.crashes, [childId]: recent } } };
   // The job in a pipeline's hand is told of by nobody any more: its lease runs out, and another attempt takes it up.
@@ -126,7 +119,7 @@ export function noteCrash(around: Around, event: SupervisorEvent): void {
 
 /** Starts one child again and tells it what its siblings know already. One that runs stays the only one of its name. */
 export function respawnChild(around: Around, childId: string): void {
-  if (isActive(around, childId)) return;
+  if (isRunning(around.self.getSnapshot(), childId)) return;
   const { incidents, clock, configured } = around.context;
   const incident = incidents[incidentIdOf(childId)];
   const worker = configured.find(({ id }) => childId.startsWith(`${id}/`));

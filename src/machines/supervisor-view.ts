@@ -7,7 +7,7 @@ import type { HealthReport } from "./health-monitor-types.ts";
 import { healthReportOf } from "./health-report.ts";
 import type { ModelLoaderContext } from "./model-loader-types.ts";
 import type { supervisorMachine } from "./supervisor.machine.ts";
-import { childIds } from "./supervisor-children.ts";
+import { childIds, isRunning } from "./supervisor-children.ts";
 import type { workerMachine } from "./worker.machine.ts";
 
 /** The running parent actor; it alone is sent to, and routes what is meant for its children. */
@@ -41,6 +41,4 @@ export function healthOf({ children }: SupervisorSnapshot): HealthReport | null 
   return monitor === undefined ? null : healthReportOf(monitor.context);
 }
 
-/** A monitor that was stopped stays among the children, at its end. */
-export const isHealthMonitored = ({ children }: SupervisorSnapshot): boolean =>
-  children[childIds.health]?.getSnapshot().status === "active";
+export const isHealthMonitored = (supervisor: SupervisorSnapshot): boolean => isRunning(supervisor, childIds.health);
