@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { createApiClient } from "../../src/contract/api/api-client.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
-import { createServerWorld, type ServerWorld } from "./server-world.ts";
+import { createServerWorld, type ServerWorld, typedClientOf } from "./server-world.ts";
 
 let world: ServerWorld;
 beforeEach(() => {
@@ -9,10 +8,7 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-const client = () =>
-  createApiClient("http://localhost", {
-    fetch: async (input: string | Request | URL, init?: RequestInit) => world.app.request(String(input), init),
-  }).api.v1;
+const client = () => typedClientOf(world);
 
 it("submits, lists and cancels by the contract's types", async () => {
   const submitted = await client().generation.submit.$post({

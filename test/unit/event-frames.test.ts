@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { createApiClient, readFrames } from "../../src/contract/api/api-client.ts";
+import { readFrames } from "../../src/contract/api/api-client.ts";
 import { frameSchemas, rowFrameSchema } from "../../src/contract/event-frames.ts";
 import { eventKinds } from "../../src/core/events.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { eventOf } from "../harness/sample-rows.ts";
-import { createServerWorld, type ServerWorld } from "./server-world.ts";
+import { createServerWorld, type ServerWorld, typedClientOf } from "./server-world.ts";
 
 let world: ServerWorld;
 beforeEach(() => {
@@ -12,10 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-const client = () =>
-  createApiClient("http://localhost", {
-    fetch: async (input: string | Request | URL, init?: RequestInit) => world.app.request(String(input), init),
-  }).api.v1;
+const client = () => typedClientOf(world);
 
 it("the typed client yields each frame with the names of its kind", async () => {
   await world.store.events.append([eventOf("rung.ended", { outcome: "effective" }, { incidentId: "i" })]);

@@ -2,9 +2,11 @@
  * The HTTP application over a real store and real files, with the machines replaced by answers that a test sets. It
  * needs no socket.
  */
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createApiClient } from "../../src/contract/api/api-client.ts";
 import { createSeededChance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ArtifactRef, Lease, ServedBy } from "../../src/core/job.ts";
@@ -181,3 +183,9 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
   };
   return world;
 }
+
+/** The typed client of the contract, on the application itself. */
+export const typedClientOf = ({ app }: Pick<ServerWorld, "app">) =>
+  createApiClient("http://localhost", {
+    fetch: async (input: string | Request | URL, init?: RequestInit) => app.request(String(input), init),
+  }).api.v1;
