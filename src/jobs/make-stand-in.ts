@@ -84,7 +84,7 @@ const aboutStandIn = (job: JobView) =>
 /**
  * Renders, probes and attaches the one stand-in of a job. Idempotent: a second one is refused by the store.
  * With `fallback: stand_in` the stand-in is all that was asked for, and ends the job.
- * @param kind `generic`: the clip that was made at the start, because the disk has no room for the job's own
+ * @param kind `generic`: the clip that was made at the start, because the host has no room for the job's own
  */
 export async function makeStandIn(
   ports: AcceptPorts,

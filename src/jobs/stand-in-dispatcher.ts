@@ -14,10 +14,10 @@ export interface StandInDispatcherOptions {
   readonly routeLostAtMs: () => number | null;
   /** Models that no worker can load, although others are rendered, and since when. */
   readonly lostModels: () => ReadonlyMap<ModelId, number>;
-  /** True while the host needs its CPU for the main model: stand-ins wait. */
+  /** True while an operator lets nothing be served. */
   readonly isHeld: () => boolean;
-  /** True while the disk has no room for a clip of the job's own. */
-  readonly isDiskShort: () => boolean;
+  /** True while disk or processor have no room for a clip of the job's own: the one that was made at the start serves. */
+  readonly isHostShort: () => boolean;
   /** The reason why the real video of this model is not there, shown in the picture and in the row. */
   readonly reason: (model: ModelId) => string;
   readonly afterMs: number;
@@ -130,7 +130,7 @@ export class StandInDispatcher {
       return true;
     }
     try {
-      await makeStandIn(this.#ports, job, reason, this.#options.isDiskShort() ? "generic" : "own");
+      await makeStandIn(this.#ports, job, reason, this.#options.isHostShort() ? "generic" : "own");
       return true;
     } catch (thrown) {
       this.#options.onProblem(messageOf(thrown), job.id);

@@ -59,8 +59,8 @@ export const healthMonitorSetup = setup({
             isHealthOnly: true,
           });
         }
-        if (reading === "cpu" && to === "critical") enqueue.sendTo(context.parent, { type: "standIns.hold" });
-        if (reading === "cpu" && from === "critical") enqueue.sendTo(context.parent, { type: "standIns.release" });
+        if (reading === "cpu" && to === "critical") enqueue.sendTo(context.parent, { type: "processor.ranShort" });
+        if (reading === "cpu" && from === "critical") enqueue.sendTo(context.parent, { type: "processor.sufficed" });
       }
     }),
     countFailedSample: assign({
@@ -83,7 +83,7 @@ export const healthMonitorSetup = setup({
       });
     }),
     releaseStandIns: enqueueActions(({ context, enqueue }) => {
-      if (context.readings.cpu.level === "critical") enqueue.sendTo(context.parent, { type: "standIns.release" });
+      if (context.readings.cpu.level === "critical") enqueue.sendTo(context.parent, { type: "processor.sufficed" });
     }),
     reportDueCheck: enqueueActions(({ context, enqueue }) => {
       const nowMs = context.clock.nowMs();

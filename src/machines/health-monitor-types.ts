@@ -74,8 +74,8 @@ export type HealthMonitorReport =
     }
   /** `isHealthOnly`: measured, not suffered; it never interrupts a job. */
   | { readonly type: "fault.raised"; readonly report: FaultReport; readonly isHealthOnly: true }
-  | { readonly type: "standIns.hold" }
-  | { readonly type: "standIns.release" };
+  | { readonly type: "processor.ranShort" }
+  | { readonly type: "processor.sufficed" };
 
 /** What the sampler sends. */
 export type SamplerEvent =

@@ -55,7 +55,7 @@ export function contextOf(input: SupervisorInput): SupervisorContext {
     breakers: resumed.breakers,
     crashes: {},
     mode: "loading",
-    areStandInsHeld: false,
+    isProcessorShort: false,
     pause: resumed.pause,
     drain: resumed.drain,
     isDrilling: false,

@@ -46,8 +46,8 @@ const otherHandlers: Handlers = {
   "health.checked": (_, { health }) => tell({ type: "health.checked", health }),
   "monitor.stop": () => send(childIds.health, { type: "monitor.stop" }),
   "health.check": () => send(childIds.health, { type: "health.check" }),
-  "standIns.hold": () => ({ ...nothing, change: { areStandInsHeld: true } }),
-  "standIns.release": () => ({ ...nothing, change: { areStandInsHeld: false } }),
+  "processor.ranShort": () => ({ ...nothing, change: { isProcessorShort: true } }),
+  "processor.sufficed": () => ({ ...nothing, change: { isProcessorShort: false } }),
 };
 
 const handlers: Handlers = {

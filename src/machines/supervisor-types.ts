@@ -195,7 +195,7 @@ export interface SupervisorContext {
   readonly breakers: ResumedFacts["breakers"];
   readonly crashes: Readonly<Record<string, readonly number[]>>;
   readonly mode: Mode;
-  readonly areStandInsHeld: boolean;
+  readonly isProcessorShort: boolean;
   readonly pause: Pause | null;
   readonly drain: IntakeDrain | null;
   readonly isDrilling: boolean;

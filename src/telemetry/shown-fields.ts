@@ -55,7 +55,7 @@ const names: ReadonlySet<string> = new Set([
   ],
   ...["openUntilMs", "nextCheckAtMs", "untilMs", "deathsAtMs", "budgetSpentAtMs"],
 ]);
-/** Fields such as `isPaused`, `hasNews` and `areStandInsHeld` are true or false and say nothing else. */
+/** Fields such as `isPaused`, `hasNews` and `isProcessorShort` are true or false and say nothing else. */
 const claim = /^(?:is|has|can|are)[A-Z]\w*$/;
 const word = /^[\w.:+-]{1,64}$/;
 const deepest = 3;

@@ -253,10 +253,10 @@ describe("the health monitor", () => {
     let cpuRatio = 0.99;
     const { clock, parent } = startMonitor(() => ({ cpuRatio }));
     await clock.advance(10_000);
-    expect(parent.ofType("standIns.hold")).toHaveLength(1);
+    expect(parent.ofType("processor.ranShort")).toHaveLength(1);
     cpuRatio = 0.5;
     await clock.advance(5_000);
-    expect(parent.ofType("standIns.release")).toHaveLength(1);
+    expect(parent.ofType("processor.sufficed")).toHaveLength(1);
     expect(parent.ofType("fault.raised")).toEqual([]);
   });
   it("turns blind after three failed measurements and forgets what it had measured", async () => {

@@ -29,7 +29,7 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     breakers: {},
     crashes: {},
     mode: "ready",
-    areStandInsHeld: false,
+    isProcessorShort: false,
     pause: null,
     drain: null,
     isDrilling: false,

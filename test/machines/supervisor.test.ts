@@ -40,7 +40,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     breakers: {},
     crashes: {},
     mode: "ready",
-    areStandInsHeld: false,
+    isProcessorShort: false,
     pause: null,
     drain: null,
     isDrilling: false,

@@ -24,7 +24,7 @@ export interface StandInNeeds {
 
 interface ServiceView {
   getSnapshot(): {
-    readonly context: { readonly areStandInsHeld: boolean; readonly pause: object | null; readonly mode: Mode };
+    readonly context: { readonly isProcessorShort: boolean; readonly pause: object | null; readonly mode: Mode };
   };
 }
 
@@ -39,11 +39,8 @@ export function createStandIns(
     {
       routeLostAtMs,
       lostModels: unavailableModels.lost,
-      isHeld: () => {
-        const { areStandInsHeld, pause } = supervisor.getSnapshot().context;
-        return areStandInsHeld || pause !== null;
-      },
-      isDiskShort: diskWatch.isShort,
+      isHeld: () => supervisor.getSnapshot().context.pause !== null,
+      isHostShort: () => diskWatch.isShort() || supervisor.getSnapshot().context.isProcessorShort,
       reason: (model) => {
         if (routeLostAtMs() === null) return `${model} could not be loaded`;
         if (diskWatch.isShort()) return "the disk is full";

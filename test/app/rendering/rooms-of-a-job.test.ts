@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { planOf, planReduction, planRender } from "../../../src/app/rendering/plan-render.ts";
 import { createProofClip } from "../../../src/app/rendering/proof-clip.ts";
 import { createQuarantine } from "../../../src/app/rendering/quarantine.ts";
@@ -170,9 +170,9 @@ describe("a job that was set aside", () => {
 });
 
 const usable: WorkersFacts = { [workerId]: { ...unknownWorker, process: "connected", isProven: true } };
-const viewOf = (facts: { workers?: WorkersFacts; mode?: Mode; pause?: object | null; areStandInsHeld?: boolean }) => ({
+const viewOf = (facts: { workers?: WorkersFacts; mode?: Mode; pause?: object | null; isProcessorShort?: boolean }) => ({
   getSnapshot: () => ({
-    context: { workers: {}, mode: "ready" as Mode, pause: null, areStandInsHeld: false, ...facts },
+    context: { workers: {}, mode: "ready" as Mode, pause: null, isProcessorShort: false, ...facts },
   }),
 });
 
@@ -233,12 +233,16 @@ describe("stand-ins", () => {
     expect(await reasonsOf()).toEqual(["the disk is full"]);
   });
 
-  it.each([
-    ["an operator paused the service", { pause: { by: "operator:a" } }],
-    ["the host needs its processor for the main model", { areStandInsHeld: true }],
-  ])("wait while %s", async (_, facts) => {
-    await serve(facts);
+  it("wait while an operator paused the service", async () => {
+    await serve({ pause: { by: "operator:a" } });
     expect(await reasonsOf()).toEqual([]);
+  });
+
+  it("are the common one, which costs no processor time, while the host needs that for the main model", async () => {
+    await settled(world, makeGenericStandIn(world));
+    const drawing = vi.spyOn(world.media, "renderStandIn");
+    await serve({ isProcessorShort: true, mode: "mock" });
+    expect([await reasonsOf(), drawing.mock.calls.length]).toEqual([["the main model is being repaired"], 0]);
   });
 
   it("are not made while the route is there", async () => {
