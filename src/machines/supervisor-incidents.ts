@@ -73,6 +73,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     lastFaultAtMs: nowMs,
     climbCount: 0,
     lookBackCount: 0,
+    lookBackAtMs: null,
   };
   const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
   const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
@@ -120,7 +121,7 @@ const unwantedAfterMs = hourMs;
 export const closeUnwanted = (context: SupervisorContext): Route =>
   closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
-type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount">>;
+type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs">>;
 
 /** What its actor has reported of an incident. */
 export function noteIncident(context: SupervisorContext, incidentId: string, known: Known): Route {

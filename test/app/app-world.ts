@@ -10,6 +10,7 @@ import { createLoadedProfiles } from "../../src/app/models/loaded-profiles.ts";
 import { createUnavailableModels } from "../../src/app/models/unavailable-models.ts";
 import { openLearned } from "../../src/app/rendering/learned.ts";
 import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
+import { createQueueWatch } from "../../src/app/rendering/queue-watch.ts";
 import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
@@ -134,9 +135,10 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     hostMemory: createHostMemory(probe),
     profiles: createLoadedProfiles(config.loadProfile),
     progress: createProgressTracker(clock),
+    queue: createQueueWatch({ store, clock, logger }),
     drill: new DrillState(),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
-    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: async () => null }),
     models: null,
     ...(await openLearned(store, clock)),

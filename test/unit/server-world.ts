@@ -21,7 +21,7 @@ import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
 import type { ModelPort, ServerPorts, StreamFrame } from "../../src/server/server-ports.ts";
 import { createArtifactFiles } from "../../src/store/artifact-files.ts";
 import { openStore } from "../../src/store/open-store.ts";
-import { ready, sampleOfHost } from "./server-facts.ts";
+import { atOnce, ready, sampleOfHost } from "./server-facts.ts";
 import { makePorts, type SteeredWorld } from "./server-world-ports.ts";
 
 /** Everything real but the machines: store, artifact files and admission are the service's own. */
@@ -130,6 +130,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     refusedOrigins: [],
     orders: [],
     status: ready,
+    promise: atOnce,
     triggered: {
       isSuccess: true,
       isPending: false,

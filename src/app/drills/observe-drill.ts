@@ -8,7 +8,7 @@ import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobView } from "../../core/job.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { Mode } from "../../core/words.ts";
-import { isUsable, type OpenIncidents, type WorkersFacts } from "../../machines/supervisor-facts.ts";
+import type { OpenIncidents, WorkerFacts, WorkersFacts } from "../../machines/supervisor-facts.ts";
 
 export interface ObserveNeeds {
   readonly clock: Pick<Clock, "nowMs">;
@@ -53,10 +53,13 @@ function codeOf(row: EventRow): string | null {
 const isAnswered = (job: JobView): boolean =>
   job.state !== "running" || job.artifacts.some(({ kind }) => kind === "stand_in");
 
+/** The observer looks at the parts itself: it judges what the service says. */
+const holdsProvenModel = ({ process, isProven }: WorkerFacts): boolean => process === "connected" && isProven;
+
 /** What the service says of itself now that a look at its parts contradicts; null when nothing. */
 function findFalseClaim(supervisor: ServiceView, job: JobView | null): string | null {
   const { mode, workers } = supervisor.getSnapshot().context;
-  if (mode === "ready" && !Object.values(workers).some(isUsable))
+  if (mode === "ready" && !Object.values(workers).some(holdsProvenModel))
     return "the mode was ready while no worker could render";
   if (job === null || job.state !== "succeeded") return null;
   const hasResult = job.artifacts.some(({ kind }) => kind === "result");
