@@ -19,7 +19,7 @@ import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { isUsable } from "../machines/supervisor-facts.ts";
+import { envelopesOf, isUsable, type WorkersFacts } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
@@ -39,13 +39,14 @@ import { healthActors } from "./health/health-actors.ts";
 import { createHostMemory } from "./health/host-memory.ts";
 import { createSampleHistory } from "./health/sample-history.ts";
 import { createTelemetryReader } from "./health/telemetry-reader.ts";
+import { createFactHub, type FactHub } from "./incidents/fact-hub.ts";
 import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
 import { createRecorder, type Recorder } from "./incidents/recorder.ts";
 import type { RecoverPorts } from "./incidents/recover.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
-import { createFactHub, createRecoveryOperations, type FactHub } from "./incidents/recovery-operations.ts";
+import { createRecoveryOperations } from "./incidents/recovery-operations.ts";
 import { readResumedFacts } from "./incidents/resume-facts.ts";
 import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
@@ -123,7 +124,9 @@ export interface Service {
 
 const drawCount = 64;
 
-function recoverPortsOf(parts: Parts): RecoverPorts {
+type ReadWorkers = () => WorkersFacts;
+
+function recoverPortsOf(parts: Parts, readWorkers: ReadWorkers): RecoverPorts {
   const { config, store, models, probe } = parts;
   return {
     ...parts,
@@ -135,16 +138,17 @@ function recoverPortsOf(parts: Parts): RecoverPorts {
     prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
     setProfile: parts.profiles.set,
     isConditionGone: async ({ fault }) =>
-      isConditionOver(
-        fault.faultClass,
-        await probe.measure({ maxAgeMs: 0 }),
-        config.health.thresholds,
-        gpuExpectationOf(config),
-      ),
+      isConditionOver({
+        fault,
+        sample: await probe.measure({ maxAgeMs: 0 }),
+        envelopes: envelopesOf(readWorkers()),
+        thresholds: config.health.thresholds,
+        gpuExpectation: gpuExpectationOf(config),
+      }),
   };
 }
 
-function wireMachine(parts: Parts, recorder: Recorder) {
+function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers) {
   const { prove } = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
@@ -152,7 +156,7 @@ function wireMachine(parts: Parts, recorder: Recorder) {
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
       pipeline: pipelineMachine.provide({ actors: pipelineActors(parts) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
-      recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts), prove) }),
+      recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts, readWorkers), prove) }),
       recorder: recorder.actor,
     },
   });
@@ -214,7 +218,8 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     tracker,
     stately,
   });
-  const supervisor = createActor(wireMachine(parts, recorder), {
+  const readWorkers: ReadWorkers = () => supervisor.getSnapshot().context.workers;
+  const supervisor: Supervisor = createActor(wireMachine(parts, recorder, readWorkers), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
