@@ -92,7 +92,7 @@ export interface World {
 let databaseCount = 0;
 
 const generous = { "recovery.budgetActions": "100000", "supervision.crashLoopDeaths": "100000" };
-const generousStore = { quarantineDeaths: 100, hostLossLimit: 100_000, maxAttempts: 1_000 };
+const generousStore = { quarantineDeaths: 100, maxAttempts: 1_000 };
 
 /** Two, three or four cards, by the seed; with faults of jobs also one. */
 const drawWorkerCount = (seed: number, fewest: number): number => fewest + (Math.floor(seed / 3) % (5 - fewest));
