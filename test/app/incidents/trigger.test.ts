@@ -159,7 +159,7 @@ describe("a trigger on a sick service", () => {
     const { answer } = await ask("system_resource_error", true);
     await world.reach(() => world.context().mode === "ready");
     expect(answer.actions.map(({ outcome }) => outcome)).not.toContain("unknown");
-    expect(JSON.stringify(answer)).not.toMatch(/socket|not connected/);
+    expect(JSON.stringify(answer)).not.toMatch(/socket/);
   });
 });
 
