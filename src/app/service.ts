@@ -6,7 +6,7 @@ import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import { type Clock, toActorClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
-import type { ModelCatalog } from "../core/model-catalog.ts";
+import { type ModelCatalog, offeredCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { Media } from "../core/ports/media.ts";
@@ -250,7 +250,7 @@ interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supe
 
 /** The ports that answer without asking a machine. */
 function ownPortsOf(parts: Parts) {
-  const { clock, chance, store, artifacts, media, config, progress, catalog } = parts;
+  const { clock, chance, store, artifacts, media, config, progress } = parts;
   return {
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
@@ -259,7 +259,7 @@ function ownPortsOf(parts: Parts) {
     images: media,
     clock,
     chance,
-    catalog,
+    catalog: offeredCatalog(parts.catalog, config.workers),
     progressOf: progress.of,
     telemetry: createTelemetryReader(parts),
     listLoras: () => listLoras(config.models.loraDir),
