@@ -122,6 +122,7 @@ export const pipelineSetup = setup({
     /** The worker that it was claimed for is gone, or on its way: it would never be told of the job's end. */
     hasLeaseInVain: ({ context }, params: { lease: Lease | null }) =>
       params.lease !== null && !context.isWorkerConnected,
+    wantsFreshProcess: (_, params: { wantsFreshProcess: boolean }) => params.wantsFreshProcess,
     hasLease: (_, params: { lease: Lease | null }) => params.lease !== null,
     isReady: (_, params: { preparation: Preparation }) => params.preparation.kind === "ready",
     /** One load an attempt: a worker that does not hold what was loaded would be asked for ever. */
@@ -281,6 +282,10 @@ export const pipelineSetup = setup({
         jobId: context.lease?.jobId ?? "",
         evidence: stallOf(context),
       }),
+    ),
+    requestFreshProcess: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "worker.recycle", workerId: context.workerId }),
     ),
     requestKill: sendTo(
       ({ context }) => context.parent,

@@ -80,7 +80,7 @@ export interface RecoveryInput {
   readonly fault: Fault;
   readonly failureType: FailureType;
   readonly ladder: Ladder;
-  /** A cooldown of this failure type and worker that still runs; the incident starts in it. */
+  /** A cooldown of this failure type and worker that still runs; nothing is climbed in it, and a test render goes first. */
   readonly cooldownUntilMs?: number | null;
   readonly resume?: RecoveryResume;
   readonly parent: ActorRef<Snapshot<unknown>, RecoveryReport>;

@@ -43,6 +43,10 @@ function joinIncident(context: SupervisorContext, incident: OpenIncident, suffer
   );
 }
 
+/** Whether a test render decides if there is anything to repair: then nobody is told of a repair before it. */
+const beginsWithTest = (origin: Suffered["origin"], isInCooldown: boolean): boolean =>
+  origin === "manual" || (isInCooldown && origin !== "workerDeath");
+
 /** Opens an incident, or joins the fault to the one that is open for the same thing. */
 export function openOrJoin(context: SupervisorContext, suffered: Suffered): Route {
   const { fault, workerId, jobId, origin, model } = suffered;
@@ -61,21 +65,21 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const number = context.incidentCount + 1;
   const nowMs = context.clock.nowMs();
   const id = `inc-${context.epoch}-${number}`;
+  const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
+  const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
   const incident: OpenIncident = {
     id,
     key,
     workerId,
     failureType: fault.failureType,
     model,
-    stage: isSetAside ? "setAside" : origin === "manual" ? "checking" : "working",
+    stage: isSetAside ? "setAside" : beginsWithTest(origin, cooldownUntilMs !== null) ? "checking" : "working",
     fault,
     openedAtMs: nowMs,
     lastFaultAtMs: nowMs,
     climbCount: 0,
     lookBackCount: 0,
   };
-  const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
-  const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
     tell({

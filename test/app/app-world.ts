@@ -27,7 +27,7 @@ import { createSimArtifacts, createSimDiskGauge, createSimMedia, createSimProbe 
 import type { SimWorker } from "../simulation/sim-worker.ts";
 import type { SimWorkerWorld } from "../simulation/sim-worker-types.ts";
 import { createTroubles } from "../simulation/troubles.ts";
-import { type JobOptions, makeJob } from "../unit/job-store-world.ts";
+import { claimOf, type JobOptions, leaseOf, makeJob } from "../unit/job-store-world.ts";
 
 /** Flags as people write them, over the defaults with one simulated worker. */
 export function configOf(flags: Readonly<Record<string, string>> = {}, text?: string): Config {
@@ -97,15 +97,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   };
   const claim = async (id = workerId): Promise<Lease> => {
     const models = ["T2V-A14B", "I2V-A14B", "TI2V-5B"];
-    const lease = await store.jobs.claim({
-      workerId: id,
-      epoch: 1,
-      models,
-      residentModel: null,
-      leaseMs: config.leaseMs,
-    });
-    if (lease === null) throw new Error("nothing could be claimed");
-    return lease;
+    return leaseOf(await store.jobs.claim(claimOf({ workerId: id, models, leaseMs: config.leaseMs })));
   };
   /** Rows of these kinds, oldest first, as people who read the timeline see them. */
   const rows = async <Kind extends EventKind>(...kinds: readonly Kind[]) => {

@@ -47,6 +47,7 @@ export const sampleData: EventMap = {
   "job.released": { fence: 1, why: "its lease ran out", model: "m" },
   "job.expired": { code: "JOB_DEADLINE_EXCEEDED", model: "m", age_ms: 1 },
   "job.requeued": { from: "quarantined" },
+  "job.acquitted": { signature: "unknown: it failed", attempts: 0 },
   "job.dropped": { code: "JOB_QUARANTINED" },
   "job.stoodIn": shown,
   "job.thumbnailed": { sha256: "0" },

@@ -80,7 +80,7 @@ export interface World {
 let databaseCount = 0;
 
 const generous = { "recovery.budgetActions": "100000", "supervision.crashLoopDeaths": "100000" };
-const generousStore = { quarantineDeaths: 100, hostLossLimit: 100_000, maxAttempts: 1_000 };
+const generousStore = { quarantineDeaths: 100, maxAttempts: 1_000 };
 
 /** Two, three or four cards, by the seed. */
 const drawWorkerCount = (seed: number): number => 2 + (Math.floor(seed / 3) % 3);
