@@ -19,7 +19,7 @@ export type StageTimes = Readonly<Partial<Record<DrillStage, number | null>>>;
 export type StageLimits = Readonly<Partial<Record<DrillStage, number>>>;
 
 /** What one drill shows beside its stages. */
-export interface Expectation {
+interface Expectation {
   /** A sentence. */
   readonly expected: string;
   readonly isMet: boolean;
