@@ -59,6 +59,7 @@ import { ownModelOf } from "./models/own-model.ts";
 import { prepareLoad } from "./models/prepare-load.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
+import { createAttemptMemory } from "./rendering/attempt-memory.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
 import { openLearned } from "./rendering/learned.ts";
@@ -181,6 +182,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     progress: createProgressTracker(clock),
     samples: createSampleHistory(),
     profiles: createLoadedProfiles(config.loadProfile),
+    attempts: createAttemptMemory(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),

@@ -6,7 +6,6 @@
  */
 import { contextOf } from "./pipeline-context.ts";
 import {
-  faultOfPreparation,
   joinSuspension,
   leaseOrder,
   overdue,
@@ -14,6 +13,7 @@ import {
   phaseTransitions,
   pipelineSetup,
   release,
+  settlementOfPreparation,
 } from "./pipeline-setup.ts";
 
 export const pipelineMachine = pipelineSetup.createMachine({
@@ -174,9 +174,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
                 target: "#pipeline.settling",
                 actions: {
                   type: "storeSettlement",
-                  params: ({ event }) => ({
-                    settlement: { kind: "fault", fault: faultOfPreparation(event.output), hasBegun: false },
-                  }),
+                  params: ({ event }) => ({ settlement: settlementOfPreparation(event.output) }),
                 },
               },
             ],

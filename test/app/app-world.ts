@@ -8,7 +8,8 @@ import { createHostMemory } from "../../src/app/health/host-memory.ts";
 import { LoadGate } from "../../src/app/models/load-gate.ts";
 import { createLoadedProfiles } from "../../src/app/models/loaded-profiles.ts";
 import { createUnavailableModels } from "../../src/app/models/unavailable-models.ts";
-import { openLearned } from "../../src/app/rendering/learned.ts";
+import { createAttemptMemory } from "../../src/app/rendering/attempt-memory.ts";
+import { type MisfitAbout, openLearned } from "../../src/app/rendering/learned.ts";
 import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
 import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
@@ -38,6 +39,9 @@ export function configOf(flags: Readonly<Record<string, string>> = {}, text?: st
 }
 
 export const workerId = "worker-0";
+
+/** What speaks against a size was found on a card of its own. */
+export const foundClean: MisfitAbout = { isClean: true, phase: "denoise" };
 
 /** Lines of the log, to be looked at. */
 function createKeptLog() {
@@ -127,6 +131,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     media: createSimMedia(workerWorld, () => troubles.isIn("cpu")),
     hostMemory: createHostMemory(probe),
     profiles: createLoadedProfiles(config.loadProfile),
+    attempts: createAttemptMemory(),
     progress: createProgressTracker(clock),
     drill: new DrillState(),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
