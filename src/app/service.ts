@@ -33,6 +33,7 @@ import { createAdmissionPort } from "./admission-port.ts";
 import { behindDrills } from "./drills/blind-spots.ts";
 import { createDrillOperations } from "./drills/drill-operations.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { createOwnerView } from "./drills/owner-view.ts";
 import { createDiskWatch } from "./health/disk-watch.ts";
 import { gpuExpectationOf } from "./health/gpu-expectation.ts";
 import { healthActors } from "./health/health-actors.ts";
@@ -280,9 +281,15 @@ function serverPortsOf(
     largest,
     loadedProfileOf: (model) => loadedProfileOf(supervisor, model),
   });
-  const drills = createDrillOperations({ parts, supervisor, admission });
+  const outlook = createJobOutlook(store, {
+    progressOf: progress.of,
+    running: progress.list,
+    usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
+  });
   const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
+  const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
+  const drills = createDrillOperations({ parts, supervisor, admission, owner, cancelJob });
   return {
     ...ownPortsOf(parts),
     models,
@@ -292,11 +299,7 @@ function serverPortsOf(
       supervisor.send({ type: "jobs.becameAvailable" });
       onQueued();
     }),
-    outlook: createJobOutlook(store, {
-      progressOf: progress.of,
-      running: progress.list,
-      usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
-    }),
+    outlook,
     recovery: createRecoveryOperations({ ...parts, health }, supervisor, hub),
     control: {
       cancelJob,
