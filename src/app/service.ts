@@ -56,13 +56,14 @@ import { type ModelPorts, repairFiles } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
 import { prepareLoad } from "./models/prepare-load.ts";
+import { createProfileReturn, noteRoomOf, profileViewOf } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
 import { createAttemptMemory } from "./rendering/attempt-memory.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
 import { openLearned } from "./rendering/learned.ts";
-import { pipelineActors } from "./rendering/pipeline-actors.ts";
+import { type PipelineNeeds, pipelineActors } from "./rendering/pipeline-actors.ts";
 import { planReduction } from "./rendering/plan-render.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
 import { createProofClip } from "./rendering/proof-clip.ts";
@@ -145,13 +146,20 @@ function recoverPortsOf(parts: Parts): RecoverPorts {
   };
 }
 
+const roomNoterOf =
+  (parts: Parts): PipelineNeeds["noteRoom"] =>
+  (workerId, stats) => {
+    const identity = parts.links.clientOf(workerId)?.identity;
+    if (identity !== undefined) noteRoomOf(parts, workerId, identity, stats);
+  };
+
 function wireMachine(parts: Parts, recorder: Recorder) {
   const { prove } = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
       worker: workerMachine.provide({ actors: workerActors(parts) }),
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
-      pipeline: pipelineMachine.provide({ actors: pipelineActors(parts) }),
+      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: roomNoterOf(parts) }) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
       recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts), prove) }),
       recorder: recorder.actor,
@@ -180,7 +188,12 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     gpu,
     progress: createProgressTracker(clock),
     samples: createSampleHistory(),
-    profiles: createLoadedProfiles(config.loadProfile),
+    profiles: createLoadedProfiles({
+      first: config.loadProfile,
+      clock,
+      richerAfterMs: () => config.supervision.richerAfterMs,
+      onChange: ({ workerId, ...data }) => store.events.note({ kind: "profile.changed", workerId, data }),
+    }),
     attempts: createAttemptMemory(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
@@ -273,7 +286,7 @@ function serverPortsOf(
   const admission = createAdmissionPort({ ...parts, largest }, supervisor, onQueued);
   const models = createModelOperations(parts, {
     largest,
-    loadedProfileOf: (model) => loadedProfileOf(supervisor, model),
+    loadedProfileOf: (model) => loadedProfileOf(parts, supervisor, model),
   });
   const drills = createDrillOperations({ parts, supervisor, admission });
   const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
@@ -310,7 +323,14 @@ function serverPortsOf(
       status,
     }),
     metrics: async (listenerCount) =>
-      parts.metrics.render(await figuresOf({ ...parts, leaks }, supervisor, drills), listenerCount),
+      parts.metrics.render(
+        await figuresOf(
+          { ...parts, leaks, profileOf: (id) => profileViewOf(parts, supervisor, id) },
+          supervisor,
+          drills,
+        ),
+        listenerCount,
+      ),
   };
 }
 
@@ -322,7 +342,10 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   const lookAtRoute = (): void => {
     if (route.hasChanged()) standIns.wake();
   };
-  const upkeep = createUpkeep(parts, supervisor, lookAtRoute);
+  const upkeep = createUpkeep(parts, supervisor, {
+    onLook: lookAtRoute,
+    lookAtProfiles: createProfileReturn(parts, supervisor),
+  });
   return {
     lookAtRoute,
     onQueued: () => standIns.wake(),
@@ -350,7 +373,8 @@ export async function createService(ports: ServicePorts, config: Config, version
     next: helpers.lookAtRoute,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
-  const statusNeeds = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
+  const profileOf = (workerId: string) => profileViewOf(parts, supervisor, workerId);
+  const statusNeeds = { ...parts, ledger, leaks, profileOf, startedAtMs: clock.nowMs(), version };
   const finish = async (doWorkersGoOn: boolean): Promise<void> => {
     leaks.stop();
     for (const link of links.list()) links.close(link.workerId);

@@ -75,7 +75,7 @@ describe("live settings", () => {
     const upkeep = createUpkeep(
       parts,
       { send: () => undefined } as unknown as Parameters<typeof createUpkeep>[1],
-      () => undefined,
+      { onLook: () => undefined, lookAtProfiles: async () => undefined },
     );
     ends.push(upkeep.stop);
     await store.events.append([{ kind: "disk.short", data: { free_bytes: 0 } }]);
