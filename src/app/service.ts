@@ -19,7 +19,7 @@ import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { isUsable } from "../machines/supervisor-facts.ts";
+import { envelopesOf, isUsable, type WorkersFacts } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
@@ -33,19 +33,21 @@ import { createAdmissionPort } from "./admission-port.ts";
 import { behindDrills } from "./drills/blind-spots.ts";
 import { createDrillOperations } from "./drills/drill-operations.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { createOwnerView } from "./drills/owner-view.ts";
 import { createDiskWatch } from "./health/disk-watch.ts";
 import { gpuExpectationOf } from "./health/gpu-expectation.ts";
 import { healthActors } from "./health/health-actors.ts";
 import { createHostMemory } from "./health/host-memory.ts";
 import { createSampleHistory } from "./health/sample-history.ts";
 import { createTelemetryReader } from "./health/telemetry-reader.ts";
+import { createFactHub, type FactHub } from "./incidents/fact-hub.ts";
 import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
 import { createRecorder, type Recorder } from "./incidents/recorder.ts";
 import type { RecoverPorts } from "./incidents/recover.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
-import { createFactHub, createRecoveryOperations, type FactHub } from "./incidents/recovery-operations.ts";
+import { createRecoveryOperations } from "./incidents/recovery-operations.ts";
 import { readResumedFacts } from "./incidents/resume-facts.ts";
 import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
@@ -125,7 +127,9 @@ export interface Service {
 
 const drawCount = 64;
 
-function recoverPortsOf(parts: Parts): RecoverPorts {
+type ReadWorkers = () => WorkersFacts;
+
+function recoverPortsOf(parts: Parts, readWorkers: ReadWorkers): RecoverPorts {
   const { config, store, models, probe } = parts;
   return {
     ...parts,
@@ -137,12 +141,13 @@ function recoverPortsOf(parts: Parts): RecoverPorts {
     prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
     setProfile: parts.profiles.set,
     isConditionGone: async ({ fault }) =>
-      isConditionOver(
-        fault.faultClass,
-        await probe.measure({ maxAgeMs: 0 }),
-        config.health.thresholds,
-        gpuExpectationOf(config),
-      ),
+      isConditionOver({
+        fault,
+        sample: await probe.measure({ maxAgeMs: 0 }),
+        envelopes: envelopesOf(readWorkers()),
+        thresholds: config.health.thresholds,
+        gpuExpectation: gpuExpectationOf(config),
+      }),
   };
 }
 
@@ -153,7 +158,7 @@ const roomNoterOf =
     if (identity !== undefined) noteRoomOf(parts, workerId, identity, stats);
   };
 
-function wireMachine(parts: Parts, recorder: Recorder) {
+function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers) {
   const { prove } = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
@@ -161,7 +166,7 @@ function wireMachine(parts: Parts, recorder: Recorder) {
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
       pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: roomNoterOf(parts) }) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
-      recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts), prove) }),
+      recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts, readWorkers), prove) }),
       recorder: recorder.actor,
     },
   });
@@ -229,7 +234,8 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     tracker,
     stately,
   });
-  const supervisor = createActor(wireMachine(parts, recorder), {
+  const readWorkers: ReadWorkers = () => supervisor.getSnapshot().context.workers;
+  const supervisor: Supervisor = createActor(wireMachine(parts, recorder, readWorkers), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
@@ -288,9 +294,15 @@ function serverPortsOf(
     largest,
     loadedProfileOf: (model) => loadedProfileOf(parts, supervisor, model),
   });
-  const drills = createDrillOperations({ parts, supervisor, admission });
+  const outlook = createJobOutlook(store, {
+    progressOf: progress.of,
+    running: progress.list,
+    usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
+  });
   const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
+  const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
+  const drills = createDrillOperations({ parts, supervisor, admission, owner, cancelJob });
   return {
     ...ownPortsOf(parts),
     models,
@@ -300,11 +312,7 @@ function serverPortsOf(
       supervisor.send({ type: "jobs.becameAvailable" });
       onQueued();
     }),
-    outlook: createJobOutlook(store, {
-      progressOf: progress.of,
-      running: progress.list,
-      usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
-    }),
+    outlook,
     recovery: createRecoveryOperations({ ...parts, health }, supervisor, hub),
     control: {
       cancelJob,

@@ -43,7 +43,8 @@ export const overdue = (what: string): Fault => faultOfDelay(what, 0.8, { messag
 /** How the attempt ends when its worker could not be made ready. */
 export function settlementOfPreparation(preparation: Preparation): Settlement {
   if (preparation.kind === "waits") return { kind: "release", why: preparation.why, notBeforeMs: preparation.untilMs };
-  return { kind: "fault", fault: preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker") };
+  const fault = preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker");
+  return { kind: "fault", fault, hasBegun: false };
 }
 
 const phaseStates = { encode: "encoding", denoise: "denoising", decode: "decoding", mux: "muxing" } as const;
@@ -125,6 +126,7 @@ export const pipelineSetup = setup({
     /** The worker that it was claimed for is gone, or on its way: it would never be told of the job's end. */
     hasLeaseInVain: ({ context }, params: { lease: Lease | null }) =>
       params.lease !== null && !context.isWorkerConnected,
+    wantsFreshProcess: (_, params: { wantsFreshProcess: boolean }) => params.wantsFreshProcess,
     hasLease: (_, params: { lease: Lease | null }) => params.lease !== null,
     isReady: (_, params: { preparation: Preparation }) => params.preparation.kind === "ready",
     /** One load an attempt: a worker that does not hold what was loaded would be asked for ever. */
@@ -284,6 +286,10 @@ export const pipelineSetup = setup({
         jobId: context.lease?.jobId ?? "",
         evidence: stallOf(context),
       }),
+    ),
+    requestFreshProcess: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "worker.recycle", workerId: context.workerId }),
     ),
     requestKill: sendTo(
       ({ context }) => context.parent,

@@ -36,6 +36,8 @@ export const defaultPipelineLimits: PipelineLimits = {
 export interface Claim {
   readonly lease: Lease | null;
   readonly dueAtMs: number | null;
+  /** Only a suspect waits, which is tried again in another process than the one it failed in. */
+  readonly wantsFreshProcess: boolean;
 }
 
 /**
@@ -58,7 +60,8 @@ export interface LeaseOrder {
 
 /** How an attempt ends without a result. */
 export type Settlement =
-  | { readonly kind: "fault"; readonly fault: Fault }
+  /** `hasBegun`: the worker was told to render. */
+  | { readonly kind: "fault"; readonly fault: Fault; readonly hasBegun: boolean }
   | { readonly kind: "death"; readonly evidence: Evidence; readonly isOwnDoing: boolean }
   /** `notBeforeMs`: it is not claimed before; absent: in a moment. */
   | { readonly kind: "release"; readonly why: string; readonly notBeforeMs?: number }
@@ -123,6 +126,7 @@ export type PipelineReport =
   | { readonly type: "pipeline.stopped"; readonly workerId: string }
   | { readonly type: "device.freed"; readonly workerId: string }
   | { readonly type: "worker.restart"; readonly workerId: string; readonly reason: string }
+  | { readonly type: "worker.recycle"; readonly workerId: string }
   | { readonly type: "render.planned"; readonly workerId: string; readonly peakBytes: number }
   | {
       readonly type: "model.wanted";

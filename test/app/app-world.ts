@@ -21,6 +21,7 @@ import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { ProcessRef } from "../../src/core/ports/worker.ts";
 import { dayMs, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import type { ModelId } from "../../src/core/words.ts";
 import { envelopeOf } from "../../src/recovery/envelopes.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { createSimHost, deviceOf } from "../simulation/sim-host.ts";
@@ -28,7 +29,7 @@ import { createSimArtifacts, createSimDiskGauge, createSimMedia, createSimProbe 
 import type { SimWorker } from "../simulation/sim-worker.ts";
 import type { SimWorkerWorld } from "../simulation/sim-worker-types.ts";
 import { createTroubles } from "../simulation/troubles.ts";
-import { type JobOptions, makeJob } from "../unit/job-store-world.ts";
+import { claimOf, type JobOptions, leaseOf, makeJob } from "../unit/job-store-world.ts";
 
 /** Flags as people write them, over the defaults with one simulated worker. */
 export function configOf(flags: Readonly<Record<string, string>> = {}, text?: string): Config {
@@ -59,6 +60,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   const store = openStore({ path: ":memory:", clock });
   const troubles = createTroubles(clock);
   let neighbourBytes = 0;
+  const brokenModels = new Set<ModelId>();
   const workerWorld: SimWorkerWorld = {
     clock,
     chance,
@@ -67,7 +69,9 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
       neighbourBytesOf: () => neighbourBytes,
       isLost: (deviceUuid) => troubles.isIn(`cardLost ${deviceUuid}`),
     },
-    brokenModels: new Set(),
+    brokenModels,
+    defects: new Map(),
+    onStruck: () => undefined,
     blamedJobs: new Set(),
     checkpoints: new Map(),
     files: new Map(),
@@ -102,15 +106,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   };
   const claim = async (id = workerId): Promise<Lease> => {
     const models = ["T2V-A14B", "I2V-A14B", "TI2V-5B"];
-    const lease = await store.jobs.claim({
-      workerId: id,
-      epoch: 1,
-      models,
-      residentModel: null,
-      leaseMs: config.leaseMs,
-    });
-    if (lease === null) throw new Error("nothing could be claimed");
-    return lease;
+    return leaseOf(await store.jobs.claim(claimOf({ workerId: id, models, leaseMs: config.leaseMs })));
   };
   /** Rows of these kinds, oldest first, as people who read the timeline see them. */
   const rows = async <Kind extends EventKind>(...kinds: readonly Kind[]) => {
@@ -125,6 +121,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     catalog,
     troubles,
     workerWorld,
+    brokenModels,
     workers,
     host,
     links,
@@ -135,7 +132,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     published,
     epoch: 1,
     artifacts: createSimArtifacts(workerWorld, { published }),
-    media: createSimMedia(workerWorld),
+    media: createSimMedia(workerWorld, () => troubles.isIn("cpu")),
     hostMemory: createHostMemory(probe),
     profiles: createLoadedProfiles({
       first: config.loadProfile,

@@ -127,8 +127,9 @@ export const pipeline: Exploration = {
   ],
   outputs: {
     claimJob: [
-      { lease, dueAtMs: null },
-      { lease: null, dueAtMs: null },
+      { lease, dueAtMs: null, wantsFreshProcess: false },
+      { lease: null, dueAtMs: null, wantsFreshProcess: false },
+      { lease: null, dueAtMs: null, wantsFreshProcess: true },
     ],
     prepareJob: [
       { kind: "ready", lease, peakBytes: 1 },

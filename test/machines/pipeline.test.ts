@@ -218,7 +218,7 @@ describe("preparing", () => {
   });
   it("ends the attempt with the fault of a job that does not fit", async () => {
     const world = await render(["j1"], { preparations: [{ kind: "unfit", fault }] });
-    expect(world.settlements).toEqual([{ kind: "fault", fault }]);
+    expect(world.settlements).toEqual([{ kind: "fault", fault, hasBegun: false }]);
     expect(world.parent.ofType("job.ended")).toEqual([
       { type: "job.ended", workerId: "w0", jobId: "j1", isSuccessful: false },
     ]);
@@ -372,7 +372,7 @@ describe("a render", () => {
   it("that failed ends the attempt with its fault, which recovery hears of", async () => {
     const world = await render(["j1", "j2"]);
     await world.send({ type: "render.failed", fault });
-    expect(world.settlements).toEqual([{ kind: "fault", fault }]);
+    expect(world.settlements).toEqual([{ kind: "fault", fault, hasBegun: true }]);
     expect(world.parent.ofType("fault.raised")).toMatchObject([
       { report: { fault, jobId: "j1", workerId: "w0", model: "T2V-A14B" } },
     ]);

@@ -9,14 +9,17 @@ import type { Evidence, Fault } from "../../core/fault.ts";
 import type { AttemptFailure, Lease } from "../../core/job.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Store } from "../../core/ports/event-log.ts";
+import type { ClaimRequest } from "../../core/ports/job-store.ts";
 import type { RenderReport, WorkerHost, WorkerStats } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import { waitReasonOf } from "../../core/wait-reason.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { Claim, LeaseOrder, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
+import { chargeOfError, failureOf } from "../../recovery/charge.ts";
 import { classify, faultOf } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import { recognition } from "../../recovery/recognition.ts";
+import { signatureOf } from "../../recovery/signature.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import type { AttemptMemory } from "./attempt-memory.ts";
 import { type CommitNeeds, commitRender, keepLease } from "./commit.ts";
@@ -58,6 +61,7 @@ interface ClaimNeeds {
   readonly clock: Pick<Clock, "nowMs">;
   readonly store: Pick<Store, "jobs">;
   readonly config: Pick<Config, "workers" | "leaseMs">;
+  readonly links: Pick<WorkerLinks, "clientOf" | "processBeganAtMs">;
   readonly epoch: number;
   readonly diskWatch: { isShort(): boolean };
   readonly unavailableModels: { isUnavailable(workerId: string, model: ModelId): boolean };
@@ -67,7 +71,7 @@ export interface PipelineNeeds extends SettleNeeds, PrepareNeeds, ClaimNeeds, Re
   readonly clock: Clock;
   readonly store: Pick<Store, "jobs" | "events">;
   readonly artifacts: ArtifactFiles;
-  readonly links: Pick<WorkerLinks, "clientOf" | "connected" | "onNotice">;
+  readonly links: Pick<WorkerLinks, "clientOf" | "connected" | "onNotice" | "processBeganAtMs">;
   readonly progress: Pick<ProgressTracker, "clear" | "note">;
   readonly profiles: PrepareNeeds["profiles"];
   readonly envelopes: LearnedMemory;
@@ -94,6 +98,8 @@ function deathFailure(parts: SettleNeeds, deaths: Deaths[], lease: Lease, eviden
     message: fault.message,
     isRetryable: true,
     kind: isHostLoss ? "hostLoss" : "death",
+    signature: signatureOf(fault),
+    isSuspect: !isHostLoss,
     evidence: { ...shown, decided_by: fault.decidedBy },
     runAtMs: nowMs,
   };
@@ -131,16 +137,9 @@ async function settle(
       else await jobs.fail(lease, deathFailure(parts, deaths, lease, settlement.evidence));
       return;
     case "fault": {
-      const { fault } = settlement;
-      const isRetryable = fault.attribution !== "request";
-      await jobs.fail(lease, {
-        code: fault.code,
-        message: fault.message,
-        isRetryable,
-        kind: "error",
-        evidence: { decided_by: fault.decidedBy },
-        runAtMs,
-      });
+      const { fault, hasBegun } = settlement;
+      const charge = chargeOfError(fault, lease, hasBegun);
+      await jobs.fail(lease, failureOf(fault, charge, { decided_by: fault.decidedBy }, parts.clock.nowMs()));
     }
   }
 }
@@ -190,13 +189,34 @@ async function prepare(
   return { kind: "ready", lease: { ...lease, plan }, peakBytes: parts.envelopes.peakOf(place, envelope) };
 }
 
+/** Models that the worker renders now: those of its configuration that are not set aside. */
+const offeredBy = ({ config, unavailableModels }: ClaimNeeds, workerId: string): readonly ModelId[] =>
+  (config.workers.find(({ id }) => id === workerId)?.models ?? []).filter(
+    (model) => !unavailableModels.isUnavailable(workerId, model),
+  );
+
+const otherWorkers = (parts: ClaimNeeds, workerId: string): ClaimRequest["otherWorkers"] =>
+  parts.config.workers
+    .filter(({ id }) => id !== workerId && parts.links.clientOf(id) !== null)
+    .map(({ id }) => ({ id, models: offeredBy(parts, id) }));
+
 async function claim(parts: ClaimNeeds, order: { workerId: string; residentModel: ModelId | null }): Promise<Claim> {
-  if (parts.diskWatch.isShort()) return { lease: null, dueAtMs: null };
-  const offered = parts.config.workers.find((worker) => worker.id === order.workerId)?.models ?? [];
-  const models = offered.filter((model) => !parts.unavailableModels.isUnavailable(order.workerId, model));
+  const nothing: Claim = { lease: null, dueAtMs: null, wantsFreshProcess: false };
+  if (parts.diskWatch.isShort()) return nothing;
+  const { workerId } = order;
+  const models = offeredBy(parts, workerId);
   const beganAtMs = parts.clock.nowMs();
-  const lease = await parts.store.jobs.claim({ ...order, models, epoch: parts.epoch, leaseMs: parts.config.leaseMs });
-  return { lease, dueAtMs: lease === null ? await parts.store.jobs.nextDueAtMs(models, beganAtMs) : null };
+  const outcome = await parts.store.jobs.claim({
+    ...order,
+    models,
+    epoch: parts.epoch,
+    leaseMs: parts.config.leaseMs,
+    processBeganAtMs: parts.links.processBeganAtMs(workerId),
+    otherWorkers: otherWorkers(parts, workerId),
+  });
+  if (outcome.kind === "claimed") return { ...nothing, lease: outcome.lease };
+  const dueAtMs = await parts.store.jobs.nextDueAtMs(models, beganAtMs);
+  return { lease: null, dueAtMs, wantsFreshProcess: outcome.kind === "wantsFreshProcess" };
 }
 
 export const pipelineActors = (parts: PipelineNeeds) => {

@@ -39,7 +39,7 @@ describe("claiming", () => {
     const jobId = await world.submit();
     world.troubles.begin("disk", minuteMs);
     await world.diskWatch.look();
-    expect(await claim()).toEqual({ lease: null, dueAtMs: null });
+    expect(await claim()).toEqual({ lease: null, dueAtMs: null, wantsFreshProcess: false });
     expect(await world.stateOf(jobId)).toBe("queued");
   });
 
@@ -54,7 +54,7 @@ describe("claiming", () => {
     const lease = await world.claimNew();
     const runAtMs = world.clock.nowMs() + minuteMs;
     await world.store.jobs.release(lease, "not now", runAtMs);
-    expect(await claim()).toEqual({ lease: null, dueAtMs: runAtMs });
+    expect(await claim()).toEqual({ lease: null, dueAtMs: runAtMs, wantsFreshProcess: false });
   });
 });
 
@@ -196,7 +196,7 @@ describe("giving an attempt back", () => {
       workerFailure: failureOf("ValueError", "`height` and `width` have to be divisible by 16"),
     };
     const fault = faultOfRecord({ ...classify(evidence), attribution: "request" });
-    await settle(lease, { kind: "fault", fault });
+    await settle(lease, { kind: "fault", fault, hasBegun: true });
     expect(await world.stateOf(lease.jobId)).toBe("failed");
   });
 
@@ -205,6 +205,7 @@ describe("giving an attempt back", () => {
     await settle(lease, {
       kind: "fault",
       fault: classify({ workerFailure: failureOf("torch.OutOfMemoryError", "full") }),
+      hasBegun: true,
     });
     expect(await world.stateOf(lease.jobId)).toBe("queued");
     expect(await lastRow("job.retried")).toMatchObject({ jobId: lease.jobId, data: { code: "GPU_OUT_OF_MEMORY" } });

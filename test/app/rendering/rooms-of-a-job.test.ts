@@ -11,6 +11,7 @@ import { minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { Mode, ModelId } from "../../../src/core/words.ts";
 import { makeGenericStandIn } from "../../../src/jobs/make-stand-in.ts";
 import { unknownWorker, type WorkersFacts } from "../../../src/machines/supervisor-facts.ts";
+import { makeFailure, suspectedDeath } from "../../unit/job-store-world.ts";
 import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
 
 let world: AppWorld;
@@ -142,16 +143,8 @@ describe("removing a job", () => {
 describe("a job that was set aside", () => {
   async function setAside(): Promise<string> {
     const jobId = await world.submit();
-    const evidence = {};
     for (let death = 0; death < 2; death += 1)
-      await world.store.jobs.fail(await world.claim(), {
-        code: "WORKER_EXITED",
-        message: "it died",
-        isRetryable: true,
-        kind: "death",
-        evidence,
-        runAtMs: world.clock.nowMs(),
-      });
+      await world.store.jobs.fail(await world.claim(), makeFailure(world.clock.nowMs(), suspectedDeath));
     expect(await world.stateOf(jobId)).toBe("quarantined");
     return jobId;
   }
