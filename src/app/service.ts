@@ -19,11 +19,10 @@ import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { envelopesOf, isUsable, type WorkersFacts } from "../machines/supervisor-facts.ts";
+import { isUsable } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
-import { isConditionOver } from "../recovery/condition.ts";
 import type { ServerPorts, ServiceStatus } from "../server/server-ports.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createMachineTracker } from "../telemetry/machine-tracker.ts";
@@ -44,29 +43,27 @@ import { createFactHub, type FactHub } from "./incidents/fact-hub.ts";
 import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
 import { createRecorder, type Recorder } from "./incidents/recorder.ts";
-import type { RecoverPorts } from "./incidents/recover.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
 import { createRecoveryOperations } from "./incidents/recovery-operations.ts";
 import { readResumedFacts } from "./incidents/resume-facts.ts";
 import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
-import { createLoadedProfiles } from "./models/loaded-profiles.ts";
+import { keepProfiles } from "./models/loaded-profiles.ts";
 import { loaderActors } from "./models/loader-actors.ts";
 import { listLoras } from "./models/lora-list.ts";
-import { type ModelPorts, repairFiles } from "./models/model-files.ts";
+import type { ModelPorts } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
-import { prepareLoad } from "./models/prepare-load.ts";
-import { createProfileReturn, noteRoomOf, profileViewOf } from "./models/richer-profile.ts";
+import { createProfileReturn, createRoomNoter, profileViewOf } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
+import { type ReadWorkers, recoverPortsOf } from "./recover-ports.ts";
 import { createAttemptMemory } from "./rendering/attempt-memory.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
 import { openLearned } from "./rendering/learned.ts";
-import { type PipelineNeeds, pipelineActors } from "./rendering/pipeline-actors.ts";
-import { planReduction } from "./rendering/plan-render.ts";
+import { pipelineActors } from "./rendering/pipeline-actors.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
 import { createProofClip } from "./rendering/proof-clip.ts";
 import { createQuarantine } from "./rendering/quarantine.ts";
@@ -127,44 +124,13 @@ export interface Service {
 
 const drawCount = 64;
 
-type ReadWorkers = () => WorkersFacts;
-
-function recoverPortsOf(parts: Parts, readWorkers: ReadWorkers): RecoverPorts {
-  const { config, store, models, probe } = parts;
-  return {
-    ...parts,
-    jobs: store.jobs,
-    ownModelOf: (workerId) => ownModelOf(config, workerId),
-    canFetchFiles: (model) => models?.cache.canPull(model) ?? null,
-    repairFiles: (model) => repairFiles(models, model),
-    planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
-    prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
-    setProfile: parts.profiles.set,
-    isConditionGone: async ({ fault }) =>
-      isConditionOver({
-        fault,
-        sample: await probe.measure({ maxAgeMs: 0 }),
-        envelopes: envelopesOf(readWorkers()),
-        thresholds: config.health.thresholds,
-        gpuExpectation: gpuExpectationOf(config),
-      }),
-  };
-}
-
-const roomNoterOf =
-  (parts: Parts): PipelineNeeds["noteRoom"] =>
-  (workerId, stats) => {
-    const identity = parts.links.clientOf(workerId)?.identity;
-    if (identity !== undefined) noteRoomOf(parts, workerId, identity, stats);
-  };
-
 function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers) {
   const { prove } = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
       worker: workerMachine.provide({ actors: workerActors(parts) }),
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
-      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: roomNoterOf(parts) }) }),
+      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: createRoomNoter(parts) }) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
       recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts, readWorkers), prove) }),
       recorder: recorder.actor,
@@ -193,12 +159,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     gpu,
     progress: createProgressTracker(clock),
     samples: createSampleHistory(),
-    profiles: createLoadedProfiles({
-      first: config.loadProfile,
-      clock,
-      richerAfterMs: () => config.supervision.richerAfterMs,
-      onChange: ({ workerId, ...data }) => store.events.note({ kind: "profile.changed", workerId, data }),
-    }),
+    profiles: keepProfiles({ clock, config, store }),
     attempts: createAttemptMemory(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),

@@ -3,7 +3,9 @@
  * long enough, and back again when that fails. Without it a worker that recovery has made leaner would fail again at its
  * next load, or stay slow for ever.
  */
+import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { EventLog } from "../../core/ports/event-log.ts";
 import { hourMs } from "../../core/units.ts";
 import { type LoadProfile, loadProfiles } from "../../core/words.ts";
 
@@ -137,3 +139,18 @@ export function createLoadedProfiles({ first, clock, richerAfterMs, onChange }: 
     },
   };
 }
+
+interface KeepNeeds {
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly config: Pick<Config, "loadProfile" | "supervision">;
+  readonly store: { readonly events: Pick<EventLog, "note"> };
+}
+
+/** By the settings, and with a row of every change. */
+export const keepProfiles = ({ clock, config, store }: KeepNeeds): LoadedProfiles =>
+  createLoadedProfiles({
+    first: config.loadProfile,
+    clock,
+    richerAfterMs: () => config.supervision.richerAfterMs,
+    onChange: ({ workerId, ...data }) => store.events.note({ kind: "profile.changed", workerId, data }),
+  });

@@ -68,6 +68,14 @@ export function noteRoomOf(parts: RicherNeeds, workerId: string, identity: Worke
   parts.profiles.noteRoom(workerId, richer !== null && !richer.isRefuted && reachableBytes >= richer.neededBytes);
 }
 
+/** The same by the worker's id, for those who prepare a render; a worker that is gone has no room. */
+export const createRoomNoter =
+  (parts: RicherNeeds) =>
+  (workerId: string, stats: WorkerStats): void => {
+    const identity = parts.links.clientOf(workerId)?.identity;
+    if (identity !== undefined) noteRoomOf(parts, workerId, identity, stats);
+  };
+
 /** In which memory mode a worker holds its model, and what that costs against the one that its card carries. Null while the worker holds no model. */
 export function profileViewOf(
   parts: RicherNeeds,
