@@ -19,11 +19,10 @@ import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { envelopesOf, isUsable, type WorkersFacts } from "../machines/supervisor-facts.ts";
+import { isUsable, type WorkersFacts } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
-import { isConditionOver } from "../recovery/condition.ts";
 import type { ServerPorts, ServiceStatus } from "../server/server-ports.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createMachineTracker } from "../telemetry/machine-tracker.ts";
@@ -39,6 +38,7 @@ import { healthActors } from "./health/health-actors.ts";
 import { createHostMemory } from "./health/host-memory.ts";
 import { createSampleHistory } from "./health/sample-history.ts";
 import { createTelemetryReader } from "./health/telemetry-reader.ts";
+import { conditionCheck } from "./incidents/condition-check.ts";
 import { createFactHub, type FactHub } from "./incidents/fact-hub.ts";
 import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
@@ -128,7 +128,7 @@ const drawCount = 64;
 type ReadWorkers = () => WorkersFacts;
 
 function recoverPortsOf(parts: Parts, readWorkers: ReadWorkers): RecoverPorts {
-  const { config, store, models, probe } = parts;
+  const { config, store, models } = parts;
   return {
     ...parts,
     jobs: store.jobs,
@@ -138,14 +138,7 @@ function recoverPortsOf(parts: Parts, readWorkers: ReadWorkers): RecoverPorts {
     planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
     prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
     setProfile: parts.profiles.set,
-    isConditionGone: async ({ fault }) =>
-      isConditionOver({
-        fault,
-        sample: await probe.measure({ maxAgeMs: 0 }),
-        envelopes: envelopesOf(readWorkers()),
-        thresholds: config.health.thresholds,
-        gpuExpectation: gpuExpectationOf(config),
-      }),
+    isConditionGone: conditionCheck(parts, gpuExpectationOf(config), readWorkers),
   };
 }
 
