@@ -66,8 +66,6 @@ export interface PipelineNeeds extends SettleNeeds, PrepareNeeds, ClaimNeeds, Re
   readonly artifacts: ArtifactFiles;
   readonly links: Pick<WorkerLinks, "clientOf" | "connected" | "onNotice" | "processBeganAtMs">;
   readonly progress: Pick<ProgressTracker, "clear" | "note">;
-  readonly profiles: PrepareNeeds["profiles"];
-  readonly profiles: PrepareNeeds["profiles"];
   readonly envelopes: LearnedMemory;
   readonly profiles: { of(workerId: string): LoadProfile; set(workerId: string, profile: LoadProfile): void };
   readonly config: Pick<Config, "workers" | "leaseMs" | "loadProfile" | "alternative">;

@@ -3,8 +3,6 @@
  * nobody measured is shown as unknown.
  */
 import type { Config } from "../../config/schema.ts";
-import type { MemoryModeView } from "../../contract/service-views.ts";
-import type { MemoryModeView } from "../../contract/service-views.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { JobProgress } from "../../core/job.ts";
 import { formatBytes, minuteMs } from "../../core/units.ts";
