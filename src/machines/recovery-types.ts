@@ -182,6 +182,8 @@ export type RecoveryReport =
 export type RecoveryEvent =
   /** An operator's reset: every climb is open again, and an incident that waits looks at once. */
   | { readonly type: "recovery.reset" }
+  /** An operator asked for a repair: an incident that waits looks at once, one that is worked on goes on. */
+  | { readonly type: "recovery.look" }
   | { readonly type: "recovery.stop" }
   | { readonly type: "fault.joined"; readonly fault: Fault }
   | { readonly type: "worker.connected"; readonly workerId: string }

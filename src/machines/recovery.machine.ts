@@ -311,6 +311,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       },
       on: {
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
+        "recovery.look": { target: "probing" },
         "fault.joined": {
           guard: "mayClimb",
           target: "choosing",
@@ -359,6 +360,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       entry: ["serveStandIns", "reportStoodIn"],
       on: {
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
+        "recovery.look": { target: "probing" },
       },
       after: { cooldownMs: { target: "probing" } },
     },
@@ -368,6 +370,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       entry: ["armLookBack", "serveStandIns", "holdBreaker", "reportExhausted"],
       on: {
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
+        "recovery.look": { target: "probing" },
         "worker.connected": { actions: ["noteConnected", "requestModel"] },
         "model.proven": {
           guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) },

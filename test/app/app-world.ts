@@ -21,6 +21,7 @@ import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { ProcessRef } from "../../src/core/ports/worker.ts";
 import { dayMs, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import type { ModelId } from "../../src/core/words.ts";
 import { envelopeOf } from "../../src/recovery/envelopes.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { createSimHost, deviceOf } from "../simulation/sim-host.ts";
@@ -59,6 +60,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   const store = openStore({ path: ":memory:", clock });
   const troubles = createTroubles(clock);
   let neighbourBytes = 0;
+  const brokenModels = new Set<ModelId>();
   const workerWorld: SimWorkerWorld = {
     clock,
     chance,
@@ -67,7 +69,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
       neighbourBytesOf: () => neighbourBytes,
       isLost: (deviceUuid) => troubles.isIn(`cardLost ${deviceUuid}`),
     },
-    brokenModels: new Set(),
+    brokenModels,
     defects: new Map(),
     onStruck: () => undefined,
     blamedJobs: new Set(),
@@ -118,6 +120,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     catalog,
     troubles,
     workerWorld,
+    brokenModels,
     workers,
     host,
     links,

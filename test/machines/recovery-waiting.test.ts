@@ -209,6 +209,28 @@ describe("an incident inside a cooldown", () => {
   });
 });
 
+describe("an operator's order on an incident that is open", () => {
+  const look = { type: "recovery.look" } as const;
+  it.each<[string, Parameters<typeof openIncident>[1], Parameters<Incident["is"]>[0]]>([
+    ["stands in", {}, "standingIn"],
+    ["is exhausted", { limits: { climbCount: 1 } }, "exhausted"],
+    ["waits out a cooldown", inCooldown, "coolingDown"],
+  ])("lets one that %s look at once, and is no fault", async (_, input, state) => {
+    const incident = open("network_error", input);
+    await incident.until(() => incident.is(state));
+    const { climbCount } = incident.actor.getSnapshot().context;
+    incident.actor.send(look);
+    expect(incident.is("probing")).toBe(true);
+    expect(incident.actor.getSnapshot().context).toMatchObject({ climbCount, joinedFaultCount: 0 });
+  });
+  it("changes nothing in one that returns: its proof stands", async () => {
+    const incident = open("network_error", {}, { cure: "retry_model_download" });
+    await incident.until(() => incident.is("returning"));
+    incident.actor.send(look);
+    expect(incident.is("returning")).toBe(true);
+  });
+});
+
 describe("a fault of the job that was let through first", () => {
   /** Back by a look, with one job let through, and then that job fails. */
   const failAfterReturn = async (

@@ -160,6 +160,9 @@ async function measureAround(
   target: PerformActionInput,
   signal: AbortSignal,
 ): Promise<RungEvidence> {
+  // Host and card are measured from outside, whether the worker lives or not.
+  if (target.action === "system_health_check")
+    return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
   const client = ports.links.connected(target.workerId);
   const job = await jobOf(ports, target);
   const neededBytes = neededBytesOf(ports, job, await client.stats(signal));
@@ -178,8 +181,6 @@ async function measureAround(
       return reduce(ports, target, client, job, signal);
     case "retry_model_download":
       return { ...noEvidence, filesMatch: await ports.repairFiles(modelToFetch(ports, target)) };
-    case "system_health_check":
-      return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
     case "restart_pipeline":
     case "fallback_to_mock":
       return { ...noEvidence, error: `${target.action} is not done here` };
