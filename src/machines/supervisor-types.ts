@@ -130,8 +130,18 @@ export type SupervisorFact =
       readonly jobId: string | null;
       readonly isSetAside: boolean;
       readonly atMs: number;
+      /** The operator's order that opened it; null where nobody ordered it. */
+      readonly orderId: string | null;
     }
-  | { readonly type: "incident.joined"; readonly id: string; readonly fault: Fault; readonly jobId: string | null }
+  | {
+      readonly type: "incident.joined";
+      readonly id: string;
+      readonly fault: Fault;
+      readonly jobId: string | null;
+      readonly orderId: string | null;
+    }
+  /** Proven; one job is let through before all are. The rows of its rung and its test render tell that already. */
+  | { readonly type: "incident.returning"; readonly id: string }
   | {
       readonly type: "incident.closed";
       readonly id: string;
@@ -224,6 +234,8 @@ type SupervisorRequest =
       readonly failureType: FailureType;
       readonly isForced: boolean;
       readonly workerId: string;
+      /** By which the one who asked knows the incident that came of it. */
+      readonly orderId: string;
     }
   | { readonly type: "recovery.reset" }
   /** The owner wants the end of a job that the worker has in hand. */

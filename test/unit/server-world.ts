@@ -135,6 +135,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     },
     freeBytes: 1e12,
     takesLoras: true,
+    loraProblems: new Map(),
     sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
     isCardKnown: true,

@@ -12,7 +12,7 @@ import type { Mode, ModelId } from "../../../src/core/words.ts";
 import { makeGenericStandIn } from "../../../src/jobs/make-stand-in.ts";
 import { unknownWorker, type WorkersFacts } from "../../../src/machines/supervisor-facts.ts";
 import { makeFailure, suspectedDeath } from "../../unit/job-store-world.ts";
-import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
+import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
 
 let world: AppWorld;
 beforeEach(async () => {
@@ -75,7 +75,11 @@ describe("the plan of a render", () => {
     await world.connect();
     const { spec } = await world.claimNew();
     for (const profile of ["model-offload", "tiling", "group-offload", "fp8"] as const)
-      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, world.envelopeOf(spec.request));
+      await world.envelopes.noteMisfit(
+        { deviceUuid: world.deviceUuid, profile },
+        world.envelopeOf(spec.request),
+        foundClean,
+      );
     const fit = planRender(world, workerId, spec, null);
     expect(fit === null ? null : planOf(fit)).toMatchObject({ changes: [{ field: "frames", from: 81, to: 65 }] });
     expect(planRender(world, workerId, { ...spec, consent: { ...spec.consent, allow: [] } }, null)).toBeNull();
@@ -88,6 +92,7 @@ describe("the plan of a render", () => {
     await world.envelopes.noteMisfit(
       { deviceUuid: world.deviceUuid, profile: "tiling" },
       world.envelopeOf(spec.request),
+      foundClean,
     );
     expect(planReduction(world, workerId, spec, resident)).toMatchObject({ profile: "tiling" });
     expect(planReduction(world, workerId, spec, resident)?.changes).not.toEqual([]);
