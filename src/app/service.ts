@@ -19,7 +19,7 @@ import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { envelopesOf, isUsable, type WorkersFacts } from "../machines/supervisor-facts.ts";
+import { envelopesOf, type WorkersFacts } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
@@ -67,10 +67,11 @@ import { openLearned } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
 import { planReduction } from "./rendering/plan-render.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
+import { createPromises, type Promises } from "./rendering/promises.ts";
 import { createProofClip } from "./rendering/proof-clip.ts";
 import { createQuarantine } from "./rendering/quarantine.ts";
+import { createQueueWatch } from "./rendering/queue-watch.ts";
 import { removeJob } from "./rendering/remove-job.ts";
-import { createRouteWatch } from "./rendering/route-watch.ts";
 import { createStandIns } from "./rendering/stand-ins.ts";
 import { laddersOf, subsystemLimits } from "./service-limits.ts";
 import { countAndLog, requestLog, writeStop } from "./service-log.ts";
@@ -184,11 +185,12 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     links,
     gpu,
     progress: createProgressTracker(clock),
+    queue: createQueueWatch(ports),
     samples: createSampleHistory(),
     profiles: createLoadedProfiles(config.loadProfile),
     attempts: createAttemptMemory(),
     hostMemory,
-    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
     metrics: createMetrics({
       version,
@@ -229,6 +231,7 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     input: {
       epoch: parts.epoch,
       workers: config.workers.map(({ id }) => ({ id, model: ownModelOf(config, id), profile: config.loadProfile })),
+      lead: config.lead,
       ladders: laddersOf(config),
       clock: turnClock,
       catalog: parts.catalog,
@@ -246,6 +249,7 @@ interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supe
   readonly hub: FactHub;
   readonly leaks: ReturnType<typeof createLeakWatch>;
   readonly status: () => ServiceStatus;
+  readonly promises: Promises;
   readonly onQueued: () => void;
 }
 
@@ -272,7 +276,7 @@ function ownPortsOf(parts: Parts) {
 
 function serverPortsOf(
   parts: Parts,
-  { supervisor, machines, onStep, hub, leaks, status, onQueued }: Shown,
+  { supervisor, machines, onStep, hub, leaks, status, promises, onQueued }: Shown,
 ): ServerPorts {
   const { store, config, progress } = parts;
   const largest = () => largestMachine(parts);
@@ -281,11 +285,7 @@ function serverPortsOf(
     largest,
     loadedProfileOf: (model) => loadedProfileOf(supervisor, model),
   });
-  const outlook = createJobOutlook(store, {
-    progressOf: progress.of,
-    running: progress.list,
-    usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
-  });
+  const outlook = createJobOutlook(parts, promises);
   const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
   const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
@@ -324,22 +324,28 @@ function serverPortsOf(
 
 /** What works beside the machines: stand-ins, deliveries, cleaning, and the watch for memory that stays. */
 function createHelpers(parts: Parts, supervisor: Supervisor) {
-  const route = createRouteWatch(parts, supervisor);
-  const standIns = createStandIns(parts, supervisor, route.lostAtMs);
+  const { queue } = parts;
+  const promises = createPromises(parts, supervisor);
+  const standIns = createStandIns(parts, promises);
   const webhooks = createWebhooks(parts);
-  const lookAtRoute = (): void => {
-    if (route.hasChanged()) standIns.wake();
+  const lookForWays = (): void => {
+    if (promises.look()) standIns.wake();
   };
-  const upkeep = createUpkeep(parts, supervisor, lookAtRoute);
+  const upkeep = createUpkeep(parts, supervisor, lookForWays);
+  queue.onChange(() => standIns.wake());
   return {
-    lookAtRoute,
+    promises,
+    lookForWays,
     onQueued: () => standIns.wake(),
     begin: () => {
-      standIns.wake();
+      queue.begin();
       webhooks.wake();
       upkeep.begin();
     },
-    stop: () => Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]),
+    stop: () => {
+      queue.stop();
+      return Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]);
+    },
   };
 }
 
@@ -351,14 +357,14 @@ export async function createService(ports: ServicePorts, config: Config, version
   const ledger = await openRecoveryLedger(store);
   const recorder = createRecorder(parts, { atOnce: parts.unavailableModels.note, written: hub.publish });
   const { supervisor, ...watched } = await createSupervisor(parts, recorder);
-  const helpers = createHelpers(parts, supervisor);
+  const { promises, ...helpers } = createHelpers(parts, supervisor);
   const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
   supervisor.subscribe({
-    next: helpers.lookAtRoute,
+    next: helpers.lookForWays,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
-  const statusNeeds = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
+  const statusNeeds = { ...parts, ledger, leaks, promises, startedAtMs: clock.nowMs(), version };
   const finish = async (doWorkersGoOn: boolean): Promise<void> => {
     leaks.stop();
     for (const link of links.list()) links.close(link.workerId);
@@ -373,6 +379,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       hub,
       leaks,
       status: () => statusOf(statusNeeds, supervisor.getSnapshot()),
+      promises,
       onQueued: helpers.onQueued,
     }),
     supervisor,

@@ -11,6 +11,7 @@ import { createUnavailableModels } from "../../src/app/models/unavailable-models
 import { createAttemptMemory } from "../../src/app/rendering/attempt-memory.ts";
 import { type MisfitAbout, openLearned } from "../../src/app/rendering/learned.ts";
 import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
+import { createQueueWatch } from "../../src/app/rendering/queue-watch.ts";
 import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
@@ -136,9 +137,10 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     profiles: createLoadedProfiles(config.loadProfile),
     attempts: createAttemptMemory(),
     progress: createProgressTracker(clock),
+    queue: createQueueWatch({ store, clock, logger }),
     drill: new DrillState(),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
-    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: async () => null }),
     models: null,
     ...(await openLearned(store, clock)),
