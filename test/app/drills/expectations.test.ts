@@ -6,6 +6,7 @@ import {
   type Seen,
 } from "../../../src/app/drills/expectations.ts";
 import type { AttemptView, JobView } from "../../../src/core/job.ts";
+import type { LoadProfile } from "../../../src/core/words.ts";
 
 const attempt = (code: string | null): AttemptView => ({
   fence: 1,
@@ -59,6 +60,8 @@ describe("a bad job ends by its own error within three attempts", () => {
   });
 });
 
+const profilesOf = (entries: readonly (readonly [string, LoadProfile | null])[]): Seen["profilesNow"] => new Map(entries);
+
 describe("beside its stages a drill shows", () => {
   it.each<[string, ExpectationName, Partial<Seen>, Partial<Seen>]>([
     [
@@ -80,8 +83,8 @@ describe("beside its stages a drill shows", () => {
     [
       "every memory mode as it was",
       "memoryModeReturns",
-      { profilesBefore: new Map([["a", "full"]]), profilesNow: new Map([["a", "full"]]) },
-      { profilesBefore: new Map([["a", "full"]]), profilesNow: new Map([["a", "fp8"]]) },
+      { profilesBefore: profilesOf([["a", "full"]]), profilesNow: profilesOf([["a", "full"]]) },
+      { profilesBefore: profilesOf([["a", "full"]]), profilesNow: profilesOf([["a", "fp8"]]) },
     ],
   ])("%s", (_, name, met, unmet) => {
     expect([isMet(name, met), isMet(name, unmet)]).toEqual([true, false]);
@@ -90,11 +93,11 @@ describe("beside its stages a drill shows", () => {
   it("something that it waits for, and goes on until it has come", () => {
     const before = {
       ...nothingSeen,
-      profilesBefore: new Map([["a", "full"]]),
-      profilesNow: new Map([["a", "fp8"]]),
+      profilesBefore: profilesOf([["a", "full"]]),
+      profilesNow: profilesOf([["a", "fp8"]]),
     } as const;
     expect(isAnyAwaited(["memoryModeReturns"], before)).toBe(true);
-    expect(isAnyAwaited(["memoryModeReturns"], { ...before, profilesNow: new Map([["a", "full"]]) })).toBe(false);
+    expect(isAnyAwaited(["memoryModeReturns"], { ...before, profilesNow: profilesOf([["a", "full"]]) })).toBe(false);
     expect(isAnyAwaited(["breakerOpens", "nothingRepaired"], nothingSeen)).toBe(false);
   });
 });
