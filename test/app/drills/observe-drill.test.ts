@@ -117,6 +117,8 @@ const sickHealth = {
   issues: [],
   recommendations: [],
   checkedAtMs: 0,
+  vramOutsideRatio: null,
+  ageMs: null,
 } as const;
 
 describe("what the owner can watch", () => {
