@@ -324,6 +324,10 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   return {
     lookAtRoute,
     onQueued: () => standIns.wake(),
+    lookAgain: () => {
+      standIns.wake();
+      supervisor.send({ type: "workers.startAgain" });
+    },
     begin: () => {
       standIns.wake();
       webhooks.wake();
@@ -373,7 +377,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       supervisor.start();
       helpers.begin();
     },
-    lookAgain: helpers.onQueued,
+    lookAgain: helpers.lookAgain,
     finishJobs: async (withinMs) => {
       if (withinMs === 0) return;
       supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });

@@ -43,6 +43,8 @@ export interface WorkerStatus {
   readonly state: string;
   readonly tags: readonly string[];
   readonly kind: string;
+  /** When its process is started again by itself; null while nothing waits for that. */
+  readonly startsAtMs: number | null;
 }
 
 /** One health check. Ratios are 0..1; null = not measured. */

@@ -27,6 +27,8 @@ export const statusSchema = z
         state: z.string(),
         tags: z.array(z.string()),
         pid: z.number().int().optional(),
+        /** When its process is started again by itself, while it waits for that. */
+        starts_at: z.iso.datetime().optional(),
       }),
     ),
     jobs: z.record(z.enum(jobStates), z.number().int()),
@@ -51,12 +53,12 @@ export const toStatus = (status: ServiceStatus, { intake, counts }: StatusAbout)
   started_at: isoOf(status.startedAtMs),
   paused: intake.isPaused,
   drained: intake.isDrained,
-  workers: status.workers.map(({ id, kind, state, tags, pid }) => ({
+  workers: status.workers.map(({ id, kind, state, tags, pid, startsAtMs }) => ({
     id,
     kind,
     state,
     tags: [...tags],
-    ...withoutNulls({ pid }),
+    ...withoutNulls({ pid, starts_at: startsAtMs === null ? null : isoOf(startsAtMs) }),
   })),
   jobs: { ...counts },
   open_incidents: status.openIncidents.map(toIncident),

@@ -7,6 +7,7 @@ import { closeIncident, closeUnwanted, cooldownKey, noteIncident, openOrJoin } f
 import { releaseIfPaused } from "./supervisor-intake.ts";
 import { type Handlers, join, nothing, type Route, send, tell } from "./supervisor-route.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
+import { startUnstartable } from "./supervisor-unstartable.ts";
 
 const about = (event: {
   readonly incidentId: string;
@@ -31,9 +32,9 @@ const nowWaits =
     context: SupervisorContext,
     event: Extract<RecoveryReport, { type: "incident.stoodIn" | "incident.exhausted" }>,
   ): Route => {
-    const { climbCount, lookBackCount } = event;
+    const { climbCount, lookBackCount, lookBackAtMs } = event;
     return join(
-      noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount }),
+      noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount, lookBackAtMs }),
       tell({ type: event.type, ...about(event), data: lookBackRow(event) }),
     );
   };
@@ -101,11 +102,15 @@ export const recoveryHandlers: Handlers = {
       jobId: null,
       origin: isForced ? "forced" : "manual",
     }),
-  "recovery.reset": (context) => ({
-    ...nothing,
-    change: { cooldowns: {} },
-    facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
-    sends: Object.keys(context.incidents).map((id): Send => [childIds.recovery(id), { type: "recovery.reset" }]),
-  }),
+  "recovery.reset": (context) =>
+    join(
+      {
+        ...nothing,
+        change: { cooldowns: {} },
+        facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
+        sends: Object.keys(context.incidents).map((id): Send => [childIds.recovery(id), { type: "recovery.reset" }]),
+      },
+      startUnstartable(context),
+    ),
   "incidents.sweep": closeUnwanted,
 };

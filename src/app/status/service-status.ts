@@ -28,6 +28,7 @@ import type { LedgerEntry, RecoveryLedger } from "../incidents/recovery-ledger.t
 import type { HealthReader } from "../incidents/recovery-operations.ts";
 import type { LeakWatch } from "../workers/leak-watch.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
+import { incidentSentence, unstartableIssues } from "./incident-sentences.ts";
 
 const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean =>
   report.readings[reading].level === "critical";
@@ -54,23 +55,27 @@ function leakIssues({ config, leaks, clock }: HealthNeeds): string[] {
 export interface HealthAbout {
   readonly isProven: boolean;
   readonly isConnected: boolean;
+  readonly incidents: readonly OpenIncident[];
   readonly parts: HealthNeeds;
 }
 
 export function healthViewOf(report: HealthReport, context: HealthAbout): HealthView {
   const { readings, sample } = report;
   const leaking = leakIssues(context.parts);
+  const unstartable = unstartableIssues(context.incidents);
   return {
-    overallStatus: report.status,
+    // Host and card may be well: without its worker nothing is rendered on them.
+    overallStatus: unstartable.length > 0 && report.status === "healthy" ? "degraded" : report.status,
     cpuRatio: readings.cpu.value,
     memoryRatio: readings.memory.value,
     vramRatio: readings.vram.value,
     isGpuAvailable: (sample?.gpus.length ?? 0) > 0 && !isCritical(report, "gpuPresence"),
     isModelLoadingFunctional: context.isProven,
     isGenerationPipelineFunctional: context.isConnected && context.isProven,
-    issues: [...report.issues.map((issue) => issue.message), ...leaking],
+    issues: [...report.issues.map((issue) => issue.message), ...unstartable.map(({ issue }) => issue), ...leaking],
     recommendations: [
       ...report.issues.map((issue) => issue.recommendation),
+      ...unstartable.map(({ recommendation }) => recommendation),
       ...leaking.map(() => "Nothing to do: the worker is started anew between two jobs, before that."),
     ],
     checkedAtMs: report.measuredAtMs ?? 0,
@@ -117,15 +122,6 @@ function sentenceOf({ context }: SupervisorSnapshot, isSimulated: boolean): stri
   }
 }
 
-const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
-  checking: "a test render decides whether there is anything to repair",
-  working: "being repaired",
-  returning: "the main model passed its test render; one job is let through before all are",
-  standingIn: "stand-ins serve; looks back by itself",
-  exhausted: "needs you; looks back by itself",
-  setAside: "set aside, and keeps nobody else from serving; the next job that wants it tries again after a while",
-};
-
 export interface StatusNeeds extends HealthNeeds {
   readonly config: Pick<Config, "workers" | "lead">;
   readonly ledger: Pick<RecoveryLedger, "list">;
@@ -139,12 +135,14 @@ export interface StatusNeeds extends HealthNeeds {
 function workerStatus(parts: StatusNeeds, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
   const link = parts.links.get(workerId);
   const standing = workerStandingOf(snapshot, workerId);
+  const startsAtMs = snapshot.context.workers[workerId]?.startsAtMs ?? null;
   return {
     id: workerId,
     pid: link?.ref.pid ?? null,
     state: standing === null ? "down" : pathOfValue(standing.value),
     tags: standing?.tags ?? [],
-    kind: link?.client.identity.kind ?? "simulator",
+    kind: link?.client.identity.kind ?? parts.config.workers.find(({ id }) => id === workerId)?.kind ?? "unknown",
+    startsAtMs: startsAtMs !== null && startsAtMs > parts.clock.nowMs() ? startsAtMs : null,
   };
 }
 
@@ -160,7 +158,9 @@ export const createHealthReader = (parts: HealthNeeds, snapshot: () => Superviso
   measuredAtMs: () => healthOf(snapshot())?.measuredAtMs ?? null,
   view: (isServing) => {
     const report = healthOf(snapshot());
-    return report === null ? null : healthViewOf(report, { isProven: isServing, isConnected: isServing, parts });
+    const incidents = Object.values(snapshot().context.incidents);
+    const about = { isProven: isServing, isConnected: isServing, incidents, parts };
+    return report === null ? null : healthViewOf(report, about);
   },
 });
 
@@ -183,7 +183,12 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
     health:
       report === null || report.measuredAtMs === null
         ? null
-        : healthViewOf(report, { isProven: usable.length > 0, isConnected, parts }),
+        : healthViewOf(report, {
+            isProven: usable.length > 0,
+            isConnected,
+            incidents: Object.values(context.incidents),
+            parts,
+          }),
     isHealthMonitored: isHealthMonitored(snapshot),
     recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
     recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),
@@ -193,7 +198,7 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
         failureType: incident.failureType,
         workerId: incident.workerId,
         openedAtMs: incident.openedAtMs,
-        sentence: `${incident.stage === "setAside" ? `${incident.model ?? incident.workerId}: ` : ""}${stageSentences[incident.stage]}`,
+        sentence: incidentSentence(incident, context.workers[incident.workerId], parts.clock.nowMs()),
       }))
       .toReversed(),
     isMockEnabled: context.mode === "mock",
