@@ -103,7 +103,6 @@ export function openPorts(config: Config, { clock, catalog }: Means): SystemPort
       return config.queue.maxJobsPerKeyCount;
     },
     quarantineDeaths: queue.quarantineDeathCount,
-    hostLossLimit: queue.hostLossCount,
     maxAttempts: queue.attemptCount,
   });
   const artifacts = createArtifactFiles({ stateDir, clock });

@@ -6,7 +6,7 @@ import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import { type Clock, toActorClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
-import type { ModelCatalog } from "../core/model-catalog.ts";
+import { type ModelCatalog, offeredCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { Media } from "../core/ports/media.ts";
@@ -19,7 +19,7 @@ import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { isUsable } from "../machines/supervisor-facts.ts";
+import { envelopesOf, isUsable, type WorkersFacts } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
@@ -33,19 +33,21 @@ import { createAdmissionPort } from "./admission-port.ts";
 import { behindDrills } from "./drills/blind-spots.ts";
 import { createDrillOperations } from "./drills/drill-operations.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { createOwnerView } from "./drills/owner-view.ts";
 import { createDiskWatch } from "./health/disk-watch.ts";
 import { gpuExpectationOf } from "./health/gpu-expectation.ts";
 import { healthActors } from "./health/health-actors.ts";
 import { createHostMemory } from "./health/host-memory.ts";
 import { createSampleHistory } from "./health/sample-history.ts";
 import { createTelemetryReader } from "./health/telemetry-reader.ts";
+import { createFactHub, type FactHub } from "./incidents/fact-hub.ts";
 import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
 import { createRecorder, type Recorder } from "./incidents/recorder.ts";
 import type { RecoverPorts } from "./incidents/recover.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
-import { createFactHub, createRecoveryOperations, type FactHub } from "./incidents/recovery-operations.ts";
+import { createRecoveryOperations } from "./incidents/recovery-operations.ts";
 import { readResumedFacts } from "./incidents/resume-facts.ts";
 import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
@@ -58,6 +60,7 @@ import { ownModelOf } from "./models/own-model.ts";
 import { prepareLoad } from "./models/prepare-load.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
+import { createAttemptMemory } from "./rendering/attempt-memory.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
 import { openLearned } from "./rendering/learned.ts";
@@ -123,7 +126,9 @@ export interface Service {
 
 const drawCount = 64;
 
-function recoverPortsOf(parts: Parts): RecoverPorts {
+type ReadWorkers = () => WorkersFacts;
+
+function recoverPortsOf(parts: Parts, readWorkers: ReadWorkers): RecoverPorts {
   const { config, store, models, probe } = parts;
   return {
     ...parts,
@@ -135,16 +140,17 @@ function recoverPortsOf(parts: Parts): RecoverPorts {
     prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
     setProfile: parts.profiles.set,
     isConditionGone: async ({ fault }) =>
-      isConditionOver(
-        fault.faultClass,
-        await probe.measure({ maxAgeMs: 0 }),
-        config.health.thresholds,
-        gpuExpectationOf(config),
-      ),
+      isConditionOver({
+        fault,
+        sample: await probe.measure({ maxAgeMs: 0 }),
+        envelopes: envelopesOf(readWorkers()),
+        thresholds: config.health.thresholds,
+        gpuExpectation: gpuExpectationOf(config),
+      }),
   };
 }
 
-function wireMachine(parts: Parts, recorder: Recorder) {
+function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers) {
   const { prove } = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
@@ -152,7 +158,7 @@ function wireMachine(parts: Parts, recorder: Recorder) {
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
       pipeline: pipelineMachine.provide({ actors: pipelineActors(parts) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
-      recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts), prove) }),
+      recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts, readWorkers), prove) }),
       recorder: recorder.actor,
     },
   });
@@ -180,6 +186,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     progress: createProgressTracker(clock),
     samples: createSampleHistory(),
     profiles: createLoadedProfiles(config.loadProfile),
+    attempts: createAttemptMemory(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
@@ -214,7 +221,8 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     tracker,
     stately,
   });
-  const supervisor = createActor(wireMachine(parts, recorder), {
+  const readWorkers: ReadWorkers = () => supervisor.getSnapshot().context.workers;
+  const supervisor: Supervisor = createActor(wireMachine(parts, recorder, readWorkers), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
@@ -243,7 +251,7 @@ interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supe
 
 /** The ports that answer without asking a machine. */
 function ownPortsOf(parts: Parts) {
-  const { clock, chance, store, artifacts, media, config, progress, catalog } = parts;
+  const { clock, chance, store, artifacts, media, config, progress } = parts;
   return {
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
@@ -252,7 +260,7 @@ function ownPortsOf(parts: Parts) {
     images: media,
     clock,
     chance,
-    catalog,
+    catalog: offeredCatalog(parts.catalog, config.workers),
     progressOf: progress.of,
     telemetry: createTelemetryReader(parts),
     listLoras: () => listLoras(config.models.loraDir),
@@ -273,9 +281,15 @@ function serverPortsOf(
     largest,
     loadedProfileOf: (model) => loadedProfileOf(supervisor, model),
   });
-  const drills = createDrillOperations({ parts, supervisor, admission });
+  const outlook = createJobOutlook(store, {
+    progressOf: progress.of,
+    running: progress.list,
+    usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
+  });
   const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
+  const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
+  const drills = createDrillOperations({ parts, supervisor, admission, owner, cancelJob });
   return {
     ...ownPortsOf(parts),
     models,
@@ -285,11 +299,7 @@ function serverPortsOf(
       supervisor.send({ type: "jobs.becameAvailable" });
       onQueued();
     }),
-    outlook: createJobOutlook(store, {
-      progressOf: progress.of,
-      running: progress.list,
-      usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
-    }),
+    outlook,
     recovery: createRecoveryOperations({ ...parts, health }, supervisor, hub),
     control: {
       cancelJob,

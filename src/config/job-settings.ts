@@ -17,11 +17,8 @@ export const queueSchema = group({
     ),
   ),
   quarantineDeaths: wholeNumber(2, { min: 1, max: 100 }).describe("Workers that a job may end before it is set aside."),
-  hostLosses: wholeNumber(5, { min: 1, max: 100_000 }).describe(
-    "Workers that may die under a job through no fault of its own until it fails.",
-  ),
-  attempts: wholeNumber(8, { min: 1, max: 1_000 }).describe(
-    "Tries of a job that end in a retryable error until it fails.",
+  attempts: wholeNumber(3, { min: 1, max: 1_000 }).describe(
+    "Attempts of a job that end in an error of its own until it fails; what is not its fault is not counted.",
   ),
 })
   .prefault({})
@@ -30,7 +27,6 @@ export const queueSchema = group({
     maxJobsPerKeyCount: queue.maxJobsPerKey,
     deadlineMs: queue.deadline,
     quarantineDeathCount: queue.quarantineDeaths,
-    hostLossCount: queue.hostLosses,
     attemptCount: queue.attempts,
   }));
 export const retentionSchema = group({

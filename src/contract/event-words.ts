@@ -69,6 +69,7 @@ const words: Words = {
   "webhook.abandoned": (row) =>
     `The webhook of job${short(row.jobId)} could not be told: ${plain(row.data.problem, "every try failed")}`,
   "job.requeued": (row) => `Job${short(row.jobId)} was put back into the queue.`,
+  "job.acquitted": (row) => `Job${short(row.jobId)} is not to blame for its failure; it is rendered again.`,
   "job.stoodIn": (row) =>
     `Job${short(row.jobId)} shows a stand-in: ${plain(row.data.reason ?? "", "no real video is possible now")}`,
   "render.began": (row) => `The render of job${short(row.jobId)} began.`,

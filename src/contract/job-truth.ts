@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { JobArtifact, JobView } from "../core/job.ts";
 import { ifAny, ifKnown, present } from "../core/present.ts";
+import { isWaitReason } from "../core/wait-reason.ts";
 import type { JobState } from "../core/words.ts";
 import { changesSchema, servedBySchema, toChanges, toServedBy } from "./job-parts.ts";
 
@@ -58,6 +59,12 @@ export function toTruth(job: JobView): Truth {
   };
 }
 
+/** Why it is not tried yet, as its last attempt was told; null for any other wait. */
+function waitReasonOfJob({ attemptList }: JobView): string | null {
+  const said = attemptList.at(-1)?.message ?? "";
+  return isWaitReason(said) ? said : null;
+}
+
 /** One sentence on where the job is. */
 export function messageOfJob(job: JobView): string {
   if (shownStandIn(job) !== undefined) {
@@ -74,7 +81,7 @@ export function messageOfJob(job: JobView): string {
       : `A stand-in is shown; ${rest[realResult]}.`;
   }
   const sentences: Readonly<Record<JobState, string>> = {
-    queued: "The job waits for a worker.",
+    queued: waitReasonOfJob(job) ?? "The job waits for a worker.",
     running: job.isCancelRequested ? "The job is being cancelled." : "The video is being rendered.",
     succeeded: "The video is ready.",
     failed: job.errorMessage ?? "The job failed.",

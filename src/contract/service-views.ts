@@ -113,7 +113,8 @@ export interface RecoveryReset {
   readonly isMockDisabled: boolean;
   /** True only after the main model's test render passed. */
   readonly isRealGenerationEnabled: boolean;
-  readonly probe: "passed" | "running" | "failed";
+  /** `none`: no test render is made while the service stops or its workers rest. */
+  readonly probe: "passed" | "running" | "failed" | "none";
   readonly message: string;
 }
 

@@ -141,6 +141,11 @@ export const errorCodes = {
     meaning: "The job's deadline passed before its result was ready.",
     nextStep: "Submit it again with a later deadline.",
   },
+  JOB_UNRENDERABLE: {
+    status: 422,
+    meaning: "The job failed the same way on another worker or in a fresh process, while test renders passed.",
+    nextStep: "Look at its attempts and their evidence; change what it asks for, or report the defect with them.",
+  },
   JOB_QUARANTINED: {
     status: 409,
     meaning: "The job's render ended the worker twice and was set aside.",
@@ -148,7 +153,8 @@ export const errorCodes = {
   },
   HOST_UNSTABLE: {
     status: 503,
-    meaning: "Workers died too often under this job, not because of it.",
+    meaning:
+      "Workers died too often under this job, not because of it. Older versions ended jobs so; this one lets them wait.",
     nextStep: "Repair the host, then submit it again.",
   },
   DRILL_NOT_POSSIBLE: {

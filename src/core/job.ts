@@ -81,6 +81,8 @@ export interface Lease {
   readonly fence: number;
   /** 1 for the first charged attempt. */
   readonly attempt: number;
+  /** Attempts before this one that ended through no fault of the job. */
+  readonly hostLosses: number;
   readonly untilMs: number;
   readonly workerId: string;
   readonly spec: JobSpec;
@@ -128,12 +130,28 @@ export interface JobResult {
   readonly stepsRendered: number;
 }
 
+/** A job that may be the cause of its own failures: since when, and which failure on which worker speaks against it. */
+export interface Suspicion {
+  readonly signature: string;
+  readonly workerId: string;
+  readonly atMs: number;
+}
+
 export interface AttemptFailure {
   readonly code: ErrorCode;
+  /** The code with which the job ends, where this failure ends it; `code` unless set. */
+  readonly endCode?: ErrorCode;
   readonly message: string;
   readonly isRetryable: boolean;
-  /** `death`: the worker died under the job; `hostLoss`: somebody else's death; `error`: the attempt reported an error. */
+  /**
+   * `death`: the render ended its worker; `hostLoss`: a death or an error that is not the job's, so that no attempt is
+   * charged and the job never ends by it; `error`: the attempt reported an error.
+   */
   readonly kind: "death" | "hostLoss" | "error";
+  /** What is the same in two failures of one cause. */
+  readonly signature: string;
+  /** The job itself may be the cause: it waits behind others, and the same signature a second time ends it. */
+  readonly isSuspect: boolean;
   readonly evidence: Readonly<Record<string, unknown>>;
   /** The job may be claimed again from then on. */
   readonly runAtMs: number;
@@ -147,6 +165,8 @@ export interface AttemptView {
   readonly outcome: string | null;
   readonly code: string | null;
   readonly message: string | null;
+  /** What it failed by, without what differs from one try to the next; null where nothing was recorded. */
+  readonly signature: string | null;
   /** What decided how it ended; null where nothing was recorded. */
   readonly evidence: Readonly<Record<string, unknown>> | null;
   readonly plan: RenderPlan | null;
@@ -168,6 +188,8 @@ export interface JobView {
   readonly attempts: number;
   readonly deaths: number;
   readonly hostLosses: number;
+  /** Null for a job that nothing speaks against. */
+  readonly suspicion: Suspicion | null;
   readonly createdAtMs: number;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;

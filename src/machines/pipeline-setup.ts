@@ -40,8 +40,12 @@ export const leaseOrder = ({ context }: { context: PipelineContext }): LeaseOrde
 
 export const overdue = (what: string): Fault => faultOfDelay(what, 0.8, { message: what });
 
-export const faultOfPreparation = (preparation: Preparation): Fault =>
-  preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker");
+/** How the attempt ends when its worker could not be made ready. */
+export function settlementOfPreparation(preparation: Preparation): Settlement {
+  if (preparation.kind === "waits") return { kind: "release", why: preparation.why, notBeforeMs: preparation.untilMs };
+  const fault = preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker");
+  return { kind: "fault", fault, hasBegun: false };
+}
 
 const phaseStates = { encode: "encoding", denoise: "denoising", decode: "decoding", mux: "muxing" } as const;
 /** Without progress for so long the phase in hand has stalled; a phase that was announced as long extends its own limit. */
@@ -122,6 +126,7 @@ export const pipelineSetup = setup({
     /** The worker that it was claimed for is gone, or on its way: it would never be told of the job's end. */
     hasLeaseInVain: ({ context }, params: { lease: Lease | null }) =>
       params.lease !== null && !context.isWorkerConnected,
+    wantsFreshProcess: (_, params: { wantsFreshProcess: boolean }) => params.wantsFreshProcess,
     hasLease: (_, params: { lease: Lease | null }) => params.lease !== null,
     isReady: (_, params: { preparation: Preparation }) => params.preparation.kind === "ready",
     /** One load an attempt: a worker that does not hold what was loaded would be asked for ever. */
@@ -281,6 +286,10 @@ export const pipelineSetup = setup({
         jobId: context.lease?.jobId ?? "",
         evidence: stallOf(context),
       }),
+    ),
+    requestFreshProcess: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): PipelineReport => ({ type: "worker.recycle", workerId: context.workerId }),
     ),
     requestKill: sendTo(
       ({ context }) => context.parent,

@@ -36,12 +36,18 @@ export const defaultPipelineLimits: PipelineLimits = {
 export interface Claim {
   readonly lease: Lease | null;
   readonly dueAtMs: number | null;
+  /** Only a suspect waits, which is tried again in another process than the one it failed in. */
+  readonly wantsFreshProcess: boolean;
 }
 
-/** `load`: the worker must hold this model in this memory mode first. */
+/**
+ * `load`: the worker must hold this model in this memory mode first · `waits`: it fits in no form that it allows until
+ * then, and goes back without a charge · `unfit`: no worker ever carries it.
+ */
 export type Preparation =
   | { readonly kind: "ready"; readonly lease: Lease; readonly peakBytes: number }
   | { readonly kind: "load"; readonly model: ModelId; readonly profile: LoadProfile }
+  | { readonly kind: "waits"; readonly untilMs: number; readonly why: string }
   | { readonly kind: "unfit"; readonly fault: Fault };
 
 export type Admission = "none" | "one" | "all";
@@ -54,9 +60,11 @@ export interface LeaseOrder {
 
 /** How an attempt ends without a result. */
 export type Settlement =
-  | { readonly kind: "fault"; readonly fault: Fault }
+  /** `hasBegun`: the worker was told to render. */
+  | { readonly kind: "fault"; readonly fault: Fault; readonly hasBegun: boolean }
   | { readonly kind: "death"; readonly evidence: Evidence; readonly isOwnDoing: boolean }
-  | { readonly kind: "release"; readonly why: string }
+  /** `notBeforeMs`: it is not claimed before; absent: in a moment. */
+  | { readonly kind: "release"; readonly why: string; readonly notBeforeMs?: number }
   | { readonly kind: "cancelled" };
 
 /** What a render tells while it goes on. */
@@ -118,6 +126,7 @@ export type PipelineReport =
   | { readonly type: "pipeline.stopped"; readonly workerId: string }
   | { readonly type: "device.freed"; readonly workerId: string }
   | { readonly type: "worker.restart"; readonly workerId: string; readonly reason: string }
+  | { readonly type: "worker.recycle"; readonly workerId: string }
   | { readonly type: "render.planned"; readonly workerId: string; readonly peakBytes: number }
   | {
       readonly type: "model.wanted";

@@ -6,7 +6,6 @@
  */
 import { contextOf } from "./pipeline-context.ts";
 import {
-  faultOfPreparation,
   joinSuspension,
   leaseOrder,
   overdue,
@@ -14,6 +13,7 @@ import {
   phaseTransitions,
   pipelineSetup,
   release,
+  settlementOfPreparation,
 } from "./pipeline-setup.ts";
 
 export const pipelineMachine = pipelineSetup.createMachine({
@@ -98,6 +98,14 @@ export const pipelineMachine = pipelineSetup.createMachine({
               "reportBegun",
             ],
           },
+          {
+            guard: { type: "wantsFreshProcess", params: ({ event }) => event.output },
+            target: "idle",
+            actions: [
+              { type: "storeDue", params: ({ event }) => ({ dueAtMs: event.output.dueAtMs }) },
+              "requestFreshProcess",
+            ],
+          },
           { target: "idle", actions: { type: "storeDue", params: ({ event }) => ({ dueAtMs: event.output.dueAtMs }) } },
         ],
         onError: { target: "idle" },
@@ -166,7 +174,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
                 target: "#pipeline.settling",
                 actions: {
                   type: "storeSettlement",
-                  params: ({ event }) => ({ settlement: { kind: "fault", fault: faultOfPreparation(event.output) } }),
+                  params: ({ event }) => ({ settlement: settlementOfPreparation(event.output) }),
                 },
               },
             ],
@@ -193,7 +201,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
               target: "#pipeline.settling",
               actions: {
                 type: "storeSettlement",
-                params: { settlement: { kind: "fault", fault: overdue("preparing the worker") } },
+                params: { settlement: { kind: "fault", fault: overdue("preparing the worker"), hasBegun: false } },
               },
             },
           },
@@ -212,7 +220,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
               target: "#pipeline.settling",
               actions: {
                 type: "storeSettlement",
-                params: { settlement: { kind: "fault", fault: overdue("the render") } },
+                params: { settlement: { kind: "fault", fault: overdue("the render"), hasBegun: true } },
               },
             },
           },
@@ -230,7 +238,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
               actions: [
                 {
                   type: "storeSettlement",
-                  params: ({ event }) => ({ settlement: { kind: "fault", fault: event.fault } }),
+                  params: ({ event }) => ({ settlement: { kind: "fault", fault: event.fault, hasBegun: true } }),
                 },
                 { type: "raiseRenderFault", params: ({ event }) => ({ fault: event.fault }) },
               ],

@@ -8,7 +8,6 @@ const endsByItself = ({ origin, fault, ladder }: RecoveryInput): boolean =>
 
 function startOf(input: RecoveryInput): RecoveryContext["start"] {
   if (input.resume !== undefined) return input.resume.kind;
-  if (input.cooldownUntilMs != null && input.cooldownUntilMs > input.clock.nowMs()) return "coolingDown";
   return input.origin === "workerDeath" || endsByItself(input) ? "workerDeath" : "climb";
 }
 

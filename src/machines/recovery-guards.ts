@@ -26,8 +26,13 @@ export const recoveryGuards = {
   startsWithDeath: ({ context }: Args) => context.start === "workerDeath",
   /** An operator asked, and a test render decides whether there is anything to repair. */
   isAskedFor: ({ context }: Args) => context.origin === "manual",
+  /** A climb of this kind has just ended, and this incident has not climbed yet. */
+  isInCooldown: ({ context }: Args) => context.climbCount === 0 && !hasPassed(context.cooldownUntilMs, context),
   mayWait: ({ context }: Args) =>
-    (context.origin === "health" || context.origin === "manual") && !context.hasProvenFailure,
+    (context.origin === "health" ||
+      context.origin === "manual" ||
+      (context.origin === "forced" && !hasPassed(context.cooldownUntilMs, context))) &&
+    !context.hasProvenFailure,
   isUnprovenStandIn: ({ context }: Args) => context.choice?.action === "fallback_to_mock" && !context.hasProvenFailure,
   isStandIn: ({ context }: Args) => context.choice?.action === "fallback_to_mock",
   isHeavyChoice: ({ context }: Args) => context.choice?.isHeavy === true,
@@ -36,8 +41,9 @@ export const recoveryGuards = {
   isCanaryDue: ({ context }: Args) => probesOf(context).canary,
   isEnvelopeDue: ({ context }: Args) => context.proof.canary === "passed" && probesOf(context).envelope,
   isRepaired: ({ context }: Args) => isRepaired(context.proof),
-  /** A manual trigger whose first test render passed. */
-  isNothingToRepair: ({ context }: Args) => context.origin === "manual" && context.climbCount === 0,
+  /** An operator's trigger whose first test render passed. */
+  isNothingToRepair: ({ context }: Args) =>
+    (context.origin === "manual" || context.origin === "forced") && context.climbCount === 0,
   isClimbing: ({ context }: Args) => context.isClimbing,
   mayClimb: ({ context }: Args) =>
     climbsRemain(context) &&

@@ -80,7 +80,7 @@ export interface RecoveryInput {
   readonly fault: Fault;
   readonly failureType: FailureType;
   readonly ladder: Ladder;
-  /** A cooldown of this failure type and worker that still runs; the incident starts in it. */
+  /** A cooldown of this failure type and worker that still runs; nothing is climbed in it, and a test render goes first. */
   readonly cooldownUntilMs?: number | null;
   readonly resume?: RecoveryResume;
   readonly parent: ActorRef<Snapshot<unknown>, RecoveryReport>;
@@ -182,6 +182,8 @@ export type RecoveryReport =
 export type RecoveryEvent =
   /** An operator's reset: every climb is open again, and an incident that waits looks at once. */
   | { readonly type: "recovery.reset" }
+  /** An operator asked for a repair: an incident that waits looks at once, one that is worked on goes on. */
+  | { readonly type: "recovery.look" }
   | { readonly type: "recovery.stop" }
   | { readonly type: "fault.joined"; readonly fault: Fault }
   | { readonly type: "worker.connected"; readonly workerId: string }

@@ -56,6 +56,8 @@ export const recoveryMachine = recoverySetup.createMachine({
       on: {
         "pipeline.suspended": [
           { guard: "isAskedFor", target: "verifying.runningCanary" },
+          // A climb has just ended: whether anything is broken again is tried out before anybody waits for it.
+          { guard: "isInCooldown", target: "verifying.runningCanary" },
           { target: "choosing", actions: "startClimb" },
         ],
       },
@@ -63,6 +65,7 @@ export const recoveryMachine = recoverySetup.createMachine({
         suspendMs: [
           // Neither measured trouble nor an operator's question interrupts a job: ask again until the job has ended.
           { guard: "mayWait", target: "diagnosing", reenter: true },
+          { guard: "isInCooldown", target: "verifying.runningCanary" },
           { target: "choosing", actions: "startClimb" },
         ],
       },
@@ -156,7 +159,11 @@ export const recoveryMachine = recoverySetup.createMachine({
           { target: "returning", actions: "concludeRung" },
         ],
         // Before the first climb a restart or a test render was proven; nothing stands in the way of that climb.
-        "repair.refuted": [goOn, { target: "#recovery.choosing", actions: "startClimb" }],
+        "repair.refuted": [
+          goOn,
+          { guard: "isInCooldown", target: "#recovery.coolingDown" },
+          { target: "#recovery.choosing", actions: "startClimb" },
+        ],
       },
       states: {
         awaitingWorker: {
@@ -304,6 +311,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       },
       on: {
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
+        "recovery.look": { target: "probing" },
         "fault.joined": {
           guard: "mayClimb",
           target: "choosing",
@@ -347,11 +355,12 @@ export const recoveryMachine = recoverySetup.createMachine({
     },
     coolingDown: {
       description:
-        "A climb for this kind of failure has just ended; the fallback chain serves until the cooldown is over.",
+        "A climb for this kind of failure has just ended, and a test render failed since; stand-ins serve until the cooldown is over.",
       tags: ["mock", "degraded"],
       entry: ["serveStandIns", "reportStoodIn"],
       on: {
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
+        "recovery.look": { target: "probing" },
       },
       after: { cooldownMs: { target: "probing" } },
     },
@@ -361,6 +370,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       entry: ["armLookBack", "serveStandIns", "holdBreaker", "reportExhausted"],
       on: {
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
+        "recovery.look": { target: "probing" },
         "worker.connected": { actions: ["noteConnected", "requestModel"] },
         "model.proven": {
           guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) },

@@ -4,6 +4,7 @@
  */
 import type { Fault } from "../core/fault.ts";
 import type { BreakerState, FailureType, Mode, ModelId, WorkerCondition } from "../core/words.ts";
+import type { EnvelopeBytes } from "../recovery/health.ts";
 import { type ModeFacts, modeOf } from "../recovery/mode.ts";
 
 /** What the supervisor knows of one worker, from the reports of its children. */
@@ -45,7 +46,7 @@ export interface OpenIncident {
   /** The model that failed; null where the fault is about none: then it is the worker's own. */
   readonly model: ModelId | null;
   /**
-   * `checking`: an operator asked, and a test render decides whether there is anything to repair · `returning`: the main
+   * `checking`: an operator asked, or a climb has just ended, and a test render decides whether there is anything to repair · `returning`: the main
    * model passed its proof, and one job is let through before all are · `setAside`: about no worker as it is configured,
    * but a model beside a worker's own, which could not be loaded; nobody works on it, its next load decides · `unstartable`:
    * its worker cannot start until a person mends something; nobody works on it, its next start decides.
@@ -73,6 +74,14 @@ export type WorkersFacts = Readonly<Record<string, WorkerFacts>>;
 export type OpenIncidents = Readonly<Record<string, OpenIncident>>;
 
 const downConditions: readonly WorkerCondition[] = ["stopped", "crashLooping", "unstartable"];
+
+/** What is known to be held on each card, as health takes it into account. */
+export const envelopesOf = (workers: WorkersFacts): EnvelopeBytes =>
+  Object.fromEntries(
+    Object.values(workers).flatMap(({ deviceUuid, knownBytes }) =>
+      deviceUuid === null ? [] : [[deviceUuid, knownBytes]],
+    ),
+  );
 
 /** A worker that renders now, or that comes back by itself. */
 function isRoute(worker: WorkerFacts, incidents: readonly OpenIncident[], workerId: string): boolean {

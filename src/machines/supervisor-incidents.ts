@@ -32,16 +32,28 @@ export interface Suffered {
   readonly jobId: string | null;
   /** `setAside`: a model that a job wanted failed to load. That is told and kept, and the worker is left in peace. */
   readonly origin: RecoveryOrigin | "setAside";
+  /** Set where an operator ordered it: nothing has failed, and an incident that waits only looks again. */
+  readonly orderId?: string;
 }
 
-function joinIncident(context: SupervisorContext, incident: OpenIncident, suffered: Suffered): Route {
-  const joined = { ...incident, lastFaultAtMs: context.clock.nowMs() };
+function joinIncident(
+  context: SupervisorContext,
+  { id, ...incident }: OpenIncident,
+  { fault, jobId, orderId }: Suffered,
+): Route {
+  const joined = { ...incident, id, lastFaultAtMs: context.clock.nowMs() };
+  const told = tell({ type: "incident.joined", id, fault, jobId, orderId: orderId ?? null });
+  if (orderId !== undefined) return join(told, send(childIds.recovery(id), { type: "recovery.look" }));
   return join(
-    { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: joined } } },
-    tell({ type: "incident.joined", id: incident.id, fault: suffered.fault, jobId: suffered.jobId }),
-    send(childIds.recovery(incident.id), { type: "fault.joined", fault: suffered.fault }),
+    { ...nothing, change: { incidents: { ...context.incidents, [id]: joined } } },
+    told,
+    send(childIds.recovery(id), { type: "fault.joined", fault }),
   );
 }
+
+/** Whether a test render decides if there is anything to repair: then nobody is told of a repair before it. */
+const beginsWithTest = (origin: Suffered["origin"], isInCooldown: boolean): boolean =>
+  origin === "manual" || (isInCooldown && origin !== "workerDeath");
 
 /** Opens an incident, or joins the fault to the one that is open for the same thing. */
 export function openOrJoin(context: SupervisorContext, suffered: Suffered): Route {
@@ -55,29 +67,32 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   );
   const same = open.find((incident) => incident.key === key);
   if (same !== undefined) return joinIncident(context, same, suffered);
-  // Its worker is down already: whatever fails on it until it is back belongs to that incident.
+  // Its worker is down already: whatever fails on it until it is back belongs to that incident. And nobody repairs a
+  // worker by order while it is being repaired.
   const ofWorker = isSetAside ? undefined : open.find((incident) => incident.workerId === workerId);
-  if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath"))
+  const isFull = open.length >= openIncidentLimit;
+  const isOrder = suffered.orderId !== undefined;
+  if (ofWorker !== undefined && (isFull || isOrder || origin === "workerDeath"))
     return joinIncident(context, ofWorker, suffered);
-  if (open.length >= openIncidentLimit) return nothing;
+  if (isFull && !isOrder) return nothing;
   const number = context.incidentCount + 1;
   const nowMs = context.clock.nowMs();
   const id = `inc-${context.epoch}-${number}`;
+  const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
+  const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
   const incident: OpenIncident = {
     id,
     key,
     workerId,
     failureType: fault.failureType,
     model,
-    stage: isSetAside ? "setAside" : origin === "manual" ? "checking" : "working",
+    stage: isSetAside ? "setAside" : beginsWithTest(origin, cooldownUntilMs !== null) ? "checking" : "working",
     fault,
     openedAtMs: nowMs,
     lastFaultAtMs: nowMs,
     climbCount: 0,
     lookBackCount: 0,
   };
-  const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
-  const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
     tell({
@@ -91,6 +106,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
       jobId,
       attendance: isSetAside ? "setAside" : "recovery",
       atMs: nowMs,
+      orderId: suffered.orderId ?? null,
     }),
     {
       ...nothing,

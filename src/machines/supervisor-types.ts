@@ -132,8 +132,18 @@ export type SupervisorFact =
       /** Who works on it: a recovery actor, or nobody. */
       readonly attendance: "recovery" | "setAside" | "needsPerson";
       readonly atMs: number;
+      /** The operator's order that opened it; null where nobody ordered it. */
+      readonly orderId: string | null;
     }
-  | { readonly type: "incident.joined"; readonly id: string; readonly fault: Fault; readonly jobId: string | null }
+  | {
+      readonly type: "incident.joined";
+      readonly id: string;
+      readonly fault: Fault;
+      readonly jobId: string | null;
+      readonly orderId: string | null;
+    }
+  /** Proven; one job is let through before all are. The rows of its rung and its test render tell that already. */
+  | { readonly type: "incident.returning"; readonly id: string }
   | {
       readonly type: "incident.closed";
       readonly id: string;
@@ -228,6 +238,8 @@ type SupervisorRequest =
       readonly failureType: FailureType;
       readonly isForced: boolean;
       readonly workerId: string;
+      /** By which the one who asked knows the incident that came of it. */
+      readonly orderId: string;
     }
   | { readonly type: "recovery.reset" }
   /** The owner wants the end of a job that the worker has in hand. */

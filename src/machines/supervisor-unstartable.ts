@@ -45,10 +45,11 @@ function openOrRenew(context: SupervisorContext, workerId: string, fault: Fault)
           fault,
           model,
           jobId: null,
+          orderId: null,
           attendance: "needsPerson",
           atMs: nowMs,
         })
-      : tell({ type: "incident.joined", id, fault, jobId: null }),
+      : tell({ type: "incident.joined", id, fault, jobId: null, orderId: null }),
   );
 }
 

@@ -121,9 +121,10 @@ function ofRestart(proof: RungProof): Verdict {
 
 function ofHealthCheck(proof: RungProof): Verdict {
   if (proof.isConditionGone === null) return verdict("unknown", "the condition could not be measured again");
-  return proof.isConditionGone
-    ? verdict("effective", "the condition that raised the fault is gone")
-    : verdict("ineffective", "the condition that raised the fault persists");
+  if (!proof.isConditionGone) return verdict("ineffective", "the condition that raised the fault persists");
+  return proof.canary === "failed"
+    ? verdict("ineffective", `no condition of host or card explains the fault, but the ${canaryProof} failed`)
+    : verdict("effective", "the condition that raised the fault is gone");
 }
 
 function ofStandIn(proof: RungProof): Verdict {

@@ -5,11 +5,20 @@
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { ArtifactRef, AttemptFailure, JobResult, LeaseRef } from "../core/job.ts";
 import type { Database } from "./database.ts";
-import { endAttempt, endedAbout, endJob, findHeld, insertArtifact, type JobRow, queueAgain } from "./job-rows.ts";
+import {
+  endAttempt,
+  endedAbout,
+  endJob,
+  findHeld,
+  findJob,
+  insertArtifact,
+  type JobRow,
+  queueAgain,
+  suspicionOf,
+} from "./job-rows.ts";
 
 export interface AttemptLimits {
   readonly quarantineDeaths: number;
-  readonly hostLossLimit: number;
   readonly maxAttempts: number;
 }
 
@@ -75,30 +84,59 @@ interface FailureVerdict {
   readonly message: string;
 }
 
-function judge(counted: Counted, failure: AttemptFailure, limits: AttemptLimits): FailureVerdict {
+/**
+ * Whether the job failed the same way before, where this attempt had not the same process: then the two have only the job
+ * in common.
+ */
+function isSameFailure(database: Database, row: JobRow, { signature }: AttemptFailure): boolean {
+  const suspicion = suspicionOf(row);
+  if (suspicion === null || suspicion.signature !== signature) return false;
+  if (suspicion.workerId !== row.worker_id) return true;
+  const attempt = database.get<{ process_began_at: number | null }>(
+    "select process_began_at from attempts where job_id = ? and fence = ?",
+    row.id,
+    row.fence,
+  );
+  return (attempt?.process_began_at ?? 0) > suspicion.atMs;
+}
+
+const timesWords = (count: number): string => (count === 1 ? "once" : `${count} times`);
+
+function judge(counted: Counted, failure: AttemptFailure, limits: AttemptLimits, isSame: boolean): FailureVerdict {
   const { code, message } = failure;
-  if (counted.deaths >= limits.quarantineDeaths) {
+  const again: FailureVerdict = { kind: "retry", code, message };
+  if (failure.kind === "hostLoss") return again;
+  const hasAttempt = counted.attempts < limits.maxAttempts;
+  if (failure.kind === "death") {
+    const isRepeated = counted.deaths >= limits.quarantineDeaths && (isSame || limits.quarantineDeaths === 1);
+    if (hasAttempt && !isRepeated) return again;
+    const times = timesWords(counted.deaths);
     return {
       kind: "quarantined",
       code: "JOB_QUARANTINED",
-      message: `Its render ended the worker ${counted.deaths} times; the last time: ${message}`,
+      message: `Its render ended the worker ${times}; the last time: ${message}`,
     };
   }
-  if (counted.hostLosses >= limits.hostLossLimit) {
-    return {
-      kind: "failed",
-      code: "HOST_UNSTABLE",
-      message: `Workers died under it ${counted.hostLosses} times through no fault of its own.`,
-    };
-  }
-  if (failure.kind === "error" && (!failure.isRetryable || counted.attempts >= limits.maxAttempts))
-    return { kind: "failed", code, message };
-  return { kind: "retry", code, message };
+  if (failure.isRetryable && hasAttempt && !isSame) return again;
+  return { kind: "failed", code: failure.isRetryable ? (failure.endCode ?? code) : code, message };
+}
+
+/** A job that may be the cause of its failures carries the newest of them; what the place did to it changes nothing. */
+function keepSuspicion(database: Database, row: JobRow, { kind, isSuspect, signature }: AttemptFailure): void {
+  if (kind === "hostLoss" || !isSuspect) return;
+  database.run(
+    "update jobs set suspicion_signature = ?, suspicion_worker_id = ?, suspicion_at = ? where id = ?",
+    signature,
+    row.worker_id,
+    database.clock.nowMs(),
+    row.id,
+  );
 }
 
 /**
- * Ends an attempt without a result. A job that has ended its worker twice is set aside, so that it cannot end every
- * worker; one that lost its hosts or its tries too often fails; any other goes back into the queue.
+ * Ends an attempt without a result. What was not the job's own doing is not charged and never ends it. One that ends its
+ * worker the same way again is set aside, one that fails the same way again, or has no try left, fails; any other goes
+ * back into the queue.
  */
 export function failAttempt(
   database: Database,
@@ -117,12 +155,9 @@ export function failAttempt(
     deaths: row.deaths + (failure.kind === "death" ? 1 : 0),
     hostLosses: row.host_losses + (failure.kind === "hostLoss" ? 1 : 0),
   };
-  const verdict = judge(counted, failure, limits);
-  endAttempt(database, lease, failure.kind, {
-    code: failure.code,
-    message: failure.message,
-    evidence: failure.evidence,
-  });
+  const verdict = judge(counted, failure, limits, isSameFailure(database, row, failure));
+  const { code, message, signature, evidence } = failure;
+  endAttempt(database, lease, failure.kind, { code, message, signature, evidence });
   database.run(
     "update jobs set attempts = ?, deaths = ?, host_losses = ? where id = ?",
     counted.attempts,
@@ -130,25 +165,57 @@ export function failAttempt(
     counted.hostLosses,
     row.id,
   );
+  keepSuspicion(database, row, failure);
   if (verdict.kind === "retry") queueAgain(database, row.id, failure.runAtMs);
   else endJob(database, row.id, { state: verdict.kind, code: verdict.code, message: verdict.message });
   const kind = ({ retry: "job.retried", quarantined: "job.quarantined", failed: "job.failed" } as const)[verdict.kind];
-  const { attempts, deaths, hostLosses: host_losses } = counted;
-  const { code, message } = verdict;
-  const about = endedAbout(database, row);
   const data = {
     fence: lease.fence,
     attempt_ended_as: failure.kind,
-    code,
-    message,
-    attempts,
-    deaths,
-    host_losses,
-    ...about,
+    code: verdict.code,
+    message: verdict.message,
+    signature,
+    suspect: failure.isSuspect,
+    attempts: counted.attempts,
+    deaths: counted.deaths,
+    host_losses: counted.hostLosses,
+    ...endedAbout(database, row),
   };
   database.record({ kind, jobId: row.id, workerId: row.worker_id, data });
   return verdict.kind;
 }
+
+const unended = new Set<JobRow["state"]>(["queued", "running"]);
+
+function acquitJob(database: Database, jobId: string): void {
+  const row = findJob(database, jobId);
+  const suspicion = row === undefined ? null : suspicionOf(row);
+  if (row === undefined || suspicion === null || !unended.has(row.state)) return;
+  const attempts = Math.max(0, row.attempts - 1);
+  const nowMs = database.clock.nowMs();
+  database.run(
+    `update jobs set suspicion_signature = null, suspicion_worker_id = null, suspicion_at = null, attempts = ?,
+     run_at = case state when 'queued' then min(run_at, ?) else run_at end where id = ?`,
+    attempts,
+    nowMs,
+    jobId,
+  );
+  database.record({ kind: "job.acquitted", jobId, data: { signature: suspicion.signature, attempts } });
+}
+
+/** The worker was to blame, not these jobs: what their failures cost them is given back. */
+export function acquitJobs(database: Database, jobIds: readonly string[]): void {
+  for (const jobId of jobIds) acquitJob(database, jobId);
+}
+
+export const findFailedAlike = (database: Database, signature: string, sinceMs: number): string[] =>
+  database
+    .all<{ id: string }>(
+      "select distinct job_id as id from attempts where signature = ? and ended_at >= ? order by job_id",
+      signature,
+      sinceMs,
+    )
+    .map(({ id }) => id);
 
 export function releaseAttempt(
   database: Database,

@@ -10,6 +10,7 @@ import type {
   Lease,
   RenderPlan,
   ServedBy,
+  Suspicion,
 } from "../core/job.ts";
 import type { ArtifactKind, JobState } from "../core/words.ts";
 import type { Database } from "./database.ts";
@@ -30,6 +31,9 @@ export interface JobRow {
   readonly attempts: number;
   readonly deaths: number;
   readonly host_losses: number;
+  readonly suspicion_signature: string | null;
+  readonly suspicion_worker_id: string | null;
+  readonly suspicion_at: number | null;
   readonly created_at: number;
   readonly run_at: number;
   readonly started_at: number | null;
@@ -66,6 +70,7 @@ interface AttemptRow {
   readonly outcome: string | null;
   readonly code: string | null;
   readonly message: string | null;
+  readonly signature: string | null;
   readonly evidence: string | null;
   readonly plan: string | null;
 }
@@ -93,6 +98,7 @@ const toAttempt = (row: AttemptRow): AttemptView => ({
   outcome: row.outcome,
   code: row.code,
   message: row.message,
+  signature: row.signature,
   evidence: parsed(row.evidence),
   plan: parsed<RenderPlan>(row.plan),
 });
@@ -117,6 +123,14 @@ function toSpec(row: JobRow): JobSpec {
   return { ...(JSON.parse(row.spec) as Omit<JobSpec, "workflow">), workflow: row.workflow };
 }
 
+type SuspicionRow = Pick<JobRow, "suspicion_signature" | "suspicion_worker_id" | "suspicion_at">;
+
+/** The three columns are written together. */
+export function suspicionOf(row: SuspicionRow): Suspicion | null {
+  const { suspicion_signature: signature, suspicion_worker_id: workerId, suspicion_at: atMs } = row;
+  return signature === null || workerId === null || atMs === null ? null : { signature, workerId, atMs };
+}
+
 export function toView(database: Database, row: JobRow): JobView {
   return {
     id: row.id,
@@ -128,6 +142,7 @@ export function toView(database: Database, row: JobRow): JobView {
     attempts: row.attempts,
     deaths: row.deaths,
     hostLosses: row.host_losses,
+    suspicion: suspicionOf(row),
     createdAtMs: row.created_at,
     startedAtMs: row.started_at,
     endedAtMs: row.ended_at,
@@ -142,7 +157,7 @@ export function toView(database: Database, row: JobRow): JobView {
     artifacts: artifactsOf(database, row.id),
     attemptList: database
       .all<AttemptRow>(
-        "select fence, worker_id, started_at, ended_at, outcome, code, message, evidence, plan from attempts where job_id = ? order by fence",
+        "select fence, worker_id, started_at, ended_at, outcome, code, message, signature, evidence, plan from attempts where job_id = ? order by fence",
         row.id,
       )
       .map(toAttempt),
@@ -162,6 +177,7 @@ export function toLease(database: Database, row: JobRow): Lease {
     jobId: row.id,
     fence: row.fence,
     attempt: row.attempts + 1,
+    hostLosses: row.host_losses,
     untilMs: row.lease_until ?? 0,
     workerId: row.worker_id ?? "",
     spec: toSpec(row),
@@ -219,14 +235,15 @@ export function endAttempt(
   database: Database,
   lease: { jobId: string; fence: number },
   outcome: string,
-  about: { code?: string; message?: string; evidence?: unknown } = {},
+  about: { code?: string; message?: string; signature?: string; evidence?: unknown } = {},
 ): void {
   database.run(
-    "update attempts set ended_at = ?, outcome = ?, code = ?, message = ?, evidence = ? where job_id = ? and fence = ? and ended_at is null",
+    "update attempts set ended_at = ?, outcome = ?, code = ?, message = ?, signature = ?, evidence = ? where job_id = ? and fence = ? and ended_at is null",
     database.clock.nowMs(),
     outcome,
     about.code ?? null,
     about.message ?? null,
+    about.signature ?? null,
     about.evidence === undefined ? null : JSON.stringify(about.evidence),
     lease.jobId,
     lease.fence,

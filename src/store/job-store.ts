@@ -3,7 +3,15 @@ import type { JobResult, JobView, RenderPlan } from "../core/job.ts";
 import type { JobQuery, JobStanding, JobStore } from "../core/ports/job-store.ts";
 import { withoutNulls } from "../core/present.ts";
 import { endedJobStates, type JobState, jobStates } from "../core/words.ts";
-import { type AttemptLimits, cancelHeld, commitResult, failAttempt, releaseAttempt } from "./attempt-ends.ts";
+import {
+  type AttemptLimits,
+  acquitJobs,
+  cancelHeld,
+  commitResult,
+  failAttempt,
+  findFailedAlike,
+  releaseAttempt,
+} from "./attempt-ends.ts";
 import { claimJob, findNextDueAtMs } from "./claim.ts";
 import type { Database } from "./database.ts";
 import {
@@ -113,7 +121,8 @@ function requeueJob(database: Database, jobId: string, by: string): "ok" | "refu
   const nowMs = database.clock.nowMs();
   const spanMs = Math.max(0, row.deadline_at - row.created_at);
   database.run(
-    `update jobs set state = 'queued', attempts = 0, deaths = 0, host_losses = 0, ended_at = null, error_code = null, error_message = null,
+    `update jobs set state = 'queued', attempts = 0, deaths = 0, host_losses = 0,
+     suspicion_signature = null, suspicion_worker_id = null, suspicion_at = null, ended_at = null, error_code = null, error_message = null,
      is_cancel_requested = 0, passed_over = 0, worker_id = null, run_at = ?, deadline_at = ? where id = ?`,
     nowMs,
     nowMs + spanMs,
@@ -285,6 +294,8 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
       database.write(() => releaseAttempt(database, lease, why, runAtMs ?? database.clock.nowMs())),
     cancel: async (jobId, by) => database.write(() => cancelJob(database, jobId, by)),
     confirmCancel: async (lease) => database.write(() => confirmCancel(database, lease)),
+    acquit: async (jobIds) => database.write(() => acquitJobs(database, jobIds)),
+    jobsFailedAlike: async (signature, sinceMs) => database.read(() => findFailedAlike(database, signature, sinceMs)),
     endQueued: async (jobId, end) => database.write(() => endQueuedJob(database, jobId, end)),
     requeue: async (jobId, by) => database.write(() => requeueJob(database, jobId, by)),
     drop: async (jobId, by) => database.write(() => dropJob(database, jobId, by)),

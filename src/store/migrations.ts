@@ -148,6 +148,14 @@ export const migrations: readonly string[] = [
     revoked_at integer
   ) strict;
   `,
+  `
+  alter table jobs add column suspicion_signature text;
+  alter table jobs add column suspicion_worker_id text;
+  alter table jobs add column suspicion_at integer;
+  alter table attempts add column signature text;
+  alter table attempts add column process_began_at integer;
+  create index attempts_by_signature on attempts (signature, ended_at) where signature is not null;
+  `,
 ];
 
 export const schemaVersion = migrations.length;

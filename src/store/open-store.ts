@@ -17,7 +17,6 @@ export interface StoreOptions extends DatabaseOptions {
   readonly maxQueuedJobs?: number;
   readonly maxQueuedJobsPerKey?: number;
   readonly quarantineDeaths?: number;
-  readonly hostLossLimit?: number;
   readonly maxAttempts?: number;
 }
 
@@ -64,8 +63,7 @@ export function openStore(options: StoreOptions): Store {
         return options.maxQueuedJobsPerKey ?? options.maxQueuedJobs ?? 1_000;
       },
       quarantineDeaths: options.quarantineDeaths ?? 2,
-      hostLossLimit: options.hostLossLimit ?? 5,
-      maxAttempts: options.maxAttempts ?? 8,
+      maxAttempts: options.maxAttempts ?? 3,
     }),
     events: createEventLog(database),
     incidents: createIncidentStore(database),

@@ -8,7 +8,8 @@ import { createHostMemory } from "../../src/app/health/host-memory.ts";
 import { LoadGate } from "../../src/app/models/load-gate.ts";
 import { createLoadedProfiles } from "../../src/app/models/loaded-profiles.ts";
 import { createUnavailableModels } from "../../src/app/models/unavailable-models.ts";
-import { openLearned } from "../../src/app/rendering/learned.ts";
+import { createAttemptMemory } from "../../src/app/rendering/attempt-memory.ts";
+import { type MisfitAbout, openLearned } from "../../src/app/rendering/learned.ts";
 import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
 import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
@@ -20,6 +21,7 @@ import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { ProcessRef } from "../../src/core/ports/worker.ts";
 import { dayMs, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import type { ModelId } from "../../src/core/words.ts";
 import { envelopeOf } from "../../src/recovery/envelopes.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { createSimHost, deviceOf } from "../simulation/sim-host.ts";
@@ -27,7 +29,7 @@ import { createSimArtifacts, createSimDiskGauge, createSimMedia, createSimProbe 
 import type { SimWorker } from "../simulation/sim-worker.ts";
 import type { SimWorkerWorld } from "../simulation/sim-worker-types.ts";
 import { createTroubles } from "../simulation/troubles.ts";
-import { type JobOptions, makeJob } from "../unit/job-store-world.ts";
+import { claimOf, type JobOptions, leaseOf, makeJob } from "../unit/job-store-world.ts";
 
 /** Flags as people write them, over the defaults with one simulated worker. */
 export function configOf(flags: Readonly<Record<string, string>> = {}, text?: string): Config {
@@ -38,6 +40,9 @@ export function configOf(flags: Readonly<Record<string, string>> = {}, text?: st
 }
 
 export const workerId = "worker-0";
+
+/** What speaks against a size was found on a card of its own. */
+export const foundClean: MisfitAbout = { isClean: true, phase: "denoise" };
 
 /** Lines of the log, to be looked at. */
 function createKeptLog() {
@@ -55,6 +60,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   const store = openStore({ path: ":memory:", clock });
   const troubles = createTroubles(clock);
   let neighbourBytes = 0;
+  const brokenModels = new Set<ModelId>();
   const workerWorld: SimWorkerWorld = {
     clock,
     chance,
@@ -63,7 +69,9 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
       neighbourBytesOf: () => neighbourBytes,
       isLost: (deviceUuid) => troubles.isIn(`cardLost ${deviceUuid}`),
     },
-    brokenModels: new Set(),
+    brokenModels,
+    defects: new Map(),
+    onStruck: () => undefined,
     blamedJobs: new Set(),
     checkpoints: new Map(),
     files: new Map(),
@@ -97,15 +105,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   };
   const claim = async (id = workerId): Promise<Lease> => {
     const models = ["T2V-A14B", "I2V-A14B", "TI2V-5B"];
-    const lease = await store.jobs.claim({
-      workerId: id,
-      epoch: 1,
-      models,
-      residentModel: null,
-      leaseMs: config.leaseMs,
-    });
-    if (lease === null) throw new Error("nothing could be claimed");
-    return lease;
+    return leaseOf(await store.jobs.claim(claimOf({ workerId: id, models, leaseMs: config.leaseMs })));
   };
   /** Rows of these kinds, oldest first, as people who read the timeline see them. */
   const rows = async <Kind extends EventKind>(...kinds: readonly Kind[]) => {
@@ -120,6 +120,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     catalog,
     troubles,
     workerWorld,
+    brokenModels,
     workers,
     host,
     links,
@@ -130,9 +131,10 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     published,
     epoch: 1,
     artifacts: createSimArtifacts(workerWorld, { published }),
-    media: createSimMedia(workerWorld),
+    media: createSimMedia(workerWorld, () => troubles.isIn("cpu")),
     hostMemory: createHostMemory(probe),
     profiles: createLoadedProfiles(config.loadProfile),
+    attempts: createAttemptMemory(),
     progress: createProgressTracker(clock),
     drill: new DrillState(),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),

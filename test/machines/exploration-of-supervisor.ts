@@ -68,6 +68,7 @@ export const supervisor: Exploration = {
       failureType: "vram_exhaustion",
       isForced: false,
       workerId,
+      orderId: "order-1",
       isOperator: true,
     },
     { type: "recovery.reset", isOperator: true },

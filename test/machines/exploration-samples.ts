@@ -38,6 +38,7 @@ export const lease: Lease = {
   jobId: "j1",
   fence: 1,
   attempt: 1,
+  hostLosses: 0,
   untilMs: explorationClock.startMs + 30_000,
   workerId: "w0",
   isCancelRequested: false,

@@ -129,12 +129,14 @@ export const pipeline: Exploration = {
   ],
   outputs: {
     claimJob: [
-      { lease, dueAtMs: null },
-      { lease: null, dueAtMs: null },
+      { lease, dueAtMs: null, wantsFreshProcess: false },
+      { lease: null, dueAtMs: null, wantsFreshProcess: false },
+      { lease: null, dueAtMs: null, wantsFreshProcess: true },
     ],
     prepareJob: [
       { kind: "ready", lease, peakBytes: 1 },
       { kind: "load", model: "T2V-A14B", profile: "tiling" },
+      { kind: "waits", untilMs: 1, why: "it waits" },
       { kind: "unfit", fault },
     ],
     cancelRender: [true, false],

@@ -71,6 +71,7 @@ const recovery: Exploration = {
   ],
   events: [
     { type: "recovery.reset", isOperator: true },
+    { type: "recovery.look", isOperator: true },
     { type: "recovery.stop", isOperator: true },
     { type: "fault.joined", fault },
     { type: "fault.joined", fault: poisoned },

@@ -46,6 +46,8 @@ export interface PipelineWorld {
   waiting: string[];
   /** When the store's next job may be claimed. */
   dueAtMs: number | null;
+  /** Only a suspect waits there, which wants another process. */
+  wantsFreshProcess: boolean;
   store: "answers" | "hangs" | "fails";
   /** One answer a preparation, ready when there is none left. */
   preparations: Answer<Preparation>[];
@@ -70,7 +72,9 @@ function provide(world: Omit<PipelineWorld, "actor">) {
         world.claims.push(input);
         if (world.store !== "answers") return given<Claim>(world.store, world.clock);
         const jobId = world.waiting.shift();
-        return given({ lease: jobId === undefined ? null : leaseOf(jobId), dueAtMs: world.dueAtMs }, world.clock);
+        const { dueAtMs, wantsFreshProcess } = world;
+        const lease = jobId === undefined ? null : leaseOf(jobId);
+        return given({ lease, dueAtMs, wantsFreshProcess }, world.clock);
       }),
       prepareJob: fromPromise<Preparation, { workerId: string; lease: Lease }>(({ input }) =>
         given(world.preparations.shift() ?? ready(input.lease), world.clock),
@@ -114,6 +118,7 @@ export function startPipeline(set: Partial<PipelineWorld> = {}, input: Partial<P
     parent,
     waiting: [],
     dueAtMs: null,
+    wantsFreshProcess: false,
     store: "answers",
     preparations: [],
     cancelAnswer: true,

@@ -218,10 +218,15 @@ describe("preparing", () => {
   });
   it("ends the attempt with the fault of a job that does not fit", async () => {
     const world = await render(["j1"], { preparations: [{ kind: "unfit", fault }] });
-    expect(world.settlements).toEqual([{ kind: "fault", fault }]);
+    expect(world.settlements).toEqual([{ kind: "fault", fault, hasBegun: false }]);
     expect(world.parent.ofType("job.ended")).toEqual([
       { type: "job.ended", workerId: "w0", jobId: "j1", isSuccessful: false },
     ]);
+  });
+  it("gives a job back that fits later, with the moment and without a fault", async () => {
+    const world = await render(["j1"], { preparations: [{ kind: "waits", untilMs: 7_000, why: "it waits" }] });
+    expect(world.settlements).toEqual([{ kind: "release", why: "it waits", notBeforeMs: 7_000 }]);
+    expect(world.parent.ofType("fault.raised")).toEqual([]);
   });
   it("gives the job back when it cannot be done at all", async () => {
     const world = await render(["j1"], { preparations: ["fails"] });
@@ -367,7 +372,7 @@ describe("a render", () => {
   it("that failed ends the attempt with its fault, which recovery hears of", async () => {
     const world = await render(["j1", "j2"]);
     await world.send({ type: "render.failed", fault });
-    expect(world.settlements).toEqual([{ kind: "fault", fault }]);
+    expect(world.settlements).toEqual([{ kind: "fault", fault, hasBegun: true }]);
     expect(world.parent.ofType("fault.raised")).toMatchObject([
       { report: { fault, jobId: "j1", workerId: "w0", model: "T2V-A14B" } },
     ]);

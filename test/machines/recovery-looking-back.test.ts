@@ -111,12 +111,14 @@ describe("after a restart of the service", () => {
     expect(incident.is("probing")).toBe(true);
     expect(incident.actor.getSnapshot().context.climbCount).toBe(2);
   });
-  it("starts in the cooldown that another incident left, and climbs only after it", async () => {
+  it("waits in the cooldown that another incident left only after a test render failed, and climbs after it", async () => {
     const incident = open("network_error", { cooldownUntilMs: 1_760_000_000_000 + 20_000 });
-    expect(incident.is("coolingDown")).toBe(true);
+    expect(incident.parent.ofType("pipeline.standIn")).toEqual([]);
+    await incident.until(() => incident.is("coolingDown"), 5_000);
+    expect(incident.parent.ofType("canary.failed")).toHaveLength(1);
     expect(incident.parent.ofType("pipeline.standIn")).toHaveLength(1);
-    await incident.clock.advance(20_000);
-    expect(incident.is("probing")).toBe(true);
+    await incident.until(() => incident.is("probing"), 20_000);
+    expect(incident.clock.nowMs()).toBe(1_760_000_000_000 + 20_000);
     await incident.clock.advance(2_000);
     expect(incident.actor.getSnapshot().context.climbCount).toBe(1);
   });

@@ -101,7 +101,10 @@ describe("the supervisor's incidents", () => {
 
   it("starts an incident inside its cooldown with the cooldown's end", () => {
     const context = contextWith({ cooldowns: { "a/vram_exhaustion": nowMs + 5_000 } });
-    expect(suffer(context, "a", faultOf("vram_exhaustion")).spawns[0]?.cooldownUntilMs).toBe(nowMs + 5_000);
+    const spawn = suffer(context, "a", faultOf("vram_exhaustion")).spawns[0];
+    expect(spawn?.cooldownUntilMs).toBe(nowMs + 5_000);
+    // Nobody is told of a repair before the test render has said that there is one to make.
+    expect(spawn?.incident.stage).toBe("checking");
   });
 
   const wanted = { type: "model.setAside", workerId: "a", model: "TI2V-5B" } as const;

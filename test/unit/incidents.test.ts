@@ -5,6 +5,7 @@ import { problemSchema } from "../../src/contract/problem.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { eventOf } from "../harness/sample-rows.ts";
+import { makeFailure, suspectedDeath } from "./job-store-world.ts";
 import { createServerWorld, type ServerWorld } from "./server-world.ts";
 
 let world: ServerWorld;
@@ -32,7 +33,7 @@ const lease = { jobId: "", fence: 1 };
 const failLease = (jobId: string, runAtMs: number) =>
   world.store.jobs.fail(
     { ...lease, jobId },
-    { code: "WORKER_EXITED", message: "died", isRetryable: true, kind: "death", evidence: {}, runAtMs },
+    makeFailure(runAtMs, { code: "WORKER_EXITED", message: "died", ...suspectedDeath }),
   );
 
 async function writeStory(): Promise<string> {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Lease } from "../../src/core/job.ts";
 import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
-import { artifactOf, type JobStoreWorld, leaseMs, result, servedBy } from "./job-store-world.ts";
+import { artifactOf, type JobStoreWorld, leaseMs, result, servedBy, suspectedDeath } from "./job-store-world.ts";
 
 /** What the holder of a lease may do, and who wins when several write at once. */
 export function describeAttempts(world: JobStoreWorld): void {
@@ -124,8 +124,8 @@ export function describeAttempts(world: JobStoreWorld): void {
       await next();
       await world.clock.advance(leaseMs);
       await world.jobs.sweep();
-      await world.jobs.fail(await next(), world.failure({ kind: "death" }));
-      await world.jobs.fail(await next(), world.failure({ kind: "death" }));
+      await world.jobs.fail(await next(), world.failure(suspectedDeath));
+      await world.jobs.fail(await next(), world.failure(suspectedDeath));
       expect(await world.jobs.requeue(jobId, "operator:local")).toBe("ok");
       await next();
       expect(fences).toEqual([1, 2, 3, 4, 5]);
@@ -186,9 +186,9 @@ export function describeAttempts(world: JobStoreWorld): void {
 
     it("two deaths of workers set the job aside", async () => {
       await world.submit();
-      expect(await world.jobs.fail(await world.claim(), world.failure({ kind: "death" }))).toBe("retry");
+      expect(await world.jobs.fail(await world.claim(), world.failure(suspectedDeath))).toBe("retry");
       const lease = await world.claim();
-      expect(await world.jobs.fail(lease, world.failure({ kind: "death" }))).toBe("quarantined");
+      expect(await world.jobs.fail(lease, world.failure(suspectedDeath))).toBe("quarantined");
       expect(await world.jobs.get(lease.jobId)).toMatchObject({
         state: "quarantined",
         deaths: 2,
@@ -197,23 +197,26 @@ export function describeAttempts(world: JobStoreWorld): void {
       expect(await world.tryClaim()).toBeNull();
     });
 
-    it("losses of the host are not charged to the job, and end it at the fifth", async () => {
+    it("deaths that differ do not set the job aside before its attempts are used up", async () => {
+      const id = await world.submit();
+      const answers: string[] = [];
+      for (const signature of ["crashBySignal: #", "workerExit: #", "crashBySignal: #"])
+        answers.push(await world.jobs.fail(await world.claim(), world.failure({ ...suspectedDeath, signature })));
+      expect(answers).toEqual(["retry", "retry", "quarantined"]);
+      expect(await world.jobs.get(id)).toMatchObject({ deaths: 3, errorCode: "JOB_QUARANTINED" });
+    });
+
+    it("losses of the host are not charged to the job, and never end it", async () => {
       await world.submit();
       const answers: string[] = [];
-      for (let index = 0; index < 5; index += 1) {
+      for (let index = 0; index < 20; index += 1) {
         const lease = await world.claim();
-        expect(lease.attempt).toBe(1);
+        expect([lease.attempt, lease.hostLosses]).toEqual([1, index]);
         answers.push(await world.jobs.fail(lease, world.failure({ kind: "hostLoss" })));
       }
-      expect(answers).toEqual(["retry", "retry", "retry", "retry", "failed"]);
+      expect(new Set(answers)).toEqual(new Set(["retry"]));
       const [view] = (await world.jobs.list({ limit: 1 })).jobs;
-      expect(view).toMatchObject({
-        state: "failed",
-        attempts: 0,
-        deaths: 0,
-        hostLosses: 5,
-        errorCode: "HOST_UNSTABLE",
-      });
+      expect(view).toMatchObject({ state: "queued", attempts: 0, deaths: 0, hostLosses: 20, suspicion: null });
     });
   });
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Lease } from "../../src/core/job.ts";
 import type { Retention } from "../../src/core/ports/job-store.ts";
 import { dayMs } from "../../src/core/units.ts";
-import { artifactOf, type JobStoreWorld, leaseMs, result, standInBy } from "./job-store-world.ts";
+import { artifactOf, type JobStoreWorld, leaseMs, result, standInBy, suspectedDeath } from "./job-store-world.ts";
 
 /** What is kept and told: operators, retention, the timeline. */
 export function describeKeeping(world: JobStoreWorld): void {
@@ -13,7 +13,7 @@ export function describeKeeping(world: JobStoreWorld): void {
     it("releases a job from quarantine with a fresh budget and a fresh deadline", async () => {
       await world.submit();
       for (let index = 0; index < 2; index += 1)
-        await world.jobs.fail(await world.claim(), world.failure({ kind: "death" }));
+        await world.jobs.fail(await world.claim(), world.failure(suspectedDeath));
       const [set] = (await world.jobs.list({ limit: 1, states: ["quarantined"] })).jobs;
       if (set === undefined) throw new Error("no job was set aside");
       await world.clock.advance(2 * dayMs);
@@ -27,7 +27,7 @@ export function describeKeeping(world: JobStoreWorld): void {
         endedAtMs: null,
       });
       expect(await world.jobs.sweep()).toMatchObject({ expired: [] });
-      expect(await world.jobs.fail(await world.claim(), world.failure({ kind: "death" }))).toBe("retry");
+      expect(await world.jobs.fail(await world.claim(), world.failure(suspectedDeath))).toBe("retry");
       expect(world.rows.find(({ kind }) => kind === "job.requeued")).toMatchObject({
         actor: "operator:local",
         data: { from: "quarantined" },
@@ -89,7 +89,7 @@ export function describeKeeping(world: JobStoreWorld): void {
       const old = await succeed();
       const poison = await world.submit();
       for (let index = 0; index < 2; index += 1)
-        await world.jobs.fail(await world.claim(), world.failure({ kind: "death" }));
+        await world.jobs.fail(await world.claim(), world.failure(suspectedDeath));
       const owed = await world.submit({ deadlineAtMs: world.clock.nowMs() + 90 * dayMs });
       await world.clock.advance(31 * dayMs);
       expect(await world.jobs.prune(keepAll)).toEqual({ jobCount: 1, artifactNames: [artifactOf(old).name] });

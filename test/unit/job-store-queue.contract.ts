@@ -27,6 +27,7 @@ export function describeQueue(world: JobStoreWorld): void {
         attempts: 0,
         deaths: 0,
         hostLosses: 0,
+        suspicion: null,
         createdAtMs: world.clock.nowMs(),
         startedAtMs: null,
         endedAtMs: null,

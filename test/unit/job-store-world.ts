@@ -14,7 +14,7 @@ import type {
   ServedBy,
 } from "../../src/core/job.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
-import type { ClaimRequest, JobStore } from "../../src/core/ports/job-store.ts";
+import type { ClaimOutcome, ClaimRequest, JobStore } from "../../src/core/ports/job-store.ts";
 import { dayMs, secondMs } from "../../src/core/units.ts";
 import type { VirtualClock } from "../../src/core/virtual-clock.ts";
 import type { ArtifactKind, FallbackConsent, ModelId } from "../../src/core/words.ts";
@@ -45,6 +45,7 @@ export interface JobOptions {
   readonly labels?: readonly string[];
   readonly webhookUrl?: string;
   readonly retryOf?: string;
+  readonly size?: Pick<RenderRequest, "width" | "height" | "frames">;
 }
 
 export const leaseMs = 30 * secondMs;
@@ -84,6 +85,43 @@ export function artifactOf(
   return { kind, sha256, bytes: 1_000, mimeType: "video/mp4", name: `aa/${sha256}.mp4` };
 }
 
+/** A worker alone, whose process is always younger than what failed before. */
+export const claimOf = (change: Partial<ClaimRequest> = {}): ClaimRequest => ({
+  workerId: "gpu0",
+  epoch: 1,
+  models: ["T2V-A14B", "TI2V-5B"],
+  residentModel: null,
+  leaseMs,
+  processBeganAtMs: Number.MAX_SAFE_INTEGER,
+  otherWorkers: [],
+  ...change,
+});
+
+const leaseIn = (outcome: ClaimOutcome): Lease | null => (outcome.kind === "claimed" ? outcome.lease : null);
+
+/** The lease where nothing else is expected. */
+export function leaseOf(outcome: ClaimOutcome): Lease {
+  const lease = leaseIn(outcome);
+  if (lease === null) throw new Error("nothing could be claimed");
+  return lease;
+}
+
+/** An error that may pass, of a job that nobody suspects. */
+export const makeFailure = (runAtMs: number, change: Partial<AttemptFailure> = {}): AttemptFailure => ({
+  code: "GPU_OUT_OF_MEMORY",
+  message: "the card was full",
+  isRetryable: true,
+  kind: "error",
+  signature: "outOfMemory: the card was full",
+  isSuspect: false,
+  evidence: { freeBytes: 12 },
+  runAtMs,
+  ...change,
+});
+
+/** A death that is charged to its job. */
+export const suspectedDeath = { kind: "death", isSuspect: true } as const;
+
 let jobCount = 0;
 
 /** A job as admission makes it. */
@@ -92,7 +130,7 @@ export function makeJob(deadlineAtMs: number, options: JobOptions = {}): NewJob 
   return {
     id: `job-${String(jobCount).padStart(5, "0")}`,
     spec: {
-      request: { ...request, model: options.model ?? "T2V-A14B" },
+      request: { ...request, ...options.size, model: options.model ?? "T2V-A14B" },
       consent: { fallback: options.fallback ?? "stand_in_then_real", allow: ["frames"], floor: null },
       workflow: options.workflow ?? null,
     },
@@ -156,15 +194,7 @@ export class JobStoreWorld {
   }
 
   failure(change: Partial<AttemptFailure> = {}): AttemptFailure {
-    return {
-      code: "GPU_OUT_OF_MEMORY",
-      message: "the card was full",
-      isRetryable: true,
-      kind: "error",
-      evidence: { freeBytes: 12 },
-      runAtMs: this.clock.nowMs(),
-      ...change,
-    };
+    return makeFailure(this.clock.nowMs(), change);
   }
 
   async submit(options: JobOptions = {}): Promise<string> {
@@ -173,21 +203,16 @@ export class JobStoreWorld {
     return job.id;
   }
 
-  tryClaim(change: Partial<ClaimRequest> = {}): Promise<Lease | null> {
-    return this.jobs.claim({
-      workerId: "gpu0",
-      epoch: 1,
-      models: ["T2V-A14B", "TI2V-5B"],
-      residentModel: null,
-      leaseMs,
-      ...change,
-    });
+  ask(change: Partial<ClaimRequest> = {}): Promise<ClaimOutcome> {
+    return this.jobs.claim(claimOf(change));
+  }
+
+  async tryClaim(change: Partial<ClaimRequest> = {}): Promise<Lease | null> {
+    return leaseIn(await this.ask(change));
   }
 
   async claim(change: Partial<ClaimRequest> = {}): Promise<Lease> {
-    const lease = await this.tryClaim(change);
-    if (lease === null) throw new Error("nothing could be claimed");
-    return lease;
+    return leaseOf(await this.ask(change));
   }
 
   /** Submits a job and claims it. */
@@ -202,7 +227,7 @@ export class JobStoreWorld {
   async setAside(options: JobOptions = {}): Promise<string> {
     const id = await this.submit(options);
     for (const outcome of ["retry", "quarantined"])
-      expect(await this.jobs.fail(await this.claim(), this.failure({ kind: "death" }))).toBe(outcome);
+      expect(await this.jobs.fail(await this.claim(), this.failure(suspectedDeath))).toBe(outcome);
     return id;
   }
 

@@ -4,6 +4,7 @@ import { describeAttempts } from "./job-store-attempts.contract.ts";
 import { describeEnds } from "./job-store-ends.contract.ts";
 import { describeKeeping } from "./job-store-keeping.contract.ts";
 import { describeQueue } from "./job-store-queue.contract.ts";
+import { describeSuspects } from "./job-store-suspects.contract.ts";
 import { describeWebhooks } from "./job-store-webhooks.contract.ts";
 import { JobStoreWorld, type OpenJobStore } from "./job-store-world.ts";
 
@@ -17,6 +18,7 @@ export function describeJobStore(engine: string, open: OpenJobStore): void {
     describeAttempts(world);
     describeEnds(world);
     describeKeeping(world);
+    describeSuspects(world);
     describeWebhooks(world);
   });
 }

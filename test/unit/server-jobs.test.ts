@@ -3,6 +3,7 @@ import { outputsSchema, videoSchema } from "../../src/contract/output-wire.ts";
 import { problemSchema } from "../../src/contract/problem.ts";
 import { jobStatusSchema, queueSchema } from "../../src/contract/task-wire.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import { makeFailure, suspectedDeath } from "./job-store-world.ts";
 import { createServerWorld, type ServerWorld } from "./server-world.ts";
 
 const clock = createVirtualClock();
@@ -115,14 +116,8 @@ it("says what became of the real video when it is cancelled or fails under a sta
   const failed = await world.submitted();
   await world.standIn(failed, "another stand-in");
   const lease = await world.claim();
-  await world.store.jobs.fail(lease, {
-    code: "WORKER_ERROR",
-    message: "CUDA error",
-    isRetryable: false,
-    kind: "error",
-    evidence: {},
-    runAtMs: clock.nowMs(),
-  });
+  const about = { code: "WORKER_ERROR", message: "CUDA error", isRetryable: false } as const;
+  await world.store.jobs.fail(lease, makeFailure(clock.nowMs(), about));
   expect(await taskOf(failed)).toMatchObject({
     status: "completed",
     is_mock: true,
@@ -144,14 +139,7 @@ it("shows a job that was set aside as failed", async () => {
   const id = await world.submitted();
   for (let death = 0; death < 2; death += 1) {
     const lease = await world.claim();
-    await world.store.jobs.fail(lease, {
-      code: "WORKER_EXITED",
-      message: "killed",
-      isRetryable: true,
-      kind: "death",
-      evidence: {},
-      runAtMs: clock.nowMs(),
-    });
+    await world.store.jobs.fail(lease, makeFailure(clock.nowMs(), suspectedDeath));
   }
   expect(await taskOf(id)).toMatchObject({ status: "failed", is_mock: false, attempts: 2 });
 });

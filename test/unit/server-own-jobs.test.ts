@@ -6,6 +6,7 @@ import { type JobDetail, jobDetailSchema, jobListSchema } from "../../src/contra
 import type { AttemptFailure } from "../../src/core/job.ts";
 import { dayMs, minuteMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
+import { makeFailure, suspectedDeath } from "./job-store-world.ts";
 import { createServerWorld, png, type ServerWorld } from "./server-world.ts";
 
 let clock: VirtualClock;
@@ -40,18 +41,11 @@ const submitted = async (fields: object = {}, headers?: Record<string, string>):
 const show = async (id: string): Promise<JobDetail> => detailOf(await get(`/api/v1/jobs/${id}`));
 const listed = async (query = ""): Promise<z.infer<typeof jobListSchema>> =>
   jobListSchema.parse(await (await get(`/api/v1/jobs${query}`)).json());
-const failure = (change: Partial<AttemptFailure> = {}): AttemptFailure => ({
-  code: "GPU_OUT_OF_MEMORY",
-  message: "the card was full",
-  isRetryable: false,
-  kind: "error",
-  evidence: { freeBytes: 12 },
-  runAtMs: clock.nowMs(),
-  ...change,
-});
+const failure = (change: Partial<AttemptFailure> = {}): AttemptFailure =>
+  makeFailure(clock.nowMs(), { isRetryable: false, ...change });
 const setAside = async (id: string): Promise<void> => {
   for (let death = 0; death < 2; death += 1)
-    await world.store.jobs.fail(await world.claim(), failure({ kind: "death" }));
+    await world.store.jobs.fail(await world.claim(), failure({ isRetryable: true, ...suspectedDeath }));
   expect((await show(id)).state).toBe("quarantined");
 };
 

@@ -2,6 +2,7 @@
 import { createIncidentReader } from "../../src/app/incidents/incident-reader.ts";
 import { createJobOutlook } from "../../src/app/rendering/job-outlook.ts";
 import { removeJob } from "../../src/app/rendering/remove-job.ts";
+import type { FieldProblem } from "../../src/contract/submission.ts";
 import type { JobProgress } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
@@ -32,6 +33,8 @@ export interface SteeredWorld {
   triggered: RecoveryTriggered;
   freeBytes: number;
   takesLoras: boolean;
+  /** What a look at a LoRA's file finds, by name. */
+  readonly loraProblems: Map<string, Pick<FieldProblem, "code" | "detail">>;
   sample: Sample;
   isIntakeDrained: boolean;
   isCardKnown: boolean;
@@ -83,6 +86,8 @@ export function makePorts(
               profiles: loadProfiles,
             }
           : null,
+      isOffered: parts.catalog.has,
+      loraProblemOf: async (name) => world().loraProblems.get(name) ?? null,
       clipTimeOf: (question) => clipTimeOf(emptyClips, question),
       isDraining: () => world().status.mode === "draining",
       isIntakeDrained: () => world().isIntakeDrained,

@@ -21,6 +21,7 @@ import type { AppOptions, ServerApp } from "../../src/server/http-types.ts";
 import type { ModelPort, ServerPorts, StreamFrame } from "../../src/server/server-ports.ts";
 import { createArtifactFiles } from "../../src/store/artifact-files.ts";
 import { openStore } from "../../src/store/open-store.ts";
+import { claimOf, leaseOf } from "./job-store-world.ts";
 import { ready, sampleOfHost } from "./server-facts.ts";
 import { makePorts, type SteeredWorld } from "./server-world-ports.ts";
 
@@ -110,15 +111,8 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     });
   };
   const claim: ServerWorld["claim"] = async () => {
-    const lease = await store.jobs.claim({
-      workerId: "worker-0",
-      epoch: 1,
-      models: ["T2V-A14B", "I2V-A14B", "TI2V-5B"],
-      residentModel: null,
-      leaseMs: 30_000,
-    });
-    if (lease === null) throw new Error("nothing to claim");
-    return lease;
+    const models = ["T2V-A14B", "I2V-A14B", "TI2V-5B"];
+    return leaseOf(await store.jobs.claim(claimOf({ workerId: "worker-0", models })));
   };
   const world: ServerWorld = {
     app,
@@ -141,6 +135,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     },
     freeBytes: 1e12,
     takesLoras: true,
+    loraProblems: new Map(),
     sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
     isCardKnown: true,

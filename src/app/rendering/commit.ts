@@ -16,6 +16,7 @@ import { minuteMs, secondMs } from "../../core/units.ts";
 import type { LoadProfile } from "../../core/words.ts";
 import { type Acceptance, acceptResult } from "../../jobs/accept-result.ts";
 import type { CommitFact, LeaseFact, LeaseOrder } from "../../machines/pipeline-types.ts";
+import { chargeOfError, failureOf } from "../../recovery/charge.ts";
 import { classify } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -96,14 +97,8 @@ async function acceptPatiently(
 
 async function refuse(parts: LeaseNeeds, lease: Lease, problem: string): Promise<Fault> {
   const fault = classify({ outputProblem: problem, phase: "mux" });
-  await parts.store.jobs.fail(lease, {
-    code: fault.code,
-    message: problem,
-    isRetryable: true,
-    kind: "error",
-    evidence: { problem },
-    runAtMs: parts.clock.nowMs() + refusedRetryMs,
-  });
+  const charge = chargeOfError(fault, lease, true);
+  await parts.store.jobs.fail(lease, failureOf(fault, charge, { problem }, parts.clock.nowMs()));
   return fault;
 }
 

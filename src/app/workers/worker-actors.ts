@@ -142,7 +142,9 @@ function watchProgram({ host, clock }: WorkerNeeds, workerId: string, send: (eve
 async function spawn(parts: WorkerNeeds, workerId: string): Promise<ProcessRef> {
   const leftover = await parts.host.findRecorded(workerId);
   if (leftover !== null) await stopProcess(parts, leftover, "silent", "a new process takes its place");
-  return parts.host.spawn(workerId);
+  const ref = await parts.host.spawn(workerId);
+  parts.links.noteSpawned(workerId, parts.clock.nowMs());
+  return ref;
 }
 
 function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) => void): () => void {

@@ -21,12 +21,16 @@ export interface WorkerLinks {
   /** Throws UnderstudyError WORKER_EXITED while there is no connection. */
   connected(workerId: string): WorkerClient;
   list(): readonly WorkerLink[];
+  noteSpawned(workerId: string, atMs: number): void;
+  /** When this service started the worker's process; 0 for one that it found running. */
+  processBeganAtMs(workerId: string): number;
   /** Notices of the worker, over reconnections too. */
   onNotice(workerId: string, listener: (notice: WorkerNotice) => void): () => void;
 }
 
 export function createWorkerLinks(): WorkerLinks {
   const links = new Map<string, { readonly link: WorkerLink; readonly unsubscribe: () => void }>();
+  const begins = new Map<string, number>();
   const listeners = new Map<string, Set<(notice: WorkerNotice) => void>>();
   const publish = (workerId: string, notice: WorkerNotice): void => {
     for (const listener of listeners.get(workerId) ?? []) listener(notice);
@@ -55,6 +59,8 @@ export function createWorkerLinks(): WorkerLinks {
       return client;
     },
     list: () => [...links.values()].map(({ link }) => link),
+    noteSpawned: (workerId, atMs) => void begins.set(workerId, atMs),
+    processBeganAtMs: (workerId) => begins.get(workerId) ?? 0,
     onNotice: (workerId, listener) => {
       const heard = listeners.get(workerId) ?? new Set();
       listeners.set(workerId, heard.add(listener));

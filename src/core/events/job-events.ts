@@ -16,6 +16,9 @@ const failedAttempt = () =>
     attempt_ended_as: z.enum(attemptEnds),
     code: errorCode(),
     message: z.string(),
+    signature: z.string().exactOptional(),
+    /** The job itself may be the cause. */
+    suspect: z.boolean().exactOptional(),
     attempts: z.number(),
     deaths: z.number(),
     host_losses: z.number(),
@@ -77,6 +80,8 @@ export const jobEvents = {
       attempts: true,
       deaths: true,
       host_losses: true,
+      signature: true,
+      suspect: true,
     }),
   ),
   "job.retried": told("store", "An attempt ended without a result, and its job waits for the next one.", failedAttempt),
@@ -93,6 +98,9 @@ export const jobEvents = {
   ),
   "job.requeued": told("store", "An operator put a job that was set aside back into the queue.", () =>
     z.object({ from: z.enum(jobStates) }),
+  ),
+  "job.acquitted": told("store", "A suspected job was not to blame: its worker was; one attempt is given back.", () =>
+    z.object({ signature: z.string(), attempts: z.number() }),
   ),
   "job.dropped": told("store", "An operator dropped a job that was set aside: it stays failed.", () =>
     z.object({ code: z.string().nullable() }),

@@ -31,7 +31,20 @@ export interface ClaimRequest {
    */
   readonly residentModel: ModelId | null;
   readonly leaseMs: number;
+  /** When the worker's process began: a suspect is tried again only in one that began after its failure. */
+  readonly processBeganAtMs: number;
+  /** The other workers that can be used now, with what each offers: a suspect goes to one of them first. */
+  readonly otherWorkers: readonly { readonly id: string; readonly models: readonly ModelId[] }[];
 }
+
+/**
+ * `wantsFreshProcess`: nobody else waits for this worker, and this suspect is tried again in a process that begins after
+ * its failure.
+ */
+export type ClaimOutcome =
+  | { readonly kind: "claimed"; readonly lease: Lease }
+  | { readonly kind: "wantsFreshProcess"; readonly jobId: string }
+  | { readonly kind: "none" };
 
 export interface JobQuery {
   readonly states?: readonly JobState[];
@@ -80,8 +93,11 @@ export type ActorName = string;
 export interface JobStore {
   /** Idempotency keys are unique per API key. `queueFull` when all keys or this one have as many queued jobs as they may. */
   submit(job: NewJob): Promise<SubmitOutcome>;
-  /** Takes the next job, by priority and then by age, and raises its fence; null when nothing is claimable now. */
-  claim(request: ClaimRequest): Promise<Lease | null>;
+  /**
+   * Takes the next job, by priority and then by age, and raises its fence. A suspect is taken only when no other job can
+   * be, and not where it failed before.
+   */
+  claim(request: ClaimRequest): Promise<ClaimOutcome>;
   /** When the next job of these models that is not yet due may be claimed; null when none waits for its time. */
   nextDueAtMs(models: readonly ModelId[], afterMs: number): Promise<number | null>;
   /** Keeps how this attempt is rendered; called once, before the render begins. */
@@ -96,10 +112,17 @@ export interface JobStore {
     thumbnail?: ArtifactRef,
   ): Promise<"ok" | "stale" | "cancelled">;
   /**
-   * Ends the attempt: the job goes back into the queue, into quarantine (two deaths), or is `failed` (no attempt left,
-   * or not retryable).
+   * Ends the attempt: the job goes back into the queue, into quarantine (deaths of one signature), or is `failed` (not
+   * retryable, no attempt left, or the same failure again on another worker or in a fresh process).
    */
   fail(lease: LeaseRef, failure: AttemptFailure): Promise<"retry" | "quarantined" | "failed" | "cancelled" | "stale">;
+  /**
+   * The worker was to blame: these jobs are no suspects any more, have one attempt back, and may be claimed at once. Jobs
+   * that are no suspects stay as they are.
+   */
+  acquit(jobIds: readonly string[]): Promise<void>;
+  /** Jobs of which an attempt ended since then with that signature, in the order of their ids. */
+  jobsFailedAlike(signature: string, sinceMs: number): Promise<readonly string[]>;
   /** Gives the job back; the attempt is not charged. */
   release(lease: LeaseRef, why: string, runAtMs?: number): Promise<"ok" | "cancelled" | "stale">;
   /** Ends a queued job at once; asks for the end of a running one. */

@@ -31,6 +31,7 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
     consent: options.consent,
     text,
     image,
+    nameOf: (field) => (field === "model" ? "model_type" : field),
   });
   if ("refused" in accepted) return accepted.refused;
   const { sentence, mode, isDegradedActive, isSimulated } = ports.status();

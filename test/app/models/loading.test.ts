@@ -10,7 +10,7 @@ import { canaryRequest } from "../../../src/core/model-figures.ts";
 import { gibibyte, minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { ModelId } from "../../../src/core/words.ts";
 import type { SupervisorFact } from "../../../src/machines/supervisor-types.ts";
-import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
+import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
 import { listenTo } from "../listen-to.ts";
 
 let world: AppWorld;
@@ -114,7 +114,7 @@ describe("the memory mode of a load", () => {
     await world.connect();
     const model = world.catalog.entryOf("T2V-A14B");
     const request = { model, ...canaryRequest(model) };
-    await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "model-offload" }, request);
+    await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "model-offload" }, request, foundClean);
     expect(await choose()).not.toBe("model-offload");
   });
 

@@ -8,7 +8,7 @@ import type { RenderReport } from "../../../src/core/ports/worker.ts";
 import { hourMs, minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { CommitFact } from "../../../src/machines/pipeline-types.ts";
 import { silentLogger } from "../../harness/silent-logger.ts";
-import { artifactOf, leaseMs, makeJob } from "../../unit/job-store-world.ts";
+import { artifactOf, claimOf, leaseMs, leaseOf, makeJob } from "../../unit/job-store-world.ts";
 import { type AppWorld, createAppWorld } from "../app-world.ts";
 
 let world: AppWorld;
@@ -25,13 +25,7 @@ beforeEach(async () => {
   facts = [];
   removed = [];
   await store.jobs.submit(makeJob(clock.nowMs() + 24 * hourMs));
-  lease = (await store.jobs.claim({
-    workerId: "gpu0",
-    epoch: 1,
-    models: ["T2V-A14B"],
-    residentModel: null,
-    leaseMs,
-  })) as Lease;
+  lease = leaseOf(await store.jobs.claim(claimOf({ leaseMs })));
 });
 afterEach(() => store.close());
 
@@ -123,16 +117,10 @@ describe("committing a finished render", () => {
     begin(partsWith({ refuseUntilMs: hourMs }));
     await clock.advance(5 * secondMs);
     await store.jobs.release(lease, "taken by another");
-    const next = await store.jobs.claim({
-      workerId: "gpu1",
-      epoch: 2,
-      models: ["T2V-A14B"],
-      residentModel: null,
-      leaseMs,
-    });
+    const next = leaseOf(await store.jobs.claim(claimOf({ workerId: "gpu1", epoch: 2, leaseMs })));
     await clock.advance(leaseMs);
     expect(facts).toMatchObject([{ type: "artifact.refused" }]);
-    expect(await store.jobs.get(lease.jobId)).toMatchObject({ state: "running", fence: next?.fence });
+    expect(await store.jobs.get(lease.jobId)).toMatchObject({ state: "running", fence: next.fence });
   });
 
   it("says nothing more and gives nothing back once it was given up, so that the next start takes the result up", async () => {

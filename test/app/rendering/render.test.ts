@@ -4,7 +4,6 @@ import { createProgressTracker } from "../../../src/app/rendering/progress-track
 import type { RenderNeeds } from "../../../src/app/rendering/render.ts";
 import { followRender } from "../../../src/app/rendering/render.ts";
 import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
-import type { Lease } from "../../../src/core/job.ts";
 import { createModelCatalog } from "../../../src/core/model-catalog.ts";
 import type { Store } from "../../../src/core/ports/event-log.ts";
 import type { WorkerClient, WorkerNotice } from "../../../src/core/ports/worker.ts";
@@ -13,7 +12,7 @@ import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
 import type { Phase } from "../../../src/core/words.ts";
 import type { RenderFact } from "../../../src/machines/pipeline-types.ts";
 import { openStore } from "../../../src/store/open-store.ts";
-import { leaseMs, makeJob } from "../../unit/job-store-world.ts";
+import { claimOf, leaseMs, leaseOf, makeJob } from "../../unit/job-store-world.ts";
 
 let clock: VirtualClock;
 let store: Store;
@@ -25,13 +24,7 @@ afterEach(() => store.close());
 
 it("a worker that says the same step again and again has not moved; a long phase that is announced anew has", async () => {
   await store.jobs.submit(makeJob(clock.nowMs() + 3_600_000));
-  const lease = (await store.jobs.claim({
-    workerId: "gpu0",
-    epoch: 1,
-    models: ["T2V-A14B"],
-    residentModel: null,
-    leaseMs,
-  })) as Lease;
+  const lease = leaseOf(await store.jobs.claim(claimOf({ leaseMs })));
   const links = createWorkerLinks();
   let tell: (notice: WorkerNotice) => void = () => undefined;
   const attached = {

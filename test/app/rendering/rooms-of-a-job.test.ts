@@ -11,7 +11,8 @@ import { minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { Mode, ModelId } from "../../../src/core/words.ts";
 import { makeGenericStandIn } from "../../../src/jobs/make-stand-in.ts";
 import { unknownWorker, type WorkersFacts } from "../../../src/machines/supervisor-facts.ts";
-import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
+import { makeFailure, suspectedDeath } from "../../unit/job-store-world.ts";
+import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
 
 let world: AppWorld;
 beforeEach(async () => {
@@ -74,7 +75,11 @@ describe("the plan of a render", () => {
     await world.connect();
     const { spec } = await world.claimNew();
     for (const profile of ["model-offload", "tiling", "group-offload", "fp8"] as const)
-      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, world.envelopeOf(spec.request));
+      await world.envelopes.noteMisfit(
+        { deviceUuid: world.deviceUuid, profile },
+        world.envelopeOf(spec.request),
+        foundClean,
+      );
     const fit = planRender(world, workerId, spec, null);
     expect(fit === null ? null : planOf(fit)).toMatchObject({ changes: [{ field: "frames", from: 81, to: 65 }] });
     expect(planRender(world, workerId, { ...spec, consent: { ...spec.consent, allow: [] } }, null)).toBeNull();
@@ -87,6 +92,7 @@ describe("the plan of a render", () => {
     await world.envelopes.noteMisfit(
       { deviceUuid: world.deviceUuid, profile: "tiling" },
       world.envelopeOf(spec.request),
+      foundClean,
     );
     expect(planReduction(world, workerId, spec, resident)).toMatchObject({ profile: "tiling" });
     expect(planReduction(world, workerId, spec, resident)?.changes).not.toEqual([]);
@@ -137,16 +143,8 @@ describe("removing a job", () => {
 describe("a job that was set aside", () => {
   async function setAside(): Promise<string> {
     const jobId = await world.submit();
-    const evidence = {};
     for (let death = 0; death < 2; death += 1)
-      await world.store.jobs.fail(await world.claim(), {
-        code: "WORKER_EXITED",
-        message: "it died",
-        isRetryable: true,
-        kind: "death",
-        evidence,
-        runAtMs: world.clock.nowMs(),
-      });
+      await world.store.jobs.fail(await world.claim(), makeFailure(world.clock.nowMs(), suspectedDeath));
     expect(await world.stateOf(jobId)).toBe("quarantined");
     return jobId;
   }

@@ -36,7 +36,9 @@ describe("what the service says of itself", () => {
     world.workers.get(workerId)?.die({ code: null, signal: "SIGKILL" });
     await world.clock.advance(100);
     expect(status().workers).toMatchObject([{ pid: null }]);
-    expect(status().openIncidents).toMatchObject([{ workerId, sentence: "being repaired; its worker is started again in 1 s" }]);
+    expect(status().openIncidents).toMatchObject([
+      { workerId, sentence: "being repaired; its worker is started again in 1 s" },
+    ]);
     expect(status().isDegradedActive).toBe(true);
     await world.reachMode("ready");
     await world.clock.advance(5 * minuteMs);

@@ -1,0 +1,74 @@
+/**
+ * What a failed attempt costs its job. Only what nothing else explains is charged to it; what the host, the card, the
+ * network or a person did costs it nothing but a wait, and never ends it.
+ */
+import type { ErrorCode } from "../core/error-codes.ts";
+import type { Fault } from "../core/fault.ts";
+import type { AttemptFailure } from "../core/job.ts";
+import { minuteMs, secondMs } from "../core/units.ts";
+import { isConclusive } from "./blame.ts";
+import { signatureOf } from "./signature.ts";
+
+const waitsOfSuspects = [secondMs, 30 * secondMs, 5 * minuteMs] as const;
+const longestWaitOfSuspectsMs = 5 * minuteMs;
+
+/** How long a job waits after its charged attempt of this number; 1 = the first. */
+const waitOfSuspectMs = (attempt: number): number => waitsOfSuspects[attempt - 1] ?? longestWaitOfSuspectsMs;
+
+const firstWaitAfterLossMs = secondMs;
+const waitGrowth = 4;
+const longestWaitAfterLossMs = 10 * minuteMs;
+
+/** How long a job waits after its loss of this number; 1 = the first. The first costs a second, the sixth ten minutes. */
+const waitAfterLossMs = (loss: number): number =>
+  Math.min(firstWaitAfterLossMs * waitGrowth ** (loss - 1), longestWaitAfterLossMs);
+
+/** Where in its life a job is when an attempt of it fails. */
+export interface Tries {
+  /** The number of the attempt that failed, among the charged ones. */
+  readonly attempt: number;
+  /** Losses before it. */
+  readonly hostLosses: number;
+}
+
+type Failed = Pick<AttemptFailure, "kind" | "isRetryable" | "isSuspect" | "endCode"> & { readonly waitMs: number };
+
+const lost = (tries: Tries): Failed => ({
+  kind: "hostLoss",
+  isRetryable: true,
+  isSuspect: false,
+  waitMs: waitAfterLossMs(tries.hostLosses + 1),
+});
+
+/** A class that nobody knows has no code that would tell the owner more than this. */
+const endCodeOf = ({ faultClass }: Fault): { endCode?: ErrorCode } =>
+  faultClass === "unknown" ? { endCode: "JOB_UNRENDERABLE" } : {};
+
+const suspected = (kind: "error" | "death", fault: Fault, tries: Tries): Failed => ({
+  kind,
+  isRetryable: true,
+  isSuspect: true,
+  ...endCodeOf(fault),
+  waitMs: waitOfSuspectMs(tries.attempt),
+});
+
+/**
+ * An attempt that told an error. The request's own fault ends the job; what is measured or told by driver and kernel is
+ * the place's; any other makes the job a suspect, until an experiment acquits it.
+ * @param hasBegun the worker was told to render it
+ */
+export function chargeOfError(fault: Fault, tries: Tries, hasBegun: boolean): Failed {
+  if (fault.attribution === "request") return { kind: "error", isRetryable: false, isSuspect: false, waitMs: 0 };
+  return !hasBegun || isConclusive(fault) ? lost(tries) : suspected("error", fault, tries);
+}
+
+/** Puts a charge and what it is for together. */
+export function failureOf(
+  fault: Fault,
+  { waitMs, ...charge }: Failed,
+  evidence: AttemptFailure["evidence"],
+  nowMs: number,
+): AttemptFailure {
+  const { code, message } = fault;
+  return { code, message, ...charge, signature: signatureOf(fault), evidence, runAtMs: nowMs + waitMs };
+}
