@@ -71,6 +71,8 @@ export interface WorkerStatus {
   readonly kind: string;
   /** Null while it holds no model. */
   readonly memoryMode: MemoryModeView | null;
+  /** When its process is started again by itself; null while nothing waits for that. */
+  readonly startsAtMs: number | null;
 }
 
 /** In which memory mode a worker holds its model, and what that costs. */

@@ -62,6 +62,8 @@ export const statusSchema = z
         tags: z.array(z.string()),
         pid: z.number().int().optional(),
         memory_mode: memoryModeSchema.optional(),
+        /** When its process is started again by itself, while it waits for that. */
+        starts_at: z.iso.datetime().optional(),
       }),
     ),
     jobs: z.record(z.enum(jobStates), z.number().int()),
@@ -98,12 +100,12 @@ export const toStatus = (status: ServiceStatus, { intake, counts }: StatusAbout)
   started_at: isoOf(status.startedAtMs),
   paused: intake.isPaused,
   drained: intake.isDrained,
-  workers: status.workers.map(({ id, kind, state, tags, pid, memoryMode }) => ({
+  workers: status.workers.map(({ id, kind, state, tags, pid, memoryMode, startsAtMs }) => ({
     id,
     kind,
     state,
     tags: [...tags],
-    ...withoutNulls({ pid }),
+    ...withoutNulls({ pid, starts_at: startsAtMs === null ? null : isoOf(startsAtMs) }),
     ...present({ memory_mode: ifKnown(memoryMode, toMemoryMode) }),
   })),
   jobs: { ...counts },

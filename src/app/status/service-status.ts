@@ -32,6 +32,7 @@ import type { LedgerEntry, RecoveryLedger } from "../incidents/recovery-ledger.t
 import type { HealthReader } from "../incidents/recovery-operations.ts";
 import type { LeakWatch } from "../workers/leak-watch.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
+import { incidentSentence, unstartableIssues } from "./incident-sentences.ts";
 
 interface HealthNeeds {
   readonly config: Pick<Config, "workers">;
@@ -59,6 +60,7 @@ export interface HealthAbout {
   readonly isMonitored: boolean;
   readonly isProven: boolean;
   readonly isConnected: boolean;
+  readonly incidents: readonly OpenIncident[];
   readonly parts: HealthNeeds;
 }
 
@@ -67,8 +69,10 @@ export function healthViewOf(report: HealthReport, context: HealthAbout): Health
   const leaking = leakIssues(context.parts);
   const checkedAtMs = report.measuredAtMs ?? 0;
   const { gpuPresence } = readings;
+  const unstartable = unstartableIssues(context.incidents);
   return {
-    overallStatus: report.status,
+    // Host and card may be well: without its worker nothing is rendered on them.
+    overallStatus: unstartable.length > 0 && report.status === "healthy" ? "degraded" : report.status,
     cpuRatio: readings.cpu.value,
     memoryRatio: readings.memory.value,
     vramRatio: readings.vram.value === null || sample === null ? null : usedCardRatio(sample),
@@ -80,11 +84,13 @@ export function healthViewOf(report: HealthReport, context: HealthAbout): Health
     issues: [
       ...(context.isMonitored ? [] : [unwatchedSentence]),
       ...report.issues.map((issue) => issue.message),
+      ...unstartable.map(({ issue }) => issue),
       ...leaking,
     ],
     recommendations: [
       ...(context.isMonitored ? [] : ["Start the monitoring again."]),
       ...report.issues.map((issue) => issue.recommendation),
+      ...unstartable.map(({ recommendation }) => recommendation),
       ...leaking.map(() => "Nothing to do: the worker is started anew between two jobs, before that."),
     ],
     checkedAtMs,
@@ -96,15 +102,6 @@ export function attemptViewOf(entry: LedgerEntry): RecoveryAttemptView {
   const { failureType, workerId, incidentId, result } = entry;
   return { failureType, workerId, incidentId, ...result };
 }
-
-const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
-  checking: "a test render decides whether there is anything to repair",
-  working: "being repaired",
-  returning: "the main model passed its test render; one job is let through before all are",
-  standingIn: "stand-ins serve; looks back by itself",
-  exhausted: "needs you; looks back by itself",
-  setAside: "set aside, and keeps nobody else from serving; the next job that wants it tries again after a while",
-};
 
 export interface StatusNeeds extends HealthNeeds {
   readonly config: Pick<Config, "workers" | "lead">;
@@ -125,12 +122,14 @@ export interface StatusNeeds extends HealthNeeds {
 function workerStatus(parts: StatusNeeds, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
   const link = parts.links.get(workerId);
   const standing = workerStandingOf(snapshot, workerId);
+  const startsAtMs = snapshot.context.workers[workerId]?.startsAtMs ?? null;
   return {
     id: workerId,
     pid: link?.ref.pid ?? null,
     state: standing === null ? "down" : pathOfValue(standing.value),
     tags: standing?.tags ?? [],
-    kind: link?.client.identity.kind ?? "simulator",
+    kind: link?.client.identity.kind ?? parts.config.workers.find(({ id }) => id === workerId)?.kind ?? "unknown",
+    startsAtMs: startsAtMs !== null && startsAtMs > parts.clock.nowMs() ? startsAtMs : null,
     memoryMode: parts.profileOf(workerId),
   };
 }
@@ -147,6 +146,7 @@ function healthAboutOf(parts: HealthNeeds, snapshot: SupervisorSnapshot): Health
     isMonitored: isHealthMonitored(snapshot),
     isProven: parts.promises.isServing(),
     isConnected: workers.some(({ process }) => process === "connected"),
+    incidents: Object.values(snapshot.context.incidents),
     parts,
   };
 }
@@ -205,7 +205,7 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
         failureType: incident.failureType,
         workerId: incident.workerId,
         openedAtMs: incident.openedAtMs,
-        sentence: `${incident.stage === "setAside" ? `${incident.model ?? incident.workerId}: ` : ""}${stageSentences[incident.stage]}`,
+        sentence: incidentSentence(incident, context.workers[incident.workerId], parts.clock.nowMs()),
       }))
       .toReversed(),
     isMockEnabled: context.mode === "mock",

@@ -118,7 +118,7 @@ const sickHealth = {
   recommendations: [],
   checkedAtMs: 0,
   vramOutsideRatio: null,
-  ageMs: null,
+  ageMs: 0,
 } as const;
 
 describe("what the owner can watch", () => {
