@@ -357,6 +357,55 @@ describe("the health stream", () => {
     await cancel();
   });
 
+  it("numbers every frame, so that a client that was cut off hears each row of health and incidents once", async () => {
+    const first = await open({}, "/api/v1/health/stream");
+    const snapshot = await first.next();
+    const begun = await world.store.events.newestSeq();
+    expect([snapshot?.event, snapshot?.id]).toEqual(["snapshot", String(begun)]);
+    await world.store.events.append([eventOf("incident.opened"), eventOf("worker.exited")]);
+    expect(await first.next()).toMatchObject({ event: "incident.opened", id: String(begun + 1) });
+    world.frame({ kind: "health", health: healthy });
+    const frames = [await first.next(), await first.next()];
+    // A row of another topic is none that this client could miss.
+    expect(frames.map((frame) => [frame?.event, frame?.id])).toEqual([
+      ["health", String(begun + 2)],
+      ["health_status", String(begun + 2)],
+    ]);
+    await first.cancel();
+    await world.store.events.append([eventOf("health.changed"), eventOf("job.submitted"), eventOf("rung.ended")]);
+    const again = await open({ "last-event-id": frames[1]?.id ?? "" }, "/api/v1/health/stream");
+    const heard = [await again.next(), await again.next(), await again.next(), await again.next(), await again.next()];
+    expect(heard.map((frame) => frame?.event)).toEqual([
+      "health.changed",
+      "rung.ended",
+      "health",
+      "health_status",
+      "mode",
+    ]);
+    expect(heard.map((frame) => Number(frame?.id) - begun)).toEqual([3, 5, 5, 5, 5]);
+    await again.cancel();
+  });
+
+  it("with the topic of health carries what was judged and incidents, and neither measurements nor the mode", async () => {
+    const { next, cancel } = await open({}, "/api/v1/health/stream?topics=health");
+    expect(await next()).toMatchObject({ event: "snapshot", data: { overall_status: "healthy", incidents: [] } });
+    world.frame({ kind: "mode", mode: "mock", sentence: "Stand-ins only." });
+    world.frame({ kind: "health", health: healthy });
+    await world.store.events.append([eventOf("incident.opened")]);
+    const heard = [await next(), await next(), await next()];
+    expect(heard.map((frame) => frame?.event)).toEqual(["health", "health_status", "incident.opened"]);
+    await cancel();
+    expect((await world.app.request("/api/v1/health/stream?topics=dances")).status).toBe(422);
+  });
+
+  it("brings incidents with the topic of health on the event stream too", async () => {
+    const { next, cancel } = await open({}, "/api/v1/events?topics=health");
+    await next();
+    await world.store.events.append([eventOf("worker.exited"), eventOf("incident.opened"), eventOf("health.changed")]);
+    expect([(await next())?.event, (await next())?.event]).toEqual(["incident.opened", "health.changed"]);
+    await cancel();
+  });
+
   it("shows unknown before the first check", async () => {
     world.status = { ...world.status, health: null };
     const { next, cancel } = await open({}, "/api/v1/health/stream");

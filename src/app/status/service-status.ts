@@ -14,7 +14,7 @@ import {
   type SupervisorSnapshot,
   workerStandingOf,
 } from "../../machines/supervisor-view.ts";
-import { judgeSample, unknownReadings, usedCardRatio } from "../../recovery/health.ts";
+import { cardRatioOf, judgeSample, unknownReadings } from "../../recovery/health.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
 import type {
@@ -67,7 +67,7 @@ export function healthViewOf(report: HealthReport, context: HealthAbout): Health
     overallStatus: report.status,
     cpuRatio: readings.cpu.value,
     memoryRatio: readings.memory.value,
-    vramRatio: readings.vram.value === null || sample === null ? null : usedCardRatio(sample),
+    vramRatio: readings.vram.value === null || sample === null ? null : cardRatioOf(sample),
     vramOutsideRatio: readings.vram.value,
     isGpuAvailable:
       (sample?.gpus.length ?? 0) > 0 && gpuPresence.level !== "unknown" && gpuPresence.level !== "critical",
