@@ -1,12 +1,24 @@
 /** The service's snapshots as the program holds them: camelCase, ms, ratios. The other files of this folder put them on the wire. */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { JobProgress } from "../core/job.ts";
-import type { FailureType, HealthStatus, LoadProfile, Mode, ModelId, Outcome, RecoveryAction } from "../core/words.ts";
+import type {
+  FailureType,
+  HealthStatus,
+  LoadProfile,
+  Mode,
+  ModelId,
+  Outcome,
+  PromiseKind,
+  PromiseReason,
+  RecoveryAction,
+} from "../core/words.ts";
 
 export interface ServiceStatus {
   readonly mode: Mode;
   /** What a submission made now would get, for people. */
   readonly sentence: string;
+  /** The same as a promise: of the main model, with the consent of the configuration. */
+  readonly promise: PromiseView;
   /** True while what is made comes from the simulator. */
   readonly isSimulated: boolean;
   /** The main model. */
@@ -32,6 +44,20 @@ export interface ServiceStatus {
   readonly unreadyReason: UnreadyReason | null;
 }
 
+/** Structurally what src/recovery/promise.ts says. */
+export interface PromiseView {
+  readonly kind: PromiseKind;
+  readonly because: PromiseReason;
+  /** Jobs that go before it. */
+  readonly aheadCount: number;
+  /** When a worker may be free for it; null where nothing is known. */
+  readonly turnAtMs: number | null;
+  /** When what is in the way is looked at again by itself; null where nobody knows. */
+  readonly retryAtMs: number | null;
+  /** When those who wait are answered by a stand-in or a clear failure; null where that does not happen. */
+  readonly answerDueAtMs: number | null;
+}
+
 export interface UnreadyReason {
   readonly code: Extract<ErrorCode, "DRAINING" | "INTAKE_DRAINED" | "DISK_FULL" | "STORE_UNAVAILABLE">;
   readonly message: string;
@@ -43,6 +69,22 @@ export interface WorkerStatus {
   readonly state: string;
   readonly tags: readonly string[];
   readonly kind: string;
+  /** Null while it holds no model. */
+  readonly memoryMode: MemoryModeView | null;
+}
+
+/** In which memory mode a worker holds its model, and what that costs. */
+export interface MemoryModeView {
+  readonly profile: LoadProfile;
+  /** The richest one, from the configured one on, that its card carries. */
+  readonly whole: LoadProfile;
+  /** How long a step takes against one in the whole mode. */
+  readonly timeFactor: number;
+  /** Slower than whole. */
+  readonly isLean: boolean;
+  /** Null: as it is configured, from the start on. */
+  readonly sinceMs: number | null;
+  readonly why: string | null;
 }
 
 /** One health check. Ratios are 0..1; null = not measured. */

@@ -6,11 +6,12 @@ import { DrillState } from "../../src/app/drills/drill-state.ts";
 import { createDiskWatch } from "../../src/app/health/disk-watch.ts";
 import { createHostMemory } from "../../src/app/health/host-memory.ts";
 import { LoadGate } from "../../src/app/models/load-gate.ts";
-import { createLoadedProfiles } from "../../src/app/models/loaded-profiles.ts";
+import { createLoadedProfiles, type ProfileChange } from "../../src/app/models/loaded-profiles.ts";
 import { createUnavailableModels } from "../../src/app/models/unavailable-models.ts";
 import { createAttemptMemory } from "../../src/app/rendering/attempt-memory.ts";
 import { type MisfitAbout, openLearned } from "../../src/app/rendering/learned.ts";
 import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
+import { createQueueWatch } from "../../src/app/rendering/queue-watch.ts";
 import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
@@ -87,6 +88,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   const disk = createSimDiskGauge(() => troubles.isIn("disk"));
   const { lines, logger } = createKeptLog();
   const published = new Map();
+  const profileChanges: ProfileChange[] = [];
 
   /** Starts a worker and connects it, as the worker machine does. */
   const connect = async (id = workerId): Promise<{ readonly worker: SimWorker; readonly ref: ProcessRef }> => {
@@ -133,12 +135,21 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     artifacts: createSimArtifacts(workerWorld, { published }),
     media: createSimMedia(workerWorld, () => troubles.isIn("cpu")),
     hostMemory: createHostMemory(probe),
-    profiles: createLoadedProfiles(config.loadProfile),
+    profiles: createLoadedProfiles({
+      first: config.loadProfile,
+      clock,
+      richerAfterMs: () => config.supervision.richerAfterMs,
+      onChange: (change) => void profileChanges.push(change),
+    }),
+    profileChanges,
+    noteRoom: (): void => undefined,
+    profileOf: () => null,
     attempts: createAttemptMemory(),
     progress: createProgressTracker(clock),
+    queue: createQueueWatch({ store, clock, logger }),
     drill: new DrillState(),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
-    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: async () => null }),
     models: null,
     ...(await openLearned(store, clock)),

@@ -1,5 +1,6 @@
 /** What a service tells of itself while nothing is wrong. */
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
+import type { VideoPromise } from "../../src/recovery/promise.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import type { HealthView, ServiceStatus } from "../../src/server/server-ports.ts";
 
@@ -18,14 +19,27 @@ export const healthy: HealthView = {
   ageMs: 0,
 };
 
+/** A worker is free, and nobody has said how long a render takes. */
+export const atOnce: VideoPromise = {
+  kind: "realNow",
+  because: "serving",
+  turnAtMs: null,
+  expectedAtMs: null,
+  aheadCount: 0,
+  retryAtMs: null,
+  answerDueAtMs: null,
+  clip: "own",
+};
+
 export const ready: ServiceStatus = {
   mode: "ready",
   sentence: "A video made now comes from the main model.",
+  promise: atOnce,
   isSimulated: true,
   model: "T2V-A14B",
   startedAtMs: 1_760_000_000_000,
   version: "0.1.0",
-  workers: [{ id: "worker-0", pid: 4242, state: "idle", tags: ["servable"], kind: "simulator" }],
+  workers: [{ id: "worker-0", pid: 4242, state: "idle", tags: ["servable"], kind: "simulator", memoryMode: null }],
   health: healthy,
   isHealthMonitored: true,
   recoveryStatistics: recoveryStatistics([]),
