@@ -256,7 +256,7 @@ function serverPortsOf(
   const admission = createAdmissionPort({ ...parts, largest }, supervisor, onQueued);
   const models = createModelOperations(parts, {
     largest,
-    loadedProfileOf: (model) => loadedProfileOf(parts, supervisor, model),
+    loadedProfileOf: (model) => loadedProfileOf(status().workers, model),
   });
   const outlook = createJobOutlook(parts, promises);
   const health = createHealthReader({ ...parts, leaks, promises }, () => supervisor.getSnapshot());

@@ -75,8 +75,9 @@ export interface WorkerStatus {
   readonly startsAtMs: number | null;
 }
 
-/** In which memory mode a worker holds its model, and what that costs. */
+/** Which model a worker holds, proven by a test render, in which memory mode, and what that costs. */
 export interface MemoryModeView {
+  readonly model: ModelId;
   readonly profile: LoadProfile;
   /** The richest one, from the configured one on, that its card carries. */
   readonly whole: LoadProfile;

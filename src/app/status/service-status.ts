@@ -16,7 +16,7 @@ import {
   type SupervisorSnapshot,
   workerStandingOf,
 } from "../../machines/supervisor-view.ts";
-import { judgeSample, unknownReadings, usedCardRatio } from "../../recovery/health.ts";
+import { cardRatioOf, judgeSample, unknownReadings } from "../../recovery/health.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import type { VideoPromise } from "../../recovery/promise.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
@@ -75,7 +75,7 @@ export function healthViewOf(report: HealthReport, context: HealthAbout): Health
     overallStatus: unstartable.length > 0 && report.status === "healthy" ? "degraded" : report.status,
     cpuRatio: readings.cpu.value,
     memoryRatio: readings.memory.value,
-    vramRatio: readings.vram.value === null || sample === null ? null : usedCardRatio(sample),
+    vramRatio: readings.vram.value === null || sample === null ? null : cardRatioOf(sample),
     vramOutsideRatio: readings.vram.value,
     isGpuAvailable:
       (sample?.gpus.length ?? 0) > 0 && gpuPresence.level !== "unknown" && gpuPresence.level !== "critical",
@@ -140,7 +140,7 @@ const closedDoors: Readonly<Record<ClosedDoor, UnreadyReason>> = {
   drained: { code: "INTAKE_DRAINED", message: "An operator has drained the intake." },
 };
 
-function healthAboutOf(parts: HealthNeeds, snapshot: SupervisorSnapshot): HealthAbout {
+function healthAboutOf(parts: ServingNeeds, snapshot: SupervisorSnapshot): HealthAbout {
   const workers = Object.values(snapshot.context.workers);
   return {
     isMonitored: isHealthMonitored(snapshot),
@@ -151,7 +151,11 @@ function healthAboutOf(parts: HealthNeeds, snapshot: SupervisorSnapshot): Health
   };
 }
 
-export interface HealthReaderNeeds extends HealthNeeds {
+interface ServingNeeds extends HealthNeeds {
+  readonly promises: { isServing(): boolean };
+}
+
+export interface HealthReaderNeeds extends ServingNeeds {
   readonly config: Pick<Config, "workers" | "health">;
 }
 
