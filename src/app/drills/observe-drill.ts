@@ -186,11 +186,11 @@ export class DrillObserver {
 
   #noteClaims(nowMs: number): void {
     const { own, bystanders } = this.#looks;
-    const { mode } = this.#owner.status();
-    this.#modes.add(mode);
+    const said = this.#owner.status();
+    this.#modes.add(said.mode);
     const isWaitedFor = bystanders.some(({ job }) => job.state === "queued" && job.runAtMs <= nowMs);
     const connectedCount = this.#parts.links.list().length;
-    this.#claims.noteMode(mode, isWaitedFor, { connectedCount, running: this.#parts.progress.list() }, nowMs);
+    this.#claims.noteService(said, isWaitedFor, { connectedCount, running: this.#parts.progress.list() }, nowMs);
     const isUntold = this.#watched.drill.limits.told === undefined;
     const knownAtMs =
       this.#reachedAtMs.get("told") ?? (isUntold ? this.#faultAtMs + untoldMs : Number.POSITIVE_INFINITY);

@@ -80,6 +80,12 @@ describe("what the owner of a drill's job is told", () => {
       },
     ],
     ["the job's own incident", (seen) => Object.assign(seen.outlook, { incidentId: "incident-1" })],
+    [
+      "what the job is promised",
+      (seen) => {
+        seen.outlook = { ...seen.outlook, promised: { kind: "standInThenReal", sentence: "This video waits." } };
+      },
+    ],
   ])("is told by %s, and the time counts from the fault", async (_, tell) => {
     observer.follow(await world.submit());
     observer.begin(world.clock.nowMs());
