@@ -3,6 +3,7 @@
  * nobody measured is shown as unknown.
  */
 import type { Config } from "../../config/schema.ts";
+import type { MemoryModeView } from "../../contract/service-views.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { JobProgress } from "../../core/job.ts";
 import { formatBytes, minuteMs } from "../../core/units.ts";
@@ -97,6 +98,7 @@ export interface StatusNeeds extends HealthNeeds {
   readonly config: Pick<Config, "workers" | "lead">;
   readonly ledger: Pick<RecoveryLedger, "list">;
   readonly links: Pick<WorkerLinks, "get">;
+  readonly profileOf: (workerId: string) => MemoryModeView | null;
   readonly progress: { list(): readonly JobProgress[] };
   readonly promises: {
     ofSubmission(): VideoPromise;
@@ -117,6 +119,7 @@ function workerStatus(parts: StatusNeeds, snapshot: SupervisorSnapshot, workerId
     state: standing === null ? "down" : pathOfValue(standing.value),
     tags: standing?.tags ?? [],
     kind: link?.client.identity.kind ?? "simulator",
+    memoryMode: parts.profileOf(workerId),
   };
 }
 
@@ -144,6 +147,8 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
   const isConnected = Object.values(context.workers).some((worker) => worker.process === "connected");
   const report = healthOf(snapshot);
   const entries = parts.ledger.list();
+  const workers = context.configured.map(({ id }) => workerStatus(parts, snapshot, id));
+  const isLean = workers.some(({ memoryMode }) => memoryMode?.isLean === true);
   const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
   return {
     mode: context.mode,
@@ -153,7 +158,7 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
     model: parts.config.lead,
     startedAtMs: parts.startedAtMs,
     version: parts.version,
-    workers: context.configured.map(({ id }) => workerStatus(parts, snapshot, id)),
+    workers,
     health:
       report === null || report.measuredAtMs === null
         ? null
@@ -171,7 +176,7 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
       }))
       .toReversed(),
     isMockEnabled: context.mode === "mock",
-    isDegradedActive: context.mode === "degraded" || context.mode === "recovering" || context.mode === "mock",
+    isDegradedActive: context.mode === "degraded" || context.mode === "recovering" || context.mode === "mock" || isLean,
     running: parts.progress.list(),
     unreadyReason: door === null ? null : closedDoors[door],
   };
