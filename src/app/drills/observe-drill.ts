@@ -152,6 +152,8 @@ export class DrillObserver {
     this.#breaker = breakerAfter(this.#breaker, row.kind);
     this.#claims.noteRow(row, this.#ownIds);
     if (isRowOf(row, ...consequences)) this.begin(row.atMs);
+    // A card that waits in the worker meets one render after the other: each time the fault is done again.
+    if (row.kind === "job.retried" && this.#watched.drill.fault.kind === "workerCard") this.#claims.forgetTimes();
   }
 
   #reach(stage: DrillStage, atMs: number): void {
@@ -224,13 +226,6 @@ export class DrillObserver {
 
   cutShort(): void {
     this.#isCutShort = true;
-  }
-
-  /** Jobs of the drill that had not ended at the last look. */
-  get unended(): readonly string[] {
-    const ended = [...this.#looks.own, ...this.#looks.bystanders].filter(({ job }) => job.endedAtMs !== null);
-    const endedIds = new Set(ended.map(({ job }) => job.id));
-    return [...this.#ownIds, ...this.#bystanderIds].filter((jobId) => !endedIds.has(jobId));
   }
 
   /** The longest of the bystanders' waits beyond such a job alone; null while one has no video. */
