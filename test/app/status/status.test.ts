@@ -98,7 +98,7 @@ describe("memory that stays", () => {
   const view = (found: LeakTrend | null) => {
     const report = healthOf(world.supervisor.getSnapshot());
     if (report === null) throw new Error("there is no monitor");
-    const parts = { ...world, leaks: { trendOf: () => found } };
+    const parts = { ...world, leaks: { trendOf: () => found }, promises: { isServing: () => true } };
     return healthViewOf(report, { isMonitored: true, isProven: true, isConnected: true, parts });
   };
   const limitAtMs = (): number => world.clock.nowMs() + 10 * minuteMs;
