@@ -1,5 +1,6 @@
 /** Rows of the event log in words for people. What only machines care about has none, and pages leave it out. */
 import type { EventMap, EventRow, RowHead, TimelineRow, ToldKind } from "../core/events.ts";
+import { secondMs } from "../core/units.ts";
 import type { Mode, Outcome } from "../core/words.ts";
 import { plainName } from "./plain-names.ts";
 
@@ -32,6 +33,19 @@ function reloadWords({ applied, waiting }: EventMap["configuration.reloaded"]): 
   const now = applied.length === 0 ? "nothing takes effect" : `these take effect: ${applied.join(", ")}`;
   const later = waiting.length === 0 ? "" : ` Other changes wait for the next start: ${waiting.join(", ")}.`;
   return `The configuration was read again; ${now}.${later}`;
+}
+
+/** Rows of former versions have none of these times. */
+function drillWords({ drill, passed, ...times }: EventMap["drill.ended"]): string {
+  const after = (what: string, ms: number | null | undefined): string[] =>
+    ms === undefined || ms === null ? [] : [`${what} ${(ms / secondMs).toFixed(1)} s`];
+  const seen = [
+    ...after("its owner was told after", times.told_ms),
+    ...after("had the video after", times.delivered_ms),
+    ...after("a bystander waited", times.bystander_ms),
+  ];
+  const verdict = `The drill ${plainName(drill)} ${passed ? "was passed" : "was not passed"}`;
+  return `${verdict}${seen.length === 0 ? "" : `: ${seen.join(", ")}`}.`;
 }
 
 /** How pages name the modes. */
@@ -127,8 +141,7 @@ const words: Words = {
   "disk.short": () => "The disk is full: nothing is accepted or rendered until there is room.",
   "disk.recovered": () => "The disk has room again.",
   "drill.began": (row) => `A drill began: ${plainName(row.data.drill)}.`,
-  "drill.ended": (row) =>
-    `The drill ${plainName(row.data.drill)} ${row.data.passed ? "was passed" : "was not passed"}.`,
+  "drill.ended": (row) => drillWords(row.data),
   "disk.ballastReleased": () => "The disk is full; the space that was held back for it is in use now.",
   "health.changed": (row) => healthWords(row.data),
 };

@@ -83,6 +83,7 @@ export function modeFrom(context: ServiceFacts, isStopping: boolean): Mode {
   return modeOf({
     isStopping,
     because,
+    isRendering: routes.some(({ isBusy }) => isBusy),
     isRepairing: open.some(({ stage }) => stage === "working"),
     isReduced: wholeCount > 0 && wholeCount < routes.length,
     hasOpenIncident: open.length > 0,
