@@ -52,6 +52,7 @@ import { LoadGate } from "./models/load-gate.ts";
 import { keepProfiles } from "./models/loaded-profiles.ts";
 import { loaderActors } from "./models/loader-actors.ts";
 import { listLoras } from "./models/lora-list.ts";
+import { createMisfitProofs } from "./models/misfit-proofs.ts";
 import type { ModelPorts } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
@@ -70,6 +71,7 @@ import { createQuarantine } from "./rendering/quarantine.ts";
 import { removeJob } from "./rendering/remove-job.ts";
 import { createRouteWatch } from "./rendering/route-watch.ts";
 import { createStandIns } from "./rendering/stand-ins.ts";
+import { createWaitingJobs } from "./rendering/waiting-jobs.ts";
 import { laddersOf, subsystemLimits } from "./service-limits.ts";
 import { countAndLog, requestLog, writeStop } from "./service-log.ts";
 import { machineCharts } from "./status/machine-charts.ts";
@@ -161,6 +163,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     samples: createSampleHistory(),
     profiles: keepProfiles({ clock, config, store }),
     attempts: createAttemptMemory(),
+    waitingJobs: createWaitingJobs(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
@@ -311,9 +314,14 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   const lookAtRoute = (): void => {
     if (route.hasChanged()) standIns.wake();
   };
+  const proveMisfits = createMisfitProofs(parts, supervisor);
+  const makeRicher = createProfileReturn(parts, supervisor);
   const upkeep = createUpkeep(parts, supervisor, {
     onLook: lookAtRoute,
-    lookAtProfiles: createProfileReturn(parts, supervisor),
+    lookAtMemory: async (signal) => {
+      await proveMisfits(signal);
+      await makeRicher(signal);
+    },
   });
   return {
     lookAtRoute,

@@ -225,6 +225,8 @@ type SupervisorRequest =
   | { readonly type: "workers.release" }
   /** Loads the worker's model once more from the start; no job begins on it meanwhile. */
   | { readonly type: "model.reload"; readonly workerId: string }
+  /** No job begins on the worker until it is let go: somebody proves something on its card. */
+  | { readonly type: "worker.hold" | "worker.letGo"; readonly workerId: string; readonly by: string }
   /** A planned end between two jobs, because the worker leaks. */
   | { readonly type: "worker.recycle"; readonly workerId: string }
   /** What a drill makes necessary spends no budget. */
