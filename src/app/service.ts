@@ -19,7 +19,6 @@ import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { isUsable } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
@@ -51,12 +50,12 @@ import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
 import { keepProfiles } from "./models/loaded-profiles.ts";
 import { loaderActors } from "./models/loader-actors.ts";
+import { createMemoryLook } from "./models/look-at-memory.ts";
 import { listLoras } from "./models/lora-list.ts";
-import { createMisfitProofs } from "./models/misfit-proofs.ts";
 import type { ModelPorts } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
-import { createProfileReturn, createRoomNoter, profileViewOf } from "./models/richer-profile.ts";
+import { createRoomLook, profileViewOf } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
 import { type ReadWorkers, recoverPortsOf } from "./recover-ports.ts";
@@ -66,10 +65,11 @@ import { createJobOutlook } from "./rendering/job-outlook.ts";
 import { openLearned } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
+import { createPromises, type Promises } from "./rendering/promises.ts";
 import { createProofClip } from "./rendering/proof-clip.ts";
 import { createQuarantine } from "./rendering/quarantine.ts";
+import { createQueueWatch } from "./rendering/queue-watch.ts";
 import { removeJob } from "./rendering/remove-job.ts";
-import { createRouteWatch } from "./rendering/route-watch.ts";
 import { createStandIns } from "./rendering/stand-ins.ts";
 import { createWaitingJobs } from "./rendering/waiting-jobs.ts";
 import { laddersOf, subsystemLimits } from "./service-limits.ts";
@@ -132,7 +132,7 @@ function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers)
     actors: {
       worker: workerMachine.provide({ actors: workerActors(parts) }),
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
-      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: createRoomNoter(parts) }) }),
+      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: createRoomLook(parts) }) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
       recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts, readWorkers), prove) }),
       recorder: recorder.actor,
@@ -160,12 +160,13 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     links,
     gpu,
     progress: createProgressTracker(clock),
+    queue: createQueueWatch(ports),
     samples: createSampleHistory(),
     profiles: keepProfiles({ clock, config, store }),
     attempts: createAttemptMemory(),
     waitingJobs: createWaitingJobs(),
     hostMemory,
-    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
     metrics: createMetrics({
       version,
@@ -206,6 +207,7 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     input: {
       epoch: parts.epoch,
       workers: config.workers.map(({ id }) => ({ id, model: ownModelOf(config, id), profile: config.loadProfile })),
+      lead: config.lead,
       ladders: laddersOf(config),
       clock: turnClock,
       catalog: parts.catalog,
@@ -223,6 +225,7 @@ interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supe
   readonly hub: FactHub;
   readonly leaks: ReturnType<typeof createLeakWatch>;
   readonly status: () => ServiceStatus;
+  readonly promises: Promises;
   readonly onQueued: () => void;
 }
 
@@ -249,7 +252,7 @@ function ownPortsOf(parts: Parts) {
 
 function serverPortsOf(
   parts: Parts,
-  { supervisor, machines, onStep, hub, leaks, status, onQueued }: Shown,
+  { supervisor, machines, onStep, hub, leaks, status, promises, onQueued }: Shown,
 ): ServerPorts {
   const { store, config, progress } = parts;
   const largest = () => largestMachine(parts);
@@ -258,11 +261,7 @@ function serverPortsOf(
     largest,
     loadedProfileOf: (model) => loadedProfileOf(parts, supervisor, model),
   });
-  const outlook = createJobOutlook(store, {
-    progressOf: progress.of,
-    running: progress.list,
-    usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
-  });
+  const outlook = createJobOutlook(parts, promises);
   const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
   const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
@@ -308,30 +307,31 @@ function serverPortsOf(
 
 /** What works beside the machines: stand-ins, deliveries, cleaning, and the watch for memory that stays. */
 function createHelpers(parts: Parts, supervisor: Supervisor) {
-  const route = createRouteWatch(parts, supervisor);
-  const standIns = createStandIns(parts, supervisor, route.lostAtMs);
+  const { queue } = parts;
+  const promises = createPromises(parts, supervisor);
+  const standIns = createStandIns(parts, promises);
   const webhooks = createWebhooks(parts);
-  const lookAtRoute = (): void => {
-    if (route.hasChanged()) standIns.wake();
+  const lookForWays = (): void => {
+    if (promises.look()) standIns.wake();
   };
-  const proveMisfits = createMisfitProofs(parts, supervisor);
-  const makeRicher = createProfileReturn(parts, supervisor);
   const upkeep = createUpkeep(parts, supervisor, {
-    onLook: lookAtRoute,
-    lookAtMemory: async (signal) => {
-      await proveMisfits(signal);
-      await makeRicher(signal);
-    },
+    onLook: lookForWays,
+    lookAtMemory: createMemoryLook(parts, supervisor),
   });
+  queue.onChange(() => standIns.wake());
   return {
-    lookAtRoute,
+    promises,
+    lookForWays,
     onQueued: () => standIns.wake(),
     begin: () => {
-      standIns.wake();
+      queue.begin();
       webhooks.wake();
       upkeep.begin();
     },
-    stop: () => Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]),
+    stop: () => {
+      queue.stop();
+      return Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]);
+    },
   };
 }
 
@@ -343,15 +343,15 @@ export async function createService(ports: ServicePorts, config: Config, version
   const ledger = await openRecoveryLedger(store);
   const recorder = createRecorder(parts, { atOnce: parts.unavailableModels.note, written: hub.publish });
   const { supervisor, ...watched } = await createSupervisor(parts, recorder);
-  const helpers = createHelpers(parts, supervisor);
+  const { promises, ...helpers } = createHelpers(parts, supervisor);
   const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
   supervisor.subscribe({
-    next: helpers.lookAtRoute,
+    next: helpers.lookForWays,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
   const profileOf = (workerId: string) => profileViewOf(parts, supervisor, workerId);
-  const statusNeeds = { ...parts, ledger, leaks, profileOf, startedAtMs: clock.nowMs(), version };
+  const statusNeeds = { ...parts, ledger, leaks, promises, profileOf, startedAtMs: clock.nowMs(), version };
   const finish = async (doWorkersGoOn: boolean): Promise<void> => {
     leaks.stop();
     for (const link of links.list()) links.close(link.workerId);
@@ -366,6 +366,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       hub,
       leaks,
       status: () => statusOf(statusNeeds, supervisor.getSnapshot()),
+      promises,
       onQueued: helpers.onQueued,
     }),
     supervisor,

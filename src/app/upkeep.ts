@@ -112,6 +112,7 @@ export function createUpkeep(
         kind: wasShort ? "disk.recovered" : "disk.short",
         data: { free_bytes: diskWatch.freeBytes() },
       });
+      supervisor.send({ type: wasShort ? "disk.sufficed" : "disk.ranShort" });
       // While it was short no job was claimed, whatever waited.
       if (wasShort) supervisor.send({ type: "jobs.becameAvailable" });
     }

@@ -204,8 +204,11 @@ export const suspendPipeline = (context: RecoveryContext): Step =>
 export const tell = (context: RecoveryContext, type: "pipeline.resume" | "pipeline.standIn" | "breaker.hold"): Step =>
   onlyReport({ type, ...about(context) });
 
-export const admit = (context: RecoveryContext, admission: "one" | "all"): Step =>
-  onlyReport({ type: "pipeline.admit", ...about(context), admission });
+/** Whoever admits a job again is exhausted no more: a return that fails is told anew. */
+export const admit = (context: RecoveryContext, admission: "one" | "all"): Step => ({
+  change: { isExhausted: false },
+  reports: [{ type: "pipeline.admit", ...about(context), admission }],
+});
 
 export const releaseBreaker = (context: RecoveryContext, isResolved: boolean): Step =>
   onlyReport({ type: "breaker.release", ...about(context), isResolved });

@@ -90,6 +90,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     lastFaultAtMs: nowMs,
     climbCount: 0,
     lookBackCount: 0,
+    lookBackAtMs: null,
   };
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
@@ -136,7 +137,7 @@ const unwantedAfterMs = hourMs;
 export const closeUnwanted = (context: SupervisorContext): Route =>
   closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
-type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount">>;
+type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs">>;
 
 /** What its actor has reported of an incident. */
 export function noteIncident(context: SupervisorContext, incidentId: string, known: Known): Route {

@@ -31,9 +31,9 @@ const nowWaits =
     context: SupervisorContext,
     event: Extract<RecoveryReport, { type: "incident.stoodIn" | "incident.exhausted" }>,
   ): Route => {
-    const { climbCount, lookBackCount } = event;
+    const { climbCount, lookBackCount, lookBackAtMs } = event;
     return join(
-      noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount }),
+      noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount, lookBackAtMs }),
       tell({ type: event.type, ...about(event), data: lookBackRow(event) }),
     );
   };

@@ -66,7 +66,7 @@ export interface ResumedFacts {
 }
 
 export interface ResumedIncident
-  extends Omit<OpenIncident, "stage" | "lastFaultAtMs" | "climbCount" | "lookBackCount"> {
+  extends Omit<OpenIncident, "stage" | "lastFaultAtMs" | "climbCount" | "lookBackCount" | "lookBackAtMs"> {
   readonly resume: RecoveryResume;
 }
 
@@ -82,6 +82,8 @@ export const nothingResumed: ResumedFacts = {
 export interface SupervisorInput {
   readonly epoch: number;
   readonly workers: readonly SupervisedWorker[];
+  /** The main model: what the mode is about. */
+  readonly lead: ModelId;
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
   readonly catalog: ModelCatalog;
@@ -190,6 +192,7 @@ export type SupervisorFact =
 export interface SupervisorContext {
   readonly epoch: number;
   readonly configured: readonly SupervisedWorker[];
+  readonly lead: ModelId;
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
   readonly catalog: ModelCatalog;
@@ -206,6 +209,8 @@ export interface SupervisorContext {
   readonly crashes: Readonly<Record<string, readonly number[]>>;
   readonly mode: Mode;
   readonly isProcessorShort: boolean;
+  /** The disk cannot keep what is rendered. */
+  readonly isDiskShort: boolean;
   readonly pause: Pause | null;
   readonly drain: IntakeDrain | null;
   readonly isDrilling: boolean;
@@ -247,6 +252,8 @@ type SupervisorRequest =
   /** Comes now and then, to end incidents of models that are set aside and that nobody wants any more. */
   | { readonly type: "incidents.sweep" }
   | { readonly type: "health.check" }
+  /** The watch of the disk saw that results can be kept no more, or again. */
+  | { readonly type: "disk.ranShort" | "disk.sufficed" }
   | { readonly type: "child.respawn"; readonly childId: string };
 
 export type SupervisorEvent =

@@ -11,6 +11,7 @@ import { createUnavailableModels } from "../../src/app/models/unavailable-models
 import { createAttemptMemory } from "../../src/app/rendering/attempt-memory.ts";
 import { type MisfitAbout, openLearned } from "../../src/app/rendering/learned.ts";
 import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
+import { createQueueWatch } from "../../src/app/rendering/queue-watch.ts";
 import { createWaitingJobs } from "../../src/app/rendering/waiting-jobs.ts";
 import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
@@ -147,9 +148,10 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     attempts: createAttemptMemory(),
     waitingJobs: createWaitingJobs(),
     progress: createProgressTracker(clock),
+    queue: createQueueWatch({ store, clock, logger }),
     drill: new DrillState(),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
-    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: async () => null }),
     models: null,
     ...(await openLearned(store, clock)),

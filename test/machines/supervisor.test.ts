@@ -41,6 +41,8 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     crashes: {},
     mode: "ready",
     isProcessorShort: false,
+    isDiskShort: false,
+    lead: "T2V-A14B",
     pause: null,
     drain: null,
     isDrilling: false,
@@ -188,6 +190,7 @@ describe("the supervisor's incidents", () => {
           lastFaultAtMs: 0,
           climbCount: 0,
           lookBackCount: 0,
+          lookBackAtMs: null,
         },
       ]),
     );

@@ -275,7 +275,13 @@ it("accepts nothing while the disk is below its floor", async () => {
 });
 
 it("says in the answer that only stand-ins are possible now", async () => {
-  world.status = { ...world.status, mode: "mock", sentence: "Stand-ins only: no real video right now." };
+  world.status = {
+    ...world.status,
+    mode: "mock",
+    isDegradedActive: true,
+    sentence: "Stand-ins only: no real video right now.",
+  };
+  world.promise = { ...world.promise, kind: "standInThenReal", because: "standingIn" };
   const body = submittedSchema.parse(await (await post(JSON.stringify(smallJob))).json());
   expect(body).toMatchObject({
     real_ai_enabled: false,

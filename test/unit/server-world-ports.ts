@@ -11,6 +11,7 @@ import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { loadProfiles } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
 import { clipTimeOf, emptyClips } from "../../src/recovery/clip-time.ts";
+import type { VideoPromise } from "../../src/recovery/promise.ts";
 import type {
   AnsweredRequest,
   ModelPort,
@@ -30,6 +31,8 @@ export interface SteeredWorld {
   readonly refusedOrigins: string[];
   readonly orders: RecoveryOrder[];
   status: ServiceStatus;
+  /** What a job that waits gets. */
+  promise: VideoPromise;
   triggered: RecoveryTriggered;
   freeBytes: number;
   takesLoras: boolean;
@@ -164,11 +167,10 @@ export function makePorts(
     },
     incidents: createIncidentReader(store, parts.clock),
     machines: { charts: () => [], actors: () => [], inspector: null },
-    outlook: createJobOutlook(store, {
-      progressOf: (jobId) => world().progress.get(jobId) ?? null,
-      running: () => [...world().progress.values()],
-      usableWorkerCount: () => world().status.workers.filter(({ tags }) => tags.includes("servable")).length,
-    }),
+    outlook: createJobOutlook(
+      { clock: parts.clock, store, progress: { of: (jobId) => world().progress.get(jobId) ?? null } },
+      { ofJob: () => world().promise, sentenceOf: () => world().status.sentence },
+    ),
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
       removeJob: (jobId, by) =>

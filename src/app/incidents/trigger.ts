@@ -7,10 +7,11 @@ import type { Clock } from "../../core/clock.ts";
 import type { RungResult } from "../../core/fault.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { FailureType } from "../../core/words.ts";
-import { isUsable } from "../../machines/supervisor-facts.ts";
 import { cooldownKey } from "../../machines/supervisor-incidents.ts";
+import { routesOf } from "../../machines/supervisor-standing.ts";
 import type { SupervisorContext, SupervisorFact } from "../../machines/supervisor-types.ts";
 import type { Supervisor } from "../../machines/supervisor-view.ts";
+import { isOpen } from "../../recovery/promise.ts";
 import type { RecoveryOrder, RecoveryTriggered } from "../../server/server-ports.ts";
 import type { FactHub } from "./fact-hub.ts";
 import { answerOf, cooldownSentence, stopSentence, type TriggerEnding } from "./trigger-answer.ts";
@@ -27,16 +28,9 @@ interface Means {
   readonly hub: FactHub;
 }
 
-/** A worker renders real video now, and no incident keeps jobs from it. */
-export function isRealGenerationOn({ mode, workers, incidents }: SupervisorContext): boolean {
-  if (mode === "mock" || mode === "draining") return false;
-  const isKept = (workerId: string): boolean =>
-    Object.values(incidents).some(
-      ({ workerId: held, stage }) =>
-        held === workerId && (stage === "working" || stage === "standingIn" || stage === "exhausted"),
-    );
-  return Object.entries(workers).some(([workerId, worker]) => isUsable(worker) && !isKept(workerId));
-}
+/** A job that waits is begun now, or when the one in hand has ended. */
+export const isRealGenerationOn = (context: SupervisorContext): boolean =>
+  context.mode !== "draining" && !context.isDiskShort && routesOf(context).some(isOpen);
 
 type IncidentFact = Extract<SupervisorFact, { readonly id: string }>;
 

@@ -70,7 +70,7 @@ export function noteRoomOf(parts: RicherNeeds, workerId: string, identity: Worke
 }
 
 /** The same by the worker's id, for those who prepare a render; a worker that is gone has no room. */
-export const createRoomNoter =
+export const createRoomLook =
   (parts: RicherNeeds) =>
   (workerId: string, stats: WorkerStats): void => {
     const identity = parts.links.clientOf(workerId)?.identity;

@@ -3,11 +3,13 @@ import { createOwnerView, type OwnerView } from "../../../src/app/drills/owner-v
 import type { JobResult, Lease } from "../../../src/core/job.ts";
 import type { JobOutlook, ServiceStatus } from "../../../src/server/server-ports.ts";
 import { artifactOf, result } from "../../unit/job-store-world.ts";
+import { atOnce } from "../../unit/server-facts.ts";
 import type { AppWorld } from "../app-world.ts";
 
 const sound: ServiceStatus = {
   mode: "ready",
   sentence: "A video submitted now is rendered at once.",
+  promise: atOnce,
   isSimulated: true,
   model: "T2V-A14B",
   startedAtMs: 0,
@@ -41,7 +43,7 @@ export interface Owner {
 export function ownerOf({ store, progress }: Pick<AppWorld, "store" | "progress">): Owner {
   const owner: Owner = {
     service: sound,
-    outlook: { queuePosition: 1, etaMs: null, incidentId: null },
+    outlook: { queuePosition: 1, etaMs: null, incidentId: null, promised: null },
     view: createOwnerView({
       jobs: store.jobs,
       outlook: { of: async () => owner.outlook },

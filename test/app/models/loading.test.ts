@@ -160,17 +160,12 @@ describe("the proof of a load", () => {
 });
 
 describe("models that could not be loaded", () => {
-  const workers = [
-    { id: "a", models: ["T2V-A14B", "TI2V-5B"] },
-    { id: "b", models: ["T2V-A14B", "TI2V-5B"] },
-  ];
   const setAside = (id: string, model: ModelId): SupervisorFact => ({
     type: "model.setAside",
     workerId: id,
     data: { model, code: "WORKER_STALLED", message: "it stood still" },
   });
-  const unavailableModels = () =>
-    createUnavailableModels(world.clock, workers, () => ({ firstMs: 30_000, longestMs: 600_000 }));
+  const unavailableModels = () => createUnavailableModels(world.clock, () => ({ firstMs: 30_000, longestMs: 600_000 }));
 
   it("are left alone for a while that doubles with each time", async () => {
     const aside = unavailableModels();
@@ -189,13 +184,13 @@ describe("models that could not be loaded", () => {
     expect([aside.isUnavailable("b", "TI2V-5B"), aside.isUnavailable("a", "T2V-A14B")]).toEqual([false, false]);
   });
 
-  it("are lost once no worker that offers them begins them, since the last one was set aside", async () => {
+  it("are told by worker, with the time at which they are tried again", async () => {
     const aside = unavailableModels();
     aside.note(setAside("a", "TI2V-5B"));
-    expect(aside.lost().size).toBe(0);
-    await world.clock.advance(secondMs);
-    aside.note(setAside("b", "TI2V-5B"));
-    expect([...aside.lost()]).toEqual([["TI2V-5B", world.clock.nowMs()]]);
+    expect(aside.asideOn("a")).toMatchObject([{ model: "TI2V-5B", untilMs: world.clock.nowMs() + 30_000 }]);
+    expect(aside.asideOn("b")).toEqual([]);
+    await world.clock.advance(30_000);
+    expect(aside.asideOn("a")).toEqual([]);
   });
 
   it.each<[string, (aside: ReturnType<typeof unavailableModels>) => void]>([
