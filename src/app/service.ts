@@ -262,7 +262,7 @@ function serverPortsOf(
     loadedProfileOf: (model) => loadedProfileOf(parts, supervisor, model),
   });
   const outlook = createJobOutlook(parts, promises);
-  const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
+  const health = createHealthReader({ ...parts, leaks, promises }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
   const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
   const drills = createDrillOperations({ parts, supervisor, admission, owner, cancelJob });

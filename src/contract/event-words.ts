@@ -23,6 +23,7 @@ const outcomeWords: Readonly<Record<Outcome, string>> = {
 
 function healthWords({ status, issues }: EventMap["health.changed"]): string {
   if (status === "healthy") return "Host and card are well.";
+  if (status === "unknown") return "Host and card are not measured any more.";
   return issues.length > 0 ? issues.map(({ message }) => message).join(" ") : "The health of host or card changed.";
 }
 

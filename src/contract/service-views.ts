@@ -92,13 +92,18 @@ export interface HealthView {
   readonly overallStatus: HealthStatus;
   readonly cpuRatio: number | null;
   readonly memoryRatio: number | null;
+  /** Of the fullest card, whoever uses it. */
   readonly vramRatio: number | null;
+  /** Of what is left of it beside the known need of model and job: what health judges. */
+  readonly vramOutsideRatio: number | null;
   readonly isGpuAvailable: boolean;
   readonly isModelLoadingFunctional: boolean;
   readonly isGenerationPipelineFunctional: boolean;
   readonly issues: readonly string[];
   readonly recommendations: readonly string[];
   readonly checkedAtMs: number;
+  /** At the moment of this view. */
+  readonly ageMs: number;
 }
 
 /** Structurally what src/recovery/statistics.ts computes. */

@@ -62,7 +62,12 @@ export interface LeaseOrder {
 export type Settlement =
   /** `hasBegun`: the worker was told to render. */
   | { readonly kind: "fault"; readonly fault: Fault; readonly hasBegun: boolean }
-  | { readonly kind: "death"; readonly evidence: Evidence; readonly isOwnDoing: boolean }
+  | {
+      readonly kind: "death";
+      readonly evidence: Evidence;
+      readonly isOwnDoing: boolean;
+      readonly hasBegun: boolean;
+    }
   /** `notBeforeMs`: it is not claimed before; absent: in a moment. */
   | { readonly kind: "release"; readonly why: string; readonly notBeforeMs?: number }
   | { readonly kind: "cancelled" };

@@ -6,6 +6,7 @@
  */
 import { contextOf } from "./pipeline-context.ts";
 import {
+  deathOf,
   joinSuspension,
   leaseOrder,
   overdue,
@@ -124,18 +125,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
         },
       },
       on: {
-        "worker.exited": {
-          target: "settling",
-          actions: [
-            "noteExited",
-            {
-              type: "storeSettlement",
-              params: ({ event }) => ({
-                settlement: { kind: "death", evidence: event.evidence, isOwnDoing: event.isExpected },
-              }),
-            },
-          ],
-        },
+        "worker.exited": { target: "settling", actions: ["noteExited", deathOf({ hasBegun: true })] },
         "lease.lost": {
           target: "cancelling",
           actions: release("its lease was lost"),
@@ -184,6 +174,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
             },
           },
           on: {
+            "worker.exited": { target: "#pipeline.settling", actions: ["noteExited", deathOf({ hasBegun: false })] },
             "model.proven": {
               guard: { type: "isWanted", params: ({ event }) => ({ model: event.model }) },
               target: "preparing",

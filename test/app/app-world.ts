@@ -74,6 +74,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     brokenModels,
     defects: new Map(),
     onStruck: () => undefined,
+    onDefect: () => undefined,
     blamedJobs: new Set(),
     checkpoints: new Map(),
     files: new Map(),

@@ -9,12 +9,14 @@ export const healthy: HealthView = {
   cpuRatio: 0.125,
   memoryRatio: 0.412,
   vramRatio: null,
+  vramOutsideRatio: null,
   isGpuAvailable: true,
   isModelLoadingFunctional: true,
   isGenerationPipelineFunctional: true,
   issues: [],
   recommendations: [],
   checkedAtMs: 1_760_000_000_000,
+  ageMs: 0,
 };
 
 /** A worker is free, and nobody has said how long a render takes. */

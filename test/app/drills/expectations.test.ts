@@ -15,6 +15,7 @@ const attempt = (code: string | null): AttemptView => ({
   outcome: code === null ? "release" : "error",
   code,
   message: null,
+  signature: null,
   evidence: null,
   plan: null,
 });
@@ -25,8 +26,7 @@ const nothingSeen: Seen = {
   jobs: [],
   modes: new Set(),
   actions: [],
-  hasBreakerOpened: false,
-  hasBreakerClosed: false,
+  breaker: "closed",
   profilesBefore: new Map(),
   profilesNow: new Map(),
 };
@@ -74,8 +74,8 @@ describe("beside its stages a drill shows", () => {
     ],
     ["no attempt charged", "nobodyCharged", { jobs: [jobOf({})] }, { jobs: [jobOf({ attempts: 1 })] }],
     ["no death charged", "nobodyCharged", { jobs: [jobOf({})] }, { jobs: [jobOf({ deaths: 1 })] }],
-    ["a breaker that opens", "breakerOpens", { hasBreakerOpened: true }, {}],
-    ["a breaker that closes", "breakerCloses", { hasBreakerClosed: true }, { hasBreakerOpened: true }],
+    ["a breaker that opens", "breakerOpens", { breaker: "opened" }, {}],
+    ["a breaker that closes", "breakerCloses", { breaker: "reclosed" }, { breaker: "opened" }],
     [
       "every memory mode as it was",
       "memoryModeReturns",
@@ -87,13 +87,11 @@ describe("beside its stages a drill shows", () => {
   });
 
   it("something that it waits for, and goes on until it has come", () => {
-    const before = {
-      ...nothingSeen,
-      profilesBefore: new Map([["a", "full"]]),
-      profilesNow: new Map([["a", "fp8"]]),
-    } as const;
+    const full: Seen["profilesNow"] = new Map([["a", "full"]]);
+    const before: Seen = { ...nothingSeen, profilesBefore: full, profilesNow: new Map([["a", "fp8"]]) };
     expect(isAnyAwaited(["memoryModeReturns"], before)).toBe(true);
-    expect(isAnyAwaited(["memoryModeReturns"], { ...before, profilesNow: new Map([["a", "full"]]) })).toBe(false);
-    expect(isAnyAwaited(["breakerOpens", "nothingRepaired"], nothingSeen)).toBe(false);
+    expect(isAnyAwaited(["memoryModeReturns"], { ...before, profilesNow: full })).toBe(false);
+    expect(isAnyAwaited(["breakerCloses"], { ...nothingSeen, breaker: "opened" })).toBe(true);
+    expect(isAnyAwaited(["breakerOpens", "breakerCloses", "nothingRepaired"], nothingSeen)).toBe(false);
   });
 });
