@@ -50,11 +50,12 @@ import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
 import { keepProfiles } from "./models/loaded-profiles.ts";
 import { loaderActors } from "./models/loader-actors.ts";
+import { createMemoryLook } from "./models/look-at-memory.ts";
 import { listLoras } from "./models/lora-list.ts";
 import type { ModelPorts } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
-import { createProfileReturn, createRoomNoter, profileViewOf } from "./models/richer-profile.ts";
+import { createRoomLook, profileViewOf } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
 import { type ReadWorkers, recoverPortsOf } from "./recover-ports.ts";
@@ -70,6 +71,7 @@ import { createQuarantine } from "./rendering/quarantine.ts";
 import { createQueueWatch } from "./rendering/queue-watch.ts";
 import { removeJob } from "./rendering/remove-job.ts";
 import { createStandIns } from "./rendering/stand-ins.ts";
+import { createWaitingJobs } from "./rendering/waiting-jobs.ts";
 import { laddersOf, subsystemLimits } from "./service-limits.ts";
 import { countAndLog, requestLog, writeStop } from "./service-log.ts";
 import { machineCharts } from "./status/machine-charts.ts";
@@ -130,7 +132,7 @@ function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers)
     actors: {
       worker: workerMachine.provide({ actors: workerActors(parts) }),
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
-      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: createRoomNoter(parts) }) }),
+      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: createRoomLook(parts) }) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
       recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts, readWorkers), prove) }),
       recorder: recorder.actor,
@@ -162,6 +164,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     samples: createSampleHistory(),
     profiles: keepProfiles({ clock, config, store }),
     attempts: createAttemptMemory(),
+    waitingJobs: createWaitingJobs(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
@@ -313,7 +316,7 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   };
   const upkeep = createUpkeep(parts, supervisor, {
     onLook: lookForWays,
-    lookAtProfiles: createProfileReturn(parts, supervisor),
+    lookAtMemory: createMemoryLook(parts, supervisor),
   });
   queue.onChange(() => standIns.wake());
   return {

@@ -10,6 +10,7 @@ import {
   commitResult,
   failAttempt,
   findFailedAlike,
+  hastenJobs,
   releaseAttempt,
 } from "./attempt-ends.ts";
 import { claimJob, findNextDueAtMs } from "./claim.ts";
@@ -295,6 +296,7 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
       database.write(() => releaseAttempt(database, lease, why, runAtMs ?? database.clock.nowMs())),
     cancel: async (jobId, by) => database.write(() => cancelJob(database, jobId, by)),
     confirmCancel: async (lease) => database.write(() => confirmCancel(database, lease)),
+    hasten: async (jobIds) => database.write(() => hastenJobs(database, jobIds)),
     acquit: async (jobIds) => database.write(() => acquitJobs(database, jobIds)),
     jobsFailedAlike: async (signature, sinceMs) => database.read(() => findFailedAlike(database, signature, sinceMs)),
     endQueued: async (jobId, end) => database.write(() => endQueuedJob(database, jobId, end)),

@@ -142,6 +142,8 @@ export interface JobStore {
    * that are no suspects stay as they are.
    */
   acquit(jobIds: readonly string[]): Promise<void>;
+  /** What these queued jobs waited for has come: each may be claimed at once. */
+  hasten(jobIds: readonly string[]): Promise<void>;
   /** Jobs of which an attempt ended since then with that signature, in the order of their ids. */
   jobsFailedAlike(signature: string, sinceMs: number): Promise<readonly string[]>;
   /** Gives the job back; the attempt is not charged. */
