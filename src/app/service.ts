@@ -66,10 +66,10 @@ import { openLearned } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
 import { createPromises, type Promises } from "./rendering/promises.ts";
-import { createProofClip } from "./rendering/proof-clip.ts";
 import { createQuarantine } from "./rendering/quarantine.ts";
 import { createQueueWatch } from "./rendering/queue-watch.ts";
 import { removeJob } from "./rendering/remove-job.ts";
+import { proveStandIn } from "./rendering/stand-in-proof.ts";
 import { createStandIns } from "./rendering/stand-ins.ts";
 import { createWaitingJobs } from "./rendering/waiting-jobs.ts";
 import { laddersOf, subsystemLimits } from "./service-limits.ts";
@@ -126,8 +126,8 @@ export interface Service {
 
 const drawCount = 64;
 
-function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers) {
-  const { prove } = createProofClip(parts.media, parts.artifacts);
+function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers, promises: Promises) {
+  const prove = (signal: AbortSignal) => proveStandIn(parts, promises, signal);
   return supervisorMachine.provide({
     actors: {
       worker: workerMachine.provide({ actors: workerActors(parts) }),
@@ -200,7 +200,8 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     stately,
   });
   const readWorkers: ReadWorkers = () => supervisor.getSnapshot().context.workers;
-  const supervisor: Supervisor = createActor(wireMachine(parts, recorder, readWorkers), {
+  const promises = createPromises(parts, { getSnapshot: () => supervisor.getSnapshot() });
+  const supervisor: Supervisor = createActor(wireMachine(parts, recorder, readWorkers, promises), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
@@ -218,7 +219,7 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     },
   });
   const machines = { charts: () => machineCharts, actors: tracker.actors, inspector: stately };
-  return { supervisor, machines, onStep: tracker.subscribe };
+  return { supervisor, promises, machines, onStep: tracker.subscribe };
 }
 
 interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supervisor" | "machines" | "onStep"> {
@@ -306,9 +307,8 @@ function serverPortsOf(
 }
 
 /** What works beside the machines: stand-ins, deliveries, cleaning, and the watch for memory that stays. */
-function createHelpers(parts: Parts, supervisor: Supervisor) {
+function createHelpers(parts: Parts, supervisor: Supervisor, promises: Promises) {
   const { queue } = parts;
-  const promises = createPromises(parts, supervisor);
   const standIns = createStandIns(parts, promises);
   const webhooks = createWebhooks(parts);
   const lookForWays = (): void => {
@@ -320,7 +320,7 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   });
   queue.onChange(() => standIns.wake());
   return {
-    promises,
+    leaks: createLeakWatch(parts, supervisor),
     lookForWays,
     onQueued: () => standIns.wake(),
     lookAgain: () => {
@@ -346,9 +346,8 @@ export async function createService(ports: ServicePorts, config: Config, version
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
   const recorder = createRecorder(parts, { atOnce: parts.unavailableModels.note, written: hub.publish });
-  const { supervisor, ...watched } = await createSupervisor(parts, recorder);
-  const { promises, ...helpers } = createHelpers(parts, supervisor);
-  const leaks = createLeakWatch(parts, supervisor);
+  const { supervisor, promises, ...watched } = await createSupervisor(parts, recorder);
+  const { leaks, ...helpers } = createHelpers(parts, supervisor, promises);
   hub.subscribe(ledger.note);
   supervisor.subscribe({
     next: helpers.lookForWays,

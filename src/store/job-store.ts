@@ -27,7 +27,7 @@ import {
   toLease,
   toView,
 } from "./job-rows.ts";
-import { countStandIns, findOpenJobs } from "./open-jobs.ts";
+import { findOpenJobs, findStandInsSeen } from "./open-jobs.ts";
 import { createSubmissions } from "./submissions.ts";
 import { pruneJobs, releaseHeld, sweepJobs } from "./sweeping.ts";
 
@@ -330,7 +330,7 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
       database.read(() =>
         database.all<JobRow>(awaitingStandIn, JSON.stringify(models), limit).map((row) => toView(database, row)),
       ),
-    standInCounts: async (sinceMs) => database.read(() => countStandIns(database, sinceMs)),
+    standInsSeen: async (models, sinceMs) => database.read(() => findStandInsSeen(database, models, sinceMs)),
     findArtifact: async (sha256) => database.read(() => findArtifactRow(database, sha256)),
     listArtifactNames: async () =>
       database.read(() => new Set(database.all<{ name: string }>("select name from artifacts").map((row) => row.name))),
