@@ -60,7 +60,8 @@ describe("a bad job ends by its own error within three attempts", () => {
   });
 });
 
-const profilesOf = (entries: readonly (readonly [string, LoadProfile | null])[]): Seen["profilesNow"] => new Map(entries);
+const profilesOf = (entries: readonly (readonly [string, LoadProfile | null])[]): Seen["profilesNow"] =>
+  new Map(entries);
 
 describe("beside its stages a drill shows", () => {
   it.each<[string, ExpectationName, Partial<Seen>, Partial<Seen>]>([
