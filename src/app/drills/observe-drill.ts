@@ -54,6 +54,12 @@ function codeOf(row: EventRow): string | null {
   }
 }
 
+/** `reclosed`: it has opened, and closed again. */
+function breakerAfter(before: Seen["breaker"], kind: EventRow["kind"]): Seen["breaker"] {
+  if (kind === "breaker.opened") return "opened";
+  return kind === "breaker.closed" && before === "opened" ? "reclosed" : before;
+}
+
 /** An estimate is judged from when the service can know of the trouble; where it need not tell, after so long. */
 const untoldMs = 5 * secondMs;
 
@@ -80,7 +86,7 @@ export class DrillObserver {
   readonly #codes: string[] = [];
   readonly #actions: string[] = [];
   readonly #modes = new Set<Mode>();
-  readonly #kinds = new Set<string>();
+  #breaker: Seen["breaker"] = "closed";
   readonly #profilesBefore = new Map<string, LoadProfile | null>();
   #looks: { readonly own: readonly OwnerLook[]; readonly bystanders: readonly OwnerLook[] } = {
     own: [],
@@ -117,6 +123,12 @@ export class DrillObserver {
     this.#faultAtMs = Math.min(this.#faultAtMs, atMs);
   }
 
+  /** The fault is done, for the first time or again: no time that was said before can know of it. */
+  strike(): void {
+    this.begin(this.#parts.clock.nowMs());
+    this.#claims.forgetTimes();
+  }
+
   get hasBegun(): boolean {
     return Number.isFinite(this.#faultAtMs);
   }
@@ -137,7 +149,7 @@ export class DrillObserver {
     if (code !== null && this.#codes.at(-1) !== code) this.#codes.push(code);
     if (row.kind === "rung.ended") this.#actions.push(`${row.data.action}: ${row.data.outcome}`);
     if (row.kind === "mode.changed") this.#modes.add(row.data.to);
-    this.#kinds.add(row.kind);
+    this.#breaker = breakerAfter(this.#breaker, row.kind);
     this.#claims.noteRow(row, this.#ownIds);
     if (isRowOf(row, ...consequences)) this.begin(row.atMs);
   }
@@ -156,8 +168,7 @@ export class DrillObserver {
       jobs: this.#looks.own.map(({ job }) => job),
       modes: this.#modes,
       actions: this.#actions,
-      hasBreakerOpened: this.#kinds.has("breaker.opened"),
-      hasBreakerClosed: this.#kinds.has("breaker.closed"),
+      breaker: this.#breaker,
       profilesBefore: this.#profilesBefore,
       profilesNow: this.#profilesNow,
     };
@@ -180,7 +191,9 @@ export class DrillObserver {
     const isWaitedFor = bystanders.some(({ job }) => job.state === "queued" && job.runAtMs <= nowMs);
     const connectedCount = this.#parts.links.list().length;
     this.#claims.noteMode(mode, isWaitedFor, { connectedCount, running: this.#parts.progress.list() }, nowMs);
-    const knownAtMs = this.#reachedAtMs.get("told") ?? this.#faultAtMs + untoldMs;
+    const isUntold = this.#watched.drill.limits.told === undefined;
+    const knownAtMs =
+      this.#reachedAtMs.get("told") ?? (isUntold ? this.#faultAtMs + untoldMs : Number.POSITIVE_INFINITY);
     for (const look of [...own, ...bystanders]) this.#claims.noteJob(look, nowMs, nowMs >= knownAtMs);
   }
 
