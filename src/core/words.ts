@@ -95,7 +95,7 @@ export type ModelId = string;
 export const modelNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 
 /** `image`: what the request brought, from which the render begins. */
-export const artifactKinds = ["result", "stand_in", "thumbnail", "image"] as const;
+export const artifactKinds = ["result", "stand_in", "thumbnail", "image", "rejected"] as const;
 export type ArtifactKind = (typeof artifactKinds)[number];
 
 /** Which of two experts a LoRA changes. */

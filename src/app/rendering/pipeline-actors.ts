@@ -15,7 +15,14 @@ import { minuteMs } from "../../core/units.ts";
 import { waitReasonOf } from "../../core/wait-reason.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { Claim, LeaseOrder, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
-import { chargeOfDeath, chargeOfError, explanationOf, failureOf, toldExplanation } from "../../recovery/charge.ts";
+import {
+  chargeOfDeath,
+  chargeOfError,
+  evidenceOfError,
+  explanationOf,
+  failureOf,
+  toldExplanation,
+} from "../../recovery/charge.ts";
 import { classify, faultOf } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import { recognition } from "../../recovery/recognition.ts";
@@ -131,7 +138,7 @@ async function settle(parts: SettleNeeds, { lease, workerId }: LeaseOrder, settl
     case "fault": {
       const { fault, hasBegun } = settlement;
       const charge = chargeOfError(fault, lease, hasBegun);
-      await jobs.fail(lease, failureOf(fault, charge, { decided_by: fault.decidedBy }, parts.clock.nowMs()));
+      await jobs.fail(lease, failureOf(fault, charge, evidenceOfError(fault), parts.clock.nowMs()));
     }
   }
 }
