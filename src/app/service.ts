@@ -39,6 +39,8 @@ import { healthActors } from "./health/health-actors.ts";
 import { createHostMemory } from "./health/host-memory.ts";
 import { createSampleHistory } from "./health/sample-history.ts";
 import { createTelemetryReader } from "./health/telemetry-reader.ts";
+import { createAcquittal } from "./incidents/acquit.ts";
+import type { ExperimentPorts } from "./incidents/experiment.ts";
 import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
 import { createRecorder, type Recorder } from "./incidents/recorder.ts";
@@ -123,7 +125,7 @@ export interface Service {
 
 const drawCount = 64;
 
-function recoverPortsOf(parts: Parts): RecoverPorts {
+function recoverPortsOf(parts: Parts): RecoverPorts & ExperimentPorts {
   const { config, store, models, probe } = parts;
   return {
     ...parts,
@@ -344,6 +346,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const helpers = createHelpers(parts, supervisor);
   const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
+  hub.subscribe(createAcquittal(parts));
   supervisor.subscribe({
     next: helpers.lookAtRoute,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),

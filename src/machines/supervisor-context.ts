@@ -22,7 +22,7 @@ function openedOf(
 ): OpenIncident {
   const worker = workers.find(({ id }) => id === incident.workerId);
   const isOfWorker = worker !== undefined && (incident.model === null || incident.model === worker.model);
-  const stage = !isOfWorker ? "setAside" : resume.kind === "exhausted" ? "exhausted" : "standingIn";
+  const stage = !isOfWorker ? "setAside" : resume.kind === "atWork" ? "working" : resume.kind;
   return {
     ...incident,
     stage,
@@ -52,6 +52,8 @@ export function contextOf(input: SupervisorInput): SupervisorContext {
     incidentCount: 0,
     budgetSpentAtMs: resumed.budgetSpentAtMs,
     cooldowns: resumed.cooldowns,
+    trials: resumed.trials,
+    vainLadders: [],
     breakers: resumed.breakers,
     crashes: {},
     mode: "loading",
@@ -60,6 +62,6 @@ export function contextOf(input: SupervisorInput): SupervisorContext {
     drain: resumed.drain,
     isDrilling: false,
     stopShape: "ladder",
-    finishMs: 0,
+    finishUntilMs: 0,
   };
 }

@@ -5,11 +5,13 @@
 import type { Fault } from "../core/fault.ts";
 import { hourMs } from "../core/units.ts";
 import type { ModelId } from "../core/words.ts";
+import { isConclusive, sameSignatureWithinMs } from "../recovery/blame.ts";
+import { signatureOf } from "../recovery/signature.ts";
 import type { RecoveryOrigin } from "./recovery-types.ts";
 import { childIds } from "./supervisor-children.ts";
 import type { OpenIncident } from "./supervisor-facts.ts";
 import { join, nothing, type Route, send, tell } from "./supervisor-route.ts";
-import type { SupervisorContext } from "./supervisor-types.ts";
+import type { SupervisorContext, VainLadder } from "./supervisor-types.ts";
 
 const openIncidentLimit = 8;
 export const cooldownKey = (workerId: string, failureType: string): string => `${workerId}/${failureType}`;
@@ -34,12 +36,19 @@ export interface Suffered {
   readonly origin: RecoveryOrigin | "setAside";
 }
 
+/** A job failed, and nothing says yet whether it is to blame or its worker: a test render is asked before anything is done. */
+export const isQuestion = ({ fault, jobId, origin }: Pick<Suffered, "fault" | "jobId" | "origin">): boolean =>
+  origin === "fault" && jobId !== null && !isConclusive(fault);
+
 function joinIncident(context: SupervisorContext, incident: OpenIncident, suffered: Suffered): Route {
-  const joined = { ...incident, lastFaultAtMs: context.clock.nowMs() };
+  const { fault, jobId, origin } = suffered;
+  const isAlike = jobId !== null && signatureOf(fault) === signatureOf(incident.fault);
+  const jobIds = isAlike ? [...new Set([...incident.jobIds, jobId])] : incident.jobIds;
+  const joined = { ...incident, jobIds, lastFaultAtMs: context.clock.nowMs() };
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: joined } } },
-    tell({ type: "incident.joined", id: incident.id, fault: suffered.fault, jobId: suffered.jobId }),
-    send(childIds.recovery(incident.id), { type: "fault.joined", fault: suffered.fault }),
+    tell({ type: "incident.joined", id: incident.id, fault, jobId }),
+    send(childIds.recovery(incident.id), { type: "fault.joined", fault, jobId, isDeath: origin === "workerDeath" }),
   );
 }
 
@@ -57,7 +66,8 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const ofWorker = isSetAside ? undefined : open.find((incident) => incident.workerId === workerId);
   if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath"))
     return joinIncident(context, ofWorker, suffered);
-  if (open.length >= openIncidentLimit) return nothing;
+  // Nobody would work on an incident of a service that stops; what is broken then is found at the next start.
+  if (open.length >= openIncidentLimit || context.mode === "draining") return nothing;
   const number = context.incidentCount + 1;
   const nowMs = context.clock.nowMs();
   const id = `inc-${context.epoch}-${number}`;
@@ -67,7 +77,8 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     workerId,
     failureType: fault.failureType,
     model,
-    stage: isSetAside ? "setAside" : origin === "manual" ? "checking" : "working",
+    jobIds: jobId === null ? [] : [jobId],
+    stage: isSetAside ? "setAside" : origin === "manual" || isQuestion(suffered) ? "checking" : "working",
     fault,
     openedAtMs: nowMs,
     lastFaultAtMs: nowMs,
@@ -76,6 +87,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   };
   const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
   const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
+  const isClimbInVain = wasClimbedInVain(context, workerId, signatureOf(fault));
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
     tell({
@@ -92,9 +104,24 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     }),
     {
       ...nothing,
-      spawns: origin === "setAside" ? [] : [{ incident, origin, fault, jobId, cooldownUntilMs, resume: null }],
+      spawns: origin === "setAside" ? [] : [{ incident, origin, fault, isClimbInVain, cooldownUntilMs, resume: null }],
     },
   );
+}
+
+function wasClimbedInVain({ vainLadders, clock }: SupervisorContext, workerId: string, signature: string): boolean {
+  const isOf = (ladder: VainLadder): boolean => ladder.workerId === workerId && ladder.signature === signature;
+  return vainLadders.some((ladder) => isOf(ladder) && ladder.untilMs > clock.nowMs());
+}
+
+/** As long as jobs go on failing alike, and a moment longer, the ladder is not climbed for that again. */
+export function noteVainLadder(context: SupervisorContext, workerId: string, signature: string): Route {
+  const nowMs = context.clock.nowMs();
+  const others = context.vainLadders.filter(
+    (ladder) => ladder.untilMs > nowMs && !(ladder.workerId === workerId && ladder.signature === signature),
+  );
+  const noted = { workerId, signature, untilMs: nowMs + sameSignatureWithinMs };
+  return { ...nothing, change: { vainLadders: [...others, noted] } };
 }
 
 /** Ends those incidents of models that are set aside which are over. */
@@ -120,7 +147,7 @@ const unwantedAfterMs = hourMs;
 export const closeUnwanted = (context: SupervisorContext): Route =>
   closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
-type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount">>;
+type Known = Partial<Pick<OpenIncident, "jobIds" | "stage" | "climbCount" | "lookBackCount">>;
 
 /** What its actor has reported of an incident. */
 export function noteIncident(context: SupervisorContext, incidentId: string, known: Known): Route {

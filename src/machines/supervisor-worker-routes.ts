@@ -19,6 +19,7 @@ import {
   toIncidents,
   updateWorker,
 } from "./supervisor-route.ts";
+import { jobHasFailed } from "./supervisor-trials.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
 import type { WorkerEvent } from "./worker-types.ts";
 
@@ -104,6 +105,7 @@ export const workerHandlers: Handlers = {
       told,
       send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin({ ...context, ...down.change }, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
+      jobHasFailed(context, jobId, fault),
     );
   },
   "worker.crashLooped": (context, { workerId, deathCount }) =>

@@ -99,7 +99,7 @@ async function withIncident(): Promise<string> {
 
 describe("incidents of an earlier supervisor", () => {
   const leftOpen = (id: string, workerId: string, model: string | null): ResumedIncident => ({
-    ...{ id, key: id, workerId, model, fault },
+    ...{ id, key: id, workerId, model, fault, jobIds: [] },
     failureType: "model_loading_failure",
     openedAtMs: 1,
     resume: { kind: "exhausted", untilMs: 1, climbCount: 3, lookBackCount: 5 },

@@ -34,7 +34,9 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     drain: null,
     isDrilling: false,
     stopShape: "ladder",
-    finishMs: 0,
+    finishUntilMs: 0,
+    trials: [],
+    vainLadders: [],
   };
 }
 
@@ -96,6 +98,7 @@ describe("a pause", () => {
       openedAtMs: 0,
       lastFaultAtMs: 0,
       climbCount: 0,
+      jobIds: [],
       lookBackCount: 0,
     } as const;
     const during = play({ ...contextOf({ a: serving }), incidents: { i: incident } }, pause(true));

@@ -45,7 +45,9 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     drain: null,
     isDrilling: false,
     stopShape: "ladder",
-    finishMs: 0,
+    finishUntilMs: 0,
+    trials: [],
+    vainLadders: [],
     ...change,
   };
 }
@@ -184,6 +186,7 @@ describe("the supervisor's incidents", () => {
           openedAtMs: 0,
           lastFaultAtMs: 0,
           climbCount: 0,
+          jobIds: [],
           lookBackCount: 0,
         },
       ]),

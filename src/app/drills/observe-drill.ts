@@ -7,6 +7,7 @@ import type { ScoreCard } from "../../core/drill.ts";
 import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobView } from "../../core/job.ts";
 import type { Store } from "../../core/ports/event-log.ts";
+import { withRevisions } from "../../core/rung-revisions.ts";
 import type { Mode } from "../../core/words.ts";
 import { isUsable, type OpenIncidents, type WorkersFacts } from "../../machines/supervisor-facts.ts";
 
@@ -77,7 +78,8 @@ export class DrillObserver {
   #recoveredAtMs: number | null = null;
   readonly #falseClaims = new Set<string>();
   readonly #codes: string[] = [];
-  readonly #actions: string[] = [];
+  readonly #rungs: EventRow<"rung.ended">[] = [];
+  readonly #revisions: EventRow<"rung.revised">[] = [];
 
   /** @param isHarmless the fault costs time and nothing else, so that nothing has to be noticed */
   constructor(parts: ObserveNeeds, supervisor: ServiceView, isHarmless: boolean) {
@@ -106,7 +108,8 @@ export class DrillObserver {
   #note(row: EventRow): void {
     const code = codeOf(row);
     if (code !== null && this.#codes.at(-1) !== code) this.#codes.push(code);
-    if (row.kind === "rung.ended") this.#actions.push(`${row.data.action}: ${row.data.outcome}`);
+    if (isRowOf(row, "rung.ended")) this.#rungs.push(row);
+    if (isRowOf(row, "rung.revised")) this.#revisions.push(row);
     if (!isRowOf(row, ...alarms) || this.#detectedAtMs !== null) return;
     // A fault that fires at a moment of the worker's own choosing is known by its first consequence.
     this.begin(row.atMs);
@@ -144,7 +147,7 @@ export class DrillObserver {
       recoveredMs: since(this.#recoveredAtMs),
       falseClaims: [...this.#falseClaims],
       recognisedAs: this.#codes,
-      actions: this.#actions,
+      actions: withRevisions(this.#rungs, this.#revisions).map(({ data }) => `${data.action}: ${data.outcome}`),
     };
   }
 }

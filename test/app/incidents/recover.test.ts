@@ -51,7 +51,7 @@ const targetOf = (change: Partial<PerformActionInput> = {}, evidence: Evidence =
   incidentId: "incident-1",
   workerId,
   model: null,
-  jobId: null,
+  jobIds: [],
   action: "clear_gpu_cache",
   fault: classify({ message: "CUDA out of memory. Tried to allocate 2.00 GiB.", phase: "denoise", ...evidence }),
   ...change,
@@ -89,12 +89,12 @@ describe("what is known before a rung", () => {
   it("with a job says whether its owner allows a form that fits", async () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
-    expect(await examine(targetOf({ jobId }))).toMatchObject({ hasConsentedReduction: false });
+    expect(await examine(targetOf({ jobIds: [jobId] }))).toMatchObject({ hasConsentedReduction: false });
     await world.envelopes.noteMisfit(
       { deviceUuid: world.deviceUuid, profile: "model-offload" },
       world.envelopeOf(spec.request),
     );
-    expect(await examine(targetOf({ jobId }))).toMatchObject({ hasConsentedReduction: true });
+    expect(await examine(targetOf({ jobIds: [jobId] }))).toMatchObject({ hasConsentedReduction: true });
   });
 
   it("blames a neighbour that holds more than half of the card, and none that holds less", async () => {
@@ -161,7 +161,7 @@ describe("carrying a rung out", () => {
       { deviceUuid: world.deviceUuid, profile: "model-offload" },
       world.envelopeOf(spec.request),
     );
-    expect(await perform({ action: "reduce_generation_params", jobId })).toMatchObject({
+    expect(await perform({ action: "reduce_generation_params", jobIds: [jobId] })).toMatchObject({
       error: null,
       evidence: { applied: ["frames 65 instead of 81"] },
     });
@@ -249,7 +249,7 @@ describe("the failed phase again", () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
     await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request));
-    expect(await envelope({ jobId })).toMatchObject({
+    expect(await envelope({ jobIds: [jobId] })).toMatchObject({
       verdict: "passed",
       reason: "denoise of 832x480 with 81 frames ran again",
     });
@@ -260,7 +260,7 @@ describe("the failed phase again", () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
     world.setNeighbour(79 * gibibyte);
-    expect(await envelope({ jobId })).toMatchObject({ verdict: "failed" });
+    expect(await envelope({ jobIds: [jobId] })).toMatchObject({ verdict: "failed" });
     expect(world.envelopes.fits(place(), world.envelopeOf(spec.request), 80 * gibibyte)).toBe(false);
   });
 
@@ -268,7 +268,7 @@ describe("the failed phase again", () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
     await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request));
-    expect(await envelope({ jobId, action: "reduce_generation_params" })).toMatchObject({
+    expect(await envelope({ jobIds: [jobId], action: "reduce_generation_params" })).toMatchObject({
       verdict: "passed",
       reason: "denoise of 832x480 with 65 frames ran again",
     });
@@ -277,6 +277,8 @@ describe("the failed phase again", () => {
   it("of a fault at a load is the denoising", async () => {
     await connectHolding("T2V-A14B");
     const { jobId } = await world.claimNew();
-    expect(await envelope({ jobId }, { phase: "load" })).toMatchObject({ reason: expect.stringMatching(/^denoise/) });
+    expect(await envelope({ jobIds: [jobId] }, { phase: "load" })).toMatchObject({
+      reason: expect.stringMatching(/^denoise/),
+    });
   });
 });
