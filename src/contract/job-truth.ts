@@ -36,6 +36,8 @@ export const hasFailed = ({ state }: JobView): boolean => state === "failed" || 
 /** The job's end was asked for, and has not come. */
 export const isBeingCancelled = (job: JobView): boolean => job.state === "running" && job.isCancelRequested;
 
+const times = (count: number): string => (count === 1 ? "once" : `${count} times`);
+
 function realResultOf(job: JobView): RealResult | undefined {
   if (artifactOf(job, "stand_in") === undefined) return undefined;
   if (isOpen(job)) return "pending";
@@ -58,11 +60,22 @@ export function toTruth(job: JobView): Truth {
   };
 }
 
+/** Why a job that was under way waits again; null where it never was. */
+function reasonToWait({ attemptList, suspicion }: JobView): string | null {
+  if (suspicion !== null)
+    return "it failed by itself, and is tried again on another worker or in a fresh process when no other job waits";
+  const losses = attemptList.filter(({ outcome }) => outcome === "hostLoss");
+  const outside = losses.filter(({ evidence }) => evidence?.["ended_by"] === "outside");
+  if (outside.length > 0) return `its worker was ended from outside ${times(outside.length)}, which is not its fault`;
+  return losses.length === 0 ? null : `it was interrupted ${times(losses.length)} through no fault of its own`;
+}
+
 /** One sentence on where the job is. */
 export function messageOfJob(job: JobView): string {
   if (shownStandIn(job) !== undefined) {
+    const reason = job.state === "queued" ? reasonToWait(job) : null;
     const rest: Readonly<Record<RealResult, string>> = {
-      pending: "the real video is still owed",
+      pending: `the real video is still owed${reason === null ? "" : `: ${reason}`}`,
       delivered: "",
       failed: "the real video failed",
       cancelled: "the real video was cancelled",
@@ -73,8 +86,9 @@ export function messageOfJob(job: JobView): string {
       ? "A stand-in was delivered, as the request asked."
       : `A stand-in is shown; ${rest[realResult]}.`;
   }
+  const waiting = reasonToWait(job);
   const sentences: Readonly<Record<JobState, string>> = {
-    queued: "The job waits for a worker.",
+    queued: waiting === null ? "The job waits for a worker." : `The job waits: ${waiting}.`,
     running: job.isCancelRequested ? "The job is being cancelled." : "The video is being rendered.",
     succeeded: "The video is ready.",
     failed: job.errorMessage ?? "The job failed.",

@@ -62,6 +62,10 @@ export interface Evidence {
   readonly exitSignal?: string;
   /** True when this service sent the signal. */
   readonly isOwnSignal?: boolean;
+  /** Somebody asked this service to kill the process, to see what follows. */
+  readonly isOnRequest?: boolean;
+  /** How often within the last hour this worker's process was ended from outside, this time included. */
+  readonly outsideEndCount?: number;
   readonly silentForMs?: number;
   readonly stalledForMs?: number;
   /** How long the worker's main thread had done nothing when its last heartbeat came. */

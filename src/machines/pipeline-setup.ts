@@ -60,6 +60,17 @@ type PhaseStarted = Extract<PipelineEvent, { type: "phase.started" }>;
 export const release = (why: string) =>
   ({ type: "storeSettlement", params: { settlement: { kind: "release", why } } }) as const;
 
+type Exited = Extract<PipelineEvent, { type: "worker.exited" }>;
+
+/** The worker ended under the job; `hasBegun`: while it rendered it. */
+export const deathOf = ({ hasBegun }: { readonly hasBegun: boolean }) =>
+  ({
+    type: "storeSettlement",
+    params: ({ event }: { event: Exited }): { settlement: Settlement } => ({
+      settlement: { kind: "death", evidence: event.evidence, isOwnDoing: event.isExpected, hasBegun },
+    }),
+  }) as const;
+
 /** One transition a phase, guarded by the phase's name. */
 export const phaseTransitions = (["encode", "denoise", "decode", "mux"] as const).map((wanted) => ({
   guard: { type: "isPhase" as const, params: ({ event }: { event: PhaseStarted }) => ({ phase: event.phase, wanted }) },
@@ -188,7 +199,7 @@ export const pipelineSetup = setup({
     noteStill: assign((_, params: { sinceMs: number | null }) => ({ stillSinceMs: params.sinceMs })),
     storeSettlement: assign((_, params: { settlement: Settlement }) => ({ settlement: params.settlement })),
     storeStall: assign(({ context }) => ({
-      settlement: { kind: "death" as const, evidence: stallOf(context), isOwnDoing: false },
+      settlement: { kind: "death" as const, evidence: stallOf(context), isOwnDoing: false, hasBegun: true },
     })),
     setAdmission: assign((_, params: { admission: Admission }) => ({ admission: params.admission })),
     spendAdmission: assign(({ context }) => ({

@@ -58,7 +58,12 @@ export interface LeaseOrder {
 export type Settlement =
   /** `hasBegun`: the worker was told to render. */
   | { readonly kind: "fault"; readonly fault: Fault; readonly hasBegun: boolean }
-  | { readonly kind: "death"; readonly evidence: Evidence; readonly isOwnDoing: boolean }
+  | {
+      readonly kind: "death";
+      readonly evidence: Evidence;
+      readonly isOwnDoing: boolean;
+      readonly hasBegun: boolean;
+    }
   | { readonly kind: "release"; readonly why: string }
   | { readonly kind: "cancelled" };
 

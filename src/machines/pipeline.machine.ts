@@ -6,6 +6,7 @@
  */
 import { contextOf } from "./pipeline-context.ts";
 import {
+  deathOf,
   faultOfPreparation,
   joinSuspension,
   leaseOrder,
@@ -124,18 +125,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
         },
       },
       on: {
-        "worker.exited": {
-          target: "settling",
-          actions: [
-            "noteExited",
-            {
-              type: "storeSettlement",
-              params: ({ event }) => ({
-                settlement: { kind: "death", evidence: event.evidence, isOwnDoing: event.isExpected },
-              }),
-            },
-          ],
-        },
+        "worker.exited": { target: "settling", actions: ["noteExited", deathOf({ hasBegun: true })] },
         "lease.lost": {
           target: "cancelling",
           actions: release("its lease was lost"),
@@ -186,6 +176,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
             },
           },
           on: {
+            "worker.exited": { target: "#pipeline.settling", actions: ["noteExited", deathOf({ hasBegun: false })] },
             "model.proven": {
               guard: { type: "isWanted", params: ({ event }) => ({ model: event.model }) },
               target: "preparing",

@@ -63,7 +63,7 @@ export function recycleIfAsked(context: SupervisorContext, workerId: string): Ro
     updateWorker(context, workerId, { isRecycling: false }),
     send(childIds.worker(workerId), {
       type: "worker.restart",
-      reason: "it keeps memory of finished jobs",
+      reason: "a fresh process was asked for between two jobs",
       isBudgeted: true,
       shape: "ladder",
     }),

@@ -7,6 +7,7 @@ import type { Fault } from "../core/fault.ts";
 import type { AttemptFailure } from "../core/job.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import { isConclusive } from "./blame.ts";
+import { outsideEndOf } from "./outside-end.ts";
 import { signatureOf } from "./signature.ts";
 
 const waitsOfSuspects = [secondMs, 30 * secondMs, 5 * minuteMs] as const;
@@ -61,6 +62,57 @@ export function chargeOfError(fault: Fault, tries: Tries, hasBegun: boolean): Fa
   if (fault.attribution === "request") return { kind: "error", isRetryable: false, isSuspect: false, waitMs: 0 };
   return !hasBegun || isConclusive(fault) ? lost(tries) : suspected("error", fault, tries);
 }
+
+/** A worker that ended under a job. */
+export interface Death {
+  readonly fault: Fault;
+  /** The worker was told to render the job. */
+  readonly hasBegun: boolean;
+  /** A worker of this host ended the same way under another job, within the last minutes. */
+  readonly hasSameUnderOther: boolean;
+}
+
+/** Who or what ended the worker, where it was not the job. */
+type EndedBy = "place" | "request" | "outside" | "unseen" | "others";
+
+interface Explanation {
+  readonly by: EndedBy;
+  readonly because: string;
+}
+
+/** Each names what it recognises; null where it is something else. */
+const explanations: readonly (readonly [EndedBy, (death: Death) => string | null])[] = [
+  ["place", ({ hasBegun }) => (hasBegun ? null : "its render had not begun")],
+  ["request", ({ fault }) => (fault.evidence.isOnRequest === true ? "it was killed on request" : null)],
+  ["place", ({ fault }) => (isConclusive(fault) ? fault.decidedBy : null)],
+  ["outside", ({ fault }) => outsideEndOf(fault.evidence)],
+  // A process that an earlier supervisor started is nobody's child: that it ended is seen, and not how.
+  [
+    "unseen",
+    ({ fault: { faultClass, evidence } }) =>
+      faultClass === "unknown" && evidence.exitCode === undefined && evidence.exitSignal === undefined
+        ? "nobody saw how it ended"
+        : null,
+  ],
+  ["others", ({ hasSameUnderOther }) => (hasSameUnderOther ? "it ended the same way under another job" : null)],
+];
+
+/** What explains a death without the job, the first that does; null when nothing does. */
+export function explanationOf(death: Death): Explanation | null {
+  for (const [by, recognise] of explanations) {
+    const because = recognise(death);
+    if (because !== null) return { by, because };
+  }
+  return null;
+}
+
+/** A death is charged to the job only when nothing else explains it. */
+export const chargeOfDeath = (fault: Fault, tries: Tries, explanation: Explanation | null): Failed =>
+  explanation === null ? suspected("death", fault, tries) : lost(tries);
+
+/** What the attempt's evidence says of a death that was not charged. */
+export const toldExplanation = (explanation: Explanation | null): Readonly<Record<string, string>> =>
+  explanation === null ? {} : { ended_by: explanation.by, explained_by: explanation.because };
 
 /** Puts a charge and what it is for together. */
 export function failureOf(

@@ -5,10 +5,11 @@
 import { messageOf, UnderstudyError } from "../core/errors.ts";
 import type { Evidence, Fault, WorkerFailure } from "../core/fault.ts";
 import type { FailureType } from "../core/words.ts";
-import { type FaultClassFacts, faultClasses, fetchedInVain } from "./fault-classes.ts";
+import { endedAgainAndAgain, type FaultClassFacts, faultClasses, fetchedInVain } from "./fault-classes.ts";
 import { ofHardware, ofThrottling, ofWeakKernelLines } from "./judge-machine.ts";
 import { ofChosenExit, ofExit, ofHostKill, ofLastWords, ofOwnStop, ofQuiet } from "./judge-process.ts";
 import { ofErrorNumber, ofHttp, ofMessage, ofOwnError, ofWorkerReport } from "./judge-reports.ts";
+import { askPersonFromCount } from "./outside-end.ts";
 import { type Judge, type Recognition, recognition } from "./recognition.ts";
 
 const ofOutput: Judge = ({ outputProblem }) =>
@@ -89,6 +90,7 @@ export function faultOf(recognised: Recognition, evidence: Evidence): Fault {
     retryable,
     operatorAction,
     ...(evidence.brokenFile === undefined ? {} : fetchedInVain),
+    ...((evidence.outsideEndCount ?? 0) < askPersonFromCount ? {} : endedAgainAndAgain),
     evidence,
   });
 }

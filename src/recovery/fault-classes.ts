@@ -46,6 +46,12 @@ export const fetchedInVain = {
   operatorAction: "Check the model's source: what it serves is not what it promises.",
 } as const;
 
+/** Where a worker is ended from outside so often that it is no accident. */
+export const endedAgainAndAgain = {
+  operatorAction:
+    "Find out who ends the worker's process: a person, a service manager, a guard against want of memory, or the kernel.",
+} as const;
+
 /** Every class of faults, with its place in the six failure types. */
 export const faultClasses = {
   request: { ...plain, code: "REQUEST_INVALID", attribution: "request", failureType: null, retryable: false },

@@ -28,6 +28,9 @@ export const chosenExitCodes: Readonly<Record<number, FaultClass>> = {
 
 /** A shell, and a container's init, report death by signal n as 128 + n. */
 export const shellSignals: Readonly<Record<number, string>> = {
+  129: "SIGHUP",
+  130: "SIGINT",
+  131: "SIGQUIT",
   132: "SIGILL",
   134: "SIGABRT",
   135: "SIGBUS",
@@ -35,6 +38,8 @@ export const shellSignals: Readonly<Record<number, string>> = {
   137: "SIGKILL",
   139: "SIGSEGV",
   143: "SIGTERM",
+  152: "SIGXCPU",
+  153: "SIGXFSZ",
 };
 
 interface NumberMeaning {

@@ -3,15 +3,13 @@
  * A signal that this service sent itself says nothing of the fault.
  */
 import type { Evidence } from "../core/fault.ts";
-import { chosenExitCodes, shellSignals } from "./fault-numbers.ts";
+import { chosenExitCodes } from "./fault-numbers.ts";
 import { ofThrown } from "./judge-reports.ts";
 import { ofKernelLines } from "./kernel-log.ts";
+import { outsideEndOf, signalOf } from "./outside-end.ts";
 import { type Judge, type Recognition, recognition } from "./recognition.ts";
 import { abortedWith, lastThrown } from "./thrown-text.ts";
 
-/** The signal that ended the process, also when a shell told it as a code; null when none did. */
-const signalOf = ({ exitCode, exitSignal }: Evidence): string | null =>
-  exitSignal ?? shellSignals[exitCode ?? 0] ?? null;
 const hasExited = ({ exitCode, exitSignal }: Evidence): boolean => exitCode !== undefined || exitSignal !== undefined;
 
 /** Fuller than this, a process that somebody else killed was most likely the kernel's choice. */
@@ -78,6 +76,11 @@ export function ofLastWords(evidence: Evidence): Recognition | null {
 /** How the process ended, when nothing says why. */
 export function ofExit(evidence: Evidence): Recognition | null {
   const signal = signalOf(evidence);
-  if (signal !== null) return recognition("crashBySignal", signal === "SIGKILL" ? 0.6 : 0.9, `signal ${signal}`);
-  return evidence.exitCode === undefined ? null : recognition("workerExit", 0.8, `exit code ${evidence.exitCode}`);
+  const outside = outsideEndOf(evidence);
+  const told = outside === null ? {} : { sentence: `The worker was ended from outside: ${outside}.` };
+  if (signal !== null)
+    return { ...recognition("crashBySignal", signal === "SIGKILL" ? 0.6 : 0.9, `signal ${signal}`), ...told };
+  return evidence.exitCode === undefined
+    ? null
+    : { ...recognition("workerExit", 0.8, `exit code ${evidence.exitCode}`), ...told };
 }

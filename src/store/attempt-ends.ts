@@ -100,8 +100,6 @@ function isSameFailure(database: Database, row: JobRow, { signature }: AttemptFa
   return (attempt?.process_began_at ?? 0) > suspicion.atMs;
 }
 
-const timesWords = (count: number): string => (count === 1 ? "once" : `${count} times`);
-
 function judge(counted: Counted, failure: AttemptFailure, limits: AttemptLimits, isSame: boolean): FailureVerdict {
   const { code, message } = failure;
   const again: FailureVerdict = { kind: "retry", code, message };
@@ -110,7 +108,7 @@ function judge(counted: Counted, failure: AttemptFailure, limits: AttemptLimits,
   if (failure.kind === "death") {
     const isRepeated = counted.deaths >= limits.quarantineDeaths && (isSame || limits.quarantineDeaths === 1);
     if (hasAttempt && !isRepeated) return again;
-    const times = timesWords(counted.deaths);
+    const times = counted.deaths === 1 ? "once" : `${counted.deaths} times`;
     return {
       kind: "quarantined",
       code: "JOB_QUARANTINED",
@@ -118,7 +116,14 @@ function judge(counted: Counted, failure: AttemptFailure, limits: AttemptLimits,
     };
   }
   if (failure.isRetryable && hasAttempt && !isSame) return again;
-  return { kind: "failed", code: failure.isRetryable ? (failure.endCode ?? code) : code, message };
+  if (!failure.isRetryable) return { kind: "failed", code, message };
+  const tried = isSame ? ", the same as before on another worker or in an older process" : "";
+  const attempts = counted.attempts === 1 ? "its attempt" : `each of ${counted.attempts} attempts`;
+  return {
+    kind: "failed",
+    code: failure.endCode ?? code,
+    message: `It failed in ${attempts}${tried}; the last time: ${message}`,
+  };
 }
 
 /** A job that may be the cause of its failures carries the newest of them; what the place did to it changes nothing. */

@@ -45,7 +45,7 @@ const claimsAfterNews = async (world: PipelineWorld): Promise<number> => {
 };
 
 describe("a worker that ends", () => {
-  const death = { kind: "death", evidence: { exitCode: 1 }, isOwnDoing: false } as const;
+  const death = { kind: "death", evidence: { exitCode: 1 }, isOwnDoing: false, hasBegun: true } as const;
   it("while it renders leaves the job to be judged by its evidence, and no job begins before the next worker's model is proven", async () => {
     const world = await render(["j1", "j2"]);
     await world.send(exited);
@@ -57,16 +57,16 @@ describe("a worker that ends", () => {
     await world.send(connected, news);
     expect(world.claims).toHaveLength(2);
   });
-  it("while the job is prepared does not end the job with it for ever", async () => {
+  it("while the job is prepared gives the job back, with the word that its render had not begun", async () => {
     const world = await render(["j1"], { preparations: ["hangs"] });
     await world.send(exited);
-    expect(world.settlements).toEqual([death]);
+    expect(world.settlements).toEqual([{ ...death, hasBegun: false }]);
     expect(world.state()).toBe("idle");
   });
   it("because it was asked to does not count against the job", async () => {
     const world = await render();
     await world.send({ ...exited, type: "worker.exited", evidence: {}, isExpected: true });
-    expect(world.settlements).toEqual([{ kind: "death", evidence: {}, isOwnDoing: true }]);
+    expect(world.settlements).toEqual([{ kind: "death", evidence: {}, isOwnDoing: true, hasBegun: true }]);
   });
   it("while a job is being claimed for it gives that job back, and no attempt begins", async () => {
     // Once it was given to a process that was ending on purpose: it stood still until the stall limit, and counted as a death.
@@ -113,7 +113,7 @@ describe("a stalled render", () => {
     expect(world.settlements).toEqual([]);
     await world.send(exited);
     expect(world.settlements).toEqual([
-      { kind: "death", evidence: { stalledForMs: 15 * minuteMs }, isOwnDoing: false },
+      { kind: "death", evidence: { stalledForMs: 15 * minuteMs }, isOwnDoing: false, hasBegun: true },
     ]);
     expect(await claimsAfterNews(world)).toBe(1);
   });

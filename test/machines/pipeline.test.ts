@@ -51,6 +51,22 @@ describe("claiming", () => {
     await world.send(proven, news);
     expect(world.claims).toEqual([]);
   });
+  it("asks for a fresh process where only a suspect waits that needs one, and claims in that", async () => {
+    const world = begin({ wantsFreshProcess: true });
+    await world.send(connected, proven);
+    expect(world.parent.ofType("worker.recycle")).toEqual([{ type: "worker.recycle", workerId: "w0" }]);
+    expect(world.state()).toBe("idle");
+    world.waiting.push("j1");
+    await world.send({ type: "pipeline.suspend", by: "recycle" }, exited, { type: "pipeline.resume", by: "recycle" });
+    expect(world.claims).toHaveLength(1);
+    await world.send(connected, proven);
+    expect(world.renders.map(({ lease }) => lease.jobId)).toEqual(["j1"]);
+  });
+  it("asks for no fresh process where nothing waits", async () => {
+    const world = begin();
+    await world.send(connected, proven);
+    expect(world.parent.ofType("worker.recycle")).toEqual([]);
+  });
   it("asks once when nothing waits, and again when a job comes", async () => {
     const world = await render([]);
     expect(world.claims).toHaveLength(1);
@@ -339,7 +355,7 @@ describe("a render", () => {
     const evidence = { stalledForMs: 2 * minuteMs, mainThreadIdleMs: 2 * minuteMs };
     expect(world.parent.ofType("pipeline.stalled")).toMatchObject([{ evidence }]);
     await world.send(exited);
-    expect(world.settlements).toEqual([{ kind: "death", evidence, isOwnDoing: false }]);
+    expect(world.settlements).toEqual([{ kind: "death", evidence, isOwnDoing: false, hasBegun: true }]);
     const moved = await render();
     await moved.send(phase("denoise"));
     await stillSince(moved, moved.clock.nowMs());

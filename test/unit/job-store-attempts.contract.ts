@@ -163,7 +163,7 @@ export function describeAttempts(world: JobStoreWorld): void {
         state: "failed",
         attempts: 3,
         errorCode: "GPU_OUT_OF_MEMORY",
-        errorMessage: "the card was full",
+        errorMessage: "It failed in each of 3 attempts; the last time: the card was full",
       });
       expect(view?.attemptList.map(({ fence, outcome, code }) => [fence, outcome, code])).toEqual([
         [1, "error", "GPU_OUT_OF_MEMORY"],

@@ -102,10 +102,11 @@ function replaySteps(rows: readonly RecordedRow[]): ReplayedStep[] {
   return rows.map((row) => {
     nowMs = row.step.at_ms;
     const from: string | null = snapshot === null ? null : pathOfValue(snapshot.value);
-    const kept: object = { ...row.step.payload, parent, clock: { nowMs: () => nowMs } };
-    // The first step of a life keeps the input; one of an older program named the one job that failed.
-    const { jobId = null } = kept as { readonly jobId?: string | null };
-    const input = { jobIds: jobId === null ? [] : [jobId], ...kept } as RecoveryInput;
+    // An older program named the one job that failed.
+    const jobIds = typeof row.step.payload["jobId"] === "string" ? [row.step.payload["jobId"]] : [];
+    const kept: object = { jobIds, ...row.step.payload, parent, clock: { nowMs: () => nowMs } };
+    // The first step of a life keeps the input.
+    const input = kept as RecoveryInput;
     const [next, actions]: [RecoverySnapshot, Actions] =
       snapshot === null
         ? initialTransition(recoveryMachine, input)

@@ -6,7 +6,7 @@ import { fromCallback, fromPromise } from "xstate";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
-import type { Evidence, Fault } from "../../core/fault.ts";
+import type { Fault } from "../../core/fault.ts";
 import { type AttemptFailure, effectiveRequest, type Lease } from "../../core/job.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Store } from "../../core/ports/event-log.ts";
@@ -15,7 +15,7 @@ import type { RenderReport, WorkerHost } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { Claim, LeaseOrder, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
-import { chargeOfError, failureOf } from "../../recovery/charge.ts";
+import { chargeOfDeath, chargeOfError, explanationOf, failureOf, toldExplanation } from "../../recovery/charge.ts";
 import { classify, faultOf } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import { recognition } from "../../recovery/recognition.ts";
@@ -68,39 +68,29 @@ export interface PipelineNeeds extends SettleNeeds, PrepareNeeds, ClaimNeeds, Re
   readonly config: Pick<Config, "workers" | "leaseMs" | "loadProfile" | "alternative">;
 }
 
-/** Deaths of this host's workers, to tell a job that kills from a host that does. */
-interface Deaths {
-  readonly jobId: string;
-  readonly atMs: number;
-}
-
+/** So far back the same death under another job speaks for the host. */
 const otherDeathMs = 10 * minuteMs;
 const retryDelayMs = 1_000;
 
-function deathFailure(parts: SettleNeeds, deaths: Deaths[], lease: Lease, evidence: Evidence): AttemptFailure {
+async function deathFailure(
+  parts: SettleNeeds,
+  lease: Lease,
+  { evidence, hasBegun }: Extract<Settlement, { kind: "death" }>,
+): Promise<AttemptFailure> {
   const nowMs = parts.clock.nowMs();
-  const isHostLoss = deaths.some((death) => death.jobId !== lease.jobId && nowMs - death.atMs < otherDeathMs);
-  deaths.push({ jobId: lease.jobId, atMs: nowMs });
   const fault = classify(evidence);
+  const alike = await parts.store.jobs.jobsFailedAlike(signatureOf(fault), nowMs - otherDeathMs);
+  const explanation = explanationOf({
+    fault,
+    hasBegun,
+    hasSameUnderOther: alike.some((jobId) => jobId !== lease.jobId),
+  });
   const { logTail: _tail, ...shown } = evidence;
-  return {
-    code: fault.code,
-    message: fault.message,
-    isRetryable: true,
-    kind: isHostLoss ? "hostLoss" : "death",
-    signature: signatureOf(fault),
-    isSuspect: !isHostLoss,
-    evidence: { ...shown, decided_by: fault.decidedBy },
-    runAtMs: nowMs,
-  };
+  const told = { ...shown, decided_by: fault.decidedBy, ...toldExplanation(explanation) };
+  return failureOf(fault, chargeOfDeath(fault, lease, explanation), told, nowMs);
 }
 
-async function settle(
-  parts: SettleNeeds,
-  deaths: Deaths[],
-  { lease, workerId }: LeaseOrder,
-  settlement: Settlement,
-): Promise<void> {
+async function settle(parts: SettleNeeds, { lease, workerId }: LeaseOrder, settlement: Settlement): Promise<void> {
   const { jobs } = parts.store;
   parts.progress.clear(lease.jobId);
   // Nobody waits for the answer: a worker that is stopped would hold the stop of the service, and the next render
@@ -124,7 +114,7 @@ async function settle(
     case "death":
       if (settlement.isOwnDoing) await jobs.release(lease, "its worker was stopped on purpose", runAtMs);
       else if (parts.drill.running !== null) await jobs.release(lease, "its worker ended in a drill", runAtMs);
-      else await jobs.fail(lease, deathFailure(parts, deaths, lease, settlement.evidence));
+      else await jobs.fail(lease, await deathFailure(parts, lease, settlement));
       return;
     case "fault": {
       const { fault, hasBegun } = settlement;
@@ -212,7 +202,6 @@ function noteMisfit(parts: PipelineNeeds, { workerId, lease }: LeaseOrder, fault
 }
 
 export const pipelineActors = (parts: PipelineNeeds) => {
-  const deaths: Deaths[] = [];
   return {
     claimJob: fromPromise<Claim, { workerId: string; residentModel: ModelId | null }>(({ input }) =>
       claim(parts, input),
@@ -254,7 +243,7 @@ export const pipelineActors = (parts: PipelineNeeds) => {
       return true;
     }),
     settleAttempt: fromPromise<void, LeaseOrder & { settlement: Settlement }>(({ input }) =>
-      settle(parts, deaths, input, input.settlement),
+      settle(parts, input, input.settlement),
     ),
   };
 };

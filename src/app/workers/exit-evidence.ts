@@ -4,9 +4,11 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
+import type { Evidence } from "../../core/fault.ts";
 import type { MachineEvidence, ProcessFollower, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import type { ProcessRef } from "../../core/ports/worker.ts";
-import { secondMs } from "../../core/units.ts";
+import { hourMs, secondMs } from "../../core/units.ts";
+import { outsideEndOf } from "../../recovery/outside-end.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { WorkerLinks } from "./worker-links.ts";
 
@@ -42,5 +44,26 @@ export function followMachine(
       return evidence ?? {};
     },
     end: () => void follower.then((followed) => followed?.end()),
+  };
+}
+
+const outsideWindowMs = hourMs;
+
+/** Counts the ends of workers that came from outside, by worker: again and again is no accident. */
+export interface OutsideEnds {
+  /** The evidence of an end, with the count where it came from outside. */
+  count(workerId: string, evidence: Evidence): Evidence;
+}
+
+export function createOutsideEnds({ clock }: Pick<EvidenceNeeds, "clock">): OutsideEnds {
+  const ends = new Map<string, readonly number[]>();
+  return {
+    count: (workerId, evidence) => {
+      if (evidence.isOnRequest === true || outsideEndOf(evidence) === null) return evidence;
+      const nowMs = clock.nowMs();
+      const recent = [...(ends.get(workerId) ?? []), nowMs].filter((atMs) => nowMs - atMs < outsideWindowMs);
+      ends.set(workerId, recent);
+      return { ...evidence, outsideEndCount: recent.length };
+    },
   };
 }

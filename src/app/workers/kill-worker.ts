@@ -9,7 +9,7 @@ import type { WorkerLinks } from "./worker-links.ts";
 
 export interface KillNeeds {
   readonly store: Pick<Store, "events">;
-  readonly links: Pick<WorkerLinks, "get">;
+  readonly links: Pick<WorkerLinks, "get" | "noteKillAsked">;
   readonly host: Pick<WorkerHost, "signal">;
   /** The worker that is meant where nobody is named. */
   readonly firstWorkerId: string;
@@ -24,6 +24,7 @@ export const createKillWorker =
     if (link === null) return { kind: "absent", message: `Worker ${id} has no process right now.` };
     if (!link.client.identity.isSimulated) return { kind: "notSimulated", message: `Worker ${id} is not a simulator.` };
     await store.events.append([{ kind: "worker.killed", actor: by, workerId: id, data: { pid: link.ref.pid } }]);
+    links.noteKillAsked(link.ref.pid);
     host.signal(link.ref, "SIGKILL");
     return { kind: "killed", workerId: id, pid: link.ref.pid };
   };

@@ -16,7 +16,7 @@ import { unknownLimits } from "../../recovery/step-history.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { createSilenceWatchdog } from "../../workers/silence-watchdog.ts";
 import { type StopLimits, stopWorker } from "../../workers/stop-ladder.ts";
-import { type EvidenceNeeds, followMachine } from "./exit-evidence.ts";
+import { createOutsideEnds, type EvidenceNeeds, followMachine, type OutsideEnds } from "./exit-evidence.ts";
 import type { WorkerLinks } from "./worker-links.ts";
 
 export interface WorkerNeeds extends EvidenceNeeds {
@@ -133,7 +133,7 @@ async function spawn(parts: WorkerNeeds, workerId: string): Promise<ProcessRef> 
   return ref;
 }
 
-function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) => void): () => void {
+function watch(parts: WorkerNeeds, ends: OutsideEnds, ref: ProcessRef, send: (event: WorkerEvent) => void): () => void {
   const { supervision } = parts.config;
   const watchdog = createSilenceWatchdog({
     clock: parts.clock,
@@ -168,6 +168,7 @@ function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) =
     const ofProcess: Evidence = {
       ...withoutNulls({ exitCode: exit.code, exitSignal: exit.signal }),
       isOwnSignal: false,
+      ...(parts.links.takeKillAsked(ref.pid) ? { isOnRequest: true } : {}),
       logTail: exit.logTail,
     };
     parts.links.close(ref.workerId);
@@ -176,7 +177,7 @@ function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) =
       parts.logger.warn({ event: "worker.notForgotten", workerId: ref.workerId, message: messageOf(thrown) });
     });
     const report = (ofMachine: MachineEvidence): void =>
-      send({ type: "process.exited", exit, evidence: { ...ofProcess, ...ofMachine } });
+      send({ type: "process.exited", exit, evidence: ends.count(ref.workerId, { ...ofProcess, ...ofMachine }) });
     if (follower === null) report({});
     else void follower.evidence().then(report);
   });
@@ -188,14 +189,14 @@ function watch(parts: WorkerNeeds, ref: ProcessRef, send: (event: WorkerEvent) =
   };
 }
 
-export const workerActors = (parts: WorkerNeeds) => ({
+export const workerActors = (parts: WorkerNeeds, ends = createOutsideEnds(parts)) => ({
   spawnProcess: fromPromise<ProcessRef, { workerId: string }>(({ input }) => spawn(parts, input.workerId)),
   handshake: fromPromise<ConnectedWorker, { ref: ProcessRef }>(({ input, signal }) =>
     shakeHands(parts, input.ref, signal),
   ),
   adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(({ input }) => adopt(parts, input.workerId)),
   watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ input, sendBack }) =>
-    watch(parts, input.ref, sendBack),
+    watch(parts, ends, input.ref, sendBack),
   ),
   stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(({ input }) =>
     stopProcess(parts, input.ref, input.shape, input.reason),

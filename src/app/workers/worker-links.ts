@@ -21,6 +21,10 @@ export interface WorkerLinks {
   /** Throws UnderstudyError WORKER_EXITED while there is no connection. */
   connected(workerId: string): WorkerClient;
   list(): readonly WorkerLink[];
+  /** Somebody asked this service to kill this process. */
+  noteKillAsked(pid: number): void;
+  /** Whether that was asked; its end answers the request, because the next process may have the same number. */
+  takeKillAsked(pid: number): boolean;
   noteSpawned(workerId: string, atMs: number): void;
   /** When this service started the worker's process; 0 for one that it found running. */
   processBeganAtMs(workerId: string): number;
@@ -30,6 +34,7 @@ export interface WorkerLinks {
 
 export function createWorkerLinks(): WorkerLinks {
   const links = new Map<string, { readonly link: WorkerLink; readonly unsubscribe: () => void }>();
+  const askedFor = new Set<number>();
   const begins = new Map<string, number>();
   const listeners = new Map<string, Set<(notice: WorkerNotice) => void>>();
   const publish = (workerId: string, notice: WorkerNotice): void => {
@@ -59,6 +64,8 @@ export function createWorkerLinks(): WorkerLinks {
       return client;
     },
     list: () => [...links.values()].map(({ link }) => link),
+    noteKillAsked: (pid) => void askedFor.add(pid),
+    takeKillAsked: (pid) => askedFor.delete(pid),
     noteSpawned: (workerId, atMs) => void begins.set(workerId, atMs),
     processBeganAtMs: (workerId) => begins.get(workerId) ?? 0,
     onNotice: (workerId, listener) => {

@@ -122,7 +122,12 @@ describe("preparing", () => {
 const settle = async (lease: Lease, settlement: Settlement, needs = actors): Promise<void> =>
   toPromise(createActor(needs.settleAttempt, { input: { workerId, lease, settlement } }).start());
 
-const died: Settlement = { kind: "death", isOwnDoing: false, evidence: { exitSignal: "SIGSEGV" } };
+const died: Settlement = {
+  kind: "death",
+  isOwnDoing: false,
+  hasBegun: true,
+  evidence: { exitSignal: "SIGSEGV" },
+};
 
 describe("giving an attempt back", () => {
   const lastRow = async (kind: "job.retried" | "job.failed") => (await world.rows(kind)).at(-1);
@@ -130,7 +135,7 @@ describe("giving an attempt back", () => {
   /** Once a job that could not be prepared was claimed and given back thousands of times a second, and nothing else ran. */
   it.each<[string, Settlement]>([
     ["that could not be prepared", { kind: "release", why: "the worker could not be prepared" }],
-    ["whose worker was stopped on purpose", { kind: "death", evidence: {}, isOwnDoing: true }],
+    ["whose worker was stopped on purpose", { kind: "death", evidence: {}, isOwnDoing: true, hasBegun: true }],
   ])("a job %s is not claimed again at once", async (_, settlement) => {
     const lease = await world.claimNew();
     await settle(lease, settlement);

@@ -1,0 +1,127 @@
+import { describe, expect, it } from "vitest";
+import type { Evidence } from "../../src/core/fault.ts";
+import { minuteMs, secondMs } from "../../src/core/units.ts";
+import { chargeOfDeath, chargeOfError, explanationOf, failureOf, toldExplanation } from "../../src/recovery/charge.ts";
+import { classify, faultOf } from "../../src/recovery/classify.ts";
+import { recognition } from "../../src/recovery/recognition.ts";
+
+const first = { attempt: 1, hostLosses: 0 };
+const own = { isOwnSignal: false } as const;
+const xid = "NVRM: Xid (PCI:0000:0a:00): 79, pid=1, GPU has fallen off the bus.";
+const oomKill = "Out of memory: Killed process 7 (python) total-vm:1kB";
+
+const explained = (evidence: Evidence, change: Partial<Parameters<typeof explanationOf>[0]> = {}) =>
+  explanationOf({ fault: classify(evidence), hasBegun: true, hasSameUnderOther: false, ...change });
+
+describe("a worker's death under a job", () => {
+  it.each<[string, Evidence, string]>([
+    ["exit code 0", { ...own, exitCode: 0 }, "outside"],
+    ["exit code 0 after an old traceback in its log", { exitCode: 0, logTail: "ValueError: old" }, "outside"],
+    ["SIGTERM", { ...own, exitSignal: "SIGTERM" }, "outside"],
+    ["exit code 143", { ...own, exitCode: 143 }, "outside"],
+    ["exit code 137", { ...own, exitCode: 137 }, "outside"],
+    ["exit code 130", { ...own, exitCode: 130 }, "outside"],
+    ["SIGHUP", { ...own, exitSignal: "SIGHUP" }, "outside"],
+    ["a limit of processor time", { ...own, exitSignal: "SIGXCPU" }, "outside"],
+    ["SIGKILL from nobody known", { ...own, exitSignal: "SIGKILL", oomKillCount: 0 }, "outside"],
+    ["SIGKILL that somebody asked for", { ...own, exitSignal: "SIGKILL", isOnRequest: true }, "request"],
+    ["the cgroup's killer", { ...own, exitSignal: "SIGKILL", oomKillCount: 1 }, "place"],
+    ["the kernel's killer", { ...own, exitSignal: "SIGKILL", kernelLog: oomKill }, "place"],
+    ["SIGKILL with the host's memory full", { ...own, exitSignal: "SIGKILL", hostMemoryUseRatio: 0.97 }, "place"],
+    ["a lost card", { ...own, exitSignal: "SIGABRT", kernelLog: xid }, "place"],
+    ["power that a card lacks", { exitCode: 1, gpu: { nvmlCode: 8 } }, "place"],
+    ["a driver that is gone", { exitCode: 1, gpu: { smiExitCode: 9 } }, "place"],
+    ["its configuration", { ...own, exitCode: 78 }, "place"],
+    ["silence, because it was stopped", { silentForMs: 9_000, processState: "T" }, "outside"],
+    ["an end that nobody saw", { ...own }, "unseen"],
+  ])("by %s is explained without the job", (_, evidence, by) => {
+    const explanation = explained(evidence);
+    expect(explanation?.by).toBe(by);
+    expect(toldExplanation(explanation)).toEqual({ ended_by: by, explained_by: explanation?.because });
+    expect(chargeOfDeath(classify(evidence), first, explanation)).toMatchObject({
+      kind: "hostLoss",
+      isSuspect: false,
+      isRetryable: true,
+    });
+  });
+
+  it.each<[string, Evidence]>([
+    ["SIGSEGV", { ...own, exitSignal: "SIGSEGV" }],
+    ["SIGABRT", { ...own, exitSignal: "SIGABRT" }],
+    ["exit code 139", { ...own, exitCode: 139 }],
+    ["exit code 1", { ...own, exitCode: 1 }],
+    ["a render that stands still", { stalledForMs: 900_000 }],
+    ["silence", { silentForMs: 9_000, processState: "R" }],
+  ])("by %s is charged to the job, because nothing else explains it", (_, evidence) => {
+    const explanation = explained(evidence);
+    expect([explanation, toldExplanation(explanation)]).toEqual([null, {}]);
+    expect(chargeOfDeath(classify(evidence), first, explanation)).toMatchObject({ kind: "death", isSuspect: true });
+  });
+
+  it("is not charged before the render has begun, nor where another job's worker ended the same way", () => {
+    const evidence: Evidence = { ...own, exitSignal: "SIGSEGV" };
+    expect(explained(evidence, { hasBegun: false })?.by).toBe("place");
+    expect(explained(evidence, { hasSameUnderOther: true })?.by).toBe("others");
+  });
+});
+
+describe("an error of an attempt", () => {
+  const unknown = classify({ message: "The size of tensor a (81) must match the size of tensor b (80)" });
+
+  it("that is the request's own ends the job", () => {
+    const request = faultOf(recognition("request", 0.9, "the worker refused it"), {});
+    expect(chargeOfError(request, first, true)).toMatchObject({ kind: "error", isRetryable: false, isSuspect: false });
+  });
+
+  it("that nobody can place makes the job a suspect, and ends it with a code of its own", () => {
+    expect(chargeOfError(unknown, first, true)).toMatchObject({
+      kind: "error",
+      isRetryable: true,
+      isSuspect: true,
+      endCode: "JOB_UNRENDERABLE",
+    });
+    const outOfMemory = chargeOfError(classify({ message: "CUDA out of memory" }), first, true);
+    expect(outOfMemory).toMatchObject({ isSuspect: true });
+    expect(outOfMemory.endCode).toBeUndefined();
+  });
+
+  it.each(["diskFull", "gpuLost", "modelFile", "outOfMemoryNeighbour"] as const)(
+    "that is measured or told, %s, costs the job nothing but a wait",
+    (faultClass) => {
+      const fault = faultOf(recognition(faultClass, 0.9, "measured"), {});
+      expect(chargeOfError(fault, first, true)).toMatchObject({ kind: "hostLoss", isSuspect: false });
+    },
+  );
+
+  it("before the render has begun costs the job nothing", () => {
+    expect(chargeOfError(unknown, first, false)).toMatchObject({ kind: "hostLoss", isSuspect: false });
+  });
+});
+
+describe("the wait after an attempt", () => {
+  const unknown = classify({ message: "no idea" });
+  const waitsOf = (of: (count: number) => { waitMs: number }): number[] =>
+    [1, 2, 3, 4, 5, 6, 7].map((count) => of(count).waitMs);
+
+  it("grows with the attempts that were charged: a second, half a minute, five minutes", () => {
+    const waits = waitsOf((attempt) => chargeOfError(unknown, { attempt, hostLosses: 0 }, true));
+    expect(waits.slice(0, 4)).toEqual([secondMs, 30 * secondMs, 5 * minuteMs, 5 * minuteMs]);
+  });
+
+  it("grows with the losses, to ten minutes", () => {
+    const waits = waitsOf((count) => chargeOfError(unknown, { attempt: 1, hostLosses: count - 1 }, false));
+    expect(waits).toEqual([1, 4, 16, 64, 256, 600, 600].map((seconds) => seconds * secondMs));
+  });
+
+  it("is counted from the failure, which keeps its class, its message and its signature", () => {
+    const failure = failureOf(unknown, chargeOfError(unknown, first, true), { decided_by: "a" }, 5_000);
+    expect(failure).toMatchObject({
+      code: "WORKER_ERROR",
+      message: "no idea",
+      signature: "unknown: no idea",
+      evidence: { decided_by: "a" },
+      runAtMs: 5_000 + secondMs,
+    });
+    expect(Object.keys(failure)).not.toContain("waitMs");
+  });
+});
