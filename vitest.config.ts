@@ -16,6 +16,13 @@ const apart = {
   },
   /** Minutes of faults against one real service, one after the other. */
   drills: { include: ["test/drills/**/*.test.ts"], hookTimeout: minuteMs, ...oneByOne },
+  /** A real service under strace: what is on the disk before anybody hears of it. */
+  durability: {
+    include: ["test/durability/**/*.test.ts"],
+    testTimeout: 2 * minuteMs,
+    hookTimeout: 2 * minuteMs,
+    ...oneByOne,
+  },
   /** The real worker on a real card. */
   gpu: {
     include: ["test/gpu/**/*.test.ts"],

@@ -15,6 +15,9 @@ const { values } = parseArgs({
     hours: { type: "string", default: "100" },
     jobs: { type: "string", default: "1" },
     workers: { type: "string" },
+    "job-faults": { type: "boolean", default: false },
+    promises: { type: "boolean", default: false },
+    patient: { type: "boolean", default: false },
   },
 });
 const [seed, seedCount, hours, jobCount] = [values.seed, values.seeds, values.hours, values.jobs].map(Number) as [
@@ -23,6 +26,7 @@ const [seed, seedCount, hours, jobCount] = [values.seed, values.seeds, values.ho
   number,
   number,
 ];
+const oversight = { jobFaults: values["job-faults"], promises: values.promises, isPatient: values.patient };
 const workers = values.workers === undefined ? {} : { workers: Number(values.workers) };
 const wholeNumbers = [seed, seedCount, jobCount, workers.workers ?? 1].every(
   (number) => Number.isSafeInteger(number) && number > 0,
@@ -37,7 +41,7 @@ if (!wholeNumbers || !(Number.isFinite(hours) && hours > 0)) {
 async function runSeed(one: number): Promise<Run> {
   const clock = createSystemClock();
   const startedAtMs = clock.nowMs();
-  const figures = await runSimulation({ seed: one, hours, ...workers });
+  const figures = await runSimulation({ seed: one, hours, ...workers, ...oversight });
   clock.stop();
   const run: Run = { figures, seconds: (clock.nowMs() - startedAtMs) / 1_000 };
   console.log(`seed ${one}: ${describeFigures(sumOf([run]))}; sha256 ${figures.digest}`);

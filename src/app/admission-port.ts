@@ -9,6 +9,7 @@ import { createAdmission, type ServingMachine } from "../jobs/admission.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import type { ClipTime, ClipTimeQuestion } from "../recovery/clip-time.ts";
 import type { AdmissionPort } from "../server/server-ports.ts";
+import { findLoraProblem } from "./models/lora-header.ts";
 
 export interface AdmissionNeeds {
   readonly clock: Clock;
@@ -38,6 +39,8 @@ export function createAdmissionPort(
       chance: parts.chance,
       catalog: parts.catalog,
       largest: parts.largest,
+      isOffered: (model) => config.workers.some(({ models }) => models.includes(model)),
+      loraProblemOf: (name) => findLoraProblem(config.models.loraDir, name),
       clipTimeOf: parts.clips.timeOf,
       isDraining: () => supervisor.getSnapshot().context.mode === "draining",
       isIntakeDrained: () => supervisor.getSnapshot().context.drain !== null,

@@ -6,7 +6,7 @@ import type { Config } from "../config/schema.ts";
 import type { Chance } from "../core/chance.ts";
 import { type Clock, toActorClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
-import type { ModelCatalog } from "../core/model-catalog.ts";
+import { type ModelCatalog, offeredCatalog } from "../core/model-catalog.ts";
 import type { ArtifactFiles, DiskGauge } from "../core/ports/artifact-files.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { Media } from "../core/ports/media.ts";
@@ -19,7 +19,7 @@ import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { isUsable } from "../machines/supervisor-facts.ts";
+import { envelopesOf, type WorkersFacts } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
@@ -33,6 +33,7 @@ import { createAdmissionPort } from "./admission-port.ts";
 import { behindDrills } from "./drills/blind-spots.ts";
 import { createDrillOperations } from "./drills/drill-operations.ts";
 import { DrillState } from "./drills/drill-state.ts";
+import { createOwnerView } from "./drills/owner-view.ts";
 import { createDiskWatch } from "./health/disk-watch.ts";
 import { gpuExpectationOf } from "./health/gpu-expectation.ts";
 import { healthActors } from "./health/health-actors.ts";
@@ -41,13 +42,14 @@ import { createSampleHistory } from "./health/sample-history.ts";
 import { createTelemetryReader } from "./health/telemetry-reader.ts";
 import { createAcquittal } from "./incidents/acquit.ts";
 import type { ExperimentPorts } from "./incidents/experiment.ts";
+import { createFactHub, type FactHub } from "./incidents/fact-hub.ts";
 import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
 import { createRecorder, type Recorder } from "./incidents/recorder.ts";
 import type { RecoverPorts } from "./incidents/recover.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
-import { createFactHub, createRecoveryOperations, type FactHub } from "./incidents/recovery-operations.ts";
+import { createRecoveryOperations } from "./incidents/recovery-operations.ts";
 import { readResumedFacts } from "./incidents/resume-facts.ts";
 import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
@@ -60,16 +62,18 @@ import { ownModelOf } from "./models/own-model.ts";
 import { prepareLoad } from "./models/prepare-load.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
+import { createAttemptMemory } from "./rendering/attempt-memory.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
 import { openLearned } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
 import { planReduction } from "./rendering/plan-render.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
+import { createPromises, type Promises } from "./rendering/promises.ts";
 import { createProofClip } from "./rendering/proof-clip.ts";
 import { createQuarantine } from "./rendering/quarantine.ts";
+import { createQueueWatch } from "./rendering/queue-watch.ts";
 import { removeJob } from "./rendering/remove-job.ts";
-import { createRouteWatch } from "./rendering/route-watch.ts";
 import { createStandIns } from "./rendering/stand-ins.ts";
 import { laddersOf, subsystemLimits } from "./service-limits.ts";
 import { countAndLog, requestLog, writeStop } from "./service-log.ts";
@@ -125,7 +129,9 @@ export interface Service {
 
 const drawCount = 64;
 
-function recoverPortsOf(parts: Parts): RecoverPorts & ExperimentPorts {
+type ReadWorkers = () => WorkersFacts;
+
+function recoverPortsOf(parts: Parts, readWorkers: ReadWorkers): RecoverPorts & ExperimentPorts {
   const { config, store, models, probe } = parts;
   return {
     ...parts,
@@ -137,16 +143,17 @@ function recoverPortsOf(parts: Parts): RecoverPorts & ExperimentPorts {
     prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
     setProfile: parts.profiles.set,
     isConditionGone: async ({ fault }) =>
-      isConditionOver(
-        fault.faultClass,
-        await probe.measure({ maxAgeMs: 0 }),
-        config.health.thresholds,
-        gpuExpectationOf(config),
-      ),
+      isConditionOver({
+        fault,
+        sample: await probe.measure({ maxAgeMs: 0 }),
+        envelopes: envelopesOf(readWorkers()),
+        thresholds: config.health.thresholds,
+        gpuExpectation: gpuExpectationOf(config),
+      }),
   };
 }
 
-function wireMachine(parts: Parts, recorder: Recorder) {
+function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers) {
   const { prove } = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
@@ -154,7 +161,7 @@ function wireMachine(parts: Parts, recorder: Recorder) {
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
       pipeline: pipelineMachine.provide({ actors: pipelineActors(parts) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
-      recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts), prove) }),
+      recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts, readWorkers), prove) }),
       recorder: recorder.actor,
     },
   });
@@ -180,10 +187,12 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     links,
     gpu,
     progress: createProgressTracker(clock),
+    queue: createQueueWatch(ports),
     samples: createSampleHistory(),
     profiles: createLoadedProfiles(config.loadProfile),
+    attempts: createAttemptMemory(),
     hostMemory,
-    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
     metrics: createMetrics({
       version,
@@ -216,13 +225,15 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     tracker,
     stately,
   });
-  const supervisor = createActor(wireMachine(parts, recorder), {
+  const readWorkers: ReadWorkers = () => supervisor.getSnapshot().context.workers;
+  const supervisor: Supervisor = createActor(wireMachine(parts, recorder, readWorkers), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
     input: {
       epoch: parts.epoch,
       workers: config.workers.map(({ id }) => ({ id, model: ownModelOf(config, id), profile: config.loadProfile })),
+      lead: config.lead,
       ladders: laddersOf(config),
       clock: turnClock,
       catalog: parts.catalog,
@@ -240,12 +251,13 @@ interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supe
   readonly hub: FactHub;
   readonly leaks: ReturnType<typeof createLeakWatch>;
   readonly status: () => ServiceStatus;
+  readonly promises: Promises;
   readonly onQueued: () => void;
 }
 
 /** The ports that answer without asking a machine. */
 function ownPortsOf(parts: Parts) {
-  const { clock, chance, store, artifacts, media, config, progress, catalog } = parts;
+  const { clock, chance, store, artifacts, media, config, progress } = parts;
   return {
     jobs: store.jobs,
     webhooks: { listOf: store.webhooks.listOf, problemOf: parts.webhooks.problemOf },
@@ -254,7 +266,7 @@ function ownPortsOf(parts: Parts) {
     images: media,
     clock,
     chance,
-    catalog,
+    catalog: offeredCatalog(parts.catalog, config.workers),
     progressOf: progress.of,
     telemetry: createTelemetryReader(parts),
     listLoras: () => listLoras(config.models.loraDir),
@@ -266,7 +278,7 @@ function ownPortsOf(parts: Parts) {
 
 function serverPortsOf(
   parts: Parts,
-  { supervisor, machines, onStep, hub, leaks, status, onQueued }: Shown,
+  { supervisor, machines, onStep, hub, leaks, status, promises, onQueued }: Shown,
 ): ServerPorts {
   const { store, config, progress } = parts;
   const largest = () => largestMachine(parts);
@@ -275,9 +287,11 @@ function serverPortsOf(
     largest,
     loadedProfileOf: (model) => loadedProfileOf(supervisor, model),
   });
-  const drills = createDrillOperations({ parts, supervisor, admission });
+  const outlook = createJobOutlook(parts, promises);
   const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
+  const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
+  const drills = createDrillOperations({ parts, supervisor, admission, owner, cancelJob });
   return {
     ...ownPortsOf(parts),
     models,
@@ -287,11 +301,7 @@ function serverPortsOf(
       supervisor.send({ type: "jobs.becameAvailable" });
       onQueued();
     }),
-    outlook: createJobOutlook(store, {
-      progressOf: progress.of,
-      running: progress.list,
-      usableWorkerCount: () => Object.values(supervisor.getSnapshot().context.workers).filter(isUsable).length,
-    }),
+    outlook,
     recovery: createRecoveryOperations({ ...parts, health }, supervisor, hub),
     control: {
       cancelJob,
@@ -316,22 +326,28 @@ function serverPortsOf(
 
 /** What works beside the machines: stand-ins, deliveries, cleaning, and the watch for memory that stays. */
 function createHelpers(parts: Parts, supervisor: Supervisor) {
-  const route = createRouteWatch(parts, supervisor);
-  const standIns = createStandIns(parts, supervisor, route.lostAtMs);
+  const { queue } = parts;
+  const promises = createPromises(parts, supervisor);
+  const standIns = createStandIns(parts, promises);
   const webhooks = createWebhooks(parts);
-  const lookAtRoute = (): void => {
-    if (route.hasChanged()) standIns.wake();
+  const lookForWays = (): void => {
+    if (promises.look()) standIns.wake();
   };
-  const upkeep = createUpkeep(parts, supervisor, lookAtRoute);
+  const upkeep = createUpkeep(parts, supervisor, lookForWays);
+  queue.onChange(() => standIns.wake());
   return {
-    lookAtRoute,
+    promises,
+    lookForWays,
     onQueued: () => standIns.wake(),
     begin: () => {
-      standIns.wake();
+      queue.begin();
       webhooks.wake();
       upkeep.begin();
     },
-    stop: () => Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]),
+    stop: () => {
+      queue.stop();
+      return Promise.all([upkeep.stop(), standIns.stop(), webhooks.stop()]);
+    },
   };
 }
 
@@ -343,15 +359,15 @@ export async function createService(ports: ServicePorts, config: Config, version
   const ledger = await openRecoveryLedger(store);
   const recorder = createRecorder(parts, { atOnce: parts.unavailableModels.note, written: hub.publish });
   const { supervisor, ...watched } = await createSupervisor(parts, recorder);
-  const helpers = createHelpers(parts, supervisor);
+  const { promises, ...helpers } = createHelpers(parts, supervisor);
   const leaks = createLeakWatch(parts, supervisor);
   hub.subscribe(ledger.note);
   hub.subscribe(createAcquittal(parts));
   supervisor.subscribe({
-    next: helpers.lookAtRoute,
+    next: helpers.lookForWays,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
-  const statusNeeds = { ...parts, ledger, leaks, startedAtMs: clock.nowMs(), version };
+  const statusNeeds = { ...parts, ledger, leaks, promises, startedAtMs: clock.nowMs(), version };
   const finish = async (doWorkersGoOn: boolean): Promise<void> => {
     leaks.stop();
     for (const link of links.list()) links.close(link.workerId);
@@ -366,6 +382,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       hub,
       leaks,
       status: () => statusOf(statusNeeds, supervisor.getSnapshot()),
+      promises,
       onQueued: helpers.onQueued,
     }),
     supervisor,

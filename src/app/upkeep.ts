@@ -99,6 +99,7 @@ export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook:
         kind: wasShort ? "disk.recovered" : "disk.short",
         data: { free_bytes: diskWatch.freeBytes() },
       });
+      supervisor.send({ type: wasShort ? "disk.sufficed" : "disk.ranShort" });
       // While it was short no job was claimed, whatever waited.
       if (wasShort) supervisor.send({ type: "jobs.becameAvailable" });
     }

@@ -1,25 +1,45 @@
 /** `understudy drill`: lists drills, or runs one in the running service and prints its score card. */
 import type { Config } from "../config/schema.ts";
-import { drillListSchema, type ScoreCardWire, scoreCardSchema } from "../contract/drill-wire.ts";
+import { type DrillStageWire, drillListSchema, type ScoreCardWire, scoreCardSchema } from "../contract/drill-wire.ts";
 import { askService, refusalOf } from "./running-service.ts";
 import { say } from "./say.ts";
 
 const inSeconds = (ms: number | null): string => (ms === null ? "not reached" : `${(ms / 1_000).toFixed(1)} s`);
 
-const stageLine = (name: string, tookMs: number | null, targetMs: number): string =>
-  `  ${name.padEnd(13)} ${inSeconds(tookMs).padStart(11)}   within ${inSeconds(targetMs)}${tookMs === null || tookMs > targetMs ? "   TOO LATE" : ""}`;
+const row = (name: string, text: string): string => `  ${name.padEnd(20)} ${text}`;
 
-function cardLines(card: ScoreCardWire): string[] {
-  const { targets } = card;
+function stageLine(
+  name: string,
+  { took_ms: tookMs, within_ms: withinMs, late }: DrillStageWire,
+  unneeded: string,
+): string {
+  if (tookMs === undefined) return row(name, "not measured");
+  if (withinMs === undefined) return row(name, tookMs === null ? unneeded : `${inSeconds(tookMs)}; ${unneeded}`);
+  const took = inSeconds(tookMs).padStart(11);
+  return row(name, `${took}   within ${inSeconds(withinMs)}${late ? "   TOO LATE" : ""}`);
+}
+
+/** How a drill went, for people. */
+export function cardLines(card: ScoreCardWire): string[] {
+  const { told, watchable, delivered, recovered, bystander } = card.stages;
+  const alone = card.alone_ms === undefined ? [] : [row("", `such a job takes ${inSeconds(card.alone_ms)} alone`)];
   return [
     `${card.drill}: ${card.passed ? "passed" : "NOT PASSED"}`,
-    stageLine("detected", card.detected_ms, targets.detected_ms),
-    stageLine("first answer", card.answered_ms, targets.answered_ms),
-    stageLine("recovered", card.recovered_ms, targets.recovered_ms),
-    `  jobs lost     ${String(card.jobs_lost).padStart(11)}`,
-    `  false claims  ${String(card.false_claims.length).padStart(11)}${card.false_claims.map((claim) => `\n    ${claim}`).join("")}`,
-    `  known as      ${card.recognised_as.join(", ") || "nothing"}`,
-    `  done          ${card.actions.join("; ") || "nothing"}`,
+    stageLine("owner told", told, "needs no detection: the fault costs time and nothing else"),
+    stageLine("something to watch", watchable, "not needed"),
+    stageLine("the real video", delivered, "not needed: this job cannot be rendered"),
+    stageLine("recovered", recovered, "not needed"),
+    stageLine("bystander waited", bystander, "not needed"),
+    ...alone,
+    row("jobs lost", String(card.jobs_lost).padStart(11)),
+    row("false claims", String(card.false_claims.length).padStart(11)),
+    ...card.false_claims.map((claim) => row("", claim)),
+    row(
+      "known as",
+      card.recognised_as.join(", ") || (told.within_ms === undefined ? "nothing, as it should" : "nothing"),
+    ),
+    row("done", card.actions.join("; ") || "nothing"),
+    ...card.expectations.map(({ expected, met }) => row(met ? "seen" : "NOT SEEN", expected)),
   ];
 }
 
@@ -27,7 +47,7 @@ function cardLines(card: ScoreCardWire): string[] {
 const trendOf = (cards: readonly ScoreCardWire[]): string =>
   cards
     .slice(0, 5)
-    .map((card) => `${card.passed ? "passed" : "NOT PASSED"} in ${inSeconds(card.recovered_ms)}`)
+    .map((card) => `${card.passed ? "passed" : "NOT PASSED"} in ${inSeconds(card.stages.recovered.took_ms ?? null)}`)
     .join(", ");
 
 export async function listDrills(config: Config): Promise<number> {

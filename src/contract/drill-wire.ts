@@ -1,9 +1,20 @@
 /** Drills and their score cards on the wire. */
 import { z } from "zod";
-import type { ScoreCard } from "../core/drill.ts";
-import { withoutNulls } from "../core/present.ts";
+import { isoOf } from "../core/clock.ts";
+import { type DrillStage, drillStages, lateStages, type ScoreCard } from "../core/drill.ts";
+import { present, withoutNulls } from "../core/present.ts";
 
 const ms = z.number().nonnegative();
+
+const stageSchema = z.strictObject({
+  /** Null where it was not reached; absent where nobody measured it. */
+  took_ms: ms.nullable().optional(),
+  /** Absent where the stage is not needed. */
+  within_ms: ms.optional(),
+  /** It was needed, and did not come in time. */
+  late: z.boolean(),
+});
+export type DrillStageWire = z.infer<typeof stageSchema>;
 
 export const scoreCardSchema = z
   .strictObject({
@@ -11,15 +22,26 @@ export const scoreCardSchema = z
     passed: z.boolean(),
     started_at: z.iso.datetime(),
     took_ms: ms,
-    /** Time since the fault; null where that stage was not reached. */
-    detected_ms: ms.nullable(),
-    answered_ms: ms.nullable(),
-    recovered_ms: ms.nullable(),
+    /** What owners of jobs saw, and when: counted from the fault, and for the bystander from its submission. */
+    stages: z.strictObject({
+      /** The owner could read that something is wrong. */
+      told: stageSchema,
+      /** The owner had something to play: a stand-in or the video. */
+      watchable: stageSchema,
+      /** The owner had the real video. */
+      delivered: stageSchema,
+      /** All was as before. */
+      recovered: stageSchema,
+      /** Somebody else's healthy job took so much longer than it takes alone. */
+      bystander: stageSchema,
+    } satisfies Record<DrillStage, unknown>),
+    /** What the bystander's job takes alone. */
+    alone_ms: ms.optional(),
     jobs_lost: z.number().int().nonnegative(),
     false_claims: z.array(z.string()),
     recognised_as: z.array(z.string()),
     actions: z.array(z.string()),
-    targets: z.strictObject({ detected_ms: ms, answered_ms: ms, recovered_ms: ms }),
+    expectations: z.array(z.strictObject({ expected: z.string(), met: z.boolean() })),
   })
   .meta({ id: "ScoreCard" });
 export type ScoreCardWire = z.infer<typeof scoreCardSchema>;
@@ -39,21 +61,28 @@ export const drillListSchema = z
   })
   .meta({ id: "Drills" });
 
+function toStages(card: ScoreCard): ScoreCardWire["stages"] {
+  const late = new Set(lateStages(card));
+  const stages = drillStages.map((stage) => [
+    stage,
+    { ...present({ took_ms: card.times[stage], within_ms: card.limits[stage] }), late: late.has(stage) },
+  ]);
+  return Object.fromEntries(stages) as ScoreCardWire["stages"];
+}
+
 export function toScoreCard(card: ScoreCard): ScoreCardWire {
-  const { targets } = card;
   return {
     drill: card.drill,
     passed: card.isPassed,
-    started_at: new Date(card.startedAtMs).toISOString(),
+    started_at: isoOf(card.startedAtMs),
     took_ms: card.endedAtMs - card.startedAtMs,
-    detected_ms: card.detectedMs,
-    answered_ms: card.answeredMs,
-    recovered_ms: card.recoveredMs,
+    stages: toStages(card),
+    ...withoutNulls({ alone_ms: card.aloneMs }),
     jobs_lost: card.lostJobCount,
     false_claims: [...card.falseClaims],
     recognised_as: [...card.recognisedAs],
     actions: [...card.actions],
-    targets: { detected_ms: targets.detectedMs, answered_ms: targets.answeredMs, recovered_ms: targets.recoveredMs },
+    expectations: card.expectations.map(({ expected, isMet }) => ({ expected, met: isMet })),
   };
 }
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { JobArtifact, JobView } from "../core/job.ts";
 import { ifAny, ifKnown, present } from "../core/present.ts";
+import { isWaitReason } from "../core/wait-reason.ts";
 import type { JobState } from "../core/words.ts";
 import { changesSchema, servedBySchema, toChanges, toServedBy } from "./job-parts.ts";
 
@@ -60,6 +61,12 @@ export function toTruth(job: JobView): Truth {
   };
 }
 
+/** Why it is not tried yet, as its last attempt was told; null for any other wait. */
+function waitReasonOfJob({ attemptList }: JobView): string | null {
+  const said = attemptList.at(-1)?.message ?? "";
+  return isWaitReason(said) ? said : null;
+}
+
 /** Why a job that was under way waits again; null where it never was. */
 function reasonToWait({ attemptList, suspicion }: JobView): string | null {
   if (suspicion !== null)
@@ -88,7 +95,7 @@ export function messageOfJob(job: JobView): string {
   }
   const waiting = reasonToWait(job);
   const sentences: Readonly<Record<JobState, string>> = {
-    queued: waiting === null ? "The job waits for a worker." : `The job waits: ${waiting}.`,
+    queued: waitReasonOfJob(job) ?? (waiting === null ? "The job waits for a worker." : `The job waits: ${waiting}.`),
     running: job.isCancelRequested ? "The job is being cancelled." : "The video is being rendered.",
     succeeded: "The video is ready.",
     failed: job.errorMessage ?? "The job failed.",

@@ -77,12 +77,11 @@ export function problemOfSubmission(
   submission: JobSubmission,
   about: OrderAbout,
 ): { readonly param: string; readonly detail: string } | null {
-  const problem = problemOfOrder(submission, about);
+  const problem = problemOfOrder(toOrder(submission), about);
   if (problem === null) return null;
   const { field } = problem;
-  return field === "image"
-    ? { param: field, detail: `image is required for ${submission.model}.` }
-    : { param: field, detail: `${field} must be one of ${problem.choices.join(", ")}.` };
+  const rest = "detail" in problem ? problem.detail : `must be one of ${problem.choices.join(", ")}`;
+  return { param: field, detail: `${field} ${rest}.` };
 }
 
 const artifactSchema = z.strictObject({

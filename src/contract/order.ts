@@ -85,26 +85,51 @@ export interface Order extends GivenConsent {
 }
 
 export interface OrderAbout {
-  /** The models that there are. */
+  /** The models that workers offer. */
   readonly catalog: ModelCatalog;
   readonly hasImage: boolean;
 }
 
-/** What does not go together: of a model or a size that there is not, the ones that there are. */
+/** What does not go together; `detail` goes on from the name that the field has at this way in. */
 export type OrderProblem =
+  /** There is no such model here, or none in this size: `choices` are what there is. */
   | { readonly field: "model" | "size"; readonly choices: readonly string[] }
-  | { readonly field: "image" };
+  | { readonly field: "image" | "frames" | "loras"; readonly detail: string };
 
-/** Null for an order of a known model in one of its sizes, with the image that it needs. */
-export function problemOfOrder(
-  { model, size }: Pick<Order, "model" | "size">,
-  { catalog, hasImage }: OrderAbout,
-): OrderProblem | null {
-  const entry = catalog.find(model);
+type OrderToJudge = Pick<Order, "model" | "size" | "frames" | "loras">;
+
+const instead = (what: string, models: readonly ModelEntry[]): string =>
+  models.length === 0 ? `no model of this service ${what}` : `${models.map(({ id }) => id).join(", ")} ${what}`;
+
+/**
+ * Null for an order that a worker can take as it stands: of a model that is offered, in one of its sizes, with the image that
+ * it needs and with nothing that it refuses. What a worker would refuse by the request alone is refused here.
+ */
+export function problemOfOrder(order: OrderToJudge, { catalog, hasImage }: OrderAbout): OrderProblem | null {
+  const entry = catalog.find(order.model);
   if (entry === undefined) return { field: "model", choices: catalog.ids };
   const sizes = resolutionsOf(entry);
-  if (!sizes.includes(size)) return { field: "size", choices: sizes };
-  return needsImage(entry) && !hasImage ? { field: "image" } : null;
+  if (!sizes.includes(order.size)) return { field: "size", choices: sizes };
+  const { mostFrames } = entry.pipeline;
+  const frames = order.frames ?? entry.defaultFrames;
+  if (frames > mostFrames) {
+    const others = catalog.entries.filter(({ pipeline }) => frames <= pipeline.mostFrames);
+    return {
+      field: "frames",
+      detail: `must be at most ${mostFrames} for ${entry.id}; ${instead("does more", others)}`,
+    };
+  }
+  if (needsImage(entry) && !hasImage) return { field: "image", detail: `is required for ${entry.id}` };
+  if (hasImage && entry.image === "none") {
+    const others = catalog.entries.filter(({ image }) => image !== "none");
+    return {
+      field: "image",
+      detail: `is not taken by ${entry.id}, which begins from the prompt alone; ${instead("begins from an image", others)}`,
+    };
+  }
+  if (entry.expertCount === 1 && order.loras?.some(({ expert }) => expert === "low") === true)
+    return { field: "loras", detail: `names one for the low-noise expert, and ${entry.id} has one expert alone` };
+  return null;
 }
 
 /** `drawSeed` is asked only when the order names none. @param entry of the model that it names */

@@ -304,7 +304,8 @@ export const resetSchema = z
     recovery_state_reset: z.literal(true),
     mock_generation_disabled: z.boolean(),
     real_generation_enabled: z.boolean(),
-    probe: z.enum(["passed", "running", "failed"]),
+    /** `none`: no test render is made while the service stops or its workers rest. */
+    probe: z.enum(["passed", "running", "failed", "none"]),
     message: z.string(),
     timestamp: time,
   })

@@ -1,12 +1,24 @@
 /** The service's snapshots as the program holds them: camelCase, ms, ratios. The other files of this folder put them on the wire. */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { JobProgress } from "../core/job.ts";
-import type { FailureType, HealthStatus, LoadProfile, Mode, ModelId, Outcome, RecoveryAction } from "../core/words.ts";
+import type {
+  FailureType,
+  HealthStatus,
+  LoadProfile,
+  Mode,
+  ModelId,
+  Outcome,
+  PromiseKind,
+  PromiseReason,
+  RecoveryAction,
+} from "../core/words.ts";
 
 export interface ServiceStatus {
   readonly mode: Mode;
   /** What a submission made now would get, for people. */
   readonly sentence: string;
+  /** The same as a promise: of the main model, with the consent of the configuration. */
+  readonly promise: PromiseView;
   /** True while what is made comes from the simulator. */
   readonly isSimulated: boolean;
   /** The main model. */
@@ -30,6 +42,20 @@ export interface ServiceStatus {
   readonly running: readonly JobProgress[];
   /** Null when a submission can be made durable now; else why not. */
   readonly unreadyReason: UnreadyReason | null;
+}
+
+/** Structurally what src/recovery/promise.ts says. */
+export interface PromiseView {
+  readonly kind: PromiseKind;
+  readonly because: PromiseReason;
+  /** Jobs that go before it. */
+  readonly aheadCount: number;
+  /** When a worker may be free for it; null where nothing is known. */
+  readonly turnAtMs: number | null;
+  /** When what is in the way is looked at again by itself; null where nobody knows. */
+  readonly retryAtMs: number | null;
+  /** When those who wait are answered by a stand-in or a clear failure; null where that does not happen. */
+  readonly answerDueAtMs: number | null;
 }
 
 export interface UnreadyReason {
@@ -111,7 +137,8 @@ export interface RecoveryReset {
   readonly isMockDisabled: boolean;
   /** True only after the main model's test render passed. */
   readonly isRealGenerationEnabled: boolean;
-  readonly probe: "passed" | "running" | "failed";
+  /** `none`: no test render is made while the service stops or its workers rest. */
+  readonly probe: "passed" | "running" | "failed" | "none";
   readonly message: string;
 }
 

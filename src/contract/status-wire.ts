@@ -1,17 +1,29 @@
 /** The whole service at a glance, for operators and their programs. */
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
-import { present, withoutNulls } from "../core/present.ts";
-import { type JobState, jobStates, modes } from "../core/words.ts";
+import { ifKnown, present, withoutNulls } from "../core/present.ts";
+import { type JobState, jobStates, modes, promiseKinds, promiseReasons } from "../core/words.ts";
 import type { IntakeFacts } from "./intake-wire.ts";
 import { incidentSchema, toIncident } from "./recovery-wire.ts";
-import type { ServiceStatus } from "./service-views.ts";
+import type { PromiseView, ServiceStatus } from "./service-views.ts";
 
 export const statusSchema = z
   .strictObject({
     mode: z.enum(modes),
     /** What a submission made now would get. */
     sentence: z.string(),
+    /** The same for programs: of the main model, with the consent that holds where a job says nothing of it. */
+    promise: z.strictObject({
+      kind: z.enum(promiseKinds),
+      because: z.enum(promiseReasons),
+      jobs_ahead: z.number().int(),
+      /** When a worker may be free for it; absent where nothing is known. */
+      turn_at: z.iso.datetime().optional(),
+      /** When what is in the way is looked at again by itself. */
+      retry_at: z.iso.datetime().optional(),
+      /** When those who wait are answered by a stand-in or a clear failure. */
+      answer_due_at: z.iso.datetime().optional(),
+    }),
     /** A submission can be made durable. */
     ready: z.boolean(),
     unready_reason: z.string().optional(),
@@ -41,9 +53,21 @@ export interface StatusAbout {
   readonly counts: Readonly<Record<JobState, number>>;
 }
 
+const toPromise = ({ kind, because, aheadCount, ...promise }: PromiseView): StatusWire["promise"] => ({
+  kind,
+  because,
+  jobs_ahead: aheadCount,
+  ...present({
+    turn_at: ifKnown(promise.turnAtMs, isoOf),
+    retry_at: ifKnown(promise.retryAtMs, isoOf),
+    answer_due_at: ifKnown(promise.answerDueAtMs, isoOf),
+  }),
+});
+
 export const toStatus = (status: ServiceStatus, { intake, counts }: StatusAbout): StatusWire => ({
   mode: status.mode,
   sentence: status.sentence,
+  promise: toPromise(status.promise),
   ready: status.unreadyReason === null,
   ...present({ unready_reason: status.unreadyReason?.message }),
   simulated: status.isSimulated,

@@ -16,10 +16,20 @@ export interface Submission {
   readonly retryOf?: string | null;
 }
 
+/** Why a field of an order is refused, found out by a look at files or at what is configured. */
+export interface FieldProblem {
+  readonly code: "REQUEST_INVALID" | "LORA_UNSUPPORTED";
+  readonly field: "model" | "lora_path" | "loras";
+  /** A sentence that goes on from the field's name, without its full stop. */
+  readonly detail: string;
+}
+
 export type AdmissionOutcome =
   /** `estimate`: null while no worker has told what its card is, and for a workflow, which nobody can read. */
   | { readonly kind: "accepted" | "duplicate"; readonly job: JobView; readonly estimate: EstimateView | null }
   | { readonly kind: "conflict"; readonly jobId: string }
   | { readonly kind: "queueFull"; readonly limit: number }
   | { readonly kind: "unfit" | "loraUnsupported"; readonly message: string }
+  /** `field`: as an order of our own words calls it. */
+  | ({ readonly kind: "invalid" } & FieldProblem)
   | { readonly kind: "diskFull"; readonly freeBytes: number };

@@ -90,10 +90,11 @@ export function parseSubmission(raw: unknown, about: OrderAbout): ParsedSubmissi
     const param = String(issue?.path[0] ?? "body");
     return invalid(param, sentenceOf(param, issue?.message ?? "is not acceptable"));
   }
-  const problem = problemOfOrder({ model: fields.model_type, size: fields.resolution }, about);
+  const problem = problemOfOrder(toOrder(fields), about);
   if (problem === null) return { kind: "fields", fields };
-  if (problem.field === "model") return unknownModel(problem.choices);
-  return problem.field === "size"
-    ? invalid("resolution", `Invalid resolution. Must be one of: ${listed(problem.choices)}`)
-    : invalid("image", `image is required for ${fields.model_type}`);
+  if ("choices" in problem && problem.field === "model") return unknownModel(problem.choices);
+  if ("choices" in problem)
+    return invalid("resolution", `Invalid resolution. Must be one of: ${listed(problem.choices)}`);
+  const param = problem.field === "frames" ? "num_frames" : problem.field;
+  return invalid(param, `${param} ${problem.detail}`);
 }

@@ -189,14 +189,21 @@ export interface SubmittedAbout {
   /** Null while no worker has told what its card is. */
   readonly estimate: EstimateView | null;
   readonly message: string;
+  /** The time until its real video, those before it included; null while nothing is known. */
+  readonly readyInMs: number | null;
   /** The main model, or another real one, would serve now. */
   readonly isRealEnabled: boolean;
   readonly isDegraded: boolean;
   readonly warnings: readonly string[];
 }
 
-const minutesOf = ({ time }: EstimateView): number | undefined =>
-  time.kind === "known" ? Math.max(1, Math.round(time.ms / minuteMs)) : undefined;
+const wholeMinutes = (ms: number): number => Math.max(1, Math.round(ms / minuteMs));
+
+/** With the jobs before it where their times are known, else of its own render alone. */
+function minutesOf({ readyInMs, estimate }: SubmittedAbout): number | undefined {
+  if (readyInMs !== null) return wholeMinutes(readyInMs);
+  return estimate?.time.kind === "known" ? wholeMinutes(estimate.time.ms) : undefined;
+}
 
 /** The nulls in `parameters` stay: clients of these routes read them. */
 export function toSubmitted(job: JobView, about: SubmittedAbout): z.infer<typeof submittedSchema> {
@@ -223,7 +230,7 @@ export function toSubmitted(job: JobView, about: SubmittedAbout): z.infer<typeof
     simulated: job.isSimulated,
     ...present({
       warnings: ifAny([...about.warnings]),
-      estimated_time_minutes: ifKnown(estimate, minutesOf),
+      estimated_time_minutes: minutesOf(about),
       estimate: ifKnown(estimate, (known) => toEstimate(known, job.isSimulated)),
     }),
   };

@@ -110,6 +110,9 @@ const wireNames: Readonly<Record<string, string>> = {
   allow: "understudy.allow",
 };
 
+/** What a field of an order is called at this way in. */
+export const videoFieldOf = (field: string): string => wireNames[field] ?? field;
+
 export interface VideoAbout {
   readonly catalog: ModelCatalog;
   /** For requests that name no model. */
@@ -128,7 +131,10 @@ export interface AcceptedVideo {
 }
 export type ParsedVideo =
   | AcceptedVideo
-  | { readonly kind: "invalid"; readonly param: string; readonly message: string };
+  | { readonly kind: "address" | "invalid"; readonly param: string; readonly message: string };
+
+/** Where an address, or the bytes themselves, may stand. */
+export const imageUrlField = "input_reference[image_url]";
 
 const invalid = (param: string, message: string): ParsedVideo => ({ kind: "invalid", param, message });
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null && value !== "";
@@ -167,7 +173,7 @@ function toSubmissionFields(request: VideoRequest, { catalog, lead }: VideoAbout
 
 /** In the words of this address. */
 function renamed(param: string, message: string, hasSeconds: boolean): ParsedVideo {
-  const name = param === "num_frames" && hasSeconds ? "seconds" : (wireNames[param] ?? param);
+  const name = param === "num_frames" && hasSeconds ? "seconds" : videoFieldOf(param);
   if (name === "seconds")
     return invalid(name, `seconds asks for too many frames: num_frames ${message.replace(/^num_frames /, "")}.`);
   const sentence = message.replace(/^(Invalid )?(\w+)(?=[ .])/, (text, invalidly = "", word) =>
@@ -198,6 +204,12 @@ export function parseVideoRequest(raw: unknown, about: VideoAbout): ParsedVideo 
   const url = isGiven(reference?.image_url) ? reference?.image_url : undefined;
   if (url !== undefined && typeof url !== "string")
     return invalid("input_reference.image_url", "input_reference.image_url must be a text.");
+  if (url !== undefined && !/^\s*data:/i.test(url))
+    return {
+      kind: "address",
+      param: imageUrlField,
+      message: "This service fetches no addresses: send the image as a file, or as a data URL.",
+    };
   const submission = parseSubmission(toSubmissionFields(request, about), {
     catalog: about.catalog,
     hasImage: about.hasImageFile || url !== undefined,

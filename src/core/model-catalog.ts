@@ -19,11 +19,8 @@ export interface ModelCatalog {
   entryOf(id: ModelId): ModelEntry;
 }
 
-/** @param own what a registry file describes; an entry with the name of a built-in model takes that one's place */
-export function createModelCatalog(own: readonly ModelEntry[] = []): ModelCatalog {
-  const byId: ReadonlyMap<ModelId, ModelEntry> = new Map(
-    [...Object.values(builtInModels), ...own].map((entry) => [entry.id, entry]),
-  );
+function catalogOf(known: readonly ModelEntry[]): ModelCatalog {
+  const byId: ReadonlyMap<ModelId, ModelEntry> = new Map(known.map((entry) => [entry.id, entry]));
   const ids = Object.freeze([...byId.keys()]);
   return Object.freeze({
     entries: Object.freeze([...byId.values()]),
@@ -37,3 +34,13 @@ export function createModelCatalog(own: readonly ModelEntry[] = []): ModelCatalo
     },
   });
 }
+
+/** @param own what a registry file describes; an entry with the name of a built-in model takes that one's place */
+export const createModelCatalog = (own: readonly ModelEntry[] = []): ModelCatalog =>
+  catalogOf([...Object.values(builtInModels), ...own]);
+
+/** The models that some worker offers: nobody is shown another one, and an order of it is refused. */
+export const offeredCatalog = (
+  { entries }: ModelCatalog,
+  workers: readonly { readonly models: readonly ModelId[] }[],
+): ModelCatalog => catalogOf(entries.filter(({ id }) => workers.some(({ models }) => models.includes(id))));

@@ -1,5 +1,6 @@
 /** What follows from a model's entry: legal sizes, and the first guesses of memory and time. */
 import type { ModelEntry } from "./model-entry.ts";
+import { sizeOfText } from "./pixel-size.ts";
 import { gibibyte } from "./units.ts";
 import type { LoadProfile } from "./words.ts";
 
@@ -23,8 +24,15 @@ export const profileFactors: Readonly<
  */
 const commonResolutions = ["854x480", "1024x576", "1280x720", "1920x1080"] as const;
 
+/** A clip of H.264 has even sides; more pixels than a model's most are refused by every worker. */
+function isWithin(model: ModelEntry, size: { readonly width: number; readonly height: number }): boolean {
+  const { width, height } = legalEnvelope(model, { ...size, frames: 1 });
+  return size.width % 2 === 0 && size.height % 2 === 0 && width * height <= model.pipeline.largestPixels;
+}
+
 /** Sizes that may be asked of a model. */
-export const resolutionsOf = (model: ModelEntry): readonly string[] => [...commonResolutions, ...model.furtherSizes];
+export const resolutionsOf = (model: ModelEntry): readonly string[] =>
+  [...commonResolutions, ...model.furtherSizes].filter((text) => isWithin(model, sizeOfText(text)));
 
 export const needsImage = (model: ModelEntry): boolean => model.image === "required";
 

@@ -116,6 +116,45 @@ export type LoraExpert = (typeof loraExperts)[number];
 export const fallbackConsents = ["stand_in_then_real", "wait", "fail", "stand_in"] as const;
 export type FallbackConsent = (typeof fallbackConsents)[number];
 
+/**
+ * What somebody who wants a video can count on. `realNow`: rendered at once · `realLater`: kept, and rendered later ·
+ * `standInThenReal`: a stand-in first, the real video is owed · `standInOnly`: a stand-in is the end · `refused`: not taken,
+ * or failed with a clear error.
+ */
+export const promiseKinds = ["realNow", "realLater", "standInThenReal", "standInOnly", "refused"] as const;
+export type PromiseKind = (typeof promiseKinds)[number];
+
+/**
+ * Where a worker stands as a way to real video, from the best to the worst. `serving`: takes a job now, or when the one in
+ * its hand has ended · `returning`: one job is let through before all are · `checking`: a test render is in its hand, like
+ * a job · `loading`, `starting`, `repairing`: comes back by itself · `resting`: starts when it is wanted · the others are
+ * cut off until something happens that nobody can count on.
+ */
+export const standings = [
+  "serving",
+  "returning",
+  "checking",
+  "loading",
+  "starting",
+  "resting",
+  "repairing",
+  "modelAside",
+  "breakerOpen",
+  "standingIn",
+  "crashLooping",
+  "exhausted",
+  "stopped",
+] as const;
+export type Standing = (typeof standings)[number];
+
+/** Why nobody is let in. */
+const closedDoors = ["stopping", "drained", "diskFull"] as const;
+export type ClosedDoor = (typeof closedDoors)[number];
+
+/** Why a promise is what it is; sentences are made from it. */
+export const promiseReasons = [...standings, "queued", "notOffered", "paused", ...closedDoors] as const;
+export type PromiseReason = (typeof promiseReasons)[number];
+
 export const reductionKinds = ["frames", "resolution", "alternative_model"] as const;
 export type ReductionKind = (typeof reductionKinds)[number];
 

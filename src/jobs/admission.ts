@@ -3,7 +3,7 @@
  * can carry it. A job that is taken is durable before it is acknowledged.
  */
 import type { EstimateView } from "../contract/service-views.ts";
-import type { AdmissionOutcome, Submission } from "../contract/submission.ts";
+import type { AdmissionOutcome, FieldProblem, Submission } from "../contract/submission.ts";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { UnderstudyError } from "../core/errors.ts";
@@ -29,6 +29,10 @@ export interface AdmissionPorts {
   readonly catalog: ModelCatalog;
   /** The largest card that serves, and the memory modes of its worker; null while no worker has told of them. */
   readonly largest: () => ServingMachine | null;
+  /** Whether some worker offers the model. */
+  readonly isOffered: (model: ModelId) => boolean;
+  /** Why the file of this name below the LoRA directory cannot be applied; null where it can, or where nobody here can look. */
+  readonly loraProblemOf: (name: string) => Promise<Pick<FieldProblem, "code" | "detail"> | null>;
   readonly clipTimeOf: (question: ClipTimeQuestion) => ClipTime;
   readonly isDraining: () => boolean;
   /** An operator lets nothing new in. */
@@ -89,6 +93,27 @@ function unfitSentence(catalog: ModelCatalog, question: FitQuestion, machine: Ma
     ? ` and ${formatBytes(rows[0]?.hostBytes ?? 0)} of host memory`
     : "";
   return `Insufficient VRAM for generation. ${clipWords(request)} needs at least ${needed} in the leanest memory mode${host}; what serves is ${machineWords(machine)}. ${advice}`;
+}
+
+const notOffered = ({ catalog, isOffered }: AdmissionPorts, model: ModelId): FieldProblem => ({
+  code: "REQUEST_INVALID",
+  field: "model",
+  detail: `must be one of ${catalog.ids.filter(isOffered).join(", ")}: no worker of this service offers ${model}`,
+});
+
+/** What a worker would refuse after a load of minutes: a look at the configuration and at the files refuses it now. */
+async function findFieldProblem(ports: AdmissionPorts, { request }: JobSpec): Promise<FieldProblem | null> {
+  const { model, loraPath, loras = [] } = request;
+  if (!ports.isOffered(model)) return notOffered(ports, model);
+  const named = [
+    ...(loraPath === null ? [] : [{ field: "lora_path" as const, name: loraPath }]),
+    ...loras.map(({ name }) => ({ field: "loras" as const, name })),
+  ];
+  for (const { field, name } of named) {
+    const problem = await ports.loraProblemOf(name);
+    if (problem !== null) return { ...problem, field };
+  }
+  return null;
 }
 
 const hasLoras = ({ request }: JobSpec): boolean => request.loraPath !== null || (request.loras ?? []).length > 0;
@@ -153,6 +178,8 @@ export function createAdmission(ports: AdmissionPorts, limits: AdmissionLimits):
       const free = await freeBytes();
       if (free < limits.minFreeBytes) return { kind: "diskFull", freeBytes: free };
       if (hasLoras(submission.spec) && !limits.takesLoras) return { kind: "loraUnsupported", message: noLoras };
+      const problem = await findFieldProblem(ports, submission.spec);
+      if (problem !== null) return { kind: "invalid", ...problem };
       const estimate = judge(submission.spec);
       if (typeof estimate === "string") return { kind: "unfit", message: estimate };
       const id = ports.chance.uuid();

@@ -40,8 +40,12 @@ export const leaseOrder = ({ context }: { context: PipelineContext }): LeaseOrde
 
 export const overdue = (what: string): Fault => faultOfDelay(what, 0.8, { message: what });
 
-export const faultOfPreparation = (preparation: Preparation): Fault =>
-  preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker");
+/** How the attempt ends when its worker could not be made ready. */
+export function settlementOfPreparation(preparation: Preparation): Settlement {
+  if (preparation.kind === "waits") return { kind: "release", why: preparation.why, notBeforeMs: preparation.untilMs };
+  const fault = preparation.kind === "unfit" ? preparation.fault : overdue("preparing the worker");
+  return { kind: "fault", fault, hasBegun: false };
+}
 
 const phaseStates = { encode: "encoding", denoise: "denoising", decode: "decoding", mux: "muxing" } as const;
 /** Without progress for so long the phase in hand has stalled; a phase that was announced as long extends its own limit. */

@@ -40,10 +40,14 @@ export interface Claim {
   readonly wantsFreshProcess: boolean;
 }
 
-/** `load`: the worker must hold this model in this memory mode first. */
+/**
+ * `load`: the worker must hold this model in this memory mode first · `waits`: it fits in no form that it allows until
+ * then, and goes back without a charge · `unfit`: no worker ever carries it.
+ */
 export type Preparation =
   | { readonly kind: "ready"; readonly lease: Lease; readonly peakBytes: number }
   | { readonly kind: "load"; readonly model: ModelId; readonly profile: LoadProfile }
+  | { readonly kind: "waits"; readonly untilMs: number; readonly why: string }
   | { readonly kind: "unfit"; readonly fault: Fault };
 
 export type Admission = "none" | "one" | "all";
@@ -64,7 +68,8 @@ export type Settlement =
       readonly isOwnDoing: boolean;
       readonly hasBegun: boolean;
     }
-  | { readonly kind: "release"; readonly why: string }
+  /** `notBeforeMs`: it is not claimed before; absent: in a moment. */
+  | { readonly kind: "release"; readonly why: string; readonly notBeforeMs?: number }
   | { readonly kind: "cancelled" };
 
 /** What a render tells while it goes on. */

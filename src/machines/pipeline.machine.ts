@@ -7,7 +7,6 @@
 import { contextOf } from "./pipeline-context.ts";
 import {
   deathOf,
-  faultOfPreparation,
   joinSuspension,
   leaseOrder,
   overdue,
@@ -15,6 +14,7 @@ import {
   phaseTransitions,
   pipelineSetup,
   release,
+  settlementOfPreparation,
 } from "./pipeline-setup.ts";
 
 export const pipelineMachine = pipelineSetup.createMachine({
@@ -164,9 +164,7 @@ export const pipelineMachine = pipelineSetup.createMachine({
                 target: "#pipeline.settling",
                 actions: {
                   type: "storeSettlement",
-                  params: ({ event }) => ({
-                    settlement: { kind: "fault", fault: faultOfPreparation(event.output), hasBegun: false },
-                  }),
+                  params: ({ event }) => ({ settlement: settlementOfPreparation(event.output) }),
                 },
               },
             ],

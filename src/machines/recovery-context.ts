@@ -48,8 +48,7 @@ export function contextOf(input: RecoveryInput): RecoveryContext {
     testRender: null,
     hasProvenFailure: resume !== undefined || origin === "fault" || origin === "workerDeath",
     workerState: "unknown",
-    // Who forces a climb knows of the one before it.
-    cooldownUntilMs: origin === "forced" ? null : (input.cooldownUntilMs ?? null),
+    cooldownUntilMs: input.cooldownUntilMs ?? null,
     budgetRetryAtMs: null,
     lookBackCount: resume?.lookBackCount ?? 0,
     lookBackAtMs: isWaiting ? resume.untilMs : null,

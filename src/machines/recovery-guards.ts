@@ -36,9 +36,14 @@ export const recoveryGuards = {
   startsWithDeath: ({ context }: Args) => context.start === "workerDeath",
   /** An operator asked, and a test render decides whether there is anything to repair. */
   isAskedFor: ({ context }: Args) => context.origin === "manual" && context.climbCount === 0,
+  /** A climb of this kind has just ended, and this incident has not climbed yet. */
+  isInCooldown: ({ context }: Args) => context.climbCount === 0 && !hasPassed(context.cooldownUntilMs, context),
   mayWait: ({ context }: Args) =>
     context.isExperimentDue ||
-    ((context.origin === "health" || context.origin === "manual") && !context.hasProvenFailure),
+    ((context.origin === "health" ||
+      context.origin === "manual" ||
+      (context.origin === "forced" && !hasPassed(context.cooldownUntilMs, context))) &&
+      !context.hasProvenFailure),
   isExperimentDue: ({ context }: Args) => context.isExperimentDue,
   /** The experiment speaks against the job or its size, and for its worker. */
   isJobToBlame: ({ context }: Args) => context.blame !== null && context.blame !== "route",
@@ -53,8 +58,9 @@ export const recoveryGuards = {
   isCanaryDue: ({ context }: Args) => probesOf(context).canary,
   isEnvelopeDue: ({ context }: Args) => context.proof.canary === "passed" && probesOf(context).envelope,
   isRepaired: ({ context }: Args) => isRepaired(context.proof),
-  /** A manual trigger whose first test render passed. */
-  isNothingToRepair: ({ context }: Args) => context.origin === "manual" && context.climbCount === 0,
+  /** An operator's trigger whose first test render passed. */
+  isNothingToRepair: ({ context }: Args) =>
+    (context.origin === "manual" || context.origin === "forced") && context.climbCount === 0,
   /** All was tried, nothing changed the jobs' failure, and the worker renders: it is not the worker's. */
   isClimbInVain: ({ context }: Args) => isLastProof(context) && isOfJobs(context),
   isClimbing: ({ context }: Args) => context.isClimbing,

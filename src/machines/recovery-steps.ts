@@ -86,8 +86,15 @@ export function startRung(context: RecoveryContext): Step {
 /** The worker machine restarts a dead worker by itself; that restart is recorded and proven like a rung. */
 export const startJoinedRestart = (context: RecoveryContext): Step => beginRung(context, "restart_pipeline");
 
+/** A climb has just ended, and this incident has had none: what serves until it may climb is no rung of it. */
+const isWaitingToClimb = ({ climbCount, cooldownUntilMs, workerState, clock }: RecoveryContext): boolean =>
+  climbCount === 0 &&
+  (workerState === "unknown" || workerState === "connected") &&
+  cooldownUntilMs !== null &&
+  cooldownUntilMs > clock.nowMs();
+
 export const startStandInRung = (context: RecoveryContext): Step =>
-  context.isStandInServed ? nothing : beginRung(context, "fallback_to_mock");
+  context.isStandInServed || isWaitingToClimb(context) ? nothing : beginRung(context, "fallback_to_mock");
 
 /** The only place where a rung that ran ends: its verdict comes from what was proven. */
 export function concludeRung(context: RecoveryContext): Step {
@@ -231,7 +238,10 @@ function lookBackFacts(context: RecoveryContext): {
 }
 
 export function noteStandIn(context: RecoveryContext, plays: boolean): Partial<RecoveryContext> {
-  return { proof: { ...context.proof, standInPlays: plays }, isStandInServed: context.isStandInServed || plays };
+  return {
+    proof: { ...context.proof, standInPlays: plays },
+    isStandInServed: context.isStandInServed || (plays && context.rung !== null),
+  };
 }
 
 /** From now on, and until the next look back, stand-ins are served; a restart of the service goes on from these facts. */
@@ -248,9 +258,7 @@ export function noteExhausted(context: RecoveryContext): Step {
 
 export function noteCanary(context: RecoveryContext, verdict: ProbeVerdict): Step {
   const proof = { ...context.proof, canary: verdict };
-  // Whoever renders again may need a person again, and is told of again.
-  const isExhausted = context.isExhausted && verdict !== "passed";
-  const change = { proof, testRender: verdict, isExhausted };
+  const change = { proof, testRender: verdict };
   if (verdict === "unknown") return { change, reports: [] };
   return { change, reports: [{ type: verdict === "passed" ? "canary.passed" : "canary.failed", ...about(context) }] };
 }
@@ -283,8 +291,9 @@ export const suspendPipeline = (context: RecoveryContext): Step =>
 export const tell = (context: RecoveryContext, type: "pipeline.resume" | "pipeline.standIn" | "breaker.hold"): Step =>
   onlyReport({ type, ...about(context) });
 
+/** Whoever admits a job again is exhausted no more: a return that fails is told anew. */
 export const admitOne = (context: RecoveryContext): Step => ({
-  change: { isNarrowed: true },
+  change: { isNarrowed: true, isExhausted: false },
   reports: [{ type: "pipeline.admit", ...about(context), admission: "one" }],
 });
 

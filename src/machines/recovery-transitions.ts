@@ -24,6 +24,8 @@ export const climbAgain = [
 export const fromDiagnosis = [
   { guard: "isExperimentDue", target: "#recovery.experimenting" },
   { guard: "isAskedFor", target: "#recovery.verifying.runningCanary" },
+  // A climb has just ended: whether anything is broken again is tried out before anybody waits for it.
+  { guard: "isInCooldown", target: "#recovery.verifying.runningCanary" },
   goOn,
   { guard: "mayClimb", target: "#recovery.choosing", actions: "startClimb" },
   { target: "#recovery.probing" },

@@ -78,7 +78,7 @@ export interface RecoveryInput {
   readonly ladder: Ladder;
   /** The ladder was climbed for this same failure of late and changed nothing: no second climb is owed to it. */
   readonly isClimbInVain?: boolean;
-  /** A cooldown of this failure type and worker that still runs: nothing is climbed before its end. */
+  /** A cooldown of this failure type and worker that still runs; nothing is climbed in it, and a test render goes first. */
   readonly cooldownUntilMs?: number | null;
   readonly resume?: RecoveryResume;
   readonly parent: ActorRef<Snapshot<unknown>, RecoveryReport>;
@@ -202,6 +202,8 @@ export type RecoveryReport =
 export type RecoveryEvent =
   /** An operator's reset: every climb is open again, and an incident that waits looks at once. */
   | { readonly type: "recovery.reset" }
+  /** An operator asked for a repair: an incident that waits looks at once, one that is worked on goes on. */
+  | { readonly type: "recovery.look" }
   | { readonly type: "recovery.stop" }
   /** `isDeath`: the worker's process ended by it, so that nothing can be asked of it now. */
   | {

@@ -161,6 +161,7 @@ export const recoveryMachine = recoverySetup.createMachine({
           },
           { target: "returning", actions: "concludeRung" },
         ],
+        // Outside a climb: the first one, unless a climb has just ended; then a stand-in serves, because this proof failed.
         "repair.refuted": [goOn, ...climbAgain],
       },
       states: {
@@ -282,6 +283,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       },
       on: {
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
+        "recovery.look": { target: "probing" },
         "fault.joined": {
           guard: "mayClimb",
           target: "choosing",
@@ -329,6 +331,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       entry: ["armLookBack", "serveStandIns", "holdBreaker", "reportExhausted"],
       on: {
         "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
+        "recovery.look": { target: "probing" },
         "worker.connected": { actions: ["noteConnected", "requestModel"] },
         "model.proven": {
           guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) },

@@ -29,6 +29,7 @@ function openedOf(
     lastFaultAtMs: nowMs,
     climbCount: resume.climbCount,
     lookBackCount: resume.lookBackCount,
+    lookBackAtMs: resume.untilMs,
   };
 }
 
@@ -38,6 +39,7 @@ export function contextOf(input: SupervisorInput): SupervisorContext {
   return {
     epoch: input.epoch,
     configured: workers,
+    lead: input.lead,
     ladders: input.ladders,
     clock,
     catalog: input.catalog,
@@ -58,6 +60,7 @@ export function contextOf(input: SupervisorInput): SupervisorContext {
     crashes: {},
     mode: "loading",
     isProcessorShort: false,
+    isDiskShort: false,
     pause: resumed.pause,
     drain: resumed.drain,
     isDrilling: false,

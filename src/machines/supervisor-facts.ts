@@ -1,10 +1,10 @@
 /**
- * What the supervisor knows of its workers and incidents, and how the service's mode follows from it. It is told by
- * its children and never asks them, so that all of it is of one moment.
+ * What the supervisor knows of its workers and incidents. It is told by its children and never asks them, so that all of
+ * it is of one moment.
  */
 import type { Fault } from "../core/fault.ts";
-import type { BreakerState, FailureType, Mode, ModelId, WorkerCondition } from "../core/words.ts";
-import { type ModeFacts, modeOf } from "../recovery/mode.ts";
+import type { BreakerState, FailureType, ModelId, WorkerCondition } from "../core/words.ts";
+import type { EnvelopeBytes } from "../recovery/health.ts";
 
 /** What the supervisor knows of one worker, from the reports of its children. */
 export interface WorkerFacts {
@@ -44,7 +44,8 @@ export interface OpenIncident {
   /** The jobs whose failure it is; none where no job failed. */
   readonly jobIds: readonly string[];
   /**
-   * `checking`: an operator asked or a job failed, and a test render decides whether there is anything to repair · `returning`: the main
+   * `checking`: an operator asked, a job failed, or a climb has just ended, and a test render decides whether there is
+   * anything to repair · `returning`: the main
    * model passed its proof, and one job is let through before all are · `setAside`: about no worker as it is configured,
    * but a model beside a worker's own, which could not be loaded; nobody works on it, its next load decides.
    */
@@ -56,35 +57,17 @@ export interface OpenIncident {
   /** Climbs as last reported: an actor that is started again goes on from here. */
   readonly climbCount: number;
   readonly lookBackCount: number;
+  /** When it looks back by itself, as last reported; null while it does not wait for that. */
+  readonly lookBackAtMs: number | null;
 }
 
 export type WorkersFacts = Readonly<Record<string, WorkerFacts>>;
 export type OpenIncidents = Readonly<Record<string, OpenIncident>>;
 
-/** A worker that renders now, or that comes back by itself. */
-function isRoute(worker: WorkerFacts, incidents: readonly OpenIncident[], workerId: string): boolean {
-  if (worker.process === "stopped" || worker.process === "crashLooping" || worker.breaker === "open") return false;
-  const isCutOff = ({ stage }: OpenIncident): boolean => stage === "standingIn" || stage === "exhausted";
-  return !incidents.some((incident) => incident.workerId === workerId && isCutOff(incident));
-}
-
-export const isUsable = (worker: WorkerFacts): boolean =>
-  worker.process === "connected" && worker.isProven && worker.breaker !== "open";
-
-function modeFactsOf(workers: WorkersFacts, incidents: OpenIncidents, isDraining: boolean): ModeFacts {
-  const open = Object.values(incidents);
-  const all = Object.entries(workers);
-  const usableCount = all.filter(([, worker]) => isUsable(worker)).length;
-  return {
-    isDraining,
-    hasRealRoute: all.some(([workerId, worker]) => isRoute(worker, open, workerId)),
-    isRecoveringLead: open.some((incident) => incident.stage === "working"),
-    isReduced: usableCount > 0 && usableCount < all.length,
-    isLeadReady: usableCount > 0,
-    hasOpenIncident: open.length > 0,
-    hasLeadProofPassed: usableCount > 0,
-  };
-}
-
-export const modeFrom = (workers: WorkersFacts, incidents: OpenIncidents, isDraining: boolean): Mode =>
-  modeOf(modeFactsOf(workers, incidents, isDraining));
+/** What is known to be held on each card, as health takes it into account. */
+export const envelopesOf = (workers: WorkersFacts): EnvelopeBytes =>
+  Object.fromEntries(
+    Object.values(workers).flatMap(({ deviceUuid, knownBytes }) =>
+      deviceUuid === null ? [] : [[deviceUuid, knownBytes]],
+    ),
+  );

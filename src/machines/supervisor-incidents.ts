@@ -34,23 +34,34 @@ export interface Suffered {
   readonly jobId: string | null;
   /** `setAside`: a model that a job wanted failed to load. That is told and kept, and the worker is left in peace. */
   readonly origin: RecoveryOrigin | "setAside";
+  /** Set where an operator ordered it: nothing has failed, and an incident that waits only looks again. */
+  readonly orderId?: string;
 }
 
 /** A job failed, and nothing says yet whether it is to blame or its worker: a test render is asked before anything is done. */
 export const isQuestion = ({ fault, jobId, origin }: Pick<Suffered, "fault" | "jobId" | "origin">): boolean =>
   origin === "fault" && jobId !== null && !isConclusive(fault);
 
-function joinIncident(context: SupervisorContext, incident: OpenIncident, suffered: Suffered): Route {
-  const { fault, jobId, origin } = suffered;
+function joinIncident(
+  context: SupervisorContext,
+  { id, ...incident }: OpenIncident,
+  { fault, jobId, origin, orderId }: Suffered,
+): Route {
   const isAlike = jobId !== null && signatureOf(fault) === signatureOf(incident.fault);
   const jobIds = isAlike ? [...new Set([...incident.jobIds, jobId])] : incident.jobIds;
-  const joined = { ...incident, jobIds, lastFaultAtMs: context.clock.nowMs() };
+  const joined = { ...incident, id, jobIds, lastFaultAtMs: context.clock.nowMs() };
+  const told = tell({ type: "incident.joined", id, fault, jobId, orderId: orderId ?? null });
+  if (orderId !== undefined) return join(told, send(childIds.recovery(id), { type: "recovery.look" }));
   return join(
-    { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: joined } } },
-    tell({ type: "incident.joined", id: incident.id, fault, jobId }),
-    send(childIds.recovery(incident.id), { type: "fault.joined", fault, jobId, isDeath: origin === "workerDeath" }),
+    { ...nothing, change: { incidents: { ...context.incidents, [id]: joined } } },
+    told,
+    send(childIds.recovery(id), { type: "fault.joined", fault, jobId, isDeath: origin === "workerDeath" }),
   );
 }
+
+/** Whether a test render decides if there is anything to repair: then nobody is told of a repair before it. */
+const beginsWithTest = (suffered: Suffered, isInCooldown: boolean): boolean =>
+  suffered.origin === "manual" || isQuestion(suffered) || (isInCooldown && suffered.origin !== "workerDeath");
 
 /** Opens an incident, or joins the fault to the one that is open for the same thing. */
 export function openOrJoin(context: SupervisorContext, suffered: Suffered): Route {
@@ -62,15 +73,20 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const open = Object.values(context.incidents).filter(({ stage }) => (stage === "setAside") === isSetAside);
   const same = open.find((incident) => incident.key === key);
   if (same !== undefined) return joinIncident(context, same, suffered);
-  // Its worker is down already: whatever fails on it until it is back belongs to that incident.
+  // Its worker is down already: whatever fails on it until it is back belongs to that incident. And nobody repairs a
+  // worker by order while it is being repaired.
   const ofWorker = isSetAside ? undefined : open.find((incident) => incident.workerId === workerId);
-  if (ofWorker !== undefined && (open.length >= openIncidentLimit || origin === "workerDeath"))
+  const isFull = open.length >= openIncidentLimit;
+  const isOrder = suffered.orderId !== undefined;
+  if (ofWorker !== undefined && (isFull || isOrder || origin === "workerDeath"))
     return joinIncident(context, ofWorker, suffered);
   // Nobody would work on an incident of a service that stops; what is broken then is found at the next start.
-  if (open.length >= openIncidentLimit || context.mode === "draining") return nothing;
+  if ((isFull && !isOrder) || context.mode === "draining") return nothing;
   const number = context.incidentCount + 1;
   const nowMs = context.clock.nowMs();
   const id = `inc-${context.epoch}-${number}`;
+  const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
+  const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
   const incident: OpenIncident = {
     id,
     key,
@@ -78,15 +94,14 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     failureType: fault.failureType,
     model,
     jobIds: jobId === null ? [] : [jobId],
-    stage: isSetAside ? "setAside" : origin === "manual" || isQuestion(suffered) ? "checking" : "working",
+    stage: isSetAside ? "setAside" : beginsWithTest(suffered, cooldownUntilMs !== null) ? "checking" : "working",
     fault,
     openedAtMs: nowMs,
     lastFaultAtMs: nowMs,
     climbCount: 0,
     lookBackCount: 0,
+    lookBackAtMs: null,
   };
-  const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
-  const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
   const isClimbInVain = wasClimbedInVain(context, workerId, signatureOf(fault));
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
@@ -101,6 +116,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
       jobId,
       isSetAside,
       atMs: nowMs,
+      orderId: suffered.orderId ?? null,
     }),
     {
       ...nothing,
@@ -147,7 +163,7 @@ const unwantedAfterMs = hourMs;
 export const closeUnwanted = (context: SupervisorContext): Route =>
   closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
-type Known = Partial<Pick<OpenIncident, "jobIds" | "stage" | "climbCount" | "lookBackCount">>;
+type Known = Partial<Pick<OpenIncident, "jobIds" | "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs">>;
 
 /** What its actor has reported of an incident. */
 export function noteIncident(context: SupervisorContext, incidentId: string, known: Known): Route {

@@ -39,9 +39,9 @@ const nowWaits =
     context: SupervisorContext,
     event: Extract<RecoveryReport, { type: "incident.stoodIn" | "incident.exhausted" }>,
   ): Route => {
-    const { climbCount, lookBackCount } = event;
+    const { climbCount, lookBackCount, lookBackAtMs } = event;
     return join(
-      noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount }),
+      noteIncident(context, event.incidentId, { stage, climbCount, lookBackCount, lookBackAtMs }),
       tell({ type: event.type, ...about(event), data: lookBackRow(event) }),
     );
   };
@@ -70,7 +70,12 @@ export const recoveryHandlers: Handlers = {
   "pipeline.standIn": toPipeline("pipeline.standIn"),
   "pipeline.admit": (context, { incidentId, workerId, admission }) =>
     join(
-      admission === "one" ? noteIncident(context, incidentId, { stage: "returning" }) : nothing,
+      admission === "one"
+        ? join(
+            noteIncident(context, incidentId, { stage: "returning" }),
+            tell({ type: "incident.returning", id: incidentId }),
+          )
+        : nothing,
       send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
     ),
   "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.ensure" }),
@@ -111,9 +116,10 @@ export const recoveryHandlers: Handlers = {
     const closed = closeIncident(context, event.incidentId, "resolved", event.climbCount);
     return join(closed, releaseIfPaused({ ...context, ...closed.change }, event.workerId));
   },
-  "recovery.trigger": (context, { workerId, failureType, isForced }) =>
+  "recovery.trigger": (context, { workerId, failureType, isForced, orderId }) =>
     openOrJoin(context, {
       workerId,
+      orderId,
       fault: faultOfOrder(failureType),
       model: null,
       jobId: null,

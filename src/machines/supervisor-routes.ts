@@ -1,6 +1,6 @@
 /** All routes together, and the few that are nobody else's: breakers, health, and the mode that follows from everything. */
 import { childIds } from "./supervisor-children.ts";
-import { modeFrom, type WorkerFacts } from "./supervisor-facts.ts";
+import type { WorkerFacts } from "./supervisor-facts.ts";
 import { intakeHandlers } from "./supervisor-intake.ts";
 import { jobHandlers } from "./supervisor-job-routes.ts";
 import { recoveryHandlers } from "./supervisor-recovery-routes.ts";
@@ -14,6 +14,7 @@ import {
   tell,
   updateWorker,
 } from "./supervisor-route.ts";
+import { modeFrom } from "./supervisor-standing.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
 import { workerHandlers } from "./supervisor-worker-routes.ts";
 
@@ -48,6 +49,8 @@ const otherHandlers: Handlers = {
   "health.check": () => send(childIds.health, { type: "health.check" }),
   "processor.ranShort": () => ({ ...nothing, change: { isProcessorShort: true } }),
   "processor.sufficed": () => ({ ...nothing, change: { isProcessorShort: false } }),
+  "disk.ranShort": () => ({ ...nothing, change: { isDiskShort: true } }),
+  "disk.sufficed": () => ({ ...nothing, change: { isDiskShort: false } }),
 };
 
 const handlers: Handlers = {
@@ -73,7 +76,7 @@ export const routeOf = (context: SupervisorContext, event: SupervisorEvent, isDr
 /** The new mode follows from the new facts. */
 export function withMode(context: SupervisorContext, route: Route, isDraining: boolean): Route {
   const next = { ...context, ...route.change };
-  const mode = modeFrom(next.workers, next.incidents, isDraining);
+  const mode = modeFrom(next, isDraining);
   if (mode === context.mode) return route;
   return join(route, { ...nothing, change: { mode } }, tell({ type: "mode.changed", from: context.mode, to: mode }));
 }

@@ -75,7 +75,7 @@ export interface ResumedFacts {
 }
 
 export interface ResumedIncident
-  extends Omit<OpenIncident, "stage" | "lastFaultAtMs" | "climbCount" | "lookBackCount"> {
+  extends Omit<OpenIncident, "stage" | "lastFaultAtMs" | "climbCount" | "lookBackCount" | "lookBackAtMs"> {
   readonly resume: RecoveryResume;
 }
 
@@ -92,6 +92,8 @@ export const nothingResumed: ResumedFacts = {
 export interface SupervisorInput {
   readonly epoch: number;
   readonly workers: readonly SupervisedWorker[];
+  /** The main model: what the mode is about. */
+  readonly lead: ModelId;
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
   readonly catalog: ModelCatalog;
@@ -146,8 +148,18 @@ export type SupervisorFact =
       readonly jobId: string | null;
       readonly isSetAside: boolean;
       readonly atMs: number;
+      /** The operator's order that opened it; null where nobody ordered it. */
+      readonly orderId: string | null;
     }
-  | { readonly type: "incident.joined"; readonly id: string; readonly fault: Fault; readonly jobId: string | null }
+  | {
+      readonly type: "incident.joined";
+      readonly id: string;
+      readonly fault: Fault;
+      readonly jobId: string | null;
+      readonly orderId: string | null;
+    }
+  /** Proven; one job is let through before all are. The rows of its rung and its test render tell that already. */
+  | { readonly type: "incident.returning"; readonly id: string }
   | {
       readonly type: "incident.closed";
       readonly id: string;
@@ -205,6 +217,7 @@ export type SupervisorFact =
 export interface SupervisorContext {
   readonly epoch: number;
   readonly configured: readonly SupervisedWorker[];
+  readonly lead: ModelId;
   readonly ladders: Ladders;
   readonly clock: Pick<Clock, "nowMs">;
   readonly catalog: ModelCatalog;
@@ -225,6 +238,8 @@ export interface SupervisorContext {
   readonly crashes: Readonly<Record<string, readonly number[]>>;
   readonly mode: Mode;
   readonly isProcessorShort: boolean;
+  /** The disk cannot keep what is rendered. */
+  readonly isDiskShort: boolean;
   readonly pause: Pause | null;
   readonly drain: IntakeDrain | null;
   readonly isDrilling: boolean;
@@ -253,6 +268,8 @@ type SupervisorRequest =
       readonly failureType: FailureType;
       readonly isForced: boolean;
       readonly workerId: string;
+      /** By which the one who asked knows the incident that came of it. */
+      readonly orderId: string;
     }
   | { readonly type: "recovery.reset" }
   /** The owner wants the end of a job that the worker has in hand. */
@@ -262,6 +279,8 @@ type SupervisorRequest =
   /** Comes now and then, to end incidents of models that are set aside and that nobody wants any more. */
   | { readonly type: "incidents.sweep" }
   | { readonly type: "health.check" }
+  /** The watch of the disk saw that results can be kept no more, or again. */
+  | { readonly type: "disk.ranShort" | "disk.sufficed" }
   | { readonly type: "child.respawn"; readonly childId: string };
 
 export type SupervisorEvent =

@@ -105,9 +105,14 @@ export function faultOfDelay(what: string, confidence: number, evidence: Evidenc
   return faultOf({ ...recognition("stall", confidence, decidedBy), sentence: `${decidedBy}.` }, evidence);
 }
 
+const orderedBy = "an operator asked";
+
+/** Nothing has failed that anybody saw. */
+export const isOrder = ({ decidedBy }: Pick<Fault, "decidedBy">): boolean => decidedBy === orderedBy;
+
 /** Nothing was seen: an operator says which kind of failure is to be repaired. */
 export function faultOfOrder(failureType: FailureType): Fault {
-  const asked = recognition("unknown", 1, "an operator asked");
+  const asked = recognition("unknown", 1, orderedBy);
   const sentence = `An operator asked for the recovery of ${failureType}.`;
   return made({ ...faultOf({ ...asked, sentence }, {}), failureType });
 }

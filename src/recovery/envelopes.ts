@@ -1,13 +1,14 @@
 /**
- * What a render needs of a card, and what finished and failed renders taught about it. Sizes that failed are avoided
- * for a while; peaks that were measured replace the formula.
+ * What a render needs of a card, and what finished and failed renders taught about it. Sizes that failed on a card that
+ * nobody else used are avoided for a while; peaks that were measured replace the formula.
  */
+import type { DeviceMemory } from "../core/fault.ts";
 import type { RenderRequest } from "../core/job.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
 import type { ModelEntry } from "../core/model-entry.ts";
-import { peakBytes, tokenCount } from "../core/model-figures.ts";
-import { minuteMs } from "../core/units.ts";
-import type { LoadProfile, ModelId } from "../core/words.ts";
+import { peakBytes, residentBytes, tokenCount } from "../core/model-figures.ts";
+import { dayMs, gibibyte, minuteMs } from "../core/units.ts";
+import type { LoadProfile, ModelId, Phase } from "../core/words.ts";
 
 /** What a render asks of a card: pixels and frames decide the tokens, tokens and load profile decide the memory. */
 export interface Envelope {
@@ -32,12 +33,23 @@ export interface EnvelopePlace {
   readonly profile: LoadProfile;
 }
 
+/** What is rendered again to prove that a size does not fit, or fits after all. */
+export interface MisfitProof {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly phase: Phase;
+}
+
 interface Misfit {
   readonly deviceUuid: string;
   readonly profile: LoadProfile;
   readonly model: ModelId;
   readonly tokens: number;
   readonly untilMs: number;
+  /** How long it was to hold when it was last confirmed. Older programs kept neither this nor the proof. */
+  readonly lifeMs?: number;
+  readonly proof?: MisfitProof;
 }
 
 interface Peak {
@@ -58,11 +70,15 @@ export interface EnvelopeTable {
 
 export const emptyEnvelopes: EnvelopeTable = { misfits: [], peaks: [] };
 
-/** Memory that was short may be free again: neighbours leave, and a reload starts from a clean card. */
+/** Drivers, libraries and models change: what was found once holds for so long, twice as long each time it is confirmed. */
 export const misfitLifeMs = 10 * minuteMs;
+const longestMisfitLifeMs = dayMs;
+/** One that has expired is remembered for so long, so that what confirms it makes it hold longer. */
+const rememberedMs = dayMs;
 /** Renders of one size after which their peak is believed more than the formula. */
 const believedRenderCount = 2;
 const keptPeakCount = 256;
+const keptMisfitCount = 256;
 /** What the allocator and the driver need beside the model, as a share of the card. */
 const headroomRatio = 0.03;
 
@@ -75,21 +91,48 @@ type Entry = Pick<Misfit, "deviceUuid" | "profile" | "model" | "tokens">;
 const isAt = (entry: Entry, place: EnvelopePlace, { id }: ModelEntry): boolean =>
   entry.deviceUuid === place.deviceUuid && entry.profile === place.profile && entry.model === id;
 
-/** A render of this size ran out of memory: neither it nor a larger one is tried there again until the entry expires. */
+/**
+ * What the card's context and the driver take beside the model: 0.5 to 1.2 GiB were measured, whatever the card's size.
+ */
+const contextBytes = 1.5 * gibibyte;
+
+/**
+ * Whether nobody but the resident model has the card: as much can be had as the priors say is free then. What begins
+ * otherwise and runs out of memory says something about a neighbour or a leak, and nothing about its size.
+ */
+export function isCardClean(
+  { totalBytes, freeBytes, reservedBytes, allocatedBytes }: DeviceMemory,
+  resident: { readonly model: ModelEntry; readonly profile: LoadProfile },
+): boolean {
+  const reachableBytes = freeBytes + Math.max(0, reservedBytes - allocatedBytes);
+  const margin = Math.max(contextBytes, totalBytes * headroomRatio);
+  return reachableBytes >= totalBytes - residentBytes(resident.model, resident.profile) - margin;
+}
+
+/**
+ * A render of this size ran out of memory on a card of its own, and its phase did so again right after: neither it nor
+ * a larger one is tried there until the entry expires. One that had expired before holds twice as long as it did.
+ */
 export function noteMisfit(
   table: EnvelopeTable,
   place: EnvelopePlace,
   envelope: Envelope,
-  nowMs: number,
+  { nowMs, phase }: { readonly nowMs: number; readonly phase: Phase },
 ): EnvelopeTable {
   const tokens = tokensOf(envelope);
-  const kept = table.misfits.filter(
-    (misfit) => misfit.untilMs > nowMs && !(isAt(misfit, place, envelope.model) && misfit.tokens >= tokens),
-  );
-  return {
-    ...table,
-    misfits: [...kept, { ...place, model: envelope.model.id, tokens, untilMs: nowMs + misfitLifeMs }],
-  };
+  const known = table.misfits.find((misfit) => isAt(misfit, place, envelope.model) && misfit.tokens === tokens);
+  const knownLifeMs = known?.lifeMs ?? misfitLifeMs;
+  const isConfirmed = known !== undefined && known.untilMs <= nowMs;
+  const lifeMs = isConfirmed ? Math.min(2 * knownLifeMs, longestMisfitLifeMs) : knownLifeMs;
+  const untilMs = nowMs + lifeMs;
+  const { width, height, frames } = envelope;
+  const isSaid = (misfit: Misfit): boolean =>
+    isAt(misfit, place, envelope.model) &&
+    (misfit.tokens === tokens || (misfit.tokens > tokens && misfit.untilMs <= untilMs));
+  const kept = table.misfits.filter((misfit) => misfit.untilMs + rememberedMs > nowMs && !isSaid(misfit));
+  const proof = { width, height, frames, phase };
+  const misfit: Misfit = { ...place, model: envelope.model.id, tokens, untilMs, lifeMs, proof };
+  return { ...table, misfits: [...kept, misfit].slice(-keptMisfitCount) };
 }
 
 /** A render of this size passed: what was said against it and smaller ones falls. */
@@ -160,7 +203,7 @@ export function fitsCard(
   return !isRefuted && hasRoom(totalBytes, predictPeak(table, place, envelope).bytes);
 }
 
-/** When the oldest objection to this size on this card falls; null when there is none. */
+/** When the first objection to this size on this card falls, in any memory mode; null when there is none. */
 export function misfitEndsAtMs(
   table: EnvelopeTable,
   deviceUuid: string,
@@ -169,8 +212,26 @@ export function misfitEndsAtMs(
 ): number | null {
   const ends = table.misfits
     .filter(
-      (misfit) => misfit.untilMs > nowMs && misfit.deviceUuid === deviceUuid && misfit.model === envelope.model.id,
+      (misfit) =>
+        misfit.untilMs > nowMs &&
+        misfit.deviceUuid === deviceUuid &&
+        misfit.model === envelope.model.id &&
+        misfit.tokens <= tokensOf(envelope),
     )
     .map((misfit) => misfit.untilMs);
   return ends.length === 0 ? null : Math.min(...ends);
 }
+
+/**
+ * What is known against sizes of this model in this place and can be proven again, the smallest first: what it shows
+ * decides about the larger ones too.
+ */
+export const provableMisfits = (
+  table: EnvelopeTable,
+  place: EnvelopePlace,
+  model: ModelId,
+): readonly (Misfit & { readonly proof: MisfitProof })[] =>
+  table.misfits
+    .filter((misfit) => misfit.deviceUuid === place.deviceUuid && misfit.profile === place.profile)
+    .flatMap(({ proof, ...misfit }) => (misfit.model === model && proof !== undefined ? [{ ...misfit, proof }] : []))
+    .toSorted((one, other) => one.tokens - other.tokens);

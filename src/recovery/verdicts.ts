@@ -124,6 +124,8 @@ function ofRestart(proof: RungProof): Verdict {
 function ofHealthCheck(proof: RungProof): Verdict {
   if (proof.isConditionGone === null) return verdict("unknown", "the condition could not be measured again");
   if (!proof.isConditionGone) return verdict("ineffective", "the condition that raised the fault persists");
+  if (proof.canary === "failed")
+    return verdict("ineffective", `no condition of host or card explains the fault, but the ${canaryProof} failed`);
   const gone = "the condition that raised the fault is gone";
   return proof.hasFailedJob ? ofProofs(proof, gone) : verdict("effective", gone);
 }

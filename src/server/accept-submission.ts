@@ -1,6 +1,6 @@
 /** The one way in for a job, whichever address it came to: admission, idempotency, and what becomes of a refusal. */
 import { largestSeed, type Order, toConsent, toRenderRequest } from "../contract/order.ts";
-import type { AdmissionOutcome, Submission } from "../contract/submission.ts";
+import type { AdmissionOutcome, FieldProblem, Submission } from "../contract/submission.ts";
 import { drawInteger } from "../core/chance.ts";
 import type { Consent, JobView } from "../core/job.ts";
 import { present } from "../core/present.ts";
@@ -8,6 +8,9 @@ import type { HttpContext } from "./http-types.ts";
 import type { Refused } from "./problems.ts";
 import { refuseAdmission } from "./refuse-admission.ts";
 import type { ServerPorts } from "./server-ports.ts";
+
+/** What fields are called at the way in that was taken. */
+type FieldNames = (field: FieldProblem["field"]) => string;
 
 type Taken = Extract<AdmissionOutcome, { readonly job: JobView }>;
 
@@ -33,9 +36,10 @@ export async function admit(
   context: HttpContext,
   { admission }: Pick<ServerPorts, "admission">,
   submission: Submission,
+  nameOf: FieldNames = (field) => field,
 ): Promise<Accepted | Refusing> {
   const outcome = await admission.submit(submission);
-  if (!("job" in outcome)) return { refused: refuseAdmission(context, outcome) };
+  if (!("job" in outcome)) return { refused: refuseAdmission(context, outcome, nameOf) };
   const { job, estimate } = outcome;
   const isReplayed = outcome.kind === "duplicate";
   const headers = present({
@@ -52,26 +56,25 @@ export interface GivenOrder extends Pick<Submission, "priority" | "labels" | "de
   /** The text that a repeated key must send again; another one is a conflict. */
   readonly text: string;
   readonly image: Submission["image"] | undefined;
+  readonly nameOf?: FieldNames;
 }
 
 /** The body was read and judged before; here the order is made durable, and nothing else happens. */
 export async function acceptSubmission(
   context: HttpContext,
   ports: Pick<ServerPorts, "admission" | "chance" | "catalog">,
-  { order, consent, text, image, ...about }: GivenOrder,
+  { order, consent, text, image, nameOf, ...about }: GivenOrder,
 ): Promise<Accepted | Refusing> {
   const submitter = submitterOf(context);
-  return admit(context, ports, {
-    spec: {
-      request: toRenderRequest(order, ports.catalog.entryOf(order.model), () =>
-        drawInteger(ports.chance, 0, largestSeed),
-      ),
-      consent: toConsent(order, consent),
-      workflow: null,
-    },
+  const request = toRenderRequest(order, ports.catalog.entryOf(order.model), () =>
+    drawInteger(ports.chance, 0, largestSeed),
+  );
+  const submission: Submission = {
+    spec: { request, consent: toConsent(order, consent), workflow: null },
     ...submitter,
     idempotencyBody: submitter.idempotencyKey === null ? null : text,
     ...about,
     ...present({ image }),
-  });
+  };
+  return admit(context, ports, submission, nameOf);
 }

@@ -1,5 +1,5 @@
 /** Reads a video's order, form or JSON, and the image that it brings. */
-import { type AcceptedVideo, parseVideoRequest, type VideoAbout } from "../contract/videos-request.ts";
+import { type AcceptedVideo, imageUrlField, parseVideoRequest, type VideoAbout } from "../contract/videos-request.ts";
 import { present } from "../core/present.ts";
 import { expandForm } from "./expand-form.ts";
 import type { HttpContext } from "./http-types.ts";
@@ -29,20 +29,11 @@ async function takeApart(form: FormData): Promise<OrRefusal<RawOrder>> {
   return { fields: expanded.fields, ...present({ file }) };
 }
 
-const urlField = "input_reference[image_url]";
-
 /** Reads a data URL: only bytes that lie in the request itself are taken, and nothing is fetched. */
 function bytesOfUrl(url: string): OrRefusal<Uint8Array> {
   const data = /^data:[^,;]{0,64};base64,([A-Za-z0-9+/=_-]*)$/.exec(url.trim());
   if (data?.[1] !== undefined) return Buffer.from(data[1], "base64");
-  if (/^data:/i.test(url)) return invalid(urlField, "The data URL must be of the form data:image/png;base64,…");
-  return {
-    refusal: {
-      code: "IMAGE_ADDRESS_REFUSED",
-      param: urlField,
-      detail: "This service fetches no addresses: send the image as a file, or as a data URL.",
-    },
-  };
+  return invalid(imageUrlField, "The data URL must be of the form data:image/png;base64,…");
 }
 
 export async function readVideoRequest(
@@ -55,10 +46,12 @@ export async function readVideoRequest(
   const raw: OrRefusal<RawOrder> = "form" in body ? await takeApart(body.form) : { fields: body.json };
   if ("refusal" in raw) return raw;
   const video = parseVideoRequest(raw.fields, { ...about, hasImageFile: raw.file !== undefined });
-  if (video.kind === "invalid") return invalid(video.param, video.message);
+  if (video.kind === "address")
+    return { refusal: { code: "IMAGE_ADDRESS_REFUSED", param: video.param, detail: video.message } };
+  if (video.kind !== "video") return invalid(video.param, video.message);
   const bytes = raw.file ?? (video.imageUrl === undefined ? undefined : bytesOfUrl(video.imageUrl));
   if (bytes === undefined) return { video };
   if ("refusal" in bytes) return bytes;
-  const image = await readImage(ports, raw.file === undefined ? urlField : "input_reference", bytes);
+  const image = await readImage(ports, raw.file === undefined ? imageUrlField : "input_reference", bytes);
   return "refusal" in image ? image : { video, image };
 }

@@ -1,6 +1,6 @@
 /** Turns an admission that takes nothing into its answer over HTTP. */
 
-import type { AdmissionOutcome } from "../contract/submission.ts";
+import type { AdmissionOutcome, FieldProblem } from "../contract/submission.ts";
 import type { JobView } from "../core/job.ts";
 import { formatBytes } from "../core/units.ts";
 import type { HttpContext } from "./http-types.ts";
@@ -8,7 +8,12 @@ import { type Refused, refuse } from "./problems.ts";
 
 export type NotAdmitted = Exclude<AdmissionOutcome, { readonly job: JobView }>;
 
-export function refuseAdmission(context: HttpContext, outcome: NotAdmitted): Refused {
+/** @param nameOf what a field is called at the way in that was taken */
+export function refuseAdmission(
+  context: HttpContext,
+  outcome: NotAdmitted,
+  nameOf: (field: FieldProblem["field"]) => string,
+): Refused {
   switch (outcome.kind) {
     case "conflict":
       return refuse(context, {
@@ -25,6 +30,10 @@ export function refuseAdmission(context: HttpContext, outcome: NotAdmitted): Ref
       return refuse(context, { code: "ENVELOPE_TOO_LARGE", detail: outcome.message });
     case "loraUnsupported":
       return refuse(context, { code: "LORA_UNSUPPORTED", detail: outcome.message });
+    case "invalid": {
+      const param = nameOf(outcome.field);
+      return refuse(context, { code: outcome.code, param, detail: `${param} ${outcome.detail}.` });
+    }
     case "diskFull":
       return refuse(context, {
         code: "DISK_FULL",

@@ -38,7 +38,7 @@ import type { Media } from "../core/ports/media.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { WebhookOutbox } from "../core/ports/webhook-outbox.ts";
 import type { WebhookSender } from "../core/ports/webhook-sender.ts";
-import type { FailureType, Mode } from "../core/words.ts";
+import type { FailureType, Mode, PromiseKind } from "../core/words.ts";
 
 export type {
   HealthView,
@@ -123,6 +123,8 @@ export interface JobOutlook {
   readonly queuePosition: number | null;
   /** The time until its real result, by what renders of this service took; null while nothing is known. */
   readonly etaMs: number | null;
+  /** What it gets as things stand; null when it does not wait. */
+  readonly promised: { readonly kind: PromiseKind; readonly sentence: string } | null;
   readonly incidentId: string | null;
 }
 

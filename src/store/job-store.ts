@@ -26,6 +26,7 @@ import {
   toLease,
   toView,
 } from "./job-rows.ts";
+import { countStandIns, findOpenJobs } from "./open-jobs.ts";
 import { createSubmissions } from "./submissions.ts";
 import { pruneJobs, releaseHeld, sweepJobs } from "./sweeping.ts";
 
@@ -261,7 +262,7 @@ function adoptJob(
 }
 
 const awaitingStandIn = `select * from jobs j where state = 'queued' and fallback <> 'wait' and is_cancel_requested = 0
-  and (?1 is null or model in (select value from json_each(?1)))
+  and model in (select value from json_each(?1))
   and not exists (select 1 from artifacts a where a.job_id = j.id and a.kind = 'stand_in') order by created_at, id limit ?2`;
 
 function confirmCancel(database: Database, lease: { jobId: string; fence: number }): "ok" | "stale" {
@@ -322,12 +323,12 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
       }),
     list: async (query) => database.read(() => listJobs(database, query)),
     counts: async () => database.read(() => countJobs(database)),
-    listAwaitingStandIn: async (limit, models) => {
-      const only = models === null ? null : JSON.stringify(models);
-      return database.read(() =>
-        database.all<JobRow>(awaitingStandIn, only, limit).map((row) => toView(database, row)),
-      );
-    },
+    openJobs: async (ids) => database.read(() => findOpenJobs(database, ids)),
+    listAwaitingStandIn: async (limit, models) =>
+      database.read(() =>
+        database.all<JobRow>(awaitingStandIn, JSON.stringify(models), limit).map((row) => toView(database, row)),
+      ),
+    standInCounts: async (sinceMs) => database.read(() => countStandIns(database, sinceMs)),
     findArtifact: async (sha256) => database.read(() => findArtifactRow(database, sha256)),
     listArtifactNames: async () =>
       database.read(() => new Set(database.all<{ name: string }>("select name from artifacts").map((row) => row.name))),

@@ -8,8 +8,10 @@ import { createHostMemory } from "../../src/app/health/host-memory.ts";
 import { LoadGate } from "../../src/app/models/load-gate.ts";
 import { createLoadedProfiles } from "../../src/app/models/loaded-profiles.ts";
 import { createUnavailableModels } from "../../src/app/models/unavailable-models.ts";
-import { openLearned } from "../../src/app/rendering/learned.ts";
+import { createAttemptMemory } from "../../src/app/rendering/attempt-memory.ts";
+import { type MisfitAbout, openLearned } from "../../src/app/rendering/learned.ts";
 import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
+import { createQueueWatch } from "../../src/app/rendering/queue-watch.ts";
 import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
@@ -20,6 +22,7 @@ import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { ProcessRef } from "../../src/core/ports/worker.ts";
 import { dayMs, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
+import type { ModelId } from "../../src/core/words.ts";
 import { envelopeOf } from "../../src/recovery/envelopes.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { createSimHost, deviceOf } from "../simulation/sim-host.ts";
@@ -39,6 +42,9 @@ export function configOf(flags: Readonly<Record<string, string>> = {}, text?: st
 
 export const workerId = "worker-0";
 
+/** What speaks against a size was found on a card of its own. */
+export const foundClean: MisfitAbout = { isClean: true, phase: "denoise" };
+
 /** Lines of the log, to be looked at. */
 function createKeptLog() {
   const lines: Readonly<Record<string, unknown>>[] = [];
@@ -55,6 +61,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   const store = openStore({ path: ":memory:", clock });
   const troubles = createTroubles(clock);
   let neighbourBytes = 0;
+  const brokenModels = new Set<ModelId>();
   const workerWorld: SimWorkerWorld = {
     clock,
     chance,
@@ -63,7 +70,9 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
       neighbourBytesOf: () => neighbourBytes,
       isLost: (deviceUuid) => troubles.isIn(`cardLost ${deviceUuid}`),
     },
-    brokenModels: new Set(),
+    brokenModels,
+    defects: new Map(),
+    onStruck: () => undefined,
     blamedJobs: new Set(),
     checkpoints: new Map(),
     files: new Map(),
@@ -112,6 +121,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     catalog,
     troubles,
     workerWorld,
+    brokenModels,
     workers,
     host,
     links,
@@ -122,13 +132,15 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     published,
     epoch: 1,
     artifacts: createSimArtifacts(workerWorld, { published }),
-    media: createSimMedia(workerWorld),
+    media: createSimMedia(workerWorld, () => troubles.isIn("cpu")),
     hostMemory: createHostMemory(probe),
     profiles: createLoadedProfiles(config.loadProfile),
+    attempts: createAttemptMemory(),
     progress: createProgressTracker(clock),
+    queue: createQueueWatch({ store, clock, logger }),
     drill: new DrillState(),
     diskWatch: createDiskWatch(disk, config.disk.minFreeBytes),
-    unavailableModels: createUnavailableModels(clock, config.workers, () => config.recovery.lookBack),
+    unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: async () => null }),
     models: null,
     ...(await openLearned(store, clock)),

@@ -5,7 +5,7 @@
 import { createService } from "../../src/app/service.ts";
 import type { RenderRequest } from "../../src/core/job.ts";
 import { hourMs, minuteMs } from "../../src/core/units.ts";
-import type { Mode } from "../../src/core/words.ts";
+import type { FallbackConsent, Mode } from "../../src/core/words.ts";
 import type { StreamFrame } from "../../src/server/server-ports.ts";
 import { createAppWorld } from "./app-world.ts";
 
@@ -54,9 +54,9 @@ export async function startServiceWorld(flags: Readonly<Record<string, string>> 
     reach,
     reachMode: (mode: Mode) => reach(() => context().mode === mode),
     /** Through the door that the server uses. */
-    order: async (): Promise<string> => {
+    order: async (fallback: FallbackConsent = "stand_in_then_real"): Promise<string> => {
       const outcome = await ports.admission.submit({
-        spec: { request, consent: { fallback: "stand_in_then_real", allow: [], floor: null }, workflow: null },
+        spec: { request, consent: { fallback, allow: [], floor: null }, workflow: null },
         apiKeyId: "local",
         idempotencyKey: null,
         idempotencyBody: null,

@@ -1,33 +1,42 @@
-/** Every drill on the real simulator process, as a table: what each fault was known as, what was done, and how long it took. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+/**
+ * Every drill on the real simulator process, as a table: what each fault was known as, what was done, and what the owners
+ * of jobs saw of it, and when.
+ */
+import { afterAll, describe, expect, it } from "vitest";
 import { drills } from "../../src/app/drills/drill-list.ts";
 import { type ScoreCardWire, scoreCardSchema } from "../../src/contract/drill-wire.ts";
 import { endService, makeStateDir, type RunningService, startService } from "../harness/running-service.ts";
 import { expectedCodes, isCalm, printCards } from "../harness/score-cards.ts";
 
-const directory = makeStateDir();
-let service: RunningService;
 const cards: ScoreCardWire[] = [];
+afterAll(() => printCards(cards));
 
-beforeAll(async () => {
-  service = await startService({
-    stateDir: directory.path,
-    // Each drill stands alone: no cooldown of the one before it, and no back-off that grew with it.
-    env: {
-      UNDERSTUDY_RECOVERY_COOLDOWN: "0s",
-      UNDERSTUDY_SUPERVISION_BACKOFF_LONGEST: "1s",
-      UNDERSTUDY_SUPERVISION_CRASH_LOOP_DEATHS: "100",
-    },
+/** Each drill stands alone: no cooldown of the one before it, and no back-off that grew with it. */
+const env = {
+  UNDERSTUDY_RECOVERY_COOLDOWN: "0s",
+  UNDERSTUDY_SUPERVISION_BACKOFF_LONGEST: "1s",
+  UNDERSTUDY_SUPERVISION_CRASH_LOOP_DEATHS: "100",
+};
+
+const services: [sentence: string, names: readonly string[], args: readonly string[]][] = [
+  ["drills", drills.filter(({ workerCount = 1 }) => workerCount === 1).map(({ name }) => name), []],
+  [
+    "drills of two workers",
+    drills.filter(({ workerCount = 1 }) => workerCount === 2).map(({ name }) => name),
+    ["--sim-gpus", "2"],
+  ],
+];
+
+describe.each(services)("%s", { timeout: 600_000 }, (_, names, args) => {
+  const directory = makeStateDir();
+  let service: RunningService | null = null;
+  afterAll(async () => {
+    if (service !== null) await endService(service);
+    directory.remove();
   });
-});
-afterAll(async () => {
-  printCards(cards);
-  await endService(service);
-  directory.remove();
-});
 
-describe("drills", { timeout: 400_000 }, () => {
-  it.each(drills.map(({ name }) => name))("%s", async (name) => {
+  it.each(names)("%s", async (name) => {
+    service ??= await startService({ stateDir: directory.path, env, args });
     await isCalm(service);
     const { status, body } = await service.json(`/api/v1/recovery/drills/${name}`, { method: "POST" });
     expect([status, body]).toMatchObject([200, { drill: name }]);

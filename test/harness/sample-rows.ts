@@ -125,9 +125,11 @@ export const sampleData: EventMap = {
   "drill.ended": {
     drill: "worker-killed",
     passed: true,
-    detected_ms: 1,
-    answered_ms: 1,
+    told_ms: 1,
+    watchable_ms: 1,
+    delivered_ms: 2,
     recovered_ms: null,
+    bystander_ms: 0,
     lost_jobs: 0,
     false_claims: [],
   },

@@ -2,10 +2,11 @@
  * Prints the score cards of drills, and says as what each drill's fault must be recognised; both suites of drills are
  * judged by it.
  */
-import type { ScoreCardWire } from "../../src/contract/drill-wire.ts";
+import type { DrillStageWire, ScoreCardWire } from "../../src/contract/drill-wire.ts";
 import { type RunningService, until } from "./running-service.ts";
 
-const seconds = (ms: number | null): string => (ms === null ? "-" : (ms / 1_000).toFixed(1));
+const seconds = ({ took_ms: ms }: DrillStageWire): string =>
+  ms === null || ms === undefined ? "-" : (ms / 1_000).toFixed(1);
 
 export function printCards(cards: readonly ScoreCardWire[]): void {
   console.table(
@@ -15,9 +16,11 @@ export function printCards(cards: readonly ScoreCardWire[]): void {
         {
           "known as": card.recognised_as.join(" "),
           done: card.actions.join("; "),
-          "detected s": seconds(card.detected_ms),
-          "answered s": seconds(card.answered_ms),
-          "recovered s": seconds(card.recovered_ms),
+          "told s": seconds(card.stages.told),
+          "watchable s": seconds(card.stages.watchable),
+          "delivered s": seconds(card.stages.delivered),
+          "recovered s": seconds(card.stages.recovered),
+          "bystander s": seconds(card.stages.bystander),
           lost: card.jobs_lost,
           "false claims": card.false_claims.length,
         },
@@ -41,6 +44,10 @@ export const expectedCodes: Readonly<Record<string, RegExp>> = {
   kill: /WORKER_EXITED/,
   "repeated-crash": /WORKER_EXITED/,
   stop: /WORKER_SILENT/,
+  flapping: /WORKER_EXITED/,
+  "bad-request": /WORKER_ERROR/,
+  "bad-request-two-workers": /WORKER_ERROR/,
+  "memory-sick": /GPU_OUT_OF_MEMORY/,
   hang: /WORKER_STALLED|WORKER_SILENT/,
   stall: /WORKER_STALLED/,
   "out-of-memory-encode": /GPU_OUT_OF_MEMORY/,

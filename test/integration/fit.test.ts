@@ -72,6 +72,47 @@ describe("a card that is smaller than the preferred memory mode", { timeout: 90_
   });
 });
 
+describe("a model that is described and that no worker is to render", { timeout: 90_000 }, () => {
+  it("is refused at every door with what is offered, and is not told of as one that can be had", async () => {
+    const spare = {
+      repository: "studio/spare",
+      pipelineClass: "WanPipeline",
+      sizes: { step: 16, cell: 16 },
+      defaults: { frames: 81, steps: 40, framesPerSecond: 16 },
+      weights: "9GB",
+      render: { guidanceScale: 4 },
+      profiles: { "model-offload": { base: "4GB", perToken: "1KiB" } },
+    };
+    const running = await start([], { spare });
+    await isReady(running);
+    const prompt = "a red fox";
+    const orders: readonly (readonly [string, object])[] = [
+      ["/api/v1/generation/submit", { model_type: "spare", prompt }],
+      ["/api/v1/jobs", { model: "spare", prompt }],
+      ["/v1/videos", { model: "spare", prompt }],
+    ];
+    const refused = await Promise.all(
+      orders.map(async ([path, body]) => {
+        const answer = await running.json(path, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body),
+        });
+        return [answer.status, JSON.stringify(answer.body)];
+      }),
+    );
+    expect(refused).toEqual(orders.map(() => [422, expect.stringMatching(/T2V-A14B.*I2V-A14B.*TI2V-5B/)]));
+    const openAi = await running.json<{ data: readonly { id: string }[] }>("/v1/models");
+    const own = await running.json<{ models: object }>("/api/v1/models/status");
+    const offered = ["T2V-A14B", "I2V-A14B", "TI2V-5B"];
+    expect([openAi.body.data.map(({ id }) => id), Object.keys(own.body.models)]).toEqual([offered, offered]);
+    const spareNow = await running.json<{ is_available: boolean; error_message: string }>(
+      "/api/v1/models/status/spare",
+    );
+    expect(spareNow.body).toMatchObject({ is_available: false, error_message: expect.stringContaining("No worker") });
+  });
+});
+
 describe("how long a clip takes", { timeout: 90_000 }, () => {
   it("is unknown before the first, then what this machine took", async () => {
     const running = await start([]);

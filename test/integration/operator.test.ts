@@ -47,11 +47,13 @@ const ready = (): Promise<unknown> =>
 
 describe("a drill", { timeout: 120_000 }, () => {
   it.each(["kill", "out-of-memory-decode"])(
-    "%s is scored: detected, answered, recovered, nothing lost, nothing claimed falsely",
+    "%s is scored by what owners see: told, watchable, delivered, and how long a bystander waited; nothing lost or claimed falsely",
     async (name) => {
       await ready();
       const { status, output } = await operator("drill", "run", name);
       expect(output).toContain(`${name}: passed`);
+      expect(output).toMatch(/owner told +\d+\.\d s {3}within 5\.0 s\n/);
+      expect(output).toMatch(/bystander waited +\d+\.\d s {3}within 120\.0 s\n +such a job takes \d+\.\d s alone/);
       expect(output).toMatch(/jobs lost\s+0/);
       expect(output).toMatch(/false claims\s+0/);
       expect(status).toBe(0);

@@ -52,6 +52,7 @@ export const supervisor: Exploration = {
   inputs: [
     {
       epoch: 1,
+      lead: "T2V-A14B",
       workers: [{ id: workerId, model: "T2V-A14B", profile: "full" }],
       ladders: defaultLadders,
       clock: about.clock,
@@ -68,6 +69,7 @@ export const supervisor: Exploration = {
       failureType: "vram_exhaustion",
       isForced: false,
       workerId,
+      orderId: "order-1",
       isOperator: true,
     },
     { type: "recovery.reset", isOperator: true },
@@ -115,7 +117,7 @@ export const supervisor: Exploration = {
     const opened = (world["opened"] ?? 0) + 1;
     return opened > bounds.incidents ? null : { opened };
   },
-  omit: ["configured", "ladders", "clock", "catalog", "limits", "resumed"],
+  omit: ["configured", "lead", "ladders", "clock", "catalog", "limits", "resumed"],
   canonical: (path, context) => {
     const workers = Object.values(context["workers"] as WorkersFacts);
     if (path.startsWith("draining"))

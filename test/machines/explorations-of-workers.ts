@@ -134,6 +134,7 @@ export const pipeline: Exploration = {
     prepareJob: [
       { kind: "ready", lease, peakBytes: 1 },
       { kind: "load", model: "T2V-A14B", profile: "tiling" },
+      { kind: "waits", untilMs: 1, why: "it waits" },
       { kind: "unfit", fault },
     ],
     cancelRender: [true, false],

@@ -84,6 +84,7 @@ const recovery: Exploration = {
   ],
   events: [
     { type: "recovery.reset", isOperator: true },
+    { type: "recovery.look", isOperator: true },
     { type: "recovery.stop", isOperator: true },
     { type: "fault.joined", fault, jobId: null, isDeath: false },
     { type: "fault.joined", fault, jobId: "j2", isDeath: false },

@@ -125,11 +125,6 @@ describe("after a restart of the service", () => {
     expect(incident.clock.nowMs()).toBeLessThan(1_760_000_000_000 + 5_000);
     expect(incident.parent.ofType("pipeline.standIn")).toEqual([]);
   });
-  it("climbs inside a cooldown when it is forced", async () => {
-    const incident = open("network_error", { origin: "forced", cooldownUntilMs: 1_760_000_000_000 + 20_000 });
-    await incident.until(() => incident.is("acting"));
-    expect(incident.clock.nowMs()).toBeLessThan(1_760_000_000_000 + 1_000);
-  });
   it("looks at once when the deadline passed while the service was down", async () => {
     const incident = open(
       "network_error",

@@ -177,12 +177,61 @@ describe("an incident that needs a person", () => {
   });
 });
 
+const inCooldown = { cooldownUntilMs: 1_760_000_000_000 + 20_000 } as const;
+
 describe("an incident inside a cooldown", () => {
   it("is looked at when an operator asks", async () => {
-    const incident = open("network_error", { cooldownUntilMs: 1_760_000_000_000 + 20_000 });
-    await incident.until(() => incident.is("standingIn"));
+    const incident = open("network_error", inCooldown);
+    await incident.until(() => incident.is("standingIn"), 5_000);
     incident.actor.send({ type: "recovery.reset" });
     expect(incident.is("probing")).toBe(true);
+  });
+  it.each(["fault", "health", "manual", "forced"] as const)(
+    "costs nobody a stand-in while a test render passes (begun by: %s)",
+    async (origin) => {
+      const incident = open("vram_exhaustion", { ...inCooldown, origin }, { isBroken: false });
+      await incident.until(() => incident.is("returning") || incident.is("resolved"), 5_000);
+      expect(incident.parent.ofType("canary.passed")).toHaveLength(1);
+      expect(incident.parent.ofType("pipeline.standIn")).toEqual([]);
+      expect(incident.parent.ofType("incident.stoodIn")).toEqual([]);
+      expect(incident.rungs()).toEqual([]);
+      expect(incident.clock.nowMs()).toBeLessThan(1_760_000_000_000 + 2_000);
+    },
+  );
+  it("waits for the worker that comes back by itself, and stands in for none that renders then", async () => {
+    const incident = open("generation_pipeline_error", { ...inCooldown, origin: "workerDeath" }, { isBroken: false });
+    expect(incident.is({ verifying: "awaitingWorker" })).toBe(true);
+    incident.actor.send(connected);
+    await incident.until(() => incident.is("returning"), 5_000);
+    expect(incident.parent.ofType("pipeline.standIn")).toEqual([]);
+  });
+  it.each(["manual", "forced", "health"] as const)("never interrupts a job (begun by: %s)", async (origin) => {
+    const incident = open("vram_exhaustion", { ...inCooldown, origin }, { isBroken: false, doesPhaseEnd: false });
+    await incident.clock.advance(19_000);
+    expect(incident.is("diagnosing")).toBe(true);
+    expect(incident.world.performed).toEqual([]);
+  });
+});
+
+describe("an operator's order on an incident that is open", () => {
+  const look = { type: "recovery.look" } as const;
+  it.each<[string, Parameters<typeof openIncident>[1], Parameters<Incident["is"]>[0]]>([
+    ["stands in", {}, "standingIn"],
+    ["is exhausted", { limits: { climbCount: 1 } }, "exhausted"],
+    ["waits out a cooldown", inCooldown, "standingIn"],
+  ])("lets one that %s look at once, and is no fault", async (_, input, state) => {
+    const incident = open("network_error", input);
+    await incident.until(() => incident.is(state));
+    const { climbCount } = incident.actor.getSnapshot().context;
+    incident.actor.send(look);
+    expect(incident.is("probing")).toBe(true);
+    expect(incident.actor.getSnapshot().context).toMatchObject({ climbCount, joinedFaultCount: 0 });
+  });
+  it("changes nothing in one that returns: its proof stands", async () => {
+    const incident = open("network_error", {}, { cure: "retry_model_download" });
+    await incident.until(() => incident.is("returning"));
+    incident.actor.send(look);
+    expect(incident.is("returning")).toBe(true);
   });
 });
 

@@ -17,6 +17,7 @@ const clock = { atMs: 1_000_000, nowMs: () => clock.atMs };
 const begun = (): SupervisorContext =>
   contextOf({
     epoch: 1,
+    lead: "T2V-A14B",
     workers: [{ id: "a", model: "T2V-A14B", profile: "model-offload" }],
     ladders: defaultLadders,
     clock,

@@ -57,6 +57,7 @@ function start(incidents: readonly ResumedIncident[] = []): World {
   const catalog = createModelCatalog();
   const input = {
     epoch: 1,
+    lead: "T2V-A14B",
     workers,
     ladders: defaultLadders,
     clock,

@@ -30,6 +30,8 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     crashes: {},
     mode: "ready",
     isProcessorShort: false,
+    isDiskShort: false,
+    lead: "T2V-A14B",
     pause: null,
     drain: null,
     isDrilling: false,
@@ -100,6 +102,7 @@ describe("a pause", () => {
       climbCount: 0,
       jobIds: [],
       lookBackCount: 0,
+      lookBackAtMs: null,
     } as const;
     const during = play({ ...contextOf({ a: serving }), incidents: { i: incident } }, pause(true));
     expect(during.sent).not.toContain(stopOf("a"));

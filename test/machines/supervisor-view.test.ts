@@ -47,6 +47,7 @@ function start() {
   const workers = [{ id: "a", model: "T2V-A14B", profile: "model-offload" }] as const;
   const input = {
     epoch: 1,
+    lead: "T2V-A14B",
     workers,
     ladders: defaultLadders,
     clock,

@@ -41,6 +41,8 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     crashes: {},
     mode: "ready",
     isProcessorShort: false,
+    isDiskShort: false,
+    lead: "T2V-A14B",
     pause: null,
     drain: null,
     isDrilling: false,
@@ -103,7 +105,10 @@ describe("the supervisor's incidents", () => {
 
   it("starts an incident inside its cooldown with the cooldown's end", () => {
     const context = contextWith({ cooldowns: { "a/vram_exhaustion": nowMs + 5_000 } });
-    expect(suffer(context, "a", faultOf("vram_exhaustion")).spawns[0]?.cooldownUntilMs).toBe(nowMs + 5_000);
+    const spawn = suffer(context, "a", faultOf("vram_exhaustion")).spawns[0];
+    expect(spawn?.cooldownUntilMs).toBe(nowMs + 5_000);
+    // Nobody is told of a repair before the test render has said that there is one to make.
+    expect(spawn?.incident.stage).toBe("checking");
   });
 
   const wanted = { type: "model.setAside", workerId: "a", model: "TI2V-5B" } as const;
@@ -188,6 +193,7 @@ describe("the supervisor's incidents", () => {
           climbCount: 0,
           jobIds: [],
           lookBackCount: 0,
+          lookBackAtMs: null,
         },
       ]),
     );

@@ -5,6 +5,7 @@
 import type { JobView } from "../../src/core/job.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { endedJobStates } from "../../src/core/words.ts";
+import { isPlaceBlamed } from "./job-defects.ts";
 import { findEndlessWaits } from "./waits.ts";
 import type { OwedJob, World } from "./world.ts";
 
@@ -39,11 +40,15 @@ function checkEnd(world: World, job: JobView, owed: OwedJob): string[] {
     default: {
       const isConsented = job.errorCode === "NO_REAL_ROUTE" && owed.consent === "fail";
       const isSetAside =
-        world.mayGiveUp && job.errorCode !== "JOB_DEADLINE_EXCEEDED" && job.errorCode !== "NO_REAL_ROUTE";
+        world.mayGiveUp &&
+        world.lifeOptions.promises !== true &&
+        job.errorCode !== "JOB_DEADLINE_EXCEEDED" &&
+        job.errorCode !== "NO_REAL_ROUTE";
       const isBlamed = world.workerWorld.blamedJobs.has(job.id);
-      return isConsented || isSetAside || isBlamed
-        ? []
-        : [`job ${job.id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`];
+      const isOwn = world.defectOf(job.id) !== undefined || world.disturbances.hitsOf(job.id) >= 2;
+      if (isConsented || isSetAside || isBlamed || isOwn) return [];
+      world.oversight.innocentEndedCount += 1;
+      return [`job ${job.id} is ${job.state}: ${job.errorCode} ${job.errorMessage}`];
     }
   }
 }
@@ -79,14 +84,19 @@ export async function checkNow(world: World): Promise<void> {
   for (const [id, sinceMs] of world.journal.heldSinceMs)
     if (nowMs - sinceMs > longestAttemptMs)
       world.problems.push(`an attempt holds job ${id} since ${(nowMs - sinceMs) / minuteMs} min`);
+  if (world.lifeOptions.promises === true) world.oversight.judge(world);
   if (world.current !== null) world.problems.push(...findEndlessWaits(world.current.service.supervisor));
 }
 
 /** What must hold at the end, long after the last fault: nothing is owed any more. */
 export async function checkEndOfWorld(world: World): Promise<void> {
   await checkNow(world);
+  if (world.lifeOptions.promises === true) world.problems.push(...world.oversight.standing.findPoorModes(world));
   for (const id of world.owed.keys()) {
     const job = await world.observer.jobs.get(id);
+    // What a place was told to be guilty of ends no job before its deadline.
+    const defect = world.defectOf(id);
+    if (defect !== undefined && isPlaceBlamed(defect)) continue;
     world.problems.push(`job ${id} is still ${job?.state} long after the last fault`);
   }
   for (const { id, failureType } of await world.observer.incidents.listOpen())

@@ -5,15 +5,14 @@
 import { drawInteger } from "../../src/core/chance.ts";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 import type { FallbackConsent } from "../../src/core/words.ts";
+import { ask } from "./ask.ts";
+import { noteSaid } from "./probes.ts";
+import { stepsPerJob } from "./sim-attempt.ts";
 import { checkAnswer, type ShownOutput, type ShownTask } from "./truth.ts";
 import type { World } from "./world.ts";
 
-export const stepsPerJob = 16;
-
 const tryEveryMs = 5 * secondMs;
 const patienceCount = 2_000;
-/** A client hangs up on a service that does not answer for so long. */
-const hangUpMs = minuteMs;
 const cancelRatio = 0.08;
 
 /** Most clients say nothing about fallback. */
@@ -24,27 +23,32 @@ function drawConsent(world: World): FallbackConsent {
   return drawn < 0.3 ? "stand_in" : "stand_in_then_real";
 }
 
-/** One request to the service that lives now; null when none lives, or when it ended before it answered. */
-async function ask(world: World, path: string, init: RequestInit = {}): Promise<Response | null> {
-  const { current } = world;
-  if (current === null) return null;
-  const headers = { "content-type": "application/json", host: "localhost", ...init.headers };
-  const hungUp = world.clock.sleep(hangUpMs).then(() => null);
-  return Promise.race([Promise.resolve(current.app.request(path, { ...init, headers })), hungUp]);
+export interface AskedJob {
+  readonly consent?: FallbackConsent;
+  /** The main model in the usual small size. */
+  readonly isSmall?: boolean;
+}
+
+/** Each job's own; where jobs may be defective, some are. */
+function nextSeed({ lifeOptions, counts, defectPlan, clock }: World): number {
+  counts.seeds += 1;
+  if (lifeOptions.jobFaults === true) defectPlan.note(counts.seeds, clock.nowMs());
+  return counts.seeds;
 }
 
 /** Submits under one idempotency key until it is acknowledged, so that a repeated try makes no second job; then looks now and then. */
-export async function submitJob(world: World, key: string): Promise<void> {
-  const consent = drawConsent(world);
-  const model = world.chance.next() < 0.15 ? "TI2V-5B" : "T2V-A14B";
-  const isLarge = world.chance.next() < 0.3;
+export async function submitJob(world: World, key: string, asked: AskedJob = {}): Promise<void> {
+  const { consent = drawConsent(world) } = asked;
+  const seed = nextSeed(world);
+  const model = asked.isSmall !== true && world.chance.next() < 0.15 ? "TI2V-5B" : "T2V-A14B";
+  const isLarge = asked.isSmall !== true && world.chance.next() < 0.3;
   const body = JSON.stringify({
     model_type: model,
     prompt: "a red fox",
     resolution: isLarge ? "1280x720" : "854x480",
     steps: stepsPerJob,
     num_frames: isLarge ? 81 : 33,
-    seed: 7,
+    seed,
     fallback: consent,
   });
   for (let tries = 0; tries < patienceCount; tries += 1) {
@@ -54,7 +58,9 @@ export async function submitJob(world: World, key: string): Promise<void> {
       body,
     });
     if (answer?.status === 200) {
-      const { task_id: id } = (await answer.json()) as { task_id: string };
+      const { task_id: id, message } = (await answer.json()) as { task_id: string; message: string };
+      world.seeds.set(id, seed);
+      if (world.lifeOptions.promises === true) await noteSaid(world, id, consent, message);
       world.owed.set(id, { consent, acknowledgedAtMs: world.clock.nowMs(), isCancelAsked: false });
       world.counts.jobs += 1;
       if (world.chance.next() < cancelRatio) void cancelLater(world, id);
@@ -81,6 +87,7 @@ async function cancelLater(world: World, id: string): Promise<void> {
   if (owed === undefined) return;
   world.counts.cancels += 1;
   owed.isCancelAsked = true;
+  world.oversight.promises.forget(id);
   await ask(world, `/api/v1/queue/${id}/cancel`, { method: "POST", body: "{}" });
 }
 

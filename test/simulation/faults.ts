@@ -3,10 +3,10 @@ import { drawInteger } from "../../src/core/chance.ts";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 import { modelIds, phases } from "../../src/core/words.ts";
 import { libraryErrorNames } from "../../src/workers/simulator/library-errors.ts";
-import { stepsPerJob } from "./client.ts";
+import { stepsPerJob } from "./sim-attempt.ts";
 import type { SimWorker } from "./sim-worker.ts";
-import { type Armed, type ArmedFault, armedFaults } from "./sim-worker-types.ts";
-import { breakablePorts, deviceConditions, hostConditions } from "./troubles.ts";
+import { type Armed, type ArmedFault, armedFaults, type WorkerEnd } from "./sim-worker-types.ts";
+import { breakablePorts, deviceConditions, hostConditions, type Trouble } from "./troubles.ts";
 import type { World } from "./world.ts";
 
 type Strike = (world: World, worker: SimWorker) => void;
@@ -43,6 +43,12 @@ const arm =
 const spanOf = ({ chance }: World, trouble: keyof typeof longestTroubleMs): number =>
   drawInteger(chance, secondMs, longestTroubleMs[trouble]);
 
+function beginTrouble(world: World, trouble: Trouble, spanMs: number): void {
+  const nowMs = world.clock.nowMs();
+  world.troubles.begin(trouble, spanMs);
+  world.disturbances.note(`trouble ${trouble}`, nowMs, nowMs + spanMs);
+}
+
 /** Every way in which the world may fail, equally likely. */
 const strikes: Readonly<Record<string, Strike>> = {
   ...Object.fromEntries(armedFaults.filter((fault) => fault !== "raise").map((fault) => [fault, arm(fault)])),
@@ -64,26 +70,71 @@ const strikes: Readonly<Record<string, Strike>> = {
   ...Object.fromEntries(
     [...breakablePorts, ...hostConditions].map((trouble): [string, Strike] => [
       `trouble ${trouble}`,
-      (world) => world.troubles.begin(trouble, spanOf(world, trouble)),
+      (world) => beginTrouble(world, trouble, spanOf(world, trouble)),
     ]),
   ),
   ...Object.fromEntries(
     deviceConditions.map((condition): [string, Strike] => [
       `trouble ${condition}`,
-      (world, worker) => world.troubles.begin(`${condition} ${worker.deviceUuid}`, spanOf(world, condition)),
+      (world, worker) => beginTrouble(world, `${condition} ${worker.deviceUuid}`, spanOf(world, condition)),
     ]),
   ),
+};
+
+const end =
+  (exit: WorkerEnd): Strike =>
+  (_world, worker) =>
+    worker.die(exit);
+
+/** Ends whatever process this worker has, several times within minutes: often during one job. */
+function hunt(world: World, { deviceUuid }: SimWorker): void {
+  let leftCount = drawInteger(world.chance, 2, 6);
+  const next = (): void => {
+    const worker = [...world.workers.values()].find((one) => one.deviceUuid === deviceUuid);
+    if (worker?.isAlive === true) {
+      world.disturbances.note("hunt", world.clock.nowMs());
+      leftCount -= 1;
+      if (world.chance.next() < 0.5) worker.terminate(world.chance.next() < 0.5 ? 0 : 143);
+      else worker.die({ code: null, signal: "SIGKILL" });
+    }
+    if (leftCount > 0 && !world.isOver) world.clock.setTimer(next, drawInteger(world.chance, 5, 90) * secondMs);
+  };
+  next();
+}
+
+/** A neighbour that comes and goes for seconds to minutes. */
+function visit(world: World, worker: SimWorker, leftCount = drawInteger(world.chance, 2, 6)): void {
+  const spanMs = drawInteger(world.chance, 5 * secondMs, 3 * minuteMs);
+  beginTrouble(world, `neighbour ${worker.deviceUuid}`, spanMs);
+  if (leftCount <= 1 || world.isOver) return;
+  world.clock.setTimer(
+    () => visit(world, worker, leftCount - 1),
+    spanMs + drawInteger(world.chance, 5 * secondMs, 3 * minuteMs),
+  );
+}
+
+/** What belongs to no worker and to no render: somebody outside ends processes, or takes the card for a while. */
+const outsideStrikes: Readonly<Record<string, Strike>> = {
+  "ended 0": (_world, worker) => worker.terminate(),
+  "ended 143": (_world, worker) => worker.terminate(143),
+  "ended by signal": end({ code: null, signal: "SIGTERM" }),
+  "oom killer": end({ code: null, signal: "SIGKILL", machine: { oomKillCount: 1, hostMemoryUseRatio: 0.97 } }),
+  "early oom": end({ code: 143, signal: null, machine: { oomKillCount: 0, hostMemoryUseRatio: 0.97 } }),
+  hunt,
+  visits: (world, worker) => visit(world, worker),
 };
 
 /** Meets a worker that lives, drawn by chance; the world may also fail for all of them. */
 export function strike(world: World): void {
   const { chance } = world;
   const alive = [...world.workers.values()].filter((candidate) => candidate.isAlive);
-  const names = Object.keys(strikes);
+  const all = world.lifeOptions.jobFaults === true ? { ...strikes, ...outsideStrikes } : strikes;
+  const names = Object.keys(all);
   const name = names[drawInteger(chance, 0, names.length - 1)] ?? "kill";
   const worker = alive[drawInteger(chance, 0, Math.max(0, alive.length - 1))];
   if (worker === undefined) return;
   world.counts.faults += 1;
   world.faultCounts.set(name, (world.faultCounts.get(name) ?? 0) + 1);
-  strikes[name]?.(world, worker);
+  world.disturbances.note(name, world.clock.nowMs());
+  all[name]?.(world, worker);
 }

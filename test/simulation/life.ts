@@ -28,6 +28,10 @@ export interface Life {
 
 /** What a test plants: defects, to see whether the checker finds them, and crashes at chosen places. */
 export interface LifeOptions {
+  /** Jobs with defects of their own, workers that are ended from outside, neighbours that come and go. */
+  readonly jobFaults?: boolean;
+  /** What the service says is compared with what comes, and its operator triggers repairs. */
+  readonly promises?: boolean;
   /** How long the service stays away after a crash; drawn when it is absent. */
   readonly absenceMs?: number;
   /** Before the life opens anything. */
@@ -86,7 +90,13 @@ function openPorts(world: World, points: CrashPoints, host: ServicePorts["host"]
       createSimDiskGauge(() => troubles.isIn("disk")),
       "disk",
     ),
-    media: points.wrap(troubles.wrap(createSimMedia({ ...workerWorld, clock }), "media"), "media"),
+    media: points.wrap(
+      troubles.wrap(
+        createSimMedia({ ...workerWorld, clock }, () => troubles.isIn("cpu")),
+        "media",
+      ),
+      "media",
+    ),
     host: points.wrap(host, "host"),
     probe: points.wrap(
       troubles.wrap(createSimProbe({ ...workerWorld, clock }, world.workers, troubles), "probe"),
@@ -113,7 +123,9 @@ export async function beginLife(world: World): Promise<void> {
         chance.next() < longAbsenceRatio
           ? drawInteger(chance, minuteMs, 10 * minuteMs)
           : drawInteger(chance, 500, 20_000);
-      world.clock.setTimer(() => void beginLife(world), world.lifeOptions.absenceMs ?? drawnMs);
+      const absenceMs = world.lifeOptions.absenceMs ?? drawnMs;
+      world.disturbances.note(`the supervisor ended ${where}`, world.clock.nowMs(), world.clock.nowMs() + absenceMs);
+      world.clock.setTimer(() => void beginLife(world), absenceMs);
     },
   });
   const host = createSimHost(world.workerWorld, world.workers, chance, (client) => points.wrap(client, "client"));

@@ -1,5 +1,6 @@
 /** Sums simulation runs up for people, with the command that repeats one. */
 import { secondMs } from "../../src/core/units.ts";
+import { allowance } from "./promises.ts";
 import type { SimulationFigures } from "./simulation.ts";
 
 /** One run and the seconds of real time that it took. */
@@ -19,6 +20,11 @@ const counted = [
   "keptResults",
   "stoodInMeanwhile",
   "rows",
+  "compared",
+  "broken",
+  "excused",
+  "innocentEnded",
+  "effectiveRefuted",
 ] as const;
 const answered = ["real", "changed", "standIn", "refused", "cancelled"] as const;
 
@@ -45,6 +51,17 @@ export function sumOf(runs: readonly Run[]): Sum {
   };
 }
 
+/** What was said against what came, with what may come later than it was said. */
+function describePromises({ compared, broken, excused, innocentEnded, effectiveRefuted }: Sum["counts"]): string[] {
+  if (compared === 0) return [];
+  const { claimMs, standInMs, resultMs } = allowance;
+  const late = `allowed late: the claim ${claimMs / secondMs} s, a stand-in ${standInMs / secondMs} s, a video half of its time and ${resultMs / secondMs} s`;
+  return [
+    `${compared} promises compared: ${broken} broken, ${((excused / compared) * 100).toFixed(1)} % excused (${late})`,
+    `${innocentEnded} innocent jobs ended, ${effectiveRefuted} effective outcomes refuted and not revised`,
+  ];
+}
+
 /** How much was simulated a minute, and how jobs were answered. */
 export function describeFigures({ seconds, counts, answers, recoveryMs }: Sum): string {
   const perMinute = (count: number): string => String(Math.round((count / Math.max(seconds, 0.001)) * 60));
@@ -58,6 +75,7 @@ export function describeFigures({ seconds, counts, answers, recoveryMs }: Sum): 
     `a minute: ${perMinute(hours)} h, ${perMinute(jobs)} jobs, ${perMinute(faults)} faults, ${perMinute(crashes)} crashes`,
     `${jobs} jobs: ${share(answers.real)} real (${counts.stoodInMeanwhile} after a stand-in), ${share(answers.changed)} changed, ${share(answers.standIn)} stand-in, ${share(answers.refused)} refused, ${share(answers.cancelled)} cancelled`,
     `${recoveryMs.length} recoveries of ${faults} faults: p50 ${recoverySeconds(0.5)} s, p95 ${recoverySeconds(0.95)} s`,
+    ...describePromises(counts),
     `${counts.looks} answers compared, ${counts.adoptions} adoptions, ${counts.keptResults} kept results, ${counts.rows} rows`,
   ].join("; ");
 }

@@ -2,8 +2,10 @@
  * What simulated workers say when they fail, in the words of the real libraries, so that the real classifier judges
  * them.
  */
-import type { DeviceMemory } from "../../src/core/fault.ts";
+import type { DeviceMemory, WorkerFailure } from "../../src/core/fault.ts";
 import { gibibyte } from "../../src/core/units.ts";
+import { libraryFailure } from "../../src/workers/simulator/library-errors.ts";
+import type { Armed } from "./sim-worker-types.ts";
 
 /** What workers leave behind or report when something breaks. */
 export const failureTexts = {
@@ -21,6 +23,35 @@ RuntimeError: shape mismatch in scheduler state`,
     message: "CUDA error: an illegal memory access was encountered",
   },
 } as const;
+
+/** What an engine of somebody's own says; the classifier knows none of it. */
+export const ownErrors = {
+  tensor: {
+    exceptionType: "RuntimeError",
+    message: "The size of tensor a (81) must match the size of tensor b (80) at non-singleton dimension 2",
+  },
+  attribute: { exceptionType: "AttributeError", message: "'NoneType' object has no attribute 'shape'" },
+} as const;
+
+type Said = Pick<WorkerFailure, "exceptionType" | "message" | "deviceUsable">;
+
+/** A library's error by its name, or one of an engine's own. */
+export function raisedFailure(errorName: string): Said {
+  if (errorName in ownErrors) return { ...ownErrors[errorName as keyof typeof ownErrors], deviceUsable: true };
+  let deviceUsable = true;
+  const { exceptionType, message } = libraryFailure(errorName, () => {
+    deviceUsable = false;
+  });
+  return { exceptionType, message, deviceUsable };
+}
+
+/** What a proof reports that meets such a fault; one that tells nothing in a render tells nothing here. */
+export function failureOf({ fault, errorName }: Pick<Armed, "fault" | "errorName">): Said {
+  if (fault === "raise" && errorName !== undefined) return raisedFailure(errorName);
+  if (fault === "oom") return { ...failureTexts.outOfMemory, deviceUsable: true };
+  if (fault === "poison") return { ...failureTexts.poisoned, deviceUsable: false };
+  return { exceptionType: "RuntimeError", message: "the phase did not end", deviceUsable: true };
+}
 
 const gib = (bytes: number): string => `${(bytes / gibibyte).toFixed(2)} GiB`;
 

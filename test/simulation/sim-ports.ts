@@ -72,11 +72,14 @@ export function createSimArtifacts(world: SimWorkerWorld, disk: SimDisk): Artifa
   };
 }
 
-export function createSimMedia(world: SimWorkerWorld): Media {
+/** Where the processor is taken, what is drawn takes so many times as long. */
+const shortageFactor = 20;
+
+export function createSimMedia(world: SimWorkerWorld, isProcessorShort: () => boolean): Media {
   const problem = (plays: boolean): string | null => (plays ? null : "cannot be decoded");
   return {
     renderStandIn: async (order) => {
-      await world.clock.sleep(700);
+      await world.clock.sleep(isProcessorShort() ? 700 * shortageFactor : 700);
       const request = {
         model: "T2V-A14B",
         prompt: "",
@@ -193,6 +196,10 @@ export function createSimProbe(
           diskFreeBytes: isIn("disk") ? gibibyte : 100 * gibibyte,
         },
       };
+    },
+    followProcess: async (pid) => {
+      const worker = [...workers.values()].find((one) => one.pid === pid);
+      return { evidence: async () => worker?.end?.machine ?? {}, end: () => undefined };
     },
     stop: async () => undefined,
   };

@@ -2,9 +2,11 @@
 import type { Chance } from "../../src/core/chance.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { ModelCatalog } from "../../src/core/model-catalog.ts";
+import type { MachineEvidence } from "../../src/core/ports/telemetry-probe.ts";
 import type { GenerateOrder } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import type { ModelId, Phase } from "../../src/core/words.ts";
+import type { Defects } from "./job-defects.ts";
 
 export const deviceTotalBytes = 80 * gibibyte;
 
@@ -46,6 +48,8 @@ export interface WorkerEnd {
   readonly code: number | null;
   readonly signal: string | null;
   readonly logTail?: string;
+  /** What kernel and card tell of it. */
+  readonly machine?: MachineEvidence;
 }
 
 interface SimFile {
@@ -76,6 +80,10 @@ export interface SimWorkerWorld {
   readonly keptAttempts: Set<string>;
   /** Jobs whose own request a worker called wrong: these may fail. */
   readonly blamedJobs: Set<string>;
+  /** Defects of requests, which every worker meets alike. */
+  readonly defects: Defects;
+  /** The world did something to a worker, and to the job in its hand. */
+  readonly onStruck: (what: string, jobId: string | null) => void;
   readonly stepMs: number;
   readonly heartbeatMs: number;
   readonly checkpointEverySteps: number;

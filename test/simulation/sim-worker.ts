@@ -13,11 +13,13 @@ import type {
   WorkerNotice,
 } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
-import { type LoadProfile, type ModelId, type Phase, phases } from "../../src/core/words.ts";
+import { type LoadProfile, type ModelId, phases } from "../../src/core/words.ts";
 import { envelopeOf } from "../../src/recovery/envelopes.ts";
 import { libraryFailure } from "../../src/workers/simulator/library-errors.ts";
+import { failureInProof, meetDefect } from "./job-defects.ts";
+import { attachReportOf, type FailedAttempt, lengthOf, type Render, reportOf } from "./sim-attempt.ts";
 import { allocatedByModel, type CardUse, memoryOf, refusalOf, residentOf } from "./sim-card.ts";
-import { failureTexts } from "./sim-failures.ts";
+import { failureTexts, raisedFailure } from "./sim-failures.ts";
 import type { Armed, ArmedFault, BadCalls, SimWorkerWorld, WorkerEnd } from "./sim-worker-types.ts";
 
 const never = (): Promise<never> => new Promise(() => undefined);
@@ -27,15 +29,6 @@ const cacheBytes = gibibyte;
 const slowFactor = 3;
 /** A render does not end by them. */
 const goesOn: readonly ArmedFault[] = ["slow", "leak", "cut", "silent"];
-
-interface Render {
-  readonly order: GenerateOrder;
-  readonly resumedFromStep: number;
-  phase: Phase;
-  step: number;
-  timer: TimerHandle | undefined;
-  stepsRendered: number;
-}
 
 /** One in-process worker with the wire's semantics: it outlives its supervisor, keeps a result until it is acknowledged. */
 export class SimWorker {
@@ -52,13 +45,14 @@ export class SimWorker {
   cachedBytes = 0;
   jobsDone = 0;
   armed: Armed | null = null;
+  end: WorkerEnd | null = null;
   readonly bad: BadCalls = { loads: 0, probes: 0 };
   readonly exitListeners = new Set<(exit: WorkerEnd) => void>();
   #listener: ((notice: WorkerNotice) => void) | null = null;
   #onReplaced: (() => void) | null = null;
   #render: Render | null = null;
   #result: RenderReport | null = null;
-  #failure: { readonly order: GenerateOrder; readonly failure: WorkerFailure } | null = null;
+  #failure: FailedAttempt | null = null;
   #movedAtMs = 0;
   #isSilent = false;
   #hungSinceMs: number | null = null;
@@ -133,21 +127,14 @@ export class SimWorker {
   }
 
   attach(): AttachReport {
-    const render = this.#render;
-    const kept = this.#result ?? null;
-    const failed = this.#failure;
-    return {
-      jobId: render?.order.jobId ?? kept?.jobId ?? failed?.order.jobId ?? null,
-      fence: render?.order.fence ?? kept?.fence ?? failed?.order.fence ?? null,
-      phase: render?.phase ?? null,
-      step: render?.step ?? null,
-      of: render === null ? null : this.#lengthOf(render),
-      result: kept,
-      failure: failed?.failure ?? null,
-      residentModel: this.model,
+    return attachReportOf({
+      render: this.#render,
+      result: this.#result,
+      failed: this.#failure,
+      model: this.model,
       profile: this.profile,
-      standstillMs: render === null ? 0 : this.#world.clock.nowMs() - this.#movedAtMs,
-    };
+      standstillMs: this.#world.clock.nowMs() - this.#movedAtMs,
+    });
   }
 
   acknowledge(jobId: string, fence: number): void {
@@ -161,12 +148,16 @@ export class SimWorker {
     this.#failure = null;
     this.cachedBytes = cacheBytes;
     const resumedFromStep = Math.min(order.request.steps, this.#world.checkpoints.get(order.jobId) ?? 0);
-    this.#render = { order, resumedFromStep, phase: "encode", step: 0, timer: undefined, stepsRendered: 0 };
+    this.#render = {
+      order,
+      resumedFromStep,
+      beganAtMs: this.#world.clock.nowMs(),
+      phase: "encode",
+      step: 0,
+      timer: undefined,
+      stepsRendered: 0,
+    };
     this.#schedule();
-  }
-
-  #lengthOf(render: Render): number {
-    return render.phase === "denoise" ? render.order.request.steps : 1;
   }
 
   #schedule(): void {
@@ -196,9 +187,9 @@ export class SimWorker {
       fence: render.order.fence,
       phase: render.phase,
       step: render.step,
-      of: this.#lengthOf(render),
+      of: lengthOf(render),
     });
-    if (render.step >= this.#lengthOf(render)) this.#nextPhase(render);
+    if (render.step >= lengthOf(render)) this.#nextPhase(render);
     if (this.#render === render) this.#schedule();
   }
 
@@ -220,19 +211,7 @@ export class SimWorker {
     if (this.#listener === null) this.#world.keptAttempts.add(`${order.jobId}:${order.fence}`);
     this.#render = null;
     this.jobsDone += 1;
-    this.#result = {
-      jobId: order.jobId,
-      fence: order.fence,
-      outputPath: order.outputPath,
-      frames: order.request.frames,
-      renderedWidth: order.request.width,
-      renderedHeight: order.request.height,
-      stepsRendered: render.stepsRendered,
-      resumedFromStep: render.resumedFromStep,
-      renderMs: 1_000,
-      peakBytes: this.memory().peakBytes,
-      heldBytes: this.memory().allocatedBytes,
-    };
+    this.#result = reportOf(render, this.memory(), this.#world.clock.nowMs());
     if (isTold) this.#send({ kind: "completed", report: this.#result });
   }
 
@@ -258,18 +237,23 @@ export class SimWorker {
   }
 
   #raise(render: Render, errorName: string): void {
-    let deviceUsable = true;
-    const { exceptionType, message } = libraryFailure(errorName, () => {
-      deviceUsable = false;
-    });
     if (errorName === "request") this.#world.blamedJobs.add(render.order.jobId);
-    this.#fail(render, { exceptionType, message, deviceUsable });
+    this.#fail(render, raisedFailure(errorName));
+  }
+
+  /** What was armed for this worker comes first; a defect of the job's own comes on every worker alike. */
+  #metBy({ order, phase, step }: Render): Armed | null {
+    const { armed } = this;
+    if (armed === null || phase !== armed.phase || step < armed.atStep)
+      return meetDefect(this.#world.defects, order.request.seed, phase, step);
+    this.armed = null;
+    this.#world.onStruck(armed.fault, order.jobId);
+    return armed;
   }
 
   #firesArmed(render: Render): boolean {
-    const { armed } = this;
-    if (armed === null || render.phase !== armed.phase || render.step < armed.atStep) return false;
-    this.armed = null;
+    const armed = this.#metBy(render);
+    if (armed === null) return false;
     const plays: Readonly<Record<ArmedFault, () => void>> = {
       crash: () => this.die({ code: null, signal: "SIGSEGV" }),
       exit: () => this.die({ code: 1, signal: null, logTail: failureTexts.traceback }),
@@ -349,8 +333,24 @@ export class SimWorker {
       order.kind === "phase" && this.profile !== null
         ? peakBytes(this.#world.catalog.entryOf(order.request.model), order.request, this.profile)
         : residentOf(this.#use()) + gibibyte;
-    const failure = this.#refusalOf(order.kind === "phase" ? order.phase : "denoise", wantedBytes);
+    const failure =
+      this.#refusalOf(order.kind === "phase" ? order.phase : "denoise", wantedBytes) ??
+      failureInProof(this.#world.defects, order, this.memory());
     return { passed: this.model !== null && !isBad && failure === null, expertsUsed: 2, tookMs: 200, failure };
+  }
+
+  /** It renders nothing now, and a test render of this model would pass, after a load where that is needed. */
+  couldRender(model: ModelId): boolean {
+    const { catalog, brokenModels } = this.#world;
+    if (!this.isAlive || !this.isConnectable || this.#isStill || this.#isSilent || this.#render !== null) return false;
+    if (this.bad.probes + this.bad.loads > 0 || brokenModels.has(model)) return false;
+    return this.#refusalOf("denoise", residentBytes(catalog.entryOf(model), "full") + gibibyte) === null;
+  }
+
+  /** Something is wrong with it that nobody can have noticed yet. */
+  get isSick(): boolean {
+    const isWeak = this.#slowness > 1 || this.leakBytes > 0 || this.bad.probes + this.bad.loads > 0;
+    return isWeak || this.#isStill || this.#isSilent || this.armed !== null;
   }
 
   /** The main thread does nothing any more, with or without a render; heartbeats go on. */
@@ -368,6 +368,7 @@ export class SimWorker {
 
   die(exit: WorkerEnd): void {
     if (!this.isAlive) return;
+    this.end = exit;
     this.isAlive = false;
     this.isConnectable = false;
     this.#world.clock.clearTimer(this.#heartbeat);
@@ -385,11 +386,11 @@ export class SimWorker {
   }
 
   /** SIGTERM: a process that stands still as a whole hears nothing but SIGKILL. */
-  terminate(): void {
+  terminate(code = 0): void {
     this.#isTermPending = this.isStopped;
     if (this.isStopped || (this.#hungSinceMs !== null && this.#isSilent)) return;
     const render = this.#render;
     if (render !== null && render.phase === "denoise") this.#world.checkpoints.set(render.order.jobId, render.step);
-    this.#world.clock.setTimer(() => this.die({ code: 0, signal: null }), 100);
+    this.#world.clock.setTimer(() => this.die({ code, signal: null }), 100);
   }
 }

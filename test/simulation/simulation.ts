@@ -6,9 +6,14 @@ import { drawInteger } from "../../src/core/chance.ts";
 import type { TimelineRow } from "../../src/core/events.ts";
 import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
 import { checkEndOfWorld, checkNow } from "./checker.ts";
-import { submitJob } from "./client.ts";
+import { type AskedJob, submitJob } from "./client.ts";
 import { strike } from "./faults.ts";
 import { beginLife, type LifeOptions } from "./life.ts";
+import type { OversightFigures } from "./oversight.ts";
+import { probePromises } from "./probes.ts";
+import { lookEveryMs } from "./standing.ts";
+import { compareSurfaces } from "./surfaces.ts";
+import { triggerRepair } from "./triggers.ts";
 import { type Answers, createWorld, readTimeline, type World } from "./world.ts";
 
 export interface SimulationOptions extends LifeOptions {
@@ -19,11 +24,13 @@ export interface SimulationOptions extends LifeOptions {
   readonly jobsPerHour?: number;
   readonly faultsPerHour?: number;
   readonly crashesPerHour?: number;
+  /** Goes on after the first problem, to count what there is. */
+  readonly isPatient?: boolean;
   /** Sees every row, to look into a seed. */
   readonly onRow?: (row: TimelineRow) => void;
 }
 
-export interface SimulationFigures {
+export interface SimulationFigures extends OversightFigures {
   readonly seed: number;
   readonly hours: number;
   readonly workers: number;
@@ -80,6 +87,26 @@ function armCrash(world: World): void {
   current?.points.arm(1, { only: draw(calls.filter((call) => portOf(call) === port)) });
 }
 
+const defectsPerHour = 0.5;
+const probesPerHour = 0.2;
+const triggersPerHour = 0.15;
+
+type Submit = (asked?: AskedJob) => Promise<void>;
+
+/** Looks at what is said, and at who could be served, until the end. */
+function oversee(world: World, untilMs: number, submit: Submit): void {
+  const { clock, oversight } = world;
+  const look = (): void => {
+    oversight.standing.look(world);
+    if (clock.nowMs() < untilMs) clock.setTimer(look, lookEveryMs);
+  };
+  look();
+  schedule(world, probesPerHour, untilMs, () => {
+    void probePromises(world, (consent) => submit({ consent, isSmall: true }), compareSurfaces);
+  });
+  schedule(world, triggersPerHour, untilMs, () => void triggerRepair(world, oversight.triggers));
+}
+
 /** Hours of the whole service on a virtual clock: arrivals, faults, cancels and crashes of the supervisor, from one seed. */
 export async function runSimulation(options: SimulationOptions): Promise<SimulationFigures> {
   const { seed, hours, workers, jobsPerHour = 6, faultsPerHour = 2.2, crashesPerHour = 0.5, onRow } = options;
@@ -87,24 +114,29 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
   const { clock, counts, journal } = world;
   const untilMs = clock.nowMs() + hours * hourMs;
   let submissionCount = 0;
-  void beginLife(world);
-  schedule(world, jobsPerHour, untilMs, () => {
+  const submit: Submit = (asked) => {
     submissionCount += 1;
-    void submitJob(world, `job-${submissionCount}`);
-  });
+    return submitJob(world, `job-${submissionCount}`, asked);
+  };
+  void beginLife(world);
+  schedule(world, jobsPerHour, untilMs, () => void submit());
   schedule(world, faultsPerHour, untilMs, () => strike(world));
   schedule(world, crashesPerHour, untilMs, () => armCrash(world));
+  if (options.jobFaults === true) schedule(world, defectsPerHour, untilMs, () => world.defectPlan.begin(clock.nowMs()));
+  if (options.promises === true) oversee(world, untilMs, submit);
   const goOn = async (spanMs: number): Promise<void> => {
     await clock.advance(spanMs);
     await readTimeline(world, onRow);
     await checkNow(world);
   };
-  while (clock.nowMs() < untilMs && world.problems.length === 0)
+  while (clock.nowMs() < untilMs && (options.isPatient === true || world.problems.length === 0))
     await goOn(Math.min(checkEveryMs, untilMs - clock.nowMs()));
   world.isOver = true;
   world.current?.points.arm(Number.POSITIVE_INFINITY);
   const isUnsettled = async (): Promise<boolean> =>
-    world.owed.size > 0 || (await world.observer.incidents.listOpen()).length > 0;
+    world.owed.size > 0 ||
+    (options.promises === true && world.oversight.standing.findPoorModes(world).length > 0) ||
+    (await world.observer.incidents.listOpen()).length > 0;
   for (let waitedMs = 0; waitedMs < graceMs && (waitedMs === 0 || (await isUnsettled())); waitedMs += checkEveryMs)
     await goOn(checkEveryMs);
   await clock.advance(secondMs);
@@ -116,6 +148,7 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
     hours,
     workers: world.config.workers.length,
     ...counts,
+    ...world.oversight.figures(),
     adoptions: journal.adoptionCount,
     keptResults: journal.keptResultCount,
     rows: journal.rowCount,

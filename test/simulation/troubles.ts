@@ -10,7 +10,7 @@ export const hostConditions = ["disk", "cpu", "hostMemory", "hub", "crowd"] as c
 /** Of one card: others take its memory, it grows hot, or it is gone. */
 export const deviceConditions = ["neighbour", "heat", "cardLost"] as const;
 type DeviceCondition = (typeof deviceConditions)[number];
-type Trouble = BreakablePort | (typeof hostConditions)[number] | `${DeviceCondition} ${string}`;
+export type Trouble = BreakablePort | (typeof hostConditions)[number] | `${DeviceCondition} ${string}`;
 
 const refusals: Readonly<Record<BreakablePort, () => Error>> = {
   store: () =>

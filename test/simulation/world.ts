@@ -9,8 +9,12 @@ import { gibibyte, secondMs } from "../../src/core/units.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import type { FallbackConsent } from "../../src/core/words.ts";
 import { openStore, type StoreOptions } from "../../src/store/open-store.ts";
+import { createDisturbances, type Disturbances } from "./disturbances.ts";
+import { createDefectPlan, type Defect, type DefectPlan, type Defects } from "./job-defects.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import type { Life, LifeOptions } from "./life.ts";
+import { createOversight, type Oversight } from "./oversight.ts";
+import { stepsPerJob } from "./sim-attempt.ts";
 import type { SimModels } from "./sim-models.ts";
 import type { SimDisk } from "./sim-ports.ts";
 import type { SimWorker } from "./sim-worker.ts";
@@ -54,6 +58,13 @@ export interface World {
   readonly troubles: Troubles;
   readonly journal: Journal;
   readonly stays: Stays;
+  readonly disturbances: Disturbances;
+  readonly defectPlan: DefectPlan;
+  /** Seeds of the requests, by the acknowledged job. */
+  readonly seeds: Map<string, number>;
+  /** The defect that the job carries, so that its end may be its own. */
+  defectOf(jobId: string): Defect | undefined;
+  readonly oversight: Oversight;
   readonly seenCalls: Set<string>;
   /** `before jobs.commit` → how often a life ended there. */
   readonly crashPlaces: Map<string, number>;
@@ -65,6 +76,7 @@ export interface World {
   readonly answers: Answers;
   readonly counts: {
     jobs: number;
+    seeds: number;
     faults: number;
     crashes: number;
     cancels: number;
@@ -82,8 +94,8 @@ let databaseCount = 0;
 const generous = { "recovery.budgetActions": "100000", "supervision.crashLoopDeaths": "100000" };
 const generousStore = { quarantineDeaths: 100, maxAttempts: 1_000 };
 
-/** Two, three or four cards, by the seed. */
-const drawWorkerCount = (seed: number): number => 2 + (Math.floor(seed / 3) % 3);
+/** Two, three or four cards, by the seed; with faults of jobs also one. */
+const drawWorkerCount = (seed: number, fewest: number): number => fewest + (Math.floor(seed / 3) % (5 - fewest));
 
 /** Beside a neighbour of this size large requests fit in a leaner memory mode; beside a crowd they do not fit at all. */
 const neighbourBytes = deviceTotalBytes / 2 + 2 * gibibyte;
@@ -106,7 +118,11 @@ function readConfig(mayGiveUp: boolean, workerCount: number): Config {
   return answer.config;
 }
 
-export function createWorld(seed: number, lifeOptions: LifeOptions, workerCount = drawWorkerCount(seed)): World {
+export function createWorld(
+  seed: number,
+  lifeOptions: LifeOptions,
+  workerCount = drawWorkerCount(seed, lifeOptions.jobFaults === true ? 1 : 2),
+): World {
   const clock = createVirtualClock();
   const troubles = createTroubles(clock);
   const models: SimModels = { broken: new Set(), found: new Set() };
@@ -116,6 +132,13 @@ export function createWorld(seed: number, lifeOptions: LifeOptions, workerCount 
   databaseCount += 1;
   const storeOptions = { path: `file:/simulation-${databaseCount}?vfs=memdb`, ...(mayGiveUp ? {} : generousStore) };
   const keptAttempts = new Set<string>();
+  const disturbances = createDisturbances();
+  const defects: Defects = new Map();
+  const seeds = new Map<string, number>();
+  const onStruck = (what: string, jobId: string | null): void => {
+    disturbances.note(what, clock.nowMs());
+    if (jobId !== null) disturbances.hit(jobId);
+  };
   return {
     clock,
     chance,
@@ -130,6 +153,8 @@ export function createWorld(seed: number, lifeOptions: LifeOptions, workerCount 
       weather: weatherOf(troubles),
       brokenModels: models.broken,
       blamedJobs,
+      defects,
+      onStruck,
       checkpoints: new Map(),
       files: new Map(),
       keptAttempts,
@@ -143,13 +168,18 @@ export function createWorld(seed: number, lifeOptions: LifeOptions, workerCount 
     troubles,
     journal: createJournal(keptAttempts),
     stays: createStays(),
+    disturbances,
+    defectPlan: createDefectPlan(chance, defects, stepsPerJob),
+    seeds,
+    defectOf: (jobId) => defects.get(seeds.get(jobId) ?? Number.NaN),
+    oversight: createOversight(),
     seenCalls: new Set(),
     crashPlaces: new Map(),
     faultCounts: new Map(),
     owed: new Map(),
     problems: [],
     answers: { real: 0, changed: 0, standIn: 0, refused: 0, cancelled: 0 },
-    counts: { jobs: 0, faults: 0, crashes: 0, cancels: 0, looks: 0, stoodInMeanwhile: 0 },
+    counts: { jobs: 0, seeds: 0, faults: 0, crashes: 0, cancels: 0, looks: 0, stoodInMeanwhile: 0 },
     lifeOptions,
     current: null,
     isOver: false,
@@ -166,6 +196,7 @@ export async function readTimeline(world: World, onRow?: (row: TimelineRow) => v
     for (const row of rows) {
       world.journal.read(row);
       world.stays.read(row);
+      world.oversight.read(row);
       onRow?.(row);
       world.lastReadSeq = row.seq;
     }

@@ -234,6 +234,29 @@ export function describeQueue(world: JobStoreWorld): void {
       expect(await world.jobs.standingOf("job-unknown")).toBeNull();
     });
 
+    it("tells of the jobs that wait or are rendered what others in the queue have to know", async () => {
+      const lease = await world.claimNew();
+      const waiting = await world.submit({ priority: 3, model: "TI2V-5B" });
+      const ended = await world.submit();
+      await world.jobs.cancel(ended, "client:a");
+      const open = await world.jobs.openJobs(null);
+      expect(open.map(({ id, isQueued }) => [id, isQueued]).toSorted()).toEqual(
+        [
+          [lease.jobId, false],
+          [waiting, true],
+        ].toSorted(),
+      );
+      const job = await world.jobs.get(waiting);
+      const { model, width, height, frames, steps } = job?.spec.request ?? {};
+      expect(await world.jobs.openJobs([ended, waiting])).toEqual([
+        {
+          ...{ id: waiting, isQueued: true, priority: 3, model, width, height, frames, steps },
+          createdAtMs: job?.createdAtMs,
+          dueAtMs: job?.runAtMs,
+        },
+      ]);
+    });
+
     it("names the newest incident that a job had to do with", async () => {
       const lease = await world.claimNew();
       expect(await world.jobs.standingOf(lease.jobId)).toMatchObject({ incidentId: null });

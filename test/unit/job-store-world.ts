@@ -45,6 +45,7 @@ export interface JobOptions {
   readonly labels?: readonly string[];
   readonly webhookUrl?: string;
   readonly retryOf?: string;
+  readonly size?: Pick<RenderRequest, "width" | "height" | "frames">;
 }
 
 export const leaseMs = 30 * secondMs;
@@ -129,7 +130,7 @@ export function makeJob(deadlineAtMs: number, options: JobOptions = {}): NewJob 
   return {
     id: `job-${String(jobCount).padStart(5, "0")}`,
     spec: {
-      request: { ...request, model: options.model ?? "T2V-A14B" },
+      request: { ...request, ...options.size, model: options.model ?? "T2V-A14B" },
       consent: { fallback: options.fallback ?? "stand_in_then_real", allow: ["frames"], floor: null },
       workflow: options.workflow ?? null,
     },

@@ -1,35 +1,49 @@
 import { describe, expect, it } from "vitest";
+import type { PromiseReason } from "../../src/core/words.ts";
 import { type ModeFacts, modeOf } from "../../src/recovery/mode.ts";
 
 const serving: ModeFacts = {
-  isDraining: false,
-  hasRealRoute: true,
-  isRecoveringLead: false,
+  isStopping: false,
+  because: "serving",
+  isRepairing: false,
   isReduced: false,
-  isLeadReady: true,
   hasOpenIncident: false,
-  hasLeadProofPassed: true,
 };
 
 describe("the mode of the service", () => {
   it.each<[string, Partial<ModeFacts>, string]>([
-    ["ready when the main model serves and its last proof passed", {}, "ready"],
-    ["loading when the main model is not ready and nothing is wrong", { isLeadReady: false }, "loading"],
-    ["degraded when the next job would be real in another way", { isReduced: true }, "degraded"],
-    ["recovering when an incident works on the main model", { isRecoveringLead: true, isReduced: true }, "recovering"],
+    ["ready while a worker serves", {}, "ready"],
+    ["ready while one job is let through before all are", { because: "returning", hasOpenIncident: true }, "ready"],
     [
-      "mock when no route gives real output, whatever else holds",
-      { hasRealRoute: false, isRecoveringLead: true },
-      "mock",
+      "ready while a test render is asked for: nothing is wrong yet",
+      { because: "checking", hasOpenIncident: true },
+      "ready",
     ],
-    ["draining before everything else", { isDraining: true, hasRealRoute: false }, "draining"],
-    ["degraded, never ready, when the main model is there but unproven", { hasLeadProofPassed: false }, "degraded"],
+    ["loading when the main model is not ready and nothing is wrong", { because: "loading" }, "loading"],
+    ["loading while the workers rest: they start when they are wanted", { because: "resting" }, "loading"],
+    ["degraded when fewer workers serve than there are", { isReduced: true }, "degraded"],
+    ["recovering when an incident works on the main model", { because: "repairing", isRepairing: true }, "recovering"],
+    ["recovering while one worker is repaired and others serve", { isRepairing: true, isReduced: true }, "recovering"],
+    ["draining before everything else", { isStopping: true, because: "stopped" }, "draining"],
     [
-      "degraded when the lead is down and an incident is open that nobody works on",
-      { isLeadReady: false, hasOpenIncident: true },
+      "degraded when the main model is not there and an incident is open that nobody works on",
+      { because: "loading", hasOpenIncident: true },
       "degraded",
     ],
   ])("is %s", (_sentence, change, mode) => {
     expect(modeOf({ ...serving, ...change })).toBe(mode);
+  });
+
+  it.each<PromiseReason>([
+    "standingIn",
+    "exhausted",
+    "crashLooping",
+    "stopped",
+    "breakerOpen",
+    "modelAside",
+    "notOffered",
+    "diskFull",
+  ])("is mock when %s keeps real video away, whatever else holds", (because) => {
+    expect(modeOf({ ...serving, because, isRepairing: true, hasOpenIncident: true })).toBe("mock");
   });
 });

@@ -1,18 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { DeviceMemory } from "../../src/core/fault.ts";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
-import { peakBytes } from "../../src/core/model-figures.ts";
-import { gibibyte } from "../../src/core/units.ts";
+import { peakBytes, residentBytes, tokenCount } from "../../src/core/model-figures.ts";
+import { gibibyte, mebibyte, minuteMs } from "../../src/core/units.ts";
 import {
   type Envelope,
   emptyEnvelopes,
   fitsCard,
+  isCardClean,
   misfitEndsAtMs,
   misfitLifeMs,
   noteFit,
   noteMisfit,
   notePeak,
   predictPeak,
+  provableMisfits,
 } from "../../src/recovery/envelopes.ts";
 
 const place = { deviceUuid: "GPU-1", profile: "model-offload" } as const;
@@ -21,6 +24,7 @@ const large: Envelope = { model: entryOf("T2V-A14B"), width: 1280, height: 720, 
 const medium: Envelope = { ...large, width: 832, height: 480 };
 const small: Envelope = { ...medium, frames: 33 };
 const card = 80 * gibibyte;
+const at = (nowMs: number) => ({ nowMs, phase: "denoise" as const });
 const fits = (
   table: typeof emptyEnvelopes,
   envelope: Envelope,
@@ -29,7 +33,7 @@ const fits = (
 ) => fitsCard(table, where, envelope, card, nowMs);
 
 describe("a size that ran out of memory", () => {
-  const table = noteMisfit(emptyEnvelopes, place, medium, 0);
+  const table = noteMisfit(emptyEnvelopes, place, medium, at(0));
 
   it("is not tried again there, nor is a larger one; a smaller one is", () => {
     expect([large, medium, small].map((envelope) => fits(table, envelope))).toEqual([false, false, true]);
@@ -58,12 +62,82 @@ describe("a size that ran out of memory", () => {
     expect(fits(noteFit(table, place, small), medium)).toBe(false);
   });
 
+  const lifeOf = (so: typeof table, nowMs: number): number =>
+    (misfitEndsAtMs(so, place.deviceUuid, medium, nowMs) ?? nowMs) - nowMs;
+
+  it("holds twice as long each time it is found again after it had expired, a day at most", () => {
+    let nowMs = 0;
+    let so = table;
+    const lives = Array.from({ length: 10 }, () => {
+      nowMs += lifeOf(so, nowMs);
+      so = noteMisfit(so, place, medium, at(nowMs));
+      return lifeOf(so, nowMs) / minuteMs;
+    });
+    expect(lives).toEqual([20, 40, 80, 160, 320, 640, 1280, 1440, 1440, 1440]);
+  });
+
+  it("holds no longer for being found once more while it holds, as one failure does on several rungs", () => {
+    const again = noteMisfit(table, place, medium, at(minuteMs));
+    expect(lifeOf(again, minuteMs)).toBe(misfitLifeMs);
+  });
+
+  it("a smaller one that is found later does not shorten what holds longer for a larger one", () => {
+    const twice = noteMisfit(table, place, medium, at(misfitLifeMs));
+    const both = noteMisfit(twice, place, small, at(misfitLifeMs));
+    expect(fits(both, medium, misfitLifeMs + 15 * minuteMs)).toBe(false);
+    expect(fits(both, small, misfitLifeMs + 15 * minuteMs)).toBe(true);
+  });
+
+  it("of a table that an older program kept holds as it says, and grows like any other", () => {
+    const { deviceUuid, profile } = place;
+    const old = {
+      peaks: [],
+      misfits: [{ deviceUuid, profile, model: "T2V-A14B", tokens: tokenCount(medium.model, medium), untilMs: 7 }],
+    };
+    expect([6, 7].map((nowMs) => fits(old, medium, nowMs))).toEqual([false, true]);
+    expect(provableMisfits(old, place, "T2V-A14B")).toEqual([]);
+    expect(lifeOf(noteMisfit(old, place, medium, at(7)), 7)).toBe(2 * misfitLifeMs);
+  });
+
+  it("can be proven again in its own size and phase, the smallest first", () => {
+    const both = noteMisfit(noteMisfit(table, place, large, at(0)), place, small, { nowMs: 0, phase: "decode" });
+    expect(provableMisfits(noteMisfit(both, place, large, at(0)), place, "T2V-A14B").map(({ proof }) => proof)).toEqual(
+      [
+        { width: 832, height: 480, frames: 33, phase: "decode" },
+        { width: 1280, height: 720, frames: 81, phase: "denoise" },
+      ],
+    );
+    expect(provableMisfits(both, { ...place, profile: "tiling" }, "T2V-A14B")).toEqual([]);
+  });
+
   it("leaves no heap of entries behind", () => {
     const many = Array.from({ length: 1_000 }, (_, index) => index).reduce(
-      (so, index) => noteMisfit(so, place, medium, index * 1_000),
+      (so, index) => noteMisfit(so, place, medium, at(index * 1_000)),
       emptyEnvelopes,
     );
     expect(many.misfits).toHaveLength(1);
+  });
+});
+
+describe("a card of one's own", () => {
+  const resident = { model: entryOf("T2V-A14B"), profile: "model-offload" } as const;
+  const held = residentBytes(resident.model, resident.profile);
+  const memoryBeside = (othersBytes: number, cachedBytes = 0, leakedBytes = 0, totalBytes = card): DeviceMemory => ({
+    totalBytes,
+    allocatedBytes: held + leakedBytes,
+    reservedBytes: held + leakedBytes + cachedBytes,
+    freeBytes: totalBytes - held - leakedBytes - cachedBytes - othersBytes,
+    peakBytes: 0,
+  });
+  it.each<[string, boolean, DeviceMemory]>([
+    ["has nobody on it", true, memoryBeside(0)],
+    ["has the context and the driver on it", true, memoryBeside(1_200 * mebibyte)],
+    ["is small, and has the context and the driver on it", true, memoryBeside(1_200 * mebibyte, 0, 0, 12 * gibibyte)],
+    ["has the allocator's cache on it", true, memoryBeside(500 * mebibyte, 40 * gibibyte)],
+    ["is not one's own with a neighbour on it", false, memoryBeside(5 * gibibyte)],
+    ["is not one's own with what a leak holds", false, memoryBeside(500 * mebibyte, 0, 5 * gibibyte)],
+  ])("%s", (_, isClean, memory) => {
+    expect(isCardClean(memory, resident)).toBe(isClean);
   });
 });
 
@@ -123,12 +197,12 @@ describe("whatever happens", () => {
         let table = emptyEnvelopes;
         for (const { kind, envelope: subject, gib, afterMs } of happenings) {
           nowMs += afterMs;
-          if (kind === "misfit") table = noteMisfit(table, place, subject, nowMs);
+          if (kind === "misfit") table = noteMisfit(table, place, subject, at(nowMs));
           else if (kind === "fit") table = noteFit(table, place, subject);
           else table = notePeak(table, place, subject, gib * gibibyte);
         }
         const larger = { ...asked, frames: asked.frames + 40 };
-        const refused = noteMisfit(table, place, asked, nowMs);
+        const refused = noteMisfit(table, place, asked, at(nowMs));
         expect(fitsCard(refused, place, larger, 1e15, nowMs)).toBe(false);
         expect(fitsCard(refused, place, larger, 1e15, nowMs + misfitLifeMs)).toBe(true);
       }),

@@ -1,5 +1,6 @@
 /** What a service tells of itself while nothing is wrong. */
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
+import type { VideoPromise } from "../../src/recovery/promise.ts";
 import { recoveryStatistics } from "../../src/recovery/statistics.ts";
 import type { HealthView, ServiceStatus } from "../../src/server/server-ports.ts";
 
@@ -16,9 +17,22 @@ export const healthy: HealthView = {
   checkedAtMs: 1_760_000_000_000,
 };
 
+/** A worker is free, and nobody has said how long a render takes. */
+export const atOnce: VideoPromise = {
+  kind: "realNow",
+  because: "serving",
+  turnAtMs: null,
+  expectedAtMs: null,
+  aheadCount: 0,
+  retryAtMs: null,
+  answerDueAtMs: null,
+  clip: "own",
+};
+
 export const ready: ServiceStatus = {
   mode: "ready",
   sentence: "A video made now comes from the main model.",
+  promise: atOnce,
   isSimulated: true,
   model: "T2V-A14B",
   startedAtMs: 1_760_000_000_000,

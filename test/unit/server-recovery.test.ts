@@ -129,7 +129,7 @@ describe("trigger and reset", () => {
       actions: [{ action: "clear_gpu_cache", outcome: "effective" }],
     });
     expect(world.orders).toEqual([
-      { failureType: "vram_exhaustion", workerId: null, isForced: false, waitMs: 120_000, by: "operator:local" },
+      { failureType: "vram_exhaustion", workerId: null, isForced: false, waitMs: 25_000, by: "operator:local" },
     ]);
   });
 

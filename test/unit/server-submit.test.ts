@@ -212,14 +212,15 @@ it("keeps the image with the job, through a repeated submission too, and gives i
 });
 
 it("judges an image by its content, not by its name", async () => {
-  const answer = await postForm({ ...textFields, image: new File(["#!/bin/sh"], "fox.png", { type: "image/png" }) });
+  const withImage = { ...textFields, model_type: "I2V-A14B" };
+  const answer = await postForm({ ...withImage, image: new File(["#!/bin/sh"], "fox.png", { type: "image/png" }) });
   expect(answer.status).toBe(422);
   const large = new Uint8Array(10 * 1024 * 1024 + 1);
   large.set(png);
-  expect((await postForm({ ...textFields, image: new File([large], "fox.png") })).status).toBe(422);
+  expect((await postForm({ ...withImage, image: new File([large], "fox.png") })).status).toBe(422);
   const webp = new TextEncoder().encode("RIFF0000WEBPVP8 ");
-  expect((await postForm({ ...textFields, image: new File([webp], "fox") })).status).toBe(422);
-  expect((await postForm({ ...textFields, image: new File([png], "fox.webp", { type: "image/webp" }) })).status).toBe(
+  expect((await postForm({ ...withImage, image: new File([webp], "fox") })).status).toBe(422);
+  expect((await postForm({ ...withImage, image: new File([png], "fox.webp", { type: "image/webp" }) })).status).toBe(
     200,
   );
 });
@@ -242,7 +243,7 @@ it("counts the image's content as part of the request that a key belongs to", as
     world.app.request("/api/v1/generate", {
       method: "POST",
       headers: { "idempotency-key": "k-2" },
-      body: form({ ...textFields, image: new File([bytes], "a.png") }),
+      body: form({ ...textFields, model_type: "I2V-A14B", image: new File([bytes], "a.png") }),
     });
   expect((await send(png)).status).toBe(200);
   expect((await send(png)).status).toBe(200);
@@ -274,7 +275,13 @@ it("accepts nothing while the disk is below its floor", async () => {
 });
 
 it("says in the answer that only stand-ins are possible now", async () => {
-  world.status = { ...world.status, mode: "mock", sentence: "Stand-ins only: no real video right now." };
+  world.status = {
+    ...world.status,
+    mode: "mock",
+    isDegradedActive: true,
+    sentence: "Stand-ins only: no real video right now.",
+  };
+  world.promise = { ...world.promise, kind: "standInThenReal", because: "standingIn" };
   const body = submittedSchema.parse(await (await post(JSON.stringify(smallJob))).json());
   expect(body).toMatchObject({
     real_ai_enabled: false,

@@ -2,6 +2,7 @@
 import { createIncidentReader } from "../../src/app/incidents/incident-reader.ts";
 import { createJobOutlook } from "../../src/app/rendering/job-outlook.ts";
 import { removeJob } from "../../src/app/rendering/remove-job.ts";
+import type { FieldProblem } from "../../src/contract/submission.ts";
 import type { JobProgress } from "../../src/core/job.ts";
 import type { ArtifactFiles } from "../../src/core/ports/artifact-files.ts";
 import type { Store } from "../../src/core/ports/event-log.ts";
@@ -10,6 +11,7 @@ import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { loadProfiles } from "../../src/core/words.ts";
 import { createAdmission } from "../../src/jobs/admission.ts";
 import { clipTimeOf, emptyClips } from "../../src/recovery/clip-time.ts";
+import type { VideoPromise } from "../../src/recovery/promise.ts";
 import type {
   AnsweredRequest,
   ModelPort,
@@ -29,9 +31,13 @@ export interface SteeredWorld {
   readonly refusedOrigins: string[];
   readonly orders: RecoveryOrder[];
   status: ServiceStatus;
+  /** What a job that waits gets. */
+  promise: VideoPromise;
   triggered: RecoveryTriggered;
   freeBytes: number;
   takesLoras: boolean;
+  /** What a look at a LoRA's file finds, by name. */
+  readonly loraProblems: Map<string, Pick<FieldProblem, "code" | "detail">>;
   sample: Sample;
   isIntakeDrained: boolean;
   isCardKnown: boolean;
@@ -83,6 +89,8 @@ export function makePorts(
               profiles: loadProfiles,
             }
           : null,
+      isOffered: parts.catalog.has,
+      loraProblemOf: async (name) => world().loraProblems.get(name) ?? null,
       clipTimeOf: (question) => clipTimeOf(emptyClips, question),
       isDraining: () => world().status.mode === "draining",
       isIntakeDrained: () => world().isIntakeDrained,
@@ -159,11 +167,10 @@ export function makePorts(
     },
     incidents: createIncidentReader(store, parts.clock),
     machines: { charts: () => [], actors: () => [], inspector: null },
-    outlook: createJobOutlook(store, {
-      progressOf: (jobId) => world().progress.get(jobId) ?? null,
-      running: () => [...world().progress.values()],
-      usableWorkerCount: () => world().status.workers.filter(({ tags }) => tags.includes("servable")).length,
-    }),
+    outlook: createJobOutlook(
+      { clock: parts.clock, store, progress: { of: (jobId) => world().progress.get(jobId) ?? null } },
+      { ofJob: () => world().promise, sentenceOf: () => world().status.sentence },
+    ),
     control: {
       cancelJob: (jobId, by) => store.jobs.cancel(jobId, by),
       removeJob: (jobId, by) =>

@@ -22,7 +22,7 @@ import type { ModelPort, ServerPorts, StreamFrame } from "../../src/server/serve
 import { createArtifactFiles } from "../../src/store/artifact-files.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { claimOf, leaseOf } from "./job-store-world.ts";
-import { ready, sampleOfHost } from "./server-facts.ts";
+import { atOnce, ready, sampleOfHost } from "./server-facts.ts";
 import { makePorts, type SteeredWorld } from "./server-world-ports.ts";
 
 /** Everything real but the machines: store, artifact files and admission are the service's own. */
@@ -124,6 +124,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     refusedOrigins: [],
     orders: [],
     status: ready,
+    promise: atOnce,
     triggered: {
       isSuccess: true,
       isPending: false,
@@ -135,6 +136,7 @@ export function createServerWorld(clock: Clock, options: WorldOptions = {}): Ser
     },
     freeBytes: 1e12,
     takesLoras: true,
+    loraProblems: new Map(),
     sample: { ...sampleOfHost, atMs: clock.nowMs() },
     isIntakeDrained: false,
     isCardKnown: true,

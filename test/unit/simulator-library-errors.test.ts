@@ -4,6 +4,8 @@ import { classify } from "../../src/recovery/classify.ts";
 import { libraryErrorNames, libraryFailure } from "../../src/workers/simulator/library-errors.ts";
 
 const classOf: Readonly<Record<string, FaultClass>> = {
+  // A real failure that no table names: it stays unknown, and an experiment says whose it is.
+  "tensor-size": "unknown",
   request: "request",
   "model-file": "modelFile",
   "no-weights": "modelFile",

@@ -1,5 +1,8 @@
 /** One order has one meaning: the compatible route, `/api/v1/jobs` and `/v1/videos` store the same, and refuse the same. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { builtInModels } from "../../src/core/built-in-models.ts";
+import { createModelCatalog, offeredCatalog } from "../../src/core/model-catalog.ts";
+import type { ModelEntry } from "../../src/core/model-entry.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { createServerWorld, png, type ServerWorld } from "./server-world.ts";
 
@@ -196,8 +199,16 @@ describe("an order that no door takes", () => {
     ["with an unknown fallback", { fallback: "perhaps" }],
     ["that allows an unknown change", { allow: ["steps"] }],
     ["without an image where the model needs one", { model: "I2V-A14B" }],
-    ["with an image that is none", { image: new TextEncoder().encode("#!/bin/sh   ") }],
+    ["with an image that is none", { model: "I2V-A14B", image: new TextEncoder().encode("#!/bin/sh   ") }],
+    ["with an image for a model that begins from the prompt alone", { image: png }],
+    [
+      "with a LoRA for an expert that the model lacks",
+      { model: "TI2V-5B", loras: [{ ...twoLoras[0], expert: "low" }] },
+    ],
+    ["whose file of a LoRA is not there", { lora: { file: "gone.safetensors" } }],
+    ["one of whose LoRAs' files is not there", { loras: [{ name: "gone.safetensors" }] }],
   ])("is refused with 422, and nothing is kept: %s", async (_what, wish) => {
+    world.loraProblems.set("gone.safetensors", { code: "REQUEST_INVALID", detail: "is not there" });
     const answers = [];
     for (const door of namesOfDoors) {
       const answer = await doors[door]({ ...usual, ...wish }, {});
@@ -205,6 +216,112 @@ describe("an order that no door takes", () => {
     }
     expect(answers).toEqual(namesOfDoors.map((door) => [door, 422, "REQUEST_INVALID"]));
     expect((await world.store.jobs.counts()).queued).toBe(0);
+  });
+});
+
+/** Offers less than the service knows: a model of small clips, and not the one that begins from text and image. */
+const clipModel: ModelEntry = {
+  ...builtInModels["T2V-A14B"],
+  id: "short",
+  furtherSizes: ["640x360", "641x361"],
+  pipeline: { ...builtInModels["T2V-A14B"].pipeline, mostFrames: 49, largestPixels: 1_280 * 720 },
+};
+const offered = offeredCatalog(createModelCatalog([clipModel]), [{ models: ["T2V-A14B"] }, { models: ["short"] }]);
+
+interface Refusal {
+  readonly param: string;
+  readonly detail: string;
+}
+
+describe("what no worker of this service can render is refused in words that help", () => {
+  beforeEach(async () => {
+    await world.close();
+    world = createServerWorld(createVirtualClock(), { catalog: offered });
+  });
+
+  it.each<[string, Wish, readonly Refusal[]]>([
+    [
+      "a model that nobody offers",
+      { model: "TI2V-5B" },
+      [
+        { param: "model_type", detail: "Invalid model type. Must be one of: ['T2V-A14B', 'short']" },
+        { param: "model", detail: "model must be one of T2V-A14B, short." },
+        { param: "model", detail: "Invalid model type. Must be one of: ['T2V-A14B', 'short']" },
+      ],
+    ],
+    [
+      "more frames than the model does",
+      { model: "short", size: "640x360", frames: 81 },
+      [
+        { param: "num_frames", detail: "num_frames must be at most 49 for short; T2V-A14B does more" },
+        { param: "frames", detail: "frames must be at most 49 for short; T2V-A14B does more." },
+        { param: "num_frames", detail: "num_frames must be at most 49 for short; T2V-A14B does more." },
+      ],
+    ],
+    [
+      "more pixels than the model does",
+      { model: "short", size: "1920x1080", frames: 9 },
+      namesOfDoors.map((door) => ({
+        param: door === "compatible" ? "resolution" : "size",
+        detail: expect.not.stringMatching(/1920x1080|641x361/) as unknown as string,
+      })),
+    ],
+    [
+      "sides that no clip of H.264 has",
+      { model: "short", size: "641x361", frames: 9 },
+      namesOfDoors.map((door) => ({
+        param: door === "compatible" ? "resolution" : "size",
+        detail: expect.stringMatching(/1280x720.*640x360/) as unknown as string,
+      })),
+    ],
+    [
+      "an image where no model reads one",
+      { image: png },
+      [
+        {
+          param: "image",
+          detail:
+            "image is not taken by T2V-A14B, which begins from the prompt alone; no model of this service begins from an image",
+        },
+        {
+          param: "image",
+          detail:
+            "image is not taken by T2V-A14B, which begins from the prompt alone; no model of this service begins from an image.",
+        },
+        {
+          param: "input_reference",
+          detail:
+            "input_reference is not taken by T2V-A14B, which begins from the prompt alone; no model of this service begins from an image.",
+        },
+      ],
+    ],
+    [
+      "a LoRA whose file is broken",
+      { lora: { file: "torn.safetensors" } },
+      [
+        { param: "lora_path", detail: "lora_path cannot be applied: it is torn." },
+        { param: "lora_path", detail: "lora_path cannot be applied: it is torn." },
+        { param: "lora", detail: "lora cannot be applied: it is torn." },
+      ],
+    ],
+  ])("%s", async (_what, wish, refusals) => {
+    world.loraProblems.set("torn.safetensors", { code: "LORA_UNSUPPORTED", detail: "cannot be applied: it is torn" });
+    const answers = [];
+    for (const door of namesOfDoors) {
+      const answer = await doors[door]({ ...usual, ...wish }, {});
+      const { param, detail, error } = (await answer.json()) as Refusal & {
+        error?: { param: string; message: string };
+      };
+      answers.push([door, answer.status, { param: param ?? error?.param, detail: detail ?? error?.message }]);
+    }
+    expect(answers).toEqual(namesOfDoors.map((door, place) => [door, 422, refusals[place]]));
+    expect((await world.store.jobs.counts()).queued).toBe(0);
+  });
+
+  it("nobody is told of it as of a model that can be had", async () => {
+    const listed = (await (await world.app.request("/v1/models")).json()) as { data: readonly { id: string }[] };
+    expect(listed.data.map(({ id }) => id)).toEqual(["T2V-A14B", "short"]);
+    expect((await world.app.request("/v1/models/TI2V-5B")).status).toBe(404);
   });
 });
 

@@ -4,19 +4,24 @@ export type BlindSpot = "disk" | "telemetry";
 /** The one drill that runs, and what it hides from the service. */
 export class DrillState {
   readonly #hidden = new Set<BlindSpot>();
-  #running: string | null = null;
+  #current: { readonly name: string; readonly isSecret: boolean } | null = null;
 
-  /** The drill's name; null when none runs. */
-  get running(): string | null {
-    return this.#running;
+  /** The drill's name, for those who start drills; null when none runs. */
+  get current(): string | null {
+    return this.#current?.name ?? null;
   }
 
-  begin(name: string): void {
-    this.#running = name;
+  /** The drill that the service may know of when it judges what happens; null also while a secret one runs. */
+  get running(): string | null {
+    return this.#current === null || this.#current.isSecret ? null : this.#current.name;
+  }
+
+  begin(name: string, isSecret = false): void {
+    this.#current = { name, isSecret };
   }
 
   end(): void {
-    this.#running = null;
+    this.#current = null;
     this.#hidden.clear();
   }
 

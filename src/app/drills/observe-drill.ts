@@ -1,30 +1,36 @@
 /**
- * Judges a drill from outside: by the rows that the service writes, by its mode, and by what the owner of the drill's
- * job sees. A claim that a look at the parts contradicts counts against the service.
+ * Watches a drill as the owners of its jobs see it: what they are told, what they can play, when they have their video,
+ * and how long a bystander waits. Rows of the service say only what the fault was recognised as and what was done.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { ScoreCard } from "../../core/drill.ts";
+import type { DrillStage, ScoreCard, StageTimes } from "../../core/drill.ts";
 import { type EventRow, isRowOf } from "../../core/events.ts";
-import type { JobView } from "../../core/job.ts";
+import type { JobProgress } from "../../core/job.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import { withRevisions } from "../../core/rung-revisions.ts";
-import type { Mode } from "../../core/words.ts";
-import { isUsable, type OpenIncidents, type WorkersFacts } from "../../machines/supervisor-facts.ts";
+import { secondMs } from "../../core/units.ts";
+import type { LoadProfile, Mode } from "../../core/words.ts";
+import type { OpenIncidents } from "../../machines/supervisor-facts.ts";
+import type { WorkerLinks } from "../workers/worker-links.ts";
+import { ClaimCheck } from "./claim-check.ts";
+import type { Drill } from "./drill-list.ts";
+import { isAnyAwaited, judgeExpectations, type Seen } from "./expectations.ts";
+import { type Before, isDelivered, isTold, type OwnerLook, type OwnerView, watchableSinceMs } from "./owner-view.ts";
 
 export interface ObserveNeeds {
   readonly clock: Pick<Clock, "nowMs">;
   readonly store: Pick<Store, "events" | "jobs">;
+  readonly links: Pick<WorkerLinks, "list">;
+  readonly progress: { list(): readonly JobProgress[] };
 }
 
-/** What the service says of itself while a drill runs. */
+/** Which incidents are open while a drill runs. */
 export interface ServiceView {
-  getSnapshot(): {
-    readonly context: { readonly mode: Mode; readonly workers: WorkersFacts; readonly incidents: OpenIncidents };
-  };
+  getSnapshot(): { readonly context: { readonly incidents: OpenIncidents } };
 }
 
-/** Rows by which the service tells that something is wrong. */
-const alarms = [
+/** Rows that are the consequence of a fault: one that fires when the worker likes has begun by the first of them. */
+const consequences = [
   "worker.exited",
   "incident.opened",
   "incident.joined",
@@ -32,9 +38,7 @@ const alarms = [
   "job.failed",
   "pipeline.stalled",
   "model.loadFailed",
-  "model.setAside",
   "disk.short",
-  "health.changed",
 ] as const;
 
 /** What the service recognised the fault as; null for rows that say nothing of it. */
@@ -44,65 +48,90 @@ function codeOf(row: EventRow): string | null {
     case "incident.joined":
       return row.data.fault.code;
     case "job.retried":
+    case "job.failed":
       return row.data.code;
     default:
       return null;
   }
 }
 
-/** A place in the queue, a stand-in or the result: the owner knows where the job stands. Rendering under a dead worker is no answer. */
-const isAnswered = (job: JobView): boolean =>
-  job.state !== "running" || job.artifacts.some(({ kind }) => kind === "stand_in");
+/** An estimate is judged from when the service can know of the trouble; where it need not tell, after so long. */
+const untoldMs = 5 * secondMs;
 
-/** What the service says of itself now that a look at its parts contradicts; null when nothing. */
-function findFalseClaim(supervisor: ServiceView, job: JobView | null): string | null {
-  const { mode, workers } = supervisor.getSnapshot().context;
-  if (mode === "ready" && !Object.values(workers).some(isUsable))
-    return "the mode was ready while no worker could render";
-  if (job === null || job.state !== "succeeded") return null;
-  const hasResult = job.artifacts.some(({ kind }) => kind === "result");
-  if (!hasResult) return "the job was called done without a result";
-  return job.result?.servedBy.kind === "real" ? null : "a stand-in was called the real result";
+export interface Watched {
+  readonly drill: Pick<Drill, "fault" | "limits" | "shows">;
+  /** What a bystander's job takes alone. */
+  readonly aloneMs: number;
 }
 
-/** Watches rows and parts from the moment of the fault on. */
+/** Watches owners' views and rows from the moment of the fault on. */
 export class DrillObserver {
   readonly #parts: ObserveNeeds;
   readonly #supervisor: ServiceView;
-  #jobId = "";
-  readonly #isHarmless: boolean;
+  readonly #owner: OwnerView;
+  readonly #watched: Watched;
+  readonly #before: Before;
+  readonly #claims = new ClaimCheck();
   readonly #stop: () => void;
+  readonly #ownIds = new Set<string>();
+  readonly #bystanderIds = new Set<string>();
+  readonly #reachedAtMs = new Map<DrillStage, number>();
   #faultAtMs = Number.POSITIVE_INFINITY;
-  #detectedAtMs: number | null = null;
-  #answeredAtMs: number | null = null;
-  #recoveredAtMs: number | null = null;
-  readonly #falseClaims = new Set<string>();
+  #isCutShort = false;
   readonly #codes: string[] = [];
   readonly #rungs: EventRow<"rung.ended">[] = [];
   readonly #revisions: EventRow<"rung.revised">[] = [];
+  readonly #modes = new Set<Mode>();
+  readonly #kinds = new Set<string>();
+  readonly #profilesBefore = new Map<string, LoadProfile | null>();
+  #looks: { readonly own: readonly OwnerLook[]; readonly bystanders: readonly OwnerLook[] } = {
+    own: [],
+    bystanders: [],
+  };
+  #profilesNow: ReadonlyMap<string, LoadProfile | null> = new Map();
 
-  /** @param isHarmless the fault costs time and nothing else, so that nothing has to be noticed */
-  constructor(parts: ObserveNeeds, supervisor: ServiceView, isHarmless: boolean) {
+  constructor(parts: ObserveNeeds, supervisor: ServiceView, owner: OwnerView, watched: Watched) {
     this.#parts = parts;
-    this.#isHarmless = isHarmless;
     this.#supervisor = supervisor;
+    this.#owner = owner;
+    this.#watched = watched;
+    this.#before = { health: owner.status().health, isAboutHost: watched.drill.fault.kind === "blind" };
     this.#stop = parts.store.events.subscribe((rows) => {
       for (const row of rows) this.#note(row);
     });
   }
 
+  /** Keeps the memory modes to which all has to come back. */
+  async keepProfiles(): Promise<void> {
+    for (const [workerId, profile] of await this.#readProfiles()) this.#profilesBefore.set(workerId, profile);
+  }
+
   follow(jobId: string): void {
-    this.#jobId = jobId;
+    this.#ownIds.add(jobId);
+  }
+
+  followBystander(jobId: string): void {
+    this.#bystanderIds.add(jobId);
   }
 
   /** The fault is in effect from now on; what came before it does not count. */
   begin(atMs: number): void {
     this.#faultAtMs = Math.min(this.#faultAtMs, atMs);
-    if (this.#isHarmless) this.#detectedAtMs ??= this.#faultAtMs;
   }
 
   get hasBegun(): boolean {
     return Number.isFinite(this.#faultAtMs);
+  }
+
+  async #readProfiles(): Promise<ReadonlyMap<string, LoadProfile | null>> {
+    const read = this.#parts.links.list().map(async ({ workerId, client }) => {
+      const profile = await client.stats().then(
+        (stats) => stats.profile,
+        () => null,
+      );
+      return [workerId, profile] as const;
+    });
+    return new Map(await Promise.all(read));
   }
 
   #note(row: EventRow): void {
@@ -110,26 +139,73 @@ export class DrillObserver {
     if (code !== null && this.#codes.at(-1) !== code) this.#codes.push(code);
     if (isRowOf(row, "rung.ended")) this.#rungs.push(row);
     if (isRowOf(row, "rung.revised")) this.#revisions.push(row);
-    if (!isRowOf(row, ...alarms) || this.#detectedAtMs !== null) return;
-    // A fault that fires at a moment of the worker's own choosing is known by its first consequence.
-    this.begin(row.atMs);
-    this.#detectedAtMs = row.atMs;
+    if (row.kind === "mode.changed") this.#modes.add(row.data.to);
+    this.#kinds.add(row.kind);
+    this.#claims.noteRow(row, this.#ownIds);
+    if (isRowOf(row, ...consequences)) this.begin(row.atMs);
   }
 
-  /** Looks once; true when everything is as it was before, with the job's real result. */
+  #reach(stage: DrillStage, atMs: number): void {
+    if (!this.#reachedAtMs.has(stage)) this.#reachedAtMs.set(stage, atMs);
+  }
+
+  async #lookAt(jobIds: ReadonlySet<string>): Promise<readonly OwnerLook[]> {
+    const looks = await Promise.all([...jobIds].map((jobId) => this.#owner.look(jobId)));
+    return looks.filter((look) => look !== null);
+  }
+
+  /** What was done, with the outcomes that the jobs' next attempts gave it. */
+  #actions(): string[] {
+    return withRevisions(this.#rungs, this.#revisions).map(({ data }) => `${data.action}: ${data.outcome}`);
+  }
+
+  #seen(): Seen {
+    return {
+      jobs: this.#looks.own.map(({ job }) => job),
+      modes: this.#modes,
+      actions: this.#actions(),
+      hasBreakerOpened: this.#kinds.has("breaker.opened"),
+      hasBreakerClosed: this.#kinds.has("breaker.closed"),
+      profilesBefore: this.#profilesBefore,
+      profilesNow: this.#profilesNow,
+    };
+  }
+
+  /** The first of the drill's own jobs is the one that meets the fault: its owner's view is scored. */
+  #noteOwner(nowMs: number): void {
+    const [look] = this.#looks.own;
+    if (look === undefined || !this.hasBegun) return;
+    if (isTold(look, this.#before)) this.#reach("told", nowMs);
+    const watchableMs = watchableSinceMs(look);
+    if (watchableMs !== null) this.#reach("watchable", watchableMs);
+    if (isDelivered(look)) this.#reach("delivered", look.job.endedAtMs ?? nowMs);
+  }
+
+  #noteClaims(nowMs: number): void {
+    const { own, bystanders } = this.#looks;
+    const { mode } = this.#owner.status();
+    this.#modes.add(mode);
+    const isWaitedFor = bystanders.some(({ job }) => job.state === "queued" && job.runAtMs <= nowMs);
+    const connectedCount = this.#parts.links.list().length;
+    this.#claims.noteMode(mode, isWaitedFor, { connectedCount, running: this.#parts.progress.list() }, nowMs);
+    const knownAtMs = this.#reachedAtMs.get("told") ?? this.#faultAtMs + untoldMs;
+    for (const look of [...own, ...bystanders]) this.#claims.noteJob(look, nowMs, nowMs >= knownAtMs);
+  }
+
+  /** Looks once; true when everything is as it was before, and every job has ended. */
   async look(isFaultOver: boolean): Promise<boolean> {
-    const { clock, store } = this.#parts;
-    const job = await store.jobs.get(this.#jobId);
-    const claim = findFalseClaim(this.#supervisor, job);
-    if (claim !== null) this.#falseClaims.add(claim);
-    const nowMs = clock.nowMs();
-    const isKnown = this.#detectedAtMs !== null;
-    if (job !== null && isKnown && (this.#isHarmless || isAnswered(job))) this.#answeredAtMs ??= nowMs;
-    const { mode, incidents } = this.#supervisor.getSnapshot().context;
-    const isCalm = mode === "ready" && Object.values(incidents).every(({ stage }) => stage === "returning");
-    if (!this.hasBegun || !isFaultOver || job?.state !== "succeeded" || !isCalm) return false;
-    this.#recoveredAtMs ??= nowMs;
-    this.#answeredAtMs ??= nowMs;
+    this.#looks = { own: await this.#lookAt(this.#ownIds), bystanders: await this.#lookAt(this.#bystanderIds) };
+    const nowMs = this.#parts.clock.nowMs();
+    this.#noteOwner(nowMs);
+    this.#noteClaims(nowMs);
+    const { incidents } = this.#supervisor.getSnapshot().context;
+    const isCalm =
+      this.#owner.status().mode === "ready" && Object.values(incidents).every(({ stage }) => stage === "returning");
+    const hasEnded = [...this.#looks.own, ...this.#looks.bystanders].every(({ job }) => job.endedAtMs !== null);
+    if (!this.hasBegun || !isFaultOver || !hasEnded || !isCalm) return false;
+    if (this.#profilesBefore.size > 0) this.#profilesNow = await this.#readProfiles();
+    if (isAnyAwaited(this.#watched.drill.shows ?? [], this.#seen())) return false;
+    this.#reach("recovered", this.#parts.clock.nowMs());
     return true;
   }
 
@@ -137,17 +213,69 @@ export class DrillObserver {
     this.#stop();
   }
 
-  /** Times since the fault, and what was seen. */
-  score(): Pick<ScoreCard, "detectedMs" | "answeredMs" | "recoveredMs" | "falseClaims" | "recognisedAs" | "actions"> {
-    const since = (atMs: number | null): number | null =>
-      atMs === null || !this.hasBegun ? null : Math.max(0, atMs - this.#faultAtMs);
+  hasEnded(jobId: string): boolean {
+    return this.#looks.own.some(({ job }) => job.id === jobId && job.endedAtMs !== null);
+  }
+
+  cutShort(): void {
+    this.#isCutShort = true;
+  }
+
+  /** Jobs of the drill that had not ended at the last look. */
+  get unended(): readonly string[] {
+    const ended = [...this.#looks.own, ...this.#looks.bystanders].filter(({ job }) => job.endedAtMs !== null);
+    const endedIds = new Set(ended.map(({ job }) => job.id));
+    return [...this.#ownIds, ...this.#bystanderIds].filter((jobId) => !endedIds.has(jobId));
+  }
+
+  /** The longest of the bystanders' waits beyond such a job alone; null while one has no video. */
+  #bystanderMs(): number | null {
+    const tookMs = this.#looks.bystanders.map(({ job }) =>
+      job.state === "succeeded" && job.endedAtMs !== null ? job.endedAtMs - job.createdAtMs : Number.POSITIVE_INFINITY,
+    );
+    const longestMs = Math.max(...tookMs);
+    return Number.isFinite(longestMs) ? Math.max(0, longestMs - this.#watched.aloneMs) : null;
+  }
+
+  #times(): StageTimes {
+    const since = (stage: DrillStage): number | null => {
+      const atMs = this.#reachedAtMs.get(stage);
+      return atMs === undefined ? null : Math.max(0, atMs - this.#faultAtMs);
+    };
     return {
-      detectedMs: since(this.#detectedAtMs),
-      answeredMs: since(this.#answeredAtMs),
-      recoveredMs: since(this.#recoveredAtMs),
-      falseClaims: [...this.#falseClaims],
+      told: since("told"),
+      watchable: since("watchable"),
+      delivered: since("delivered"),
+      recovered: since("recovered"),
+      bystander: this.#bystanderMs(),
+    };
+  }
+
+  /** Accepted jobs that ended otherwise than they should, or have not ended. */
+  #lostCount(): number {
+    const { own, bystanders } = this.#looks;
+    const isBad = this.#watched.drill.shows?.includes("ownFaultEndsIt") === true;
+    const isLost = ({ job }: OwnerLook): boolean => job.endedAtMs !== null && job.state !== "succeeded";
+    const missing = this.#ownIds.size + this.#bystanderIds.size - own.length - bystanders.length;
+    return missing + [...(isBad ? [] : own), ...bystanders].filter(isLost).length;
+  }
+
+  /** What was seen, with times since the fault. */
+  score(): Pick<
+    ScoreCard,
+    "times" | "falseClaims" | "recognisedAs" | "actions" | "expectations" | "lostJobCount" | "aloneMs"
+  > {
+    return {
+      times: this.#times(),
+      aloneMs: this.#watched.aloneMs,
+      lostJobCount: this.#lostCount(),
+      falseClaims: this.#claims.found,
       recognisedAs: this.#codes,
-      actions: withRevisions(this.#rungs, this.#revisions).map(({ data }) => `${data.action}: ${data.outcome}`),
+      actions: this.#actions(),
+      expectations: [
+        ...(this.#isCutShort ? [{ expected: "The service lets the fault be done to the end.", isMet: false }] : []),
+        ...judgeExpectations(this.#watched.drill.shows ?? [], this.#seen()),
+      ],
     };
   }
 }

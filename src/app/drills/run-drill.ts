@@ -1,45 +1,24 @@
 /**
- * Runs one drill in the live service: submits a job of its own, provokes the fault while it renders, waits for the
- * recovery and scores it.
+ * Runs one drill in the live service: renders a bystander's job alone, submits the drill's job and a bystander's right
+ * behind it, provokes the fault, waits for the recovery and scores it by what the owners saw.
  */
-import type { Config } from "../../config/schema.ts";
-import type { Chance } from "../../core/chance.ts";
-import type { Clock } from "../../core/clock.ts";
 import { isDrillPassed, type ScoreCard } from "../../core/drill.ts";
-import { UnderstudyError } from "../../core/errors.ts";
-import type { JobProgress, RenderRequest } from "../../core/job.ts";
-import type { ModelCatalog } from "../../core/model-catalog.ts";
-import { canaryRequest } from "../../core/model-figures.ts";
-import type { Store } from "../../core/ports/event-log.ts";
-import type { WorkerHost } from "../../core/ports/worker.ts";
-import { minuteMs } from "../../core/units.ts";
+import { minuteMs, secondMs } from "../../core/units.ts";
 import type { Supervisor, SupervisorSnapshot } from "../../machines/supervisor-view.ts";
-import type { AdmissionPort } from "../../server/server-ports.ts";
-import type { WorkerLink, WorkerLinks } from "../workers/worker-links.ts";
+import type { AdmissionPort, ControlPort } from "../../server/server-ports.ts";
+import { createDrillJobs, type DrillJobNeeds, type DrillJobs, waitFor } from "./drill-jobs.ts";
 import type { Drill } from "./drill-list.ts";
-import type { DrillState } from "./drill-state.ts";
+import { type InflictNeeds, inflict, prepareFault } from "./inflict.ts";
 import { DrillObserver, type ObserveNeeds } from "./observe-drill.ts";
+import type { OwnerView } from "./owner-view.ts";
 
-interface DrillNeeds extends ObserveNeeds {
-  readonly clock: Clock;
-  readonly catalog: ModelCatalog;
-  readonly chance: Pick<Chance, "next">;
-  readonly store: Pick<Store, "events" | "jobs" | "facts">;
-  readonly config: Pick<Config, "lead" | "workers">;
-  readonly host: Pick<WorkerHost, "signal">;
-  readonly links: Pick<WorkerLinks, "get" | "list">;
-  readonly progress: { of(jobId: string): Pick<JobProgress, "phase" | "step" | "workerId"> | null };
-  readonly drill: DrillState;
-}
+type DrillNeeds = ObserveNeeds & InflictNeeds & DrillJobNeeds;
 
 /** The service as a drill asks it, and what a drill tells it. */
 export interface DrilledSupervisor {
   readonly send: Supervisor["send"];
   getSnapshot(): {
-    readonly context: Pick<
-      SupervisorSnapshot["context"],
-      "mode" | "workers" | "incidents" | "pause" | "drain" | "cooldowns"
-    >;
+    readonly context: Pick<SupervisorSnapshot["context"], "mode" | "incidents" | "pause" | "drain" | "cooldowns">;
   };
 }
 
@@ -47,143 +26,77 @@ export interface DrillPorts {
   readonly parts: DrillNeeds;
   readonly supervisor: DrilledSupervisor;
   readonly admission: Pick<AdmissionPort, "submit">;
+  readonly owner: OwnerView;
+  readonly cancelJob: ControlPort["cancelJob"];
 }
 
 const lookEveryMs = 50;
+const bystanderEveryMs = 4 * secondMs;
 const beginWithinMs = 2 * minuteMs;
-/** Beyond its target a drill is watched this much longer, so that the score says how late it was. */
+/** Beyond its limit a drill is watched this much longer, so that the score says how late it was. */
 const giveUpFactor = 3;
 
-/**
- * The drill's render is small, and long enough that something can be done to it in the middle. A test card in its
- * prompt is for simulators.
- */
-function drillRequest(
-  { catalog, config, chance }: Pick<DrillNeeds, "catalog" | "config" | "chance">,
-  drill: Drill,
-): RenderRequest {
-  const { lead, workers } = config;
-  const model = catalog.entryOf(lead);
-  const isSimulated = workers.every((worker) => worker.kind === "simulator");
-  const { width, height } = isSimulated ? { width: 832, height: 480 } : canaryRequest(model);
-  return {
-    model: lead,
-    prompt: drill.fault.kind === "card" ? `a recovery drill [[sim:${drill.fault.card}]]` : "a recovery drill",
-    width,
-    height,
-    frames: 33,
-    framesPerSecond: model.framesPerSecond,
-    steps: 30,
-    seed: Math.floor(chance.next() * 1_000_000),
-    loraPath: null,
-    loraStrength: 1,
-  };
+const isSound = ({ supervisor, owner }: DrillPorts): boolean =>
+  owner.status().mode === "ready" && Object.keys(supervisor.getSnapshot().context.incidents).length === 0;
+
+/** Submits the drill's job and, right behind it, one of the bystander. */
+async function submitBoth(drill: Drill, jobs: DrillJobs, observer: DrillObserver): Promise<string> {
+  const jobId = await jobs.submitOwn(drill);
+  observer.follow(jobId);
+  observer.followBystander(await jobs.submitBystander());
+  return jobId;
 }
 
-async function submit({ parts, admission }: DrillPorts, drill: Drill): Promise<string> {
-  const outcome = await admission.submit({
-    spec: {
-      request: drillRequest(parts, drill),
-      consent: { fallback: "stand_in_then_real", allow: [], floor: null },
-      workflow: null,
-    },
-    apiKeyId: "drill",
-    idempotencyKey: null,
-    idempotencyBody: null,
+/** The bystander's further jobs come while the fault is dealt with. */
+async function submitFurther({ parts }: DrillPorts, drill: Drill, jobs: DrillJobs, observer: DrillObserver) {
+  for (let left = (drill.bystanderCount ?? 1) - 1; left > 0; left -= 1) {
+    await parts.clock.sleep(bystanderEveryMs);
+    observer.followBystander(await jobs.submitBystander());
+  }
+}
+
+/** Watches until all is as it was, or for so long that nobody believes in it any more. */
+async function watch(ports: DrillPorts, observer: DrillObserver, inflicted: Promise<unknown>, untilMs: number) {
+  const { clock } = ports.parts;
+  let isFaultOver = false;
+  const over = inflicted.then(() => {
+    isFaultOver = true;
   });
-  if (outcome.kind === "accepted" || outcome.kind === "duplicate") return outcome.job.id;
-  throw new UnderstudyError("DRILL_NOT_POSSIBLE", `The drill's own job was not accepted (${outcome.kind}).`);
-}
-
-async function waitFor<Value>({ parts }: DrillPorts, what: string, find: () => Value | null): Promise<Value> {
-  const untilMs = parts.clock.nowMs() + beginWithinMs;
-  for (;;) {
-    const found = find();
-    if (found !== null) return found;
-    if (parts.clock.nowMs() >= untilMs)
-      throw new UnderstudyError("DRILL_NOT_POSSIBLE", `${what} did not come within two minutes.`);
-    await parts.clock.sleep(lookEveryMs);
-  }
-}
-
-/** The worker that is in the middle of denoising the drill's job. */
-const waitForDenoise = (ports: DrillPorts, jobId: string): Promise<WorkerLink> =>
-  waitFor(ports, "The drill's own render", () => {
-    const progress = ports.parts.progress.of(jobId);
-    return progress?.phase === "denoise" && progress.step >= 2 ? ports.parts.links.get(progress.workerId) : null;
-  });
-
-const waitForNextProcess = (ports: DrillPorts, former: WorkerLink): Promise<WorkerLink> =>
-  waitFor(ports, "The next worker process", () => {
-    const link = ports.parts.links.get(former.workerId);
-    return link === null || link.ref.pid === former.ref.pid ? null : link;
-  });
-
-/** Carries the fault out; resolves when it is over, as far as it has an end of its own. */
-async function inflict(ports: DrillPorts, { fault }: Drill, jobId: string, observer: DrillObserver): Promise<void> {
-  const { clock, host, drill, progress } = ports.parts;
-  const begin = (): void => observer.begin(clock.nowMs());
-  if (fault.kind === "card") {
-    await waitFor(ports, "The drill's own render", () =>
-      progress.of(jobId)?.phase === fault.phase || observer.hasBegun ? true : null,
-    );
-    return begin();
-  }
-  if (fault.kind === "loadCard") return;
-  let link = await waitForDenoise(ports, jobId);
-  begin();
-  if (fault.kind === "blind") {
-    drill.hide(fault.what);
-    await clock.sleep(fault.forMs);
-    drill.show(fault.what);
-    return;
-  }
-  host.signal(link.ref, fault.signal);
-  for (let left = fault.times - 1; left > 0; left -= 1) {
-    link = await waitForNextProcess(ports, link);
-    host.signal(link.ref, fault.signal);
-  }
-}
-
-/** Every worker loads its model again, and the load meets the fault. */
-async function spoilLoads({ parts, supervisor }: DrillPorts, card: string): Promise<void> {
-  for (const { workerId, client } of parts.links.list()) {
-    await client.injectFault(card);
-    supervisor.send({ type: "model.reload", workerId });
-  }
-}
-
-async function isLost({ parts }: DrillPorts, jobId: string): Promise<boolean> {
-  const job = await parts.store.jobs.get(jobId);
-  return job === null || job.state === "failed" || job.state === "quarantined" || job.state === "cancelled";
+  const watched = (async () => {
+    while (!(await observer.look(isFaultOver)) && clock.nowMs() < untilMs) await clock.sleep(lookEveryMs);
+  })();
+  await Promise.all([over, watched]);
 }
 
 /** Does the fault to the running service, watches, and scores. The caller has made sure that nothing else is wrong. */
 export async function runDrill(ports: DrillPorts, drill: Drill): Promise<ScoreCard> {
-  const { clock } = ports.parts;
+  const { parts, supervisor, admission, owner } = ports;
+  const { clock } = parts;
   const startedAtMs = clock.nowMs();
-  const { targets, isHarmless = false } = drill;
-  const observer = new DrillObserver(ports.parts, ports.supervisor, isHarmless);
-  if (drill.fault.kind === "loadCard") {
-    observer.begin(clock.nowMs());
-    await spoilLoads(ports, drill.fault.card);
-  }
-  const jobId = await submit(ports, drill);
-  observer.follow(jobId);
-  let isFaultOver = false;
-  const inflicted = inflict(ports, drill, jobId, observer).then(() => {
-    isFaultOver = true;
-  });
-  const giveUpAtMs = startedAtMs + beginWithinMs + targets.recoveredMs * giveUpFactor;
+  const { fault, limits, shows = [] } = drill;
+  const jobs = createDrillJobs(parts, admission);
+  const aloneMs = await jobs.renderAlone();
+  const observer = new DrillObserver(parts, supervisor, owner, { drill, aloneMs });
   try {
-    const watched = (async () => {
-      while (!(await observer.look(isFaultOver)) && clock.nowMs() < giveUpAtMs) await clock.sleep(lookEveryMs);
-    })();
-    await Promise.all([inflicted, watched]);
+    if (shows.includes("memoryModeReturns")) await observer.keepProfiles();
+    if (fault.kind === "loadCard") observer.begin(clock.nowMs());
+    await prepareFault(parts, fault, supervisor);
+    const jobId = await submitBoth(drill, jobs, observer);
+    const nextJob = async (): Promise<string> => {
+      await waitFor(clock, "The end of the repair", () => (isSound(ports) ? true : null));
+      const next = await jobs.submitOwn(drill);
+      observer.follow(next);
+      return next;
+    };
+    const untilMs = clock.nowMs() + beginWithinMs + (limits.recovered ?? 0) * giveUpFactor;
+    const inflicted = inflict(parts, fault, { jobId, observer, nextJob });
+    const done = Promise.all([inflicted, submitFurther(ports, drill, jobs, observer)]);
+    await watch(ports, observer, done, untilMs);
   } finally {
     observer.end();
+    // A drill that was given up leaves nothing behind that goes on failing.
+    await Promise.all(observer.unended.map((jobId) => ports.cancelJob(jobId, "service")));
   }
-  const lostJobCount = (await isLost(ports, jobId)) ? 1 : 0;
-  const card = { drill: drill.name, startedAtMs, endedAtMs: clock.nowMs(), ...observer.score(), lostJobCount, targets };
+  const card = { drill: drill.name, startedAtMs, endedAtMs: clock.nowMs(), ...observer.score(), limits };
   return { ...card, isPassed: isDrillPassed(card) };
 }

@@ -51,7 +51,7 @@ type KeptFact = Extract<
   }
 >;
 
-/** The row of a fact that needs nothing but a row; null for a look that changed nothing. */
+/** The row of a fact that needs nothing but a row; null for what other rows tell already. */
 function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
   switch (fact.type) {
     case "mode.changed":
@@ -89,6 +89,7 @@ function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
     case "child.abandoned":
       return { kind: fact.type, data: { child: fact.childId, message: sanitiseText(fact.message) } };
     case "health.checked":
+    case "incident.returning":
       return null;
     default:
       return fact satisfies never;

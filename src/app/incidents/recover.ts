@@ -15,9 +15,10 @@ import { endedJobStates, type LoadProfile, loadProfiles, type ModelId } from "..
 import type { Fit } from "../../jobs/fit.ts";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } from "../../machines/recovery-types.ts";
 import { classify } from "../../recovery/classify.ts";
-import { envelopeOf } from "../../recovery/envelopes.ts";
+import { envelopeOf, isCardClean } from "../../recovery/envelopes.ts";
 import { clipWords } from "../../recovery/fit-sentences.ts";
 import { type RungFacts, unknownFacts } from "../../recovery/preconditions.ts";
+import type { AttemptMemory } from "../rendering/attempt-memory.ts";
 import type { LearnedMemory } from "../rendering/learned.ts";
 import type { Resident } from "../rendering/plan-render.ts";
 import { toWorkerRequest } from "../rendering/render.ts";
@@ -38,6 +39,7 @@ export interface RecoverPorts {
   /** What the job allows to change so that it fits beside the model as it is loaded; null when nothing does. */
   readonly planReduction: (workerId: string, job: JobView, resident: Resident) => Fit | null;
   readonly envelopes: Pick<LearnedMemory, "peakOf" | "noteMisfit" | "noteFit">;
+  readonly attempts: Pick<AttemptMemory, "wasClean">;
   /** Everything that stands before a load; the memory mode in which this worker carries the model. */
   readonly prepareLoad: (workerId: string, model: ModelId) => Promise<LoadProfile>;
   /** The worker's next load chooses from this memory mode on; the offload rung makes it leaner. */
@@ -165,6 +167,9 @@ async function measureAround(
   target: PerformActionInput,
   signal: AbortSignal,
 ): Promise<RungEvidence> {
+  // Host and card are measured from outside, whether the worker lives or not.
+  if (target.action === "system_health_check")
+    return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
   const client = ports.links.connected(target.workerId);
   const job = await jobOf(ports, target);
   const neededBytes = neededBytesOf(ports, job, await client.stats(signal));
@@ -183,8 +188,6 @@ async function measureAround(
       return reduce(ports, target, client, job, signal);
     case "retry_model_download":
       return { ...noEvidence, filesMatch: await ports.repairFiles(modelToFetch(ports, target)) };
-    case "system_health_check":
-      return { ...noEvidence, isConditionGone: await ports.isConditionGone(target) };
     case "restart_pipeline":
     case "fallback_to_mock":
       return { ...noEvidence, error: `${target.action} is not done here` };
@@ -275,6 +278,9 @@ export async function proveEnvelope(
   const request = requestToProve(ports, target, job, stats);
   const envelope = envelopeOf(ports.catalog, request);
   const place = { deviceUuid: client.identity.device.uuid, profile: stats.profile ?? "model-offload" };
+  const isClean =
+    ports.attempts.wasClean(job.id, place) &&
+    isCardClean(stats.memory, { model: envelope.model, profile: place.profile });
   const report = await client.probe(
     {
       kind: "phase",
@@ -286,7 +292,7 @@ export async function proveEnvelope(
   );
   if (report.failure !== null) {
     if (classify({ workerFailure: report.failure }).code === "GPU_OUT_OF_MEMORY")
-      await ports.envelopes.noteMisfit(place, envelope);
+      await ports.envelopes.noteMisfit(place, envelope, { isClean, phase });
     return { verdict: "failed", reason: report.failure.message };
   }
   if (!report.passed) return { verdict: "failed", reason: `${phase} did not finish` };

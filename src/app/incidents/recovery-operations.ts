@@ -1,56 +1,18 @@
-/**
- * Recovery as operators ask for it: trigger, reset, health. A trigger waits a while for its incident, so that the
- * answer tells what was tried and proven instead of "started".
- */
+/** Recovery as operators ask for it: trigger, reset, health, and whether health is watched. */
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
-import { messageOf } from "../../core/errors.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import { secondMs } from "../../core/units.ts";
-import type { FailureType } from "../../core/words.ts";
-import { cooldownKey } from "../../machines/supervisor-incidents.ts";
-import type { SupervisorFact } from "../../machines/supervisor-types.ts";
+import type { OpenIncident } from "../../machines/supervisor-facts.ts";
+import type { SupervisorContext } from "../../machines/supervisor-types.ts";
 import type { Supervisor as WholeSupervisor } from "../../machines/supervisor-view.ts";
-import type {
-  HealthView,
-  RecoveryOrder,
-  RecoveryPort,
-  RecoveryReset,
-  RecoveryTriggered,
-} from "../../server/server-ports.ts";
-import type { Logger } from "../../telemetry/logger.ts";
+import type { HealthView, RecoveryPort, RecoveryReset } from "../../server/server-ports.ts";
+import type { FactHub } from "./fact-hub.ts";
+import { isRealGenerationOn, trigger } from "./trigger.ts";
+import { stopSentence } from "./trigger-answer.ts";
 
-const answerWithinMs = 10 * secondMs;
-/** So long a trigger waits for the job in its worker's hand before it says that it is queued behind it. */
-const phaseEndMs = 30 * secondMs;
-
-/** Every fact passes here; waiters look at each and are done, or are given up by their own timer. */
-export interface FactHub {
-  publish(fact: SupervisorFact): void;
-  subscribe(listener: (fact: SupervisorFact) => void): () => void;
-}
-
-/** A listener that fails holds up neither the others nor the record. */
-export function createFactHub(logger: Pick<Logger, "error">): FactHub {
-  const listeners = new Set<(fact: SupervisorFact) => void>();
-  const tell = (listener: (fact: SupervisorFact) => void, fact: SupervisorFact): void => {
-    try {
-      listener(fact);
-    } catch (thrown) {
-      logger.error({ event: "fact.notTold", fact: fact.type, message: messageOf(thrown) });
-    }
-  };
-  return {
-    publish: (fact) => {
-      for (const listener of listeners) tell(listener, fact);
-    },
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-  };
-}
-
+/** Callers are promised an answer within ten seconds; what is written before and after takes its part of them. */
+const answerWithinMs = 9 * secondMs;
 type Supervisor = Pick<WholeSupervisor, "send" | "getSnapshot">;
 
 /** What the health monitor knows, as others may show it. */
@@ -71,130 +33,56 @@ export interface RecoveryNeeds {
   readonly unavailableModels: { retryAll(): void };
 }
 
-type RungEnded = Extract<SupervisorFact, { type: "rung.ended" }>;
-
-function answerOf(
-  supervisor: Supervisor,
-  incidentId: string | null,
-  rungs: readonly RungEnded[],
-  isPending: boolean,
-): RecoveryTriggered {
-  const { mode } = supervisor.getSnapshot().context;
-  const effective = rungs.findLast((rung) => rung.result.outcome === "effective");
-  const isStandingIn = effective?.result.action === "fallback_to_mock";
-  const actions = rungs.map(({ result }) => ({
-    action: result.action,
-    outcome: result.outcome,
-    reason: result.reason,
-  }));
-  const hasNothingRun = actions.every(({ outcome }) => outcome === "skipped");
-  const common = {
-    isPending,
-    incidentId,
-    isStandingIn,
-    isRealGenerationEnabled: mode === "ready" || mode === "degraded",
-    actions,
-  };
-  const jobInHand = behindJob(supervisor, incidentId);
-  if (isPending && jobInHand !== null)
-    return { ...common, isSuccess: false, message: `Recovery queued behind job ${jobInHand}` };
-  if (isPending)
-    return { ...common, isSuccess: false, message: "Recovery is under way; look at the incident for its end." };
-  if (effective !== undefined)
-    return { ...common, isSuccess: true, message: `Recovery successful using ${effective.result.action}` };
-  if (hasNothingRun) return { ...common, isSuccess: true, message: "Nothing to repair: test render passed" };
-  return {
-    ...common,
-    isSuccess: false,
-    message: `All recovery strategies failed for ${rungs.at(-1)?.failureType ?? "this failure"}`,
-  };
-}
-
-/** The job that a trigger waits for: nothing is asked of a worker that renders. */
-function behindJob(supervisor: Supervisor, incidentId: string | null): string | null {
-  const { incidents, workers } = supervisor.getSnapshot().context;
-  const incident = incidentId === null ? undefined : incidents[incidentId];
-  return incident?.stage === "checking" ? (workers[incident.workerId]?.jobId ?? null) : null;
-}
-
 interface Means {
   readonly parts: RecoveryNeeds;
   readonly supervisor: Supervisor;
   readonly hub: FactHub;
 }
 
-/** Sends the trigger and listens until its incident is over, or until the caller's patience is. */
-function follow({ parts, supervisor, hub }: Means, order: RecoveryOrder, workerId: string): Promise<RecoveryTriggered> {
-  return new Promise((resolve) => {
-    let incidentId: string | null = null;
-    const rungs: RungEnded[] = [];
-    const end = (isPending: boolean): void => {
-      unsubscribe();
-      for (const timer of timers) parts.clock.clearTimer(timer);
-      resolve(answerOf(supervisor, incidentId, rungs, isPending));
-    };
-    const unsubscribe = hub.subscribe((fact) => {
-      if (fact.type === "incident.opened" && fact.workerId === workerId) incidentId ??= fact.id;
-      if (fact.type === "incident.joined") incidentId ??= fact.id;
-      if (fact.type === "rung.ended" && fact.id === incidentId) rungs.push(fact);
-      const isEnd =
-        fact.type === "incident.closed" || fact.type === "incident.stoodIn" || fact.type === "incident.exhausted";
-      if (isEnd && fact.id === incidentId) end(false);
-    });
-    const endIfQueued = (): void => {
-      if (behindJob(supervisor, incidentId) !== null) end(true);
-    };
-    const timers = [parts.clock.setTimer(() => end(true), order.waitMs), parts.clock.setTimer(endIfQueued, phaseEndMs)];
-    const { failureType, isForced } = order;
-    supervisor.send({ type: "recovery.trigger", failureType, isForced, workerId });
-  });
+/** Every incident that is open has had its look since the reset, and waits again. */
+const haveAllFailed = ({ incidents }: SupervisorContext, failed: ReadonlySet<string>): boolean => {
+  const open = Object.values(incidents).filter(({ stage }) => stage !== "setAside");
+  const isWaiting = ({ id, stage }: OpenIncident): boolean =>
+    failed.has(id) && (stage === "standingIn" || stage === "exhausted");
+  return open.length > 0 && open.every(isWaiting);
+};
+
+/** Nothing will be tried while things are so, however long anybody waits; null where something is. */
+function quietReasonOf({ mode, workers, pause }: SupervisorContext): string | null {
+  if (mode === "draining") return stopSentence;
+  const isResting = Object.values(workers).every(({ process }) => process === "resting");
+  return isResting && pause !== null ? "The workers rest until the service is resumed" : null;
 }
 
-/** Whom a trigger is about when it names nobody: the worker that has this trouble, or any, and else the first one. */
-function troubledWorker({ parts, supervisor }: Means, failureType: FailureType): string {
-  const open = Object.values(supervisor.getSnapshot().context.incidents).filter(({ stage }) => stage !== "setAside");
-  const incident = open.find((candidate) => candidate.failureType === failureType) ?? open[0];
-  return incident?.workerId ?? parts.config.workers[0]?.id ?? "";
-}
-
-async function trigger(means: Means, order: RecoveryOrder): Promise<RecoveryTriggered> {
-  const { parts, supervisor } = means;
-  const workerId = order.workerId ?? troubledWorker(means, order.failureType);
-  const { cooldowns, mode } = supervisor.getSnapshot().context;
-  const leftMs = (cooldowns[cooldownKey(workerId, order.failureType)] ?? 0) - parts.clock.nowMs();
-  if (leftMs > 0 && !order.isForced) {
-    return {
-      isSuccess: false,
-      isPending: false,
-      message: `Recovery cooldown active for ${order.failureType} (${Math.ceil(leftMs / secondMs)}s remaining)`,
-      incidentId: null,
-      isStandingIn: mode === "mock",
-      isRealGenerationEnabled: mode === "ready",
-      actions: [],
-    };
-  }
-  const data = { failure_type: order.failureType, forced: order.isForced };
-  await parts.store.events.append([{ kind: "recovery.triggered", actor: order.by, workerId, data }]);
-  return follow(means, order, workerId);
-}
-
-async function reset({ parts, supervisor }: Means, by: string): Promise<RecoveryReset> {
+async function reset({ parts, supervisor, hub }: Means, by: string): Promise<RecoveryReset> {
+  const untilMs = parts.clock.nowMs() + answerWithinMs;
   await parts.store.events.append([{ kind: "recovery.reset", actor: by, data: {} }]);
-  const modeNow = (): string => supervisor.getSnapshot().context.mode;
-  const hadIncidents = Object.keys(supervisor.getSnapshot().context.incidents).length > 0;
+  const contextNow = (): SupervisorContext => supervisor.getSnapshot().context;
+  const failed = new Set<string>();
+  const unsubscribe = hub.subscribe((fact) => {
+    if (fact.type === "canary.failed") failed.add(fact.id);
+  });
   parts.unavailableModels.retryAll();
   supervisor.send({ type: "recovery.reset" });
   supervisor.send({ type: "jobs.becameAvailable" });
-  const untilMs = parts.clock.nowMs() + answerWithinMs;
-  while (hadIncidents && modeNow() !== "ready" && parts.clock.nowMs() < untilMs) await parts.clock.sleep(200);
-  const isReady = modeNow() === "ready";
+  const isDecided = (): boolean =>
+    isRealGenerationOn(contextNow()) || haveAllFailed(contextNow(), failed) || quietReasonOf(contextNow()) !== null;
+  while (!isDecided() && parts.clock.nowMs() < untilMs) await parts.clock.sleep(200);
+  unsubscribe();
+  const isOn = isRealGenerationOn(contextNow());
+  const quietReason = quietReasonOf(contextNow());
+  const hasFailed = haveAllFailed(contextNow(), failed);
+  const otherwise = hasFailed
+    ? "a test render failed, and the main model is looked at again by itself"
+    : "a test render decides whether the main model can serve";
+  const message = isOn
+    ? "Recovery state has been reset and real generation re-enabled"
+    : `Recovery state has been reset; ${otherwise}`;
   return {
-    isMockDisabled: modeNow() !== "mock",
-    isRealGenerationEnabled: isReady,
-    probe: isReady ? "passed" : "running",
-    message: isReady
-      ? "Recovery state has been reset and real generation re-enabled"
-      : "Recovery state has been reset; a test render decides whether the main model can serve",
+    isMockDisabled: contextNow().mode !== "mock",
+    isRealGenerationEnabled: isOn,
+    probe: isOn ? "passed" : quietReason !== null ? "none" : hasFailed ? "failed" : "running",
+    message: quietReason ?? message,
   };
 }
 

@@ -10,6 +10,7 @@ import type {
 } from "../../contract/model-views.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ModelError, UnderstudyError } from "../../core/errors.ts";
+import { offeredCatalog } from "../../core/model-catalog.ts";
 import type { ModelCache } from "../../core/ports/model-cache.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { ServingMachine } from "../../jobs/admission.ts";
@@ -34,6 +35,8 @@ export interface ModelOperations extends ModelPort {
 }
 
 const wordOf: Readonly<Record<FitVerdict, FitWord>> = { fits: "fits", tooLarge: "too_large", unknown: "unknown" };
+/** Its files can be fetched and looked at; nobody renders it. */
+const notOffered = "No worker of this service offers it: name it under workers, models.";
 const nobody: FitView = {
   word: "unknown",
   profile: null,
@@ -157,30 +160,33 @@ export function createModelOperations(
 ): ModelOperations {
   const { clock, catalog } = parts;
   const { judge, refuseUnfit } = createFitJudge(parts, largest);
+  const offered = offeredCatalog(catalog, parts.config.workers);
   const view = async (model: ModelId): Promise<ModelView> => {
     const cache = cacheOf(parts, model);
     const loadedProfile = loadedProfileOf(model);
     const loaded = { id: model, isLoaded: loadedProfile !== null, loadedProfile, fit: judge(model) };
+    const isOffered = offered.has(model);
     if (cache === null)
       return {
         ...loaded,
         isSimulated: true,
-        isAvailable: true,
+        isAvailable: isOffered,
         presentBytes: 0,
         path: null,
         download: null,
-        error: null,
+        error: isOffered ? null : notOffered,
       };
     const status = await cache.statusOf(model);
-    const files = { presentBytes: status.presentBytes, path: status.path, error: status.error?.message ?? null };
-    const isAvailable = status.state === "complete";
+    const error = status.error?.message ?? (isOffered ? null : notOffered);
+    const files = { presentBytes: status.presentBytes, path: status.path, error };
+    const isAvailable = isOffered && status.state === "complete";
     return { ...loaded, ...files, isSimulated: false, isAvailable, download: downloadOfStatus(status, clock.nowMs()) };
   };
-  const list = (): Promise<readonly ModelView[]> => Promise.all(catalog.ids.map(view));
   return {
-    list,
+    list: () => Promise.all(offered.ids.map(view)),
     find: async (model) => (catalog.has(model) ? view(model) : null),
-    downloads: async () => (await list()).flatMap(({ download: one }) => (one === null ? [] : [one])),
+    downloads: async () =>
+      (await Promise.all(catalog.ids.map(view))).flatMap(({ download: one }) => (one === null ? [] : [one])),
     download: async (order) => {
       if (!catalog.has(order.model)) return "absent";
       const cache = cacheOf(parts, order.model);
@@ -197,7 +203,8 @@ export function createModelOperations(
     manage: async (model, action) => (catalog.has(model) ? manage(cacheOf(parts, model), model, action) : "absent"),
     verify: async (model, isRehash) => (catalog.has(model) ? verify(cacheOf(parts, model), model, isRehash) : "absent"),
     hardware: () => hardwareOf(largest()),
-    suggest: (wish) => (catalog.has(wish.model) ? suggestModel(parts, largest(), wish) : "absent"),
+    suggest: (wish) =>
+      offered.has(wish.model) ? suggestModel({ ...parts, catalog: offered }, largest(), wish) : "absent",
     onDownload: (listener) => {
       const cache = parts.models?.cache;
       cache?.onProgress((model, progress) => listener(downloadOfProgress(model, progress, clock.nowMs())));

@@ -9,7 +9,7 @@ import { type LookBackLimits, lookBackMs } from "../../recovery/rung-deadlines.t
 
 interface UnavailableModel {
   readonly model: ModelId;
-  readonly sinceMs: number;
+  readonly workerId: string;
   readonly untilMs: number;
   readonly count: number;
 }
@@ -19,45 +19,30 @@ export interface UnavailableModels {
   note(fact: SupervisorFact): void;
   /** Whether no job of this model is begun there now. */
   isUnavailable(workerId: string, model: ModelId): boolean;
-  /** Models of which no worker that offers one begins a job now, although others are rendered, and since when. */
-  lost(): ReadonlyMap<ModelId, number>;
+  /** Models of which this worker begins no job now, and until when. */
+  asideOn(workerId: string): readonly { readonly model: ModelId; readonly untilMs: number }[];
   /** An operator may have removed what was in the way: each is tried again by the next job that wants it. */
   retryAll(): void;
 }
 
 /** The wait grows like that of a look back: 30 s, doubling, at most 10 min. */
-export function createUnavailableModels(
-  clock: Pick<Clock, "nowMs">,
-  workers: readonly { readonly id: string; readonly models: readonly ModelId[] }[],
-  limits: () => LookBackLimits,
-): UnavailableModels {
+export function createUnavailableModels(clock: Pick<Clock, "nowMs">, limits: () => LookBackLimits): UnavailableModels {
   const unavailable = new Map<string, UnavailableModel>();
   const keyOf = (workerId: string, model: ModelId): string => `${workerId}/${model}`;
-  const activeOf = (workerId: string, model: ModelId): UnavailableModel | null => {
-    const known = unavailable.get(keyOf(workerId, model));
-    return known !== undefined && known.untilMs > clock.nowMs() ? known : null;
-  };
   return {
     note: (fact) => {
       if (fact.type !== "model.setAside" && fact.type !== "model.proven") return;
+      const { workerId } = fact;
       const { model } = fact.data;
-      const key = keyOf(fact.workerId, model);
-      const nowMs = clock.nowMs();
-      const { sinceMs = nowMs, count = 0 } = unavailable.get(key) ?? {};
+      const key = keyOf(workerId, model);
+      const { count = 0 } = unavailable.get(key) ?? {};
+      const untilMs = clock.nowMs() + lookBackMs(count, limits());
       if (fact.type === "model.proven") unavailable.delete(key);
-      else unavailable.set(key, { model, sinceMs, count: count + 1, untilMs: nowMs + lookBackMs(count, limits()) });
+      else unavailable.set(key, { model, workerId, count: count + 1, untilMs });
     },
-    isUnavailable: (workerId, model) => activeOf(workerId, model) !== null,
-    lost: () => {
-      const lost = new Map<ModelId, number>();
-      for (const { model } of unavailable.values()) {
-        const offering = workers.filter(({ models }) => models.includes(model)).map(({ id }) => activeOf(id, model));
-        const active = offering.filter((known) => known !== null);
-        if (active.length > 0 && active.length === offering.length)
-          lost.set(model, Math.max(...active.map(({ sinceMs }) => sinceMs)));
-      }
-      return lost;
-    },
+    isUnavailable: (workerId, model) => (unavailable.get(keyOf(workerId, model))?.untilMs ?? 0) > clock.nowMs(),
+    asideOn: (workerId) =>
+      [...unavailable.values()].filter((known) => known.workerId === workerId && known.untilMs > clock.nowMs()),
     retryAll: () => unavailable.clear(),
   };
 }

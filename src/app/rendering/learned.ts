@@ -5,7 +5,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { ModelEntry } from "../../core/model-entry.ts";
 import type { Store } from "../../core/ports/event-log.ts";
-import type { LoadProfile } from "../../core/words.ts";
+import type { LoadProfile, ModelId, Phase } from "../../core/words.ts";
 import {
   type ClipHistory,
   type ClipTime,
@@ -20,11 +20,13 @@ import {
   type EnvelopeTable,
   emptyEnvelopes,
   fitsCard,
+  hasRoom,
   misfitEndsAtMs,
   noteFit,
   noteMisfit,
   notePeak,
   predictPeak,
+  provableMisfits,
 } from "../../recovery/envelopes.ts";
 import {
   type Clip,
@@ -54,6 +56,12 @@ export interface LearnedStepTimes {
   expectedMs(reached: Reached): number | null;
 }
 
+export interface MisfitAbout {
+  /** Attempt and proof both began on a card of their own. */
+  readonly isClean: boolean;
+  readonly phase: Phase;
+}
+
 /** Which sizes fit which card in which memory mode. */
 export interface LearnedMemory {
   fits(place: EnvelopePlace, envelope: Envelope, totalBytes: number): boolean;
@@ -68,9 +76,17 @@ export interface LearnedMemory {
     models: readonly ModelEntry[],
     profiles: readonly LoadProfile[],
   ): ModelPlacement | null;
-  /** When what speaks against this size on this card falls; null when nothing does. */
+  /** Whether the registry's figures and what was measured let a card of this size carry it, whatever failed there of late. */
+  carries(place: EnvelopePlace, envelope: Envelope, totalBytes: number): boolean;
+  /** When the first thing that speaks against this size on this card falls; null when nothing does. */
   misfitEndsAtMs(deviceUuid: string, envelope: Envelope): number | null;
-  noteMisfit(place: EnvelopePlace, envelope: Envelope): Promise<void>;
+  /** What is known against sizes of a model in this place, and can be proven again, the smallest first. */
+  provableMisfits(place: EnvelopePlace, model: ModelId): ReturnType<typeof provableMisfits>;
+  /**
+   * A phase of this size ran out of memory when it was run again right after its job. Nothing is learned where the attempt or
+   * the proof began on a card that somebody else had a part of, or where nobody measured that.
+   */
+  noteMisfit(place: EnvelopePlace, envelope: Envelope, about: MisfitAbout): Promise<void>;
   noteFit(place: EnvelopePlace, envelope: Envelope): Promise<void>;
   /** Notes the peak of a whole job, and keeps what its steps taught. */
   notePeak(place: EnvelopePlace, envelope: Envelope, bytes: number): Promise<void>;
@@ -113,11 +129,15 @@ export async function openLearned({ facts }: Pick<Store, "facts">, clock: Clock)
   return {
     envelopes: {
       fits: (place, envelope, totalBytes) => fitsCard(table, place, envelope, totalBytes, clock.nowMs()),
+      carries: (place, envelope, totalBytes) => hasRoom(totalBytes, predictPeak(table, place, envelope).bytes),
       peakOf: (place, envelope) => predictPeak(table, place, envelope).bytes,
       placeModel: (machine, model, profiles) => placeModel(machine, model, profiles, table),
       findInstead: (machine, model, models, profiles) => findInstead(machine, model, models, profiles, table),
       misfitEndsAtMs: (deviceUuid, envelope) => misfitEndsAtMs(table, deviceUuid, envelope, clock.nowMs()),
-      noteMisfit: (place, envelope) => keep(noteMisfit(table, place, envelope, clock.nowMs())),
+      provableMisfits: (place, model) => provableMisfits(table, place, model),
+      noteMisfit: async (place, envelope, { isClean, phase }) => {
+        if (isClean) await keep(noteMisfit(table, place, envelope, { nowMs: clock.nowMs(), phase }));
+      },
       noteFit: (place, envelope) => keep(noteFit(table, place, envelope)),
       notePeak: async (place, envelope, bytes) => {
         await keep(notePeak(table, place, envelope, bytes));

@@ -5,14 +5,14 @@
 import { fromCallback, fromPromise } from "xstate";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
-import { messageOf } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
-import { type AttemptFailure, effectiveRequest, type Lease } from "../../core/job.ts";
+import type { AttemptFailure, Lease } from "../../core/job.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { ClaimRequest } from "../../core/ports/job-store.ts";
 import type { RenderReport, WorkerHost } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
+import { waitReasonOf } from "../../core/wait-reason.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { Claim, LeaseOrder, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
 import { chargeOfDeath, chargeOfError, explanationOf, failureOf, toldExplanation } from "../../recovery/charge.ts";
@@ -21,9 +21,10 @@ import { envelopeOf } from "../../recovery/envelopes.ts";
 import { recognition } from "../../recovery/recognition.ts";
 import { signatureOf } from "../../recovery/signature.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
+import type { AttemptMemory } from "./attempt-memory.ts";
 import { type CommitNeeds, commitRender, keepLease } from "./commit.ts";
 import type { LearnedMemory } from "./learned.ts";
-import { type PlanNeeds, planOf, planRender } from "./plan-render.ts";
+import { type PlanNeeds, planOf, planRender, waitingOf } from "./plan-render.ts";
 import type { ProgressTracker } from "./progress-tracker.ts";
 import { followRender, type RenderNeeds } from "./render.ts";
 
@@ -43,7 +44,9 @@ interface PrepareNeeds extends PlanNeeds {
   readonly store: Pick<Store, "jobs">;
   readonly links: Pick<WorkerLinks, "clientOf" | "connected">;
   readonly host: Pick<WorkerHost, "recordJob">;
-  readonly envelopes: Pick<LearnedMemory, "fits" | "peakOf">;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly envelopes: Pick<LearnedMemory, "fits" | "carries" | "peakOf" | "misfitEndsAtMs">;
+  readonly attempts: Pick<AttemptMemory, "note">;
   readonly profiles: { set(workerId: string, profile: LoadProfile): void };
 }
 
@@ -105,7 +108,7 @@ async function settle(parts: SettleNeeds, { lease, workerId }: LeaseOrder, settl
   const runAtMs = parts.clock.nowMs() + retryDelayMs;
   switch (settlement.kind) {
     case "release":
-      await jobs.release(lease, settlement.why, runAtMs);
+      await jobs.release(lease, settlement.why, Math.max(runAtMs, settlement.notBeforeMs ?? 0));
       return;
     case "cancelled":
       await jobs.confirmCancel(lease);
@@ -124,12 +127,21 @@ async function settle(parts: SettleNeeds, { lease, workerId }: LeaseOrder, settl
   }
 }
 
-/** The fault of a job that fits in no allowed form, by what renders and their failures taught. */
-const noRoom = (what: string): Fault =>
-  faultOf(recognition("outOfMemory", 0.9, "no memory mode and no change that the job allows fits now"), {
-    message: what,
-    phase: "encode",
-  });
+/** Nobody could tell at submission what its card is: the request asks for more than any worker has. */
+const tooLarge = (): Fault => {
+  const message = "The job fits no worker of this service in any memory mode, and in no form that it allows.";
+  return faultOf(
+    { ...recognition("request", 0.9, "the figures of the model and of every card"), sentence: message },
+    {},
+  );
+};
+
+function unfitNow(parts: PrepareNeeds, { workerId, lease }: LeaseOrder): Preparation {
+  const waiting = waitingOf(parts, workerId, lease.spec);
+  return waiting.kind === "never"
+    ? { kind: "unfit", fault: tooLarge() }
+    : { kind: "waits", untilMs: waiting.atMs, why: waitReasonOf(waiting.atMs, waiting.because) };
+}
 
 /** The plan comes first, and is durable before the render begins; the loader owns what is on the card. */
 async function prepare(
@@ -139,11 +151,10 @@ async function prepare(
 ): Promise<Preparation> {
   await parts.host.recordJob(workerId, { jobId: lease.jobId, fence: lease.fence });
   const client = parts.links.connected(workerId);
-  const { residentModel, profile } = await client.stats(signal);
+  const { residentModel, profile, memory } = await client.stats(signal);
   const resident = residentModel === null || profile === null ? null : { model: residentModel, profile };
   const fit = planRender(parts, workerId, lease.spec, resident);
-  if (fit === null)
-    return { kind: "unfit", fault: noRoom("The job fits this card in no memory mode that is left to try for now.") };
+  if (fit === null) return unfitNow(parts, { workerId, lease });
   if (resident?.model !== fit.request.model || resident.profile !== fit.profile) {
     parts.profiles.set(workerId, fit.profile);
     return { kind: "load", model: fit.request.model, profile: fit.profile };
@@ -152,11 +163,9 @@ async function prepare(
   if (plan !== null && (await parts.store.jobs.notePlan(lease, plan)) === "stale")
     throw new Error("the lease was lost");
   const place = { deviceUuid: client.identity.device.uuid, profile: fit.profile };
-  return {
-    kind: "ready",
-    lease: { ...lease, plan },
-    peakBytes: parts.envelopes.peakOf(place, envelopeOf(parts.catalog, fit.request)),
-  };
+  const envelope = envelopeOf(parts.catalog, fit.request);
+  parts.attempts.note(lease.jobId, place, envelope.model, memory);
+  return { kind: "ready", lease: { ...lease, plan }, peakBytes: parts.envelopes.peakOf(place, envelope) };
 }
 
 /** Models that the worker renders now: those of its configuration that are not set aside. */
@@ -189,18 +198,6 @@ async function claim(parts: ClaimNeeds, order: { workerId: string; residentModel
   return { lease: null, dueAtMs, wantsFreshProcess: outcome.kind === "wantsFreshProcess" };
 }
 
-/** A render that ran out of the card's memory is not tried again in the same size and mode for a while. */
-function noteMisfit(parts: PipelineNeeds, { workerId, lease }: LeaseOrder, fault: Fault): void {
-  if (fault.code !== "GPU_OUT_OF_MEMORY") return;
-  const place = {
-    deviceUuid: parts.links.clientOf(workerId)?.identity.device.uuid ?? workerId,
-    profile: parts.profiles.of(workerId),
-  };
-  parts.envelopes
-    .noteMisfit(place, envelopeOf(parts.catalog, effectiveRequest(lease)))
-    .catch((thrown: unknown) => parts.logger.warn({ event: "envelope.notKept", message: messageOf(thrown) }));
-}
-
 export const pipelineActors = (parts: PipelineNeeds) => {
   return {
     claimJob: fromPromise<Claim, { workerId: string; residentModel: ModelId | null }>(({ input }) =>
@@ -226,7 +223,6 @@ export const pipelineActors = (parts: PipelineNeeds) => {
               held_bytes: fact.report.heldBytes,
             },
           });
-        if (fact.type === "render.failed") noteMisfit(parts, input, fact.fault);
         sendBack(fact);
       });
     }),

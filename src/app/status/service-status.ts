@@ -6,8 +6,9 @@ import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { JobProgress } from "../../core/job.ts";
 import { formatBytes, minuteMs } from "../../core/units.ts";
+import type { ClosedDoor } from "../../core/words.ts";
 import type { HealthReport } from "../../machines/health-monitor-types.ts";
-import { isUsable, type OpenIncident } from "../../machines/supervisor-facts.ts";
+import type { OpenIncident } from "../../machines/supervisor-facts.ts";
 import {
   healthOf,
   isHealthMonitored,
@@ -15,6 +16,7 @@ import {
   workerStandingOf,
 } from "../../machines/supervisor-view.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
+import type { VideoPromise } from "../../recovery/promise.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
 import type {
   HealthView,
@@ -82,41 +84,6 @@ export function attemptViewOf(entry: LedgerEntry): RecoveryAttemptView {
   return { failureType, workerId, incidentId, ...result };
 }
 
-const simulatedNote = " The card is simulated, and every frame says so.";
-
-/** What a submission made now would get, for people. */
-function sentenceOf({ context }: SupervisorSnapshot, isSimulated: boolean): string {
-  const all = Object.values(context.workers);
-  const usableCount = all.filter(isUsable).length;
-  if (context.drain !== null && context.mode !== "draining")
-    return "Drained by an operator. Nothing new is taken; what was accepted is rendered.";
-  if (context.pause !== null && context.mode !== "draining")
-    return "Paused by an operator. A video submitted now is kept, and rendered after a resume.";
-  if (all.length > 0 && all.every((worker) => worker.process === "resting"))
-    return "The workers rest. A video submitted now starts them, and is rendered when the main model is loaded.";
-  const rendered = `A video submitted now is rendered by ${usableCount} of ${all.length} workers.`;
-  switch (context.mode) {
-    case "ready":
-      return isSimulated
-        ? `A video submitted now is rendered at once.${simulatedNote}`
-        : "A video submitted now is rendered at once by the main model.";
-    case "loading":
-      return "The main model is loading. A video submitted now is kept, and rendered when it is ready.";
-    case "recovering":
-      return usableCount === 0
-        ? "The main model is being repaired. A video submitted now is kept; if that takes longer, you get a labelled stand-in first."
-        : `${rendered} The others are being repaired.`;
-    case "degraded":
-      return usableCount === 0
-        ? "The main model is not ready yet. A video submitted now is kept; if that takes longer, you get a labelled stand-in first."
-        : rendered;
-    case "mock":
-      return "Stand-ins only: no real video right now. A video submitted now is kept, and rendered when the main model is back.";
-    case "draining":
-      return "The service is stopping and takes no new work. What was accepted is kept.";
-  }
-}
-
 const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
   checking: "a test render decides whether there is anything to repair",
   working: "being repaired",
@@ -131,7 +98,12 @@ export interface StatusNeeds extends HealthNeeds {
   readonly ledger: Pick<RecoveryLedger, "list">;
   readonly links: Pick<WorkerLinks, "get">;
   readonly progress: { list(): readonly JobProgress[] };
-  readonly diskWatch: { isShort(): boolean };
+  readonly promises: {
+    ofSubmission(): VideoPromise;
+    sentenceOf(promise: VideoPromise, subject: string): string;
+    isServing(): boolean;
+    door(): ClosedDoor | null;
+  };
   readonly startedAtMs: number;
   readonly version: string;
 }
@@ -148,11 +120,11 @@ function workerStatus(parts: StatusNeeds, snapshot: SupervisorSnapshot, workerId
   };
 }
 
-function unreadyReasonOf({ diskWatch }: StatusNeeds, { context }: SupervisorSnapshot): UnreadyReason | null {
-  if (context.mode === "draining") return { code: "DRAINING", message: "The service is stopping." };
-  if (diskWatch.isShort()) return { code: "DISK_FULL", message: "The state directory's disk is below its floor." };
-  return context.drain === null ? null : { code: "INTAKE_DRAINED", message: "An operator has drained the intake." };
-}
+const closedDoors: Readonly<Record<ClosedDoor, UnreadyReason>> = {
+  stopping: { code: "DRAINING", message: "The service is stopping." },
+  diskFull: { code: "DISK_FULL", message: "The state directory's disk is below its floor." },
+  drained: { code: "INTAKE_DRAINED", message: "An operator has drained the intake." },
+};
 
 /** What the monitor knows, for those who ask for health alone. */
 export const createHealthReader = (parts: HealthNeeds, snapshot: () => SupervisorSnapshot): HealthReader => ({
@@ -167,14 +139,16 @@ export const createHealthReader = (parts: HealthNeeds, snapshot: () => Superviso
 /** A cheap read of the machines' snapshots. */
 export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): ServiceStatus {
   const { context } = snapshot;
-  const usable = Object.values(context.workers).filter(isUsable);
+  const promise = parts.promises.ofSubmission();
+  const door = parts.promises.door();
   const isConnected = Object.values(context.workers).some((worker) => worker.process === "connected");
   const report = healthOf(snapshot);
   const entries = parts.ledger.list();
   const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
   return {
     mode: context.mode,
-    sentence: sentenceOf(snapshot, isSimulated),
+    sentence: parts.promises.sentenceOf(promise, "A video submitted now"),
+    promise,
     isSimulated,
     model: parts.config.lead,
     startedAtMs: parts.startedAtMs,
@@ -183,7 +157,7 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
     health:
       report === null || report.measuredAtMs === null
         ? null
-        : healthViewOf(report, { isProven: usable.length > 0, isConnected, parts }),
+        : healthViewOf(report, { isProven: parts.promises.isServing(), isConnected, parts }),
     isHealthMonitored: isHealthMonitored(snapshot),
     recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
     recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),
@@ -199,6 +173,6 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
     isMockEnabled: context.mode === "mock",
     isDegradedActive: context.mode === "degraded" || context.mode === "recovering" || context.mode === "mock",
     running: parts.progress.list(),
-    unreadyReason: unreadyReasonOf(parts, snapshot),
+    unreadyReason: door === null ? null : closedDoors[door],
   };
 }

@@ -60,7 +60,7 @@ export const triggerRecovery = apiRoute({
   path: "/api/v1/recovery/trigger",
   role: "operator",
   tags,
-  summary: "Repairs what is broken, and answers when that has ended.",
+  summary: "Repairs what is broken, and answers when that has ended, or after 25 s that it is still pending.",
   request: {
     query: z.object({
       failure_type: z.string().optional().describe("Where the body names none."),
@@ -68,7 +68,7 @@ export const triggerRecovery = apiRoute({
         .string()
         .regex(/^\d{1,6}$/, "must be a number of seconds")
         .optional()
-        .describe("Seconds to wait for the end, at most 120; 0 answers at once."),
+        .describe("Seconds to wait for the end: 25 where it is not given, at most 120; 0 answers at once."),
       force: z.string().optional().describe("Where the body does not say it: true or 1."),
       worker_id: z
         .string()

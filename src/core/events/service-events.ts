@@ -5,6 +5,8 @@ import { kept, told } from "./define-event.ts";
 import { names, nothing } from "./fields.ts";
 
 const child = () => z.object({ child: z.string(), message: z.string() });
+/** Rows of former versions have no stages of owners. */
+const stageTime = () => z.number().nullable().exactOptional();
 const space = () => z.object({ free_bytes: z.number() });
 
 const issue = () =>
@@ -69,9 +71,11 @@ export const serviceEvents = {
     z.object({
       drill: z.string(),
       passed: z.boolean(),
-      detected_ms: z.number().nullable(),
-      answered_ms: z.number().nullable(),
-      recovered_ms: z.number().nullable(),
+      told_ms: stageTime(),
+      watchable_ms: stageTime(),
+      delivered_ms: stageTime(),
+      recovered_ms: stageTime(),
+      bystander_ms: stageTime(),
       lost_jobs: z.number(),
       false_claims: names(),
     }),

@@ -70,6 +70,27 @@ export interface JobStanding {
   readonly incidentId: string | null;
 }
 
+/** A job that waits or is being rendered, as far as others in the queue have to know it. */
+export interface OpenJob {
+  readonly id: string;
+  readonly isQueued: boolean;
+  readonly model: ModelId;
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly steps: number;
+  readonly priority: number;
+  readonly createdAtMs: number;
+  /** It can be claimed from then on. */
+  readonly dueAtMs: number;
+}
+
+/** Owners who may have a stand-in and whose real video is not there. */
+export interface StandInCounts {
+  readonly withoutCount: number;
+  readonly withCount: number;
+}
+
 export interface SweepResult {
   readonly requeued: readonly string[];
   /** Jobs past their deadline, now `failed`. */
@@ -167,8 +188,15 @@ export interface JobStore {
   /** Since when the job that waits longest could be claimed; null when none waits. */
   waitingSinceMs(): Promise<number | null>;
   counts(): Promise<Readonly<Record<JobState, number>>>;
-  /** Queued jobs without a stand-in whose fallback is not `wait`, oldest first: what the stand-in dispatcher works through. */
-  listAwaitingStandIn(limit: number, models: readonly ModelId[] | null): Promise<readonly JobView[]>;
+  /** Those of these jobs that are queued or running; of all jobs for null. In no order. */
+  openJobs(ids: readonly string[] | null): Promise<readonly OpenJob[]>;
+  /**
+   * Queued jobs of these models without a stand-in whose fallback is not `wait`, oldest first: what the stand-in dispatcher
+   * works through.
+   */
+  listAwaitingStandIn(limit: number, models: readonly ModelId[]): Promise<readonly JobView[]>;
+  /** Of the jobs that wait, or ended by their stand-in since then: who may have one, and who has. */
+  standInCounts(sinceMs: number): Promise<StandInCounts>;
   findArtifact(sha256: string): Promise<{ readonly jobId: string; readonly artifact: JobArtifact } | null>;
   /** Names of all artifact files that a row names: everything else in the directory is garbage. */
   listArtifactNames(): Promise<ReadonlySet<string>>;

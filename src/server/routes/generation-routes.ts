@@ -4,6 +4,7 @@ import { detectModel } from "../../contract/detect-model.ts";
 import { compatibleOrderText } from "../../contract/order-text.ts";
 import { toOrder } from "../../contract/submit-request.ts";
 import { toJobStatus, toSubmitted } from "../../contract/task-wire.ts";
+import type { PromiseKind } from "../../core/words.ts";
 import { acceptSubmission } from "../accept-submission.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { AppOptions, HttpContext } from "../http-types.ts";
@@ -21,6 +22,9 @@ function warningsOf(imageHashes: readonly string[], isSimulated: boolean): reado
   return imageHashes.some((hash) => hash.startsWith("end_image:")) ? [unreadEndImage] : [];
 }
 
+/** What is promised is a real video, and nothing else first. */
+const realKinds: readonly PromiseKind[] = ["realNow", "realLater"];
+
 async function submit(context: HttpContext, ports: ServerPorts, options: AppOptions) {
   const read = await readSubmission(context, ports);
   if ("refusal" in read) return refuse(context, read.refusal);
@@ -31,14 +35,17 @@ async function submit(context: HttpContext, ports: ServerPorts, options: AppOpti
     consent: options.consent,
     text,
     image,
+    nameOf: (field) => (field === "model" ? "model_type" : field),
   });
   if ("refused" in accepted) return accepted.refused;
   const { sentence, mode, isDegradedActive, isSimulated } = ports.status();
+  const { promised, etaMs } = await ports.outlook.of(accepted.job);
   const body = toSubmitted(accepted.job, {
     model: ports.catalog.entryOf(fields.model_type),
-    message: sentence,
+    message: promised?.sentence ?? sentence,
     estimate: accepted.estimate,
-    isRealEnabled: mode !== "mock" && mode !== "draining",
+    readyInMs: etaMs,
+    isRealEnabled: promised === null ? mode !== "mock" && mode !== "draining" : realKinds.includes(promised.kind),
     isDegraded: isDegradedActive,
     warnings: warningsOf(imageHashes, isSimulated),
   });

@@ -30,6 +30,8 @@ import { readOptionalJson } from "../read-optional-json.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 const longestWaitMs = 120_000;
+/** The compatible clients give up after 30 s. */
+const usualWaitMs = 25_000;
 const isYes = (value: unknown): boolean => value === true || value === "true" || value === "1";
 
 /**
@@ -96,7 +98,7 @@ export function addRecoveryRoutes(app: ApiApp, ports: ServerPorts): void {
       failureType,
       workerId: workerId as string | null,
       isForced: isYes(body.fields["force"]) || isYes(query.force),
-      waitMs: query.wait === undefined ? longestWaitMs : Math.min(Number(query.wait) * 1_000, longestWaitMs),
+      waitMs: query.wait === undefined ? usualWaitMs : Math.min(Number(query.wait) * 1_000, longestWaitMs),
       by: context.get("actor"),
     });
     return context.json(toTriggered(failureType, triggered, ports.clock.nowMs()), 200, noStore);

@@ -13,6 +13,7 @@ import {
 } from "../../contract/api/videos-api.ts";
 import { artifactOf } from "../../contract/job-truth.ts";
 import { videoOrderText } from "../../contract/order-text.ts";
+import { videoFieldOf } from "../../contract/videos-request.ts";
 import {
   isCompleted,
   pollAfterMs,
@@ -72,6 +73,7 @@ function addCreate(app: ApiApp, parts: Parts): void {
       consent: options.ownConsent,
       text: videoOrderText(video.fields, video.order.floor, image === undefined ? [] : [image.sha256]),
       image,
+      nameOf: videoFieldOf,
     });
     if ("refused" in accepted) return accepted.refused;
     // The simulator draws what the prompt says, whatever the image shows.

@@ -14,6 +14,11 @@ interface LibraryError {
 const poisoning = (message: string): LibraryError => ({ type: "torch.AcceleratorError", message, losesContext: true });
 
 const errors = {
+  /** What a request that nothing refuses, and that no render can serve, ends with; no judge knows its words. */
+  "tensor-size": {
+    type: "RuntimeError",
+    message: "The size of tensor a (81) must match the size of tensor b (80) at non-singleton dimension 2",
+  },
   request: { type: "ValueError", message: "`height` and `width` have to be divisible by 16 but are 60 and 112." },
   "model-file": {
     type: "safetensors_rust.SafetensorError",

@@ -3,8 +3,8 @@ import { findDrill } from "../../../src/app/drills/drill-list.ts";
 import { createDrillOperations } from "../../../src/app/drills/drill-operations.ts";
 import { type DrilledSupervisor, runDrill } from "../../../src/app/drills/run-drill.ts";
 import { minuteMs } from "../../../src/core/units.ts";
-import { unknownWorker } from "../../../src/machines/supervisor-facts.ts";
-import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
+import { type AppWorld, createAppWorld, settled } from "../app-world.ts";
+import { ownerOf } from "./owner-world.ts";
 
 let world: AppWorld;
 beforeEach(async () => {
@@ -18,7 +18,6 @@ function operationsOf(change: Partial<Context> = {}) {
   const sent: string[] = [];
   const context: Context = {
     mode: "ready",
-    workers: { [workerId]: { ...unknownWorker, process: "connected", isProven: true } },
     incidents: {},
     pause: null,
     drain: null,
@@ -30,7 +29,13 @@ function operationsOf(change: Partial<Context> = {}) {
     getSnapshot: () => ({ context }),
   };
   const admission = { submit: async () => ({ kind: "queueFull", limit: 1 }) as const };
-  const ports = { parts: world, supervisor, admission };
+  const ports = {
+    parts: world,
+    supervisor,
+    admission,
+    owner: ownerOf(world).view,
+    cancelJob: async () => "ended" as const,
+  };
   return { ports, sent, operations: createDrillOperations(ports) };
 }
 

@@ -58,6 +58,7 @@ const opened = (change: object = {}): SupervisorFact => ({
   jobId: null,
   isSetAside: false,
   atMs: world.clock.nowMs(),
+  orderId: null,
   ...change,
 });
 const rungResult: RungResult = {
@@ -91,7 +92,7 @@ describe("the record of an incident", () => {
   });
 
   it("holds no words of those who asked", async () => {
-    await record(opened(), { type: "incident.joined", id: "incident-1", fault, jobId: null });
+    await record(opened(), { type: "incident.joined", id: "incident-1", fault, jobId: null, orderId: null });
     const rows = await world.rows("incident.opened", "incident.joined");
     expect(rows).toHaveLength(2);
     expect(JSON.stringify(rows)).not.toContain(secretPrompt);

@@ -10,13 +10,14 @@ import {
 import { prepareLoad } from "../../../src/app/models/prepare-load.ts";
 import { planReduction } from "../../../src/app/rendering/plan-render.ts";
 import type { Evidence } from "../../../src/core/fault.ts";
+import type { RenderRequest } from "../../../src/core/job.ts";
 import { gibibyte } from "../../../src/core/units.ts";
 import type { ModelId, RecoveryAction } from "../../../src/core/words.ts";
 import { createGpuAdapter } from "../../../src/gpu/adapter.ts";
 import type { PerformActionInput, RecoveryTarget } from "../../../src/machines/recovery-types.ts";
 import { classify, faultOfRecord } from "../../../src/recovery/classify.ts";
 import type { SimWorker } from "../../simulation/sim-worker.ts";
-import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
+import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
 
 let world: AppWorld;
 let ports: RecoverPorts;
@@ -93,6 +94,7 @@ describe("what is known before a rung", () => {
     await world.envelopes.noteMisfit(
       { deviceUuid: world.deviceUuid, profile: "model-offload" },
       world.envelopeOf(spec.request),
+      foundClean,
     );
     expect(await examine(targetOf({ jobIds: [jobId] }))).toMatchObject({ hasConsentedReduction: true });
   });
@@ -160,6 +162,7 @@ describe("carrying a rung out", () => {
     await world.envelopes.noteMisfit(
       { deviceUuid: world.deviceUuid, profile: "model-offload" },
       world.envelopeOf(spec.request),
+      foundClean,
     );
     expect(await perform({ action: "reduce_generation_params", jobIds: [jobId] })).toMatchObject({
       error: null,
@@ -248,7 +251,7 @@ describe("the failed phase again", () => {
   it("that ran shows that the size fits, for every later job", async () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
-    await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request));
+    await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request), foundClean);
     expect(await envelope({ jobIds: [jobId] })).toMatchObject({
       verdict: "passed",
       reason: "denoise of 832x480 with 81 frames ran again",
@@ -256,18 +259,46 @@ describe("the failed phase again", () => {
     expect(world.envelopes.fits(place(), world.envelopeOf(spec.request), 80 * gibibyte)).toBe(true);
   });
 
-  it("that ran out of memory once more is kept against the size", async () => {
+  const tooLarge = { width: 1920, height: 1080, frames: 257 };
+  /** Of a size that the card never carries. */
+  async function attemptOf(neighbourBytesAtBegin: number) {
     await connectHolding("T2V-A14B");
-    const { jobId, spec } = await world.claimNew();
-    world.setNeighbour(79 * gibibyte);
+    const lease = await world.claimNew({ size: tooLarge });
+    const { model } = world.envelopeOf(lease.spec.request);
+    world.setNeighbour(neighbourBytesAtBegin);
+    const { memory } = await settled(world, world.links.connected(workerId).stats());
+    world.attempts.note(lease.jobId, place(), model, memory);
+    return lease;
+  }
+  const fits = (request: RenderRequest) => world.envelopes.fits(place(), world.envelopeOf(request), 1e15);
+
+  it("that ran out of memory once more on a card of its own is kept against the size", async () => {
+    const { jobId, spec } = await attemptOf(0);
     expect(await envelope({ jobIds: [jobId] })).toMatchObject({ verdict: "failed" });
-    expect(world.envelopes.fits(place(), world.envelopeOf(spec.request), 80 * gibibyte)).toBe(false);
+    expect(fits(spec.request)).toBe(false);
+  });
+
+  it.each([
+    ["an attempt that began beside a neighbour", 20 * gibibyte, 0],
+    ["a proof that began beside a neighbour", 0, 20 * gibibyte],
+  ])("says nothing about the size after %s", async (_, atBegin, atProof) => {
+    const { jobId, spec } = await attemptOf(atBegin);
+    world.setNeighbour(atProof);
+    expect(await envelope({ jobIds: [jobId] })).toMatchObject({ verdict: "failed" });
+    expect(fits(spec.request)).toBe(true);
+  });
+
+  it("says nothing about the size where nobody measured how the attempt began", async () => {
+    await connectHolding("T2V-A14B");
+    const { jobId, spec } = await world.claimNew({ size: tooLarge });
+    expect(await envelope({ jobIds: [jobId] })).toMatchObject({ verdict: "failed" });
+    expect(fits(spec.request)).toBe(true);
   });
 
   it("after a reduction is the reduced form's", async () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
-    await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request));
+    await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request), foundClean);
     expect(await envelope({ jobIds: [jobId], action: "reduce_generation_params" })).toMatchObject({
       verdict: "passed",
       reason: "denoise of 832x480 with 65 frames ran again",

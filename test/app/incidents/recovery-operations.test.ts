@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createFactHub } from "../../../src/app/incidents/recovery-operations.ts";
+import { createFactHub } from "../../../src/app/incidents/fact-hub.ts";
 import { minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { RecoveryOrder } from "../../../src/server/server-ports.ts";
 import { settled, workerId } from "../app-world.ts";
@@ -50,14 +50,17 @@ describe("an operator's trigger", () => {
     expect(await trigger({ isForced: true, waitMs: 1 })).toMatchObject({ isPending: true, isSuccess: false });
   });
 
-  it("behind a job in hand says that it waits for it", async () => {
+  it("behind a job in hand waits for it as long as was asked, and says so", async () => {
     await world.reachMode("ready");
     const jobId = await world.order();
     await world.clock.advance(2 * secondMs);
     world.workers.get(workerId)?.freeze();
     const askedAtMs = world.clock.nowMs();
-    expect(await trigger()).toMatchObject({ isPending: true, message: `Recovery queued behind job ${jobId}` });
-    expect(world.clock.nowMs() - askedAtMs).toBe(30 * secondMs);
+    expect(await trigger({ waitMs: 90 * secondMs })).toMatchObject({
+      isPending: true,
+      message: `Recovery queued behind job ${jobId}`,
+    });
+    expect(world.clock.nowMs() - askedAtMs).toBe(90 * secondMs);
   });
 });
 
@@ -70,6 +73,61 @@ describe("a reset", () => {
       probe: "passed",
     });
     expect(await world.rows("recovery.reset")).toMatchObject([{ actor: "operator:a" }]);
+  });
+
+  const reset = async () => {
+    const beganAtMs = world.clock.nowMs();
+    const answer = await settled(world, world.ports.recovery.reset("operator:a"));
+    expect(world.clock.nowMs() - beganAtMs).toBeLessThanOrEqual(10 * secondMs);
+    // What held before it holds no more; a climb that followed it and failed begins a new one.
+    const hasClimbed = (await world.rows("cooldown.started")).some(({ atMs }) => atMs >= beganAtMs);
+    if (!hasClimbed) expect(world.context().cooldowns).toEqual({});
+    return answer;
+  };
+  /** No model loads and no test render passes any more, and an incident stands in for that. */
+  const sicken = async (): Promise<void> => {
+    await world.reachMode("ready");
+    world.brokenModels.add("T2V-A14B");
+    for (const worker of world.workers.values()) worker.bad.probes = Number.POSITIVE_INFINITY;
+    await trigger();
+    expect(world.context().mode).toBe("mock");
+  };
+
+  it("looks at once at what was stood in for, and says that real output is there when the test render passed", async () => {
+    await sicken();
+    world.brokenModels.clear();
+    for (const worker of world.workers.values()) worker.bad.probes = 0;
+    expect(await reset()).toMatchObject({ isRealGenerationEnabled: true, isMockDisabled: true, probe: "passed" });
+    const [failed, passed] = [await world.rows("canary.failed"), await world.rows("canary.passed")];
+    expect(passed.at(-1)?.seq).toBeGreaterThan(failed.at(-1)?.seq ?? 0);
+    expect((await trigger()).message).not.toMatch(/cooldown/);
+  });
+
+  it("says that the test render failed, and calls nothing enabled", async () => {
+    await sicken();
+    expect(await reset()).toMatchObject({ isRealGenerationEnabled: false, isMockDisabled: false, probe: "failed" });
+  });
+
+  it("says that a test render is still to come when there is none in time", async () => {
+    await sicken();
+    for (const worker of world.workers.values()) worker.freeze();
+    const { isRealGenerationEnabled, probe } = await reset();
+    expect([isRealGenerationEnabled, probe]).toEqual([false, "running"]);
+  });
+
+  it("waits for a model that is being loaded, and calls it enabled only then", async () => {
+    expect(world.context().mode).toBe("loading");
+    expect(await reset()).toMatchObject({ isRealGenerationEnabled: true, probe: "passed" });
+    expect((await world.rows("model.proven")).length).toBe(1);
+  });
+
+  it("makes no test render while the service stops, or while its workers rest", async () => {
+    await world.reachMode("ready");
+    await settled(world, world.ports.intake.pause({ isReleasing: true, waitMs: 20 * secondMs, by: "operator:a" }));
+    expect(await reset()).toMatchObject({ isRealGenerationEnabled: false, probe: "none" });
+    const finished = world.service.finishJobs(60 * secondMs);
+    expect(await reset()).toMatchObject({ isRealGenerationEnabled: false, probe: "none" });
+    await settled(world, finished);
   });
 
   it("lets a model that was set aside be tried again", async () => {

@@ -10,7 +10,7 @@ import { canaryRequest } from "../../../src/core/model-figures.ts";
 import { gibibyte, minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { ModelId } from "../../../src/core/words.ts";
 import type { SupervisorFact } from "../../../src/machines/supervisor-types.ts";
-import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
+import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
 import { listenTo } from "../listen-to.ts";
 
 let world: AppWorld;
@@ -114,7 +114,7 @@ describe("the memory mode of a load", () => {
     await world.connect();
     const model = world.catalog.entryOf("T2V-A14B");
     const request = { model, ...canaryRequest(model) };
-    await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "model-offload" }, request);
+    await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile: "model-offload" }, request, foundClean);
     expect(await choose()).not.toBe("model-offload");
   });
 
@@ -160,17 +160,12 @@ describe("the proof of a load", () => {
 });
 
 describe("models that could not be loaded", () => {
-  const workers = [
-    { id: "a", models: ["T2V-A14B", "TI2V-5B"] },
-    { id: "b", models: ["T2V-A14B", "TI2V-5B"] },
-  ];
   const setAside = (id: string, model: ModelId): SupervisorFact => ({
     type: "model.setAside",
     workerId: id,
     data: { model, code: "WORKER_STALLED", message: "it stood still" },
   });
-  const unavailableModels = () =>
-    createUnavailableModels(world.clock, workers, () => ({ firstMs: 30_000, longestMs: 600_000 }));
+  const unavailableModels = () => createUnavailableModels(world.clock, () => ({ firstMs: 30_000, longestMs: 600_000 }));
 
   it("are left alone for a while that doubles with each time", async () => {
     const aside = unavailableModels();
@@ -189,13 +184,13 @@ describe("models that could not be loaded", () => {
     expect([aside.isUnavailable("b", "TI2V-5B"), aside.isUnavailable("a", "T2V-A14B")]).toEqual([false, false]);
   });
 
-  it("are lost once no worker that offers them begins them, since the last one was set aside", async () => {
+  it("are told by worker, with the time at which they are tried again", async () => {
     const aside = unavailableModels();
     aside.note(setAside("a", "TI2V-5B"));
-    expect(aside.lost().size).toBe(0);
-    await world.clock.advance(secondMs);
-    aside.note(setAside("b", "TI2V-5B"));
-    expect([...aside.lost()]).toEqual([["TI2V-5B", world.clock.nowMs()]]);
+    expect(aside.asideOn("a")).toMatchObject([{ model: "TI2V-5B", untilMs: world.clock.nowMs() + 30_000 }]);
+    expect(aside.asideOn("b")).toEqual([]);
+    await world.clock.advance(30_000);
+    expect(aside.asideOn("a")).toEqual([]);
   });
 
   it.each<[string, (aside: ReturnType<typeof unavailableModels>) => void]>([

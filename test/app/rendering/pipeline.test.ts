@@ -1,15 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createActor, toPromise } from "xstate";
 import { type PipelineNeeds, pipelineActors } from "../../../src/app/rendering/pipeline-actors.ts";
+import { waitingOf } from "../../../src/app/rendering/plan-render.ts";
+import { messageOfJob } from "../../../src/contract/job-truth.ts";
+import { isoOf } from "../../../src/core/clock.ts";
 import type { Evidence } from "../../../src/core/fault.ts";
 import type { Lease } from "../../../src/core/job.ts";
 import { gibibyte, minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { ModelId } from "../../../src/core/words.ts";
+import { settlementOfPreparation } from "../../../src/machines/pipeline-setup.ts";
 import type { Claim, Preparation, Settlement } from "../../../src/machines/pipeline-types.ts";
 import { classify, faultOfRecord } from "../../../src/recovery/classify.ts";
+import { misfitLifeMs } from "../../../src/recovery/envelopes.ts";
 import type { SimWorker } from "../../simulation/sim-worker.ts";
 import type { JobOptions } from "../../unit/job-store-world.ts";
-import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
+import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
 import { listenTo } from "../listen-to.ts";
 
 let world: AppWorld;
@@ -86,6 +91,7 @@ describe("preparing", () => {
     await world.envelopes.noteMisfit(
       { deviceUuid: world.deviceUuid, profile: "model-offload" },
       world.envelopeOf(lease.spec.request),
+      foundClean,
     );
     expect(await prepare(lease)).toMatchObject({ kind: "load" });
     expect(world.profiles.of(workerId)).not.toBe("model-offload");
@@ -95,23 +101,68 @@ describe("preparing", () => {
     await connectHolding("T2V-A14B");
     const lease = await world.claimNew();
     for (const profile of ["model-offload", "tiling", "group-offload", "fp8"] as const)
-      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, world.envelopeOf(lease.spec.request));
+      await world.envelopes.noteMisfit(
+        { deviceUuid: world.deviceUuid, profile },
+        world.envelopeOf(lease.spec.request),
+        foundClean,
+      );
     const prepared = await prepare(lease);
     expect(prepared).toMatchObject({ kind: "ready", lease: { plan: { request: { frames: 65 } } } });
     expect(await world.rows("job.changed")).toMatchObject([{ jobId: lease.jobId }]);
   });
 
-  it("a job that fits in no way that it allows is refused for want of memory", async () => {
+  const tooLarge = { width: 1920, height: 1080, frames: 257 };
+  const nothingMayChange = (lease: Lease): Lease => ({
+    ...lease,
+    spec: { ...lease.spec, consent: { ...lease.spec.consent, allow: [] } },
+  });
+
+  it("a job that fits in no way that it allows now waits until the first thing that speaks against it falls", async () => {
     await connectHolding("T2V-A14B");
     const lease = await world.claimNew();
-    const { request, consent } = lease.spec;
-    const strict: Lease = { ...lease, spec: { ...lease.spec, consent: { ...consent, allow: [] } } };
-    for (const profile of ["model-offload", "tiling", "group-offload", "fp8"] as const)
-      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, world.envelopeOf(request));
-    expect(await prepare(strict)).toMatchObject({
-      kind: "unfit",
-      fault: { code: "GPU_OUT_OF_MEMORY", attribution: "gpu", failureType: "vram_exhaustion" },
+    const untilMs = world.clock.nowMs() + misfitLifeMs;
+    for (const profile of ["model-offload", "tiling", "group-offload", "fp8"] as const) {
+      await world.envelopes.noteMisfit(
+        { deviceUuid: world.deviceUuid, profile },
+        world.envelopeOf(lease.spec.request),
+        foundClean,
+      );
+      await world.clock.advance(secondMs);
+    }
+    const prepared = await prepare(nothingMayChange(lease));
+    expect(prepared).toMatchObject({ kind: "waits", untilMs });
+    await settle(lease, settlementOfPreparation(prepared));
+    const job = await world.store.jobs.get(lease.jobId);
+    expect(job).toMatchObject({ state: "queued", attempts: 0, runAtMs: untilMs });
+    expect(job === null ? "" : messageOfJob(job)).toBe(
+      `It is not tried before ${isoOf(untilMs)}: its size ran out of memory in every memory mode, and is tried once more then.`,
+    );
+  });
+
+  it("a job that the card never carries, and no other worker either, is the request's own fault", async () => {
+    await connectHolding("T2V-A14B");
+    const lease = await world.claimNew({ size: tooLarge });
+    expect(await prepare(nothingMayChange(lease))).toMatchObject({ kind: "unfit", fault: { attribution: "request" } });
+  });
+
+  it("a job that this card does not carry waits while another worker is not connected, or has room now", async () => {
+    await connectHolding("T2V-A14B");
+    const workers = [workerId, "worker-1"].flatMap((id) => world.config.workers.map((one) => ({ ...one, id })));
+    const needs = { ...world, config: { ...world.config, workers } };
+    const lease = nothingMayChange(await world.claimNew());
+    const wide = { ...lease.spec, request: { ...lease.spec.request, ...tooLarge } };
+    expect(waitingOf(needs, workerId, wide)).toEqual({
+      kind: "until",
+      atMs: world.clock.nowMs() + minuteMs,
+      because: "it does not fit worker-0, and waits for a worker that is not connected",
     });
+    await world.connect("worker-1");
+    expect(waitingOf(needs, workerId, lease.spec)).toEqual({
+      kind: "until",
+      atMs: world.clock.nowMs() + 10 * secondMs,
+      because: "it does not fit worker-0 now, and waits for another worker",
+    });
+    expect(waitingOf(needs, workerId, wide)).toEqual({ kind: "never" });
   });
 
   it("without a connection nothing is prepared", async () => {
@@ -228,6 +279,33 @@ function failureOf(exceptionType: string, message: string) {
   return { phase: "denoise", step: 3, exceptionType, message, causes: [], deviceUsable: true, memory: null } as const;
 }
 
+describe("the card of an attempt", () => {
+  const place = () => ({ deviceUuid: world.deviceUuid, profile: "model-offload" }) as const;
+
+  it("is clean when nobody else has a part of it, and that is known of the last attempt alone", async () => {
+    await connectHolding("T2V-A14B");
+    const lease = await world.claimNew();
+    expect(world.attempts.wasClean(lease.jobId, place())).toBe(false);
+    await prepare(lease);
+    expect(world.attempts.wasClean(lease.jobId, place())).toBe(true);
+    expect(world.attempts.wasClean(lease.jobId, { ...place(), profile: "tiling" })).toBe(false);
+    world.setNeighbour(20 * gibibyte);
+    await prepare(lease);
+    expect(world.attempts.wasClean(lease.jobId, place())).toBe(false);
+  });
+
+  it("is not clean while its worker keeps memory of former jobs; the allocator's cache does not count", async () => {
+    const worker = await connectHolding("T2V-A14B");
+    const lease = await world.claimNew();
+    worker.cachedBytes = 20 * gibibyte;
+    await prepare(lease);
+    expect(world.attempts.wasClean(lease.jobId, place())).toBe(true);
+    worker.leakBytes = 20 * gibibyte;
+    await prepare(lease);
+    expect(world.attempts.wasClean(lease.jobId, place())).toBe(false);
+  });
+});
+
 describe("rendering", () => {
   async function render(options: JobOptions = {}) {
     const worker = await connectHolding("T2V-A14B");
@@ -248,15 +326,13 @@ describe("rendering", () => {
     told.stop();
   });
 
-  it("a size that ran out of the card's memory is not tried again in this mode for a while", async () => {
+  it("that ran out of the card's memory once says nothing about its size: what failed may be the job", async () => {
     const { worker, lease, told } = await render();
     const place = { deviceUuid: world.deviceUuid, profile: "model-offload" } as const;
-    const fits = (): boolean => world.envelopes.fits(place, world.envelopeOf(lease.spec.request), 80 * gibibyte);
-    expect(fits()).toBe(true);
     worker.armed = { fault: "oom", phase: "denoise", atStep: 2 };
     await world.clock.advance(minuteMs);
     expect(told.ofType("render.failed")).toMatchObject([{ fault: { code: "GPU_OUT_OF_MEMORY" } }]);
-    expect(fits()).toBe(false);
+    expect(world.envelopes.fits(place, world.envelopeOf(lease.spec.request), 80 * gibibyte)).toBe(true);
     told.stop();
   });
 

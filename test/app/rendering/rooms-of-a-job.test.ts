@@ -1,18 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { planOf, planReduction, planRender } from "../../../src/app/rendering/plan-render.ts";
 import { createProofClip } from "../../../src/app/rendering/proof-clip.ts";
 import { createQuarantine } from "../../../src/app/rendering/quarantine.ts";
 import { removeJob } from "../../../src/app/rendering/remove-job.ts";
-import { createRouteWatch } from "../../../src/app/rendering/route-watch.ts";
-import { createStandIns } from "../../../src/app/rendering/stand-ins.ts";
 import { MediaError } from "../../../src/core/errors.ts";
 import type { Media } from "../../../src/core/ports/media.ts";
 import { minuteMs, secondMs } from "../../../src/core/units.ts";
-import type { Mode, ModelId } from "../../../src/core/words.ts";
-import { makeGenericStandIn } from "../../../src/jobs/make-stand-in.ts";
-import { unknownWorker, type WorkersFacts } from "../../../src/machines/supervisor-facts.ts";
 import { makeFailure, suspectedDeath } from "../../unit/job-store-world.ts";
-import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
+import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
 
 let world: AppWorld;
 beforeEach(async () => {
@@ -75,7 +70,11 @@ describe("the plan of a render", () => {
     await world.connect();
     const { spec } = await world.claimNew();
     for (const profile of ["model-offload", "tiling", "group-offload", "fp8"] as const)
-      await world.envelopes.noteMisfit({ deviceUuid: world.deviceUuid, profile }, world.envelopeOf(spec.request));
+      await world.envelopes.noteMisfit(
+        { deviceUuid: world.deviceUuid, profile },
+        world.envelopeOf(spec.request),
+        foundClean,
+      );
     const fit = planRender(world, workerId, spec, null);
     expect(fit === null ? null : planOf(fit)).toMatchObject({ changes: [{ field: "frames", from: 81, to: 65 }] });
     expect(planRender(world, workerId, { ...spec, consent: { ...spec.consent, allow: [] } }, null)).toBeNull();
@@ -88,6 +87,7 @@ describe("the plan of a render", () => {
     await world.envelopes.noteMisfit(
       { deviceUuid: world.deviceUuid, profile: "tiling" },
       world.envelopeOf(spec.request),
+      foundClean,
     );
     expect(planReduction(world, workerId, spec, resident)).toMatchObject({ profile: "tiling" });
     expect(planReduction(world, workerId, spec, resident)?.changes).not.toEqual([]);
@@ -159,88 +159,6 @@ describe("a job that was set aside", () => {
     const jobId = await setAside();
     const quarantine = createQuarantine(world.store, () => undefined);
     expect([await quarantine.drop(jobId, "operator:a"), await world.stateOf(jobId)]).toEqual(["ok", "failed"]);
-  });
-});
-
-const usable: WorkersFacts = { [workerId]: { ...unknownWorker, process: "connected", isProven: true } };
-const viewOf = (facts: { workers?: WorkersFacts; mode?: Mode; pause?: object | null; isProcessorShort?: boolean }) => ({
-  getSnapshot: () => ({
-    context: { workers: {}, mode: "ready" as Mode, pause: null, isProcessorShort: false, ...facts },
-  }),
-});
-
-describe("the route to real output", () => {
-  it("is lost from the start until a worker can render, and says when that turned", async () => {
-    const facts = { workers: {} as WorkersFacts };
-    const beganAtMs = world.clock.nowMs();
-    const route = createRouteWatch(world, { getSnapshot: () => ({ context: facts }) });
-    await world.clock.advance(secondMs);
-    expect([route.hasChanged(), route.lostAtMs()]).toEqual([false, beganAtMs]);
-    facts.workers = usable;
-    expect([route.hasChanged(), route.lostAtMs(), route.hasChanged()]).toEqual([true, null, false]);
-    facts.workers = {};
-    expect([route.hasChanged(), route.lostAtMs()]).toEqual([true, world.clock.nowMs()]);
-  });
-
-  it("is lost while the disk cannot keep what is rendered", async () => {
-    const route = createRouteWatch(world, viewOf({ workers: usable }));
-    route.hasChanged();
-    world.troubles.begin("disk", minuteMs);
-    await world.diskWatch.look();
-    expect([route.hasChanged(), route.lostAtMs()]).toEqual([true, world.clock.nowMs()]);
-  });
-
-  it("a model that is lost or found is a change, although others are rendered", () => {
-    const lost = new Map<ModelId, number>();
-    const route = createRouteWatch({ ...world, unavailableModels: { lost: () => lost } }, viewOf({ workers: usable }));
-    route.hasChanged();
-    lost.set("TI2V-5B", 1);
-    expect([route.hasChanged(), route.hasChanged(), route.lostAtMs()]).toEqual([true, false, null]);
-  });
-});
-
-describe("stand-ins", () => {
-  const reasonsOf = async (): Promise<unknown[]> => (await world.rows("job.stoodIn")).map(({ data }) => data.reason);
-
-  async function serve(facts: Parameters<typeof viewOf>[0], lostAtMs: number | null = world.clock.nowMs()) {
-    await world.submit();
-    const standIns = createStandIns(world, viewOf(facts), () => lostAtMs);
-    standIns.wake();
-    await world.clock.advance(minuteMs);
-    await standIns.stop();
-  }
-
-  it.each([
-    ["loading", "the main model is loading"],
-    ["recovering", "the main model is being repaired"],
-  ] as const)("in the mode %s say that %s", async (mode, reason) => {
-    await serve({ mode });
-    expect(await reasonsOf()).toEqual([reason]);
-  });
-
-  it("on a full disk say so, and are the common one", async () => {
-    await settled(world, makeGenericStandIn(world));
-    world.troubles.begin("disk", 10 * minuteMs);
-    await world.diskWatch.look();
-    await serve({});
-    expect(await reasonsOf()).toEqual(["the disk is full"]);
-  });
-
-  it("wait while an operator paused the service", async () => {
-    await serve({ pause: { by: "operator:a" } });
-    expect(await reasonsOf()).toEqual([]);
-  });
-
-  it("are the common one, which costs no processor time, while the host needs that for the main model", async () => {
-    await settled(world, makeGenericStandIn(world));
-    const drawing = vi.spyOn(world.media, "renderStandIn");
-    await serve({ isProcessorShort: true, mode: "mock" });
-    expect([await reasonsOf(), drawing.mock.calls.length]).toEqual([["the main model is being repaired"], 0]);
-  });
-
-  it("are not made while the route is there", async () => {
-    await serve({}, null);
-    expect(await reasonsOf()).toEqual([]);
   });
 });
 
