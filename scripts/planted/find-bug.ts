@@ -7,7 +7,7 @@ import type { PlantedBug } from "./planted-bug.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
-export interface Proof {
+interface Proof {
   readonly name: string;
   /** Arguments of Node.js, in the copy. */
   readonly args: readonly string[];
@@ -30,17 +30,13 @@ const simulationProof: Proof = {
   limitMs: 10 * minuteMs,
 };
 
-export const typesProof: Proof = {
+const typesProof: Proof = {
   name: "the compiler",
   args: ["node_modules/typescript7/bin/tsc", "-p", "."],
   limitMs: 3 * minuteMs,
 };
 
-export const proofsOf = ({ tests }: PlantedBug): readonly Proof[] => [
-  ...tests.map(testProof),
-  simulationProof,
-  typesProof,
-];
+const proofsOf = ({ tests }: PlantedBug): readonly Proof[] => [...tests.map(testProof), simulationProof, typesProof];
 
 /** The text with the bug in it; throws where the place is not found exactly once. */
 export function planted({ name, file, from, to }: PlantedBug, text: string): string {
@@ -49,13 +45,13 @@ export function planted({ name, file, from, to }: PlantedBug, text: string): str
   return parts.join(to);
 }
 
-export interface Copy {
+interface Copy {
   readonly path: string;
   remove(): void;
 }
 
 /** A copy of these files, beside the project's own packages. */
-export function copyProject(files: readonly string[]): Copy {
+function copyProject(files: readonly string[]): Copy {
   const path = mkdtempSync(join(tmpdir(), "understudy-planted-"));
   for (const file of files) {
     mkdirSync(dirname(join(path, file)), { recursive: true });
@@ -65,38 +61,56 @@ export function copyProject(files: readonly string[]): Copy {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-export interface Answer {
-  readonly hasFailed: boolean;
-  readonly output: string;
-}
+/** One that failed once may have failed by a machine that was busy. */
+const failsTwice = async (proof: Proof, path: string): Promise<boolean> =>
+  (await fails(proof, path)) && (await fails(proof, path));
 
-/** A proof that does not end within its limit has failed too. */
-export function ask({ args, limitMs }: Proof, path: string): Promise<Answer> {
+/** A proof that does not end within its limit has failed. */
+function fails({ args, limitMs }: Proof, path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, {
       cwd: path,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: "ignore",
       timeout: limitMs,
       killSignal: "SIGKILL",
     });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (chunk: Buffer) => {
-        output = `${output}${String(chunk)}`.slice(-20_000);
-      });
     child.once("error", reject);
-    child.once("exit", (code) => resolve({ hasFailed: code !== 0, output }));
+    child.once("exit", (code) => resolve(code !== 0));
   });
 }
 
-/** The name of the first proof that finds the bug; null when it survives. */
-export async function findBug(bug: PlantedBug, files: readonly string[]): Promise<string | null> {
+/** What fails in the project as it is finds everything, and so proves nothing; asked once of each proof that found something. */
+export interface Baseline {
+  failsUnchanged(proof: Proof): Promise<boolean>;
+  remove(): void;
+}
+
+export function createBaseline(files: readonly string[]): Baseline {
+  const copy = copyProject(files);
+  const asked = new Map<string, Promise<boolean>>();
+  return {
+    failsUnchanged: (proof) => {
+      const known = asked.get(proof.name) ?? failsTwice(proof, copy.path);
+      asked.set(proof.name, known);
+      return known;
+    },
+    remove: copy.remove,
+  };
+}
+
+export type Finding = { readonly kind: "found" | "unsound"; readonly proof: string } | { readonly kind: "survived" };
+
+/** The first proof that finds the bug, and that finds nothing without it. */
+export async function findBug(bug: PlantedBug, files: readonly string[], baseline: Baseline): Promise<Finding> {
   const copy = copyProject(files);
   try {
     const path = join(copy.path, bug.file);
     writeFileSync(path, planted(bug, readFileSync(path, "utf8")));
-    for (const proof of proofsOf(bug)) if ((await ask(proof, copy.path)).hasFailed) return proof.name;
-    return null;
+    for (const proof of proofsOf(bug)) {
+      if (!(await failsTwice(proof, copy.path))) continue;
+      return { kind: (await baseline.failsUnchanged(proof)) ? "unsound" : "found", proof: proof.name };
+    }
+    return { kind: "survived" };
   } finally {
     copy.remove();
   }

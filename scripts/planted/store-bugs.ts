@@ -19,7 +19,7 @@ export const storeBugs: readonly PlantedBug[] = [
     file: "src/store/attempt-ends.ts",
     from: `  endJob(database, row.id, { state: "succeeded", result });\n  database.record({\n    kind: "job.succeeded",`,
     to: `  queueAgain(database, row.id, database.clock.nowMs());\n  database.record({\n    kind: "job.succeeded",`,
-    tests: [],
+    tests: storeTests,
   },
   {
     name: "a failed attempt is never queued again",
@@ -27,7 +27,7 @@ export const storeBugs: readonly PlantedBug[] = [
     file: "src/store/job-rows.ts",
     from: `    runAtMs,\n    jobId,\n  );\n}`,
     to: `    runAtMs * 2,\n    jobId,\n  );\n}`,
-    tests: [],
+    tests: storeTests,
   },
   {
     name: "quarantine is off",
@@ -35,6 +35,22 @@ export const storeBugs: readonly PlantedBug[] = [
     file: "src/store/attempt-ends.ts",
     from: "counted.deaths >= limits.quarantineDeaths && (isSame",
     to: "counted.deaths >= limits.quarantineDeaths * 1_000 && (isSame",
+    tests: storeTests,
+  },
+  {
+    name: "a suspect goes before others",
+    why: "One bad job would keep everybody else waiting.",
+    file: "src/store/claim.ts",
+    from: "const eligible = `${due} and suspicion_at is null`;",
+    to: "const eligible = due;",
+    tests: storeTests,
+  },
+  {
+    name: "a job ends because its place failed too often",
+    why: "What was accepted ends by its own fault, its owner or its deadline alone.",
+    file: "src/store/attempt-ends.ts",
+    from: `if (failure.kind === "hostLoss") return again;`,
+    to: `if (failure.kind === "hostLoss") return counted.hostLosses < 5 ? again : { ...again, kind: "failed" };`,
     tests: storeTests,
   },
   {
@@ -75,7 +91,7 @@ export const storeBugs: readonly PlantedBug[] = [
     file: "src/app/rendering/commit.ts",
     from: "Math.max(200, parts.config.leaseMs / 3)",
     to: "Math.max(200, parts.config.leaseMs * 3)",
-    tests: [],
+    tests: ["test/app/rendering/commit.test.ts"],
   },
   {
     name: "a result is acknowledged to its worker before it is committed",

@@ -19,11 +19,9 @@ import { modelLoaderMachine } from "../machines/model-loader.machine.ts";
 import { pipelineMachine } from "../machines/pipeline.machine.ts";
 import { recoveryMachine } from "../machines/recovery.machine.ts";
 import { supervisorMachine } from "../machines/supervisor.machine.ts";
-import { envelopesOf, type WorkersFacts } from "../machines/supervisor-facts.ts";
 import type { Supervisor } from "../machines/supervisor-view.ts";
 import { workerMachine } from "../machines/worker.machine.ts";
 import type { StopShape } from "../machines/worker-types.ts";
-import { isConditionOver } from "../recovery/condition.ts";
 import type { ServerPorts, ServiceStatus } from "../server/server-ports.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createMachineTracker } from "../telemetry/machine-tracker.ts";
@@ -41,33 +39,31 @@ import { createHostMemory } from "./health/host-memory.ts";
 import { createSampleHistory } from "./health/sample-history.ts";
 import { createTelemetryReader } from "./health/telemetry-reader.ts";
 import { createAcquittal } from "./incidents/acquit.ts";
-import type { ExperimentPorts } from "./incidents/experiment.ts";
 import { createFactHub, type FactHub } from "./incidents/fact-hub.ts";
 import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
 import { createRecorder, type Recorder } from "./incidents/recorder.ts";
-import type { RecoverPorts } from "./incidents/recover.ts";
 import { recoveryActors } from "./incidents/recovery-actors.ts";
 import { openRecoveryLedger } from "./incidents/recovery-ledger.ts";
 import { createRecoveryOperations } from "./incidents/recovery-operations.ts";
 import { readResumedFacts } from "./incidents/resume-facts.ts";
 import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
-import { createLoadedProfiles } from "./models/loaded-profiles.ts";
+import { keepProfiles } from "./models/loaded-profiles.ts";
 import { loaderActors } from "./models/loader-actors.ts";
 import { listLoras } from "./models/lora-list.ts";
-import { type ModelPorts, repairFiles } from "./models/model-files.ts";
+import type { ModelPorts } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
-import { prepareLoad } from "./models/prepare-load.ts";
+import { createProfileReturn, createRoomNoter, profileViewOf } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
+import { type ReadWorkers, recoverPortsOf } from "./recover-ports.ts";
 import { createAttemptMemory } from "./rendering/attempt-memory.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
 import { openLearned } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
-import { planReduction } from "./rendering/plan-render.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
 import { createPromises, type Promises } from "./rendering/promises.ts";
 import { createProofClip } from "./rendering/proof-clip.ts";
@@ -129,37 +125,13 @@ export interface Service {
 
 const drawCount = 64;
 
-type ReadWorkers = () => WorkersFacts;
-
-function recoverPortsOf(parts: Parts, readWorkers: ReadWorkers): RecoverPorts & ExperimentPorts {
-  const { config, store, models, probe } = parts;
-  return {
-    ...parts,
-    jobs: store.jobs,
-    ownModelOf: (workerId) => ownModelOf(config, workerId),
-    canFetchFiles: (model) => models?.cache.canPull(model) ?? null,
-    repairFiles: (model) => repairFiles(models, model),
-    planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
-    prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
-    setProfile: parts.profiles.set,
-    isConditionGone: async ({ fault }) =>
-      isConditionOver({
-        fault,
-        sample: await probe.measure({ maxAgeMs: 0 }),
-        envelopes: envelopesOf(readWorkers()),
-        thresholds: config.health.thresholds,
-        gpuExpectation: gpuExpectationOf(config),
-      }),
-  };
-}
-
 function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers) {
   const { prove } = createProofClip(parts.media, parts.artifacts);
   return supervisorMachine.provide({
     actors: {
       worker: workerMachine.provide({ actors: workerActors(parts) }),
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
-      pipeline: pipelineMachine.provide({ actors: pipelineActors(parts) }),
+      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: createRoomNoter(parts) }) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
       recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts, readWorkers), prove) }),
       recorder: recorder.actor,
@@ -189,7 +161,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     progress: createProgressTracker(clock),
     queue: createQueueWatch(ports),
     samples: createSampleHistory(),
-    profiles: createLoadedProfiles(config.loadProfile),
+    profiles: keepProfiles({ clock, config, store }),
     attempts: createAttemptMemory(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
@@ -285,10 +257,10 @@ function serverPortsOf(
   const admission = createAdmissionPort({ ...parts, largest }, supervisor, onQueued);
   const models = createModelOperations(parts, {
     largest,
-    loadedProfileOf: (model) => loadedProfileOf(supervisor, model),
+    loadedProfileOf: (model) => loadedProfileOf(parts, supervisor, model),
   });
   const outlook = createJobOutlook(parts, promises);
-  const health = createHealthReader({ ...parts, leaks }, () => supervisor.getSnapshot());
+  const health = createHealthReader({ ...parts, leaks, promises }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
   const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
   const drills = createDrillOperations({ parts, supervisor, admission, owner, cancelJob });
@@ -320,7 +292,14 @@ function serverPortsOf(
       status,
     }),
     metrics: async (listenerCount) =>
-      parts.metrics.render(await figuresOf({ ...parts, leaks }, supervisor, drills), listenerCount),
+      parts.metrics.render(
+        await figuresOf(
+          { ...parts, leaks, profileOf: (id) => profileViewOf(parts, supervisor, id) },
+          supervisor,
+          drills,
+        ),
+        listenerCount,
+      ),
   };
 }
 
@@ -333,7 +312,10 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   const lookForWays = (): void => {
     if (promises.look()) standIns.wake();
   };
-  const upkeep = createUpkeep(parts, supervisor, lookForWays);
+  const upkeep = createUpkeep(parts, supervisor, {
+    onLook: lookForWays,
+    lookAtProfiles: createProfileReturn(parts, supervisor),
+  });
   queue.onChange(() => standIns.wake());
   return {
     promises,
@@ -367,7 +349,8 @@ export async function createService(ports: ServicePorts, config: Config, version
     next: helpers.lookForWays,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
-  const statusNeeds = { ...parts, ledger, leaks, promises, startedAtMs: clock.nowMs(), version };
+  const profileOf = (workerId: string) => profileViewOf(parts, supervisor, workerId);
+  const statusNeeds = { ...parts, ledger, leaks, promises, profileOf, startedAtMs: clock.nowMs(), version };
   const finish = async (doWorkersGoOn: boolean): Promise<void> => {
     leaks.stop();
     for (const link of links.list()) links.close(link.workerId);

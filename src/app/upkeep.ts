@@ -79,11 +79,19 @@ export interface Upkeep {
   stop(): Promise<void>;
 }
 
-/**
- * Sweeps leases and deadlines, looks at the disk, cleans by the retention, and keeps the generic stand-in in its place.
- * @param onLook called after each look at the disk
- */
-export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook: () => void): Upkeep {
+export interface UpkeepLooks {
+  /** Called after each look at the disk. */
+  readonly onLook: () => void;
+  /** Lets idle workers load richer where there is room. */
+  readonly lookAtProfiles: () => Promise<void>;
+}
+
+/** Sweeps leases and deadlines, looks at the disk, cleans by the retention, and keeps the generic stand-in in its place. */
+export function createUpkeep(
+  parts: UpkeepNeeds,
+  supervisor: Supervisor,
+  { onLook, lookAtProfiles }: UpkeepLooks,
+): Upkeep {
   const { store, disk, diskWatch, artifacts, media, logger } = parts;
   const { config } = parts;
   let isOlderReleased = false;
@@ -111,6 +119,7 @@ export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook:
     if ((await store.jobs.counts()).queued > 0) supervisor.send({ type: "jobs.becameAvailable" });
     await watchIdleness();
   });
+  const stopEnriching = repeat(parts, "profiles", sweepEveryMs, lookAtProfiles);
   const stopCleaning = repeat(parts, "housekeeping", config.retention.everyMs, async () => {
     const { retention } = config;
     const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };
@@ -130,7 +139,7 @@ export function createUpkeep(parts: UpkeepNeeds, supervisor: Supervisor, onLook:
       attempt("genericStandIn.failed", makeGenericStandIn({ artifacts, media }));
     },
     stop: async () => {
-      await Promise.all([stopSweeping(), stopCleaning()]);
+      await Promise.all([stopSweeping(), stopEnriching(), stopCleaning()]);
     },
   };
 }

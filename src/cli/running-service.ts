@@ -2,6 +2,8 @@
  * How commands reach the service on this machine: its address comes from the state directory, so nobody has to name a
  * port.
  */
+import { request } from "node:http";
+import { json } from "node:stream/consumers";
 import { readAddress } from "../app/offline.ts";
 import type { Config } from "../config/schema.ts";
 import { createApiClient } from "../contract/api/api-client.ts";
@@ -55,6 +57,25 @@ export async function askService(
   } catch (thrown) {
     throw new UnderstudyError("SERVICE_UNREACHABLE", `The service at ${address} does not answer.`, { cause: thrown });
   }
+}
+
+/**
+ * Posts, and waits for the answer however long it takes: `fetch` gives up after five minutes. Throws UnderstudyError when
+ * no service answers.
+ */
+export async function askPatiently(config: Config, path: string): Promise<ServiceAnswer> {
+  const { address, headers } = locate(config);
+  const answered = new Promise<ServiceAnswer>((resolve, reject) => {
+    const asking = request(`${address}${path}`, { method: "POST", headers }, (answer) => {
+      const isOk = (answer.statusCode ?? 0) < 400;
+      json(answer).then((body) => resolve({ address, isOk, body: body as Record<string, unknown> }), reject);
+    });
+    asking.on("error", reject);
+    asking.end();
+  });
+  return answered.catch((thrown: unknown) => {
+    throw new UnderstudyError("SERVICE_UNREACHABLE", `The service at ${address} does not answer.`, { cause: thrown });
+  });
 }
 
 /** The sentence of a refusal: its detail and, where there is one, what to do next. */

@@ -42,6 +42,9 @@ export const supervisionSchema = group({
   checkpoint: duration("30s", { min: "1ms", max: "1h" }).describe(
     "At most so much of a render's work is lost with its worker, or one step where a step takes longer.",
   ),
+  richerAfter: duration("5m", { min: "1s", max: "24h" }).describe(
+    "A worker that was made leaner loads one memory mode richer when there was room for it for so long; doubles, to an hour, after a step that fails.",
+  ),
   idleUnload: live(
     duration("0s", { min: "0s", max: "30d" }).describe(
       "After so long without a job the workers end and give their cards back; the next job starts them. 0s keeps them.",
@@ -58,6 +61,7 @@ export const supervisionSchema = group({
     crashLoopWindowMs: supervision.crashLoopWindow,
     backoffLongestMs: supervision.backoffLongest,
     checkpointMs: supervision.checkpoint,
+    richerAfterMs: supervision.richerAfter,
     idleUnloadMs: supervision.idleUnload,
   }));
 

@@ -35,6 +35,7 @@ const climbEndWords: Readonly<Record<ClimbOutcome, string>> = {
 
 function healthWords({ status, issues }: EventMap["health.changed"]): string {
   if (status === "healthy") return "Host and card are well.";
+  if (status === "unknown") return "Host and card are not measured any more.";
   return issues.length > 0 ? issues.map(({ message }) => message).join(" ") : "The health of host or card changed.";
 }
 
@@ -94,6 +95,8 @@ const words: Words = {
   "worker.killed": (row) => `${worker(row)} was killed on request.`,
   "pipeline.stalled": (row) => `The render on ${worker(row)} stalled.`,
   "model.proven": (row) => `The model on ${worker(row)} passed its test render.`,
+  "profile.changed": (row) =>
+    `${worker(row)} loads in memory mode ${row.data.to} instead of ${row.data.from}: ${plain(row.data.why, "no reason was given")}`,
   "model.loadFailed": (row) => `The model on ${worker(row)} could not be loaded.`,
   "model.setAside": (row) =>
     `${plainName(row.data.model)} could not be loaded on ${worker(row)} and is set aside; the worker goes back to its own.`,

@@ -32,7 +32,10 @@ export const healthSchema = z
     overall_status: z.enum(healthStatuses),
     cpu_usage_percent: z.number(),
     memory_usage_percent: z.number(),
+    /** Share of the card in use, whoever uses it. */
     vram_usage_percent: z.number(),
+    /** Share in use of what the card has beside the known need of model and job; this is what is judged. */
+    vram_outside_known_percent: z.number(),
     /** The percentages above that could not be measured; they are 0 for clients that compute with them. */
     unmeasured: z.array(z.string()).optional(),
     gpu_available: z.boolean(),
@@ -42,6 +45,8 @@ export const healthSchema = z
     recommendations: z.array(z.string()),
     last_check: time,
     last_check_timestamp: time,
+    /** How old the measurement is; 0 where it was made for this answer. */
+    age_ms: z.int().nonnegative(),
   })
   .meta({ id: "Health" });
 
@@ -52,6 +57,7 @@ export function toHealth(health: HealthView): z.infer<typeof healthSchema> {
     cpu_usage_percent: health.cpuRatio,
     memory_usage_percent: health.memoryRatio,
     vram_usage_percent: health.vramRatio,
+    vram_outside_known_percent: health.vramOutsideRatio,
   };
   const unmeasured = Object.entries(ratios).flatMap(([name, ratio]) => (ratio === null ? [name] : []));
   return {
@@ -59,6 +65,7 @@ export function toHealth(health: HealthView): z.infer<typeof healthSchema> {
     cpu_usage_percent: percent(health.cpuRatio),
     memory_usage_percent: percent(health.memoryRatio),
     vram_usage_percent: percent(health.vramRatio),
+    vram_outside_known_percent: percent(health.vramOutsideRatio),
     ...present({ unmeasured: ifAny(unmeasured) }),
     gpu_available: health.isGpuAvailable,
     model_loading_functional: health.isModelLoadingFunctional,
@@ -67,6 +74,7 @@ export function toHealth(health: HealthView): z.infer<typeof healthSchema> {
     recommendations: [...health.recommendations],
     last_check: isoOf(health.checkedAtMs),
     last_check_timestamp: isoOf(health.checkedAtMs),
+    age_ms: health.ageMs,
   };
 }
 

@@ -69,6 +69,22 @@ export interface WorkerStatus {
   readonly state: string;
   readonly tags: readonly string[];
   readonly kind: string;
+  /** Null while it holds no model. */
+  readonly memoryMode: MemoryModeView | null;
+}
+
+/** In which memory mode a worker holds its model, and what that costs. */
+export interface MemoryModeView {
+  readonly profile: LoadProfile;
+  /** The richest one, from the configured one on, that its card carries. */
+  readonly whole: LoadProfile;
+  /** How long a step takes against one in the whole mode. */
+  readonly timeFactor: number;
+  /** Slower than whole. */
+  readonly isLean: boolean;
+  /** Null: as it is configured, from the start on. */
+  readonly sinceMs: number | null;
+  readonly why: string | null;
 }
 
 /** One health check. Ratios are 0..1; null = not measured. */
@@ -76,13 +92,18 @@ export interface HealthView {
   readonly overallStatus: HealthStatus;
   readonly cpuRatio: number | null;
   readonly memoryRatio: number | null;
+  /** Of the fullest card, whoever uses it. */
   readonly vramRatio: number | null;
+  /** Of what is left of it beside the known need of model and job: what health judges. */
+  readonly vramOutsideRatio: number | null;
   readonly isGpuAvailable: boolean;
   readonly isModelLoadingFunctional: boolean;
   readonly isGenerationPipelineFunctional: boolean;
   readonly issues: readonly string[];
   readonly recommendations: readonly string[];
   readonly checkedAtMs: number;
+  /** At the moment of this view. */
+  readonly ageMs: number;
 }
 
 /** Structurally what src/recovery/statistics.ts computes. */

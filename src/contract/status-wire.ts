@@ -2,10 +2,32 @@
 import { z } from "zod";
 import { isoOf } from "../core/clock.ts";
 import { ifKnown, present, withoutNulls } from "../core/present.ts";
-import { type JobState, jobStates, modes, promiseKinds, promiseReasons } from "../core/words.ts";
+import { type JobState, jobStates, loadProfiles, modes, promiseKinds, promiseReasons } from "../core/words.ts";
 import type { IntakeFacts } from "./intake-wire.ts";
 import { incidentSchema, toIncident } from "./recovery-wire.ts";
-import type { PromiseView, ServiceStatus } from "./service-views.ts";
+import type { MemoryModeView, PromiseView, ServiceStatus } from "./service-views.ts";
+
+/** In which memory mode a worker holds its model, and how much longer a step takes than in the one that its card carries. */
+const memoryModeSchema = z.strictObject({
+  load_profile: z.enum(loadProfiles),
+  whole_load_profile: z.enum(loadProfiles),
+  time_factor: z.number(),
+  since: z.iso.datetime().optional(),
+  because: z.string().optional(),
+});
+
+const toMemoryMode = ({
+  profile,
+  whole,
+  timeFactor,
+  sinceMs,
+  why,
+}: MemoryModeView): z.infer<typeof memoryModeSchema> => ({
+  load_profile: profile,
+  whole_load_profile: whole,
+  time_factor: Number(timeFactor.toFixed(2)),
+  ...present({ since: ifKnown(sinceMs, isoOf), because: why ?? undefined }),
+});
 
 export const statusSchema = z
   .strictObject({
@@ -39,6 +61,7 @@ export const statusSchema = z
         state: z.string(),
         tags: z.array(z.string()),
         pid: z.number().int().optional(),
+        memory_mode: memoryModeSchema.optional(),
       }),
     ),
     jobs: z.record(z.enum(jobStates), z.number().int()),
@@ -75,12 +98,13 @@ export const toStatus = (status: ServiceStatus, { intake, counts }: StatusAbout)
   started_at: isoOf(status.startedAtMs),
   paused: intake.isPaused,
   drained: intake.isDrained,
-  workers: status.workers.map(({ id, kind, state, tags, pid }) => ({
+  workers: status.workers.map(({ id, kind, state, tags, pid, memoryMode }) => ({
     id,
     kind,
     state,
     tags: [...tags],
     ...withoutNulls({ pid }),
+    ...present({ memory_mode: ifKnown(memoryMode, toMemoryMode) }),
   })),
   jobs: { ...counts },
   open_incidents: status.openIncidents.map(toIncident),

@@ -1,8 +1,15 @@
 /** Everything that the health monitor's chart names: guards, actions, delays, and the sampler that src/app provides. */
-import { type AnyEventObject, assign, enqueueActions, setup } from "xstate";
+import { type AnyEventObject, assign, enqueueActions, sendTo, setup } from "xstate";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
 import type { HealthStatus, MachineTag } from "../core/words.ts";
-import { judgeSample, listChanges, overallLevel, unknownReadings } from "../recovery/health.ts";
+import {
+  type HealthReadings,
+  judgeSample,
+  listChanges,
+  listIssues,
+  overallLevel,
+  unknownReadings,
+} from "../recovery/health.ts";
 import {
   defaultHealthMonitorLimits,
   type HealthMonitorContext,
@@ -11,6 +18,15 @@ import {
 } from "./health-monitor-types.ts";
 import { faultClassOf, faultReportOf, healthReportOf } from "./health-report.ts";
 import { callbackOf } from "./not-provided.ts";
+
+/** The sampler among the monitor's children. */
+export const samplerId = "sampler";
+
+/** Which thresholds are crossed now: the same text as long as none is crossed or left. */
+const issueKeysOf = (readings: HealthReadings): string =>
+  listIssues(readings)
+    .map(({ reading, severity }) => `${reading} ${severity}`)
+    .join(", ");
 
 export const healthMonitorSetup = setup({
   types: {
@@ -21,7 +37,7 @@ export const healthMonitorSetup = setup({
     tags: {} as MachineTag,
   },
   actors: {
-    /** Measures at once and then every `everyMs`; sends sample.taken or sample.failed. */
+    /** Measures at once, then every `everyMs` and when it is asked to; sends sample.taken or sample.failed. */
     takeSamples: callbackOf<AnyEventObject, { readonly everyMs: number }>("takeSamples"),
   },
   guards: {
@@ -69,13 +85,18 @@ export const healthMonitorSetup = setup({
     giveUpSampling: assign({ failedSampleCount: ({ context }) => context.limits.blindFailureCount }),
     /** What was measured long ago is not known now. */
     forgetReadings: assign({ readings: unknownReadings, changes: [] }),
+    /** The sample that is asked for is reported, whether it changes anything or not. */
+    askForSample: assign({ nextCheckAtMs: null }),
+    measureNow: sendTo(samplerId, { type: "sample.wanted" }),
     noteEnvelope: assign(({ context }, params: { deviceUuid: string; workerId: string; knownBytes: number }) => ({
       envelopes: { ...context.envelopes, [params.deviceUuid]: params.knownBytes },
       deviceWorkers: { ...context.deviceWorkers, [params.deviceUuid]: params.workerId },
     })),
+    /** A further threshold that is crossed, or left, is told like the first one, also where the status stays. */
     changeStatus: enqueueActions(({ context, enqueue }, { status }: { status: HealthStatus }) => {
-      if (context.status === status) return;
-      enqueue.assign({ status });
+      const told = issueKeysOf(context.readings);
+      if (context.status === status && context.told === told) return;
+      enqueue.assign({ status, told });
       enqueue.sendTo(context.parent, {
         type: "health.changed",
         from: context.status,
@@ -115,5 +136,6 @@ export const contextOf = (input: HealthMonitorInput): HealthMonitorContext => ({
   deviceWorkers: {},
   failedSampleCount: 0,
   status: "unknown",
+  told: "",
   nextCheckAtMs: null,
 });

@@ -86,6 +86,7 @@ export type HealthMonitorEvent =
   | SamplerEvent
   | { readonly type: "monitor.start" }
   | { readonly type: "monitor.stop" }
+  /** Measures now and reports the check; while nothing can be measured, what is known of it. */
   | { readonly type: "health.check" }
   /** Known memory of a worker's running job and resident model on its device; 0 when it holds nothing. */
   | {
@@ -117,5 +118,7 @@ export interface HealthMonitorContext {
   readonly deviceWorkers: Readonly<Record<string, string>>;
   readonly failedSampleCount: number;
   readonly status: HealthStatus;
+  /** The crossed thresholds as they were last told. */
+  readonly told: string;
   readonly nextCheckAtMs: number | null;
 }

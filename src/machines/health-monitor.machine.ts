@@ -3,7 +3,7 @@
  * Life: starting → watching {judging → healthy | warning | critical | blind} → stopped.
  * Survives a sampler that fails, hangs or stops answering: it turns blind, says so and starts it again.
  */
-import { contextOf, healthMonitorSetup } from "./health-monitor-setup.ts";
+import { contextOf, healthMonitorSetup, samplerId } from "./health-monitor-setup.ts";
 
 export const healthMonitorMachine = healthMonitorSetup.createMachine({
   id: "healthMonitor",
@@ -26,6 +26,7 @@ export const healthMonitorMachine = healthMonitorSetup.createMachine({
       description: "Host and cards are measured every few seconds and judged against their thresholds.",
       initial: "judging",
       invoke: {
+        id: samplerId,
         src: "takeSamples",
         input: ({ context }) => ({ everyMs: context.limits.sampleEveryMs }),
         onError: { target: ".blind", actions: "giveUpSampling" },
@@ -36,6 +37,7 @@ export const healthMonitorMachine = healthMonitorSetup.createMachine({
           actions: [{ type: "judge", params: ({ event }) => ({ sample: event.sample }) }, "reportChanges"],
         },
         "sample.failed": { target: ".judging", actions: "countFailedSample" },
+        "health.check": { actions: ["askForSample", "measureNow"] },
       },
       states: {
         judging: {
@@ -71,14 +73,15 @@ export const healthMonitorMachine = healthMonitorSetup.createMachine({
           description: "Nothing can be measured; what was measured before is not shown as health.",
           tags: ["degraded"],
           entry: ["releaseStandIns", "forgetReadings", { type: "changeStatus", params: { status: "error" } }],
+          on: { "health.check": { actions: ["reportCheck", "measureNow"] } },
           after: { restartSamplerMs: { target: "#healthMonitor.starting" } },
         },
       },
     },
     stopped: {
-      description: "The monitor was stopped with the service.",
+      description: "The monitor was stopped, by an operator or with the service: nothing is known any more.",
       type: "final",
-      entry: "releaseStandIns",
+      entry: ["releaseStandIns", "forgetReadings", { type: "changeStatus", params: { status: "unknown" } }],
     },
   },
 });

@@ -102,6 +102,10 @@ function vramUseRatio(gpu: GpuSample, envelopeBytes: number): number | null {
   return Math.max(0, gpu.usedBytes - envelopeBytes) / restBytes;
 }
 
+/** The largest share of a card that is in use, whoever uses it; null when no card could be measured. */
+export const usedCardRatio = ({ gpus }: Pick<Sample, "gpus">): number | null =>
+  worst(gpus.map((gpu) => vramUseRatio(gpu, 0)));
+
 const worst = (values: readonly (number | null)[]): number | null => {
   const measured = values.filter((value) => value !== null);
   return measured.length === 0 ? null : Math.max(...measured);
@@ -248,7 +252,7 @@ const issueTexts: Readonly<
 > = {
   cpu: (value) => ({
     message: `CPU use is ${percent(value)}.`,
-    recommendation: "Stop other programs on this host; stand-ins and thumbnails are held back.",
+    recommendation: "Stop other programs on this host; stand-ins are served from the clip that was made at the start.",
   }),
   memory: (value) => ({
     message: `Memory use is ${percent(value)}.`,

@@ -6,7 +6,7 @@ import { DrillState } from "../../src/app/drills/drill-state.ts";
 import { createDiskWatch } from "../../src/app/health/disk-watch.ts";
 import { createHostMemory } from "../../src/app/health/host-memory.ts";
 import { LoadGate } from "../../src/app/models/load-gate.ts";
-import { createLoadedProfiles } from "../../src/app/models/loaded-profiles.ts";
+import { createLoadedProfiles, type ProfileChange } from "../../src/app/models/loaded-profiles.ts";
 import { createUnavailableModels } from "../../src/app/models/unavailable-models.ts";
 import { createAttemptMemory } from "../../src/app/rendering/attempt-memory.ts";
 import { type MisfitAbout, openLearned } from "../../src/app/rendering/learned.ts";
@@ -73,6 +73,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     brokenModels,
     defects: new Map(),
     onStruck: () => undefined,
+    onDefect: () => undefined,
     blamedJobs: new Set(),
     checkpoints: new Map(),
     files: new Map(),
@@ -88,6 +89,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
   const disk = createSimDiskGauge(() => troubles.isIn("disk"));
   const { lines, logger } = createKeptLog();
   const published = new Map();
+  const profileChanges: ProfileChange[] = [];
 
   /** Starts a worker and connects it, as the worker machine does. */
   const connect = async (id = workerId): Promise<{ readonly worker: SimWorker; readonly ref: ProcessRef }> => {
@@ -134,7 +136,15 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     artifacts: createSimArtifacts(workerWorld, { published }),
     media: createSimMedia(workerWorld, () => troubles.isIn("cpu")),
     hostMemory: createHostMemory(probe),
-    profiles: createLoadedProfiles(config.loadProfile),
+    profiles: createLoadedProfiles({
+      first: config.loadProfile,
+      clock,
+      richerAfterMs: () => config.supervision.richerAfterMs,
+      onChange: (change) => void profileChanges.push(change),
+    }),
+    profileChanges,
+    noteRoom: (): void => undefined,
+    profileOf: () => null,
     attempts: createAttemptMemory(),
     progress: createProgressTracker(clock),
     queue: createQueueWatch({ store, clock, logger }),

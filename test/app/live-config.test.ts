@@ -72,11 +72,10 @@ describe("live settings", () => {
       diskWatch: { look: async () => undefined, freeBytes: () => 1e12, isShort: () => false },
       logger: silentLogger,
     } as unknown as UpkeepNeeds;
-    const upkeep = createUpkeep(
-      parts,
-      { send: () => undefined } as unknown as Parameters<typeof createUpkeep>[1],
-      () => undefined,
-    );
+    const upkeep = createUpkeep(parts, { send: () => undefined } as unknown as Parameters<typeof createUpkeep>[1], {
+      onLook: () => undefined,
+      lookAtProfiles: async () => undefined,
+    });
     ends.push(upkeep.stop);
     await store.events.append([{ kind: "disk.short", data: { free_bytes: 0 } }]);
     await clock.advance(5 * minuteMs);

@@ -3,6 +3,7 @@
  * can wait for a mode without waiting for time.
  */
 import { createService } from "../../src/app/service.ts";
+import { UnderstudyError } from "../../src/core/errors.ts";
 import type { RenderRequest } from "../../src/core/job.ts";
 import { hourMs, minuteMs } from "../../src/core/units.ts";
 import type { FallbackConsent, Mode } from "../../src/core/words.ts";
@@ -13,8 +14,17 @@ import { createAppWorld } from "./app-world.ts";
 export async function startServiceWorld(flags: Readonly<Record<string, string>> = {}, text?: string) {
   const world = await createAppWorld(flags, text);
   const { clock, store } = world;
+  let sampleCount = 0;
+  const probe: typeof world.probe = {
+    ...world.probe,
+    measure: async (options) => {
+      if (world.troubles.isIn("probe")) throw new UnderstudyError("SYSTEM_RESOURCE", "nothing could be measured");
+      sampleCount += 1;
+      return world.probe.measure(options);
+    },
+  };
   const webhooks = { problemOf: () => null, send: async () => ({ kind: "answered", status: 200 }) as const };
-  const service = await createService({ ...world, webhooks }, world.config, "1.2.3");
+  const service = await createService({ ...world, probe, webhooks }, world.config, "1.2.3");
   const { serverPorts: ports, supervisor } = service;
   const frames: StreamFrame[] = [];
   ports.streams.subscribe((frame) => frames.push(frame));
@@ -50,6 +60,8 @@ export async function startServiceWorld(flags: Readonly<Record<string, string>> 
     ports,
     supervisor,
     frames,
+    /** How often the machine was measured. */
+    samples: () => sampleCount,
     context,
     reach,
     reachMode: (mode: Mode) => reach(() => context().mode === mode),

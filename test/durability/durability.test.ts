@@ -16,6 +16,8 @@ interface Recording {
   readonly jobIds: readonly string[];
 }
 
+/** A clone that is started for the first time is bundled first. */
+const startLimitMs = 60_000;
 const stateDir = makeStateDir();
 const scratch = mkdtempSync(join(tmpdir(), "understudy-remains-"));
 
@@ -41,8 +43,12 @@ function straceOf(pid: number, logPath: string) {
 
 /** Renders a few jobs in a real service while strace looks on. */
 async function record(): Promise<Recording> {
-  const service = await startService({ stateDir: stateDir.path });
-  await until("the service is ready", async () => (await service.json("/readyz")).body["mode"] === "ready");
+  const service = await startService({ stateDir: stateDir.path, limitMs: startLimitMs });
+  await until(
+    "the service is ready",
+    async () => (await service.json("/readyz")).body["mode"] === "ready",
+    startLimitMs,
+  );
   const logPath = join(scratch, "calls.txt");
   const strace = straceOf(service.pid, logPath);
   await strace.attached();
@@ -91,7 +97,7 @@ describe("what a service has said is on the disk", { timeout: 120_000 }, () => {
   let recording: Recording;
   beforeAll(async () => {
     recording = await record();
-  }, 90_000);
+  }, 180_000);
   afterAll(() => {
     stateDir.remove();
     rmSync(scratch, { recursive: true, force: true });

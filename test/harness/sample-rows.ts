@@ -60,6 +60,7 @@ export const sampleData: EventMap = {
   "worker.exited": { code: null, signal: "SIGKILL", expected: false },
   "worker.crashLooped": { deaths: 5 },
   "worker.stopped": { resting: false },
+  "profile.changed": { from: "fp8", to: "tiling", why: "there was room for it all the time" },
   "worker.recycled": { bytes_per_job: 1, jobs_left: 1, confidence: 1 },
   "worker.killed": { pid: 1 },
   "pipeline.stalled": { job_id: "j", stalled_for_ms: 1, main_thread_idle_ms: null },

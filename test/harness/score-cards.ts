@@ -48,6 +48,7 @@ export const expectedCodes: Readonly<Record<string, RegExp>> = {
   "bad-request": /WORKER_ERROR/,
   "bad-request-two-workers": /WORKER_ERROR/,
   "memory-sick": /GPU_OUT_OF_MEMORY/,
+  "out-of-memory-passing": /GPU_OUT_OF_MEMORY/,
   hang: /WORKER_STALLED|WORKER_SILENT/,
   stall: /WORKER_STALLED/,
   "out-of-memory-encode": /GPU_OUT_OF_MEMORY/,

@@ -63,9 +63,10 @@ function sampleAt(atMs: number, wanted: Wanted): Sample {
 function startMonitor(measure: () => Wanted | null | undefined, gpuExpectation: GpuExpectation = "always") {
   const clock = createVirtualClock();
   const parent = createListeningParent<HealthMonitorReport>();
-  const takeSamples = fromCallback<AnyEventObject, { readonly everyMs: number }>(({ sendBack, input }) => {
+  const takeSamples = fromCallback<AnyEventObject, { readonly everyMs: number }>(({ sendBack, input, receive }) => {
     let timer: object | undefined;
     const look = (): void => {
+      clock.clearTimer(timer);
       const wanted = measure();
       const event: SamplerEvent | null =
         wanted === undefined
@@ -76,6 +77,9 @@ function startMonitor(measure: () => Wanted | null | undefined, gpuExpectation: 
       if (event !== null) sendBack(event);
       timer = clock.setTimer(look, input.everyMs);
     };
+    receive(({ type }) => {
+      if (type === "sample.wanted") look();
+    });
     timer = clock.setTimer(look, 0);
     return () => clock.clearTimer(timer);
   });
@@ -288,11 +292,48 @@ describe("the health monitor", () => {
     actor.send({ type: "health.check" });
     expect(parent.ofType("health.checked")).toHaveLength(5);
   });
-  it("ends with its last status when it is stopped, and measures no more", async () => {
-    const { actor, clock } = startMonitor(() => ({}));
+  it("measures at once when a check is asked for, and reports what it found then", async () => {
+    let cpuRatio = 0.1;
+    const { clock, parent, actor, health } = startMonitor(() => ({ cpuRatio }));
+    await clock.advance(7_000);
+    cpuRatio = 0.5;
+    actor.send({ type: "health.check" });
+    expect(health().measuredAtMs).toBe(clock.nowMs());
+    expect(parent.ofType("health.checked").at(-1)?.health.readings.cpu.value).toBe(0.5);
+  });
+  it("tells a second threshold that is crossed or left, although the status stays, and each once", async () => {
+    let wanted: Wanted = { cpuRatio: 0.85 };
+    const { clock, parent } = startMonitor(() => wanted);
+    const told = () =>
+      parent.ofType("health.changed").map(({ health }) => `${health.status}: ${health.issues.map((i) => i.reading)}`);
+    await clock.advance(15_000);
+    wanted = { cpuRatio: 0.85, diskFreeBytes: 4 * gibibyte };
+    await clock.advance(10_000);
+    expect(told()).toEqual(["healthy: ", "degraded: cpu"]);
+    await clock.advance(60_000);
+    expect(told().slice(2)).toEqual(["degraded: cpu,disk"]);
+    wanted = { diskFreeBytes: 4 * gibibyte };
+    await clock.advance(60_000);
+    expect(told().slice(3)).toEqual(["degraded: disk"]);
+  });
+  it("tells a failed measurement between two good ones to nobody", async () => {
+    let wanted: Wanted | null = { cpuRatio: 0.85 };
+    const { clock, parent } = startMonitor(() => wanted);
+    await clock.advance(15_000);
+    const before = parent.ofType("health.changed").length;
+    wanted = null;
+    await clock.advance(5_000);
+    wanted = { cpuRatio: 0.85 };
+    await clock.advance(15_000);
+    expect(parent.ofType("health.changed")).toHaveLength(before);
+  });
+  it("knows nothing any more when it is stopped, says so, and measures no more", async () => {
+    const { actor, clock, parent, health } = startMonitor(() => ({}));
     await clock.advance(5_000);
     actor.send({ type: "monitor.stop" });
-    expect(actor.getSnapshot()).toMatchObject({ status: "done", output: { status: "healthy" } });
+    expect(actor.getSnapshot()).toMatchObject({ status: "done", output: { status: "unknown" } });
+    expect(parent.ofType("health.changed").at(-1)).toMatchObject({ from: "healthy", health: { status: "unknown" } });
+    expect(health()).toMatchObject({ status: "unknown", issues: [] });
     expect(clock.pendingCount).toBe(0);
   });
 });

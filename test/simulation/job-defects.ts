@@ -9,7 +9,7 @@ import { minuteMs } from "../../src/core/units.ts";
 import { type Phase, phases } from "../../src/core/words.ts";
 import { isConclusive } from "../../src/recovery/blame.ts";
 import { classify } from "../../src/recovery/classify.ts";
-import { libraryErrorNames, libraryFailure } from "../../src/workers/simulator/library-errors.ts";
+import { libraryErrorNames } from "../../src/workers/simulator/library-errors.ts";
 import { failureOf, ownErrors } from "./sim-failures.ts";
 import type { Armed, ArmedFault } from "./sim-worker-types.ts";
 
@@ -52,32 +52,49 @@ function drawDefect(chance: Chance, stepCount: number): Defect {
   return { fault, ...drawPhase(chance, fault, stepCount), ...named, timesLeft };
 }
 
+/** Where defects are met. */
+export interface DefectWorld {
+  readonly defects: Defects;
+  readonly onDefect: (defect: Defect) => void;
+}
+
 /** The phase of an attempt, or of a proof, meets the defect of its request now. */
-export function meetDefect(defects: Defects, seed: number, phase: Phase, step: number): Defect | null {
+export function meetDefect(
+  { defects, onDefect }: DefectWorld,
+  seed: number,
+  phase: Phase,
+  step: number,
+): Defect | null {
   const defect = defects.get(seed);
   if (defect === undefined || defect.timesLeft <= 0 || defect.phase !== phase || step < defect.atStep) return null;
   defect.timesLeft -= 1;
+  onDefect(defect);
   return defect;
 }
 
 /** A phase that is run again meets the defect of its request as an attempt does. */
-export function failureInProof(defects: Defects, order: ProbeOrder, memory: DeviceMemory): WorkerFailure | null {
+export function failureInProof(world: DefectWorld, order: ProbeOrder, memory: DeviceMemory): WorkerFailure | null {
   if (order.kind !== "phase") return null;
   const { phase, request } = order;
-  const defect = meetDefect(defects, request.seed, phase, Number.POSITIVE_INFINITY);
+  const defect = meetDefect(world, request.seed, phase, Number.POSITIVE_INFINITY);
   return defect === null ? null : { ...failureOf(defect), phase, step: null, causes: [], memory };
 }
 
 /** What a place says of itself when it fails: such a job waits until its deadline, because nobody blames it. */
-export function isPlaceBlamed({ fault, errorName }: Armed): boolean {
-  if (fault === "poison") return true;
-  if (fault !== "raise" || errorName === undefined || errorName in ownErrors) return false;
-  const { exceptionType, message } = libraryFailure(errorName, () => undefined);
-  const phase = "denoise" as const;
-  const fault_ = classify({
-    workerFailure: { phase, step: null, exceptionType, message, causes: [], deviceUsable: true, memory: null },
-  });
-  return fault_.attribution !== "request" && isConclusive(fault_);
+export function isPlaceBlamed(defect: Pick<Armed, "fault" | "errorName" | "phase">): boolean {
+  if (!["raise", "oom", "poison"].includes(defect.fault)) return false;
+  const workerFailure = { ...failureOf(defect), phase: defect.phase, step: null, causes: [], memory: null };
+  const fault = classify({ workerFailure });
+  return fault.attribution !== "request" && isConclusive(fault);
+}
+
+/** These take the worker from everybody for a while, and no repair can be as quick as a promise. */
+const takesWorker: readonly ArmedFault[] = ["crash", "exit", "hang", "stall"];
+
+/** What a defect does to the others, beside failing its own job; null when it leaves its worker as it was. */
+export function harmOf(defect: Defect): "place" | "worker" | null {
+  if (isPlaceBlamed(defect)) return "place";
+  return takesWorker.includes(defect.fault) ? "worker" : null;
 }
 
 /** Which of the jobs to come are defective: one, several alike, or all of a while. */

@@ -101,18 +101,19 @@ describe("outcomes that were refuted", () => {
 describe("defects of jobs", () => {
   const memory = { totalBytes: 1, allocatedBytes: 0, reservedBytes: 0, freeBytes: 1, peakBytes: 0 };
   const lasting = { fault: "raise", errorName: "tensor", phase: "denoise", atStep: 3, timesLeft: 2 } as const;
+  const worldOf = () => ({ defects: new Map([[7, { ...lasting }]]), onDefect: () => undefined });
   const probe = { kind: "phase", phase: "denoise", request: { seed: 7 }, checkpointDir: "" };
   it("fail the attempts of their request alone, in their phase, as often as they last", () => {
-    const defects = new Map([[7, { ...lasting }]]);
-    expect(meetDefect(defects, 8, "denoise", 9)).toBeNull();
-    expect(meetDefect(defects, 7, "encode", 9)).toBeNull();
-    expect(meetDefect(defects, 7, "denoise", 2)).toBeNull();
-    expect(meetDefect(defects, 7, "denoise", 3)).not.toBeNull();
-    expect(failureInProof(defects, probe as never, memory)?.message).toMatch(/size of tensor/);
-    expect(meetDefect(defects, 7, "denoise", 3)).toBeNull();
+    const world = worldOf();
+    expect(meetDefect(world, 8, "denoise", 9)).toBeNull();
+    expect(meetDefect(world, 7, "encode", 9)).toBeNull();
+    expect(meetDefect(world, 7, "denoise", 2)).toBeNull();
+    expect(meetDefect(world, 7, "denoise", 3)).not.toBeNull();
+    expect(failureInProof(world, probe as never, memory)?.message).toMatch(/size of tensor/);
+    expect(meetDefect(world, 7, "denoise", 3)).toBeNull();
   });
   it("pass every test render", () => {
-    expect(failureInProof(new Map([[7, { ...lasting }]]), { kind: "canary", model: "T2V-A14B" }, memory)).toBeNull();
+    expect(failureInProof(worldOf(), { kind: "canary", model: "T2V-A14B" }, memory)).toBeNull();
   });
   it.each([
     ["tensor", false],

@@ -44,7 +44,7 @@ export function createOversight(): Oversight {
     },
     judge: (world) => {
       const nowMs = world.clock.nowMs();
-      promises.judge(nowMs, world.disturbances.findWithin);
+      promises.judge(nowMs, world.disturbances.findAnyWithin);
       world.problems.push(
         ...promises.broken.slice(toldCount),
         ...refutations.findStanding(nowMs),

@@ -3,7 +3,7 @@
  * kept is broken, unless the world struck in between.
  */
 import type { TimelineRow } from "../../src/core/events.ts";
-import { minuteMs, secondMs } from "../../src/core/units.ts";
+import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
 import type { FallbackConsent, Mode } from "../../src/core/words.ts";
 
 /** How much later than said something may come. */
@@ -16,6 +16,8 @@ export const allowance = {
   resultMs: 3 * minuteMs,
 } as const;
 
+/** What was said to take a time may take so many times as long. */
+const lateRatio = 1.5;
 /** A stand-in is due after the product's own wait. */
 const standInAfterMs = 2 * secondMs;
 /** Without a time that was named, a real video that was promised comes within this. */
@@ -39,6 +41,8 @@ interface Got {
 }
 
 interface Claim {
+  /** A job is told one thing of each. */
+  readonly topic: "turn" | "video" | "answer";
   readonly what: string;
   readonly dueAtMs: number;
   readonly keptAtMs: number | null;
@@ -64,53 +68,56 @@ export interface PromiseBook {
   judge(nowMs: number, excuseOf: (fromMs: number, untilMs: number) => string | null): void;
 }
 
-const isRealNow = ({ mode, sentence }: Said): boolean =>
-  mode === "ready" || (mode === "degraded" && /is rendered/.test(sentence)) || / is rendered by /.test(sentence);
 const mayStandIn = ({ consent }: Said): boolean => consent === "stand_in" || consent === "stand_in_then_real";
 const earliest = (...times: readonly (number | null)[]): number | null => {
   const known = times.filter((time) => time !== null);
   return known.length === 0 ? null : Math.min(...known);
 };
 
-/** A worker was said to be there: it takes the job, and its video is the next thing that the owner sees. */
-function claimsOfReal(said: Said, got: Got): Claim[] {
+const unitMs: Readonly<Record<string, number>> = { s: secondMs, min: minuteMs, h: hourMs };
+
+/** `in about 4 min`: the time until its turn, as the sentence names it. */
+function turnMsOf(sentence: string): number | null {
+  const [, count, unit = ""] = /, in about (\d+) (s|min|h)\b/.exec(sentence) ?? [];
+  return count === undefined ? null : Number(count) * (unitMs[unit] ?? Number.NaN);
+}
+
+/** When a worker was said to take it. */
+function turnClaim({ atMs, sentence }: Said, got: Got): Claim[] {
+  const turnMs = /is rendered at once/.test(sentence) ? 0 : turnMsOf(sentence);
+  if (turnMs === null) return [];
+  const what = turnMs === 0 ? "a worker at once" : `a worker in ${turnMs / secondMs} s`;
+  const dueAtMs = atMs + turnMs * lateRatio + allowance.claimMs;
+  return [{ topic: "turn", what, dueAtMs, keptAtMs: got.claimedAtMs, brokenAtMs: null }];
+}
+
+/** A worker was said to be there, so the real video is the next thing that the owner sees. */
+function realClaim({ atMs, expectedAtMs }: Said, got: Got): Claim {
   const isReal = got.endedAs === "real";
   const otherEndMs = got.endedAs === null || isReal ? null : got.endedAtMs;
-  const named = said.expectedAtMs;
-  const dueAtMs =
-    named === null ? said.atMs + unnamedResultMs : said.atMs + (named - said.atMs) * 1.5 + allowance.resultMs;
-  const claims: Claim[] = [
-    {
-      what: named === null ? "a real video" : `a real video in ${Math.round((named - said.atMs) / secondMs)} s`,
-      dueAtMs,
-      keptAtMs: isReal ? got.endedAtMs : null,
-      brokenAtMs: earliest(otherEndMs, got.stoodInAtMs),
-    },
-  ];
-  if (/at once/.test(said.sentence))
-    claims.push({
-      what: "at once",
-      dueAtMs: said.atMs + allowance.claimMs,
-      keptAtMs: got.claimedAtMs,
-      brokenAtMs: null,
-    });
-  return claims;
+  const inMs = expectedAtMs === null ? null : expectedAtMs - atMs;
+  return {
+    topic: "video",
+    what: inMs === null ? "a real video" : `a real video in ${Math.round(inMs / secondMs)} s`,
+    dueAtMs: inMs === null ? atMs + unnamedResultMs : atMs + inMs * lateRatio + allowance.resultMs,
+    keptAtMs: isReal ? got.endedAtMs : null,
+    brokenAtMs: earliest(otherEndMs, got.stoodInAtMs),
+  };
 }
 
 /** No worker was said to be there: who consents sees a stand-in soon, who wants none is told, or a worker takes it after all. */
-function claimsOfLost(said: Said, got: Got): Claim[] {
-  if (said.consent === "wait" || said.mode === "draining") return [];
+function lostClaims(said: Said, got: Got): Claim[] {
+  if (said.consent === "wait") return [];
   const dueAtMs = said.atMs + standInAfterMs + allowance.standInMs;
-  const what = mayStandIn(said) ? "a stand-in, or the real video before it" : "the refusal, or the real video";
-  return [{ what, dueAtMs, keptAtMs: earliest(got.claimedAtMs, got.stoodInAtMs, got.endedAtMs), brokenAtMs: null }];
+  const what = mayStandIn(said) ? "a stand-in, or a worker before it" : "a refusal, or a worker";
+  const keptAtMs = earliest(got.claimedAtMs, got.stoodInAtMs, got.endedAtMs);
+  return [{ topic: "answer", what, dueAtMs, keptAtMs, brokenAtMs: null }];
 }
 
-const isStandInWanted = ({ mode, sentence }: Said): boolean =>
-  mode === "mock" || /labelled stand-in first/.test(sentence);
-
+/** What the sentence leaves open promises nothing that could be compared. */
 function claimsOf(said: Said, got: Got): Claim[] {
-  if (isRealNow(said)) return claimsOfReal(said, got);
-  return isStandInWanted(said) ? claimsOfLost(said, got) : [];
+  if (/is rendered (?:at once|after|by)/.test(said.sentence)) return [realClaim(said, got), ...turnClaim(said, got)];
+  return /labelled stand-in|does not want to wait|Stand-ins only/.test(said.sentence) ? lostClaims(said, got) : [];
 }
 
 export function createPromiseBook(): PromiseBook {
@@ -158,11 +165,10 @@ export function createPromiseBook(): PromiseBook {
       for (const [jobId, { said, got, judged }] of open) {
         for (const claim of claimsOf(said, got)) {
           const { dueAtMs, keptAtMs, brokenAtMs } = claim;
-          const key = claim.what.split(" in ")[0] ?? claim.what;
           const isBroken = brokenAtMs !== null && brokenAtMs < (keptAtMs ?? Number.POSITIVE_INFINITY);
           const isDue = isBroken || keptAtMs !== null || nowMs > dueAtMs;
-          if (!isDue || judged.has(key)) continue;
-          judged.add(key);
+          if (!isDue || judged.has(claim.topic)) continue;
+          judged.add(claim.topic);
           const isKept = !isBroken && keptAtMs !== null && keptAtMs <= dueAtMs;
           const untilMs = Math.min(brokenAtMs ?? dueAtMs, dueAtMs);
           settle(jobId, said, claim, isKept ? null : excuseOf(said.atMs, untilMs), isKept);

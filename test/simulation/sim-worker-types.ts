@@ -6,7 +6,7 @@ import type { MachineEvidence } from "../../src/core/ports/telemetry-probe.ts";
 import type { GenerateOrder } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import type { ModelId, Phase } from "../../src/core/words.ts";
-import type { Defects } from "./job-defects.ts";
+import type { DefectWorld } from "./job-defects.ts";
 
 export const deviceTotalBytes = 80 * gibibyte;
 
@@ -64,7 +64,7 @@ export interface DeviceWeather {
   isLost(deviceUuid: string): boolean;
 }
 
-export interface SimWorkerWorld {
+export interface SimWorkerWorld extends DefectWorld {
   readonly clock: Clock;
   readonly chance: Chance;
   /** As the workers of this world know their models; the service has its own. */
@@ -80,8 +80,6 @@ export interface SimWorkerWorld {
   readonly keptAttempts: Set<string>;
   /** Jobs whose own request a worker called wrong: these may fail. */
   readonly blamedJobs: Set<string>;
-  /** Defects of requests, which every worker meets alike. */
-  readonly defects: Defects;
   /** The world did something to a worker, and to the job in its hand. */
   readonly onStruck: (what: string, jobId: string | null) => void;
   readonly stepMs: number;

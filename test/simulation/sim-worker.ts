@@ -245,7 +245,7 @@ export class SimWorker {
   #metBy({ order, phase, step }: Render): Armed | null {
     const { armed } = this;
     if (armed === null || phase !== armed.phase || step < armed.atStep)
-      return meetDefect(this.#world.defects, order.request.seed, phase, step);
+      return meetDefect(this.#world, order.request.seed, phase, step);
     this.armed = null;
     this.#world.onStruck(armed.fault, order.jobId);
     return armed;
@@ -335,7 +335,7 @@ export class SimWorker {
         : residentOf(this.#use()) + gibibyte;
     const failure =
       this.#refusalOf(order.kind === "phase" ? order.phase : "denoise", wantedBytes) ??
-      failureInProof(this.#world.defects, order, this.memory());
+      failureInProof(this.#world, order, this.memory());
     return { passed: this.model !== null && !isBad && failure === null, expertsUsed: 2, tookMs: 200, failure };
   }
 

@@ -10,7 +10,7 @@ import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-cl
 import type { FallbackConsent } from "../../src/core/words.ts";
 import { openStore, type StoreOptions } from "../../src/store/open-store.ts";
 import { createDisturbances, type Disturbances } from "./disturbances.ts";
-import { createDefectPlan, type Defect, type DefectPlan, type Defects } from "./job-defects.ts";
+import { createDefectPlan, type Defect, type DefectPlan, type Defects, harmOf } from "./job-defects.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import type { Life, LifeOptions } from "./life.ts";
 import { createOversight, type Oversight } from "./oversight.ts";
@@ -155,6 +155,11 @@ export function createWorld(
       blamedJobs,
       defects,
       onStruck,
+      onDefect: (defect) => {
+        const harm = harmOf(defect);
+        if (harm === "place") disturbances.note("a defect that blames the place", clock.nowMs());
+        else if (harm === "worker") disturbances.noteLoss("a defect that takes its worker", clock.nowMs());
+      },
       checkpoints: new Map(),
       files: new Map(),
       keptAttempts,

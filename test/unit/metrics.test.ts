@@ -21,7 +21,15 @@ const quiet: Figures = {
   openIncidentCount: 0,
   queue: { queuedCount: 0, runningCount: 0, longestWaitMs: null },
   workers: [
-    { id: "w0", condition: "connected", breaker: "closed", isBusy: false, residueBytes: null, exhaustionInMs: null },
+    {
+      id: "w0",
+      condition: "connected",
+      breaker: "closed",
+      isBusy: false,
+      residueBytes: null,
+      exhaustionInMs: null,
+      memoryMode: { profile: "tiling", timeFactor: 1.1 },
+    },
   ],
   passedDrills: [],
 };

@@ -9,12 +9,14 @@ export const healthy: HealthView = {
   cpuRatio: 0.125,
   memoryRatio: 0.412,
   vramRatio: null,
+  vramOutsideRatio: null,
   isGpuAvailable: true,
   isModelLoadingFunctional: true,
   isGenerationPipelineFunctional: true,
   issues: [],
   recommendations: [],
   checkedAtMs: 1_760_000_000_000,
+  ageMs: 0,
 };
 
 /** A worker is free, and nobody has said how long a render takes. */
@@ -37,7 +39,7 @@ export const ready: ServiceStatus = {
   model: "T2V-A14B",
   startedAtMs: 1_760_000_000_000,
   version: "0.1.0",
-  workers: [{ id: "worker-0", pid: 4242, state: "idle", tags: ["servable"], kind: "simulator" }],
+  workers: [{ id: "worker-0", pid: 4242, state: "idle", tags: ["servable"], kind: "simulator", memoryMode: null }],
   health: healthy,
   isHealthMonitored: true,
   recoveryStatistics: recoveryStatistics([]),

@@ -105,7 +105,7 @@ describe("recovery status", () => {
       cpu_usage_percent: 12.5,
       memory_usage_percent: 41.2,
       vram_usage_percent: 0,
-      unmeasured: ["vram_usage_percent"],
+      unmeasured: ["vram_usage_percent", "vram_outside_known_percent"],
     });
     expect(body.last_check).toBe(body.last_check_timestamp);
   });

@@ -104,6 +104,11 @@ export class ClaimCheck {
     );
   }
 
+  /** What was said so far could not know of what happens now. */
+  forgetTimes(): void {
+    this.#estimates.clear();
+  }
+
   /** The earliest of the times that were said counts: whoever read it had to wait longest. */
   #noteEstimate(jobId: string, etaMs: number, nowMs: number): void {
     const latestAtMs = nowMs + etaMs + Math.max(estimateGraceMs, etaMs * estimateGraceRatio);

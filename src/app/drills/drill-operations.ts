@@ -102,8 +102,9 @@ export function createDrillOperations(ports: OperationNeeds): DrillOperations {
       if (drill === null) return null;
       const hindrance = obstacleOf(ports, drill) ?? findHindrance(ports);
       if (hindrance !== null) throw new UnderstudyError("DRILL_NOT_POSSIBLE", hindrance);
-      parts.drill.begin(name, drill.isSecret);
-      supervisor.send({ type: "drill.began" });
+      const { isSecret = false } = drill;
+      parts.drill.begin(name, isSecret);
+      if (!isSecret) supervisor.send({ type: "drill.began" });
       try {
         await events.append([{ kind: "drill.began", actor: by, data: { drill: name } }]);
         const card = await runDrill(ports, drill);
@@ -111,7 +112,7 @@ export function createDrillOperations(ports: OperationNeeds): DrillOperations {
         return card;
       } finally {
         parts.drill.end();
-        supervisor.send({ type: "drill.ended" });
+        if (!isSecret) supervisor.send({ type: "drill.ended" });
       }
     },
   };

@@ -9,8 +9,7 @@ export interface Seen {
   readonly modes: ReadonlySet<Mode>;
   /** `action: outcome`, revised outcomes as they were revised. */
   readonly actions: readonly string[];
-  readonly hasBreakerOpened: boolean;
-  readonly hasBreakerClosed: boolean;
+  readonly breaker: "closed" | "opened" | "reclosed";
   /** The memory mode of each worker; what a worker that is not connected has is not known. */
   readonly profilesBefore: ReadonlyMap<string, LoadProfile | null>;
   readonly profilesNow: ReadonlyMap<string, LoadProfile | null>;
@@ -19,8 +18,8 @@ export interface Seen {
 interface Definition {
   readonly expected: string;
   readonly isMet: (seen: Seen) => boolean;
-  /** The drill goes on until it is met. */
-  readonly isAwaited?: boolean;
+  /** The drill goes on until it is met, while this holds. */
+  readonly isAwaited?: (seen: Seen) => boolean;
 }
 
 const mostAttempts = 3;
@@ -52,18 +51,18 @@ const definitions = {
   },
   breakerOpens: {
     expected: "The worker gets no more jobs for a while.",
-    isMet: ({ hasBreakerOpened }) => hasBreakerOpened,
+    isMet: ({ breaker }) => breaker !== "closed",
   },
   breakerCloses: {
     expected: "It gets jobs again by itself.",
-    isMet: ({ hasBreakerClosed }) => hasBreakerClosed,
-    isAwaited: true,
+    isMet: ({ breaker }) => breaker === "reclosed",
+    isAwaited: ({ breaker }) => breaker === "opened",
   },
   memoryModeReturns: {
     expected: "Every worker is back in the memory mode that it had.",
     isMet: ({ profilesBefore, profilesNow }) =>
       [...profilesBefore].every(([workerId, profile]) => profilesNow.get(workerId) === profile),
-    isAwaited: true,
+    isAwaited: () => true,
   },
 } as const satisfies Readonly<Record<string, Definition>>;
 
@@ -82,5 +81,5 @@ export const judgeExpectations = (
 export const isAnyAwaited = (names: readonly ExpectationName[], seen: Seen): boolean =>
   names.some((name) => {
     const definition: Definition = definitions[name];
-    return definition.isAwaited === true && !definition.isMet(seen);
+    return definition.isAwaited?.(seen) === true && !definition.isMet(seen);
   });

@@ -22,7 +22,8 @@ export interface Scene {
   readonly jobId: string;
   readonly observer: {
     readonly hasBegun: boolean;
-    begin(atMs: number): void;
+    /** The fault is done now, for the first time or again. */
+    strike(): void;
     hasEnded(jobId: string): boolean;
     /** The service did not let the fault be done to the end, which counts against it. */
     cutShort(): void;
@@ -69,13 +70,14 @@ async function signalAgain(parts: InflictNeeds, fault: SignalFault, scene: Scene
     const next = await findNextVictim(parts, fault, scene, former);
     if (next === null) return scene.observer.cutShort();
     former = next;
+    scene.observer.strike();
     parts.host.signal(former.ref, fault.signal);
   }
 }
 
 async function signalWorkers(parts: InflictNeeds, fault: SignalFault, scene: Scene): Promise<void> {
   const first = await waitForDenoise(parts, scene.jobId);
-  scene.observer.begin(parts.clock.nowMs());
+  scene.observer.strike();
   parts.host.signal(first.ref, fault.signal);
   // What was begun is scored: a service that never comes to the next render has failed the drill.
   await signalAgain(parts, fault, scene, first).catch((thrown: unknown) => {
@@ -96,10 +98,10 @@ export async function inflict(parts: InflictNeeds, fault: DrillFault, scene: Sce
       await waitFor(clock, "The drill's own render", () =>
         progress.of(jobId)?.phase === fault.phase || observer.hasBegun ? true : null,
       );
-      return observer.begin(clock.nowMs());
+      return observer.strike();
     case "blind":
       await waitForDenoise(parts, jobId);
-      observer.begin(clock.nowMs());
+      observer.strike();
       drill.hide(fault.what);
       await clock.sleep(fault.forMs);
       drill.show(fault.what);

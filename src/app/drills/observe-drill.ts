@@ -55,6 +55,12 @@ function codeOf(row: EventRow): string | null {
   }
 }
 
+/** `reclosed`: it has opened, and closed again. */
+function breakerAfter(before: Seen["breaker"], kind: EventRow["kind"]): Seen["breaker"] {
+  if (kind === "breaker.opened") return "opened";
+  return kind === "breaker.closed" && before === "opened" ? "reclosed" : before;
+}
+
 /** An estimate is judged from when the service can know of the trouble; where it need not tell, after so long. */
 const untoldMs = 5 * secondMs;
 
@@ -82,7 +88,7 @@ export class DrillObserver {
   readonly #rungs: EventRow<"rung.ended">[] = [];
   readonly #revisions: EventRow<"rung.revised">[] = [];
   readonly #modes = new Set<Mode>();
-  readonly #kinds = new Set<string>();
+  #breaker: Seen["breaker"] = "closed";
   readonly #profilesBefore = new Map<string, LoadProfile | null>();
   #looks: { readonly own: readonly OwnerLook[]; readonly bystanders: readonly OwnerLook[] } = {
     own: [],
@@ -119,6 +125,12 @@ export class DrillObserver {
     this.#faultAtMs = Math.min(this.#faultAtMs, atMs);
   }
 
+  /** The fault is done, for the first time or again: no time that was said before can know of it. */
+  strike(): void {
+    this.begin(this.#parts.clock.nowMs());
+    this.#claims.forgetTimes();
+  }
+
   get hasBegun(): boolean {
     return Number.isFinite(this.#faultAtMs);
   }
@@ -140,7 +152,7 @@ export class DrillObserver {
     if (isRowOf(row, "rung.ended")) this.#rungs.push(row);
     if (isRowOf(row, "rung.revised")) this.#revisions.push(row);
     if (row.kind === "mode.changed") this.#modes.add(row.data.to);
-    this.#kinds.add(row.kind);
+    this.#breaker = breakerAfter(this.#breaker, row.kind);
     this.#claims.noteRow(row, this.#ownIds);
     if (isRowOf(row, ...consequences)) this.begin(row.atMs);
   }
@@ -164,8 +176,7 @@ export class DrillObserver {
       jobs: this.#looks.own.map(({ job }) => job),
       modes: this.#modes,
       actions: this.#actions(),
-      hasBreakerOpened: this.#kinds.has("breaker.opened"),
-      hasBreakerClosed: this.#kinds.has("breaker.closed"),
+      breaker: this.#breaker,
       profilesBefore: this.#profilesBefore,
       profilesNow: this.#profilesNow,
     };
@@ -188,7 +199,9 @@ export class DrillObserver {
     const isWaitedFor = bystanders.some(({ job }) => job.state === "queued" && job.runAtMs <= nowMs);
     const connectedCount = this.#parts.links.list().length;
     this.#claims.noteMode(mode, isWaitedFor, { connectedCount, running: this.#parts.progress.list() }, nowMs);
-    const knownAtMs = this.#reachedAtMs.get("told") ?? this.#faultAtMs + untoldMs;
+    const isUntold = this.#watched.drill.limits.told === undefined;
+    const knownAtMs =
+      this.#reachedAtMs.get("told") ?? (isUntold ? this.#faultAtMs + untoldMs : Number.POSITIVE_INFINITY);
     for (const look of [...own, ...bystanders]) this.#claims.noteJob(look, nowMs, nowMs >= knownAtMs);
   }
 

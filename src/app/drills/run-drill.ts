@@ -34,7 +34,7 @@ const lookEveryMs = 50;
 const bystanderEveryMs = 4 * secondMs;
 const beginWithinMs = 2 * minuteMs;
 /** Beyond its limit a drill is watched this much longer, so that the score says how late it was. */
-const giveUpFactor = 3;
+const giveUpFactor = 2;
 
 const isSound = ({ supervisor, owner }: DrillPorts): boolean =>
   owner.status().mode === "ready" && Object.keys(supervisor.getSnapshot().context.incidents).length === 0;
@@ -79,7 +79,7 @@ export async function runDrill(ports: DrillPorts, drill: Drill): Promise<ScoreCa
   const observer = new DrillObserver(parts, supervisor, owner, { drill, aloneMs });
   try {
     if (shows.includes("memoryModeReturns")) await observer.keepProfiles();
-    if (fault.kind === "loadCard") observer.begin(clock.nowMs());
+    if (fault.kind === "loadCard") observer.strike();
     await prepareFault(parts, fault, supervisor);
     const jobId = await submitBoth(drill, jobs, observer);
     const nextJob = async (): Promise<string> => {

@@ -43,7 +43,7 @@ export interface RecoverPorts {
   /** Everything that stands before a load; the memory mode in which this worker carries the model. */
   readonly prepareLoad: (workerId: string, model: ModelId) => Promise<LoadProfile>;
   /** The worker's next load chooses from this memory mode on; the offload rung makes it leaner. */
-  readonly setProfile: (workerId: string, profile: LoadProfile) => void;
+  readonly setProfile: (workerId: string, profile: LoadProfile, why: string) => void;
   /** Whether the condition behind the fault is measured no more; null when it cannot be measured from outside. */
   readonly isConditionGone: (target: RecoveryTarget) => Promise<boolean | null>;
 }
@@ -127,7 +127,7 @@ async function offload(
   const stats = await client.stats(signal);
   const profile = leanerProfile(client, stats.profile);
   if (profile === null) throw new UnderstudyError("WORKER_ERROR", "the leanest load profile is in use already");
-  ports.setProfile(target.workerId, profile);
+  ports.setProfile(target.workerId, profile, "a repair for want of memory");
   return ports.gpu.enableOffload(
     target.workerId,
     { model: stats.residentModel ?? target.model ?? ports.ownModelOf(target.workerId), profile },

@@ -1,7 +1,9 @@
 /** Recovery as operators ask for it: trigger, reset, health, and whether health is watched. */
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
+import { UnderstudyError } from "../../core/errors.ts";
 import type { Store } from "../../core/ports/event-log.ts";
+import type { Sample, TelemetryProbe } from "../../core/ports/telemetry-probe.ts";
 import { secondMs } from "../../core/units.ts";
 import type { OpenIncident } from "../../machines/supervisor-facts.ts";
 import type { SupervisorContext } from "../../machines/supervisor-types.ts";
@@ -21,7 +23,9 @@ export interface HealthReader {
   /** When it last measured; null before that, or without a monitor. */
   measuredAtMs(): number | null;
   /** Health as the monitor last judged it; null without a monitor. */
-  view(isServing: boolean): HealthView | null;
+  view(): HealthView | null;
+  /** What one measurement shows; nothing is called healthy by it. */
+  viewOf(sample: Sample): HealthView;
 }
 
 export interface RecoveryNeeds {
@@ -29,6 +33,7 @@ export interface RecoveryNeeds {
   readonly store: Pick<Store, "events">;
   readonly config: Pick<Config, "workers">;
   readonly health: HealthReader;
+  readonly probe: Pick<TelemetryProbe, "measure">;
   /** Models that were set aside are tried again by the next job that wants them. */
   readonly unavailableModels: { retryAll(): void };
 }
@@ -86,27 +91,49 @@ async function reset({ parts, supervisor, hub }: Means, by: string): Promise<Rec
   };
 }
 
-async function checkHealth({ parts, supervisor }: Means): Promise<HealthView> {
-  const { clock, health } = parts;
-  supervisor.send({ type: "health.check" });
-  const untilMs = clock.nowMs() + answerWithinMs;
-  while (health.measuredAtMs() === null && clock.nowMs() < untilMs) await clock.sleep(50);
-  const { mode } = supervisor.getSnapshot().context;
-  const isServing = mode === "ready" || mode === "degraded";
-  const view = health.view(isServing);
-  if (view !== null) return view;
+/** An answer may show what was measured so shortly before it was asked for. */
+const freshMs = 2 * secondMs;
+const measureWithinMs = 5 * secondMs;
+
+function failedCheck({ clock, health }: RecoveryNeeds, isServing: boolean): HealthView {
+  const checkedAtMs = health.measuredAtMs() ?? clock.nowMs();
   return {
     overallStatus: "error",
     cpuRatio: null,
     memoryRatio: null,
     vramRatio: null,
+    vramOutsideRatio: null,
     isGpuAvailable: false,
     isModelLoadingFunctional: isServing,
     isGenerationPipelineFunctional: isServing,
-    issues: ["The health monitor does not run."],
-    recommendations: ["Restart the service."],
-    checkedAtMs: clock.nowMs(),
+    issues: ["Host and cards could not be measured."],
+    recommendations: ["Look into the service's log for what refused the measurement."],
+    checkedAtMs,
+    ageMs: Math.max(0, clock.nowMs() - checkedAtMs),
   };
+}
+
+/** While nobody watches, the answer is a measurement of now and no judgement. */
+async function measureUnwatched({ probe, health }: RecoveryNeeds): Promise<HealthView | null> {
+  try {
+    return health.viewOf(await probe.measure({ maxAgeMs: 0 }));
+  } catch (thrown) {
+    if (!(thrown instanceof UnderstudyError)) throw thrown;
+    return null;
+  }
+}
+
+async function checkHealth({ parts, supervisor }: Means): Promise<HealthView> {
+  const { clock, health } = parts;
+  const isServing = isRealGenerationOn(supervisor.getSnapshot().context);
+  const untilMs = clock.nowMs() + measureWithinMs;
+  const oldestMs = clock.nowMs() - freshMs;
+  const isDone = (): boolean =>
+    !health.isMonitored() || (health.measuredAtMs() ?? Number.NEGATIVE_INFINITY) >= oldestMs;
+  if (!isDone()) supervisor.send({ type: "health.check" });
+  while (!isDone() && clock.nowMs() < untilMs) await clock.sleep(50);
+  const view = health.isMonitored() ? health.view() : await measureUnwatched(parts);
+  return view ?? failedCheck(parts, isServing);
 }
 
 /**

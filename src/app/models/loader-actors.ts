@@ -4,6 +4,7 @@
  */
 import { fromCallback, fromPromise } from "xstate";
 import type { Clock, TimerHandle } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
 import { minuteMs } from "../../core/units.ts";
 import type { LoadOrder, ModelLoaderEvent, Resolution, VerifyOrder } from "../../machines/model-loader-types.ts";
@@ -54,8 +55,7 @@ function load(parts: LoaderNeeds, order: LoadOrder, send: (event: ModelLoaderEve
   const begin = async (): Promise<void> => {
     const leave = await takeTurn(parts, order, () => send({ type: "load.progressed", ratio: 0 }), giveUp.signal);
     try {
-      const profile = await prepareLoad(parts, order.workerId, order.model);
-      await parts.links.connected(order.workerId).loadModel({ model: order.model, profile }, giveUp.signal);
+      await loadOrStepBack(parts, order, giveUp.signal);
     } finally {
       leave();
     }
@@ -70,7 +70,33 @@ function load(parts: LoaderNeeds, order: LoadOrder, send: (event: ModelLoaderEve
   };
 }
 
+async function loadNow(parts: LoaderNeeds, { workerId, model }: LoadOrder, signal: AbortSignal): Promise<void> {
+  const profile = await prepareLoad(parts, workerId, model);
+  await parts.links.connected(workerId).loadModel({ model, profile }, signal);
+}
+
+/** A step to a richer memory mode that cannot even be loaded is no fault: the mode is as it was before. */
+async function loadOrStepBack(parts: LoaderNeeds, order: LoadOrder, signal: AbortSignal): Promise<void> {
+  try {
+    await loadNow(parts, order, signal);
+  } catch (thrown) {
+    if (signal.aborted || !parts.profiles.stepBack(order.workerId, `its load failed: ${messageOf(thrown)}`))
+      throw thrown;
+    await loadNow(parts, order, signal);
+  }
+}
+
+/** Neither is one whose test render fails: the mode before it is loaded and proven instead. */
 async function prove(parts: LoaderNeeds, order: LoadOrder, signal: AbortSignal): Promise<Fault | null> {
+  const fault = await proveOnce(parts, order, signal);
+  if (fault === null) parts.profiles.confirm(order.workerId);
+  if (fault === null || !parts.profiles.stepBack(order.workerId, `its test render failed: ${fault.message}`))
+    return fault;
+  await loadNow(parts, order, signal);
+  return proveOnce(parts, order, signal);
+}
+
+async function proveOnce(parts: LoaderNeeds, order: LoadOrder, signal: AbortSignal): Promise<Fault | null> {
   const client = parts.links.connected(order.workerId);
   // Recovery may have put another model on the card since: its test render would prove nothing about this one.
   if ((await client.stats(signal)).residentModel !== order.model)

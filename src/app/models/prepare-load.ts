@@ -58,7 +58,7 @@ async function chooseProfile(parts: LoadNeeds, workerId: string, id: ModelId): P
  */
 export async function prepareLoad(parts: LoadNeeds, workerId: string, model: ModelId): Promise<LoadProfile> {
   const profile = await chooseProfile(parts, workerId, model);
-  parts.profiles.set(workerId, profile);
+  parts.profiles.set(workerId, profile, "what the machine carries");
   await placeFiles(parts.models, model);
   return profile;
 }

@@ -20,8 +20,12 @@ export function largestMachine({ links, hostMemory }: ServingNeeds): ServingMach
 }
 
 /** In which memory mode a worker holds the model; null when none does. */
-export function loadedProfileOf(supervisor: Pick<Supervisor, "getSnapshot">, model: ModelId): LoadProfile | null {
+export function loadedProfileOf(
+  { profiles }: { readonly profiles: { of(workerId: string): LoadProfile } },
+  supervisor: Pick<Supervisor, "getSnapshot">,
+  model: ModelId,
+): LoadProfile | null {
   const snapshot = supervisor.getSnapshot();
-  const held = snapshot.context.configured.map(({ id }) => modelHeldBy(snapshot, id));
-  return held.find((one) => one?.model === model)?.profile ?? null;
+  const holder = snapshot.context.configured.find(({ id }) => modelHeldBy(snapshot, id)?.model === model);
+  return holder === undefined ? null : profiles.of(holder.id);
 }

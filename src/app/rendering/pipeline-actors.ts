@@ -10,7 +10,7 @@ import type { AttemptFailure, Lease } from "../../core/job.ts";
 import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { ClaimRequest } from "../../core/ports/job-store.ts";
-import type { RenderReport, WorkerHost } from "../../core/ports/worker.ts";
+import type { RenderReport, WorkerHost, WorkerStats } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
 import { waitReasonOf } from "../../core/wait-reason.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
@@ -47,7 +47,14 @@ interface PrepareNeeds extends PlanNeeds {
   readonly clock: Pick<Clock, "nowMs">;
   readonly envelopes: Pick<LearnedMemory, "fits" | "carries" | "peakOf" | "misfitEndsAtMs">;
   readonly attempts: Pick<AttemptMemory, "note">;
-  readonly profiles: { set(workerId: string, profile: LoadProfile): void };
+  readonly profiles: {
+    of(workerId: string): LoadProfile;
+    /** There was room for so long that a richer memory mode is worth a load. */
+    isDue(workerId: string): boolean;
+    choose(workerId: string, profile: LoadProfile): void;
+  };
+  /** Notes whether there is room for a richer memory mode now. */
+  readonly noteRoom: (workerId: string, stats: WorkerStats) => void;
 }
 
 interface ClaimNeeds {
@@ -66,8 +73,8 @@ export interface PipelineNeeds extends SettleNeeds, PrepareNeeds, ClaimNeeds, Re
   readonly artifacts: ArtifactFiles;
   readonly links: Pick<WorkerLinks, "clientOf" | "connected" | "onNotice" | "processBeganAtMs">;
   readonly progress: Pick<ProgressTracker, "clear" | "note">;
+  readonly profiles: PrepareNeeds["profiles"];
   readonly envelopes: LearnedMemory;
-  readonly profiles: { of(workerId: string): LoadProfile; set(workerId: string, profile: LoadProfile): void };
   readonly config: Pick<Config, "workers" | "leaseMs" | "loadProfile" | "alternative">;
 }
 
@@ -151,12 +158,16 @@ async function prepare(
 ): Promise<Preparation> {
   await parts.host.recordJob(workerId, { jobId: lease.jobId, fence: lease.fence });
   const client = parts.links.connected(workerId);
-  const { residentModel, profile, memory } = await client.stats(signal);
+  const stats = await client.stats(signal);
+  const { residentModel, profile, memory } = stats;
+  parts.noteRoom(workerId, stats);
   const resident = residentModel === null || profile === null ? null : { model: residentModel, profile };
-  const fit = planRender(parts, workerId, lease.spec, resident);
+  // Where there was room for long enough a leaner mode is not kept for the sake of the load that it saves: a worker that always
+  // has a job would stay slow for ever.
+  const fit = planRender(parts, workerId, lease.spec, parts.profiles.isDue(workerId) ? null : resident);
   if (fit === null) return unfitNow(parts, { workerId, lease });
   if (resident?.model !== fit.request.model || resident.profile !== fit.profile) {
-    parts.profiles.set(workerId, fit.profile);
+    parts.profiles.choose(workerId, fit.profile);
     return { kind: "load", model: fit.request.model, profile: fit.profile };
   }
   const plan = planOf(fit);

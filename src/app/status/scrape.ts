@@ -1,4 +1,5 @@
 /** The figures of `/metrics` that are looked up at the scrape instead of being counted when something happens. */
+import type { MemoryModeView } from "../../contract/service-views.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { Mode } from "../../core/words.ts";
@@ -11,6 +12,7 @@ export interface ScrapeNeeds {
   readonly store: Pick<Store, "jobs">;
   readonly clock: Pick<Clock, "nowMs">;
   readonly leaks: Pick<LeakWatch, "trendOf" | "residueOf">;
+  readonly profileOf: (workerId: string) => MemoryModeView | null;
 }
 
 /** The drills that there are, with how they went, newest first. */
@@ -59,6 +61,7 @@ export async function figuresOf(parts: ScrapeNeeds, supervisor: ServiceView, dri
       isBusy: jobId !== null,
       residueBytes: leaks.residueOf(id),
       exhaustionInMs: exhaustionInMs(parts, id),
+      memoryMode: parts.profileOf(id),
     })),
     passedDrills: known.flatMap(({ name, cards }) => {
       const passed = cards.find(({ isPassed }) => isPassed);

@@ -3,18 +3,20 @@
  * nobody measured is shown as unknown.
  */
 import type { Config } from "../../config/schema.ts";
+import type { MemoryModeView } from "../../contract/service-views.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { JobProgress } from "../../core/job.ts";
 import { formatBytes, minuteMs } from "../../core/units.ts";
 import type { ClosedDoor } from "../../core/words.ts";
 import type { HealthReport } from "../../machines/health-monitor-types.ts";
-import type { OpenIncident } from "../../machines/supervisor-facts.ts";
+import { envelopesOf, type OpenIncident } from "../../machines/supervisor-facts.ts";
 import {
   healthOf,
   isHealthMonitored,
   type SupervisorSnapshot,
   workerStandingOf,
 } from "../../machines/supervisor-view.ts";
+import { judgeSample, unknownReadings, usedCardRatio } from "../../recovery/health.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import type { VideoPromise } from "../../recovery/promise.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
@@ -31,13 +33,11 @@ import type { HealthReader } from "../incidents/recovery-operations.ts";
 import type { LeakWatch } from "../workers/leak-watch.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 
-const isCritical = (report: HealthReport, reading: keyof HealthReport["readings"]): boolean =>
-  report.readings[reading].level === "critical";
-
-export interface HealthNeeds {
+interface HealthNeeds {
   readonly config: Pick<Config, "workers">;
   readonly leaks: Pick<LeakWatch, "trendOf">;
   readonly clock: Pick<Clock, "nowMs">;
+  readonly promises: { isServing(): boolean };
 }
 
 /** What a leak will cost and when, for people; nothing while the trend is not clear. */
@@ -53,7 +53,10 @@ function leakIssues({ config, leaks, clock }: HealthNeeds): string[] {
   });
 }
 
+const unwatchedSentence = "Host and cards are not measured: the monitoring was stopped.";
+
 export interface HealthAbout {
+  readonly isMonitored: boolean;
   readonly isProven: boolean;
   readonly isConnected: boolean;
   readonly parts: HealthNeeds;
@@ -62,20 +65,30 @@ export interface HealthAbout {
 export function healthViewOf(report: HealthReport, context: HealthAbout): HealthView {
   const { readings, sample } = report;
   const leaking = leakIssues(context.parts);
+  const checkedAtMs = report.measuredAtMs ?? 0;
+  const { gpuPresence } = readings;
   return {
     overallStatus: report.status,
     cpuRatio: readings.cpu.value,
     memoryRatio: readings.memory.value,
-    vramRatio: readings.vram.value,
-    isGpuAvailable: (sample?.gpus.length ?? 0) > 0 && !isCritical(report, "gpuPresence"),
+    vramRatio: readings.vram.value === null || sample === null ? null : usedCardRatio(sample),
+    vramOutsideRatio: readings.vram.value,
+    isGpuAvailable:
+      (sample?.gpus.length ?? 0) > 0 && gpuPresence.level !== "unknown" && gpuPresence.level !== "critical",
     isModelLoadingFunctional: context.isProven,
     isGenerationPipelineFunctional: context.isConnected && context.isProven,
-    issues: [...report.issues.map((issue) => issue.message), ...leaking],
+    issues: [
+      ...(context.isMonitored ? [] : [unwatchedSentence]),
+      ...report.issues.map((issue) => issue.message),
+      ...leaking,
+    ],
     recommendations: [
+      ...(context.isMonitored ? [] : ["Start the monitoring again."]),
       ...report.issues.map((issue) => issue.recommendation),
       ...leaking.map(() => "Nothing to do: the worker is started anew between two jobs, before that."),
     ],
-    checkedAtMs: report.measuredAtMs ?? 0,
+    checkedAtMs,
+    ageMs: Math.max(0, context.parts.clock.nowMs() - checkedAtMs),
   };
 }
 
@@ -97,6 +110,7 @@ export interface StatusNeeds extends HealthNeeds {
   readonly config: Pick<Config, "workers" | "lead">;
   readonly ledger: Pick<RecoveryLedger, "list">;
   readonly links: Pick<WorkerLinks, "get">;
+  readonly profileOf: (workerId: string) => MemoryModeView | null;
   readonly progress: { list(): readonly JobProgress[] };
   readonly promises: {
     ofSubmission(): VideoPromise;
@@ -117,6 +131,7 @@ function workerStatus(parts: StatusNeeds, snapshot: SupervisorSnapshot, workerId
     state: standing === null ? "down" : pathOfValue(standing.value),
     tags: standing?.tags ?? [],
     kind: link?.client.identity.kind ?? "simulator",
+    memoryMode: parts.profileOf(workerId),
   };
 }
 
@@ -126,13 +141,37 @@ const closedDoors: Readonly<Record<ClosedDoor, UnreadyReason>> = {
   drained: { code: "INTAKE_DRAINED", message: "An operator has drained the intake." },
 };
 
-/** What the monitor knows, for those who ask for health alone. */
-export const createHealthReader = (parts: HealthNeeds, snapshot: () => SupervisorSnapshot): HealthReader => ({
+function healthAboutOf(parts: HealthNeeds, snapshot: SupervisorSnapshot): HealthAbout {
+  const workers = Object.values(snapshot.context.workers);
+  return {
+    isMonitored: isHealthMonitored(snapshot),
+    isProven: parts.promises.isServing(),
+    isConnected: workers.some(({ process }) => process === "connected"),
+    parts,
+  };
+}
+
+export interface HealthReaderNeeds extends HealthNeeds {
+  readonly config: Pick<Config, "workers" | "health">;
+}
+
+/** What the monitor knows, for those who ask for health alone; and what a measurement shows while nobody watches. */
+export const createHealthReader = (parts: HealthReaderNeeds, snapshot: () => SupervisorSnapshot): HealthReader => ({
   isMonitored: () => isHealthMonitored(snapshot()),
   measuredAtMs: () => healthOf(snapshot())?.measuredAtMs ?? null,
-  view: (isServing) => {
+  view: () => {
     const report = healthOf(snapshot());
-    return report === null ? null : healthViewOf(report, { isProven: isServing, isConnected: isServing, parts });
+    return report === null ? null : healthViewOf(report, healthAboutOf(parts, snapshot()));
+  },
+  viewOf: (sample) => {
+    const now = snapshot();
+    const { workers, gpuExpectation } = now.context;
+    const { thresholds } = parts.config.health;
+    const envelopes = envelopesOf(workers);
+    const readings = judgeSample({ readings: unknownReadings, sample, envelopes, gpuExpectation, thresholds });
+    // One measurement says how things are, and nothing of whether they stay so: nobody judges it as health.
+    const report = { status: "unknown", sample, readings, issues: [], measuredAtMs: sample.atMs } as const;
+    return healthViewOf(report, healthAboutOf(parts, now));
   },
 });
 
@@ -141,9 +180,10 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
   const { context } = snapshot;
   const promise = parts.promises.ofSubmission();
   const door = parts.promises.door();
-  const isConnected = Object.values(context.workers).some((worker) => worker.process === "connected");
   const report = healthOf(snapshot);
   const entries = parts.ledger.list();
+  const workers = context.configured.map(({ id }) => workerStatus(parts, snapshot, id));
+  const isLean = workers.some(({ memoryMode }) => memoryMode?.isLean === true);
   const isSimulated = parts.config.workers.every((worker) => worker.kind === "simulator");
   return {
     mode: context.mode,
@@ -153,11 +193,9 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
     model: parts.config.lead,
     startedAtMs: parts.startedAtMs,
     version: parts.version,
-    workers: context.configured.map(({ id }) => workerStatus(parts, snapshot, id)),
+    workers,
     health:
-      report === null || report.measuredAtMs === null
-        ? null
-        : healthViewOf(report, { isProven: parts.promises.isServing(), isConnected, parts }),
+      report === null || report.measuredAtMs === null ? null : healthViewOf(report, healthAboutOf(parts, snapshot)),
     isHealthMonitored: isHealthMonitored(snapshot),
     recoveryStatistics: recoveryStatistics(entries.map(({ failureType, result }) => ({ failureType, rung: result }))),
     recoveryAttempts: entries.slice(-50).toReversed().map(attemptViewOf),
@@ -171,7 +209,7 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
       }))
       .toReversed(),
     isMockEnabled: context.mode === "mock",
-    isDegradedActive: context.mode === "degraded" || context.mode === "recovering" || context.mode === "mock",
+    isDegradedActive: context.mode === "degraded" || context.mode === "recovering" || context.mode === "mock" || isLean,
     running: parts.progress.list(),
     unreadyReason: door === null ? null : closedDoors[door],
   };

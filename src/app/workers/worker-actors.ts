@@ -29,7 +29,10 @@ export interface WorkerNeeds extends EvidenceNeeds {
   readonly epoch: number;
   readonly hostMemory: { measure(): Promise<unknown> };
   /** In which memory mode an adopted worker holds its model. */
-  readonly profiles: { set(workerId: string, profile: LoadProfile): void };
+  readonly profiles: {
+    set(workerId: string, profile: LoadProfile, why: string): void;
+    reset(workerId: string, why: string): void;
+  };
 }
 
 const adoptLimitMs = 10_000;
@@ -48,7 +51,9 @@ async function connect(parts: WorkerNeeds, ref: ProcessRef, signal: AbortSignal)
   parts.links.open({ workerId: ref.workerId, ref, client });
   // What it carries is asked by every submission from now on, also while a model's files are still fetched.
   if (!client.identity.isSimulated) await parts.hostMemory.measure();
-  if (attach.profile !== null) parts.profiles.set(ref.workerId, attach.profile);
+  // What made the former process leaner is gone with it; a process that was taken over holds what it holds.
+  if (attach.profile === null) parts.profiles.reset(ref.workerId, "a new process began");
+  else parts.profiles.set(ref.workerId, attach.profile, "the worker was taken over so");
   if (attach.jobId === null || attach.fence === null) return { ref, identity: client.identity, attach, lease: null };
   const adopted = await parts.store.jobs.adopt(attach.jobId, attach.fence, parts.epoch, parts.config.leaseMs);
   if (adopted !== "stale") return { ref, identity: client.identity, attach, lease: adopted };

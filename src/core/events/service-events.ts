@@ -39,8 +39,10 @@ export const serviceEvents = {
   "mode.changed": told("supervisor", "The service's mode changed.", () =>
     z.object({ from: z.enum(modes), to: z.enum(modes) }),
   ),
-  "health.changed": told("supervisor", "The health of host and cards changed.", () =>
-    z.object({ status: z.enum(healthStatuses), issues: z.array(issue()).readonly() }),
+  "health.changed": told(
+    "supervisor",
+    "The health of host and cards changed, or a further threshold was crossed or left.",
+    () => z.object({ status: z.enum(healthStatuses), issues: z.array(issue()).readonly() }),
   ),
   "child.crashed": kept("supervisor", "A machine of the service failed and is started again.", child),
   "child.abandoned": kept("supervisor", "A machine failed too often and is not started again.", child),

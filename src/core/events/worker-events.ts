@@ -40,6 +40,9 @@ export const workerEvents = {
   "model.proven": told("supervisor", "A model passed its test render on a worker.", () =>
     z.object({ model: z.string(), profile: z.enum(loadProfiles) }),
   ),
+  "profile.changed": told("service", "A worker loads its model in another memory mode than before.", () =>
+    z.object({ from: z.enum(loadProfiles), to: z.enum(loadProfiles), why: z.string() }),
+  ),
   "model.loadFailed": told("supervisor", "A worker could not load its own model.", unloadable),
   "model.setAside": told(
     "supervisor",

@@ -1,7 +1,14 @@
 /** Metrics of worker processes, their breakers, and what they keep on their cards. */
 import { type EventMap, type EventRow, isRowOf } from "../../core/events.ts";
 import { secondMs } from "../../core/units.ts";
-import { type BreakerState, breakerStates, type WorkerCondition, workerConditions } from "../../core/words.ts";
+import {
+  type BreakerState,
+  breakerStates,
+  type LoadProfile,
+  loadProfiles,
+  type WorkerCondition,
+  workerConditions,
+} from "../../core/words.ts";
 import { type Families, setMeasured, setState } from "./families.ts";
 
 export interface WorkerFigures {
@@ -16,6 +23,8 @@ export interface WorkerFigures {
   readonly residueBytes: number | null;
   /** The time until a leak has filled the card, at the pace of the last jobs; null while there is no clear trend. */
   readonly exhaustionInMs: number | null;
+  /** How long a step takes against one in the memory mode that its card carries; null while it holds no model. */
+  readonly memoryMode: { readonly profile: LoadProfile; readonly timeFactor: number } | null;
 }
 
 const exitReasons = ["asked", "silence", "signal", "exit"] as const;
@@ -75,10 +84,20 @@ export function createWorkerMetrics(families: Families, workerIds: readonly stri
   const residue = families.gauge("gpu_memory_residue_bytes", residueHelp, ["worker"]);
   const exhaustionHelp = "Time until kept memory fills the card, where the trend is clear.";
   const exhaustion = families.gauge("gpu_forecast_exhaustion_seconds", exhaustionHelp, ["worker"]);
+  const profileHelp = "1 for the memory mode in which a worker holds its model.";
+  const profile = families.gauge("worker_memory_mode", profileHelp, ["worker", "profile"]);
+  const slownessHelp = "How long a step takes against one in the memory mode that the worker's card carries.";
+  const slowness = families.gauge("worker_memory_mode_time_factor", slownessHelp, ["worker"]);
+  const setMemoryMode = ({ id: worker, memoryMode }: WorkerFigures): void => {
+    for (const one of loadProfiles) profile.set({ worker, profile: one }, one === memoryMode?.profile ? 1 : 0);
+    setMeasured(slowness, { worker }, memoryMode?.timeFactor ?? null);
+  };
   return {
     row: createWorkerCounts(families, workerIds),
     workers: (figures) => {
-      for (const { id: worker, condition: current, breaker: state, isBusy, residueBytes, exhaustionInMs } of figures) {
+      for (const one of figures) {
+        const { id: worker, condition: current, breaker: state, isBusy, residueBytes, exhaustionInMs } = one;
+        setMemoryMode(one);
         busy.set({ worker }, isBusy ? 1 : 0);
         setState(condition, workerConditions, current, (word) => ({ worker, state: word }));
         setState(breaker, breakerStates, state, (word) => ({ worker, state: word }));

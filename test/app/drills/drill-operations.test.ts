@@ -68,6 +68,55 @@ it("a drill that could not be carried out has ended all the same, and has no sco
   expect(kill?.cards).toEqual([]);
 });
 
+it("of a secret drill the service is told nothing, but who starts another one is", async () => {
+  const { operations, sent, ports } = operationsOf();
+  const seen: (string | null)[][] = [];
+  ports.admission.submit = async () => {
+    seen.push([world.drill.running, world.drill.current]);
+    return { kind: "queueFull", limit: 1 };
+  };
+  for (const name of ["ended-from-outside", "kill"])
+    await expect(operations.run(name, "operator:a")).rejects.toMatchObject({ code: "DRILL_NOT_POSSIBLE" });
+  expect(seen).toEqual([
+    [null, "ended-from-outside"],
+    ["kill", "kill"],
+  ]);
+  expect(sent).toEqual(["drill.began", "drill.ended"]);
+});
+
+it("a drill of two workers is refused with a plain sentence where there is one", async () => {
+  const { operations } = operationsOf();
+  await expect(operations.run("bad-request-two-workers", "operator:a")).rejects.toMatchObject({
+    code: "DRILL_NOT_POSSIBLE",
+    message: expect.stringContaining("This drill needs 2 workers, and this service has 1."),
+  });
+  const [two] = (await operations.list()).filter(({ name }) => name === "bad-request-two-workers");
+  expect(two?.obstacle).toBe("This drill needs 2 workers, and this service has 1.");
+});
+
+it("cards that a former version kept are listed, with what they told", async () => {
+  const { operations } = operationsOf();
+  const former = {
+    drill: "kill",
+    startedAtMs: 1,
+    endedAtMs: 2,
+    detectedMs: 0,
+    answeredMs: 0,
+    recoveredMs: 373_200,
+    falseClaims: [],
+    recognisedAs: ["WORKER_EXITED"],
+    actions: [],
+    lostJobCount: 0,
+    targets: { detectedMs: 5_000, answeredMs: 5_000, recoveredMs: 120_000 },
+    isPassed: false,
+  };
+  await world.store.facts.write("drills", { kill: [former] }, []);
+  const [kill] = (await operations.list()).filter(({ name }) => name === "kill");
+  expect(kill?.cards).toMatchObject([
+    { times: { recovered: 373_200 }, limits: { recovered: 120_000 }, isPassed: false },
+  ]);
+});
+
 it("a render that does not begin within two minutes is no drill", async () => {
   const { ports } = operationsOf();
   const drill = findDrill("kill");

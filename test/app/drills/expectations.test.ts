@@ -6,7 +6,6 @@ import {
   type Seen,
 } from "../../../src/app/drills/expectations.ts";
 import type { AttemptView, JobView } from "../../../src/core/job.ts";
-import type { LoadProfile } from "../../../src/core/words.ts";
 
 const attempt = (code: string | null): AttemptView => ({
   fence: 1,
@@ -27,8 +26,7 @@ const nothingSeen: Seen = {
   jobs: [],
   modes: new Set(),
   actions: [],
-  hasBreakerOpened: false,
-  hasBreakerClosed: false,
+  breaker: "closed",
   profilesBefore: new Map(),
   profilesNow: new Map(),
 };
@@ -60,9 +58,6 @@ describe("a bad job ends by its own error within three attempts", () => {
   });
 });
 
-const profilesOf = (entries: readonly (readonly [string, LoadProfile | null])[]): Seen["profilesNow"] =>
-  new Map(entries);
-
 describe("beside its stages a drill shows", () => {
   it.each<[string, ExpectationName, Partial<Seen>, Partial<Seen>]>([
     [
@@ -79,26 +74,24 @@ describe("beside its stages a drill shows", () => {
     ],
     ["no attempt charged", "nobodyCharged", { jobs: [jobOf({})] }, { jobs: [jobOf({ attempts: 1 })] }],
     ["no death charged", "nobodyCharged", { jobs: [jobOf({})] }, { jobs: [jobOf({ deaths: 1 })] }],
-    ["a breaker that opens", "breakerOpens", { hasBreakerOpened: true }, {}],
-    ["a breaker that closes", "breakerCloses", { hasBreakerClosed: true }, { hasBreakerOpened: true }],
+    ["a breaker that opens", "breakerOpens", { breaker: "opened" }, {}],
+    ["a breaker that closes", "breakerCloses", { breaker: "reclosed" }, { breaker: "opened" }],
     [
       "every memory mode as it was",
       "memoryModeReturns",
-      { profilesBefore: profilesOf([["a", "full"]]), profilesNow: profilesOf([["a", "full"]]) },
-      { profilesBefore: profilesOf([["a", "full"]]), profilesNow: profilesOf([["a", "fp8"]]) },
+      { profilesBefore: new Map([["a", "full"]]), profilesNow: new Map([["a", "full"]]) },
+      { profilesBefore: new Map([["a", "full"]]), profilesNow: new Map([["a", "fp8"]]) },
     ],
   ])("%s", (_, name, met, unmet) => {
     expect([isMet(name, met), isMet(name, unmet)]).toEqual([true, false]);
   });
 
   it("something that it waits for, and goes on until it has come", () => {
-    const before = {
-      ...nothingSeen,
-      profilesBefore: profilesOf([["a", "full"]]),
-      profilesNow: profilesOf([["a", "fp8"]]),
-    } as const;
+    const full: Seen["profilesNow"] = new Map([["a", "full"]]);
+    const before: Seen = { ...nothingSeen, profilesBefore: full, profilesNow: new Map([["a", "fp8"]]) };
     expect(isAnyAwaited(["memoryModeReturns"], before)).toBe(true);
-    expect(isAnyAwaited(["memoryModeReturns"], { ...before, profilesNow: profilesOf([["a", "full"]]) })).toBe(false);
-    expect(isAnyAwaited(["breakerOpens", "nothingRepaired"], nothingSeen)).toBe(false);
+    expect(isAnyAwaited(["memoryModeReturns"], { ...before, profilesNow: full })).toBe(false);
+    expect(isAnyAwaited(["breakerCloses"], { ...nothingSeen, breaker: "opened" })).toBe(true);
+    expect(isAnyAwaited(["breakerOpens", "breakerCloses", "nothingRepaired"], nothingSeen)).toBe(false);
   });
 });

@@ -117,6 +117,8 @@ const sickHealth = {
   issues: [],
   recommendations: [],
   checkedAtMs: 0,
+  vramOutsideRatio: null,
+  ageMs: 0,
 } as const;
 
 describe("what the owner can watch", () => {
@@ -175,6 +177,7 @@ describe("the end of a drill", () => {
     observer.end();
     observer = observe({ ...killing, shows: ["breakerCloses"] });
     observer.begin(world.clock.nowMs());
+    await append(eventOf("breaker.opened"));
     expect(await observer.look(true)).toBe(false);
     await append(eventOf("breaker.closed"));
     expect(await observer.look(true)).toBe(true);
@@ -194,6 +197,39 @@ describe("the end of a drill", () => {
     observer.followBystander(jobIds[1] ?? "");
     await observer.look(true);
     expect(observer.unended).toEqual(jobIds);
+  });
+});
+
+describe("a time that is said", () => {
+  it("before the fault is done again cannot know of it, and is not held against the service", async () => {
+    const lease = await world.claimNew();
+    observer.follow(lease.jobId);
+    owner.service = { ...owner.service, mode: "recovering" };
+    owner.outlook = { ...owner.outlook, etaMs: secondMs };
+    for (const isAgain of [true, false]) {
+      observer.strike();
+      await observer.look(false);
+      if (isAgain) await world.clock.advance(30 * secondMs);
+    }
+    await world.clock.advance(10 * secondMs);
+    await deliver(world, lease);
+    await observer.look(false);
+    expect(observer.score().falseClaims).toEqual([]);
+  });
+
+  it("after the owner was told is held against it", async () => {
+    const lease = await world.claimNew();
+    observer.follow(lease.jobId);
+    observer.strike();
+    owner.outlook = { ...owner.outlook, etaMs: secondMs };
+    await observer.look(false);
+    owner.service = { ...owner.service, mode: "recovering" };
+    await world.clock.advance(secondMs);
+    await observer.look(false);
+    await world.clock.advance(12 * secondMs);
+    await deliver(world, lease);
+    await observer.look(false);
+    expect(observer.score().falseClaims).toEqual(["a video was said to come in 1.0 s, and came after 12.0 s"]);
   });
 });
 

@@ -99,7 +99,7 @@ describe("the memory mode of a load", () => {
 
   it("is the one that is asked for where the card carries it, and is remembered", async () => {
     await world.connect();
-    world.profiles.set(workerId, "tiling");
+    world.profiles.set(workerId, "tiling", "a test asked");
     expect([await choose(), world.profiles.of(workerId)]).toEqual(["tiling", "tiling"]);
   });
 

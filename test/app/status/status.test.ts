@@ -98,8 +98,8 @@ describe("memory that stays", () => {
   const view = (found: LeakTrend | null) => {
     const report = healthOf(world.supervisor.getSnapshot());
     if (report === null) throw new Error("there is no monitor");
-    const parts = { ...world, leaks: { trendOf: () => found } };
-    return healthViewOf(report, { isProven: true, isConnected: true, parts });
+    const parts = { ...world, leaks: { trendOf: () => found }, promises: { isServing: () => true } };
+    return healthViewOf(report, { isMonitored: true, isProven: true, isConnected: true, parts });
   };
   const limitAtMs = (): number => world.clock.nowMs() + 10 * minuteMs;
 

@@ -1,0 +1,44 @@
+/** What recovery's effects stand on, put together from the parts of this service. */
+import type { Config } from "../config/schema.ts";
+import type { Store } from "../core/ports/event-log.ts";
+import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
+import type { WorkersFacts } from "../machines/supervisor-facts.ts";
+import { gpuExpectationOf } from "./health/gpu-expectation.ts";
+import { conditionCheck } from "./incidents/condition-check.ts";
+import type { ExperimentPorts } from "./incidents/experiment.ts";
+import type { RecoverPorts } from "./incidents/recover.ts";
+import { type ModelPorts, repairFiles } from "./models/model-files.ts";
+import { ownModelOf } from "./models/own-model.ts";
+import { type LoadNeeds, prepareLoad } from "./models/prepare-load.ts";
+import { type PlanNeeds, planReduction } from "./rendering/plan-render.ts";
+
+export type ReadWorkers = () => WorkersFacts;
+
+type Given = "artifacts" | "attempts" | "catalog" | "gpu" | "links";
+
+interface RecoverParts
+  extends Pick<RecoverPorts, Given>,
+    Omit<LoadNeeds, Given | "envelopes">,
+    Omit<PlanNeeds, Given | "envelopes"> {
+  readonly clock: ExperimentPorts["clock"];
+  readonly config: Config;
+  readonly store: Pick<Store, "jobs">;
+  readonly envelopes: RecoverPorts["envelopes"] & LoadNeeds["envelopes"] & PlanNeeds["envelopes"];
+  readonly probe: Pick<TelemetryProbe, "measure">;
+  readonly models: ModelPorts | null;
+}
+
+export function recoverPortsOf(parts: RecoverParts, readWorkers: ReadWorkers): RecoverPorts & ExperimentPorts {
+  const { config, store, models } = parts;
+  return {
+    ...parts,
+    jobs: store.jobs,
+    ownModelOf: (workerId) => ownModelOf(config, workerId),
+    canFetchFiles: (model) => models?.cache.canPull(model) ?? null,
+    repairFiles: (model) => repairFiles(models, model),
+    planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
+    prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
+    setProfile: parts.profiles.set,
+    isConditionGone: conditionCheck(parts, gpuExpectationOf(config), readWorkers),
+  };
+}
