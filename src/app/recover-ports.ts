@@ -5,6 +5,7 @@ import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
 import { envelopesOf, type WorkersFacts } from "../machines/supervisor-facts.ts";
 import { isConditionOver } from "../recovery/condition.ts";
 import { gpuExpectationOf } from "./health/gpu-expectation.ts";
+import type { ExperimentPorts } from "./incidents/experiment.ts";
 import type { RecoverPorts } from "./incidents/recover.ts";
 import { type ModelPorts, repairFiles } from "./models/model-files.ts";
 import { ownModelOf } from "./models/own-model.ts";
@@ -19,6 +20,7 @@ interface RecoverParts
   extends Pick<RecoverPorts, Given>,
     Omit<LoadNeeds, Given | "envelopes">,
     Omit<PlanNeeds, Given | "envelopes"> {
+  readonly clock: ExperimentPorts["clock"];
   readonly config: Config;
   readonly store: Pick<Store, "jobs">;
   readonly envelopes: RecoverPorts["envelopes"] & LoadNeeds["envelopes"] & PlanNeeds["envelopes"];
@@ -26,7 +28,7 @@ interface RecoverParts
   readonly models: ModelPorts | null;
 }
 
-export function recoverPortsOf(parts: RecoverParts, readWorkers: ReadWorkers): RecoverPorts {
+export function recoverPortsOf(parts: RecoverParts, readWorkers: ReadWorkers): RecoverPorts & ExperimentPorts {
   const { config, store, models, probe } = parts;
   return {
     ...parts,

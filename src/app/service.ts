@@ -38,6 +38,7 @@ import { healthActors } from "./health/health-actors.ts";
 import { createHostMemory } from "./health/host-memory.ts";
 import { createSampleHistory } from "./health/sample-history.ts";
 import { createTelemetryReader } from "./health/telemetry-reader.ts";
+import { createAcquittal } from "./incidents/acquit.ts";
 import { createFactHub, type FactHub } from "./incidents/fact-hub.ts";
 import { createIncidentReader } from "./incidents/incident-reader.ts";
 import { isRecordedActor, rowOfTransition } from "./incidents/incident-steps.ts";
@@ -349,6 +350,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const { supervisor, promises, ...watched } = await createSupervisor(parts, recorder);
   const { leaks, ...helpers } = createHelpers(parts, supervisor, promises);
   hub.subscribe(ledger.note);
+  hub.subscribe(createAcquittal(parts));
   supervisor.subscribe({
     next: helpers.lookForWays,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),

@@ -1,7 +1,7 @@
 /** Rows of the event log in words for people. What only machines care about has none, and pages leave it out. */
 import type { EventMap, EventRow, RowHead, TimelineRow, ToldKind } from "../core/events.ts";
 import { secondMs } from "../core/units.ts";
-import type { Mode, Outcome } from "../core/words.ts";
+import type { Blame, ClimbOutcome, Mode, Outcome } from "../core/words.ts";
 import { plainName } from "./plain-names.ts";
 
 type Words = { readonly [Kind in ToldKind]: (row: EventRow<Kind>) => string };
@@ -20,6 +20,18 @@ const outcomeWords: Readonly<Record<Outcome, string>> = {
   failed: "it could not be done",
   unknown: "whether it helped could not be measured",
   skipped: "skipped, because it cannot help here",
+};
+
+const blameWords: Readonly<Record<Blame, string>> = {
+  job: "The job itself is suspected, and the worker goes on.",
+  size: "The job is too large for the memory as it is used now; the worker goes on.",
+  route: "The worker is to blame, not the job.",
+};
+
+const climbEndWords: Readonly<Record<ClimbOutcome, string>> = {
+  repaired: "The steps of this repair are over: it works.",
+  stoodIn: "The steps of this repair are over; a stand-in serves.",
+  inVain: "The steps of this repair are over: they changed nothing, and the worker goes on.",
 };
 
 function healthWords({ status, issues, cards }: EventMap["health.changed"]): string {
@@ -118,10 +130,10 @@ const words: Words = {
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plainName(row.data.action)}.`,
   "rung.ended": (row) => `${plainName(row.data.action)}: ${outcomeWords[row.data.outcome]}.`,
-  "climb.ended": (row) =>
-    row.data.outcome === "repaired"
-      ? "The steps of this repair are over: it works."
-      : "The steps of this repair are over; a stand-in serves.",
+  "rung.revised": (row) =>
+    `${plainName(row.data.action)} after all: ${outcomeWords[row.data.to]}, because ${row.data.reason}.`,
+  "blame.settled": (row) => `${blameWords[row.data.blame]} ${row.data.because}`,
+  "climb.ended": (row) => climbEndWords[row.data.outcome],
   "canary.passed": () => "A test render passed.",
   "canary.failed": () => "A test render failed.",
   "cooldown.started": () => "Recovery pauses before the next try.",

@@ -35,6 +35,17 @@ export type RecoveryAction = (typeof recoveryActions)[number];
 export const outcomes = ["effective", "ineffective", "failed", "unknown", "skipped"] as const;
 export type Outcome = (typeof outcomes)[number];
 
+/**
+ * Who is to blame for a failed attempt. `job`: it alone is suspected, and waits behind the others · `size`: it does not
+ * fit in this memory mode, and the job is planned anew · `route`: the worker is repaired.
+ */
+export const blames = ["job", "size", "route"] as const;
+export type Blame = (typeof blames)[number];
+
+/** `inVain`: nothing that was done changed the jobs' failure, and the test render passes. */
+export const climbOutcomes = ["repaired", "stoodIn", "inVain"] as const;
+export type ClimbOutcome = (typeof climbOutcomes)[number];
+
 export const modes = ["loading", "ready", "degraded", "recovering", "mock", "draining"] as const;
 export type Mode = (typeof modes)[number];
 

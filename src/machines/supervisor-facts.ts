@@ -44,8 +44,11 @@ export interface OpenIncident {
   readonly failureType: FailureType;
   /** The model that failed; null where the fault is about none: then it is the worker's own. */
   readonly model: ModelId | null;
+  /** The jobs whose failure it is; none where no job failed. */
+  readonly jobIds: readonly string[];
   /**
-   * `checking`: an operator asked, or a climb has just ended, and a test render decides whether there is anything to repair · `returning`: the main
+   * `checking`: an operator asked, a job failed, or a climb has just ended, and a test render decides whether there is
+   * anything to repair · `returning`: the main
    * model passed its proof, and one job is let through before all are · `setAside`: about no worker as it is configured,
    * but a model beside a worker's own, which could not be loaded; nobody works on it, its next load decides · `unstartable`:
    * its worker cannot start until a person mends something; nobody works on it, its next start decides.

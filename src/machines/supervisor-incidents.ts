@@ -5,11 +5,13 @@
 import type { Fault } from "../core/fault.ts";
 import { hourMs } from "../core/units.ts";
 import type { ModelId } from "../core/words.ts";
+import { isConclusive, sameSignatureWithinMs } from "../recovery/blame.ts";
+import { signatureOf } from "../recovery/signature.ts";
 import type { RecoveryOrigin } from "./recovery-types.ts";
 import { childIds } from "./supervisor-children.ts";
 import { isUnattended, type OpenIncident } from "./supervisor-facts.ts";
 import { join, nothing, type Route, send, tell } from "./supervisor-route.ts";
-import type { SupervisorContext } from "./supervisor-types.ts";
+import type { SupervisorContext, VainLadder } from "./supervisor-types.ts";
 
 const openIncidentLimit = 8;
 export const cooldownKey = (workerId: string, failureType: string): string => `${workerId}/${failureType}`;
@@ -36,24 +38,30 @@ export interface Suffered {
   readonly orderId?: string;
 }
 
+/** A job failed, and nothing says yet whether it is to blame or its worker: a test render is asked before anything is done. */
+export const isQuestion = ({ fault, jobId, origin }: Pick<Suffered, "fault" | "jobId" | "origin">): boolean =>
+  origin === "fault" && jobId !== null && !isConclusive(fault);
+
 function joinIncident(
   context: SupervisorContext,
   { id, ...incident }: OpenIncident,
-  { fault, jobId, orderId }: Suffered,
+  { fault, jobId, origin, orderId }: Suffered,
 ): Route {
-  const joined = { ...incident, id, lastFaultAtMs: context.clock.nowMs() };
+  const isAlike = jobId !== null && signatureOf(fault) === signatureOf(incident.fault);
+  const jobIds = isAlike ? [...new Set([...incident.jobIds, jobId])] : incident.jobIds;
+  const joined = { ...incident, id, jobIds, lastFaultAtMs: context.clock.nowMs() };
   const told = tell({ type: "incident.joined", id, fault, jobId, orderId: orderId ?? null });
   if (orderId !== undefined) return join(told, send(childIds.recovery(id), { type: "recovery.look" }));
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [id]: joined } } },
     told,
-    send(childIds.recovery(id), { type: "fault.joined", fault }),
+    send(childIds.recovery(id), { type: "fault.joined", fault, jobId, isDeath: origin === "workerDeath" }),
   );
 }
 
 /** Whether a test render decides if there is anything to repair: then nobody is told of a repair before it. */
-const beginsWithTest = (origin: Suffered["origin"], isInCooldown: boolean): boolean =>
-  origin === "manual" || (isInCooldown && origin !== "workerDeath");
+const beginsWithTest = (suffered: Suffered, isInCooldown: boolean): boolean =>
+  suffered.origin === "manual" || isQuestion(suffered) || (isInCooldown && suffered.origin !== "workerDeath");
 
 /** Opens an incident, or joins the fault to the one that is open for the same thing. */
 export function openOrJoin(context: SupervisorContext, suffered: Suffered): Route {
@@ -74,7 +82,8 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const isOrder = suffered.orderId !== undefined;
   if (ofWorker !== undefined && (isFull || isOrder || origin === "workerDeath"))
     return joinIncident(context, ofWorker, suffered);
-  if (isFull && !isOrder) return nothing;
+  // Nobody would work on an incident of a service that stops; what is broken then is found at the next start.
+  if ((isFull && !isOrder) || context.mode === "draining") return nothing;
   const number = context.incidentCount + 1;
   const nowMs = context.clock.nowMs();
   const id = `inc-${context.epoch}-${number}`;
@@ -86,7 +95,8 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     workerId,
     failureType: fault.failureType,
     model,
-    stage: isSetAside ? "setAside" : beginsWithTest(origin, cooldownUntilMs !== null) ? "checking" : "working",
+    jobIds: jobId === null ? [] : [jobId],
+    stage: isSetAside ? "setAside" : beginsWithTest(suffered, cooldownUntilMs !== null) ? "checking" : "working",
     fault,
     openedAtMs: nowMs,
     lastFaultAtMs: nowMs,
@@ -94,6 +104,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     lookBackCount: 0,
     lookBackAtMs: null,
   };
+  const isClimbInVain = wasClimbedInVain(context, workerId, signatureOf(fault));
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
     tell({
@@ -111,9 +122,24 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     }),
     {
       ...nothing,
-      spawns: origin === "setAside" ? [] : [{ incident, origin, fault, jobId, cooldownUntilMs, resume: null }],
+      spawns: origin === "setAside" ? [] : [{ incident, origin, fault, isClimbInVain, cooldownUntilMs, resume: null }],
     },
   );
+}
+
+function wasClimbedInVain({ vainLadders, clock }: SupervisorContext, workerId: string, signature: string): boolean {
+  const isOf = (ladder: VainLadder): boolean => ladder.workerId === workerId && ladder.signature === signature;
+  return vainLadders.some((ladder) => isOf(ladder) && ladder.untilMs > clock.nowMs());
+}
+
+/** As long as jobs go on failing alike, and a moment longer, the ladder is not climbed for that again. */
+export function noteVainLadder(context: SupervisorContext, workerId: string, signature: string): Route {
+  const nowMs = context.clock.nowMs();
+  const others = context.vainLadders.filter(
+    (ladder) => ladder.untilMs > nowMs && !(ladder.workerId === workerId && ladder.signature === signature),
+  );
+  const noted = { workerId, signature, untilMs: nowMs + sameSignatureWithinMs };
+  return { ...nothing, change: { vainLadders: [...others, noted] } };
 }
 
 /** Ends those incidents of models that are set aside which are over. */
@@ -139,7 +165,7 @@ const unwantedAfterMs = hourMs;
 export const closeUnwanted = (context: SupervisorContext): Route =>
   closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
-type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs">>;
+type Known = Partial<Pick<OpenIncident, "jobIds" | "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs">>;
 
 /** What its actor has reported of an incident. */
 export function noteIncident(context: SupervisorContext, incidentId: string, known: Known): Route {

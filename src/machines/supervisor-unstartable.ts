@@ -32,6 +32,7 @@ function openOrRenew(context: SupervisorContext, workerId: string, fault: Fault)
     climbCount: 0,
     lookBackCount: 0,
     lookBackAtMs: null,
+    jobIds: [],
   };
   const { id, key, failureType, model } = incident;
   return join(

@@ -19,6 +19,7 @@ import {
   toIncidents,
   updateWorker,
 } from "./supervisor-route.ts";
+import { jobHasFailed } from "./supervisor-trials.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
 import { closeUnstartable, noteNotStarted } from "./supervisor-unstartable.ts";
 import type { WorkerEvent } from "./worker-types.ts";
@@ -111,6 +112,7 @@ export const workerHandlers: Handlers = {
         { ...context, ...down.change, ...started.change },
         { workerId, fault, model: null, jobId, origin: "workerDeath" },
       ),
+      jobHasFailed(context, jobId, fault),
     );
   },
   "worker.notStarted": noteNotStarted,

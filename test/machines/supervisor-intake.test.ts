@@ -36,7 +36,9 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     drain: null,
     isDrilling: false,
     stopShape: "ladder",
-    finishMs: 0,
+    finishUntilMs: 0,
+    trials: [],
+    vainLadders: [],
   };
 }
 
@@ -98,6 +100,7 @@ describe("a pause", () => {
       openedAtMs: 0,
       lastFaultAtMs: 0,
       climbCount: 0,
+      jobIds: [],
       lookBackCount: 0,
       lookBackAtMs: null,
     } as const;

@@ -47,7 +47,9 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     drain: null,
     isDrilling: false,
     stopShape: "ladder",
-    finishMs: 0,
+    finishUntilMs: 0,
+    trials: [],
+    vainLadders: [],
     ...change,
   };
 }
@@ -189,6 +191,7 @@ describe("the supervisor's incidents", () => {
           openedAtMs: 0,
           lastFaultAtMs: 0,
           climbCount: 0,
+          jobIds: [],
           lookBackCount: 0,
           lookBackAtMs: null,
         },

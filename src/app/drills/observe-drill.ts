@@ -7,6 +7,7 @@ import type { DrillStage, ScoreCard, StageTimes } from "../../core/drill.ts";
 import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobProgress } from "../../core/job.ts";
 import type { Store } from "../../core/ports/event-log.ts";
+import { withRevisions } from "../../core/rung-revisions.ts";
 import { secondMs } from "../../core/units.ts";
 import type { LoadProfile, Mode } from "../../core/words.ts";
 import type { OpenIncidents } from "../../machines/supervisor-facts.ts";
@@ -84,7 +85,8 @@ export class DrillObserver {
   #faultAtMs = Number.POSITIVE_INFINITY;
   #isCutShort = false;
   readonly #codes: string[] = [];
-  readonly #actions: string[] = [];
+  readonly #rungs: EventRow<"rung.ended">[] = [];
+  readonly #revisions: EventRow<"rung.revised">[] = [];
   readonly #modes = new Set<Mode>();
   #breaker: Seen["breaker"] = "closed";
   readonly #profilesBefore = new Map<string, LoadProfile | null>();
@@ -147,7 +149,8 @@ export class DrillObserver {
   #note(row: EventRow): void {
     const code = codeOf(row);
     if (code !== null && this.#codes.at(-1) !== code) this.#codes.push(code);
-    if (row.kind === "rung.ended") this.#actions.push(`${row.data.action}: ${row.data.outcome}`);
+    if (isRowOf(row, "rung.ended")) this.#rungs.push(row);
+    if (isRowOf(row, "rung.revised")) this.#revisions.push(row);
     if (row.kind === "mode.changed") this.#modes.add(row.data.to);
     this.#breaker = breakerAfter(this.#breaker, row.kind);
     this.#claims.noteRow(row, this.#ownIds);
@@ -165,11 +168,16 @@ export class DrillObserver {
     return looks.filter((look) => look !== null);
   }
 
+  /** What was done, with the outcomes that the jobs' next attempts gave it. */
+  #actions(): string[] {
+    return withRevisions(this.#rungs, this.#revisions).map(({ data }) => `${data.action}: ${data.outcome}`);
+  }
+
   #seen(): Seen {
     return {
       jobs: this.#looks.own.map(({ job }) => job),
       modes: this.#modes,
-      actions: this.#actions,
+      actions: this.#actions(),
       breaker: this.#breaker,
       profilesBefore: this.#profilesBefore,
       profilesNow: this.#profilesNow,
@@ -271,7 +279,7 @@ export class DrillObserver {
       lostJobCount: this.#lostCount(),
       falseClaims: this.#claims.found,
       recognisedAs: this.#codes,
-      actions: this.#actions,
+      actions: this.#actions(),
       expectations: [
         ...(this.#isCutShort ? [{ expected: "The service lets the fault be done to the end.", isMet: false }] : []),
         ...judgeExpectations(this.#watched.drill.shows ?? [], this.#seen()),

@@ -1,8 +1,8 @@
 /** Rows about one incident: each carries its id. The steps of its own actor are rows of `machine.transitioned`. */
 import { z } from "zod";
-import { incidentStatuses, outcomes } from "../words.ts";
+import { blames, climbOutcomes, incidentStatuses, outcomes } from "../words.ts";
 import { told } from "./define-event.ts";
-import { action, actionEvidence, failureType, fault, nothing } from "./fields.ts";
+import { action, actionEvidence, failureType, fault, names, nothing } from "./fields.ts";
 
 const lookBack = () => z.object({ look_back_at_ms: z.number(), climbs: z.number(), look_backs: z.number() });
 
@@ -51,8 +51,34 @@ export const incidentEvents = {
       evidence: actionEvidence().nullable(),
     }),
   ),
+  "rung.revised": told(
+    "supervisor",
+    "The next attempt of a job showed what a rung had been worth: its outcome is another one now.",
+    () =>
+      z.object({
+        action: action(),
+        from: z.enum(outcomes),
+        to: z.enum(outcomes),
+        reason: z.string(),
+        failure_type: failureType(),
+        climb: z.number(),
+        started_at_ms: z.number(),
+      }),
+  ),
+  "blame.settled": told(
+    "supervisor",
+    "An experiment, or a ladder that was climbed in vain, showed who is to blame for the failure of jobs.",
+    () =>
+      z.object({
+        blame: z.enum(blames),
+        because: z.string(),
+        job_count: z.number(),
+        job_ids: names(),
+        signature: z.string(),
+      }),
+  ),
   "climb.ended": told("supervisor", "A climb of the ladder ended.", () =>
-    z.object({ climb: z.number(), outcome: z.enum(["repaired", "stoodIn"]) }),
+    z.object({ climb: z.number(), outcome: z.enum(climbOutcomes) }),
   ),
   "canary.passed": told("supervisor", "A test render of an incident passed.", nothing),
   "canary.failed": told("supervisor", "A test render of an incident failed.", nothing),
