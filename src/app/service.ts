@@ -259,7 +259,7 @@ function serverPortsOf(
   const admission = createAdmissionPort({ ...parts, largest }, supervisor, onQueued);
   const models = createModelOperations(parts, {
     largest,
-    loadedProfileOf: (model) => loadedProfileOf(parts, supervisor, model),
+    loadedProfileOf: (model) => loadedProfileOf(status().workers, model),
   });
   const outlook = createJobOutlook(parts, promises);
   const health = createHealthReader({ ...parts, leaks, promises }, () => supervisor.getSnapshot());
@@ -319,6 +319,10 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
     promises,
     lookForWays,
     onQueued: () => standIns.wake(),
+    lookAgain: () => {
+      standIns.wake();
+      supervisor.send({ type: "workers.startAgain" });
+    },
     begin: () => {
       queue.begin();
       webhooks.wake();
@@ -373,7 +377,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       supervisor.start();
       helpers.begin();
     },
-    lookAgain: helpers.onQueued,
+    lookAgain: helpers.lookAgain,
     finishJobs: async (withinMs) => {
       if (withinMs > 0) supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
       if (withinMs > 0) await waitUntilFinished(supervisor);

@@ -152,6 +152,8 @@ export class DrillObserver {
     this.#breaker = breakerAfter(this.#breaker, row.kind);
     this.#claims.noteRow(row, this.#ownIds);
     if (isRowOf(row, ...consequences)) this.begin(row.atMs);
+    // A card that waits in the worker meets one render after the other: each time the fault is done again.
+    if (row.kind === "job.retried" && this.#watched.drill.fault.kind === "workerCard") this.#claims.forgetTimes();
   }
 
   #reach(stage: DrillStage, atMs: number): void {
@@ -186,11 +188,11 @@ export class DrillObserver {
 
   #noteClaims(nowMs: number): void {
     const { own, bystanders } = this.#looks;
-    const { mode } = this.#owner.status();
-    this.#modes.add(mode);
+    const said = this.#owner.status();
+    this.#modes.add(said.mode);
     const isWaitedFor = bystanders.some(({ job }) => job.state === "queued" && job.runAtMs <= nowMs);
     const connectedCount = this.#parts.links.list().length;
-    this.#claims.noteMode(mode, isWaitedFor, { connectedCount, running: this.#parts.progress.list() }, nowMs);
+    this.#claims.noteService(said, isWaitedFor, { connectedCount, running: this.#parts.progress.list() }, nowMs);
     const isUntold = this.#watched.drill.limits.told === undefined;
     const knownAtMs =
       this.#reachedAtMs.get("told") ?? (isUntold ? this.#faultAtMs + untoldMs : Number.POSITIVE_INFINITY);
@@ -224,13 +226,6 @@ export class DrillObserver {
 
   cutShort(): void {
     this.#isCutShort = true;
-  }
-
-  /** Jobs of the drill that had not ended at the last look. */
-  get unended(): readonly string[] {
-    const ended = [...this.#looks.own, ...this.#looks.bystanders].filter(({ job }) => job.endedAtMs !== null);
-    const endedIds = new Set(ended.map(({ job }) => job.id));
-    return [...this.#ownIds, ...this.#bystanderIds].filter((jobId) => !endedIds.has(jobId));
   }
 
   /** The longest of the bystanders' waits beyond such a job alone; null while one has no video. */
