@@ -56,7 +56,7 @@ import { listLoras } from "./models/lora-list.ts";
 import type { ModelPorts } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
-import { createRoomLook, profileViewOf } from "./models/richer-profile.ts";
+import { createProfileView, createRoomLook } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
 import { type ReadWorkers, recoverPortsOf } from "./recover-ports.ts";
@@ -297,11 +297,7 @@ function serverPortsOf(
     }),
     metrics: async (listenerCount) =>
       parts.metrics.render(
-        await figuresOf(
-          { ...parts, leaks, profileOf: (id) => profileViewOf(parts, supervisor, id) },
-          supervisor,
-          drills,
-        ),
+        await figuresOf({ ...parts, leaks, profileOf: createProfileView(parts, supervisor) }, supervisor, drills),
         listenerCount,
       ),
   };
@@ -342,7 +338,7 @@ function createHelpers(parts: Parts, supervisor: Supervisor, promises: Promises)
 
 export async function createService(ports: ServicePorts, config: Config, version: string): Promise<Service> {
   const parts = await openParts(ports, config, version);
-  const { clock, store, links } = parts;
+  const { store, links } = parts;
   const stopCounting = countAndLog(parts);
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
@@ -355,8 +351,8 @@ export async function createService(ports: ServicePorts, config: Config, version
     next: helpers.lookForWays,
     error: (thrown) => ports.logger.error({ event: "supervisor.failed", message: messageOf(thrown) }),
   });
-  const profileOf = (workerId: string) => profileViewOf(parts, supervisor, workerId);
-  const statusNeeds = { ...parts, ledger, leaks, promises, profileOf, startedAtMs: clock.nowMs(), version };
+  const ofNow = { ledger, leaks, promises, profileOf: createProfileView(parts, supervisor) };
+  const statusNeeds = { ...parts, ...ofNow, startedAtMs: parts.clock.nowMs(), version };
   const finish = async (doWorkersGoOn: boolean): Promise<void> => {
     leaks.stop();
     for (const link of links.list()) links.close(link.workerId);
@@ -384,9 +380,8 @@ export async function createService(ports: ServicePorts, config: Config, version
     },
     lookAgain: helpers.lookAgain,
     finishJobs: async (withinMs) => {
-      if (withinMs === 0) return;
-      supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
-      await waitUntilFinished(supervisor);
+      if (withinMs > 0) supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
+      if (withinMs > 0) await waitUntilFinished(supervisor);
     },
     drain: async (shape) => {
       const stopped = waitUntilStopped(supervisor);

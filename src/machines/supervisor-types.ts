@@ -265,6 +265,10 @@ type SupervisorRequest =
   | { readonly type: "workers.startAgain" }
   /** No job begins on the worker until it is let go: somebody proves something on its card. */
   | { readonly type: "worker.hold" | "worker.letGo"; readonly workerId: string; readonly by: string }
+  /** No job begins on the worker until it is let go: somebody proves something on its card. */
+  | { readonly type: "worker.hold" | "worker.letGo"; readonly workerId: string; readonly by: string }
+  /** Workers that cannot start are tried once more: somebody may have mended what keeps them. */
+  | { readonly type: "workers.startAgain" }
   /** A planned end between two jobs, because the worker leaks. */
   | { readonly type: "worker.recycle"; readonly workerId: string }
   /** What a drill makes necessary spends no budget. */

@@ -188,6 +188,11 @@ describe("a lease that is lost", () => {
 });
 
 describe("settling", () => {
+  it("gives a job back that fits later, with the moment and without a fault", async () => {
+    const world = await render(["j1"], { preparations: [{ kind: "waits", untilMs: 7_000, why: "it waits" }] });
+    expect(world.settlements).toEqual([{ kind: "release", why: "it waits", notBeforeMs: 7_000 }]);
+    expect(world.parent.ofType("fault.raised")).toEqual([]);
+  });
   it("is tried again every second until the store can write", async () => {
     const world = await render(["j1", "j2"], { settleAnswers: ["fails", "hangs"] });
     await world.send(cancel);

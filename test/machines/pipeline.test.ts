@@ -235,11 +235,6 @@ describe("preparing", () => {
       { type: "job.ended", workerId: "w0", jobId: "j1", isSuccessful: false },
     ]);
   });
-  it("gives a job back that fits later, with the moment and without a fault", async () => {
-    const world = await render(["j1"], { preparations: [{ kind: "waits", untilMs: 7_000, why: "it waits" }] });
-    expect(world.settlements).toEqual([{ kind: "release", why: "it waits", notBeforeMs: 7_000 }]);
-    expect(world.parent.ofType("fault.raised")).toEqual([]);
-  });
   it("gives the job back when it cannot be done at all", async () => {
     const world = await render(["j1"], { preparations: ["fails"] });
     expect(world.settlements).toEqual([{ kind: "release", why: "the worker could not be prepared" }]);

@@ -18,7 +18,7 @@ export interface ProfileChange {
 }
 
 /** In which memory mode a worker loads next, since when, and why. */
-export interface ProfileStanding {
+interface ProfileStanding {
   readonly profile: LoadProfile;
   /** Null: as it is configured, from the start on. */
   readonly sinceMs: number | null;
@@ -73,18 +73,18 @@ const refutedWithinMs = hourMs;
 const isLeaner = (one: LoadProfile, other: LoadProfile): boolean =>
   loadProfiles.indexOf(one) > loadProfiles.indexOf(other);
 
+const untouched = {
+  sinceMs: null,
+  why: null,
+  roomSinceMs: null,
+  waitMs: null,
+  steppedFrom: null,
+  steppedAtMs: null,
+} satisfies Omit<Held, "profile">;
+
 export function createLoadedProfiles({ first, clock, richerAfterMs, onChange }: LoadedProfilesOptions): LoadedProfiles {
   const workers = new Map<string, Held>();
-  const untouched: Held = {
-    profile: first,
-    sinceMs: null,
-    why: null,
-    roomSinceMs: null,
-    waitMs: null,
-    steppedFrom: null,
-    steppedAtMs: null,
-  };
-  const heldBy = (workerId: string): Held => workers.get(workerId) ?? untouched;
+  const heldBy = (workerId: string): Held => workers.get(workerId) ?? { ...untouched, profile: first };
   const waitOf = ({ waitMs }: Held): number => waitMs ?? richerAfterMs();
   const doubled = (held: Held): number => Math.min(2 * waitOf(held), Math.max(longestWaitMs, richerAfterMs()));
   const change = (workerId: string, to: LoadProfile, why: string, more: Partial<Held> = {}): void => {

@@ -81,19 +81,17 @@ export const createRoomLook =
  * Which model a worker holds, in which memory mode, and what that costs against the one that its card carries. Null while the
  * worker holds no model. Whoever tells what is loaded asks here.
  */
-export function profileViewOf(
-  parts: RicherNeeds,
-  supervisor: Pick<Supervisor, "getSnapshot">,
-  workerId: string,
-): MemoryModeView | null {
-  const model = modelHeldBy(supervisor.getSnapshot(), workerId)?.model;
-  const identity = parts.links.clientOf(workerId)?.identity;
-  if (model === undefined || identity === undefined) return null;
-  const standing = parts.profiles.standingOf(workerId);
-  const whole = wholeProfileOf(parts, identity, model) ?? standing.profile;
-  const timeFactor = profileFactors[standing.profile].time / profileFactors[whole].time;
-  return { model, ...standing, whole, timeFactor, isLean: timeFactor > 1 };
-}
+export const createProfileView =
+  (parts: RicherNeeds, supervisor: Pick<Supervisor, "getSnapshot">) =>
+  (workerId: string): MemoryModeView | null => {
+    const model = modelHeldBy(supervisor.getSnapshot(), workerId)?.model;
+    const identity = parts.links.clientOf(workerId)?.identity;
+    if (model === undefined || identity === undefined) return null;
+    const standing = parts.profiles.standingOf(workerId);
+    const whole = wholeProfileOf(parts, identity, model) ?? standing.profile;
+    const timeFactor = profileFactors[standing.profile].time / profileFactors[whole].time;
+    return { model, ...standing, whole, timeFactor, isLean: timeFactor > 1 };
+  };
 
 /** Looks at every idle worker, and lets one of them load one step richer when its time has come. */
 export function createProfileReturn(
