@@ -334,10 +334,6 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   return {
     lookAtRoute,
     onQueued: () => standIns.wake(),
-    lookAgain: () => {
-      standIns.wake();
-      supervisor.send({ type: "workers.startAgain" });
-    },
     begin: () => {
       standIns.wake();
       webhooks.wake();
@@ -387,7 +383,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       supervisor.start();
       helpers.begin();
     },
-    lookAgain: helpers.lookAgain,
+    lookAgain: () => [helpers.onQueued(), supervisor.send({ type: "workers.startAgain" })],
     finishJobs: async (withinMs) => {
       if (withinMs === 0) return;
       supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });

@@ -61,6 +61,10 @@ export interface OpenIncident {
   readonly lookBackCount: number;
   /** When its next test render looks whether the fault is gone; absent while it is worked on. */
   readonly lookBackAtMs?: number;
+  /** An operator's order, which says nothing of the worker. */
+  readonly isOrdered?: boolean;
+  /** A rung ran for it, or its process was started again. */
+  readonly isActedOn?: boolean;
 }
 
 /** By this key an incident is known again after a restart of the service. */

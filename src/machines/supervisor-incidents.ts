@@ -92,6 +92,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     lastFaultAtMs: nowMs,
     climbCount: 0,
     lookBackCount: 0,
+    isOrdered: origin === "manual" || origin === "forced",
   };
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
@@ -138,7 +139,7 @@ const unwantedAfterMs = hourMs;
 export const closeUnwanted = (context: SupervisorContext): Route =>
   closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
-type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs">>;
+type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs" | "isActedOn">>;
 
 /** What its actor has reported of an incident. */
 export function noteIncident(context: SupervisorContext, incidentId: string, known: Known): Route {
@@ -156,7 +157,13 @@ export function abandonIncident(context: SupervisorContext, incidentId: string):
   return join(
     closeIncident(context, incidentId, "abandoned", 0),
     send(childIds.pipeline(workerId), { type: "pipeline.resume", by: incidentId }),
-    send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved: false }),
+    send(childIds.breaker(workerId), {
+      type: "breaker.release",
+      workerId,
+      incidentId,
+      isResolved: false,
+      isRepair: false,
+    }),
   );
 }
 

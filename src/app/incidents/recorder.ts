@@ -107,6 +107,16 @@ function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
   }
 }
 
+function rowOfBreaker({
+  type,
+  workerId,
+  breakers,
+  because,
+}: Extract<KeptFact, { type: `breaker.${string}` }>): NewEvent {
+  if (type !== "breaker.opened") return { kind: type, workerId, data: {} };
+  return { kind: type, workerId, data: { because, until_ms: breakers[workerId]?.untilMs ?? 0 } };
+}
+
 async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<void> {
   switch (fact.type) {
     case "incident.opened": {
@@ -141,9 +151,7 @@ async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<vo
     case "breaker.opened":
     case "breaker.halfOpened":
     case "breaker.closed":
-      await store.facts.write(factKeys.breakers, fact.breakers, [
-        { kind: fact.type, workerId: fact.workerId, data: {} },
-      ]);
+      await store.facts.write(factKeys.breakers, fact.breakers, [rowOfBreaker(fact)]);
       return;
     case "intake.paused": {
       const { by, isReleasing } = fact.pause;
