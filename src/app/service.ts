@@ -383,7 +383,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       supervisor.start();
       helpers.begin();
     },
-    lookAgain: () => [helpers.onQueued(), supervisor.send({ type: "workers.startAgain" })],
+    lookAgain: helpers.onQueued,
     finishJobs: async (withinMs) => {
       if (withinMs === 0) return;
       supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
