@@ -320,10 +320,6 @@ function createHelpers(parts: Parts, supervisor: Supervisor, promises: Promises)
     leaks: createLeakWatch(parts, supervisor),
     lookForWays,
     onQueued: () => standIns.wake(),
-    lookAgain: () => {
-      standIns.wake();
-      supervisor.send({ type: "workers.startAgain" });
-    },
     begin: () => {
       queue.begin();
       webhooks.wake();
@@ -378,7 +374,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       supervisor.start();
       helpers.begin();
     },
-    lookAgain: helpers.lookAgain,
+    lookAgain: helpers.onQueued,
     finishJobs: async (withinMs) => {
       if (withinMs > 0) supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });
       if (withinMs > 0) await waitUntilFinished(supervisor);

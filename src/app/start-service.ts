@@ -102,7 +102,10 @@ export async function startService(accepted: AcceptedConfig, version: string): P
           for (const { pid } of service.processes()) ports.registry.disown(pid);
           await service.abandon();
         })),
-      reload: createReload(accepted, live, ports, service.lookAgain),
+      reload: createReload(accepted, live, ports, () => {
+        service.lookAgain();
+        service.supervisor.send({ type: "workers.startAgain" });
+      }),
       killAll: ports.registry.killAll,
     };
   } catch (thrown) {

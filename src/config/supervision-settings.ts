@@ -82,9 +82,11 @@ export const recoverySchema = group({
     "First wait before a test render looks whether the main model can return; doubles.",
   ),
   lookBackLongest: duration("10m", { min: "100ms", max: "24h" }).describe("Longest such wait."),
-  breakerFaults: wholeNumber(3, { min: 1, max: 100 }).describe("Faults in a row until a worker is given no more jobs."),
+  breakerFaults: wholeNumber(3, { min: 1, max: 100 }).describe(
+    "Faults in a row, or repairs within ten minutes, until a worker is given no more jobs for a while.",
+  ),
   breakerFirst: duration("60s", { min: "100ms", max: "1h" }).describe("How long it is left alone first; doubles."),
-  breakerLongest: duration("10m", { min: "100ms", max: "24h" }).describe("How long at most."),
+  breakerLongest: duration("30m", { min: "100ms", max: "24h" }).describe("How long at most."),
 })
   .prefault({})
   .transform((recovery) => ({

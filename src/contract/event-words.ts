@@ -1,4 +1,6 @@
 /** Rows of the event log in words for people. What only machines care about has none, and pages leave it out. */
+
+import { isoOf } from "../core/clock.ts";
 import type { EventMap, EventRow, RowHead, TimelineRow, ToldKind } from "../core/events.ts";
 import { secondMs } from "../core/units.ts";
 import type { Blame, ClimbOutcome, Mode, Outcome } from "../core/words.ts";
@@ -137,7 +139,10 @@ const words: Words = {
   "canary.passed": () => "A test render passed.",
   "canary.failed": () => "A test render failed.",
   "cooldown.started": () => "Recovery pauses before the next try.",
-  "breaker.opened": (row) => `${worker(row)} gets no more jobs for now.`,
+  "breaker.opened": (row) =>
+    row.data.because === undefined || row.data.until_ms === undefined
+      ? `${worker(row)} gets no more jobs for now.`
+      : `${worker(row)} gets no jobs until ${isoOf(row.data.until_ms).slice(11, 19)} UTC, because ${row.data.because}.`,
   "breaker.halfOpened": (row) => `${worker(row)} gets one job, to see whether it can work again.`,
   "breaker.closed": (row) => `${worker(row)} gets jobs again.`,
   "budget.spent": (row) => `A heavy step was allowed: ${plainName(row.data.action)}.`,

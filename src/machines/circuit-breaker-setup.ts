@@ -1,7 +1,7 @@
 /** Everything that the circuit breaker's chart names: guards, actions and delays. It has no effects. */
 import { assign, sendTo, setup } from "xstate";
 import type { Attribution, MachineTag } from "../core/words.ts";
-import { countsAgainstWorker, openForMs } from "../recovery/breaker.ts";
+import { countsAgainstWorker, openForMs, recentRepairs } from "../recovery/breaker.ts";
 import {
   type CircuitBreakerContext,
   type CircuitBreakerEvent,
@@ -19,8 +19,15 @@ export const contextOf = (input: CircuitBreakerInput): CircuitBreakerContext => 
   faultCount: 0,
   openingCount: input.resume?.openingCount ?? 0,
   openUntilMs: input.resume?.untilMs ?? null,
+  lastOpenUntilMs: input.resume?.untilMs ?? null,
+  repairsAtMs: [],
+  isOnTrial: input.resume !== undefined,
+  because: "",
   heldBy: [],
 });
+
+/** The trial after a wait has failed: the next wait is longer. */
+export const openedByTrial = { type: "countOpening" as const, params: { because: "it did not stand its trial" } };
 
 export const circuitBreakerSetup = setup({
   types: {
@@ -37,20 +44,41 @@ export const circuitBreakerSetup = setup({
     jobSucceeded: (_, params: { isSuccessful: boolean }) => params.isSuccessful,
     isLastHolder: ({ context }, params: { incidentId: string }) =>
       context.heldBy.every((id) => id === params.incidentId),
+    isFlapping: ({ context }, params: { incidentId: string; isRepair: boolean }) =>
+      params.isRepair &&
+      context.heldBy.every((id) => id === params.incidentId) &&
+      (context.isOnTrial ||
+        recentRepairs(context.repairsAtMs, context.clock.nowMs(), context.limits).length + 1 >=
+          context.limits.faultCount),
+    isLastHolderOnTrial: ({ context }, params: { incidentId: string }) =>
+      context.isOnTrial && context.heldBy.every((id) => id === params.incidentId),
     isLastHolderAndResolved: ({ context }, params: { incidentId: string; isResolved: boolean }) =>
       params.isResolved && context.heldBy.every((id) => id === params.incidentId),
   },
   actions: {
     countFault: assign({ faultCount: ({ context }) => Math.min(context.faultCount + 1, context.limits.faultCount) }),
-    forgetFaults: assign({ faultCount: 0, openingCount: 0 }),
+    forgetFaults: assign({ faultCount: 0 }),
+    endTrial: assign({ isOnTrial: false }),
+    forgetRepairs: assign({ repairsAtMs: [], openingCount: 0 }),
+    noteRepair: assign(({ context }, params: { isRepair: boolean }) => {
+      const nowMs = context.clock.nowMs();
+      const recent = recentRepairs(context.repairsAtMs, nowMs, context.limits);
+      return { repairsAtMs: (params.isRepair ? [...recent, nowMs] : recent).slice(-context.limits.faultCount) };
+    }),
     /** The canary is trusted only so far: one more fault opens it again. */
     keepOneStraw: assign({ faultCount: ({ context }) => Math.max(0, context.limits.faultCount - 1) }),
-    countOpening: assign(({ context }) => {
-      const openingCount = context.openingCount + 1;
+    countOpening: assign(({ context }, params: { because: string }) => {
+      const { clock, limits, lastOpenUntilMs } = context;
+      const isFirst = lastOpenUntilMs === null || clock.nowMs() - lastOpenUntilMs > limits.longestOpenMs;
+      const openingCount = isFirst ? 1 : context.openingCount + 1;
+      const openUntilMs = clock.nowMs() + openForMs(openingCount, limits);
       return {
         openingCount,
+        openUntilMs,
+        lastOpenUntilMs: openUntilMs,
         faultCount: 0,
-        openUntilMs: context.clock.nowMs() + openForMs(openingCount, context.limits),
+        isOnTrial: true,
+        because: params.because,
       };
     }),
     clearOpening: assign({ openUntilMs: null }),
@@ -66,9 +94,10 @@ export const circuitBreakerSetup = setup({
     dropHolders: assign({ heldBy: [] }),
     reportOpened: sendTo(
       ({ context }) => context.parent,
-      ({ context: { workerId, openingCount, openUntilMs, clock } }): CircuitBreakerReport => ({
+      ({ context: { workerId, openingCount, openUntilMs, clock, because } }): CircuitBreakerReport => ({
         type: "breaker.opened",
         workerId,
+        because,
         openingCount,
         untilMs: openUntilMs ?? clock.nowMs(),
       }),
@@ -76,6 +105,10 @@ export const circuitBreakerSetup = setup({
     reportHalfOpened: sendTo(
       ({ context }) => context.parent,
       ({ context }): CircuitBreakerReport => ({ type: "breaker.halfOpened", workerId: context.workerId }),
+    ),
+    reportTrusted: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): CircuitBreakerReport => ({ type: "breaker.trusted", workerId: context.workerId }),
     ),
     reportClosed: sendTo(
       ({ context }) => context.parent,

@@ -29,8 +29,12 @@ export type CircuitBreakerReport =
       readonly workerId: string;
       readonly untilMs: number;
       readonly openingCount: number;
+      /** What it opened for, as a sentence's end. */
+      readonly because: string;
     }
   | { readonly type: "breaker.halfOpened"; readonly workerId: string }
+  /** Its test render passed: one job may begin. */
+  | { readonly type: "breaker.trusted"; readonly workerId: string }
   | { readonly type: "breaker.closed"; readonly workerId: string };
 
 export interface CircuitBreakerInput {
@@ -52,18 +56,28 @@ export interface CircuitBreakerContext {
   /** Openings in a row, without a closing between. */
   readonly openingCount: number;
   readonly openUntilMs: number | null;
+  /** The end of its last opening; one that comes long after it is a first one again. */
+  readonly lastOpenUntilMs: number | null;
+  /** When incidents of this worker ended in which something was repaired. */
+  readonly repairsAtMs: readonly number[];
+  /** It has opened, and has not closed since. */
+  readonly isOnTrial: boolean;
+  readonly because: string;
   readonly heldBy: readonly string[];
 }
 
 export type CircuitBreakerEvent =
   | { readonly type: "breaker.hold"; readonly workerId: string; readonly incidentId: string }
-  /** `isResolved`: the incident ended because a probe passed. */
+  /** `isResolved`: the incident ended because a probe passed · `isRepair`: after something was done for it. */
   | {
       readonly type: "breaker.release";
       readonly workerId: string;
       readonly incidentId: string;
       readonly isResolved: boolean;
+      readonly isRepair: boolean;
     }
+  /** An operator's reset: what was is forgotten, and a test render decides at once. */
+  | { readonly type: "breaker.reset" }
   | { readonly type: "fault.counted"; readonly workerId: string; readonly attribution: Attribution }
   | { readonly type: "canary.passed"; readonly workerId: string }
   | { readonly type: "canary.failed"; readonly workerId: string }

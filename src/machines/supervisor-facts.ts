@@ -63,6 +63,10 @@ export interface OpenIncident {
   readonly lookBackCount: number;
   /** When it looks back by itself, as last reported; null while it does not wait for that. */
   readonly lookBackAtMs: number | null;
+  /** An operator's order, which says nothing of the worker. */
+  readonly isOrdered?: boolean;
+  /** A rung ran for it, or its process was started again. */
+  readonly isActedOn?: boolean;
 }
 
 /** By this key an incident is known again after a restart of the service. */

@@ -103,6 +103,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     climbCount: 0,
     lookBackCount: 0,
     lookBackAtMs: null,
+    isOrdered: origin === "manual" || origin === "forced",
   };
   const isClimbInVain = wasClimbedInVain(context, workerId, signatureOf(fault));
   return join(
@@ -165,7 +166,9 @@ const unwantedAfterMs = hourMs;
 export const closeUnwanted = (context: SupervisorContext): Route =>
   closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
-type Known = Partial<Pick<OpenIncident, "jobIds" | "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs">>;
+type Known = Partial<
+  Pick<OpenIncident, "jobIds" | "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs" | "isActedOn">
+>;
 
 /** What its actor has reported of an incident. */
 export function noteIncident(context: SupervisorContext, incidentId: string, known: Known): Route {
@@ -183,7 +186,13 @@ export function abandonIncident(context: SupervisorContext, incidentId: string):
   return join(
     closeIncident(context, incidentId, "abandoned", 0),
     send(childIds.pipeline(workerId), { type: "pipeline.resume", by: incidentId }),
-    send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved: false }),
+    send(childIds.breaker(workerId), {
+      type: "breaker.release",
+      workerId,
+      incidentId,
+      isResolved: false,
+      isRepair: false,
+    }),
   );
 }
 

@@ -82,11 +82,14 @@ export const recoveryHandlers: Handlers = {
   "model.load": (_, { workerId }) => send(childIds.loader(workerId), { type: "model.ensure" }),
   "breaker.hold": (_, { workerId, incidentId }) =>
     send(childIds.breaker(workerId), { type: "breaker.hold", workerId, incidentId }),
-  "breaker.release": (_, { workerId, incidentId, isResolved }) =>
-    send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved }),
+  "breaker.release": (context, { workerId, incidentId, isResolved }) => {
+    const { isActedOn = false, isOrdered = false } = context.incidents[incidentId] ?? {};
+    const isRepair = isResolved && isActedOn && !isOrdered;
+    return send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved, isRepair });
+  },
   "rung.started": (context, event) =>
     join(
-      noteIncident(context, event.incidentId, { stage: "working", climbCount: event.climb }),
+      noteIncident(context, event.incidentId, { stage: "working", climbCount: event.climb, isActedOn: true }),
       tell({ type: "rung.started", ...about(event), data: rungStartedRow(event) }),
     ),
   "rung.ended": (context, event) => {
@@ -135,6 +138,7 @@ export const recoveryHandlers: Handlers = {
         sends: Object.keys(context.incidents).map((id): Send => [childIds.recovery(id), { type: "recovery.reset" }]),
       },
       startUnstartable(context),
+      ...Object.keys(context.workers).map((id) => send(childIds.breaker(id), { type: "breaker.reset" })),
     ),
   "incidents.sweep": (context) => join(closeUnwanted(context), endOldTrials(context)),
 };

@@ -23,25 +23,28 @@ function breakerMoved(
   workerId: string,
   breaker: WorkerFacts["breaker"],
   resume: { untilMs: number; openingCount: number } | null,
+  because = "",
 ): Route {
   const { [workerId]: _former, ...others } = context.breakers;
   const breakers = resume === null ? others : { ...others, [workerId]: resume };
   const type = breaker === "closed" ? "breaker.closed" : breaker === "open" ? "breaker.opened" : "breaker.halfOpened";
-  const admission = breaker === "closed" ? "all" : breaker === "open" ? "none" : "one";
+  const admission = breaker === "closed" ? "all" : "none";
   return join(
     updateWorker(context, workerId, { breaker }),
     { ...nothing, change: { breakers } },
-    tell({ type, workerId, breakers }),
+    tell({ type, workerId, breakers, because }),
     send(childIds.pipeline(workerId), { type: "pipeline.admit", admission }),
     breaker === "halfOpen" ? send(childIds.loader(workerId), { type: "model.verify" }) : nothing,
   );
 }
 
 const otherHandlers: Handlers = {
-  "breaker.opened": (context, { workerId, untilMs, openingCount }) =>
-    breakerMoved(context, workerId, "open", { untilMs, openingCount }),
+  "breaker.opened": (context, { workerId, untilMs, openingCount, because }) =>
+    breakerMoved(context, workerId, "open", { untilMs, openingCount }, because),
   "breaker.halfOpened": (context, { workerId }) =>
     breakerMoved(context, workerId, "halfOpen", context.breakers[workerId] ?? null),
+  "breaker.trusted": (_, { workerId }) =>
+    send(childIds.pipeline(workerId), { type: "pipeline.admit", admission: "one" }),
   "breaker.closed": (context, { workerId }) => breakerMoved(context, workerId, "closed", null),
   "health.changed": (_, { health }) => tell({ type: "health.changed", health }),
   "health.checked": (_, { health }) => tell({ type: "health.checked", health }),

@@ -209,6 +209,8 @@ export type SupervisorFact =
       readonly type: "breaker.opened" | "breaker.halfOpened" | "breaker.closed";
       readonly workerId: string;
       readonly breakers: ResumedFacts["breakers"];
+      /** What it opened for; empty when it did not open. */
+      readonly because: string;
     }
   | { readonly type: "intake.paused"; readonly pause: Pause }
   | { readonly type: "intake.drained"; readonly drain: IntakeDrain }

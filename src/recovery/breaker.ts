@@ -6,16 +6,18 @@ import { minuteMs } from "../core/units.ts";
 import type { Attribution } from "../core/words.ts";
 
 export interface BreakerLimits {
-  /** Faults in a row that open it. */
+  /** Faults in a row, or repairs within the window, that open it. */
   readonly faultCount: number;
+  readonly repairWindowMs: number;
   readonly firstOpenMs: number;
   readonly longestOpenMs: number;
 }
 
 export const defaultBreakerLimits: BreakerLimits = {
   faultCount: 3,
+  repairWindowMs: 10 * minuteMs,
   firstOpenMs: minuteMs,
-  longestOpenMs: 10 * minuteMs,
+  longestOpenMs: 30 * minuteMs,
 };
 
 const counted: readonly Attribution[] = ["worker", "gpu", "model"];
@@ -24,6 +26,13 @@ const counted: readonly Attribution[] = ["worker", "gpu", "model"];
 export function countsAgainstWorker(fault: Pick<Fault, "attribution">): boolean {
   return counted.includes(fault.attribution);
 }
+
+/** Repairs that are still of one spell of trouble. */
+export const recentRepairs = (
+  repairsAtMs: readonly number[],
+  nowMs: number,
+  limits: BreakerLimits,
+): readonly number[] => repairsAtMs.filter((atMs) => nowMs - atMs < limits.repairWindowMs);
 
 /** How long the breaker stays open the `openingCount`-th time in a row (1 = first). */
 export function openForMs(openingCount: number, limits: BreakerLimits = defaultBreakerLimits): number {

@@ -17,6 +17,7 @@ export const generousLimits: Readonly<Record<string, string>> = {
   // A worker that waits for minutes before it starts again is no target.
   UNDERSTUDY_SUPERVISION_BACKOFF_LONGEST: "2s",
   UNDERSTUDY_RECOVERY_BUDGET_ACTIONS: "100000",
+  UNDERSTUDY_RECOVERY_BREAKER_FAULTS: "100",
 };
 
 export interface ChaosOptions {

@@ -68,7 +68,7 @@ export const sampleData: EventMap = {
   "model.proven": { model: "m", profile: "full" },
   "model.loadFailed": unloadable,
   "model.setAside": unloadable,
-  "breaker.opened": {},
+  "breaker.opened": { because: "it failed again and again", until_ms: 1_700_000_000_000 },
   "breaker.halfOpened": {},
   "breaker.closed": {},
   "budget.spent": { action: "restart_pipeline", spent: 1 },

@@ -133,7 +133,10 @@ describe("a worker of one's own", () => {
     expect(kindsOf(rowsSince(stateDir), "incident.opened")).toHaveLength(1);
   });
 
-  it("is tried again on a reset, and its incident ends when it renders", async () => {
+  it.each([
+    ["a reset", (service: RunningService) => service.json("/api/v1/recovery/reset", { method: "POST" })],
+    ["SIGHUP", (service: RunningService) => service.process.kill("SIGHUP")],
+  ])("is tried again on %s, and its incident ends when it renders", async (_, ask) => {
     const stateDir = makePlace();
     const flag = join(stateDir, "mended");
     const simulator = new URL("../../src/workers/simulator/main.ts", import.meta.url).pathname;
@@ -141,7 +144,7 @@ describe("a worker of one's own", () => {
     const service = await start(stateDir, besideASimulator(stateDir, ["/bin/sh", "-c", script]));
     await toldOf(service, "engine");
     writeFileSync(flag, "");
-    await service.json("/api/v1/recovery/reset", { method: "POST" });
+    await ask(service);
     await until("the worker serves and its incident is over", async () => {
       const { open_incidents, workers } = await statusOf(service);
       return open_incidents.length === 0 && workers[0]?.state.startsWith("living");

@@ -17,12 +17,17 @@ const workerId = "w0";
 const fault: CircuitBreakerEvent = { type: "fault.counted", workerId, attribution: "worker" };
 const jobEnded = (isSuccessful: boolean): CircuitBreakerEvent => ({ type: "job.ended", workerId, isSuccessful });
 const hold = (incidentId: string): CircuitBreakerEvent => ({ type: "breaker.hold", workerId, incidentId });
-const release = (incidentId: string, isResolved: boolean): CircuitBreakerEvent => ({
+const release = (incidentId: string, isResolved: boolean, isRepair = false): CircuitBreakerEvent => ({
   type: "breaker.release",
   workerId,
   incidentId,
   isResolved,
+  isRepair,
 });
+const repaired = (incidentId: string): readonly CircuitBreakerEvent[] => [
+  hold(incidentId),
+  release(incidentId, true, true),
+];
 
 function startBreaker(input: Partial<CircuitBreakerInput> = {}) {
   const clock = createVirtualClock();
@@ -102,20 +107,20 @@ describe("the circuit breaker", () => {
     expect(is({ halfOpen: "awaitingJob" })).toBe(true);
     send(jobEnded(true));
     expect(is("closed")).toBe(true);
-    expect(parent.types()).toEqual(["breaker.opened", "breaker.halfOpened", "breaker.closed"]);
+    expect(parent.types()).toEqual(["breaker.opened", "breaker.halfOpened", "breaker.trusted", "breaker.closed"]);
   });
-  it("doubles its wait up to ten minutes while the test render fails", async () => {
+  it("doubles its wait up to thirty minutes while the test render fails", async () => {
     const { clock, parent, send, is } = startBreaker();
     const waits: number[] = [];
     parent.onReport = (report) => {
       if (report.type === "breaker.opened") waits.push((report.untilMs - clock.nowMs()) / 1_000);
     };
     send(fault, fault, fault);
-    for (let count = 0; count < 5; count += 1) {
-      await clock.advanceUntil(() => is("halfOpen"), 600_000);
+    for (let count = 0; count < 6; count += 1) {
+      await clock.advanceUntil(() => is("halfOpen"), 1_800_000);
       send({ type: "canary.failed", workerId });
     }
-    expect(waits).toEqual([60, 120, 240, 480, 600, 600]);
+    expect(waits).toEqual([60, 120, 240, 480, 960, 1_800, 1_800]);
   });
   it("opens again when the test render gives no answer", async () => {
     const { clock, send, is } = startBreaker();
@@ -151,6 +156,68 @@ describe("the circuit breaker", () => {
     expect(is("held")).toBe(true);
     await clock.advance(100);
     expect(is({ halfOpen: "awaitingCanary" })).toBe(true);
+  });
+  it("opens for a minute when the third incident in ten minutes ends repaired, and says why", async () => {
+    const { clock, parent, send, is } = startBreaker();
+    send(...repaired("i1"), ...repaired("i2"), jobEnded(true));
+    expect(is("closed")).toBe(true);
+    await clock.advance(9 * 60_000);
+    send(...repaired("i3"));
+    expect(is("open")).toBe(true);
+    expect(parent.ofType("breaker.opened")).toMatchObject([
+      { untilMs: clock.nowMs() + 60_000, because: "it was repaired again and again within minutes" },
+    ]);
+    await clock.advance(60_000);
+    send({ type: "canary.passed", workerId }, jobEnded(true));
+    expect(is("closed")).toBe(true);
+  });
+  it("counts no incident in which nothing was repaired, and none that is older than ten minutes", async () => {
+    const { clock, send, is } = startBreaker();
+    for (const id of ["i1", "i2", "i3", "i4"]) send(hold(id), release(id, true, false));
+    expect(is("closed")).toBe(true);
+    for (const id of ["i1", "i2", "i3", "i4"]) {
+      send(...repaired(id));
+      await clock.advance(5 * 60_000);
+    }
+    expect(is("closed")).toBe(true);
+  });
+  it("waits twice as long when it needs another repair on its trial, and after it soon", async () => {
+    const { clock, parent, send, is } = startBreaker();
+    const waits: number[] = [];
+    parent.onReport = (report) => {
+      if (report.type === "breaker.opened") waits.push((report.untilMs - clock.nowMs()) / 60_000);
+    };
+    send(...repaired("i1"), ...repaired("i2"), ...repaired("i3"));
+    await clock.advance(60_000);
+    send({ type: "canary.passed", workerId }, ...repaired("i4"));
+    await clock.advance(120_000);
+    send({ type: "canary.passed", workerId }, jobEnded(true));
+    expect(is("closed")).toBe(true);
+    send(...repaired("i5"));
+    expect(waits).toEqual([1, 2, 4]);
+    await clock.advance(4 * 60_000);
+    send({ type: "canary.passed", workerId }, jobEnded(true));
+    await clock.advance(60 * 60_000);
+    send(...repaired("i6"), ...repaired("i7"), ...repaired("i8"));
+    expect(waits).toEqual([1, 2, 4, 1]);
+  });
+  it("is not closed by an incident that held it while it was open, and opens for the last of two", async () => {
+    const { send, is } = startBreaker();
+    send(...repaired("i1"), ...repaired("i2"), ...repaired("i3"));
+    send(hold("i4"), release("i4", true, false));
+    expect(is({ halfOpen: "awaitingCanary" })).toBe(true);
+    const other = startBreaker();
+    other.send(hold("i1"), hold("i2"), hold("i3"), release("i1", true, true), release("i2", true, true));
+    expect(other.is("held")).toBe(true);
+    other.send(release("i3", true, true));
+    expect(other.is("open")).toBe(true);
+  });
+  it("is tried at once after an operator's reset, and what was is forgotten", () => {
+    const { send, is } = startBreaker();
+    send(...repaired("i1"), ...repaired("i2"), ...repaired("i3"), { type: "breaker.reset" });
+    expect(is("halfOpen")).toBe(true);
+    send({ type: "canary.passed", workerId }, jobEnded(true), ...repaired("i4"));
+    expect(is("closed")).toBe(true);
   });
   it("goes on waiting until its absolute deadline after a restart of the service", async () => {
     const untilMs = createVirtualClock().nowMs() + 5_000;

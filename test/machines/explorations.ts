@@ -239,9 +239,11 @@ const circuitBreaker: Exploration = {
   events: [
     ...["i1", "i2"].flatMap((incidentId) => [
       { type: "breaker.hold", workerId: "w0", incidentId },
-      { type: "breaker.release", workerId: "w0", incidentId, isResolved: true },
-      { type: "breaker.release", workerId: "w0", incidentId, isResolved: false },
+      { type: "breaker.release", workerId: "w0", incidentId, isResolved: true, isRepair: true },
+      { type: "breaker.release", workerId: "w0", incidentId, isResolved: true, isRepair: false },
+      { type: "breaker.release", workerId: "w0", incidentId, isResolved: false, isRepair: false },
     ]),
+    { type: "breaker.reset", isOperator: true },
     { type: "fault.counted", workerId: "w0", attribution: "worker" },
     { type: "fault.counted", workerId: "w0", attribution: "request" },
     { type: "canary.passed", workerId: "w0" },
@@ -250,8 +252,8 @@ const circuitBreaker: Exploration = {
     { type: "job.ended", workerId: "w0", isSuccessful: false },
   ],
   outputs: {},
-  omit: ["parent", "clock", "limits", "workerId"],
-  caps: { openingCount: 3 },
+  omit: ["parent", "clock", "limits", "workerId", "because"],
+  caps: { openingCount: 3, repairsAtMs: 2 },
   restsIn: ["closed"],
   staysReachable: ["servable", "degraded"],
   problemsOf: ({ context, path }) =>

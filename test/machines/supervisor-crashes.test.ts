@@ -180,7 +180,7 @@ it("a breaker that is started again is held by the incidents that had it", async
 
 it("a pipeline that is started again takes no job while an incident or the breaker has its worker", async () => {
   const incidentId = await withIncident();
-  world.actor.send({ type: "breaker.opened", workerId: "a", untilMs: 99_000, openingCount: 1 });
+  world.actor.send({ type: "breaker.opened", workerId: "a", untilMs: 99_000, openingCount: 1, because: "told" });
   const before = world.heard.length;
   world.kill(childIds.pipeline("a"));
   await world.clock.advance(1_000);

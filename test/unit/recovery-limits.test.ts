@@ -49,8 +49,8 @@ describe("waits", () => {
       expect(delayMs).toBeLessThanOrEqual(Math.min(24_000, retryTables.model_download.longestMs));
     }
   });
-  it("of an open breaker and of looking back double up to ten minutes", () => {
-    expect([1, 2, 3, 4, 5, 50].map((count) => openForMs(count) / 1_000)).toEqual([60, 120, 240, 480, 600, 600]);
+  it("of an open breaker double up to half an hour, and of looking back up to ten minutes", () => {
+    expect([1, 2, 3, 4, 5, 50].map((count) => openForMs(count) / 1_000)).toEqual([60, 120, 240, 480, 960, 1_800]);
     expect([0, 1, 2, 3, 4, 5, 5_000].map((count) => lookBackMs(count) / 1_000)).toEqual([
       30, 60, 120, 240, 480, 600, 600,
     ]);

@@ -127,6 +127,16 @@ const rowOfPause = ({
   data: { release_gpu: isReleasing },
 });
 
+function rowOfBreaker({
+  type,
+  workerId,
+  breakers,
+  because,
+}: Extract<KeptFact, { type: `breaker.${string}` }>): NewEvent {
+  if (type !== "breaker.opened") return { kind: type, workerId, data: {} };
+  return { kind: type, workerId, data: { because, until_ms: breakers[workerId]?.untilMs ?? 0 } };
+}
+
 async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<void> {
   switch (fact.type) {
     case "incident.opened": {
@@ -165,9 +175,7 @@ async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<vo
     case "breaker.opened":
     case "breaker.halfOpened":
     case "breaker.closed":
-      await store.facts.write(factKeys.breakers, fact.breakers, [
-        { kind: fact.type, workerId: fact.workerId, data: {} },
-      ]);
+      await store.facts.write(factKeys.breakers, fact.breakers, [rowOfBreaker(fact)]);
       return;
     case "intake.paused":
       await store.facts.write(factKeys.pause, fact.pause, [rowOfPause(fact)]);

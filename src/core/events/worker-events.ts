@@ -54,7 +54,10 @@ export const workerEvents = {
     "A worker could not load a model beside its own; it serves its others.",
     unloadable,
   ),
-  "breaker.opened": told("supervisor", "A worker is given no more jobs for now.", nothing),
+  "breaker.opened": told("supervisor", "A worker is given no more jobs for now.", () =>
+    // Rows of an older program did not say why, and until when.
+    z.object({ because: z.string().exactOptional(), until_ms: z.number().exactOptional() }),
+  ),
   "breaker.halfOpened": told("supervisor", "A worker is given one job, to see whether it can work again.", nothing),
   "breaker.closed": told("supervisor", "A worker is given jobs again.", nothing),
   "budget.spent": told(

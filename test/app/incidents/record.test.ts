@@ -205,7 +205,7 @@ describe("what the next start takes up", () => {
     await record(
       { type: "budget.spent", spentAtMs: [1, 2], workerId, action: "restart_pipeline" },
       { type: "cooldown.started", cooldowns: { a: 5 }, id: "incident-1", untilMs: 5 },
-      { type: "breaker.opened", workerId, breakers },
+      { type: "breaker.opened", workerId, breakers, because: "it failed" },
     );
     expect(await resume()).toMatchObject({ budgetSpentAtMs: [1, 2], cooldowns: { a: 5 }, breakers });
     expect(await world.rows("cooldown.started")).toMatchObject([{ incidentId: "incident-1", data: { until_ms: 5 } }]);
