@@ -34,6 +34,8 @@ export function createSickCards(clock: Pick<Clock, "nowMs">, disturbances: Distu
     begin: (deviceUuid, spanMs) => {
       const fromMs = clock.nowMs();
       sick.set(deviceUuid, { fromMs, untilMs: fromMs + spanMs, isMet: false });
+      // A look back finds it some minutes later.
+      disturbances.note("a card is well again", fromMs + spanMs);
     },
     isSick: (deviceUuid) => find(deviceUuid) !== undefined,
     isHidden: (deviceUuid) => find(deviceUuid)?.isMet === false,
