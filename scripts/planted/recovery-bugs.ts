@@ -11,6 +11,10 @@ export const recoveryBugs: readonly PlantedBug[] = [
     ?`,
     to: `  return report.tookMs >= 0
     ?`,
+    also: [
+      { from: "  if (report.failure !== null) {", to: "  if (report.failure !== null && report.tookMs < 0) {" },
+      { from: "  if (!report.passed) return", to: "  if (report.tookMs < 0) return" },
+    ],
     tests: ["test/simulation/sick-card.test.ts"],
   },
   {
