@@ -159,7 +159,7 @@ const rows: readonly { readonly title: string; readonly panels: readonly PanelAb
         width: 12,
         targets: [
           {
-            expr: `sum by (action, outcome) (increase(understudy_recovery_actions_total{${at}, outcome!="skipped"}[$__rate_interval])) > 0`,
+            expr: `sum by (action, outcome) (increase(understudy_recovery_actions_total{${at}, outcome!="skipped"}[$__rate_interval])) - sum by (action, outcome) (increase(understudy_recovery_actions_revised_total{${at}, outcome!="skipped"}[$__rate_interval])) > 0`,
             legend: "{{action}}: {{outcome}}",
           },
         ],

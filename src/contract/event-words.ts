@@ -1,6 +1,7 @@
 /** Rows of the event log in words for people. What only machines care about has none, and pages leave it out. */
 import type { EventMap, EventRow, RowHead, TimelineRow, ToldKind } from "../core/events.ts";
-import type { Mode, Outcome } from "../core/words.ts";
+import { secondMs } from "../core/units.ts";
+import type { Blame, ClimbOutcome, Mode, Outcome } from "../core/words.ts";
 import { plainName } from "./plain-names.ts";
 
 type Words = { readonly [Kind in ToldKind]: (row: EventRow<Kind>) => string };
@@ -21,8 +22,21 @@ const outcomeWords: Readonly<Record<Outcome, string>> = {
   skipped: "skipped, because it cannot help here",
 };
 
-function healthWords({ status, issues }: EventMap["health.changed"]): string {
-  if (status === "healthy") return "Host and card are well.";
+const blameWords: Readonly<Record<Blame, string>> = {
+  job: "The job itself is suspected, and the worker goes on.",
+  size: "The job is too large for the memory as it is used now; the worker goes on.",
+  route: "The worker is to blame, not the job.",
+};
+
+const climbEndWords: Readonly<Record<ClimbOutcome, string>> = {
+  repaired: "The steps of this repair are over: it works.",
+  stoodIn: "The steps of this repair are over; a stand-in serves.",
+  inVain: "The steps of this repair are over: they changed nothing, and the worker goes on.",
+};
+
+function healthWords({ status, issues, cards }: EventMap["health.changed"]): string {
+  // Of a card that nobody measures nothing is known.
+  if (status === "healthy") return cards === 0 ? "The host is well; no card is measured." : "Host and card are well.";
   if (status === "unknown") return "Host and card are not measured any more.";
   return issues.length > 0 ? issues.map(({ message }) => message).join(" ") : "The health of host or card changed.";
 }
@@ -31,6 +45,19 @@ function reloadWords({ applied, waiting }: EventMap["configuration.reloaded"]): 
   const now = applied.length === 0 ? "nothing takes effect" : `these take effect: ${applied.join(", ")}`;
   const later = waiting.length === 0 ? "" : ` Other changes wait for the next start: ${waiting.join(", ")}.`;
   return `The configuration was read again; ${now}.${later}`;
+}
+
+/** Rows of former versions have none of these times. */
+function drillWords({ drill, passed, ...times }: EventMap["drill.ended"]): string {
+  const after = (what: string, ms: number | null | undefined): string[] =>
+    ms === undefined || ms === null ? [] : [`${what} ${(ms / secondMs).toFixed(1)} s`];
+  const seen = [
+    ...after("its owner was told after", times.told_ms),
+    ...after("had the video after", times.delivered_ms),
+    ...after("a bystander waited", times.bystander_ms),
+  ];
+  const verdict = `The drill ${plainName(drill)} ${passed ? "was passed" : "was not passed"}`;
+  return `${verdict}${seen.length === 0 ? "" : `: ${seen.join(", ")}`}.`;
 }
 
 /** How pages name the modes. */
@@ -78,6 +105,8 @@ const words: Words = {
   "worker.exited": (row) =>
     `${worker(row)} ${row.data.expected ? "ended, as it was asked to" : "ended; it is started again"}.`,
   "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
+  "worker.notStarted": (row) =>
+    `${worker(row)} cannot start: ${row.data.message} It is tried again when that is mended, or on request.`,
   "worker.stopped": (row) => `${worker(row)} was stopped.`,
   "worker.recycled": (row) => `${worker(row)} keeps memory of finished jobs; it is started anew before that costs one.`,
   "worker.killed": (row) => `${worker(row)} was killed on request.`,
@@ -91,7 +120,9 @@ const words: Words = {
   "incident.opened": (row) =>
     row.data.is_set_aside === true
       ? `Trouble: ${plainName(row.data.model ?? "a model")} cannot be loaded. The next job that wants it tries again after a while.`
-      : `Trouble: ${plainName(row.data.failure_type)}. Recovery begins.`,
+      : row.data.needs_person === true
+        ? `Trouble: ${worker(row)} cannot start. It needs you.`
+        : `Trouble: ${plainName(row.data.failure_type)}. Recovery begins.`,
   "incident.joined": (row) => `More trouble of the same incident: ${plain(row.data.fault.message, "another fault")}`,
   "incident.closed": (row) =>
     row.data.status === "resolved" ? "Repaired: the model passed its proof." : "The incident was closed.",
@@ -99,10 +130,10 @@ const words: Words = {
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plainName(row.data.action)}.`,
   "rung.ended": (row) => `${plainName(row.data.action)}: ${outcomeWords[row.data.outcome]}.`,
-  "climb.ended": (row) =>
-    row.data.outcome === "repaired"
-      ? "The steps of this repair are over: it works."
-      : "The steps of this repair are over; a stand-in serves.",
+  "rung.revised": (row) =>
+    `${plainName(row.data.action)} after all: ${outcomeWords[row.data.to]}, because ${row.data.reason}.`,
+  "blame.settled": (row) => `${blameWords[row.data.blame]} ${row.data.because}`,
+  "climb.ended": (row) => climbEndWords[row.data.outcome],
   "canary.passed": () => "A test render passed.",
   "canary.failed": () => "A test render failed.",
   "cooldown.started": () => "Recovery pauses before the next try.",
@@ -122,8 +153,7 @@ const words: Words = {
   "disk.short": () => "The disk is full: nothing is accepted or rendered until there is room.",
   "disk.recovered": () => "The disk has room again.",
   "drill.began": (row) => `A drill began: ${plainName(row.data.drill)}.`,
-  "drill.ended": (row) =>
-    `The drill ${plainName(row.data.drill)} ${row.data.passed ? "was passed" : "was not passed"}.`,
+  "drill.ended": (row) => drillWords(row.data),
   "disk.ballastReleased": () => "The disk is full; the space that was held back for it is in use now.",
   "health.changed": (row) => healthWords(row.data),
 };

@@ -4,6 +4,7 @@ import type { StoredStep } from "../core/events/service-events.ts";
 import { type EventKind, type EventRow, isRowOf, type TimelineRow } from "../core/events.ts";
 import type { JobView } from "../core/job.ts";
 import type { IncidentJob, IncidentRow } from "../core/ports/event-log.ts";
+import { withRevisions } from "../core/rung-revisions.ts";
 
 export interface IncidentStory {
   readonly incident: IncidentRow;
@@ -46,7 +47,9 @@ export function canariesOf(story: IncidentStory): Canary[] {
   });
 }
 
-export const rungsOf = (story: IncidentStory): EventRow<"rung.ended">[] => ofStory(story, "rung.ended");
+/** With the outcomes that the jobs' next attempts gave them. */
+export const rungsOf = (story: IncidentStory): EventRow<"rung.ended">[] =>
+  withRevisions(ofStory(story, "rung.ended"), ofStory(story, "rung.revised"));
 export const joinedOf = (story: IncidentStory): EventRow<"incident.joined">[] => ofStory(story, "incident.joined");
 export const actsOf = ({ rows }: IncidentStory): TimelineRow[] =>
   rows.filter((row) => row.actor.startsWith("operator:"));
@@ -61,6 +64,9 @@ export function endingOf(story: IncidentStory): string {
       ? `It was closed without a proof: no job has wanted ${model} since, and the next one that does tries it again.`
       : `It is open: ${model} is set aside, the worker serves its other models, and the next job that wants it tries it again after a while.`;
   }
+  const blame = ofStory(story, "blame.settled").at(-1)?.data;
+  if (status === "resolved" && blame !== undefined && blame.blame !== "route")
+    return `The worker serves on: ${blame.blame === "size" ? "the job is too large for the memory as it is used now" : "the job itself is suspected"}. ${blame.because}`;
   if (status === "resolved") {
     const cure = rungsOf(story).findLast(
       ({ data: rung }) => rung.outcome === "effective" && rung.action !== "fallback_to_mock",
@@ -72,8 +78,10 @@ export function endingOf(story: IncidentStory): string {
   const state = ofStory(story, "machine.transitioned").findLast((row) => stepOf(row) !== null)?.data.to;
   if (status === "exhausted" || state === "exhausted")
     return "Every repair was tried; only test renders look whether it works again. It needs you.";
-  if (state === "standingIn" || state === "probing" || state === "coolingDown")
+  if (state === "standingIn" || state === "probing")
     return "It is open: stand-ins serve, and test renders look back by themselves.";
   if (state === "stopped") return "It is open: the service stopped in the middle of it, and its next start goes on.";
-  return "It is open: it is being repaired.";
+  return state === "experimenting"
+    ? "It is open: a test render shows whether the job is to blame, or its worker."
+    : "It is open: it is being repaired.";
 }

@@ -291,7 +291,7 @@ export const errorCodes = {
   OUTPUT_INVALID: {
     status: 503,
     meaning: "The rendered file does not play or is not what was asked for.",
-    nextStep: "It is rendered again.",
+    nextStep: "It is rendered once more; the same again ends the job. The file is among its artifacts, as rejected.",
   },
   SYSTEM_RESOURCE: {
     status: 503,

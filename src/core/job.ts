@@ -153,6 +153,8 @@ export interface AttemptFailure {
   /** The job itself may be the cause: it waits behind others, and the same signature a second time ends it. */
   readonly isSuspect: boolean;
   readonly evidence: Readonly<Record<string, unknown>>;
+  /** The file that was rendered and is not what was asked for: kept for the owner to look at, and never a result. */
+  readonly rejected?: ArtifactRef;
   /** The job may be claimed again from then on. */
   readonly runAtMs: number;
 }

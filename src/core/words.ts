@@ -35,6 +35,17 @@ export type RecoveryAction = (typeof recoveryActions)[number];
 export const outcomes = ["effective", "ineffective", "failed", "unknown", "skipped"] as const;
 export type Outcome = (typeof outcomes)[number];
 
+/**
+ * Who is to blame for a failed attempt. `job`: it alone is suspected, and waits behind the others · `size`: it does not
+ * fit in this memory mode, and the job is planned anew · `route`: the worker is repaired.
+ */
+export const blames = ["job", "size", "route"] as const;
+export type Blame = (typeof blames)[number];
+
+/** `inVain`: nothing that was done changed the jobs' failure, and the test render passes. */
+export const climbOutcomes = ["repaired", "stoodIn", "inVain"] as const;
+export type ClimbOutcome = (typeof climbOutcomes)[number];
+
 export const modes = ["loading", "ready", "degraded", "recovering", "mock", "draining"] as const;
 export type Mode = (typeof modes)[number];
 
@@ -95,7 +106,7 @@ export type ModelId = string;
 export const modelNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 
 /** `image`: what the request brought, from which the render begins. */
-export const artifactKinds = ["result", "stand_in", "thumbnail", "image"] as const;
+export const artifactKinds = ["result", "stand_in", "thumbnail", "image", "rejected"] as const;
 export type ArtifactKind = (typeof artifactKinds)[number];
 
 /** Which of two experts a LoRA changes. */
@@ -132,6 +143,7 @@ export const standings = [
   "standingIn",
   "crashLooping",
   "exhausted",
+  "unstartable",
   "stopped",
 ] as const;
 export type Standing = (typeof standings)[number];
@@ -161,8 +173,11 @@ export type AccessRole = (typeof accessRoles)[number];
 export const keyRoles = ["viewer", "submitter", "operator"] as const satisfies readonly AccessRole[];
 export type KeyRole = (typeof keyRoles)[number];
 
-/** What a worker's process is. `resting`: stopped to give the card back, and started again when it is wanted. */
-export const workerConditions = ["down", "connected", "crashLooping", "stopped", "resting"] as const;
+/**
+ * What a worker's process is. `resting`: stopped to give the card back, and started again when it is wanted ·
+ * `unstartable`: it cannot start until a person mends what it names.
+ */
+export const workerConditions = ["down", "connected", "crashLooping", "stopped", "resting", "unstartable"] as const;
 export type WorkerCondition = (typeof workerConditions)[number];
 
 export const breakerStates = ["closed", "open", "halfOpen"] as const;

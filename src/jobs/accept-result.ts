@@ -27,7 +27,8 @@ export interface FinishedRender {
 export type Acceptance =
   | { readonly kind: "committed"; readonly artifact: ArtifactRef }
   | { readonly kind: "stale" | "cancelled" }
-  | { readonly kind: "refused"; readonly problem: string };
+  /** `kept`: the file, where it plays. */
+  | { readonly kind: "refused"; readonly problem: string; readonly kept: ArtifactRef | null };
 
 const thumbnailWidth = 320;
 
@@ -70,12 +71,29 @@ function resultOf(finished: FinishedRender, durationSeconds: number): JobResult 
 /**
  * Files that are left over are swept by age, so one that cannot be deleted now takes nothing back of what was decided.
  */
-async function tidy(ports: AcceptPorts, { report, lease }: FinishedRender, isJobOver: boolean): Promise<void> {
+async function tidy(ports: AcceptPorts, { report, lease }: FinishedRender, isBegunAnew: boolean): Promise<void> {
   const leftovers = [
     ports.artifacts.discardStaged(report.outputPath),
-    isJobOver ? ports.artifacts.removeCheckpoints(lease.jobId) : null,
+    isBegunAnew ? ports.artifacts.removeCheckpoints(lease.jobId) : null,
   ];
   await Promise.allSettled(leftovers);
+}
+
+/**
+ * A file that is not what was asked for is kept where somebody can see it. Its checkpoints go, because what they hold may
+ * be what was wrong: the next attempt begins anew, or it would prove nothing.
+ */
+async function refuse(
+  ports: AcceptPorts,
+  finished: FinishedRender,
+  problem: string,
+  plays: boolean,
+): Promise<Acceptance> {
+  const { jobId, fence } = finished.lease;
+  const about = { jobId, fence, kind: "rejected", mimeType: "video/mp4" } as const;
+  const kept = plays ? await ports.artifacts.publish(finished.report.outputPath, about) : null;
+  await tidy(ports, finished, true);
+  return { kind: "refused", problem, kept };
 }
 
 /**
@@ -86,7 +104,7 @@ export async function acceptResult(ports: AcceptPorts, finished: FinishedRender)
   const { lease, report } = finished;
   const probe = await ports.media.probe(report.outputPath);
   const problem = findOutputProblem(probe, effectiveRequest(lease));
-  if (problem !== null) return { kind: "refused", problem };
+  if (problem !== null) return refuse(ports, finished, problem, probe.plays);
   const thumbnail = await makeThumbnail(ports, lease, report.outputPath);
   const about = { jobId: lease.jobId, fence: lease.fence, kind: "result", mimeType: "video/mp4" } as const;
   const artifact = await ports.artifacts.publish(report.outputPath, about);

@@ -1,5 +1,6 @@
 /** What the rows of an incident carry of its actor's reports: written by the recorder, and compared with a replay. */
 import type { EventMap } from "../core/events.ts";
+import type { Revision } from "../recovery/trials.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 
 type Report<Type extends RecoveryReport["type"]> = Extract<RecoveryReport, { readonly type: Type }>;
@@ -25,6 +26,25 @@ export function rungEndedRow({ failureType, climb, result }: RungEnded): EventMa
     evidence,
   };
 }
+
+export function rungRevisedRow({ rung, from, to, reason }: Revision): EventMap["rung.revised"] {
+  const { action, failureType, climb, startedAtMs } = rung;
+  return { action, from, to, reason, failure_type: failureType, climb, started_at_ms: startedAtMs };
+}
+
+export const blameRow = ({
+  blame,
+  because,
+  jobIds,
+  jobCount,
+  signature,
+}: Report<"blame.settled">): EventMap["blame.settled"] => ({
+  blame,
+  because,
+  job_count: jobCount,
+  job_ids: jobIds,
+  signature,
+});
 
 export const climbEndedRow = ({ climb, outcome }: Report<"climb.ended">): EventMap["climb.ended"] => ({
   climb,

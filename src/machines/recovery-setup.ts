@@ -3,14 +3,14 @@
  * recovery-steps.ts; here the machine takes them.
  */
 import { assign, enqueueActions, raise, setup } from "xstate";
-import type { Fault } from "../core/fault.ts";
-import type { MachineTag } from "../core/words.ts";
+import type { ClimbOutcome, MachineTag } from "../core/words.ts";
 import type { RungFacts } from "../recovery/preconditions.ts";
 import { nothingProven, type ProbeVerdict } from "../recovery/verdicts.ts";
 import { promiseOf } from "./not-provided.ts";
 import { recoveryGuards } from "./recovery-guards.ts";
 import * as steps from "./recovery-steps.ts";
 import type {
+  ExperimentAnswer,
   PerformActionInput,
   ProbeAnswer,
   RecoveryContext,
@@ -25,6 +25,7 @@ import type {
 
 /** Raised by this machine for itself, once the context holds what the next guards ask about. */
 type RecoverySignal =
+  | { readonly type: "blame.judged" }
   | { readonly type: "rung.chosen" }
   | { readonly type: "rung.applied" }
   | { readonly type: "probe.judged" }
@@ -33,22 +34,17 @@ type RecoverySignal =
 
 /** Whom an effect is about. */
 export const targetOf = ({ context }: { context: RecoveryContext }): RecoveryTarget => {
-  const { incidentId, workerId, model, jobId, fault, rung } = context;
-  return { incidentId, workerId, model, jobId, fault, action: rung?.action ?? null };
+  const { incidentId, workerId, model, jobIds, fault, rung } = context;
+  return { incidentId, workerId, model, jobIds, fault, action: rung?.action ?? null };
 };
-
-/** The next rung of a climb that is under way. */
-export const goOn = { guard: "isClimbing", target: "#recovery.choosing" } as const;
-/** What follows a failed proof outside a climb: the next one, or the wait for the next look-back. */
-export const climbAgain = [
-  { guard: "mayClimb", target: "#recovery.choosing", actions: "startClimb" },
-  { guard: "climbsRemain", target: "#recovery.standingIn" },
-  { target: "#recovery.exhausted" },
-] as const;
 
 /** How the incident ended, as its final state says; the chart has no other end than these two. */
 export const endingOf = (event: object): RecoveryOutput["ending"] =>
   "output" in event && event.output === "resolved" ? "resolved" : "stopped";
+
+/** Want of memory alone has its failed phase run again. */
+const experimentMsOf = ({ fault, limits }: RecoveryContext): number =>
+  limits.canaryMs + (fault.failureType === "vram_exhaustion" ? limits.envelopeMs : 0);
 
 interface StepSink {
   assign(change: Partial<RecoveryContext>): void;
@@ -80,6 +76,8 @@ export const recoverySetup = setup({
     /** Runs the failed job's phase again. */
     proveEnvelope: promiseOf<ProbeAnswer, RecoveryTarget>("proveEnvelope"),
     runCanary: promiseOf<ProbeAnswer, RecoveryTarget>("runCanary"),
+    /** A test render right after a job's failure, the failed phase where memory was wanting, and who else failed alike. */
+    experiment: promiseOf<ExperimentAnswer, RecoveryTarget>("experiment"),
     /** Idempotent for an incident: makes one when there is none, and checks that it plays. */
     renderStandIn: promiseOf<StandInAnswer, RecoveryTarget>("renderStandIn"),
   },
@@ -95,6 +93,10 @@ export const recoverySetup = setup({
     skipForBudget: enqueueActions((args, params: { retryAtMs: number | null; reason: string }) =>
       take(args, steps.skipForBudget(args.context, params)),
     ),
+    settleBlame: enqueueActions((args, params: ExperimentAnswer) =>
+      take(args, steps.settleBlame(args.context, params)),
+    ),
+    settleInVain: enqueueActions((args) => take(args, steps.settleInVain(args.context))),
     goToLastRung: assign({ nextRungIndex: ({ context }) => context.ladder.length - 1, proof: nothingProven }),
     startRung: enqueueActions((args) => take(args, steps.startRung(args.context))),
     startJoinedRestart: enqueueActions((args) => take(args, steps.startJoinedRestart(args.context))),
@@ -111,19 +113,27 @@ export const recoverySetup = setup({
     storeEnvelope: assign({
       proof: ({ context }, params: { verdict: ProbeVerdict }) => ({ ...context.proof, envelope: params.verdict }),
     }),
-    storeStandIn: assign(({ context }, params: { plays: boolean }) => steps.noteStandIn(context, params.plays)),
+    storeStandIn: assign(({ context }, params: Pick<StandInAnswer, "plays" | "isAwaited">) =>
+      steps.noteStandIn(context, params),
+    ),
     reportStoodIn: enqueueActions((args) => take(args, steps.reportStoodIn(args.context))),
-    forgetProof: assign({ proof: nothingProven }),
+    forgetProof: assign({ proof: nothingProven, testRender: null }),
     noteProvenFailure: assign({ hasProvenFailure: true }),
-    noteJoined: assign(({ context }, params: { fault: Fault }) => steps.noteJoined(context, params.fault)),
+    noteModelMissing: assign({ testRender: "failed" }),
+    noteJoined: assign(({ context }, params: steps.Joined) => steps.noteJoined(context, params)),
+    takeUpFault: assign(({ context }, params: steps.Joined) => steps.takeUpFault(context, params)),
     noteConnected: assign({ workerState: "connected" }),
-    noteDown: assign((_, params: { workerState: "crashLooping" | "stopped" }) => params),
+    /** Nothing can be asked of a worker that is not there. */
+    noteDown: assign((_, params: { workerState: "crashLooping" | "stopped" }) => ({
+      ...params,
+      isExperimentDue: false,
+    })),
     noteTrialJob: assign({ isTrialJobBegun: true }),
     forgetTrialJob: assign({ isTrialJobBegun: false }),
     armLookBack: assign(({ context }) => steps.armLookBack(context)),
     disarmLookBack: assign({ lookBackAtMs: null }),
     startCooldown: enqueueActions((args) => take(args, steps.startCooldown(args.context))),
-    endClimb: enqueueActions((args, params: { outcome: "repaired" | "stoodIn" }) =>
+    endClimb: enqueueActions((args, params: { outcome: ClimbOutcome }) =>
       take(args, steps.endClimb(args.context, params.outcome)),
     ),
     reportExhausted: enqueueActions((args) => take(args, steps.noteExhausted(args.context))),
@@ -134,14 +144,14 @@ export const recoverySetup = setup({
     suspendPipeline: enqueueActions((args) => take(args, steps.suspendPipeline(args.context))),
     resumePipeline: enqueueActions((args) => take(args, steps.tell(args.context, "pipeline.resume"))),
     serveStandIns: enqueueActions((args) => take(args, steps.tell(args.context, "pipeline.standIn"))),
-    holdBreaker: enqueueActions((args) => take(args, steps.tell(args.context, "breaker.hold"))),
-    admit: enqueueActions((args, params: { admission: "one" | "all" }) =>
-      take(args, steps.admit(args.context, params.admission)),
-    ),
+    holdBreaker: enqueueActions((args) => take(args, steps.holdBreaker(args.context))),
+    admitOne: enqueueActions((args) => take(args, steps.admitOne(args.context))),
+    admitAll: enqueueActions((args) => take(args, steps.admitAll(args.context))),
     releaseBreaker: enqueueActions((args, params: { isResolved: boolean }) =>
       take(args, steps.releaseBreaker(args.context, params.isResolved)),
     ),
     reportResolved: enqueueActions((args) => take(args, steps.reportResolved(args.context))),
+    signalSettled: raise({ type: "blame.judged" }),
     signalChosen: raise({ type: "rung.chosen" }),
     signalApplied: raise({ type: "rung.applied" }),
     signalJudged: raise({ type: "probe.judged" }),
@@ -155,10 +165,10 @@ export const recoverySetup = setup({
     actionMs: ({ context }) => context.limits.actionMs[context.rung?.action ?? "restart_pipeline"],
     workerReadyMs: ({ context }) => context.limits.workerReadyMs,
     canaryMs: ({ context }) => context.limits.canaryMs,
+    experimentMs: ({ context }) => experimentMsOf(context),
     envelopeMs: ({ context }) => context.limits.envelopeMs,
     standInMs: ({ context }) => context.limits.standInMs,
     lookBackMs: ({ context }) => Math.max(0, (context.lookBackAtMs ?? 0) - context.clock.nowMs()),
-    cooldownMs: ({ context }) => Math.max(0, (context.cooldownUntilMs ?? 0) - context.clock.nowMs()),
     returnIdleMs: ({ context }) => context.limits.returnIdleMs,
     returnJobMs: ({ context }) => context.limits.returnJobMs,
   },

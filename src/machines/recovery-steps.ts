@@ -3,11 +3,20 @@
  * no clock of their own, so that tests and replays call them directly.
  */
 import type { Fault, RungResult } from "../core/fault.ts";
-import type { RecoveryAction } from "../core/words.ts";
+import type { Blame, ClimbOutcome, RecoveryAction } from "../core/words.ts";
+import { isConclusive, judgeBlame, ladderWasInVain, reasonOfBlame } from "../recovery/blame.ts";
 import { chooseRung, type RungFacts } from "../recovery/preconditions.ts";
 import { lookBackMs } from "../recovery/rung-deadlines.ts";
+import { signatureOf } from "../recovery/signature.ts";
+import { ailmentOf } from "../recovery/trials.ts";
 import { judgeRung, nothingProven, type ProbeVerdict } from "../recovery/verdicts.ts";
-import type { RecoveryContext, RecoveryReport, RungEvidence } from "./recovery-types.ts";
+import type {
+  ExperimentAnswer,
+  RecoveryContext,
+  RecoveryReport,
+  RungEvidence,
+  StandInAnswer,
+} from "./recovery-types.ts";
 
 /** One step of recovery as data: what changes in the context, and what the parent is told, in order. */
 export interface Step {
@@ -26,7 +35,9 @@ const about = ({
 });
 
 function rungEnded(context: RecoveryContext, result: RungResult): RecoveryReport {
-  return { type: "rung.ended", ...about(context), failureType: context.failureType, climb: context.climbCount, result };
+  const { failureType, climbCount: climb, fault, jobIds } = context;
+  const ailment = jobIds.length === 0 ? null : ailmentOf(fault, jobIds);
+  return { type: "rung.ended", ...about(context), failureType, climb, result, ailment };
 }
 
 function skippedRung(context: RecoveryContext, action: RecoveryAction, reason: string): RecoveryReport {
@@ -37,7 +48,7 @@ function skippedRung(context: RecoveryContext, action: RecoveryAction, reason: s
 function beginRung(context: RecoveryContext, action: RecoveryAction): Step {
   const atMs = context.clock.nowMs();
   return {
-    change: { rung: { action, startedAtMs: atMs }, evidence: null, proof: nothingProven },
+    change: { rung: { action, startedAtMs: atMs }, evidence: null, proof: nothingProven, testRender: null },
     reports: [
       {
         type: "rung.started",
@@ -81,8 +92,15 @@ export function startRung(context: RecoveryContext): Step {
 /** The worker machine restarts a dead worker by itself; that restart is recorded and proven like a rung. */
 export const startJoinedRestart = (context: RecoveryContext): Step => beginRung(context, "restart_pipeline");
 
+/** A climb has just ended, and this incident has had none: what serves until it may climb is no rung of it. */
+const isWaitingToClimb = ({ climbCount, cooldownUntilMs, workerState, clock }: RecoveryContext): boolean =>
+  climbCount === 0 &&
+  (workerState === "unknown" || workerState === "connected") &&
+  cooldownUntilMs !== null &&
+  cooldownUntilMs > clock.nowMs();
+
 export const startStandInRung = (context: RecoveryContext): Step =>
-  context.isStandInServed ? nothing : beginRung(context, "fallback_to_mock");
+  context.isStandInServed || isWaitingToClimb(context) ? nothing : beginRung(context, "fallback_to_mock");
 
 /** The only place where a rung that ran ends: its verdict comes from what was proven. */
 export function concludeRung(context: RecoveryContext): Step {
@@ -91,7 +109,7 @@ export function concludeRung(context: RecoveryContext): Step {
   const { action, startedAtMs } = rung;
   const result = {
     action,
-    ...judgeRung(action, evidence, { ...proof, hasFailedJob: context.jobId !== null }),
+    ...judgeRung(action, evidence, { ...proof, hasFailedJob: context.jobIds.length > 0 }),
     evidence,
     startedAtMs,
     endedAtMs: clock.nowMs(),
@@ -104,13 +122,80 @@ export function storeEvidence(context: RecoveryContext, found: RungEvidence): Pa
   return { evidence, proof: { ...context.proof, filesMatch, isConditionGone, neededBytes, actionError: error } };
 }
 
-export function noteJoined(context: RecoveryContext, fault: Fault): Partial<RecoveryContext> {
+/** A fault that came to an incident that is open already. */
+export interface Joined {
+  readonly fault: Fault;
+  readonly jobId: string | null;
+  readonly isDeath: boolean;
+}
+
+const withJob = (jobIds: readonly string[], jobId: string | null): readonly string[] =>
+  jobId === null ? jobIds : [...new Set([...jobIds, jobId])];
+
+export function noteJoined(context: RecoveryContext, { fault, jobId }: Joined): Partial<RecoveryContext> {
+  const isAlike = signatureOf(fault) === signatureOf(context.fault);
   return {
     joinedFaultCount: context.joinedFaultCount + 1,
     hasProvenFailure: true,
+    // Another job that fails alike speaks against the worker; one that fails by something else says nothing of this failure.
+    jobIds: isAlike ? withJob(context.jobIds, jobId) : context.jobIds,
     // A poisoned context changes which rungs can help; anything else is more of the same.
     fault: fault.contextPoisoned ? fault : context.fault,
   };
+}
+
+/** The fault of a job that was let through: the incident is about this one from now on, and asks anew who is to blame. */
+export function takeUpFault(context: RecoveryContext, joined: Joined): Partial<RecoveryContext> {
+  const { fault, jobId, isDeath } = joined;
+  const noted = noteJoined(context, joined);
+  if (jobId === null || isDeath || isConclusive(fault)) return { ...noted, isExperimentDue: false };
+  const isAlike = signatureOf(fault) === signatureOf(context.fault);
+  const jobIds = isAlike ? withJob(context.jobIds, jobId) : [jobId];
+  return { ...noted, fault, jobIds, isExperimentDue: true };
+}
+
+const blameReport = (
+  context: RecoveryContext,
+  blame: Blame,
+  because: string,
+  { jobIds, isClimbInVain }: Pick<RecoveryContext, "jobIds" | "isClimbInVain">,
+): RecoveryReport => ({
+  type: "blame.settled",
+  ...about(context),
+  blame,
+  because,
+  jobIds,
+  jobCount: jobIds.length,
+  signature: signatureOf(context.fault),
+  isClimbInVain,
+});
+
+/** Who is to blame, by what the experiment showed. Only a worker that is to blame is held back from then on. */
+export function settleBlame(context: RecoveryContext, answer: ExperimentAnswer): Step {
+  const { testRender, failedPhase } = answer;
+  const { isClimbInVain } = context;
+  const alike = [...new Set([...context.jobIds, ...answer.jobIds])];
+  const experiment = { testRender, failedPhase, jobCount: isClimbInVain ? 1 : alike.length };
+  const blame = judgeBlame(experiment);
+  const because = isClimbInVain && blame === "job" ? ladderWasInVain : reasonOfBlame(experiment);
+  // Only a repair of the worker is a matter of the other jobs too.
+  const jobIds = blame === "route" ? alike : context.jobIds;
+  const canary = noteCanary(context, testRender);
+  return {
+    change: { ...canary.change, jobIds, blame, isExperimentDue: false },
+    reports: [
+      ...canary.reports,
+      blameReport(context, blame, because, { jobIds, isClimbInVain }),
+      ...(blame === "route" ? tell(context, "breaker.hold").reports : []),
+    ],
+  };
+}
+
+/** The whole ladder changed nothing, and the worker renders: the jobs are what fails. */
+export function settleInVain(context: RecoveryContext): Step {
+  const blame = context.fault.code === "GPU_OUT_OF_MEMORY" ? "size" : "job";
+  const found = { jobIds: context.jobIds, isClimbInVain: true };
+  return { change: { blame }, reports: [blameReport(context, blame, ladderWasInVain, found)] };
 }
 
 /** An operator may have removed what was in the way: every climb is open again, but for the one under way, and no cooldown holds. */
@@ -137,7 +222,7 @@ export function startCooldown(context: RecoveryContext): Step {
   };
 }
 
-export function endClimb(context: RecoveryContext, outcome: "repaired" | "stoodIn"): Step {
+export function endClimb(context: RecoveryContext, outcome: ClimbOutcome): Step {
   if (!context.isClimbing) return nothing;
   const report: RecoveryReport = {
     type: "climb.ended",
@@ -158,8 +243,14 @@ function lookBackFacts(context: RecoveryContext): {
   return { lookBackAtMs: lookBackAtMs ?? cooldownUntilMs ?? clock.nowMs(), climbCount, lookBackCount };
 }
 
-export function noteStandIn(context: RecoveryContext, plays: boolean): Partial<RecoveryContext> {
-  return { proof: { ...context.proof, standInPlays: plays }, isStandInServed: context.isStandInServed || plays };
+export function noteStandIn(
+  context: RecoveryContext,
+  { plays, isAwaited }: Pick<StandInAnswer, "plays" | "isAwaited">,
+): Partial<RecoveryContext> {
+  return {
+    proof: { ...context.proof, standInPlays: plays, isStandInAwaited: isAwaited },
+    isStandInServed: context.isStandInServed || (plays === true && context.rung !== null),
+  };
 }
 
 /** From now on, and until the next look back, stand-ins are served; a restart of the service goes on from these facts. */
@@ -175,7 +266,8 @@ export function noteExhausted(context: RecoveryContext): Step {
 }
 
 export function noteCanary(context: RecoveryContext, verdict: ProbeVerdict): Step {
-  const change = { proof: { ...context.proof, canary: verdict } };
+  const proof = { ...context.proof, canary: verdict };
+  const change = { proof, testRender: verdict };
   if (verdict === "unknown") return { change, reports: [] };
   return { change, reports: [{ type: verdict === "passed" ? "canary.passed" : "canary.failed", ...about(context) }] };
 }
@@ -194,6 +286,10 @@ export const requestRestart = (context: RecoveryContext): Step =>
 export const requestBudget = (context: RecoveryContext): Step =>
   onlyReport({ type: "budget.request", ...about(context), action: context.choice?.action ?? "restart_pipeline" });
 
+/** While nothing says that the worker is to blame, nothing is counted against it. */
+export const holdBreaker = (context: RecoveryContext): Step =>
+  context.isExperimentDue ? nothing : tell(context, "breaker.hold");
+
 export const suspendPipeline = (context: RecoveryContext): Step =>
   onlyReport({
     type: "pipeline.suspend",
@@ -205,10 +301,14 @@ export const tell = (context: RecoveryContext, type: "pipeline.resume" | "pipeli
   onlyReport({ type, ...about(context) });
 
 /** Whoever admits a job again is exhausted no more: a return that fails is told anew. */
-export const admit = (context: RecoveryContext, admission: "one" | "all"): Step => ({
-  change: { isExhausted: false },
-  reports: [{ type: "pipeline.admit", ...about(context), admission }],
+export const admitOne = (context: RecoveryContext): Step => ({
+  change: { isNarrowed: true, isExhausted: false },
+  reports: [{ type: "pipeline.admit", ...about(context), admission: "one" }],
 });
+
+/** What this incident has not narrowed is not its to widen. */
+export const admitAll = (context: RecoveryContext): Step =>
+  context.isNarrowed ? onlyReport({ type: "pipeline.admit", ...about(context), admission: "all" }) : nothing;
 
 export const releaseBreaker = (context: RecoveryContext, isResolved: boolean): Step =>
   onlyReport({ type: "breaker.release", ...about(context), isResolved });

@@ -6,11 +6,12 @@ import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import type { ActionEvidence, Fault, RungResult } from "../core/fault.ts";
 import { hourMs, minuteMs, secondMs } from "../core/units.ts";
-import type { FailureType, ModelId, RecoveryAction } from "../core/words.ts";
+import type { Blame, ClimbOutcome, FailureType, ModelId, RecoveryAction } from "../core/words.ts";
 import type { Ladder } from "../recovery/ladders.ts";
 import type { RungChoice } from "../recovery/preconditions.ts";
 import { defaultLookBack, type LookBackLimits, rungDeadlinesMs } from "../recovery/rung-deadlines.ts";
-import type { RungProof } from "../recovery/verdicts.ts";
+import type { Ailment } from "../recovery/trials.ts";
+import type { ProbeVerdict, RungProof } from "../recovery/verdicts.ts";
 
 export interface RecoveryLimits {
   readonly climbCount: number;
@@ -56,30 +57,27 @@ export const defaultRecoveryLimits: RecoveryLimits = {
 export type RecoveryOrigin = "fault" | "workerDeath" | "health" | "manual" | "forced";
 
 /** Rebuilds an incident after a restart of the service; deadlines are absolute. */
-export type RecoveryResume =
-  | {
-      readonly kind: "standingIn" | "exhausted";
-      readonly untilMs: number;
-      readonly climbCount: number;
-      readonly lookBackCount: number;
-    }
-  | {
-      readonly kind: "coolingDown";
-      readonly untilMs: number;
-      readonly climbCount: number;
-      readonly lookBackCount: number;
-    };
+export interface RecoveryResume {
+  /** `atWork`: it was being repaired, or was about to end; the worker is waited for and then proven. */
+  readonly kind: "standingIn" | "exhausted" | "atWork";
+  readonly untilMs: number;
+  readonly climbCount: number;
+  readonly lookBackCount: number;
+}
 
 export interface RecoveryInput {
   readonly incidentId: string;
   readonly workerId: string;
   /** Whose fault it is; null where it is no model's. */
   readonly model: ModelId | null;
-  readonly jobId: string | null;
+  /** The jobs whose failure it is; none where no job failed. */
+  readonly jobIds: readonly string[];
   readonly origin: RecoveryOrigin;
   readonly fault: Fault;
   readonly failureType: FailureType;
   readonly ladder: Ladder;
+  /** The ladder was climbed for this same failure of late and changed nothing: no second climb is owed to it. */
+  readonly isClimbInVain?: boolean;
   /** A cooldown of this failure type and worker that still runs; nothing is climbed in it, and a test render goes first. */
   readonly cooldownUntilMs?: number | null;
   readonly resume?: RecoveryResume;
@@ -92,16 +90,21 @@ export interface RecoveryContext {
   readonly incidentId: string;
   readonly workerId: string;
   readonly model: ModelId | null;
-  readonly jobId: string | null;
+  readonly jobIds: readonly string[];
   readonly origin: RecoveryOrigin;
   readonly fault: Fault;
   readonly failureType: FailureType;
   readonly ladder: Ladder;
+  readonly isClimbInVain: boolean;
   readonly parent: ActorRef<Snapshot<unknown>, RecoveryReport>;
   readonly clock: Pick<Clock, "nowMs">;
   readonly limits: RecoveryLimits;
   /** Where the machine goes first; `null` once it has gone. */
-  readonly start: "standingIn" | "exhausted" | "coolingDown" | "workerDeath" | "climb" | null;
+  readonly start: "standingIn" | "exhausted" | "atWork" | "workerDeath" | "examined" | null;
+  /** A job failed, and nothing says yet whether it is to blame or its worker: an experiment is owed. */
+  readonly isExperimentDue: boolean;
+  /** Who is to blame, as far as it is settled. */
+  readonly blame: Blame | null;
   readonly isClimbing: boolean;
   readonly climbCount: number;
   /** Climbs before an operator's reset: they no longer count against the limit. */
@@ -113,7 +116,9 @@ export interface RecoveryContext {
   readonly rung: { readonly action: RecoveryAction; readonly startedAtMs: number } | null;
   readonly evidence: ActionEvidence | null;
   readonly proof: RungProof;
-  /** A job or a canary has failed in this incident: only then may the stand-in take over. */
+  /** How the last test render ended; null when none was asked since the last step. The stand-in may take over only after one. */
+  readonly testRender: ProbeVerdict | null;
+  /** A job or a canary has failed in this incident: it waits for no running job any more. */
   readonly hasProvenFailure: boolean;
   readonly workerState: "unknown" | "connected" | "crashLooping" | "stopped";
   readonly cooldownUntilMs: number | null;
@@ -123,6 +128,8 @@ export interface RecoveryContext {
   readonly isStandInServed: boolean;
   readonly isExhausted: boolean;
   readonly isTrialJobBegun: boolean;
+  /** One job alone is let through, by this incident's wish. */
+  readonly isNarrowed: boolean;
   readonly joinedFaultCount: number;
 }
 
@@ -156,11 +163,24 @@ export type RecoveryReport =
       readonly failureType: FailureType;
       readonly climb: number;
       readonly result: RungResult;
+      /** What it has to cure; null where no job failed. */
+      readonly ailment: Ailment | null;
+    } & About)
+  | ({
+      readonly type: "blame.settled";
+      readonly blame: Blame;
+      /** One sentence. */
+      readonly because: string;
+      readonly jobIds: readonly string[];
+      readonly jobCount: number;
+      readonly signature: string;
+      /** A whole ladder was climbed for it, and changed nothing. */
+      readonly isClimbInVain: boolean;
     } & About)
   | ({
       readonly type: "climb.ended";
       readonly climb: number;
-      readonly outcome: "repaired" | "stoodIn";
+      readonly outcome: ClimbOutcome;
       readonly atMs: number;
     } & About)
   | ({ readonly type: "cooldown.started"; readonly failureType: FailureType; readonly untilMs: number } & About)
@@ -185,7 +205,13 @@ export type RecoveryEvent =
   /** An operator asked for a repair: an incident that waits looks at once, one that is worked on goes on. */
   | { readonly type: "recovery.look" }
   | { readonly type: "recovery.stop" }
-  | { readonly type: "fault.joined"; readonly fault: Fault }
+  /** `isDeath`: the worker's process ended by it, so that nothing can be asked of it now. */
+  | {
+      readonly type: "fault.joined";
+      readonly fault: Fault;
+      readonly jobId: string | null;
+      readonly isDeath: boolean;
+    }
   | { readonly type: "worker.connected"; readonly workerId: string }
   | { readonly type: "worker.crashLooped"; readonly workerId: string }
   | { readonly type: "worker.stopped"; readonly workerId: string }
@@ -207,7 +233,8 @@ export interface RecoveryOutput {
 /** Who an effect is about. */
 export interface RecoveryTarget extends About {
   readonly model: ModelId | null;
-  readonly jobId: string | null;
+  /** The jobs that failed; any one of them can show whether it works again. */
+  readonly jobIds: readonly string[];
   readonly fault: Fault;
   /** The rung in hand; null between rungs. */
   readonly action: RecoveryAction | null;
@@ -236,7 +263,20 @@ export interface ProbeAnswer {
   readonly reason: string;
 }
 
+/** What was found out right after a job's failure. */
+export interface ExperimentAnswer {
+  readonly testRender: ProbeVerdict;
+  /** Want of memory alone: the failed phase again; `unknown` elsewhere. */
+  readonly failedPhase: ProbeVerdict;
+  /** Jobs that failed alike of late, on whatever worker. */
+  readonly jobIds: readonly string[];
+  readonly reason: string;
+}
+
 export interface StandInAnswer {
-  readonly plays: boolean;
+  /** Of one that an owner can see; null where none could be looked at. */
+  readonly plays: boolean | null;
+  /** Somebody waits who may have one. */
+  readonly isAwaited: boolean;
   readonly reason: string;
 }

@@ -1,12 +1,23 @@
 /**
- * Owns one incident: climbs the ladder of its failure type, proves each rung, lets the stand-in serve and looks back.
- * Life: diagnosing → choosing → acting → verifying → returning → resolved; standingIn, coolingDown, exhausted → probing.
+ * Owns one incident: asks who is to blame, climbs the ladder of its failure type, proves each rung, lets the stand-in
+ * serve and looks back.
+ * Life: diagnosing → experimenting → choosing → acting → verifying → returning → resolved; standingIn, exhausted → probing.
  * Survives actions that hang, fail or are refused, a dying worker, and a restart of the service (`input.resume`).
  */
 import { messageOf } from "../core/errors.ts";
 import { unknownFacts } from "../recovery/preconditions.ts";
 import { contextOf } from "./recovery-context.ts";
-import { climbAgain, endingOf, goOn, recoverySetup, targetOf } from "./recovery-setup.ts";
+import { endingOf, recoverySetup, targetOf } from "./recovery-setup.ts";
+import {
+  climbAgain,
+  fromDiagnosis,
+  fromExperiment,
+  goOn,
+  joinedOf,
+  noExperiment,
+  refuteRung,
+  standInFor,
+} from "./recovery-transitions.ts";
 
 export const recoveryMachine = recoverySetup.createMachine({
   id: "recovery",
@@ -20,26 +31,10 @@ export const recoveryMachine = recoverySetup.createMachine({
   on: {
     "recovery.stop": { target: ".stopped" },
     "recovery.reset": { actions: "forgiveClimbs" },
-    "fault.joined": { actions: { type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) } },
+    "fault.joined": { actions: { type: "noteJoined", params: joinedOf } },
     "worker.connected": { actions: "noteConnected" },
-    "worker.crashLooped": {
-      guard: "isNewlyDown",
-      target: ".standingIn",
-      actions: [
-        { type: "noteDown", params: { workerState: "crashLooping" } },
-        { type: "failRung", params: { reason: "the worker keeps crashing" } },
-        "noteProvenFailure",
-      ],
-    },
-    "worker.stopped": {
-      guard: "isNewlyDown",
-      target: ".standingIn",
-      actions: [
-        { type: "noteDown", params: { workerState: "stopped" } },
-        { type: "failRung", params: { reason: "the worker was stopped" } },
-        "noteProvenFailure",
-      ],
-    },
+    "worker.crashLooped": standInFor("crashLooping", "the worker keeps crashing"),
+    "worker.stopped": standInFor("stopped", "the worker was stopped"),
   },
   states: {
     diagnosing: {
@@ -50,25 +45,28 @@ export const recoveryMachine = recoverySetup.createMachine({
       always: [
         { guard: "startsStandingIn", target: "standingIn" },
         { guard: "startsExhausted", target: "exhausted" },
-        { guard: "startsCoolingDown", target: "coolingDown" },
+        { guard: "startsAtWork", target: "verifying.awaitingWorker", actions: "requestModel" },
         { guard: "startsWithDeath", target: "verifying.awaitingWorker", actions: "startJoinedRestart" },
       ],
       on: {
-        "pipeline.suspended": [
-          { guard: "isAskedFor", target: "verifying.runningCanary" },
-          // A climb has just ended: whether anything is broken again is tried out before anybody waits for it.
-          { guard: "isInCooldown", target: "verifying.runningCanary" },
-          { target: "choosing", actions: "startClimb" },
-        ],
+        "pipeline.suspended": fromDiagnosis,
       },
       after: {
-        suspendMs: [
-          // Neither measured trouble nor an operator's question interrupts a job: ask again until the job has ended.
-          { guard: "mayWait", target: "diagnosing", reenter: true },
-          { guard: "isInCooldown", target: "verifying.runningCanary" },
-          { target: "choosing", actions: "startClimb" },
-        ],
+        // Neither a question nor measured trouble interrupts a job: ask again until the job has ended.
+        suspendMs: [{ guard: "mayWait", target: "diagnosing", reenter: true }, ...fromDiagnosis],
       },
+    },
+    experimenting: {
+      description: "A job failed: a test render on the same worker shows whether the job is to blame, or the worker.",
+      tags: ["recovering", "busy"],
+      invoke: {
+        src: "experiment",
+        input: targetOf,
+        onDone: { actions: [{ type: "settleBlame", params: ({ event }) => event.output }, "signalSettled"] },
+        onError: { actions: [{ type: "settleBlame", params: noExperiment }, "signalSettled"] },
+      },
+      on: { "blame.judged": fromExperiment },
+      after: { experimentMs: { actions: [{ type: "settleBlame", params: noExperiment }, "signalSettled"] } },
     },
     choosing: {
       description: "The next step that can help is chosen; steps that cannot are skipped with a reason.",
@@ -156,14 +154,15 @@ export const recoveryMachine = recoverySetup.createMachine({
       on: {
         "repair.proven": [
           { guard: "isNothingToRepair", target: "resolved" },
+          {
+            guard: "isClimbInVain",
+            target: "resolved",
+            actions: ["settleInVain", "startCooldown", { type: "endClimb", params: { outcome: "inVain" } }],
+          },
           { target: "returning", actions: "concludeRung" },
         ],
-        // Before the first climb a restart or a test render was proven; nothing stands in the way of that climb.
-        "repair.refuted": [
-          goOn,
-          { guard: "isInCooldown", target: "#recovery.coolingDown" },
-          { target: "#recovery.choosing", actions: "startClimb" },
-        ],
+        // Outside a climb: the first one, unless a climb has just ended; then a stand-in serves, because this proof failed.
+        "repair.refuted": [goOn, ...climbAgain],
       },
       states: {
         awaitingWorker: {
@@ -177,24 +176,10 @@ export const recoveryMachine = recoverySetup.createMachine({
             },
             "model.loadFailed": {
               guard: { type: "isOwnModel", params: ({ event }) => ({ model: event.model }) },
-              actions: [
-                { type: "failRung", params: { reason: "the model did not load after the restart" } },
-                "noteProvenFailure",
-                "concludeRung",
-                "signalRefuted",
-              ],
+              actions: ["noteModelMissing", ...refuteRung("the model did not load after the restart")],
             },
           },
-          after: {
-            workerReadyMs: {
-              actions: [
-                { type: "failRung", params: { reason: "the worker was not ready in time" } },
-                "noteProvenFailure",
-                "concludeRung",
-                "signalRefuted",
-              ],
-            },
-          },
+          after: { workerReadyMs: { actions: refuteRung("the worker was not ready in time") } },
         },
         runningCanary: {
           description: "A tiny test render runs on the main model.",
@@ -238,13 +223,7 @@ export const recoveryMachine = recoverySetup.createMachine({
       tags: ["recovering", "servable"],
       // Admission first: a pipeline that goes on before it is narrowed to one job would claim under the old width.
       // And the model: a load that failed in this incident is over only when the loader knows that it is mended.
-      entry: [
-        "forgetTrialJob",
-        "disarmLookBack",
-        { type: "admit", params: { admission: "one" } },
-        "requestModel",
-        "resumePipeline",
-      ],
+      entry: ["forgetTrialJob", "disarmLookBack", "admitOne", "requestModel", "resumePipeline"],
       on: {
         "job.begun": { actions: "noteTrialJob" },
         "job.ended": [
@@ -252,14 +231,7 @@ export const recoveryMachine = recoverySetup.createMachine({
           // A job may fail by its own fault; another one is admitted. A fault of the worker comes as fault.joined.
           { target: "returning", reenter: true },
         ],
-        "fault.joined": {
-          actions: [
-            { type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) },
-            "suspendPipeline",
-            "signalRefuted",
-          ],
-        },
-        "repair.refuted": [goOn, ...climbAgain],
+        "fault.joined": { target: "diagnosing", actions: { type: "takeUpFault", params: joinedOf } },
       },
       after: { returnIdleMs: { guard: "isTrialJobMissing", target: "resolved" }, returnJobMs: { target: "resolved" } },
     },
@@ -271,7 +243,7 @@ export const recoveryMachine = recoverySetup.createMachine({
         "concludeRung",
         "startCooldown",
         { type: "endClimb", params: { outcome: "repaired" } },
-        { type: "admit", params: { admission: "all" } },
+        "admitAll",
         "resumePipeline",
         { type: "releaseBreaker", params: { isResolved: true } },
         "reportResolved",
@@ -315,7 +287,7 @@ export const recoveryMachine = recoverySetup.createMachine({
         "fault.joined": {
           guard: "mayClimb",
           target: "choosing",
-          actions: [{ type: "noteJoined", params: ({ event }) => ({ fault: event.fault }) }, "startClimb"],
+          actions: [{ type: "noteJoined", params: joinedOf }, "startClimb"],
         },
         "worker.connected": { actions: ["noteConnected", "requestModel"] },
         "model.proven": {
@@ -352,17 +324,6 @@ export const recoveryMachine = recoverySetup.createMachine({
         "repair.refuted": climbAgain,
       },
       after: { canaryMs: { actions: "signalRefuted" } },
-    },
-    coolingDown: {
-      description:
-        "A climb for this kind of failure has just ended, and a test render failed since; stand-ins serve until the cooldown is over.",
-      tags: ["mock", "degraded"],
-      entry: ["serveStandIns", "reportStoodIn"],
-      on: {
-        "recovery.reset": { target: "probing", actions: "forgiveClimbs" },
-        "recovery.look": { target: "probing" },
-      },
-      after: { cooldownMs: { target: "probing" } },
     },
     exhausted: {
       description: "Every climb of this incident was in vain: nothing is tried but looking back. It needs you.",

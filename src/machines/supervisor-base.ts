@@ -51,7 +51,7 @@ export const supervisorBase = setup({
   },
   delays: {
     drainMs: ({ context }) => limitsOf(context).drainMs,
-    finishMs: ({ context }) => context.finishMs,
+    finishMs: ({ context }) => Math.max(0, context.finishUntilMs - context.clock.nowMs()),
     startMs: () => 0,
   },
 });

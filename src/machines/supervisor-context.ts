@@ -2,7 +2,7 @@
  * The beginning of a supervisor, with what the one before it left: budget, cooldowns, breakers, pause and open
  * incidents.
  */
-import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
+import { type OpenIncident, unknownWorker, unstartableKey } from "./supervisor-facts.ts";
 import {
   nothingResumed,
   type ResumedIncident,
@@ -22,7 +22,9 @@ function openedOf(
 ): OpenIncident {
   const worker = workers.find(({ id }) => id === incident.workerId);
   const isOfWorker = worker !== undefined && (incident.model === null || incident.model === worker.model);
-  const stage = !isOfWorker ? "setAside" : resume.kind === "exhausted" ? "exhausted" : "standingIn";
+  const waiting = resume.kind === "atWork" ? "working" : resume.kind;
+  const ofWorker = incident.key === unstartableKey(incident.workerId) ? "unstartable" : waiting;
+  const stage = isOfWorker ? ofWorker : "setAside";
   return {
     ...incident,
     stage,
@@ -54,6 +56,8 @@ export function contextOf(input: SupervisorInput): SupervisorContext {
     incidentCount: 0,
     budgetSpentAtMs: resumed.budgetSpentAtMs,
     cooldowns: resumed.cooldowns,
+    trials: resumed.trials,
+    vainLadders: [],
     breakers: resumed.breakers,
     crashes: {},
     mode: "loading",
@@ -63,6 +67,6 @@ export function contextOf(input: SupervisorInput): SupervisorContext {
     drain: resumed.drain,
     isDrilling: false,
     stopShape: "ladder",
-    finishMs: 0,
+    finishUntilMs: 0,
   };
 }

@@ -5,11 +5,13 @@
 import type { Fault } from "../core/fault.ts";
 import { hourMs } from "../core/units.ts";
 import type { ModelId } from "../core/words.ts";
+import { isConclusive, sameSignatureWithinMs } from "../recovery/blame.ts";
+import { signatureOf } from "../recovery/signature.ts";
 import type { RecoveryOrigin } from "./recovery-types.ts";
 import { childIds } from "./supervisor-children.ts";
-import type { OpenIncident } from "./supervisor-facts.ts";
+import { isUnattended, type OpenIncident } from "./supervisor-facts.ts";
 import { join, nothing, type Route, send, tell } from "./supervisor-route.ts";
-import type { SupervisorContext } from "./supervisor-types.ts";
+import type { SupervisorContext, VainLadder } from "./supervisor-types.ts";
 
 const openIncidentLimit = 8;
 export const cooldownKey = (workerId: string, failureType: string): string => `${workerId}/${failureType}`;
@@ -21,9 +23,9 @@ function incidentKey(context: SupervisorContext, workerId: string, fault: Fault,
   return [place, fault.failureType, fault.code, isShared ? "" : (model ?? "")].join("|");
 }
 
-/** Incidents of the worker as a whole; those of a model that is set aside leave it in peace. */
+/** Incidents of the worker as a whole on which somebody works; the others leave it in peace. */
 export const incidentsOf = ({ incidents }: SupervisorContext, workerId: string): readonly OpenIncident[] =>
-  Object.values(incidents).filter((incident) => incident.workerId === workerId && incident.stage !== "setAside");
+  Object.values(incidents).filter((incident) => incident.workerId === workerId && !isUnattended(incident));
 
 export interface Suffered {
   readonly workerId: string;
@@ -36,24 +38,30 @@ export interface Suffered {
   readonly orderId?: string;
 }
 
+/** A job failed, and nothing says yet whether it is to blame or its worker: a test render is asked before anything is done. */
+export const isQuestion = ({ fault, jobId, origin }: Pick<Suffered, "fault" | "jobId" | "origin">): boolean =>
+  origin === "fault" && jobId !== null && !isConclusive(fault);
+
 function joinIncident(
   context: SupervisorContext,
   { id, ...incident }: OpenIncident,
-  { fault, jobId, orderId }: Suffered,
+  { fault, jobId, origin, orderId }: Suffered,
 ): Route {
-  const joined = { ...incident, id, lastFaultAtMs: context.clock.nowMs() };
+  const isAlike = jobId !== null && signatureOf(fault) === signatureOf(incident.fault);
+  const jobIds = isAlike ? [...new Set([...incident.jobIds, jobId])] : incident.jobIds;
+  const joined = { ...incident, id, jobIds, lastFaultAtMs: context.clock.nowMs() };
   const told = tell({ type: "incident.joined", id, fault, jobId, orderId: orderId ?? null });
   if (orderId !== undefined) return join(told, send(childIds.recovery(id), { type: "recovery.look" }));
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [id]: joined } } },
     told,
-    send(childIds.recovery(id), { type: "fault.joined", fault }),
+    send(childIds.recovery(id), { type: "fault.joined", fault, jobId, isDeath: origin === "workerDeath" }),
   );
 }
 
 /** Whether a test render decides if there is anything to repair: then nobody is told of a repair before it. */
-const beginsWithTest = (origin: Suffered["origin"], isInCooldown: boolean): boolean =>
-  origin === "manual" || (isInCooldown && origin !== "workerDeath");
+const beginsWithTest = (suffered: Suffered, isInCooldown: boolean): boolean =>
+  suffered.origin === "manual" || isQuestion(suffered) || (isInCooldown && suffered.origin !== "workerDeath");
 
 /** Opens an incident, or joins the fault to the one that is open for the same thing. */
 export function openOrJoin(context: SupervisorContext, suffered: Suffered): Route {
@@ -62,7 +70,9 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const key = incidentKey(context, workerId, fault, model);
   const isSetAside = origin === "setAside";
   // However many models are aside, a worker in trouble has its incident.
-  const open = Object.values(context.incidents).filter(({ stage }) => (stage === "setAside") === isSetAside);
+  const open = Object.values(context.incidents).filter((incident) =>
+    isSetAside ? incident.stage === "setAside" : !isUnattended(incident),
+  );
   const same = open.find((incident) => incident.key === key);
   if (same !== undefined) return joinIncident(context, same, suffered);
   // Its worker is down already: whatever fails on it until it is back belongs to that incident. And nobody repairs a
@@ -72,7 +82,8 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const isOrder = suffered.orderId !== undefined;
   if (ofWorker !== undefined && (isFull || isOrder || origin === "workerDeath"))
     return joinIncident(context, ofWorker, suffered);
-  if (isFull && !isOrder) return nothing;
+  // Nobody would work on an incident of a service that stops; what is broken then is found at the next start.
+  if ((isFull && !isOrder) || context.mode === "draining") return nothing;
   const number = context.incidentCount + 1;
   const nowMs = context.clock.nowMs();
   const id = `inc-${context.epoch}-${number}`;
@@ -84,7 +95,8 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     workerId,
     failureType: fault.failureType,
     model,
-    stage: isSetAside ? "setAside" : beginsWithTest(origin, cooldownUntilMs !== null) ? "checking" : "working",
+    jobIds: jobId === null ? [] : [jobId],
+    stage: isSetAside ? "setAside" : beginsWithTest(suffered, cooldownUntilMs !== null) ? "checking" : "working",
     fault,
     openedAtMs: nowMs,
     lastFaultAtMs: nowMs,
@@ -92,6 +104,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
     lookBackCount: 0,
     lookBackAtMs: null,
   };
+  const isClimbInVain = wasClimbedInVain(context, workerId, signatureOf(fault));
   return join(
     { ...nothing, change: { incidents: { ...context.incidents, [incident.id]: incident }, incidentCount: number } },
     tell({
@@ -103,15 +116,30 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
       fault,
       model,
       jobId,
-      isSetAside,
+      attendance: isSetAside ? "setAside" : "recovery",
       atMs: nowMs,
       orderId: suffered.orderId ?? null,
     }),
     {
       ...nothing,
-      spawns: origin === "setAside" ? [] : [{ incident, origin, fault, jobId, cooldownUntilMs, resume: null }],
+      spawns: origin === "setAside" ? [] : [{ incident, origin, fault, isClimbInVain, cooldownUntilMs, resume: null }],
     },
   );
+}
+
+function wasClimbedInVain({ vainLadders, clock }: SupervisorContext, workerId: string, signature: string): boolean {
+  const isOf = (ladder: VainLadder): boolean => ladder.workerId === workerId && ladder.signature === signature;
+  return vainLadders.some((ladder) => isOf(ladder) && ladder.untilMs > clock.nowMs());
+}
+
+/** As long as jobs go on failing alike, and a moment longer, the ladder is not climbed for that again. */
+export function noteVainLadder(context: SupervisorContext, workerId: string, signature: string): Route {
+  const nowMs = context.clock.nowMs();
+  const others = context.vainLadders.filter(
+    (ladder) => ladder.untilMs > nowMs && !(ladder.workerId === workerId && ladder.signature === signature),
+  );
+  const noted = { workerId, signature, untilMs: nowMs + sameSignatureWithinMs };
+  return { ...nothing, change: { vainLadders: [...others, noted] } };
 }
 
 /** Ends those incidents of models that are set aside which are over. */
@@ -137,7 +165,7 @@ const unwantedAfterMs = hourMs;
 export const closeUnwanted = (context: SupervisorContext): Route =>
   closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
-type Known = Partial<Pick<OpenIncident, "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs">>;
+type Known = Partial<Pick<OpenIncident, "jobIds" | "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs">>;
 
 /** What its actor has reported of an incident. */
 export function noteIncident(context: SupervisorContext, incidentId: string, known: Known): Route {

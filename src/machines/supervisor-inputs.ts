@@ -51,17 +51,18 @@ export const workerInput = (parent: Parent, workerId: string): WorkerInput => ({
 
 export function recoveryInput(
   parent: Parent,
-  { incident, origin, fault, jobId, cooldownUntilMs, resume }: IncidentSpawn,
+  { incident, origin, fault, isClimbInVain, cooldownUntilMs, resume }: IncidentSpawn,
 ): RecoveryInput {
   return {
     incidentId: incident.id,
     workerId: incident.workerId,
     model: incident.model,
-    jobId,
+    jobIds: incident.jobIds,
     origin,
     fault,
     failureType: incident.failureType,
     ladder: parent.context.ladders[incident.failureType],
+    isClimbInVain,
     cooldownUntilMs,
     ...withoutNulls({ resume }),
     ...common(parent, parent.context.limits.recovery),

@@ -1,9 +1,10 @@
 /** What the reports of a pipeline mean for everybody else: jobs that begin and end, faults, stalls. */
 import { classify } from "../recovery/classify.ts";
 import { childIds } from "./supervisor-children.ts";
-import { openOrJoin } from "./supervisor-incidents.ts";
+import { isQuestion, openOrJoin } from "./supervisor-incidents.ts";
 import { recycleIfAsked, releaseIfPaused } from "./supervisor-intake.ts";
 import { type Handlers, join, noteKnown, nothing, send, tell, toIncidents, updateWorker } from "./supervisor-route.ts";
+import { jobHasFailed, jobHasSucceeded } from "./supervisor-trials.ts";
 
 export const jobHandlers: Handlers = {
   "job.begun": (context, { workerId, jobId }) =>
@@ -21,16 +22,19 @@ export const jobHandlers: Handlers = {
       send(childIds.breaker(workerId), { type: "job.ended", workerId, isSuccessful }),
       toIncidents(context, workerId, { type: "job.ended", workerId, isSuccessful }),
       releaseIfPaused({ ...context, ...ended.change }, workerId),
+      isSuccessful ? jobHasSucceeded(context, jobId) : nothing,
     );
   },
   "job.cancel": (_, { workerId, jobId }) => send(childIds.pipeline(workerId), { type: "job.cancel", jobId }),
   "fault.raised": (context, event) => {
     const { fault, workerId, model, jobId } = event.report;
+    const origin = event.isHealthOnly ? "health" : "fault";
     return join(
-      event.isHealthOnly
+      event.isHealthOnly || isQuestion({ fault, jobId, origin })
         ? nothing
         : send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
-      openOrJoin(context, { workerId, fault, model, jobId, origin: event.isHealthOnly ? "health" : "fault" }),
+      openOrJoin(context, { workerId, fault, model, jobId, origin }),
+      event.isHealthOnly ? nothing : jobHasFailed(context, jobId, fault),
     );
   },
   "render.planned": (context, { workerId, peakBytes: planned }) =>
@@ -56,6 +60,7 @@ export const jobHandlers: Handlers = {
       }),
       send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin(context, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
+      jobHasFailed(context, jobId, fault),
     );
   },
   "pipeline.stopped": (context, { workerId }) =>

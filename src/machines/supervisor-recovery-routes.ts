@@ -1,12 +1,21 @@
 /** What the reports of an incident mean for its worker, and what an operator asks of recovery. */
 import { faultOfOrder } from "../recovery/classify.ts";
-import { climbEndedRow, lookBackRow, rungStartedRow } from "./incident-rows.ts";
+import { blameRow, climbEndedRow, lookBackRow, rungStartedRow } from "./incident-rows.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
 import { childIds, type Send } from "./supervisor-children.ts";
-import { closeIncident, closeUnwanted, cooldownKey, noteIncident, openOrJoin } from "./supervisor-incidents.ts";
+import {
+  closeIncident,
+  closeUnwanted,
+  cooldownKey,
+  noteIncident,
+  noteVainLadder,
+  openOrJoin,
+} from "./supervisor-incidents.ts";
 import { releaseIfPaused } from "./supervisor-intake.ts";
 import { type Handlers, join, nothing, type Route, send, tell } from "./supervisor-route.ts";
+import { endOldTrials, tryRung } from "./supervisor-trials.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
+import { startUnstartable } from "./supervisor-unstartable.ts";
 
 const about = (event: {
   readonly incidentId: string;
@@ -38,6 +47,19 @@ const nowWaits =
     );
   };
 
+/** Only now is anything counted against the worker: while it was a question, nothing was. */
+function blameSettled(context: SupervisorContext, event: Extract<RecoveryReport, { type: "blame.settled" }>): Route {
+  const { incidentId, workerId, blame, jobIds, signature, isClimbInVain } = event;
+  const told = tell({ type: "blame.settled", ...about(event), data: blameRow(event) });
+  if (blame !== "route") return join(told, isClimbInVain ? noteVainLadder(context, workerId, signature) : nothing);
+  const attribution = context.incidents[incidentId]?.fault.attribution ?? "worker";
+  return join(
+    told,
+    noteIncident(context, incidentId, { stage: "working", jobIds }),
+    send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution }),
+  );
+}
+
 const toPipeline =
   (type: "pipeline.resume" | "pipeline.suspend" | "pipeline.standIn") =>
   (_: SupervisorContext, event: Extract<RecoveryReport, { type: typeof type }>) =>
@@ -67,14 +89,11 @@ export const recoveryHandlers: Handlers = {
       noteIncident(context, event.incidentId, { stage: "working", climbCount: event.climb }),
       tell({ type: "rung.started", ...about(event), data: rungStartedRow(event) }),
     ),
-  "rung.ended": (_, event) =>
-    tell({
-      type: "rung.ended",
-      ...about(event),
-      failureType: event.failureType,
-      climb: event.climb,
-      result: event.result,
-    }),
+  "rung.ended": (context, event) => {
+    const { failureType, climb, result } = event;
+    return join(tell({ type: "rung.ended", ...about(event), failureType, climb, result }), tryRung(context, event));
+  },
+  "blame.settled": blameSettled,
   "climb.ended": (_, event) => tell({ type: "climb.ended", ...about(event), data: climbEndedRow(event) }),
   "cooldown.started": (context, event) => {
     const cooldowns = { ...context.cooldowns, [cooldownKey(event.workerId, event.failureType)]: event.untilMs };
@@ -107,11 +126,15 @@ export const recoveryHandlers: Handlers = {
       jobId: null,
       origin: isForced ? "forced" : "manual",
     }),
-  "recovery.reset": (context) => ({
-    ...nothing,
-    change: { cooldowns: {} },
-    facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
-    sends: Object.keys(context.incidents).map((id): Send => [childIds.recovery(id), { type: "recovery.reset" }]),
-  }),
-  "incidents.sweep": closeUnwanted,
+  "recovery.reset": (context) =>
+    join(
+      {
+        ...nothing,
+        change: { cooldowns: {} },
+        facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
+        sends: Object.keys(context.incidents).map((id): Send => [childIds.recovery(id), { type: "recovery.reset" }]),
+      },
+      startUnstartable(context),
+    ),
+  "incidents.sweep": (context) => join(closeUnwanted(context), endOldTrials(context)),
 };

@@ -10,7 +10,7 @@ export interface IncidentSpawn {
   readonly incident: OpenIncident;
   readonly origin: RecoveryOrigin;
   readonly fault: Fault;
-  readonly jobId: string | null;
+  readonly isClimbInVain: boolean;
   readonly cooldownUntilMs: number | null;
   readonly resume: RecoveryResume | null;
 }

@@ -25,6 +25,9 @@ export const supervisorSetup = supervisorBase.extend({
     letJobsEnd: enqueueActions((around, params: { shape: StopShape; finishMs: number }) =>
       steps.letJobsEnd(around, params),
     ),
+    hurryJobs: enqueueActions((around, params: { shape: StopShape; finishMs: number }) =>
+      steps.hurryJobs(around, params),
+    ),
     beginDrain: enqueueActions((around, params: { shape: StopShape | null }) => steps.beginDrain(around, params.shape)),
     stopWorkers: enqueueActions((around) => steps.stopWorkers(around)),
   },

@@ -3,7 +3,7 @@ import type { PipelineEvent } from "./pipeline-types.ts";
 import type { RecoveryResume } from "./recovery-types.ts";
 import { type Around, limitsOf } from "./supervisor-base.ts";
 import { childIds, isRunning, type Send } from "./supervisor-children.ts";
-import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
+import { isUnattended, type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
 import { abandonIncident, incidentsOf } from "./supervisor-incidents.ts";
 import {
   breakerInput,
@@ -50,7 +50,7 @@ function spawnRecovery(around: Around, spawn: IncidentSpawn): void {
 /** It looks back when its time comes: a test render decides whether there is anything left to repair. */
 function resumeRecovery(around: Around, incident: OpenIncident, resume: RecoveryResume): void {
   const { fault } = incident;
-  spawnRecovery(around, { incident, origin: "fault", fault, jobId: null, cooldownUntilMs: null, resume });
+  spawnRecovery(around, { incident, origin: "fault", fault, isClimbInVain: false, cooldownUntilMs: null, resume });
 }
 
 const spawnHealthMonitor = (around: Around): void =>
@@ -86,7 +86,7 @@ export function spawnSubsystems(around: Around): void {
   }
   for (const { id, resume } of context.resumed.incidents) {
     const incident = context.incidents[id];
-    if (incident !== undefined && incident.stage !== "setAside") resumeRecovery(around, incident, resume);
+    if (incident !== undefined && !isUnattended(incident)) resumeRecovery(around, incident, resume);
   }
 }
 
@@ -125,8 +125,9 @@ export function respawnChild(around: Around, childId: string): void {
   const worker = configured.find(({ id }) => childId.startsWith(`${id}/`));
   if (childId === childIds.health) spawnHealthMonitor(around);
   else if (incident !== undefined) {
-    const { climbCount, lookBackCount } = incident;
-    resumeRecovery(around, incident, { kind: "standingIn", untilMs: clock.nowMs(), climbCount, lookBackCount });
+    const { stage, climbCount, lookBackCount } = incident;
+    const kind = stage === "standingIn" || stage === "exhausted" ? stage : "atWork";
+    resumeRecovery(around, incident, { kind, untilMs: clock.nowMs(), climbCount, lookBackCount });
   } else if (worker !== undefined) respawnOf(around, worker, childId);
 }
 
@@ -186,12 +187,22 @@ export function letJobsEnd(
   around: Around,
   { shape, finishMs }: { readonly shape: StopShape; readonly finishMs: number },
 ): void {
+  const { mode, clock } = around.context;
   carryOut(around, {
-    change: { stopShape: shape, finishMs, mode: "draining" },
+    change: { stopShape: shape, finishUntilMs: clock.nowMs() + finishMs, mode: "draining" },
     sends: toAll(workerIds(around), (id) => [childIds.pipeline(id), { type: "pipeline.pause" }]),
-    facts: [{ type: "mode.changed", from: around.context.mode, to: "draining" }],
+    facts: [{ type: "mode.changed", from: mode, to: "draining" }],
     spawns: [],
   });
+}
+
+/** Who asks again while jobs end may shorten their time, and never lengthens it. */
+export function hurryJobs(
+  around: Around,
+  { shape, finishMs }: { readonly shape: StopShape; readonly finishMs: number },
+): void {
+  const { finishUntilMs, clock } = around.context;
+  around.enqueue.assign({ stopShape: shape, finishUntilMs: Math.min(finishUntilMs, clock.nowMs() + finishMs) });
 }
 
 /** @param shape how workers are to end; null: as it was said before */

@@ -11,6 +11,7 @@ import type { FailureType, LoadProfile, Mode, ModelId } from "../core/words.ts";
 import type { BudgetLimits } from "../recovery/budget.ts";
 import type { GpuExpectation } from "../recovery/health.ts";
 import type { Ladders } from "../recovery/ladders.ts";
+import type { RungTrial } from "../recovery/trials.ts";
 import type { CircuitBreakerLimits, CircuitBreakerReport } from "./circuit-breaker-types.ts";
 import type { HealthMonitorLimits, HealthMonitorReport, HealthReport } from "./health-monitor-types.ts";
 import type { ModelLoaderLimits, ModelLoaderReport } from "./model-loader-types.ts";
@@ -23,6 +24,13 @@ export interface SupervisedWorker {
   readonly id: string;
   readonly model: ModelId;
   readonly profile: LoadProfile;
+}
+
+/** Until then no second climb is owed to this failure on this worker. */
+export interface VainLadder {
+  readonly workerId: string;
+  readonly signature: string;
+  readonly untilMs: number;
 }
 
 /** Workers take no new job until an operator resumes. */
@@ -62,6 +70,7 @@ export interface ResumedFacts {
   readonly breakers: Readonly<Record<string, { readonly untilMs: number; readonly openingCount: number }>>;
   readonly pause: Pause | null;
   readonly drain: IntakeDrain | null;
+  readonly trials: readonly RungTrial[];
   readonly incidents: readonly ResumedIncident[];
 }
 
@@ -76,6 +85,7 @@ export const nothingResumed: ResumedFacts = {
   breakers: {},
   pause: null,
   drain: null,
+  trials: [],
   incidents: [],
 };
 
@@ -104,13 +114,20 @@ type RowFact<Kind extends EventKind> = {
 }[Kind];
 
 type IncidentRowFact = RowFact<
-  "rung.started" | "climb.ended" | "incident.stoodIn" | "incident.exhausted" | "canary.passed" | "canary.failed"
+  | "rung.started"
+  | "climb.ended"
+  | "blame.settled"
+  | "incident.stoodIn"
+  | "incident.exhausted"
+  | "canary.passed"
+  | "canary.failed"
 > & { readonly id: string };
 
 type WorkerRowFact = RowFact<
   | "worker.connected"
   | "worker.exited"
   | "worker.crashLooped"
+  | "worker.notStarted"
   | "worker.stopped"
   | "model.proven"
   | "model.loadFailed"
@@ -130,7 +147,8 @@ export type SupervisorFact =
       readonly fault: Fault;
       readonly model: ModelId | null;
       readonly jobId: string | null;
-      readonly isSetAside: boolean;
+      /** Who works on it: a recovery actor, or nobody. */
+      readonly attendance: "recovery" | "setAside" | "needsPerson";
       readonly atMs: number;
       /** The operator's order that opened it; null where nobody ordered it. */
       readonly orderId: string | null;
@@ -177,6 +195,15 @@ export type SupervisorFact =
       readonly climb: number;
       readonly result: RungResult;
     }
+  /** What jobs showed of a repair, with all repairs that are still on trial. */
+  | {
+      readonly type: "rung.revised";
+      readonly id: string;
+      readonly workerId: string;
+      readonly data: EventMap["rung.revised"];
+      readonly trials: readonly RungTrial[];
+    }
+  | { readonly type: "trials.changed"; readonly trials: readonly RungTrial[] }
   | WorkerRowFact
   | {
       readonly type: "breaker.opened" | "breaker.halfOpened" | "breaker.closed";
@@ -205,6 +232,10 @@ export interface SupervisorContext {
   readonly incidentCount: number;
   readonly budgetSpentAtMs: readonly number[];
   readonly cooldowns: Readonly<Record<string, number>>;
+  /** Repairs of which the jobs are yet to show what they were worth. */
+  readonly trials: readonly RungTrial[];
+  /** Failures of jobs for which a whole ladder was climbed of late, and changed nothing. */
+  readonly vainLadders: readonly VainLadder[];
   readonly breakers: ResumedFacts["breakers"];
   readonly crashes: Readonly<Record<string, readonly number[]>>;
   readonly mode: Mode;
@@ -215,8 +246,8 @@ export interface SupervisorContext {
   readonly drain: IntakeDrain | null;
   readonly isDrilling: boolean;
   readonly stopShape: StopShape;
-  /** How long jobs in hand may go on while the service stops. */
-  readonly finishMs: number;
+  /** Until when jobs in hand may go on while the service stops. */
+  readonly finishUntilMs: number;
 }
 
 type SupervisorRequest =
@@ -230,6 +261,10 @@ type SupervisorRequest =
   | { readonly type: "workers.release" }
   /** Loads the worker's model once more from the start; no job begins on it meanwhile. */
   | { readonly type: "model.reload"; readonly workerId: string }
+  /** Workers that cannot start are tried once more: somebody may have mended what keeps them. */
+  | { readonly type: "workers.startAgain" }
+  /** No job begins on the worker until it is let go: somebody proves something on its card. */
+  | { readonly type: "worker.hold" | "worker.letGo"; readonly workerId: string; readonly by: string }
   /** A planned end between two jobs, because the worker leaks. */
   | { readonly type: "worker.recycle"; readonly workerId: string }
   /** What a drill makes necessary spends no budget. */

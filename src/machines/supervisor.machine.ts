@@ -55,6 +55,23 @@ export const supervisorMachine = supervisorSetup.createMachine({
             target: "settling",
             actions: { type: "beginDrain", params: { shape: null } },
           },
+          on: {
+            "service.drain": [
+              {
+                guard: { type: "mayJobsEnd", params: ({ event }) => ({ finishMs: event.finishMs }) },
+                target: "finishing",
+                reenter: true,
+                actions: {
+                  type: "hurryJobs",
+                  params: ({ event }) => ({ shape: event.shape, finishMs: event.finishMs }),
+                },
+              },
+              {
+                target: "settling",
+                actions: { type: "beginDrain", params: ({ event }) => ({ shape: event.shape }) },
+              },
+            ],
+          },
           after: { finishMs: { target: "settling", actions: { type: "beginDrain", params: { shape: null } } } },
         },
         settling: {

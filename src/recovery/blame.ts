@@ -4,7 +4,7 @@
  */
 import type { Fault } from "../core/fault.ts";
 import { minuteMs } from "../core/units.ts";
-import type { FaultClass } from "../core/words.ts";
+import type { Blame, FaultClass } from "../core/words.ts";
 import type { ProbeVerdict } from "./verdicts.ts";
 
 /**
@@ -52,18 +52,26 @@ export interface Experiment {
   readonly jobCount: number;
 }
 
-/**
- * `job`: it alone is suspected, and waits behind the others · `size`: this size does not fit in this memory mode, and
- * the job is planned anew · `route`: the worker is repaired.
- */
-export type Blame = "job" | "size" | "route";
-
 /** A test render that gave no answer speaks against the route: nobody is acquitted by silence. */
 export function judgeBlame({ testRender, failedPhase, jobCount }: Experiment): Blame {
   if (testRender !== "passed") return "route";
   if (failedPhase === "failed") return "size";
   return jobCount >= 2 ? "route" : "job";
 }
+
+/** Why the blame falls so, in one sentence for people. */
+export function reasonOfBlame({ testRender, failedPhase, jobCount }: Experiment): string {
+  if (testRender === "failed") return "The test render right after the failure failed too.";
+  if (testRender === "unknown") return "The test render right after the failure gave no answer.";
+  if (failedPhase === "failed")
+    return "The test render passes, and the failed phase fails again: this size does not fit in this memory mode.";
+  return jobCount >= 2
+    ? `The test render passes, but ${jobCount} jobs failed alike within ten minutes.`
+    : "The test render passes, and no other job failed like this.";
+}
+
+/** Why the blame falls back on the jobs: nothing that was done to the worker changed their failure. */
+export const ladderWasInVain = "Every repair was tried, and the test render passes: what failed is of the jobs alone.";
 
 /** So far back another job's failure of the same signature speaks against the route. */
 export const sameSignatureWithinMs = 10 * minuteMs;

@@ -5,6 +5,7 @@
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { Fault } from "../core/fault.ts";
 import type { AttemptFailure } from "../core/job.ts";
+import { present } from "../core/present.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
 import { isConclusive } from "./blame.ts";
 import { outsideEndOf } from "./outside-end.ts";
@@ -113,6 +114,12 @@ export const chargeOfDeath = (fault: Fault, tries: Tries, explanation: Explanati
 /** What the attempt's evidence says of a death that was not charged. */
 export const toldExplanation = (explanation: Explanation | null): Readonly<Record<string, string>> =>
   explanation === null ? {} : { ended_by: explanation.by, explained_by: explanation.because };
+
+/** What the attempt's owner sees of an error: what told its class, and where in the render it came. */
+export function evidenceOfError({ faultClass, decidedBy, evidence }: Fault): AttemptFailure["evidence"] {
+  const { phase, step, exceptionType } = evidence.workerFailure ?? {};
+  return { fault_class: faultClass, decided_by: decidedBy, ...present({ phase, step, exception_type: exceptionType }) };
+}
 
 /** Puts a charge and what it is for together. */
 export function failureOf(

@@ -14,6 +14,8 @@ export interface ModeFacts {
   readonly isStopping: boolean;
   /** Why the promise for the main model is what it is, asked while the door is open and nothing waits. */
   readonly because: PromiseReason;
+  /** A job is in a worker's hand. */
+  readonly isRendering: boolean;
   /** An open incident works on a worker. */
   readonly isRepairing: boolean;
   /** Some workers serve, and others do not. */
@@ -26,6 +28,8 @@ const isOnItsWay: readonly PromiseReason[] = ["loading", "starting", "resting"];
 
 const rules: readonly { readonly mode: Mode; readonly holds: (facts: ModeFacts) => boolean }[] = [
   { mode: "draining", holds: (facts) => facts.isStopping },
+  // What is being rendered while the disk fills may still be kept: not ready, but not without a real video either.
+  { mode: "degraded", holds: (facts) => facts.because === "diskFull" && facts.isRendering },
   { mode: "mock", holds: (facts) => isWithoutRoute(facts.because) },
   { mode: "recovering", holds: (facts) => facts.isRepairing },
   { mode: "degraded", holds: (facts) => facts.isReduced },

@@ -63,9 +63,14 @@ function adviceOf(fault: Fault): MemoryAdvice | null {
 const refusalOf = (measure: MeasureAdvice | undefined): string | null =>
   measure?.helps === "no" ? measure.reason : null;
 
+/** By its code, or by the ladder that an operator or a measurement asked for. */
+const isOfMemory = ({ code, failureType }: Fault): boolean =>
+  code === "GPU_OUT_OF_MEMORY" || failureType === "vram_exhaustion";
+
 /** A fresh measure of the worker's cache stands before the numbers of the failure: the failed job's leftovers have joined it. */
 function reasonToSkipCacheClear(fault: Fault, facts: RungFacts): string | null {
   const { reservedUnallocatedBytes, neededBytes, isNeighbourToBlame } = facts;
+  if (!isOfMemory(fault)) return "the failure is none of the card's memory; more of it cures nothing";
   if (numbersOf(fault)?.isAddressSpace === true) return "the process's address space is exhausted, not the card";
   if (isNeighbourToBlame) return "other processes hold the memory; clearing this worker's cache frees none of it";
   if (reservedUnallocatedBytes === null) return refusalOf(adviceOf(fault)?.measures.clearCache);

@@ -14,7 +14,7 @@ export interface RungProof {
   readonly canary: ProbeVerdict;
   /** The failed job's phase, run again. */
   readonly envelope: ProbeVerdict;
-  /** A job failed, so that there is a phase to run again. */
+  /** The action belongs to a job's failure: only what failed, run again, can prove that it helped. */
   readonly hasFailedJob: boolean;
   /** What the pending envelope needs; null when nobody knows. */
   readonly neededBytes: number | null;
@@ -23,7 +23,10 @@ export interface RungProof {
   readonly isConditionGone: boolean | null;
   /** A new process has shaken hands, and its device memory is at baseline. */
   readonly hasRestarted: boolean | null;
+  /** Of a stand-in that an owner can see. */
   readonly standInPlays: boolean | null;
+  /** Somebody waits who may have one. */
+  readonly isStandInAwaited: boolean | null;
   /** Why the action could not be carried out; null when it was. */
   readonly actionError: string | null;
 }
@@ -37,6 +40,7 @@ export const nothingProven: RungProof = {
   isConditionGone: null,
   hasRestarted: null,
   standInPlays: null,
+  isStandInAwaited: null,
   actionError: null,
 };
 
@@ -59,6 +63,13 @@ function ofProbe(probe: ProbeVerdict, name: string, before: string): Verdict {
 const envelopeProof = "failed phase, run again,";
 const canaryProof = "test render";
 
+/** Where a job failed, a test render can refute the action, but only what failed can prove it. */
+function ofProofs(proof: RungProof, before: string): Verdict {
+  if (proof.envelope !== "unknown") return ofProbe(proof.envelope, envelopeProof, before);
+  if (!proof.hasFailedJob || proof.canary !== "passed") return ofProbe(proof.canary, canaryProof, before);
+  return verdict("unknown", `${before}, and the ${canaryProof} passed; it waits for the job's next attempt`);
+}
+
 function ofCacheClear(evidence: ActionEvidence, proof: RungProof): Verdict {
   const before = evidence.before.deviceFreeBytes;
   const after = evidence.after.deviceFreeBytes;
@@ -66,15 +77,13 @@ function ofCacheClear(evidence: ActionEvidence, proof: RungProof): Verdict {
     return verdict("unknown", "free memory on the device could not be measured from outside the worker");
   const neededBytes = Math.max(proof.neededBytes ?? 0, noticeableBytes);
   const sentence = `free memory on the device rose by ${formatBytes(after - before)} of the ${formatBytes(neededBytes)} that are needed`;
-  return verdict(after - before >= neededBytes ? "effective" : "ineffective", sentence);
+  if (after - before < neededBytes) return verdict("ineffective", sentence);
+  return proof.hasFailedJob ? ofProofs(proof, sentence) : verdict("effective", sentence);
 }
 
 function ofOptimization(evidence: ActionEvidence, proof: RungProof): Verdict {
   if (evidence.applied.length === 0) return verdict("ineffective", "the worker applied nothing");
-  const applied = `applied ${evidence.applied.join(", ")}`;
-  return proof.envelope === "unknown"
-    ? ofProbe(proof.canary, canaryProof, applied)
-    : ofProbe(proof.envelope, envelopeProof, applied);
+  return ofProofs(proof, `applied ${evidence.applied.join(", ")}`);
 }
 
 function ofOffload(evidence: ActionEvidence, proof: RungProof): Verdict {
@@ -86,10 +95,7 @@ function ofOffload(evidence: ActionEvidence, proof: RungProof): Verdict {
   const change = `resident memory went from ${formatBytes(before)} to ${formatBytes(after)}`;
   if (after >= before) return verdict("ineffective", change);
   if (proof.canary !== "passed") return ofProbe(proof.canary, canaryProof, change);
-  // Without a job there is no envelope to prove; the canary is all that can be asked.
-  return proof.envelope === "unknown" && !proof.hasFailedJob
-    ? verdict("effective", `${change}, and the ${canaryProof} passed`)
-    : ofProbe(proof.envelope, envelopeProof, `${change}, the ${canaryProof} passed`);
+  return ofProofs(proof, proof.envelope === "unknown" ? change : `${change}, the ${canaryProof} passed`);
 }
 
 function ofReduction(evidence: ActionEvidence, proof: RungProof): Verdict {
@@ -107,30 +113,32 @@ function ofReduction(evidence: ActionEvidence, proof: RungProof): Verdict {
 
 function ofDownload(proof: RungProof): Verdict {
   if (proof.filesMatch === null) return verdict("unknown", "the files were not verified");
-  return proof.filesMatch
-    ? verdict("effective", "every file matches its hash")
-    : verdict("ineffective", "a file still does not match its hash");
+  if (!proof.filesMatch) return verdict("ineffective", "a file still does not match its hash");
+  const matching = "every file matches its hash";
+  return proof.hasFailedJob ? ofProofs(proof, matching) : verdict("effective", matching);
 }
 
 function ofRestart(proof: RungProof): Verdict {
   if (proof.hasRestarted === null) return verdict("unknown", "the new process or its memory could not be observed");
   if (!proof.hasRestarted)
     return verdict("ineffective", "no new process shook hands with its device memory at baseline");
-  return ofProbe(proof.canary, canaryProof, "a new process shook hands");
+  return ofProofs(proof, "a new process shook hands");
 }
 
 function ofHealthCheck(proof: RungProof): Verdict {
   if (proof.isConditionGone === null) return verdict("unknown", "the condition could not be measured again");
   if (!proof.isConditionGone) return verdict("ineffective", "the condition that raised the fault persists");
-  return proof.canary === "failed"
-    ? verdict("ineffective", `no condition of host or card explains the fault, but the ${canaryProof} failed`)
-    : verdict("effective", "the condition that raised the fault is gone");
+  if (proof.canary === "failed")
+    return verdict("ineffective", `no condition of host or card explains the fault, but the ${canaryProof} failed`);
+  const gone = "the condition that raised the fault is gone";
+  return proof.hasFailedJob ? ofProofs(proof, gone) : verdict("effective", gone);
 }
 
 function ofStandIn(proof: RungProof): Verdict {
-  if (proof.standInPlays === null) return verdict("unknown", "whether the stand-in plays was not checked");
+  if (proof.isStandInAwaited === false) return verdict("skipped", "nobody waits for a stand-in");
+  if (proof.standInPlays === null) return verdict("unknown", "no owner has seen a stand-in yet");
   return proof.standInPlays
-    ? verdict("effective", "a stand-in was rendered and plays")
+    ? verdict("effective", "an owner can see a stand-in, and it plays")
     : verdict("ineffective", "the stand-in does not play");
 }
 
@@ -170,14 +178,33 @@ export function isRepaired(proof: RungProof): boolean {
   return proof.envelope === "passed" || (proof.envelope === "unknown" && proof.canary === "passed");
 }
 
-/** The probes that an action needs before it can be judged. */
+/**
+ * The probes that an action needs before it can be judged.
+ *
+ * @param canRepeat a job failed in a phase that can be run again
+ */
 export function probesFor(
   action: RecoveryAction,
-  hasFailedJob: boolean,
+  canRepeat: boolean,
 ): { readonly canary: boolean; readonly envelope: boolean } {
   if (action === "fallback_to_mock") return { canary: false, envelope: false };
-  if (action === "restart_pipeline" || action === "retry_model_download" || action === "system_health_check")
-    return { canary: true, envelope: false };
-  if (action === "enable_cpu_offload") return { canary: true, envelope: hasFailedJob };
-  return { canary: !hasFailedJob, envelope: hasFailedJob };
+  // A new process, other files or another load may render nothing at all: the cheap proof comes first.
+  const isCanaryFirst =
+    action === "restart_pipeline" ||
+    action === "retry_model_download" ||
+    action === "system_health_check" ||
+    action === "enable_cpu_offload";
+  return { canary: isCanaryFirst || !canRepeat, envelope: canRepeat };
+}
+
+/** What the jobs of a repair showed after it: an attempt that came past the failure, the same failure, or nothing at all. */
+export type TrialSign = "passed" | "failedAlike" | "over";
+
+/** What an action was worth, as the next attempts of the jobs show it; null where they change nothing. */
+export function reviseVerdict(outcome: Outcome, sign: TrialSign): Verdict | null {
+  if (sign === "failedAlike") return verdict("ineffective", "the job failed alike again afterwards");
+  if (outcome !== "unknown") return null;
+  return sign === "passed"
+    ? verdict("effective", "the job's next attempt came past what had failed")
+    : verdict("unknown", "the job made no other attempt that could have shown it");
 }

@@ -33,6 +33,9 @@ export function cancelHeld(database: Database, row: JobRow): void {
   });
 }
 
+const forgetRejected = (database: Database, jobId: string): number =>
+  database.run("delete from artifacts where job_id = ? and kind = 'rejected'", jobId);
+
 export function commitResult(
   database: Database,
   lease: LeaseRef,
@@ -48,6 +51,7 @@ export function commitResult(
   }
   if (!insertArtifact(database, row.id, lease.fence, artifact, { servedBy: result.servedBy, reason: null }))
     return "stale";
+  forgetRejected(database, row.id);
   if (thumbnail !== undefined) {
     database.run("delete from artifacts where job_id = ? and kind = 'thumbnail'", row.id);
     insertArtifact(database, row.id, lease.fence, thumbnail, { servedBy: result.servedBy, reason: null });
@@ -138,6 +142,13 @@ function keepSuspicion(database: Database, row: JobRow, { kind, isSuspect, signa
   );
 }
 
+/** The newest file that was refused is kept with its job, and goes with it. */
+function keepRejected(database: Database, row: JobRow, { rejected, message }: AttemptFailure): void {
+  if (rejected === undefined) return;
+  forgetRejected(database, row.id);
+  insertArtifact(database, row.id, row.fence, rejected, { servedBy: null, reason: message });
+}
+
 /**
  * Ends an attempt without a result. What was not the job's own doing is not charged and never ends it. One that ends its
  * worker the same way again is set aside, one that fails the same way again, or has no try left, fails; any other goes
@@ -171,6 +182,7 @@ export function failAttempt(
     row.id,
   );
   keepSuspicion(database, row, failure);
+  keepRejected(database, row, failure);
   if (verdict.kind === "retry") queueAgain(database, row.id, failure.runAtMs);
   else endJob(database, row.id, { state: verdict.kind, code: verdict.code, message: verdict.message });
   const kind = ({ retry: "job.retried", quarantined: "job.quarantined", failed: "job.failed" } as const)[verdict.kind];
@@ -211,6 +223,12 @@ function acquitJob(database: Database, jobId: string): void {
 /** The worker was to blame, not these jobs: what their failures cost them is given back. */
 export function acquitJobs(database: Database, jobIds: readonly string[]): void {
   for (const jobId of jobIds) acquitJob(database, jobId);
+}
+
+export function hastenJobs(database: Database, jobIds: readonly string[]): void {
+  const nowMs = database.clock.nowMs();
+  for (const jobId of jobIds)
+    database.run("update jobs set run_at = ? where id = ? and state = 'queued' and run_at > ?", nowMs, jobId, nowMs);
 }
 
 export const findFailedAlike = (database: Database, signature: string, sinceMs: number): string[] =>

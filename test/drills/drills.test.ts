@@ -11,10 +11,11 @@ import { expectedCodes, isCalm, printCards } from "../harness/score-cards.ts";
 const cards: ScoreCardWire[] = [];
 afterAll(() => printCards(cards));
 
-/** Each drill stands alone: no cooldown of the one before it, and no back-off that grew with it. */
+/** Each drill stands alone: no cooldown of the one before it, no back-off that grew with it, and memory modes come back soon. */
 const env = {
   UNDERSTUDY_RECOVERY_COOLDOWN: "0s",
   UNDERSTUDY_SUPERVISION_BACKOFF_LONGEST: "1s",
+  UNDERSTUDY_SUPERVISION_RICHER_AFTER: "15s",
   UNDERSTUDY_SUPERVISION_CRASH_LOOP_DEATHS: "100",
 };
 

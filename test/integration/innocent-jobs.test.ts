@@ -111,3 +111,26 @@ describe("a job whose worker somebody else ends", { timeout: 240_000 }, () => {
     expect((await detailOf(id)).state).not.toBe("failed");
   });
 });
+
+describe("a render whose file is wrong by nature", { timeout: 240_000 }, () => {
+  it("ends at the second finding with its code and the file, and the healthy job behind it does not wait for that", async () => {
+    const id = await service.submit({ prompt: "a fox [[sim:black@muxx20]]" });
+    const behind = await healthy();
+    const submittedAtMs = clock.nowMs();
+    await delivered(service, behind);
+    const waitedMs = clock.nowMs() - submittedAtMs;
+    await until("the job has ended", async () => (await detailOf(id)).state === "failed", 120_000);
+    const { error, attempts, artifacts, attempt_count } = await detailOf(id);
+    expect(error?.code).toBe("OUTPUT_INVALID");
+    expect(attempt_count).toBe(2);
+    expect(attempts.map((attempt) => attempt.error?.message)).toEqual(Array(2).fill("is black in every sampled frame"));
+    const rejected = artifacts.find(({ kind }) => kind === "rejected");
+    const file = await fetch(`${service.url}${rejected?.url}`);
+    expect([file.status, file.headers.get("content-type"), rejected?.reason]).toEqual([
+      200,
+      "video/mp4",
+      "is black in every sampled frame",
+    ]);
+    expect(waitedMs).toBeLessThan(60_000);
+  });
+});

@@ -30,7 +30,9 @@ export const bounds = {
 } as const;
 
 export const about = { parent: new Nobody(), clock: explorationClock, workerId: "w0" };
-export const fault = classify({ exitSignal: "SIGSEGV" });
+/** An error that a job reported: a question until a test render answers it. */
+export const fault = classify({ message: "odd" });
+export const death = classify({ exitSignal: "SIGSEGV" });
 export const poisoned = classify({ exitCode: 75 });
 export const outOfMemory = classify({ message: "CUDA out of memory" });
 

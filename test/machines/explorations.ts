@@ -2,17 +2,20 @@
  * The explorations of all machines by name. A machine without one fails a test, and the simulation reads here which
  * states may wait without a deadline.
  */
+import type { Fault } from "../../src/core/fault.ts";
 import type { Sample } from "../../src/core/ports/telemetry-probe.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import { circuitBreakerMachine } from "../../src/machines/circuit-breaker.machine.ts";
 import { healthMonitorMachine } from "../../src/machines/health-monitor.machine.ts";
 import { recoveryMachine } from "../../src/machines/recovery.machine.ts";
-import type { ProbeAnswer, RecoveryResume, RungEvidence } from "../../src/machines/recovery-types.ts";
+import type { ExperimentAnswer, ProbeAnswer, RecoveryResume, RungEvidence } from "../../src/machines/recovery-types.ts";
+import { isConclusive } from "../../src/recovery/blame.ts";
 import { defaultHealthThresholds, type HealthReadings } from "../../src/recovery/health.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
 import { unknownFacts } from "../../src/recovery/preconditions.ts";
+import { canRepeat, isDeath } from "../../src/recovery/trials.ts";
 import { supervisor } from "./exploration-of-supervisor.ts";
-import { about, bounds, fault, poisoned } from "./exploration-samples.ts";
+import { about, bounds, death, fault, poisoned } from "./exploration-samples.ts";
 import { modelLoader, pipeline, worker } from "./explorations-of-workers.ts";
 import { type Exploration, explorationClock, type ReachedState } from "./explore.ts";
 
@@ -28,6 +31,12 @@ const measure = (
   workerReservedBytes: 0,
   workerAllocatedBytes: 0,
 });
+const experiments: readonly ExperimentAnswer[] = [
+  { testRender: "passed", failedPhase: "unknown", jobIds: [], reason: "" },
+  { testRender: "passed", failedPhase: "failed", jobIds: [], reason: "" },
+  { testRender: "passed", failedPhase: "unknown", jobIds: ["j1", "j2"], reason: "" },
+  { testRender: "failed", failedPhase: "unknown", jobIds: [], reason: "" },
+];
 const applied: RungEvidence = {
   evidence: { action: "clear_gpu_cache", before: measure(1), applied: ["cache"], after: measure(9) },
   neededBytes: gibibyte,
@@ -40,19 +49,22 @@ const recoveryStart = {
   ...about,
   incidentId: "i1",
   model: "T2V-A14B",
-  jobId: null,
+  jobIds: [],
   fault,
   failureType: "generation_pipeline_error",
   ladder: defaultLadders.generation_pipeline_error,
   limits: { climbCount: bounds.climbs },
 };
-const resumes: readonly RecoveryResume["kind"][] = ["standingIn", "coolingDown", "exhausted"];
+const resumes: readonly RecoveryResume["kind"][] = ["standingIn", "atWork", "exhausted"];
 
 /** A deadline that is absent, or over, holds nothing back. */
 const isAhead = (atMs: unknown): boolean => typeof atMs === "number" && atMs > explorationClock.startMs;
 
 const countedClimbs = (context: Readonly<Record<string, unknown>>): number =>
   (context["climbCount"] as number) - (context["forgivenClimbCount"] as number);
+
+/** What guards ask of a fault; the rest of it decides nothing. */
+const kindOfFault = (known: Fault): string => [isConclusive(known), isDeath(known), canRepeat(known)].join(" ");
 
 const recovery: Exploration = {
   machine: recoveryMachine,
@@ -61,7 +73,8 @@ const recovery: Exploration = {
       ...recoveryStart,
       origin,
     })),
-    { ...recoveryStart, origin: "fault", jobId: "j1" },
+    { ...recoveryStart, origin: "fault", jobIds: ["j1"] },
+    { ...recoveryStart, origin: "workerDeath", jobIds: ["j1"], fault: death },
     { ...recoveryStart, origin: "fault", cooldownUntilMs: 1_000_030_000 },
     ...resumes.map((kind) => ({
       ...recoveryStart,
@@ -73,8 +86,10 @@ const recovery: Exploration = {
     { type: "recovery.reset", isOperator: true },
     { type: "recovery.look", isOperator: true },
     { type: "recovery.stop", isOperator: true },
-    { type: "fault.joined", fault },
-    { type: "fault.joined", fault: poisoned },
+    { type: "fault.joined", fault, jobId: null, isDeath: false },
+    { type: "fault.joined", fault, jobId: "j2", isDeath: false },
+    { type: "fault.joined", fault: poisoned, jobId: "j1", isDeath: false },
+    { type: "fault.joined", fault: death, jobId: "j1", isDeath: true },
     { type: "worker.connected", workerId: "w0" },
     { type: "worker.crashLooped", workerId: "w0" },
     { type: "worker.stopped", workerId: "w0", isOperator: true },
@@ -92,9 +107,11 @@ const recovery: Exploration = {
     performAction: [applied, { ...applied, error: "no" }],
     proveEnvelope: answers,
     runCanary: answers,
+    experiment: experiments,
     renderStandIn: [
-      { plays: true, reason: "" },
-      { plays: false, reason: "" },
+      { plays: true, isAwaited: true, reason: "" },
+      { plays: false, isAwaited: true, reason: "" },
+      { plays: null, isAwaited: false, reason: "" },
     ],
   },
   world: { spent: 0 },
@@ -128,9 +145,17 @@ const recovery: Exploration = {
     "reason",
     "isExhausted",
     "isStandInServed",
+    "isNarrowed",
+    "isClimbInVain",
+    // Asked in the very step that settles it.
+    "blame",
   ],
   canonical: (path, context) => ({
     ...context,
+    faultKind: kindOfFault(context["fault"] as Fault),
+    // How many jobs failed alike decides the experiment alone; that one did decides what a proof is.
+    jobIds: Math.min((context["jobIds"] as readonly string[]).length, context["isExperimentDue"] === true ? 2 : 1),
+    testRender: context["isClimbing"] === true && context["testRender"] !== null && context["testRender"] !== "passed",
     // Once it has climbed, an incident is the same whatever began it.
     origin: context["climbCount"] === 0 ? context["origin"] : "fault",
     // What counts against the limit; that there was a climb at all decides whether there may be nothing to repair.

@@ -62,13 +62,9 @@ describe("claiming", () => {
     await world.send(connected, proven);
     expect(world.renders.map(({ lease }) => lease.jobId)).toEqual(["j1"]);
   });
-  it("asks for no fresh process where nothing waits", async () => {
-    const world = begin();
-    await world.send(connected, proven);
-    expect(world.parent.ofType("worker.recycle")).toEqual([]);
-  });
-  it("asks once when nothing waits, and again when a job comes", async () => {
+  it("asks once when nothing waits, for no fresh process, and again when a job comes", async () => {
     const world = await render([]);
+    expect(world.parent.ofType("worker.recycle")).toEqual([]);
     expect(world.claims).toHaveLength(1);
     expect(world.state()).toBe("idle");
     world.waiting.push("j1");

@@ -10,6 +10,7 @@ import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-cl
 import type { FailureType, RecoveryAction } from "../../src/core/words.ts";
 import { recoveryMachine } from "../../src/machines/recovery.machine.ts";
 import type {
+  ExperimentAnswer,
   PerformActionInput,
   ProbeAnswer,
   RecoveryInput,
@@ -18,7 +19,7 @@ import type {
   RungEvidence,
   StandInAnswer,
 } from "../../src/machines/recovery-types.ts";
-import { classify } from "../../src/recovery/classify.ts";
+import { faultOfOrder } from "../../src/recovery/classify.ts";
 import { defaultLadders } from "../../src/recovery/ladders.ts";
 import { type RungFacts, unknownFacts } from "../../src/recovery/preconditions.ts";
 import { createListeningParent, type ListeningParent } from "./listening-parent.ts";
@@ -38,6 +39,8 @@ export interface World {
   canProbe: boolean;
   /** The failed size still fails, although a test render passes. */
   isSizeBroken: boolean;
+  /** Jobs that failed like this one of late, as the store knows them. */
+  jobsAlike: readonly string[];
   /** The loader proves the model that it is asked for. */
   doesModelLoad: boolean;
   standInPlays: boolean;
@@ -88,14 +91,20 @@ function provide(world: World, clock: VirtualClock) {
         };
       }),
       proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(async ({ input }) =>
-        input.jobId === null
+        input.jobIds.length === 0
           ? { verdict: "unknown", reason: "no job" }
           : { ...(await probe()), ...(world.isSizeBroken ? { verdict: "failed" as const } : {}) },
       ),
       runCanary: fromPromise<ProbeAnswer, RecoveryTarget>(probe),
+      experiment: fromPromise<ExperimentAnswer, RecoveryTarget>(async ({ input }) => {
+        const { verdict: testRender, reason } = await probe();
+        const isSizeAsked = input.fault.failureType === "vram_exhaustion";
+        const failedPhase = !isSizeAsked ? "unknown" : world.isSizeBroken ? "failed" : testRender;
+        return { testRender, failedPhase, jobIds: world.jobsAlike, reason };
+      }),
       renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(async () => {
         await clock.sleep(800);
-        return { plays: world.standInPlays, reason: "by the world" };
+        return { plays: world.standInPlays, isAwaited: true, reason: "by the world" };
       }),
     },
   });
@@ -130,6 +139,7 @@ export function openIncident(
     facts: unknownFacts,
     canProbe: true,
     isSizeBroken: false,
+    jobsAlike: [],
     doesModelLoad: true,
     standInPlays: true,
     isBudgetSpent: false,
@@ -146,9 +156,9 @@ export function openIncident(
       incidentId: "i1",
       ...w0,
       model: "T2V-A14B",
-      jobId: null,
+      jobIds: [],
       origin: "fault",
-      fault: classify({ message: "odd" }),
+      fault: faultOfOrder(failureType),
       failureType,
       ladder: defaultLadders[failureType],
       parent: parent.ref,

@@ -93,7 +93,7 @@ describe("looking back", () => {
   it("does not start a climb for a fault that joins inside the cooldown", async () => {
     const incident = open("network_error");
     await incident.until(() => incident.is("standingIn"));
-    incident.actor.send({ type: "fault.joined", fault });
+    incident.actor.send({ type: "fault.joined", fault, jobId: null, isDeath: false });
     expect(incident.is("standingIn")).toBe(true);
     expect(incident.parent.ofType("cooldown.started")[0]?.untilMs).toBeGreaterThan(incident.clock.nowMs());
   });
@@ -111,16 +111,19 @@ describe("after a restart of the service", () => {
     expect(incident.is("probing")).toBe(true);
     expect(incident.actor.getSnapshot().context.climbCount).toBe(2);
   });
-  it("waits in the cooldown that another incident left only after a test render failed, and climbs after it", async () => {
+  it("asks for a test render inside the cooldown that another incident left, and climbs only after it", async () => {
     const incident = open("network_error", { cooldownUntilMs: 1_760_000_000_000 + 20_000 });
-    expect(incident.parent.ofType("pipeline.standIn")).toEqual([]);
-    await incident.until(() => incident.is("coolingDown"), 5_000);
+    await incident.until(() => incident.is("standingIn"));
     expect(incident.parent.ofType("canary.failed")).toHaveLength(1);
-    expect(incident.parent.ofType("pipeline.standIn")).toHaveLength(1);
-    await incident.until(() => incident.is("probing"), 20_000);
-    expect(incident.clock.nowMs()).toBe(1_760_000_000_000 + 20_000);
-    await incident.clock.advance(2_000);
+    expect(incident.actor.getSnapshot().context.climbCount).toBe(0);
+    await incident.clock.advance(35_000);
     expect(incident.actor.getSnapshot().context.climbCount).toBe(1);
+  });
+  it("stops nobody inside a cooldown while a test render passes", async () => {
+    const incident = open("network_error", { cooldownUntilMs: 1_760_000_000_000 + 20_000 }, { isBroken: false });
+    await incident.until(() => incident.is("returning"));
+    expect(incident.clock.nowMs()).toBeLessThan(1_760_000_000_000 + 5_000);
+    expect(incident.parent.ofType("pipeline.standIn")).toEqual([]);
   });
   it("looks at once when the deadline passed while the service was down", async () => {
     const incident = open(

@@ -38,11 +38,11 @@ describe("a climb", () => {
   it("stops at the first rung after which the proof passes, and tries no later one", async () => {
     const incident = open("generation_pipeline_error", {}, { cure: "restart_pipeline" });
     await incident.until(() => incident.is("returning"));
-    expect(incident.rungs()).toEqual(["clear_gpu_cache ineffective", "restart_pipeline effective"]);
-    expect(incident.world.performed).toEqual(["clear_gpu_cache"]);
+    expect(incident.rungs()).toEqual(["clear_gpu_cache skipped", "restart_pipeline effective"]);
+    expect(incident.world.performed).toEqual([]);
   });
   it("runs the failed job's phase again instead of a test render when a job failed", async () => {
-    const incident = open("vram_exhaustion", { jobId: "j1" }, { cure: "apply_vram_optimization" });
+    const incident = open("vram_exhaustion", { jobIds: ["j1"] }, { cure: "apply_vram_optimization" });
     await incident.until(() => incident.is("returning"));
     expect(incident.rungs()).toEqual(["clear_gpu_cache ineffective", "apply_vram_optimization effective"]);
     expect(incident.parent.ofType("canary.passed")).toEqual([]);
@@ -98,7 +98,7 @@ describe("a climb", () => {
     const incident = open("generation_pipeline_error", {}, { isBudgetSpent: true, cure: "restart_pipeline" });
     await incident.until(() => incident.is("standingIn"));
     expect(incident.rungs().slice(0, 3)).toEqual([
-      "clear_gpu_cache ineffective",
+      "clear_gpu_cache skipped",
       "restart_pipeline skipped",
       "apply_vram_optimization ineffective",
     ]);
@@ -140,7 +140,7 @@ describe("the return of the main model", () => {
     await incident.until(() => incident.is("returning"));
     incident.world.isBroken = true;
     incident.world.cure = "apply_vram_optimization";
-    incident.actor.send({ type: "fault.joined", fault });
+    incident.actor.send({ type: "fault.joined", fault, jobId: null, isDeath: false });
     expect(incident.parent.ofType("pipeline.suspend")).toHaveLength(2);
     await incident.until(() => incident.is("returning"));
     expect(incident.rungs()).toEqual(["clear_gpu_cache effective", "apply_vram_optimization effective"]);
@@ -212,7 +212,7 @@ describe("a health incident", () => {
   });
   it("waits no longer once a job has failed in it", async () => {
     const incident = open("vram_exhaustion", { origin: "health" }, { doesPhaseEnd: false });
-    incident.actor.send({ type: "fault.joined", fault });
+    incident.actor.send({ type: "fault.joined", fault, jobId: null, isDeath: false });
     await incident.clock.advance(30_010);
     expect(incident.world.performed).toEqual(["clear_gpu_cache"]);
   });
@@ -223,13 +223,13 @@ describe("a health incident", () => {
       { isBroken: false, failing: ["system_health_check", "clear_gpu_cache"] },
     );
     await incident.until(() => incident.is("returning"));
-    expect(incident.rungs()).toEqual(["system_health_check failed", "clear_gpu_cache failed"]);
+    expect(incident.rungs()).toEqual(["system_health_check failed", "clear_gpu_cache skipped"]);
     expect(incident.parent.ofType("pipeline.standIn")).toEqual([]);
   });
   it("does switch when the test render fails too", async () => {
     const incident = open("system_resource_error", { origin: "health" });
     await incident.until(() => incident.is("standingIn"));
-    expect(incident.rungs().slice(0, 2)).toEqual(["system_health_check ineffective", "clear_gpu_cache ineffective"]);
+    expect(incident.rungs().slice(0, 2)).toEqual(["system_health_check ineffective", "clear_gpu_cache skipped"]);
     expect(incident.parent.ofType("canary.failed").length).toBeGreaterThan(0);
   });
 });

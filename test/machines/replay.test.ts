@@ -12,6 +12,9 @@ const isFirstStep = (row: TimelineRow): boolean =>
 /** Nobody works on such an incident, so that there is nothing to replay. */
 const isSetAside = (row: TimelineRow): boolean => row.kind === "incident.opened" && row.data.is_set_aside === true;
 
+/** A disk that was full when an incident began kept no fact of it, and only the steps that waited in memory. */
+const isOpening = (row: TimelineRow): boolean => row.kind === "incident.opened";
+
 async function incidentsOf(seed: number, hours: number): Promise<Map<string, TimelineRow[]>> {
   const byIncident = new Map<string, TimelineRow[]>();
   const onRow = (row: TimelineRow): void => {
@@ -35,7 +38,7 @@ describe("the rows of every simulated incident", { timeout: 120_000 }, () => {
   let incidents: Map<string, TimelineRow[]>;
   beforeAll(async () => {
     const all = [...(await incidentsOf(11, 24)), ...(await incidentsOf(12, 24))];
-    incidents = new Map(all.filter(([, rows]) => !rows.some(isSetAside)));
+    incidents = new Map(all.filter(([, rows]) => rows.some(isOpening) && !rows.some(isSetAside)));
   }, 120_000);
 
   it("give the same states, reports and facts when they are replayed", () => {

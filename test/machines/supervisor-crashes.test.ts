@@ -100,7 +100,7 @@ async function withIncident(): Promise<string> {
 
 describe("incidents of an earlier supervisor", () => {
   const leftOpen = (id: string, workerId: string, model: string | null): ResumedIncident => ({
-    ...{ id, key: id, workerId, model, fault },
+    ...{ id, key: id, workerId, model, fault, jobIds: [] },
     failureType: "model_loading_failure",
     openedAtMs: 1,
     resume: { kind: "exhausted", untilMs: 1, climbCount: 3, lookBackCount: 5 },
@@ -249,4 +249,30 @@ it("stops as asked, also where the order comes in its very first moment", async 
   world.actor.send({ type: "service.drain", shape: "quick", finishMs: 0 });
   await world.clock.advance(10 * minuteMs);
   expect(world.actor.getSnapshot().status).toBe("done");
+});
+
+describe("a stop that waits for the job in hand", () => {
+  const stopWithin = (finishMs: number): void => world.actor.send({ type: "service.drain", shape: "ladder", finishMs });
+  const isFinishing = (): boolean => world.actor.getSnapshot().matches({ draining: "finishing" });
+  const begin = async (): Promise<void> => {
+    world = start();
+    await world.clock.advance(1);
+    world.actor.send({ type: "job.begun", workerId: "a", jobId: "job-1" } as never);
+    stopWithin(60 * minuteMs);
+  };
+  it("is hurried by a second one, which never lengthens it", async () => {
+    await begin();
+    stopWithin(minuteMs);
+    stopWithin(30 * minuteMs);
+    await world.clock.advance(minuteMs - 1);
+    expect(isFinishing()).toBe(true);
+    await world.clock.advance(1);
+    expect(isFinishing()).toBe(false);
+  });
+  it("waits no more when a second one allows no time", async () => {
+    await begin();
+    world.actor.send({ type: "service.drain", shape: "quick", finishMs: 0 });
+    expect(isFinishing()).toBe(false);
+    expect(world.actor.getSnapshot().context.stopShape).toBe("quick");
+  });
 });

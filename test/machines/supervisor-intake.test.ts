@@ -36,7 +36,9 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     drain: null,
     isDrilling: false,
     stopShape: "ladder",
-    finishMs: 0,
+    finishUntilMs: 0,
+    trials: [],
+    vainLadders: [],
   };
 }
 
@@ -98,6 +100,7 @@ describe("a pause", () => {
       openedAtMs: 0,
       lastFaultAtMs: 0,
       climbCount: 0,
+      jobIds: [],
       lookBackCount: 0,
       lookBackAtMs: null,
     } as const;
@@ -179,6 +182,18 @@ describe("a reload", () => {
     const { sent, context } = play(contextOf({ a: serving }), { type: "model.reload", workerId: "a" });
     expect(sent).toEqual([`model.lost → ${childIds.pipeline("a")}`, `model.reload → ${childIds.loader("a")}`]);
     expect(context.workers["a"]?.isProven).toBe(false);
+  });
+});
+
+describe("a proof on a worker's card", () => {
+  it("lets no job begin meanwhile, and lets jobs go on after it", () => {
+    const about = { workerId: "a", by: "a proof of memory" };
+    const held = play(contextOf({ a: serving }), { type: "worker.hold", ...about });
+    expect(held.sent).toEqual([`pipeline.suspend → ${childIds.pipeline("a")}`]);
+    expect(play(held.context, { type: "pipeline.suspended", workerId: "a" }).sent).toEqual([]);
+    expect(play(held.context, { type: "worker.letGo", ...about }).sent).toEqual([
+      `pipeline.resume → ${childIds.pipeline("a")}`,
+    ]);
   });
 });
 

@@ -47,7 +47,9 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     drain: null,
     isDrilling: false,
     stopShape: "ladder",
-    finishMs: 0,
+    finishUntilMs: 0,
+    trials: [],
+    vainLadders: [],
     ...change,
   };
 }
@@ -118,7 +120,7 @@ describe("the supervisor's incidents", () => {
     expect(route.spawns).toEqual([]);
     expect(route.facts.slice(0, 2)).toMatchObject([
       { type: "model.setAside" },
-      { type: "incident.opened", model: "TI2V-5B", isSetAside: true },
+      { type: "incident.opened", model: "TI2V-5B", attendance: "setAside" },
     ]);
     expect(route.sends).toEqual([[childIds.pipeline("a"), { type: "model.lost" }]]);
     const again = setAside(applied(contextWith(), route));
@@ -189,6 +191,7 @@ describe("the supervisor's incidents", () => {
           openedAtMs: 0,
           lastFaultAtMs: 0,
           climbCount: 0,
+          jobIds: [],
           lookBackCount: 0,
           lookBackAtMs: null,
         },

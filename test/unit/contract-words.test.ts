@@ -38,6 +38,14 @@ describe("describeEvent", () => {
       "Trouble: the card's memory is full. Recovery begins.",
     ],
     [
+      rowOf("drill.ended", { drill: "kill", passed: true, told_ms: 100, delivered_ms: 6_900, bystander_ms: 7_200 }),
+      "The drill kill was passed: its owner was told after 0.1 s, had the video after 6.9 s, a bystander waited 7.2 s.",
+    ],
+    [
+      rowOf("drill.ended", { drill: "kill", passed: false, told_ms: null, delivered_ms: null, bystander_ms: null }),
+      "The drill kill was not passed.",
+    ],
+    [
       rowOf("rung.ended", { action: "clear_gpu_cache", outcome: "ineffective" }),
       "Clear the card's cache: it did not help.",
     ],

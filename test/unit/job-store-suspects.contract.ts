@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { AttemptFailure, Lease } from "../../src/core/job.ts";
 import type { ClaimRequest } from "../../src/core/ports/job-store.ts";
-import { minuteMs, secondMs } from "../../src/core/units.ts";
-import { type JobStoreWorld, suspectedDeath } from "./job-store-world.ts";
+import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
+import { artifactOf, type JobStoreWorld, suspectedDeath } from "./job-store-world.ts";
 
 const signature = "unknown: The size of tensor a (#) must match";
 const other = { id: "gpu1", models: ["T2V-A14B"] } as const;
@@ -129,6 +129,44 @@ export function describeSuspects(world: JobStoreWorld): void {
       const before = (await world.jobs.get(id))?.suspicion;
       expect(await world.jobs.fail(await world.claim(), suspected({ kind: "hostLoss" }))).toBe("retry");
       expect(await world.jobs.get(id)).toMatchObject({ attempts: 1, hostLosses: 1, suspicion: before });
+    });
+  });
+
+  describe("a file that was refused", () => {
+    const refused = (lease: Lease): AttemptFailure =>
+      suspected({ code: "OUTPUT_INVALID", message: "is black", rejected: artifactOf(lease, "rejected") });
+
+    it("is kept with the job as what it is, the newest alone, and never as a result", async () => {
+      const first = await world.claimNew();
+      expect(await world.jobs.fail(first, refused(first))).toBe("retry");
+      const second = await world.claim();
+      expect(await world.jobs.fail(second, refused(second))).toBe("failed");
+      expect(await world.jobs.get(first.jobId)).toMatchObject({
+        state: "failed",
+        errorCode: "OUTPUT_INVALID",
+        result: null,
+        artifacts: [{ ...artifactOf(second, "rejected"), servedBy: null, reason: "is black" }],
+      });
+      expect(await world.jobs.listArtifactNames()).toEqual(new Set([artifactOf(second, "rejected").name]));
+    });
+
+    it("is gone when the job has its result", async () => {
+      const first = await world.claimNew();
+      await world.jobs.fail(first, refused(first));
+      expect(await world.finish(await world.claim())).toBe("ok");
+      expect((await world.jobs.get(first.jobId))?.artifacts.map(({ kind }) => kind)).toEqual(["result"]);
+    });
+
+    it("goes with its job by age", async () => {
+      const first = await world.claimNew();
+      await world.jobs.fail(first, { ...refused(first), isRetryable: false });
+      await world.clock.advance(hourMs);
+      const pruned = await world.jobs.prune({
+        resultMaxAgeMs: minuteMs,
+        resultMaxBytes: 1e9,
+        standInMaxAgeMs: minuteMs,
+      });
+      expect(pruned).toEqual({ jobCount: 1, artifactNames: [artifactOf(first, "rejected").name] });
     });
   });
 

@@ -5,6 +5,7 @@ import { type ModeFacts, modeOf } from "../../src/recovery/mode.ts";
 const serving: ModeFacts = {
   isStopping: false,
   because: "serving",
+  isRendering: false,
   isRepairing: false,
   isReduced: false,
   hasOpenIncident: false,
@@ -24,6 +25,7 @@ describe("the mode of the service", () => {
     ["degraded when fewer workers serve than there are", { isReduced: true }, "degraded"],
     ["recovering when an incident works on the main model", { because: "repairing", isRepairing: true }, "recovering"],
     ["recovering while one worker is repaired and others serve", { isRepairing: true, isReduced: true }, "recovering"],
+    ["degraded while the disk is full and a render is in hand", { because: "diskFull", isRendering: true }, "degraded"],
     ["draining before everything else", { isStopping: true, because: "stopped" }, "draining"],
     [
       "degraded when the main model is not there and an incident is open that nobody works on",

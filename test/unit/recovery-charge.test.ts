@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { Evidence } from "../../src/core/fault.ts";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
-import { chargeOfDeath, chargeOfError, explanationOf, failureOf, toldExplanation } from "../../src/recovery/charge.ts";
+import {
+  chargeOfDeath,
+  chargeOfError,
+  evidenceOfError,
+  explanationOf,
+  failureOf,
+  toldExplanation,
+} from "../../src/recovery/charge.ts";
 import { classify, faultOf } from "../../src/recovery/classify.ts";
 import { recognition } from "../../src/recovery/recognition.ts";
 
@@ -95,6 +102,26 @@ describe("an error of an attempt", () => {
 
   it("before the render has begun costs the job nothing", () => {
     expect(chargeOfError(unknown, first, false)).toMatchObject({ kind: "hostLoss", isSuspect: false });
+  });
+});
+
+describe("the evidence of an error", () => {
+  it("says what told its class, and where in the render it came", () => {
+    const about = { causes: [], deviceUsable: true, memory: null } as const;
+    const workerFailure = {
+      phase: "denoise",
+      step: 3,
+      exceptionType: "RuntimeError",
+      message: "odd",
+      ...about,
+    } as const;
+    expect(evidenceOfError(classify({ workerFailure }))).toMatchObject({
+      fault_class: "unknown",
+      phase: "denoise",
+      step: 3,
+      exception_type: "RuntimeError",
+    });
+    expect(Object.keys(evidenceOfError(classify({ message: "odd" })))).toEqual(["fault_class", "decided_by"]);
   });
 });
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { gibibyte } from "../../src/core/units.ts";
 import { failureTypes, recoveryActions } from "../../src/core/words.ts";
-import { classify } from "../../src/recovery/classify.ts";
+import { classify, faultOfOrder } from "../../src/recovery/classify.ts";
 import { defaultLadders, validateLadders } from "../../src/recovery/ladders.ts";
 import { chooseRung, type RungFacts, reasonToSkip, unknownFacts } from "../../src/recovery/preconditions.ts";
 import { machineTexts } from "./recovery-raw-machines.ts";
@@ -12,6 +12,7 @@ import { requestTexts } from "./recovery-raw-requests.ts";
 const rawTexts = [...requestTexts, ...machineTexts];
 
 const crash = classify({ exitSignal: "SIGSEGV" });
+const shortage = classify({ message: "CUDA out of memory" });
 const poisoned = classify({ exitCode: 75 });
 const gated = classify({ message: "Cannot access gated repo for url https://h/x" });
 const facts = (known: Partial<RungFacts>): RungFacts => ({ ...unknownFacts, ...known });
@@ -116,7 +117,7 @@ describe("preconditions", () => {
     "skip %s in a process whose device context is poisoned",
     (action) => {
       expect(reasonToSkip(action, poisoned, unknownFacts)).toContain("poisoned");
-      expect(reasonToSkip(action, crash, unknownFacts)).toBeNull();
+      expect(reasonToSkip(action, shortage, unknownFacts)).toBeNull();
     },
   );
   it.each([
@@ -160,7 +161,12 @@ describe("preconditions", () => {
     ],
     ["anything inside a worker that is away", "clear_gpu_cache", facts({ isWorkerConnected: false }), "not connected"],
   ] as const)("skip %s", (_, action, known, reason) => {
-    expect(reasonToSkip(action, crash, known)).toContain(reason);
+    expect(reasonToSkip(action, shortage, known)).toContain(reason);
+  });
+  it("skip a cache clear for what is none of memory", () => {
+    expect(reasonToSkip("clear_gpu_cache", crash, unknownFacts)).toContain("none of the card's memory");
+    expect(reasonToSkip("clear_gpu_cache", faultOfOrder("vram_exhaustion"), unknownFacts)).toBeNull();
+    expect(reasonToSkip("clear_gpu_cache", faultOfOrder("network_error"), unknownFacts)).not.toBeNull();
   });
   it("skip a download that only an operator can make possible", () => {
     expect(reasonToSkip("retry_model_download", gated, unknownFacts)).toContain("licence");
@@ -267,7 +273,7 @@ describe("preconditions", () => {
       }
   });
   it("skip nothing because of something that was not measured", () => {
-    for (const rung of defaultLadders.vram_exhaustion) expect(reasonToSkip(rung, crash, unknownFacts)).toBeNull();
+    for (const rung of defaultLadders.vram_exhaustion) expect(reasonToSkip(rung, shortage, unknownFacts)).toBeNull();
   });
   it("never skip the stand-in, whatever is known", () => {
     const worst = facts({

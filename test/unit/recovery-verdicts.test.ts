@@ -26,6 +26,7 @@ function evidence({ free = [1, 1], held = [40, 40], applied = ["something"] }: M
 const passed = { canary: "passed", envelope: "passed" } as const;
 const needs = (gib: number) => ({ neededBytes: gib * gibibyte });
 
+const ofJob = { hasFailedJob: true } as const;
 const rows: readonly (readonly [string, RecoveryAction, ActionEvidence | null, RungProof, string])[] = [
   ["memory rose by what is needed", "clear_gpu_cache", evidence({ free: [1, 9] }), proof(needs(8)), "effective"],
   ["memory rose by less", "clear_gpu_cache", evidence({ free: [1, 8] }), proof(needs(8)), "ineffective"],
@@ -44,6 +45,55 @@ const rows: readonly (readonly [string, RecoveryAction, ActionEvidence | null, R
     "ineffective",
   ],
   ["memory could not be measured", "clear_gpu_cache", evidence({ free: [1, null] }), proof(needs(8)), "unknown"],
+  [
+    "memory rose, and the failed phase passed",
+    "clear_gpu_cache",
+    evidence({ free: [1, 9] }),
+    proof({ ...needs(8), ...ofJob, envelope: "passed" }),
+    "effective",
+  ],
+  [
+    "memory rose, and the failed phase failed again",
+    "clear_gpu_cache",
+    evidence({ free: [1, 9] }),
+    proof({ ...needs(8), ...ofJob, envelope: "failed" }),
+    "ineffective",
+  ],
+  [
+    "a new process renders, and what failed of a job cannot be run again",
+    "restart_pipeline",
+    null,
+    proof({ hasRestarted: true, canary: "passed", ...ofJob }),
+    "unknown",
+  ],
+  [
+    "a new process renders, and the failed phase fails again",
+    "restart_pipeline",
+    null,
+    proof({ hasRestarted: true, canary: "passed", envelope: "failed", ...ofJob }),
+    "ineffective",
+  ],
+  [
+    "a new process renders, and so does the failed phase",
+    "restart_pipeline",
+    null,
+    proof({ hasRestarted: true, ...passed, ...ofJob }),
+    "effective",
+  ],
+  [
+    "every file matches, and the test render of a failed job's model fails",
+    "retry_model_download",
+    null,
+    proof({ filesMatch: true, canary: "failed", ...ofJob }),
+    "ineffective",
+  ],
+  [
+    "the condition is gone, and the failed job is yet to show it",
+    "system_health_check",
+    null,
+    proof({ isConditionGone: true, canary: "passed", ...ofJob }),
+    "unknown",
+  ],
   ["no measurement was made", "clear_gpu_cache", null, proof(passed), "unknown"],
   [
     "it was applied and the phase passed",
@@ -152,6 +202,8 @@ const rows: readonly (readonly [string, RecoveryAction, ActionEvidence | null, R
     "ineffective",
   ],
   ["the condition could not be measured", "system_health_check", null, proof(passed), "unknown"],
+  ["nobody waits for a stand-in", "fallback_to_mock", null, proof({ isStandInAwaited: false }), "skipped"],
+  ["nobody has seen one yet", "fallback_to_mock", null, proof({ isStandInAwaited: true }), "unknown"],
   ["the stand-in plays", "fallback_to_mock", null, proof({ standInPlays: true }), "effective"],
   ["the stand-in does not play", "fallback_to_mock", null, proof({ standInPlays: false }), "ineffective"],
   ["nobody looked at the stand-in", "fallback_to_mock", null, proof({}), "unknown"],
@@ -182,7 +234,7 @@ describe("the verdict on a rung", () => {
     const source = new URL("../../src/", import.meta.url);
     const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
     const writers = files.filter((file) =>
-      /(?:outcome:|verdict\(|\?|:) "effective"/.test(readFileSync(new URL(file, source), "utf8")),
+      /(?:outcome: |verdict\(|\? |: )"effective"/.test(readFileSync(new URL(file, source), "utf8")),
     );
     expect(writers).toEqual(["recovery/verdicts.ts"]);
   });
@@ -199,10 +251,11 @@ describe("a repair", () => {
   ] as const)("when %s: %o is %s", (_, known, expected) => {
     expect(isRepaired(proof(known))).toBe(expected);
   });
-  it("of memory is proven with the failed job, that of a process with a test render", () => {
+  it("of a job's failure is proven with what failed, after a test render where nothing may render at all", () => {
     expect(probesFor("clear_gpu_cache", true)).toEqual({ canary: false, envelope: true });
     expect(probesFor("clear_gpu_cache", false)).toEqual({ canary: true, envelope: false });
-    expect(probesFor("restart_pipeline", true)).toEqual({ canary: true, envelope: false });
+    expect(probesFor("restart_pipeline", true)).toEqual({ canary: true, envelope: true });
+    expect(probesFor("restart_pipeline", false)).toEqual({ canary: true, envelope: false });
     expect(probesFor("enable_cpu_offload", true)).toEqual({ canary: true, envelope: true });
   });
 });

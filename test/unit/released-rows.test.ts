@@ -47,7 +47,14 @@ afterAll(async () => {
 });
 
 /** Kinds that no released version writes yet. */
-const later = new Set(["service.stopped", "job.acquitted", "profile.changed"]);
+const later = new Set([
+  "service.stopped",
+  "job.acquitted",
+  "profile.changed",
+  "worker.notStarted",
+  "blame.settled",
+  "rung.revised",
+]);
 
 it("every kind that the released version wrote is there, and every row is read", () => {
   expect(new Set(rows.map(({ kind }) => kind))).toEqual(new Set(eventKinds.filter((kind) => !later.has(kind))));
@@ -57,6 +64,12 @@ it("each row tells the sentence that it told then", () => {
   const told = rows.map(toRow).map(({ seq, kind, text }) => ({ seq, kind, text: text ?? null }));
   expect(told).toEqual(said.rows);
 });
+
+/**
+ * Today's chart asks for a test render before a stand-in, and proves the repair of a job's failure by that job: these
+ * incidents would go otherwise now, and their replay has to say so.
+ */
+const wouldGoOtherwise = new Set(["inc-2-3", "inc-5-1", "inc-6-4"]);
 
 it.each(said.incidents)("the incident $id has the same story, and its replay the same result", async (then) => {
   const story = await createIncidentReader(store, clock).find(then.id);
@@ -76,5 +89,5 @@ it.each(said.incidents)("the incident $id has the same story, and its replay the
       replay === null
         ? null
         : { isSame: replay.isSame, states: replay.lives.flatMap(({ steps }) => steps.map(({ to }) => to)) },
-  }).toEqual(then);
+  }).toEqual(wouldGoOtherwise.has(then.id) ? { ...then, replay: expect.objectContaining({ isSame: false }) } : then);
 });

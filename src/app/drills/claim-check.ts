@@ -5,7 +5,7 @@
 import type { EventRow } from "../../core/events.ts";
 import type { JobProgress } from "../../core/job.ts";
 import { secondMs } from "../../core/units.ts";
-import type { Mode } from "../../core/words.ts";
+import type { ServiceStatus } from "../../server/server-ports.ts";
 import { isDelivered, type OwnerLook } from "./owner-view.ts";
 
 /** What the drill itself finds when it looks, without asking the service. */
@@ -13,6 +13,8 @@ export interface Evidence {
   readonly connectedCount: number;
   readonly running: readonly JobProgress[];
 }
+
+type Said = Pick<ServiceStatus, "mode"> & { readonly promise: Pick<ServiceStatus["promise"], "kind"> };
 
 /** What lasts no longer may be a matter of two looks. */
 const momentMs = secondMs;
@@ -51,7 +53,7 @@ interface Failure {
 export class ClaimCheck {
   readonly #found = new Map<string, string>();
   readonly #readyWithoutWorker = new Since();
-  readonly #readyWithoutRender = new Since();
+  readonly #atOnceWithoutRender = new Since();
   readonly #mockWhileRendering = new Since();
   readonly #estimates = new Map<string, Estimate>();
   readonly #failures = new Map<string, Failure>();
@@ -67,13 +69,14 @@ export class ClaimCheck {
     if (!this.#found.has(kind)) this.#found.set(kind, sentence);
   }
 
-  /** What the mode promises to everybody. @param isWaitedFor somebody's healthy job waits for a worker */
-  noteMode(mode: Mode, isWaitedFor: boolean, evidence: Evidence, nowMs: number): void {
+  /** What the service promises to everybody. @param isWaitedFor somebody's healthy job waits for a worker */
+  noteService({ mode, promise }: Said, isWaitedFor: boolean, evidence: Evidence, nowMs: number): void {
     const isReady = mode === "ready";
+    const isAtOnce = isReady || promise.kind === "realNow";
     const isRendering = evidence.running.length > 0;
     if (this.#readyWithoutWorker.forMs(isReady && evidence.connectedCount === 0, nowMs) > momentMs)
       this.#tell("no worker", "the mode was ready while no worker was connected");
-    if (this.#readyWithoutRender.forMs(isReady && isWaitedFor && !isRendering, nowMs) > atOnceMs)
+    if (this.#atOnceWithoutRender.forMs(isAtOnce && isWaitedFor && !isRendering, nowMs) > atOnceMs)
       this.#tell(
         "not at once",
         "a video was said to be rendered at once while healthy jobs waited and nothing was rendered",

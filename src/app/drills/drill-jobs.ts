@@ -8,7 +8,7 @@ import type { ModelCatalog } from "../../core/model-catalog.ts";
 import { canaryRequest } from "../../core/model-figures.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import { minuteMs } from "../../core/units.ts";
-import type { AdmissionPort } from "../../server/server-ports.ts";
+import type { AdmissionPort, ControlPort } from "../../server/server-ports.ts";
 import type { Drill } from "./drill-list.ts";
 
 export interface DrillJobNeeds {
@@ -63,8 +63,12 @@ function requestOf({ catalog, config, chance }: DrillJobNeeds, prompt: string, s
   };
 }
 
-async function submit(admission: Pick<AdmissionPort, "submit">, request: RenderRequest, as: string): Promise<string> {
-  const outcome = await admission.submit({
+export interface Door extends Pick<AdmissionPort, "submit"> {
+  readonly cancelJob: ControlPort["cancelJob"];
+}
+
+async function submit(door: Door, request: RenderRequest, as: string): Promise<string> {
+  const outcome = await door.submit({
     spec: {
       request,
       consent: { fallback: "stand_in_then_real", allow: [], floor: null },
@@ -85,16 +89,24 @@ export interface DrillJobs {
   submitBystander(): Promise<string>;
   /** Renders a bystander's job with nothing else to do, and tells how long that takes from its submission to its video. */
   renderAlone(): Promise<number>;
+  /** Ends what has not ended: a drill that was given up leaves nothing behind that waits, or goes on failing. */
+  end(): Promise<void>;
 }
 
-export function createDrillJobs(parts: DrillJobNeeds, admission: Pick<AdmissionPort, "submit">): DrillJobs {
+export function createDrillJobs(parts: DrillJobNeeds, door: Door): DrillJobs {
+  const submitted: string[] = [];
+  const keep = async (request: RenderRequest, as: string): Promise<string> => {
+    const jobId = await submit(door, request, as);
+    submitted.push(jobId);
+    return jobId;
+  };
   const submitBystander = (): Promise<string> =>
-    submit(admission, requestOf(parts, "a bystander of a recovery drill", bystanderSteps), "drill-bystander");
+    keep(requestOf(parts, "a bystander of a recovery drill", bystanderSteps), "drill-bystander");
   return {
     submitBystander,
     submitOwn: ({ fault }) => {
       const prompt = fault.kind === "card" ? `a recovery drill [[sim:${fault.card}]]` : "a recovery drill";
-      return submit(admission, requestOf(parts, prompt, ownSteps), "drill");
+      return keep(requestOf(parts, prompt, ownSteps), "drill");
     },
     renderAlone: async () => {
       const jobId = await submitBystander();
@@ -103,6 +115,9 @@ export function createDrillJobs(parts: DrillJobNeeds, admission: Pick<AdmissionP
         return job?.state === "succeeded" ? job : null;
       });
       return (ended.endedAtMs ?? ended.createdAtMs) - ended.createdAtMs;
+    },
+    end: async () => {
+      for (const jobId of submitted) await door.cancelJob(jobId, "service");
     },
   };
 }

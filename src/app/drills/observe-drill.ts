@@ -7,6 +7,7 @@ import type { DrillStage, ScoreCard, StageTimes } from "../../core/drill.ts";
 import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobProgress } from "../../core/job.ts";
 import type { Store } from "../../core/ports/event-log.ts";
+import { withRevisions } from "../../core/rung-revisions.ts";
 import { secondMs } from "../../core/units.ts";
 import type { LoadProfile, Mode } from "../../core/words.ts";
 import type { OpenIncidents } from "../../machines/supervisor-facts.ts";
@@ -84,7 +85,8 @@ export class DrillObserver {
   #faultAtMs = Number.POSITIVE_INFINITY;
   #isCutShort = false;
   readonly #codes: string[] = [];
-  readonly #actions: string[] = [];
+  readonly #rungs: EventRow<"rung.ended">[] = [];
+  readonly #revisions: EventRow<"rung.revised">[] = [];
   readonly #modes = new Set<Mode>();
   #breaker: Seen["breaker"] = "closed";
   readonly #profilesBefore = new Map<string, LoadProfile | null>();
@@ -147,11 +149,14 @@ export class DrillObserver {
   #note(row: EventRow): void {
     const code = codeOf(row);
     if (code !== null && this.#codes.at(-1) !== code) this.#codes.push(code);
-    if (row.kind === "rung.ended") this.#actions.push(`${row.data.action}: ${row.data.outcome}`);
+    if (isRowOf(row, "rung.ended")) this.#rungs.push(row);
+    if (isRowOf(row, "rung.revised")) this.#revisions.push(row);
     if (row.kind === "mode.changed") this.#modes.add(row.data.to);
     this.#breaker = breakerAfter(this.#breaker, row.kind);
     this.#claims.noteRow(row, this.#ownIds);
     if (isRowOf(row, ...consequences)) this.begin(row.atMs);
+    // A card that waits in the worker meets one render after the other: each time the fault is done again.
+    if (row.kind === "job.retried" && this.#watched.drill.fault.kind === "workerCard") this.#claims.forgetTimes();
   }
 
   #reach(stage: DrillStage, atMs: number): void {
@@ -163,11 +168,16 @@ export class DrillObserver {
     return looks.filter((look) => look !== null);
   }
 
+  /** What was done, with the outcomes that the jobs' next attempts gave it. */
+  #actions(): string[] {
+    return withRevisions(this.#rungs, this.#revisions).map(({ data }) => `${data.action}: ${data.outcome}`);
+  }
+
   #seen(): Seen {
     return {
       jobs: this.#looks.own.map(({ job }) => job),
       modes: this.#modes,
-      actions: this.#actions,
+      actions: this.#actions(),
       breaker: this.#breaker,
       profilesBefore: this.#profilesBefore,
       profilesNow: this.#profilesNow,
@@ -186,11 +196,11 @@ export class DrillObserver {
 
   #noteClaims(nowMs: number): void {
     const { own, bystanders } = this.#looks;
-    const { mode } = this.#owner.status();
-    this.#modes.add(mode);
+    const said = this.#owner.status();
+    this.#modes.add(said.mode);
     const isWaitedFor = bystanders.some(({ job }) => job.state === "queued" && job.runAtMs <= nowMs);
     const connectedCount = this.#parts.links.list().length;
-    this.#claims.noteMode(mode, isWaitedFor, { connectedCount, running: this.#parts.progress.list() }, nowMs);
+    this.#claims.noteService(said, isWaitedFor, { connectedCount, running: this.#parts.progress.list() }, nowMs);
     const isUntold = this.#watched.drill.limits.told === undefined;
     const knownAtMs =
       this.#reachedAtMs.get("told") ?? (isUntold ? this.#faultAtMs + untoldMs : Number.POSITIVE_INFINITY);
@@ -224,13 +234,6 @@ export class DrillObserver {
 
   cutShort(): void {
     this.#isCutShort = true;
-  }
-
-  /** Jobs of the drill that had not ended at the last look. */
-  get unended(): readonly string[] {
-    const ended = [...this.#looks.own, ...this.#looks.bystanders].filter(({ job }) => job.endedAtMs !== null);
-    const endedIds = new Set(ended.map(({ job }) => job.id));
-    return [...this.#ownIds, ...this.#bystanderIds].filter((jobId) => !endedIds.has(jobId));
   }
 
   /** The longest of the bystanders' waits beyond such a job alone; null while one has no video. */
@@ -276,7 +279,7 @@ export class DrillObserver {
       lostJobCount: this.#lostCount(),
       falseClaims: this.#claims.found,
       recognisedAs: this.#codes,
-      actions: this.#actions,
+      actions: this.#actions(),
       expectations: [
         ...(this.#isCutShort ? [{ expected: "The service lets the fault be done to the end.", isMet: false }] : []),
         ...judgeExpectations(this.#watched.drill.shows ?? [], this.#seen()),

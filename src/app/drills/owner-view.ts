@@ -6,6 +6,7 @@ import type { JobDetail } from "../../contract/jobs-wire.ts";
 import { toJobDetail } from "../../contract/jobs-wire.ts";
 import type { JobProgress, JobView } from "../../core/job.ts";
 import type { Store } from "../../core/ports/event-log.ts";
+import type { PromiseKind } from "../../core/words.ts";
 import type { JobOutlook, OutlookPort, ServiceStatus } from "../../server/server-ports.ts";
 
 export interface OwnerNeeds {
@@ -55,6 +56,9 @@ export interface Before {
   readonly isAboutHost: boolean;
 }
 
+/** What a job is promised where its turn alone is not what it waits for. */
+const promisesNoVideoYet: ReadonlySet<PromiseKind> = new Set(["standInThenReal", "standInOnly", "refused"]);
+
 /**
  * Whether anything that the owner can read speaks of the trouble: a failed attempt, a stand-in, an incident, a mode
  * other than `ready`. A place in the queue, or a render that is said to go on, does not.
@@ -64,7 +68,8 @@ export function isTold({ shown, outlook, service }: OwnerLook, before: Before): 
     shown.is_mock ||
     shown.error !== undefined ||
     shown.attempts.some(({ error }) => error !== undefined) ||
-    outlook.incidentId !== null;
+    outlook.incidentId !== null ||
+    (outlook.promised !== null && promisesNoVideoYet.has(outlook.promised.kind));
   const ofService =
     service.mode !== "ready" || service.openIncidents.length > 0 || (service.unreadyReason ?? null) !== null;
   return ofJob || ofService || (before.isAboutHost && isWorseThan(service.health, before.health));

@@ -68,35 +68,40 @@ async function watch(ports: DrillPorts, observer: DrillObserver, inflicted: Prom
   await Promise.all([over, watched]);
 }
 
+/** Lays the fault, submits, and watches what comes of it; resolves when it is over or was given up. */
+async function play(ports: DrillPorts, drill: Drill, jobs: DrillJobs, observer: DrillObserver): Promise<void> {
+  const { parts, supervisor } = ports;
+  const { fault, limits, shows = [] } = drill;
+  if (shows.includes("memoryModeReturns")) await observer.keepProfiles();
+  if (fault.kind === "loadCard") observer.strike();
+  await prepareFault(parts, fault, supervisor);
+  const jobId = await submitBoth(drill, jobs, observer);
+  const nextJob = async (): Promise<string> => {
+    await waitFor(parts.clock, "The end of the repair", () => (isSound(ports) ? true : null));
+    const next = await jobs.submitOwn(drill);
+    observer.follow(next);
+    return next;
+  };
+  const untilMs = parts.clock.nowMs() + beginWithinMs + (limits.recovered ?? 0) * giveUpFactor;
+  const inflicted = inflict(parts, fault, { jobId, observer, nextJob });
+  const done = Promise.all([inflicted, submitFurther(ports, drill, jobs, observer)]);
+  await watch(ports, observer, done, untilMs);
+}
+
 /** Does the fault to the running service, watches, and scores. The caller has made sure that nothing else is wrong. */
 export async function runDrill(ports: DrillPorts, drill: Drill): Promise<ScoreCard> {
-  const { parts, supervisor, admission, owner } = ports;
+  const { parts, supervisor, admission, owner, cancelJob } = ports;
   const { clock } = parts;
   const startedAtMs = clock.nowMs();
-  const { fault, limits, shows = [] } = drill;
-  const jobs = createDrillJobs(parts, admission);
-  const aloneMs = await jobs.renderAlone();
-  const observer = new DrillObserver(parts, supervisor, owner, { drill, aloneMs });
+  const jobs = createDrillJobs(parts, { submit: admission.submit, cancelJob });
   try {
-    if (shows.includes("memoryModeReturns")) await observer.keepProfiles();
-    if (fault.kind === "loadCard") observer.strike();
-    await prepareFault(parts, fault, supervisor);
-    const jobId = await submitBoth(drill, jobs, observer);
-    const nextJob = async (): Promise<string> => {
-      await waitFor(clock, "The end of the repair", () => (isSound(ports) ? true : null));
-      const next = await jobs.submitOwn(drill);
-      observer.follow(next);
-      return next;
-    };
-    const untilMs = clock.nowMs() + beginWithinMs + (limits.recovered ?? 0) * giveUpFactor;
-    const inflicted = inflict(parts, fault, { jobId, observer, nextJob });
-    const done = Promise.all([inflicted, submitFurther(ports, drill, jobs, observer)]);
-    await watch(ports, observer, done, untilMs);
+    const aloneMs = await jobs.renderAlone();
+    const observer = new DrillObserver(parts, supervisor, owner, { drill, aloneMs });
+    await play(ports, drill, jobs, observer).finally(() => observer.end());
+    const { limits, name } = drill;
+    const card = { drill: name, startedAtMs, endedAtMs: clock.nowMs(), ...observer.score(), limits };
+    return { ...card, isPassed: isDrillPassed(card) };
   } finally {
-    observer.end();
-    // A drill that was given up leaves nothing behind that goes on failing.
-    await Promise.all(observer.unended.map((jobId) => ports.cancelJob(jobId, "service")));
+    await jobs.end();
   }
-  const card = { drill: drill.name, startedAtMs, endedAtMs: clock.nowMs(), ...observer.score(), limits };
-  return { ...card, isPassed: isDrillPassed(card) };
 }

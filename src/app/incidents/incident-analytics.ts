@@ -6,6 +6,7 @@ import type { ActionFigures, Durations, ModeShares, RecoveryAnalytics } from "..
 import type { Clock } from "../../core/clock.ts";
 import type { EventMap, EventRow } from "../../core/events.ts";
 import type { EventLog, IncidentRow, IncidentStore } from "../../core/ports/event-log.ts";
+import { withRevisions } from "../../core/rung-revisions.ts";
 import { type Mode, type Outcome, outcomes } from "../../core/words.ts";
 
 /** So many rows are counted at most. Of more the newest are, and the answer says that it is partial. */
@@ -158,6 +159,13 @@ export async function recoveryAnalytics(
   const { events, incidents, clock } = ports;
   const newest = { fromMs: sinceMs, untilMs, isNewestFirst: true } as const;
   const rungs = await events.findKinds({ of: { kinds: ["rung.ended"] }, ...newest, limit: counted.rungCount });
+  // A revision comes after its rung: what was revised later than the span counts as well.
+  const revisions = await events.findKinds({
+    of: { kinds: ["rung.revised"] },
+    fromMs: sinceMs,
+    isNewestFirst: true,
+    limit: counted.rungCount,
+  });
   await clock.turn();
   const opened = (await incidents.list({ limit: counted.incidentCount, openedFromMs: sinceMs })) ?? {
     incidents: [],
@@ -176,7 +184,7 @@ export async function recoveryAnalytics(
     sinceMs,
     untilMs,
     ...incidentFigures(opened.incidents),
-    actions: actionFigures(rungs.toReversed()),
+    actions: actionFigures(withRevisions(rungs.toReversed(), revisions.toReversed())),
     modes: modeShares(moments, sinceMs, untilMs),
     isPartial: rungs.length === counted.rungCount || opened.cursor !== null || changes.length === counted.modeCount,
   };

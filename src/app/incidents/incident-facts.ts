@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { EventRow } from "../../core/events.ts";
-import { climbEndedRow, lookBackRow, rungEndedRow, rungStartedRow } from "../../machines/incident-rows.ts";
+import { blameRow, climbEndedRow, lookBackRow, rungEndedRow, rungStartedRow } from "../../machines/incident-rows.ts";
 import type { RecoveryReport } from "../../machines/recovery-types.ts";
 import { keepable } from "./incident-evidence.ts";
 
@@ -20,6 +20,7 @@ export const factKinds = [
   "rung.started",
   "rung.ended",
   "climb.ended",
+  "blame.settled",
   "cooldown.started",
   "canary.passed",
   "canary.failed",
@@ -42,6 +43,8 @@ function factOf(report: RecoveryReport): Fact | null {
       return { kind: report.type, data: rungStartedRow(report) };
     case "rung.ended":
       return { kind: report.type, data: rungEndedRow(report) };
+    case "blame.settled":
+      return { kind: report.type, data: blameRow(report) };
     case "climb.ended":
       return { kind: report.type, data: climbEndedRow(report) };
     case "cooldown.started":

@@ -55,12 +55,16 @@ function recordedOf(row: TimelineRow): RecordedRow | null {
   return { seq: row.seq, event, to, step };
 }
 
+/** What a fault that joined did not tell when programs did not ask who was to blame. */
+const ofOlderPrograms = { jobId: null, isDeath: false };
+
 /** JSON made an object of what a failed effect had thrown; the machine asks it for its message. */
 function eventOf({ event, step }: RecordedRow): MachineEvent {
   const { error, ...rest } = step.payload;
   const thrown = error as { readonly message?: unknown } | undefined;
   return {
     type: event,
+    ...(event === "fault.joined" ? ofOlderPrograms : {}),
     ...rest,
     ...present({ error: ifKnown(thrown, ({ message }) => new Error(String(message))) }),
   } as MachineEvent;
@@ -98,7 +102,9 @@ function replaySteps(rows: readonly RecordedRow[]): ReplayedStep[] {
   return rows.map((row) => {
     nowMs = row.step.at_ms;
     const from: string | null = snapshot === null ? null : pathOfValue(snapshot.value);
-    const kept: object = { ...row.step.payload, parent, clock: { nowMs: () => nowMs } };
+    // An older program named the one job that failed.
+    const jobIds = typeof row.step.payload["jobId"] === "string" ? [row.step.payload["jobId"]] : [];
+    const kept: object = { jobIds, ...row.step.payload, parent, clock: { nowMs: () => nowMs } };
     // The first step of a life keeps the input.
     const input = kept as RecoveryInput;
     const [next, actions]: [RecoverySnapshot, Actions] =

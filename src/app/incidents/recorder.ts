@@ -25,6 +25,14 @@ export const factKeys = {
   breakers: "breakers",
   pause: "pause",
   drain: "drain",
+  trials: "recovery.trials",
+} as const;
+
+/** How the row says that nobody works on an incident. */
+const unattendedFlags = {
+  recovery: {},
+  setAside: { is_set_aside: true },
+  needsPerson: { needs_person: true },
 } as const;
 
 type FactListener = (fact: SupervisorFact) => void;
@@ -42,6 +50,8 @@ type KeptFact = Extract<
     type:
       | `incident.${"opened" | "closed"}`
       | "budget.spent"
+      | "rung.revised"
+      | "trials.changed"
       | "cooldown.started"
       | `breaker.${"opened" | "halfOpened" | "closed"}`
       | `intake.${"paused" | "drained" | "resumed"}`;
@@ -59,6 +69,7 @@ function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
       return { kind: fact.type, workerId: fact.workerId, data: { action: fact.action, retry_at_ms: fact.retryAtMs } };
     case "rung.started":
     case "climb.ended":
+    case "blame.settled":
     case "incident.stoodIn":
     case "incident.exhausted":
     case "canary.passed":
@@ -78,9 +89,17 @@ function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
       return { kind: fact.type, workerId: fact.workerId, data: fact.data } as NewEvent;
     case "model.loadFailed":
     case "model.setAside":
+    case "worker.notStarted":
       return { kind: fact.type, workerId: fact.workerId, data: sanitise(fact.data) } as NewEvent;
     case "health.changed":
-      return { kind: fact.type, data: { status: fact.health.status, issues: fact.health.issues } };
+      return {
+        kind: fact.type,
+        data: {
+          status: fact.health.status,
+          issues: fact.health.issues,
+          cards: fact.health.sample?.gpus.length ?? 0,
+        },
+      };
     case "child.crashed":
     case "child.abandoned":
       return { kind: fact.type, data: { child: fact.childId, message: sanitiseText(fact.message) } };
@@ -92,12 +111,27 @@ function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
   }
 }
 
+const rowOfRevision = ({ type, id, workerId, data }: Extract<SupervisorFact, { type: "rung.revised" }>): NewEvent => ({
+  kind: type,
+  incidentId: id,
+  workerId,
+  data,
+});
+
+const rowOfPause = ({
+  type,
+  pause: { by, isReleasing },
+}: Extract<SupervisorFact, { type: "intake.paused" }>): NewEvent => ({
+  kind: type,
+  actor: by,
+  data: { release_gpu: isReleasing },
+});
+
 async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<void> {
   switch (fact.type) {
     case "incident.opened": {
-      const { id, key, workerId, failureType, fault, model, jobId, isSetAside, atMs } = fact;
-      const aside = isSetAside ? ({ is_set_aside: true } as const) : {};
-      const data = { fault: sanitise(fault), model, job_id: jobId, ...aside };
+      const { id, key, workerId, failureType, fault, model, jobId, attendance, atMs } = fact;
+      const data = { fault: sanitise(fault), model, job_id: jobId, ...unattendedFlags[attendance] };
       await store.incidents.open({
         id,
         key,
@@ -117,6 +151,10 @@ async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<vo
         { kind: fact.type, workerId: fact.workerId, data: { action: fact.action, spent: fact.spentAtMs.length } },
       ]);
       return;
+    case "rung.revised":
+    case "trials.changed":
+      await store.facts.write(factKeys.trials, fact.trials, fact.type === "rung.revised" ? [rowOfRevision(fact)] : []);
+      return;
     case "cooldown.started":
       await store.facts.write(
         factKeys.cooldowns,
@@ -131,13 +169,9 @@ async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<vo
         { kind: fact.type, workerId: fact.workerId, data: {} },
       ]);
       return;
-    case "intake.paused": {
-      const { by, isReleasing } = fact.pause;
-      await store.facts.write(factKeys.pause, fact.pause, [
-        { kind: fact.type, actor: by, data: { release_gpu: isReleasing } },
-      ]);
+    case "intake.paused":
+      await store.facts.write(factKeys.pause, fact.pause, [rowOfPause(fact)]);
       return;
-    }
     case "intake.drained":
       await store.facts.write(factKeys.drain, fact.drain, [{ kind: fact.type, actor: fact.drain.by, data: {} }]);
       return;

@@ -11,7 +11,7 @@ import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { GpuAdapter } from "../../core/ports/gpu-adapter.ts";
 import type { JobStore } from "../../core/ports/job-store.ts";
 import type { WorkerClient, WorkerStats } from "../../core/ports/worker.ts";
-import { type LoadProfile, loadProfiles, type ModelId } from "../../core/words.ts";
+import { endedJobStates, type LoadProfile, loadProfiles, type ModelId } from "../../core/words.ts";
 import type { Fit } from "../../jobs/fit.ts";
 import type { PerformActionInput, ProbeAnswer, RecoveryTarget, RungEvidence } from "../../machines/recovery-types.ts";
 import { classify } from "../../recovery/classify.ts";
@@ -56,8 +56,15 @@ const noEvidence: RungEvidence = {
   error: null,
 };
 
-async function jobOf(ports: RecoverPorts, target: RecoveryTarget): Promise<JobView | null> {
-  return target.jobId === null ? null : ports.jobs.get(target.jobId);
+/** Of the jobs that failed one that is still to be rendered, else any that is kept; null when there is none. */
+async function jobOf({ jobs }: RecoverPorts, { jobIds }: RecoveryTarget): Promise<JobView | null> {
+  let ended: JobView | null = null;
+  for (const jobId of jobIds) {
+    const job = await jobs.get(jobId);
+    if (job !== null && !endedJobStates.includes(job.state)) return job;
+    ended ??= job;
+  }
+  return ended;
 }
 
 const modelToFetch = (ports: RecoverPorts, { model, workerId }: RecoveryTarget): ModelId =>

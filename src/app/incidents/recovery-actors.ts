@@ -1,6 +1,7 @@
 /** The effects of the recovery machine, bound to the ports of this service; recover.ts holds what they do. */
 import { fromPromise } from "xstate";
 import type {
+  ExperimentAnswer,
   PerformActionInput,
   ProbeAnswer,
   RecoveryTarget,
@@ -8,15 +9,20 @@ import type {
   StandInAnswer,
 } from "../../machines/recovery-types.ts";
 import type { RungFacts } from "../../recovery/preconditions.ts";
+import { type ExperimentPorts, experiment } from "./experiment.ts";
 import { examineRung, performAction, proveEnvelope, type RecoverPorts, runCanary } from "./recover.ts";
 
-/** @param proveStandIn whether stand-ins can be made here and play */
-export const recoveryActors = (ports: RecoverPorts, proveStandIn: () => Promise<StandInAnswer>) => ({
+/** @param proveStandIn whether somebody who waits can see a stand-in that plays */
+export const recoveryActors = (
+  ports: RecoverPorts & ExperimentPorts,
+  proveStandIn: (signal: AbortSignal) => Promise<StandInAnswer>,
+) => ({
   examine: fromPromise<RungFacts, RecoveryTarget>(({ input, signal }) => examineRung(ports, input, signal)),
   performAction: fromPromise<RungEvidence, PerformActionInput>(({ input, signal }) =>
     performAction(ports, input, signal),
   ),
   proveEnvelope: fromPromise<ProbeAnswer, RecoveryTarget>(({ input, signal }) => proveEnvelope(ports, input, signal)),
   runCanary: fromPromise<ProbeAnswer, RecoveryTarget>(({ input, signal }) => runCanary(ports, input, signal)),
-  renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(proveStandIn),
+  renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(({ signal }) => proveStandIn(signal)),
+  experiment: fromPromise<ExperimentAnswer, RecoveryTarget>(({ input, signal }) => experiment(ports, input, signal)),
 });

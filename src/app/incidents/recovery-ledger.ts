@@ -5,6 +5,7 @@
 import type { EventRow } from "../../core/events.ts";
 import type { RungResult } from "../../core/fault.ts";
 import type { Store } from "../../core/ports/event-log.ts";
+import { withRevisions } from "../../core/rung-revisions.ts";
 import type { FailureType } from "../../core/words.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 
@@ -13,6 +14,7 @@ export interface LedgerEntry {
   readonly failureType: FailureType;
   readonly workerId: string | null;
   readonly incidentId: string | null;
+  readonly climb: number;
   readonly result: Pick<RungResult, "action" | "outcome" | "reason" | "startedAtMs" | "endedAtMs">;
 }
 
@@ -25,25 +27,48 @@ export interface RecoveryLedger {
 const keptCount = 5_000;
 
 function entryOf(row: EventRow<"rung.ended">): LedgerEntry {
-  const { action, outcome, reason, failure_type, started_at_ms, ended_at_ms } = row.data;
+  const { action, outcome, reason, failure_type, climb, started_at_ms, ended_at_ms } = row.data;
   return {
     failureType: failure_type,
     workerId: row.workerId,
     incidentId: row.incidentId,
+    climb,
     result: { action, outcome, reason, startedAtMs: started_at_ms, endedAtMs: ended_at_ms },
   };
 }
 
+type Revised = Extract<SupervisorFact, { type: "rung.revised" }>;
+
+/** The entry with the outcome that its jobs gave it, if it is the one that the fact is about. */
+function revised(entry: LedgerEntry, { id, data }: Revised): LedgerEntry {
+  const { result } = entry;
+  const isIt =
+    entry.incidentId === id &&
+    entry.climb === data.climb &&
+    result.action === data.action &&
+    result.startedAtMs === data.started_at_ms;
+  return isIt
+    ? { ...entry, result: { ...result, outcome: data.to, reason: `${result.reason}; ${data.reason}` } }
+    : entry;
+}
+
 export async function openRecoveryLedger(store: Store): Promise<RecoveryLedger> {
   const kept = await store.events.findKinds({ of: { kinds: ["rung.ended"] }, limit: keptCount, isNewestFirst: true });
-  let entries = kept.map(entryOf).toReversed();
+  const revisions = await store.events.findKinds({
+    of: { kinds: ["rung.revised"] },
+    limit: keptCount,
+    isNewestFirst: true,
+  });
+  let entries = withRevisions(kept, revisions.toReversed()).map(entryOf).toReversed();
   return {
     note: (fact) => {
+      if (fact.type === "rung.revised") entries = entries.map((entry) => revised(entry, fact));
       if (fact.type !== "rung.ended") return;
       entries.push({
         failureType: fact.failureType,
         workerId: fact.workerId,
         incidentId: fact.id,
+        climb: fact.climb,
         result: fact.result,
       });
       if (entries.length > keptCount) entries = entries.slice(-keptCount);

@@ -11,7 +11,7 @@ import { factKeys } from "./recorder.ts";
 type Incident = ResumedFacts["incidents"][number];
 
 /** The newest rows of an incident that tell how far it has come are among so many. */
-const newestRows = 64;
+const newestRows = 256;
 
 type Progress = Pick<Incident["resume"], "climbCount" | "lookBackCount">;
 
@@ -30,12 +30,28 @@ function progressIn(row: TimelineRow): Progress {
   }
 }
 
+/** Whether stand-ins served when it was left, or it was being repaired: the newest of these rows tells. */
+const stageKinds: readonly TimelineRow["kind"][] = [
+  "incident.exhausted",
+  "incident.stoodIn",
+  "incident.opened",
+  "canary.passed",
+  "rung.started",
+];
+
+/** @param rows newest first; a stand-in is a rung too, and the first row after its start says that it serves */
+function kindOf(rows: readonly TimelineRow[]): Incident["resume"]["kind"] {
+  const newest = rows.find(({ kind }) => stageKinds.includes(kind))?.kind;
+  if (newest === "incident.exhausted") return "exhausted";
+  return newest === "incident.stoodIn" ? "standingIn" : "atWork";
+}
+
 /** How far an incident had come: its climbs stay counted. It looks back at once, because nobody looked meanwhile. */
 async function resumeOf(store: Store, incidentId: string, nowMs: number): Promise<Incident["resume"]> {
   const rows = await store.events.find({ of: { incidentId }, limit: newestRows, isNewestFirst: true });
   const told = rows.map(progressIn);
   return {
-    kind: rows.some(({ kind }) => kind === "incident.exhausted") ? "exhausted" : "standingIn",
+    kind: kindOf(rows),
     untilMs: nowMs,
     climbCount: Math.max(0, ...told.map(({ climbCount }) => climbCount)),
     lookBackCount: Math.max(0, ...told.map(({ lookBackCount }) => lookBackCount)),
@@ -52,10 +68,11 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
   const breakers = await store.facts.read(factKeys.breakers);
   const pause = await store.facts.read(factKeys.pause);
   const drain = await store.facts.read(factKeys.drain);
+  const trials = await store.facts.read(factKeys.trials);
   const open = await store.incidents.listOpen();
   const incidents: Incident[] = [];
   for (const row of open) {
-    const { fault, model = null } = row.data;
+    const { fault, model = null, job_id: jobId = null } = row.data;
     if (fault === undefined || row.workerId === null) {
       // Nobody could work on it or end it: a later version may have written its fault in words of its own.
       await store.incidents.close(row.id, "abandoned", 0);
@@ -68,6 +85,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
       openedAtMs: row.openedAtMs,
       failureType: row.failureType,
       model,
+      jobIds: jobId === null ? [] : [jobId],
       fault: faultOfRecord(fault),
       resume: await resumeOf(store, row.id, nowMs),
     });
@@ -78,6 +96,7 @@ export async function readResumedFacts(store: Store, nowMs: number): Promise<Res
     breakers: (breakers as ResumedFacts["breakers"] | null) ?? {},
     pause: (pause as ResumedFacts["pause"]) ?? null,
     drain: (drain as ResumedFacts["drain"]) ?? null,
+    trials: (trials as ResumedFacts["trials"] | null) ?? [],
     incidents,
   };
 }

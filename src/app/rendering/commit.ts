@@ -45,6 +45,7 @@ export interface CommitNeeds extends LeaseNeeds {
   readonly clips: Pick<LearnedClipTimes, "note">;
 }
 
+type Refusal = Extract<Acceptance, { kind: "refused" }>;
 type FinishedOrder = LeaseOrder & { readonly report: RenderReport };
 
 const refusedRetryMs = secondMs;
@@ -95,10 +96,11 @@ async function acceptPatiently(
   }
 }
 
-async function refuse(parts: LeaseNeeds, lease: Lease, problem: string): Promise<Fault> {
+async function refuse(parts: LeaseNeeds, lease: Lease, { problem, kept }: Refusal): Promise<Fault> {
   const fault = classify({ outputProblem: problem, phase: "mux" });
   const charge = chargeOfError(fault, lease, true);
-  await parts.store.jobs.fail(lease, failureOf(fault, charge, { problem }, parts.clock.nowMs()));
+  const failure = failureOf(fault, charge, { problem }, parts.clock.nowMs());
+  await parts.store.jobs.fail(lease, kept === null ? failure : { ...failure, rejected: kept });
   return fault;
 }
 
@@ -113,7 +115,7 @@ async function acceptAndAcknowledge(parts: CommitNeeds, order: FinishedOrder, ov
   const servedBy = { workerId, kind: identity?.kind ?? "simulator", isSimulated: identity?.isSimulated ?? true };
   const ports = { jobs: parts.store.jobs, artifacts: parts.artifacts, media: parts.media, clock: parts.clock };
   const acceptance = await acceptPatiently(parts, () => acceptResult(ports, { lease, report, servedBy }), over);
-  const fault = acceptance.kind === "refused" ? await refuse(parts, lease, acceptance.problem) : null;
+  const fault = acceptance.kind === "refused" ? await refuse(parts, lease, acceptance) : null;
   parts.progress.clear(jobId);
   await parts.links
     .clientOf(workerId)

@@ -15,7 +15,14 @@ import { minuteMs } from "../../core/units.ts";
 import { waitReasonOf } from "../../core/wait-reason.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { Claim, LeaseOrder, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
-import { chargeOfDeath, chargeOfError, explanationOf, failureOf, toldExplanation } from "../../recovery/charge.ts";
+import {
+  chargeOfDeath,
+  chargeOfError,
+  evidenceOfError,
+  explanationOf,
+  failureOf,
+  toldExplanation,
+} from "../../recovery/charge.ts";
 import { classify, faultOf } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import { recognition } from "../../recovery/recognition.ts";
@@ -27,6 +34,7 @@ import type { LearnedMemory } from "./learned.ts";
 import { type PlanNeeds, planOf, planRender, waitingOf } from "./plan-render.ts";
 import type { ProgressTracker } from "./progress-tracker.ts";
 import { followRender, type RenderNeeds } from "./render.ts";
+import type { WaitingJobs } from "./waiting-jobs.ts";
 
 /** What taking a job and giving it back takes. */
 interface SettleNeeds {
@@ -47,6 +55,7 @@ interface PrepareNeeds extends PlanNeeds {
   readonly clock: Pick<Clock, "nowMs">;
   readonly envelopes: Pick<LearnedMemory, "fits" | "carries" | "peakOf" | "misfitEndsAtMs">;
   readonly attempts: Pick<AttemptMemory, "note">;
+  readonly waitingJobs: Pick<WaitingJobs, "add" | "drop">;
   readonly profiles: {
     of(workerId: string): LoadProfile;
     /** There was room for so long that a richer memory mode is worth a load. */
@@ -129,7 +138,7 @@ async function settle(parts: SettleNeeds, { lease, workerId }: LeaseOrder, settl
     case "fault": {
       const { fault, hasBegun } = settlement;
       const charge = chargeOfError(fault, lease, hasBegun);
-      await jobs.fail(lease, failureOf(fault, charge, { decided_by: fault.decidedBy }, parts.clock.nowMs()));
+      await jobs.fail(lease, failureOf(fault, charge, evidenceOfError(fault), parts.clock.nowMs()));
     }
   }
 }
@@ -145,6 +154,7 @@ const tooLarge = (): Fault => {
 
 function unfitNow(parts: PrepareNeeds, { workerId, lease }: LeaseOrder): Preparation {
   const waiting = waitingOf(parts, workerId, lease.spec);
+  if (waiting.kind === "until") parts.waitingJobs.add(lease.jobId);
   return waiting.kind === "never"
     ? { kind: "unfit", fault: tooLarge() }
     : { kind: "waits", untilMs: waiting.atMs, why: waitReasonOf(waiting.atMs, waiting.because) };
@@ -161,6 +171,7 @@ async function prepare(
   const stats = await client.stats(signal);
   const { residentModel, profile, memory } = stats;
   parts.noteRoom(workerId, stats);
+  parts.waitingJobs.drop(lease.jobId);
   const resident = residentModel === null || profile === null ? null : { model: residentModel, profile };
   // Where there was room for long enough a leaner mode is not kept for the sake of the load that it saves: a worker that always
   // has a job would stay slow for ever.

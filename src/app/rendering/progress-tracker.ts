@@ -33,21 +33,28 @@ export interface ProgressTracker {
   onProgress(listener: (progress: JobProgress) => void): () => void;
 }
 
-interface Entry {
+/** From where on an attempt's pace is measured. */
+interface Begun {
   readonly startedAtMs: number;
   readonly startRatio: number;
+}
+
+interface Entry extends Begun {
   readonly progress: JobProgress;
 }
+
+/** A phase that is met in its middle goes on from a checkpoint: those steps took no time now, and say nothing of the pace. */
+const isResumed = (before: Pick<JobProgress, "phase">, { phase, step }: ProgressNote): boolean =>
+  phase !== before.phase && step > 1;
 
 /** Where the running jobs are, in memory only. A bar does not fall within one attempt. */
 export function createProgressTracker(clock: Clock): ProgressTracker {
   const entries = new Map<string, Entry>();
   const listeners = new Set<(progress: JobProgress) => void>();
 
-  const etaOf = (entry: Entry | undefined, ratio: number, nowMs: number): number | null => {
-    if (entry === undefined) return null;
-    const doneRatio = ratio - entry.startRatio;
-    return doneRatio < 0.05 ? null : Math.round(((nowMs - entry.startedAtMs) / doneRatio) * (1 - ratio));
+  const etaOf = ({ startedAtMs, startRatio }: Begun, ratio: number, nowMs: number): number | null => {
+    const doneRatio = ratio - startRatio;
+    return doneRatio < 0.05 ? null : Math.round(((nowMs - startedAtMs) / doneRatio) * (1 - ratio));
   };
   return {
     note: ({ leftMs = null, ...noted }) => {
@@ -56,12 +63,10 @@ export function createProgressTracker(clock: Clock): ProgressTracker {
       const reached = start + length * (noted.of === 0 ? 0 : Math.min(1, noted.step / noted.of));
       const ratio = Math.max(entry?.progress.ratio ?? 0, reached);
       const nowMs = clock.nowMs();
-      const progress: JobProgress = { ...noted, ratio, atMs: nowMs, etaMs: leftMs ?? etaOf(entry, ratio, nowMs) };
-      entries.set(noted.jobId, {
-        startedAtMs: entry?.startedAtMs ?? nowMs,
-        startRatio: entry?.startRatio ?? ratio,
-        progress,
-      });
+      const begun =
+        entry === undefined || isResumed(entry.progress, noted) ? { startedAtMs: nowMs, startRatio: ratio } : entry;
+      const progress: JobProgress = { ...noted, ratio, atMs: nowMs, etaMs: leftMs ?? etaOf(begun, ratio, nowMs) };
+      entries.set(noted.jobId, { startedAtMs: begun.startedAtMs, startRatio: begun.startRatio, progress });
       for (const listener of listeners) listener(progress);
     },
     clear: (jobId) => {

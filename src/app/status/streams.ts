@@ -31,8 +31,8 @@ function frameOf(fact: SupervisorFact, status: StreamSources["status"]): StreamF
     return health === null ? null : { kind: "health", health };
   }
   if (fact.type !== "rung.ended" || fact.result.outcome === "skipped") return null;
-  const { failureType, workerId, id: incidentId, result } = fact;
-  return { kind: "recoveryAttempt", attempt: attemptViewOf({ failureType, workerId, incidentId, result }) };
+  const { failureType, workerId, id: incidentId, climb, result } = fact;
+  return { kind: "recoveryAttempt", attempt: attemptViewOf({ failureType, workerId, incidentId, climb, result }) };
 }
 
 export function createStreams({ onFact, onDownload, onSample, onProgress, onStep, status }: StreamSources): StreamPort {

@@ -21,12 +21,31 @@ export interface RecoveryMetrics {
   drills(passed: readonly { readonly drill: string; readonly atMs: number }[]): void;
 }
 
+/** How often each action ended how. An outcome that was taken back later is counted as taken back, and its new one anew. */
+function actionCounters(families: Families) {
+  const labels = ["action", "failure_type", "outcome"];
+  const actions = families.counter("recovery_actions_total", "Recovery actions by what a measurement showed.", labels);
+  const revised = families.counter(
+    "recovery_actions_revised_total",
+    "Outcomes in recovery_actions_total that the jobs' next attempts took back; the revised outcome is counted there too.",
+    labels,
+  );
+  for (const failure_type of failureTypes)
+    for (const action of recoveryActions)
+      for (const outcome of outcomes)
+        for (const counter of [actions, revised]) counter.inc({ action, failure_type, outcome }, 0);
+  return {
+    ended: ({ action, failure_type, outcome }: EventMap["rung.ended"]) =>
+      actions.inc({ action, failure_type, outcome }),
+    revise: ({ action, failure_type, from, to }: EventMap["rung.revised"]) => {
+      revised.inc({ action, failure_type, outcome: from });
+      actions.inc({ action, failure_type, outcome: to });
+    },
+  };
+}
+
 export function createRecoveryMetrics(families: Families): RecoveryMetrics {
-  const actions = families.counter("recovery_actions_total", "Recovery actions by what a measurement showed.", [
-    "action",
-    "failure_type",
-    "outcome",
-  ]);
+  const { ended, revise } = actionCounters(families);
   const took = families.histogram(
     "recovery_action_seconds",
     "How long recovery actions took, skipped ones aside.",
@@ -54,18 +73,15 @@ export function createRecoveryMetrics(families: Families): RecoveryMetrics {
     ["drill"],
   );
   // A counter that begins with its first event hides that event from rates.
-  for (const failure_type of failureTypes) {
-    opened.inc({ failure_type }, 0);
-    for (const action of recoveryActions)
-      for (const outcome of outcomes) actions.inc({ action, failure_type, outcome }, 0);
-  }
+  for (const failure_type of failureTypes) opened.inc({ failure_type }, 0);
   return {
     row: ({ kind, data }) => {
       if (kind === "incident.opened") opened.inc({ failure_type: data.failure_type });
       if (kind === "incident.closed") closed.observe({ failure_type: data.failure_type }, data.open_ms / secondMs);
+      if (kind === "rung.revised") revise(data);
       if (kind !== "rung.ended") return;
-      const { action, outcome, failure_type, started_at_ms, ended_at_ms, evidence } = data;
-      actions.inc({ action, failure_type, outcome });
+      const { action, outcome, started_at_ms, ended_at_ms, evidence } = data;
+      ended(data);
       if (outcome === "skipped") return;
       took.observe({ action }, (ended_at_ms - started_at_ms) / secondMs);
       const bytes = freedBy(evidence);

@@ -3,7 +3,7 @@ import { ClaimCheck } from "../../../src/app/drills/claim-check.ts";
 import type { EventRow } from "../../../src/core/events.ts";
 import type { JobProgress } from "../../../src/core/job.ts";
 import { secondMs } from "../../../src/core/units.ts";
-import type { Mode, RecoveryAction } from "../../../src/core/words.ts";
+import type { Mode, PromiseKind, RecoveryAction } from "../../../src/core/words.ts";
 import { eventOf } from "../../harness/sample-rows.ts";
 import { result, standInBy } from "../../unit/job-store-world.ts";
 import { type AppWorld, createAppWorld, workerId } from "../app-world.ts";
@@ -26,11 +26,13 @@ describe("what the mode says", () => {
     seconds: number,
     {
       mode,
+      kind = "realLater",
       isWaitedFor = false,
       connectedCount = 1,
       isRendering = false,
     }: Readonly<Record<string, unknown>> & {
       readonly mode: Mode;
+      readonly kind?: PromiseKind;
       readonly isWaitedFor?: boolean;
       readonly connectedCount?: number;
       readonly isRendering?: boolean;
@@ -38,7 +40,12 @@ describe("what the mode says", () => {
   ): readonly string[] {
     const claims = new ClaimCheck();
     for (let nowMs = 0; nowMs <= seconds * secondMs; nowMs += 100)
-      claims.noteMode(mode, isWaitedFor, { connectedCount, running: isRendering ? [rendering(nowMs)] : [] }, nowMs);
+      claims.noteService(
+        { mode, promise: { kind } },
+        isWaitedFor,
+        { connectedCount, running: isRendering ? [rendering(nowMs)] : [] },
+        nowMs,
+      );
     return claims.found;
   }
 

@@ -117,7 +117,7 @@ it("cards that a former version kept are listed, with what they told", async () 
   ]);
 });
 
-it("a render that does not begin within two minutes is no drill", async () => {
+it("a render that does not come within two minutes is no drill, and its job is not left behind", async () => {
   const { ports } = operationsOf();
   const drill = findDrill("kill");
   if (drill === null) throw new Error("there is no such drill");
@@ -125,8 +125,10 @@ it("a render that does not begin within two minutes is no drill", async () => {
   const job = await world.store.jobs.get(jobId);
   if (job === null) throw new Error("the job is gone");
   const admission = { submit: async () => ({ kind: "accepted", job, estimate: null }) as const };
-  await expect(settled(world, runDrill({ ...ports, admission }, drill))).rejects.toMatchObject({
+  const { cancel: cancelJob } = world.store.jobs;
+  await expect(settled(world, runDrill({ ...ports, admission, cancelJob }, drill))).rejects.toMatchObject({
     code: "DRILL_NOT_POSSIBLE",
     message: expect.stringContaining("did not come within two minutes"),
   });
+  expect(await world.stateOf(jobId)).toBe("cancelled");
 });

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { behindDrills } from "../../../src/app/drills/blind-spots.ts";
 import { drills, findDrill } from "../../../src/app/drills/drill-list.ts";
 import { DrillState } from "../../../src/app/drills/drill-state.ts";
-import { lateStages, type ScoreCard } from "../../../src/core/drill.ts";
+import type { ScoreCard } from "../../../src/core/drill.ts";
 import { minuteMs, secondMs } from "../../../src/core/units.ts";
 import { type AppWorld, createAppWorld, settled, workerId } from "../app-world.ts";
 import { type ServiceWorld, startServiceWorld } from "../service-world.ts";
@@ -15,7 +15,6 @@ describe("a drill on a running service", () => {
   });
   afterEach(() => world.stop());
 
-  const neverReached = { times: {}, limits: { told: 0 } };
   const run = (name: string): Promise<ScoreCard | null> =>
     settled(
       world,
@@ -24,8 +23,7 @@ describe("a drill on a running service", () => {
 
   it("that kills the worker tells its owner, shows and delivers within its limits, and lets a bystander wait no longer", async () => {
     const card = await run("kill");
-    expect(card).toMatchObject({ drill: "kill", lostJobCount: 0 });
-    expect(lateStages(card ?? neverReached)).toEqual([]);
+    expect(card).toMatchObject({ drill: "kill", isPassed: true, lostJobCount: 0, falseClaims: [] });
     expect(card?.recognisedAs).toContain("WORKER_EXITED");
     const { told, watchable, delivered, recovered } = card?.times ?? {};
     expect(watchable ?? 0).toBeGreaterThan(told ?? Number.POSITIVE_INFINITY);
@@ -37,7 +35,7 @@ describe("a drill on a running service", () => {
     expect(kept?.cards).toEqual([card]);
     expect(await world.rows("drill.began", "drill.ended")).toMatchObject([
       { actor: "operator:a", data: { drill: "kill" } },
-      { actor: "operator:a", data: { drill: "kill", passed: card?.isPassed, lost_jobs: 0 } },
+      { actor: "operator:a", data: { drill: "kill", passed: true, lost_jobs: 0 } },
     ]);
   });
 
@@ -103,7 +101,7 @@ describe("a drill on a running service", () => {
     if (Math.max(0, ...Object.values(cooldowns)) > world.clock.nowMs())
       await expect(run("kill")).rejects.toMatchObject({ message: expect.stringContaining("cools down") });
     await world.clock.advance(10 * minuteMs);
-    expect(await run("kill")).toMatchObject({ lostJobCount: 0 });
+    expect(await run("kill")).toMatchObject({ isPassed: true });
   });
 });
 

@@ -6,6 +6,7 @@ import type { NewEvent } from "../../../src/core/events.ts";
 import { hourMs, secondMs } from "../../../src/core/units.ts";
 import { classify } from "../../../src/recovery/classify.ts";
 import { eventOf } from "../../harness/sample-rows.ts";
+import { healthy } from "../../unit/server-facts.ts";
 import { type AppWorld, createAppWorld, workerId } from "../app-world.ts";
 import { deliver, type Owner, ownerOf } from "./owner-world.ts";
 
@@ -14,6 +15,7 @@ const killing: Pick<Drill, "fault" | "limits" | "shows"> = {
   limits: { told: 5 * secondMs },
 };
 const blinding: typeof killing = { ...killing, fault: { kind: "blind", what: "telemetry", forMs: 1 } };
+const sick = { ...healthy, overallStatus: "degraded" } as const;
 const aloneMs = 2 * secondMs;
 
 let world: AppWorld;
@@ -80,6 +82,12 @@ describe("what the owner of a drill's job is told", () => {
       },
     ],
     ["the job's own incident", (seen) => Object.assign(seen.outlook, { incidentId: "incident-1" })],
+    [
+      "what the job is promised",
+      (seen) => {
+        seen.outlook = { ...seen.outlook, promised: { kind: "standInThenReal", sentence: "This video waits." } };
+      },
+    ],
   ])("is told by %s, and the time counts from the fault", async (_, tell) => {
     observer.follow(await world.submit());
     observer.begin(world.clock.nowMs());
@@ -92,7 +100,7 @@ describe("what the owner of a drill's job is told", () => {
 
   it("of a fault of the host is what its health says now and did not say before", async () => {
     observer.end();
-    const issue = { ...sickHealth, issues: ["The disk is slow."] };
+    const issue = { ...sick, issues: ["The disk is slow."] };
     owner.service = { ...owner.service, health: issue };
     observer = observe(blinding);
     observer.follow(await world.submit());
@@ -105,21 +113,6 @@ describe("what the owner of a drill's job is told", () => {
     expect(observer.score().times.told).toBe(secondMs);
   });
 });
-
-const sickHealth = {
-  overallStatus: "degraded",
-  cpuRatio: null,
-  memoryRatio: null,
-  vramRatio: null,
-  isGpuAvailable: true,
-  isModelLoadingFunctional: true,
-  isGenerationPipelineFunctional: true,
-  issues: [],
-  recommendations: [],
-  checkedAtMs: 0,
-  vramOutsideRatio: null,
-  ageMs: null,
-} as const;
 
 describe("what the owner can watch", () => {
   it("is a stand-in from when it was attached, and no video", async () => {
@@ -170,7 +163,6 @@ describe("the end of a drill", () => {
     expect([await observer.look(false), observer.score().times.recovered]).toEqual([false, null]);
     await world.clock.advance(hourMs);
     expect([await observer.look(true), observer.score().times.recovered]).toEqual([true, hourMs]);
-    expect(observer.unended).toEqual([]);
   });
 
   it("waits for what the drill has to show", async () => {
@@ -190,14 +182,6 @@ describe("the end of a drill", () => {
       { expected: "The service lets the fault be done to the end.", isMet: false },
     ]);
   });
-
-  it("leaves the jobs that have not ended to whoever cancels them", async () => {
-    const jobIds = [await world.submit(), await world.submit()];
-    observer.follow(jobIds[0] ?? "");
-    observer.followBystander(jobIds[1] ?? "");
-    await observer.look(true);
-    expect(observer.unended).toEqual(jobIds);
-  });
 });
 
 describe("a time that is said", () => {
@@ -212,6 +196,23 @@ describe("a time that is said", () => {
       if (isAgain) await world.clock.advance(30 * secondMs);
     }
     await world.clock.advance(10 * secondMs);
+    await deliver(world, lease);
+    await observer.look(false);
+    expect(observer.score().falseClaims).toEqual([]);
+  });
+
+  it("before a card in the worker meets the next render cannot know of that one either", async () => {
+    observer.end();
+    observer = observe({ ...killing, fault: { kind: "workerCard", card: "oom@denoise:3x3", phase: "denoise" } });
+    const lease = await world.claimNew();
+    observer.follow(lease.jobId);
+    observer.strike();
+    owner.service = { ...owner.service, mode: "recovering" };
+    owner.outlook = { ...owner.outlook, etaMs: secondMs };
+    await observer.look(false);
+    await world.clock.advance(30 * secondMs);
+    await append(retried("job-2", "GPU_OUT_OF_MEMORY"));
+    owner.outlook = { ...owner.outlook, etaMs: null };
     await deliver(world, lease);
     await observer.look(false);
     expect(observer.score().falseClaims).toEqual([]);

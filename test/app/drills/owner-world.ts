@@ -3,35 +3,10 @@ import { createOwnerView, type OwnerView } from "../../../src/app/drills/owner-v
 import type { JobResult, Lease } from "../../../src/core/job.ts";
 import type { JobOutlook, ServiceStatus } from "../../../src/server/server-ports.ts";
 import { artifactOf, result } from "../../unit/job-store-world.ts";
-import { atOnce } from "../../unit/server-facts.ts";
+import { ready } from "../../unit/server-facts.ts";
 import type { AppWorld } from "../app-world.ts";
 
-const sound: ServiceStatus = {
-  mode: "ready",
-  sentence: "A video submitted now is rendered at once.",
-  promise: atOnce,
-  isSimulated: true,
-  model: "T2V-A14B",
-  startedAtMs: 0,
-  version: "1.2.3",
-  workers: [],
-  health: null,
-  isHealthMonitored: true,
-  recoveryStatistics: {
-    totalAttempts: 0,
-    successfulAttempts: 0,
-    successRatePercent: 0,
-    averageRecoverySeconds: 0,
-    failureTypes: {},
-    recoveryActions: {},
-  },
-  recoveryAttempts: [],
-  openIncidents: [],
-  isMockEnabled: false,
-  isDegradedActive: false,
-  running: [],
-  unreadyReason: null,
-};
+const sound: ServiceStatus = { ...ready, health: null };
 
 export interface Owner {
   readonly view: OwnerView;

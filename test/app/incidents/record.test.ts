@@ -56,7 +56,7 @@ const opened = (change: object = {}): SupervisorFact => ({
   fault,
   model: null,
   jobId: null,
-  isSetAside: false,
+  attendance: "recovery",
   atMs: world.clock.nowMs(),
   orderId: null,
   ...change,
@@ -191,6 +191,7 @@ describe("what the next start takes up", () => {
   it("is nothing on a new state directory", async () => {
     expect(await resume()).toEqual({
       budgetSpentAtMs: [],
+      trials: [],
       cooldowns: {},
       breakers: {},
       pause: null,
@@ -344,7 +345,7 @@ describe("the steps that an incident is replayed from", () => {
 describe("the facts of a replay", () => {
   const about = { incidentId: "incident-1", workerId } as const;
   const reports: readonly RecoveryReport[] = [
-    { ...about, type: "rung.ended", failureType: "vram_exhaustion", climb: 1, result: rungResult },
+    { ...about, type: "rung.ended", failureType: "vram_exhaustion", climb: 1, result: rungResult, ailment: null },
   ];
 
   async function recordedRows() {

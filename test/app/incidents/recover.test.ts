@@ -52,7 +52,7 @@ const targetOf = (change: Partial<PerformActionInput> = {}, evidence: Evidence =
   incidentId: "incident-1",
   workerId,
   model: null,
-  jobId: null,
+  jobIds: [],
   action: "clear_gpu_cache",
   fault: classify({ message: "CUDA out of memory. Tried to allocate 2.00 GiB.", phase: "denoise", ...evidence }),
   ...change,
@@ -90,13 +90,13 @@ describe("what is known before a rung", () => {
   it("with a job says whether its owner allows a form that fits", async () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
-    expect(await examine(targetOf({ jobId }))).toMatchObject({ hasConsentedReduction: false });
+    expect(await examine(targetOf({ jobIds: [jobId] }))).toMatchObject({ hasConsentedReduction: false });
     await world.envelopes.noteMisfit(
       { deviceUuid: world.deviceUuid, profile: "model-offload" },
       world.envelopeOf(spec.request),
       foundClean,
     );
-    expect(await examine(targetOf({ jobId }))).toMatchObject({ hasConsentedReduction: true });
+    expect(await examine(targetOf({ jobIds: [jobId] }))).toMatchObject({ hasConsentedReduction: true });
   });
 
   it("blames a neighbour that holds more than half of the card, and none that holds less", async () => {
@@ -164,7 +164,7 @@ describe("carrying a rung out", () => {
       world.envelopeOf(spec.request),
       foundClean,
     );
-    expect(await perform({ action: "reduce_generation_params", jobId })).toMatchObject({
+    expect(await perform({ action: "reduce_generation_params", jobIds: [jobId] })).toMatchObject({
       error: null,
       evidence: { applied: ["frames 65 instead of 81"] },
     });
@@ -252,7 +252,7 @@ describe("the failed phase again", () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
     await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request), foundClean);
-    expect(await envelope({ jobId })).toMatchObject({
+    expect(await envelope({ jobIds: [jobId] })).toMatchObject({
       verdict: "passed",
       reason: "denoise of 832x480 with 81 frames ran again",
     });
@@ -274,7 +274,7 @@ describe("the failed phase again", () => {
 
   it("that ran out of memory once more on a card of its own is kept against the size", async () => {
     const { jobId, spec } = await attemptOf(0);
-    expect(await envelope({ jobId })).toMatchObject({ verdict: "failed" });
+    expect(await envelope({ jobIds: [jobId] })).toMatchObject({ verdict: "failed" });
     expect(fits(spec.request)).toBe(false);
   });
 
@@ -284,14 +284,14 @@ describe("the failed phase again", () => {
   ])("says nothing about the size after %s", async (_, atBegin, atProof) => {
     const { jobId, spec } = await attemptOf(atBegin);
     world.setNeighbour(atProof);
-    expect(await envelope({ jobId })).toMatchObject({ verdict: "failed" });
+    expect(await envelope({ jobIds: [jobId] })).toMatchObject({ verdict: "failed" });
     expect(fits(spec.request)).toBe(true);
   });
 
   it("says nothing about the size where nobody measured how the attempt began", async () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew({ size: tooLarge });
-    expect(await envelope({ jobId })).toMatchObject({ verdict: "failed" });
+    expect(await envelope({ jobIds: [jobId] })).toMatchObject({ verdict: "failed" });
     expect(fits(spec.request)).toBe(true);
   });
 
@@ -299,7 +299,7 @@ describe("the failed phase again", () => {
     await connectHolding("T2V-A14B");
     const { jobId, spec } = await world.claimNew();
     await world.envelopes.noteMisfit(place(), world.envelopeOf(spec.request), foundClean);
-    expect(await envelope({ jobId, action: "reduce_generation_params" })).toMatchObject({
+    expect(await envelope({ jobIds: [jobId], action: "reduce_generation_params" })).toMatchObject({
       verdict: "passed",
       reason: "denoise of 832x480 with 65 frames ran again",
     });
@@ -308,6 +308,8 @@ describe("the failed phase again", () => {
   it("of a fault at a load is the denoising", async () => {
     await connectHolding("T2V-A14B");
     const { jobId } = await world.claimNew();
-    expect(await envelope({ jobId }, { phase: "load" })).toMatchObject({ reason: expect.stringMatching(/^denoise/) });
+    expect(await envelope({ jobIds: [jobId] }, { phase: "load" })).toMatchObject({
+      reason: expect.stringMatching(/^denoise/),
+    });
   });
 });

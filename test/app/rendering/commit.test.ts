@@ -113,6 +113,22 @@ describe("committing a finished render", () => {
     expect(await state()).toBe("queued");
   });
 
+  it("keeps a file that is not what was asked for, forgets its checkpoints, and ends the job at the second of its kind", async () => {
+    const black = partsWith({ media: { probe: async () => ({ ...sound, isBlack: true }) } });
+    begin(black);
+    await clock.advance(2 * secondMs);
+    expect(facts).toMatchObject([{ type: "artifact.refused", fault: { code: "OUTPUT_INVALID" } }]);
+    expect(await store.jobs.get(lease.jobId)).toMatchObject({
+      state: "queued",
+      artifacts: [{ kind: "rejected", reason: "is black in every sampled frame" }],
+    });
+    expect(removed).toEqual([lease.jobId]);
+    lease = leaseOf(await store.jobs.claim(claimOf({ workerId: "gpu1", leaseMs })));
+    begin(black);
+    await clock.advance(2 * secondMs);
+    expect(await store.jobs.get(lease.jobId)).toMatchObject({ state: "failed", errorCode: "OUTPUT_INVALID" });
+  });
+
   it("ends as soon as the fence is lost, and leaves the job to the attempt that has it", async () => {
     begin(partsWith({ refuseUntilMs: hourMs }));
     await clock.advance(5 * secondMs);

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { type EvidenceNeeds, followMachine } from "../../../src/app/workers/exit-evidence.ts";
+import { createOutsideEnds, type EvidenceNeeds, followMachine } from "../../../src/app/workers/exit-evidence.ts";
 import { createWorkerLinks } from "../../../src/app/workers/worker-links.ts";
+import type { Evidence } from "../../../src/core/fault.ts";
 import type { ProcessFollower } from "../../../src/core/ports/telemetry-probe.ts";
-import { secondMs } from "../../../src/core/units.ts";
+import { hourMs, secondMs } from "../../../src/core/units.ts";
 import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
+import { classify } from "../../../src/recovery/classify.ts";
 
 const ref = { workerId: "w0", pid: 7, startTicks: 1, bootId: "b", socketPath: "s", token: "t" };
 
@@ -58,4 +60,20 @@ describe("what the machine tells of a worker's end", () => {
     expect(await follower?.evidence()).toEqual({});
     expect(warnings).toMatchObject([{ event: "machine.untold", actor: "w0", pid: 7 }]);
   });
+});
+
+it("ends from outside are counted by worker for an hour; crashes, and kills on request, are none", async () => {
+  const clock = createVirtualClock();
+  const ends = createOutsideEnds({ clock });
+  const counted = (workerId: string, evidence: Evidence) => ends.count(workerId, evidence).outsideEndCount;
+  expect(counted("a", { exitSignal: "SIGTERM" })).toBe(1);
+  expect(counted("a", { exitSignal: "SIGSEGV" })).toBeUndefined();
+  expect(counted("a", { exitSignal: "SIGKILL", isOnRequest: true })).toBeUndefined();
+  expect(counted("b", { exitCode: 0 })).toBe(1);
+  expect(counted("a", { exitCode: 143 })).toBe(2);
+  const third = ends.count("a", { exitSignal: "SIGKILL" });
+  expect(third.outsideEndCount).toBe(3);
+  expect(classify(third).operatorAction).toMatch(/^Find out who ends/);
+  await clock.advance(hourMs);
+  expect(counted("a", { exitCode: 0 })).toBe(1);
 });

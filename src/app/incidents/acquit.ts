@@ -1,0 +1,20 @@
+/** Jobs whose failure was their worker's are told so to the store: they are suspects no longer, and lose no attempt by it. */
+import { messageOf } from "../../core/errors.ts";
+import type { JobStore } from "../../core/ports/job-store.ts";
+import type { SupervisorFact } from "../../machines/supervisor-types.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+
+export interface AcquitNeeds {
+  readonly store: { readonly jobs: Pick<JobStore, "acquit"> };
+  readonly logger: Pick<Logger, "warn">;
+}
+
+/** A store that cannot write now leaves them suspects: they are tried again all the same, only behind others. */
+export const createAcquittal =
+  ({ store, logger }: AcquitNeeds) =>
+  (fact: SupervisorFact): void => {
+    if (fact.type !== "blame.settled" || fact.data.blame !== "route") return;
+    store.jobs
+      .acquit(fact.data.job_ids)
+      .catch((thrown: unknown) => logger.warn({ event: "jobs.notAcquitted", message: messageOf(thrown) }));
+  };
