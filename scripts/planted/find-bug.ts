@@ -39,10 +39,12 @@ const typesProof: Proof = {
 const proofsOf = ({ tests }: PlantedBug): readonly Proof[] => [...tests.map(testProof), simulationProof, typesProof];
 
 /** The text with the bug in it; throws where the place is not found exactly once. */
-export function planted({ name, file, from, to }: PlantedBug, text: string): string {
-  const parts = text.split(from);
-  if (parts.length !== 2) throw new Error(`${name}: the text to change occurs ${parts.length - 1} times in ${file}`);
-  return parts.join(to);
+export function planted({ name, file, from, to, also = [] }: PlantedBug, text: string): string {
+  return [{ from, to }, ...also].reduce((changed, one) => {
+    const parts = changed.split(one.from);
+    if (parts.length === 2) return parts.join(one.to);
+    throw new Error(`${name}: the text to change occurs ${parts.length - 1} times in ${file}`);
+  }, text);
 }
 
 interface Copy {

@@ -10,6 +10,8 @@ export interface PlantedBug {
   /** Occurs once in the file. */
   readonly from: string;
   readonly to: string;
+  /** Further changes of the same file, where one alone would not be wrong enough. */
+  readonly also?: readonly { readonly from: string; readonly to: string }[];
   /** Test files that are asked first, in this order; what none of them finds, the simulation must. */
   readonly tests: readonly string[];
 }

@@ -11,7 +11,11 @@ export const recoveryBugs: readonly PlantedBug[] = [
     ?`,
     to: `  return report.tookMs >= 0
     ?`,
-    tests: [],
+    also: [
+      { from: "  if (report.failure !== null) {", to: "  if (report.failure !== null && report.tookMs < 0) {" },
+      { from: "  if (!report.passed) return", to: "  if (report.tookMs < 0) return" },
+    ],
+    tests: ["test/simulation/sick-card.test.ts"],
   },
   {
     name: "a failed test render is no matter where the phase was not asked",
@@ -43,7 +47,7 @@ export const recoveryBugs: readonly PlantedBug[] = [
     file: "src/recovery/charge.ts",
     from: "return !hasBegun || isConclusive(fault) ? lost(tries)",
     to: "return !hasBegun ? lost(tries)",
-    tests: ["test/app/rendering/pipeline.test.ts"],
+    tests: ["test/unit/recovery-charge.test.ts"],
   },
   {
     name: "a card that others use counts as clean",

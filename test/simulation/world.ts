@@ -207,6 +207,8 @@ export async function readTimeline(world: World, onRow?: (row: TimelineRow) => v
       world.journal.read(row);
       world.stays.read(row);
       world.oversight.read(row);
+      const lie = world.sickCards.findLie(row);
+      if (lie !== null) world.problems.push(lie);
       onRow?.(row);
       world.lastReadSeq = row.seq;
     }

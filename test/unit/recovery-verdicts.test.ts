@@ -246,6 +246,7 @@ describe("a repair", () => {
     ["a test render passes where there is no job", { canary: "passed" }, true],
     ["a test render passes, but the failed phase fails again", { canary: "passed", envelope: "failed" }, false],
     ["a test render passes, but the measured condition persists", { canary: "passed", isConditionGone: false }, false],
+    ["a test render fails, and there is no phase to run again", { canary: "failed" }, false],
     ["nothing answers", {}, false],
   ] as const)("when %s: %o is %s", (_, known, expected) => {
     expect(isRepaired(proof(known))).toBe(expected);
