@@ -41,8 +41,8 @@ export const storeBugs: readonly PlantedBug[] = [
     name: "a suspect goes before others",
     why: "One bad job would keep everybody else waiting.",
     file: "src/store/claim.ts",
-    from: "const eligible = `${due} and suspicion_at is null`;",
-    to: "const eligible = due;",
+    from: "} and suspicion_at is null`;",
+    to: "}`;",
     tests: storeTests,
   },
   {

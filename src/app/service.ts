@@ -256,7 +256,7 @@ function serverPortsOf(
   const admission = createAdmissionPort({ ...parts, largest }, supervisor, onQueued);
   const models = createModelOperations(parts, {
     largest,
-    loadedProfileOf: (model) => loadedProfileOf(parts, supervisor, model),
+    loadedProfileOf: (model) => loadedProfileOf(status().workers, model),
   });
   const outlook = createJobOutlook(parts, promises);
   const health = createHealthReader({ ...parts, leaks, promises }, () => supervisor.getSnapshot());
@@ -320,6 +320,10 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
     promises,
     lookForWays,
     onQueued: () => standIns.wake(),
+    lookAgain: () => {
+      standIns.wake();
+      supervisor.send({ type: "workers.startAgain" });
+    },
     begin: () => {
       queue.begin();
       webhooks.wake();
@@ -374,7 +378,7 @@ export async function createService(ports: ServicePorts, config: Config, version
       supervisor.start();
       helpers.begin();
     },
-    lookAgain: helpers.onQueued,
+    lookAgain: helpers.lookAgain,
     finishJobs: async (withinMs) => {
       if (withinMs === 0) return;
       supervisor.send({ type: "service.drain", shape: "quick", finishMs: withinMs });

@@ -56,6 +56,7 @@ export async function serve(origin: ConfigOrigin, version: string): Promise<numb
   const told = new Set<number>();
   const tellWorkers = running.service.events.subscribe((rows) => {
     for (const row of rows) {
+      if (row.kind === "worker.notStarted") say(`  Worker ${row.workerId ?? ""} cannot start: ${row.data.message}`);
       if (row.kind !== "worker.connected" || told.has(row.data.pid)) continue;
       const { pid, adopted } = row.data;
       told.add(pid);

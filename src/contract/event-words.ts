@@ -22,8 +22,9 @@ const outcomeWords: Readonly<Record<Outcome, string>> = {
   skipped: "skipped, because it cannot help here",
 };
 
-function healthWords({ status, issues }: EventMap["health.changed"]): string {
-  if (status === "healthy") return "Host and card are well.";
+function healthWords({ status, issues, cards }: EventMap["health.changed"]): string {
+  // Of a card that nobody measures nothing is known.
+  if (status === "healthy") return cards === 0 ? "The host is well; no card is measured." : "Host and card are well.";
   if (status === "unknown") return "Host and card are not measured any more.";
   return issues.length > 0 ? issues.map(({ message }) => message).join(" ") : "The health of host or card changed.";
 }
@@ -92,6 +93,8 @@ const words: Words = {
   "worker.exited": (row) =>
     `${worker(row)} ${row.data.expected ? "ended, as it was asked to" : "ended; it is started again"}.`,
   "worker.crashLooped": (row) => `${worker(row)} ended too often and is left alone for a while.`,
+  "worker.notStarted": (row) =>
+    `${worker(row)} cannot start: ${row.data.message} It is tried again when that is mended, or on request.`,
   "worker.stopped": (row) => `${worker(row)} was stopped.`,
   "worker.recycled": (row) => `${worker(row)} keeps memory of finished jobs; it is started anew before that costs one.`,
   "worker.killed": (row) => `${worker(row)} was killed on request.`,
@@ -105,7 +108,9 @@ const words: Words = {
   "incident.opened": (row) =>
     row.data.is_set_aside === true
       ? `Trouble: ${plainName(row.data.model ?? "a model")} cannot be loaded. The next job that wants it tries again after a while.`
-      : `Trouble: ${plainName(row.data.failure_type)}. Recovery begins.`,
+      : row.data.needs_person === true
+        ? `Trouble: ${worker(row)} cannot start. It needs you.`
+        : `Trouble: ${plainName(row.data.failure_type)}. Recovery begins.`,
   "incident.joined": (row) => `More trouble of the same incident: ${plain(row.data.fault.message, "another fault")}`,
   "incident.closed": (row) =>
     row.data.status === "resolved" ? "Repaired: the model passed its proof." : "The incident was closed.",

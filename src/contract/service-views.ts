@@ -71,10 +71,13 @@ export interface WorkerStatus {
   readonly kind: string;
   /** Null while it holds no model. */
   readonly memoryMode: MemoryModeView | null;
+  /** When its process is started again by itself; null while nothing waits for that. */
+  readonly startsAtMs: number | null;
 }
 
-/** In which memory mode a worker holds its model, and what that costs. */
+/** Which model a worker holds, proven by a test render, in which memory mode, and what that costs. */
 export interface MemoryModeView {
+  readonly model: ModelId;
   readonly profile: LoadProfile;
   /** The richest one, from the configured one on, that its card carries. */
   readonly whole: LoadProfile;

@@ -94,12 +94,12 @@ const smallest = { width: 854, height: 480, frames: 33 } as const;
 
 /** Of the main model: what the service knows by its proofs, not by the presence of files. */
 function modelStatusOf(model: ModelEntry, status: ServiceStatus, sample: Sample): z.infer<typeof modelStatusSchema> {
-  const isServing = status.mode === "ready" || (status.health?.isModelLoadingFunctional ?? false);
+  const isLoaded = status.workers.some(({ memoryMode }) => memoryMode?.model === model.id);
   const needed = peakBytes(model, smallest, "model-offload");
   const total = sample.gpus[0]?.totalBytes ?? null;
   return {
-    status: isServing ? "available" : status.mode === "loading" ? "loading" : "unavailable",
-    is_loaded: isServing,
+    status: isLoaded ? "available" : status.mode === "loading" ? "loading" : "unavailable",
+    is_loaded: isLoaded,
     hardware_compatible: total === null || needed <= total,
     size_mb: Math.round(model.weightBytes / mebibyte),
     estimated_vram_usage_mb: Number.isFinite(needed) ? Math.round(needed / mebibyte) : 0,

@@ -4,11 +4,13 @@ import { isoOf } from "../core/clock.ts";
 import { ifKnown, present, withoutNulls } from "../core/present.ts";
 import { type JobState, jobStates, loadProfiles, modes, promiseKinds, promiseReasons } from "../core/words.ts";
 import type { IntakeFacts } from "./intake-wire.ts";
+import { modelName } from "./model-name.ts";
 import { incidentSchema, toIncident } from "./recovery-wire.ts";
 import type { MemoryModeView, PromiseView, ServiceStatus } from "./service-views.ts";
 
 /** In which memory mode a worker holds its model, and how much longer a step takes than in the one that its card carries. */
 const memoryModeSchema = z.strictObject({
+  model: modelName,
   load_profile: z.enum(loadProfiles),
   whole_load_profile: z.enum(loadProfiles),
   time_factor: z.number(),
@@ -17,12 +19,14 @@ const memoryModeSchema = z.strictObject({
 });
 
 const toMemoryMode = ({
+  model,
   profile,
   whole,
   timeFactor,
   sinceMs,
   why,
 }: MemoryModeView): z.infer<typeof memoryModeSchema> => ({
+  model,
   load_profile: profile,
   whole_load_profile: whole,
   time_factor: Number(timeFactor.toFixed(2)),
@@ -62,6 +66,8 @@ export const statusSchema = z
         tags: z.array(z.string()),
         pid: z.number().int().optional(),
         memory_mode: memoryModeSchema.optional(),
+        /** When its process is started again by itself, while it waits for that. */
+        starts_at: z.iso.datetime().optional(),
       }),
     ),
     jobs: z.record(z.enum(jobStates), z.number().int()),
@@ -98,12 +104,12 @@ export const toStatus = (status: ServiceStatus, { intake, counts }: StatusAbout)
   started_at: isoOf(status.startedAtMs),
   paused: intake.isPaused,
   drained: intake.isDrained,
-  workers: status.workers.map(({ id, kind, state, tags, pid, memoryMode }) => ({
+  workers: status.workers.map(({ id, kind, state, tags, pid, memoryMode, startsAtMs }) => ({
     id,
     kind,
     state,
     tags: [...tags],
-    ...withoutNulls({ pid }),
+    ...withoutNulls({ pid, starts_at: startsAtMs === null ? null : isoOf(startsAtMs) }),
     ...present({ memory_mode: ifKnown(memoryMode, toMemoryMode) }),
   })),
   jobs: { ...counts },

@@ -8,7 +8,7 @@ const subjects: Readonly<Record<StreamTopic, readonly string[]>> = {
   jobs: ["job", "render", "webhook"],
   incidents: ["incident", "rung", "climb", "canary", "cooldown", "breaker", "budget", "recovery"],
   workers: ["worker", "model", "pipeline", "child"],
-  health: ["health"],
+  health: ["health", "monitoring"],
   machines: ["machine"],
   // And whatever has no topic of its own.
   service: [],
@@ -31,7 +31,12 @@ export const topicsParam = z
     `must be some of ${streamTopics.join(", ")}, with commas between`,
   )
   .optional()
-  .describe("What is sent of rows and frames; everything without it.");
+  .describe("What is sent of rows and frames; everything without it. With health come incidents.");
 
-export const topicsOf = (text: string | undefined): ReadonlySet<StreamTopic> =>
-  new Set(streamTopics.filter((topic) => text === undefined || text.split(",").includes(topic)));
+/** Whoever asks for health is told of incidents too: they are what a host or a card that is not well leads to. */
+export function topicsOf(text: string | undefined): ReadonlySet<StreamTopic> {
+  const asked: readonly string[] = text?.split(",") ?? streamTopics;
+  const isMeant = (topic: StreamTopic): boolean =>
+    asked.includes(topic) || (topic === "incidents" && asked.includes("health"));
+  return new Set(streamTopics.filter(isMeant));
+}

@@ -126,6 +126,16 @@ export function toSnapshot(
   };
 }
 
+/** All that a client of the health stream needs to begin with. */
+export function toHealthSnapshot(
+  status: ServiceStatus,
+  seq: number,
+): { readonly seq: number } & Readonly<Record<string, unknown>> {
+  const { health, mode, sentence, openIncidents } = status;
+  const known = health === null ? { overall_status: "unknown" } : toHealth(health);
+  return { ...known, seq, mode, sentence, incidents: openIncidents.map(toIncident) };
+}
+
 /**
  * The fields stand flat, as the compatible socket documents them, and again under `data`, where its clients read them.
  */

@@ -132,6 +132,7 @@ export const standings = [
   "standingIn",
   "crashLooping",
   "exhausted",
+  "unstartable",
   "stopped",
 ] as const;
 export type Standing = (typeof standings)[number];
@@ -161,8 +162,11 @@ export type AccessRole = (typeof accessRoles)[number];
 export const keyRoles = ["viewer", "submitter", "operator"] as const satisfies readonly AccessRole[];
 export type KeyRole = (typeof keyRoles)[number];
 
-/** What a worker's process is. `resting`: stopped to give the card back, and started again when it is wanted. */
-export const workerConditions = ["down", "connected", "crashLooping", "stopped", "resting"] as const;
+/**
+ * What a worker's process is. `resting`: stopped to give the card back, and started again when it is wanted ·
+ * `unstartable`: it cannot start until a person mends what it names.
+ */
+export const workerConditions = ["down", "connected", "crashLooping", "stopped", "resting", "unstartable"] as const;
 export type WorkerCondition = (typeof workerConditions)[number];
 
 export const breakerStates = ["closed", "open", "halfOpen"] as const;

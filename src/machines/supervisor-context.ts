@@ -2,7 +2,7 @@
  * The beginning of a supervisor, with what the one before it left: budget, cooldowns, breakers, pause and open
  * incidents.
  */
-import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
+import { type OpenIncident, unknownWorker, unstartableKey } from "./supervisor-facts.ts";
 import {
   nothingResumed,
   type ResumedIncident,
@@ -22,7 +22,9 @@ function openedOf(
 ): OpenIncident {
   const worker = workers.find(({ id }) => id === incident.workerId);
   const isOfWorker = worker !== undefined && (incident.model === null || incident.model === worker.model);
-  const stage = !isOfWorker ? "setAside" : resume.kind === "exhausted" ? "exhausted" : "standingIn";
+  const waiting = resume.kind === "exhausted" ? "exhausted" : "standingIn";
+  const ofWorker = incident.key === unstartableKey(incident.workerId) ? "unstartable" : waiting;
+  const stage = isOfWorker ? ofWorker : "setAside";
   return {
     ...incident,
     stage,

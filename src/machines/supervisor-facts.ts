@@ -20,6 +20,8 @@ export interface WorkerFacts {
   readonly rest: "none" | "asked" | "recalled";
   /** It ends on purpose, and starts anew, as soon as no job is in its hand. */
   readonly isRecycling: boolean;
+  /** When its process is started again by itself; null while nothing waits for that. */
+  readonly startsAtMs: number | null;
 }
 
 export const unknownWorker: WorkerFacts = {
@@ -32,6 +34,7 @@ export const unknownWorker: WorkerFacts = {
   knownBytes: 0,
   rest: "none",
   isRecycling: false,
+  startsAtMs: null,
 };
 
 export interface OpenIncident {
@@ -44,9 +47,10 @@ export interface OpenIncident {
   /**
    * `checking`: an operator asked, or a climb has just ended, and a test render decides whether there is anything to repair · `returning`: the main
    * model passed its proof, and one job is let through before all are · `setAside`: about no worker as it is configured,
-   * but a model beside a worker's own, which could not be loaded; nobody works on it, its next load decides.
+   * but a model beside a worker's own, which could not be loaded; nobody works on it, its next load decides · `unstartable`:
+   * its worker cannot start until a person mends something; nobody works on it, its next start decides.
    */
-  readonly stage: "checking" | "working" | "returning" | "standingIn" | "exhausted" | "setAside";
+  readonly stage: "checking" | "working" | "returning" | "standingIn" | "exhausted" | "setAside" | "unstartable";
   readonly fault: Fault;
   readonly openedAtMs: number;
   /** When the fault came that opened the incident, or that joined it last. */
@@ -57,6 +61,13 @@ export interface OpenIncident {
   /** When it looks back by itself, as last reported; null while it does not wait for that. */
   readonly lookBackAtMs: number | null;
 }
+
+/** By this key an incident is known again after a restart of the service. */
+export const unstartableKey = (workerId: string): string => `${workerId}|unstartable`;
+
+/** It has no actor, and keeps nobody from serving. */
+export const isUnattended = ({ stage }: Pick<OpenIncident, "stage">): boolean =>
+  stage === "setAside" || stage === "unstartable";
 
 export type WorkersFacts = Readonly<Record<string, WorkerFacts>>;
 export type OpenIncidents = Readonly<Record<string, OpenIncident>>;

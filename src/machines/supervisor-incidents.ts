@@ -7,7 +7,7 @@ import { hourMs } from "../core/units.ts";
 import type { ModelId } from "../core/words.ts";
 import type { RecoveryOrigin } from "./recovery-types.ts";
 import { childIds } from "./supervisor-children.ts";
-import type { OpenIncident } from "./supervisor-facts.ts";
+import { isUnattended, type OpenIncident } from "./supervisor-facts.ts";
 import { join, nothing, type Route, send, tell } from "./supervisor-route.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
 
@@ -21,9 +21,9 @@ function incidentKey(context: SupervisorContext, workerId: string, fault: Fault,
   return [place, fault.failureType, fault.code, isShared ? "" : (model ?? "")].join("|");
 }
 
-/** Incidents of the worker as a whole; those of a model that is set aside leave it in peace. */
+/** Incidents of the worker as a whole on which somebody works; the others leave it in peace. */
 export const incidentsOf = ({ incidents }: SupervisorContext, workerId: string): readonly OpenIncident[] =>
-  Object.values(incidents).filter((incident) => incident.workerId === workerId && incident.stage !== "setAside");
+  Object.values(incidents).filter((incident) => incident.workerId === workerId && !isUnattended(incident));
 
 export interface Suffered {
   readonly workerId: string;
@@ -62,7 +62,9 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   const key = incidentKey(context, workerId, fault, model);
   const isSetAside = origin === "setAside";
   // However many models are aside, a worker in trouble has its incident.
-  const open = Object.values(context.incidents).filter(({ stage }) => (stage === "setAside") === isSetAside);
+  const open = Object.values(context.incidents).filter((incident) =>
+    isSetAside ? incident.stage === "setAside" : !isUnattended(incident),
+  );
   const same = open.find((incident) => incident.key === key);
   if (same !== undefined) return joinIncident(context, same, suffered);
   // Its worker is down already: whatever fails on it until it is back belongs to that incident. And nobody repairs a
@@ -103,7 +105,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
       fault,
       model,
       jobId,
-      isSetAside,
+      attendance: isSetAside ? "setAside" : "recovery",
       atMs: nowMs,
       orderId: suffered.orderId ?? null,
     }),

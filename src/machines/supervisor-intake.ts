@@ -4,6 +4,7 @@ import { childIds } from "./supervisor-children.ts";
 import { incidentsOf } from "./supervisor-incidents.ts";
 import { type Handlers, join, nothing, type Route, send, tell, updateWorker } from "./supervisor-route.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
+import { startUnstartable } from "./supervisor-unstartable.ts";
 
 const toAllPipelines = (context: SupervisorContext, event: PipelineEvent): Route =>
   join(...context.configured.map(({ id }) => send(childIds.pipeline(id), event)));
@@ -100,7 +101,9 @@ export const intakeHandlers: Handlers = {
           tell({ type: "intake.resumed", by }),
           toAllPipelines(context, { type: "pipeline.unpause" }),
           forEachWorker(context, wake),
+          startUnstartable(context),
         ),
+  "workers.startAgain": startUnstartable,
   "model.reload": (context, { workerId }) =>
     join(
       updateWorker(context, workerId, { isProven: false }),

@@ -7,6 +7,7 @@ import { closeIncident, closeUnwanted, cooldownKey, noteIncident, openOrJoin } f
 import { releaseIfPaused } from "./supervisor-intake.ts";
 import { type Handlers, join, nothing, type Route, send, tell } from "./supervisor-route.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
+import { startUnstartable } from "./supervisor-unstartable.ts";
 
 const about = (event: {
   readonly incidentId: string;
@@ -107,11 +108,15 @@ export const recoveryHandlers: Handlers = {
       jobId: null,
       origin: isForced ? "forced" : "manual",
     }),
-  "recovery.reset": (context) => ({
-    ...nothing,
-    change: { cooldowns: {} },
-    facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
-    sends: Object.keys(context.incidents).map((id): Send => [childIds.recovery(id), { type: "recovery.reset" }]),
-  }),
+  "recovery.reset": (context) =>
+    join(
+      {
+        ...nothing,
+        change: { cooldowns: {} },
+        facts: [{ type: "cooldown.started", cooldowns: {}, id: "", untilMs: 0 }],
+        sends: Object.keys(context.incidents).map((id): Send => [childIds.recovery(id), { type: "recovery.reset" }]),
+      },
+      startUnstartable(context),
+    ),
   "incidents.sweep": closeUnwanted,
 };

@@ -5,7 +5,7 @@
 import type { Mode, Standing } from "../core/words.ts";
 import { modeOf } from "../recovery/mode.ts";
 import { promiseFor, type RouteFacts } from "../recovery/promise.ts";
-import { type OpenIncident, unknownWorker, type WorkerFacts } from "./supervisor-facts.ts";
+import { isUnattended, type OpenIncident, unknownWorker, type WorkerFacts } from "./supervisor-facts.ts";
 import type { SupervisorContext } from "./supervisor-types.ts";
 
 type StandingFacts = Pick<SupervisorContext, "configured" | "workers" | "incidents" | "breakers">;
@@ -22,10 +22,11 @@ function standingOf(
   breakerUntilMs: number | null,
 ): Pick<RouteFacts, "standing" | "untilMs"> {
   const at = (standing: Standing, untilMs: number | null = null) => ({ standing, untilMs });
-  const { process, breaker, rest, jobId, isRecycling } = worker;
+  const { process, breaker, rest, jobId, isRecycling, startsAtMs } = worker;
   const exhausted = hasOne(incidents, "exhausted");
   const standingIn = hasOne(incidents, "standingIn");
-  if (process === "stopped" || process === "crashLooping") return at(process);
+  if (process === "stopped") return at(process);
+  if (process === "crashLooping" || process === "unstartable") return at(process, startsAtMs);
   if (exhausted !== undefined) return at("exhausted", exhausted.lookBackAtMs);
   if (standingIn !== undefined) return at("standingIn", standingIn.lookBackAtMs);
   if (breaker === "open") return at("breakerOpen", breakerUntilMs);
@@ -33,7 +34,8 @@ function standingOf(
   // What it has in hand goes on: nothing is repaired before that has ended.
   const isRendering = isProvenHere(worker) && jobId !== null;
   if (hasOne(incidents, "working") !== undefined && !isRendering) return at("repairing");
-  if (process !== "connected" || (jobId === null && (isRecycling || rest !== "none"))) return at("starting");
+  if (process !== "connected" || (jobId === null && (isRecycling || rest !== "none")))
+    return at("starting", startsAtMs);
   if (!isProvenHere(worker)) return at("loading");
   if (hasOne(incidents, "checking") !== undefined && !isRendering) return at("checking");
   return at(hasOne(incidents, "returning") !== undefined || breaker === "halfOpen" ? "returning" : "serving");
@@ -41,7 +43,7 @@ function standingOf(
 
 /** Every worker as a way to real video of its own model; what else it offers is known to the configuration. */
 export function routesOf({ configured, workers, incidents, breakers }: StandingFacts): readonly RouteFacts[] {
-  const open = Object.values(incidents).filter(({ stage }) => stage !== "setAside");
+  const open = Object.values(incidents).filter((incident) => !isUnattended(incident));
   return configured.map(({ id, model }) => {
     const worker = workers[id] ?? unknownWorker;
     const own = open.filter(({ workerId }) => workerId === id);

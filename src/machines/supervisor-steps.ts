@@ -3,7 +3,7 @@ import type { PipelineEvent } from "./pipeline-types.ts";
 import type { RecoveryResume } from "./recovery-types.ts";
 import { type Around, limitsOf } from "./supervisor-base.ts";
 import { childIds, isRunning, type Send } from "./supervisor-children.ts";
-import { type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
+import { isUnattended, type OpenIncident, unknownWorker } from "./supervisor-facts.ts";
 import { abandonIncident, incidentsOf } from "./supervisor-incidents.ts";
 import {
   breakerInput,
@@ -86,7 +86,7 @@ export function spawnSubsystems(around: Around): void {
   }
   for (const { id, resume } of context.resumed.incidents) {
     const incident = context.incidents[id];
-    if (incident !== undefined && incident.stage !== "setAside") resumeRecovery(around, incident, resume);
+    if (incident !== undefined && !isUnattended(incident)) resumeRecovery(around, incident, resume);
   }
 }
 

@@ -111,6 +111,7 @@ type WorkerRowFact = RowFact<
   | "worker.connected"
   | "worker.exited"
   | "worker.crashLooped"
+  | "worker.notStarted"
   | "worker.stopped"
   | "model.proven"
   | "model.loadFailed"
@@ -130,7 +131,8 @@ export type SupervisorFact =
       readonly fault: Fault;
       readonly model: ModelId | null;
       readonly jobId: string | null;
-      readonly isSetAside: boolean;
+      /** Who works on it: a recovery actor, or nobody. */
+      readonly attendance: "recovery" | "setAside" | "needsPerson";
       readonly atMs: number;
       /** The operator's order that opened it; null where nobody ordered it. */
       readonly orderId: string | null;
@@ -230,6 +232,8 @@ type SupervisorRequest =
   | { readonly type: "workers.release" }
   /** Loads the worker's model once more from the start; no job begins on it meanwhile. */
   | { readonly type: "model.reload"; readonly workerId: string }
+  /** Workers that cannot start are tried once more: somebody may have mended what keeps them. */
+  | { readonly type: "workers.startAgain" }
   /** A planned end between two jobs, because the worker leaks. */
   | { readonly type: "worker.recycle"; readonly workerId: string }
   /** What a drill makes necessary spends no budget. */

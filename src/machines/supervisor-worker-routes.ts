@@ -20,6 +20,7 @@ import {
   updateWorker,
 } from "./supervisor-route.ts";
 import type { SupervisorContext, SupervisorEvent } from "./supervisor-types.ts";
+import { closeUnstartable, noteNotStarted } from "./supervisor-unstartable.ts";
 import type { WorkerEvent } from "./worker-types.ts";
 
 type BudgetRequest = Extract<SupervisorEvent, { type: "budget.request" }>;
@@ -54,6 +55,7 @@ export const workerHandlers: Handlers = {
       process: "connected",
       isProven: false,
       rest: "none",
+      startsAtMs: null,
       deviceUuid: identity.device.uuid,
     });
     // A render that goes on was planned by an earlier supervisor; its formula stands for what that one knew.
@@ -100,12 +102,19 @@ export const workerHandlers: Handlers = {
     );
     if (isExpected) return told;
     const fault = classify(evidence);
+    const started = closeUnstartable({ ...context, ...down.change }, workerId, "abandoned");
     return join(
       told,
+      started,
       send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
-      openOrJoin({ ...context, ...down.change }, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
+      openOrJoin(
+        { ...context, ...down.change, ...started.change },
+        { workerId, fault, model: null, jobId, origin: "workerDeath" },
+      ),
     );
   },
+  "worker.notStarted": noteNotStarted,
+  "worker.waiting": (context, { workerId, untilMs }) => updateWorker(context, workerId, { startsAtMs: untilMs }),
   "worker.crashLooped": (context, { workerId, deathCount }) =>
     join(
       updateWorker(context, workerId, { process: "crashLooping" }),
@@ -141,6 +150,7 @@ export const workerHandlers: Handlers = {
       context.workers[workerId]?.knownBytes ?? 0,
       peakBytes(entry, canaryRequest(entry), profile),
     );
+    const takenBack = takeModelBack(context, workerId, model);
     return join(
       proven,
       noteKnown({ ...context, ...proven.change }, workerId, knownBytes),
@@ -148,7 +158,8 @@ export const workerHandlers: Handlers = {
       send(childIds.pipeline(workerId), { type: "model.proven", model }),
       send(childIds.breaker(workerId), { type: "canary.passed", workerId }),
       toIncidents(context, workerId, { type: "model.proven", workerId, model }),
-      takeModelBack(context, workerId, model),
+      takenBack,
+      closeUnstartable({ ...context, ...takenBack.change }, workerId, "resolved"),
     );
   },
   "model.loadFailed": (context, { workerId, model, fault }) =>

@@ -4,6 +4,8 @@ import type { Evidence } from "../core/fault.ts";
 import type { ProcessExit, ProcessRef } from "../core/ports/worker.ts";
 import { withoutNulls } from "../core/present.ts";
 import type { MachineTag } from "../core/words.ts";
+import { classifyThrown } from "../recovery/classify.ts";
+import { unstartableFault } from "../recovery/unstartable.ts";
 import { held } from "./held.ts";
 import { callbackOf, promiseOf } from "./not-provided.ts";
 import {
@@ -25,6 +27,10 @@ export const silenceOf = ({
   ...withoutNulls({ processState, mainThreadIdleMs }),
 });
 
+/** What is known of an effect that was rejected. */
+export const rejectionOf = (during: string, { error }: { readonly error: unknown }): Evidence =>
+  classifyThrown(error, { during }).evidence;
+
 function noteDeath(context: WorkerContext): Partial<WorkerContext> {
   const nowMs = context.clock.nowMs();
   const { limits } = context;
@@ -35,6 +41,7 @@ function noteDeath(context: WorkerContext): Partial<WorkerContext> {
   return {
     ref: null,
     connectedAtMs: null,
+    hadAnswered: context.connectedAtMs !== null,
     deathsAtMs: [...context.deathsAtMs, nowMs].filter((atMs) => nowMs - atMs < limits.crashLoopWindowMs),
     backoffIndex: Math.min(backoffIndex + 1, limits.backoffMs.length),
     drawIndex: context.drawIndex + 1,
@@ -56,6 +63,8 @@ export const contextOf = (input: WorkerInput): WorkerContext => ({
   backoffIndex: 0,
   drawIndex: 0,
   retryAtMs: 0,
+  obstacle: null,
+  hadAnswered: false,
   stopShape: "ladder",
   isRestarting: false,
   stopReason: "",
@@ -80,6 +89,8 @@ export const workerSetup = setup({
     handshake: promiseOf<ConnectedWorker, { ref: ProcessRef }>("handshake"),
     /** Takes up the process of an earlier supervisor; null when there is none that answers (one that does not is killed). */
     adoptProcess: promiseOf<ConnectedWorker | null, { workerId: string }>("adoptProcess"),
+    /** Sends `program.changed` once the worker's program, or what it stands on, is another on the disk. */
+    watchProgram: callbackOf<WorkerEvent, { workerId: string }>("watchProgram"),
     watchProcess: callbackOf<WorkerEvent, { ref: ProcessRef }>("watchProcess"),
     /** The stop ladder, with its own deadline; resolves when the process is gone. */
     stopProcess: promiseOf<void, { ref: ProcessRef; shape: StopShape; reason: string }>("stopProcess"),
@@ -88,6 +99,9 @@ export const workerSetup = setup({
     isCrashLooping: ({ context }) => context.deathsAtMs.length >= context.limits.crashLoopDeathCount,
     isRestarting: ({ context }) => context.isRestarting,
     isSpawnFree: ({ context }) => context.isSpawnFree,
+    isObstructed: ({ context }) => context.obstacle !== null,
+    /** Nothing was loaded by a process that never answered: its start is no heavy step. */
+    isStartCheap: ({ context }) => !context.hadAnswered,
     wasAdopted: (_, params: { worker: ConnectedWorker | null }) => params.worker !== null,
   },
   actions: {
@@ -97,6 +111,17 @@ export const workerSetup = setup({
     ),
     noteDeath: assign(({ context }) => noteDeath(context)),
     forgetDeaths: assign({ deathsAtMs: [], backoffIndex: 0 }),
+    /** One more death within the window, and it rests again at once. */
+    keepOneDeathShort: assign(({ context }) => ({
+      deathsAtMs: context.deathsAtMs.slice(1).map(() => context.clock.nowMs()),
+    })),
+    restFromCrashes: assign(({ context }) => ({
+      retryAtMs: context.clock.nowMs() + context.limits.crashLoopRestMs,
+    })),
+    restUnstartable: assign(({ context }) => ({
+      retryAtMs: context.clock.nowMs() + context.limits.unstartableRestMs,
+    })),
+    forgetObstacle: assign({ obstacle: null }),
     forgetProcess: assign({ ref: null, connectedAtMs: null }),
     planRestart: assign((_, params: { reason: string; isBudgeted: boolean; shape: StopShape }) => ({
       isRestarting: true,
@@ -120,12 +145,45 @@ export const workerSetup = setup({
         enqueue.sendTo(context.parent, report);
       },
     ),
-    reportExited: sendTo(
+    /** It ended as it was asked to. */
+    reportMeantEnd: sendTo(
       ({ context }) => context.parent,
-      ({ context }, params: { exit: ProcessExit | null; evidence: Evidence; isExpected: boolean }): WorkerReport => ({
+      ({ context: { workerId } }): WorkerReport => ({
+        type: "worker.exited",
+        workerId,
+        exit: null,
+        evidence: {},
+        isExpected: true,
+      }),
+    ),
+    /** It ended, or did not even begin. What only a person can mend is told in another way, and is no death. */
+    reportDeath: enqueueActions(({ context, enqueue }, params: { exit: ProcessExit | null; evidence: Evidence }) => {
+      const obstacle = unstartableFault(params.evidence, context.connectedAtMs !== null);
+      enqueue.assign({ obstacle });
+      if (obstacle !== null) return;
+      const report: WorkerReport = {
         type: "worker.exited",
         workerId: context.workerId,
         ...params,
+        isExpected: false,
+      };
+      enqueue.sendTo(context.parent, report);
+    }),
+    reportNotStarted: sendTo(
+      ({ context }) => context.parent,
+      ({ context: { workerId, obstacle, retryAtMs } }): WorkerReport => ({
+        type: "worker.notStarted",
+        workerId,
+        retryAtMs,
+        fault: held(obstacle, "what keeps it from starting"),
+      }),
+    ),
+    reportWaiting: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): WorkerReport => ({
+        type: "worker.waiting",
+        workerId: context.workerId,
+        untilMs: context.retryAtMs,
       }),
     ),
     reportCrashLooped: sendTo(
@@ -155,7 +213,6 @@ export const workerSetup = setup({
     adoptMs: ({ context }) => context.limits.adoptMs,
     stopMs: ({ context }) => context.limits.stopMs,
     budgetMs: ({ context }) => context.limits.budgetMs,
-    crashLoopRestMs: ({ context }) => context.limits.crashLoopRestMs,
     retryMs: ({ context }) => Math.max(0, context.retryAtMs - context.clock.nowMs()),
   },
 });

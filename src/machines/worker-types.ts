@@ -4,10 +4,10 @@
  */
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
-import type { Evidence } from "../core/fault.ts";
+import type { Evidence, Fault } from "../core/fault.ts";
 import type { Lease } from "../core/job.ts";
 import type { AttachReport, ProcessExit, ProcessRef, WorkerIdentity } from "../core/ports/worker.ts";
-import { minuteMs, secondMs } from "../core/units.ts";
+import { hourMs, minuteMs, secondMs } from "../core/units.ts";
 
 export interface WorkerLimits {
   /** How long a start may take, the end of a leftover process included. */
@@ -21,6 +21,8 @@ export interface WorkerLimits {
   readonly crashLoopDeathCount: number;
   readonly crashLoopWindowMs: number;
   readonly crashLoopRestMs: number;
+  /** What a person mends shows in files for the most part; for the rest, a worker that cannot start is tried so seldom. */
+  readonly unstartableRestMs: number;
   /** How long the whole stop ladder may take, with its last look whether the process is gone. */
   readonly stopMs: number;
   readonly budgetMs: number;
@@ -36,6 +38,7 @@ export const defaultWorkerLimits: WorkerLimits = {
   crashLoopDeathCount: 5,
   crashLoopWindowMs: 10 * minuteMs,
   crashLoopRestMs: 10 * minuteMs,
+  unstartableRestMs: hourMs,
   stopMs: minuteMs,
   budgetMs: 5 * secondMs,
 };
@@ -67,6 +70,8 @@ export type WorkerEvent =
       readonly shape?: StopShape;
     }
   | { readonly type: "worker.stop"; readonly shape: StopShape }
+  /** The program, or what it stands on, has changed on the disk since it could not start. */
+  | { readonly type: "program.changed" }
   | { readonly type: "job.begun" }
   | { readonly type: "job.ended" }
   | { readonly type: "budget.granted" }
@@ -95,6 +100,15 @@ export type WorkerReport =
       readonly isExpected: boolean;
     }
   | { readonly type: "worker.crashLooped"; readonly workerId: string; readonly deathCount: number }
+  /** Only a person can mend why it does not start; until then nothing is counted against it. */
+  | {
+      readonly type: "worker.notStarted";
+      readonly workerId: string;
+      readonly fault: Fault;
+      readonly retryAtMs: number;
+    }
+  /** Its process is started again then, and not before, unless somebody asks. */
+  | { readonly type: "worker.waiting"; readonly workerId: string; readonly untilMs: number }
   | { readonly type: "worker.stopped"; readonly workerId: string }
   | { readonly type: "budget.request"; readonly workerId: string; readonly action: "restart_pipeline" };
 
@@ -120,6 +134,10 @@ export interface WorkerContext {
   readonly backoffIndex: number;
   readonly drawIndex: number;
   readonly retryAtMs: number;
+  /** Why it cannot start, which only a person can mend; null while a start may help. */
+  readonly obstacle: Fault | null;
+  /** The process that ended last had shaken hands, so that its start has cost a load. */
+  readonly hadAnswered: boolean;
   readonly stopShape: StopShape;
   /** What follows the stop. */
   readonly isRestarting: boolean;

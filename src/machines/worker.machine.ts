@@ -1,10 +1,11 @@
 /**
  * Owns one worker process: the only machine that spawns and kills.
  * Life: stopped → (adopting | spawning → handshaking) → idle ⇄ busy → stopping → stopped; a process that ended goes
- * crashed → backingOff → spawning by itself, and five deaths in ten minutes rest it in crashLooping.
+ * crashed → backingOff → spawning by itself, and five deaths in ten minutes rest it in crashLooping. What only a
+ * person can mend leaves it unstartable, until its program changes on the disk or somebody asks.
  * Survives: every way in which the process ends, a silent process, and a supervisor's restart (adopting).
  */
-import { contextOf, processOf, silenceOf, workerSetup } from "./worker-setup.ts";
+import { contextOf, processOf, rejectionOf, silenceOf, workerSetup } from "./worker-setup.ts";
 
 export const workerMachine = workerSetup.createMachine({
   id: "worker",
@@ -50,10 +51,24 @@ export const workerMachine = workerSetup.createMachine({
         src: "spawnProcess",
         input: ({ context }) => ({ workerId: context.workerId }),
         onDone: { target: "living", actions: { type: "storeRef", params: ({ event }) => ({ ref: event.output }) } },
-        onError: { target: "crashed" },
+        onError: {
+          target: "crashed",
+          actions: {
+            type: "reportDeath",
+            params: ({ event }) => ({ exit: null, evidence: rejectionOf("its start", event) }),
+          },
+        },
       },
       on: { "worker.stop": { target: "stopped", actions: "reportStopped" } },
-      after: { spawnMs: { target: "crashed" } },
+      after: {
+        spawnMs: {
+          target: "crashed",
+          actions: {
+            type: "reportDeath",
+            params: { exit: null, evidence: { message: "Its start did not end in time." } },
+          },
+        },
+      },
     },
     living: {
       initial: "handshaking",
@@ -63,29 +78,22 @@ export const workerMachine = workerSetup.createMachine({
         input: processOf,
         onError: {
           target: "#worker.stopping",
-          actions: { type: "planRestart", params: { reason: "its watch failed", isBudgeted: false, shape: "ladder" } },
+          actions: [
+            { type: "planRestart", params: { reason: "its watch failed", isBudgeted: false, shape: "ladder" } },
+            { type: "reportDeath", params: ({ event }) => ({ exit: null, evidence: rejectionOf("its watch", event) }) },
+          ],
         },
       },
       on: {
         "process.exited": {
           target: "crashed",
-          actions: {
-            type: "reportExited",
-            params: ({ event }) => ({ exit: event.exit, evidence: event.evidence, isExpected: false }),
-          },
+          actions: { type: "reportDeath", params: ({ event }) => ({ exit: event.exit, evidence: event.evidence }) },
         },
         "worker.fellSilent": {
           target: "stopping",
           actions: [
             { type: "planRestart", params: { reason: "it fell silent", isBudgeted: false, shape: "silent" } },
-            {
-              type: "reportExited",
-              params: ({ event }) => ({
-                exit: null,
-                evidence: silenceOf(event),
-                isExpected: false,
-              }),
-            },
+            { type: "reportDeath", params: ({ event }) => ({ exit: null, evidence: silenceOf(event) }) },
           ],
         },
         "worker.restart": {
@@ -99,15 +107,12 @@ export const workerMachine = workerSetup.createMachine({
                 shape: event.shape ?? "ladder",
               }),
             },
-            { type: "reportExited", params: { exit: null, evidence: {}, isExpected: true } },
+            "reportMeantEnd",
           ],
         },
         "worker.stop": {
           target: "stopping",
-          actions: [
-            { type: "planStop", params: ({ event }) => ({ shape: event.shape }) },
-            { type: "reportExited", params: { exit: null, evidence: {}, isExpected: true } },
-          ],
+          actions: [{ type: "planStop", params: ({ event }) => ({ shape: event.shape }) }, "reportMeantEnd"],
         },
       },
       states: {
@@ -126,19 +131,31 @@ export const workerMachine = workerSetup.createMachine({
             },
             onError: {
               target: "#worker.stopping",
-              actions: {
-                type: "planRestart",
-                params: { reason: "it did not shake hands", isBudgeted: false, shape: "silent" },
-              },
+              actions: [
+                {
+                  type: "planRestart",
+                  params: { reason: "it did not shake hands", isBudgeted: false, shape: "silent" },
+                },
+                {
+                  type: "reportDeath",
+                  params: ({ event }) => ({ exit: null, evidence: rejectionOf("its handshake", event) }),
+                },
+              ],
             },
           },
           after: {
             handshakeMs: {
               target: "#worker.stopping",
-              actions: {
-                type: "planRestart",
-                params: { reason: "it did not shake hands in time", isBudgeted: false, shape: "silent" },
-              },
+              actions: [
+                {
+                  type: "planRestart",
+                  params: { reason: "it did not shake hands in time", isBudgeted: false, shape: "silent" },
+                },
+                {
+                  type: "reportDeath",
+                  params: ({ context }) => ({ exit: null, evidence: { silentForMs: context.limits.handshakeMs } }),
+                },
+              ],
             },
           },
         },
@@ -156,11 +173,10 @@ export const workerMachine = workerSetup.createMachine({
                   params: { reason: "its main thread stood still", isBudgeted: false, shape: "silent" },
                 },
                 {
-                  type: "reportExited",
+                  type: "reportDeath",
                   params: ({ event }) => ({
                     exit: null,
                     evidence: { stalledForMs: event.mainThreadIdleMs, mainThreadIdleMs: event.mainThreadIdleMs },
-                    isExpected: false,
                   }),
                 },
               ],
@@ -204,6 +220,7 @@ export const workerMachine = workerSetup.createMachine({
       description: "The process is gone; decides how it comes back.",
       tags: ["loading"],
       always: [
+        { guard: "isObstructed", target: "unstartable", actions: "forgetProcess" },
         { guard: "isSpawnFree", target: "spawning", actions: "forgetProcess" },
         { target: "backingOff", actions: "noteDeath" },
       ],
@@ -211,12 +228,13 @@ export const workerMachine = workerSetup.createMachine({
     backingOff: {
       description: "Waits before the process is started again.",
       tags: ["loading"],
+      entry: "reportWaiting",
       always: { guard: "isCrashLooping", target: "crashLooping" },
       on: {
         "worker.stop": { target: "stopped", actions: "reportStopped" },
         "worker.restart": { target: "spawning" },
       },
-      after: { retryMs: { target: "awaitingBudget" } },
+      after: { retryMs: [{ guard: "isStartCheap", target: "spawning" }, { target: "awaitingBudget" }] },
     },
     awaitingBudget: {
       description: "Asks whether the hour's budget of heavy actions allows another start.",
@@ -235,6 +253,7 @@ export const workerMachine = workerSetup.createMachine({
     resting: {
       description: "The budget is spent; waits for its window or an operator.",
       tags: ["degraded"],
+      entry: "reportWaiting",
       on: {
         "worker.start": { target: "spawning" },
         "worker.restart": { target: "spawning" },
@@ -243,16 +262,34 @@ export const workerMachine = workerSetup.createMachine({
       after: { retryMs: { target: "awaitingBudget" } },
     },
     crashLooping: {
-      description: "Died too often in a short time; rests until a look-back probe or an operator starts it.",
+      description: "Died too often in a short time; rests, then every look-back or rest allows one start.",
       tags: ["degraded"],
-      entry: "reportCrashLooped",
-      exit: "forgetDeaths",
+      entry: ["restFromCrashes", "reportCrashLooped", "reportWaiting"],
       on: {
+        "worker.start": { target: "spawning", actions: "forgetDeaths" },
+        "worker.restart": { target: "spawning", actions: "keepOneDeathShort" },
+        "worker.stop": { target: "stopped", actions: ["forgetDeaths", "reportStopped"] },
+      },
+      // The rest alone limits these starts: they spend no budget, which others would lack.
+      after: { retryMs: { target: "spawning", actions: "keepOneDeathShort" } },
+    },
+    unstartable: {
+      description: "Cannot start until a person mends what its last words name; looks whether its program has changed.",
+      tags: ["degraded"],
+      entry: ["restUnstartable", "reportNotStarted"],
+      exit: "forgetObstacle",
+      invoke: {
+        src: "watchProgram",
+        input: ({ context }) => ({ workerId: context.workerId }),
+        onError: { actions: [] },
+      },
+      on: {
+        "program.changed": { target: "spawning" },
         "worker.start": { target: "spawning" },
         "worker.restart": { target: "spawning" },
         "worker.stop": { target: "stopped", actions: "reportStopped" },
       },
-      after: { crashLoopRestMs: { target: "awaitingBudget" } },
+      after: { retryMs: { target: "spawning" } },
     },
   },
 });

@@ -103,7 +103,7 @@ function vramUseRatio(gpu: GpuSample, envelopeBytes: number): number | null {
 }
 
 /** The largest share of a card that is in use, whoever uses it; null when no card could be measured. */
-export const usedCardRatio = ({ gpus }: Pick<Sample, "gpus">): number | null =>
+export const cardRatioOf = ({ gpus }: Pick<Sample, "gpus">): number | null =>
   worst(gpus.map((gpu) => vramUseRatio(gpu, 0)));
 
 const worst = (values: readonly (number | null)[]): number | null => {

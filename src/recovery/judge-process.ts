@@ -36,10 +36,21 @@ export function ofHostKill(evidence: Evidence): Recognition | null {
     : null;
 }
 
-/** A code by which the worker says why it ended. */
-export const ofChosenExit: Judge = ({ exitCode }) => {
-  const faultClass = chosenExitCodes[exitCode ?? 0];
-  return faultClass === undefined ? null : recognition(faultClass, 0.95, `exit code ${exitCode}`);
+const longestWords = 300;
+
+/** The last line that the process wrote; null when it wrote none. */
+export function lastWords({ logTail }: Pick<Evidence, "logTail">): string | null {
+  const line = (logTail ?? "").trimEnd().split("\n").at(-1)?.trim() ?? "";
+  return line === "" ? null : line.slice(0, longestWords);
+}
+
+/** A code by which the worker says why it ended. What a person has to set right, its last line says. */
+export const ofChosenExit: Judge = (evidence) => {
+  const faultClass = chosenExitCodes[evidence.exitCode ?? 0];
+  if (faultClass === undefined) return null;
+  const found = recognition(faultClass, 0.95, `exit code ${evidence.exitCode}`);
+  const words = faultClass === "workerConfiguration" ? lastWords(evidence) : null;
+  return words === null ? found : { ...found, sentence: words };
 };
 
 const idleMs = 10_000;

@@ -55,6 +55,7 @@ const matters: Readonly<Partial<Record<PromiseReason, string>>> = {
   standingIn: "Stand-ins only: no real video right now.",
   crashLooping: "Stand-ins only: no real video right now. The worker ends again and again.",
   exhausted: "Stand-ins only: no real video right now. Every repair was in vain; it needs you.",
+  unstartable: "Stand-ins only: no real video right now. The worker cannot start until somebody mends what it names.",
   stopped: "Stand-ins only: no real video right now. The worker was stopped.",
   notOffered: "No worker offers its model.",
   diskFull: "The disk is full.",

@@ -28,6 +28,7 @@ const ways: Readonly<Record<Standing, Way>> = {
   standingIn: "cutOff",
   crashLooping: "cutOff",
   exhausted: "cutOff",
+  unstartable: "cutOff",
   stopped: "cutOff",
 };
 

@@ -60,5 +60,6 @@ export function diffusersCommand(settings: DiffusersSettings): WorkerCommand {
     // package.
     args: ["-B", "-m", "understudy_worker"],
     env: { PYTHONPATH: workerPackageDir, PYTHONUNBUFFERED: "1", PYTHONSAFEPATH: "1", ...variablesOf(given) },
+    remedy: "`npm run worker:install` makes the worker's interpreter; another one is named by the setting python.",
   };
 }

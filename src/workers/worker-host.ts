@@ -13,6 +13,7 @@ import { present } from "../core/present.ts";
 import { createProcessLives } from "./process-lives.ts";
 import type { ProcessRegistry } from "./process-registry.ts";
 import { createProcessTable, type ProcessTable } from "./process-table.ts";
+import { createProgramWatch } from "./program-watch.ts";
 import { type CallDeadlines, createWorkerClient } from "./worker-client.ts";
 import { startFailure, startProcess, type WorkerCommand } from "./worker-process.ts";
 import { createWorkerRecords, type WorkerRecord, type WorkerRecords } from "./worker-record.ts";
@@ -157,6 +158,7 @@ export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
   const { runDir, records, logOf } = places;
   const lives = createProcessLives({ clock, table, registry, logOf });
   const recorded = createRecorded(table, places);
+  const programs = createProgramWatch(commandOf);
   const forget = (workerId: string): void => {
     recorded.forget(workerId);
     lives.drop(workerId);
@@ -176,6 +178,7 @@ export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
     // The intent comes first: a supervisor killed right after the start leaves enough to find the process by.
     records.write(workerId, recordOf(place, { pid: null, startTicks: null }));
     const started = { ...place, command: commandOf(workerId), logPath: logOf(workerId) };
+    programs.note(workerId);
     const { child, pid } = startProcess(started);
     if (pid === undefined) {
       forget(workerId);
@@ -204,6 +207,7 @@ export function createWorkerHost(options: WorkerHostOptions): SystemWorkerHost {
     signal: lives.signal,
     isGone: lives.isGone,
     stateLetter: (ref) => (table.presenceOf(ref) === "foreign" ? null : (table.stat(ref.pid)?.state ?? null)),
+    hasProgramChanged: programs.hasChanged,
     forget: async (workerId) => forget(workerId),
     close: lives.close,
   };

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, writeFileSync } from "node:fs";
 import { workerEnvironment } from "../contract/worker-protocol.ts";
-import { WorkerError } from "../core/errors.ts";
+import { messageOf, WorkerError } from "../core/errors.ts";
 import { errnoOf } from "./process-table.ts";
 import { openLog } from "./worker-log.ts";
 
@@ -14,6 +14,8 @@ export interface WorkerCommand {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** What a person can do where the program is missing; a sentence. */
+  readonly remedy?: string;
 }
 
 /** The variables that have a value. */
@@ -68,23 +70,41 @@ export function startProcess(start: WorkerStart): { readonly child: ChildProcess
     child.unref();
     if (child.pid !== undefined) raiseOutOfMemoryScore(child.pid);
     return { child, pid: child.pid };
+  } catch (thrown) {
+    // Of some errors, as of a path below a file, the call itself tells.
+    throw errnoOf(thrown) === undefined ? thrown : startError(thrown, start.command);
   } finally {
     closeSync(log);
   }
 }
 
+/** Errors of a start that pass by themselves: the machine lacks something for now. */
+const scarce: readonly string[] = ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"];
+
+const startProblems: Readonly<Record<string, string>> = {
+  ENOENT: "does not exist, or the interpreter that its first line names does not",
+  EACCES: "may not be executed by this user",
+  ENOTDIR: "lies below something that is no folder",
+  ENOEXEC: "is no program for this machine",
+  EPERM: "may not be executed by this user",
+};
+
+/** Why a process could not be started, in a sentence that names what a person can do. */
+function startError(thrown: unknown, { file, remedy }: WorkerCommand): WorkerError {
+  const errno = errnoOf(thrown) ?? "";
+  const problem = startProblems[errno] ?? `could not be started: ${messageOf(thrown)}`;
+  const advice = remedy === undefined ? "" : ` ${remedy}`;
+  const isScarce = scarce.includes(errno);
+  return new WorkerError(
+    isScarce ? "SYSTEM_RESOURCE" : "WORKER_CONFIGURATION",
+    `The worker's program ${file} ${problem}.${isScarce ? "" : advice}`,
+    { cause: thrown, retryable: isScarce },
+  );
+}
+
 /** Resolves with why a process without a pid could not be started. */
 export function startFailure(child: ChildProcess, command: WorkerCommand): Promise<WorkerError> {
   return new Promise((resolve) => {
-    child.once("error", (error) => {
-      const isScarce = ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"].includes(errnoOf(error) ?? "");
-      const code = isScarce ? "SYSTEM_RESOURCE" : "WORKER_CONFIGURATION";
-      resolve(
-        new WorkerError(code, `the worker's program ${command.file} could not be started: ${error.message}`, {
-          cause: error,
-          retryable: isScarce,
-        }),
-      );
-    });
+    child.once("error", (error) => resolve(startError(error, command)));
   });
 }

@@ -69,6 +69,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     weather: {
       neighbourBytesOf: () => neighbourBytes,
       isLost: (deviceUuid) => troubles.isIn(`cardLost ${deviceUuid}`),
+      sickness: { isSick: () => false, meet: () => false },
     },
     brokenModels,
     defects: new Map(),

@@ -59,6 +59,7 @@ export const sampleData: EventMap = {
   "worker.connected": { pid: 1, adopted: false, device: "a card" },
   "worker.exited": { code: null, signal: "SIGKILL", expected: false },
   "worker.crashLooped": { deaths: 5 },
+  "worker.notStarted": { code: "WORKER_CONFIGURATION", message: "Set ENGINE_URL.", retry_at_ms: 1_700_000_000_000 },
   "worker.stopped": { resting: false },
   "profile.changed": { from: "fp8", to: "tiling", why: "there was room for it all the time" },
   "worker.recycled": { bytes_per_job: 1, jobs_left: 1, confidence: 1 },

@@ -16,6 +16,8 @@ export const worker: Exploration = {
   inputs: [{ ...about, limits: { crashLoopDeathCount: bounds.deaths, backoffMs: [1_000] } }],
   events: [
     { type: "process.exited", exit: { code: 1, signal: null, logTail: "" }, evidence: { exitCode: 1 } },
+    { type: "process.exited", exit: { code: 78, signal: null, logTail: "" }, evidence: { exitCode: 78 } },
+    { type: "program.changed" },
     { type: "worker.fellSilent", silentForMs: 12_000, processState: null },
     { type: "worker.start" },
     { type: "worker.adopt" },
@@ -34,7 +36,7 @@ export const worker: Exploration = {
     adoptProcess: [connectedWorker, null],
     stopProcess: [undefined],
   },
-  omit: [...ignored, "draws", "drawIndex", "stopReason", "backoffIndex", "stopShape"],
+  omit: [...ignored, "draws", "drawIndex", "stopReason", "backoffIndex", "stopShape", "evidence"],
   // Somebody has to ask for a stopped worker, and a connected one lives until something happens to it.
   restsIn: ["stopped", "living.idle", "living.busy"],
   staysReachable: ["servable"],

@@ -118,7 +118,7 @@ describe("the supervisor's incidents", () => {
     expect(route.spawns).toEqual([]);
     expect(route.facts.slice(0, 2)).toMatchObject([
       { type: "model.setAside" },
-      { type: "incident.opened", model: "TI2V-5B", isSetAside: true },
+      { type: "incident.opened", model: "TI2V-5B", attendance: "setAside" },
     ]);
     expect(route.sends).toEqual([[childIds.pipeline("a"), { type: "model.lost" }]]);
     const again = setAside(applied(contextWith(), route));

@@ -4,6 +4,7 @@
  */
 import { type Actor, createActor, fromCallback, fromPromise } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
+import { WorkerError } from "../../src/core/errors.ts";
 import type { ProcessRef } from "../../src/core/ports/worker.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
 import { workerMachine } from "../../src/machines/worker.machine.ts";
@@ -12,12 +13,13 @@ import { pathOfValue } from "../../src/telemetry/transitions.ts";
 import { connectedWorker, processRef } from "./exploration-samples.ts";
 import { createListeningParent, type ListeningParent } from "./listening-parent.ts";
 
-type Answer = "answers" | "hangs" | "fails";
+type Answer = "answers" | "hangs" | "fails" | "is refused";
 
 /** Nothing outside answers within the same turn; a machine that asks in circles must not hold up the clock. */
 async function given<Value>(answer: Answer, value: Value, clock: VirtualClock): Promise<Value> {
   await clock.turn();
   if (answer === "hangs") return new Promise(() => undefined);
+  if (answer === "is refused") throw new WorkerError("WORKER_CONFIGURATION", "The worker's program does not exist.");
   if (answer === "fails") throw new Error("it did not work");
   return value;
 }
@@ -41,6 +43,9 @@ export interface WorkerWorld {
   adopting: Answer;
   stopping: Answer;
   canWatch: boolean;
+  canWatchProgram: boolean;
+  /** Its program changes on the disk. */
+  readonly change: () => Promise<void>;
   spawnCount: number;
   /** The process that is watched now. */
   watchedPid: number | null;
@@ -50,7 +55,11 @@ export interface WorkerWorld {
 const refOf = (pid: number): ProcessRef => ({ ...processRef, pid });
 const connected = (ref: ProcessRef): ConnectedWorker => ({ ...connectedWorker, ref });
 
-function provide(world: Omit<WorkerWorld, "actor" | "tell">, listen: (sendBack: (event: WorkerEvent) => void) => void) {
+function provide(
+  world: Omit<WorkerWorld, "actor" | "tell" | "change">,
+  listen: (sendBack: (event: WorkerEvent) => void) => void,
+  listenToProgram: typeof listen,
+) {
   const { clock } = world;
   return workerMachine.provide({
     actors: {
@@ -72,6 +81,10 @@ function provide(world: Omit<WorkerWorld, "actor" | "tell">, listen: (sendBack: 
           world.watchedPid = null;
         };
       }),
+      watchProgram: fromCallback<WorkerEvent, { workerId: string }>(({ sendBack }) => {
+        if (!world.canWatchProgram) throw new Error("its program cannot be watched");
+        listenToProgram(sendBack);
+      }),
       stopProcess: fromPromise<void, { ref: ProcessRef; shape: StopShape; reason: string }>(
         ({ input: { shape, reason } }) => {
           world.stops.push({ shape, reason });
@@ -87,6 +100,7 @@ export function createWorker(set: Partial<WorkerWorld> = {}): WorkerWorld {
   const clock = createVirtualClock();
   const parent = createListeningParent<WorkerReport>();
   let watch: (event: WorkerEvent) => void = () => undefined;
+  let watchProgram: (event: WorkerEvent) => void = () => undefined;
   const states: string[] = [];
   const world = {
     clock,
@@ -98,6 +112,7 @@ export function createWorker(set: Partial<WorkerWorld> = {}): WorkerWorld {
     adopting: "answers",
     stopping: "answers",
     canWatch: true,
+    canWatchProgram: true,
     spawnCount: 0,
     watchedPid: null,
     stops: [],
@@ -110,11 +125,21 @@ export function createWorker(set: Partial<WorkerWorld> = {}): WorkerWorld {
       watch(event);
       await clock.settle();
     },
+    change: async () => {
+      watchProgram({ type: "program.changed" });
+      await clock.settle();
+    },
     ...set,
   } satisfies Omit<WorkerWorld, "actor">;
-  const machine = provide(world, (sendBack) => {
-    watch = sendBack;
-  });
+  const machine = provide(
+    world,
+    (sendBack) => {
+      watch = sendBack;
+    },
+    (sendBack) => {
+      watchProgram = sendBack;
+    },
+  );
   const actor: WorkerWorld["actor"] = createActor(machine, {
     clock: toActorClock(clock),
     input: { workerId: "w", parent: parent.ref, clock, draws: [0.5] },

@@ -118,7 +118,7 @@ describe("a worker's start", () => {
   it.each([
     ["fails", 0],
     ["hangs", 30 * secondMs],
-  ] as const)("that %s counts as a death and is tried again", async (answer, limitMs) => {
+  ] as const)("that %s is told as a death, and tried again without the budget", async (answer, limitMs) => {
     const world = await living({ spawning: answer });
     if (limitMs > 0) {
       await world.clock.advance(limitMs - 1);
@@ -129,8 +129,9 @@ describe("a worker's start", () => {
     await world.clock.advance(secondMs - 1);
     expect(world.state()).toBe("backingOff");
     await world.clock.advance(1);
-    expect(world.state()).toBe("awaitingBudget");
-    expect(world.actor.getSnapshot().context.deathsAtMs).toHaveLength(1);
+    expect(world.spawnCount).toBe(2);
+    expect(world.parent.ofType("worker.exited")[0]).toMatchObject({ isExpected: false, exit: null });
+    expect(world.parent.ofType("budget.request")).toEqual([]);
   });
   it("gives up a process that never shakes hands after two minutes", async () => {
     const world = await living({ shaking: "hangs" });
@@ -138,16 +139,19 @@ describe("a worker's start", () => {
     expect(world.state()).toBe("living.handshaking");
     await world.clock.advance(1);
     expect(world.stops).toEqual([{ shape: "silent", reason: "it did not shake hands in time" }]);
+    expect(world.parent.ofType("worker.exited")).toMatchObject([{ evidence: { silentForMs: 2 * minuteMs } }]);
     expect(world.state()).toBe("backingOff");
   });
   it("gives up a process whose handshake fails", async () => {
     const world = await living({ shaking: "fails" });
     expect(world.stops).toEqual([{ shape: "silent", reason: "it did not shake hands" }]);
+    expect(world.parent.ofType("worker.exited")).toMatchObject([{ evidence: { during: "its handshake" } }]);
     expect(world.state()).toBe("backingOff");
   });
   it("gives up a process that cannot be watched", async () => {
     const world = await living({ canWatch: false });
     expect(world.stops).toEqual([{ shape: "ladder", reason: "its watch failed" }]);
+    expect(world.parent.ofType("worker.exited")).toMatchObject([{ evidence: { during: "its watch" } }]);
     expect(world.state()).toBe("backingOff");
   });
 });
@@ -166,8 +170,7 @@ describe("a living worker", () => {
     const world = await living();
     await world.tell({ type: "worker.fellSilent", silentForMs: 10_000, processState: "T", mainThreadIdleMs: 3_000 });
     expect(world.stops).toEqual([{ shape: "silent", reason: "it fell silent" }]);
-    expect(world.parent.reports.at(-1)).toMatchObject({
-      type: "worker.exited",
+    expect(world.parent.ofType("worker.exited").at(-1)).toMatchObject({
       isExpected: false,
       evidence: { silentForMs: 10_000, processState: "T", mainThreadIdleMs: 3_000 },
     });
@@ -177,8 +180,7 @@ describe("a living worker", () => {
     const world = await living();
     await world.tell({ type: "worker.stoodStill", mainThreadIdleMs: 300_000 });
     expect(world.stops).toEqual([{ shape: "silent", reason: "its main thread stood still" }]);
-    expect(world.parent.reports.at(-1)).toMatchObject({
-      type: "worker.exited",
+    expect(world.parent.ofType("worker.exited").at(-1)).toMatchObject({
       isExpected: false,
       evidence: { stalledForMs: 300_000, mainThreadIdleMs: 300_000 },
     });
@@ -245,17 +247,54 @@ describe("a worker whose process died", () => {
     expect(world.state()).toBe("awaitingBudget");
     expect(world.parent.ofType("budget.request")).toHaveLength(2);
   });
-  it("rests in a crash loop after five deaths in ten minutes, then asks the budget and has its back-off anew", async () => {
+  it("rests in a crash loop after five deaths in ten minutes, and says until when", async () => {
     const world = await crashLooping();
     expect(world.state()).toBe("crashLooping");
-    expect(world.parent.reports.at(-1)).toMatchObject({ type: "worker.crashLooped", deathCount: 5 });
+    expect(world.parent.ofType("worker.crashLooped")).toMatchObject([{ deathCount: 5 }]);
+    const untilMs = world.clock.nowMs() + 10 * minuteMs;
+    expect(world.parent.reports.at(-1)).toEqual({ type: "worker.waiting", workerId: "w", untilMs });
     await world.clock.advance(10 * minuteMs - 1);
     expect(world.state()).toBe("crashLooping");
-    world.states.length = 0;
+    const { spawnCount } = world;
+    const askedCount = world.parent.ofType("budget.request").length;
     await world.clock.advance(1);
-    expect(world.states).toEqual(["awaitingBudget"]);
-    await world.send({ type: "budget.granted" });
-    expect(await dieAndWait(world)).toBe(1_000);
+    expect(world.state()).toBe("living.idle");
+    expect(world.spawnCount).toBe(spawnCount + 1);
+    expect(world.parent.ofType("budget.request")).toHaveLength(askedCount);
+  });
+  it.each([
+    ["its rest is over", (world: WorkerWorld) => world.clock.advance(10 * minuteMs)],
+    ["a look back starts it", (world: WorkerWorld) => world.send(restart(false))],
+  ] as const)("has one start after a crash loop when %s: the next death rests it again", async (_, begin) => {
+    const world = await crashLooping();
+    await begin(world);
+    expect(world.state()).toBe("living.idle");
+    await world.tell(exit);
+    expect(world.state()).toBe("crashLooping");
+    expect(world.parent.ofType("worker.crashLooped")).toHaveLength(2);
+  });
+  it("has its back-off anew after a crash loop when an operator starts it, or when it was sound for ten minutes", async () => {
+    const started = await crashLooping();
+    await started.send(start);
+    expect(await dieAndWait(started)).toBe(1_000);
+    const sound = await crashLooping();
+    await sound.clock.advance(20 * minuteMs);
+    expect(await dieAndWait(sound)).toBe(1_000);
+  });
+  it("spends no budget on starts that never answer, however many there are", async () => {
+    const world = await living({ shaking: "hangs" });
+    for (let start = 0; start < 5; start += 1) {
+      await world.tell({ ...exit, evidence: { exitCode: 1 } });
+      await world.clock.advanceUntil(() => world.state() !== "backingOff", minuteMs);
+    }
+    expect(world.state()).toBe("crashLooping");
+    expect(world.spawnCount).toBe(5);
+    expect(world.parent.ofType("budget.request")).toEqual([]);
+  });
+  it("names the end of each wait: back-off, budget, crash loop", async () => {
+    const world = await resting();
+    const now = world.clock.nowMs();
+    expect(world.parent.ofType("worker.waiting").map(({ untilMs }) => untilMs)).toEqual([now, now + 10 * minuteMs]);
   });
   it.each([
     ["resting", start],
@@ -273,6 +312,12 @@ describe("a worker whose process died", () => {
     expect(world.watchedPid).toBe(world.spawnCount);
   });
 });
+
+const unstartable = async (): Promise<WorkerWorld> => {
+  const world = await living({ shaking: "hangs" });
+  await world.tell({ ...exit, evidence: { exitCode: 78 } });
+  return world;
+};
 
 describe("a stop", () => {
   it("is reported also when there is no process", async () => {
@@ -295,6 +340,7 @@ describe("a stop", () => {
     ["awaitingBudget", awaitingBudget],
     ["resting", resting],
     ["crashLooping", crashLooping],
+    ["unstartable", unstartable],
     ["spawning", spawning],
     ["adopting", adopting],
   ] as const)("ends the wait of a worker that is %s", async (state, reach) => {

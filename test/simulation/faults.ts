@@ -1,6 +1,6 @@
 /** Everything that may go wrong in a simulated world, drawn by chance: workers, cards, models, disk, host and hub. */
 import { drawInteger } from "../../src/core/chance.ts";
-import { minuteMs, secondMs } from "../../src/core/units.ts";
+import { hourMs, minuteMs, secondMs } from "../../src/core/units.ts";
 import { modelIds, phases } from "../../src/core/words.ts";
 import { libraryErrorNames } from "../../src/workers/simulator/library-errors.ts";
 import { stepsPerJob } from "./sim-attempt.ts";
@@ -122,6 +122,8 @@ const outsideStrikes: Readonly<Record<string, Strike>> = {
   "early oom": end({ code: 143, signal: null, machine: { oomKillCount: 0, hostMemoryUseRatio: 0.97 } }),
   hunt,
   visits: (world, worker) => visit(world, worker),
+  "sick card": ({ sickCards, chance }, worker) =>
+    sickCards.begin(worker.deviceUuid, drawInteger(chance, 5 * minuteMs, hourMs)),
 };
 
 /** Meets a worker that lives, drawn by chance; the world may also fail for all of them. */

@@ -22,8 +22,11 @@ export async function noteSaid(world: World, jobId: string, consent: FallbackCon
 }
 
 /** Of what nobody can have noticed yet, nothing can be promised. */
-const isAnyoneSick = ({ workers, models }: World): boolean =>
-  models.broken.size > 0 || [...workers.values()].some(({ isAlive, isSick }) => isAlive && isSick);
+const isAnyoneSick = ({ workers, models, sickCards }: World): boolean =>
+  models.broken.size > 0 ||
+  [...workers.values()].some(
+    ({ isAlive, isSick, deviceUuid }) => (isAlive && isSick) || sickCards.isHidden(deviceUuid),
+  );
 
 /** Reads every surface, and submits a job with each consent. */
 export async function probePromises(

@@ -5,7 +5,7 @@ import { peakBytes, residentBytes } from "../../src/core/model-figures.ts";
 import type { LoadProfile } from "../../src/core/words.ts";
 import type { Envelope } from "../../src/recovery/envelopes.ts";
 import { libraryFailure } from "../../src/workers/simulator/library-errors.ts";
-import { shortageText } from "./sim-failures.ts";
+import { failureTexts, shortageText } from "./sim-failures.ts";
 import { type DeviceWeather, deviceTotalBytes } from "./sim-worker-types.ts";
 
 /** What one worker has on its card. */
@@ -52,6 +52,8 @@ export function refusalOf(
   const isLost = weather.isLost(deviceUuid);
   const neighbourBytes = weather.neighbourBytesOf(deviceUuid);
   const memory = memoryOf(use, neighbourBytes);
+  if (!isLost && phase !== "load" && weather.sickness.meet(deviceUuid))
+    return { phase, step: null, ...failureTexts.garbage, causes: [], deviceUsable: true, memory };
   if (!isLost && wantedBytes + use.leakBytes + neighbourBytes <= deviceTotalBytes) return null;
   const { exceptionType, message } = isLost
     ? libraryFailure("gpu-lost", () => undefined)

@@ -18,6 +18,10 @@ RuntimeError: shape mismatch in scheduler state`,
     message:
       "CUDA out of memory. Tried to allocate 12.00 GiB. GPU 0 has a total capacity of 80.00 GiB of which 2.00 GiB is free. Of the allocated memory 60.00 GiB is allocated by PyTorch, and 14.00 GiB is reserved by PyTorch but unallocated.",
   },
+  garbage: {
+    exceptionType: "RuntimeError",
+    message: "The output of the transformer holds values that are not finite",
+  },
   poisoned: {
     exceptionType: "torch.AcceleratorError",
     message: "CUDA error: an illegal memory access was encountered",

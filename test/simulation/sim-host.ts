@@ -128,6 +128,7 @@ export function createSimHost(
   });
   return {
     workers,
+    hasProgramChanged: () => false,
     abandon: () => {
       isAbandoned = true;
       for (const client of clients) client.close();

@@ -7,6 +7,7 @@ import type { GenerateOrder } from "../../src/core/ports/worker.ts";
 import { gibibyte } from "../../src/core/units.ts";
 import type { ModelId, Phase } from "../../src/core/words.ts";
 import type { DefectWorld } from "./job-defects.ts";
+import type { SickCards } from "./sick-cards.ts";
 
 export const deviceTotalBytes = 80 * gibibyte;
 
@@ -62,6 +63,7 @@ interface SimFile {
 export interface DeviceWeather {
   neighbourBytesOf(deviceUuid: string): number;
   isLost(deviceUuid: string): boolean;
+  readonly sickness: Pick<SickCards, "isSick" | "meet">;
 }
 
 export interface SimWorkerWorld extends DefectWorld {

@@ -341,7 +341,8 @@ export class SimWorker {
 
   /** It renders nothing now, and a test render of this model would pass, after a load where that is needed. */
   couldRender(model: ModelId): boolean {
-    const { catalog, brokenModels } = this.#world;
+    const { catalog, brokenModels, weather } = this.#world;
+    if (weather.sickness.isSick(this.deviceUuid)) return false;
     if (!this.isAlive || !this.isConnectable || this.#isStill || this.#isSilent || this.#render !== null) return false;
     if (this.bad.probes + this.bad.loads > 0 || brokenModels.has(model)) return false;
     return this.#refusalOf("denoise", residentBytes(catalog.entryOf(model), "full") + gibibyte) === null;

@@ -14,6 +14,7 @@ import { createDefectPlan, type Defect, type DefectPlan, type Defects, harmOf } 
 import { createJournal, type Journal } from "./journal.ts";
 import type { Life, LifeOptions } from "./life.ts";
 import { createOversight, type Oversight } from "./oversight.ts";
+import { createSickCards, type SickCards } from "./sick-cards.ts";
 import { stepsPerJob } from "./sim-attempt.ts";
 import type { SimModels } from "./sim-models.ts";
 import type { SimDisk } from "./sim-ports.ts";
@@ -59,6 +60,7 @@ export interface World {
   readonly journal: Journal;
   readonly stays: Stays;
   readonly disturbances: Disturbances;
+  readonly sickCards: SickCards;
   readonly defectPlan: DefectPlan;
   /** Seeds of the requests, by the acknowledged job. */
   readonly seeds: Map<string, number>;
@@ -101,7 +103,8 @@ const drawWorkerCount = (seed: number, fewest: number): number => fewest + (Math
 const neighbourBytes = deviceTotalBytes / 2 + 2 * gibibyte;
 const crowdBytes = deviceTotalBytes - 23 * gibibyte;
 
-const weatherOf = ({ isIn }: Troubles): DeviceWeather => ({
+const weatherOf = ({ isIn }: Troubles, sickness: SickCards): DeviceWeather => ({
+  sickness,
   neighbourBytesOf: (deviceUuid) => {
     if (isIn("crowd")) return crowdBytes;
     return isIn(`neighbour ${deviceUuid}`) ? neighbourBytes : 0;
@@ -133,6 +136,7 @@ export function createWorld(
   const storeOptions = { path: `file:/simulation-${databaseCount}?vfs=memdb`, ...(mayGiveUp ? {} : generousStore) };
   const keptAttempts = new Set<string>();
   const disturbances = createDisturbances();
+  const sickCards = createSickCards(clock, disturbances);
   const defects: Defects = new Map();
   const seeds = new Map<string, number>();
   const onStruck = (what: string, jobId: string | null): void => {
@@ -150,7 +154,7 @@ export function createWorld(
       clock,
       chance,
       catalog: createModelCatalog(),
-      weather: weatherOf(troubles),
+      weather: weatherOf(troubles, sickCards),
       brokenModels: models.broken,
       blamedJobs,
       defects,
@@ -174,6 +178,7 @@ export function createWorld(
     journal: createJournal(keptAttempts),
     stays: createStays(),
     disturbances,
+    sickCards,
     defectPlan: createDefectPlan(chance, defects, stepsPerJob),
     seeds,
     defectOf: (jobId) => defects.get(seeds.get(jobId) ?? Number.NaN),

@@ -39,7 +39,17 @@ export const ready: ServiceStatus = {
   model: "T2V-A14B",
   startedAtMs: 1_760_000_000_000,
   version: "0.1.0",
-  workers: [{ id: "worker-0", pid: 4242, state: "idle", tags: ["servable"], kind: "simulator", memoryMode: null }],
+  workers: [
+    {
+      id: "worker-0",
+      pid: 4242,
+      state: "idle",
+      tags: ["servable"],
+      kind: "simulator",
+      memoryMode: null,
+      startsAtMs: null,
+    },
+  ],
   health: healthy,
   isHealthMonitored: true,
   recoveryStatistics: recoveryStatistics([]),

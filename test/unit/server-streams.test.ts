@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listedKinds } from "../../src/contract/event-words.ts";
-import { attemptSchema, healthStatusSchema, systemStatusSchema } from "../../src/contract/recovery-wire.ts";
 import { topicOfKind } from "../../src/contract/stream-topics.ts";
 import { rowSchema, snapshotSchema } from "../../src/contract/stream-wire.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/virtual-clock.ts";
@@ -303,64 +302,6 @@ describe("the event stream", () => {
     expect([snapshot?.event, snapshot?.id]).toEqual(["snapshot", String(await world.store.events.newestSeq())]);
     const id = await world.submitted();
     expect((await next())?.data["job_id"]).toBe(id);
-    await cancel();
-  });
-});
-
-describe("the health stream", () => {
-  it("begins with the newest check and follows with each", async () => {
-    const { next, cancel } = await open({}, "/api/v1/health/stream");
-    expect(await next()).toMatchObject({ event: "snapshot", data: { overall_status: "healthy", mode: "ready" } });
-    world.frame({ kind: "health", health: { ...healthy, overallStatus: "critical", issues: ["VRAM is full"] } });
-    expect(await next()).toMatchObject({
-      event: "health",
-      data: { overall_status: "critical", issues: ["VRAM is full"] },
-    });
-    await cancel();
-  });
-
-  it("carries the predecessor's three notifications", async () => {
-    const { next, cancel } = await open({}, "/api/v1/health/stream");
-    await next();
-    world.frame({ kind: "health", health: { ...healthy, overallStatus: "critical", issues: ["VRAM is full"] } });
-    world.frame({ kind: "mode", mode: "ready", sentence: "At once." });
-    const about = {
-      failureType: "network_error",
-      workerId: null,
-      incidentId: null,
-      startedAtMs: 0,
-      endedAtMs: 1_500,
-    } as const;
-    world.frame({
-      kind: "recoveryAttempt",
-      attempt: { ...about, action: "retry_model_download", outcome: "effective", reason: "every file matches" },
-    });
-    const heard = [await next(), await next(), await next(), await next(), await next()];
-    expect(heard.map((event) => event?.event)).toEqual([
-      "health",
-      "health_status",
-      "mode",
-      "system_status",
-      "recovery_attempt",
-    ]);
-    expect(healthStatusSchema.parse(heard[1]?.data)).toMatchObject({
-      status: "critical",
-      cpu_usage: 12.5,
-      issues: ["VRAM is full"],
-    });
-    expect(systemStatusSchema.parse(heard[3]?.data)).toMatchObject({ status: "ready", mock_mode_enabled: false });
-    expect(attemptSchema.parse(heard[4]?.data)).toMatchObject({
-      success: true,
-      recovery_time: 1.5,
-      error_message: null,
-    });
-    await cancel();
-  });
-
-  it("shows unknown before the first check", async () => {
-    world.status = { ...world.status, health: null };
-    const { next, cancel } = await open({}, "/api/v1/health/stream");
-    expect((await next())?.data["overall_status"]).toBe("unknown");
     await cancel();
   });
 });

@@ -27,6 +27,13 @@ export const factKeys = {
   drain: "drain",
 } as const;
 
+/** How the row says that nobody works on an incident. */
+const unattendedFlags = {
+  recovery: {},
+  setAside: { is_set_aside: true },
+  needsPerson: { needs_person: true },
+} as const;
+
 type FactListener = (fact: SupervisorFact) => void;
 
 /** A silence or a stall began before it was noticed; what was not observed has no first sign. */
@@ -78,9 +85,17 @@ function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
       return { kind: fact.type, workerId: fact.workerId, data: fact.data } as NewEvent;
     case "model.loadFailed":
     case "model.setAside":
+    case "worker.notStarted":
       return { kind: fact.type, workerId: fact.workerId, data: sanitise(fact.data) } as NewEvent;
     case "health.changed":
-      return { kind: fact.type, data: { status: fact.health.status, issues: fact.health.issues } };
+      return {
+        kind: fact.type,
+        data: {
+          status: fact.health.status,
+          issues: fact.health.issues,
+          cards: fact.health.sample?.gpus.length ?? 0,
+        },
+      };
     case "child.crashed":
     case "child.abandoned":
       return { kind: fact.type, data: { child: fact.childId, message: sanitiseText(fact.message) } };
@@ -95,9 +110,8 @@ function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
 async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<void> {
   switch (fact.type) {
     case "incident.opened": {
-      const { id, key, workerId, failureType, fault, model, jobId, isSetAside, atMs } = fact;
-      const aside = isSetAside ? ({ is_set_aside: true } as const) : {};
-      const data = { fault: sanitise(fault), model, job_id: jobId, ...aside };
+      const { id, key, workerId, failureType, fault, model, jobId, attendance, atMs } = fact;
+      const data = { fault: sanitise(fault), model, job_id: jobId, ...unattendedFlags[attendance] };
       await store.incidents.open({
         id,
         key,

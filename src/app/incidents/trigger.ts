@@ -151,6 +151,8 @@ function refusalOf({ parts, supervisor }: Means, order: RecoveryOrder, workerId:
   if (mode === "draining") return stopSentence;
   if (workers[workerId]?.process === "resting")
     return `${workerId} rests and has given its card back; it is started again when it is wanted`;
+  if (workers[workerId]?.process === "unstartable")
+    return `${workerId} cannot start until a person mends what its incident names; it is tried once more now`;
   const leftMs = (cooldowns[cooldownKey(workerId, order.failureType)] ?? 0) - parts.clock.nowMs();
   return leftMs > 0 && !order.isForced ? cooldownSentence(order.failureType, leftMs) : null;
 }
@@ -160,6 +162,7 @@ export async function trigger(means: Means, order: RecoveryOrder): Promise<Recov
   const workerId = order.workerId ?? troubledWorker(means, order.failureType);
   const refusal = refusalOf(means, order, workerId);
   if (refusal !== null) {
+    supervisor.send({ type: "workers.startAgain" });
     const { context } = supervisor.getSnapshot();
     return {
       isSuccess: false,

@@ -76,7 +76,10 @@ export const createRoomNoter =
     if (identity !== undefined) noteRoomOf(parts, workerId, identity, stats);
   };
 
-/** In which memory mode a worker holds its model, and what that costs against the one that its card carries. Null while the worker holds no model. */
+/**
+ * Which model a worker holds, in which memory mode, and what that costs against the one that its card carries. Null while the
+ * worker holds no model. Whoever tells what is loaded asks here.
+ */
 export function profileViewOf(
   parts: RicherNeeds,
   supervisor: Pick<Supervisor, "getSnapshot">,
@@ -88,7 +91,7 @@ export function profileViewOf(
   const standing = parts.profiles.standingOf(workerId);
   const whole = wholeProfileOf(parts, identity, model) ?? standing.profile;
   const timeFactor = profileFactors[standing.profile].time / profileFactors[whole].time;
-  return { ...standing, whole, timeFactor, isLean: timeFactor > 1 };
+  return { model, ...standing, whole, timeFactor, isLean: timeFactor > 1 };
 }
 
 /** Looks at every idle worker, and lets one of them load one step richer when its time has come. */

@@ -1,7 +1,7 @@
 /** What stands behind the connected workers, for answers about fit and waiting time. */
+import type { WorkerStatus } from "../../contract/service-views.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { ServingMachine } from "../../jobs/admission.ts";
-import { modelHeldBy, type Supervisor } from "../../machines/supervisor-view.ts";
 import { type HostMemory, machineOf } from "../health/host-memory.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 
@@ -20,12 +20,7 @@ export function largestMachine({ links, hostMemory }: ServingNeeds): ServingMach
 }
 
 /** In which memory mode a worker holds the model; null when none does. */
-export function loadedProfileOf(
-  { profiles }: { readonly profiles: { of(workerId: string): LoadProfile } },
-  supervisor: Pick<Supervisor, "getSnapshot">,
+export const loadedProfileOf = (
+  workers: readonly Pick<WorkerStatus, "memoryMode">[],
   model: ModelId,
-): LoadProfile | null {
-  const snapshot = supervisor.getSnapshot();
-  const holder = snapshot.context.configured.find(({ id }) => modelHeldBy(snapshot, id)?.model === model);
-  return holder === undefined ? null : profiles.of(holder.id);
-}
+): LoadProfile | null => workers.find(({ memoryMode }) => memoryMode?.model === model)?.memoryMode?.profile ?? null;

@@ -16,7 +16,7 @@ import {
   type SupervisorSnapshot,
   workerStandingOf,
 } from "../../machines/supervisor-view.ts";
-import { judgeSample, unknownReadings, usedCardRatio } from "../../recovery/health.ts";
+import { cardRatioOf, judgeSample, unknownReadings } from "../../recovery/health.ts";
 import { actedOnConfidence } from "../../recovery/leak.ts";
 import type { VideoPromise } from "../../recovery/promise.ts";
 import { recoveryStatistics } from "../../recovery/statistics.ts";
@@ -32,6 +32,7 @@ import type { LedgerEntry, RecoveryLedger } from "../incidents/recovery-ledger.t
 import type { HealthReader } from "../incidents/recovery-operations.ts";
 import type { LeakWatch } from "../workers/leak-watch.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
+import { incidentSentence, unstartableIssues } from "./incident-sentences.ts";
 
 interface HealthNeeds {
   readonly config: Pick<Config, "workers">;
@@ -59,6 +60,7 @@ export interface HealthAbout {
   readonly isMonitored: boolean;
   readonly isProven: boolean;
   readonly isConnected: boolean;
+  readonly incidents: readonly OpenIncident[];
   readonly parts: HealthNeeds;
 }
 
@@ -67,11 +69,13 @@ export function healthViewOf(report: HealthReport, context: HealthAbout): Health
   const leaking = leakIssues(context.parts);
   const checkedAtMs = report.measuredAtMs ?? 0;
   const { gpuPresence } = readings;
+  const unstartable = unstartableIssues(context.incidents);
   return {
-    overallStatus: report.status,
+    // Host and card may be well: without its worker nothing is rendered on them.
+    overallStatus: unstartable.length > 0 && report.status === "healthy" ? "degraded" : report.status,
     cpuRatio: readings.cpu.value,
     memoryRatio: readings.memory.value,
-    vramRatio: readings.vram.value === null || sample === null ? null : usedCardRatio(sample),
+    vramRatio: readings.vram.value === null || sample === null ? null : cardRatioOf(sample),
     vramOutsideRatio: readings.vram.value,
     isGpuAvailable:
       (sample?.gpus.length ?? 0) > 0 && gpuPresence.level !== "unknown" && gpuPresence.level !== "critical",
@@ -80,11 +84,13 @@ export function healthViewOf(report: HealthReport, context: HealthAbout): Health
     issues: [
       ...(context.isMonitored ? [] : [unwatchedSentence]),
       ...report.issues.map((issue) => issue.message),
+      ...unstartable.map(({ issue }) => issue),
       ...leaking,
     ],
     recommendations: [
       ...(context.isMonitored ? [] : ["Start the monitoring again."]),
       ...report.issues.map((issue) => issue.recommendation),
+      ...unstartable.map(({ recommendation }) => recommendation),
       ...leaking.map(() => "Nothing to do: the worker is started anew between two jobs, before that."),
     ],
     checkedAtMs,
@@ -96,15 +102,6 @@ export function attemptViewOf(entry: LedgerEntry): RecoveryAttemptView {
   const { failureType, workerId, incidentId, result } = entry;
   return { failureType, workerId, incidentId, ...result };
 }
-
-const stageSentences: Readonly<Record<OpenIncident["stage"], string>> = {
-  checking: "a test render decides whether there is anything to repair",
-  working: "being repaired",
-  returning: "the main model passed its test render; one job is let through before all are",
-  standingIn: "stand-ins serve; looks back by itself",
-  exhausted: "needs you; looks back by itself",
-  setAside: "set aside, and keeps nobody else from serving; the next job that wants it tries again after a while",
-};
 
 export interface StatusNeeds extends HealthNeeds {
   readonly config: Pick<Config, "workers" | "lead">;
@@ -125,12 +122,14 @@ export interface StatusNeeds extends HealthNeeds {
 function workerStatus(parts: StatusNeeds, snapshot: SupervisorSnapshot, workerId: string): WorkerStatus {
   const link = parts.links.get(workerId);
   const standing = workerStandingOf(snapshot, workerId);
+  const startsAtMs = snapshot.context.workers[workerId]?.startsAtMs ?? null;
   return {
     id: workerId,
     pid: link?.ref.pid ?? null,
     state: standing === null ? "down" : pathOfValue(standing.value),
     tags: standing?.tags ?? [],
-    kind: link?.client.identity.kind ?? "simulator",
+    kind: link?.client.identity.kind ?? parts.config.workers.find(({ id }) => id === workerId)?.kind ?? "unknown",
+    startsAtMs: startsAtMs !== null && startsAtMs > parts.clock.nowMs() ? startsAtMs : null,
     memoryMode: parts.profileOf(workerId),
   };
 }
@@ -141,17 +140,22 @@ const closedDoors: Readonly<Record<ClosedDoor, UnreadyReason>> = {
   drained: { code: "INTAKE_DRAINED", message: "An operator has drained the intake." },
 };
 
-function healthAboutOf(parts: HealthNeeds, snapshot: SupervisorSnapshot): HealthAbout {
+function healthAboutOf(parts: ServingNeeds, snapshot: SupervisorSnapshot): HealthAbout {
   const workers = Object.values(snapshot.context.workers);
   return {
     isMonitored: isHealthMonitored(snapshot),
     isProven: parts.promises.isServing(),
     isConnected: workers.some(({ process }) => process === "connected"),
+    incidents: Object.values(snapshot.context.incidents),
     parts,
   };
 }
 
-export interface HealthReaderNeeds extends HealthNeeds {
+interface ServingNeeds extends HealthNeeds {
+  readonly promises: { isServing(): boolean };
+}
+
+export interface HealthReaderNeeds extends ServingNeeds {
   readonly config: Pick<Config, "workers" | "health">;
 }
 
@@ -205,7 +209,7 @@ export function statusOf(parts: StatusNeeds, snapshot: SupervisorSnapshot): Serv
         failureType: incident.failureType,
         workerId: incident.workerId,
         openedAtMs: incident.openedAtMs,
-        sentence: `${incident.stage === "setAside" ? `${incident.model ?? incident.workerId}: ` : ""}${stageSentences[incident.stage]}`,
+        sentence: incidentSentence(incident, context.workers[incident.workerId], parts.clock.nowMs()),
       }))
       .toReversed(),
     isMockEnabled: context.mode === "mock",

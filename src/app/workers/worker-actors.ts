@@ -4,6 +4,7 @@
  */
 import { fromCallback, fromPromise } from "xstate";
 import type { Config } from "../../config/schema.ts";
+import type { TimerHandle } from "../../core/clock.ts";
 import { messageOf, WorkerError } from "../../core/errors.ts";
 import type { Evidence } from "../../core/fault.ts";
 import type { Store } from "../../core/ports/event-log.ts";
@@ -129,6 +130,19 @@ async function adopt(parts: WorkerNeeds, workerId: string): Promise<ConnectedWor
   }
 }
 
+/** A person installs and edits in minutes, so a look now and then is soon enough, and costs nothing. */
+const lookAtProgramEveryMs = 2_000;
+
+function watchProgram({ host, clock }: WorkerNeeds, workerId: string, send: (event: WorkerEvent) => void): () => void {
+  let timer: TimerHandle | undefined;
+  const look = (): void => {
+    if (host.hasProgramChanged(workerId)) send({ type: "program.changed" });
+    else timer = clock.setTimer(look, lookAtProgramEveryMs);
+  };
+  timer = clock.setTimer(look, lookAtProgramEveryMs);
+  return () => clock.clearTimer(timer);
+}
+
 /** One process a worker: whatever is still recorded and alive (it answered nobody) ends before another one starts. */
 async function spawn(parts: WorkerNeeds, workerId: string): Promise<ProcessRef> {
   const leftover = await parts.host.findRecorded(workerId);
@@ -200,6 +214,9 @@ export const workerActors = (parts: WorkerNeeds, ends = createOutsideEnds(parts)
     shakeHands(parts, input.ref, signal),
   ),
   adoptProcess: fromPromise<ConnectedWorker | null, { workerId: string }>(({ input }) => adopt(parts, input.workerId)),
+  watchProgram: fromCallback<WorkerEvent, { workerId: string }>(({ input, sendBack }) =>
+    watchProgram(parts, input.workerId, sendBack),
+  ),
   watchProcess: fromCallback<WorkerEvent, { ref: ProcessRef }>(({ input, sendBack }) =>
     watch(parts, ends, input.ref, sendBack),
   ),

@@ -27,9 +27,19 @@ export const streamHealth = apiRoute({
   path: "/api/v1/health/stream",
   role: "viewer",
   tags,
-  summary: "Measurements of host and cards as they are made.",
+  summary:
+    "Health and incidents, and measurements as they are made: a snapshot first, or what was missed since Last-Event-ID.",
+  request: {
+    query: z.object({
+      topics: z
+        .literal("health")
+        .optional()
+        .describe("`health`: health as it is judged and incidents, without measurements and the service's mode."),
+    }),
+    headers: z.object({ "last-event-id": z.string().optional().describe("Number of the last frame that was read.") }),
+  },
   responses: { 200: { description: "Events without end.", content: events } },
-  refusals: ["DRAINING"],
+  refusals: ["REQUEST_INVALID", "DRAINING"],
 });
 
 export const openSocket = apiRoute({

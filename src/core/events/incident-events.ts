@@ -13,12 +13,15 @@ export const incidentCause = () =>
     model: z.string().nullable(),
     job_id: z.string().nullable(),
     is_set_aside: z.literal(true).exactOptional(),
+    needs_person: z.literal(true).exactOptional(),
   });
 export type IncidentCause = z.infer<ReturnType<typeof incidentCause>>;
 
 export const incidentEvents = {
-  "incident.opened": told("store", "A fault opened an incident; nobody works on one that is set aside.", () =>
-    incidentCause().extend({ key: z.string(), failure_type: failureType() }),
+  "incident.opened": told(
+    "store",
+    "A fault opened an incident; nobody works on one that is set aside, or that needs a person.",
+    () => incidentCause().extend({ key: z.string(), failure_type: failureType() }),
   ),
   "incident.joined": told("supervisor", "A further fault belongs to an incident that is open.", () =>
     z.object({ fault: fault() }),

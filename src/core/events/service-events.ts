@@ -42,7 +42,13 @@ export const serviceEvents = {
   "health.changed": told(
     "supervisor",
     "The health of host and cards changed, or a further threshold was crossed or left.",
-    () => z.object({ status: z.enum(healthStatuses), issues: z.array(issue()).readonly() }),
+    () =>
+      z.object({
+        status: z.enum(healthStatuses),
+        issues: z.array(issue()).readonly(),
+        // Rows of an older program did not say how many were measured.
+        cards: z.number().exactOptional(),
+      }),
   ),
   "child.crashed": kept("supervisor", "A machine of the service failed and is started again.", child),
   "child.abandoned": kept("supervisor", "A machine failed too often and is not started again.", child),

@@ -21,6 +21,11 @@ export const workerEvents = {
   "worker.crashLooped": told("supervisor", "A worker ended too often within its window and is left alone.", () =>
     z.object({ deaths: z.number() }),
   ),
+  "worker.notStarted": told(
+    "supervisor",
+    "A worker cannot start for a reason that only a person can mend; it is not started in a loop.",
+    () => z.object({ code: errorCode(), message: z.string(), retry_at_ms: z.number() }),
+  ),
   "worker.stopped": told(
     "supervisor",
     "A worker stays ended, as it was asked to; one that rests starts when it is wanted.",

@@ -170,5 +170,7 @@ export interface WorkerHost {
   isGone(ref: ProcessRef): boolean;
   /** State letter of /proc/<pid>/stat; null when unknown. */
   stateLetter(ref: ProcessRef): string | null;
+  /** The worker's program, or what it stands on, is another on the disk than when it was started last. */
+  hasProgramChanged(workerId: string): boolean;
   forget(workerId: string): Promise<void>;
 }

@@ -3,23 +3,17 @@ import { streamEvents, streamHealth } from "../../contract/api/stream-api.ts";
 import { toDownload } from "../../contract/model-wire.ts";
 import { toAttempt, toHealth, toHealthStatus, toSystemStatus } from "../../contract/recovery-wire.ts";
 import { toStats } from "../../contract/stats-wire.ts";
-import { type StreamTopic, topicOfKind, topicsOf } from "../../contract/stream-topics.ts";
-import { kindOf, toProgress, toRow } from "../../contract/stream-wire.ts";
-import type { EventRow, TimelineRow } from "../../core/events.ts";
+import { type StreamTopic, topicsOf } from "../../contract/stream-topics.ts";
+import { toHealthSnapshot, toProgress } from "../../contract/stream-wire.ts";
 import type { ApiApp } from "../api-app.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import type { ServerPorts, StreamFrame } from "../server-ports.ts";
 import { makeSnapshot } from "../streams/make-snapshot.ts";
 import { onceEach } from "../streams/once-each.ts";
 import { openStream, type StreamParts } from "../streams/open-stream.ts";
-import { encodeSse, type SseChannel, type SseEvent } from "../streams/sse-channel.ts";
+import { createRowFeed, replayStart } from "../streams/row-feed.ts";
+import { encodeSse, type SseEvent } from "../streams/sse-channel.ts";
 import type { StreamHub } from "../streams/stream-hub.ts";
-
-/** A client that missed more rows than this gets a snapshot. */
-const longestReplayCount = 2_000;
-const replayBatchCount = 200;
-
-const encodeRow = onceEach((row: TimelineRow) => encodeSse({ event: kindOf(row), id: row.seq, data: toRow(row) }));
 
 /**
  * Frames without a number, the notifications of the compatible clients among them. A reader that misses one misses
@@ -63,69 +57,43 @@ const topicOfFrame: Readonly<Record<StreamFrame["kind"], StreamTopic>> = {
   step: "machines",
 };
 
-/** The row after which to go on; null asks for a snapshot: no id, an unknown one, or one from the future. */
-async function replayStart(ports: ServerPorts, header: string | undefined): Promise<number | null> {
-  if (header === undefined || !/^\d{1,15}$/.test(header)) return null;
-  const after = Number(header);
-  const [oldest, newest] = await Promise.all([ports.events.oldestSeq(), ports.events.newestSeq()]);
-  const isKnown = after >= oldest && after <= newest;
-  return isKnown && newest - after <= longestReplayCount ? after : null;
-}
+const healthFrames: ReadonlySet<StreamFrame["kind"]> = new Set(["health", "recoveryAttempt"]);
+const otherFrames: ReadonlySet<StreamFrame["kind"]> = new Set(["sample", "mode"]);
 
-interface RowFeed {
-  readonly rows: (rows: readonly EventRow[]) => void;
-  /** Begins after a row; null begins with a snapshot. */
-  readonly begin: (after: number | null) => Promise<void>;
-}
-
-/** Feeds one client: first what it missed, then rows as they are written, in order and each once. */
-function createRowFeed(ports: ServerPorts, topics: ReadonlySet<StreamTopic>, channel: () => SseChannel): RowFeed {
-  let lastSeq = 0;
-  /** While the client is behind, rows that are written are not held in memory: they are read from the log again. */
-  let isLive = false;
-  let hasMissed = false;
-  /** A client that lags begins again, and what was under way for it ends. */
-  let beginCount = 0;
-  const send = (row: TimelineRow): void => {
-    if (row.seq <= lastSeq) return;
-    lastSeq = row.seq;
-    if (topics.has(topicOfKind(kindOf(row)))) channel().send(encodeRow(row));
-  };
-  const catchUp = async (begun: number): Promise<void> => {
-    for (;;) {
-      hasMissed = false;
-      const batch = await ports.events.range(lastSeq, replayBatchCount);
-      for (const row of batch) send(row);
-      // A batch fits the client's queue; the next one waits until it has been read.
-      await channel().drained();
-      if (channel().isClosed() || begun !== beginCount) return;
-      if (batch.length < replayBatchCount && !hasMissed) break;
-    }
-    isLive = true;
-  };
-  const sendSnapshot = async (begun: number): Promise<void> => {
-    const snapshot = await makeSnapshot(ports);
-    lastSeq = snapshot.seq;
-    channel().send(encodeSse({ event: "snapshot", id: snapshot.seq, data: snapshot }));
-    await catchUp(begun);
-  };
-  const replay = async (after: number, begun: number): Promise<void> => {
-    lastSeq = after;
-    await catchUp(begun);
-    const { mode, sentence } = ports.status();
-    channel().send(encodeSse({ event: "mode", data: { mode, sentence } }));
-  };
-  return {
-    rows: (rows) => {
-      if (isLive) for (const row of rows) send(row);
-      else hasMissed = true;
-    },
-    begin: (after) => {
-      isLive = false;
-      beginCount += 1;
-      return after === null ? sendSnapshot(beginCount) : replay(after, beginCount);
-    },
-  };
+/**
+ * Health and incidents alone. Every frame carries a number: that of the last row that the client knows of, so that a
+ * client that was cut off goes on from there whatever it heard last.
+ */
+function addHealthStream(app: ApiApp, parts: StreamParts): void {
+  const { ports } = parts;
+  app.openapi(streamHealth, async (context) => {
+    const isHealthAlone = context.req.valid("query").topics === "health";
+    const start = await replayStart(ports, context.req.valid("header")["last-event-id"]);
+    return openStream(context, parts, (channel) => {
+      const tell = (frame: StreamFrame): void => {
+        if (!healthFrames.has(frame.kind) && (isHealthAlone || !otherFrames.has(frame.kind))) return;
+        for (const event of toSseFrames(frame)) channel().send(encodeSse({ ...event, id: feed.lastSeq() }));
+      };
+      const feed = createRowFeed(ports, topicsOf("health"), channel, {
+        snapshot: async () => toHealthSnapshot(ports.status(), await ports.events.newestSeq()),
+        afterReplay: () => {
+          const { health, mode, sentence } = ports.status();
+          if (health !== null) tell({ kind: "health", health });
+          tell({ kind: "mode", mode, sentence });
+        },
+      });
+      let after = start;
+      return {
+        rows: feed.rows,
+        frame: tell,
+        begin: () => {
+          const from = after;
+          after = null;
+          return feed.begin(from);
+        },
+      };
+    });
+  });
 }
 
 export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: StreamHub, streams: OpenStreams): void {
@@ -134,7 +102,13 @@ export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: Strea
     const topics = topicsOf(context.req.valid("query").topics);
     const start = await replayStart(ports, context.req.valid("header")["last-event-id"]);
     return openStream(context, parts, (channel) => {
-      const feed = createRowFeed(ports, topics, channel);
+      const feed = createRowFeed(ports, topics, channel, {
+        snapshot: () => makeSnapshot(ports),
+        afterReplay: () => {
+          const { mode, sentence } = ports.status();
+          channel().send(encodeSse({ event: "mode", data: { mode, sentence } }));
+        },
+      });
       let after = start;
       return {
         rows: feed.rows,
@@ -150,18 +124,5 @@ export function addEventStreamRoutes(app: ApiApp, ports: ServerPorts, hub: Strea
       };
     });
   });
-  app.openapi(streamHealth, (context) =>
-    openStream(context, parts, (channel) => ({
-      rows: () => undefined,
-      frame: (frame) => {
-        if (frame.kind !== "progress" && frame.kind !== "download")
-          for (const event of encodeFrame(frame)) channel().send(event);
-      },
-      begin: async () => {
-        const { health, mode, sentence } = ports.status();
-        const known = health === null ? { overall_status: "unknown" } : toHealth(health);
-        channel().send(encodeSse({ event: "snapshot", data: { ...known, mode, sentence } }));
-      },
-    })),
-  );
+  addHealthStream(app, parts);
 }

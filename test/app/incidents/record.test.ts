@@ -56,7 +56,7 @@ const opened = (change: object = {}): SupervisorFact => ({
   fault,
   model: null,
   jobId: null,
-  isSetAside: false,
+  attendance: "recovery",
   atMs: world.clock.nowMs(),
   orderId: null,
   ...change,

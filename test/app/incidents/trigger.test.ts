@@ -155,11 +155,23 @@ describe("a trigger on a sick service", () => {
   });
 
   it("measures host and card also while the worker is dead, and never speaks of a socket", async () => {
-    world.workers.get(workerId)?.die({ code: 78, signal: null });
+    world.workers.get(workerId)?.die({ code: 1, signal: null });
     const { answer } = await ask("system_resource_error", true);
     await world.reach(() => world.context().mode === "ready");
     expect(answer.actions.map(({ outcome }) => outcome)).not.toContain("unknown");
     expect(JSON.stringify(answer)).not.toMatch(/socket/);
+  });
+
+  it("says of a worker that only a person can get to start that nothing else helps, and starts it once more", async () => {
+    world.workers.get(workerId)?.die({ code: 78, signal: null });
+    await world.reach(() => world.context().workers[workerId]?.process === "unstartable");
+    expect(await world.rows("incident.opened")).toHaveLength(1);
+    const { answer } = await ask("system_resource_error", true);
+    expect(answer).toMatchObject({ isSuccess: false, isPending: false, actions: [] });
+    expect(answer.message).toContain("cannot start until a person mends");
+    await world.reach(() => world.context().mode === "ready");
+    expect((await world.rows("incident.closed")).map(({ data }) => data.status)).toEqual(["resolved"]);
+    expect(await world.rows("budget.spent")).toEqual([]);
   });
 });
 

@@ -36,7 +36,9 @@ describe("what the service says of itself", () => {
     world.workers.get(workerId)?.die({ code: null, signal: "SIGKILL" });
     await world.clock.advance(100);
     expect(status().workers).toMatchObject([{ pid: null }]);
-    expect(status().openIncidents).toMatchObject([{ workerId, sentence: "being repaired" }]);
+    expect(status().openIncidents).toMatchObject([
+      { workerId, sentence: "being repaired; its worker is started again in 1 s" },
+    ]);
     expect(status().isDegradedActive).toBe(true);
     await world.reachMode("ready");
     await world.clock.advance(5 * minuteMs);
@@ -99,7 +101,7 @@ describe("memory that stays", () => {
     const report = healthOf(world.supervisor.getSnapshot());
     if (report === null) throw new Error("there is no monitor");
     const parts = { ...world, leaks: { trendOf: () => found }, promises: { isServing: () => true } };
-    return healthViewOf(report, { isMonitored: true, isProven: true, isConnected: true, parts });
+    return healthViewOf(report, { isMonitored: true, isProven: true, isConnected: true, incidents: [], parts });
   };
   const limitAtMs = (): number => world.clock.nowMs() + 10 * minuteMs;
 
