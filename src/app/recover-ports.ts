@@ -2,9 +2,9 @@
 import type { Config } from "../config/schema.ts";
 import type { Store } from "../core/ports/event-log.ts";
 import type { TelemetryProbe } from "../core/ports/telemetry-probe.ts";
-import type { WorkersFacts } from "../machines/supervisor-facts.ts";
+import { envelopesOf, type WorkersFacts } from "../machines/supervisor-facts.ts";
+import { isConditionOver } from "../recovery/condition.ts";
 import { gpuExpectationOf } from "./health/gpu-expectation.ts";
-import { conditionCheck } from "./incidents/condition-check.ts";
 import type { RecoverPorts } from "./incidents/recover.ts";
 import { type ModelPorts, repairFiles } from "./models/model-files.ts";
 import { ownModelOf } from "./models/own-model.ts";
@@ -27,7 +27,7 @@ interface RecoverParts
 }
 
 export function recoverPortsOf(parts: RecoverParts, readWorkers: ReadWorkers): RecoverPorts {
-  const { config, store, models } = parts;
+  const { config, store, models, probe } = parts;
   return {
     ...parts,
     jobs: store.jobs,
@@ -37,6 +37,13 @@ export function recoverPortsOf(parts: RecoverParts, readWorkers: ReadWorkers): R
     planReduction: (workerId, job, resident) => planReduction(parts, workerId, job.spec, resident),
     prepareLoad: (workerId, model) => prepareLoad(parts, workerId, model),
     setProfile: parts.profiles.set,
-    isConditionGone: conditionCheck(parts, gpuExpectationOf(config), readWorkers),
+    isConditionGone: async ({ fault }) =>
+      isConditionOver({
+        fault,
+        sample: await probe.measure({ maxAgeMs: 0 }),
+        envelopes: envelopesOf(readWorkers()),
+        thresholds: config.health.thresholds,
+        gpuExpectation: gpuExpectationOf(config),
+      }),
   };
 }

@@ -50,11 +50,12 @@ import { createIntakeOperations } from "./intake-operations.ts";
 import { LoadGate } from "./models/load-gate.ts";
 import { keepProfiles } from "./models/loaded-profiles.ts";
 import { loaderActors } from "./models/loader-actors.ts";
+import { createMemoryLook } from "./models/look-at-memory.ts";
 import { listLoras } from "./models/lora-list.ts";
 import type { ModelPorts } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
-import { createProfileReturn, createRoomNoter, profileViewOf } from "./models/richer-profile.ts";
+import { createRoomLook, profileViewOf } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
 import { type ReadWorkers, recoverPortsOf } from "./recover-ports.ts";
@@ -65,11 +66,12 @@ import { openLearned } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
 import { createPromises, type Promises } from "./rendering/promises.ts";
-import { createProofClip } from "./rendering/proof-clip.ts";
 import { createQuarantine } from "./rendering/quarantine.ts";
 import { createQueueWatch } from "./rendering/queue-watch.ts";
 import { removeJob } from "./rendering/remove-job.ts";
+import { proveStandIn } from "./rendering/stand-in-proof.ts";
 import { createStandIns } from "./rendering/stand-ins.ts";
+import { createWaitingJobs } from "./rendering/waiting-jobs.ts";
 import { laddersOf, subsystemLimits } from "./service-limits.ts";
 import { countAndLog, requestLog, writeStop } from "./service-log.ts";
 import { machineCharts } from "./status/machine-charts.ts";
@@ -124,13 +126,13 @@ export interface Service {
 
 const drawCount = 64;
 
-function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers) {
-  const { prove } = createProofClip(parts.media, parts.artifacts);
+function wireMachine(parts: Parts, recorder: Recorder, readWorkers: ReadWorkers, promises: Promises) {
+  const prove = (signal: AbortSignal) => proveStandIn(parts, promises, signal);
   return supervisorMachine.provide({
     actors: {
       worker: workerMachine.provide({ actors: workerActors(parts) }),
       modelLoader: modelLoaderMachine.provide({ actors: loaderActors(parts) }),
-      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: createRoomNoter(parts) }) }),
+      pipeline: pipelineMachine.provide({ actors: pipelineActors({ ...parts, noteRoom: createRoomLook(parts) }) }),
       healthMonitor: healthMonitorMachine.provide({ actors: healthActors(parts) }),
       recovery: recoveryMachine.provide({ actors: recoveryActors(recoverPortsOf(parts, readWorkers), prove) }),
       recorder: recorder.actor,
@@ -162,6 +164,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     samples: createSampleHistory(),
     profiles: keepProfiles({ clock, config, store }),
     attempts: createAttemptMemory(),
+    waitingJobs: createWaitingJobs(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
     loadGate: new LoadGate({ measureFreeBytes: hostMemory.measureFree }),
@@ -197,7 +200,8 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     stately,
   });
   const readWorkers: ReadWorkers = () => supervisor.getSnapshot().context.workers;
-  const supervisor: Supervisor = createActor(wireMachine(parts, recorder, readWorkers), {
+  const promises = createPromises(parts, { getSnapshot: () => supervisor.getSnapshot() });
+  const supervisor: Supervisor = createActor(wireMachine(parts, recorder, readWorkers, promises), {
     id: "supervisor",
     clock: toActorClock(clock),
     inspect: subscriber.inspect,
@@ -215,7 +219,7 @@ async function createSupervisor(parts: Parts, recorder: Recorder) {
     },
   });
   const machines = { charts: () => machineCharts, actors: tracker.actors, inspector: stately };
-  return { supervisor, machines, onStep: tracker.subscribe };
+  return { supervisor, promises, machines, onStep: tracker.subscribe };
 }
 
 interface Shown extends Pick<Awaited<ReturnType<typeof createSupervisor>>, "supervisor" | "machines" | "onStep"> {
@@ -303,9 +307,8 @@ function serverPortsOf(
 }
 
 /** What works beside the machines: stand-ins, deliveries, cleaning, and the watch for memory that stays. */
-function createHelpers(parts: Parts, supervisor: Supervisor) {
+function createHelpers(parts: Parts, supervisor: Supervisor, promises: Promises) {
   const { queue } = parts;
-  const promises = createPromises(parts, supervisor);
   const standIns = createStandIns(parts, promises);
   const webhooks = createWebhooks(parts);
   const lookForWays = (): void => {
@@ -313,11 +316,11 @@ function createHelpers(parts: Parts, supervisor: Supervisor) {
   };
   const upkeep = createUpkeep(parts, supervisor, {
     onLook: lookForWays,
-    lookAtProfiles: createProfileReturn(parts, supervisor),
+    lookAtMemory: createMemoryLook(parts, supervisor),
   });
   queue.onChange(() => standIns.wake());
   return {
-    promises,
+    leaks: createLeakWatch(parts, supervisor),
     lookForWays,
     onQueued: () => standIns.wake(),
     lookAgain: () => {
@@ -343,9 +346,8 @@ export async function createService(ports: ServicePorts, config: Config, version
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
   const recorder = createRecorder(parts, { atOnce: parts.unavailableModels.note, written: hub.publish });
-  const { supervisor, ...watched } = await createSupervisor(parts, recorder);
-  const { promises, ...helpers } = createHelpers(parts, supervisor);
-  const leaks = createLeakWatch(parts, supervisor);
+  const { supervisor, promises, ...watched } = await createSupervisor(parts, recorder);
+  const { leaks, ...helpers } = createHelpers(parts, supervisor, promises);
   hub.subscribe(ledger.note);
   supervisor.subscribe({
     next: helpers.lookForWays,

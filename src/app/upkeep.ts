@@ -30,14 +30,19 @@ export interface UpkeepNeeds {
 const sweepEveryMs = 5 * secondMs;
 
 /** Repeats `work` on the injected clock until stopped; a failure is logged and does not end the repetition. */
-function repeat(parts: UpkeepNeeds, name: string, everyMs: number, work: () => Promise<void>): () => Promise<void> {
+function repeat(
+  parts: UpkeepNeeds,
+  name: string,
+  everyMs: number,
+  work: (signal: AbortSignal) => Promise<void>,
+): () => Promise<void> {
   const stop = new AbortController();
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await parts.clock.sleep(everyMs, stop.signal);
-      await work().catch((thrown: unknown) =>
-        parts.logger.error({ event: `${name}.failed`, message: messageOf(thrown) }),
-      );
+      await work(stop.signal).catch((thrown: unknown) => {
+        if (!stop.signal.aborted) parts.logger.error({ event: `${name}.failed`, message: messageOf(thrown) });
+      });
     }
   };
   const running = loop().catch((thrown: unknown) => {
@@ -82,15 +87,15 @@ export interface Upkeep {
 export interface UpkeepLooks {
   /** Called after each look at the disk. */
   readonly onLook: () => void;
-  /** Lets idle workers load richer where there is room. */
-  readonly lookAtProfiles: () => Promise<void>;
+  /** Lets idle workers prove and load what there may be room for. */
+  readonly lookAtMemory: (signal: AbortSignal) => Promise<void>;
 }
 
 /** Sweeps leases and deadlines, looks at the disk, cleans by the retention, and keeps the generic stand-in in its place. */
 export function createUpkeep(
   parts: UpkeepNeeds,
   supervisor: Supervisor,
-  { onLook, lookAtProfiles }: UpkeepLooks,
+  { onLook, lookAtMemory }: UpkeepLooks,
 ): Upkeep {
   const { store, disk, diskWatch, artifacts, media, logger } = parts;
   const { config } = parts;
@@ -119,7 +124,7 @@ export function createUpkeep(
     if ((await store.jobs.counts()).queued > 0) supervisor.send({ type: "jobs.becameAvailable" });
     await watchIdleness();
   });
-  const stopEnriching = repeat(parts, "profiles", sweepEveryMs, lookAtProfiles);
+  const stopLookingAtMemory = repeat(parts, "memory", sweepEveryMs, lookAtMemory);
   const stopCleaning = repeat(parts, "housekeeping", config.retention.everyMs, async () => {
     const { retention } = config;
     const limits = { retention, eventMaxAgeMs: retention.eventMaxAgeMs, orphanMinAgeMs: retention.orphanMinAgeMs };
@@ -139,7 +144,7 @@ export function createUpkeep(
       attempt("genericStandIn.failed", makeGenericStandIn({ artifacts, media }));
     },
     stop: async () => {
-      await Promise.all([stopSweeping(), stopEnriching(), stopCleaning()]);
+      await Promise.all([stopSweeping(), stopLookingAtMemory(), stopCleaning()]);
     },
   };
 }

@@ -111,7 +111,9 @@ export const recoverySetup = setup({
     storeEnvelope: assign({
       proof: ({ context }, params: { verdict: ProbeVerdict }) => ({ ...context.proof, envelope: params.verdict }),
     }),
-    storeStandIn: assign(({ context }, params: { plays: boolean }) => steps.noteStandIn(context, params.plays)),
+    storeStandIn: assign(({ context }, params: Pick<StandInAnswer, "plays" | "isAwaited">) =>
+      steps.noteStandIn(context, params),
+    ),
     reportStoodIn: enqueueActions((args) => take(args, steps.reportStoodIn(args.context))),
     forgetProof: assign({ proof: nothingProven }),
     noteProvenFailure: assign({ hasProvenFailure: true }),

@@ -7,7 +7,7 @@ import type { RecoveryAction } from "../core/words.ts";
 import { chooseRung, type RungFacts } from "../recovery/preconditions.ts";
 import { lookBackMs } from "../recovery/rung-deadlines.ts";
 import { judgeRung, nothingProven, type ProbeVerdict } from "../recovery/verdicts.ts";
-import type { RecoveryContext, RecoveryReport, RungEvidence } from "./recovery-types.ts";
+import type { RecoveryContext, RecoveryReport, RungEvidence, StandInAnswer } from "./recovery-types.ts";
 
 /** One step of recovery as data: what changes in the context, and what the parent is told, in order. */
 export interface Step {
@@ -158,8 +158,14 @@ function lookBackFacts(context: RecoveryContext): {
   return { lookBackAtMs: lookBackAtMs ?? cooldownUntilMs ?? clock.nowMs(), climbCount, lookBackCount };
 }
 
-export function noteStandIn(context: RecoveryContext, plays: boolean): Partial<RecoveryContext> {
-  return { proof: { ...context.proof, standInPlays: plays }, isStandInServed: context.isStandInServed || plays };
+export function noteStandIn(
+  context: RecoveryContext,
+  { plays, isAwaited }: Pick<StandInAnswer, "plays" | "isAwaited">,
+): Partial<RecoveryContext> {
+  return {
+    proof: { ...context.proof, standInPlays: plays, isStandInAwaited: isAwaited },
+    isStandInServed: context.isStandInServed || plays === true,
+  };
 }
 
 /** From now on, and until the next look back, stand-ins are served; a restart of the service goes on from these facts. */

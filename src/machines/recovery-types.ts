@@ -237,6 +237,9 @@ export interface ProbeAnswer {
 }
 
 export interface StandInAnswer {
-  readonly plays: boolean;
+  /** Of one that an owner can see; null where none could be looked at. */
+  readonly plays: boolean | null;
+  /** Somebody waits who may have one. */
+  readonly isAwaited: boolean;
   readonly reason: string;
 }

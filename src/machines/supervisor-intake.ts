@@ -80,6 +80,8 @@ export const intakeHandlers: Handlers = {
           send(childIds.pipeline(workerId), { type: "pipeline.suspend", by: recycleHolder }),
         )
       : nothing,
+  "worker.hold": (_, { workerId, by }) => send(childIds.pipeline(workerId), { type: "pipeline.suspend", by }),
+  "worker.letGo": (_, { workerId, by }) => send(childIds.pipeline(workerId), { type: "pipeline.resume", by }),
   "intake.pause": (context, { isReleasing, by }) => {
     const pause = { isReleasing, by, atMs: context.clock.nowMs() };
     return join(

@@ -234,6 +234,8 @@ type SupervisorRequest =
   | { readonly type: "model.reload"; readonly workerId: string }
   /** Workers that cannot start are tried once more: somebody may have mended what keeps them. */
   | { readonly type: "workers.startAgain" }
+  /** No job begins on the worker until it is let go: somebody proves something on its card. */
+  | { readonly type: "worker.hold" | "worker.letGo"; readonly workerId: string; readonly by: string }
   /** A planned end between two jobs, because the worker leaks. */
   | { readonly type: "worker.recycle"; readonly workerId: string }
   /** What a drill makes necessary spends no budget. */

@@ -35,6 +35,10 @@ export function modelHeldBy({ children }: SupervisorSnapshot, workerId: string):
   return loader?.hasTag("servable") === true ? loader.context.wanted : null;
 }
 
+/** Its pipeline has let the worker alone, as it was asked to: no job is in hand, and none begins. */
+export const isLetAlone = ({ children }: SupervisorSnapshot, workerId: string): boolean =>
+  children[childIds.pipeline(workerId)]?.getSnapshot().matches("suspended") ?? false;
+
 /** What is known about health; null while no monitor is there. */
 export function healthOf({ children }: SupervisorSnapshot): HealthReport | null {
   const monitor = children[childIds.health]?.getSnapshot();

@@ -23,7 +23,10 @@ export interface RungProof {
   readonly isConditionGone: boolean | null;
   /** A new process has shaken hands, and its device memory is at baseline. */
   readonly hasRestarted: boolean | null;
+  /** Of a stand-in that an owner can see. */
   readonly standInPlays: boolean | null;
+  /** Somebody waits who may have one. */
+  readonly isStandInAwaited: boolean | null;
   /** Why the action could not be carried out; null when it was. */
   readonly actionError: string | null;
 }
@@ -37,6 +40,7 @@ export const nothingProven: RungProof = {
   isConditionGone: null,
   hasRestarted: null,
   standInPlays: null,
+  isStandInAwaited: null,
   actionError: null,
 };
 
@@ -128,9 +132,10 @@ function ofHealthCheck(proof: RungProof): Verdict {
 }
 
 function ofStandIn(proof: RungProof): Verdict {
-  if (proof.standInPlays === null) return verdict("unknown", "whether the stand-in plays was not checked");
+  if (proof.isStandInAwaited === false) return verdict("skipped", "nobody waits for a stand-in");
+  if (proof.standInPlays === null) return verdict("unknown", "no owner has seen a stand-in yet");
   return proof.standInPlays
-    ? verdict("effective", "a stand-in was rendered and plays")
+    ? verdict("effective", "an owner can see a stand-in, and it plays")
     : verdict("ineffective", "the stand-in does not play");
 }
 

@@ -213,6 +213,12 @@ export function acquitJobs(database: Database, jobIds: readonly string[]): void 
   for (const jobId of jobIds) acquitJob(database, jobId);
 }
 
+export function hastenJobs(database: Database, jobIds: readonly string[]): void {
+  const nowMs = database.clock.nowMs();
+  for (const jobId of jobIds)
+    database.run("update jobs set run_at = ? where id = ? and state = 'queued' and run_at > ?", nowMs, jobId, nowMs);
+}
+
 export const findFailedAlike = (database: Database, signature: string, sinceMs: number): string[] =>
   database
     .all<{ id: string }>(

@@ -10,6 +10,7 @@ import {
   commitResult,
   failAttempt,
   findFailedAlike,
+  hastenJobs,
   releaseAttempt,
 } from "./attempt-ends.ts";
 import { claimJob, findNextDueAtMs } from "./claim.ts";
@@ -26,7 +27,7 @@ import {
   toLease,
   toView,
 } from "./job-rows.ts";
-import { countStandIns, findOpenJobs } from "./open-jobs.ts";
+import { findOpenJobs, findStandInsSeen } from "./open-jobs.ts";
 import { createSubmissions } from "./submissions.ts";
 import { pruneJobs, releaseHeld, sweepJobs } from "./sweeping.ts";
 
@@ -295,6 +296,7 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
       database.write(() => releaseAttempt(database, lease, why, runAtMs ?? database.clock.nowMs())),
     cancel: async (jobId, by) => database.write(() => cancelJob(database, jobId, by)),
     confirmCancel: async (lease) => database.write(() => confirmCancel(database, lease)),
+    hasten: async (jobIds) => database.write(() => hastenJobs(database, jobIds)),
     acquit: async (jobIds) => database.write(() => acquitJobs(database, jobIds)),
     jobsFailedAlike: async (signature, sinceMs) => database.read(() => findFailedAlike(database, signature, sinceMs)),
     endQueued: async (jobId, end) => database.write(() => endQueuedJob(database, jobId, end)),
@@ -328,7 +330,7 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
       database.read(() =>
         database.all<JobRow>(awaitingStandIn, JSON.stringify(models), limit).map((row) => toView(database, row)),
       ),
-    standInCounts: async (sinceMs) => database.read(() => countStandIns(database, sinceMs)),
+    standInsSeen: async (models, sinceMs) => database.read(() => findStandInsSeen(database, models, sinceMs)),
     findArtifact: async (sha256) => database.read(() => findArtifactRow(database, sha256)),
     listArtifactNames: async () =>
       database.read(() => new Set(database.all<{ name: string }>("select name from artifacts").map((row) => row.name))),

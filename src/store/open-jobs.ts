@@ -1,5 +1,5 @@
 /** The queue as those see it who wait in it: who goes before whom, and who has something to see meanwhile. */
-import type { OpenJob, StandInCounts } from "../core/ports/job-store.ts";
+import type { OpenJob, StandInsSeen } from "../core/ports/job-store.ts";
 import type { Database } from "./database.ts";
 
 const facts = `select id, state = 'queued' as is_queued, model, json_extract(spec, '$.request.width') as width,
@@ -32,11 +32,17 @@ export function findOpenJobs(database: Database, ids: readonly string[] | null):
   return rows.map(toOpenJob);
 }
 
-const standInCount = `select coalesce(sum(has_one), 0) as withCount, coalesce(sum(1 - has_one), 0) as withoutCount
-  from (select exists (select 1 from artifacts a where a.job_id = j.id and a.kind = 'stand_in') as has_one from jobs j
-    where fallback in ('stand_in_then_real', 'stand_in')
+const standIns = `select coalesce(sum(name is not null), 0) as withCount, coalesce(sum(name is null), 0) as withoutCount,
+    max(name) filter (where seen_at = newest_at) as newestName
+  from (select a.name, a.created_at as seen_at, max(a.created_at) over () as newest_at from jobs j
+    left join artifacts a on a.job_id = j.id and a.kind = 'stand_in'
+    where fallback in ('stand_in_then_real', 'stand_in') and model in (select value from json_each(?))
       and (state = 'queued' or (fallback = 'stand_in' and state = 'succeeded' and ended_at >= ?)))`;
 
 /** A job that ended by its stand-in counts as one that has one, when that was not before then. */
-export const countStandIns = (database: Database, sinceMs: number): StandInCounts =>
-  database.get<StandInCounts>(standInCount, sinceMs) ?? { withCount: 0, withoutCount: 0 };
+export const findStandInsSeen = (database: Database, models: readonly string[], sinceMs: number): StandInsSeen =>
+  database.get<StandInsSeen>(standIns, JSON.stringify(models), sinceMs) ?? {
+    withCount: 0,
+    withoutCount: 0,
+    newestName: null,
+  };

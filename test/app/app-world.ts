@@ -12,6 +12,7 @@ import { createAttemptMemory } from "../../src/app/rendering/attempt-memory.ts";
 import { type MisfitAbout, openLearned } from "../../src/app/rendering/learned.ts";
 import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
 import { createQueueWatch } from "../../src/app/rendering/queue-watch.ts";
+import { createWaitingJobs } from "../../src/app/rendering/waiting-jobs.ts";
 import { createWorkerLinks } from "../../src/app/workers/worker-links.ts";
 import { parseConfig } from "../../src/config/parse-config.ts";
 import type { Config } from "../../src/config/schema.ts";
@@ -147,6 +148,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     noteRoom: (): void => undefined,
     profileOf: () => null,
     attempts: createAttemptMemory(),
+    waitingJobs: createWaitingJobs(),
     progress: createProgressTracker(clock),
     queue: createQueueWatch({ store, clock, logger }),
     drill: new DrillState(),

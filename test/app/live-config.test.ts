@@ -74,7 +74,7 @@ describe("live settings", () => {
     } as unknown as UpkeepNeeds;
     const upkeep = createUpkeep(parts, { send: () => undefined } as unknown as Parameters<typeof createUpkeep>[1], {
       onLook: () => undefined,
-      lookAtProfiles: async () => undefined,
+      lookAtMemory: async () => undefined,
     });
     ends.push(upkeep.stop);
     await store.events.append([{ kind: "disk.short", data: { free_bytes: 0 } }]);

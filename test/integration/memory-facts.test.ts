@@ -39,12 +39,12 @@ const read = async (running: RunningService, id: string): Promise<JobDetail> =>
 describe("a job that runs out of memory again and again", { timeout: 200_000 }, () => {
   it("leaves the size to everybody else: their jobs are rendered within seconds, as they were asked", async () => {
     const running = await start();
-    const sick = await order(running, { prompt: "a fox [[sim:oom@denoise:3x4]]" });
+    const sick = await order(running, { prompt: "a fox [[sim:oom@denoise:3x20]]" });
     await until(
       "it failed more than once, or ended",
       async () => {
         const { attempts, ended_at: endedAt } = await read(running, sick);
-        return endedAt !== undefined || attempts.filter(({ outcome }) => outcome === "error").length > 3;
+        return endedAt !== undefined || attempts.filter(({ outcome }) => outcome === "error").length > 1;
       },
       90_000,
     );
@@ -67,7 +67,10 @@ describe("a job that runs out of memory again and again", { timeout: 200_000 }, 
   });
 });
 
-describe("a worker that was made leaner in a bad minute", { timeout: 120_000 }, () => {
+/** Of a size that the simulated card carries in two memory modes alone, the leanest. */
+const large = { prompt: "a large fox", size: "1280x720", frames: 201, steps: 2, fallback: "wait" };
+
+describe("a worker that was made leaner", { timeout: 120_000 }, () => {
   interface Worker {
     readonly memory_mode?: {
       readonly load_profile: string;
@@ -81,8 +84,7 @@ describe("a worker that was made leaner in a bad minute", { timeout: 120_000 }, 
 
   it("says so, and is whole again by itself, one step after the other", async () => {
     const running = await start({ UNDERSTUDY_SUPERVISION_RICHER_AFTER: "2s" });
-    // The card of a leaner mode is clean: only the job runs out of memory, twice, so that the ladder reaches the mode.
-    await order(running, { prompt: "a fox [[sim:oom@denoise:3x3]]" });
+    await order(running, large);
     const lean = await until(
       "a leaner mode",
       async () => {
@@ -91,19 +93,24 @@ describe("a worker that was made leaner in a bad minute", { timeout: 120_000 }, 
       },
       60_000,
     );
-    expect(lean).toMatchObject({ whole_load_profile: "model-offload", because: expect.stringContaining("memory") });
+    expect(lean).toMatchObject({ whole_load_profile: "model-offload", because: "a job is rendered so" });
     const metrics = await (await fetch(`${running.url}/metrics`)).text();
     expect(metrics).toMatch(/understudy_worker_memory_mode_time_factor\{[^}]*worker="worker-0"[^}]*\} 1\.[1-9]/);
     await until("the mode that the card carries", async () => (await modeOf(running))?.time_factor === 1, 90_000);
     const steps = rowsSince(running.stateDir, 0)
       .filter(({ kind }) => kind === "profile.changed")
       .map(({ data }) => data);
-    expect(steps.at(-1)).toMatchObject({ to: "model-offload", why: "there was room for it all the time" });
+    const why = "there was room for it all the time";
+    expect(steps).toEqual([
+      { from: "model-offload", to: "group-offload", why: "a job is rendered so" },
+      { from: "group-offload", to: "tiling", why },
+      { from: "tiling", to: "model-offload", why },
+    ]);
   });
 
   it("is whole with its next process: what made the former one leaner is gone", async () => {
     const running = await start({ UNDERSTUDY_SUPERVISION_RICHER_AFTER: "1h" });
-    await order(running, { prompt: "a fox [[sim:oom@denoise:3x3]]" });
+    await order(running, large);
     await until("a leaner mode", async () => ((await modeOf(running))?.time_factor ?? 1) > 1, 60_000);
     process.kill(running.worker()?.pid ?? 0, "SIGKILL");
     await until("the mode that is configured", async () => (await modeOf(running))?.time_factor === 1, 60_000);

@@ -93,8 +93,9 @@ const recovery: Exploration = {
     proveEnvelope: answers,
     runCanary: answers,
     renderStandIn: [
-      { plays: true, reason: "" },
-      { plays: false, reason: "" },
+      { plays: true, isAwaited: true, reason: "" },
+      { plays: false, isAwaited: true, reason: "" },
+      { plays: null, isAwaited: false, reason: "" },
     ],
   },
   world: { spent: 0 },

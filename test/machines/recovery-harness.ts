@@ -95,7 +95,7 @@ function provide(world: World, clock: VirtualClock) {
       runCanary: fromPromise<ProbeAnswer, RecoveryTarget>(probe),
       renderStandIn: fromPromise<StandInAnswer, RecoveryTarget>(async () => {
         await clock.sleep(800);
-        return { plays: world.standInPlays, reason: "by the world" };
+        return { plays: world.standInPlays, isAwaited: true, reason: "by the world" };
       }),
     },
   });

@@ -182,6 +182,18 @@ describe("a reload", () => {
   });
 });
 
+describe("a proof on a worker's card", () => {
+  it("lets no job begin meanwhile, and lets jobs go on after it", () => {
+    const about = { workerId: "a", by: "a proof of memory" };
+    const held = play(contextOf({ a: serving }), { type: "worker.hold", ...about });
+    expect(held.sent).toEqual([`pipeline.suspend → ${childIds.pipeline("a")}`]);
+    expect(play(held.context, { type: "pipeline.suspended", workerId: "a" }).sent).toEqual([]);
+    expect(play(held.context, { type: "worker.letGo", ...about }).sent).toEqual([
+      `pipeline.resume → ${childIds.pipeline("a")}`,
+    ]);
+  });
+});
+
 describe("a planned end because of a leak", () => {
   const recycle: SupervisorEvent = { type: "worker.recycle", workerId: "a" };
 

@@ -46,6 +46,8 @@ export function createSimArtifacts(world: SimWorkerWorld, disk: SimDisk): Artifa
         jobId: about.jobId,
         fence: about.fence,
       });
+      // A published file is read by its name, like any other.
+      world.files.set(name, file);
       return { kind: about.kind, sha256: name, bytes: 1_000, mimeType: about.mimeType, name };
     },
     publishBytes: async (bytes, about) => {
@@ -60,6 +62,7 @@ export function createSimArtifacts(world: SimWorkerWorld, disk: SimDisk): Artifa
     pathOf: (artifact) => artifact.name,
     remove: async (name) => {
       disk.published.delete(name);
+      world.files.delete(name);
     },
     removeCheckpoints: async (jobId) => {
       world.checkpoints.delete(jobId);

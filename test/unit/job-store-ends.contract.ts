@@ -172,7 +172,17 @@ export function describeEnds(world: JobStoreWorld): void {
       expect([await of("T2V-A14B"), await of("TI2V-5B"), await of()]).toEqual([2, 0, 0]);
       expect(await ids(1)).toEqual([first]);
       // Who simply waits, and who wants a failure, sees no stand-in.
-      expect(await world.jobs.standInCounts(0)).toEqual({ withCount: 1, withoutCount: 1 });
+      const seen = {
+        withCount: 1,
+        withoutCount: 1,
+        newestName: artifactOf({ jobId: served, fence: 0 }, "stand_in").name,
+      };
+      expect(await world.jobs.standInsSeen(["T2V-A14B", "TI2V-5B"], 0)).toEqual(seen);
+      expect(await world.jobs.standInsSeen(["of-nobody"], 0)).toEqual({
+        withCount: 0,
+        withoutCount: 0,
+        newestName: null,
+      });
       expect(await ids(10)).not.toContain(waits);
     });
 

@@ -155,6 +155,18 @@ export function describeQueue(world: JobStoreWorld): void {
       expect(await world.claim()).toMatchObject({ jobId: lease.jobId, fence: 2, attempt: 2 });
     });
 
+    it("hands out a job at once when what it waited for has come before its time; others wait on", async () => {
+      const [first, second] = [world.newJob(), world.newJob()];
+      for (const job of [first, second]) await world.jobs.submit(job);
+      for (const _job of [first, second]) {
+        const lease = await world.claim();
+        await world.jobs.release(lease, "it waits", world.clock.nowMs() + minuteMs);
+      }
+      await world.jobs.hasten([second.id, "job-of-nobody"]);
+      expect((await world.claim()).jobId).toBe(second.id);
+      expect(await world.tryClaim()).toBeNull();
+    });
+
     it("never hands out a job that is past its deadline", async () => {
       await world.submit({ deadlineAtMs: world.clock.nowMs() + secondMs });
       await world.clock.advance(secondMs);

@@ -152,6 +152,8 @@ const rows: readonly (readonly [string, RecoveryAction, ActionEvidence | null, R
     "ineffective",
   ],
   ["the condition could not be measured", "system_health_check", null, proof(passed), "unknown"],
+  ["nobody waits for a stand-in", "fallback_to_mock", null, proof({ isStandInAwaited: false }), "skipped"],
+  ["nobody has seen one yet", "fallback_to_mock", null, proof({ isStandInAwaited: true }), "unknown"],
   ["the stand-in plays", "fallback_to_mock", null, proof({ standInPlays: true }), "effective"],
   ["the stand-in does not play", "fallback_to_mock", null, proof({ standInPlays: false }), "ineffective"],
   ["nobody looked at the stand-in", "fallback_to_mock", null, proof({}), "unknown"],

@@ -62,8 +62,10 @@ function ofReturn(followed: TriggerFacts): Said {
 
 function ofStandIn(followed: TriggerFacts): Said {
   const { failureType, rungs, cooldownMs, ending } = followed;
-  if (lastEffective(followed)?.action === "fallback_to_mock")
-    return succeeded("Recovery successful using fallback_to_mock");
+  // Whoever comes gets a stand-in; skipped, where nobody waits for one yet.
+  const last = rungs.at(-1);
+  const isServed = last?.outcome === "effective" || last?.outcome === "skipped";
+  if (last?.action === "fallback_to_mock" && isServed) return succeeded("Recovery successful using fallback_to_mock");
   if (ending === "standingIn" && rungs.length === 0 && cooldownMs > 0)
     return failed(`${cooldownSentence(failureType, cooldownMs)}; a test render failed`);
   return failed(`All recovery strategies failed for ${failureType}`);

@@ -13,6 +13,7 @@ import { modelHeldBy, type Supervisor } from "../../machines/supervisor-view.ts"
 import { type HostMemory, machineOf } from "../health/host-memory.ts";
 import type { LearnedMemory } from "../rendering/learned.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
+import { isIdle } from "./idle-worker.ts";
 import type { LoadedProfiles } from "./loaded-profiles.ts";
 
 export interface RicherNeeds {
@@ -69,7 +70,7 @@ export function noteRoomOf(parts: RicherNeeds, workerId: string, identity: Worke
 }
 
 /** The same by the worker's id, for those who prepare a render; a worker that is gone has no room. */
-export const createRoomNoter =
+export const createRoomLook =
   (parts: RicherNeeds) =>
   (workerId: string, stats: WorkerStats): void => {
     const identity = parts.links.clientOf(workerId)?.identity;
@@ -95,38 +96,25 @@ export function profileViewOf(
 }
 
 /** Looks at every idle worker, and lets one of them load one step richer when its time has come. */
-export function createProfileReturn(parts: RicherNeeds, supervisor: Supervisor): () => Promise<void> {
-  /** Nobody works on it, and nobody wants it for something else. */
-  const isIdle = (workerId: string): boolean => {
-    const { workers, incidents, pause, isDrilling, mode } = supervisor.getSnapshot().context;
-    const worker = workers[workerId];
-    return (
-      worker?.process === "connected" &&
-      worker.isProven &&
-      worker.jobId === null &&
-      worker.rest === "none" &&
-      !worker.isRecycling &&
-      !Object.values(incidents).some((incident) => incident.workerId === workerId) &&
-      pause === null &&
-      !isDrilling &&
-      mode !== "draining"
-    );
-  };
-  const lookAt = async (workerId: string): Promise<void> => {
+export function createProfileReturn(
+  parts: RicherNeeds,
+  supervisor: Supervisor,
+): (signal: AbortSignal) => Promise<void> {
+  const lookAt = async (workerId: string, signal: AbortSignal): Promise<void> => {
     const client = parts.links.clientOf(workerId);
     const held = modelHeldBy(supervisor.getSnapshot(), workerId);
-    if (client === null || held === null || !isIdle(workerId)) return;
+    if (client === null || held === null || !isIdle(supervisor, workerId)) return;
     const known = { residentModel: held.model, profile: parts.profiles.of(workerId) };
     // A worker in the mode that its card carries is asked nothing.
     if (richerProfileOf(parts, client.identity, known) === null) return;
-    const stats = await client.stats();
+    const stats = await client.stats(signal);
     noteRoomOf(parts, workerId, client.identity, stats);
     const richer = richerProfileOf(parts, client.identity, stats);
-    if (richer === null || !parts.profiles.isDue(workerId) || !isIdle(workerId)) return;
+    if (richer === null || !parts.profiles.isDue(workerId) || !isIdle(supervisor, workerId)) return;
     parts.profiles.stepTo(workerId, richer.profile);
     supervisor.send({ type: "model.reload", workerId });
   };
-  return async () => {
-    for (const { id } of parts.config.workers) await lookAt(id);
+  return async (signal) => {
+    for (const { id } of parts.config.workers) await lookAt(id, signal);
   };
 }

@@ -27,6 +27,7 @@ import type { LearnedMemory } from "./learned.ts";
 import { type PlanNeeds, planOf, planRender, waitingOf } from "./plan-render.ts";
 import type { ProgressTracker } from "./progress-tracker.ts";
 import { followRender, type RenderNeeds } from "./render.ts";
+import type { WaitingJobs } from "./waiting-jobs.ts";
 
 /** What taking a job and giving it back takes. */
 interface SettleNeeds {
@@ -47,6 +48,7 @@ interface PrepareNeeds extends PlanNeeds {
   readonly clock: Pick<Clock, "nowMs">;
   readonly envelopes: Pick<LearnedMemory, "fits" | "carries" | "peakOf" | "misfitEndsAtMs">;
   readonly attempts: Pick<AttemptMemory, "note">;
+  readonly waitingJobs: Pick<WaitingJobs, "add" | "drop">;
   readonly profiles: {
     of(workerId: string): LoadProfile;
     /** There was room for so long that a richer memory mode is worth a load. */
@@ -145,6 +147,7 @@ const tooLarge = (): Fault => {
 
 function unfitNow(parts: PrepareNeeds, { workerId, lease }: LeaseOrder): Preparation {
   const waiting = waitingOf(parts, workerId, lease.spec);
+  if (waiting.kind === "until") parts.waitingJobs.add(lease.jobId);
   return waiting.kind === "never"
     ? { kind: "unfit", fault: tooLarge() }
     : { kind: "waits", untilMs: waiting.atMs, why: waitReasonOf(waiting.atMs, waiting.because) };
@@ -161,6 +164,7 @@ async function prepare(
   const stats = await client.stats(signal);
   const { residentModel, profile, memory } = stats;
   parts.noteRoom(workerId, stats);
+  parts.waitingJobs.drop(lease.jobId);
   const resident = residentModel === null || profile === null ? null : { model: residentModel, profile };
   // Where there was room for long enough a leaner mode is not kept for the sake of the load that it saves: a worker that always
   // has a job would stay slow for ever.

@@ -86,9 +86,11 @@ export interface OpenJob {
 }
 
 /** Owners who may have a stand-in and whose real video is not there. */
-export interface StandInCounts {
+export interface StandInsSeen {
   readonly withoutCount: number;
   readonly withCount: number;
+  /** The newest stand-in that one of them can see; null where none can. */
+  readonly newestName: string | null;
 }
 
 export interface SweepResult {
@@ -142,6 +144,8 @@ export interface JobStore {
    * that are no suspects stay as they are.
    */
   acquit(jobIds: readonly string[]): Promise<void>;
+  /** What these queued jobs waited for has come: each may be claimed at once. */
+  hasten(jobIds: readonly string[]): Promise<void>;
   /** Jobs of which an attempt ended since then with that signature, in the order of their ids. */
   jobsFailedAlike(signature: string, sinceMs: number): Promise<readonly string[]>;
   /** Gives the job back; the attempt is not charged. */
@@ -195,8 +199,8 @@ export interface JobStore {
    * works through.
    */
   listAwaitingStandIn(limit: number, models: readonly ModelId[]): Promise<readonly JobView[]>;
-  /** Of the jobs that wait, or ended by their stand-in since then: who may have one, and who has. */
-  standInCounts(sinceMs: number): Promise<StandInCounts>;
+  /** Of the jobs of these models that wait, or ended by their stand-in since then: who may have one, and who has. */
+  standInsSeen(models: readonly ModelId[], sinceMs: number): Promise<StandInsSeen>;
   findArtifact(sha256: string): Promise<{ readonly jobId: string; readonly artifact: JobArtifact } | null>;
   /** Names of all artifact files that a row names: everything else in the directory is garbage. */
   listArtifactNames(): Promise<ReadonlySet<string>>;

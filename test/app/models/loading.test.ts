@@ -159,6 +159,44 @@ describe("the proof of a load", () => {
   });
 });
 
+describe("a step to a richer memory mode", () => {
+  async function stepping() {
+    const { worker } = await world.connect();
+    worker.model = "T2V-A14B";
+    worker.profile = "tiling";
+    world.profiles.set(workerId, "tiling", "a test asked");
+    world.profiles.stepTo(workerId, "model-offload");
+    return worker;
+  }
+
+  it("whose load fails is no fault: the mode before it is loaded instead", async () => {
+    const worker = await stepping();
+    worker.bad.loads = 1;
+    const told = load();
+    await world.clock.advance(minuteMs);
+    expect(told.ofType("load.failed")).toEqual([]);
+    expect(told.ofType("load.succeeded")).toHaveLength(1);
+    expect([worker.profile, world.profiles.of(workerId)]).toEqual(["tiling", "tiling"]);
+    expect(world.profileChanges.at(-1)?.why).toMatch(/^its load failed: CUDA out of memory/);
+    told.stop();
+  });
+
+  it("whose test render fails is no fault either, and a load that fails without a step is one", async () => {
+    const worker = await stepping();
+    worker.profile = "model-offload";
+    worker.bad.probes = 1;
+    expect(
+      await settled(world, toPromise(createActor(loaderActors(world).proveModel, { input: order }).start())),
+    ).toBeNull();
+    expect([worker.profile, world.profiles.of(workerId)]).toEqual(["tiling", "tiling"]);
+    worker.bad.loads = 1;
+    const told = load();
+    await world.clock.advance(minuteMs);
+    expect(told.ofType("load.failed")).toHaveLength(1);
+    told.stop();
+  });
+});
+
 describe("models that could not be loaded", () => {
   const setAside = (id: string, model: ModelId): SupervisorFact => ({
     type: "model.setAside",

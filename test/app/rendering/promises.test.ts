@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { FallbackConsent } from "../../../src/core/words.ts";
-import { workerId } from "../app-world.ts";
+import { settled, workerId } from "../app-world.ts";
 import { type ServiceWorld, startServiceWorld } from "../service-world.ts";
 
 let world: ServiceWorld;
@@ -98,4 +98,42 @@ it("a job of a model that no worker offers is answered like one whose way is los
   const odd = await world.submit({ model: "forgotten", fallback: "fail" });
   await world.clock.advance(10 * secondMs);
   expect(await world.stateOf(odd)).toBe("failed");
+});
+
+describe("the last rung", () => {
+  const lastRungs = async () =>
+    (await world.rows("rung.ended")).flatMap(({ data }) =>
+      data.action === "fallback_to_mock" ? [[data.outcome, data.reason]] : [],
+    );
+
+  it("is effective when an owner can see a stand-in", async () => {
+    breakRenders();
+    await world.order();
+    await world.reach(() => stages().includes("standingIn"));
+    expect(await lastRungs()).toEqual([]);
+    await world.clock.advance(10 * secondMs);
+    expect(await lastRungs()).toEqual([["effective", "an owner can see a stand-in, and it plays"]]);
+    expect((await standInsOf()).length).toBe(1);
+  });
+
+  it("is skipped where nobody waits", async () => {
+    breakRenders();
+    await world.store.jobs.cancel(await world.order("wait"), "client:a");
+    const order = { failureType: "network_error", workerId, isForced: true, waitMs: 0, by: "operator:a" } as const;
+    await settled(world, world.ports.recovery.trigger(order));
+    await world.reach(() => stages().includes("standingIn"));
+    await world.clock.advance(10 * secondMs);
+    expect([...new Set(await lastRungs().then((rungs) => rungs.map(String)))]).toEqual([
+      "skipped,nobody waits for a stand-in",
+    ]);
+  });
+
+  it("is unknown while stand-ins cannot be drawn", async () => {
+    vi.spyOn(world.media, "renderStandIn").mockRejectedValue(new Error("no room"));
+    breakRenders();
+    await world.order();
+    await world.reach(() => stages().includes("standingIn"));
+    await world.clock.advance(20 * secondMs);
+    expect(await lastRungs()).toEqual([["unknown", "no owner has seen a stand-in yet"]]);
+  });
 });

@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { planOf, planReduction, planRender } from "../../../src/app/rendering/plan-render.ts";
-import { createProofClip } from "../../../src/app/rendering/proof-clip.ts";
 import { createQuarantine } from "../../../src/app/rendering/quarantine.ts";
 import { removeJob } from "../../../src/app/rendering/remove-job.ts";
-import { MediaError } from "../../../src/core/errors.ts";
-import type { Media } from "../../../src/core/ports/media.ts";
 import { minuteMs, secondMs } from "../../../src/core/units.ts";
 import { makeFailure, suspectedDeath } from "../../unit/job-store-world.ts";
 import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
@@ -159,40 +156,5 @@ describe("a job that was set aside", () => {
     const jobId = await setAside();
     const quarantine = createQuarantine(world.store, () => undefined);
     expect([await quarantine.drop(jobId, "operator:a"), await world.stateOf(jobId)]).toEqual(["ok", "failed"]);
-  });
-});
-
-describe("the proof that stand-ins can be made", () => {
-  it("is a clip that plays, and leaves no file", async () => {
-    expect(await settled(world, createProofClip(world.media, world.artifacts).prove())).toMatchObject({ plays: true });
-    expect(world.workerWorld.files.size).toBe(0);
-  });
-
-  it.each<[string, Partial<Media>, string]>([
-    [
-      "cannot be drawn",
-      { renderStandIn: () => Promise.reject(new MediaError("OUTPUT_INVALID", "no encoder")) },
-      "no encoder",
-    ],
-    [
-      "does not play",
-      {
-        probe: async () => ({
-          plays: false,
-          width: 0,
-          height: 0,
-          frames: 0,
-          durationSeconds: 0,
-          isBlack: false,
-          isConstant: false,
-          problem: "cannot be decoded",
-        }),
-      },
-      "cannot be decoded",
-    ],
-  ])("fails with the reason when a clip %s", async (_, change, reason) => {
-    const proof = createProofClip({ ...world.media, ...change }, world.artifacts);
-    expect(await settled(world, proof.prove())).toEqual({ plays: false, reason });
-    expect(world.workerWorld.files.size).toBe(0);
   });
 });
