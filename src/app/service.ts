@@ -29,9 +29,8 @@ import { createMetrics } from "../telemetry/metrics/metrics.ts";
 import { createTransitionSubscriber } from "../telemetry/transitions.ts";
 import { createAdmissionPort } from "./admission-port.ts";
 import { behindDrills } from "./drills/blind-spots.ts";
-import { createDrillOperations } from "./drills/drill-operations.ts";
+import { createDrills } from "./drills/drill-operations.ts";
 import { DrillState } from "./drills/drill-state.ts";
-import { createOwnerView } from "./drills/owner-view.ts";
 import { createDiskWatch } from "./health/disk-watch.ts";
 import { gpuExpectationOf } from "./health/gpu-expectation.ts";
 import { healthActors } from "./health/health-actors.ts";
@@ -266,8 +265,7 @@ function serverPortsOf(
   const outlook = createJobOutlook(parts, promises);
   const health = createHealthReader({ ...parts, leaks, promises }, () => supervisor.getSnapshot());
   const cancelJob = createCancelJob(parts, supervisor);
-  const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
-  const drills = createDrillOperations({ parts, supervisor, admission, owner, cancelJob });
+  const drills = createDrills({ parts, supervisor, admission, outlook, status, cancelJob });
   return {
     ...ownPortsOf(parts),
     models,

@@ -1,7 +1,7 @@
 /** `understudy drill`: lists drills, or runs one in the running service and prints its score card. */
 import type { Config } from "../config/schema.ts";
 import { type DrillStageWire, drillListSchema, type ScoreCardWire, scoreCardSchema } from "../contract/drill-wire.ts";
-import { askPatiently, askService, refusalOf } from "./running-service.ts";
+import { askService, refusalOf, waitForAnswer } from "./running-service.ts";
 import { say } from "./say.ts";
 
 const inSeconds = (ms: number | null): string => (ms === null ? "not reached" : `${(ms / 1_000).toFixed(1)} s`);
@@ -66,7 +66,7 @@ export async function listDrills(config: Config): Promise<number> {
 /** Runs one drill and prints its score card; 1 when it was refused or not passed. */
 export async function runDrill(config: Config, name: string): Promise<number> {
   say(`The drill ${name} runs; this takes from seconds to some minutes.`);
-  const answer = await askPatiently(config, `/api/v1/recovery/drills/${encodeURIComponent(name)}`);
+  const answer = await waitForAnswer(config, `/api/v1/recovery/drills/${encodeURIComponent(name)}`);
   if (!answer.isOk) {
     say(refusalOf(answer));
     return 1;

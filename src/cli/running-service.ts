@@ -63,7 +63,7 @@ export async function askService(
  * Posts, and waits for the answer however long it takes: `fetch` gives up after five minutes. Throws UnderstudyError when
  * no service answers.
  */
-export async function askPatiently(config: Config, path: string): Promise<ServiceAnswer> {
+export async function waitForAnswer(config: Config, path: string): Promise<ServiceAnswer> {
   const { address, headers } = locate(config);
   const answered = new Promise<ServiceAnswer>((resolve, reject) => {
     const asking = request(`${address}${path}`, { method: "POST", headers }, (answer) => {

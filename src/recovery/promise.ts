@@ -88,6 +88,17 @@ export interface VideoPromise {
   readonly clip: "own" | "generic";
 }
 
+/** The same for a job that is claimed no sooner: after a failed attempt it waits for its own time as well as for its turn. */
+export function notBefore(promise: VideoPromise, dueAtMs: number): VideoPromise {
+  const { turnAtMs, expectedAtMs } = promise;
+  if (turnAtMs === null || turnAtMs >= dueAtMs) return promise;
+  return {
+    ...promise,
+    turnAtMs: dueAtMs,
+    expectedAtMs: expectedAtMs === null ? null : expectedAtMs + dueAtMs - turnAtMs,
+  };
+}
+
 const isStanding = (because: PromiseReason): because is Standing => (standings as readonly string[]).includes(because);
 
 const rankOf = (standing: Standing): number => standings.indexOf(standing);

@@ -4,11 +4,13 @@
  */
 import { type KeptCard, readCard, type ScoreCard } from "../../core/drill.ts";
 import { UnderstudyError } from "../../core/errors.ts";
+import type { JobProgress } from "../../core/job.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import { present } from "../../core/present.ts";
 import { secondMs } from "../../core/units.ts";
 import type { Drill } from "./drill-list.ts";
 import { drills, findDrill } from "./drill-list.ts";
+import { createOwnerView } from "./owner-view.ts";
 import { type DrillPorts, runDrill } from "./run-drill.ts";
 
 const factKey = "drills";
@@ -116,4 +118,17 @@ export function createDrillOperations(ports: OperationNeeds): DrillOperations {
       }
     },
   };
+}
+
+interface ServiceNeeds
+  extends Omit<OperationNeeds, "owner">,
+    Pick<Parameters<typeof createOwnerView>[0], "outlook" | "status"> {
+  readonly parts: OperationNeeds["parts"] & { readonly progress: { of(jobId: string): JobProgress | null } };
+}
+
+/** Drills that look with the eyes of this service's owners. */
+export function createDrills({ outlook, status, ...ports }: ServiceNeeds): DrillOperations {
+  const { store, progress } = ports.parts;
+  const owner = createOwnerView({ jobs: store.jobs, outlook, progressOf: progress.of, status });
+  return createDrillOperations({ ...ports, owner });
 }

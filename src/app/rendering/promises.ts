@@ -14,6 +14,7 @@ import { expectRenderMs, expectTurnMs, type RenderSize } from "../../recovery/ex
 import {
   isLost,
   isOpen,
+  notBefore,
   promiseFor,
   type QueueFacts,
   type RouteFacts,
@@ -38,7 +39,7 @@ export interface Promises {
   /** What a video of the main model that is submitted now, with the consent of the configuration, gets. */
   ofSubmission(): VideoPromise;
   /** What a job gets that was accepted and waits. */
-  ofJob(job: Pick<JobView, "id" | "spec" | "priority" | "createdAtMs">): VideoPromise;
+  ofJob(job: Pick<JobView, "id" | "spec" | "priority" | "createdAtMs" | "runAtMs">): VideoPromise;
   /** Why nobody is let in now; null while the door is open. */
   door(): ClosedDoor | null;
   /** @param subject whose promise it is, as the beginning of a sentence */
@@ -165,8 +166,10 @@ export function createPromises(parts: PromiseNeeds, supervisor: Supervised): Pro
         size: null,
         ahead: queue.waiting(),
       }),
-    ofJob: ({ spec: { consent, request }, ...place }) =>
-      promise(consent.fallback, null, { model: request.model, size: request, ahead: queue.waiting(place) }),
+    ofJob: ({ spec: { consent, request }, runAtMs, ...place }) => {
+      const about = { model: request.model, size: request, ahead: queue.waiting(place) };
+      return notBefore(promise(consent.fallback, null, about), runAtMs);
+    },
     door: () => doorOf(supervisor),
     sentenceOf: (promise, subject) => {
       const routes = routesNow(parts, supervisor);
