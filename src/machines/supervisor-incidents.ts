@@ -4,7 +4,7 @@
  */
 import type { Fault } from "../core/fault.ts";
 import { hourMs } from "../core/units.ts";
-import type { ModelId } from "../core/words.ts";
+import type { FailureType, ModelId } from "../core/words.ts";
 import { isConclusive, sameSignatureWithinMs } from "../recovery/blame.ts";
 import { signatureOf } from "../recovery/signature.ts";
 import type { RecoveryOrigin } from "./recovery-types.ts";
@@ -65,7 +65,7 @@ const beginsWithTest = (suffered: Suffered, isInCooldown: boolean): boolean =>
 
 /** Opens an incident, or joins the fault to the one that is open for the same thing. */
 export function openOrJoin(context: SupervisorContext, suffered: Suffered): Route {
-  const { fault, workerId, jobId, origin, model } = suffered;
+  const { fault, workerId, origin, model } = suffered;
   if (fault.failureType === null) return nothing;
   const key = incidentKey(context, workerId, fault, model);
   const isSetAside = origin === "setAside";
@@ -83,17 +83,24 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
   if (ofWorker !== undefined && (isFull || isOrder || origin === "workerDeath"))
     return joinIncident(context, ofWorker, suffered);
   // Nobody would work on an incident of a service that stops; what is broken then is found at the next start.
-  if ((isFull && !isOrder) || context.mode === "draining") return nothing;
+  return (isFull && !isOrder) || context.mode === "draining"
+    ? nothing
+    : openIncident(context, suffered, key, fault.failureType);
+}
+
+function openIncident(context: SupervisorContext, suffered: Suffered, key: string, failureType: FailureType): Route {
+  const { fault, workerId, jobId, origin, model } = suffered;
+  const isSetAside = origin === "setAside";
   const number = context.incidentCount + 1;
   const nowMs = context.clock.nowMs();
   const id = `inc-${context.epoch}-${number}`;
-  const coolMs = context.cooldowns[cooldownKey(workerId, fault.failureType)] ?? 0;
+  const coolMs = context.cooldowns[cooldownKey(workerId, failureType)] ?? 0;
   const cooldownUntilMs = coolMs > nowMs ? coolMs : null;
   const incident: OpenIncident = {
     id,
     key,
     workerId,
-    failureType: fault.failureType,
+    failureType,
     model,
     jobIds: jobId === null ? [] : [jobId],
     stage: isSetAside ? "setAside" : beginsWithTest(suffered, cooldownUntilMs !== null) ? "checking" : "working",
@@ -113,7 +120,7 @@ export function openOrJoin(context: SupervisorContext, suffered: Suffered): Rout
       id: incident.id,
       key,
       workerId,
-      failureType: fault.failureType,
+      failureType,
       fault,
       model,
       jobId,
