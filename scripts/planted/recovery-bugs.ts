@@ -29,7 +29,7 @@ export const recoveryBugs: readonly PlantedBug[] = [
     name: "a restart counts without its test render",
     why: "A new process that cannot render would be called a repair.",
     file: "src/recovery/verdicts.ts",
-    from: `return ofProbe(proof.canary, canaryProof, "a new process shook hands");`,
+    from: `return ofProofs(proof, "a new process shook hands");`,
     to: `return verdict("effective", "a new process shook hands");`,
     tests: ["test/unit/recovery-verdicts.test.ts"],
   },

@@ -16,8 +16,8 @@ export const servingBugs: readonly PlantedBug[] = [
     name: "a file that does not play is a result",
     why: "Its owner would get a video that nobody can open.",
     file: "src/jobs/accept-result.ts",
-    from: 'if (problem !== null) return { kind: "refused", problem };',
-    to: 'if (problem === "") return { kind: "refused", problem };',
+    from: "if (problem !== null) return refuse(",
+    to: 'if (problem === "") return refuse(',
     tests: ["test/app/rendering/commit.test.ts"],
   },
   {

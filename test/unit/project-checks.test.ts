@@ -134,6 +134,7 @@ describe("the scripts of package.json", () => {
     expect(asked.map(([, rest = ""]) => /^ --project (\S+)$/.exec(rest)?.[1]).toSorted()).toEqual([
       "browser",
       "drills",
+      "durability",
       "main",
       "openai",
       "operations",
