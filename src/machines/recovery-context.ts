@@ -26,6 +26,7 @@ export function contextOf(input: RecoveryInput): RecoveryContext {
     workerId,
     model,
     jobIds,
+    deliveredJobIds: [],
     origin,
     fault,
     failureType,

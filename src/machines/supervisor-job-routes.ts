@@ -20,7 +20,7 @@ export const jobHandlers: Handlers = {
       ended,
       send(childIds.worker(workerId), { type: "job.ended" }),
       send(childIds.breaker(workerId), { type: "job.ended", workerId, isSuccessful }),
-      toIncidents(context, workerId, { type: "job.ended", workerId, isSuccessful }),
+      toIncidents(context, workerId, { type: "job.ended", workerId, jobId, isSuccessful }),
       releaseIfPaused({ ...context, ...ended.change }, workerId),
       isSuccessful ? jobHasSucceeded(context, jobId) : nothing,
     );
