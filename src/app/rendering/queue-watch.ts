@@ -64,7 +64,10 @@ export function createQueueWatch({ store: { jobs, events }, clock, logger }: Que
   const open = new Map<string, OpenJob>();
   let recent: readonly TimedRender[] = [];
   let leave: (() => void) | undefined;
-  let onChange = (): void => undefined;
+  const listeners: (() => void)[] = [];
+  const onChange = (): void => {
+    for (const listener of listeners) listener();
+  };
   const lookAt = async (ids: readonly string[]): Promise<void> => {
     const found = new Map((await jobs.openJobs(ids)).map((job) => [job.id, job]));
     for (const id of ids) {
@@ -106,9 +109,7 @@ export function createQueueWatch({ store: { jobs, events }, clock, logger }: Que
     models: () => new Set([...open.values()].filter(({ isQueued }) => isQueued).map(({ model }) => model)),
     sizeOf: (jobId) => open.get(jobId) ?? null,
     recent: () => recent,
-    onChange: (listener) => {
-      onChange = listener;
-    },
+    onChange: (listener) => void listeners.push(listener),
     begin: () => {
       leave = events.subscribe(follow);
       readAll().catch(onProblem);
