@@ -291,6 +291,8 @@ function serverPortsOf(
       onSample: parts.samples.onSample,
       onProgress: progress.onProgress,
       onStep,
+      onQueue: parts.queue.onChange,
+      clock: parts.clock,
       status,
     }),
     metrics: async (listenerCount) =>

@@ -30,6 +30,13 @@ const blameWords: Readonly<Record<Blame, string>> = {
   route: "The worker is to blame, not the job.",
 };
 
+/** Where a job is to blame, nothing was repaired. */
+const resolvedWords: Readonly<Record<Blame, string>> = {
+  job: "The worker is sound; the job itself is suspected.",
+  size: "The worker is sound; the job is too large for the memory as it is used now.",
+  route: "Repaired: the model passed its proof.",
+};
+
 const climbEndWords: Readonly<Record<ClimbOutcome, string>> = {
   repaired: "The steps of this repair are over: it works.",
   stoodIn: "The steps of this repair are over; a stand-in serves.",
@@ -126,8 +133,8 @@ const words: Words = {
         ? `Trouble: ${worker(row)} cannot start. It needs you.`
         : `Trouble: ${plainName(row.data.failure_type)}. Recovery begins.`,
   "incident.joined": (row) => `More trouble of the same incident: ${plain(row.data.fault.message, "another fault")}`,
-  "incident.closed": (row) =>
-    row.data.status === "resolved" ? "Repaired: the model passed its proof." : "The incident was closed.",
+  "incident.closed": ({ data: { status, blame = "route" } }) =>
+    status === "resolved" ? resolvedWords[blame] : "The incident was closed.",
   "incident.stoodIn": () => "Stand-ins serve until the main model has been proven again.",
   "incident.exhausted": () => "Every repair was tried; from now on only test renders look whether it works again.",
   "rung.started": (row) => `Trying: ${plainName(row.data.action)}.`,

@@ -1,8 +1,9 @@
 /** What a job became, as every projection of it says it: a stand-in is never called the real result. */
 import { z } from "zod";
+import { isoOf } from "../core/clock.ts";
 import type { JobArtifact, JobView } from "../core/job.ts";
 import { ifAny, ifKnown, present } from "../core/present.ts";
-import { isWaitReason } from "../core/wait-reason.ts";
+import { isWaitReason, ownWaitOf } from "../core/wait-reason.ts";
 import type { JobState } from "../core/words.ts";
 import { changesSchema, servedBySchema, toChanges, toServedBy } from "./job-parts.ts";
 
@@ -67,20 +68,25 @@ function waitReasonOfJob({ attemptList }: JobView): string | null {
   return isWaitReason(said) ? said : null;
 }
 
-/** Why a job that was under way waits again; null where it never was. */
-function reasonToWait({ attemptList, suspicion }: JobView): string | null {
+/** Why a job that was under way waits again, and until when at least; null where it never was. */
+function reasonToWait({ attemptList, suspicion, runAtMs }: JobView): string | null {
+  const wait = ownWaitOf(attemptList.at(-1), runAtMs);
+  const until = wait === null ? "" : `, not before ${isoOf(wait.untilMs)}`;
   if (suspicion !== null)
-    return "it failed by itself, and is tried again on another worker or in a fresh process when no other job waits";
+    return `it failed by itself, and is tried again on another worker or in a fresh process when no other job waits${until}`;
   const losses = attemptList.filter(({ outcome }) => outcome === "hostLoss");
   const outside = losses.filter(({ evidence }) => evidence?.["ended_by"] === "outside");
-  if (outside.length > 0) return `its worker was ended from outside ${times(outside.length)}, which is not its fault`;
-  return losses.length === 0 ? null : `it was interrupted ${times(losses.length)} through no fault of its own`;
+  const again = until === "" ? "" : `; it is tried again${until}`;
+  if (outside.length > 0)
+    return `its worker was ended from outside ${times(outside.length)}, which is not its fault${again}`;
+  return losses.length === 0 ? null : `it was interrupted ${times(losses.length)} through no fault of its own${again}`;
 }
 
 /** One sentence on where the job is. */
 export function messageOfJob(job: JobView): string {
   if (shownStandIn(job) !== undefined) {
-    const reason = job.state === "queued" ? reasonToWait(job) : null;
+    const isTold = waitReasonOfJob(job) !== null;
+    const reason = job.state === "queued" && !isTold ? reasonToWait(job) : null;
     const rest: Readonly<Record<RealResult, string>> = {
       pending: `the real video is still owed${reason === null ? "" : `: ${reason}`}`,
       delivered: "",
@@ -89,9 +95,9 @@ export function messageOfJob(job: JobView): string {
       expired: "the real video's deadline passed",
     };
     const realResult = realResultOf(job);
-    return realResult === undefined
-      ? "A stand-in was delivered, as the request asked."
-      : `A stand-in is shown; ${rest[realResult]}.`;
+    if (realResult === undefined) return "A stand-in was delivered, as the request asked.";
+    const until = job.state === "queued" ? waitReasonOfJob(job) : null;
+    return `A stand-in is shown; ${rest[realResult]}.${until === null ? "" : ` ${until}`}`;
   }
   const waiting = reasonToWait(job);
   const sentences: Readonly<Record<JobState, string>> = {

@@ -8,7 +8,16 @@ import { dayMs, secondMs } from "../core/units.ts";
 import type { WebhookDelivery } from "../core/webhook.ts";
 import { artifactKinds, fallbackConsents, jobStates, phases, reductionKinds } from "../core/words.ts";
 import { jobEstimateSchema, toJobEstimate } from "./estimate-wire.ts";
-import { errorSchema, loraShape, servedBySchema, toChanges, toServedBy } from "./job-parts.ts";
+import {
+  errorSchema,
+  loraShape,
+  type PromiseAbout,
+  promiseSchema,
+  servedBySchema,
+  toChanges,
+  toPromise,
+  toServedBy,
+} from "./job-parts.ts";
 import { hasFailed, isBeingCancelled, isOpen, messageOfJob, toTruth, truthShape } from "./job-truth.ts";
 import { modelName } from "./model-name.ts";
 import { lorasOf, type Order, type OrderAbout, orderFields, problemOfOrder, usualOrder } from "./order.ts";
@@ -160,6 +169,8 @@ export const jobDetailSchema = jobSchema
     artifacts: z.array(artifactSchema),
     /** How a job that has not ended would be rendered now. */
     estimate: jobEstimateSchema.optional(),
+    /** What a job that waits can count on as things stand. */
+    promise: promiseSchema.optional(),
     webhook: jobWebhookSchema.optional(),
   })
   .meta({ id: "JobDetail" });
@@ -250,9 +261,10 @@ export interface JobAbout {
   readonly progress: JobProgress | null;
   readonly deliveries: readonly WebhookDelivery[];
   readonly estimate: EstimateView | string;
+  readonly outlook: PromiseAbout;
 }
 
-export const toJobDetail = (job: JobView, { progress, deliveries, estimate }: JobAbout): JobDetail => ({
+export const toJobDetail = (job: JobView, { progress, deliveries, estimate, outlook }: JobAbout): JobDetail => ({
   ...toJob(job, progress),
   deaths: job.deaths,
   host_losses: job.hostLosses,
@@ -260,6 +272,7 @@ export const toJobDetail = (job: JobView, { progress, deliveries, estimate }: Jo
   artifacts: job.artifacts.map(toArtifact),
   ...present({
     estimate: isOpen(job) ? toJobEstimate(estimate, job.isSimulated) : undefined,
+    promise: toPromise(outlook),
     webhook: ifKnown(job.webhookUrl, (url) => toJobWebhook(url, deliveries)),
   }),
 });

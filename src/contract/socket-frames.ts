@@ -3,7 +3,9 @@
 import type { EventRow } from "../core/events.ts";
 import type { JobProgress } from "../core/job.ts";
 import type { Sample } from "../core/ports/telemetry-probe.ts";
+import { present, withoutNulls } from "../core/present.ts";
 import { mebibyte } from "../core/units.ts";
+import { describeEvent } from "./event-words.ts";
 import type { DownloadView } from "./model-views.ts";
 import { toDownload } from "./model-wire.ts";
 import { toHealthStatus } from "./recovery-wire.ts";
@@ -129,7 +131,9 @@ export function rowFrames(row: EventRow): SocketFrame[] {
       return [{ topic: "alerts", type: "alert", data: { alert_type: "incident", message, severity } }];
     }
     case "incident.closed": {
-      const data = { incident_id: row.incidentId ?? "", status: row.data.status };
+      const { status, blame } = row.data;
+      const message = describeEvent(row);
+      const data = { incident_id: row.incidentId ?? "", status, ...withoutNulls({ message }), ...present({ blame }) };
       return [{ topic: "analytics_updates", type: "analytics_update", data }];
     }
     default:

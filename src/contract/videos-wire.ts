@@ -10,7 +10,17 @@ import { sizeText } from "../core/pixel-size.ts";
 import { ifAny, ifKnown, present } from "../core/present.ts";
 import { phases } from "../core/words.ts";
 import { jobEstimateSchema, toJobEstimate } from "./estimate-wire.ts";
-import { changesSchema, errorSchema, percentOf, secondsUp, servedBySchema, toChanges } from "./job-parts.ts";
+import {
+  changesSchema,
+  errorSchema,
+  type PromiseAbout,
+  percentOf,
+  promiseSchema,
+  secondsUp,
+  servedBySchema,
+  toChanges,
+  toPromise,
+} from "./job-parts.ts";
 import { artifactOf, isBeingCancelled, isOpen, toTruth } from "./job-truth.ts";
 import type { EstimateView } from "./service-views.ts";
 
@@ -43,6 +53,8 @@ const understudySchema = z
     eta_seconds: z.number().int().nullable(),
     /** How the video would be rendered now; null for one that has ended. */
     estimate: jobEstimateSchema.nullable(),
+    /** What it can count on as things stand; null for one that does not wait. */
+    promise: promiseSchema.nullable(),
     phase: z.enum(phases).nullable(),
     simulated: z.boolean(),
     cancel_requested: z.boolean(),
@@ -92,11 +104,7 @@ export const videoDeletedSchema = z.strictObject({
 
 export interface VideoAbout {
   readonly progress: JobProgress | null;
-  readonly outlook: {
-    readonly queuePosition: number | null;
-    readonly etaMs: number | null;
-    readonly incidentId: string | null;
-  };
+  readonly outlook: PromiseAbout & { readonly queuePosition: number | null; readonly incidentId: string | null };
   /** A sentence where nothing can be said. */
   readonly estimate: EstimateView | string;
   readonly resultMaxAgeMs: number;
@@ -167,6 +175,7 @@ function toUnderstudy(job: JobView, about: VideoAbout): VideoObject["understudy"
     queue_position: outlook.queuePosition,
     eta_seconds: ifKnown(outlook.etaMs, secondsUp) ?? null,
     estimate: isOpen(job) ? toJobEstimate(about.estimate, job.isSimulated) : null,
+    promise: toPromise(outlook) ?? null,
     phase: job.state === "running" ? (progress?.phase ?? null) : null,
     simulated: job.isSimulated,
     cancel_requested: isBeingCancelled(job),

@@ -152,8 +152,12 @@ export type Standing = (typeof standings)[number];
 const closedDoors = ["stopping", "drained", "diskFull"] as const;
 export type ClosedDoor = (typeof closedDoors)[number];
 
+/** Why a job is held back for a time of its own: there is no memory for it now, or its last attempt did not go well. */
+const heldBacks = ["memoryShort", "backingOff"] as const;
+export type HeldBack = (typeof heldBacks)[number];
+
 /** Why a promise is what it is; sentences are made from it. */
-export const promiseReasons = [...standings, "queued", "notOffered", "paused", ...closedDoors] as const;
+export const promiseReasons = [...standings, ...heldBacks, "queued", "notOffered", "paused", ...closedDoors] as const;
 export type PromiseReason = (typeof promiseReasons)[number];
 
 export const reductionKinds = ["frames", "resolution", "alternative_model"] as const;

@@ -1,5 +1,5 @@
 /**
- * Answers jobs that wait while no worker can begin them, so that nobody waits without a word. To whom that is due, since when
+ * Answers jobs that wait while no worker can begin them, or while they are held back for a time of their own, so that nobody waits without a word. To whom that is due, since when
  * and with what, it asks the promise; it has no idea of its own.
  */
 import type { Clock, TimerHandle } from "../core/clock.ts";
@@ -11,9 +11,17 @@ import { reasonWords } from "../recovery/promise-sentences.ts";
 import type { AcceptPorts } from "./accept-result.ts";
 import { makeStandIn } from "./make-stand-in.ts";
 
+/** Whose owners are answered without a real video, and from when on. */
+export interface AnswerTimes {
+  /** Models for which jobs wait and none can be begun. */
+  readonly models: ReadonlyMap<ModelId, number>;
+  /** Jobs that are held back for a time of their own; those that have a stand-in may be among them. */
+  readonly jobs: ReadonlyMap<string, number>;
+}
+
 export interface StandInDispatcherOptions {
-  /** Models for which jobs wait and none can be begun, and from when on their owners are answered; none while that is held. */
-  readonly answersDue: () => ReadonlyMap<ModelId, number>;
+  /** Nobody while that is held. */
+  readonly answersDue: () => AnswerTimes;
   readonly promiseOf: (job: JobView) => VideoPromise;
   readonly onProblem: (message: string, jobId: string) => void;
 }
@@ -38,7 +46,7 @@ export class StandInDispatcher {
   /** Callers wake it when a way was lost or found, or a job was queued. */
   wake(): void {
     if (this.#isStopped) return;
-    if (this.#dueModels().length > 0) this.#start();
+    if (this.#due() !== null) this.#start();
     else this.#armForNext();
   }
 
@@ -48,23 +56,30 @@ export class StandInDispatcher {
     await this.#working;
   }
 
-  /** The models whose jobs are answered now. */
-  #dueModels(): readonly ModelId[] {
+  /** Whose jobs are answered now; null for nobody's. */
+  #due(): { readonly models: readonly ModelId[]; readonly jobIds: readonly string[] } | null {
     const nowMs = this.#ports.clock.nowMs();
-    return [...this.#options.answersDue()].filter(([, atMs]) => atMs <= nowMs).map(([model]) => model);
+    const dueOf = (due: ReadonlyMap<string, number>): string[] =>
+      [...due].filter(([, atMs]) => atMs <= nowMs).map(([key]) => key);
+    const due = this.#options.answersDue();
+    const [models, jobIds] = [dueOf(due.models), dueOf(due.jobs)];
+    return models.length + jobIds.length === 0 ? null : { models, jobIds };
   }
 
-  /** Wakes when the next ones are due, if any are. */
-  #armForNext(): void {
+  /** Wakes when the next ones are due, if any are, and not later than then. */
+  #armForNext(latestAtMs = Number.POSITIVE_INFINITY): void {
     const { clock } = this.#ports;
     clock.clearTimer(this.#timer);
-    const later = [...this.#options.answersDue().values()].filter((atMs) => atMs > clock.nowMs());
-    if (later.length > 0) this.#timer = clock.setTimer(() => this.wake(), Math.min(...later) - clock.nowMs());
+    const due = this.#options.answersDue();
+    const nowMs = clock.nowMs();
+    const later = [...due.models.values(), ...due.jobs.values()].filter((atMs) => atMs > nowMs);
+    const nextAtMs = later.reduce((least, atMs) => Math.min(least, atMs), latestAtMs);
+    if (Number.isFinite(nextAtMs)) this.#timer = clock.setTimer(() => this.wake(), nextAtMs - nowMs);
   }
 
+  /** One that cannot be answered now holds up nobody whose time comes sooner. */
   #tryAgainLater(): void {
-    this.#ports.clock.clearTimer(this.#timer);
-    this.#timer = this.#ports.clock.setTimer(() => this.wake(), retryMs);
+    this.#armForNext(this.#ports.clock.nowMs() + retryMs);
   }
 
   #start(): void {
@@ -86,8 +101,8 @@ export class StandInDispatcher {
   }
 
   async #work(): Promise<void> {
-    for (let models = this.#dueModels(); models.length > 0 && !this.#isStopped; models = this.#dueModels()) {
-      const waiting = await this.#ports.jobs.listAwaitingStandIn(batchCount, models);
+    for (let due = this.#due(); due !== null && !this.#isStopped; due = this.#due()) {
+      const waiting = await this.#ports.jobs.listAwaitingStandIn(batchCount, due);
       let isEachAnswered = true;
       for (const job of waiting) {
         if (this.#isStopped) return;

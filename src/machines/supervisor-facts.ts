@@ -3,7 +3,7 @@
  * it is of one moment.
  */
 import type { Fault } from "../core/fault.ts";
-import type { BreakerState, FailureType, ModelId, WorkerCondition } from "../core/words.ts";
+import type { Blame, BreakerState, FailureType, ModelId, WorkerCondition } from "../core/words.ts";
 import type { EnvelopeBytes } from "../recovery/health.ts";
 
 /** What the supervisor knows of one worker, from the reports of its children. */
@@ -63,6 +63,8 @@ export interface OpenIncident {
   readonly lookBackCount: number;
   /** When it looks back by itself, as last reported; null while it does not wait for that. */
   readonly lookBackAtMs: number | null;
+  /** Who was found to blame, where that was asked. */
+  readonly blame?: Blame;
   /** An operator's order, which says nothing of the worker. */
   readonly isOrdered?: boolean;
   /** A rung ran for it, or its process was started again. */

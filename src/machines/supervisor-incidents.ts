@@ -3,6 +3,7 @@
  * worker would undo each other's repairs.
  */
 import type { Fault } from "../core/fault.ts";
+import { present } from "../core/present.ts";
 import { hourMs } from "../core/units.ts";
 import type { FailureType, ModelId } from "../core/words.ts";
 import { isConclusive, sameSignatureWithinMs } from "../recovery/blame.ts";
@@ -174,7 +175,7 @@ export const closeUnwanted = (context: SupervisorContext): Route =>
   closeSetAside(context, "abandoned", ({ lastFaultAtMs }) => context.clock.nowMs() - lastFaultAtMs >= unwantedAfterMs);
 
 type Known = Partial<
-  Pick<OpenIncident, "jobIds" | "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs" | "isActedOn">
+  Pick<OpenIncident, "jobIds" | "stage" | "climbCount" | "lookBackCount" | "lookBackAtMs" | "isActedOn" | "blame">
 >;
 
 /** What its actor has reported of an incident. */
@@ -214,6 +215,6 @@ export function closeIncident(
     ? nothing
     : join(
         { ...nothing, change: { incidents } },
-        tell({ type: "incident.closed", id: incidentId, status, climbCount }),
+        tell({ type: "incident.closed", id: incidentId, status, climbCount, ...present({ blame: closed.blame }) }),
       );
 }

@@ -51,11 +51,14 @@ const nowWaits =
 function blameSettled(context: SupervisorContext, event: Extract<RecoveryReport, { type: "blame.settled" }>): Route {
   const { incidentId, workerId, blame, jobIds, signature, isClimbInVain } = event;
   const told = tell({ type: "blame.settled", ...about(event), data: blameRow(event) });
-  if (blame !== "route") return join(told, isClimbInVain ? noteVainLadder(context, workerId, signature) : nothing);
+  if (blame !== "route") {
+    const noted = noteIncident(context, incidentId, { blame });
+    return join(told, join(noted, isClimbInVain ? noteVainLadder(context, workerId, signature) : nothing));
+  }
   const attribution = context.incidents[incidentId]?.fault.attribution ?? "worker";
   return join(
     told,
-    noteIncident(context, incidentId, { stage: "working", jobIds }),
+    noteIncident(context, incidentId, { stage: "working", jobIds, blame }),
     send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution }),
   );
 }

@@ -73,6 +73,7 @@ export function modeFrom(context: ServiceFacts, isStopping: boolean): Mode {
     nowMs: context.clock.nowMs(),
     routes: routes.map((route) => ({ ...route, isBusy: false })),
     door: null,
+    ownWait: null,
     isPaused: false,
     isDiskShort: context.isDiskShort,
     isProcessorShort: false,

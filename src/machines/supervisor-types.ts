@@ -7,7 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import type { EventKind, EventMap } from "../core/events.ts";
 import type { Fault, RungResult } from "../core/fault.ts";
 import type { ModelCatalog } from "../core/model-catalog.ts";
-import type { FailureType, LoadProfile, Mode, ModelId } from "../core/words.ts";
+import type { Blame, FailureType, LoadProfile, Mode, ModelId } from "../core/words.ts";
 import type { BudgetLimits } from "../recovery/budget.ts";
 import type { GpuExpectation } from "../recovery/health.ts";
 import type { Ladders } from "../recovery/ladders.ts";
@@ -167,6 +167,8 @@ export type SupervisorFact =
       readonly id: string;
       readonly status: "resolved" | "abandoned";
       readonly climbCount: number;
+      /** Who was found to blame, where that was asked. */
+      readonly blame?: Blame;
     }
   | {
       readonly type: "budget.spent";

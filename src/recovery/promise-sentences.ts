@@ -1,6 +1,6 @@
 /** What is promised, in sentences for people. One table of reasons feeds the page, answers and the text in a stand-in's picture. */
 import { hourMs, minuteMs, secondMs } from "../core/units.ts";
-import type { ClosedDoor, PromiseReason } from "../core/words.ts";
+import type { ClosedDoor, PromiseKind, PromiseReason } from "../core/words.ts";
 import type { VideoPromise } from "./promise.ts";
 
 /** Why no real video is there now, as the picture of a stand-in says it. */
@@ -12,6 +12,10 @@ export function reasonWords(because: PromiseReason, model: string): string {
       return `no worker offers ${model}`;
     case "diskFull":
       return "the disk is full";
+    case "memoryShort":
+      return "no worker has the memory for it now";
+    case "backingOff":
+      return "its last attempt failed, and it is tried again";
     case "loading":
     case "starting":
     case "resting":
@@ -59,6 +63,8 @@ const matters: Readonly<Partial<Record<PromiseReason, string>>> = {
   stopped: "Stand-ins only: no real video right now. The worker was stopped.",
   notOffered: "No worker offers its model.",
   diskFull: "The disk is full.",
+  memoryShort: "No worker has the memory for it now.",
+  backingOff: "Its last attempt failed or was interrupted.",
 };
 
 function queueWords({ aheadCount, turnAtMs }: VideoPromise, nowMs: number): string {
@@ -84,6 +90,17 @@ function keptWords(promise: VideoPromise, { nowMs, subject }: Scene): string {
   }
 }
 
+/** A job that is held back for a time of its own, while others are rendered. */
+function heldWords({ kind, because, retryAtMs }: VideoPromise, { nowMs, subject }: Scene): string {
+  const ends: Readonly<Partial<Record<PromiseKind, string>>> = {
+    standInOnly: `${subject} gets a labelled stand-in, and nothing else.`,
+    refused: `${subject} does not want to wait, and fails.`,
+  };
+  const first = kind === "standInThenReal" ? "gets a labelled stand-in first, and " : "";
+  const when = retryAtMs === null ? "" : ` in about ${aboutTime(retryAtMs - nowMs)}`;
+  return `${matters[because] ?? ""} ${ends[kind] ?? `${subject} ${first}is tried again${when}.`}`;
+}
+
 function realWords(promise: VideoPromise, scene: Scene): string {
   const { isSimulated, servingCount, workerCount, subject, nowMs } = scene;
   const isReduced = servingCount > 0 && servingCount < workerCount;
@@ -103,6 +120,7 @@ export function promiseSentence(promise: VideoPromise, scene: Scene): string {
   if (because === "resting")
     return `The workers rest. ${subject} starts them, and is rendered when the main model is loaded.`;
   if (kind === "realNow" || because === "queued") return realWords(promise, scene);
+  if (because === "memoryShort" || because === "backingOff") return heldWords(promise, scene);
   if (because === "loading" && promise.answerDueAtMs === null && kind === "realLater")
     return `${matters.loading} ${subject} is kept, and rendered when it is ready.`;
   const again = retryAtMs === null ? "" : ` It is looked at again in about ${aboutTime(retryAtMs - nowMs)}.`;

@@ -2,6 +2,7 @@
  * What somebody who wants a video can count on, from facts alone. Everything that tells of it or does something about it
  * asks here: two places with an idea of their own would say one thing and do another.
  */
+import type { OwnWait } from "../core/wait-reason.ts";
 import {
   type ClosedDoor,
   type FallbackConsent,
@@ -64,6 +65,8 @@ export interface PromiseFacts {
   readonly isDiskShort: boolean;
   readonly isProcessorShort: boolean;
   readonly queue: QueueFacts;
+  /** What this job is held back for, also when that is over; null for one that only waits for its turn. */
+  readonly ownWait: OwnWait | null;
   /** Since when no worker can begin a job of this model; null while one can. */
   readonly lostSinceMs: number | null;
   readonly standInAfterMs: number;
@@ -135,6 +138,22 @@ const withoutRoute: Readonly<Record<FallbackConsent, PromiseKind>> = {
   wait: "realLater",
 };
 
+/**
+ * When a job that is held back for a time of its own is answered meanwhile, although a worker could begin another one; null
+ * where it is not: it simply waits, or its time comes sooner.
+ */
+export function heldAnswerAtMs(
+  consent: FallbackConsent,
+  { because, sinceMs, untilMs }: OwnWait,
+  standInAfterMs: number,
+): number | null {
+  const answerAtMs = sinceMs + standInAfterMs;
+  if (consent === "wait" || untilMs <= answerAtMs) return null;
+  // Without the memory no way renders it before that time, and it does not want to wait. One that only backs off has a way: it
+  // ends by what it fails of, and never by a way that was there.
+  return consent === "fail" && because === "backingOff" ? null : answerAtMs;
+}
+
 interface Found {
   readonly kind: PromiseKind;
   readonly because: PromiseReason;
@@ -158,16 +177,26 @@ function ofOpenRoutes(model: ModelId, open: readonly RouteFacts[], { queue, nowM
   return { kind: "realNow", because: ready.standing, turnAtMs, expectedAtMs };
 }
 
+/** Held back for a time of its own, while others are rendered. */
+function ofHeldBack(consent: FallbackConsent, wait: OwnWait, facts: PromiseFacts, turn: Found): Found {
+  const answerDueAtMs = heldAnswerAtMs(consent, wait, facts.standInAfterMs);
+  const { turnAtMs = null, expectedAtMs = null } = turn;
+  const kind = answerDueAtMs === null ? "realLater" : withoutRoute[consent];
+  return { kind, because: wait.because, turnAtMs, expectedAtMs, retryAtMs: wait.untilMs, answerDueAtMs };
+}
+
 const stillToCome = (atMs: number | null, nowMs: number): number | null =>
   atMs !== null && atMs > nowMs ? atMs : null;
 
 function ofLostRoutes(
   consent: FallbackConsent,
   best: RouteFacts | undefined,
-  { nowMs, lostSinceMs, standInAfterMs, isDiskShort }: PromiseFacts,
+  { nowMs, lostSinceMs, standInAfterMs, isDiskShort, ownWait }: PromiseFacts,
 ): Found {
   const because = isDiskShort ? "diskFull" : (best?.standing ?? "notOffered");
-  const answerAtMs = (lostSinceMs ?? nowMs) + standInAfterMs;
+  const heldAtMs = ownWait === null ? null : heldAnswerAtMs(consent, ownWait, standInAfterMs);
+  // A way that is lost while a job is held back postpones nobody's answer.
+  const answerAtMs = Math.min((lostSinceMs ?? nowMs) + standInAfterMs, heldAtMs ?? Number.POSITIVE_INFINITY);
   const isComing = !isDiskShort && best !== undefined && ways[best.standing] === "coming";
   return {
     kind: isComing && answerAtMs > nowMs ? "realLater" : withoutRoute[consent],
@@ -183,9 +212,10 @@ function find(consent: FallbackConsent, model: ModelId, facts: PromiseFacts): Fo
   const open = routes.filter(isOpen);
   // Nothing begins and nothing is answered until an operator resumes.
   if (facts.isPaused) return { kind: "realLater", because: "paused" };
-  return open.length > 0 && !facts.isDiskShort
-    ? ofOpenRoutes(model, open, facts)
-    : ofLostRoutes(consent, routes[0], facts);
+  if (open.length === 0 || facts.isDiskShort) return ofLostRoutes(consent, routes[0], facts);
+  const turn = ofOpenRoutes(model, open, facts);
+  const { ownWait, nowMs } = facts;
+  return ownWait !== null && ownWait.untilMs > nowMs ? ofHeldBack(consent, ownWait, facts, turn) : turn;
 }
 
 /** The one predicate: what a job with this consent, of this model, gets. */

@@ -275,6 +275,8 @@ export type StreamFrame =
   | { readonly kind: "sample"; readonly sample: Sample }
   | { readonly kind: "download"; readonly download: DownloadView }
   | { readonly kind: "mode"; readonly mode: Mode; readonly sentence: string }
+  /** The mode is the same; what a video can count on is not. */
+  | { readonly kind: "sentence"; readonly mode: Mode; readonly sentence: string }
   | { readonly kind: "step"; readonly step: MachineStep }
   | { readonly kind: "recoveryAttempt"; readonly attempt: RecoveryAttemptView };
 

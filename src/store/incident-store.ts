@@ -2,6 +2,7 @@
  * Incidents in SQLite, kept as a projection of the timeline. The next start reads the open ones and goes on with them.
  */
 import type { IncidentJob, IncidentQuery, IncidentRow, IncidentStore, NewIncident } from "../core/ports/event-log.ts";
+import { present } from "../core/present.ts";
 import { type FailureType, incidentStatuses } from "../core/words.ts";
 import type { Database } from "./database.ts";
 import { followJobs, touchJob } from "./incident-jobs.ts";
@@ -125,7 +126,7 @@ export function createIncidentStore(database: Database): IncidentStore {
   });
   return {
     open: async (incident) => database.write(() => openIncident(database, incident)),
-    close: async (id, status, climbCount) =>
+    close: async (id, status, climbCount, blame) =>
       database.write(() => {
         const nowMs = database.clock.nowMs();
         const changed = database.run(
@@ -136,7 +137,7 @@ export function createIncidentStore(database: Database): IncidentStore {
         );
         const row = database.get<StoredIncident>("select * from incidents where id = ?", id);
         if (changed === 0 || row === undefined) return;
-        const about = { failure_type: row.failure_type, open_ms: nowMs - row.opened_at };
+        const about = { failure_type: row.failure_type, open_ms: nowMs - row.opened_at, ...present({ blame }) };
         database.record({ kind: "incident.closed", incidentId: id, data: { climbs: climbCount, status, ...about } });
       }),
     listOpen: async () =>

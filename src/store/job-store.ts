@@ -81,16 +81,17 @@ function listJobs(database: Database, query: JobQuery): { jobs: JobView[]; curso
   return { jobs: page.map((row) => toView(database, row)), cursor };
 }
 
+/** What the claim goes by, as one comparable value: the least is next, and suspects come behind everybody. */
+const turnOf = (jobs: string): string =>
+  `${jobs}.suspicion_at is not null, -${jobs}.priority,
+   case when ${jobs}.suspicion_at is null then ${jobs}.created_at else ${jobs}.run_at end, ${jobs}.id`;
+
 function findStanding(database: Database, jobId: string): JobStanding | null {
   const row = findJob(database, jobId);
   if (row === undefined) return null;
   const ahead = database.get<{ count: number }>(
-    `select count(*) as count from jobs where state = 'queued'
-     and (priority > ? or (priority = ? and (created_at < ? or (created_at = ? and id < ?))))`,
-    row.priority,
-    row.priority,
-    row.created_at,
-    row.created_at,
+    `select count(*) as count from jobs own join jobs j on j.state = 'queued' and (${turnOf("j")}) < (${turnOf("own")})
+     where own.id = ?`,
     jobId,
   );
   const incident = database.get<{ id: string }>(
@@ -263,7 +264,7 @@ function adoptJob(
 }
 
 const awaitingStandIn = `select * from jobs j where state = 'queued' and fallback <> 'wait' and is_cancel_requested = 0
-  and model in (select value from json_each(?1))
+  and (model in (select value from json_each(?1)) or id in (select value from json_each(?3)))
   and not exists (select 1 from artifacts a where a.job_id = j.id and a.kind = 'stand_in') order by created_at, id limit ?2`;
 
 function confirmCancel(database: Database, lease: { jobId: string; fence: number }): "ok" | "stale" {
@@ -326,9 +327,11 @@ export function createJobStore(database: Database, limits: JobLimits): JobStore 
     list: async (query) => database.read(() => listJobs(database, query)),
     counts: async () => database.read(() => countJobs(database)),
     openJobs: async (ids) => database.read(() => findOpenJobs(database, ids)),
-    listAwaitingStandIn: async (limit, models) =>
+    listAwaitingStandIn: async (limit, { models, jobIds }) =>
       database.read(() =>
-        database.all<JobRow>(awaitingStandIn, JSON.stringify(models), limit).map((row) => toView(database, row)),
+        database
+          .all<JobRow>(awaitingStandIn, JSON.stringify(models), limit, JSON.stringify(jobIds))
+          .map((row) => toView(database, row)),
       ),
     standInsSeen: async (models, sinceMs) => database.read(() => findStandInsSeen(database, models, sinceMs)),
     findArtifact: async (sha256) => database.read(() => findArtifactRow(database, sha256)),

@@ -1,24 +1,35 @@
 /** The queue as those see it who wait in it: who goes before whom, and who has something to see meanwhile. */
 import type { OpenJob, StandInsSeen } from "../core/ports/job-store.ts";
+import { ownWaitOf } from "../core/wait-reason.ts";
 import type { Database } from "./database.ts";
 
-const facts = `select id, state = 'queued' as is_queued, model, json_extract(spec, '$.request.width') as width,
+const facts = `select j.id, j.state = 'queued' as is_queued, j.model, json_extract(spec, '$.request.width') as width,
     json_extract(spec, '$.request.height') as height, json_extract(spec, '$.request.frames') as frames,
-    json_extract(spec, '$.request.steps') as steps, priority, created_at, run_at from jobs`;
-const isOpen = "state in ('queued', 'running')";
+    json_extract(spec, '$.request.steps') as steps, priority, created_at, run_at, fallback,
+    suspicion_at is not null as is_suspect, a.ended_at as given_back_at, a.message as given_back_why
+  from jobs j left join attempts a on a.job_id = j.id and a.fence = j.fence and j.state = 'queued'`;
+const isOpen = "j.state in ('queued', 'running')";
 
-interface OpenJobRow extends Omit<OpenJob, "isQueued" | "createdAtMs" | "dueAtMs"> {
+interface OpenJobRow extends Omit<OpenJob, "isQueued" | "createdAtMs" | "dueAtMs" | "isSuspect" | "wait"> {
   readonly is_queued: number;
   readonly created_at: number;
   readonly run_at: number;
+  readonly is_suspect: number;
+  readonly given_back_at: number | null;
+  readonly given_back_why: string | null;
 }
 
-const toOpenJob = ({ is_queued, created_at, run_at, ...row }: OpenJobRow): OpenJob => ({
-  ...row,
-  isQueued: is_queued === 1,
-  createdAtMs: created_at,
-  dueAtMs: run_at,
-});
+function toOpenJob(found: OpenJobRow): OpenJob {
+  const { is_queued, created_at, run_at, is_suspect, given_back_at, given_back_why, ...row } = found;
+  return {
+    ...row,
+    isQueued: is_queued === 1,
+    createdAtMs: created_at,
+    dueAtMs: run_at,
+    isSuspect: is_suspect === 1,
+    wait: ownWaitOf({ endedAtMs: given_back_at, message: given_back_why }, run_at),
+  };
+}
 
 export function findOpenJobs(database: Database, ids: readonly string[] | null): readonly OpenJob[] {
   const rows =
@@ -26,7 +37,7 @@ export function findOpenJobs(database: Database, ids: readonly string[] | null):
       ? database.all<OpenJobRow>(`${facts} where ${isOpen}`)
       : database.all<OpenJobRow>(
           // The plus keeps the planner at the ids: there may be thousands in the queue.
-          `${facts} where id in (select value from json_each(?)) and +${isOpen}`,
+          `${facts} where j.id in (select value from json_each(?)) and +${isOpen}`,
           JSON.stringify(ids),
         );
   return rows.map(toOpenJob);

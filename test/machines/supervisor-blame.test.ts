@@ -91,6 +91,17 @@ describe("a job's failure that may be its own", () => {
     expect(factsOf(last)).toEqual(["blame.settled"]);
     expect(context.incidents["inc-1-1"]?.stage).toBe("checking");
   });
+  it.each(["job", "route"] as const)("its incident ends with who was to blame: the %s", (blame) => {
+    const closed = { type: "incident.resolved", ...about, climbCount: 0, atMs: 0 } as const;
+    const { last } = play(begun(), failed("j1"), settled(blame), closed);
+    expect(last.facts).toContainEqual({
+      type: "incident.closed",
+      id: "inc-1-1",
+      status: "resolved",
+      climbCount: 0,
+      blame,
+    });
+  });
   it("joins the jobs that fail alike while it is looked into, and no others", () => {
     const { context } = play(begun(), failed("j1"), failed("j2"), failed("j3", classify({ message: "another" })));
     expect(context.incidents["inc-1-1"]?.jobIds).toEqual(["j1", "j2"]);

@@ -62,6 +62,16 @@ describe("describeEvent", () => {
     ],
     [rowOf("climb.ended", { outcome: "stoodIn" }), "The steps of this repair are over; a stand-in serves."],
     [rowOf("incident.closed", { status: "abandoned" }), "The incident was closed."],
+    [rowOf("incident.closed", { status: "abandoned", blame: "job" }), "The incident was closed."],
+    [rowOf("incident.closed", { status: "resolved", blame: "route" }), "Repaired: the model passed its proof."],
+    [
+      rowOf("incident.closed", { status: "resolved", blame: "job" }),
+      "The worker is sound; the job itself is suspected.",
+    ],
+    [
+      rowOf("incident.closed", { status: "resolved", blame: "size" }),
+      "The worker is sound; the job is too large for the memory as it is used now.",
+    ],
   ])("says %o in words", (event, words) => {
     expect(describeEvent(event)).toBe(words);
   });

@@ -33,6 +33,7 @@ async function jobWith(change: Partial<JobDetail>, progress: Partial<JobProgress
       progress: progress === null ? null : { ...base, ...progress },
       deliveries: [],
       estimate: "nobody asked",
+      outlook: { promised: null, etaMs: null },
     }),
     ...change,
   };

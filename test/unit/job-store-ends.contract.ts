@@ -165,12 +165,16 @@ export function describeEnds(world: JobStoreWorld): void {
       expect((await world.claim()).jobId).toBe(running);
       await world.jobs.attach(served, artifactOf({ jobId: served, fence: 0 }, "stand_in"), about);
       const ids = async (limit: number): Promise<string[]> =>
-        (await world.jobs.listAwaitingStandIn(limit, ["T2V-A14B", "TI2V-5B"])).map(({ id }) => id);
+        (await world.jobs.listAwaitingStandIn(limit, { models: ["T2V-A14B", "TI2V-5B"], jobIds: [] })).map(
+          ({ id }) => id,
+        );
       expect(await ids(10)).toEqual([first, second]);
       const of = async (...models: string[]): Promise<number> =>
-        (await world.jobs.listAwaitingStandIn(10, models)).length;
+        (await world.jobs.listAwaitingStandIn(10, { models, jobIds: [] })).length;
       expect([await of("T2V-A14B"), await of("TI2V-5B"), await of()]).toEqual([2, 0, 0]);
       expect(await ids(1)).toEqual([first]);
+      const named = await world.jobs.listAwaitingStandIn(10, { models: [], jobIds: [second, waits, served, running] });
+      expect(named.map(({ id }) => id)).toEqual([second]);
       // Who simply waits, and who wants a failure, sees no stand-in.
       const seen = {
         withCount: 1,

@@ -1,6 +1,7 @@
 /** Contract tests of a job store: taking jobs, handing them out in order, and reading them back. */
 import { describe, expect, it } from "vitest";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
+import { waitReasonOf } from "../../src/core/wait-reason.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { artifactOf, type JobStoreWorld, leaseMs, secretPrompt } from "./job-store-world.ts";
 
@@ -246,6 +247,33 @@ export function describeQueue(world: JobStoreWorld): void {
       expect(await world.jobs.standingOf("job-unknown")).toBeNull();
     });
 
+    it("counts suspects behind everybody, among each other by when they are due", async () => {
+      const [late, soon] = [await world.claimNew({ priority: 9 }), await world.claimNew()];
+      const nowMs = world.clock.nowMs();
+      await world.jobs.fail(late, world.failure({ isSuspect: true, signature: "a", runAtMs: nowMs + 2 }));
+      await world.jobs.fail(soon, world.failure({ isSuspect: true, signature: "b", runAtMs: nowMs + 1 }));
+      const plain = await world.submit({ priority: -5 });
+      const ahead = async (id: string) => (await world.jobs.standingOf(id))?.aheadCount;
+      expect([await ahead(plain), await ahead(late.jobId), await ahead(soon.jobId)]).toEqual([0, 1, 2]);
+    });
+
+    it("tells what holds a job back that was begun before, and whether it is a suspect", async () => {
+      const [released, failed] = [await world.claimNew(), await world.claimNew({ fallback: "fail" })];
+      const sinceMs = world.clock.nowMs();
+      const untilMs = sinceMs + 60_000;
+      await world.jobs.release(released, waitReasonOf(untilMs, "it fits nowhere"), untilMs);
+      await world.jobs.fail(failed, world.failure({ isSuspect: true, runAtMs: untilMs }));
+      const [first, second] = await Promise.all(
+        [released, failed].map(async ({ jobId }) => (await world.jobs.openJobs([jobId]))[0]),
+      );
+      expect(first).toMatchObject({ isSuspect: false, wait: { because: "memoryShort", sinceMs, untilMs } });
+      expect(second).toMatchObject({
+        isSuspect: true,
+        fallback: "fail",
+        wait: { because: "backingOff", sinceMs, untilMs },
+      });
+    });
+
     it("tells of the jobs that wait or are rendered what others in the queue have to know", async () => {
       const lease = await world.claimNew();
       const waiting = await world.submit({ priority: 3, model: "TI2V-5B" });
@@ -265,6 +293,9 @@ export function describeQueue(world: JobStoreWorld): void {
           ...{ id: waiting, isQueued: true, priority: 3, model, width, height, frames, steps },
           createdAtMs: job?.createdAtMs,
           dueAtMs: job?.runAtMs,
+          fallback: "stand_in_then_real",
+          isSuspect: false,
+          wait: null,
         },
       ]);
     });

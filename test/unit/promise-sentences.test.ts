@@ -81,6 +81,21 @@ it.each<[Partial<VideoPromise>, Partial<typeof scene>, string]>([
     {},
     "The disk is full. A video submitted now is kept, gets a labelled stand-in first, and is rendered when the main model is back.",
   ],
+  [
+    { kind: "standInThenReal", because: "memoryShort", retryAtMs: nowMs + 60_000 },
+    { subject: "This video" },
+    "No worker has the memory for it now. This video gets a labelled stand-in first, and is tried again in about 60 s.",
+  ],
+  [
+    { kind: "refused", because: "memoryShort", retryAtMs: nowMs + 60_000 },
+    { subject: "This video" },
+    "No worker has the memory for it now. This video does not want to wait, and fails.",
+  ],
+  [
+    { kind: "standInOnly", because: "backingOff", retryAtMs: nowMs + 60_000 },
+    { subject: "This video" },
+    "Its last attempt failed or was interrupted. This video gets a labelled stand-in, and nothing else.",
+  ],
 ])("%j is told as it is", (change, about, sentence) => {
   expect(say(change, about)).toBe(sentence);
 });

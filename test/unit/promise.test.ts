@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { OwnWait } from "../../src/core/wait-reason.ts";
 import {
   type FallbackConsent,
   fallbackConsents,
@@ -29,6 +30,7 @@ const factsWith = (change: Partial<PromiseFacts> = {}): PromiseFacts => ({
   isPaused: false,
   isDiskShort: false,
   isProcessorShort: false,
+  ownWait: null,
   queue: { aheadCount: 0, turnInMs: 0, renderMs: 8_000 },
   lostSinceMs: null,
   standInAfterMs: 2_000,
@@ -149,6 +151,45 @@ describe("what a job gets, by its consent", () => {
         .map((each) => route(each));
       expect(promiseFor("wait", model, factsWith({ routes })).because).toBe(standing);
     }
+  });
+});
+
+describe("what a job gets that is held back for a time of its own, while a worker is free", () => {
+  const held = (change: Partial<OwnWait>, facts: Partial<PromiseFacts> = {}): PromiseFacts =>
+    factsWith({
+      ownWait: { because: "memoryShort", sinceMs: nowMs, untilMs: nowMs + 60_000, ...change },
+      ...facts,
+    });
+
+  it.each<[string, PromiseFacts, PromiseReason, Record<FallbackConsent, PromiseKind>]>([
+    ["there is no memory for it until a named time", held({}), "memoryShort", byConsent],
+    [
+      "its last attempt failed by itself",
+      held({ because: "backingOff" }),
+      "backingOff",
+      { ...byConsent, fail: "realLater" },
+    ],
+    ["it is due before the answer is", held({ untilMs: nowMs + 2_000 }), "memoryShort", everybody("realLater")],
+    ["its time is over", held({ untilMs: nowMs, sinceMs: nowMs - 60_000 }), "serving", everybody("realNow")],
+    ["an operator paused everything", held({}, { isPaused: true }), "paused", everybody("realLater")],
+    ["there is no way either", held({}, { routes: [route("exhausted")] }), "exhausted", byConsent],
+  ])("when %s", (_, facts, because, expected) => {
+    expect(kinds(facts)).toEqual(expected);
+    expect(promiseFor("stand_in_then_real", model, facts).because).toBe(because);
+  });
+
+  it("is answered so long after that was known, and no later where its way is lost meanwhile", () => {
+    const dueAt = (facts: PromiseFacts) => promiseFor("stand_in", model, facts).answerDueAtMs;
+    const sinceMs = nowMs - 1_500;
+    expect(dueAt(held({ sinceMs }))).toBe(nowMs + 500);
+    expect(dueAt(held({ sinceMs }, { routes: [route("exhausted")], lostSinceMs: nowMs }))).toBe(nowMs + 500);
+    expect(dueAt(held({ sinceMs }, { routes: [route("exhausted")], lostSinceMs: nowMs - 1_900 }))).toBe(nowMs + 100);
+    expect(promiseFor("wait", model, held({ sinceMs }))).toMatchObject({
+      answerDueAtMs: null,
+      retryAtMs: nowMs + 60_000,
+      turnAtMs: nowMs,
+      expectedAtMs: nowMs + 8_000,
+    });
   });
 });
 

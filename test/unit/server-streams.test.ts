@@ -258,8 +258,17 @@ describe("the event stream", () => {
     ]);
     world.frame({ kind: "health", health: healthy });
     world.frame({ kind: "mode", mode: "mock", sentence: "Stand-ins only." });
-    const heard = [await next(), await next(), await next(), await next()];
-    expect(heard.map((event) => event?.event)).toEqual(["worker.exited", "retention.applied", "mode", "system_status"]);
+    // The mode is the same: a page shows the other sentence, and nobody is told of another mode.
+    world.frame({ kind: "sentence", mode: "mock", sentence: "Stand-ins only, after two before it." });
+    const heard = [await next(), await next(), await next(), await next(), await next()];
+    expect(heard.map((event) => event?.event)).toEqual([
+      "worker.exited",
+      "retention.applied",
+      "mode",
+      "system_status",
+      "mode",
+    ]);
+    expect(heard.at(-1)?.data).toEqual({ mode: "mock", sentence: "Stand-ins only, after two before it." });
     expect(heard[0]?.id).toBe(String(after + 3));
     await cancel();
     const again = await open({ "last-event-id": String(after) }, "/api/v1/events?topics=jobs");

@@ -133,7 +133,11 @@ it("steers how often a client asks by what renders here really took, and by what
   const waiting = await create();
   const queued = await get(`/v1/videos/${waiting.id}`);
   expect(queued.headers.get("openai-poll-after-ms")).toBe("9000");
-  expect((await videoIn(queued)).understudy).toMatchObject({ queue_position: 1, eta_seconds: 90 });
+  expect((await videoIn(queued)).understudy).toMatchObject({
+    queue_position: 1,
+    eta_seconds: 90,
+    promise: { kind: "realNow", sentence: world.status.sentence, eta_ms: 90_000 },
+  });
   await world.claim();
   const progress = {
     jobId: waiting.id,

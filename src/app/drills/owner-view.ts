@@ -37,8 +37,9 @@ export function createOwnerView({ jobs, outlook, progressOf, status }: OwnerNeed
     look: async (jobId) => {
       const job = await jobs.get(jobId);
       if (job === null) return null;
-      const about = { progress: progressOf(jobId), deliveries: [], estimate: "A drill asks for no estimate." };
-      return { job, shown: toJobDetail(job, about), outlook: await outlook.of(job), service: status() };
+      const estimate = "A drill asks for no estimate.";
+      const about = { progress: progressOf(jobId), deliveries: [], estimate, outlook: await outlook.of(job) };
+      return { job, shown: toJobDetail(job, about), outlook: about.outlook, service: status() };
     },
   };
 }

@@ -154,7 +154,7 @@ async function write({ store }: RecorderNeeds, fact: SupervisorFact): Promise<vo
       return;
     }
     case "incident.closed":
-      await store.incidents.close(fact.id, fact.status, fact.climbCount);
+      await store.incidents.close(fact.id, fact.status, fact.climbCount, fact.blame);
       return;
     case "budget.spent":
       await store.facts.write(factKeys.budget, fact.spentAtMs, [

@@ -7,11 +7,14 @@ import type { Clock } from "../../core/clock.ts";
 import type { JobProgress, JobView } from "../../core/job.ts";
 import type { ModelCatalog } from "../../core/model-catalog.ts";
 import type { OpenJob } from "../../core/ports/job-store.ts";
+import { type OwnWait, ownWaitOf } from "../../core/wait-reason.ts";
 import type { ClosedDoor, FallbackConsent, ModelId } from "../../core/words.ts";
+import type { AnswerTimes } from "../../jobs/stand-in-dispatcher.ts";
 import { routesOf } from "../../machines/supervisor-standing.ts";
 import { modelHeldBy, type Supervisor } from "../../machines/supervisor-view.ts";
 import { expectRenderMs, expectTurnMs, type RenderSize } from "../../recovery/expected-time.ts";
 import {
+  heldAnswerAtMs,
   isLost,
   isOpen,
   notBefore,
@@ -32,14 +35,16 @@ export interface PromiseNeeds {
     asideOn(workerId: string): readonly { readonly model: ModelId; readonly untilMs: number }[];
   };
   readonly progress: { list(): readonly JobProgress[] };
-  readonly queue: Pick<QueueWatch, "waiting" | "models" | "sizeOf" | "recent">;
+  readonly queue: Pick<QueueWatch, "waiting" | "heldBack" | "models" | "sizeOf" | "recent">;
 }
+
+type AcceptedJob = Pick<JobView, "id" | "spec" | "priority" | "createdAtMs" | "runAtMs" | "suspicion" | "attemptList">;
 
 export interface Promises {
   /** What a video of the main model that is submitted now, with the consent of the configuration, gets. */
   ofSubmission(): VideoPromise;
   /** What a job gets that was accepted and waits. */
-  ofJob(job: Pick<JobView, "id" | "spec" | "priority" | "createdAtMs" | "runAtMs">): VideoPromise;
+  ofJob(job: AcceptedJob): VideoPromise;
   /** Why nobody is let in now; null while the door is open. */
   door(): ClosedDoor | null;
   /** @param subject whose promise it is, as the beginning of a sentence */
@@ -48,8 +53,8 @@ export interface Promises {
   isServing(): boolean;
   /** Notes since when models have had no way; true when one was lost or found since the last look. */
   look(): boolean;
-  /** Models for which jobs wait and none can be begun, and from when on their owners are answered without a real video. */
-  answersDue(): ReadonlyMap<ModelId, number>;
+  /** Whose owners are answered without a real video, and from when on. */
+  answersDue(): AnswerTimes;
 }
 
 type Supervised = Pick<Supervisor, "getSnapshot">;
@@ -109,6 +114,15 @@ function doorOf(supervisor: Supervised): ClosedDoor | null {
   return drain === null ? null : "drained";
 }
 
+/** Where a video that is submitted now comes in: behind everybody of its own urgency, and before suspects. */
+const newcomer = (nowMs: number): Parameters<QueueWatch["waiting"]>[0] => ({
+  id: "",
+  priority: 0,
+  createdAtMs: nowMs + 1,
+  dueAtMs: nowMs,
+  isSuspect: false,
+});
+
 interface LostWays {
   /** Since when no job of this model can be begun; null while one can. */
   sinceMs(model: ModelId): number | null;
@@ -136,6 +150,22 @@ function createLostWays(parts: PromiseNeeds, supervisor: Supervised): LostWays {
   };
 }
 
+function answersOf({ config, queue }: PromiseNeeds, supervisor: Supervised, lostWays: LostWays): AnswerTimes {
+  const { afterMs } = config.standIn;
+  const [models, jobs] = [new Map<ModelId, number>(), new Map<string, number>()];
+  // An operator holds everything: nobody is answered before a resume.
+  if (supervisor.getSnapshot().context.pause !== null) return { models, jobs };
+  for (const model of queue.models()) {
+    const sinceMs = lostWays.sinceMs(model);
+    if (sinceMs !== null) models.set(model, sinceMs + afterMs);
+  }
+  for (const { id, fallback, wait } of queue.heldBack()) {
+    const atMs = wait === null ? null : heldAnswerAtMs(fallback, wait, afterMs);
+    if (atMs !== null) jobs.set(id, atMs);
+  }
+  return { models, jobs };
+}
+
 /** @param supervisor asked for its facts each time, so that all of them are of one moment */
 export function createPromises(parts: PromiseNeeds, supervisor: Supervised): Promises {
   const { clock, config, queue } = parts;
@@ -143,7 +173,12 @@ export function createPromises(parts: PromiseNeeds, supervisor: Supervised): Pro
   const promise = (
     consent: FallbackConsent,
     door: ClosedDoor | null,
-    about: { readonly model: ModelId; readonly size: RenderSize | null; readonly ahead: readonly OpenJob[] },
+    about: {
+      readonly model: ModelId;
+      readonly size: RenderSize | null;
+      readonly ahead: readonly OpenJob[];
+      readonly ownWait: OwnWait | null;
+    },
   ): VideoPromise => {
     const { pause, isDiskShort, isProcessorShort } = supervisor.getSnapshot().context;
     const routes = routesNow(parts, supervisor);
@@ -155,6 +190,7 @@ export function createPromises(parts: PromiseNeeds, supervisor: Supervised): Pro
       isDiskShort,
       isProcessorShort,
       queue: queueFactsOf(parts, supervisor, { ...about, routes }),
+      ownWait: about.ownWait,
       lostSinceMs: lostWays.sinceMs(about.model),
       standInAfterMs: config.standIn.afterMs,
     });
@@ -164,10 +200,13 @@ export function createPromises(parts: PromiseNeeds, supervisor: Supervised): Pro
       promise(config.consent.fallback, doorOf(supervisor), {
         model: config.lead,
         size: null,
-        ahead: queue.waiting(),
+        ahead: queue.waiting(newcomer(clock.nowMs())),
+        ownWait: null,
       }),
-    ofJob: ({ spec: { consent, request }, runAtMs, ...place }) => {
-      const about = { model: request.model, size: request, ahead: queue.waiting(place) };
+    ofJob: ({ spec: { consent, request }, runAtMs, suspicion, attemptList, ...place }) => {
+      const ahead = queue.waiting({ ...place, dueAtMs: runAtMs, isSuspect: suspicion !== null });
+      const ownWait = ownWaitOf(attemptList.at(-1), runAtMs);
+      const about = { model: request.model, size: request, ahead, ownWait };
       return notBefore(promise(consent.fallback, null, about), runAtMs);
     },
     door: () => doorOf(supervisor),
@@ -183,15 +222,6 @@ export function createPromises(parts: PromiseNeeds, supervisor: Supervised): Pro
     },
     isServing: () => routesNow(parts, supervisor).some((route) => route.models.includes(config.lead) && isOpen(route)),
     look: lostWays.look,
-    answersDue: () => {
-      const due = new Map<ModelId, number>();
-      // An operator holds everything: nobody is answered before a resume.
-      if (supervisor.getSnapshot().context.pause !== null) return due;
-      for (const model of queue.models()) {
-        const sinceMs = lostWays.sinceMs(model);
-        if (sinceMs !== null) due.set(model, sinceMs + config.standIn.afterMs);
-      }
-      return due;
-    },
+    answersDue: () => answersOf(parts, supervisor, lostWays),
   };
 }

@@ -14,11 +14,13 @@ import type { TimedRender } from "../../recovery/expected-time.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 
 /** Whose turn comes when: what decides is what the claim goes by. */
-type Place = Pick<OpenJob, "id" | "priority" | "createdAtMs">;
+type Place = Pick<OpenJob, "id" | "priority" | "createdAtMs" | "dueAtMs" | "isSuspect">;
 
 export interface QueueWatch {
   /** Jobs that wait and can be claimed now or in a moment: those whose turn is before this one's, or all. In no order. */
   waiting(before?: Place): readonly OpenJob[];
+  /** Jobs that wait for a time of their own: none can be claimed now. */
+  heldBack(): readonly OpenJob[];
   /** The models of all jobs that wait, also for their time. */
   models(): ReadonlySet<ModelId>;
   /** What is being rendered, or about to be; null where that is not known. */
@@ -45,9 +47,10 @@ function timedRender({ result }: Pick<JobView, "result">): TimedRender | null {
 }
 
 function goesBefore(one: Place, other: Place): boolean {
+  if (one.isSuspect !== other.isSuspect) return other.isSuspect;
   if (one.priority !== other.priority) return one.priority > other.priority;
-  if (one.createdAtMs !== other.createdAtMs) return one.createdAtMs < other.createdAtMs;
-  return one.id < other.id;
+  const [oneAtMs, otherAtMs] = one.isSuspect ? [one.dueAtMs, other.dueAtMs] : [one.createdAtMs, other.createdAtMs];
+  return oneAtMs === otherAtMs ? one.id < other.id : oneAtMs < otherAtMs;
 }
 
 export interface QueueNeeds {
@@ -61,7 +64,10 @@ export function createQueueWatch({ store: { jobs, events }, clock, logger }: Que
   const open = new Map<string, OpenJob>();
   let recent: readonly TimedRender[] = [];
   let leave: (() => void) | undefined;
-  let onChange = (): void => undefined;
+  const listeners: (() => void)[] = [];
+  const onChange = (): void => {
+    for (const listener of listeners) listener();
+  };
   const lookAt = async (ids: readonly string[]): Promise<void> => {
     const found = new Map((await jobs.openJobs(ids)).map((job) => [job.id, job]));
     for (const id of ids) {
@@ -96,12 +102,14 @@ export function createQueueWatch({ store: { jobs, events }, clock, logger }: Que
       const isBefore = (job: OpenJob): boolean => before === undefined || goesBefore(job, before);
       return [...open.values()].filter((job) => job.isQueued && job.dueAtMs <= dueMs && isBefore(job));
     },
+    heldBack: () => {
+      const nowMs = clock.nowMs();
+      return [...open.values()].filter(({ isQueued, dueAtMs }) => isQueued && dueAtMs > nowMs);
+    },
     models: () => new Set([...open.values()].filter(({ isQueued }) => isQueued).map(({ model }) => model)),
     sizeOf: (jobId) => open.get(jobId) ?? null,
     recent: () => recent,
-    onChange: (listener) => {
-      onChange = listener;
-    },
+    onChange: (listener) => void listeners.push(listener),
     begin: () => {
       leave = events.subscribe(follow);
       readAll().catch(onProblem);

@@ -33,7 +33,7 @@ export async function proveStandIn(
   const untilMs = beganAtMs + config.standIn.afterMs + drawnWithinMs;
   do {
     await clock.sleep(lookEveryMs, signal);
-    const models = [...promises.answersDue().keys()];
+    const models = [...promises.answersDue().models.keys()];
     const { withCount, withoutCount, newestName } = await store.jobs.standInsSeen(models, beganAtMs);
     if (newestName !== null) {
       const { plays, problem } = await media.probe(artifacts.pathOf({ name: newestName }));

@@ -2,12 +2,15 @@
  * One source for all streams: facts, samples, progress and downloads become frames here once, however many clients
  * listen.
  */
+
 import type { DownloadView } from "../../contract/model-views.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { JobProgress } from "../../core/job.ts";
 import type { MachineStep } from "../../core/ports/machine-feed.ts";
 import type { Sample } from "../../core/ports/telemetry-probe.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
 import type { ServiceStatus, StreamFrame, StreamPort } from "../../server/server-ports.ts";
+import { createSentenceFeed } from "./sentence-feed.ts";
 import { attemptViewOf } from "./service-status.ts";
 
 type Subscribe<Told> = (listener: (told: Told) => void) => unknown;
@@ -20,7 +23,10 @@ export interface StreamSources {
   readonly onProgress: Subscribe<JobProgress>;
   /** Answers with the function that stops listening. */
   readonly onStep: (listener: (step: MachineStep) => void) => () => void;
-  readonly status: () => Pick<ServiceStatus, "sentence" | "health">;
+  /** Somebody waits who did not, or waits no more. */
+  readonly onQueue: (listener: () => void) => unknown;
+  readonly clock: Pick<Clock, "setTimer" | "clearTimer">;
+  readonly status: () => Pick<ServiceStatus, "mode" | "sentence" | "health">;
 }
 
 /** What a fact looks like to those who listen; null when it is a row of the timeline and nothing else. */
@@ -35,7 +41,8 @@ function frameOf(fact: SupervisorFact, status: StreamSources["status"]): StreamF
   return { kind: "recoveryAttempt", attempt: attemptViewOf({ failureType, workerId, incidentId, climb, result }) };
 }
 
-export function createStreams({ onFact, onDownload, onSample, onProgress, onStep, status }: StreamSources): StreamPort {
+export function createStreams(sources: StreamSources): StreamPort {
+  const { onFact, onDownload, onSample, onProgress, onStep, onQueue, clock, status } = sources;
   const listeners = new Set<(frame: StreamFrame) => void>();
   const publish = (frame: StreamFrame): void => {
     for (const listener of listeners) listener(frame);
@@ -43,8 +50,13 @@ export function createStreams({ onFact, onDownload, onSample, onProgress, onStep
   onDownload((download) => publish({ kind: "download", download }));
   onSample((sample) => publish({ kind: "sample", sample }));
   onProgress((progress) => publish({ kind: "progress", progress }));
+  const sentences = createSentenceFeed(clock, status, (said) => publish({ kind: "sentence", ...said }));
+  onQueue(() => {
+    if (listeners.size > 0) sentences.queueChanged();
+  });
   onFact((fact) => {
     const frame = frameOf(fact, status);
+    if (frame?.kind === "mode") sentences.note(frame);
     if (frame !== null) publish(frame);
   });
   /** Steps are told only while somebody listens. */
@@ -53,8 +65,10 @@ export function createStreams({ onFact, onDownload, onSample, onProgress, onStep
     subscribe: (listener) => {
       leave ??= onStep((step) => publish({ kind: "step", step }));
       listeners.add(listener);
+      sentences.note(null);
       return () => {
         if (!listeners.delete(listener) || listeners.size > 0) return;
+        sentences.stop();
         leave?.();
         leave = undefined;
       };

@@ -30,6 +30,8 @@ export const incidentEvents = {
     z.object({
       climbs: z.number(),
       status: z.enum(incidentStatuses).exclude(["open"]),
+      /** Who was found to blame, where that was asked. */
+      blame: z.enum(blames).exactOptional(),
       failure_type: failureType(),
       open_ms: z.number(),
     }),

@@ -1,7 +1,7 @@
 /** What the timeline and the incidents need of a durable store. Streams, pages, audit and replay read the same rows. */
 import type { IncidentCause } from "../events/incident-events.ts";
 import type { EventKind, EventRow, NewEvent, TimelineRow } from "../events.ts";
-import type { FailureType, IncidentStatus } from "../words.ts";
+import type { Blame, FailureType, IncidentStatus } from "../words.ts";
 
 /** Names the rows that are wanted; each way has an index. Times are inclusive. */
 export interface EventQuery<Of = { readonly incidentId: string } | { readonly jobId: string }> {
@@ -80,8 +80,11 @@ export interface IncidentQuery {
 
 export interface IncidentStore {
   open(incident: NewIncident): Promise<void>;
-  /** @param climbCount how often its ladder was climbed */
-  close(id: string, status: Exclude<IncidentStatus, "open">, climbCount: number): Promise<void>;
+  /**
+   * @param climbCount how often its ladder was climbed
+   * @param blame who was found to blame, where that was asked
+   */
+  close(id: string, status: Exclude<IncidentStatus, "open">, climbCount: number, blame?: Blame): Promise<void>;
   listOpen(): Promise<readonly IncidentRow[]>;
   /** Newest first, keyset by (opened, id); null for a cursor that is none. */
   list(

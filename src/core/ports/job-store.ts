@@ -14,7 +14,8 @@ import type {
   RenderPlan,
   ServedBy,
 } from "../job.ts";
-import type { JobState, ModelId } from "../words.ts";
+import type { OwnWait } from "../wait-reason.ts";
+import type { FallbackConsent, JobState, ModelId } from "../words.ts";
 
 export type SubmitOutcome =
   | { readonly kind: "created" | "duplicate"; readonly job: JobView }
@@ -83,6 +84,11 @@ export interface OpenJob {
   readonly createdAtMs: number;
   /** It can be claimed from then on. */
   readonly dueAtMs: number;
+  readonly fallback: FallbackConsent;
+  /** It is claimed only when no other job can be. */
+  readonly isSuspect: boolean;
+  /** What it was given back for, with the time until then, which may be over; null where nothing held it back. */
+  readonly wait: OwnWait | null;
 }
 
 /** Owners who may have a stand-in and whose real video is not there. */
@@ -195,10 +201,13 @@ export interface JobStore {
   /** Those of these jobs that are queued or running; of all jobs for null. In no order. */
   openJobs(ids: readonly string[] | null): Promise<readonly OpenJob[]>;
   /**
-   * Queued jobs of these models without a stand-in whose fallback is not `wait`, oldest first: what the stand-in dispatcher
-   * works through.
+   * Queued jobs of these models, or with these ids, without a stand-in whose fallback is not `wait`, oldest first: what the
+   * stand-in dispatcher works through.
    */
-  listAwaitingStandIn(limit: number, models: readonly ModelId[]): Promise<readonly JobView[]>;
+  listAwaitingStandIn(
+    limit: number,
+    among: { readonly models: readonly ModelId[]; readonly jobIds: readonly string[] },
+  ): Promise<readonly JobView[]>;
   /** Of the jobs of these models that wait, or ended by their stand-in since then: who may have one, and who has. */
   standInsSeen(models: readonly ModelId[], sinceMs: number): Promise<StandInsSeen>;
   findArtifact(sha256: string): Promise<{ readonly jobId: string; readonly artifact: JobArtifact } | null>;

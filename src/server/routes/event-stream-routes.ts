@@ -37,6 +37,8 @@ function toSseFrames(frame: StreamFrame): SseEvent[] {
         { event: "mode", data: { mode: frame.mode, sentence: frame.sentence } },
         { event: "system_status", data: toSystemStatus(frame.mode, frame.sentence) },
       ];
+    case "sentence":
+      return [{ event: "mode", data: { mode: frame.mode, sentence: frame.sentence } }];
     case "recoveryAttempt":
       return [{ event: "recovery_attempt", data: toAttempt(frame.attempt) }];
     case "step":
@@ -52,6 +54,7 @@ const topicOfFrame: Readonly<Record<StreamFrame["kind"], StreamTopic>> = {
   health: "health",
   sample: "health",
   mode: "service",
+  sentence: "service",
   download: "workers",
   recoveryAttempt: "incidents",
   step: "machines",

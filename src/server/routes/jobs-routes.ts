@@ -38,6 +38,7 @@ const detailOf = async (ports: ServerPorts, job: JobView): Promise<JobDetail> =>
     progress: ports.progressOf(job.id),
     deliveries: job.webhookUrl === null ? [] : await ports.webhooks.listOf(job.id),
     estimate: ports.admission.estimateOf(job.spec),
+    outlook: await ports.outlook.of(job),
   });
 
 /** Answers a submission and a new try alike. */

@@ -139,6 +139,7 @@ function framesOf(frame: StreamFrame): readonly SocketFrame[] {
       return [
         { topic: "fallback_notifications", type: "system_status", data: toSystemStatus(frame.mode, frame.sentence) },
       ];
+    case "sentence":
     case "step":
       return [];
   }

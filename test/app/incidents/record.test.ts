@@ -101,7 +101,20 @@ describe("the record of an incident", () => {
   it("closes with the number of its climbs", async () => {
     await record(opened(), { type: "incident.closed", id: "incident-1", status: "resolved", climbCount: 2 });
     expect(await world.store.incidents.get("incident-1")).toMatchObject({ status: "resolved" });
-    expect(await world.rows("incident.closed")).toMatchObject([{ data: { climbs: 2 } }]);
+    expect((await world.rows("incident.closed")).map(({ data }) => data)).toEqual([
+      { climbs: 2, status: "resolved", failure_type: "vram_exhaustion", open_ms: 0 },
+    ]);
+  });
+
+  it("closes with who was found to blame", async () => {
+    await record(opened(), {
+      type: "incident.closed",
+      id: "incident-1",
+      status: "resolved",
+      climbCount: 0,
+      blame: "job",
+    });
+    expect(await world.rows("incident.closed")).toMatchObject([{ data: { blame: "job" } }]);
   });
 
   it("facts are told in the order in which they came", async () => {

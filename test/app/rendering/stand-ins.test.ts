@@ -33,6 +33,7 @@ function promisesOf(change: Partial<PromiseFacts>) {
     isPaused: false,
     isDiskShort: false,
     isProcessorShort: false,
+    ownWait: null,
     queue: { aheadCount: 0, turnInMs: null, renderMs: null },
     lostSinceMs,
     standInAfterMs: 2 * secondMs,
@@ -40,7 +41,10 @@ function promisesOf(change: Partial<PromiseFacts>) {
   });
   const isServed = facts().isPaused || facts().lostSinceMs === null;
   return {
-    answersDue: () => new Map(isServed ? [] : [[model, lostSinceMs + 2 * secondMs]]),
+    answersDue: () => ({
+      models: new Map(isServed ? [] : [[model, lostSinceMs + 2 * secondMs]]),
+      jobs: new Map<string, number>(),
+    }),
     ofJob: ({ spec }: { readonly spec: { readonly consent: { readonly fallback: FallbackConsent } } }) =>
       promiseFor(spec.consent.fallback, model, facts()),
   };

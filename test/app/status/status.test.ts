@@ -186,10 +186,22 @@ describe("streams", () => {
     await world.clock.advance(5 * secondMs);
     world.workers.get(workerId)?.die({ code: null, signal: "SIGKILL" });
     await world.ended(jobId);
-    expect(kinds()).toEqual(["health", "mode", "progress", "recoveryAttempt", "sample", "step"]);
+    expect(kinds()).toEqual(["health", "mode", "progress", "recoveryAttempt", "sample", "sentence", "step"]);
     const ready = world.frames.find((frame) => frame.kind === "mode" && frame.mode === "ready");
     expect(ready).toMatchObject({ sentence: expect.stringContaining("rendered at once") });
     const tried = world.frames.flatMap((frame) => (frame.kind === "recoveryAttempt" ? [frame.attempt.outcome] : []));
     expect(tried).not.toContain("skipped");
+  });
+
+  it("tell the sentence again when others wait before the next video, in one frame for many of them", async () => {
+    await world.reachMode("ready");
+    await world.clock.advance(secondMs);
+    const before = world.frames.length;
+    for (let count = 0; count < 12; count += 1) await world.order();
+    await world.clock.advance(secondMs);
+    const sentences = world.frames.slice(before).flatMap((frame) => (frame.kind === "sentence" ? [frame] : []));
+    expect(sentences.length).toBeLessThan(4);
+    expect(sentences.at(-1)).toMatchObject({ mode: "ready", sentence: expect.stringContaining("before it") });
+    expect(sentences.at(-1)?.sentence).toBe(world.ports.status().sentence);
   });
 });

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { createStreams, type StreamSources } from "../../../src/app/status/streams.ts";
 import type { RungResult } from "../../../src/core/fault.ts";
+import { createVirtualClock } from "../../../src/core/virtual-clock.ts";
 import type { SupervisorFact } from "../../../src/machines/supervisor-types.ts";
 import type { StreamFrame } from "../../../src/server/server-ports.ts";
 import { workerId } from "../app-world.ts";
@@ -8,7 +9,10 @@ import { workerId } from "../app-world.ts";
 /** Sources that tell what a test says. */
 function createSources() {
   let tellFact: (fact: SupervisorFact) => void = () => undefined;
+  let tellQueue: () => void = () => undefined;
   let stepListeners = 0;
+  let sentence = "A video submitted now is kept.";
+  const clock = createVirtualClock();
   const sources: StreamSources = {
     onFact: (listener) => {
       tellFact = listener;
@@ -22,11 +26,26 @@ function createSources() {
         stepListeners -= 1;
       };
     },
-    status: () => ({ sentence: "A video submitted now is kept.", health: null }),
+    onQueue: (listener) => {
+      tellQueue = listener;
+    },
+    clock,
+    status: () => ({ mode: "ready", sentence, health: null }),
   };
   const frames: StreamFrame[] = [];
   const streams = createStreams(sources);
-  return { streams, frames, tell: (fact: SupervisorFact) => tellFact(fact), stepListeners: () => stepListeners };
+  return {
+    streams,
+    frames,
+    clock,
+    tell: (fact: SupervisorFact) => tellFact(fact),
+    /** The queue is another one, and with it the sentence. */
+    queue: (said: string) => {
+      sentence = said;
+      tellQueue();
+    },
+    stepListeners: () => stepListeners,
+  };
 }
 
 const result: RungResult = {
@@ -76,4 +95,45 @@ it("steps of machines are followed only while somebody listens", () => {
   expect(stepListeners()).toBe(0);
   streams.subscribe(() => undefined);
   expect(stepListeners()).toBe(1);
+});
+
+const sentences = (frames: readonly StreamFrame[]): string[] =>
+  frames.flatMap((frame) => (frame.kind === "sentence" ? [frame.sentence] : []));
+
+it("a sentence that changes with the queue is told, a burst of changes once, and the same one not again", async () => {
+  const { streams, frames, clock, queue } = createSources();
+  streams.subscribe((frame) => frames.push(frame));
+  for (let count = 1; count <= 40; count += 1) queue(`after about ${count} before it`);
+  expect(sentences(frames)).toEqual([]);
+  await clock.advance(500);
+  expect(frames).toEqual([{ kind: "sentence", mode: "ready", sentence: "after about 40 before it" }]);
+  queue("after about 40 before it");
+  await clock.advance(500);
+  expect(sentences(frames)).toHaveLength(1);
+  queue("at once");
+  await clock.advance(500);
+  expect(sentences(frames)).toEqual(["after about 40 before it", "at once"]);
+});
+
+it("whoever comes later is told what changed since then, also back to what was told before", async () => {
+  const { streams, frames, clock, queue } = createSources();
+  const leave = streams.subscribe(() => undefined);
+  queue("at once");
+  await clock.advance(500);
+  leave();
+  queue("after about 2 before it");
+  await clock.advance(500);
+  streams.subscribe((frame) => frames.push(frame));
+  queue("at once");
+  await clock.advance(500);
+  expect(sentences(frames)).toEqual(["at once"]);
+});
+
+it("what a change of mode has told already is not told again", async () => {
+  const { streams, frames, clock, queue, tell } = createSources();
+  streams.subscribe((frame) => frames.push(frame));
+  queue("at once");
+  tell({ type: "mode.changed", from: "recovering", to: "ready" });
+  await clock.advance(500);
+  expect(frames).toEqual([{ kind: "mode", mode: "ready", sentence: "at once" }]);
 });
