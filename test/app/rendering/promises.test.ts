@@ -72,7 +72,7 @@ it("a return that fails after every climb was in vain is seen each time", async 
   expect(world.ports.status().mode).toBe("mock");
   for (let time = 0; time < 2; time += 1) {
     // The worker was to blame: no job asks for another process, which would be sound.
-    await world.store.jobs.acquit(failed);
+    await world.store.jobs.acquit(failed, "atOnce");
     worker().bad.probes = 0;
     await world.reach(() => stages().includes("returning"));
     breakRenders();
