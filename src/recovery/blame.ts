@@ -91,11 +91,12 @@ const wherePlaceIsWell: Recognise = ({ processCount, hasOtherSucceeded, hasSameU
   hasOtherSucceeded || (processCount >= manyProcesses && !hasSameUnderOther);
 
 /**
- * Conclusive evidence that a job can bring about itself: a kernel that writes where it must not, a request that takes the
- * memory of the whole host. A neighbour's memory, a full disk, heat and configuration are never brought by a job.
+ * Conclusive evidence that a job can bring about itself: a kernel that writes where it must not, an allocation that no
+ * cleared cache makes room for, a request that takes the memory of the whole host. A neighbour's memory, a full disk, heat and configuration are never brought by a job.
  */
 const bringable: Partial<Record<FaultClass, Recognise>> = {
   contextPoisoned: unlessOthersFailAlike,
+  outOfMemoryFragmented: wherePlaceIsWell,
   gpuMemoryFault: wherePlaceIsWell,
   gpuLost: wherePlaceIsWell,
   gpuResetRequired: wherePlaceIsWell,

@@ -7,6 +7,7 @@ import type { Fault } from "../core/fault.ts";
 import type { AttemptFailure } from "../core/job.ts";
 import { present } from "../core/present.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
+import type { FaultClass } from "../core/words.ts";
 import { isBroughtByJob, isConclusive, isSharedWithOthers, type Recurrence } from "./blame.ts";
 import { outsideEndOf } from "./outside-end.ts";
 import { signatureOf } from "./signature.ts";
@@ -65,15 +66,20 @@ interface Setting {
 const isOfPlace = (fault: Fault, { hasBegun, recurrence }: Setting): boolean =>
   !hasBegun || (isConclusive(fault) && !isBroughtByJob(fault, recurrence));
 
+/** In a fresh process nothing is held from before, and on another card there may be room. */
+const ofOwnMemory: ReadonlySet<FaultClass> = new Set<FaultClass>(["outOfMemory", "outOfMemoryFragmented"]);
+
 /**
  * An attempt that told an error. The request's own fault ends the job; what the place did costs it a wait; any other
  * makes the job a suspect, until an experiment acquits it. Want of memory makes it one that is not charged: what fits is
- * a matter of sizes and of neighbours, and a job that fits no card is told so by the figures of its model.
+ * a matter of sizes and of what else is held, and a job that fits no card is told so by the figures of its model.
  */
 export function chargeOfError(fault: Fault, tries: Tries, setting: Setting): Failed {
   if (fault.attribution === "request") return { kind: "error", isRetryable: false, isSuspect: false, waitMs: 0 };
-  if (isOfPlace(fault, setting)) return lost(tries);
-  return fault.faultClass === "outOfMemory" ? { ...lost(tries), isSuspect: true } : suspected("error", fault, tries);
+  if (!setting.hasBegun) return lost(tries);
+  if (ofOwnMemory.has(fault.faultClass) && !isBroughtByJob(fault, setting.recurrence))
+    return { ...lost(tries), isSuspect: true };
+  return isOfPlace(fault, setting) ? lost(tries) : suspected("error", fault, tries);
 }
 
 /** A worker that ended under a job. */

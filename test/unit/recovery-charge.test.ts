@@ -113,8 +113,15 @@ describe("an error of an attempt", () => {
   });
 
   it("for want of memory makes the job a suspect that is not charged: another size or a quieter card may carry it", () => {
-    const outOfMemory = chargeOfError(classify({ message: "CUDA out of memory" }), first, begun);
-    expect(outOfMemory).toMatchObject({ kind: "hostLoss", isSuspect: true, isRetryable: true });
+    for (const faultClass of ["outOfMemory", "outOfMemoryFragmented"] as const) {
+      const fault = faultOf(recognition(faultClass, 0.9, "measured"), {});
+      expect(chargeOfError(fault, first, begun)).toMatchObject({
+        kind: "hostLoss",
+        isSuspect: true,
+        isRetryable: true,
+      });
+      expect(chargeOfError(fault, first, waiting)).toMatchObject({ kind: "hostLoss", isSuspect: false });
+    }
   });
 
   it.each(["diskFull", "gpuLost", "modelFile", "outOfMemoryNeighbour"] as const)(
@@ -138,6 +145,7 @@ describe("an error of an attempt", () => {
       { ...withOthers, ...amongOthers },
       "error",
     ],
+    ["memory in pieces, again, where others are rendered", "outOfMemoryFragmented", amongOthers, "error"],
     ["a lost card, again", "gpuLost", again, "hostLoss"],
     ["a lost card, in the sixth process", "gpuLost", { ...again, processCount: 5 }, "error"],
     ["a lost card, in the sixth process, under others too", "gpuLost", { ...withOthers, processCount: 5 }, "hostLoss"],
