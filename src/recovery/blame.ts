@@ -9,7 +9,8 @@ import type { ProbeVerdict } from "./verdicts.ts";
 
 /**
  * What these say is measured, counted or told by the driver, the kernel or the request's own check, and no test render
- * could say it better. `request` is the job's own fault; the others are never one job's.
+ * could say it better; with a lost context the process that could be asked is gone. `request` is the job's own fault; the
+ * others are never one job's at first sight.
  */
 const conclusiveClasses: ReadonlySet<FaultClass> = new Set<FaultClass>([
   "request",
@@ -26,6 +27,7 @@ const conclusiveClasses: ReadonlySet<FaultClass> = new Set<FaultClass>([
   "gpuResetRequired",
   "gpuHardware",
   "driver",
+  "multiGpu",
   "hostOomKiller",
   "diskFull",
   "workerConfiguration",
@@ -102,6 +104,7 @@ const bringable: Partial<Record<FaultClass, Recognise>> = {
   gpuResetRequired: wherePlaceIsWell,
   gpuHardware: wherePlaceIsWell,
   driver: wherePlaceIsWell,
+  multiGpu: wherePlaceIsWell,
   hostOomKiller: onlyWhereOthersSucceed,
 };
 

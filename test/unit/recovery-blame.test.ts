@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Evidence } from "../../src/core/fault.ts";
+import { faultClassNames } from "../../src/core/words.ts";
 import { type Experiment, isConclusive, judgeBlame } from "../../src/recovery/blame.ts";
-import { classify } from "../../src/recovery/classify.ts";
+import { classify, faultOf } from "../../src/recovery/classify.ts";
+import { faultClasses } from "../../src/recovery/fault-classes.ts";
+import { recognition } from "../../src/recovery/recognition.ts";
 import { signatureOf } from "../../src/recovery/signature.ts";
 
 describe("the signature of a failure", () => {
@@ -47,6 +50,13 @@ describe("conclusive evidence", () => {
   ])("%s: %s", (_, evidence, expected) => {
     expect(isConclusive(classify(evidence))).toBe(expected);
   });
+});
+
+it("nobody asks for a test render in a process that is lost with its context", () => {
+  const poisoning = faultClassNames.filter((faultClass) => faultClasses[faultClass].contextPoisoned);
+  expect(poisoning).toContain("multiGpu");
+  for (const faultClass of poisoning)
+    expect(isConclusive(faultOf(recognition(faultClass, 0.9, "told"), {})), faultClass).toBe(true);
 });
 
 describe("the differential", () => {
