@@ -9,7 +9,8 @@ import type { ProbeVerdict } from "./verdicts.ts";
 
 /**
  * What these say is measured, counted or told by the driver, the kernel or the request's own check, and no test render
- * could say it better. `request` is the job's own fault; the others are never one job's.
+ * could say it better; with a lost context the process that could be asked is gone. `request` is the job's own fault; the
+ * others are never one job's at first sight.
  */
 const conclusiveClasses: ReadonlySet<FaultClass> = new Set<FaultClass>([
   "request",
@@ -26,6 +27,7 @@ const conclusiveClasses: ReadonlySet<FaultClass> = new Set<FaultClass>([
   "gpuResetRequired",
   "gpuHardware",
   "driver",
+  "multiGpu",
   "hostOomKiller",
   "diskFull",
   "workerConfiguration",
@@ -35,12 +37,83 @@ const conclusiveClasses: ReadonlySet<FaultClass> = new Set<FaultClass>([
   "thermal",
 ]);
 
+/**
+ * Files and the hub are looked at when a model is fetched and loaded; what a library says of them in the middle of a
+ * render is its words alone, and a test render that uses the same files knows better.
+ */
+const conclusiveOnlyWhenChecked: ReadonlySet<FaultClass> = new Set<FaultClass>([
+  "modelFile",
+  "authentication",
+  "notFound",
+  "offlineMode",
+]);
+
 /** Below this the classifier guessed, whatever it says. */
 const guessedBelow = 0.6;
 
+const isChecked = ({ faultClass, evidence }: Pick<Fault, "faultClass" | "evidence">): boolean =>
+  !conclusiveOnlyWhenChecked.has(faultClass) || evidence.workerFailure === undefined;
+
 /** Whether the evidence alone says who is to blame; otherwise a test render is asked first. */
-export const isConclusive = ({ faultClass, confidence }: Pick<Fault, "faultClass" | "confidence">): boolean =>
-  conclusiveClasses.has(faultClass) && confidence >= guessedBelow;
+export const isConclusive = (fault: Pick<Fault, "faultClass" | "confidence" | "evidence">): boolean =>
+  conclusiveClasses.has(fault.faultClass) && fault.confidence >= guessedBelow && isChecked(fault);
+
+/** What is known of the same failure of the same job before, and of the jobs around it. */
+export interface Recurrence {
+  /** Processes, other than the one that failed now, in which the job failed with this signature before. */
+  readonly processCount: number;
+  /** Since the first of these failures another job was rendered by the worker that failed now. */
+  readonly hasOtherSucceeded: boolean;
+  /** Another job failed alike within the last minutes. */
+  readonly hasSameUnderOther: boolean;
+}
+
+/** Nothing like it was seen before. */
+export const firstOfItsKind: Recurrence = { processCount: 0, hasOtherSucceeded: false, hasSameUnderOther: false };
+
+type Recognise = (recurrence: Recurrence) => boolean;
+
+/**
+ * Others failed alike, and nothing speaks for the place: several jobs may each bring the same failure, and only a render in between
+ * tells them from a worker that fails with everybody.
+ */
+export const isSharedWithOthers = ({ processCount, hasOtherSucceeded, hasSameUnderOther }: Recurrence): boolean =>
+  hasSameUnderOther && !(processCount > 0 && hasOtherSucceeded);
+
+/** Each process was proven by a test render before it took the job: one job alone that ends every one of them brings it along. */
+const unlessOthersFailAlike: Recognise = (recurrence) => !isSharedWithOthers(recurrence);
+/** The host's memory is everybody's: only the renders of others show that the host was well in between. */
+const onlyWhereOthersSucceed: Recognise = ({ hasOtherSucceeded }) => hasOtherSucceeded;
+
+/** With the waits between them, as many failures as these take ten minutes. */
+const manyProcesses = 5;
+
+/** A card may be sick by turns: the renders of others show that it was well in between, or many test renders, while nobody else fails. */
+const wherePlaceIsWell: Recognise = ({ processCount, hasOtherSucceeded, hasSameUnderOther }) =>
+  hasOtherSucceeded || (processCount >= manyProcesses && !hasSameUnderOther);
+
+/**
+ * Conclusive evidence that a job can bring about itself: a kernel that writes where it must not, an allocation that no
+ * cleared cache makes room for, a request that takes the memory of the whole host. A neighbour's memory, a full disk, heat and configuration are never brought by a job.
+ */
+const bringable: Partial<Record<FaultClass, Recognise>> = {
+  contextPoisoned: unlessOthersFailAlike,
+  outOfMemoryFragmented: wherePlaceIsWell,
+  gpuMemoryFault: wherePlaceIsWell,
+  gpuLost: wherePlaceIsWell,
+  gpuResetRequired: wherePlaceIsWell,
+  gpuHardware: wherePlaceIsWell,
+  driver: wherePlaceIsWell,
+  multiGpu: wherePlaceIsWell,
+  hostOomKiller: onlyWhereOthersSucceed,
+};
+
+/**
+ * Whether a place that was found guilty is acquitted: the same job brought the same failure to a process that has only
+ * the job in common with the first.
+ */
+export const isBroughtByJob = ({ faultClass }: Pick<Fault, "faultClass">, recurrence: Recurrence): boolean =>
+  recurrence.processCount > 0 && (bringable[faultClass]?.(recurrence) ?? false);
 
 /** What the experiment right after a failure showed. */
 export interface Experiment {

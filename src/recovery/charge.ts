@@ -7,7 +7,8 @@ import type { Fault } from "../core/fault.ts";
 import type { AttemptFailure } from "../core/job.ts";
 import { present } from "../core/present.ts";
 import { minuteMs, secondMs } from "../core/units.ts";
-import { isConclusive } from "./blame.ts";
+import type { FaultClass } from "../core/words.ts";
+import { isBroughtByJob, isConclusive, isSharedWithOthers, type Recurrence } from "./blame.ts";
 import { outsideEndOf } from "./outside-end.ts";
 import { signatureOf } from "./signature.ts";
 
@@ -54,23 +55,36 @@ const suspected = (kind: "error" | "death", fault: Fault, tries: Tries): Failed 
   waitMs: waitOfSuspectMs(tries.attempt),
 });
 
+/** How an attempt failed, and what came before it. */
+interface Setting {
+  /** The worker was told to render the job. */
+  readonly hasBegun: boolean;
+  readonly recurrence: Recurrence;
+}
+
+/** What is measured or told by driver and kernel is the place's, until one job alone brings it again and again. */
+const isOfPlace = (fault: Fault, { hasBegun, recurrence }: Setting): boolean =>
+  !hasBegun || (isConclusive(fault) && !isBroughtByJob(fault, recurrence));
+
+/** In a fresh process nothing is held from before, and on another card there may be room. */
+const ofOwnMemory: ReadonlySet<FaultClass> = new Set<FaultClass>(["outOfMemory", "outOfMemoryFragmented"]);
+
 /**
- * An attempt that told an error. The request's own fault ends the job; what is measured or told by driver and kernel is
- * the place's; any other makes the job a suspect, until an experiment acquits it.
- * @param hasBegun the worker was told to render it
+ * An attempt that told an error. The request's own fault ends the job; what the place did costs it a wait; any other
+ * makes the job a suspect, until an experiment acquits it. Want of memory makes it one that is not charged: what fits is
+ * a matter of sizes and of what else is held, and a job that fits no card is told so by the figures of its model.
  */
-export function chargeOfError(fault: Fault, tries: Tries, hasBegun: boolean): Failed {
+export function chargeOfError(fault: Fault, tries: Tries, setting: Setting): Failed {
   if (fault.attribution === "request") return { kind: "error", isRetryable: false, isSuspect: false, waitMs: 0 };
-  return !hasBegun || isConclusive(fault) ? lost(tries) : suspected("error", fault, tries);
+  if (!setting.hasBegun) return lost(tries);
+  if (ofOwnMemory.has(fault.faultClass) && !isBroughtByJob(fault, setting.recurrence))
+    return { ...lost(tries), isSuspect: true };
+  return isOfPlace(fault, setting) ? lost(tries) : suspected("error", fault, tries);
 }
 
 /** A worker that ended under a job. */
-export interface Death {
+export interface Death extends Setting {
   readonly fault: Fault;
-  /** The worker was told to render the job. */
-  readonly hasBegun: boolean;
-  /** A worker of this host ended the same way under another job, within the last minutes. */
-  readonly hasSameUnderOther: boolean;
 }
 
 /** Who or what ended the worker, where it was not the job. */
@@ -85,8 +99,9 @@ interface Explanation {
 const explanations: readonly (readonly [EndedBy, (death: Death) => string | null])[] = [
   ["place", ({ hasBegun }) => (hasBegun ? null : "its render had not begun")],
   ["request", ({ fault }) => (fault.evidence.isOnRequest === true ? "it was killed on request" : null)],
-  ["place", ({ fault }) => (isConclusive(fault) ? fault.decidedBy : null)],
-  ["outside", ({ fault }) => outsideEndOf(fault.evidence)],
+  ["place", ({ fault, ...setting }) => (isOfPlace(fault, setting) ? fault.decidedBy : null)],
+  // Whom the kernel ends for want of memory, it ends by SIGKILL; what took the memory is known by then.
+  ["outside", ({ fault }) => (fault.faultClass === "hostOomKiller" ? null : outsideEndOf(fault.evidence))],
   // A process that an earlier supervisor started is nobody's child: that it ended is seen, and not how.
   [
     "unseen",
@@ -95,7 +110,7 @@ const explanations: readonly (readonly [EndedBy, (death: Death) => string | null
         ? "nobody saw how it ended"
         : null,
   ],
-  ["others", ({ hasSameUnderOther }) => (hasSameUnderOther ? "it ended the same way under another job" : null)],
+  ["others", ({ recurrence }) => (isSharedWithOthers(recurrence) ? "it ended the same way under another job" : null)],
 ];
 
 /** What explains a death without the job, the first that does; null when nothing does. */

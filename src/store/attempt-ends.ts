@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from "../core/error-codes.ts";
 import type { ArtifactRef, AttemptFailure, JobResult, LeaseRef } from "../core/job.ts";
+import type { EarlierAlike } from "../core/ports/job-store.ts";
 import type { Database } from "./database.ts";
 import {
   endAttempt,
@@ -131,8 +132,8 @@ function judge(counted: Counted, failure: AttemptFailure, limits: AttemptLimits,
 }
 
 /** A job that may be the cause of its failures carries the newest of them; what the place did to it changes nothing. */
-function keepSuspicion(database: Database, row: JobRow, { kind, isSuspect, signature }: AttemptFailure): void {
-  if (kind === "hostLoss" || !isSuspect) return;
+function keepSuspicion(database: Database, row: JobRow, { isSuspect, signature }: AttemptFailure): void {
+  if (!isSuspect) return;
   database.run(
     "update jobs set suspicion_signature = ?, suspicion_worker_id = ?, suspicion_at = ? where id = ?",
     signature,
@@ -204,25 +205,35 @@ export function failAttempt(
 
 const unended = new Set<JobRow["state"]>(["queued", "running"]);
 
-function acquitJob(database: Database, jobId: string): void {
+/** A suspect that lost an attempt to its failure has it back; one that lost nothing is only a suspect no longer. */
+const chargedCount = (database: Database, jobId: string, signature: string): number =>
+  database.get<{ outcome: string | null }>(
+    "select outcome from attempts where job_id = ? and signature = ? order by fence desc limit 1",
+    jobId,
+    signature,
+  )?.outcome === "hostLoss"
+    ? 0
+    : 1;
+
+function acquitJob(database: Database, jobId: string, dueAtMs: number): void {
   const row = findJob(database, jobId);
   const suspicion = row === undefined ? null : suspicionOf(row);
   if (row === undefined || suspicion === null || !unended.has(row.state)) return;
-  const attempts = Math.max(0, row.attempts - 1);
-  const nowMs = database.clock.nowMs();
+  const attempts = Math.max(0, row.attempts - chargedCount(database, jobId, suspicion.signature));
   database.run(
     `update jobs set suspicion_signature = null, suspicion_worker_id = null, suspicion_at = null, attempts = ?,
      run_at = case state when 'queued' then min(run_at, ?) else run_at end where id = ?`,
     attempts,
-    nowMs,
+    dueAtMs,
     jobId,
   );
   database.record({ kind: "job.acquitted", jobId, data: { signature: suspicion.signature, attempts } });
 }
 
-/** The worker was to blame, not these jobs: what their failures cost them is given back. */
-export function acquitJobs(database: Database, jobIds: readonly string[]): void {
-  for (const jobId of jobIds) acquitJob(database, jobId);
+/** Something else was to blame, not these jobs: what their failures cost them is given back. */
+export function acquitJobs(database: Database, jobIds: readonly string[], when: "atOnce" | "inItsTime"): void {
+  const dueAtMs = when === "atOnce" ? database.clock.nowMs() : Number.MAX_SAFE_INTEGER;
+  for (const jobId of jobIds) acquitJob(database, jobId, dueAtMs);
 }
 
 export function hastenJobs(database: Database, jobIds: readonly string[]): void {
@@ -239,6 +250,23 @@ export const findFailedAlike = (database: Database, signature: string, sinceMs: 
       sinceMs,
     )
     .map(({ id }) => id);
+
+const earlierAlike = `select count(distinct worker_id || '/' || process_began_at) as processCount, min(ended_at) as sinceMs from attempts
+  where job_id = ?1 and fence < ?2 and signature = ?3 and process_began_at is not null
+  and not exists (select 1 from attempts now where now.job_id = ?1 and now.fence = ?2
+    and now.worker_id = attempts.worker_id and now.process_began_at = attempts.process_began_at)`;
+
+export function findEarlierAlike(database: Database, { jobId, fence }: LeaseRef, signature: string): EarlierAlike {
+  const found = database.get<{ processCount: number; sinceMs: number | null }>(earlierAlike, jobId, fence, signature);
+  const other = database.get(
+    `select 1 from attempts where outcome = 'succeeded' and job_id <> ?1 and ended_at > ?3
+     and worker_id = (select worker_id from attempts where job_id = ?1 and fence = ?2) limit 1`,
+    jobId,
+    fence,
+    found?.sinceMs ?? Number.MAX_SAFE_INTEGER,
+  );
+  return { processCount: found?.processCount ?? 0, hasOtherSucceeded: other !== undefined };
+}
 
 export function releaseAttempt(
   database: Database,

@@ -5,7 +5,7 @@
 import type { JobView } from "../../src/core/job.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { endedJobStates } from "../../src/core/words.ts";
-import { isPlaceBlamed } from "./job-defects.ts";
+import { isNeverBlamed } from "./job-defects.ts";
 import { findEndlessWaits } from "./waits.ts";
 import type { OwedJob, World } from "./world.ts";
 
@@ -88,18 +88,23 @@ export async function checkNow(world: World): Promise<void> {
   if (world.current !== null) world.problems.push(...findEndlessWaits(world.current.service.supervisor));
 }
 
+/** An incident of one attempt is over by then. */
+const longestIncidentMs = 10 * minuteMs;
+
 /** What must hold at the end, long after the last fault: nothing is owed any more. */
 export async function checkEndOfWorld(world: World): Promise<void> {
   await checkNow(world);
   if (world.lifeOptions.promises === true) world.problems.push(...world.oversight.standing.findPoorModes(world));
+  let openedUntilMs = world.clock.nowMs();
   for (const id of world.owed.keys()) {
     const job = await world.observer.jobs.get(id);
-    // What a place was told to be guilty of ends no job before its deadline.
+    // What a place was told to be guilty of ends no job before its deadline, and each attempt of it opens an incident.
     const defect = world.defectOf(id);
-    if (defect !== undefined && isPlaceBlamed(defect)) continue;
-    world.problems.push(`job ${id} is still ${job?.state} long after the last fault`);
+    if (defect !== undefined && isNeverBlamed(defect)) openedUntilMs = world.clock.nowMs() - longestIncidentMs;
+    else world.problems.push(`job ${id} is still ${job?.state} long after the last fault`);
   }
-  for (const { id, failureType } of await world.observer.incidents.listOpen())
-    world.problems.push(`incident ${id} (${failureType}) is still open long after the last fault`);
+  for (const { id, failureType, openedAtMs } of await world.observer.incidents.listOpen())
+    if (openedAtMs <= openedUntilMs)
+      world.problems.push(`incident ${id} (${failureType}) is still open long after the last fault`);
   if (world.current === null) world.problems.push("no supervisor lives at the end");
 }

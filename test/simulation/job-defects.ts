@@ -3,11 +3,11 @@
  * defect is known by the seed of the request, which no change of the request takes away.
  */
 import { type Chance, drawInteger } from "../../src/core/chance.ts";
-import type { DeviceMemory, WorkerFailure } from "../../src/core/fault.ts";
+import type { DeviceMemory, Fault, WorkerFailure } from "../../src/core/fault.ts";
 import type { ProbeOrder } from "../../src/core/ports/worker.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { type Phase, phases } from "../../src/core/words.ts";
-import { isConclusive } from "../../src/recovery/blame.ts";
+import { isBroughtByJob, isConclusive, type Recurrence } from "../../src/recovery/blame.ts";
 import { classify } from "../../src/recovery/classify.ts";
 import { libraryErrorNames } from "../../src/workers/simulator/library-errors.ts";
 import { failureOf, ownErrors } from "./sim-failures.ts";
@@ -80,12 +80,25 @@ export function failureInProof(world: DefectWorld, order: ProbeOrder, memory: De
   return defect === null ? null : { ...failureOf(defect), phase, step: null, causes: [], memory };
 }
 
-/** What a place says of itself when it fails: such a job waits until its deadline, because nobody blames it. */
-export function isPlaceBlamed(defect: Pick<Armed, "fault" | "errorName" | "phase">): boolean {
-  if (!["raise", "oom", "poison"].includes(defect.fault)) return false;
+type Told = Pick<Armed, "fault" | "errorName" | "phase">;
+
+/** The fault in which a place says of itself that it failed; null where the defect tells another, or none. */
+function faultOfPlace(defect: Told): Fault | null {
+  if (!["raise", "oom", "poison"].includes(defect.fault)) return null;
   const workerFailure = { ...failureOf(defect), phase: defect.phase, step: null, causes: [], memory: null };
   const fault = classify({ workerFailure });
-  return fault.attribution !== "request" && isConclusive(fault);
+  return fault.attribution !== "request" && isConclusive(fault) ? fault : null;
+}
+
+/** What a place says of itself when it fails is believed at first. */
+export const isPlaceBlamed = (defect: Told): boolean => faultOfPlace(defect) !== null;
+
+const again: Recurrence = { processCount: Number.POSITIVE_INFINITY, hasOtherSucceeded: true, hasSameUnderOther: false };
+
+/** No job can bring such a fault, however often it comes: this one waits until its deadline. */
+export function isNeverBlamed(defect: Told): boolean {
+  const fault = faultOfPlace(defect);
+  return fault !== null && !isBroughtByJob(fault, again);
 }
 
 /** These take the worker from everybody for a while, and no repair can be as quick as a promise. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { TimelineRow } from "../../src/core/events.ts";
 import { minuteMs, secondMs } from "../../src/core/units.ts";
 import { createDisturbances } from "./disturbances.ts";
-import { failureInProof, isPlaceBlamed, meetDefect } from "./job-defects.ts";
+import { failureInProof, isNeverBlamed, isPlaceBlamed, meetDefect } from "./job-defects.ts";
 import { createPromiseBook } from "./promises.ts";
 import { createRefutations } from "./refutations.ts";
 
@@ -116,12 +116,14 @@ describe("defects of jobs", () => {
     expect(failureInProof(worldOf(), { kind: "canary", model: "T2V-A14B" }, memory)).toBeNull();
   });
   it.each([
-    ["tensor", false],
-    ["host-alloc", false],
-    ["disk-full", true],
-    ["gpu-lost", true],
-  ])("%s blames the place: %s", (errorName, isPlace) => {
-    expect(isPlaceBlamed({ ...lasting, errorName })).toBe(isPlace);
+    ["tensor", false, false],
+    ["host-alloc", false, false],
+    ["model-file", false, false],
+    ["gpu-lost", true, false],
+    ["disk-full", true, true],
+  ])("%s blames the place: %s, for ever: %s", (errorName, isPlace, isForEver) => {
+    const defect = { ...lasting, errorName };
+    expect([isPlaceBlamed(defect), isNeverBlamed(defect)]).toEqual([isPlace, isForEver]);
   });
 });
 

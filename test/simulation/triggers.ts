@@ -70,7 +70,8 @@ function liesOf(
     lies.push("says that real generation is on, in mode mock");
   if (!answer.real_generation_enabled && realModes.includes(modeAfter))
     lies.push(`says that real generation is off, in mode ${modeAfter}`);
-  if ((answer.outcome === "standing_in") !== (modeAfter === "mock"))
+  // A climb that is under way has no outcome yet, whatever serves meanwhile.
+  if (!pending && (answer.outcome === "standing_in") !== (modeAfter === "mock"))
     lies.push(`says outcome ${answer.outcome ?? "none"} in mode ${modeAfter}`);
   if (isHealthy && !success && !pending) lies.push(`says on a healthy service: ${message}`);
   if (isHealthy && modeAfter === "mock") lies.push("left a healthy service in mode mock");

@@ -133,7 +133,10 @@ export function createWorld(
   const chance = createSeededChance(seed);
   const mayGiveUp = seed % 3 === 0;
   databaseCount += 1;
-  const storeOptions = { path: `file:/simulation-${databaseCount}?vfs=memdb`, ...(mayGiveUp ? {} : generousStore) };
+  const storeOptions = {
+    path: `file:/simulation-${databaseCount}?vfs=memdb`,
+    ...(mayGiveUp || lifeOptions.jobFaults === true ? {} : generousStore),
+  };
   const keptAttempts = new Set<string>();
   const disturbances = createDisturbances();
   const sickCards = createSickCards(clock, disturbances);

@@ -127,7 +127,9 @@ export function describeSuspects(world: JobStoreWorld): void {
     it("that was not its own doing leaves the suspicion as it was", async () => {
       const id = await suspect();
       const before = (await world.jobs.get(id))?.suspicion;
-      expect(await world.jobs.fail(await world.claim(), suspected({ kind: "hostLoss" }))).toBe("retry");
+      expect(await world.jobs.fail(await world.claim(), suspected({ kind: "hostLoss", isSuspect: false }))).toBe(
+        "retry",
+      );
       expect(await world.jobs.get(id)).toMatchObject({ attempts: 1, hostLosses: 1, suspicion: before });
     });
   });
@@ -174,10 +176,28 @@ export function describeSuspects(world: JobStoreWorld): void {
     it("takes the suspicion away, gives one attempt back, and lets the job be claimed at once", async () => {
       const id = await suspect({ runAtMs: world.clock.nowMs() + 5 * minuteMs });
       expect(await world.tryClaim()).toBeNull();
-      await world.jobs.acquit([id, "job-unknown"]);
+      await world.jobs.acquit([id, "job-unknown"], "atOnce");
       expect(await world.jobs.get(id)).toMatchObject({ attempts: 0, suspicion: null });
       expect(world.rows.at(-1)).toMatchObject({ kind: "job.acquitted", jobId: id, data: { signature, attempts: 0 } });
       expect(await world.claim(old)).toMatchObject({ jobId: id, attempt: 1 });
+    });
+
+    it("of a size that did not fit takes the suspicion away, and leaves the job its wait", async () => {
+      const runAtMs = world.clock.nowMs() + 5 * minuteMs;
+      const id = await suspect({ runAtMs });
+      await world.jobs.acquit([id], "inItsTime");
+      expect(await world.jobs.get(id)).toMatchObject({ attempts: 0, suspicion: null });
+      expect(await world.tryClaim()).toBeNull();
+      expect(await world.jobs.nextDueAtMs(["T2V-A14B"], world.clock.nowMs())).toBe(runAtMs);
+    });
+
+    it("gives nothing back where nothing was charged", async () => {
+      const id = await suspect({ signature: "another" });
+      const uncharged = suspected({ kind: "hostLoss" });
+      expect(await world.jobs.fail(await world.claim(), uncharged)).toBe("retry");
+      expect(await world.jobs.get(id)).toMatchObject({ attempts: 1, hostLosses: 1, suspicion: { signature } });
+      await world.jobs.acquit([id], "atOnce");
+      expect(await world.jobs.get(id)).toMatchObject({ attempts: 1, suspicion: null });
     });
 
     it("says and changes nothing where nothing speaks against the job, or it has ended", async () => {
@@ -186,7 +206,7 @@ export function describeSuspects(world: JobStoreWorld): void {
       const plain = await world.claimNew();
       await world.jobs.fail(plain, world.failure());
       const before = [await world.jobs.get(plain.jobId), await world.jobs.get(ended)];
-      await world.jobs.acquit([plain.jobId, ended]);
+      await world.jobs.acquit([plain.jobId, ended], "atOnce");
       expect([await world.jobs.get(plain.jobId), await world.jobs.get(ended)]).toEqual(before);
       expect(world.rows.some(({ kind }) => kind === "job.acquitted")).toBe(false);
     });
@@ -194,7 +214,7 @@ export function describeSuspects(world: JobStoreWorld): void {
     it("reaches a job that is rendered again meanwhile, and its lease goes on", async () => {
       const id = await suspect();
       const lease = await world.claim();
-      await world.jobs.acquit([id]);
+      await world.jobs.acquit([id], "atOnce");
       expect(await world.jobs.get(id)).toMatchObject({ state: "running", attempts: 0, suspicion: null });
       expect(await world.jobs.fail(lease, suspected())).toBe("retry");
     });
@@ -209,6 +229,38 @@ export function describeSuspects(world: JobStoreWorld): void {
     });
   });
 
+  describe("earlier failures of a job", () => {
+    const lost = (): AttemptFailure => suspected({ kind: "hostLoss", isSuspect: false });
+    const in0 = { processBeganAtMs: 1 };
+
+    it("are counted by processes, this attempt's own and other signatures left out", async () => {
+      await world.submit();
+      await world.jobs.fail(await world.claim(in0), lost());
+      const second = await world.claim(in0);
+      expect(await world.jobs.earlierAlike(second, signature)).toMatchObject({ processCount: 0 });
+      await world.jobs.fail(second, lost());
+      const third = await world.claim({ ...in0, workerId: "gpu1" });
+      expect(await world.jobs.earlierAlike(third, signature)).toEqual({ processCount: 1, hasOtherSucceeded: false });
+      expect(await world.jobs.earlierAlike(third, "another")).toEqual({ processCount: 0, hasOtherSucceeded: false });
+      await world.jobs.fail(third, lost());
+      const fourth = await world.claim({ processBeganAtMs: 2 });
+      expect(await world.jobs.earlierAlike(fourth, signature)).toMatchObject({ processCount: 2 });
+    });
+
+    it("tell whether its worker rendered another job since", async () => {
+      const runAtMs = world.clock.nowMs() + minuteMs;
+      const id = await world.submit();
+      await world.jobs.fail(await world.claim(in0), { ...lost(), runAtMs });
+      await world.clock.advance(secondMs);
+      await world.submit();
+      expect(await world.finish(await world.claim(in0))).toBe("ok");
+      await world.clock.advance(minuteMs);
+      const again = await world.claim({ processBeganAtMs: 2 });
+      expect(again.jobId).toBe(id);
+      expect(await world.jobs.earlierAlike(again, signature)).toEqual({ processCount: 1, hasOtherSucceeded: true });
+    });
+  });
+
   describe("jobs that failed alike", () => {
     it("are found by the signature of attempts that ended since then, each once", async () => {
       const first = await suspect();
@@ -217,7 +269,7 @@ export function describeSuspects(world: JobStoreWorld): void {
       await world.jobs.fail(second, suspected());
       const third = await world.claimNew();
       await world.jobs.fail(third, suspected({ signature: "another" }));
-      await world.jobs.acquit([first]);
+      await world.jobs.acquit([first], "atOnce");
       expect(await world.jobs.jobsFailedAlike(signature, 0)).toEqual([first, second.jobId]);
       expect(await world.jobs.jobsFailedAlike(signature, betweenMs)).toEqual([second.jobId]);
       expect(await world.jobs.jobsFailedAlike("nobody's", 0)).toEqual([]);

@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { Evidence } from "../../src/core/fault.ts";
+import { faultClassNames } from "../../src/core/words.ts";
 import { type Experiment, isConclusive, judgeBlame } from "../../src/recovery/blame.ts";
-import { classify } from "../../src/recovery/classify.ts";
+import { classify, faultOf } from "../../src/recovery/classify.ts";
+import { faultClasses } from "../../src/recovery/fault-classes.ts";
+import { recognition } from "../../src/recovery/recognition.ts";
 import { signatureOf } from "../../src/recovery/signature.ts";
 
 describe("the signature of a failure", () => {
@@ -26,15 +30,33 @@ describe("the signature of a failure", () => {
 });
 
 describe("conclusive evidence", () => {
-  it.each([
+  const brokenFile = {
+    phase: "denoise",
+    step: 1,
+    exceptionType: "safetensors_rust.SafetensorError",
+    message: "Error while deserializing header: incomplete metadata, file not fully covered",
+    causes: [],
+    deviceUsable: true,
+    memory: null,
+  } as const;
+  it.each<[string, Evidence, boolean]>([
     ["an unknown error", { message: "The size of tensor a (81) must match the size of tensor b (80)" }, false],
     ["a host that did not answer", { message: "ConnectionError: Max retries exceeded" }, false],
     ["a file that is wrong", { outputProblem: "the picture is constant" }, false],
+    ["a broken file, by the words of a render alone", { workerFailure: brokenFile }, false],
+    ["a broken file, by this service's own check", { errorCode: "MODEL_FILE_CORRUPT" }, true],
     ["a full disk", { errorNumber: "ENOSPC" }, true],
     ["a lost card", { kernelLog: "NVRM: Xid (PCI:0000:01:00): 79, GPU has fallen off the bus." }, true],
   ])("%s: %s", (_, evidence, expected) => {
     expect(isConclusive(classify(evidence))).toBe(expected);
   });
+});
+
+it("nobody asks for a test render in a process that is lost with its context", () => {
+  const poisoning = faultClassNames.filter((faultClass) => faultClasses[faultClass].contextPoisoned);
+  expect(poisoning).toContain("multiGpu");
+  for (const faultClass of poisoning)
+    expect(isConclusive(faultOf(recognition(faultClass, 0.9, "told"), {})), faultClass).toBe(true);
 });
 
 describe("the differential", () => {

@@ -2,7 +2,7 @@
  * Finds what the service says during a drill and what happens contradicts: of its mode, of a job, of a time, of a
  * repair. Each is a sentence on the score card.
  */
-import type { EventRow } from "../../core/events.ts";
+import { type EventRow, isRowOf } from "../../core/events.ts";
 import type { JobProgress } from "../../core/job.ts";
 import { secondMs } from "../../core/units.ts";
 import type { ServiceStatus } from "../../server/server-ports.ts";
@@ -24,7 +24,9 @@ const atOnceMs = 5 * secondMs;
 const estimateGraceMs = 10 * secondMs;
 const estimateGraceRatio = 0.5;
 
-const refutal = (action: string): string => `effective ${action}`;
+/** What tells one claim of a repair from another. */
+const refutal = ({ action, started_at_ms: startedAtMs }: Pick<Cure["rung"], "action" | "started_at_ms">): string =>
+  `effective ${action} ${startedAtMs}`;
 const seconds = (ms: number): string => `${(ms / secondMs).toFixed(1)} s`;
 
 interface Estimate {
@@ -50,6 +52,12 @@ interface Failure {
   readonly atMs: number;
 }
 
+/** A repair that was called effective. */
+interface Cure {
+  readonly rung: EventRow<"rung.ended">["data"];
+  readonly endedAtMs: number;
+}
+
 export class ClaimCheck {
   readonly #found = new Map<string, string>();
   readonly #readyWithoutWorker = new Since();
@@ -57,7 +65,7 @@ export class ClaimCheck {
   readonly #mockWhileRendering = new Since();
   readonly #estimates = new Map<string, Estimate>();
   readonly #failures = new Map<string, Failure>();
-  #cure: { readonly action: string; readonly endedAtMs: number } | null = null;
+  #cure: Cure | null = null;
 
   /** In the order in which they were found. */
   get found(): readonly string[] {
@@ -120,10 +128,19 @@ export class ClaimCheck {
       this.#estimates.set(jobId, { saidAtMs: nowMs, etaMs, latestAtMs });
   }
 
-  /** A repair that was called effective, and after which the same job fails in the same way, was none. */
+  /** What the service takes back by itself is claimed no more. */
+  #noteRevision({ action, started_at_ms, to }: EventRow<"rung.revised">["data"]): void {
+    if (to === "effective") return;
+    const revised = refutal({ action, started_at_ms });
+    this.#found.delete(revised);
+    if (this.#cure !== null && refutal(this.#cure.rung) === revised) this.#cure = null;
+  }
+
+  /** A repair that was called effective, and is called so still after the same job failed in the same way, was none. */
   noteRow(row: EventRow, ownJobIds: ReadonlySet<string>): void {
-    if (row.kind === "rung.ended" && row.data.outcome === "effective")
-      this.#cure = { action: row.data.action, endedAtMs: row.atMs };
+    if (isRowOf(row, "rung.revised")) this.#noteRevision(row.data);
+    if (isRowOf(row, "rung.ended") && row.data.outcome === "effective")
+      this.#cure = { rung: row.data, endedAtMs: row.atMs };
     if (row.kind !== "job.retried" && row.kind !== "job.failed") return;
     const { jobId, atMs } = row;
     const { code, attempt_ended_as: endedAs } = row.data;
@@ -134,8 +151,8 @@ export class ClaimCheck {
     if (cure === null || before?.code !== code || before.atMs > cure.endedAtMs) return;
     const after = seconds(atMs - cure.endedAtMs);
     this.#tell(
-      refutal(cure.action),
-      `${cure.action} was called effective, and the same job failed alike ${after} later`,
+      refutal(cure.rung),
+      `${cure.rung.action} was called effective, and the same job failed alike ${after} later`,
     );
   }
 }

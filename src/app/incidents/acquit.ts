@@ -1,4 +1,7 @@
-/** Jobs whose failure was their worker's are told so to the store: they are suspects no longer, and lose no attempt by it. */
+/**
+ * Jobs whose failure was their worker's, or a matter of their size, are told so to the store: they are suspects no longer,
+ * and lose no attempt by it.
+ */
 import { messageOf } from "../../core/errors.ts";
 import type { JobStore } from "../../core/ports/job-store.ts";
 import type { SupervisorFact } from "../../machines/supervisor-types.ts";
@@ -13,8 +16,9 @@ export interface AcquitNeeds {
 export const createAcquittal =
   ({ store, logger }: AcquitNeeds) =>
   (fact: SupervisorFact): void => {
-    if (fact.type !== "blame.settled" || fact.data.blame !== "route") return;
+    if (fact.type !== "blame.settled" || fact.data.blame === "job") return;
+    // A worker that is to blame is repaired; a size that did not fit is no smaller by that.
     store.jobs
-      .acquit(fact.data.job_ids)
+      .acquit(fact.data.job_ids, fact.data.blame === "route" ? "atOnce" : "inItsTime")
       .catch((thrown: unknown) => logger.warn({ event: "jobs.notAcquitted", message: messageOf(thrown) }));
   };

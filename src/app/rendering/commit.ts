@@ -16,6 +16,7 @@ import { minuteMs, secondMs } from "../../core/units.ts";
 import type { LoadProfile } from "../../core/words.ts";
 import { type Acceptance, acceptResult } from "../../jobs/accept-result.ts";
 import type { CommitFact, LeaseFact, LeaseOrder } from "../../machines/pipeline-types.ts";
+import { firstOfItsKind } from "../../recovery/blame.ts";
 import { chargeOfError, failureOf } from "../../recovery/charge.ts";
 import { classify } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
@@ -98,7 +99,7 @@ async function acceptPatiently(
 
 async function refuse(parts: LeaseNeeds, lease: Lease, { problem, kept }: Refusal): Promise<Fault> {
   const fault = classify({ outputProblem: problem, phase: "mux" });
-  const charge = chargeOfError(fault, lease, true);
+  const charge = chargeOfError(fault, lease, { hasBegun: true, recurrence: firstOfItsKind });
   const failure = failureOf(fault, charge, { problem }, parts.clock.nowMs());
   await parts.store.jobs.fail(lease, kept === null ? failure : { ...failure, rejected: kept });
   return fault;

@@ -11,10 +11,10 @@ import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
 import type { Store } from "../../core/ports/event-log.ts";
 import type { ClaimRequest } from "../../core/ports/job-store.ts";
 import type { RenderReport, WorkerHost, WorkerStats } from "../../core/ports/worker.ts";
-import { minuteMs } from "../../core/units.ts";
 import { waitReasonOf } from "../../core/wait-reason.ts";
 import type { LoadProfile, ModelId } from "../../core/words.ts";
 import type { Claim, LeaseOrder, PipelineEvent, Preparation, Settlement } from "../../machines/pipeline-types.ts";
+import { type Recurrence, sameSignatureWithinMs } from "../../recovery/blame.ts";
 import {
   chargeOfDeath,
   chargeOfError,
@@ -87,9 +87,15 @@ export interface PipelineNeeds extends SettleNeeds, PrepareNeeds, ClaimNeeds, Re
   readonly config: Pick<Config, "workers" | "leaseMs" | "loadProfile" | "alternative">;
 }
 
-/** So far back the same death under another job speaks for the host. */
-const otherDeathMs = 10 * minuteMs;
 const retryDelayMs = 1_000;
+
+/** What came before this failure, of this job and of others. */
+async function recurrenceOf({ clock, store }: SettleNeeds, lease: Lease, fault: Fault): Promise<Recurrence> {
+  const signature = signatureOf(fault);
+  const earlier = await store.jobs.earlierAlike(lease, signature);
+  const alike = await store.jobs.jobsFailedAlike(signature, clock.nowMs() - sameSignatureWithinMs);
+  return { ...earlier, hasSameUnderOther: alike.some((jobId) => jobId !== lease.jobId) };
+}
 
 async function deathFailure(
   parts: SettleNeeds,
@@ -98,12 +104,7 @@ async function deathFailure(
 ): Promise<AttemptFailure> {
   const nowMs = parts.clock.nowMs();
   const fault = classify(evidence);
-  const alike = await parts.store.jobs.jobsFailedAlike(signatureOf(fault), nowMs - otherDeathMs);
-  const explanation = explanationOf({
-    fault,
-    hasBegun,
-    hasSameUnderOther: alike.some((jobId) => jobId !== lease.jobId),
-  });
+  const explanation = explanationOf({ fault, hasBegun, recurrence: await recurrenceOf(parts, lease, fault) });
   const { logTail: _tail, ...shown } = evidence;
   const told = { ...shown, decided_by: fault.decidedBy, ...toldExplanation(explanation) };
   return failureOf(fault, chargeOfDeath(fault, lease, explanation), told, nowMs);
@@ -137,7 +138,7 @@ async function settle(parts: SettleNeeds, { lease, workerId }: LeaseOrder, settl
       return;
     case "fault": {
       const { fault, hasBegun } = settlement;
-      const charge = chargeOfError(fault, lease, hasBegun);
+      const charge = chargeOfError(fault, lease, { hasBegun, recurrence: await recurrenceOf(parts, lease, fault) });
       await jobs.fail(lease, failureOf(fault, charge, evidenceOfError(fault), parts.clock.nowMs()));
     }
   }

@@ -99,8 +99,10 @@ export const jobEvents = {
   "job.requeued": told("store", "An operator put a job that was set aside back into the queue.", () =>
     z.object({ from: z.enum(jobStates) }),
   ),
-  "job.acquitted": told("store", "A suspected job was not to blame: its worker was; one attempt is given back.", () =>
-    z.object({ signature: z.string(), attempts: z.number() }),
+  "job.acquitted": told(
+    "store",
+    "A suspected job was not to blame: its worker or its size was; what was charged is given back.",
+    () => z.object({ signature: z.string(), attempts: z.number() }),
   ),
   "job.dropped": told("store", "An operator dropped a job that was set aside: it stays failed.", () =>
     z.object({ code: z.string().nullable() }),

@@ -111,6 +111,14 @@ export interface Retention {
   readonly standInMaxAgeMs: number;
 }
 
+/** Failures of one job by one signature before the attempt that is under way. */
+export interface EarlierAlike {
+  /** Processes in which it failed so, this attempt's own not counted. */
+  readonly processCount: number;
+  /** This attempt's worker has rendered another job since the first of them. */
+  readonly hasOtherSucceeded: boolean;
+}
+
 /** Who did it: `operator:<key id>`, `client:<key id>` or `service`. */
 export type ActorName = string;
 
@@ -146,12 +154,14 @@ export interface JobStore {
    */
   fail(lease: LeaseRef, failure: AttemptFailure): Promise<"retry" | "quarantined" | "failed" | "cancelled" | "stale">;
   /**
-   * The worker was to blame: these jobs are no suspects any more, have one attempt back, and may be claimed at once. Jobs
-   * that are no suspects stay as they are.
+   * These jobs are no suspects any more, and have back the attempt that was charged; `atOnce`: nothing is in their way any more.
+   * Jobs that are no suspects stay as they are.
    */
-  acquit(jobIds: readonly string[]): Promise<void>;
+  acquit(jobIds: readonly string[], when: "atOnce" | "inItsTime"): Promise<void>;
   /** What these queued jobs waited for has come: each may be claimed at once. */
   hasten(jobIds: readonly string[]): Promise<void>;
+  /** How often the job of this lease failed with that signature before, elsewhere or in older processes. */
+  earlierAlike(lease: LeaseRef, signature: string): Promise<EarlierAlike>;
   /** Jobs of which an attempt ended since then with that signature, in the order of their ids. */
   jobsFailedAlike(signature: string, sinceMs: number): Promise<readonly string[]>;
   /** Gives the job back; the attempt is not charged. */

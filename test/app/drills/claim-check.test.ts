@@ -171,6 +171,38 @@ describe("what is said of a repair", () => {
     ]);
   });
 
+  const revised = (atMs: number, startedAtMs: number): EventRow =>
+    rowOf(
+      eventOf("rung.revised", {
+        action: "restart_pipeline",
+        started_at_ms: startedAtMs,
+        from: "effective",
+        to: "ineffective",
+      }),
+      atMs,
+    );
+  const effective = (atMs: number, startedAtMs: number): EventRow =>
+    rowOf(
+      eventOf("rung.ended", {
+        action: "restart_pipeline",
+        outcome: "effective",
+        started_at_ms: startedAtMs,
+        ended_at_ms: atMs,
+      }),
+      atMs,
+    );
+
+  it.each<[string, readonly EventRow[]]>([
+    ["before the job's failure was told", [failed(0), effective(2, 1), revised(3, 1), failed(4)]],
+    ["after it", [failed(0), effective(2, 1), failed(3), revised(4, 1)]],
+  ])("that was taken back %s is no claim any more", (_, rows) => {
+    expect(judge(...rows)).toEqual([]);
+  });
+
+  it("stands for each repair that was not taken back", () => {
+    expect(judge(failed(0), effective(2, 1), failed(3), effective(5, 4), failed(6), revised(7, 1))).toHaveLength(1);
+  });
+
   it.each<[string, readonly EventRow[]]>([
     ["it was not called effective", [failed(0), ended(1, "restart_pipeline", "ineffective"), failed(2)]],
     [
