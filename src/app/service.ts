@@ -55,6 +55,7 @@ import { listLoras } from "./models/lora-list.ts";
 import type { ModelPorts } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
+import { recordDownloadRetries } from "./models/record-retries.ts";
 import { createProfileView, createRoomLook } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
@@ -62,6 +63,7 @@ import { type ReadWorkers, recoverPortsOf } from "./recover-ports.ts";
 import { createAttemptMemory } from "./rendering/attempt-memory.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
+import { createLastRenders } from "./rendering/last-renders.ts";
 import { openLearned } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
@@ -164,6 +166,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     samples: createSampleHistory(),
     profiles: keepProfiles({ clock, config, store }),
     attempts: createAttemptMemory(),
+    lastRenders: createLastRenders(),
     waitingJobs: createWaitingJobs(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
@@ -334,6 +337,7 @@ export async function createService(ports: ServicePorts, config: Config, version
   const parts = await openParts(ports, config, version);
   const { store, links } = parts;
   const stopCounting = countAndLog(parts);
+  recordDownloadRetries(parts);
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
   const recorder = createRecorder(parts, { atOnce: parts.unavailableModels.note, written: hub.publish });

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { ModelLoaderEvent } from "../../src/machines/model-loader-types.ts";
+import { retryTables } from "../../src/recovery/retry-delays.ts";
 import { faultWith } from "../fixtures/faults.ts";
 import { fault } from "./exploration-samples.ts";
 import {
@@ -64,7 +65,7 @@ describe("a load", () => {
     await world.send(reload, loaded);
     expect(world.state()).toBe("ready");
     expect(world.parent.reports).toEqual([
-      { type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "full" },
+      { type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "full", trial: null },
     ]);
   });
   it("remembers what was wanted while no worker was there", async () => {
@@ -140,13 +141,18 @@ describe("a load", () => {
     expect(lastFault(world)?.decidedBy).toContain(decidedBy);
   });
   it.each([
-    ["the files cannot be looked at", { resolution: "fails" }, "resolving was rejected"],
-    ["the source cannot be asked", { resolution: missing, canDownload: false }, "the download was rejected"],
-    ["the files cannot be read", { verifications: ["fails"] }, "verifying was rejected"],
-    ["the worker cannot be asked", { canLoad: false }, "loading was rejected"],
-  ] as const)("fails when %s", async (_, set, decidedBy) => {
+    ["the files cannot be looked at", { resolution: "fails" }, "resolving was rejected", "retryable"],
+    [
+      "the source cannot be asked",
+      { resolution: missing, canDownload: false },
+      "the download was rejected",
+      "permanent",
+    ],
+    ["the files cannot be read", { verifications: ["fails"] }, "verifying was rejected", "retryable"],
+    ["the worker cannot be asked", { canLoad: false }, "loading was rejected", "retryable"],
+  ] as const)("fails when %s", async (_, set, decidedBy, end) => {
     const world = await load({ ...set } as Partial<LoaderWorld>);
-    expect(world.state()).toBe("failed.retryable");
+    expect(world.state()).toBe(`failed.${end}`);
     expect(lastFault(world)?.decidedBy).toContain(decidedBy);
   });
   it.each([
@@ -181,7 +187,7 @@ describe("a download", () => {
     await world.clock.advance(30_000 + 5 * minuteMs - 1);
     expect(world.state()).toBe("downloading.stalled");
     await world.clock.advance(1);
-    expect(world.state()).toBe("failed.retryable");
+    expect(world.state()).toBe("failed.permanent");
     expect(world.runningDownloadCount).toBe(0);
   });
   it("rests while it is paused, until it is asked to go on", async () => {
@@ -219,14 +225,15 @@ describe("a download", () => {
 });
 
 describe("verifying", () => {
-  it("fetches a broken file again, and gives the source up after the second fetch", async () => {
-    const world = await load({ verifications: ["a.safetensors", "a.safetensors", "a.safetensors"] });
+  it("fetches a broken file again, and gives the source up after the third download", async () => {
+    const world = await load({ verifications: Array.from({ length: 4 }, () => "a.safetensors") });
+    await world.send({ type: "download.succeeded" });
     expect(world.state()).toBe("downloading.transferring");
     await world.send({ type: "download.succeeded" });
     expect(world.state()).toBe("downloading.transferring");
     await world.send({ type: "download.succeeded" });
     expect(world.state()).toBe("failed.permanent");
-    expect(world.downloadCount).toBe(2);
+    expect(world.downloadCount).toBe(3);
     expect(world.parent.ofType("model.loadFailed")[0]?.fault).toMatchObject({
       code: "MODEL_FILE_CORRUPT",
       retryable: false,
@@ -234,17 +241,20 @@ describe("verifying", () => {
     expect(world.parent.ofType("model.loadFailed")[0]?.fault.message).toContain("a.safetensors");
   });
   it("allows each load its own fetches", async () => {
-    const world = await load({ verifications: ["a", "a", "a", "a"] });
-    await world.send({ type: "download.succeeded" }, { type: "download.succeeded" });
+    const world = await load({ verifications: ["a", "a", "a", "a", "a"] });
+    const succeeded = { type: "download.succeeded" } as const;
+    await world.send(succeeded, succeeded, succeeded);
+    expect(world.state()).toBe("failed.permanent");
     await world.send(reload);
     expect(world.state()).toBe("downloading.transferring");
   });
-  it("of a model that serves puts it on the card again", async () => {
-    const world = await ready();
-    await world.send({ type: "model.verify" });
-    expect(world.verifyCount).toBe(2);
-    expect(world.state()).toBe("loading.moving");
-    expect(world.loads).toHaveLength(2);
+  it("counts the first download among the three", async () => {
+    const world = await load({ resolution: missing, verifications: ["a", "a", "a"] });
+    const succeeded = { type: "download.succeeded" } as const;
+    await world.send(succeeded, succeeded);
+    expect(world.state()).toBe("downloading.transferring");
+    await world.send(succeeded);
+    expect([world.state(), world.downloadCount]).toEqual(["failed.permanent", 3]);
   });
 });
 
@@ -282,7 +292,7 @@ describe("a model that serves", () => {
     expect(world.state()).toBe("ready");
     expect(world.loads).toEqual([]);
     expect(world.parent.reports).toEqual([
-      { type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "tiling" },
+      { type: "model.proven", workerId: "w0", model: "T2V-A14B", profile: "tiling", trial: null },
     ]);
   });
   it.each([
@@ -326,23 +336,102 @@ describe("unloading", () => {
   });
 });
 
+describe("a trial of a job's size", () => {
+  const verify: ModelLoaderEvent = { type: "model.verify" };
+  const trials = (world: LoaderWorld) => world.parent.ofType("model.proven").map(({ trial }) => trial);
+  const ofJobSize = { size: "job", what: "a test render" };
+  it("is rendered at once with what is on the card, and nothing is loaded for it", async () => {
+    const world = await ready();
+    await world.send(verify);
+    expect([world.tests, world.loads.length, world.verifyCount]).toEqual([["canary", "job"], 1, 1]);
+    expect(trials(world)).toEqual([null, ofJobSize]);
+    await world.send(ensure);
+    expect(trials(world)).toEqual([null, ofJobSize, null]);
+  });
+  // It was lost wherever the model was not ready, and the breaker waited for nothing.
+  it.each([
+    ["unloaded, without a worker", {}, [verify, connected, loaded]],
+    ["resolving", { resolution: "hangs" }, [connected, verify, reload]],
+    ["loading.moving", {}, [connected, verify, loaded]],
+    ["failed.permanent", {}, [connected, { type: "load.failed", fault: lasting }, verify]],
+    ["failed.retryable", {}, [connected, { type: "load.failed", fault }, verify]],
+    ["unloaded, beside a worker", {}, [connected, loaded, { type: "model.unload" }, verify, loaded]],
+  ] as const)("is not lost when it is asked for in %s", async (state, set, events) => {
+    const world = begin({ ...set } as Partial<LoaderWorld>);
+    for (const event of events) {
+      if (event === verify) {
+        expect(state).toContain(world.state());
+        world.resolution = { kind: "present" };
+      }
+      await world.send(event);
+    }
+    if (world.state() === "loading.moving") await world.send(loaded);
+    expect(world.state()).toBe("ready");
+    expect(trials(world).at(-1)).toEqual(ofJobSize);
+  });
+  it("follows the small test render that is under way", async () => {
+    const world = await load();
+    const gate = Promise.withResolvers<void>();
+    world.beforeProof = gate.promise;
+    await world.send(loaded, verify);
+    expect(world.tests).toEqual(["canary"]);
+    gate.resolve();
+    await world.clock.settle();
+    expect(world.state()).toBe("ready");
+    expect([world.tests, trials(world)]).toEqual([
+      ["canary", "job"],
+      [null, ofJobSize],
+    ]);
+  });
+  it("that an adopted worker owes is rendered, and one whose process ended is owed by the next", async () => {
+    const world = begin();
+    await world.send(verify, adopted("T2V-A14B"));
+    expect(trials(world)).toEqual([null, ofJobSize]);
+    world.proofs.push("hangs");
+    await world.send(verify, exited, connected, loaded);
+    expect(trials(world).at(-1)).toEqual(ofJobSize);
+  });
+  it("has a quarter of an hour, and is over when it failed at every try: recovery decides from then on", async () => {
+    const world = await ready();
+    world.proofs.push("hangs", lasting);
+    await world.send(verify);
+    await world.clock.advance(15 * minuteMs - 1);
+    expect(world.state()).toBe("proving");
+    await world.clock.advance(1);
+    expect(world.state()).toBe("failed.retryable");
+    await world.clock.advance(2_000);
+    await world.send(loaded);
+    expect([world.tests, world.state()]).toEqual([["canary", "job", "job"], "failed.permanent"]);
+    await world.send(ensure);
+    expect(world.tests.at(-1)).toBe("canary");
+    expect(trials(world)).toEqual([null, null]);
+  });
+});
+
 describe("a failed load", () => {
   it.each([undefined, "hangs", "fails"] as const)(
-    "is tried twice more, each time after a cache clear (that answers: %s)",
+    "is tried once more, after a cache clear (that answers: %s), and its next try is told",
     async (clearing) => {
       const world = await load({ canLoad: false, clearing });
-      const waits: number[] = [];
-      while (world.state() === "failed.retryable" && waits.length < 5) {
-        const before = world.clock.nowMs();
-        const { resolveCount } = world;
-        await world.clock.advanceUntil(() => world.resolveCount > resolveCount, 60_000);
-        await world.clock.settle();
-        waits.push(world.clock.nowMs() - before);
-      }
-      expect(waits).toEqual([2_000, 3_000]);
-      expect(world.clearCount).toBe(2);
+      const failedAtMs = world.clock.nowMs();
+      expect(world.state()).toBe("failed.retryable");
+      expect(world.parent.reports).toMatchObject([
+        {
+          type: "model.loadRetried",
+          workerId: "w0",
+          model: "T2V-A14B",
+          tryNumber: 2,
+          tryCount: 2,
+          retryAtMs: failedAtMs + 2_000,
+        },
+      ]);
+      await world.clock.advance(1_999);
+      expect(world.resolveCount).toBe(1);
+      await world.clock.advance(1);
+      expect(world.resolveCount).toBe(2);
+      expect(world.clearCount).toBe(1);
       expect(world.state()).toBe("failed.permanent");
-      expect(world.parent.types()).toEqual(["model.loadFailed", "fault.raised"]);
+      expect(world.parent.types()).toEqual(["model.loadRetried", "model.loadFailed", "fault.raised"]);
       expect(world.parent.ofType("fault.raised")[0]?.report).toMatchObject({
         workerId: "w0",
         model: "T2V-A14B",
@@ -350,6 +439,27 @@ describe("a failed load", () => {
       });
     },
   );
+  it("is tried as often as its settings say, after waits that grow", async () => {
+    const world = await load({ canLoad: false, loadTries: { ...retryTables.model_loading, tryCount: 4 } });
+    for (const wait of [2_000, 3_000, 4_500]) await world.clock.advance(wait);
+    expect(world.state()).toBe("failed.permanent");
+    const retries = world.parent.ofType("model.loadRetried");
+    expect(retries.map(({ tryNumber, tryCount }) => [tryNumber, tryCount])).toEqual([
+      [2, 4],
+      [3, 4],
+      [4, 4],
+    ]);
+  });
+  it("has all its tries after a download that failed, which the transfer has tried again by itself", async () => {
+    const world = await load({ resolution: missing });
+    await world.send({ type: "download.failed", fault });
+    expect(world.state()).toBe("failed.permanent");
+    expect(world.parent.types()).toEqual(["model.loadFailed", "fault.raised"]);
+    world.resolution = { kind: "present" };
+    await world.send(reload, { type: "load.failed", fault });
+    expect(world.state()).toBe("failed.retryable");
+    expect(world.parent.ofType("model.loadRetried")).toMatchObject([{ tryNumber: 2 }]);
+  });
   it("is tried again by itself after ten minutes", async () => {
     const world = await load();
     await world.send({ type: "load.failed", fault: lasting });
@@ -359,9 +469,9 @@ describe("a failed load", () => {
     expect(world.loads).toHaveLength(2);
   });
   it("has its tries anew after a success, after another wish and with another worker", async () => {
-    const world = await load();
+    const world = await load({ loadTries: { ...retryTables.model_loading, tryCount: 3 } });
     const failOnce = { type: "load.failed", fault } as const;
-    const countsOf = (): number => world.actor.getSnapshot().context.tryCount;
+    const countsOf = (): number => world.actor.getSnapshot().context.failedCount;
     await world.send(failOnce);
     await world.clock.advance(2_000);
     await world.send(failOnce);
