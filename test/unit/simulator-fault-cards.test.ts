@@ -41,7 +41,7 @@ describe("a test card", () => {
     ["leak:lots", "leak needs a size"],
     ["leak:0GiB", "leak needs a size"],
     ["fragment", "fragment needs a size"],
-    ["raise", "raise needs one of request, model-file"],
+    ["raise", "raise needs one of tensor-size, request, model-file"],
     ["raise:everything", "raise needs one of"],
     ["refuse-load:sunday", "refuse-load takes one of"],
     ["neighbour:many", "neighbour needs a size"],
