@@ -55,10 +55,10 @@ import { listLoras } from "./models/lora-list.ts";
 import type { ModelPorts } from "./models/model-files.ts";
 import { createModelOperations } from "./models/model-operations.ts";
 import { ownModelOf } from "./models/own-model.ts";
-import { recordDownloadRetries } from "./models/record-retries.ts";
 import { createProfileView, createRoomLook } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
+import { recordDownloadRetries } from "./record-download-retries.ts";
 import { type ReadWorkers, recoverPortsOf } from "./recover-ports.ts";
 import { createAttemptMemory } from "./rendering/attempt-memory.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
@@ -306,6 +306,7 @@ function serverPortsOf(
 
 /** What works beside the machines: stand-ins, deliveries, cleaning, and the watch for memory that stays. */
 function createHelpers(parts: Parts, supervisor: Supervisor, promises: Promises) {
+  recordDownloadRetries(parts);
   const { queue } = parts;
   const standIns = createStandIns(parts, promises);
   const webhooks = createWebhooks(parts);
@@ -337,7 +338,6 @@ export async function createService(ports: ServicePorts, config: Config, version
   const parts = await openParts(ports, config, version);
   const { store, links } = parts;
   const stopCounting = countAndLog(parts);
-  recordDownloadRetries(parts);
   const hub = createFactHub(ports.logger);
   const ledger = await openRecoveryLedger(store);
   const recorder = createRecorder(parts, { atOnce: parts.unavailableModels.note, written: hub.publish });

@@ -105,6 +105,8 @@ export const modelLoaderSetup = setup({
     /** The worker says that the files are not what they should be, and they were not read since. */
     areFilesSuspect: ({ context }) =>
       isOfJob(context) && context.fault?.attribution === "model" && !context.areFilesReadAgain,
+    isWorkerGone: ({ context }) =>
+      waitMsOf(context, context.failedCount + 1) !== null && context.fault?.code === "WORKER_EXITED",
     triesRemain: ({ context }) =>
       waitMsOf(context, context.failedCount + 1) !== null && context.fault?.retryable === true,
     isPresent: (_, params: { resolution: Resolution }) => params.resolution.kind === "present",
@@ -177,9 +179,10 @@ export const modelLoaderSetup = setup({
         workerId: context.workerId,
         model: context.wanted.model,
         fault: context.fault ?? overdueFault("loading"),
-        tryNumber: context.failedCount + 1,
+        // The one that has just failed is not counted yet.
+        tryNumber: context.failedCount + 2,
         tryCount: context.limits.loads.tryCount,
-        retryAtMs: context.clock.nowMs() + (waitMsOf(context, context.failedCount) ?? 0),
+        retryAtMs: context.clock.nowMs() + (waitMsOf(context, context.failedCount + 1) ?? 0),
       }),
     ),
     raiseFault: sendTo(

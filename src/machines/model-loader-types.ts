@@ -141,7 +141,7 @@ export interface ModelLoaderContext {
   readonly rendered: Trial | null;
 }
 
-export interface Trial {
+interface Trial {
   readonly size: TestSize;
   /** As a sentence's part, such as `the denoise phase of 832x480 with 81 frames`. */
   readonly what: string;

@@ -266,7 +266,9 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
           always: [
             // Nobody else repairs the files of a model that only jobs want.
             { guard: "areFilesSuspect", target: "#modelLoader.verifying", actions: "readAgain" },
-            { guard: "triesRemain", target: "retryable" },
+            // The next process begins anew: no try of this one comes any more.
+            { guard: "isWorkerGone", target: "retryable" },
+            { guard: "triesRemain", target: "retryable", actions: "reportRetry" },
             { target: "givingUp" },
           ],
         },
@@ -283,7 +285,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         },
         retryable: {
           description: "Clears the cache, waits, and tries again.",
-          entry: ["countFailure", "reportRetry"],
+          entry: "countFailure",
           invoke: {
             src: "clearCache",
             input: ({ context }) => ({ workerId: context.workerId }),

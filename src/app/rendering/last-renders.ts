@@ -5,7 +5,7 @@
 import type { RenderRequest } from "../../core/job.ts";
 import type { Phase } from "../../core/words.ts";
 
-export interface LastRender {
+interface LastRender {
   readonly jobId: string;
   readonly request: RenderRequest;
   /** The one in which it failed; the longest one where it did not. */

@@ -1,9 +1,9 @@
 /** Downloads that broke off and are tried again by themselves stand in the timeline, whoever began them. */
-import { messageOf } from "../../core/errors.ts";
-import type { Store } from "../../core/ports/event-log.ts";
-import type { Logger } from "../../telemetry/logger.ts";
-import { sanitiseText } from "../incidents/incident-evidence.ts";
-import type { Files } from "./model-files.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Store } from "../core/ports/event-log.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { sanitiseText } from "./incidents/incident-evidence.ts";
+import type { Files } from "./models/model-files.ts";
 
 interface Needs {
   readonly models: Files;
