@@ -153,7 +153,8 @@ const words: Words = {
     row.data.because === undefined || row.data.until_ms === undefined
       ? `${worker(row)} gets no more jobs for now.`
       : `${worker(row)} gets no jobs until ${timeOfDay(row.data.until_ms)}, because ${row.data.because}.`,
-  "breaker.halfOpened": (row) => `${worker(row)} is tried by a test render, to see whether it can work again.`,
+  "breaker.halfOpened": (row) =>
+    `${worker(row)} ${row.data.test_render === true ? "is tried by a test render" : "gets one job"}, to see whether it can work again.`,
   "breaker.closed": (row) =>
     `${worker(row)} gets jobs again${row.data.because === undefined ? "" : `, because ${row.data.because}`}.`,
   "budget.spent": (row) => `A heavy step was allowed: ${plainName(row.data.action)}.`,

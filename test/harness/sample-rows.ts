@@ -77,7 +77,7 @@ export const sampleData: EventMap = {
   "model.loadFailed": unloadable,
   "model.setAside": unloadable,
   "breaker.opened": { because: "it failed again and again", until_ms: 1_700_000_000_000 },
-  "breaker.halfOpened": {},
+  "breaker.halfOpened": { test_render: true },
   "breaker.closed": { because: "one job was rendered" },
   "budget.spent": { action: "restart_pipeline", spent: 1 },
   "budget.exhausted": { action: "restart_pipeline", retry_at_ms: 1 },

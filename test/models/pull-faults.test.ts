@@ -116,11 +116,12 @@ describe("a try of a pull that comes again", () => {
   });
   it("comes as often as the settings say, and no oftener", async () => {
     const told: PullRetry[] = [];
-    const cache = world.openCache({ limits: { connectionCount: 1, retry: { ...testLimits.retry, tryCount: 1 } } });
+    const cache = world.openCache({ limits: { connectionCount: 1, retry: { ...testLimits.retry, tryCount: 2 } } });
     cache.onRetry((_, retry) => told.push(retry));
-    world.hub.add({ kind: "status", path: "listing", status: 503 });
+    world.hub.add({ kind: "cut", path: bigPath, afterBytes: 0 });
     expect((await failureOf(cache.pull(repository))).code).toBe("NETWORK_UNREACHABLE");
-    expect([told, world.hub.served.filter(({ path }) => path === "listing").length]).toEqual([[], 1]);
+    expect(told).toMatchObject([{ tryNumber: 2, tryCount: 2 }]);
+    expect(world.hub.served.filter(({ path }) => path === bigPath)).toHaveLength(2);
     await cache.close();
   });
 });

@@ -134,7 +134,7 @@ function rowOfBreaker({
   breakers,
   because,
 }: Extract<KeptFact, { type: `breaker.${string}` }>): NewEvent {
-  if (type === "breaker.halfOpened") return { kind: type, workerId, data: {} };
+  if (type === "breaker.halfOpened") return { kind: type, workerId, data: { test_render: true } };
   if (type === "breaker.closed") return { kind: type, workerId, data: because === "" ? {} : { because } };
   return { kind: type, workerId, data: { because, until_ms: breakers[workerId]?.untilMs ?? 0 } };
 }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { loadProfiles } from "../words.ts";
 import { told } from "./define-event.ts";
-import { errorCode, nothing } from "./fields.ts";
+import { errorCode } from "./fields.ts";
 
 const unloadable = () => z.object({ model: z.string(), code: errorCode(), message: z.string() });
 
@@ -82,7 +82,8 @@ export const workerEvents = {
   "breaker.halfOpened": told(
     "supervisor",
     "A worker is tried by a test render, of the size of a job that was there if one is known, to see whether it can work again.",
-    nothing,
+    // An older program let one job decide.
+    () => z.object({ test_render: z.boolean().exactOptional() }),
   ),
   "breaker.closed": told("supervisor", "A worker is given jobs again.", () =>
     z.object({ because: z.string().exactOptional() }),
