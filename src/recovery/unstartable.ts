@@ -35,9 +35,11 @@ function ofStart(evidence: Evidence): Recognition | null {
     : null;
 }
 
-/** @param hasAnswered the process had shaken hands before it ended */
+/** @param hasAnswered the process had shaken hands before it ended; then nothing says that it cannot start */
 export function unstartableFault(evidence: Evidence, hasAnswered: boolean): Fault | null {
-  const found = hasAnswered ? null : ofStart(evidence);
+  // One that has served ends like any other, whatever code a job made it end with: its next start tells.
+  if (hasAnswered) return null;
+  const found = ofStart(evidence);
   if (found !== null) return faultOf(found, evidence);
   const fault = classify(evidence);
   return always.includes(fault.faultClass) ? fault : null;

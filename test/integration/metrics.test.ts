@@ -70,7 +70,7 @@ describe("a scrape", () => {
     const labels = 'model="T2V-A14B"';
     expect(valueIn(text, `understudy_jobs_submitted_total{${labels}}`)).toBe(1);
     expect(valueIn(text, `understudy_job_duration_seconds_count{${labels}}`)).toBe(1);
-    expect(text).toMatch(/^understudy_attempts_total\{model="T2V-A14B",outcome="death",code="[A-Z_]+"\} 1$/m);
+    expect(text).toMatch(/^understudy_attempts_total\{model="T2V-A14B",outcome="hostLoss",code="[A-Z_]+"\} 1$/m);
     expect(valueIn(text, `understudy_attempts_total{${labels},outcome="succeeded",code="none"}`)).toBe(1);
     expect(text).toMatch(/^understudy_worker_restarts_total\{worker="worker-0",reason="(?:signal|exit)"\} 1$/m);
     expect(text).toMatch(/^understudy_incidents_opened_total\{failure_type="\w+"\} 1$/m);

@@ -43,7 +43,7 @@ describe("worker check", { timeout: 300_000 }, () => {
   });
 
   it.each([
-    ["a program that is not there", ["/nowhere/worker"], /could not be started/],
+    ["a program that is not there", ["/nowhere/worker"], /The worker's program \/nowhere\/worker does not exist/],
     ["a program that ends at once", [process.execPath, "-e", "process.exit(3)"], /exit|ended/],
   ])("says in one sentence that %s is no worker", async (_, program, sentence) => {
     const { code, text } = await check(...program);

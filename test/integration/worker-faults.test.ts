@@ -103,6 +103,13 @@ async function survive(
     await harm(id, reader);
     await delivered(service, id);
     await calm();
+    // What waits for the job's next attempt is proven by its success, a moment after that is told.
+    await until("its repairs are proven", () => {
+      const rows = rowsSince(directory.path, since);
+      const isWaiting = ({ kind, data }: Row): boolean =>
+        kind === "rung.ended" && String(data["reason"]).includes("it waits for the job's next attempt");
+      return rows.filter(isWaiting).length <= rows.filter(({ kind }) => kind === "rung.revised").length;
+    });
   } finally {
     statuses = await client.stop();
   }
