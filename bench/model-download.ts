@@ -82,7 +82,7 @@ export async function pullOnce(endpoint: string, folder: string, name: string): 
       partBytes: 64 * mebibyte,
       stallMs: 30_000,
       marginBytes: mebibyte,
-      retry: { retryCount: 3, firstMs: 5_000, factor: 2, longestMs: 60_000, jitterRatio: 0.2, longestAskedMs: 60_000 },
+      retry: { tryCount: 3, firstMs: 5_000, factor: 2, longestMs: 60_000, jitterRatio: 0.2, longestAskedMs: 60_000 },
     },
   });
   const { kind } = await cache.pull(name);

@@ -15,6 +15,7 @@ export function subsystemLimits(config: Pick<Config, "recovery" | "supervision" 
       handshakeMs: supervision.handshakeMs,
       backoffMs: defaultWorkerLimits.backoffMs.map((ms) => Math.min(ms, supervision.backoffLongestMs)),
     },
+    loader: { loads: recovery.retries.loads, downloadCount: recovery.retries.downloads.tryCount },
     breaker: { ...recovery.breaker },
     health: {
       thresholds: config.health.thresholds,

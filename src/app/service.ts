@@ -58,10 +58,12 @@ import { ownModelOf } from "./models/own-model.ts";
 import { createProfileView, createRoomLook } from "./models/richer-profile.ts";
 import { largestMachine, loadedProfileOf } from "./models/serving-machine.ts";
 import { createUnavailableModels } from "./models/unavailable-models.ts";
+import { recordDownloadRetries } from "./record-download-retries.ts";
 import { type ReadWorkers, recoverPortsOf } from "./recover-ports.ts";
 import { createAttemptMemory } from "./rendering/attempt-memory.ts";
 import { createCancelJob } from "./rendering/cancel-job.ts";
 import { createJobOutlook } from "./rendering/job-outlook.ts";
+import { createLastRenders } from "./rendering/last-renders.ts";
 import { openLearned } from "./rendering/learned.ts";
 import { pipelineActors } from "./rendering/pipeline-actors.ts";
 import { createProgressTracker } from "./rendering/progress-tracker.ts";
@@ -164,6 +166,7 @@ async function openParts(ports: ServicePorts, config: Config, version: string) {
     samples: createSampleHistory(),
     profiles: keepProfiles({ clock, config, store }),
     attempts: createAttemptMemory(),
+    lastRenders: createLastRenders(),
     waitingJobs: createWaitingJobs(),
     hostMemory,
     unavailableModels: createUnavailableModels(clock, () => config.recovery.lookBack),
@@ -305,6 +308,7 @@ function serverPortsOf(
 
 /** What works beside the machines: stand-ins, deliveries, cleaning, and the watch for memory that stays. */
 function createHelpers(parts: Parts, supervisor: Supervisor, promises: Promises) {
+  recordDownloadRetries(parts);
   const { queue } = parts;
   const standIns = createStandIns(parts, promises);
   const webhooks = createWebhooks(parts);

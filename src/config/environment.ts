@@ -2,6 +2,7 @@
  * Reads settings from environment variables. It refuses unknown names, because a setting that is silently ignored is
  * found out too late.
  */
+import { presentVariableOf } from "./former-names.ts";
 import { type Layer, treeOf, valueAt } from "./layers.ts";
 import { secretNames, settingNames } from "./setting-names.ts";
 
@@ -41,6 +42,9 @@ export function readEnvironment(
     if (!name.startsWith("UNDERSTUDY_") || foreignNames.test(name) || text === undefined || text === "") continue;
     const fileSetting = pathOfFileName.get(name);
     const path = fileSetting ?? pathOfName.get(name.replaceAll("__", "_"));
+    const presentName = presentVariableOf(name);
+    if (presentName !== null)
+      return refuse(`the environment variable ${name} is called ${presentName} now; set that one instead.`);
     if (path === undefined)
       return refuse(`the environment variable ${name} names no setting; docs/configuration.md lists all.`);
     const twice = layers.find(({ tree }) => valueAt(tree, path) !== undefined);

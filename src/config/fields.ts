@@ -57,14 +57,19 @@ const numberOf = (value: unknown): unknown =>
 
 const rangeError = (what: string, min: number, max: number) => ({ error: `must be ${what} from ${min} to ${max}` });
 
+/** What compares settings with each other is not asked when one of them is out of its range. */
+const orAbort = (words: { readonly error: string }) => ({ ...words, abort: true });
+
 export function wholeNumber(byDefault: number, { min, max }: { readonly min: number; readonly max: number }) {
   const words = rangeError("a whole number", min, max);
-  return z.preprocess(numberOf, z.number(words).int(words).min(min, words).max(max, words)).prefault(byDefault);
+  return z
+    .preprocess(numberOf, z.number(words).int(orAbort(words)).min(min, orAbort(words)).max(max, orAbort(words)))
+    .prefault(byDefault);
 }
 
 export function numberBetween({ min, max }: { readonly min: number; readonly max: number }) {
   const words = rangeError("a number", min, max);
-  return z.preprocess(numberOf, z.number(words).min(min, words).max(max, words));
+  return z.preprocess(numberOf, z.number(words).min(min, orAbort(words)).max(max, orAbort(words)));
 }
 
 export const decimal = (byDefault: number, range: { readonly min: number; readonly max: number }) =>
@@ -73,7 +78,7 @@ export const decimal = (byDefault: number, range: { readonly min: number; readon
 /** `0.8` or `"80%"`, read as 0..1. */
 export function ratio(byDefault: string) {
   const words = { error: 'must be a share from 0 to 1, or from "0%" to "100%"' };
-  const share = z.number(words).min(0, words).max(1, words);
+  const share = z.number(words).min(0, orAbort(words)).max(1, orAbort(words));
   const text = z
     .string(words)
     .regex(/^\d+(\.\d+)?%?$/, words)

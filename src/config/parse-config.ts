@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { ErrorCode } from "../core/error-codes.ts";
 import { readEnvironment } from "./environment.ts";
+import { presentNameOf } from "./former-names.ts";
 import { forbiddenKey, type Layer, listPaths, mergeLayers, type Tree, treeOf, valueAt } from "./layers.ts";
 import { readFileText } from "./read-file.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -138,7 +139,12 @@ function sentencesOf(issue: z.core.$ZodIssue, origins: Origins): readonly string
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
       const unknown = [...path, key];
-      return `Configuration: there is no setting ${placeOf(unknown)} (from ${originOf(unknown, origins)}); docs/configuration.md lists all.`;
+      const place = placeOf(unknown);
+      const origin = originOf(unknown, origins);
+      const presentName = presentNameOf(place);
+      return presentName === null
+        ? `Configuration: there is no setting ${place} (from ${origin}); docs/configuration.md lists all.`
+        : `Configuration: ${place} (from ${origin}) is called ${presentName} now; write that name instead.`;
     });
   }
   if (path.join(".") === "stateDir" && !origins.sources.has("stateDir"))

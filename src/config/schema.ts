@@ -157,6 +157,14 @@ function listContradictions(
       "recovery",
       "must not have breakerLongest below breakerFirst",
     ],
+    ...(["download", "load"] as const).map(
+      (what) =>
+        [
+          recovery.retries[`${what}s`].firstMs <= recovery.retries[`${what}s`].longestMs,
+          "recovery.retries",
+          `must not have ${what}Longest below ${what}First`,
+        ] as const,
+    ),
     [new Set(ids).size === ids.length, "workers", "must have different ids"],
     [
       workers.every((worker) => ((settings.renderer.kind ?? worker.kind) === "own") === worker.command.length > 0),

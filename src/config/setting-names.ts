@@ -13,7 +13,7 @@ export interface SettingName {
   readonly isSecret: boolean;
 }
 
-const environmentNameOf = (path: string): string =>
+export const environmentNameOf = (path: string): string =>
   `UNDERSTUDY_${path
     .replaceAll(".", "_")
     .replace(/([a-z])([A-Z])/g, "$1_$2")

@@ -65,6 +65,41 @@ export const supervisionSchema = group({
     idleUnloadMs: supervision.idleUnload,
   }));
 
+/** Each wait is longer than the one before it by this factor, as the predecessor's tables have it. */
+const waitFactors = { downloads: 2, loads: 1.5 } as const;
+
+const retriesSchema = group({
+  downloads: wholeNumber(3, { min: 1, max: 100 }).describe(
+    "How often a download is tried in all, the first time included, before it has failed; bytes that arrive give all tries back.",
+  ),
+  downloadFirst: duration("5s", { min: "1ms", max: "1h" }).describe(
+    "The wait before the second try of a download; doubles.",
+  ),
+  downloadLongest: duration("60s", { min: "1ms", max: "24h" }).describe("The longest wait between two such tries."),
+  loads: wholeNumber(2, { min: 1, max: 100 }).describe(
+    "How often the load of a model is tried in all, the first time included; a download that failed uses up none of them.",
+  ),
+  loadFirst: duration("2s", { min: "1ms", max: "1h" }).describe(
+    "The wait before the second try of a load; each one after it is half as long again.",
+  ),
+  loadLongest: duration("10s", { min: "1ms", max: "24h" }).describe("The longest wait between two such tries."),
+})
+  .prefault({})
+  .transform((retries) => ({
+    downloads: {
+      tryCount: retries.downloads,
+      firstMs: retries.downloadFirst,
+      factor: waitFactors.downloads,
+      longestMs: retries.downloadLongest,
+    },
+    loads: {
+      tryCount: retries.loads,
+      firstMs: retries.loadFirst,
+      factor: waitFactors.loads,
+      longestMs: retries.loadLongest,
+    },
+  }));
+
 export const recoverySchema = group({
   ladders: z
     .partialRecord(oneOf(failureTypes), z.array(oneOf(recoveryActions)).max(20))
@@ -82,11 +117,12 @@ export const recoverySchema = group({
     "First wait before a test render looks whether the main model can return; doubles.",
   ),
   lookBackLongest: duration("10m", { min: "100ms", max: "24h" }).describe("Longest such wait."),
-  breakerFaults: wholeNumber(3, { min: 1, max: 100 }).describe(
-    "Faults in a row, or repairs within ten minutes, until a worker is given no more jobs for a while.",
+  breakerRepairs: wholeNumber(3, { min: 1, max: 100 }).describe(
+    "Repairs of a worker within ten minutes until it is given no more jobs for a while.",
   ),
   breakerFirst: duration("60s", { min: "100ms", max: "1h" }).describe("How long it is left alone first; doubles."),
   breakerLongest: duration("30m", { min: "100ms", max: "24h" }).describe("How long at most."),
+  retries: retriesSchema.describe("How often downloads and loads are tried before recovery is asked."),
 })
   .prefault({})
   .transform((recovery) => ({
@@ -95,8 +131,9 @@ export const recoverySchema = group({
     climbCount: recovery.climbs,
     budget: { heavyActionCount: recovery.budgetActions, windowMs: recovery.budgetWindow },
     lookBack: { firstMs: recovery.lookBackFirst, longestMs: recovery.lookBackLongest },
+    retries: recovery.retries,
     breaker: {
-      faultCount: recovery.breakerFaults,
+      repairCount: recovery.breakerRepairs,
       firstOpenMs: recovery.breakerFirst,
       longestOpenMs: recovery.breakerLongest,
     },

@@ -69,6 +69,11 @@ function drillWords({ drill, passed, ...times }: EventMap["drill.ended"]): strin
   return `${verdict}${seen.length === 0 ? "" : `: ${seen.join(", ")}`}.`;
 }
 
+const timeOfDay = (atMs: number): string => `${isoOf(atMs).slice(11, 19)} UTC`;
+
+const nextTry = ({ try_number, try_count, retry_at_ms }: EventMap["model.loadRetried"]): string =>
+  `Try ${try_number} of ${try_count} begins at ${timeOfDay(retry_at_ms)}.`;
+
 /** How pages name the modes. */
 export const modeWords: Readonly<Record<Mode, string>> = {
   loading: "loading the main model",
@@ -120,9 +125,14 @@ const words: Words = {
   "worker.recycled": (row) => `${worker(row)} keeps memory of finished jobs; it is started anew before that costs one.`,
   "worker.killed": (row) => `${worker(row)} was killed on request.`,
   "pipeline.stalled": (row) => `The render on ${worker(row)} stalled.`,
-  "model.proven": (row) => `The model on ${worker(row)} passed its test render.`,
+  "model.proven": (row) =>
+    `The model on ${worker(row)} passed its test render${row.data.rendered === undefined ? "" : `: ${row.data.rendered}`}.`,
   "profile.changed": (row) =>
     `${worker(row)} loads in memory mode ${row.data.to} instead of ${row.data.from}: ${plain(row.data.why, "no reason was given")}`,
+  "model.loadRetried": (row) =>
+    `${plainName(row.data.model)} could not be loaded on ${worker(row)}: ${plain(row.data.message, "no reason was given")} ${nextTry(row.data)}`,
+  "model.downloadRetried": (row) =>
+    `The download of ${plainName(row.data.model)} broke off: ${plain(row.data.message, "no reason was given")} ${nextTry(row.data)}`,
   "model.loadFailed": (row) => `The model on ${worker(row)} could not be loaded.`,
   "model.setAside": (row) =>
     `${plainName(row.data.model)} could not be loaded on ${worker(row)} and is set aside; the worker goes back to its own.`,
@@ -149,9 +159,11 @@ const words: Words = {
   "breaker.opened": (row) =>
     row.data.because === undefined || row.data.until_ms === undefined
       ? `${worker(row)} gets no more jobs for now.`
-      : `${worker(row)} gets no jobs until ${isoOf(row.data.until_ms).slice(11, 19)} UTC, because ${row.data.because}.`,
-  "breaker.halfOpened": (row) => `${worker(row)} gets one job, to see whether it can work again.`,
-  "breaker.closed": (row) => `${worker(row)} gets jobs again.`,
+      : `${worker(row)} gets no jobs until ${timeOfDay(row.data.until_ms)}, because ${row.data.because}.`,
+  "breaker.halfOpened": (row) =>
+    `${worker(row)} ${row.data.test_render === true ? "is tried by a test render" : "gets one job"}, to see whether it can work again.`,
+  "breaker.closed": (row) =>
+    `${worker(row)} gets jobs again${row.data.because === undefined ? "" : `, because ${row.data.because}`}.`,
   "budget.spent": (row) => `A heavy step was allowed: ${plainName(row.data.action)}.`,
   "budget.exhausted": () => "Heavy repairs wait, because too many were made within the hour.",
   "recovery.triggered": (row) => `A repair was asked for: ${plainName(row.data.failure_type)}.`,

@@ -1,13 +1,14 @@
 /** Everything that the circuit breaker's chart names: guards, actions and delays. It has no effects. */
 import { assign, sendTo, setup } from "xstate";
-import type { Attribution, MachineTag } from "../core/words.ts";
-import { countsAgainstWorker, openForMs, recentRepairs } from "../recovery/breaker.ts";
+import type { MachineTag } from "../core/words.ts";
+import { openForMs, recentRepairs } from "../recovery/breaker.ts";
 import {
   type CircuitBreakerContext,
   type CircuitBreakerEvent,
   type CircuitBreakerInput,
   type CircuitBreakerReport,
   defaultCircuitBreakerLimits,
+  type TestSize,
 } from "./circuit-breaker-types.ts";
 
 /** The context of a breaker that begins, or was open when the service ended. */
@@ -16,7 +17,6 @@ export const contextOf = (input: CircuitBreakerInput): CircuitBreakerContext => 
   parent: input.parent,
   clock: input.clock,
   limits: { ...defaultCircuitBreakerLimits, ...input.limits },
-  faultCount: 0,
   openingCount: input.resume?.openingCount ?? 0,
   openUntilMs: input.resume?.untilMs ?? null,
   lastOpenUntilMs: input.resume?.untilMs ?? null,
@@ -38,9 +38,7 @@ export const circuitBreakerSetup = setup({
   },
   guards: {
     wasOpen: ({ context }) => context.openUntilMs !== null,
-    counts: (_, params: { attribution: Attribution }) => countsAgainstWorker(params),
-    isLastStraw: ({ context }, params: { attribution: Attribution }) =>
-      countsAgainstWorker(params) && context.faultCount + 1 >= context.limits.faultCount,
+    isOfJobSize: (_, params: { size: TestSize }) => params.size === "job",
     jobSucceeded: (_, params: { isSuccessful: boolean }) => params.isSuccessful,
     isLastHolder: ({ context }, params: { incidentId: string }) =>
       context.heldBy.every((id) => id === params.incidentId),
@@ -49,24 +47,20 @@ export const circuitBreakerSetup = setup({
       context.heldBy.every((id) => id === params.incidentId) &&
       (context.isOnTrial ||
         recentRepairs(context.repairsAtMs, context.clock.nowMs(), context.limits).length + 1 >=
-          context.limits.faultCount),
+          context.limits.repairCount),
     isLastHolderOnTrial: ({ context }, params: { incidentId: string }) =>
       context.isOnTrial && context.heldBy.every((id) => id === params.incidentId),
     isLastHolderAndResolved: ({ context }, params: { incidentId: string; isResolved: boolean }) =>
       params.isResolved && context.heldBy.every((id) => id === params.incidentId),
   },
   actions: {
-    countFault: assign({ faultCount: ({ context }) => Math.min(context.faultCount + 1, context.limits.faultCount) }),
-    forgetFaults: assign({ faultCount: 0 }),
-    endTrial: assign({ isOnTrial: false }),
+    endTrial: assign((_, params: { because: string }) => ({ isOnTrial: false, because: params.because })),
     forgetRepairs: assign({ repairsAtMs: [], openingCount: 0 }),
     noteRepair: assign(({ context }, params: { isRepair: boolean }) => {
       const nowMs = context.clock.nowMs();
       const recent = recentRepairs(context.repairsAtMs, nowMs, context.limits);
-      return { repairsAtMs: (params.isRepair ? [...recent, nowMs] : recent).slice(-context.limits.faultCount) };
+      return { repairsAtMs: (params.isRepair ? [...recent, nowMs] : recent).slice(-context.limits.repairCount) };
     }),
-    /** The canary is trusted only so far: one more fault opens it again. */
-    keepOneStraw: assign({ faultCount: ({ context }) => Math.max(0, context.limits.faultCount - 1) }),
     countOpening: assign(({ context }, params: { because: string }) => {
       const { clock, limits, lastOpenUntilMs } = context;
       const isFirst = lastOpenUntilMs === null || clock.nowMs() - lastOpenUntilMs > limits.longestOpenMs;
@@ -76,7 +70,6 @@ export const circuitBreakerSetup = setup({
         openingCount,
         openUntilMs,
         lastOpenUntilMs: openUntilMs,
-        faultCount: 0,
         isOnTrial: true,
         because: params.because,
       };
@@ -112,7 +105,11 @@ export const circuitBreakerSetup = setup({
     ),
     reportClosed: sendTo(
       ({ context }) => context.parent,
-      ({ context }): CircuitBreakerReport => ({ type: "breaker.closed", workerId: context.workerId }),
+      ({ context }): CircuitBreakerReport => ({
+        type: "breaker.closed",
+        workerId: context.workerId,
+        because: context.because,
+      }),
     ),
   },
   delays: {

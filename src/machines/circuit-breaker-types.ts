@@ -5,12 +5,12 @@
 import type { ActorRef, Snapshot } from "xstate";
 import type { Clock } from "../core/clock.ts";
 import { hourMs, minuteMs } from "../core/units.ts";
-import type { Attribution } from "../core/words.ts";
 import { type BreakerLimits, defaultBreakerLimits } from "../recovery/breaker.ts";
 
 export interface CircuitBreakerLimits extends BreakerLimits {
   /** A hold that is not renewed by then is over; longer than the longest rung (a download, two hours). */
   readonly holdMs: number;
+  /** Longer than the loader takes to answer, so that only a loader that is lost gives none. */
   readonly canaryMs: number;
   /** How long half-open waits for the one job before it trusts the canary. */
   readonly trialJobMs: number;
@@ -19,7 +19,7 @@ export interface CircuitBreakerLimits extends BreakerLimits {
 export const defaultCircuitBreakerLimits: CircuitBreakerLimits = {
   ...defaultBreakerLimits,
   holdMs: 3 * hourMs,
-  canaryMs: 5 * minuteMs,
+  canaryMs: 20 * minuteMs,
   trialJobMs: 10 * minuteMs,
 };
 
@@ -35,7 +35,11 @@ export type CircuitBreakerReport =
   | { readonly type: "breaker.halfOpened"; readonly workerId: string }
   /** Its test render passed: one job may begin. */
   | { readonly type: "breaker.trusted"; readonly workerId: string }
-  | { readonly type: "breaker.closed"; readonly workerId: string };
+  /** `because`: what was seen of it on its trial, as a sentence's end; empty where it was on none. */
+  | { readonly type: "breaker.closed"; readonly workerId: string; readonly because: string };
+
+/** A test render of the size of a job that was here, or the small one where none is known. */
+export type TestSize = "job" | "canary";
 
 export interface CircuitBreakerInput {
   readonly workerId: string;
@@ -51,8 +55,6 @@ export interface CircuitBreakerContext {
   readonly parent: ActorRef<Snapshot<unknown>, CircuitBreakerReport>;
   readonly clock: Pick<Clock, "nowMs">;
   readonly limits: CircuitBreakerLimits;
-  /** Counted faults in a row. */
-  readonly faultCount: number;
   /** Openings in a row, without a closing between. */
   readonly openingCount: number;
   readonly openUntilMs: number | null;
@@ -78,7 +80,6 @@ export type CircuitBreakerEvent =
     }
   /** An operator's reset: what was is forgotten, and a test render decides at once. */
   | { readonly type: "breaker.reset" }
-  | { readonly type: "fault.counted"; readonly workerId: string; readonly attribution: Attribution }
-  | { readonly type: "canary.passed"; readonly workerId: string }
-  | { readonly type: "canary.failed"; readonly workerId: string }
+  /** The test render that was asked for, and no other. One that fails opens an incident, which holds the breaker. */
+  | { readonly type: "canary.passed"; readonly workerId: string; readonly size: TestSize; readonly what: string }
   | { readonly type: "job.ended"; readonly workerId: string; readonly isSuccessful: boolean };

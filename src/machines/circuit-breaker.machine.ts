@@ -1,5 +1,5 @@
 /**
- * Owns whether one worker may be given jobs, judged by the repairs that it needed of late, and by its faults in a row.
+ * Owns whether one worker may be given jobs, judged by the repairs that it needed of late.
  * Life: closed → open → halfOpen {awaitingCanary → awaitingJob} → closed; held while an incident on the worker is open.
  * Survives a restart by `input.resume` with an absolute deadline.
  */
@@ -17,61 +17,59 @@ export const circuitBreakerMachine = circuitBreakerSetup.createMachine({
   },
   states: {
     closed: {
-      description: "The worker is given jobs; counted faults in a row would open the breaker.",
+      description: "The worker is given jobs; repairs within minutes would open the breaker.",
       tags: ["servable"],
       always: { guard: "wasOpen", target: "open" },
-      on: {
-        "fault.counted": [
-          {
-            guard: { type: "isLastStraw", params: ({ event }) => event },
-            target: "open",
-            actions: [{ type: "countOpening", params: { because: "it failed again and again" } }, "reportOpened"],
-          },
-          { guard: { type: "counts", params: ({ event }) => event }, actions: "countFault" },
-        ],
-        "job.ended": { guard: { type: "jobSucceeded", params: ({ event }) => event }, actions: "forgetFaults" },
-      },
     },
     open: {
-      description:
-        "Too many faults in a row, or repairs within minutes: the worker is given nothing until the wait is over.",
+      description: "Repaired again and again within minutes: the worker is given nothing until the wait is over.",
       tags: ["degraded"],
       exit: "clearOpening",
       on: { "breaker.reset": { target: "halfOpen", actions: "forgetRepairs" } },
       after: { openMs: { target: "halfOpen" } },
     },
     halfOpen: {
-      description: "The wait is over: one test render, then one job, decide.",
+      description: "The wait is over: a test render of a job's size decides, or a small one and then a job.",
       tags: ["degraded"],
       initial: "awaitingCanary",
       entry: "reportHalfOpened",
-      on: {
-        "canary.failed": { target: "open", actions: [openedByTrial, "reportOpened"] },
-        "fault.counted": {
-          guard: { type: "counts", params: ({ event }) => event },
-          target: "open",
-          actions: [openedByTrial, "reportOpened"],
-        },
-      },
       states: {
         awaitingCanary: {
           description: "A test render is asked for; nothing else is admitted.",
-          on: { "canary.passed": { target: "awaitingJob" } },
+          on: {
+            "canary.passed": [
+              {
+                guard: { type: "isOfJobSize", params: ({ event }) => event },
+                target: "#circuitBreaker.closed",
+                actions: [
+                  { type: "endTrial", params: ({ event }) => ({ because: `${event.what} passed` }) },
+                  "reportClosed",
+                ],
+              },
+              { target: "awaitingJob" },
+            ],
+          },
           after: { canaryMs: { target: "#circuitBreaker.open", actions: [openedByTrial, "reportOpened"] } },
         },
         awaitingJob: {
-          description: "The test render passed; one job is admitted.",
+          description: "A small test render passed; one job is admitted.",
           tags: ["servable"],
           entry: "reportTrusted",
           on: {
             "job.ended": {
               guard: { type: "jobSucceeded", params: ({ event }) => event },
               target: "#circuitBreaker.closed",
-              actions: ["forgetFaults", "endTrial", "reportClosed"],
+              actions: [{ type: "endTrial", params: { because: "one job was rendered" } }, "reportClosed"],
             },
           },
           after: {
-            trialJobMs: { target: "#circuitBreaker.closed", actions: ["keepOneStraw", "endTrial", "reportClosed"] },
+            trialJobMs: {
+              target: "#circuitBreaker.closed",
+              actions: [
+                { type: "endTrial", params: { because: "a small test render passed, and no job came" } },
+                "reportClosed",
+              ],
+            },
           },
         },
       },
@@ -103,7 +101,7 @@ export const circuitBreakerMachine = circuitBreakerSetup.createMachine({
             actions: [
               "dropHolders",
               { type: "noteRepair", params: ({ event }) => event },
-              "forgetFaults",
+              { type: "endTrial", params: { because: "" } },
               "reportClosed",
             ],
           },

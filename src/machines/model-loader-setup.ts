@@ -12,6 +12,8 @@ import {
   type ModelLoaderEvent,
   type ModelLoaderInput,
   type ModelLoaderReport,
+  type ModelProof,
+  type ProveOrder,
   type Resolution,
   type VerifyOrder,
 } from "./model-loader-types.ts";
@@ -26,10 +28,12 @@ export const contextOf = (input: ModelLoaderInput): ModelLoaderContext => ({
   own: { model: input.model, profile: input.profile },
   wanted: { model: input.model, profile: input.profile },
   isWorkerConnected: false,
-  tryCount: 0,
-  fetchCount: 0,
+  failedCount: 0,
+  downloadCount: 0,
   areFilesReadAgain: false,
   fault: null,
+  trial: "none",
+  rendered: null,
 });
 
 export const orderOf = ({ context }: { context: ModelLoaderContext }): LoadOrder => ({
@@ -56,6 +60,10 @@ export const rejectionFault = (what: string, thrown: unknown): Fault =>
 
 /** Wanted by a job, and not the model that this worker is there for. */
 const isOfJob = ({ wanted, own }: ModelLoaderContext): boolean => wanted.model !== own.model;
+
+/** The wait after so many tries that failed; null when the last of them was the last one. */
+const waitMsOf = ({ limits }: ModelLoaderContext, failedCount: number): number | null =>
+  retryDelayMs(limits.loads, failedCount, 0.5);
 
 type ModelLoad = Extract<ModelLoaderEvent, { type: "model.load" }>;
 
@@ -85,8 +93,8 @@ export const modelLoaderSetup = setup({
     /** Every file matches its hash; resolves with the name of the first that does not, or null. */
     verifyModel: promiseOf<string | null, VerifyOrder>("verifyModel"),
     loadModel: callbackOf<ModelLoaderEvent, LoadOrder>("loadModel"),
-    /** The test render of the wanted model, which must be on the card; resolves with null when it passed, else with the fault. */
-    proveModel: promiseOf<Fault | null, LoadOrder>("proveModel"),
+    /** A test render of the wanted model, which must be on the card. */
+    proveModel: promiseOf<ModelProof, ProveOrder>("proveModel"),
     unloadModel: promiseOf<void, { workerId: string }>("unloadModel"),
     /** Asked before a second try: leftovers of the first may hold the memory. */
     clearCache: promiseOf<void, { workerId: string }>("clearCache"),
@@ -97,30 +105,46 @@ export const modelLoaderSetup = setup({
     /** The worker says that the files are not what they should be, and they were not read since. */
     areFilesSuspect: ({ context }) =>
       isOfJob(context) && context.fault?.attribution === "model" && !context.areFilesReadAgain,
-    triesRemain: ({ context }) => context.tryCount < context.limits.retryCount && context.fault?.retryable === true,
+    isWorkerGone: ({ context }) =>
+      waitMsOf(context, context.failedCount + 1) !== null && context.fault?.code === "WORKER_EXITED",
+    triesRemain: ({ context }) =>
+      waitMsOf(context, context.failedCount + 1) !== null && context.fault?.retryable === true,
     isPresent: (_, params: { resolution: Resolution }) => params.resolution.kind === "present",
     isSound: (_, params: { brokenFile: string | null }) => params.brokenFile === null,
-    isProven: (_, params: { fault: Fault | null }) => params.fault === null,
+    isProven: (_, params: { proof: ModelProof }) => params.proof.fault === null,
+    isTrialOwed: ({ context }) => context.trial === "owed",
     isWantedAlready: ({ context }, params: { model: ModelId; profile: LoadProfile }) =>
       context.wanted.model === params.model && context.wanted.profile === params.profile,
-    fetchesRemain: ({ context }) => context.fetchCount < context.limits.fetchCount,
+    downloadsRemain: ({ context }) => context.downloadCount < context.limits.downloadCount,
     holdsWanted: ({ context }, params: { residentModel: ModelId | null; isAdopted: boolean }) =>
       params.isAdopted && params.residentModel === context.wanted.model,
   },
   actions: {
-    noteConnected: assign({ isWorkerConnected: true, tryCount: 0 }),
-    noteExited: assign({ isWorkerConnected: false }),
+    noteConnected: assign({ isWorkerConnected: true, failedCount: 0 }),
+    // The next process owes what this one was asked for.
+    noteExited: assign(({ context }) => ({
+      isWorkerConnected: false,
+      trial: context.trial === "running" ? "owed" : context.trial,
+    })),
+    oweTrial: assign({ trial: "owed" }),
+    beginTrial: assign(({ context }) => ({ trial: context.trial === "none" ? "none" : "running" })),
+    dropTrial: assign({ trial: "none" }),
+    noteProof: assign(({ context }, { proof: { size, what } }: { proof: ModelProof }) => ({
+      trial: context.trial === "running" ? "none" : context.trial,
+      rendered: context.trial === "running" ? { size, what } : null,
+    })),
+    forgetProof: assign({ rendered: null }),
     want: assign((_, params: { model: ModelId; profile: LoadProfile }) => ({
       wanted: { model: params.model, profile: params.profile },
-      tryCount: 0,
+      failedCount: 0,
       areFilesReadAgain: false,
     })),
-    wantOwn: assign({ wanted: ({ context }) => context.own, tryCount: 0, areFilesReadAgain: false, fault: null }),
+    wantOwn: assign({ wanted: ({ context }) => context.own, failedCount: 0, areFilesReadAgain: false, fault: null }),
     readAgain: assign({ areFilesReadAgain: true }),
-    countFetch: assign({ fetchCount: ({ context }) => context.fetchCount + 1 }),
-    forgetFetches: assign({ fetchCount: 0 }),
-    countTry: assign({ tryCount: ({ context }) => context.tryCount + 1 }),
-    forgetTries: assign({ tryCount: 0, areFilesReadAgain: false, fault: null }),
+    countDownload: assign({ downloadCount: ({ context }) => context.downloadCount + 1 }),
+    forgetDownloads: assign({ downloadCount: 0 }),
+    countFailure: assign({ failedCount: ({ context }) => context.failedCount + 1 }),
+    forgetTries: assign({ failedCount: 0, areFilesReadAgain: false, fault: null }),
     noteAdopted: assign(({ context }, params: { profile: LoadProfile | null }) => ({
       isWorkerConnected: true,
       wanted: { model: context.wanted.model, profile: params.profile ?? context.wanted.profile },
@@ -128,7 +152,12 @@ export const modelLoaderSetup = setup({
     noteFault: assign((_, params: { fault: Fault | null }) => ({ fault: params.fault })),
     reportProven: sendTo(
       ({ context }) => context.parent,
-      ({ context }): ModelLoaderReport => ({ type: "model.proven", workerId: context.workerId, ...context.wanted }),
+      ({ context }): ModelLoaderReport => ({
+        type: "model.proven",
+        workerId: context.workerId,
+        ...context.wanted,
+        trial: context.rendered,
+      }),
     ),
     reportUnloaded: sendTo(
       ({ context }) => context.parent,
@@ -141,6 +170,19 @@ export const modelLoaderSetup = setup({
         workerId: context.workerId,
         model: context.wanted.model,
         fault: context.fault ?? overdueFault("loading"),
+      }),
+    ),
+    reportRetry: sendTo(
+      ({ context }) => context.parent,
+      ({ context }): ModelLoaderReport => ({
+        type: "model.loadRetried",
+        workerId: context.workerId,
+        model: context.wanted.model,
+        fault: context.fault ?? overdueFault("loading"),
+        // The one that has just failed is not counted yet.
+        tryNumber: context.failedCount + 2,
+        tryCount: context.limits.loads.tryCount,
+        retryAtMs: context.clock.nowMs() + (waitMsOf(context, context.failedCount + 1) ?? 0),
       }),
     ),
     raiseFault: sendTo(
@@ -163,9 +205,9 @@ export const modelLoaderSetup = setup({
     downloadStallMs: ({ context }) => context.limits.downloadStallMs,
     verifyMs: ({ context }) => context.limits.verifyMs,
     stuckMs: ({ context }) => context.limits.stuckMs,
-    proveMs: ({ context }) => context.limits.proveMs,
+    proveMs: ({ context: { trial, limits } }) => (trial === "running" ? limits.proveJobSizeMs : limits.proveMs),
     unloadMs: ({ context }) => context.limits.unloadMs,
-    retryMs: ({ context }) => retryDelayMs("model_loading", context.tryCount, 0.5) ?? 0,
+    retryMs: ({ context }) => waitMsOf(context, context.failedCount) ?? 0,
     permanentRestMs: ({ context }) => context.limits.permanentRestMs,
   },
 });

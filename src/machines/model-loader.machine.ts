@@ -34,6 +34,8 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       },
       { target: ".resolving", actions: "noteConnected" },
     ],
+    // Asked for while there is nothing to render with, it is done as soon as there is.
+    "model.verify": { actions: "oweTrial" },
     "model.reload": { guard: "isConnected", target: ".resolving" },
     "model.ensure": { guard: "isConnected", target: ".resolving" },
     "model.load": {
@@ -47,6 +49,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       description: "No model is on the card.",
       tags: ["loading"],
       on: {
+        "model.verify": [{ guard: "isConnected", target: "resolving", actions: "oweTrial" }, { actions: "oweTrial" }],
         "model.load": [
           {
             guard: "isConnected",
@@ -60,7 +63,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
     resolving: {
       description: "Looks which files the model needs.",
       tags: ["loading"],
-      entry: "forgetFetches",
+      entry: "forgetDownloads",
       on: joinSameLoad,
       invoke: {
         src: "resolveModel",
@@ -79,14 +82,15 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       },
     },
     downloading: {
-      description: "Fetches the files that are missing.",
+      description: "Fetches the files that are missing; what fails is tried again by the transfer itself.",
       tags: ["loading"],
+      entry: "countDownload",
       initial: "transferring",
       invoke: {
         src: "downloadModel",
         input: orderOf,
         onError: {
-          target: "failed",
+          target: "#modelLoader.failed.givingUp",
           actions: {
             type: "noteFault",
             params: ({ event }) => ({ fault: rejectionFault("the download", event.error) }),
@@ -97,7 +101,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         ...joinSameLoad,
         "download.succeeded": { target: "verifying" },
         "download.failed": {
-          target: "failed",
+          target: "#modelLoader.failed.givingUp",
           actions: { type: "noteFault", params: ({ event }) => ({ fault: event.fault }) },
         },
         "download.cancel": { target: "unloaded" },
@@ -116,7 +120,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
           on: { "download.progressed": { target: "transferring" } },
           after: {
             stuckMs: {
-              target: "#modelLoader.failed",
+              target: "#modelLoader.failed.givingUp",
               actions: { type: "noteFault", params: { fault: overdueFault("the download") } },
             },
           },
@@ -137,7 +141,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         input: ({ context }) => ({ ...orderOf({ context }), isRehash: context.areFilesReadAgain }),
         onDone: [
           { guard: { type: "isSound", params: ({ event }) => ({ brokenFile: event.output }) }, target: "loading" },
-          { guard: "fetchesRemain", target: "downloading", actions: "countFetch" },
+          { guard: "downloadsRemain", target: "downloading" },
           {
             target: "failed",
             actions: { type: "noteFault", params: ({ event }) => ({ fault: corruptFault(event.output) }) },
@@ -188,17 +192,18 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
     proving: {
       description: "A test render decides whether the model works.",
       tags: ["loading"],
+      entry: "beginTrial",
       on: joinSameLoad,
       invoke: {
         src: "proveModel",
-        input: orderOf,
+        input: ({ context }) => ({ ...orderOf({ context }), isJobSize: context.trial === "running" }),
         onDone: [
           {
-            guard: { type: "isProven", params: ({ event }) => ({ fault: event.output }) },
+            guard: { type: "isProven", params: ({ event }) => ({ proof: event.output }) },
             target: "ready",
-            actions: "forgetTries",
+            actions: ["forgetTries", { type: "noteProof", params: ({ event }) => ({ proof: event.output }) }],
           },
-          { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.output }) } },
+          { target: "failed", actions: { type: "noteFault", params: ({ event }) => ({ fault: event.output.fault }) } },
         ],
         onError: {
           target: "failed",
@@ -218,12 +223,14 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
     ready: {
       description: "The model is on the card and its last proof passed.",
       tags: ["servable"],
-      entry: "reportProven",
+      entry: ["reportProven", "forgetProof"],
+      // The trial may have been asked for while the model was being made ready.
+      always: { guard: "isTrialOwed", target: "proving" },
       on: {
         "worker.exited": { target: "unloaded", actions: "noteExited" },
         "model.ensure": { actions: "reportProven" },
         "model.unload": { target: "unloading" },
-        "model.verify": { target: "verifying" },
+        "model.verify": { target: "proving", actions: "oweTrial" },
       },
     },
     unloading: {
@@ -246,14 +253,28 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
       tags: ["degraded"],
       initial: "deciding",
       // What recovery mended meanwhile is proven as it lies on the card: a reload would undo what was applied in place.
-      on: { "model.ensure": { guard: "isConnected", target: "proving", actions: "forgetTries" } },
+      on: {
+        "model.ensure": { guard: "isConnected", target: "proving", actions: "forgetTries" },
+        "model.verify": [
+          { guard: "isConnected", target: "proving", actions: ["forgetTries", "oweTrial"] },
+          { actions: "oweTrial" },
+        ],
+      },
       states: {
         deciding: {
           description: "Decides whether another try can help.",
           always: [
             // Nobody else repairs the files of a model that only jobs want.
             { guard: "areFilesSuspect", target: "#modelLoader.verifying", actions: "readAgain" },
-            { guard: "triesRemain", target: "retryable" },
+            // The next process begins anew: no try of this one comes any more.
+            { guard: "isWorkerGone", target: "retryable" },
+            { guard: "triesRemain", target: "retryable", actions: "reportRetry" },
+            { target: "givingUp" },
+          ],
+        },
+        givingUp: {
+          description: "No try is left: the model of a job is set aside, and the worker's own waits to be mended.",
+          always: [
             {
               guard: "isOfJob",
               target: "#modelLoader.resolving",
@@ -264,7 +285,7 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         },
         retryable: {
           description: "Clears the cache, waits, and tries again.",
-          entry: "countTry",
+          entry: "countFailure",
           invoke: {
             src: "clearCache",
             input: ({ context }) => ({ workerId: context.workerId }),
@@ -275,7 +296,8 @@ export const modelLoaderMachine = modelLoaderSetup.createMachine({
         },
         permanent: {
           description: "Waits for recovery or an operator; looks again by itself after a rest.",
-          entry: [{ type: "reportFailed", params: { type: "model.loadFailed" } }, "raiseFault"],
+          // The incident of this fault decides from now on, and asks for another trial at its end.
+          entry: [{ type: "reportFailed", params: { type: "model.loadFailed" } }, "raiseFault", "dropTrial"],
           after: { permanentRestMs: { target: "#modelLoader.resolving" } },
         },
       },

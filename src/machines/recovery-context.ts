@@ -26,7 +26,6 @@ export function contextOf(input: RecoveryInput): RecoveryContext {
     workerId,
     model,
     jobIds,
-    deliveredJobIds: [],
     origin,
     fault,
     failureType,

@@ -120,7 +120,6 @@ export const recoverySetup = setup({
     forgetProof: assign({ proof: nothingProven, testRender: null }),
     noteProvenFailure: assign({ hasProvenFailure: true }),
     noteModelMissing: assign({ testRender: "failed" }),
-    noteDelivered: assign(({ context }, params: { jobId: string }) => steps.noteDelivered(context, params.jobId)),
     noteJoined: assign(({ context }, params: steps.Joined) => steps.noteJoined(context, params)),
     takeUpFault: assign(({ context }, params: steps.Joined) => steps.takeUpFault(context, params)),
     noteConnected: assign({ workerState: "connected" }),

@@ -129,8 +129,8 @@ export interface Joined {
   readonly isDeath: boolean;
 }
 
-const withJob = ({ jobIds, deliveredJobIds }: RecoveryContext, jobId: string | null): readonly string[] =>
-  jobId === null || deliveredJobIds.includes(jobId) ? jobIds : [...new Set([...jobIds, jobId])];
+const withJob = (jobIds: readonly string[], jobId: string | null): readonly string[] =>
+  jobId === null ? jobIds : [...new Set([...jobIds, jobId])];
 
 export function noteJoined(context: RecoveryContext, { fault, jobId }: Joined): Partial<RecoveryContext> {
   const isAlike = signatureOf(fault) === signatureOf(context.fault);
@@ -138,26 +138,20 @@ export function noteJoined(context: RecoveryContext, { fault, jobId }: Joined): 
     joinedFaultCount: context.joinedFaultCount + 1,
     hasProvenFailure: true,
     // Another job that fails alike speaks against the worker; one that fails by something else says nothing of this failure.
-    jobIds: isAlike ? withJob(context, jobId) : context.jobIds,
+    jobIds: isAlike ? withJob(context.jobIds, jobId) : context.jobIds,
     // A poisoned context changes which rungs can help; anything else is more of the same.
     fault: fault.contextPoisoned ? fault : context.fault,
   };
 }
 
-/** A job that has its result waits for no further attempt: nothing is proven by it any more. */
-export const noteDelivered = ({ jobIds, deliveredJobIds }: RecoveryContext, jobId: string): Partial<RecoveryContext> =>
-  jobIds.includes(jobId)
-    ? { jobIds: jobIds.filter((id) => id !== jobId), deliveredJobIds: [...deliveredJobIds, jobId] }
-    : {};
-
 /** The fault of a job that was let through: the incident is about this one from now on, and asks anew who is to blame. */
 export function takeUpFault(context: RecoveryContext, joined: Joined): Partial<RecoveryContext> {
   const { fault, jobId, isDeath } = joined;
   const noted = noteJoined(context, joined);
-  if (jobId === null) return { ...noted, isExperimentDue: false };
+  if (jobId === null || isDeath || isConclusive(fault)) return { ...noted, isExperimentDue: false };
   const isAlike = signatureOf(fault) === signatureOf(context.fault);
-  const jobIds = isAlike ? withJob(context, jobId) : [jobId];
-  return { ...noted, fault, jobIds, isExperimentDue: !isDeath && !isConclusive(fault) };
+  const jobIds = isAlike ? withJob(context.jobIds, jobId) : [jobId];
+  return { ...noted, fault, jobIds, isExperimentDue: true };
 }
 
 const blameReport = (

@@ -91,8 +91,6 @@ export interface RecoveryContext {
   readonly workerId: string;
   readonly model: ModelId | null;
   readonly jobIds: readonly string[];
-  /** Jobs of the incident that have their result: nothing is asked of them any more. */
-  readonly deliveredJobIds: readonly string[];
   readonly origin: RecoveryOrigin;
   readonly fault: Fault;
   readonly failureType: FailureType;
@@ -221,12 +219,7 @@ export type RecoveryEvent =
   | { readonly type: "model.proven"; readonly workerId: string; readonly model: ModelId }
   | { readonly type: "model.loadFailed"; readonly workerId: string; readonly model: ModelId }
   | { readonly type: "job.begun"; readonly workerId: string; readonly jobId: string }
-  | {
-      readonly type: "job.ended";
-      readonly workerId: string;
-      readonly jobId: string;
-      readonly isSuccessful: boolean;
-    }
+  | { readonly type: "job.ended"; readonly workerId: string; readonly isSuccessful: boolean }
   | { readonly type: "budget.granted" }
   | { readonly type: "budget.refused"; readonly retryAtMs: number };
 

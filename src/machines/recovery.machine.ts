@@ -32,10 +32,6 @@ export const recoveryMachine = recoverySetup.createMachine({
     "recovery.stop": { target: ".stopped" },
     "recovery.reset": { actions: "forgiveClimbs" },
     "fault.joined": { actions: { type: "noteJoined", params: joinedOf } },
-    "job.ended": {
-      guard: { type: "jobSucceeded", params: ({ event }) => event },
-      actions: { type: "noteDelivered", params: ({ event }) => ({ jobId: event.jobId }) },
-    },
     "worker.connected": { actions: "noteConnected" },
     "worker.crashLooped": standInFor("crashLooping", "the worker keeps crashing"),
     "worker.stopped": standInFor("stopped", "the worker was stopped"),

@@ -60,6 +60,7 @@ export function contextOf(input: SupervisorInput): SupervisorContext {
     vainLadders: [],
     breakers: resumed.breakers,
     crashes: {},
+    deliveredJobIds: [],
     mode: "loading",
     isProcessorShort: false,
     isDiskShort: false,

@@ -40,7 +40,7 @@ export interface Suffered {
 }
 
 /** A job failed, and nothing says yet whether it is to blame or its worker: a test render is asked before anything is done. */
-export const isQuestion = ({ fault, jobId, origin }: Pick<Suffered, "fault" | "jobId" | "origin">): boolean =>
+const isQuestion = ({ fault, jobId, origin }: Pick<Suffered, "fault" | "jobId" | "origin">): boolean =>
   origin === "fault" && jobId !== null && !isConclusive(fault);
 
 function joinIncident(

@@ -1,7 +1,7 @@
 /** What the reports of a pipeline mean for everybody else: jobs that begin and end, faults, stalls. */
 import { classify } from "../recovery/classify.ts";
 import { childIds } from "./supervisor-children.ts";
-import { isQuestion, openOrJoin } from "./supervisor-incidents.ts";
+import { openOrJoin } from "./supervisor-incidents.ts";
 import { recycleIfAsked, releaseIfPaused } from "./supervisor-intake.ts";
 import { type Handlers, join, noteKnown, nothing, send, tell, toIncidents, updateWorker } from "./supervisor-route.ts";
 import { jobHasFailed, jobHasSucceeded } from "./supervisor-trials.ts";
@@ -20,7 +20,7 @@ export const jobHandlers: Handlers = {
       ended,
       send(childIds.worker(workerId), { type: "job.ended" }),
       send(childIds.breaker(workerId), { type: "job.ended", workerId, isSuccessful }),
-      toIncidents(context, workerId, { type: "job.ended", workerId, jobId, isSuccessful }),
+      toIncidents(context, workerId, { type: "job.ended", workerId, isSuccessful }),
       releaseIfPaused({ ...context, ...ended.change }, workerId),
       isSuccessful ? jobHasSucceeded(context, jobId) : nothing,
     );
@@ -30,9 +30,6 @@ export const jobHandlers: Handlers = {
     const { fault, workerId, model, jobId } = event.report;
     const origin = event.isHealthOnly ? "health" : "fault";
     return join(
-      event.isHealthOnly || isQuestion({ fault, jobId, origin })
-        ? nothing
-        : send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin(context, { workerId, fault, model, jobId, origin }),
       event.isHealthOnly ? nothing : jobHasFailed(context, jobId, fault),
     );
@@ -58,7 +55,6 @@ export const jobHandlers: Handlers = {
           main_thread_idle_ms: mainThreadIdleMs ?? null,
         },
       }),
-      send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin(context, { workerId, fault, model: null, jobId, origin: "workerDeath" }),
       jobHasFailed(context, jobId, fault),
     );

@@ -1,4 +1,5 @@
 /** What the reports of an incident mean for its worker, and what an operator asks of recovery. */
+import { countsAgainstWorker } from "../recovery/breaker.ts";
 import { faultOfOrder } from "../recovery/classify.ts";
 import { blameRow, climbEndedRow, lookBackRow, rungStartedRow } from "./incident-rows.ts";
 import type { RecoveryReport } from "./recovery-types.ts";
@@ -27,11 +28,7 @@ const about = (event: {
 
 type CanaryReport = Extract<RecoveryReport, { type: "canary.passed" | "canary.failed" }>;
 
-const canaryAnswered = (event: CanaryReport): Route =>
-  join(
-    tell({ type: event.type, ...about(event), data: {} }),
-    send(childIds.breaker(event.workerId), { type: event.type, workerId: event.workerId }),
-  );
+const canaryAnswered = (event: CanaryReport): Route => tell({ type: event.type, ...about(event), data: {} });
 
 /** Nothing is tried any more but looking back. */
 const nowWaits =
@@ -47,7 +44,6 @@ const nowWaits =
     );
   };
 
-/** Only now is anything counted against the worker: while it was a question, nothing was. */
 function blameSettled(context: SupervisorContext, event: Extract<RecoveryReport, { type: "blame.settled" }>): Route {
   const { incidentId, workerId, blame, jobIds, signature, isClimbInVain } = event;
   const told = tell({ type: "blame.settled", ...about(event), data: blameRow(event) });
@@ -55,12 +51,7 @@ function blameSettled(context: SupervisorContext, event: Extract<RecoveryReport,
     const noted = noteIncident(context, incidentId, { blame });
     return join(told, join(noted, isClimbInVain ? noteVainLadder(context, workerId, signature) : nothing));
   }
-  const attribution = context.incidents[incidentId]?.fault.attribution ?? "worker";
-  return join(
-    told,
-    noteIncident(context, incidentId, { stage: "working", jobIds, blame }),
-    send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution }),
-  );
+  return join(told, noteIncident(context, incidentId, { stage: "working", jobIds, blame }));
 }
 
 const toPipeline =
@@ -86,8 +77,9 @@ export const recoveryHandlers: Handlers = {
   "breaker.hold": (_, { workerId, incidentId }) =>
     send(childIds.breaker(workerId), { type: "breaker.hold", workerId, incidentId }),
   "breaker.release": (context, { workerId, incidentId, isResolved }) => {
-    const { isActedOn = false, isOrdered = false } = context.incidents[incidentId] ?? {};
-    const isRepair = isResolved && isActedOn && !isOrdered;
+    const { isActedOn = false, isOrdered = false, fault } = context.incidents[incidentId] ?? {};
+    const isOfWorker = fault !== undefined && countsAgainstWorker(fault);
+    const isRepair = isResolved && isActedOn && !isOrdered && isOfWorker;
     return send(childIds.breaker(workerId), { type: "breaker.release", workerId, incidentId, isResolved, isRepair });
   },
   "rung.started": (context, event) =>

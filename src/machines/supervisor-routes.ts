@@ -45,7 +45,7 @@ const otherHandlers: Handlers = {
     breakerMoved(context, workerId, "halfOpen", context.breakers[workerId] ?? null),
   "breaker.trusted": (_, { workerId }) =>
     send(childIds.pipeline(workerId), { type: "pipeline.admit", admission: "one" }),
-  "breaker.closed": (context, { workerId }) => breakerMoved(context, workerId, "closed", null),
+  "breaker.closed": (context, { workerId, because }) => breakerMoved(context, workerId, "closed", null, because),
   "health.changed": (_, { health }) => tell({ type: "health.changed", health }),
   "health.checked": (_, { health }) => tell({ type: "health.checked", health }),
   "monitor.stop": () => send(childIds.health, { type: "monitor.stop" }),

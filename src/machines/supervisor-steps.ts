@@ -150,7 +150,7 @@ function heldBackBy(context: SupervisorContext, workerId: string): readonly Pipe
 function respawnOf(around: Around, worker: SupervisedWorker, childId: string): void {
   const { context } = around;
   const { id: workerId, model } = worker;
-  const { process, isProven } = context.workers[workerId] ?? unknownWorker;
+  const { process, isProven, breaker: breakerState } = context.workers[workerId] ?? unknownWorker;
   const [breaker, loader, pipeline] = [
     childIds.breaker(workerId),
     childIds.loader(workerId),
@@ -165,6 +165,7 @@ function respawnOf(around: Around, worker: SupervisedWorker, childId: string): v
     case loader: {
       spawnLoader(around, worker);
       const unknownModel = { residentModel: null, profile: null, isAdopted: false };
+      if (breakerState === "halfOpen") sendTo(around, loader, { type: "model.verify" });
       if (process === "connected") sendTo(around, loader, { type: "worker.connected", ...unknownModel });
       break;
     }

@@ -37,11 +37,23 @@ export function tryRung(context: SupervisorContext, ended: Extract<RecoveryRepor
   if (ailment === null || !isOnTrial(action, outcome)) return nothing;
   const rung = { incidentId, workerId, failureType, action, climb, startedAtMs };
   const untilMs = context.clock.nowMs() + trialMs;
-  return routeOf(context, beginTrial(context.trials, { ...ailment, rung, outcome, untilMs }));
+  const begun = beginTrial(context.trials, { ...ailment, rung, outcome, untilMs });
+  // Its file was complete when the process ended, or it was let through before this was told: no attempt will follow.
+  const known = ailment.jobIds.filter((jobId) => context.deliveredJobIds.includes(jobId));
+  const after = known.reduce<TrialsAfter>(({ trials, revisions }, jobId) => {
+    const next = afterSuccess(trials, jobId);
+    return { trials: next.trials, revisions: [...revisions, ...next.revisions] };
+  }, begun);
+  return routeOf(context, after);
 }
 
-export const jobHasSucceeded = (context: SupervisorContext, jobId: string): Route =>
-  routeOf(context, afterSuccess(context.trials, jobId));
+/** So many of the newest results are known; a rung ends long before so many others have come. */
+const knownResults = 32;
+
+export function jobHasSucceeded(context: SupervisorContext, jobId: string): Route {
+  const deliveredJobIds = [...context.deliveredJobIds, jobId].slice(-knownResults);
+  return join({ ...nothing, change: { deliveredJobIds } }, routeOf(context, afterSuccess(context.trials, jobId)));
+}
 
 export const jobHasFailed = (context: SupervisorContext, jobId: string | null, fault: Fault): Route =>
   jobId === null ? nothing : routeOf(context, afterFailure(context.trials, jobId, fault));

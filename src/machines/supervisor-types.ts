@@ -131,6 +131,7 @@ type WorkerRowFact = RowFact<
   | "worker.stopped"
   | "model.proven"
   | "model.loadFailed"
+  | "model.loadRetried"
   | "model.setAside"
   | "pipeline.stalled"
 >;
@@ -211,7 +212,7 @@ export type SupervisorFact =
       readonly type: "breaker.opened" | "breaker.halfOpened" | "breaker.closed";
       readonly workerId: string;
       readonly breakers: ResumedFacts["breakers"];
-      /** What it opened for; empty when it did not open. */
+      /** What it opened or closed for; empty where there is nothing to say. */
       readonly because: string;
     }
   | { readonly type: "intake.paused"; readonly pause: Pause }
@@ -242,6 +243,8 @@ export interface SupervisorContext {
   readonly vainLadders: readonly VainLadder[];
   readonly breakers: ResumedFacts["breakers"];
   readonly crashes: Readonly<Record<string, readonly number[]>>;
+  /** Jobs that had their result last: a repair that ends after that has nothing more to wait for. */
+  readonly deliveredJobIds: readonly string[];
   readonly mode: Mode;
   readonly isProcessorShort: boolean;
   /** The disk cannot keep what is rendered. */
@@ -269,10 +272,6 @@ type SupervisorRequest =
   | { readonly type: "workers.startAgain" }
   /** No job begins on the worker until it is let go: somebody proves something on its card. */
   | { readonly type: "worker.hold" | "worker.letGo"; readonly workerId: string; readonly by: string }
-  /** No job begins on the worker until it is let go: somebody proves something on its card. */
-  | { readonly type: "worker.hold" | "worker.letGo"; readonly workerId: string; readonly by: string }
-  /** Workers that cannot start are tried once more: somebody may have mended what keeps them. */
-  | { readonly type: "workers.startAgain" }
   /** A planned end between two jobs, because the worker leaks. */
   | { readonly type: "worker.recycle"; readonly workerId: string }
   /** What a drill makes necessary spends no budget. */

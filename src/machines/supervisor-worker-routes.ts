@@ -107,7 +107,6 @@ export const workerHandlers: Handlers = {
     return join(
       told,
       started,
-      send(childIds.breaker(workerId), { type: "fault.counted", workerId, attribution: fault.attribution }),
       openOrJoin(
         { ...context, ...down.change, ...started.change },
         { workerId, fault, model: null, jobId, origin: "workerDeath" },
@@ -145,7 +144,7 @@ export const workerHandlers: Handlers = {
     });
   },
   "budget.request": answerBudget,
-  "model.proven": (context, { workerId, model, profile }) => {
+  "model.proven": (context, { workerId, model, profile, trial }) => {
     const proven = updateWorker(context, workerId, { isProven: true });
     const entry = context.catalog.entryOf(model);
     const knownBytes = Math.max(
@@ -156,20 +155,36 @@ export const workerHandlers: Handlers = {
     return join(
       proven,
       noteKnown({ ...context, ...proven.change }, workerId, knownBytes),
-      tell({ type: "model.proven", workerId, data: { model, profile } }),
+      tell({
+        type: "model.proven",
+        workerId,
+        data: { model, profile, ...(trial === null ? {} : { rendered: trial.what }) },
+      }),
       send(childIds.pipeline(workerId), { type: "model.proven", model }),
-      send(childIds.breaker(workerId), { type: "canary.passed", workerId }),
+      trial === null ? nothing : send(childIds.breaker(workerId), { type: "canary.passed", workerId, ...trial }),
       toIncidents(context, workerId, { type: "model.proven", workerId, model }),
       takenBack,
       closeUnstartable({ ...context, ...takenBack.change }, workerId, "resolved"),
     );
   },
+  "model.loadRetried": (_, { workerId, model, fault, tryNumber, tryCount, retryAtMs }) =>
+    tell({
+      type: "model.loadRetried",
+      workerId,
+      data: {
+        model,
+        code: fault.code,
+        message: fault.message,
+        try_number: tryNumber,
+        try_count: tryCount,
+        retry_at_ms: retryAtMs,
+      },
+    }),
   "model.loadFailed": (context, { workerId, model, fault }) =>
     join(
       updateWorker(context, workerId, { isProven: false }),
       tell({ type: "model.loadFailed", workerId, data: { model, code: fault.code, message: fault.message } }),
       send(childIds.pipeline(workerId), { type: "model.lost" }),
-      send(childIds.breaker(workerId), { type: "canary.failed", workerId }),
       toIncidents(context, workerId, { type: "model.loadFailed", workerId, model }),
     ),
   // Its worker serves on with the model of its own: no incident suspends it, and its breaker counts nothing.

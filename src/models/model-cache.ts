@@ -12,6 +12,8 @@ import type {
   PullEndListener,
   PullOutcome,
   PullProgress,
+  PullRetry,
+  PullRetryListener,
   VerifyReport,
 } from "../core/ports/model-cache.ts";
 import { secondMs } from "../core/units.ts";
@@ -59,6 +61,7 @@ class HubModelCache implements ModelCache {
   readonly #asked = new Map<string, PullAsked>();
   readonly #ended = new Map<string, "paused" | UnderstudyError>();
   readonly #listeners = new Set<(name: string, progress: PullProgress) => void>();
+  readonly #retryListeners = new Set<PullRetryListener>();
   readonly #endListeners = new Set<PullEndListener>();
   readonly #closing = new AbortController();
 
@@ -112,6 +115,11 @@ class HubModelCache implements ModelCache {
   onProgress(listener: (name: string, progress: PullProgress) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onRetry(listener: PullRetryListener): () => void {
+    this.#retryListeners.add(listener);
+    return () => this.#retryListeners.delete(listener);
   }
 
   onEnded(listener: PullEndListener): () => void {
@@ -217,13 +225,16 @@ class HubModelCache implements ModelCache {
       if (running !== undefined) running.progress = progress;
       for (const listener of this.#listeners) listener(name, progress);
     };
+    const onRetry = (retry: PullRetry): void => {
+      for (const listener of this.#retryListeners) listener(name, retry);
+    };
     let ending: PullEnding = {
       kind: "failed",
       code: "INTERNAL_ERROR",
       message: "A defect of this program ended the download.",
     };
     try {
-      const result = await pullModel(wanted, this.#ports, { signal: giveUp.signal, onProgress, isRepair });
+      const result = await pullModel(wanted, this.#ports, { signal: giveUp.signal, onProgress, onRetry, isRepair });
       ending = { kind: "complete" };
       return { kind: "complete", ...result };
     } catch (thrown) {

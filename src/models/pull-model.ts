@@ -6,7 +6,7 @@ import { statfs } from "node:fs/promises";
 import type { Chance } from "../core/chance.ts";
 import type { Clock } from "../core/clock.ts";
 import { ModelError } from "../core/errors.ts";
-import type { PullProgress, PullResult } from "../core/ports/model-cache.ts";
+import type { PullProgress, PullResult, PullRetry } from "../core/ports/model-cache.ts";
 import { formatBytes, mebibyte } from "../core/units.ts";
 import { savedBytesOf } from "./blob-transfer.ts";
 import { diskError, factsOf, RepositoryCache } from "./cache-layout.ts";
@@ -16,7 +16,8 @@ import type { HubClient } from "./hub-client.ts";
 import { chooseFiles, isSafePath, type ListedFile } from "./model-files.ts";
 import { ProgressMeter } from "./progress-meter.ts";
 import { lockRepository } from "./pull-lock.ts";
-import { type Retrying, type RetryPolicy, retrying } from "./retrying.ts";
+import { createRetryTeller, type RetryTeller } from "./retry-teller.ts";
+import { type Retry, type Retrying, type RetryPolicy, retrying } from "./retrying.ts";
 import { transferBlobs } from "./transfer-blobs.ts";
 import { type PulledSnapshot, VerifiedRecord, type Wanted } from "./verified-record.ts";
 
@@ -43,6 +44,7 @@ export interface PullPorts {
 export interface PullOptions {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: PullProgress) => void;
+  readonly onRetry: (retry: PullRetry) => void;
   /** A repair stays at the commit of the last pull; any other pull resolves the revision anew. */
   readonly isRepair: boolean;
 }
@@ -55,6 +57,7 @@ interface Pull {
   readonly record: VerifiedRecord;
   readonly hasher: Hasher;
   readonly meter: ProgressMeter;
+  readonly retries: RetryTeller;
   readonly retry: Omit<Retrying, "signal">;
 }
 
@@ -134,7 +137,7 @@ async function fetchMissing(
   { commit, files }: PulledSnapshot,
   missing: readonly ListedFile[],
 ): Promise<void> {
-  const { wanted, ports, options, cache, record, hasher, meter, retry } = pull;
+  const { wanted, ports, options, cache, record, hasher, meter, retry, retries } = pull;
   const { connectionCount, partBytes, stallMs } = ports.limits;
   const sharersOf = groupByBlob(files);
   await transferBlobs(
@@ -156,7 +159,10 @@ async function fetchMissing(
         hasher,
         partBytes,
         saveEveryBytes: partBytes / 4,
-        onBytes: (deltaBytes) => meter.noteReceived(deltaBytes),
+        onBytes: (deltaBytes) => {
+          retries.noteProgress();
+          meter.noteReceived(deltaBytes);
+        },
       },
       onPublished: async (file) => {
         const sharers = sharersOf.get(file.etag) ?? [];
@@ -204,7 +210,11 @@ export async function pullModel(wanted: Wanted, ports: PullPorts, options: PullO
   try {
     const record = await VerifiedRecord.read(stateDir, wanted.repository);
     const cache = new RepositoryCache(cacheDir, wanted.repository);
-    const onRetry = (error: ModelError): void => meter.noteTrouble(error.message);
+    const retries = createRetryTeller(limits.retry.tryCount, clock, options.onRetry);
+    const onRetry = (error: ModelError, retry: Retry): void => {
+      meter.noteTrouble(error.message);
+      retries.note(error, retry);
+    };
     return await run({
       wanted,
       ports,
@@ -213,6 +223,7 @@ export async function pullModel(wanted: Wanted, ports: PullPorts, options: PullO
       record,
       hasher,
       meter,
+      retries,
       retry: { clock, chance, policy: limits.retry, onRetry },
     });
   } catch (thrown) {

@@ -8,7 +8,8 @@ import { ModelError } from "../core/errors.ts";
 import { askedWaitMs } from "./hub-refusals.ts";
 
 export interface RetryPolicy {
-  readonly retryCount: number;
+  /** Tries in all, the first one included. */
+  readonly tryCount: number;
   readonly firstMs: number;
   readonly factor: number;
   readonly longestMs: number;
@@ -17,12 +18,18 @@ export interface RetryPolicy {
   readonly longestAskedMs: number;
 }
 
+/** The try that comes next, from 2. */
+export interface Retry {
+  readonly tryNumber: number;
+  readonly waitMs: number;
+}
+
 export interface Retrying {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly policy: RetryPolicy;
   readonly signal: AbortSignal;
-  readonly onRetry?: (error: ModelError, waitMs: number) => void;
+  readonly onRetry?: (error: ModelError, retry: Retry) => void;
 }
 
 /** The wait before the `retry`-th retry, from 1; a wait that the hub asks for is never cut short below its longest. */
@@ -38,18 +45,18 @@ export async function retrying<Value>(
   attempt: (noteProgress: () => void) => Promise<Value>,
 ): Promise<Value> {
   const { clock, policy, signal, onRetry } = options;
-  let usedCount = 0;
+  let failedCount = 0;
   for (;;) {
     try {
       return await attempt(() => {
-        usedCount = 0;
+        failedCount = 0;
       });
     } catch (thrown) {
       signal.throwIfAborted();
-      if (!(thrown instanceof ModelError) || !thrown.retryable || usedCount >= policy.retryCount) throw thrown;
-      usedCount += 1;
-      const waitMs = waitMsOf(thrown, usedCount, options);
-      onRetry?.(thrown, waitMs);
+      failedCount += 1;
+      if (!(thrown instanceof ModelError) || !thrown.retryable || failedCount >= policy.tryCount) throw thrown;
+      const waitMs = waitMsOf(thrown, failedCount, options);
+      onRetry?.(thrown, { tryNumber: failedCount + 1, waitMs });
       await clock.sleep(waitMs, signal);
     }
   }

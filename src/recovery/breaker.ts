@@ -1,20 +1,20 @@
 /**
- * When a worker has failed often enough to get no more jobs, and for how long. The circuit breaker machine goes by it.
+ * When a worker was repaired often enough to get no more jobs, and for how long. The circuit breaker machine goes by it.
  */
 import type { Fault } from "../core/fault.ts";
 import { minuteMs } from "../core/units.ts";
 import type { Attribution } from "../core/words.ts";
 
 export interface BreakerLimits {
-  /** Faults in a row, or repairs within the window, that open it. */
-  readonly faultCount: number;
+  /** Repairs within the window that open it. */
+  readonly repairCount: number;
   readonly repairWindowMs: number;
   readonly firstOpenMs: number;
   readonly longestOpenMs: number;
 }
 
 export const defaultBreakerLimits: BreakerLimits = {
-  faultCount: 3,
+  repairCount: 3,
   repairWindowMs: 10 * minuteMs,
   firstOpenMs: minuteMs,
   longestOpenMs: 30 * minuteMs,

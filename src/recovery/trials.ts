@@ -51,7 +51,7 @@ export const trialMs = 24 * hourMs;
 const heldCount = 64;
 
 /** The phase in which a fault came, where it is one of a render that can be run again. */
-function phaseOfFault({ evidence }: Pick<Fault, "evidence">): Phase | null {
+export function phaseOfFault({ evidence }: Pick<Fault, "evidence">): Phase | null {
   const phase = evidence.phase ?? evidence.workerFailure?.phase;
   return phases.find((known) => known === phase) ?? null;
 }

@@ -9,6 +9,7 @@ import { LoadGate } from "../../src/app/models/load-gate.ts";
 import { createLoadedProfiles, type ProfileChange } from "../../src/app/models/loaded-profiles.ts";
 import { createUnavailableModels } from "../../src/app/models/unavailable-models.ts";
 import { createAttemptMemory } from "../../src/app/rendering/attempt-memory.ts";
+import { createLastRenders } from "../../src/app/rendering/last-renders.ts";
 import { type MisfitAbout, openLearned } from "../../src/app/rendering/learned.ts";
 import { createProgressTracker } from "../../src/app/rendering/progress-tracker.ts";
 import { createQueueWatch } from "../../src/app/rendering/queue-watch.ts";
@@ -148,6 +149,7 @@ export async function createAppWorld(flags: Readonly<Record<string, string>> = {
     noteRoom: (): void => undefined,
     profileOf: () => null,
     attempts: createAttemptMemory(),
+    lastRenders: createLastRenders(),
     waitingJobs: createWaitingJobs(),
     progress: createProgressTracker(clock),
     queue: createQueueWatch({ store, clock, logger }),

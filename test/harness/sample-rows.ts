@@ -16,6 +16,12 @@ const attempt = {
 } as const;
 const lookBack = { look_back_at_ms: 1, climbs: 1, look_backs: 1 };
 const unloadable = { model: "m", code: "MODEL_FILE_CORRUPT", message: "a file is damaged" } as const;
+const retried = {
+  ...unloadable,
+  try_number: 2,
+  try_count: 3,
+  retry_at_ms: 1_700_000_000_000,
+};
 const measure = { atMs: 1, deviceFreeBytes: 1, workerReservedBytes: 1, workerAllocatedBytes: 1 };
 const shown = { sha256: "0", reason: "the main model is loading" };
 const space = { free_bytes: 1 };
@@ -65,12 +71,14 @@ export const sampleData: EventMap = {
   "worker.recycled": { bytes_per_job: 1, jobs_left: 1, confidence: 1 },
   "worker.killed": { pid: 1 },
   "pipeline.stalled": { job_id: "j", stalled_for_ms: 1, main_thread_idle_ms: null },
-  "model.proven": { model: "m", profile: "full" },
+  "model.proven": { model: "m", profile: "full", rendered: "a small test render" },
+  "model.loadRetried": retried,
+  "model.downloadRetried": retried,
   "model.loadFailed": unloadable,
   "model.setAside": unloadable,
   "breaker.opened": { because: "it failed again and again", until_ms: 1_700_000_000_000 },
-  "breaker.halfOpened": {},
-  "breaker.closed": {},
+  "breaker.halfOpened": { test_render: true },
+  "breaker.closed": { because: "one job was rendered" },
   "budget.spent": { action: "restart_pipeline", spent: 1 },
   "budget.exhausted": { action: "restart_pipeline", retry_at_ms: 1 },
   "incident.opened": { fault, model: "m", job_id: null, key: "k", failure_type: "vram_exhaustion" },

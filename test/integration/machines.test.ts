@@ -79,9 +79,9 @@ describe("the machines of a running service", () => {
     expect(breaker).toMatchObject({
       path: "closed",
       tags: ["servable"],
-      context: { worker_id: "worker-0", fault_count: 0 },
+      context: { worker_id: "worker-0", opening_count: 0 },
     });
-    expect(breaker?.takes.map(({ event }) => event)).toEqual(expect.arrayContaining(["breaker.hold", "fault.counted"]));
+    expect(breaker?.takes.map(({ event }) => event)).toEqual(expect.arrayContaining(["breaker.hold"]));
   });
 
   it("tells the next deadline of a machine that waits, in the time of the service", async () => {

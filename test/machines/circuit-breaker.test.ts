@@ -14,7 +14,8 @@ let running: Actor<typeof circuitBreakerMachine> | undefined;
 afterEach(() => running?.stop());
 
 const workerId = "w0";
-const fault: CircuitBreakerEvent = { type: "fault.counted", workerId, attribution: "worker" };
+const smallTest: CircuitBreakerEvent = { type: "canary.passed", workerId, size: "canary", what: "a small test render" };
+const jobSizeTest: CircuitBreakerEvent = { type: "canary.passed", workerId, size: "job", what: "denoise of a clip" };
 const jobEnded = (isSuccessful: boolean): CircuitBreakerEvent => ({ type: "job.ended", workerId, isSuccessful });
 const hold = (incidentId: string): CircuitBreakerEvent => ({ type: "breaker.hold", workerId, incidentId });
 const release = (incidentId: string, isResolved: boolean, isRepair = false): CircuitBreakerEvent => ({
@@ -28,6 +29,9 @@ const repaired = (incidentId: string): readonly CircuitBreakerEvent[] => [
   hold(incidentId),
   release(incidentId, true, true),
 ];
+
+/** Three repairs within ten minutes. */
+const flapping: readonly CircuitBreakerEvent[] = [...repaired("i1"), ...repaired("i2"), ...repaired("i3")];
 
 function startBreaker(input: Partial<CircuitBreakerInput> = {}) {
   const clock = createVirtualClock();
@@ -50,11 +54,11 @@ function startBreaker(input: Partial<CircuitBreakerInput> = {}) {
 }
 
 describe("the circuit breaker", () => {
-  it("opens at the third fault in a row and lets one test render through after 60 s", async () => {
+  it("opens at the third repair and asks for one test render after 60 s", async () => {
     const { clock, parent, send, is } = startBreaker();
-    send(fault, fault);
+    send(...repaired("i1"), ...repaired("i2"));
     expect(is("closed")).toBe(true);
-    send(fault);
+    send(...repaired("i3"));
     expect(is("open")).toBe(true);
     expect(parent.ofType("breaker.opened")[0]?.untilMs).toBe(clock.nowMs() + 60_000);
     await clock.advance(59_999);
@@ -62,78 +66,68 @@ describe("the circuit breaker", () => {
     await clock.advance(1);
     expect(is({ halfOpen: "awaitingCanary" })).toBe(true);
   });
-  it("forgets faults when a job succeeds between them", () => {
-    const { send, is } = startBreaker();
-    send(fault, fault, jobEnded(true), fault, fault);
-    expect(is("closed")).toBe(true);
-  });
-  it.each(["request", "host", "network", "configuration"] as const)("never counts a fault of the %s", (attribution) => {
-    const { send, is } = startBreaker();
-    for (let count = 0; count < 10; count += 1) send({ type: "fault.counted", workerId, attribution });
-    expect(is("closed")).toBe(true);
-  });
-  it("does not open at a fault of the worker for what was not its own before", () => {
-    const { send, is } = startBreaker();
-    const ofHost: CircuitBreakerEvent = { type: "fault.counted", workerId, attribution: "host" };
-    send(ofHost, ofHost, fault);
-    expect(is("closed")).toBe(true);
-  });
-  it("remembers faults over a job that failed", () => {
-    const { send, is } = startBreaker();
-    send(fault, fault, jobEnded(false), fault);
-    expect(is("open")).toBe(true);
-  });
-  it("opens at once when the test render or the job after it fails, and not for what is the request's own fault", async () => {
-    const { clock, send, is } = startBreaker();
-    send(fault, fault, fault);
-    await clock.advance(60_000);
-    send({ type: "canary.failed", workerId });
-    expect(is("open")).toBe(true);
-    await clock.advance(120_000);
-    send(
-      { type: "canary.passed", workerId },
-      { type: "fault.counted", workerId, attribution: "request" },
-      jobEnded(false),
-    );
-    expect(is({ halfOpen: "awaitingJob" })).toBe(true);
-    send(fault);
-    expect(is("open")).toBe(true);
-  });
-  it("closes after one test render and one job", async () => {
+  it("closes after a test render of a job's size, and says so", async () => {
     const { clock, parent, send, is } = startBreaker();
-    send(fault, fault, fault);
+    send(...flapping);
     await clock.advance(60_000);
-    send({ type: "canary.passed", workerId });
+    send(jobEnded(true));
+    expect(is({ halfOpen: "awaitingCanary" })).toBe(true);
+    send(jobSizeTest);
+    expect(is("closed")).toBe(true);
+    expect(parent.ofType("breaker.closed").at(-1)?.because).toBe("denoise of a clip passed");
+    expect(parent.types().slice(-3)).toEqual(["breaker.opened", "breaker.halfOpened", "breaker.closed"]);
+  });
+  it("closes after a small test render and one job where no size is known", async () => {
+    const { clock, parent, send, is } = startBreaker();
+    send(...flapping);
+    await clock.advance(60_000);
+    send(smallTest, jobEnded(false));
     expect(is({ halfOpen: "awaitingJob" })).toBe(true);
     send(jobEnded(true));
     expect(is("closed")).toBe(true);
-    expect(parent.types()).toEqual(["breaker.opened", "breaker.halfOpened", "breaker.trusted", "breaker.closed"]);
+    expect(parent.ofType("breaker.closed").at(-1)?.because).toBe("one job was rendered");
+    expect(parent.types().slice(-4)).toEqual([
+      "breaker.opened",
+      "breaker.halfOpened",
+      "breaker.trusted",
+      "breaker.closed",
+    ]);
   });
-  it("doubles its wait up to thirty minutes while the test render fails", async () => {
+  it("closes after a small test render when no job comes for ten minutes, and counts repairs as before", async () => {
+    const { clock, parent, send, is } = startBreaker();
+    send(...flapping);
+    await clock.advance(60_000);
+    send(smallTest);
+    await clock.advance(10 * 60_000 - 1);
+    expect(is({ halfOpen: "awaitingJob" })).toBe(true);
+    await clock.advance(1);
+    expect(is("closed")).toBe(true);
+    expect(parent.ofType("breaker.closed").at(-1)?.because).toBe("a small test render passed, and no job came");
+    send(...repaired("i4"));
+    expect(is("closed")).toBe(true);
+  });
+  it("waits twice as long each time, up to thirty minutes, while no test render answers", async () => {
     const { clock, parent, send, is } = startBreaker();
     const waits: number[] = [];
     parent.onReport = (report) => {
       if (report.type === "breaker.opened") waits.push((report.untilMs - clock.nowMs()) / 1_000);
     };
-    send(fault, fault, fault);
+    send(...flapping);
     for (let count = 0; count < 6; count += 1) {
       await clock.advanceUntil(() => is("halfOpen"), 1_800_000);
-      send({ type: "canary.failed", workerId });
+      await clock.advance(20 * 60_000 - 1);
+      expect(is({ halfOpen: "awaitingCanary" })).toBe(true);
+      await clock.advance(1);
     }
     expect(waits).toEqual([60, 120, 240, 480, 960, 1_800, 1_800]);
   });
-  it("opens again when the test render gives no answer", async () => {
-    const { clock, send, is } = startBreaker();
-    send(fault, fault, fault);
-    await clock.advance(60_000 + 5 * 60_000);
-    expect(is("open")).toBe(true);
-  });
-  it("does not count while an incident holds it, and closes when the incident is resolved", () => {
-    const { send, is } = startBreaker();
-    send(hold("i1"), fault, fault, fault, { type: "canary.failed", workerId });
+  it("is asked nothing while an incident holds it, and closes without a word when that is resolved", () => {
+    const { parent, send, is } = startBreaker();
+    send(hold("i1"), jobSizeTest, jobEnded(true));
     expect(is("held")).toBe(true);
     send(release("i1", true));
     expect(is("closed")).toBe(true);
+    expect(parent.ofType("breaker.closed")).toMatchObject([{ because: "" }]);
   });
   it("stays held until the last of two incidents releases it", () => {
     const { send, is } = startBreaker();
@@ -168,7 +162,7 @@ describe("the circuit breaker", () => {
       { untilMs: clock.nowMs() + 60_000, because: "it was repaired again and again within minutes" },
     ]);
     await clock.advance(60_000);
-    send({ type: "canary.passed", workerId }, jobEnded(true));
+    send(smallTest, jobEnded(true));
     expect(is("closed")).toBe(true);
   });
   it("counts no incident in which nothing was repaired, and none that is older than ten minutes", async () => {
@@ -189,14 +183,14 @@ describe("the circuit breaker", () => {
     };
     send(...repaired("i1"), ...repaired("i2"), ...repaired("i3"));
     await clock.advance(60_000);
-    send({ type: "canary.passed", workerId }, ...repaired("i4"));
+    send(smallTest, ...repaired("i4"));
     await clock.advance(120_000);
-    send({ type: "canary.passed", workerId }, jobEnded(true));
+    send(smallTest, jobEnded(true));
     expect(is("closed")).toBe(true);
     send(...repaired("i5"));
     expect(waits).toEqual([1, 2, 4]);
     await clock.advance(4 * 60_000);
-    send({ type: "canary.passed", workerId }, jobEnded(true));
+    send(smallTest, jobEnded(true));
     await clock.advance(60 * 60_000);
     send(...repaired("i6"), ...repaired("i7"), ...repaired("i8"));
     expect(waits).toEqual([1, 2, 4, 1]);
@@ -216,7 +210,7 @@ describe("the circuit breaker", () => {
     const { send, is } = startBreaker();
     send(...repaired("i1"), ...repaired("i2"), ...repaired("i3"), { type: "breaker.reset" });
     expect(is("halfOpen")).toBe(true);
-    send({ type: "canary.passed", workerId }, jobEnded(true), ...repaired("i4"));
+    send(smallTest, jobEnded(true), ...repaired("i4"));
     expect(is("closed")).toBe(true);
   });
   it("goes on waiting until its absolute deadline after a restart of the service", async () => {
@@ -227,15 +221,5 @@ describe("the circuit breaker", () => {
     expect(is("open")).toBe(true);
     await clock.advance(1);
     expect(is("halfOpen")).toBe(true);
-  });
-  it("opens at the very next fault after it trusted the test render without a job", async () => {
-    const { clock, send, is } = startBreaker();
-    send(fault, fault, fault);
-    await clock.advance(60_000);
-    send({ type: "canary.passed", workerId });
-    await clock.advance(10 * 60_000);
-    expect(is("closed")).toBe(true);
-    send(fault);
-    expect(is("open")).toBe(true);
   });
 });

@@ -53,7 +53,7 @@ export const supervisor: Exploration = {
     {
       epoch: 1,
       lead: "T2V-A14B",
-      workers: [{ id: workerId, model: "T2V-A14B", profile: "full" }],
+      workers: [{ id: workerId, model: "T2V-A14B", profile: "full", trial: null }],
       ladders: defaultLadders,
       clock: about.clock,
       catalog: createModelCatalog(),
@@ -80,10 +80,10 @@ export const supervisor: Exploration = {
     { type: "worker.crashLooped", workerId, deathCount: 5 },
     { type: "worker.stopped", workerId, isOperator: true },
     { type: "budget.request", workerId, action: "restart_pipeline" },
-    { type: "model.proven", workerId, model: "T2V-A14B", profile: "full" },
+    { type: "model.proven", workerId, model: "T2V-A14B", profile: "full", trial: null },
     { type: "model.loadFailed", workerId, model: "T2V-A14B", fault },
     { type: "model.setAside", workerId, model: "TI2V-5B", fault },
-    { type: "model.proven", workerId, model: "TI2V-5B", profile: "full" },
+    { type: "model.proven", workerId, model: "TI2V-5B", profile: "full", trial: { size: "job", what: "denoise" } },
     { type: "job.begun", workerId, jobId: "j1" },
     { type: "job.ended", workerId, jobId: "j1", isSuccessful: true },
     { type: "fault.raised", report: reportOf({ fault }), isHealthOnly: false },
@@ -117,7 +117,7 @@ export const supervisor: Exploration = {
     const opened = (world["opened"] ?? 0) + 1;
     return opened > bounds.incidents ? null : { opened };
   },
-  omit: ["configured", "lead", "ladders", "clock", "catalog", "limits", "resumed"],
+  omit: ["deliveredJobIds", "configured", "lead", "ladders", "clock", "catalog", "limits", "resumed"],
   canonical: (path, context) => {
     const workers = Object.values(context["workers"] as WorkersFacts);
     if (path.startsWith("draining"))

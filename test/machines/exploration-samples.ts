@@ -22,7 +22,7 @@ class Nobody {
 export const bounds = {
   budget: 2,
   climbs: 2,
-  breakerFaults: 2,
+  breakerRepairs: 2,
   deaths: 2,
   loads: 2,
   incidents: 2,

@@ -5,6 +5,7 @@
 import { modelLoaderMachine } from "../../src/machines/model-loader.machine.ts";
 import { pipelineMachine } from "../../src/machines/pipeline.machine.ts";
 import { workerMachine } from "../../src/machines/worker.machine.ts";
+import { retryTables } from "../../src/recovery/retry-delays.ts";
 import { unknownLimits } from "../../src/recovery/step-history.ts";
 import { about, bounds, connectedWorker, fault, lease, processRef, rendered } from "./exploration-samples.ts";
 import type { Exploration } from "./explore.ts";
@@ -48,7 +49,14 @@ export const worker: Exploration = {
 
 export const modelLoader: Exploration = {
   machine: modelLoaderMachine,
-  inputs: [{ ...about, model: "T2V-A14B", profile: "full", limits: { retryCount: bounds.loads - 1 } }],
+  inputs: [
+    {
+      ...about,
+      model: "T2V-A14B",
+      profile: "full",
+      limits: { loads: { ...retryTables.model_loading, tryCount: bounds.loads } },
+    },
+  ],
   events: [
     { type: "load.progressed", ratio: 0.5 },
     { type: "load.succeeded" },
@@ -73,7 +81,10 @@ export const modelLoader: Exploration = {
   outputs: {
     resolveModel: [{ kind: "present" }, { kind: "missing", missingBytes: 1 }],
     verifyModel: [null, "a.safetensors"],
-    proveModel: [null, fault],
+    proveModel: [
+      { fault: null, size: "job", what: "denoise" },
+      { fault, size: "job", what: "denoise" },
+    ],
     unloadModel: [undefined],
     clearCache: [undefined],
   },

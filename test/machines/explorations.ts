@@ -97,8 +97,8 @@ const recovery: Exploration = {
     { type: "model.proven", workerId: "w0", model: "T2V-A14B" },
     { type: "model.loadFailed", workerId: "w0", model: "T2V-A14B" },
     { type: "job.begun", workerId: "w0", jobId: "j1" },
-    { type: "job.ended", workerId: "w0", jobId: "j1", isSuccessful: true },
-    { type: "job.ended", workerId: "w0", jobId: "j1", isSuccessful: false },
+    { type: "job.ended", workerId: "w0", isSuccessful: true },
+    { type: "job.ended", workerId: "w0", isSuccessful: false },
     { type: "budget.granted" },
     { type: "budget.refused", retryAtMs: 1_000_060_000 },
   ],
@@ -233,8 +233,8 @@ const healthMonitor: Exploration = {
 const circuitBreaker: Exploration = {
   machine: circuitBreakerMachine,
   inputs: [
-    { ...about, limits: { faultCount: bounds.breakerFaults } },
-    { ...about, limits: { faultCount: bounds.breakerFaults }, resume: { untilMs: 1_000_060_000, openingCount: 2 } },
+    { ...about, limits: { repairCount: bounds.breakerRepairs } },
+    { ...about, limits: { repairCount: bounds.breakerRepairs }, resume: { untilMs: 1_000_060_000, openingCount: 2 } },
   ],
   events: [
     ...["i1", "i2"].flatMap((incidentId) => [
@@ -244,10 +244,8 @@ const circuitBreaker: Exploration = {
       { type: "breaker.release", workerId: "w0", incidentId, isResolved: false, isRepair: false },
     ]),
     { type: "breaker.reset", isOperator: true },
-    { type: "fault.counted", workerId: "w0", attribution: "worker" },
-    { type: "fault.counted", workerId: "w0", attribution: "request" },
-    { type: "canary.passed", workerId: "w0" },
-    { type: "canary.failed", workerId: "w0" },
+    { type: "canary.passed", workerId: "w0", size: "canary", what: "a small test render" },
+    { type: "canary.passed", workerId: "w0", size: "job", what: "denoise of a clip" },
     { type: "job.ended", workerId: "w0", isSuccessful: true },
     { type: "job.ended", workerId: "w0", isSuccessful: false },
   ],

@@ -11,9 +11,12 @@ import type {
   LoadOrder,
   ModelLoaderEvent,
   ModelLoaderReport,
+  ModelProof,
+  ProveOrder,
   Resolution,
   VerifyOrder,
 } from "../../src/machines/model-loader-types.ts";
+import { type RetryTable, retryTables } from "../../src/recovery/retry-delays.ts";
 import { pathOfValue } from "../../src/telemetry/transitions.ts";
 import { createListeningParent, type ListeningParent } from "./listening-parent.ts";
 
@@ -42,10 +45,16 @@ export interface LoaderWorld {
   proofs: Answer<Fault | null>[];
   unloading: Answer<void>;
   clearing: Answer<void>;
+  /** A test render waits for it. */
+  beforeProof: Promise<void>;
+  /** How often a load is tried, and after which waits. */
+  loadTries: RetryTable;
   canDownload: boolean;
   canLoad: boolean;
   /** Orders in the order in which they were given. */
   readonly loads: LoadOrder[];
+  /** The test renders that were begun. */
+  readonly tests: ("job" | "canary")[];
   /** Transfers that were begun, and how many of them still run. */
   downloadCount: number;
   runningDownloadCount: number;
@@ -82,7 +91,12 @@ function provide(world: Omit<LoaderWorld, "actor">) {
         if (!world.canLoad) throw new Error("the worker is away");
         world.loads.push(input);
       }),
-      proveModel: fromPromise<Fault | null, LoadOrder>(() => given(world.proofs.shift() ?? null, clock, "the worker")),
+      proveModel: fromPromise<ModelProof, ProveOrder>(async ({ input }) => {
+        world.tests.push(input.isJobSize ? "job" : "canary");
+        await world.beforeProof;
+        const fault = await given(world.proofs.shift() ?? null, clock, "the worker");
+        return { fault, size: input.isJobSize ? "job" : "canary", what: "a test render" };
+      }),
       unloadModel: fromPromise<void, { workerId: string }>(() => given(world.unloading, clock, "the worker")),
       clearCache: fromPromise<void, { workerId: string }>(() => {
         world.clearCount += 1;
@@ -104,9 +118,12 @@ export function startLoader(set: Partial<LoaderWorld> = {}): LoaderWorld {
     proofs: [],
     unloading: undefined,
     clearing: undefined,
+    beforeProof: Promise.resolve(),
+    loadTries: retryTables.model_loading,
     canDownload: true,
     canLoad: true,
     loads: [],
+    tests: [],
     downloadCount: 0,
     runningDownloadCount: 0,
     clearCount: 0,
@@ -124,7 +141,14 @@ export function startLoader(set: Partial<LoaderWorld> = {}): LoaderWorld {
   } satisfies Omit<LoaderWorld, "actor">;
   const actor: Actor<typeof modelLoaderMachine> = createActor(provide(world), {
     clock: toActorClock(clock),
-    input: { workerId: "w0", parent: parent.ref, clock, model: "T2V-A14B", profile: "full" },
+    input: {
+      workerId: "w0",
+      parent: parent.ref,
+      clock,
+      model: "T2V-A14B",
+      profile: "full",
+      limits: { loads: world.loadTries },
+    },
   });
   actor.start();
   return Object.assign(world, { actor });

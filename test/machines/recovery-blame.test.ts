@@ -146,23 +146,6 @@ describe("what cannot be run again as a phase", () => {
       },
     ]);
   });
-  it("waits for no job that has its result already: its file was complete when the process ended", async () => {
-    const incident = open("generation_pipeline_error", death, healthy);
-    incident.actor.send({ type: "job.ended", ...w0, jobId: "j1", isSuccessful: true });
-    incident.actor.send({ type: "worker.connected", ...w0 });
-    await incident.until(() => incident.is("returning"));
-    expect(incident.parent.ofType("rung.ended")).toMatchObject([
-      { result: { action: "restart_pipeline", outcome: "effective" }, ailment: null },
-    ]);
-  });
-  it("is asked of the job that was let through, when its worker dies under it", async () => {
-    const incident = open("generation_pipeline_error", death, healthy);
-    incident.actor.send({ type: "worker.connected", ...w0 });
-    await incident.until(() => incident.is("returning"));
-    const fault = classify({ exitCode: 1 });
-    incident.actor.send({ type: "fault.joined", fault, jobId: "j2", isDeath: true });
-    expect(incident.actor.getSnapshot().context).toMatchObject({ jobIds: ["j2"], fault, isExperimentDue: false });
-  });
   it("waits for it too where the file was found wrong", async () => {
     const fault = classify({ outputProblem: "its picture never changes" });
     const world = { isBroken: true, cure: "restart_pipeline" } as const;

@@ -11,7 +11,7 @@ const open = (...args: Parameters<typeof openIncident>): Incident => {
   running = openIncident(...args);
   return running;
 };
-const jobEnded = { type: "job.ended", ...w0, jobId: "j1", isSuccessful: true } as const;
+const jobEnded = { type: "job.ended", ...w0, isSuccessful: true } as const;
 const fault = classify({ message: "odd" });
 
 describe("a climb", () => {

@@ -2,7 +2,6 @@
 import { describe, expect, it } from "vitest";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import type { RecoveryReport } from "../../src/machines/recovery-types.ts";
-import { childIds } from "../../src/machines/supervisor-children.ts";
 import { contextOf } from "../../src/machines/supervisor-context.ts";
 import { unknownWorker } from "../../src/machines/supervisor-facts.ts";
 import type { Route } from "../../src/machines/supervisor-route.ts";
@@ -38,8 +37,6 @@ function play(
   }
   return { context: now, last };
 }
-const sentTo = ({ sends }: Route, to: string): readonly string[] =>
-  sends.filter(([childId]) => childId === to).map(([, event]) => event.type);
 const factsOf = ({ facts }: Route): readonly string[] => facts.map(({ type }) => type);
 
 const odd = classify({ message: "tensors of 81 and 80 do not match" });
@@ -70,19 +67,16 @@ const ended = (outcome: "effective" | "unknown", startedAtMs = 5): RecoveryRepor
 const succeeded = (jobId: string): SupervisorEvent => ({ type: "job.ended", workerId: "a", jobId, isSuccessful: true });
 
 describe("a job's failure that may be its own", () => {
-  it("is checked before anything is counted against its worker", () => {
+  it("is checked before anything is repaired", () => {
     const { last } = play(begun(), failed("j1"));
     expect(last.spawns).toMatchObject([{ incident: { stage: "checking", jobIds: ["j1"] }, isClimbInVain: false }]);
-    expect(sentTo(last, childIds.breaker("a"))).toEqual([]);
   });
-  it("is counted when the evidence decides alone", () => {
+  it("is repaired at once when the evidence decides alone", () => {
     const { last } = play(begun(), failed("j1", classify({ errorNumber: "ENOSPC" })));
     expect(last.spawns).toMatchObject([{ incident: { stage: "working" } }]);
-    expect(sentTo(last, childIds.breaker("a"))).toEqual(["fault.counted"]);
   });
-  it("is counted once the worker is to blame, and repaired from then on", () => {
-    const { context, last } = play(begun(), failed("j1"), settled("route"));
-    expect(sentTo(last, childIds.breaker("a"))).toEqual(["fault.counted"]);
+  it("is repaired from then on when the worker is to blame", () => {
+    const { context } = play(begun(), failed("j1"), settled("route"));
     expect(context.incidents["inc-1-1"]?.stage).toBe("working");
   });
   it("leaves the worker alone while the job is to blame", () => {

@@ -123,7 +123,7 @@ describe("incidents of an earlier supervisor", () => {
     await world.clock.advance(1);
     expect(resumedOf(world)).toEqual([]);
     expect(stagesOf()).toEqual(["setAside", "setAside"]);
-    world.actor.send({ type: "model.proven", workerId: "a", model: "TI2V-5B", profile: "full" });
+    world.actor.send({ type: "model.proven", workerId: "a", model: "TI2V-5B", profile: "full", trial: null });
     await world.clock.advance(3_600_000);
     world.actor.send({ type: "incidents.sweep" });
     const closed = world.facts.filter(({ type }) => type === "incident.closed");

@@ -1,12 +1,18 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createActor, fromCallback, fromPromise } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
-import type { Fault } from "../../src/core/fault.ts";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
 import { createVirtualClock } from "../../src/core/virtual-clock.ts";
 import { healthMonitorMachine } from "../../src/machines/health-monitor.machine.ts";
 import { modelLoaderMachine } from "../../src/machines/model-loader.machine.ts";
-import type { LoadOrder, ModelLoaderEvent, Resolution, VerifyOrder } from "../../src/machines/model-loader-types.ts";
+import type {
+  LoadOrder,
+  ModelLoaderEvent,
+  ModelProof,
+  ProveOrder,
+  Resolution,
+  VerifyOrder,
+} from "../../src/machines/model-loader-types.ts";
 import { supervisorMachine } from "../../src/machines/supervisor.machine.ts";
 import { childIds } from "../../src/machines/supervisor-children.ts";
 import type { SupervisorFact } from "../../src/machines/supervisor-types.ts";
@@ -39,7 +45,11 @@ function start() {
           resolveModel: fromPromise<Resolution, LoadOrder>(async () => ({ kind: "present" })),
           verifyModel: fromPromise<string | null, VerifyOrder>(async () => null),
           loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ sendBack }) => sendBack({ type: "load.succeeded" })),
-          proveModel: fromPromise<Fault | null, LoadOrder>(async () => null),
+          proveModel: fromPromise<ModelProof, ProveOrder>(async () => ({
+            fault: null,
+            size: "canary",
+            what: "a test render",
+          })),
         },
       }),
     },

@@ -130,7 +130,7 @@ describe("the supervisor's incidents", () => {
   it("ends it when that very model is proven", () => {
     const context = applied(contextWith(), setAside(contextWith()));
     const prove = (model: string, workerId: string): Route =>
-      routeOf(context, { type: "model.proven", workerId, model, profile: "full" }, false);
+      routeOf(context, { type: "model.proven", workerId, model, profile: "full", trial: null }, false);
     for (const [model, workerId] of [
       ["T2V-A14B", "a"],
       ["TI2V-5B", "b"],
@@ -206,11 +206,10 @@ describe("the supervisor's incidents", () => {
 describe("the supervisor's routes", () => {
   const exited = { type: "worker.exited", workerId: "a", exit: null, evidence: { exitSignal: "SIGKILL" } } as const;
 
-  it("tells pipeline, loader and breaker of a death, and opens an incident that waits for the restart", () => {
+  it("tells pipeline and loader of a death, and opens an incident that waits for the restart", () => {
     const route = routeOf(contextWith(), { ...exited, isExpected: false }, false);
     expect(sentTo(route, childIds.pipeline("a"))).toContain("worker.exited");
     expect(sentTo(route, childIds.loader("a"))).toContain("worker.exited");
-    expect(sentTo(route, childIds.breaker("a"))).toContain("fault.counted");
     expect(route.spawns).toMatchObject([{ origin: "workerDeath" }]);
   });
 
@@ -238,7 +237,7 @@ describe("the supervisor's routes", () => {
       false,
     );
     expect(opened.sends).toContainEqual([childIds.pipeline("a"), { type: "pipeline.admit", admission: "none" }]);
-    const closed = routeOf(contextWith(), { type: "breaker.closed", workerId: "a" }, false);
+    const closed = routeOf(contextWith(), { type: "breaker.closed", workerId: "a", because: "" }, false);
     expect(closed.sends).toContainEqual([childIds.pipeline("a"), { type: "pipeline.admit", admission: "all" }]);
   });
 
@@ -280,6 +279,7 @@ describe("what a worker may hold on its card", () => {
       workerId: "a",
       model: "T2V-A14B",
       profile: "model-offload",
+      trial: null,
     });
     expect(proven).toBeGreaterThan(27e9);
     const serving = contextWith();

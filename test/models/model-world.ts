@@ -26,7 +26,7 @@ export const testLimits: PullLimits = {
   partBytes: 256 * kibibyte,
   stallMs: 400,
   marginBytes: mebibyte,
-  retry: { retryCount: 3, firstMs: 20, factor: 2, longestMs: 60, jitterRatio: 0.2, longestAskedMs: 2_000 },
+  retry: { tryCount: 3, firstMs: 20, factor: 2, longestMs: 60, jitterRatio: 0.2, longestAskedMs: 2_000 },
 };
 
 /** The same bytes in every run, different from file to file. */

@@ -2,10 +2,11 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createModelCatalog } from "../../src/core/model-catalog.ts";
+import type { PullRetry } from "../../src/core/ports/model-cache.ts";
 import { kibibyte, mebibyte } from "../../src/core/units.ts";
 import { parseRegistry } from "../../src/models/registry.ts";
 import type { HubFault } from "../fixtures/fake-hub/faults.ts";
-import { bigPath, emptyPath, ModelWorld, repository, wantedFiles } from "./model-world.ts";
+import { bigPath, emptyPath, ModelWorld, repository, testLimits, wantedFiles } from "./model-world.ts";
 
 let world: ModelWorld;
 beforeEach(async () => {
@@ -35,10 +36,10 @@ const nothingHalfPublished = (): void => {
 describe("a pull ends in the right files", () => {
   const passing: readonly (readonly [string, HubFault])[] = [
     ["the connection is cut in mid-file", { kind: "cut", path: bigPath, afterBytes: 100_000, times: 6 }],
-    ["the connection is cut before the first byte", { kind: "cut", path: bigPath, afterBytes: 0, times: 3 }],
+    ["the connection is cut before the first byte", { kind: "cut", path: bigPath, afterBytes: 0, times: 2 }],
     ["the hub falls silent in mid-file", { kind: "stall", path: bigPath, afterBytes: 50_000, times: 2 }],
     ["the hub never begins to answer", { kind: "stall", path: bigPath, afterBytes: 0, times: 1 }],
-    ["the hub answers 500", { kind: "status", path: bigPath, status: 500, times: 3 }],
+    ["the hub answers 500", { kind: "status", path: bigPath, status: 500, times: 2 }],
     ["the hub answers 503 on the listing", { kind: "status", path: "listing", status: 503, times: 2 }],
     ["the bytes are wrong once, at the right size", { kind: "wrongBytes", path: bigPath, times: 1 }],
     ["a small file's bytes are wrong once", { kind: "wrongBytes", path: "model_index.json", times: 1 }],
@@ -96,6 +97,32 @@ describe("a pull ends in the right files", () => {
     const startedAtMs = world.clock.nowMs();
     expect(await world.cache.pull(repository)).toMatchObject({ kind: "complete" });
     expect(world.clock.nowMs() - startedAtMs).toBeGreaterThanOrEqual(990);
+  });
+});
+
+describe("a try of a pull that comes again", () => {
+  it("is told once, however many connections broke off, with its number, its time and its reason", async () => {
+    const told: PullRetry[] = [];
+    world.cache.onRetry((_, retry) => told.push(retry));
+    world.hub.add({ kind: "status", path: bigPath, status: 500 });
+    const startedAtMs = world.clock.nowMs();
+    expect((await failureOf(world.cache.pull(repository))).code).toBe("NETWORK_UNREACHABLE");
+    // What comes of other files meanwhile gives the tries back, and they are told anew.
+    expect(new Set(told.map(({ tryNumber, tryCount }) => `${tryNumber} of ${tryCount}`))).toEqual(
+      new Set(["2 of 3", "3 of 3"]),
+    );
+    expect(told.every(({ code, atMs }) => code === "NETWORK_UNREACHABLE" && atMs > startedAtMs)).toBe(true);
+    expect(told[0]?.message).toContain("answered 500");
+  });
+  it("comes as often as the settings say, and no oftener", async () => {
+    const told: PullRetry[] = [];
+    const cache = world.openCache({ limits: { connectionCount: 1, retry: { ...testLimits.retry, tryCount: 2 } } });
+    cache.onRetry((_, retry) => told.push(retry));
+    world.hub.add({ kind: "cut", path: bigPath, afterBytes: 0 });
+    expect((await failureOf(cache.pull(repository))).code).toBe("NETWORK_UNREACHABLE");
+    expect(told).toMatchObject([{ tryNumber: 2, tryCount: 2 }]);
+    expect(world.hub.served.filter(({ path }) => path === bigPath)).toHaveLength(2);
+    await cache.close();
   });
 });
 

@@ -47,6 +47,7 @@ export function createSimModels(clock: Clock, { broken, found }: SimModels, isHu
     canPull: () => true,
     progressOf: () => null,
     onProgress: () => () => undefined,
+    onRetry: () => () => undefined,
     onEnded: () => () => undefined,
     pull,
     pause: async () => false,

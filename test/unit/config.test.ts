@@ -9,6 +9,7 @@ import { defaultHealthMonitorLimits } from "../../src/machines/health-monitor-ty
 import { defaultRecoveryLimits } from "../../src/machines/recovery-types.ts";
 import { defaultBreakerLimits } from "../../src/recovery/breaker.ts";
 import { defaultBudgetLimits } from "../../src/recovery/budget.ts";
+import { retryTables } from "../../src/recovery/retry-delays.ts";
 
 const home = { HOME: "/home/somebody" };
 const key = "0123456789abcdef0123456789abcdef";
@@ -61,6 +62,7 @@ describe("the defaults", () => {
     });
     expect(recovery.budget).toEqual(defaultBudgetLimits);
     expect(defaultBreakerLimits).toMatchObject(recovery.breaker);
+    expect(recovery.retries).toEqual({ downloads: retryTables.model_download, loads: retryTables.model_loading });
     const { climbCount, cooldownMs, lookBack } = defaultRecoveryLimits;
     expect(recovery).toMatchObject({ climbCount, cooldownMs, lookBack, ladders: {} });
   });
@@ -217,6 +219,27 @@ describe("a refusal is one sentence that names the setting and who set it", () =
     [
       "Configuration: there is no setting disk.minfree (from the file understudy.json, line 1); docs/configuration.md lists all.",
       file({ disk: { minfree: "1GiB" } }),
+    ],
+    [
+      "Configuration: recovery.breakerFaults (from the file understudy.json, line 1) is called recovery.breakerRepairs now; write that name instead.",
+      file({ recovery: { breakerFaults: 3 } }),
+    ],
+    [
+      "Configuration: the environment variable UNDERSTUDY_RECOVERY_BREAKER_FAULTS is called UNDERSTUDY_RECOVERY_BREAKER_REPAIRS now; set that one instead.",
+      { environment: { UNDERSTUDY_RECOVERY_BREAKER_FAULTS: "3" } },
+    ],
+    [
+      "Configuration: recovery.retries.loads must be a whole number from 1 to 100 (from the file understudy.json, line 1).",
+      file({ recovery: { retries: { loads: 0 } } }),
+    ],
+    // It once ended the start with a TypeError.
+    [
+      "Configuration: recovery.climbs must be a whole number from 1 to 20 (from the file understudy.json, line 1).",
+      file({ recovery: { climbs: 0 } }),
+    ],
+    [
+      "Configuration: recovery.retries must not have loadLongest below loadFirst (from the file understudy.json, line 1).",
+      file({ recovery: { retries: { loadFirst: "20s" } } }),
     ],
     [
       "Configuration: there is no setting recovery.ladders.tiredness (from the file understudy.json, line 1); docs/configuration.md lists all.",

@@ -36,17 +36,26 @@ describe("the budget of heavy steps", () => {
 
 describe("waits", () => {
   it.each([
-    ["model_download", [5_000, 10_000, 20_000, null]],
-    ["model_loading", [2_000, 3_000, null]],
-  ] as const)("between the retries of %s follow the predecessor's table", (kind, expected) => {
-    expect(expected.map((_, index) => retryDelayMs(kind, index + 1, 0.5))).toEqual(expected);
-  });
+    ["a download", retryTables.model_download, [null, 5_000, 10_000, null]],
+    ["a load", retryTables.model_loading, [null, 2_000, null]],
+    [
+      "more tries",
+      { ...retryTables.model_download, tryCount: 7 },
+      [null, 5_000, 10_000, 20_000, 40_000, 60_000, 60_000, null],
+    ],
+  ] as const)(
+    "between the tries of %s follow the predecessor's table, and there are no more tries than it has",
+    (_, table, expected) => {
+      expect(expected.map((_wait, failedCount) => retryDelayMs(table, failedCount, 0.5))).toEqual(expected);
+      expect(table.tryCount).toBe(expected.length - 1);
+    },
+  );
   it("are moved by at most a fifth, and never beyond the longest", () => {
     const chance = createSeededChance(7);
     for (let count = 0; count < 500; count += 1) {
-      const delayMs = retryDelayMs("model_download", 3, chance.next()) ?? 0;
-      expect(delayMs).toBeGreaterThanOrEqual(16_000);
-      expect(delayMs).toBeLessThanOrEqual(Math.min(24_000, retryTables.model_download.longestMs));
+      const delayMs = retryDelayMs(retryTables.model_download, 2, chance.next()) ?? 0;
+      expect(delayMs).toBeGreaterThanOrEqual(8_000);
+      expect(delayMs).toBeLessThanOrEqual(12_000);
     }
   });
   it("of an open breaker double up to half an hour, and of looking back up to ten minutes", () => {

@@ -52,6 +52,8 @@ const later = new Set([
   "job.acquitted",
   "profile.changed",
   "worker.notStarted",
+  "model.loadRetried",
+  "model.downloadRetried",
   "blame.settled",
   "rung.revised",
 ]);

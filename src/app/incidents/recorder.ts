@@ -88,6 +88,7 @@ function rowOf(fact: Exclude<SupervisorFact, KeptFact>): NewEvent | null {
     case "pipeline.stalled":
       return { kind: fact.type, workerId: fact.workerId, data: fact.data } as NewEvent;
     case "model.loadFailed":
+    case "model.loadRetried":
     case "model.setAside":
     case "worker.notStarted":
       return { kind: fact.type, workerId: fact.workerId, data: sanitise(fact.data) } as NewEvent;
@@ -133,7 +134,8 @@ function rowOfBreaker({
   breakers,
   because,
 }: Extract<KeptFact, { type: `breaker.${string}` }>): NewEvent {
-  if (type !== "breaker.opened") return { kind: type, workerId, data: {} };
+  if (type === "breaker.halfOpened") return { kind: type, workerId, data: { test_render: true } };
+  if (type === "breaker.closed") return { kind: type, workerId, data: because === "" ? {} : { because } };
   return { kind: type, workerId, data: { because, until_ms: breakers[workerId]?.untilMs ?? 0 } };
 }
 

@@ -6,9 +6,21 @@ import { fromCallback, fromPromise } from "xstate";
 import type { Clock, TimerHandle } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Fault } from "../../core/fault.ts";
+import type { ArtifactFiles } from "../../core/ports/artifact-files.ts";
+import type { ProbeOrder } from "../../core/ports/worker.ts";
 import { minuteMs } from "../../core/units.ts";
-import type { LoadOrder, ModelLoaderEvent, Resolution, VerifyOrder } from "../../machines/model-loader-types.ts";
+import type {
+  LoadOrder,
+  ModelLoaderEvent,
+  ModelProof,
+  ProveOrder,
+  Resolution,
+  VerifyOrder,
+} from "../../machines/model-loader-types.ts";
 import { classify, classifyThrown } from "../../recovery/classify.ts";
+import { clipWords } from "../../recovery/fit-sentences.ts";
+import type { LastRenders } from "../rendering/last-renders.ts";
+import { toWorkerRequest } from "../rendering/render.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import type { LoadGate } from "./load-gate.ts";
 import { downloadFiles, findBrokenFile, resolveFiles } from "./model-files.ts";
@@ -17,6 +29,8 @@ import { type LoadNeeds, prepareLoad } from "./prepare-load.ts";
 export interface LoaderNeeds extends LoadNeeds {
   readonly clock: Clock;
   readonly links: Pick<WorkerLinks, "clientOf" | "connected" | "onNotice">;
+  readonly artifacts: Pick<ArtifactFiles, "checkpointDir" | "pathOf">;
+  readonly lastRenders: Pick<LastRenders, "of">;
   readonly loadGate: Pick<LoadGate, "enter">;
 }
 
@@ -87,21 +101,52 @@ async function loadOrStepBack(parts: LoaderNeeds, order: LoadOrder, signal: Abor
 }
 
 /** Neither is one whose test render fails: the mode before it is loaded and proven instead. */
-async function prove(parts: LoaderNeeds, order: LoadOrder, signal: AbortSignal): Promise<Fault | null> {
-  const fault = await proveOnce(parts, order, signal);
+async function prove(parts: LoaderNeeds, order: ProveOrder, signal: AbortSignal): Promise<ModelProof> {
+  const proof = await proveOnce(parts, order, signal);
+  const { fault } = proof;
   if (fault === null) parts.profiles.confirm(order.workerId);
   if (fault === null || !parts.profiles.stepBack(order.workerId, `its test render failed: ${fault.message}`))
-    return fault;
+    return proof;
   await loadNow(parts, order, signal);
   return proveOnce(parts, order, signal);
 }
 
-async function proveOnce(parts: LoaderNeeds, order: LoadOrder, signal: AbortSignal): Promise<Fault | null> {
+interface Test {
+  readonly request: ProbeOrder;
+  readonly size: ModelProof["size"];
+  readonly what: string;
+}
+
+/** What the worker failed at or rendered last, where a trial is asked for and that was with this model. */
+function testOf(parts: LoaderNeeds, { workerId, model, isJobSize }: ProveOrder): Test {
+  const last = isJobSize ? parts.lastRenders.of(workerId) : null;
+  if (last?.request.model !== model)
+    return { request: { kind: "canary", model }, size: "canary", what: "a small test render" };
+  const { jobId, request, phase } = last;
+  const checkpointDir = parts.artifacts.checkpointDir(jobId);
+  return {
+    request: { kind: "phase", phase, request: toWorkerRequest(parts, request), checkpointDir },
+    size: "job",
+    what: `a test render of a job's size (${phase} of ${clipWords(request)})`,
+  };
+}
+
+async function proveOnce(parts: LoaderNeeds, order: ProveOrder, signal: AbortSignal): Promise<ModelProof> {
+  const { request, size, what } = testOf(parts, order);
+  return { size, what, fault: await faultOfTest(parts, order, request, signal) };
+}
+
+async function faultOfTest(
+  parts: LoaderNeeds,
+  order: LoadOrder,
+  request: ProbeOrder,
+  signal: AbortSignal,
+): Promise<Fault | null> {
   const client = parts.links.connected(order.workerId);
   // Recovery may have put another model on the card since: its test render would prove nothing about this one.
   if ((await client.stats(signal)).residentModel !== order.model)
     return classify({ phase: "load", message: `${order.model} is not on the card` });
-  const report = await client.probe({ kind: "canary", model: order.model }, signal);
+  const report = await client.probe(request, signal);
   if (report.passed) return null;
   return report.failure === null
     ? classify({ phase: "load", message: "the test render did not finish" })
@@ -117,7 +162,7 @@ export const loaderActors = (parts: LoaderNeeds) => ({
     findBrokenFile(parts.models, input.model, input.isRehash),
   ),
   loadModel: fromCallback<ModelLoaderEvent, LoadOrder>(({ input, sendBack }) => load(parts, input, sendBack)),
-  proveModel: fromPromise<Fault | null, LoadOrder>(({ input, signal }) => prove(parts, input, signal)),
+  proveModel: fromPromise<ModelProof, ProveOrder>(({ input, signal }) => prove(parts, input, signal)),
   unloadModel: fromPromise<void, { workerId: string }>(async ({ input, signal }) => {
     await parts.links.connected(input.workerId).unloadModel(signal);
   }),

@@ -10,7 +10,7 @@ import type { ModelCache } from "../../core/ports/model-cache.ts";
 import { mebibyte, minuteMs } from "../../core/units.ts";
 import { HubClient } from "../../models/hub-client.ts";
 import { createModelCache } from "../../models/model-cache.ts";
-import { retryJitterRatio, retryTables } from "../../recovery/retry-delays.ts";
+import { retryJitterRatio } from "../../recovery/retry-delays.ts";
 
 function tokenOf({ token, tokenPath }: HubEnvironment): string | null {
   if (token !== null || !existsSync(tokenPath)) return token;
@@ -36,7 +36,7 @@ export function openModels(
       stallMs,
       marginBytes,
       partBytes: 64 * mebibyte,
-      retry: { ...retryTables.model_download, jitterRatio: retryJitterRatio, longestAskedMs: 10 * minuteMs },
+      retry: { ...config.recovery.retries.downloads, jitterRatio: retryJitterRatio, longestAskedMs: 10 * minuteMs },
     },
   });
 }

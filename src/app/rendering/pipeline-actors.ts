@@ -27,9 +27,11 @@ import { classify, faultOf } from "../../recovery/classify.ts";
 import { envelopeOf } from "../../recovery/envelopes.ts";
 import { recognition } from "../../recovery/recognition.ts";
 import { signatureOf } from "../../recovery/signature.ts";
+import { canRepeat, phaseOfFault } from "../../recovery/trials.ts";
 import type { WorkerLinks } from "../workers/worker-links.ts";
 import type { AttemptMemory } from "./attempt-memory.ts";
 import { type CommitNeeds, commitRender, keepLease } from "./commit.ts";
+import type { LastRenders } from "./last-renders.ts";
 import type { LearnedMemory } from "./learned.ts";
 import { type PlanNeeds, planOf, planRender, waitingOf } from "./plan-render.ts";
 import type { ProgressTracker } from "./progress-tracker.ts";
@@ -44,11 +46,13 @@ interface SettleNeeds {
   readonly links: Pick<WorkerLinks, "clientOf">;
   readonly host: Pick<WorkerHost, "recordJob">;
   readonly progress: Pick<ProgressTracker, "clear">;
+  readonly lastRenders: Pick<LastRenders, "noteFailure">;
   /** The drill that runs: who dies in it is no witness against the job. */
   readonly drill: { readonly running: string | null };
 }
 
 interface PrepareNeeds extends PlanNeeds {
+  readonly lastRenders: Pick<LastRenders, "note">;
   readonly store: Pick<Store, "jobs">;
   readonly links: Pick<WorkerLinks, "clientOf" | "connected">;
   readonly host: Pick<WorkerHost, "recordJob">;
@@ -83,6 +87,7 @@ export interface PipelineNeeds extends SettleNeeds, PrepareNeeds, ClaimNeeds, Re
   readonly links: Pick<WorkerLinks, "clientOf" | "connected" | "onNotice" | "processBeganAtMs">;
   readonly progress: Pick<ProgressTracker, "clear" | "note">;
   readonly profiles: PrepareNeeds["profiles"];
+  readonly lastRenders: LastRenders;
   readonly envelopes: LearnedMemory;
   readonly config: Pick<Config, "workers" | "leaseMs" | "loadProfile" | "alternative">;
 }
@@ -138,6 +143,7 @@ async function settle(parts: SettleNeeds, { lease, workerId }: LeaseOrder, settl
       return;
     case "fault": {
       const { fault, hasBegun } = settlement;
+      parts.lastRenders.noteFailure(workerId, lease.jobId, canRepeat(fault) ? phaseOfFault(fault) : null);
       const charge = chargeOfError(fault, lease, { hasBegun, recurrence: await recurrenceOf(parts, lease, fault) });
       await jobs.fail(lease, failureOf(fault, charge, evidenceOfError(fault), parts.clock.nowMs()));
     }
@@ -188,6 +194,7 @@ async function prepare(
   const place = { deviceUuid: client.identity.device.uuid, profile: fit.profile };
   const envelope = envelopeOf(parts.catalog, fit.request);
   parts.attempts.note(lease.jobId, place, envelope.model, memory);
+  parts.lastRenders.note(workerId, lease.jobId, fit.request);
   return { kind: "ready", lease: { ...lease, plan }, peakBytes: parts.envelopes.peakOf(place, envelope) };
 }
 

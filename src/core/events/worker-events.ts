@@ -2,9 +2,19 @@
 import { z } from "zod";
 import { loadProfiles } from "../words.ts";
 import { told } from "./define-event.ts";
-import { errorCode, nothing } from "./fields.ts";
+import { errorCode } from "./fields.ts";
 
 const unloadable = () => z.object({ model: z.string(), code: errorCode(), message: z.string() });
+
+const retried = () =>
+  z.object({
+    model: z.string(),
+    code: errorCode(),
+    message: z.string(),
+    try_number: z.number(),
+    try_count: z.number(),
+    retry_at_ms: z.number(),
+  });
 
 export const workerEvents = {
   "worker.connected": told("supervisor", "A worker's process answered the handshake, started anew or taken over.", () =>
@@ -43,10 +53,21 @@ export const workerEvents = {
     }),
   ),
   "model.proven": told("supervisor", "A model passed its test render on a worker.", () =>
-    z.object({ model: z.string(), profile: z.enum(loadProfiles) }),
+    // `rendered`: the trial that a breaker asked for.
+    z.object({ model: z.string(), profile: z.enum(loadProfiles), rendered: z.string().exactOptional() }),
   ),
   "profile.changed": told("service", "A worker loads its model in another memory mode than before.", () =>
     z.object({ from: z.enum(loadProfiles), to: z.enum(loadProfiles), why: z.string() }),
+  ),
+  "model.loadRetried": told(
+    "supervisor",
+    "A worker could not load a model and tries again by itself: `try_number` of `try_count` tries in all begins at `retry_at_ms`.",
+    retried,
+  ),
+  "model.downloadRetried": told(
+    "service",
+    "A download of a model's files broke off and is tried again by itself: `try_number` of `try_count` tries in all begins at `retry_at_ms`.",
+    retried,
   ),
   "model.loadFailed": told("supervisor", "A worker could not load its own model.", unloadable),
   "model.setAside": told(
@@ -58,8 +79,15 @@ export const workerEvents = {
     // Rows of an older program did not say why, and until when.
     z.object({ because: z.string().exactOptional(), until_ms: z.number().exactOptional() }),
   ),
-  "breaker.halfOpened": told("supervisor", "A worker is given one job, to see whether it can work again.", nothing),
-  "breaker.closed": told("supervisor", "A worker is given jobs again.", nothing),
+  "breaker.halfOpened": told(
+    "supervisor",
+    "A worker is tried by a test render, of the size of a job that was there if one is known, to see whether it can work again.",
+    // An older program let one job decide.
+    () => z.object({ test_render: z.boolean().exactOptional() }),
+  ),
+  "breaker.closed": told("supervisor", "A worker is given jobs again.", () =>
+    z.object({ because: z.string().exactOptional() }),
+  ),
   "budget.spent": told(
     "supervisor",
     "A heavy step of a repair was allowed; `spent` counts those of the last hour.",

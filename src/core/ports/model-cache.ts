@@ -1,4 +1,6 @@
 /** Models as files: which are here, pulls, pauses, checks and removals. */
+import type { ErrorCode } from "../error-codes.ts";
+
 export type PullPhase = "listing" | "checking" | "fetching";
 
 export interface PullProgress {
@@ -13,6 +15,17 @@ export interface PullProgress {
   readonly fileCount: number;
   /** Why it waits, until the next byte arrives. */
   readonly trouble: string | null;
+}
+
+/** A try of a pull failed; the next one comes by itself. */
+export interface PullRetry {
+  /** Of the next try, from 2. */
+  readonly tryNumber: number;
+  /** Tries in all. */
+  readonly tryCount: number;
+  readonly atMs: number;
+  readonly code: ErrorCode;
+  readonly message: string;
 }
 
 export interface PullResult {
@@ -65,6 +78,8 @@ export type PullEnding =
 
 export type PullEndListener = (name: string, ending: PullEnding, progress: PullProgress | null) => void;
 
+export type PullRetryListener = (name: string, retry: PullRetry) => void;
+
 export interface PullAsked {
   readonly revision?: string;
   /** Stays at the commit of the last pull, and asks the hub only for what is missing or wrong. */
@@ -79,6 +94,8 @@ export interface ModelCache {
   progressOf(name: string): PullProgress | null;
   /** Calls the listener at most four times a second for each pull. Returns what ends it. */
   onProgress(listener: (name: string, progress: PullProgress) => void): () => void;
+  /** Calls the listener once for each try of a pull that failed and comes again, however many connections it has. Returns what ends it. */
+  onRetry(listener: PullRetryListener): () => void;
   /**
    * Calls the listener after each pull, however it ended, with the last progress that it told. Returns what ends it.
    */

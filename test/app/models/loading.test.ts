@@ -9,7 +9,9 @@ import type { Fault } from "../../../src/core/fault.ts";
 import { canaryRequest } from "../../../src/core/model-figures.ts";
 import { gibibyte, minuteMs, secondMs } from "../../../src/core/units.ts";
 import type { ModelId } from "../../../src/core/words.ts";
+import type { ModelProof } from "../../../src/machines/model-loader-types.ts";
 import type { SupervisorFact } from "../../../src/machines/supervisor-types.ts";
+import { makeJob } from "../../unit/job-store-world.ts";
 import { type AppWorld, createAppWorld, foundClean, settled, workerId } from "../app-world.ts";
 import { listenTo } from "../listen-to.ts";
 
@@ -125,8 +127,31 @@ describe("the memory mode of a load", () => {
 });
 
 describe("the proof of a load", () => {
-  const prove = (): Promise<Fault | null> =>
-    settled(world, toPromise(createActor(loaderActors(world).proveModel, { input: order }).start()));
+  const proofOf = (isJobSize: boolean): Promise<ModelProof> =>
+    settled(world, toPromise(createActor(loaderActors(world).proveModel, { input: { ...order, isJobSize } }).start()));
+  const prove = async (): Promise<Fault | null> => (await proofOf(false)).fault;
+
+  it.each([
+    ["is a small one where nobody asked for another", false, true, ["canary"], "canary"],
+    ["is of the size that was rendered last, where that is asked for", true, true, ["phase"], "job"],
+    ["is a small one where nothing was rendered yet", true, false, ["canary"], "canary"],
+  ] as const)("%s", async (_, isJobSize, wasRendered, kinds, size) => {
+    const { worker } = await world.connect();
+    worker.model = "T2V-A14B";
+    worker.profile = "model-offload";
+    const { request } = makeJob(0).spec;
+    if (wasRendered) world.lastRenders.note(workerId, "j1", request);
+    const asked: string[] = [];
+    const client = world.links.connected(workerId);
+    const { probe } = client;
+    client.probe = (order, signal) => {
+      asked.push(order.kind);
+      return probe(order, signal);
+    };
+    const proof = await proofOf(isJobSize);
+    expect([asked, proof.size, proof.fault]).toEqual([kinds, size, null]);
+    expect(proof.what).toContain(size === "job" ? "denoise of 832x480 with 81 frames" : "a small test render");
+  });
 
   it("passes when the test render did", async () => {
     const { worker } = await world.connect();
@@ -186,8 +211,11 @@ describe("a step to a richer memory mode", () => {
     worker.profile = "model-offload";
     worker.bad.probes = 1;
     expect(
-      await settled(world, toPromise(createActor(loaderActors(world).proveModel, { input: order }).start())),
-    ).toBeNull();
+      await settled(
+        world,
+        toPromise(createActor(loaderActors(world).proveModel, { input: { ...order, isJobSize: false } }).start()),
+      ),
+    ).toMatchObject({ fault: null });
     expect([worker.profile, world.profiles.of(workerId)]).toEqual(["tiling", "tiling"]);
     worker.bad.loads = 1;
     const told = load();

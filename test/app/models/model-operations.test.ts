@@ -62,6 +62,7 @@ function createHub(state: ModelStatus["state"], ending: () => Promise<PullOutcom
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    onRetry: () => () => undefined,
     onEnded: (listener) => {
       ended.add(listener);
       return () => ended.delete(listener);
