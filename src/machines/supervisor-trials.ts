@@ -25,7 +25,7 @@ const told = (revision: Revision, trials: readonly RungTrial[]): Route => {
 /** A row keeps what is still on trial with what it tells; where it tells nothing, that alone is kept. */
 function routeOf(context: SupervisorContext, { trials, revisions }: TrialsAfter): Route {
   const isSame = trials.length === context.trials.length && trials.every((trial, at) => trial === context.trials[at]);
-  if (isSame) return nothing;
+  if (isSame && revisions.length === 0) return nothing;
   const facts = revisions.length === 0 ? [tell({ type: "trials.changed", trials })] : [];
   return join({ ...nothing, change: { trials } }, ...facts, ...revisions.map((revision) => told(revision, trials)));
 }

@@ -121,6 +121,14 @@ describe("a repair of a job's failure", () => {
     ]);
     expect(context.trials).toEqual([]);
   });
+  it("has nothing to wait for when the job had its result before the repair was told", () => {
+    const { context, last } = play(begun(), failed("j1"), succeeded("j1"), ended("unknown"));
+    expect(last.facts).toMatchObject([
+      { type: "rung.ended" },
+      { type: "rung.revised", data: { from: "unknown", to: "effective" }, trials: [] },
+    ]);
+    expect(context.trials).toEqual([]);
+  });
   it.each([
     ["fails alike again", failed("j1")],
     [

@@ -38,6 +38,7 @@ function contextOf(workers: Record<string, WorkerFacts>): SupervisorContext {
     stopShape: "ladder",
     finishUntilMs: 0,
     trials: [],
+    deliveredJobIds: [],
     vainLadders: [],
   };
 }

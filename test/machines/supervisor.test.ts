@@ -49,6 +49,7 @@ function contextWith(change: Partial<SupervisorContext> = {}): SupervisorContext
     stopShape: "ladder",
     finishUntilMs: 0,
     trials: [],
+    deliveredJobIds: [],
     vainLadders: [],
     ...change,
   };
