@@ -99,9 +99,13 @@ describe("recovery", () => {
   it("comes to an answering state by time alone, when nothing ever replies", () => {
     const graph = graphOf("recovery");
     const reaching = canReach(graph, isAnswering, (edge) => edge.isTimed);
-    // Measured trouble and an operator's question never interrupt a job: that wait lasts as long as the job.
-    const isPatient = ({ path, context }: ReachedState): boolean =>
-      path === "diagnosing" && (context["origin"] === "health" || context["origin"] === "manual");
+    // Measured trouble, an operator's question and one about a job's failure never interrupt a job: such a wait lasts as
+    // long as the job in hand, which the pipeline ends in time.
+    const isPatient = ({ path, context }: ReachedState): boolean => {
+      const { isExperimentDue, origin, hasProvenFailure } = context;
+      const isAsked = origin === "health" || origin === "manual" || origin === "forced";
+      return path === "diagnosing" && (isExperimentDue === true || (isAsked && hasProvenFailure === false));
+    };
     const waiting = liveStates(graph).filter((state) => !reaching.has(state.key) && !isPatient(state));
     expect(pathsOf(waiting)).toEqual([]);
   });
