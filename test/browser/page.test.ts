@@ -133,7 +133,7 @@ describe("the page", () => {
       tasks: { id: string; attempts: number; status: string; is_mock: boolean }[];
     }>("/api/v1/queue");
     expect(body.tasks).toHaveLength(1);
-    expect(body.tasks[0]).toMatchObject({ attempts: 1, status: "completed", is_mock: false });
+    expect(body.tasks[0]).toMatchObject({ attempts: 0, status: "completed", is_mock: false });
     expect(body.tasks[0]?.id.slice(0, 8)).toBe(name);
     expect(isAlive(pid)).toBe(false);
     const ready = (await page.events()).filter((line) => line.includes(`Job ${name} is ready`));

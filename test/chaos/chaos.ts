@@ -11,13 +11,12 @@ import { planStrikes, strikes } from "./strikes.ts";
 /** High limits, so that nothing is given up for the number of kills alone: every job must succeed. */
 export const generousLimits: Readonly<Record<string, string>> = {
   UNDERSTUDY_QUEUE_QUARANTINE_DEATHS: "100",
-  UNDERSTUDY_QUEUE_HOST_LOSSES: "100000",
   UNDERSTUDY_QUEUE_ATTEMPTS: "1000",
   UNDERSTUDY_SUPERVISION_CRASH_LOOP_DEATHS: "100000",
   // A worker that waits for minutes before it starts again is no target.
   UNDERSTUDY_SUPERVISION_BACKOFF_LONGEST: "2s",
   UNDERSTUDY_RECOVERY_BUDGET_ACTIONS: "100000",
-  UNDERSTUDY_RECOVERY_BREAKER_FAULTS: "100",
+  UNDERSTUDY_RECOVERY_BREAKER_REPAIRS: "100",
 };
 
 export interface ChaosOptions {

@@ -44,7 +44,7 @@ describe("a job that runs out of memory again and again", { timeout: 200_000 }, 
       "it failed more than once, or ended",
       async () => {
         const { attempts, ended_at: endedAt } = await read(running, sick);
-        return endedAt !== undefined || attempts.filter(({ outcome }) => outcome === "error").length > 1;
+        return endedAt !== undefined || attempts.filter(({ error }) => error?.code === "GPU_OUT_OF_MEMORY").length > 1;
       },
       90_000,
     );
@@ -110,8 +110,10 @@ describe("a worker that was made leaner", { timeout: 120_000 }, () => {
 
   it("is whole with its next process: what made the former one leaner is gone", async () => {
     const running = await start({ UNDERSTUDY_SUPERVISION_RICHER_AFTER: "1h" });
-    await order(running, large);
-    await until("a leaner mode", async () => ((await modeOf(running))?.time_factor ?? 1) > 1, 60_000);
+    const id = await order(running, large);
+    // Its job would make the next process leaner again.
+    await until("the large job is delivered", async () => (await read(running, id)).state === "succeeded", 60_000);
+    expect((await modeOf(running))?.time_factor).toBeGreaterThan(1);
     process.kill(running.worker()?.pid ?? 0, "SIGKILL");
     await until("the mode that is configured", async () => (await modeOf(running))?.time_factor === 1, 60_000);
   });

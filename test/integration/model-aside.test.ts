@@ -27,8 +27,8 @@ it("is set aside while the others are rendered, and is back when it has been loa
   await isReady(service);
   const since = newestSeq(directory.path);
   const pid = service.worker()?.pid;
-  // As many loads as the loader tries, one of them after it has read the files again: the next one, of its own model, goes well.
-  const refusals = [1, 2, 3, 4].map((step) => `[[sim:refuse-load@denoise:${step}]]`).join(" ");
+  // As many loads as are tried, one of them after the files were read again: the next one, of its own model, goes well.
+  const refusals = [1, 2, 3].map((step) => `[[sim:refuse-load@denoise:${step}]]`).join(" ");
   await delivered(service, await service.submit({ steps: 10, num_frames: 13, prompt: `a fox ${refusals}` }));
   const wanting = await service.submit({ steps: 10, num_frames: 13, model_type: "TI2V-5B", resolution: "1280x720" });
   const other = await service.submit({ steps: 10, num_frames: 13 });

@@ -43,7 +43,7 @@ beforeAll(async () => {
       // Each drill stands alone: no cooldown of the one before it, no back-off that grew with it, and room for every repair.
       UNDERSTUDY_RECOVERY_COOLDOWN: "0s",
       UNDERSTUDY_RECOVERY_BUDGET_ACTIONS: "200",
-      UNDERSTUDY_RECOVERY_BREAKER_FAULTS: "100",
+      UNDERSTUDY_RECOVERY_BREAKER_REPAIRS: "100",
       UNDERSTUDY_SUPERVISION_BACKOFF_LONGEST: "1s",
       UNDERSTUDY_SUPERVISION_RICHER_AFTER: "15s",
       UNDERSTUDY_SUPERVISION_CRASH_LOOP_DEATHS: "100",
