@@ -1,23 +1,10 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ModelLoaderEvent } from "../../src/machines/model-loader-types.ts";
 import { faultWith } from "../fixtures/faults.ts";
 import { fault } from "./exploration-samples.ts";
-import { connected, type LoaderWorld, loaded, startLoader } from "./model-loader-harness.ts";
-
-const running: LoaderWorld[] = [];
-afterEach(() => {
-  for (const world of running.splice(0)) world.actor.stop();
-});
-
-async function ready(): Promise<LoaderWorld> {
-  const world = startLoader();
-  running.push(world);
-  await world.send(connected, loaded);
-  return world;
-}
+import { connected, exited, type LoaderWorld, loaded, ready } from "./model-loader-harness.ts";
 
 const minuteMs = 60_000;
-const exited: ModelLoaderEvent = { type: "worker.exited" };
 const lasting = faultWith(fault, { retryable: false });
 
 describe("a model that a job wants beside the worker's own", () => {

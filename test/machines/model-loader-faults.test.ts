@@ -1,19 +1,12 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Fault } from "../../src/core/fault.ts";
 import { minuteMs } from "../../src/core/units.ts";
 import { faultClasses } from "../../src/recovery/fault-classes.ts";
-import { connected, type LoaderWorld, startLoader } from "./model-loader-harness.ts";
-
-const running: LoaderWorld[] = [];
-afterEach(() => {
-  for (const world of running.splice(0)) world.actor.stop();
-});
+import { type LoaderWorld, load } from "./model-loader-harness.ts";
 
 /** What the loader says when it has had so long. */
 async function faultOf(set: Partial<LoaderWorld>, waitMs: number): Promise<Fault | null> {
-  const world = startLoader(set);
-  running.push(world);
-  await world.send(connected);
+  const world = await load(set);
   await world.clock.advance(waitMs);
   return world.actor.getSnapshot().context.fault;
 }

@@ -2,6 +2,7 @@
  * Runs the model loader on a virtual clock in a world that a test steers: files, source and worker answer, fail or hang
  * as it says.
  */
+import { afterEach } from "vitest";
 import { type Actor, createActor, fromCallback, fromPromise } from "xstate";
 import { toActorClock } from "../../src/core/clock.ts";
 import type { Fault } from "../../src/core/fault.ts";
@@ -107,7 +108,7 @@ function provide(world: Omit<LoaderWorld, "actor">) {
 }
 
 /** A loader that wants T2V-A14B in full, without a worker; `set` prepares the world before it starts. */
-export function startLoader(set: Partial<LoaderWorld> = {}): LoaderWorld {
+function startLoader(set: Partial<LoaderWorld> = {}): LoaderWorld {
   const clock = createVirtualClock();
   const parent = createListeningParent<ModelLoaderReport>();
   const world = {
@@ -165,3 +166,36 @@ export const ensure: ModelLoaderEvent = { type: "model.ensure" };
 export const reload: ModelLoaderEvent = { type: "model.reload" };
 export const same: ModelLoaderEvent = { type: "model.load", model: "T2V-A14B", profile: "full" };
 export const leaner: ModelLoaderEvent = { type: "model.load", model: "T2V-A14B", profile: "tiling" };
+export const exited: ModelLoaderEvent = { type: "worker.exited" };
+export const adopted = (residentModel: "T2V-A14B" | "TI2V-5B", isAdopted = true): ModelLoaderEvent => ({
+  type: "worker.connected",
+  residentModel,
+  profile: "tiling",
+  isAdopted,
+});
+
+const running: LoaderWorld[] = [];
+afterEach(() => {
+  for (const world of running.splice(0)) world.actor.stop();
+});
+
+/** A loader that ends with its test. */
+export const begin = (set: Partial<LoaderWorld> = {}): LoaderWorld => {
+  const world = startLoader(set);
+  running.push(world);
+  return world;
+};
+/** A loader whose worker is there: it waits for whatever the world holds up first. */
+export const load = async (set: Partial<LoaderWorld> = {}): Promise<LoaderWorld> => {
+  const world = begin(set);
+  await world.send(connected);
+  return world;
+};
+/** A loader whose worker has loaded its own model. */
+export const ready = async (set: Partial<LoaderWorld> = {}): Promise<LoaderWorld> => {
+  const world = await load(set);
+  await world.send(loaded);
+  return world;
+};
+
+export const provenCount = (world: LoaderWorld): number => world.parent.ofType("model.proven").length;

@@ -1,52 +1,28 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ModelLoaderEvent } from "../../src/machines/model-loader-types.ts";
 import { faultWith } from "../fixtures/faults.ts";
 import { fault } from "./exploration-samples.ts";
 import {
+  adopted,
+  begin,
   connected,
   ensure,
+  exited,
   type LoaderWorld,
   leaner,
+  load,
   loaded,
+  provenCount,
+  ready,
   reload,
   same,
-  startLoader,
 } from "./model-loader-harness.ts";
-
-const running: LoaderWorld[] = [];
-afterEach(() => {
-  for (const world of running.splice(0)) world.actor.stop();
-});
-const begin = (set: Partial<LoaderWorld> = {}): LoaderWorld => {
-  const world = startLoader(set);
-  running.push(world);
-  return world;
-};
-/** A loader whose worker is there: it waits for whatever the world holds up first. */
-const load = async (set: Partial<LoaderWorld> = {}): Promise<LoaderWorld> => {
-  const world = begin(set);
-  await world.send(connected);
-  return world;
-};
-const ready = async (set: Partial<LoaderWorld> = {}): Promise<LoaderWorld> => {
-  const world = await load(set);
-  await world.send(loaded);
-  return world;
-};
 
 const minuteMs = 60_000;
 const missing = { kind: "missing", missingBytes: 8 } as const;
 const lasting = faultWith(fault, { retryable: false });
 const arrived: ModelLoaderEvent = { type: "download.progressed", doneBytes: 1 };
 const pause: ModelLoaderEvent = { type: "download.pause" };
-const exited: ModelLoaderEvent = { type: "worker.exited" };
-const adopted = (residentModel: "T2V-A14B" | "TI2V-5B", isAdopted = true): ModelLoaderEvent => ({
-  type: "worker.connected",
-  residentModel,
-  profile: "tiling",
-  isAdopted,
-});
-const provenCount = (world: LoaderWorld): number => world.parent.ofType("model.proven").length;
 const lastFault = (world: LoaderWorld) => world.actor.getSnapshot().context.fault;
 
 describe("a load", () => {
